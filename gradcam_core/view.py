@@ -1,0 +1,177 @@
+"""What a network sees of a photo, and the exact way back from its feature map to the photo.
+
+Coordinates are continuous: pixel i of an axis covers [i, i + 1] and has its centre at i + 0.5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+ViewName = Literal["crop", "whole"]
+VIEWS: tuple[ViewName, ...] = get_args(ViewName)
+
+_RESIZED_AT_MOST = 16_000_000  # pixels; a 1 x 20000 photo would be resized to 256 x 5120000
+
+LONGEST = 3
+"""How many times the network's input size the long side may have in view="whole"."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How published weights want their input: timm's data configuration, as far as it matters."""
+
+    size: int  # side of the square input, pixels
+    crop_share: float  # side of the crop over the short side of the photo
+    resample: Image.Resampling
+    mean: tuple[float, ...]  # of the channels, in [0, 1]
+    std: tuple[float, ...]
+
+    @classmethod
+    def from_timm(cls, config: dict) -> Preprocessing:
+        """From what `timm.data.resolve_data_config` gives. Raises ValueError if it is not a
+        square centre crop, the only kind that the way back is written for."""
+        _, height, width = config["input_size"]
+        if height != width or config.get("crop_mode", "center") != "center":
+            raise ValueError(f"not a square centre crop: {config}")
+        return cls(
+            size=height,
+            crop_share=config["crop_pct"],
+            resample=Image.Resampling[config["interpolation"].upper()],
+            mean=tuple(config["mean"]),
+            std=tuple(config["std"]),
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """How a photo fills a network's input: resized as a whole, then cropped or padded.
+
+    All sizes are (width, height). photo_size: of the photo. resized: what the whole photo is
+    resized to. size: of the network's input. offset: where that input starts in the resized
+    photo; negative where it is padded.
+    """
+
+    photo_size: tuple[int, int]
+    resized: tuple[int, int]
+    size: tuple[int, int]
+    offset: tuple[int, int]
+
+    @property
+    def region(self) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom) of the input in the photo's pixels, padding included."""
+        (left, right), (top, bottom) = (
+            (start * pixels / full, (start + side) * pixels / full)
+            for start, side, pixels, full in zip(
+                self.offset, self.size, self.photo_size, self.resized, strict=True
+            )
+        )
+        return left, top, right, bottom
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom): every pixel of the photo that the network sees some of."""
+        width, height = self.photo_size
+        left, top, right, bottom = self.region
+        return (
+            max(0, math.floor(left)),
+            max(0, math.floor(top)),
+            min(width, math.ceil(right)),
+            min(height, math.ceil(bottom)),
+        )
+
+    def picture(self, photo: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+        """The network's input as a picture of `self.size`; padding has the training mean."""
+        left, top = self.offset
+        if self.resized[0] * self.resized[1] <= _RESIZED_AT_MOST:
+            resized = photo.resize(self.resized, preprocessing.resample)
+            fill = tuple(round(255 * value) for value in preprocessing.mean)
+            picture = Image.new("RGB", self.size, fill)
+            picture.paste(resized, (-left, -top))
+            return picture
+        # Only what the network sees of it, the same up to rounding. Such photos are cropped.
+        return photo.resize(self.size, preprocessing.resample, box=self.region)
+
+    def batch(self, photo: Image.Image, preprocessing: Preprocessing) -> Tensor:
+        """The network's input: float32 [1, 3, height, width], normalised as its weights want it."""
+        pixels = np.array(self.picture(photo, preprocessing), dtype=np.float32) / 255
+        mean = np.array(preprocessing.mean, dtype=np.float32)
+        std = np.array(preprocessing.std, dtype=np.float32)
+        return torch.from_numpy((pixels - mean) / std).permute(2, 0, 1)[None]
+
+    def to_photo(self, feature_map: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
+        """A feature map laid over the photo: bilinear between cell centres, 0 outside `box`.
+
+        feature_map: float [h, w], stretched over the network's input. size: (width, height) of
+        the raster that covers the whole photo; None is the photo's own. -> float32 [height, width]
+        """
+        width, height = size or self.photo_size
+        rows, columns = feature_map.shape
+        left, top, right, bottom = self.region
+        across = _interpolation(width, self.photo_size[0], left, right, columns)
+        down = _interpolation(height, self.photo_size[1], top, bottom, rows)
+        return (down @ feature_map.astype(np.float32)) @ across.T
+
+
+def view_of(photo_size: Sequence[int], preprocessing: Preprocessing, view: ViewName) -> View:
+    """The view of a photo of (width, height) that a network with this preprocessing gets.
+
+    "crop" is the published one: the short side resized to size / crop share, the centre cropped.
+    "whole" shows all of the photo at its own aspect ratio, the short side at the network's input
+    size; from an aspect ratio of `LONGEST` on, the photo is shrunk further and the short side
+    padded. Raises ValueError for another name.
+    """
+    width, height = photo_size
+    if view == "crop":
+        return _centre_crop(width, height, preprocessing)
+    if view == "whole":
+        return _whole(width, height, preprocessing.size)
+    raise ValueError(f"There is no view {view!r}. Choose one of: {', '.join(VIEWS)}.")
+
+
+def _centre_crop(width: int, height: int, preprocessing: Preprocessing) -> View:
+    # torchvision's Resize and CenterCrop: whole pixels at both steps, long side cut down.
+    size = preprocessing.size
+    short = math.floor(size / preprocessing.crop_share)
+    if width <= height:
+        resized = (short, int(short * height / width))
+    else:
+        resized = (int(short * width / height), short)
+    left, top = (round((full - size) / 2.0) for full in resized)
+    return View((width, height), resized, (size, size), (left, top))
+
+
+def _whole(width: int, height: int, size: int) -> View:
+    scale = min(size / min(width, height), LONGEST * size / max(width, height))
+    shown = max(1, round(width * scale)), max(1, round(height * scale))
+    side = max(size, shown[0]), max(size, shown[1])
+    margin = (side[0] - shown[0]) // 2, (side[1] - shown[1]) // 2
+    return View((width, height), shown, side, (-margin[0], -margin[1]))
+
+
+def _interpolation(raster: int, photo: int, start: float, end: float, cells: int) -> np.ndarray:
+    """Weights [raster, cells] of linear interpolation along one axis, 0 outside [start, end].
+
+    A raster pixel belongs to the inside if it covers any of the box, that is, of the photo's
+    pixels that [start, end] touches.
+    """
+    step = photo / raster
+    low = np.arange(raster, dtype=np.float64) * step
+    position = (low + step / 2 - start) / (end - start) * cells - 0.5
+    position = np.clip(position, 0, cells - 1)
+    before = np.minimum(np.floor(position).astype(int), max(cells - 2, 0))
+    share = position - before
+    weights = np.zeros((raster, cells), dtype=np.float32)
+    index = np.arange(raster)
+    weights[index, before] = 1 - share
+    if cells > 1:
+        weights[index, before + 1] = share
+    weights[(low + step <= math.floor(start)) | (low >= math.ceil(end))] = 0
+    return weights

@@ -1,0 +1,30 @@
+"""Fetch the weights of all networks beforehand: `python -m scripts.weights`."""
+
+from __future__ import annotations
+
+import sys
+
+from tqdm import tqdm
+
+from gradcam_core.models import list_models
+from gradcam_core.weights import WeightsError, fetch
+
+
+def main() -> int:
+    failed = 0
+    for info in list_models():
+        source = info.weights_source
+        if (path := source.cached()) is None:
+            with tqdm(total=100, unit="%", desc=info.title) as bar:
+                try:
+                    path = fetch(source, lambda share, bar=bar: bar.update(100 * share - bar.n))
+                except WeightsError as error:
+                    print(f"{info.title}: {error}", file=sys.stderr)
+                    failed += 1
+                    continue
+        print(f"{info.title}: {path}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
