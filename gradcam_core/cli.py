@@ -72,7 +72,7 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog=PROGRAM,
         description="Show what networks predict for a photo, and where they look.",
-        epilog=f"example:\n  {PROGRAM} assets/examples/cat.jpg --target tabby --out out",
+        epilog=f"example:\n  {PROGRAM} assets/examples/1_cat.jpg --target tabby --out out",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("photo", metavar="PHOTO", help="the picture to explain")

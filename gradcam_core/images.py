@@ -15,6 +15,8 @@ Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 MAX_PIXELS = 100_000_000
 """Largest picture that is decoded, in pixels: room for a 12000 x 8000 photo, 300 MB as RGB."""
 
+_DAMAGED = "The picture is damaged or incomplete, it cannot be decoded."
+
 _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -66,6 +68,10 @@ def _decode(file: io.BufferedIOBase) -> Image.Image:
             ) from None
         except Image.DecompressionBombError:
             raise ImageError(_too_large("The picture")) from None
+        except ImageError:
+            raise
+        except Exception as error:
+            raise ImageError(_DAMAGED) from error
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
@@ -83,7 +89,7 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
         raise ImageError(_too_large("The picture")) from None
     except Exception as error:
         # Pillow's decoders raise OSError, SyntaxError, struct.error, zlib.error and others.
-        raise ImageError("The picture is damaged or incomplete, it cannot be decoded.") from error
+        raise ImageError(_DAMAGED) from error
 
 
 def _rgb(image: Image.Image) -> Image.Image:

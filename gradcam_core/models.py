@@ -119,10 +119,9 @@ class Model:
         """What a person must know who sees this network's results; empty if nothing."""
         if self.stands_in_for is None:
             return ""
-        wanted = self.stands_in_for.title
         return (
-            f"This is {self.info.title}, a smaller network standing in for {wanted}: "
-            f"the weights of {wanted} cannot be had ({self.reason})."
+            f"{self.info.title}, a smaller network, stands in for {self.stands_in_for.title}, "
+            f"whose weights cannot be had: {self.reason}."
         )
 
 

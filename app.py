@@ -1,0 +1,25 @@
+"""Builds the page and starts it: `python app.py`. Hugging Face Spaces runs this file."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+# Before the libraries are imported, which read them once: nobody is told that this runs.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from demo.page import build, launch_options
+from gradcam_core import DEFAULT_MODELS
+from gradcam_core.models import loader
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for name in DEFAULT_MODELS:
+        loader(name).request()  # in the background, so that the first visitor waits less
+    build().launch(**launch_options())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The page: layout, events, theme and texts over `gradcam_core`."""

@@ -1,0 +1,232 @@
+"""The page: its layout, and which event leads to which work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import gradio as gr
+from gradio.data_classes import ImageData
+
+from demo import texts
+from demo.panels import Shown, ShownPhoto, panels_component, shown_photo_component
+from demo.theme import theme
+from demo.work import Newest, PhotoFile, explain_step_by_step, start
+from gradcam_core import (
+    DEFAULT_MODELS,
+    ImageError,
+    LabelError,
+    Prediction,
+    find_label,
+    imagenet_labels,
+    list_models,
+)
+from gradcam_core.overlay import OPACITY
+from gradcam_core.view import ViewName
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
+
+OWN = -1
+"""The class that stands for each network's own top prediction."""
+
+UPLOAD_LIMIT = "64mb"
+
+_newest = Newest()
+
+# The last input is the ticket of the event: later events have higher ones.
+_WITH_TICKET = "(...inputs) => [...inputs.slice(0, -1), Date.now()]"
+
+
+class PhotoInput(gr.Image):
+    """A picture whose file is handed on as it is: `gradcam_core` reads it, and says in plain words
+    why it cannot."""
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        if payload is None or payload.path is None:
+            return None
+        return payload.path
+
+    def get_block_name(self) -> str:
+        return "image"
+
+
+def build() -> gr.Blocks:
+    """The page as Gradio's Blocks; `launch` it with the arguments of `launch_options`."""
+    with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as page:
+        gr.HTML(texts.HEADER, apply_default_css=False, js_on_load=None)
+        with gr.Row(elem_classes="choices"):
+            with gr.Column(scale=5, min_width=300):
+                photo = PhotoInput(
+                    label="Photo",
+                    type="filepath",
+                    sources=["upload", "webcam", "clipboard"],
+                    height=300,
+                    elem_id="photo",
+                    buttons=[],
+                )
+                examples = sorted(EXAMPLES.glob("*.jpg"))
+                gr.Examples(
+                    [[str(path)] for path in examples], inputs=[photo], label="Examples"
+                )
+            with gr.Column(scale=6, min_width=300):
+                models = gr.Dropdown(
+                    [(info.title, info.name) for info in list_models()],
+                    value=list(DEFAULT_MODELS),
+                    multiselect=True,
+                    label="Models",
+                    elem_id="models",
+                )
+                target = gr.Dropdown(
+                    _choices(()),
+                    value=OWN,
+                    label="Class to explain",
+                    info="Type to search all 1000 classes.",
+                    elem_id="target",
+                )
+                with gr.Row():
+                    view = gr.Radio(
+                        [("Centre crop", "crop"), ("Whole photo", "whole")],
+                        value="crop",
+                        label="What the networks see",
+                        elem_id="view",
+                        min_width=240,
+                    )
+                    opacity = gr.Slider(
+                        0, 1, value=OPACITY, step=0.05, label="Opacity", elem_id="opacity",
+                        min_width=200, buttons=[],
+                    )
+        ticket = gr.Number(0, visible=False)
+        panels = panels_component(texts.NO_PHOTO, elem_id="panels")
+        under = shown_photo_component()
+        with gr.Accordion("How to read this", open=False):
+            gr.Markdown(texts.HOW_TO_READ)
+
+        events = dict(
+            outputs=[panels, target, under],
+            js=_WITH_TICKET,
+            show_progress="hidden",
+            api_visibility="private",
+            concurrency_limit=4,
+            concurrency_id="explain",
+            trigger_mode="multiple",
+        )
+        photo.change(_new_photo, [photo, models, view, ticket], **events)
+        gr.on(
+            [models.input, target.input, view.input],
+            _new_choice,
+            [photo, models, target, view, ticket],
+            **events,
+        )
+        opacity.input(
+            None,
+            opacity,
+            None,
+            js="(value) => window.dispatchEvent(new CustomEvent('opacity', {detail: value}))",
+            show_progress="hidden",
+            api_visibility="private",
+        )
+    return page
+
+
+def launch_options() -> dict:
+    """The arguments of `launch` that belong to this page."""
+    return {
+        "theme": theme,
+        "css_paths": [Path(__file__).parent / "page.css"],
+        "footer_links": ["gradio", "settings"],
+        "max_file_size": UPLOAD_LIMIT,
+        "ssr_mode": False,
+        "show_error": False,
+    }
+
+
+def _new_photo(
+    path: str | None, models: Sequence[str], view: ViewName, ticket: float, request: gr.Request
+) -> Iterator[tuple]:
+    """Another picture: each network's own top prediction is explained first."""
+    visitor = request.session_hash or ""
+    _newest.enter(visitor, ticket)
+    try:
+        if path is None:
+            yield _message(texts.NO_PHOTO, ticket), _class_selector((), OWN), gr.skip()
+            return
+        file = PhotoFile(path)
+        under = asdict(ShownPhoto.of(file.id, file.picture))
+    except ImageError as error:
+        yield _message(str(error), ticket), _class_selector((), OWN), gr.skip()
+        return
+    shown = start(ticket, file, models)
+    yield asdict(shown), _class_selector((), OWN), under
+    yield from _explain(visitor, file, models, OWN, view, shown)
+
+
+def _new_choice(
+    path: str | None,
+    models: Sequence[str],
+    target: int | str | None,
+    view: ViewName,
+    ticket: float,
+    request: gr.Request,
+) -> Iterator[tuple]:
+    """Other networks, another class or view, for the same picture."""
+    visitor = request.session_hash or ""
+    _newest.enter(visitor, ticket)
+    if path is None:
+        yield _message(texts.NO_PHOTO, ticket), gr.skip(), gr.skip()
+        return
+    try:
+        file = PhotoFile(path)
+        index = OWN if target in (None, OWN) else find_label(target).index
+        yield from _explain(visitor, file, models, index, view, start(ticket, file, models))
+    except (ImageError, LabelError) as error:
+        yield _message(str(error), ticket), gr.skip(), gr.skip()
+
+
+def _explain(
+    visitor: str,
+    file: PhotoFile,
+    models: Sequence[str],
+    target: int,
+    view: ViewName,
+    shown: Shown,
+) -> Iterator[tuple]:
+    if not models:
+        yield _message(texts.NO_MODEL, shown.ticket), gr.skip(), gr.skip()
+        return
+    wanted = None if target == OWN else target
+    tops: list[Prediction] = []
+    for step, tops in explain_step_by_step(
+        file, models, wanted, view, shown, lambda: _newest.is_newest(visitor, shown.ticket)
+    ):
+        yield asdict(step), gr.skip(), gr.skip()
+    if _newest.is_newest(visitor, shown.ticket):
+        yield gr.skip(), _class_selector(tops, target), gr.skip()
+
+
+def _message(text: str, ticket: float) -> dict:
+    return asdict(Shown(ticket, message=text))
+
+
+def _class_selector(tops: Sequence[Prediction], value: int) -> dict:
+    return gr.update(choices=_choices(tops), value=value)
+
+
+def _choices(tops: Sequence[Prediction]) -> list[tuple[str, int]]:
+    """All classes by name with their synonyms, those that the networks named for this picture
+    first, the most probable on top."""
+    labels = imagenet_labels()
+    first = sorted(tops, key=lambda prediction: -prediction.probability)
+    indices = dict.fromkeys([prediction.index for prediction in first])
+    rest = sorted((label for label in labels if label.index not in indices), key=_by_name)
+    ordered = [labels[index] for index in indices] + rest
+    return [(texts.OWN_TOP, OWN), *((label.full_name, label.index) for label in ordered)]
+
+
+def _by_name(label) -> str:
+    return label.name.casefold()
+
+

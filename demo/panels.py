@@ -1,0 +1,137 @@
+"""The panels, one a network, side by side: what they show, as plain data for `panels.js`."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import gradio as gr
+from PIL import Image
+
+from gradcam_core import Explanation
+from gradcam_core.overlay import DIMMING, OPACITY, colormap_table, levels
+
+SHOWN = 1280
+"""Longest side, in pixels, of the photo as the page shows it."""
+
+HEAT = 640
+"""Longest side, in pixels, of the heat's raster: it is smooth, the browser enlarges it."""
+
+Status = Literal["waiting", "loading", "looking", "ready", "failed"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one panel shows. box: as shares of the photo's sides. heat: an 8-bit grey PNG.
+
+    Everything about a result is replaced at once, so a map never stands beside another's labels.
+    """
+
+    model: str
+    title: str
+    stands_in_for: str = ""
+    status: Status = "waiting"
+    text: str = "Waiting"
+    notice: str = ""
+    box: tuple[float, float, float, float] | None = None
+    heat: str = ""
+    target: dict | None = None
+    rank: int = 0
+    top: list[dict] = field(default_factory=list)
+    layer: str = ""
+
+    def showing(self, e: Explanation) -> Panel:
+        width, height = e.geometry.photo_size
+        left, top, right, bottom = e.box
+        return replace(
+            self,
+            title=e.title,
+            stands_in_for=e.stands_in_for,
+            status="ready",
+            text="",
+            notice=e.notice,
+            box=(left / width, top / height, right / width, bottom / height),
+            heat=_data_url(Image.fromarray(levels(e.heatmap_at(_raster(width, height)))), "PNG"),
+            target=asdict(e.target),
+            rank=e.rank,
+            top=[asdict(prediction) for prediction in e.top],
+            layer=e.layer,
+        )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that the panels show. ticket: of the event that asked for it; a browser ignores what
+    comes later with a lower one. photo_id: a panel that has nothing new yet keeps what it showed
+    of the same photo. message: why there is nothing to show."""
+
+    ticket: float = 0
+    photo_id: str = ""
+    panels: tuple[Panel, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class ShownPhoto:
+    """The photo under the heat: a JPEG as a data URL, so that no file is left behind."""
+
+    id: str = ""
+    url: str = ""
+    width: int = 3
+    height: int = 2
+
+    @classmethod
+    def of(cls, id: str, photo: Image.Image) -> ShownPhoto:
+        small = photo.copy()
+        small.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
+        return cls(id, _data_url(small, "JPEG"), small.width, small.height)
+
+
+def panels_component(hint: str, **settings) -> gr.HTML:
+    """The panels. The component's value is a `Shown` as a dictionary; hint: stands there at first.
+
+    The heat comes as grey levels and is coloured in the browser, where its opacity is set, too.
+    """
+    script = Path(__file__).with_name("panels.js").read_text(encoding="utf-8")
+    return gr.HTML(
+        value=asdict(Shown(message=hint)),
+        html_template='<div class="panels" aria-live="polite"></div>',
+        js_on_load=script,
+        apply_default_css=False,
+        colors=colormap_table().tolist(),
+        opacity=OPACITY,
+        dimming=DIMMING,
+        **settings,
+    )
+
+
+def shown_photo_component() -> gr.HTML:
+    """Hands a `ShownPhoto` as a dictionary to the panels, once a photo and not once a result.
+
+    A component of its own, because a later value replaces one that the browser has not yet seen.
+    """
+    return gr.HTML(
+        value=asdict(ShownPhoto()),
+        html_template="",
+        js_on_load="""
+            watch("value", () =>
+                window.dispatchEvent(new CustomEvent("photo", {detail: props.value})));
+        """,
+        apply_default_css=False,
+        visible="hidden",
+    )
+
+
+def _raster(width: int, height: int) -> tuple[int, int]:
+    scale = min(1.0, HEAT / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _data_url(image: Image.Image, format: Literal["PNG", "JPEG"]) -> str:
+    file = io.BytesIO()
+    image.save(file, format, quality=88)
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    return f"data:image/{format.lower()};base64,{data}"

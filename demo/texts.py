@@ -1,0 +1,38 @@
+"""The texts of the page."""
+
+TITLE = "Grad-CAM, side by side"
+
+HEADER = f"""
+<header class="masthead">
+  <h1>{TITLE}</h1>
+  <p>Give it a photo: three image classifiers say what they see, and show where they looked.</p>
+</header>
+"""
+
+HOW_TO_READ = """
+**The colours.** Each network is asked for one class. Bright yellow marks the places whose content
+raised that class's score most, purple less; where the photo shows through, little or nothing spoke
+for the class. The scale starts anew in every picture: it compares places within one picture, not
+pictures with each other. A bright spot in one panel is not stronger than in another.
+
+**The dark frame** is what the network did not see. Published preprocessing cuts a square from the
+middle; choose *Whole photo* to let it see everything.
+
+**The percentages** are the network's own probabilities over the 1000 classes of ImageNet. A class
+that is not among them cannot be named: the network then gives the nearest it knows.
+
+**What the colours do not say.** They are coarse: the last feature map has 7 × 7 to 14 × 14 cells,
+and an edge of the heat is not an edge of the object. They show what spoke *for* a class, not
+what spoke against it, and not that the network understands the object: heat on the water under a
+boat can mean that it knows boats by their water. A map for a class with a probability near zero
+shows where the network would look for it, not that it is there.
+
+Grad-CAM: R. R. Selvaraju and others, *Grad-CAM: Visual Explanations from Deep Networks via
+Gradient-based Localization*, ICCV 2017.
+"""
+
+OWN_TOP = "Each network's own top prediction"
+
+NO_PHOTO = "Drop a photo above, or choose an example, to see where the networks look."
+
+NO_MODEL = "Choose at least one model."

@@ -1,0 +1,54 @@
+"""What several test modules share: photographs, a real network, an empty place for weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+import skimage
+from PIL import Image
+
+import gradcam_core as gc
+
+PHOTOS = Path(skimage.__path__[0], "data")
+
+
+@pytest.fixture(scope="session")
+def cat_path() -> Path:
+    return PHOTOS / "chelsea.png"
+
+
+@pytest.fixture(scope="session")
+def coffee_path() -> Path:
+    return PHOTOS / "coffee.png"
+
+
+@pytest.fixture(scope="session")
+def cat(cat_path: Path) -> Image.Image:
+    return gc.read_image(cat_path)
+
+
+@pytest.fixture(scope="session")
+def coffee(coffee_path: Path) -> Image.Image:
+    return gc.read_image(coffee_path)
+
+
+@pytest.fixture(scope="session")
+def lite0() -> gc.Model:
+    """EfficientNet-Lite0 with its real weights."""
+    return gc.load_model("efficientnet_lite0")
+
+
+@pytest.fixture
+def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No weights on this machine but those in packages, for this process and its children."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    # The Hub's client reads its environment once, when it is imported.
+    hub = huggingface_hub.constants
+    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
+    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", False)
+    return tmp_path

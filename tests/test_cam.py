@@ -1,0 +1,210 @@
+"""Grad-CAM equals the paper and the libraries people know, and leaves the network as it was."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import timm
+import torch
+from pytorch_grad_cam import GradCAM as PytorchGradCam
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor, nn
+from torchcam.methods import GradCAM as TorchCam
+
+import gradcam_core as gc
+from gradcam_core.cam import last_feature_map
+from gradcam_core.models import list_models
+
+NETWORKS = ["legacy_xception", "resnet50", "vgg19", "efficientnet_lite0 (real)"]
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request, lite0: gc.Model) -> tuple[nn.Module, str, Tensor]:
+    """A network, its target layer, and a batch of two."""
+    torch.manual_seed(0)
+    if request.param.endswith("(real)"):
+        return lite0.module, lite0.info.layer, torch.randn(2, 3, 224, 224)
+    info = next(i for i in list_models() if i.architecture.startswith(request.param + "."))
+    module = timm.create_model(request.param, pretrained=False).eval()
+    size = 299 if "xception" in request.param else 224
+    return module, info.layer, torch.randn(2, 3, size, size)
+
+
+def paper(module: nn.Module, layer: str, batch: Tensor, targets: list[int]) -> Tensor:
+    """Equations 1 and 2 of Selvaraju et al. (2017), transcribed: full graph, .backward()."""
+    parts = dict(module.named_modules())
+    order = [name for name in parts if name == layer]
+    assert order, layer
+    seen: dict[str, Tensor] = {}
+    original = parts[layer].forward
+
+    def keep(*args, **kwargs):
+        seen["A"] = original(*args, **kwargs).clone()
+        seen["A"].retain_grad()
+        # A copy goes on: what follows may write over it.
+        return seen["A"].clone()
+
+    parts[layer].forward = keep  # type: ignore[method-assign]
+    try:
+        y = module(batch.clone().requires_grad_())
+        score = sum(y[n, c] for n, c in enumerate(targets))
+        score.backward()  # type: ignore[union-attr]
+    finally:
+        del parts[layer].forward
+    activation, gradient = seen["A"], seen["A"].grad
+    assert gradient is not None
+    images, channels, height, width = activation.shape
+    maps = torch.zeros(images, height, width)
+    for n in range(images):
+        for k in range(channels):
+            alpha = gradient[n, k].sum() / (height * width)  # eq. 1, Z = h * w
+            maps[n] += (alpha * activation[n, k]).detach()
+    return maps.clamp(min=0)  # eq. 2
+
+
+def relative_error(got: Tensor, expected: Tensor) -> float:
+    return float((got - expected).abs().max() / expected.abs().max())
+
+
+def test_it_equals_the_paper(network):
+    module, layer, batch = network
+    targets = [281, 7]
+    got = gc.forward(module, batch, layer).cam(targets)
+    expected = paper(module, layer, batch, targets)
+    assert expected.max() > 0
+    assert relative_error(got, expected) < 1e-5
+
+
+def test_it_equals_pytorch_grad_cam(network):
+    module, layer, batch = network
+    wanted = [ClassifierOutputTarget(281), ClassifierOutputTarget(7)]
+    with PytorchGradCam(module, [module.get_submodule(layer)]) as peer:
+        # Its own maps, before it stretches and normalises them.
+        peer(batch.clone().requires_grad_(), wanted)
+        tensors = peer.activations_and_grads
+        activation, gradient = tensors.activations[0].numpy(), tensors.gradients[0].numpy()
+        weights = peer.get_cam_weights(batch, None, wanted, activation, gradient)
+    expected = np.maximum((weights[:, :, None, None] * activation).sum(axis=1), 0)
+    got = gc.forward(module, batch, layer).cam([281, 7])
+    assert relative_error(got, torch.from_numpy(expected)) < 1e-5
+
+
+def test_it_equals_torchcam(network):
+    module, layer, batch = network
+    with TorchCam(module, target_layer=layer) as peer:
+        scores = module(batch.clone().requires_grad_())
+        expected = peer([281, 7], scores, normalized=False)[0].detach()
+    got = gc.forward(module, batch, layer).cam([281, 7])
+    assert relative_error(got, expected.clamp(min=0)) < 1e-5
+
+
+def test_logits_are_those_of_the_bare_network(network):
+    module, layer, batch = network
+    with torch.no_grad():
+        expected = module(batch)
+    torch.testing.assert_close(gc.forward(module, batch, layer).logits, expected)
+
+
+def test_the_target_layer_in_the_registry_is_the_one_found_by_running(network):
+    module, layer, batch = network
+    assert last_feature_map(module, batch) == layer
+    run = gc.forward(module, batch)
+    assert run.layer == layer
+    assert run.activation.shape[:2] == (2, run.activation.shape[1])
+
+
+def test_vgg_is_explained_before_its_last_pooling():
+    module = timm.create_model("vgg19", pretrained=False).eval()
+    run = gc.forward(module, torch.zeros(1, 3, 224, 224))
+    assert run.activation.shape == (1, 512, 14, 14)
+
+
+def test_other_classes_need_no_second_forward_pass(lite0: gc.Model):
+    passes = []
+    hook = lite0.module.register_forward_hook(lambda *_: passes.append(1))
+    try:
+        run = gc.forward(lite0.module, torch.randn(1, 3, 224, 224), "bn2")
+        first = run.cam(281)
+        others = [run.cam(c) for c in (1, 500, 999)]
+        again = run.cam(281)
+    finally:
+        hook.remove()
+    assert len(passes) == 1
+    assert torch.equal(first, again)
+    assert not any(torch.equal(first, other) for other in others)
+
+
+def test_each_image_of_a_batch_has_the_map_it_has_alone(lite0: gc.Model):
+    batch = torch.randn(3, 3, 224, 224)
+    together = gc.forward(lite0.module, batch, "bn2").cam([1, 2, 3])
+    for n in range(3):
+        alone = gc.forward(lite0.module, batch[n : n + 1], "bn2").cam(n + 1)
+        torch.testing.assert_close(together[n : n + 1], alone, rtol=1e-4, atol=1e-6)
+
+
+def state_of(module: nn.Module):
+    hooks = sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
+    grads = [(p.requires_grad, p.grad) for p in module.parameters()]
+    return hooks, grads, [part.training for part in module.modules()], torch.is_grad_enabled()
+
+
+class Failing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        raise RuntimeError("in the middle")
+
+
+@pytest.mark.parametrize("layer", ["0", None, "no such layer", "1"])
+def test_the_network_is_left_as_it_was_also_after_a_failure(layer: str | None):
+    broken = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), Failing()).eval()
+    before = state_of(broken)
+    with pytest.raises((RuntimeError, gc.CamError)):
+        gc.forward(broken, torch.zeros(1, 3, 8, 8), layer)
+    assert state_of(broken) == before
+
+
+def test_the_network_is_left_as_it_was_after_success(network):
+    module, layer, batch = network
+    before = state_of(module)
+    gc.forward(module, batch[:1], layer).cam(3)
+    after = state_of(module)
+    assert after == before
+
+
+def test_threads_that_share_a_network_get_their_own_maps(lite0: gc.Model):
+    batches = [torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(n)) for n in range(4)]
+    expected = [gc.forward(lite0.module, batch, "bn2").cam(281) for batch in batches]
+    got: dict[int, Tensor] = {}
+
+    def work(n: int) -> None:
+        for _ in range(3):
+            got[n] = gc.forward(lite0.module, batches[n], "bn2").cam(281)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for n in range(4):
+        torch.testing.assert_close(got[n], expected[n], rtol=1e-4, atol=1e-6)
+
+
+def test_what_cannot_be_explained_gets_an_error_that_says_why(lite0: gc.Model):
+    batch = torch.zeros(2, 3, 224, 224)
+    training = nn.Sequential(nn.Conv2d(3, 4, 3))
+    with pytest.raises(gc.CamError, match="training mode"):
+        gc.forward(training, batch)
+    with pytest.raises(gc.CamError, match=r"no layer 'act4'.*conv_stem.*bn2"):
+        gc.forward(lite0.module, batch, "act4")
+    with pytest.raises(gc.CamError, match="no feature map"):
+        gc.forward(lite0.module, batch, "classifier")
+    with pytest.raises(gc.CamError, match="no convolution"):
+        gc.forward(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).eval(), torch.zeros(1, 3, 2, 2))
+    run = gc.forward(lite0.module, batch, "bn2")
+    with pytest.raises(gc.CamError, match="1000 classes"):
+        run.cam(1000)
+    with pytest.raises(gc.CamError, match="3 target classes"):
+        run.cam([1, 2, 3])
+    with pytest.raises(ValueError, match="no method 'gradcam99'"):
+        run.cam(1, method="gradcam99")
