@@ -64,13 +64,16 @@ def build() -> gr.Blocks:
                     label="Photo",
                     type="filepath",
                     sources=["upload", "webcam", "clipboard"],
-                    height=300,
+                    height=260,
                     elem_id="photo",
                     buttons=[],
                 )
                 examples = sorted(EXAMPLES.glob("*.jpg"))
                 gr.Examples(
-                    [[str(path)] for path in examples], inputs=[photo], label="Examples"
+                    [[str(path)] for path in examples],
+                    inputs=[photo],
+                    label="Examples",
+                    elem_id="examples",
                 )
             with gr.Column(scale=6, min_width=300):
                 models = gr.Dropdown(

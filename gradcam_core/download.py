@@ -81,9 +81,11 @@ def reason(error: BaseException) -> str:
     if "hash value" in str(error) or "Consistency check failed" in str(error):
         return "the file that arrived is damaged"
     broken = (TimeoutError, ConnectionError, urllib.error.URLError, EOFError)
-    if isinstance(error, broken) or type(error).__module__.split(".")[0] in ("httpx", "httpcore"):
+    # The Hub's client uses httpx or httpx2, by its version; their errors share the name.
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, broken) or "TransportError" in names:
         return "the connection broke off"
-    if type(error).__name__ == "LocalEntryNotFoundError":
+    if "LocalEntryNotFoundError" in names:
         return "the Hub cannot be reached"
     return f"the download failed ({type(error).__name__})"
 

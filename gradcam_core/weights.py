@@ -65,7 +65,7 @@ class HubFile:
 
     @property
     def url(self) -> str:
-        return huggingface_hub.hf_hub_url(self.repo, self.filename, endpoint=hub.ENDPOINT)
+        return huggingface_hub.hf_hub_url(self.repo, self.filename)
 
     def cached(self) -> Path | None:
         found = huggingface_hub.try_to_load_from_cache(

@@ -67,10 +67,10 @@ def test_every_mode_shows_the_same_picture(cat: Image.Image, mode: str):
         other = ImageCms.profileToProfile(cat, *profiles, outputMode="LAB")
     else:
         other = cat.quantize() if mode == "P" else cat.convert(mode)
-    got = np.asarray(read_image(other).convert("L"), dtype=float)
-    grey = np.asarray(cat.convert("L"), dtype=float)
-    assert got.shape == grey.shape
-    assert np.corrcoef(got.ravel(), grey.ravel())[0, 1] > (0.3 if mode == "1" else 0.95)
+    assert read_image(other).size == cat.size
+    # Halftones and palettes agree on average, not pixel by pixel.
+    got, expected = (np.asarray(p.convert("L").reduce(10)).ravel() for p in (read_image(other), cat))
+    assert np.corrcoef(got, expected)[0, 1] > 0.97
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP"])

@@ -1,0 +1,99 @@
+"""A small server on 127.0.0.1 that serves weight files as the Hub and a release page do."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+COMMIT = "0" * 39 + "1"
+
+
+class Weights(ThreadingHTTPServer):
+    """Serves `files` by the end of the path. `fault` says what goes wrong with them.
+
+    fault: "" nothing; "404"; "500"; "cut": the connection ends in the middle of the file;
+    "corrupt": a byte in the middle is another; "hang": no answer at all; "stall": half of the
+    file, then silence.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files: dict[str, Path] = {}
+        self.fault = ""
+        self.requests: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Weights
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def log_message(self, *_: object) -> None: ...
+
+    def _answer(self, body: bool) -> None:
+        self.server.requests.append(f"{self.command} {self.path}")
+        fault = self.server.fault
+        if fault == "hang":
+            time.sleep(30)
+            return
+        name = next((name for name in self.server.files if self.path.endswith(name)), None)
+        if fault.isdecimal() or name is None:
+            self.send_response(int(fault) if fault.isdecimal() else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        data = self.server.files[name].read_bytes()
+        etag = hashlib.sha256(data).hexdigest()
+        start = self._start(len(data))
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("ETag", f'"{etag}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+        if not body:
+            return
+        half = len(data) // 2
+        if fault == "corrupt":
+            data = data[:half] + bytes([data[half] ^ 0xFF]) + data[half + 1 :]
+        try:
+            if fault in ("cut", "stall"):
+                self.wfile.write(data[start:half])
+                self.wfile.flush()
+                time.sleep(30 if fault == "stall" else 0)
+                self.close_connection = True
+            else:
+                self.wfile.write(data[start:])
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def _start(self, size: int) -> int:
+        wanted = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0]
+        return min(int(wanted or 0), size)
+
+
+@contextmanager
+def serving() -> Iterator[Weights]:
+    server = Weights()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
