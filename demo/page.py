@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ImageData
@@ -17,8 +18,8 @@ from demo.work import Newest, PhotoFile, explain_step_by_step, start
 from gradcam_core import (
     DEFAULT_MODELS,
     ImageError,
+    Label,
     LabelError,
-    Prediction,
     find_label,
     imagenet_labels,
     list_models,
@@ -41,17 +42,24 @@ _newest = Newest()
 _WITH_TICKET = "(...inputs) => [...inputs.slice(0, -1), Date.now()]"
 
 
-class PhotoInput(gr.Image):
-    """A picture whose file is handed on as it is: `gradcam_core` reads it, and says in plain words
-    why it cannot."""
+def _photo_component() -> gr.Image:
+    component = gr.Image(
+        label="Photo",
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "webcam", "clipboard"],
+        height=260,
+        elem_id="photo",
+        buttons=[],
+    )
+    # The file is handed on as it is: `gradcam_core` reads it, and says in plain words why it
+    # cannot. Set on the object, because Gradio writes a file next to the source of a subclass.
+    component.preprocess = _path_of  # type: ignore[method-assign]
+    return component
 
-    def preprocess(self, payload: ImageData | None) -> str | None:
-        if payload is None or payload.path is None:
-            return None
-        return payload.path
 
-    def get_block_name(self) -> str:
-        return "image"
+def _path_of(payload: ImageData | None) -> str | None:
+    return payload.path if payload else None
 
 
 def build() -> gr.Blocks:
@@ -60,14 +68,7 @@ def build() -> gr.Blocks:
         gr.HTML(texts.HEADER, apply_default_css=False, js_on_load=None)
         with gr.Row(elem_classes="choices"):
             with gr.Column(scale=5, min_width=300):
-                photo = PhotoInput(
-                    label="Photo",
-                    type="filepath",
-                    sources=["upload", "webcam", "clipboard"],
-                    height=260,
-                    elem_id="photo",
-                    buttons=[],
-                )
+                photo = _photo_component()
                 examples = sorted(EXAMPLES.glob("*.jpg"))
                 gr.Examples(
                     [[str(path)] for path in examples],
@@ -84,7 +85,7 @@ def build() -> gr.Blocks:
                     elem_id="models",
                 )
                 target = gr.Dropdown(
-                    _choices(()),
+                    _choices(Shown()),
                     value=OWN,
                     label="Class to explain",
                     info="Type to search all 1000 classes.",
@@ -99,8 +100,14 @@ def build() -> gr.Blocks:
                         min_width=240,
                     )
                     opacity = gr.Slider(
-                        0, 1, value=OPACITY, step=0.05, label="Opacity", elem_id="opacity",
-                        min_width=200, buttons=[],
+                        0,
+                        1,
+                        value=OPACITY,
+                        step=0.05,
+                        label="Opacity",
+                        elem_id="opacity",
+                        min_width=200,
+                        buttons=[],
                     )
         ticket = gr.Number(0, visible=False)
         panels = panels_component(texts.NO_PHOTO, elem_id="panels")
@@ -108,18 +115,20 @@ def build() -> gr.Blocks:
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(texts.HOW_TO_READ)
 
-        events = dict(
-            outputs=[panels, target, under],
-            js=_WITH_TICKET,
-            show_progress="hidden",
-            api_visibility="private",
-            concurrency_limit=4,
-            concurrency_id="explain",
-            trigger_mode="multiple",
-        )
+        events: dict[str, Any] = {
+            "outputs": [panels, target, under],
+            "js": _WITH_TICKET,
+            "show_progress": "hidden",
+            "api_visibility": "private",
+            "concurrency_limit": 4,
+            "concurrency_id": "explain",
+            "trigger_mode": "multiple",
+        }
         photo.change(_new_photo, [photo, models, view, ticket], **events)
         gr.on(
-            [models.input, target.input, view.input],
+            # Not `input` for the models: it does not tell of one removed with Backspace. Nor
+            # `change` for the class: that is also set from here, after each new picture.
+            [models.change, target.input, view.input],
             _new_choice,
             [photo, models, target, view, ticket],
             **events,
@@ -155,15 +164,15 @@ def _new_photo(
     _newest.enter(visitor, ticket)
     try:
         if path is None:
-            yield _message(texts.NO_PHOTO, ticket), _class_selector((), OWN), gr.skip()
+            yield _message(texts.NO_PHOTO, ticket), _class_selector(Shown(), OWN), gr.skip()
             return
         file = PhotoFile(path)
         under = asdict(ShownPhoto.of(file.id, file.picture))
     except ImageError as error:
-        yield _message(str(error), ticket), _class_selector((), OWN), gr.skip()
+        yield _message(str(error), ticket), _class_selector(Shown(), OWN), gr.skip()
         return
     shown = start(ticket, file, models)
-    yield asdict(shown), _class_selector((), OWN), under
+    yield asdict(shown), _class_selector(Shown(), OWN), under
     yield from _explain(visitor, file, models, OWN, view, shown)
 
 
@@ -200,36 +209,37 @@ def _explain(
     if not models:
         yield _message(texts.NO_MODEL, shown.ticket), gr.skip(), gr.skip()
         return
+
+    def is_wanted() -> bool:
+        return _newest.is_newest(visitor, shown.ticket)
+
     wanted = None if target == OWN else target
-    tops: list[Prediction] = []
-    for step, tops in explain_step_by_step(
-        file, models, wanted, view, shown, lambda: _newest.is_newest(visitor, shown.ticket)
-    ):
+    for step in explain_step_by_step(file, wanted, view, shown, is_wanted):
         yield asdict(step), gr.skip(), gr.skip()
-    if _newest.is_newest(visitor, shown.ticket):
-        yield gr.skip(), _class_selector(tops, target), gr.skip()
+        shown = step
+    if is_wanted():
+        yield gr.skip(), _class_selector(shown, target), gr.skip()
 
 
 def _message(text: str, ticket: float) -> dict:
     return asdict(Shown(ticket, message=text))
 
 
-def _class_selector(tops: Sequence[Prediction], value: int) -> dict:
-    return gr.update(choices=_choices(tops), value=value)
+def _class_selector(shown: Shown, value: int) -> dict:
+    return gr.update(choices=_choices(shown), value=value)
 
 
-def _choices(tops: Sequence[Prediction]) -> list[tuple[str, int]]:
+def _choices(shown: Shown) -> list[tuple[str, int]]:
     """All classes by name with their synonyms, those that the networks named for this picture
     first, the most probable on top."""
     labels = imagenet_labels()
-    first = sorted(tops, key=lambda prediction: -prediction.probability)
-    indices = dict.fromkeys([prediction.index for prediction in first])
-    rest = sorted((label for label in labels if label.index not in indices), key=_by_name)
-    ordered = [labels[index] for index in indices] + rest
+    tops = [prediction for panel in shown.panels for prediction in panel.top]
+    tops.sort(key=lambda prediction: -prediction.probability)
+    first = dict.fromkeys(prediction.index for prediction in tops)
+    rest = sorted((label for label in labels if label.index not in first), key=_by_name)
+    ordered = [labels[index] for index in first] + rest
     return [(texts.OWN_TOP, OWN), *((label.full_name, label.index) for label in ordered)]
 
 
-def _by_name(label) -> str:
+def _by_name(label: Label) -> str:
     return label.name.casefold()
-
-

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import gradio as gr
 from PIL import Image
 
-from gradcam_core import Explanation
+from gradcam_core import Explanation, Prediction
 from gradcam_core.overlay import DIMMING, OPACITY, colormap_table, levels
 
 SHOWN = 1280
@@ -38,28 +38,9 @@ class Panel:
     notice: str = ""
     box: tuple[float, float, float, float] | None = None
     heat: str = ""
-    target: dict | None = None
+    target: Prediction | None = None
     rank: int = 0
-    top: list[dict] = field(default_factory=list)
-    layer: str = ""
-
-    def showing(self, e: Explanation) -> Panel:
-        width, height = e.geometry.photo_size
-        left, top, right, bottom = e.box
-        return replace(
-            self,
-            title=e.title,
-            stands_in_for=e.stands_in_for,
-            status="ready",
-            text="",
-            notice=e.notice,
-            box=(left / width, top / height, right / width, bottom / height),
-            heat=_data_url(Image.fromarray(levels(e.heatmap_at(_raster(width, height)))), "PNG"),
-            target=asdict(e.target),
-            rank=e.rank,
-            top=[asdict(prediction) for prediction in e.top],
-            layer=e.layer,
-        )
+    top: tuple[Prediction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +53,31 @@ class Shown:
     photo_id: str = ""
     panels: tuple[Panel, ...] = ()
     message: str = ""
+
+    def with_panel(self, model: str, **changes: Any) -> Shown:
+        """The same with changes to one network's panel."""
+        panels = (
+            replace(panel, **changes) if panel.model == model else panel for panel in self.panels
+        )
+        return replace(self, panels=tuple(panels))
+
+
+def result_of(e: Explanation) -> dict[str, Any]:
+    """What a panel shows of an explanation, as changes to it."""
+    width, height = e.geometry.photo_size
+    left, top, right, bottom = e.box
+    return {
+        "title": e.title,
+        "stands_in_for": e.stands_in_for,
+        "status": "ready",
+        "text": "",
+        "notice": e.notice,
+        "box": (left / width, top / height, right / width, bottom / height),
+        "heat": _data_url(Image.fromarray(levels(e.heatmap_at(_raster(width, height)))), "PNG"),
+        "target": e.target,
+        "rank": e.rank,
+        "top": e.top,
+    }
 
 
 @dataclass(frozen=True)

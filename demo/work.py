@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,8 +14,15 @@ import cachetools
 from PIL import Image
 
 from demo.held import HeldExaminations
-from demo.panels import Panel, Shown
-from gradcam_core import Examination, ImageError, Model, Prediction, WeightsError, examine, read_image
+from demo.panels import Panel, Shown, result_of
+from gradcam_core import (
+    Examination,
+    ImageError,
+    Model,
+    WeightsError,
+    examine,
+    read_image,
+)
 from gradcam_core.models import loader, model_info
 from gradcam_core.view import ViewName
 
@@ -58,66 +64,64 @@ class PhotoFile:
         return read_image(self._data)
 
 
-def explain_step_by_step(
-    photo: PhotoFile,
-    models: Sequence[str],
-    target: int | None,
-    view: ViewName,
-    shown: Shown,
-    is_wanted: Callable[[], bool],
-) -> Iterator[tuple[Shown, list[Prediction]]]:
-    """What the panels show, again and again until all are ready, and all networks' top classes.
-
-    shown: what `start` gave. is_wanted: asked between the steps; when it says no, there is nothing
-    more.
-    """
-    loading: dict[str, Future[Model]] = {name: loader(name).request() for name in models}
-    tops: list[Prediction] = []
-    while True:
-        for name in [name for name in models if name in loading and loading[name].done()]:
-            shown = _with(shown, _panel(shown, name, status="looking", text="Looking …"))
-            yield shown, tops
-            if not is_wanted():
-                return
-            panel, top = _explained(photo, _panel(shown, name), loading.pop(name), target, view)
-            tops += top
-            shown = _with(shown, panel)
-            yield shown, tops
-        if not loading:
-            return
-        before = shown
-        for name in loading:
-            shown = _with(
-                shown, _panel(shown, name, status="loading", text=_loading_text(name))
-            )
-        if shown != before:
-            yield shown, tops
-        if not is_wanted():
-            return
-        time.sleep(_POLL)
-
-
 def start(ticket: float, photo: PhotoFile, models: Sequence[str]) -> Shown:
     """The panels of these networks for this photo, before anything is known."""
     panels = tuple(Panel(name, model_info(name).title) for name in models)
     return Shown(ticket, photo.id, panels)
 
 
+def explain_step_by_step(
+    photo: PhotoFile,
+    target: int | None,
+    view: ViewName,
+    shown: Shown,
+    is_wanted: Callable[[], bool],
+) -> Iterator[Shown]:
+    """What the panels show, again and again until all are ready, each as soon as its network is.
+
+    target: the class to explain; None is each network's own top prediction. shown: what `start`
+    gave. is_wanted: asked between the steps; when it says no, there is nothing more.
+    Raises ImageError if the photo cannot be used.
+    """
+    loading = {panel.model: loader(panel.model).request() for panel in shown.panels}
+    while loading:
+        for name in [name for name, future in loading.items() if future.done()]:
+            shown = shown.with_panel(name, status="looking", text="Looking …")
+            yield shown
+            if not is_wanted():
+                return
+            shown = _explained(shown, name, loading.pop(name), photo, target, view)
+            yield shown
+        before = shown
+        for name in loading:
+            shown = shown.with_panel(name, status="loading", text=_loading_text(name))
+        if shown != before:
+            yield shown
+        if not is_wanted():
+            return
+        if loading:
+            time.sleep(_POLL)
+
+
 def _explained(
-    photo: PhotoFile, panel: Panel, loaded: Future[Model], target: int | None, view: ViewName
-) -> tuple[Panel, list[Prediction]]:
+    shown: Shown,
+    name: str,
+    loaded: Future[Model],
+    photo: PhotoFile,
+    target: int | None,
+    view: ViewName,
+) -> Shown:
     try:
-        model = loaded.result()
-        held = _examine(photo, model, view)
-        return panel.showing(held.explain(target)), list(held.top)
-    except WeightsError as error:
-        return replace(panel, status="failed", text=f"No weights: {error}."), []
+        held = _examine(photo, loaded.result(), view)
+        return shown.with_panel(name, **result_of(held.explain(target)))
     except ImageError:
         raise
+    except WeightsError as error:
+        return shown.with_panel(name, status="failed", text=f"No weights: {error}.")
     except Exception:
-        log.exception("explaining with %s failed", panel.model)
+        log.exception("explaining with %s failed", name)
         text = "Something went wrong with this network. The server's log has the details."
-        return replace(panel, status="failed", text=text), []
+        return shown.with_panel(name, status="failed", text=text)
 
 
 def _examine(photo: PhotoFile, model: Model, view: ViewName) -> Examination:
@@ -129,14 +133,3 @@ def _loading_text(name: str) -> str:
     if progress is None:
         return "Loading the weights …"
     return f"Downloading the weights … {progress:.0%}"
-
-
-def _panel(shown: Shown, name: str, **changes) -> Panel:
-    panel = next(panel for panel in shown.panels if panel.model == name)
-    return replace(panel, **changes)
-
-
-def _with(shown: Shown, panel: Panel) -> Shown:
-    panels = tuple(panel if panel.model == old.model else old for old in shown.panels)
-    return replace(shown, panels=panels)
-

@@ -3,7 +3,7 @@
 from gradcam_core.cam import CamError, Run, forward, last_feature_map
 from gradcam_core.explain import Examination, Explanation, Prediction, examine, explain
 from gradcam_core.images import ImageError, read_image
-from gradcam_core.labels import LabelError, find_label, imagenet_labels
+from gradcam_core.labels import Label, LabelError, find_label, imagenet_labels
 from gradcam_core.models import DEFAULT_MODELS, Model, ModelInfo, list_models, load_model
 from gradcam_core.weights import Weights, WeightsError
 
@@ -13,6 +13,7 @@ __all__ = [
     "Examination",
     "Explanation",
     "ImageError",
+    "Label",
     "LabelError",
     "Model",
     "ModelInfo",

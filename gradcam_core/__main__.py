@@ -5,4 +5,7 @@ import sys
 from gradcam_core.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell expects of a program that was interrupted

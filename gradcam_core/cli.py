@@ -8,10 +8,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, NoReturn
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from gradcam_core.explain import DETAILS, Explanation, examine
@@ -21,6 +23,7 @@ from gradcam_core.methods import METHODS
 from gradcam_core.models import DEFAULT_MODELS, list_models, load_model, loader
 from gradcam_core.overlay import comparison, overlay
 from gradcam_core.view import VIEWS
+from gradcam_core.weights import WeightsError
 
 PROGRAM = "python -m gradcam_core"
 
@@ -52,19 +55,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"the folder {options.out} cannot be made: {error.strerror}")
     for name in names:
         loader(name).request()  # all at once: without a network each takes its time to find out
-    explanations: list[Explanation] = []
-    for name in names:
-        model = load_model(name, on_progress=_DownloadBar(name).show)
-        if model.notice:
-            print(model.notice, file=sys.stderr)
-        held = examine(photo, model, options.view, options.detail)
-        explanations.append(held.explain(target, options.method))
-        print(_line(explanations[-1]))
     try:
+        explanations = [_explain(name, photo, options, target) for name in names]
         _write_all(options.out, names, photo, explanations)
+    except WeightsError as error:
+        parser.exit(1, f"{PROGRAM}: {error}\n")
     except OSError as error:
         parser.error(f"the results cannot be written to {options.out}: {error.strerror}")
     return 0
+
+
+def _explain(
+    name: str, photo: Image.Image, options: argparse.Namespace, target: int | None
+) -> Explanation:
+    model = load_model(name, on_progress=_DownloadBar(name).show)
+    if model.notice:
+        print(model.notice, file=sys.stderr)
+    held = examine(photo, model, options.view, options.detail)
+    explanation = held.explain(target, options.method)
+    print(_line(explanation))
+    return explanation
 
 
 def _parser() -> _Parser:
@@ -106,12 +116,10 @@ class _DownloadBar:
         self._bar: tqdm | None = None
 
     def show(self, share: float | None) -> None:
-        if share is None:
-            return
-        if self._bar is None:
-            self._bar = tqdm(total=100, unit="%", desc=f"weights of {self._name}")
-        self._bar.update(round(100 * share) - self._bar.n)
-        if share >= 1:
+        if share is not None:
+            self._bar = self._bar or tqdm(total=100, unit="%", desc=f"weights of {self._name}")
+            self._bar.update(round(100 * share) - self._bar.n)
+        elif self._bar is not None:
             self._bar.close()
 
 
@@ -122,18 +130,16 @@ def _line(e: Explanation) -> str:
 
 
 def _write_all(
-    folder: Path, names: Sequence[str], photo, explanations: Sequence[Explanation]
+    folder: Path, names: Sequence[str], photo: Image.Image, explanations: Sequence[Explanation]
 ) -> None:
-    _write(folder / "input_image.jpg", lambda file: photo.save(file, "JPEG", quality=95))
+    _write(folder / "input_image.jpg", partial(photo.save, format="JPEG", quality=95))
     for name, e in zip(tqdm(names, desc="writing", leave=False), explanations, strict=True):
         picture = overlay(photo, e.heatmap, e.box)
-        _write(folder / f"{name}_output.png", lambda file, p=picture: p.save(file, "PNG"))
-        _write(folder / f"{name}_heatmap.npy", lambda file, e=e: np.save(file, e.heatmap))
+        _write(folder / f"{name}_output.png", partial(picture.save, format="PNG"))
+        _write(folder / f"{name}_heatmap.npy", partial(np.save, arr=e.heatmap))
     figure = comparison(photo, explanations)
-    _write(folder / "comparison.png", lambda file: figure.savefig(file, format="png"))
-    record = [
-        {"asked_for": name} | e.record() for name, e in zip(names, explanations, strict=True)
-    ]
+    _write(folder / "comparison.png", partial(figure.savefig, format="png"))
+    record = [{"asked_for": name} | e.record() for name, e in zip(names, explanations, strict=True)]
     text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
     _write(folder / "explanations.json", lambda file: file.write(text.encode()))
 

@@ -30,9 +30,8 @@ class ReportingTqdm(tqdm):
         kwargs.update(disable=False, file=sys.stderr, mininterval=0.2)
         super().__init__(*args, **kwargs)
 
-    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
         say(done=self.n, total=self.total)
-        return True
 
 
 def say(**line: object) -> None:
@@ -58,7 +57,7 @@ def download_release(url: str, destination: Path) -> None:
 
     destination.parent.mkdir(parents=True, exist_ok=True)
     # torch.hub offers no other way to follow a download than its own progress bar.
-    torch.hub.tqdm = ReportingTqdm
+    vars(torch.hub)["tqdm"] = ReportingTqdm
     match = torch.hub.HASH_REGEX.search(destination.name)
     torch.hub.download_url_to_file(url, str(destination), match.group(1) if match else None)
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
-from PIL import Image
 
 from gradcam_core.cam import Run, forward
 from gradcam_core.images import Photo, read_image
@@ -36,9 +35,10 @@ class Explanation:
 
     target: the class explained, rank: its place among all classes by probability, from 1.
     top: the five most probable classes. model, title: the network that ran; stands_in_for: the
-    title of the network it replaces, if it does, and notice: what must then be said. layer, method, detail, weights: how the map was made.
-    view: the name of the view; geometry: what it is in the photo's pixels.
-    feature_map: float32 [h, w], >= 0, not normalised: the map as the method gives it.
+    title of the network it replaces, if it does, and notice: what must then be said. layer, method,
+    detail, weights: how the map was made. view: the name of the view; geometry: what it is in the
+    photo's pixels. feature_map: float32 [h, w], >= 0, not normalised: the map as the method
+    gives it.
     """
 
     model: str
@@ -161,7 +161,7 @@ def examine(
     """
     if detail not in DETAILS:
         raise ValueError(f"There is no detail {detail}. Choose one of: {DETAILS}.")
-    photo = image if _is_plain(image) else read_image(image)
+    photo = read_image(image)
     ready = load_model(model) if isinstance(model, str) else model
     geometry = view_of(photo.size, ready.preprocessing, view)
     run = forward(ready.module, geometry.batch(photo, ready.preprocessing), ready.info.layer)
@@ -188,8 +188,3 @@ def explain(
     if target is not None:
         find_label(target)
     return examine(image, model, view, detail).explain(target, method)
-
-
-def _is_plain(image: Photo) -> bool:
-    """Whether `read_image` has nothing to do, as for a photo that was read before."""
-    return type(image) is Image.Image and image.mode == "RGB" and not image.getexif()

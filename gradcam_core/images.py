@@ -6,6 +6,7 @@ import io
 import os
 import warnings
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -55,7 +56,7 @@ def read_image(photo: Photo) -> Image.Image:
         raise ImageError(f"The file {path} cannot be read: {reason}.") from error
 
 
-def _decode(file: io.BufferedIOBase) -> Image.Image:
+def _decode(file: IO[bytes]) -> Image.Image:
     with warnings.catch_warnings():
         # `_upright_rgb` has a limit of its own, below the size at which Pillow only warns.
         warnings.simplefilter("ignore")
@@ -103,7 +104,8 @@ def _rgb(image: Image.Image) -> Image.Image:
         return Image.alpha_composite(white, image).convert("RGB")
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        transform = ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
+        return ImageCms.applyTransform(image, transform) or image
     # `copy` so that the result outlives the file that it was read from.
     return image.copy() if image.mode == "RGB" else image.convert("RGB")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -95,7 +96,7 @@ def _synonyms() -> dict[str, tuple[int, ...]]:
     return _index(pairs)
 
 
-def _index(pairs) -> dict[str, tuple[int, ...]]:
+def _index(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for name, index in pairs:
         key = name.casefold()
@@ -113,5 +114,5 @@ def _nearest(word: str, most: int = 5) -> list[int]:
     return list(dict.fromkeys(indices))[:most]
 
 
-def _offer(indices) -> str:
+def _offer(indices: Iterable[int]) -> str:
     return ", ".join(f"{imagenet_labels()[index].name} ({index})" for index in indices)

@@ -135,7 +135,9 @@ def model_info(name: str) -> ModelInfo:
     try:
         return _MODELS[name]
     except KeyError:
-        raise ValueError(f"There is no model {name!r}. Choose from: {', '.join(_MODELS)}.") from None
+        raise ValueError(
+            f"There is no model {name!r}. Choose from: {', '.join(_MODELS)}."
+        ) from None
 
 
 class Loader:

@@ -172,7 +172,7 @@ def _host(url: str) -> str:
 
 
 def _ask(url: str, answer_within: float) -> None:
-    """Whether the server answers at all. A thread of its own: looking up a name has no time limit."""
+    """Whether the server answers at all. In a thread, as looking up a name has no time limit."""
     host = _host(url)
     answer: Future[int] = Future()
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from tqdm import tqdm
 
 from gradcam_core.models import list_models
 from gradcam_core.weights import WeightsError, fetch
+
+
+def _show(bar: tqdm, share: float) -> None:
+    bar.update(round(100 * share) - bar.n)
 
 
 def main() -> int:
@@ -17,7 +22,7 @@ def main() -> int:
         if (path := source.cached()) is None:
             with tqdm(total=100, unit="%", desc=info.title) as bar:
                 try:
-                    path = fetch(source, lambda share, bar=bar: bar.update(100 * share - bar.n))
+                    path = fetch(source, partial(_show, bar))
                 except WeightsError as error:
                     print(f"{info.title}: {error}", file=sys.stderr)
                     failed += 1

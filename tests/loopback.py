@@ -18,7 +18,7 @@ class Weights(ThreadingHTTPServer):
 
     fault: "" nothing; "404"; "500"; "cut": the connection ends in the middle of the file;
     "corrupt": a byte in the middle is another; "hang": no answer at all; "stall": half of the
-    file, then silence.
+    file, then silence. seconds: how long the sending of one file takes.
     """
 
     daemon_threads = True
@@ -27,6 +27,7 @@ class Weights(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, Path] = {}
         self.fault = ""
+        self.seconds = 0.0
         self.requests: list[str] = []
 
     @property
@@ -79,7 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(30 if fault == "stall" else 0)
                 self.close_connection = True
             else:
-                self.wfile.write(data[start:])
+                step = len(data) // 50 + 1
+                for at in range(start, len(data), step):
+                    self.wfile.write(data[at : at + step])
+                    time.sleep(self.server.seconds / 50)
         except (BrokenPipeError, ConnectionResetError):
             pass
 

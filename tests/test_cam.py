@@ -46,11 +46,11 @@ def paper(module: nn.Module, layer: str, batch: Tensor, targets: list[int]) -> T
         # A copy goes on: what follows may write over it.
         return seen["A"].clone()
 
-    parts[layer].forward = keep  # type: ignore[method-assign]
+    parts[layer].forward = keep
     try:
         y = module(batch.clone().requires_grad_())
         score = sum(y[n, c] for n, c in enumerate(targets))
-        score.backward()  # type: ignore[union-attr]
+        score.backward()
     finally:
         del parts[layer].forward
     activation, gradient = seen["A"], seen["A"].grad
@@ -145,7 +145,9 @@ def test_each_image_of_a_batch_has_the_map_it_has_alone(lite0: gc.Model):
 
 
 def state_of(module: nn.Module):
-    hooks = sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
+    hooks = sum(
+        len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules()
+    )
     grads = [(p.requires_grad, p.grad) for p in module.parameters()]
     return hooks, grads, [part.training for part in module.modules()], torch.is_grad_enabled()
 
@@ -173,7 +175,9 @@ def test_the_network_is_left_as_it_was_after_success(network):
 
 
 def test_threads_that_share_a_network_get_their_own_maps(lite0: gc.Model):
-    batches = [torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(n)) for n in range(4)]
+    batches = [
+        torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(n)) for n in range(4)
+    ]
     expected = [gc.forward(lite0.module, batch, "bn2").cam(281) for batch in batches]
     got: dict[int, Tensor] = {}
 

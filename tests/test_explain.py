@@ -128,7 +128,7 @@ def test_only_the_whole_view_finds_what_lies_outside_the_crop():
 
 
 def test_the_picture_may_be_a_path_bytes_an_image_or_an_array(coffee_path: Path):
-    forms = [str(coffee_path), coffee_path, coffee_path.read_bytes(), Image.open(coffee_path)]
+    forms: list = [str(coffee_path), coffee_path, coffee_path.read_bytes(), Image.open(coffee_path)]
     forms.append(np.asarray(Image.open(coffee_path)))
     first, *others = [gc.explain(form, "efficientnet_lite0") for form in forms]
     for other in others:

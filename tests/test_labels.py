@@ -11,7 +11,10 @@ from gradcam_core import LabelError, find_label, imagenet_labels
 def test_the_names_are_torchvisions_in_torchvisions_order():
     ours, theirs = imagenet_labels(), ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
     assert len(ours) == len(theirs) == 1000
-    shared = [t.casefold() in {s.casefold() for s in o.synonyms} for o, t in zip(ours, theirs, strict=True)]
+    shared = [
+        t.casefold() in {s.casefold() for s in o.synonyms}
+        for o, t in zip(ours, theirs, strict=True)
+    ]
     # torchvision distinguishes the doubles in words of its own ("crane bird").
     assert sum(shared) >= 995
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
 
 from scripts.chromium import ARGUMENTS, find
 from tests.server import running_app
 
-WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1400, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 OWN_TOP = "Each network's own top prediction"
 
 
@@ -40,7 +41,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(app: str, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    size = request.param if hasattr(request, "param") else WIDE
+    size: ViewportSize = getattr(request, "param", WIDE)
     context = browser.new_context(viewport=size, permissions=["camera"])
     page = context.new_page()
     page.set_default_timeout(20_000)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import timm
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
+from torch.nn.functional import interpolate
 
 from gradcam_core.models import list_models
 from gradcam_core.view import LONGEST, Preprocessing, view_of
@@ -68,8 +68,10 @@ def test_padding_has_the_training_mean_and_is_not_part_of_the_box():
 
 def test_the_way_back_is_bilinear_with_half_pixel_centres():
     cells = np.random.default_rng(3).random((7, 7), dtype=np.float32)
-    view = view_of((224, 224), Preprocessing(224, 1.0, Image.Resampling.BILINEAR, (0,), (1,)), "crop")
-    expected = F.interpolate(
+    view = view_of(
+        (224, 224), Preprocessing(224, 1.0, Image.Resampling.BILINEAR, (0,), (1,)), "crop"
+    )
+    expected = interpolate(
         torch.from_numpy(cells)[None, None], size=(224, 224), mode="bilinear", align_corners=False
     )
     np.testing.assert_allclose(view.to_photo(cells), expected[0, 0].numpy(), atol=1e-6)
