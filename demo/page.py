@@ -85,7 +85,7 @@ def build() -> gr.Blocks:
                     elem_id="models",
                 )
                 target = gr.Dropdown(
-                    _choices(Shown()),
+                    [(texts.OWN_TOP, OWN)],
                     value=OWN,
                     label="Class to explain",
                     info="Type to search all 1000 classes.",
@@ -124,6 +124,14 @@ def build() -> gr.Blocks:
             "concurrency_id": "explain",
             "trigger_mode": "multiple",
         }
+        # Not when the page is built: the names come with libraries that take seconds to import.
+        page.load(
+            lambda: _class_selector(Shown(), OWN),
+            None,
+            target,
+            show_progress="hidden",
+            api_visibility="private",
+        )
         photo.change(_new_photo, [photo, models, view, ticket], **events)
         gr.on(
             # Not `input` for the models: it does not tell of one removed with Backspace. Nor
@@ -164,15 +172,15 @@ def _new_photo(
     _newest.enter(visitor, ticket)
     try:
         if path is None:
-            yield _message(texts.NO_PHOTO, ticket), _class_selector(Shown(), OWN), gr.skip()
+            yield _message(texts.NO_PHOTO, ticket), gr.update(value=OWN), gr.skip()
             return
         file = PhotoFile(path)
         under = asdict(ShownPhoto.of(file.id, file.picture))
     except ImageError as error:
-        yield _message(str(error), ticket), _class_selector(Shown(), OWN), gr.skip()
+        yield _message(str(error), ticket), gr.update(value=OWN), gr.skip()
         return
     shown = start(ticket, file, models)
-    yield asdict(shown), _class_selector(Shown(), OWN), under
+    yield asdict(shown), gr.update(value=OWN), under
     yield from _explain(visitor, file, models, OWN, view, shown)
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcam_core.cam import Run, forward
 from gradcam_core.images import Photo, read_image
 from gradcam_core.labels import find_label, imagenet_labels
 from gradcam_core.methods import method_named
 from gradcam_core.models import Model, load_model
 from gradcam_core.view import View, ViewName, view_of
 from gradcam_core.weights import Weights
+
+if TYPE_CHECKING:
+    from gradcam_core.cam import Run
 
 TOP = 5
 DETAILS = (1,)
@@ -159,6 +162,8 @@ def examine(
     (the published preprocessing) or "whole". detail: only 1 for now.
     Raises ImageError for a picture that cannot be used, ValueError for anything unknown.
     """
+    from gradcam_core.cam import forward
+
     if detail not in DETAILS:
         raise ValueError(f"There is no detail {detail}. Choose one of: {DETAILS}.")
     photo = read_image(image)

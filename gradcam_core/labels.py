@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-
-from timm.data import ImageNetInfo
+from functools import cache, cached_property
 
 # WordNet gives two classes each of these names; the words in brackets are from its definitions.
 _DISTINGUISHED = {
@@ -33,7 +31,7 @@ class Label:
     synonyms: tuple[str, ...]
     definition: str
 
-    @property
+    @cached_property
     def full_name(self) -> str:
         """The name, then the other synonyms: what a search box should look through."""
         return ", ".join((self.name, *self.synonyms[1:]))
@@ -42,6 +40,8 @@ class Label:
 @cache
 def imagenet_labels() -> tuple[Label, ...]:
     """All 1000 labels of ImageNet-1k, in the order of the networks' outputs."""
+    from timm.data import ImageNetInfo
+
     info = ImageNetInfo("imagenet-1k")
     labels = []
     for index in range(info.num_classes()):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Method = Callable[[Tensor, Tensor], Tensor]
+Method: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 
 
 def gradcam(activation: Tensor, gradient: Tensor) -> Tensor:

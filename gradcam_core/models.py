@@ -10,11 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import timm
-import torch
-from timm.data import resolve_data_config
-from torch import nn
+from typing import TYPE_CHECKING
 
 from gradcam_core.view import Preprocessing
 from gradcam_core.weights import (
@@ -26,6 +22,9 @@ from gradcam_core.weights import (
     WeightsError,
     fetch,
 )
+
+if TYPE_CHECKING:
+    from torch import nn
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +52,8 @@ class ModelInfo:
     def weights_source(self) -> Source:
         if self.source is not None:
             return self.source
+        import timm
+
         config = timm.get_pretrained_cfg(self.architecture)
         if config.hf_hub_id:
             return HubFile(config.hf_hub_id)
@@ -260,6 +261,10 @@ def load_model(
 
 def _ready(info: ModelInfo, source: Source, path: Path) -> Model:
     """The network with the weights of this file. Raises WeightsError if they do not fit."""
+    import timm
+    import torch
+    from timm.data import resolve_data_config
+
     try:
         module = _with_weights(info, path)
     except Exception as error:
@@ -276,6 +281,8 @@ def _ready(info: ModelInfo, source: Source, path: Path) -> Model:
 def _with_weights(info: ModelInfo, path: Path) -> nn.Module:
     if isinstance(info.source, PackagedFile):
         return _with_packaged_weights(info, path)
+    import timm
+
     return timm.create_model(
         info.architecture, pretrained=True, pretrained_cfg_overlay={"file": str(path)}
     )
@@ -283,6 +290,9 @@ def _with_weights(info: ModelInfo, path: Path) -> nn.Module:
 
 def _with_packaged_weights(info: ModelInfo, path: Path) -> nn.Module:
     """The packages' tensors have other names than timm's, in the same order and shapes."""
+    import timm
+    import torch
+
     module = timm.create_model(info.architecture, pretrained=False)
     own = module.state_dict()
     given = torch.load(path, map_location="cpu", weights_only=True)

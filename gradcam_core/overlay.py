@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -10,7 +11,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gradcam_core.explain import Explanation
+if TYPE_CHECKING:
+    from gradcam_core.explain import Explanation
 
 COLORMAP = "inferno"
 """Perceptually uniform, and as readable for the colour-blind."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ViewName = Literal["crop", "whole"]
 VIEWS: tuple[ViewName, ...] = get_args(ViewName)
@@ -101,6 +102,8 @@ class View:
 
     def batch(self, photo: Image.Image, preprocessing: Preprocessing) -> Tensor:
         """The network's input: float32 [1, 3, height, width], normalised as its weights want it."""
+        import torch
+
         pixels = np.array(self.picture(photo, preprocessing), dtype=np.float32) / 255
         mean = np.array(preprocessing.mean, dtype=np.float32)
         std = np.array(preprocessing.std, dtype=np.float32)

@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 
 import huggingface_hub
 import requests
-import torch
 from huggingface_hub import constants as hub
 
 log = logging.getLogger(__name__)
@@ -91,6 +90,8 @@ class ReleaseFile:
 
     @property
     def _path(self) -> Path:
+        import torch.hub
+
         return Path(torch.hub.get_dir(), "checkpoints", Path(urlsplit(self.url).path).name)
 
     def cached(self) -> Path | None:

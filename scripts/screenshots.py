@@ -30,9 +30,9 @@ def main() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    page = build()
     with tempfile.TemporaryDirectory() as uploads, sync_playwright() as playwright:
         os.environ["GRADIO_TEMP_DIR"] = uploads
+        page = build()
         options = {"server_port": port, "prevent_thread_lock": True, "quiet": True}
         _, url, _ = page.launch(**launch_options(), **options)
         browser = playwright.chromium.launch(executable_path=find(), args=list(ARGUMENTS))

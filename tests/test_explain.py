@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 import gradcam_core as gc
 from gradcam_core.models import ModelInfo
 from gradcam_core.view import VIEWS, Preprocessing
+from tests.server import ROOT
 
 CELLS = 7
 
@@ -172,3 +175,16 @@ def test_probabilities_are_the_published_models(cat: Image.Image, lite0: gc.Mode
         expected = lite0.module(create_transform(**config)(cat)[None]).softmax(1)[0]
     got = gc.examine(cat, lite0).probabilities
     np.testing.assert_allclose(got, expected.numpy(), atol=1e-6)
+
+
+def test_importing_the_package_does_not_import_pytorch():
+    code = "import sys, demo.page, gradcam_core; print({'torch', 'timm'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_every_public_name_is_there():
+    for name in gc.__all__:
+        assert getattr(gc, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        gc.nonsense  # noqa: B018
