@@ -15,7 +15,8 @@ from gradcam_core.models import loader
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("gradcam_core").setLevel(logging.INFO)  # downloads, and why they failed
     for name in DEFAULT_MODELS:
         loader(name).request()  # in the background, so that the first visitor waits less
     build().launch(**launch_options())

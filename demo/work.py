@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -38,12 +39,15 @@ class Newest:
 
     def __init__(self, visitors: int = 10_000) -> None:
         self._tickets: cachetools.LRUCache[str, float] = cachetools.LRUCache(visitors)
+        self._lock = threading.Lock()  # even a look-up changes the cache's order
 
     def enter(self, visitor: str, ticket: float) -> None:
-        self._tickets[visitor] = max(ticket, self._tickets.get(visitor, ticket))
+        with self._lock:
+            self._tickets[visitor] = max(ticket, self._tickets.get(visitor, ticket))
 
     def is_newest(self, visitor: str, ticket: float) -> bool:
-        return self._tickets.get(visitor, ticket) <= ticket
+        with self._lock:
+            return self._tickets.get(visitor, ticket) <= ticket
 
 
 class PhotoFile:

@@ -134,9 +134,10 @@ def _write_all(
 ) -> None:
     _write(folder / "input_image.jpg", partial(photo.save, format="JPEG", quality=95))
     for name, e in zip(tqdm(names, desc="writing", leave=False), explanations, strict=True):
-        picture = overlay(photo, e.heatmap, e.box)
+        heatmap = e.heatmap_at(photo.size)  # not `e.heatmap`, which would be kept
+        picture = overlay(photo, heatmap, e.box)
         _write(folder / f"{name}_output.png", partial(picture.save, format="PNG"))
-        _write(folder / f"{name}_heatmap.npy", partial(np.save, arr=e.heatmap))
+        _write(folder / f"{name}_heatmap.npy", partial(np.save, arr=heatmap))
     figure = comparison(photo, explanations)
     _write(folder / "comparison.png", partial(figure.savefig, format="png"))
     record = [{"asked_for": name} | e.record() for name, e in zip(names, explanations, strict=True)]

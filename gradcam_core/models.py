@@ -185,7 +185,7 @@ class Loader:
         try:
             attempt.set_result(self._load())
         except WeightsError as error:
-            log.warning("%s: %s", self.info.title, error)
+            log.info("%s: %s", self.info.title, error)
             retry_at = time.monotonic() + self._retry_after
             try:
                 attempt.set_result(self._stand_in(error))

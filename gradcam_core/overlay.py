@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ COLORMAP = "inferno"
 OPACITY = 0.75
 DIMMING = 0.55
 """Share of black laid over what the network did not see."""
+
+_WIDE = 0.55  # height over width up to which the figure has two pictures a row
 
 FULL_FROM = 0.5
 """Heat from which on the colour has its full opacity; below it fades out to the bare photo."""
@@ -67,11 +70,22 @@ def comparison(photo: Image.Image, explanations: Sequence[Explanation], width: i
     small = photo.copy()
     small.thumbnail((width, width))
     aspect = small.height / small.width
-    columns = len(explanations) + 1
+    count = len(explanations) + 1
+    columns = count if aspect > _WIDE else min(count, 2)
+    rows = -(-count // columns)
     notices = sorted({e.notice for e in explanations if e.notice})
-    size = (3.4 * columns + 0.9, 3.4 * aspect + 1.0 + 0.16 * len(notices))
-    figure = Figure(figsize=size, dpi=160, layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False)[0]
+    # Inches. Extremely narrow or flat photos get a cell of an ordinary shape to stand in.
+    cell = 3.4 if aspect > _WIDE else 6.0
+    height = min(max(cell * aspect, 0.4), 6.0) + 0.75
+    figure = Figure(
+        figsize=(cell * columns + 0.9, height * rows + 0.3 + 0.16 * len(notices)),
+        dpi=160,
+        layout="constrained",
+    )
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    axes = list(itertools.islice(grid, count))
+    for unused in grid:
+        unused.set_visible(False)
     axes[0].imshow(small)
     axes[0].set_title("Photo", fontsize=12, fontweight="bold", loc="left")
     scale = small.width / photo.width, small.height / photo.height
@@ -93,6 +107,6 @@ def comparison(photo: Image.Image, explanations: Sequence[Explanation], width: i
         ScalarMappable(cmap=COLORMAP), ax=list(axes), shrink=0.8, ticks=[0, 0.5, 1], pad=0.01
     )
     bar.set_label("evidence for the class,\nshare of the map's maximum", fontsize=9)
-    methods = " · ".join(dict.fromkeys(f"{e.method}, view {e.view}" for e in explanations))
+    methods = " · ".join(dict.fromkeys(f"method {e.method}, view {e.view}" for e in explanations))
     figure.supxlabel("\n".join([methods, *notices]), fontsize=8, color="0.35")
     return figure

@@ -190,7 +190,7 @@ def _ask(url: str, answer_within: float) -> None:
     except (TimeoutError, requests.Timeout):
         raise WeightsError(f"{host} does not answer") from None
     except requests.RequestException as error:
-        log.info("%s: %s", url, error)
+        log.debug("%s: %s", url, error)
         raise WeightsError(f"there is no connection to {host}") from None
     if status >= 400 and status not in (405, 501):  # a server may not know HEAD
         raise WeightsError(f"{host} answered with HTTP {status}")

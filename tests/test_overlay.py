@@ -50,3 +50,15 @@ def test_the_figure_names_networks_classes_and_probabilities(cat: Image.Image):
         assert e.title in texts
         assert any(f"{e.target.probability:.1%}" in text and "tabby" in text for text in texts)
     assert file.getvalue().count(b"<image") >= 3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 600), (600, 8), (1200, 400)])
+def test_the_figure_of_an_unusual_photo_stays_of_ordinary_size(size: tuple[int, int]):
+    photo = Image.new("RGB", size, "white")
+    names = ("efficientnet_lite0", "efficientnet_lite1")
+    figure = comparison(photo, [gc.explain(photo, name) for name in names])
+    file = io.BytesIO()
+    figure.savefig(file)
+    with Image.open(file) as picture:
+        assert max(picture.size) < 3000
+        assert min(picture.size) > 200
