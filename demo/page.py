@@ -113,7 +113,7 @@ def build() -> gr.Blocks:
         panels = panels_component(texts.NO_PHOTO, elem_id="panels")
         under = shown_photo_component()
         with gr.Accordion("How to read this", open=False):
-            gr.Markdown(texts.HOW_TO_READ)
+            gr.Markdown(texts.HOW_TO_READ, elem_classes="how-to")
 
         events: dict[str, Any] = {
             "outputs": [panels, target, under],
@@ -177,7 +177,7 @@ def _new_photo(
         file = PhotoFile(path)
         under = asdict(ShownPhoto.of(file.id, file.picture))
     except ImageError as error:
-        yield _message(str(error), ticket), gr.update(value=OWN), gr.skip()
+        yield _message(str(error), ticket, problem=True), gr.update(value=OWN), gr.skip()
         return
     shown = start(ticket, file, models)
     yield asdict(shown), gr.update(value=OWN), under
@@ -203,7 +203,7 @@ def _new_choice(
         index = OWN if target in (None, OWN) else find_label(target).index
         yield from _explain(visitor, file, models, index, view, start(ticket, file, models))
     except (ImageError, LabelError) as error:
-        yield _message(str(error), ticket), gr.skip(), gr.skip()
+        yield _message(str(error), ticket, problem=True), gr.skip(), gr.skip()
 
 
 def _explain(
@@ -229,8 +229,8 @@ def _explain(
         yield gr.skip(), _class_selector(shown, target), gr.skip()
 
 
-def _message(text: str, ticket: float) -> dict:
-    return asdict(Shown(ticket, message=text))
+def _message(text: str, ticket: float, problem: bool = False) -> dict:
+    return asdict(Shown(ticket, message=text, problem=problem))
 
 
 def _class_selector(shown: Shown, value: int) -> dict:

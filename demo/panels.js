@@ -197,7 +197,9 @@ function render() {
   ticket = shown.ticket;
   if (shown.message || !shown.panels.length) {
     cards.clear();
-    root.replaceChildren(node("p", "message", shown.message));
+    const message = node("p", shown.problem ? "message problem" : "message", shown.message);
+    if (shown.problem) message.setAttribute("role", "alert");
+    root.replaceChildren(message);
     return;
   }
   if (shown.photo_id !== photo.id) return; // its photo is still to come

@@ -47,12 +47,14 @@ class Panel:
 class Shown:
     """All that the panels show. ticket: of the event that asked for it; a browser ignores what
     comes later with a lower one. photo_id: a panel that has nothing new yet keeps what it showed
-    of the same photo. message: why there is nothing to show."""
+    of the same photo. message: why there is nothing to show; problem: whether that is an error.
+    """
 
     ticket: float = 0
     photo_id: str = ""
     panels: tuple[Panel, ...] = ()
     message: str = ""
+    problem: bool = False
 
     def with_panel(self, model: str, **changes: Any) -> Shown:
         """The same with changes to one network's panel."""
