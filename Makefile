@@ -34,7 +34,8 @@ clean: ## remove what these targets made
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's venv is needed (Debian: apt-get install python3-venv)." >&2; exit 1; }
 
 # The stamps are written last, so an installation that was cut off is done again.
 $(VENV)/installed: requirements.txt | $(BIN)/python

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 # Before the libraries are imported, which read them once: nobody is told that this runs.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -19,7 +20,12 @@ def main() -> None:
     logging.getLogger("gradcam_core").setLevel(logging.INFO)  # downloads, and why they failed
     for name in DEFAULT_MODELS:
         loader(name).request()  # in the background, so that the first visitor waits less
-    build().launch(**launch_options())
+    port = os.environ.get("GRADIO_SERVER_PORT")
+    try:
+        # Given explicitly, because Gradio would take the next free port without a word.
+        build().launch(server_port=int(port) if port else None, **launch_options())
+    except (OSError, ValueError) as error:
+        sys.exit(f"The app cannot start: {error}")
 
 
 if __name__ == "__main__":

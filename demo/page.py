@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,6 @@ from gradcam_core import (
     DEFAULT_MODELS,
     ImageError,
     Label,
-    LabelError,
-    find_label,
     imagenet_labels,
     list_models,
 )
@@ -36,10 +34,18 @@ OWN = -1
 
 UPLOAD_LIMIT = "64mb"
 
+UPLOADS_KEPT = 3600
+"""Seconds that an uploaded photo is kept on the server."""
+
+_SWEEP = 600  # seconds between two looks for older ones
+
 _newest = Newest()
 
 # The last input is the ticket of the event: later events have higher ones.
-_WITH_TICKET = "(...inputs) => [...inputs.slice(0, -1), Date.now()]"
+_WITH_TICKET = """(...inputs) => {
+    window.ticket = Math.max(Date.now(), (window.ticket ?? 0) + 1);
+    return [...inputs.slice(0, -1), window.ticket];
+}"""
 
 
 def _photo_component() -> gr.Image:
@@ -53,7 +59,8 @@ def _photo_component() -> gr.Image:
         buttons=[],
     )
     # The file is handed on as it is: `gradcam_core` reads it, and says in plain words why it
-    # cannot. Set on the object, because Gradio writes a file next to the source of a subclass.
+    # cannot. Set on the object, because Gradio writes a file next to the source of a subclass. For
+    # the same reason nothing may send this component a `gr.update`, which makes a new one.
     component.preprocess = _path_of  # type: ignore[method-assign]
     return component
 
@@ -64,15 +71,17 @@ def _path_of(payload: ImageData | None) -> str | None:
 
 def build() -> gr.Blocks:
     """The page as Gradio's Blocks; `launch` it with the arguments of `launch_options`."""
-    with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as page:
+    with gr.Blocks(
+        title=texts.TITLE, analytics_enabled=False, delete_cache=(_SWEEP, UPLOADS_KEPT)
+    ) as page:
         gr.HTML(texts.HEADER, apply_default_css=False, js_on_load=None)
         with gr.Row(elem_classes="choices"):
             with gr.Column(scale=5, min_width=300):
                 photo = _photo_component()
-                examples = sorted(EXAMPLES.glob("*.jpg"))
-                gr.Examples(
-                    [[str(path)] for path in examples],
-                    inputs=[photo],
+                examples = gr.Dataset(
+                    samples=[[str(path)] for path in _example_paths()],
+                    components=[photo],
+                    type="index",
                     label="Examples",
                     elem_id="examples",
                 )
@@ -85,7 +94,7 @@ def build() -> gr.Blocks:
                     elem_id="models",
                 )
                 target = gr.Dropdown(
-                    [(texts.OWN_TOP, OWN)],
+                    _choices(Shown()),
                     value=OWN,
                     label="Class to explain",
                     info="Type to search all 1000 classes.",
@@ -115,39 +124,32 @@ def build() -> gr.Blocks:
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(texts.HOW_TO_READ, elem_classes="how-to")
 
-        events: dict[str, Any] = {
+        private: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        events = private | {
             "outputs": [panels, target, under],
             "js": _WITH_TICKET,
-            "show_progress": "hidden",
-            "api_visibility": "private",
-            "concurrency_limit": 4,
+            # Most of the time of a request is waiting, for a download or for its turn to compute.
+            "concurrency_limit": 32,
             "concurrency_id": "explain",
             "trigger_mode": "multiple",
         }
-        # Not when the page is built: the names come with libraries that take seconds to import.
-        page.load(
-            lambda: _class_selector(Shown(), OWN),
-            None,
-            target,
-            show_progress="hidden",
-            api_visibility="private",
-        )
         photo.change(_new_photo, [photo, models, view, ticket], **events)
         gr.on(
-            # Not `input` for the models: it does not tell of one removed with Backspace. Nor
-            # `change` for the class: that is also set from here, after each new picture.
-            [models.change, target.input, view.input],
-            _new_choice,
+            # Not `input` for the models: it does not tell of one removed with Backspace.
+            [models.change, view.input],
+            _new_networks,
             [photo, models, target, view, ticket],
             **events,
         )
+        # Not `change` for the class: that is also set from here, after each new picture.
+        target.input(_new_class, [photo, models, target, view, ticket], **events)
+        examples.click(_example, examples, photo, **private)
         opacity.input(
             None,
             opacity,
             None,
             js="(value) => window.dispatchEvent(new CustomEvent('opacity', {detail: value}))",
-            show_progress="hidden",
-            api_visibility="private",
+            **private,
         )
     return page
 
@@ -164,69 +166,103 @@ def launch_options() -> dict:
     }
 
 
+def _example_paths() -> list[Path]:
+    return sorted(EXAMPLES.glob("*.jpg"))
+
+
+def _example(index: int) -> str:
+    return str(_example_paths()[index])
+
+
 def _new_photo(
     path: str | None, models: Sequence[str], view: ViewName, ticket: float, request: gr.Request
 ) -> Iterator[tuple]:
     """Another picture: each network's own top prediction is explained first."""
-    visitor = request.session_hash or ""
-    _newest.enter(visitor, ticket)
+    is_wanted = _newest.enter(request.session_hash or "", ticket)
+    own = gr.update(value=OWN)
     try:
         if path is None:
-            yield _message(texts.NO_PHOTO, ticket), gr.update(value=OWN), gr.skip()
+            yield _message(texts.NO_PHOTO, ticket), own, gr.skip()
             return
         file = PhotoFile(path)
-        under = asdict(ShownPhoto.of(file.id, file.picture))
+        under = asdict(ShownPhoto.of(ticket, file.id, file.picture))
     except ImageError as error:
-        yield _message(str(error), ticket, problem=True), gr.update(value=OWN), gr.skip()
+        yield _message(str(error), ticket, problem=True), own, gr.skip()
         return
-    shown = start(ticket, file, models)
-    yield asdict(shown), gr.update(value=OWN), under
-    yield from _explain(visitor, file, models, OWN, view, shown)
+    if not is_wanted():
+        # Not nothing at all: Gradio takes a generator without a value for one that gave None.
+        yield gr.skip(), gr.skip(), gr.skip()
+    else:
+        yield asdict(start(ticket, file, models)), own, under
+        for shown, is_new in _explain(ticket, file, models, OWN, view, is_wanted):
+            selector = _class_selector(shown, OWN) if is_new else gr.skip()
+            yield asdict(shown), selector, gr.skip()
 
 
-def _new_choice(
+def _new_networks(
     path: str | None,
     models: Sequence[str],
-    target: int | str | None,
+    target: int,
     view: ViewName,
     ticket: float,
     request: gr.Request,
 ) -> Iterator[tuple]:
-    """Other networks, another class or view, for the same picture."""
-    visitor = request.session_hash or ""
-    _newest.enter(visitor, ticket)
+    """Other networks or another view for the same picture: their top classes are others, too."""
+    shown = Shown()
+    for shown, _ in _again(path, models, target, view, ticket, request):
+        yield asdict(shown), gr.skip(), gr.skip()
+    if shown.panels and all(panel.status == "ready" for panel in shown.panels):
+        yield gr.skip(), _class_selector(shown, target), gr.skip()
+
+
+def _new_class(
+    path: str | None,
+    models: Sequence[str],
+    target: int,
+    view: ViewName,
+    ticket: float,
+    request: gr.Request,
+) -> Iterator[tuple]:
+    """Another class of the same picture."""
+    for shown, _ in _again(path, models, target, view, ticket, request):
+        yield asdict(shown), gr.skip(), gr.skip()
+
+
+def _again(
+    path: str | None,
+    models: Sequence[str],
+    target: int,
+    view: ViewName,
+    ticket: float,
+    request: gr.Request,
+) -> Iterator[tuple[Shown, bool]]:
+    is_wanted = _newest.enter(request.session_hash or "", ticket)
     if path is None:
-        yield _message(texts.NO_PHOTO, ticket), gr.skip(), gr.skip()
+        yield Shown(ticket, message=texts.NO_PHOTO), False
         return
     try:
-        file = PhotoFile(path)
-        index = OWN if target in (None, OWN) else find_label(target).index
-        yield from _explain(visitor, file, models, index, view, start(ticket, file, models))
-    except (ImageError, LabelError) as error:
-        yield _message(str(error), ticket, problem=True), gr.skip(), gr.skip()
+        yield from _explain(ticket, PhotoFile(path), models, target, view, is_wanted)
+    except ImageError as error:
+        yield Shown(ticket, message=str(error), problem=True), False
 
 
 def _explain(
-    visitor: str,
+    ticket: float,
     file: PhotoFile,
     models: Sequence[str],
     target: int,
     view: ViewName,
-    shown: Shown,
-) -> Iterator[tuple]:
+    is_wanted: Callable[[], bool],
+) -> Iterator[tuple[Shown, bool]]:
+    """What the panels show, step by step, and whether a network has just become ready."""
     if not models:
-        yield _message(texts.NO_MODEL, shown.ticket), gr.skip(), gr.skip()
+        yield Shown(ticket, message=texts.NO_MODEL), False
         return
-
-    def is_wanted() -> bool:
-        return _newest.is_newest(visitor, shown.ticket)
-
     wanted = None if target == OWN else target
-    for step in explain_step_by_step(file, wanted, view, shown, is_wanted):
-        yield asdict(step), gr.skip(), gr.skip()
-        shown = step
-    if is_wanted():
-        yield gr.skip(), _class_selector(shown, target), gr.skip()
+    ready = 0
+    for shown in explain_step_by_step(file, wanted, view, start(ticket, file, models), is_wanted):
+        before, ready = ready, sum(panel.status == "ready" for panel in shown.panels)
+        yield shown, ready > before
 
 
 def _message(text: str, ticket: float, problem: bool = False) -> dict:

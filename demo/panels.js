@@ -4,7 +4,7 @@
 const root = element.querySelector(".panels");
 const cards = new Map(); // model name -> card
 let ticket = -1;
-let photo = { id: "" };
+let photo = { id: "", ticket: -1 };
 
 const node = (tag, className, text) => {
   const made = document.createElement(tag);
@@ -35,7 +35,7 @@ const button = (icon, label, act) => {
 };
 
 function makeCard(model) {
-  const card = { model, element: node("section", "panel") };
+  const card = { model, turn: 0, element: node("section", "panel") };
   card.element.dataset.model = model;
   card.header = node("header");
   card.heading = node("h2");
@@ -52,7 +52,7 @@ function makeCard(model) {
   card.tools = node("div", "tools");
   card.tools.append(
     button("download", "Download this picture", () => download(card)),
-    button("fullscreen", "Show full screen", () => toggleFullScreen(card)),
+    button("fullscreen", "Full screen on or off", () => toggleFullScreen(card)),
   );
   card.stage.append(card.photo, card.seen, card.heat);
   card.figure.append(card.stage, card.status);
@@ -74,6 +74,7 @@ const pixelsOf = (canvas) => canvas.getContext("2d", { willReadFrequently: true 
 
 function clearCard(card) {
   card.data = null;
+  card.turn++; // a heat that is still being decoded is not for what comes now
   card.element.classList.add("empty");
   pixelsOf(card.heat).clearRect(0, 0, card.heat.width, card.heat.height);
   card.heat.removeAttribute("aria-label");
@@ -92,8 +93,8 @@ function showPhoto(card) {
   card.photoId = photo.id;
   card.photo.src = photo.url;
   card.photo.alt = "The photo";
-  card.figure.style.setProperty("--aspect", `${photo.width} / ${photo.height}`);
-  card.figure.style.setProperty("--ratio", photo.width / photo.height);
+  card.element.style.setProperty("--aspect", `${photo.width} / ${photo.height}`);
+  card.element.style.setProperty("--ratio", photo.width / photo.height);
   clearCard(card);
 }
 
@@ -109,10 +110,10 @@ function showPanel(card, panel) {
 
 async function showResult(card, panel) {
   const image = new Image();
-  const turn = (card.turn = (card.turn ?? 0) + 1);
+  const turn = ++card.turn;
   image.src = panel.heat;
   await image.decode();
-  if (turn !== card.turn || card.photoId !== photo.id) return; // something newer came
+  if (turn !== card.turn) return; // something newer came
   card.data = panel;
   card.element.classList.remove("empty");
   card.notice.textContent = panel.notice;
@@ -132,6 +133,7 @@ async function showResult(card, panel) {
     node("strong", "", panel.target.name),
     ` ${percent(panel.target.probability)}, rank ${panel.rank}`,
   );
+  if (panel.is_empty) card.status.textContent = "Nothing here speaks for this class.";
   panel.top.forEach((prediction, i) => {
     const row = card.rows.children[i];
     row.className = prediction.index === panel.target.index ? "explains" : "";
@@ -186,10 +188,32 @@ function download(card) {
   }, "image/png");
 }
 
-function toggleFullScreen(card) {
-  if (document.fullscreenElement) document.exitFullscreen();
-  else card.figure.requestFullscreen();
+// A phone may have no full screen for anything but videos: then the panel covers the page.
+async function toggleFullScreen(card) {
+  const leaving = card.element.classList.contains("covering");
+  uncover();
+  if (leaving) {
+    if (document.fullscreenElement) await document.exitFullscreen();
+    return;
+  }
+  card.element.classList.add("covering");
+  try {
+    await card.element.requestFullscreen();
+  } catch {
+    // It stays a cover.
+  }
 }
+
+function uncover() {
+  root.querySelector(".covering")?.classList.remove("covering");
+}
+
+document.addEventListener("fullscreenchange", () => {
+  if (!document.fullscreenElement) uncover();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") uncover();
+});
 
 function render() {
   const shown = props.value;
@@ -226,6 +250,7 @@ window.addEventListener("opacity", (event) => {
   root.style.setProperty("--opacity", event.detail);
 });
 window.addEventListener("photo", (event) => {
+  if (event.detail.ticket < photo.ticket) return; // decoded late, another one is shown
   photo = event.detail;
   render();
 });

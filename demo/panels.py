@@ -40,6 +40,7 @@ class Panel:
     heat: str = ""
     target: Prediction | None = None
     rank: int = 0
+    is_empty: bool = False
     top: tuple[Prediction, ...] = ()
 
 
@@ -78,24 +79,27 @@ def result_of(e: Explanation) -> dict[str, Any]:
         "heat": _data_url(Image.fromarray(levels(e.heatmap_at(_raster(width, height)))), "PNG"),
         "target": e.target,
         "rank": e.rank,
+        "is_empty": e.is_empty,
         "top": e.top,
     }
 
 
 @dataclass(frozen=True)
 class ShownPhoto:
-    """The photo under the heat: a JPEG as a data URL, so that no file is left behind."""
+    """The photo under the heat: a JPEG as a data URL, so that no file is left behind. ticket: as in
+    `Shown`."""
 
+    ticket: float = 0
     id: str = ""
     url: str = ""
     width: int = 3
     height: int = 2
 
     @classmethod
-    def of(cls, id: str, photo: Image.Image) -> ShownPhoto:
+    def of(cls, ticket: float, id: str, photo: Image.Image) -> ShownPhoto:
         small = photo.copy()
         small.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
-        return cls(id, _data_url(small, "JPEG"), small.width, small.height)
+        return cls(ticket, id, _data_url(small, "JPEG"), small.width, small.height)
 
 
 def panels_component(hint: str, **settings) -> gr.HTML:
@@ -103,11 +107,10 @@ def panels_component(hint: str, **settings) -> gr.HTML:
 
     The heat comes as grey levels and is coloured in the browser, where its opacity is set, too.
     """
-    script = Path(__file__).with_name("panels.js").read_text(encoding="utf-8")
     return gr.HTML(
         value=asdict(Shown(message=hint)),
-        html_template='<div class="panels" aria-live="polite"></div>',
-        js_on_load=script,
+        html_template='<div class="panels"></div>',
+        js_on_load=_script("panels.js"),
         apply_default_css=False,
         colors=colormap_table().tolist(),
         opacity=OPACITY,
@@ -124,13 +127,14 @@ def shown_photo_component() -> gr.HTML:
     return gr.HTML(
         value=asdict(ShownPhoto()),
         html_template="",
-        js_on_load="""
-            watch("value", () =>
-                window.dispatchEvent(new CustomEvent("photo", {detail: props.value})));
-        """,
+        js_on_load=_script("photo.js"),
         apply_default_css=False,
         visible="hidden",
     )
+
+
+def _script(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _raster(width: int, height: int) -> tuple[int, int]:

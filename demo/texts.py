@@ -5,7 +5,7 @@ TITLE = "Grad-CAM, side by side"
 HEADER = f"""
 <header class="masthead">
   <h1>{TITLE}</h1>
-  <p>Give it a photo: three image classifiers say what they see, and show where they looked.</p>
+  <p>Give it a photo: image classifiers say what they see, and show where they looked.</p>
 </header>
 """
 

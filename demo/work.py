@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 _held = HeldExaminations()
 
+# A forward pass uses all cores: more than two at once only take each other's memory and time.
+_computing = threading.Semaphore(2)
+
 _POLL = 0.1  # seconds between two looks at the networks that are still loading
 
 
@@ -41,13 +44,16 @@ class Newest:
         self._tickets: cachetools.LRUCache[str, float] = cachetools.LRUCache(visitors)
         self._lock = threading.Lock()  # even a look-up changes the cache's order
 
-    def enter(self, visitor: str, ticket: float) -> None:
+    def enter(self, visitor: str, ticket: float) -> Callable[[], bool]:
+        """A new ticket. Gives what tells whether it is still the visitor's newest."""
         with self._lock:
             self._tickets[visitor] = max(ticket, self._tickets.get(visitor, ticket))
 
-    def is_newest(self, visitor: str, ticket: float) -> bool:
-        with self._lock:
-            return self._tickets.get(visitor, ticket) <= ticket
+        def is_wanted() -> bool:
+            with self._lock:
+                return self._tickets.get(visitor, ticket) <= ticket
+
+        return is_wanted
 
 
 class PhotoFile:
@@ -95,6 +101,8 @@ def explain_step_by_step(
             if not is_wanted():
                 return
             shown = _explained(shown, name, loading.pop(name), photo, target, view)
+            if not is_wanted():
+                return
             yield shown
         before = shown
         for name in loading:
@@ -129,7 +137,11 @@ def _explained(
 
 
 def _examine(photo: PhotoFile, model: Model, view: ViewName) -> Examination:
-    return _held.get(photo.id, model, view, lambda: examine(photo.picture, model, view))
+    def make() -> Examination:
+        with _computing:
+            return examine(photo.picture, model, view)
+
+    return _held.get(photo.id, model, view, make)
 
 
 def _loading_text(name: str) -> str:

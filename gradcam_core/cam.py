@@ -7,6 +7,7 @@ enabled. A class then costs a backward pass through the head alone.
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -62,7 +63,10 @@ class Run:
 
     def _indices(self, targets: int | Sequence[int]) -> Tensor:
         images, classes = self._graph.shape
-        indices = [targets] * images if isinstance(targets, int) else [int(t) for t in targets]
+        try:
+            indices = [operator.index(targets)] * images  # type: ignore[arg-type]
+        except TypeError:
+            indices = [operator.index(target) for target in targets]  # type: ignore[union-attr]
         if len(indices) != images:
             raise CamError(f"{len(indices)} target classes were given for {images} images.")
         for index in indices:

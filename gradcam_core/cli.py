@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ImageError, LabelError) as error:
         parser.error(str(error))
     except OSError as error:
-        parser.error(f"the folder {options.out} cannot be made: {error.strerror}")
+        parser.error(f"the folder {options.out} cannot be made: {error.strerror or error}")
     for name in names:
         loader(name).request()  # all at once: without a network each takes its time to find out
     try:
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WeightsError as error:
         parser.exit(1, f"{PROGRAM}: {error}\n")
     except OSError as error:
-        parser.error(f"the results cannot be written to {options.out}: {error.strerror}")
+        parser.error(f"the results cannot be written to {options.out}: {error.strerror or error}")
     return 0
 
 

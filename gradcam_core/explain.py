@@ -78,6 +78,7 @@ class Explanation:
             "notice": self.notice or None,
             "target": asdict(self.target),
             "rank": self.rank,
+            "is_empty": self.is_empty,
             "top": [asdict(prediction) for prediction in self.top],
             "method": self.method,
             "layer": self.layer,
@@ -92,6 +93,11 @@ class Explanation:
     def heatmap(self) -> np.ndarray:
         """float32 [H, W] of the original photo, in [0, 1]; 0 outside `box`."""
         return self.heatmap_at(self.geometry.photo_size)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing in the photo speaks for the class: the heatmap is 0 everywhere."""
+        return not self.heatmap_at(self.geometry.size).any()
 
     def heatmap_at(self, size: tuple[int, int]) -> np.ndarray:
         """The heatmap on a raster of (width, height) that covers the whole photo.

@@ -16,6 +16,9 @@ Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 MAX_PIXELS = 100_000_000
 """Largest picture that is decoded, in pixels: room for a 12000 x 8000 photo, 300 MB as RGB."""
 
+MAX_SIDE = 65_500
+"""Longest side of such a picture, in pixels: JPEG, in which it is shown again, has no more."""
+
 _DAMAGED = "The picture is damaged or incomplete, it cannot be decoded."
 
 _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
@@ -33,7 +36,7 @@ def read_image(photo: Photo) -> Image.Image:
     keep their upper 8 bits, and of an animated picture the first frame is taken. Colour profiles
     are ignored, as they were when the networks were trained.
 
-    Raises ImageError if it is no picture, is damaged, or has more than `MAX_PIXELS` pixels.
+    Raises ImageError if it is no picture, is damaged, or is larger than `MAX_PIXELS` or `MAX_SIDE`.
     """
     if isinstance(photo, np.ndarray):
         return _from_array(photo)
@@ -42,9 +45,9 @@ def read_image(photo: Photo) -> Image.Image:
     if isinstance(photo, bytes):
         return _decode(io.BytesIO(photo))
     path = Path(photo)
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder, not a picture.")
     try:
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder, not a picture.")
         with path.open("rb") as file:
             return _decode(file)
     except FileNotFoundError:
@@ -77,7 +80,7 @@ def _decode(file: IO[bytes]) -> Image.Image:
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
     width, height = image.size
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise ImageError(_too_large(f"The picture has {width} x {height} pixels; it"))
     if width == 0 or height == 0:
         raise ImageError("The picture is empty: it has no pixels.")
@@ -140,6 +143,7 @@ def _from_array(values: np.ndarray) -> Image.Image:
 
 def _too_large(what: str) -> str:
     return (
-        f"{what} is too large: up to {MAX_PIXELS // 1_000_000} million pixels are read. "
+        f"{what} is too large: up to {MAX_PIXELS // 1_000_000} million pixels are read, "
+        f"and up to {MAX_SIDE} a side. "
         "Make it smaller and try again."
     )

@@ -1,13 +1,19 @@
-"""The 1000 ImageNet class names, offline: from WordNet's lemmas, which timm carries."""
+"""The 1000 ImageNet class names, offline, each with its synonyms: WordNet's lemmas.
+
+They stand in a file of ours, not read from timm, because importing timm takes seconds and the page
+needs the names before that. A test compares them with timm's.
+"""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 
-# WordNet gives two classes each of these names; the words in brackets are from its definitions.
+# WordNet gives two classes each of these names; the words in brackets tell them apart.
 _DISTINGUISHED = {
     134: "crane (bird)",
     517: "crane (machine)",
@@ -24,12 +30,11 @@ class LabelError(ValueError):
 
 @dataclass(frozen=True)
 class Label:
-    """One class: its index, its name (unique), all of its synonyms and what WordNet says it is."""
+    """One class: its index, its name (unique) and all of its synonyms."""
 
     index: int
     name: str
     synonyms: tuple[str, ...]
-    definition: str
 
     @cached_property
     def full_name(self) -> str:
@@ -40,15 +45,11 @@ class Label:
 @cache
 def imagenet_labels() -> tuple[Label, ...]:
     """All 1000 labels of ImageNet-1k, in the order of the networks' outputs."""
-    from timm.data import ImageNetInfo
-
-    info = ImageNetInfo("imagenet-1k")
+    file = Path(__file__).with_name("imagenet_labels.txt")
     labels = []
-    for index in range(info.num_classes()):
-        lemmas, definition = info.index_to_description(index, detailed=True).split(": ", 1)
-        synonyms = tuple(lemmas.split(", "))
-        name = _DISTINGUISHED.get(index, synonyms[0])
-        labels.append(Label(index, name, synonyms, definition))
+    for index, line in enumerate(file.read_text(encoding="utf-8").splitlines()):
+        synonyms = tuple(line.split(", "))
+        labels.append(Label(index, _DISTINGUISHED.get(index, synonyms[0]), synonyms))
     return tuple(labels)
 
 
@@ -60,7 +61,7 @@ def find_label(wanted: int | str) -> Label:
     """
     labels = imagenet_labels()
     text = str(wanted).strip()
-    if isinstance(wanted, int) or text.lstrip("+-").isdecimal():
+    if isinstance(wanted, int) or re.fullmatch(r"[+-]?[0-9]{1,9}", text):
         index = int(wanted)
         if not 0 <= index < len(labels):
             raise LabelError(f"There is no class {index}: indices go from 0 to {len(labels) - 1}.")

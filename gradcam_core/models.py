@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from gradcam_core.view import Preprocessing
@@ -52,8 +53,7 @@ class ModelInfo:
     def weights_source(self) -> Source:
         if self.source is not None:
             return self.source
-        import timm
-
+        timm = _timm()
         config = timm.get_pretrained_cfg(self.architecture)
         if config.hf_hub_id:
             return HubFile(config.hf_hub_id)
@@ -124,6 +124,18 @@ class Model:
             f"{self.info.title}, a smaller network, stands in for {self.stands_in_for.title}, "
             f"whose weights cannot be had: {self.reason}."
         )
+
+
+_timm_lock = threading.Lock()
+
+
+def _timm() -> ModuleType:
+    """timm, imported by one thread at a time and from its front: its modules import each other in
+    a circle, which fails where two threads enter the circle at different places."""
+    with _timm_lock:
+        import timm
+
+        return timm
 
 
 def list_models() -> list[ModelInfo]:
@@ -261,12 +273,14 @@ def load_model(
 
 def _ready(info: ModelInfo, source: Source, path: Path) -> Model:
     """The network with the weights of this file. Raises WeightsError if they do not fit."""
-    import timm
+    timm = _timm()
     import torch
     from timm.data import resolve_data_config
 
     try:
         module = _with_weights(info, path)
+    except (MemoryError, OSError):
+        raise  # says nothing of the file
     except Exception as error:
         # Damaged files make the readers raise almost anything: SafetensorError, UnpicklingError,
         # RuntimeError, KeyError, EOFError, …
@@ -281,16 +295,14 @@ def _ready(info: ModelInfo, source: Source, path: Path) -> Model:
 def _with_weights(info: ModelInfo, path: Path) -> nn.Module:
     if isinstance(info.source, PackagedFile):
         return _with_packaged_weights(info, path)
-    import timm
-
-    return timm.create_model(
+    return _timm().create_model(
         info.architecture, pretrained=True, pretrained_cfg_overlay={"file": str(path)}
     )
 
 
 def _with_packaged_weights(info: ModelInfo, path: Path) -> nn.Module:
     """The packages' tensors have other names than timm's, in the same order and shapes."""
-    import timm
+    timm = _timm()
     import torch
 
     module = timm.create_model(info.architecture, pretrained=False)

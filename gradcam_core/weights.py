@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -54,6 +55,9 @@ class Source(Protocol):
     def discard(self) -> None:
         """Remove a file from the cache that turned out not to hold weights."""
 
+    def tidy(self, unused_for: float) -> None:
+        """Remove parts of a download that was ended, not written to for this many seconds."""
+
 
 @dataclass(frozen=True)
 class HubFile:
@@ -81,6 +85,9 @@ class HubFile:
             file.resolve().unlink(missing_ok=True)
             file.unlink(missing_ok=True)
 
+    def tidy(self, unused_for: float) -> None:
+        """The client takes up its own parts again."""
+
 
 @dataclass(frozen=True)
 class ReleaseFile:
@@ -102,6 +109,14 @@ class ReleaseFile:
 
     def discard(self) -> None:
         self._path.unlink(missing_ok=True)
+
+    def tidy(self, unused_for: float) -> None:
+        # torch.hub removes its part itself, unless its process is ended. Another process may be
+        # at work on the same file: its part is younger.
+        for part in self._path.parent.glob(f"{self._path.name}.*.partial"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - part.stat().st_mtime >= unused_for:
+                    part.unlink()
 
 
 @dataclass(frozen=True)
@@ -125,6 +140,9 @@ class PackagedFile:
 
     def discard(self) -> None:
         """A package's files are pip's to remove."""
+
+    def tidy(self, unused_for: float) -> None:
+        """Nothing is downloaded."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +179,11 @@ def fetch(
         raise WeightsError("HF_HUB_OFFLINE is set, so nothing is downloaded")
     _ask(source.url, answer_within)
     log.info("downloading %s", source.url)
-    _run_download(arguments, on_progress, stall_after, _host(source.url))
+    try:
+        _run_download(arguments, on_progress, stall_after, _host(source.url))
+    except WeightsError:
+        source.tidy(unused_for=stall_after)
+        raise
     path = source.cached()
     if path is None:
         raise WeightsError("the download left no file")

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def running_app(folder: Path, **environment: str) -> Iterator[str]:
+def running_app(folder: Path, host: str = "127.0.0.1", **environment: str) -> Iterator[str]:
     """The address of the app, started with `python app.py`. folder: for its caches and its log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -28,6 +28,7 @@ def running_app(folder: Path, **environment: str) -> Iterator[str]:
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(folder / "hf"),
         "TORCH_HOME": str(folder / "torch"),
+        "PYTHONUNBUFFERED": "1",
         **environment,
     }
     log = folder / "app.log"
@@ -39,7 +40,7 @@ def running_app(folder: Path, **environment: str) -> Iterator[str]:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    url = f"http://127.0.0.1:{port}/"
+    url = f"http://{host}:{settings['GRADIO_SERVER_PORT']}/"
     try:
         _wait_until_it_answers(url, process, log)
         yield url

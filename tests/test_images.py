@@ -113,6 +113,8 @@ def test_an_array_is_taken_as_it_is():
         ("no/such/file.jpg", "no file"),
         (".", "folder"),
         ("a\0b.jpg", "cannot be read"),
+        ("x" * 300 + ".jpg", "cannot be read"),
+        (np.zeros((1, 70_000), dtype=np.uint8), "too large"),
         (np.zeros((4, 4, 3)), "uint8"),
         (np.zeros((4, 4, 2), dtype=np.uint8), "shape"),
         (np.zeros((0, 4, 3), dtype=np.uint8), "empty"),

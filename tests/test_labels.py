@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from timm.data import ImageNetInfo
 from torchvision.models import ResNet50_Weights
 
 from gradcam_core import LabelError, find_label, imagenet_labels
@@ -17,6 +18,11 @@ def test_the_names_are_torchvisions_in_torchvisions_order():
     ]
     # torchvision distinguishes the doubles in words of its own ("crane bird").
     assert sum(shared) >= 995
+
+
+def test_the_names_are_timms_in_timms_order():
+    theirs = ImageNetInfo("imagenet-1k").label_descriptions()
+    assert [", ".join(label.synonyms) for label in imagenet_labels()] == theirs
 
 
 def test_every_name_is_unique_and_finds_its_own_class():
@@ -43,6 +49,7 @@ def test_a_synonym_finds_its_class(wanted: str, index: int):
         ("tabbi", ["tabby (281)"]),
         (1000, ["0 to 999"]),
         ("-1", ["0 to 999"]),
+        ("--5", ["There is no class"]),
         ("", ["0 to 999"]),
     ],
 )

@@ -14,6 +14,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
 
+import gradcam_core as gc
+from demo.page import EXAMPLES
+from gradcam_core.overlay import overlay
 from scripts.chromium import ARGUMENTS, find
 from tests.server import running_app
 
@@ -22,6 +25,7 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 expect.set_options(timeout=30_000)  # a busy machine takes its time
 
 OWN_TOP = "Each network's own top prediction"
+EXAMPLE_CAT = EXAMPLES / "1_cat.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +62,7 @@ def page(app: str, browser: Browser, request: pytest.FixtureRequest) -> Iterator
     page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
     failed_before = request.session.testsfailed
     page.goto(app)
+    expect(page.locator(".panels .message")).to_be_visible()
     yield page
     if request.session.testsfailed > failed_before or faults:
         folder = Path("test-results")
@@ -266,6 +271,16 @@ def test_what_is_no_picture_gets_a_sentence_and_the_next_works(
     wait_for_results(page)
 
 
+def test_a_bad_file_after_an_example_gets_its_sentence_too(page: Page, tmp_path: Path):
+    page.locator("#examples button").first.click()
+    wait_for_results(page)
+    text = tmp_path / "holiday.jpg"
+    text.write_text("this is not a picture")
+    page.locator("#photo input[type=file]").set_input_files(text)
+    expect(page.get_by_role("alert")).to_contain_text("not a picture")
+    expect(panels(page)).to_have_count(0)
+
+
 def test_removing_the_photo_clears_the_panels(page: Page, coffee_path: Path):
     drop(page, coffee_path)
     wait_for_results(page)
@@ -285,31 +300,150 @@ def test_the_newest_of_many_quick_choices_is_shown(page: Page):
     assert [text.split()[0] for text in explained(page)] == ["espresso"] * 3
 
 
+def downloaded(page: Page, panel: int) -> tuple[str, np.ndarray]:
+    with page.expect_download() as download:
+        panels(page).nth(panel).get_by_label("Download this picture").click()
+    with Image.open(download.value.path()) as picture:
+        return download.value.suggested_filename, np.asarray(picture.convert("RGB"), dtype=float)
+
+
+def test_a_photo_that_decodes_slowly_does_not_replace_a_newer_one(page: Page, tmp_path: Path):
+    slow = tmp_path / "slow.jpg"
+    Image.effect_noise((9000, 7000), 80).convert("RGB").save(slow, quality=60)
+    page.locator("#photo input[type=file]").set_input_files(slow)
+    page.wait_for_timeout(700)
+    page.locator("#examples button").nth(1).click()
+    expect(page.locator(".explained", has_text="espresso")).to_have_count(3)
+    page.wait_for_timeout(4000)  # the slow one is decoded by now
+    page.get_by_label("Whole photo").check()
+    expect(page.locator(".seen").first).to_have_css("inset", "0px")
+    wait_for_results(page)
+    shown = page.locator("img.photo").first.evaluate("i => [i.naturalWidth, i.naturalHeight]")
+    assert shown == [600, 400]
+    assert [text.split()[0] for text in explained(page)] == ["espresso"] * 3
+
+
+def test_a_heat_that_decodes_slowly_is_not_drawn_on_another_photo(page: Page, coffee_path: Path):
+    page.evaluate(
+        """() => {
+            const decode = Image.prototype.decode;
+            Image.prototype.decode = async function () {
+                await new Promise((done) => setTimeout(done, 900));
+                return decode.call(this);
+            };
+        }"""
+    )
+    page.locator("#examples button").first.click()
+    expect(page.locator("section.panel[data-status=ready]")).to_have_count(3)
+    drop_anywhere(page, coffee_path)
+    seen: set[str] = set()
+    for _ in range(40):
+        if page.locator("img.photo").first.evaluate("i => i.naturalWidth") == 600:
+            texts = page.locator(".explained strong").all_inner_texts()
+            seen |= {text for text in texts if text}
+        page.wait_for_timeout(50)
+    assert seen <= {"espresso"}
+    wait_for_results(page)
+
+
+def test_a_picture_can_be_dropped_anywhere_and_replaces_the_one_before(
+    page: Page, coffee_path: Path, cat_path: Path
+):
+    drop_anywhere(page, coffee_path)
+    expect(page.locator(".explained", has_text="espresso")).to_have_count(3)
+    drop_anywhere(page, cat_path)
+    expect(page.locator(".explained", has_text="cat")).to_have_count(3)
+
+
+def drop_anywhere(page: Page, path: Path, event: str = "drop") -> None:
+    """Drop a file on the page's background, or paste it."""
+    page.evaluate(
+        """([data, event]) => {
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([bytes], "photo.png", { type: "image/png" }));
+            const options = { bubbles: true, cancelable: true };
+            document.body.dispatchEvent(
+                event === "paste"
+                    ? new ClipboardEvent(event, { ...options, clipboardData: dataTransfer })
+                    : new DragEvent(event, { ...options, dataTransfer }),
+            );
+        }""",
+        [base64.b64encode(path.read_bytes()).decode(), event],
+    )
+
+
+def test_a_picture_can_be_pasted_with_the_keyboard(page: Page, coffee_path: Path):
+    drop_anywhere(page, coffee_path, "paste")
+    expect(page.locator(".explained", has_text="espresso")).to_have_count(3)
+
+
+def test_a_tall_photo_fits_on_the_screen(page: Page, tmp_path: Path):
+    Image.new("RGB", (400, 3000), "grey").save(tmp_path / "tall.png")
+    drop(page, tmp_path / "tall.png")
+    wait_for_results(page)
+    box = panels(page).first.locator(".stage").bounding_box()
+    assert box
+    assert box["height"] <= 0.81 * 900
+
+
+def test_a_class_for_which_nothing_speaks_is_said_to_be_so(page: Page, tmp_path: Path):
+    held = gc.examine(EXAMPLE_CAT, "efficientnet_lite0")
+    empty = next(c for c in range(1000) if held.explain(c).is_empty)
+    label = gc.find_label(empty)
+    page.locator("#examples button").first.click()
+    wait_for_results(page)
+    choose_class(page, label.full_name, label.full_name)
+    expect(panels(page).nth(1)).to_contain_text("Nothing here speaks for this class.")
+
+
 def test_an_overlay_can_be_downloaded_as_it_is_shown(page: Page, coffee_path: Path):
     drop(page, coffee_path)
     wait_for_results(page)
-    with page.expect_download() as download:
-        panels(page).nth(1).get_by_label("Download this picture").click()
-    assert download.value.suggested_filename == "resnet50_espresso.png"
-    picture = Image.open(download.value.path()).convert("RGB")
-    with Image.open(coffee_path) as photo:
-        assert picture.size == photo.size
-        hot, corner = (300, 130), (10, 390)
-        assert picture.getpixel(hot) != photo.getpixel(hot)
-        dimmed = np.asarray(photo.convert("RGB"))[390, 10] * 0.45
-        assert np.abs(np.asarray(picture)[390, 10] - dimmed).max() < 25
-        assert corner
+    name, shown = downloaded(page, 1)
+    assert name == "resnet50_espresso.png"
+    photo = np.asarray(Image.open(coffee_path).convert("RGB"), dtype=float)
+    e = gc.explain(coffee_path, "efficientnet_lite0")
+    expected = overlay(Image.open(coffee_path).convert("RGB"), e.heatmap, e.box)
+    assert shown.shape == photo.shape
+    assert np.abs(shown - np.asarray(expected, dtype=float)).mean() < 4  # JPEG and rounding
+    assert np.abs(shown - photo).mean() > 20
+    page.get_by_role("slider", name=re.compile("Opacity")).press("Home")
+    expect(page.locator("canvas.heat").first).to_have_css("opacity", "0")
+    _, bare = downloaded(page, 1)
+    left, top, right, bottom = e.box
+    inside = np.s_[top + 2 : bottom - 2, left + 2 : right - 2]
+    assert np.abs(bare[inside] - photo[inside]).mean() < 4
 
 
-def test_an_overlay_fills_the_screen_at_the_photos_aspect_ratio(page: Page, coffee_path: Path):
+def test_an_overlay_fills_the_screen_with_its_labels(page: Page, coffee_path: Path):
     drop(page, coffee_path)
     wait_for_results(page)
-    panels(page).first.get_by_label("Show full screen").click()
+    first = panels(page).first
+    first.get_by_label("Full screen").click()
     page.wait_for_function("document.fullscreenElement !== null")
-    box = panels(page).first.locator(".stage").bounding_box()
+    box = first.locator(".stage").bounding_box()
     assert box
     assert box["width"] / box["height"] == pytest.approx(600 / 400, rel=0.01)
-    assert max(box["width"] / 1400, box["height"] / 900) > 0.95
+    assert max(box["width"] / 1400, box["height"] / 900) > 0.75
+    for words in ("EfficientNet-Lite2", "in place of Xception", "espresso"):
+        expect(first.get_by_text(words).first).to_be_in_viewport()
+    first.get_by_label("Full screen").click()
+    page.wait_for_function("document.fullscreenElement === null")
+    expect(panels(page).nth(2)).to_be_visible()
+    expect(page.locator(".covering")).to_have_count(0)
+
+
+def test_where_there_is_no_full_screen_the_panel_covers_the_page(page: Page, coffee_path: Path):
+    page.evaluate("delete Element.prototype.requestFullscreen")
+    drop(page, coffee_path)
+    wait_for_results(page)
+    panels(page).first.get_by_label("Full screen").click()
+    box = panels(page).first.bounding_box()
+    assert box
+    assert (box["width"], box["height"]) == (1400, 900)
+    page.keyboard.press("Escape")
+    expect(page.locator(".covering")).to_have_count(0)
 
 
 def test_a_photo_of_many_megapixels_that_lies_on_its_side_is_shown_upright(

@@ -1,0 +1,25 @@
+// Tells the panels of a new photo (demo/panels.py, ShownPhoto), and hands every picture that is pasted
+// or dropped anywhere on the page to the photo's own upload.
+
+watch("value", () => window.dispatchEvent(new CustomEvent("photo", { detail: props.value })));
+
+const give = (files) => {
+  const input = document.querySelector("#photo input[type=file]");
+  const picture = [...files].find((file) => file.type.startsWith("image/"));
+  if (!input || !picture) return false;
+  const transfer = new DataTransfer();
+  transfer.items.add(picture);
+  input.files = transfer.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+  return true;
+};
+document.addEventListener("paste", (event) => {
+  if (give(event.clipboardData?.files ?? [])) event.preventDefault();
+});
+// Without this a file that misses the box would replace the page.
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("drop", (event) => {
+  if (event.defaultPrevented) return; // the box itself took it
+  event.preventDefault();
+  give(event.dataTransfer?.files ?? []);
+});
