@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from gradio.data_classes import ImageData
 from demo import texts
 from demo.panels import Shown, ShownPhoto, panels_component, shown_photo_component
 from demo.theme import theme
-from demo.work import Newest, PhotoFile, explain_step_by_step, start
+from demo.work import PhotoFile, Turn, Turns, explain_step_by_step, start
 from gradcam_core import (
     DEFAULT_MODELS,
     ImageError,
@@ -24,8 +24,6 @@ from gradcam_core import (
 )
 from gradcam_core.overlay import OPACITY
 from gradcam_core.view import ViewName
-
-log = logging.getLogger(__name__)
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 
@@ -39,7 +37,9 @@ UPLOADS_KEPT = 3600
 
 _SWEEP = 600  # seconds between two looks for older ones
 
-_newest = Newest()
+_turns = Turns()
+
+_SETTLE = 0.5  # seconds in which the last word of an overtaken event has arrived
 
 # The last input is the ticket of the event: later events have higher ones.
 _WITH_TICKET = """(...inputs) => {
@@ -178,25 +178,28 @@ def _new_photo(
     path: str | None, models: Sequence[str], view: ViewName, ticket: float, request: gr.Request
 ) -> Iterator[tuple]:
     """Another picture: each network's own top prediction is explained first."""
-    is_wanted = _newest.enter(request.session_hash or "", ticket)
     own = gr.update(value=OWN)
-    try:
-        if path is None:
-            yield _message(texts.NO_PHOTO, ticket), own, gr.skip()
+    with _turns.turn(request.session_hash or "", ticket) as turn:
+        try:
+            if path is None:
+                yield from _said(_message(texts.NO_PHOTO, ticket), own, gr.skip(), turn)
+                return
+            file = PhotoFile(path)
+            under = asdict(ShownPhoto.of(ticket, file.id, file.picture))
+        except ImageError as error:
+            message = _message(str(error), ticket, problem=True)
+            yield from _said(message, own, gr.skip(), turn)
             return
-        file = PhotoFile(path)
-        under = asdict(ShownPhoto.of(ticket, file.id, file.picture))
-    except ImageError as error:
-        yield _message(str(error), ticket, problem=True), own, gr.skip()
-        return
-    if not is_wanted():
-        # Not nothing at all: Gradio takes a generator without a value for one that gave None.
-        yield gr.skip(), gr.skip(), gr.skip()
-    else:
-        yield asdict(start(ticket, file, models)), own, under
-        for shown, is_new in _explain(ticket, file, models, OWN, view, is_wanted):
+        if not turn.is_wanted():
+            # Not nothing at all: Gradio takes a generator without a value for one that gave None.
+            yield gr.skip(), gr.skip(), gr.skip()
+            return
+        shown = start(ticket, file, models)
+        yield asdict(shown), own, under
+        for shown, is_new in _explain(ticket, file, models, OWN, view, turn):
             selector = _class_selector(shown, OWN) if is_new else gr.skip()
             yield asdict(shown), selector, gr.skip()
+        yield from _settled(asdict(shown), under, turn)
 
 
 def _new_networks(
@@ -209,10 +212,12 @@ def _new_networks(
 ) -> Iterator[tuple]:
     """Other networks or another view for the same picture: their top classes are others, too."""
     shown = Shown()
-    for shown, _ in _again(path, models, target, view, ticket, request):
-        yield asdict(shown), gr.skip(), gr.skip()
-    if shown.panels and all(panel.status == "ready" for panel in shown.panels):
-        yield gr.skip(), _class_selector(shown, target), gr.skip()
+    with _turns.turn(request.session_hash or "", ticket) as turn:
+        for shown in _again(path, models, target, view, ticket, turn):
+            yield asdict(shown), gr.skip(), gr.skip()
+        if shown.panels and turn.is_wanted():
+            yield gr.skip(), _class_selector(shown, target), gr.skip()
+        yield from _settled(asdict(shown), gr.skip(), turn)
 
 
 def _new_class(
@@ -224,8 +229,11 @@ def _new_class(
     request: gr.Request,
 ) -> Iterator[tuple]:
     """Another class of the same picture."""
-    for shown, _ in _again(path, models, target, view, ticket, request):
-        yield asdict(shown), gr.skip(), gr.skip()
+    shown = Shown()
+    with _turns.turn(request.session_hash or "", ticket) as turn:
+        for shown in _again(path, models, target, view, ticket, turn):
+            yield asdict(shown), gr.skip(), gr.skip()
+        yield from _settled(asdict(shown), gr.skip(), turn)
 
 
 def _again(
@@ -234,16 +242,36 @@ def _again(
     target: int,
     view: ViewName,
     ticket: float,
-    request: gr.Request,
-) -> Iterator[tuple[Shown, bool]]:
-    is_wanted = _newest.enter(request.session_hash or "", ticket)
+    turn: Turn,
+) -> Iterator[Shown]:
+    """What the panels show of the same picture, step by step."""
     if path is None:
-        yield Shown(ticket, message=texts.NO_PHOTO), False
+        yield Shown(ticket, message=texts.NO_PHOTO)
         return
     try:
-        yield from _explain(ticket, PhotoFile(path), models, target, view, is_wanted)
+        file = PhotoFile(path)
+        yield start(ticket, file, models)
+        for shown, _ in _explain(ticket, file, models, target, view, turn):
+            yield shown
     except ImageError as error:
-        yield Shown(ticket, message=str(error), problem=True), False
+        yield Shown(ticket, message=str(error), problem=True)
+
+
+def _said(panels: dict, selector: dict, under: dict, turn: Turn) -> Iterator[tuple]:
+    yield panels, selector, under
+    yield from _settled(panels, under, turn)
+
+
+def _settled(panels: dict, under: dict, turn: Turn) -> Iterator[tuple]:
+    """The end of an event once more, if it overtook another one of the same visitor.
+
+    A component shows the value that arrived last, and the last word of the other event may arrive
+    together with ours or after it, so that the browser never sees ours.
+    """
+    if turn.overlaps:
+        time.sleep(_SETTLE)
+        if turn.is_wanted():
+            yield panels, gr.skip(), under
 
 
 def _explain(
@@ -252,7 +280,7 @@ def _explain(
     models: Sequence[str],
     target: int,
     view: ViewName,
-    is_wanted: Callable[[], bool],
+    turn: Turn,
 ) -> Iterator[tuple[Shown, bool]]:
     """What the panels show, step by step, and whether a network has just become ready."""
     if not models:
@@ -260,7 +288,8 @@ def _explain(
         return
     wanted = None if target == OWN else target
     ready = 0
-    for shown in explain_step_by_step(file, wanted, view, start(ticket, file, models), is_wanted):
+    first = start(ticket, file, models)
+    for shown in explain_step_by_step(file, wanted, view, first, turn.is_wanted):
         before, ready = ready, sum(panel.status == "ready" for panel in shown.panels)
         yield shown, ready > before
 

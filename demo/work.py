@@ -8,10 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import cachetools
 from PIL import Image
 
 from demo.held import HeldExaminations
@@ -37,23 +38,46 @@ _computing = threading.Semaphore(2)
 _POLL = 0.1  # seconds between two looks at the networks that are still loading
 
 
-class Newest:
-    """The newest ticket of each visitor: older work of the same visitor is pointless."""
+@dataclass
+class _Visit:
+    """The events of one visitor that run now, and the newest ticket, also of one that ended."""
 
-    def __init__(self, visitors: int = 10_000) -> None:
-        self._tickets: cachetools.LRUCache[str, float] = cachetools.LRUCache(visitors)
-        self._lock = threading.Lock()  # even a look-up changes the cache's order
+    running: int = 0
+    newest: float = 0
 
-    def enter(self, visitor: str, ticket: float) -> Callable[[], bool]:
-        """A new ticket. Gives what tells whether it is still the visitor's newest."""
+
+class Turns:
+    """Whose turn it is among a visitor's events: the newest one's, the others are pointless.
+
+    An event's ticket says how new it is: a later event of the same visitor has a higher one.
+    """
+
+    def __init__(self) -> None:
+        self._visits: dict[str, _Visit] = {}  # of the visitors with an event that runs
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def turn(self, visitor: str, ticket: float) -> Iterator[Turn]:
         with self._lock:
-            self._tickets[visitor] = max(ticket, self._tickets.get(visitor, ticket))
-
-        def is_wanted() -> bool:
+            visit = self._visits.setdefault(visitor, _Visit())
+            overlaps = visit.running > 0
+            visit.running += 1
+            visit.newest = max(visit.newest, ticket)
+        try:
+            yield Turn(lambda: visit.newest <= ticket, overlaps)
+        finally:
             with self._lock:
-                return self._tickets.get(visitor, ticket) <= ticket
+                visit.running -= 1
+                if not visit.running:
+                    self._visits.pop(visitor, None)
 
-        return is_wanted
+
+@dataclass(frozen=True)
+class Turn:
+    """is_wanted: whether no newer event has come. overlaps: whether an older one was running."""
+
+    is_wanted: Callable[[], bool]
+    overlaps: bool
 
 
 class PhotoFile:
@@ -96,10 +120,10 @@ def explain_step_by_step(
     loading = {panel.model: loader(panel.model).request() for panel in shown.panels}
     while loading:
         for name in [name for name, future in loading.items() if future.done()]:
-            shown = shown.with_panel(name, status="looking", text="Looking …")
-            yield shown
             if not is_wanted():
                 return
+            shown = shown.with_panel(name, status="looking", text="Looking …")
+            yield shown
             shown = _explained(shown, name, loading.pop(name), photo, target, view)
             if not is_wanted():
                 return
@@ -107,10 +131,10 @@ def explain_step_by_step(
         before = shown
         for name in loading:
             shown = shown.with_panel(name, status="loading", text=_loading_text(name))
-        if shown != before:
-            yield shown
         if not is_wanted():
             return
+        if shown != before:
+            yield shown
         if loading:
             time.sleep(_POLL)
 
