@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,17 @@ def _photo_component() -> gr.Image:
     # The file is handed on as it is: `gradcam_core` reads it, and says in plain words why it
     # cannot. Set on the object, because Gradio writes a file next to the source of a subclass. For
     # the same reason nothing may send this component a `gr.update`, which makes a new one.
-    component.preprocess = _path_of  # type: ignore[method-assign]
+    component.preprocess = partial(_uploaded, component.GRADIO_CACHE)  # type: ignore[method-assign]
     return component
 
 
-def _path_of(payload: ImageData | None) -> str | None:
-    return payload.path if payload else None
+def _uploaded(folder: str, payload: ImageData | None) -> str | None:
+    """The path of an uploaded file or an example; None for any other file of this machine, which
+    Gradio lets through where a request does not declare it as a file."""
+    if payload is None or payload.path is None:
+        return None
+    path = Path(payload.path).resolve()
+    return str(path) if path.is_relative_to(Path(folder).resolve()) else None
 
 
 def build() -> gr.Blocks:

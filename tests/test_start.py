@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.server import ROOT, running_app
@@ -86,3 +88,29 @@ def test_the_address_asked_for_is_the_one_that_is_printed(tmp_path: Path):
     with running_app(tmp_path, host="127.0.0.2", **settings) as url:
         assert url == f"http://127.0.0.2:{port}/"
     assert url.rstrip("/") in (tmp_path / "app.log").read_text()
+
+
+def test_the_page_reads_no_picture_that_was_not_uploaded(tmp_path: Path):
+    secret = tmp_path / "secret.jpg"
+    Image.new("RGB", (64, 48), "red").save(secret)
+    with running_app(tmp_path) as url:
+        events = requests.get(f"{url}config", timeout=30).json()["dependencies"]
+        new_photo = next(event["id"] for event in events if len(event["inputs"]) == 4)
+        for n, declared in enumerate(({"meta": {"_type": "gradio.FileData"}}, {})):
+            file = {"path": str(secret), "orig_name": "secret.jpg", **declared}
+            session = f"visitor{n}"
+            requests.post(
+                f"{url}gradio_api/queue/join",
+                json={
+                    "data": [file, ["efficientnet_lite0"], "crop", 5],
+                    "fn_index": new_photo,
+                    "session_hash": session,
+                },
+                timeout=30,
+            ).raise_for_status()
+            answer = requests.get(
+                f"{url}gradio_api/queue/data", params={"session_hash": session}, timeout=60
+            ).text
+            assert "process_completed" in answer
+            assert "base64" not in answer
+            assert "EfficientNet" not in answer
