@@ -3,6 +3,7 @@ weights. Where a network's weights cannot be had, a stand-in takes its place and
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 import time
@@ -96,6 +97,9 @@ _MODELS = {
         ),
     )
 }
+
+# Errors of the machine, not of a file: a reader gives other OSErrors for damaged files, too.
+_NOT_THE_FILE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EIO)
 
 DEFAULT_MODELS = ("xception", "resnet50", "vgg19")
 
@@ -279,9 +283,9 @@ def _ready(info: ModelInfo, source: Source, path: Path) -> Model:
 
     try:
         module = _with_weights(info, path)
-    except (MemoryError, OSError):
-        raise  # says nothing of the file
     except Exception as error:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) in _NOT_THE_FILE:
+            raise
         # Damaged files make the readers raise almost anything: SafetensorError, UnpicklingError,
         # RuntimeError, KeyError, EOFError, …
         raise WeightsError(f"the file {path.name} does not hold the weights") from error

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 import gradcam_core as gc
 from demo.page import EXAMPLES
@@ -356,21 +357,29 @@ def test_a_picture_can_be_dropped_anywhere_and_replaces_the_one_before(
 
 
 def drop_anywhere(page: Page, path: Path, event: str = "drop") -> None:
-    """Drop a file on the page's background, or paste it."""
-    page.evaluate(
-        """([data, event]) => {
-            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-            const dataTransfer = new DataTransfer();
-            dataTransfer.items.add(new File([bytes], "photo.png", { type: "image/png" }));
-            const options = { bubbles: true, cancelable: true };
-            document.body.dispatchEvent(
-                event === "paste"
-                    ? new ClipboardEvent(event, { ...options, clipboardData: dataTransfer })
-                    : new DragEvent(event, { ...options, dataTransfer }),
-            );
-        }""",
-        [base64.b64encode(path.read_bytes()).decode(), event],
-    )
+    """Drop a file on the page's background, or paste it; again if the page was not ready for it."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    for _ in range(5):
+        try:
+            with page.expect_request(re.compile("/upload"), timeout=5000):
+                page.evaluate(DROP, [data, event])
+        except PlaywrightTimeout:
+            continue
+        return
+    pytest.fail("the page did not take the picture")
+
+
+DROP = """([data, event]) => {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], "photo.png", { type: "image/png" }));
+    const options = { bubbles: true, cancelable: true };
+    document.body.dispatchEvent(
+        event === "paste"
+            ? new ClipboardEvent(event, { ...options, clipboardData: dataTransfer })
+            : new DragEvent(event, { ...options, dataTransfer }),
+    );
+}"""
 
 
 def test_a_picture_can_be_pasted_with_the_keyboard(page: Page, coffee_path: Path):
