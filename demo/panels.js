@@ -131,7 +131,8 @@ async function showResult(card, panel) {
   card.explained.replaceChildren(
     "explains ",
     node("strong", "", panel.target.name),
-    ` ${percent(panel.target.probability)}, rank ${panel.rank}`,
+    " ",
+    node("span", "how-probable", `${percent(panel.target.probability)}, rank ${panel.rank}`),
   );
   if (panel.is_empty) card.status.textContent = "Nothing here speaks for this class.";
   panel.top.forEach((prediction, i) => {
