@@ -35,8 +35,6 @@ def network(request, lite0: gc.Model) -> tuple[nn.Module, str, Tensor]:
 def paper(module: nn.Module, layer: str, batch: Tensor, targets: list[int]) -> Tensor:
     """Equations 1 and 2 of Selvaraju et al. (2017), transcribed: full graph, .backward()."""
     parts = dict(module.named_modules())
-    order = [name for name in parts if name == layer]
-    assert order, layer
     seen: dict[str, Tensor] = {}
     original = parts[layer].forward
 
@@ -112,7 +110,8 @@ def test_the_target_layer_in_the_registry_is_the_one_found_by_running(network):
     assert last_feature_map(module, batch) == layer
     run = gc.forward(module, batch)
     assert run.layer == layer
-    assert run.activation.shape[:2] == (2, run.activation.shape[1])
+    assert run.activation.shape[0] == 2
+    assert min(run.activation.shape[2:]) >= 7
 
 
 def test_vgg_is_explained_before_its_last_pooling():
