@@ -134,7 +134,7 @@ async function showResult(card, panel) {
     " ",
     node("span", "how-probable", `${percent(panel.target.probability)}, rank ${panel.rank}`),
   );
-  if (panel.is_empty) card.status.textContent = "Nothing here speaks for this class.";
+  if (panel.degenerate) card.status.textContent = panel.degenerate;
   panel.top.forEach((prediction, i) => {
     const row = card.rows.children[i];
     row.className = prediction.index === panel.target.index ? "explains" : "";

@@ -40,7 +40,7 @@ class Panel:
     heat: str = ""
     target: Prediction | None = None
     rank: int = 0
-    is_empty: bool = False
+    degenerate: str = ""
     top: tuple[Prediction, ...] = ()
 
 
@@ -79,7 +79,7 @@ def result_of(e: Explanation) -> dict[str, Any]:
         "heat": _data_url(Image.fromarray(levels(e.heatmap_at(_raster(width, height)))), "PNG"),
         "target": e.target,
         "rank": e.rank,
-        "is_empty": e.is_empty,
+        "degenerate": e.degenerate,
         "top": e.top,
     }
 

@@ -14,7 +14,8 @@ from gradcam_core.models import DEFAULT_MODELS, Model, ModelInfo, list_models, l
 from gradcam_core.weights import Weights, WeightsError
 
 if TYPE_CHECKING:
-    from gradcam_core.cam import CamError, Run, forward, last_feature_map
+    from gradcam_core.cam import Run, forward
+    from gradcam_core.stages import CamError, Stage, last_feature_map, layers
 
 __all__ = [
     "DEFAULT_MODELS",
@@ -28,6 +29,7 @@ __all__ = [
     "ModelInfo",
     "Prediction",
     "Run",
+    "Stage",
     "Weights",
     "WeightsError",
     "examine",
@@ -36,16 +38,24 @@ __all__ = [
     "forward",
     "imagenet_labels",
     "last_feature_map",
+    "layers",
     "list_models",
     "load_model",
     "read_image",
 ]
 
 
-_OF_CAM = ("CamError", "Run", "forward", "last_feature_map")
+_LATER = {
+    "CamError": "stages",
+    "Run": "cam",
+    "Stage": "stages",
+    "forward": "cam",
+    "last_feature_map": "stages",
+    "layers": "stages",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _OF_CAM:
-        return getattr(import_module("gradcam_core.cam"), name)
+    if name in _LATER:
+        return getattr(import_module(f"gradcam_core.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """One forward pass, kept open at the target layer; any class's map from it.
 
-Grad-CAM needs the gradient at one layer only. So the network runs without an autograd graph up to
+A map needs the gradient at one layer only. So the network runs without an autograd graph up to
 that layer, where a forward hook hands on a copy that requires grad; from there on gradients are
 enabled. A class then costs a backward pass through the head alone.
 """
@@ -9,164 +9,286 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.methods import method_named
+from gradcam_core.head import Head
+from gradcam_core.hooks import exclusive
+from gradcam_core.methods import AGAINST_RIVALS, Contrast, Method, method_named
+from gradcam_core.stages import CamError, last_feature_map, no_such_layer
 
-_locks: WeakKeyDictionary[nn.Module, threading.Lock] = WeakKeyDictionary()
-_locks_lock = threading.Lock()
+_PIXELS_AT_ONCE = {"cpu": 4 * 224 * 224, "cuda": 128 * 224 * 224}
+"""Of the images in one pass: on a CPU, larger ones take 1.5 times as long for each image."""
+
+_ACTIVATIONS_AT_ONCE = 64
 
 
-class CamError(ValueError):
-    """The network, layer or class given does not admit a class activation map."""
+@dataclass(frozen=True)
+class _Score:
+    """What is explained of each image: a logit, or how far it is above those of rivals.
+
+    targets: [N]. rivals: [N, R] or None.
+    """
+
+    targets: Tensor
+    rivals: Tensor | None = None
+    share: float = 1.0
+
+    def of(self, logits: Tensor) -> Tensor:
+        """The score of each image: logits [N, classes] -> [N]."""
+        score = logits.gather(1, self.targets[:, None])[:, 0]
+        if self.rivals is None:
+            return score
+        return score - self.share * logits.gather(1, self.rivals).mean(dim=1)
 
 
 class Run:
     """A forward pass held open at its target layer.
 
-    logits: [N, classes]. activation: [N, C, h, w]. layer: the dotted name of the target layer.
+    logits: float32 [N, classes]. activation: float32 [N, C, h, w] at `layer`, a dotted name.
     """
 
-    def __init__(self, layer: str, activation: Tensor, logits: Tensor) -> None:
+    def __init__(
+        self, module: nn.Module, layer: str, batch: Tensor, leaf: Tensor, logits: Tensor
+    ) -> None:
         self.layer = layer
-        self._leaf = activation
+        self._module = module
+        self._batch = batch
+        self._leaf = leaf
         self._graph = logits
         self._lock = threading.Lock()
+        self._slow = threading.Lock()
+        self._kept: dict[str, Tensor] = {}  # logits of the last slow method, by its name
+        self._precision = _precision_here(leaf.device.type)
 
     @property
     def logits(self) -> Tensor:
-        return self._graph.detach()
+        return _at_least_float32(self._graph.detach())
 
     @property
     def activation(self) -> Tensor:
-        return self._leaf.detach()
+        return _at_least_float32(self._leaf.detach())
 
-    def cam(self, targets: int | Sequence[int], method: str = "gradcam") -> Tensor:
-        """The maps of one class (an int) or of one class an image (N ints): [N, h, w], >= 0, not
-        normalised. No second forward pass; may be called again and again.
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held: the input, the activation twice, and about as much in the graph."""
+        kept = sum(logits.nbytes for logits in self._kept.values())
+        return self._batch.nbytes + 3 * self._leaf.nbytes + self._graph.nbytes + kept
 
-        Raises CamError for a class that the network does not have, ValueError for an unknown
-        method.
+    def cam(
+        self,
+        targets: int | Sequence[int],
+        method: str = "gradcam",
+        rivals: Sequence[int] | bool = False,
+        on_progress: Callable[[float], None] = lambda share: None,
+    ) -> Tensor:
+        """The maps of one class (an int) or of one class an image (N ints): float32 [N, h, w],
+        >= 0, not normalised. May be called again and again; most methods need no further forward
+        pass.
+
+        rivals: classes against which the class is explained, or True for those that the method
+        chooses. False is none, but for methods that always have rivals. on_progress: called by the
+        slow methods with the share that is done; what it raises ends the work.
+        Raises CamError for a class that the network does not have, for rivals that do not fit or a
+        method that knows no class, ValueError for an unknown method.
         """
-        apply = method_named(method)
+        chosen = method_named(method)
         index = self._indices(targets)
+        score = self._score(chosen, index, rivals)
+        if chosen.needs == "nothing":
+            return chosen.compute(self.activation)
+        if chosen.needs == "gradient":
+            return chosen.compute(self.activation, self._gradient(score))
+        if chosen.needs == "rivals":
+            assert score.rivals is not None
+            others = [self._gradient(_Score(other)) for other in score.rivals.T]
+            gradient = self._gradient(_Score(index))
+            return chosen.compute(self.activation, gradient, torch.stack(others))
+        perturbed = self._perturbed(chosen, on_progress)
+        scores = torch.stack([score.of(logits) for logits in perturbed.unbind(1)], dim=1)
+        return chosen.compute(self.activation, scores, score.of(self.logits))
+
+    def rivals(
+        self,
+        targets: int | Sequence[int],
+        method: str = "gradcam",
+        rivals: Sequence[int] | bool = False,
+    ) -> list[list[int]]:
+        """The classes that `cam` explains each image's class against, given the same arguments."""
+        index = self._indices(targets)
+        score = self._score(method_named(method), index, rivals)
+        return [[]] * len(index) if score.rivals is None else score.rivals.tolist()
+
+    def _gradient(self, score: _Score) -> Tensor:
         # One sum gives every image its own gradient: in eval mode images do not mix.
-        score = self._graph.gather(1, index[:, None]).sum()
+        total = score.of(self._graph).sum()
         with self._lock:
-            (gradient,) = torch.autograd.grad(score, self._leaf, retain_graph=True)
-        return apply(self.activation, gradient)
+            (gradient,) = torch.autograd.grad(total, self._leaf, retain_graph=True)
+        return _at_least_float32(gradient)
+
+    def _perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:
+        """The logits for every perturbed channel [N, C, classes], kept for other classes."""
+        with self._slow:
+            if method.name not in self._kept:
+                self._kept = {method.name: self._compute_perturbed(method, on_progress)}
+            on_progress(1.0)
+            return self._kept[method.name]
+
+    def _compute_perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:
+        assert method.perturb is not None
+        images, channels = self._leaf.shape[:2]
+        of_images = method.needs == "scores of images"
+        at_once = _images_at_once(self._batch) if of_images else _ACTIVATIONS_AT_ONCE
+        chunks = torch.arange(channels).split(at_once)
+        logits = []
+        for image in range(images):
+            activation = self._leaf.detach()[image : image + 1]
+            shown = self._batch[image : image + 1]
+            network = self._module if of_images else self._head(activation, shown, image)
+            for chunk in chunks:
+                on_progress((image + int(chunk[0]) / channels) / images)
+                inputs = method.perturb(activation, shown, chunk.to(activation.device))
+                logits.append(self._logits_of(network, inputs))
+        return torch.cat(logits).unflatten(0, (images, channels))
+
+    def _head(self, activation: Tensor, shown: Tensor, image: int) -> Head:
+        with self._precision():
+            logits = self._graph.detach()[image : image + 1]
+            return Head(self._module, self.layer, shown, activation, logits)
+
+    def _logits_of(self, network: nn.Module | Head, inputs: Tensor) -> Tensor:
+        with self._precision(), torch.no_grad():
+            if isinstance(network, Head):
+                return _at_least_float32(network(inputs))
+            with exclusive(network):
+                return _at_least_float32(network(inputs))
+
+    def _score(self, method: Method, index: Tensor, rivals: Sequence[int] | bool) -> _Score:
+        if rivals is False:
+            contrast = method.contrast
+        elif not method.knows_class:
+            raise CamError(
+                f"{method.title} knows no class, so it cannot explain one against others."
+            )
+        else:
+            contrast = method.contrast or AGAINST_RIVALS
+        if contrast is None:
+            return _Score(index)
+        if isinstance(rivals, bool):
+            return _Score(index, _chosen(self.logits, index, contrast), contrast.share)
+        given = self._valid(rivals)
+        if not given or set(given) & set(index.tolist()):
+            raise CamError("Rivals are one or more classes other than the one that is explained.")
+        return _Score(
+            index, torch.tensor([given], device=index.device).expand(len(index), -1), contrast.share
+        )
 
     def _indices(self, targets: int | Sequence[int]) -> Tensor:
-        images, classes = self._graph.shape
+        images = len(self._graph)
         try:
             indices = [operator.index(targets)] * images  # type: ignore[arg-type]
         except TypeError:
-            indices = [operator.index(target) for target in targets]  # type: ignore[union-attr]
+            indices = list(targets)  # type: ignore[arg-type]
         if len(indices) != images:
             raise CamError(f"{len(indices)} target classes were given for {images} images.")
+        return torch.tensor(self._valid(indices), device=self._graph.device)
+
+    def _valid(self, classes: Sequence[int]) -> list[int]:
+        count = self._graph.shape[1]
+        indices = [operator.index(index) for index in classes]
         for index in indices:
-            if not 0 <= index < classes:
-                raise CamError(f"There is no class {index}: the network has {classes} classes.")
-        return torch.tensor(indices, device=self._graph.device)
+            if not 0 <= index < count:
+                raise CamError(f"There is no class {index}: the network has {count} classes.")
+        return indices
+
+
+def _chosen(logits: Tensor, targets: Tensor, contrast: Contrast) -> Tensor:
+    """The rivals of each image's class: logits [N, classes], targets [N] -> [N, R]."""
+    count = min(contrast.count, logits.shape[1] - 1)
+    if not count:
+        raise CamError("A network with one class has no rivals to explain it against.")
+    own = targets[:, None]
+    likeness = -(logits - logits.gather(1, own)).abs() if contrast.by == "nearest" else logits
+    return likeness.scatter(1, own, -torch.inf).topk(count, dim=1).indices
 
 
 def forward(module: nn.Module, batch: Tensor, layer: str | None = None) -> Run:
     """Run a classifier on a batch [N, 3, H, W] and hold the pass open at a layer.
 
     layer: the dotted name of a module whose output is a feature map [N, C, h, w]; None finds the
-    last convolutional one by running the network once more (see `last_feature_map`). The module
-    is left as it was; one run at a time per module, others wait. The batch is not differentiated.
+    last convolutional one by running the network once more (see `layers`). The module is left as
+    it was; one run at a time per module, others wait. The batch is not differentiated.
 
     Raises CamError if the module is in training mode, has no such layer, the layer gives no
     feature map, or the logits [N, classes] do not depend on it.
     """
     if module.training:
         raise CamError("The network is in training mode. Call .eval() on it first.")
-    name = last_feature_map(module, batch) if layer is None else layer
-    target = _submodule(module, name)
-    held: list[Tensor] = []
-
-    def hold(_module: nn.Module, _inputs: object, output: object) -> Tensor:
-        activation = _feature_map(output, name)
-        leaf = activation.detach().requires_grad_()
-        # A layer called several times in one pass counts as of its last call.
-        held[:] = [leaf]
-        torch.set_grad_enabled(True)
-        # The clone, because an in-place operation (ReLU after a batch norm) refuses a leaf.
-        return leaf.clone()
-
-    with _one_at_a_time(module), ExitStack() as hooks, torch.no_grad():
-        hooks.callback(target.register_forward_hook(hold).remove)
-        logits = module(batch)
+    # Tensors of inference mode can never have gradients.
+    with torch.inference_mode(False):
+        name = last_feature_map(module, batch) if layer is None else layer
+        held, logits = _run(module, batch, name)
     if not held:
         raise CamError(f"The layer {name!r} is not used in the forward pass of this network.")
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise CamError("The network does not give logits of shape [N, classes].")
     if not logits.requires_grad:
         raise CamError(f"The logits do not depend on the layer {name!r}.")
-    return Run(name, held[0], logits)
+    return Run(module, name, batch, held[-1], logits)
 
 
-def last_feature_map(module: nn.Module, batch: Tensor) -> str:
-    """The dotted name of the last convolutional feature map before pooling, as in the paper.
+def _run(module: nn.Module, batch: Tensor, name: str) -> tuple[list[Tensor], object]:
+    """The activation at the layer, of its last call if there are several, and the output."""
+    target = dict(module.named_modules()).get(name) if name else None
+    if target is None:
+        raise no_such_layer(module, batch, f"The network has no layer {name!r}.")
+    held: list[Tensor] = []
 
-    Found by running the network on the first image of the batch: of all modules whose output has
-    the height and width of the last convolution that still has a spatial extent, the one that
-    ends last. So the activation and the norm that follow that convolution belong to it, and a
-    pooling does not.
+    def hold(_module: nn.Module, _inputs: object, output: object) -> Tensor:
+        if not _is_feature_map(output):
+            raise _NoFeatureMapError(output)
+        leaf = output.detach().requires_grad_()
+        held[:] = [leaf]
+        torch.set_grad_enabled(True)
+        # The clone, because an in-place operation (ReLU after a batch norm) refuses a leaf.
+        return leaf.clone()
 
-    Raises CamError if no convolution gives a feature map larger than 1 x 1.
-    """
-    maps: list[tuple[str, torch.Size]] = []
-    extent: torch.Size | None = None
-
-    def note(name: str, part: nn.Module, output: object) -> None:
-        nonlocal extent
-        if not (isinstance(output, Tensor) and output.ndim == 4):
-            return
-        size = output.shape[2:]
-        if isinstance(part, nn.Conv2d) and size.numel() > 1:
-            extent = size
-        maps.append((name, size))
-
-    with _one_at_a_time(module), ExitStack() as hooks, torch.no_grad():
-        for name, part in module.named_modules():
-            if name:
-                hook = part.register_forward_hook(
-                    lambda part, _inputs, output, name=name: note(name, part, output)
-                )
-                hooks.callback(hook.remove)
-        module(batch[:1])
-    names = [name for name, size in maps if extent is not None and size == extent]
-    if not names:
-        raise CamError("The network has no convolution whose output is a feature map.")
-    return names[-1]
-
-
-def _submodule(module: nn.Module, name: str) -> nn.Module:
     try:
-        return module.get_submodule(name)
-    except AttributeError:
-        parts = ", ".join(child for child, _ in module.named_children())
-        raise CamError(f"The network has no layer {name!r}. It consists of: {parts}.") from None
+        with exclusive(module) as undo, torch.no_grad():
+            undo.callback(target.register_forward_hook(hold).remove)
+            return held, module(batch)
+    except _NoFeatureMapError as error:
+        problem = f"The layer {name!r} gives no feature map [N, C, h, w] but {error}."
+        raise no_such_layer(module, batch, problem) from None
 
 
-def _feature_map(output: object, name: str) -> Tensor:
-    if not (isinstance(output, Tensor) and output.ndim == 4 and output.is_floating_point()):
+class _NoFeatureMapError(Exception):
+    def __init__(self, output: object) -> None:
         shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise CamError(f"The layer {name!r} gives no feature map [N, C, h, w] but {shape}.")
-    return output
+        super().__init__(str(shape))
 
 
-@contextmanager
-def _one_at_a_time(module: nn.Module) -> Iterator[None]:
-    """Hooks sit on the shared module, so two passes at once would see each other's."""
-    with _locks_lock:
-        lock = _locks.setdefault(module, threading.Lock())
-    with lock:
-        yield
+def _is_feature_map(output: object) -> TypeGuard[Tensor]:
+    return isinstance(output, Tensor) and output.ndim == 4 and output.is_floating_point()
+
+
+def _images_at_once(batch: Tensor) -> int:
+    pixels = _PIXELS_AT_ONCE.get(batch.device.type, _PIXELS_AT_ONCE["cpu"])
+    return max(1, pixels // batch.shape[2:].numel())
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    """What a pass in half precision gives, for sums that need more."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _precision_here(device: str) -> Callable[[], AbstractContextManager]:
+    """The autocast that is on here, to be switched on again by another pass of the same run."""
+    enabled = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device)
+    return lambda: torch.autocast(device, dtype=dtype, enabled=enabled)

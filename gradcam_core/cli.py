@@ -16,13 +16,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from gradcam_core.explain import DETAILS, Explanation, examine
+from gradcam_core.explain import Explanation, examine
 from gradcam_core.images import ImageError, read_image
 from gradcam_core.labels import LabelError, find_label
 from gradcam_core.methods import METHODS
 from gradcam_core.models import DEFAULT_MODELS, list_models, load_model, loader
 from gradcam_core.overlay import comparison, overlay
-from gradcam_core.view import VIEWS
+from gradcam_core.view import DETAILS, VIEWS
 from gradcam_core.weights import WeightsError
 
 PROGRAM = "python -m gradcam_core"

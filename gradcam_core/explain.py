@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,11 +18,30 @@ from gradcam_core.view import View, ViewName, view_of
 from gradcam_core.weights import Weights
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from gradcam_core.cam import Run
 
 TOP = 5
-DETAILS = (1,)
-"""How many times its own input size a network may be shown a picture at."""
+
+_EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the same everywhere
+
+NOT_NUMBERS = "The network's scores for this picture are not numbers."
+NOTHING = "Nothing here speaks for this class."
+SAME_EVERYWHERE = "The heat is the same everywhere, so it points at no place."
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A method with the settings that it is best with."""
+
+    title: str
+    method: str
+    detail: int
+
+
+PRESETS = {"sharp": Preset("Sharp", method="competitive", detail=2)}
+"""What localises best on one half of the photographs in `benchmarks/`."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +60,10 @@ class Explanation:
     target: the class explained, rank: its place among all classes by probability, from 1.
     top: the five most probable classes. model, title: the network that ran; stands_in_for: the
     title of the network it replaces, if it does, and notice: what must then be said. layer, method,
-    detail, weights: how the map was made. view: the name of the view; geometry: what it is in the
-    photo's pixels. feature_map: float32 [h, w], >= 0, not normalised: the map as the method
-    gives it.
+    detail, weights: how the map was made; rivals: the classes that it explains the target against.
+    Classes and probabilities are those of detail 1, the network as published. view: the name of the
+    view; geometry: what it is in the photo's pixels. feature_map: float32 [h, w], >= 0, not
+    normalised: the map as the method gives it.
     """
 
     model: str
@@ -50,6 +72,7 @@ class Explanation:
     rank: int
     top: tuple[Prediction, ...]
     method: str
+    rivals: tuple[Prediction, ...]
     layer: str
     detail: int
     view: ViewName
@@ -78,9 +101,10 @@ class Explanation:
             "notice": self.notice or None,
             "target": asdict(self.target),
             "rank": self.rank,
-            "is_empty": self.is_empty,
+            "degenerate": self.degenerate or None,
             "top": [asdict(prediction) for prediction in self.top],
             "method": self.method,
+            "rivals": [asdict(prediction) for prediction in self.rivals],
             "layer": self.layer,
             "detail": self.detail,
             "view": self.view,
@@ -94,31 +118,42 @@ class Explanation:
         """float32 [H, W] of the original photo, in [0, 1]; 0 outside `box`."""
         return self.heatmap_at(self.geometry.photo_size)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing in the photo speaks for the class: the heatmap is 0 everywhere."""
-        return not self.heatmap_at(self.geometry.size).any()
+    @cached_property
+    def degenerate(self) -> str:
+        """Why the heatmap is 0 everywhere, in a sentence; empty if it is not."""
+        if not np.isfinite(self.feature_map).all():
+            return NOT_NUMBERS
+        if not self.geometry.to_photo(self.feature_map, self.geometry.size).any():
+            return NOTHING
+        if np.ptp(self.feature_map) <= _EVEN * self.feature_map.max():
+            return SAME_EVERYWHERE
+        return ""
 
     def heatmap_at(self, size: tuple[int, int]) -> np.ndarray:
         """The heatmap on a raster of (width, height) that covers the whole photo.
 
-        float32 [height, width], its maximum 1; all 0 if nothing speaks for the class.
+        float32 [height, width], its maximum 1; all 0 if the map is `degenerate`.
         """
+        if self.degenerate:
+            return np.zeros((size[1], size[0]), dtype=np.float32)
         heat = self.geometry.to_photo(self.feature_map, size)
         peak = heat.max()
-        return heat / peak if np.isfinite(peak) and peak > 0 else np.zeros_like(heat)
+        return heat / peak if peak > 0 else heat
 
 
 @dataclass(frozen=True)
 class Examination:
-    """One photo shown to one network, the forward pass held open: any class explained from it."""
+    """One photo shown to one network, the forward pass held open: any class explained from it.
+
+    probabilities: float32 [classes], at detail 1. run: the pass at `detail`.
+    """
 
     model: Model
     run: Run
     geometry: View
     view: ViewName
     detail: int
-    probabilities: np.ndarray  # float32 [classes]
+    probabilities: np.ndarray
 
     @cached_property
     def _ranking(self) -> np.ndarray:
@@ -133,14 +168,31 @@ class Examination:
         """What the network gives one class."""
         return Prediction(index, imagenet_labels()[index].name, float(self.probabilities[index]))
 
-    def explain(self, target: int | str | None = None, method: str = "gradcam") -> Explanation:
-        """The explanation of one class; costs a backward pass through the network's head.
+    def at_detail(self, image: Photo, detail: int) -> Examination:
+        """The same photo at another detail, which costs one forward pass. See `examine`."""
+        photo = read_image(image)
+        geometry = view_of(photo.size, self.model.preprocessing, self.view, detail)
+        run = _run(photo, self.model, geometry)
+        return replace(self, run=run, geometry=geometry, detail=detail)
 
-        target: an index, a name or a synonym; None is the network's own top prediction.
-        Raises LabelError for an unknown class, ValueError for an unknown method.
+    def explain(
+        self,
+        target: int | str | None = None,
+        method: str = "gradcam",
+        contrast: bool | int | str | Sequence[int | str] = False,
+        on_progress: Callable[[float], None] = lambda share: None,
+    ) -> Explanation:
+        """The explanation of one class; costs little but for the slow methods.
+
+        target: an index, a name or a synonym; None is the network's own top prediction. contrast:
+        True explains it against its most probable rivals, a class or several against these.
+        on_progress: called by slow methods with the share that is done; what it raises ends them.
+        Raises LabelError for an unknown class, ValueError for an unknown method or rivals that do
+        not fit.
         """
         index = int(self._ranking[0]) if target is None else find_label(target).index
-        feature_map = self.run.cam(index, method)[0].numpy().astype(np.float32)
+        rivals = contrast if isinstance(contrast, bool) else _indices(contrast)
+        feature_map = self.run.cam(index, method, rivals, on_progress)[0]
         return Explanation(
             model=self.model.info.name,
             title=self.model.info.title,
@@ -148,6 +200,7 @@ class Examination:
             rank=int(np.flatnonzero(self._ranking == index)[0]) + 1,
             top=self.top,
             method=method,
+            rivals=tuple(map(self.prediction, self.run.rivals(index, method, rivals)[0])),
             layer=self.run.layer,
             detail=self.detail,
             view=self.view,
@@ -155,8 +208,13 @@ class Examination:
             stands_in_for=self.model.stands_in_for.title if self.model.stands_in_for else "",
             notice=self.model.notice,
             geometry=self.geometry,
-            feature_map=feature_map,
+            feature_map=feature_map.cpu().numpy(),
         )
+
+
+def _indices(classes: int | str | Sequence[int | str]) -> list[int]:
+    several = [classes] if isinstance(classes, int | str) else classes
+    return [find_label(one).index for one in several]
 
 
 def examine(
@@ -165,19 +223,36 @@ def examine(
     """One forward pass of a network over a photo, held open for explanations of any class.
 
     image: a path, bytes, a PIL image or a uint8 array. model: loaded, or its name. view: "crop"
-    (the published preprocessing) or "whole". detail: only 1 for now.
+    (the published preprocessing) or "whole". detail: 1, or 2 or 3 for maps with so many times as
+    many cells across and down, from the same view shown at that many times the network's input
+    size; classes and probabilities come from detail 1 also then, which costs a pass more.
     Raises ImageError for a picture that cannot be used, ValueError for anything unknown.
     """
-    from gradcam_core.cam import forward
-
-    if detail not in DETAILS:
-        raise ValueError(f"There is no detail {detail}. Choose one of: {DETAILS}.")
     photo = read_image(image)
     ready = load_model(model) if isinstance(model, str) else model
+    view_of(photo.size, ready.preprocessing, view, detail)  # an error before the work
     geometry = view_of(photo.size, ready.preprocessing, view)
-    run = forward(ready.module, geometry.batch(photo, ready.preprocessing), ready.info.layer)
-    probabilities = run.logits[0].softmax(dim=0).numpy()
-    return Examination(ready, run, geometry, view, detail, probabilities)
+    run = _run(photo, ready, geometry)
+    probabilities = np.nan_to_num(run.logits[0].softmax(dim=0).cpu().numpy())
+    held = Examination(ready, run, geometry, view, 1, probabilities)
+    return held if detail == 1 else held.at_detail(photo, detail)
+
+
+def _run(photo: Image.Image, model: Model, geometry: View) -> Run:
+    from gradcam_core.cam import forward
+
+    device = next(model.module.parameters()).device
+    batch = geometry.batch(photo, model.preprocessing).to(device)
+    with _precision(device.type):
+        return forward(model.module, batch, model.info.layer)
+
+
+def _precision(device: str) -> AbstractContextManager:
+    """bfloat16 on a GPU that has it, where it is twice as fast; float32 elsewhere."""
+    import torch
+
+    enabled = device == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=enabled)
 
 
 def explain(
@@ -187,15 +262,32 @@ def explain(
     method: str = "gradcam",
     detail: int = 1,
     view: ViewName = "crop",
+    contrast: bool | int | str | Sequence[int | str] = False,
+    preset: str | None = None,
+    on_progress: Callable[[float], None] = lambda share: None,
 ) -> Explanation:
     """Where one network finds the evidence for one class in a photo.
 
-    target: a class's index, name or synonym; None is the network's own top prediction. See
-    `examine` for the other arguments and `Explanation` for the result; several classes of one
-    photo are cheaper from one `examine`.
+    target: a class's index, name or synonym; None is the network's own top prediction. preset: a
+    name in `PRESETS`, in place of method and detail. See `examine` and `Examination.explain` for
+    the other arguments and `Explanation` for the result; several classes of one photo are cheaper
+    from one `examine`.
     Raises ImageError, LabelError or ValueError for what cannot be used.
     """
+    if preset is not None:
+        chosen = preset_named(preset)
+        method, detail = chosen.method, chosen.detail
     method_named(method)
     if target is not None:
         find_label(target)
-    return examine(image, model, view, detail).explain(target, method)
+    return examine(image, model, view, detail).explain(target, method, contrast, on_progress)
+
+
+def preset_named(name: str) -> Preset:
+    """The preset of this name. Raises ValueError that lists the known ones."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise ValueError(
+            f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}."
+        ) from None

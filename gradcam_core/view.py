@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ViewName = Literal["crop", "whole"]
 VIEWS: tuple[ViewName, ...] = get_args(ViewName)
 
+DETAILS = (1, 2, 3)
+"""How many times its own input size a network may be shown a picture at."""
+
 _RESIZED_AT_MOST = 16_000_000  # pixels; a 1 x 20000 photo would be resized to 256 x 5120000
 
 LONGEST = 3
@@ -64,6 +67,14 @@ class View:
     resized: tuple[int, int]
     size: tuple[int, int]
     offset: tuple[int, int]
+
+    def enlarged(self, times: int) -> View:
+        """The same region of the photo in an input that is so many times as wide and high."""
+        resized, size, offset = (
+            (across * times, down * times)
+            for across, down in (self.resized, self.size, self.offset)
+        )
+        return View(self.photo_size, resized, size, offset)
 
     @property
     def region(self) -> tuple[float, float, float, float]:
@@ -123,20 +134,29 @@ class View:
         return (down @ feature_map.astype(np.float32)) @ across.T
 
 
-def view_of(photo_size: Sequence[int], preprocessing: Preprocessing, view: ViewName) -> View:
+def view_of(
+    photo_size: Sequence[int], preprocessing: Preprocessing, view: ViewName, detail: int = 1
+) -> View:
     """The view of a photo of (width, height) that a network with this preprocessing gets.
 
     "crop" is the published one: the short side resized to size / crop share, the centre cropped.
     "whole" shows all of the photo at its own aspect ratio, the short side at the network's input
     size; from an aspect ratio of `LONGEST` on, the photo is shrunk further and the short side
-    padded. Raises ValueError for another name.
+    padded. detail: how many times as wide and high the same region is shown; 1 is the published
+    size. Raises ValueError for a name or a detail that there is not.
     """
     width, height = photo_size
+    if detail not in DETAILS:
+        raise ValueError(f"There is no detail {detail}. Choose one of: {_listed(DETAILS)}.")
     if view == "crop":
-        return _centre_crop(width, height, preprocessing)
+        return _centre_crop(width, height, preprocessing).enlarged(detail)
     if view == "whole":
-        return _whole(width, height, preprocessing.size)
-    raise ValueError(f"There is no view {view!r}. Choose one of: {', '.join(VIEWS)}.")
+        return _whole(width, height, preprocessing.size).enlarged(detail)
+    raise ValueError(f"There is no view {view!r}. Choose one of: {_listed(VIEWS)}.")
+
+
+def _listed(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _centre_crop(width: int, height: int, preprocessing: Preprocessing) -> View:

@@ -1,0 +1,262 @@
+"""How well maps locate evidence: the grid pointing game, beside pytorch-grad-cam and TorchCAM.
+
+Four photographs of four different classes that the network recognises make one 2 x 2 picture. The
+map of a class is good if its heat lies in that class's cell: GridPG is the heat's share there
+(chance: 0.25), and the peak is there or not. Settings were chosen on one half of the photographs;
+what is printed comes from the other half. Also deletion and insertion on the single photographs.
+`make quality` prints the tables that README quotes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pytorch_grad_cam
+import torch
+import torchcam.methods
+from PIL import Image
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor
+from torch.nn.functional import interpolate
+from tqdm import tqdm
+
+import gradcam_core as gc
+from benchmarks.faithfulness import deletion_and_insertion
+from benchmarks.table import Row, print_table, print_versions
+from gradcam_core.explain import PRESETS
+from gradcam_core.methods import METHODS
+from gradcam_core.view import DETAILS, view_of
+
+PHOTOS = Path(__file__).parent / "photos"
+NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+CELL = 448
+RASTER = 2 * 112  # of the map that is judged: pixels a side
+SEED = 1
+
+Way: TypeAlias = "Callable[[Grid], list[np.ndarray]]"
+"""A way to explain: a grid to the maps of its four classes."""
+
+TO_REACH = (0.93, 0.99)
+"""GridPG and share of peaks in the right cell of the preset "sharp", on each network."""
+
+NEAR = 0.01
+"""How far GridPG of our Grad-CAM may be from that of the peers'."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    picture: Image.Image
+    names: frozenset[str]  # of classes, any of which is right
+
+    @classmethod
+    def read(cls, path: Path) -> Photograph:
+        names = {"tabby": ("tabby", "tiger cat", "Egyptian cat")}.get(
+            path.stem, (path.stem.replace("_", " "),)
+        )
+        right = frozenset(gc.find_label(name).name for name in names)
+        return cls(gc.read_image(path).resize((CELL, CELL), Image.Resampling.LANCZOS), right)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Four photographs as one picture, and the class that the network gives each of them."""
+
+    picture: Image.Image
+    classes: tuple[int, ...]
+
+    def judge(self, heat: np.ndarray, cell: int) -> tuple[float, float]:
+        """(share of the heat in the cell, whether the peak is in it): heat [RASTER, RASTER]."""
+        half = RASTER // 2
+        row, column = divmod(cell, 2)
+        inside = heat[row * half : (row + 1) * half, column * half : (column + 1) * half]
+        total = heat.sum()
+        peak = heat.max()
+        return (float(inside.sum() / total) if total else 0.0), float(0 < peak == inside.max())
+
+
+def halves() -> tuple[list[Path], list[Path]]:
+    """The photographs to choose settings on, and those to report."""
+    paths = sorted(PHOTOS.glob("*.jpg"))
+    return paths[::2], paths[1::2]
+
+
+def recognised(model: gc.Model, paths: list[Path]) -> list[tuple[Photograph, int]]:
+    """The photographs whose class is the network's own top prediction, with that class."""
+    found = []
+    for path in paths:
+        photo = Photograph.read(path)
+        top = gc.examine(photo.picture, model).top[0]
+        if top.name in photo.names:
+            found.append((photo, top.index))
+    return found
+
+
+def grids(photos: list[tuple[Photograph, int]], count: int) -> list[Grid]:
+    chance = random.Random(SEED)
+    made = []
+    for _ in range(count):
+        four = chance.sample(photos, 4)
+        picture = Image.new("RGB", (2 * CELL, 2 * CELL))
+        for cell, (photo, _) in enumerate(four):
+            picture.paste(photo.picture, (cell % 2 * CELL, cell // 2 * CELL))
+        made.append(Grid(picture, tuple(index for _, index in four)))
+    return made
+
+
+@lru_cache(maxsize=len(DETAILS))
+def held_open(model_name: str, grid: Grid, detail: int) -> gc.Examination:
+    return gc.examine(grid.picture, model_name, view="whole", detail=detail)
+
+
+def ours(model: gc.Model, method: str, detail: int, contrast: bool, grid: Grid) -> list[np.ndarray]:
+    held = held_open(model.info.name, grid, detail)
+    explained = (held.explain(c, method, contrast) for c in grid.classes)
+    return [e.heatmap_at((RASTER, RASTER)) for e in explained]
+
+
+def input_of(model: gc.Model, grid: Grid, detail: int) -> Tensor:
+    geometry = view_of(grid.picture.size, model.preprocessing, "whole", detail)
+    return geometry.batch(grid.picture, model.preprocessing)
+
+
+def by_pytorch_grad_cam(model: gc.Model, method: str, detail: int, grid: Grid) -> list[np.ndarray]:
+    """The maps as the library gives them: stretched over the input, from 0 to 1."""
+    batch = input_of(model, grid, detail)
+    layer = model.module.get_submodule(model.info.layer)
+    make = getattr(pytorch_grad_cam, method)
+    with make(model.module, [layer]) as cam:
+        # The network's parameters are frozen, so the gradient must come from the input.
+        cam.compute_input_gradient = True
+        if method == "FinerCAM":
+            maps = [cam(batch, None, target_idx=c)[0] for c in grid.classes]
+        else:
+            maps = [cam(batch, [ClassifierOutputTarget(c)])[0] for c in grid.classes]
+    return [on_raster(torch.from_numpy(heat)) for heat in maps]
+
+
+def by_torchcam(model: gc.Model, method: str, detail: int, grid: Grid) -> list[np.ndarray]:
+    """The maps as the library gives them, from 0 to 1, enlarged to the raster."""
+    batch = input_of(model, grid, detail).requires_grad_()
+    with getattr(torchcam.methods, method)(model.module, target_layer=model.info.layer) as cam:
+        scores = model.module(batch)
+        maps = [cam(c, scores, retain_graph=True)[0][0].detach() for c in grid.classes]
+    return [on_raster(heat) for heat in maps]
+
+
+def on_raster(heat: Tensor) -> np.ndarray:
+    enlarged = interpolate(heat[None, None], (RASTER, RASTER), mode="bilinear", antialias=True)
+    return enlarged[0, 0].clamp(min=0).numpy()
+
+
+def ways(model: gc.Model) -> Iterator[tuple[tuple[str, str], Way, bool]]:
+    """((what, detail), function of a grid, whether it is slow)."""
+    for detail in DETAILS:
+        for method in METHODS.values():
+            work = partial(ours, model, method.name, detail, False)
+            yield (method.title, f"{detail} ×"), work, method.name == "scorecam"
+        work = partial(ours, model, "gradcam", detail, True)
+        yield ("Grad-CAM with contrast", f"{detail} ×"), work, False
+    for preset in PRESETS.values():
+        work = partial(ours, model, preset.method, preset.detail, False)
+        yield (f'**preset "{preset.title.lower()}"**', f"{preset.detail} ×"), work, False
+    for detail in (1, 2):
+        for method in ("GradCAM", "LayerCAM", "FinerCAM"):
+            work = partial(by_pytorch_grad_cam, model, method, detail)
+            yield (f"pytorch-grad-cam {method}", f"{detail} ×"), work, False
+        for method in ("GradCAM", "LayerCAM", "FinerCAM"):
+            work = partial(by_torchcam, model, method, detail)
+            yield (f"TorchCAM {method}", f"{detail} ×"), work, False
+
+
+def pointing_game(
+    model: gc.Model, photos: list[tuple[Photograph, int]], count: int, slow_count: int
+) -> dict[tuple[str, str], tuple[float, float, int]]:
+    """(GridPG, share of peaks in the right cell, number of maps) of each way."""
+    judged: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for number, grid in enumerate(tqdm(grids(photos, count), desc=model.info.title, leave=False)):
+        for name, work, is_slow in ways(model):
+            if not is_slow or number < slow_count:
+                maps = enumerate(work(grid))
+                judged.setdefault(name, []).extend(grid.judge(heat, cell) for cell, heat in maps)
+    return {name: (*np.mean(values, axis=0), len(values)) for name, values in judged.items()}
+
+
+def faithfulness(
+    model: gc.Model, photos: list[tuple[Photograph, int]]
+) -> dict[str, tuple[float, float]]:
+    """Mean deletion and insertion of each method on the single photographs, at detail 1."""
+    results: dict[str, list[tuple[float, float]]] = {}
+    for photo, target in tqdm(photos, desc=f"{model.info.title}, deletion", leave=False):
+        geometry = view_of(photo.picture.size, model.preprocessing, "crop")
+        batch = geometry.batch(photo.picture, model.preprocessing)
+        held = gc.examine(photo.picture, model)
+        maps = {m.title: held.explain(target, m.name) for m in METHODS.values()}
+        maps["Grad-CAM with contrast"] = held.explain(target, contrast=True)
+        maps['**preset "sharp"**'] = gc.explain(photo.picture, model, target, preset="sharp")
+        for name, explanation in maps.items():
+            left, top, right, bottom = explanation.box
+            heat = explanation.heatmap[top:bottom, left:right]
+            size = tuple(batch.shape[2:])
+            over = interpolate(torch.from_numpy(heat)[None, None], size, mode="bilinear")
+            scores = deletion_and_insertion(model.module, batch, over[0, 0].numpy(), target)
+            results.setdefault(name, []).append(scores)
+        chance = np.random.default_rng(SEED).random(tuple(batch.shape[2:]))
+        scores = deletion_and_insertion(model.module, batch, chance, target)
+        results.setdefault("a random order", []).append(scores)
+    return {name: tuple(np.mean(values, axis=0)) for name, values in results.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--half", choices=("choose", "report"), default="report")
+    parser.add_argument("--grids", type=int, default=25, help="2 x 2 pictures a network")
+    parser.add_argument("--slow-grids", type=int, default=1, help="for Score-CAM")
+    options = parser.parse_args()
+    print_versions("torch", "timm", "grad-cam", "torchcam")
+    paths = halves()[options.half == "report"]
+    games, scores = [], []
+    for name in NETWORKS:
+        model = gc.load_model(name)
+        photos = recognised(model, paths)
+        print(f"{model.info.title} recognises {len(photos)} of {len(paths)} photographs")
+        games.append(pointing_game(model, photos, options.grids, options.slow_grids))
+        scores.append(faithfulness(model, photos))
+    titles = [gc.load_model(name).info.title.replace("EfficientNet-", "") for name in NETWORKS]
+    print_table(
+        "Grid pointing game: GridPG / share of peaks in the right cell",
+        ("Method", "Input", *titles, "Maps"),
+        [
+            Row(*way, *(f"{game[way][0]:.3f} / {game[way][1]:.3f}" for game in games),
+                str(sum(game[way][2] for game in games)), *_judged(way, games))
+            for way in games[0]
+        ],
+    )  # fmt: skip
+    print_table(
+        "Deletion (low is good) / insertion (high is good)",
+        ("Method", *titles),
+        [
+            Row(way, *(f"{score[way][0]:.3f} / {score[way][1]:.3f}" for score in scores))
+            for way in scores[0]
+        ],
+    )
+
+
+def _judged(way: tuple[str, str], games: list[dict]) -> list[bool]:
+    """Whether a line that has something to reach does so, if it has."""
+    if "sharp" in way[0]:
+        return [all(game[way][0] >= TO_REACH[0] and game[way][1] >= TO_REACH[1] for game in games)]
+    if way == ("Grad-CAM", "1 ×"):
+        peers = [("pytorch-grad-cam GradCAM", "1 ×"), ("TorchCAM GradCAM", "1 ×")]
+        return [all(abs(game[way][0] - game[peer][0]) <= NEAR for game in games for peer in peers)]
+    return []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""A network from its architecture and a file of weights, arranged so that it runs fast.
+
+What it computes stays the same up to rounding: batch norms are folded into the convolutions before
+them, convolutions that give a single cell are computed as the matrix product that they are, and
+weights lie in memory as the convolutions read them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class DenseConv2d(nn.Module):
+    """A convolution as a matrix product: faster where the kernel is as large as its input.
+
+    [N, C, H, W] -> [N, K, H - kh + 1, W - kw + 1], for any input that the convolution takes.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.kernel_size = conv.kernel_size
+        self.weight = nn.Parameter(conv.weight.detach().flatten(1))
+        self.bias = None if conv.bias is None else nn.Parameter(conv.bias.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = (
+            side - kernel + 1 for side, kernel in zip(x.shape[2:], self.kernel_size, strict=True)
+        )
+        columns = functional.unfold(x, self.kernel_size).mT
+        return functional.linear(columns, self.weight, self.bias).mT.unflatten(2, (height, width))
+
+
+def read_network(architecture: str, path: Path, same_names: bool = True) -> nn.Module:
+    """The network of this timm name with the weights of a file, frozen and in eval mode.
+
+    same_names: whether the file's tensors have timm's names; else they have timm's order. A GPU is
+    used where there is one. Raises almost anything for a file that does not hold the weights:
+    SafetensorError, UnpicklingError, RuntimeError, KeyError, EOFError, …
+    """
+    import timm
+
+    # Without memory or values for the tensors, which come from the file.
+    with torch.device("meta"):
+        module = timm.create_model(architecture, pretrained=False).eval()
+    own = module.state_dict()
+    given = timm.models.load_state_dict(str(path), use_ema=False)
+    if not same_names:
+        given = dict(zip(own, given.values(), strict=True))
+    found = _structure(module, timm.get_pretrained_cfg(architecture).input_size)
+    if given.keys() != own.keys() or not _complete(module, given):
+        # Tensors of an older form, which timm's own loader converts.
+        overlay = {"file": str(path)}
+        module = timm.create_model(architecture, pretrained=True, pretrained_cfg_overlay=overlay)
+    module.eval().requires_grad_(False)
+    _arrange(module, found)
+    return module.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _complete(module: nn.Module, given: Mapping[str, Any]) -> bool:
+    """Take over all tensors as they are; False if some are none of the file's."""
+    module.load_state_dict(given, assign=True)
+    return not any(tensor.is_meta for tensor in chain(module.parameters(), module.buffers()))
+
+
+@dataclass
+class _Structure:
+    """What a pass of a network shows of its modules, by their names.
+
+    norms: batch norms that alone read what a convolution gives, and that convolution.
+    dense: convolutions that give a single cell.
+    """
+
+    norms: dict[str, str] = field(default_factory=dict)
+    dense: list[str] = field(default_factory=list)
+
+
+class _Readers(TorchDispatchMode):
+    """How many operations read each tensor, by its id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count: Counter[int] = Counter()
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, inputs: Any = (), options: Any = None
+    ) -> Any:
+        tensors = {id(leaf) for leaf in tree_leaves((inputs, options)) if isinstance(leaf, Tensor)}
+        self.count.update(tensors)
+        return operation(*inputs, **(options or {}))
+
+
+def _structure(module: nn.Module, input_size: tuple[int, int, int]) -> _Structure:
+    """What is found by running the network on the meta device, without values.
+
+    input_size: (channels, height, width) of the published input.
+    """
+    found = _Structure()
+    by: dict[int, str] = {}  # the convolution that gave a tensor
+    kept: list[Tensor] = []  # so that no two tensors have the same id
+    pairs: list[tuple[str, Tensor]] = []
+    hooks = []
+
+    def ended(name: str, part: nn.Conv2d, output: Tensor) -> None:
+        by[id(output)] = name
+        kept.append(output)
+        simple = (
+            not any(part.padding) and part.groups == 1 and set(part.stride + part.dilation) == {1}
+        )
+        if output.shape[2:].numel() == 1 and simple:
+            found.dense.append(name)
+
+    for name, part in module.named_modules():
+        if isinstance(part, nn.Conv2d):
+            hooks.append(
+                part.register_forward_hook(lambda p, _, output, n=name: ended(n, p, output))
+            )
+        elif isinstance(part, nn.BatchNorm2d):
+            hooks.append(
+                part.register_forward_pre_hook(
+                    lambda _, inputs, n=name: pairs.append((n, inputs[0]))
+                )
+            )
+    try:
+        with torch.no_grad(), _Readers() as readers:
+            module(torch.empty(1, *input_size, device="meta"))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    calls = Counter(by.values())
+    norms = Counter(name for name, _ in pairs)
+    for name, tensor in pairs:
+        conv = by.get(id(tensor))
+        if conv and readers.count[id(tensor)] == 1 and calls[conv] == 1 == norms[name]:
+            found.norms[name] = conv
+    return found
+
+
+def _arrange(module: nn.Module, found: _Structure) -> None:
+    for name, conv_name in found.norms.items():
+        conv, norm = module.get_submodule(conv_name), module.get_submodule(name)
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        if norm.running_mean is None or norm.running_var is None:
+            continue
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight,
+            conv.bias,
+            norm.running_mean,
+            norm.running_var,
+            norm.eps,
+            norm.weight,
+            norm.bias,
+        )
+        # timm's batch norms may hold the activation that follows.
+        module.set_submodule(name, getattr(norm, "act", nn.Identity()))
+    for name in found.dense:
+        conv = module.get_submodule(name)
+        assert isinstance(conv, nn.Conv2d)
+        module.set_submodule(name, DenseConv2d(conv))
+    module.requires_grad_(False)
+    # Xception runs 1.5 times as fast in this memory format, the others no slower.
+    module.to(memory_format=torch.channels_last)
