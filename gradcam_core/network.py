@@ -113,10 +113,12 @@ def _structure(module: nn.Module, input_size: tuple[int, int, int]) -> _Structur
     kept: list[Tensor] = []  # so that no two tensors have the same id
     pairs: list[tuple[str, Tensor]] = []
     hooks = []
+    readers = _Readers()
 
     def ended(name: str, part: nn.Conv2d, output: Tensor) -> None:
         by[id(output)] = name
         kept.append(output)
+        readers.count[id(output)] = 0  # an earlier tensor may have had the same id
         simple = (
             not any(part.padding) and part.groups == 1 and set(part.stride + part.dilation) == {1}
         )
@@ -135,7 +137,7 @@ def _structure(module: nn.Module, input_size: tuple[int, int, int]) -> _Structur
                 )
             )
     try:
-        with torch.no_grad(), _Readers() as readers:
+        with torch.no_grad(), readers:
             module(torch.empty(1, *input_size, device="meta"))
     finally:
         for hook in hooks:

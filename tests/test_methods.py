@@ -25,6 +25,7 @@ from gradcam_core.methods import (
     eigencam,
     gradcam,
 )
+from tests.conftest import scattered
 
 # Architecture: side of the input, and of a smaller one for methods that run it 4000 times.
 NETWORKS = {
@@ -51,7 +52,7 @@ class Case:
         if name.endswith("(real)"):
             self.module = lite0.module
         else:
-            self.module = timm.create_model(name, pretrained=False).eval()
+            self.module = scattered(timm.create_model(name, pretrained=False).eval())
         self.module.requires_grad_(False)
         self.batch = torch.randn(2, 3, usual, usual)
         self.small = torch.randn(2, 3, small, small)

@@ -1,0 +1,100 @@
+"""Feature maps are found in any network by running it."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+import gradcam_core as gc
+
+# Network: its last feature map and the sides of all its stages, at its own input size.
+TIMM = {
+    "vgg19": ("features.35", [224, 112, 56, 28, 14]),
+    "resnet50": ("layer4", [112, 56, 28, 14, 7]),
+    "legacy_xception": ("act4", [149, 147, 74, 37, 19, 10]),
+    "densenet121": ("features", [112, 56, 28, 14, 7]),
+    "mobilenetv3_large_100": ("blocks", [112, 56, 28, 14, 7]),
+    "tf_efficientnet_lite0": ("bn2", [112, 56, 28, 14, 7]),
+    "convnext_tiny": ("stages", [56, 28, 14, 7]),
+    "regnety_008": ("s4", [112, 56, 28, 14, 7]),
+    "inception_v3": ("Mixed_7c", [149, 147, 73, 71, 35, 17, 8]),
+    "dpn68": ("features", [112, 56, 28, 14, 7]),
+    "dla34": ("level5", [224, 112, 56, 28, 14, 7]),
+    "hrnet_w18_small": ("final_layer", [112, 56, 28, 14, 7]),
+    "nfnet_l0": ("final_act", [112, 56, 28, 14, 7]),
+    "repvgg_a0": ("stages", [112, 56, 28, 14, 7]),
+}
+TORCHVISION = {
+    "alexnet": ("features.11", [55, 27, 13]),
+    "googlenet": ("inception5b", [112, 56, 28, 14, 7]),
+    "mobilenet_v2": ("features", [112, 56, 28, 14, 7]),
+    "shufflenet_v2_x1_0": ("conv5", [112, 56, 28, 14, 7]),
+    "squeezenet1_1": ("classifier.2", [111, 55, 27, 13]),
+    "convnext_tiny": ("features", [56, 28, 14, 7]),
+    "efficientnet_b0": ("features", [112, 56, 28, 14, 7]),
+}
+
+
+def check(module: nn.Module, last: str, sides: list[int]) -> None:
+    stages = gc.layers(module)
+    assert [stage.shape[1] for stage in stages] == sides
+    assert stages[-1].layer == last == gc.last_feature_map(module)
+    size = getattr(module, "pretrained_cfg", {}).get("input_size", (3, 224, 224))
+    batch = torch.randn(1, *size)
+    for stage in (stages[0], stages[-1]):
+        run = gc.forward(module, batch, stage.layer)
+        assert run.activation.shape[1:] == stage.shape
+        assert run.cam(1).shape[1:] == stage.shape[1:]
+    assert gc.forward(module, batch).layer == last
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_the_stages_of_timm_networks(name: str):
+    check(timm.create_model(name).eval(), *TIMM[name])
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_the_stages_of_torchvision_networks(name: str):
+    module = getattr(torchvision.models, name)(weights=None, **(
+        {"init_weights": False} if name == "googlenet" else {}
+    )).eval()  # fmt: skip
+    check(module, *TORCHVISION[name])
+
+
+def test_the_layer_of_the_registry_is_the_last_feature_map():
+    for info in gc.list_models():
+        module = timm.create_model(info.architecture, pretrained=False).eval()
+        assert gc.last_feature_map(module) == info.layer, info.name
+
+
+def test_any_module_with_a_feature_map_will_do(lite0: gc.Model):
+    batch = torch.randn(1, 3, 224, 224)
+    for layer in ("blocks.3.1.conv_dw", "blocks.5.2", "conv_stem"):
+        run = gc.forward(lite0.module, batch, layer)
+        assert run.layer == layer
+        assert run.cam(5).shape[1:] == run.activation.shape[2:]
+
+
+@pytest.mark.parametrize("wrong", ["layer4", "", "classifier", "global_pool", "blocks.9"])
+def test_a_wrong_layer_gets_an_error_that_lists_the_right_ones(lite0: gc.Model, wrong: str):
+    right = ", ".join(stage.layer for stage in gc.layers(lite0.module))
+    with pytest.raises(gc.CamError) as error:
+        gc.forward(lite0.module, torch.randn(1, 3, 224, 224), wrong)
+    assert right in str(error.value)
+    assert repr(wrong) in str(error.value)
+
+
+def test_a_layer_that_is_not_run_is_an_error():
+    class Idle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.idle = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.used(x).mean((2, 3))
+
+    with pytest.raises(gc.CamError, match="'idle' is not used"):
+        gc.forward(Idle().eval(), torch.randn(1, 3, 8, 8), "idle")
