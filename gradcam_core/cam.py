@@ -97,7 +97,17 @@ class Run:
         Raises CamError for a class that the network does not have, for rivals that do not fit or a
         method that knows no class, ValueError for an unknown method.
         """
-        chosen = method_named(method)
+        # Tensors of inference mode can never have gradients.
+        with torch.inference_mode(False):
+            return self._cam(targets, method_named(method), rivals, on_progress)
+
+    def _cam(
+        self,
+        targets: int | Sequence[int],
+        chosen: Method,
+        rivals: Sequence[int] | bool,
+        on_progress: Callable[[float], None],
+    ) -> Tensor:
         index = self._indices(targets)
         score = self._score(chosen, index, rivals)
         if chosen.needs == "nothing":
@@ -126,8 +136,8 @@ class Run:
 
     def _gradient(self, score: _Score) -> Tensor:
         # One sum gives every image its own gradient: in eval mode images do not mix.
-        total = score.of(self._graph).sum()
-        with self._lock:
+        with self._lock, torch.enable_grad():
+            total = score.of(self._graph).sum()
             (gradient,) = torch.autograd.grad(total, self._leaf, retain_graph=True)
         return _at_least_float32(gradient)
 
@@ -229,8 +239,7 @@ def forward(module: nn.Module, batch: Tensor, layer: str | None = None) -> Run:
     """
     if module.training:
         raise CamError("The network is in training mode. Call .eval() on it first.")
-    # Tensors of inference mode can never have gradients.
-    with torch.inference_mode(False):
+    with torch.inference_mode(False):  # see `Run.cam`
         name = last_feature_map(module, batch) if layer is None else layer
         held, logits = _run(module, batch, name)
     if not held:

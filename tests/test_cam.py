@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torchcam.methods import GradCAM as TorchCam
 
 import gradcam_core as gc
+from gradcam_core.methods import METHODS
 from gradcam_core.models import list_models
 
 NETWORKS = ["legacy_xception", "resnet50", "vgg19", "efficientnet_lite0 (real)"]
@@ -144,10 +145,15 @@ def test_each_image_of_a_batch_has_the_map_it_has_alone(lite0: gc.Model):
 
 def state_of(module: nn.Module):
     hooks = sum(
-        len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules()
+        len(part._forward_hooks) + len(part._forward_pre_hooks) + len(part._backward_hooks)
+        for part in module.modules()
     )
-    grads = [(p.requires_grad, p.grad) for p in module.parameters()]
-    return hooks, grads, [part.training for part in module.modules()], torch.is_grad_enabled()
+    return (
+        hooks,
+        [(id(p), p.requires_grad, p.grad) for p in module.parameters()],
+        [(id(part), part.training, sorted(vars(part))) for part in module.modules()],
+        (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+    )
 
 
 class Failing(nn.Module):
@@ -170,6 +176,103 @@ def test_the_network_is_left_as_it_was_after_success(network):
     gc.forward(module, batch[:1], layer).cam(3)
     after = state_of(module)
     assert after == before
+
+
+@pytest.fixture
+def trained() -> nn.Module:
+    """A network in the state of one that is being trained: some parameters have gradients."""
+    module = timm.create_model("resnet18").eval()
+    module(torch.randn(1, 3, 64, 64)).sum().backward()
+    module.conv1.requires_grad_(False)
+    return module
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_leaves_the_network_as_it_was(trained: nn.Module, method: str):
+    before = state_of(trained)
+    gc.forward(trained, torch.randn(2, 3, 64, 64)).cam([1, 2], method)
+    assert state_of(trained) == before
+
+
+class CancelledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
+def test_a_cancelled_run_leaves_the_network_as_it_was(trained: nn.Module, method: str):
+    before = state_of(trained)
+    run = gc.forward(trained, torch.randn(1, 3, 64, 64))
+
+    def cancel(share: float) -> None:
+        if share > 0.3:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        run.cam(1, method, on_progress=cancel)
+    assert state_of(trained) == before
+    assert run.cam(1, method).shape == (1, 2, 2)  # and nothing half done was kept
+
+
+@pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
+def test_a_failure_in_a_pass_of_a_slow_method_leaves_the_network_as_it_was(
+    trained: nn.Module, method: str
+):
+    run = gc.forward(trained, torch.randn(1, 3, 64, 64))
+    passes = []
+
+    def fail(*_: object) -> None:
+        passes.append(1)
+        if len(passes) > 4:
+            raise RuntimeError("in the middle")
+
+    hook = trained.get_submodule("fc").register_forward_hook(fail)
+    before = state_of(trained)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        run.cam(1, method)
+    assert state_of(trained) == before
+    hook.remove()
+
+
+def test_threads_with_all_methods_at_once_leave_the_network_as_it_was(trained: nn.Module):
+    before = state_of(trained)
+    batch = torch.randn(1, 3, 64, 64)
+    expected = {name: gc.forward(trained, batch).cam(5, name) for name in METHODS}
+    wrong: list[str] = []
+
+    def work(name: str) -> None:
+        for _ in range(2):
+            run = gc.forward(trained, batch)
+            got = run.cam(5, name)
+            if not torch.allclose(got, expected[name], rtol=1e-3, atol=1e-5):
+                wrong.append(name)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in METHODS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert state_of(trained) == before
+
+
+def test_a_class_after_a_slow_method_costs_no_further_pass(trained: nn.Module):
+    run = gc.forward(trained, torch.randn(1, 3, 64, 64))
+    run.cam(1, "scorecam")
+    passes: list[int] = []
+    hook = trained.register_forward_hook(lambda *_: passes.append(1))
+    other = run.cam(2, "scorecam")
+    hook.remove()
+    assert not passes
+    afresh = gc.forward(trained, run._batch).cam(2, "scorecam")
+    torch.testing.assert_close(other, afresh, rtol=1e-3, atol=1e-5)
+
+
+def test_it_works_inside_inference_mode(trained: nn.Module):
+    batch = torch.randn(1, 3, 64, 64)
+    expected = gc.forward(trained, batch).cam(5)
+    with torch.inference_mode():
+        got = gc.forward(trained, batch.clone()).cam(5)
+    torch.testing.assert_close(got, expected)
 
 
 def test_threads_that_share_a_network_get_their_own_maps(lite0: gc.Model):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 import gradcam_core as gc
+from gradcam_core.explain import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
 from gradcam_core.models import ModelInfo
 from gradcam_core.view import VIEWS, Preprocessing
 from tests.server import ROOT
@@ -73,11 +77,12 @@ def test_the_peak_is_on_a_bright_square_anywhere_in_the_box(brightness, size, vi
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("size", [(1, 1), (8, 600), (600, 8), (2, 3), (8000, 6000), (451, 300)])
 def test_the_heatmap_has_the_photos_size_and_is_zero_outside_the_box(brightness, size, view):
-    e = gc.explain(Image.new("RGB", size, "white"), brightness, 0, view=view)
+    photo = Image.linear_gradient("L").resize(size).convert("RGB")
+    e = gc.explain(photo, brightness, 0, view=view)
     assert e.heatmap.shape == (size[1], size[0])
     assert e.heatmap.dtype == np.float32
     assert e.heatmap.min() >= 0
-    assert e.heatmap.max() == 1
+    assert e.heatmap.max() == (size != (1, 1))
     left, top, right, bottom = e.box
     outside = e.heatmap.copy()
     outside[top:bottom, left:right] = 0
@@ -86,9 +91,125 @@ def test_the_heatmap_has_the_photos_size_and_is_zero_outside_the_box(brightness,
         assert e.box == (0, 0, *size)
 
 
-def test_a_class_for_which_nothing_speaks_has_an_empty_heatmap(brightness):
-    e = gc.explain(Image.new("RGB", (50, 40), "white"), brightness, 1)
-    assert not e.heatmap.any()
+def with_network(brightness: gc.Model, module: nn.Module) -> gc.Model:
+    return replace(brightness, module=module.eval())
+
+
+class NotNumbers(Brightness):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * torch.nan
+
+
+def degenerate_cases(brightness: gc.Model) -> dict[str, gc.Explanation]:
+    half = Image.new("RGB", (50, 40), "white")
+    half.paste("black", (0, 0, 25, 40))
+    return {
+        NOTHING: gc.explain(half, brightness, 1),
+        SAME_EVERYWHERE: gc.explain(Image.new("RGB", (50, 40), "white"), brightness, 0),
+        NOT_NUMBERS: gc.explain(half, with_network(brightness, NotNumbers()), 0),
+    }
+
+
+def test_a_degenerate_map_gives_no_heat_and_says_why(brightness):
+    for reason, e in degenerate_cases(brightness).items():
+        assert e.degenerate == reason
+        assert not e.heatmap.any()
+        assert e.heatmap.shape == (40, 50)
+        assert json.loads(json.dumps(e.record(), allow_nan=False))["degenerate"] == reason
+    half = Image.new("RGB", (50, 40), "white")
+    half.paste("black", (0, 0, 25, 40))
+    e = gc.explain(half, brightness, 0)
+    assert e.degenerate == ""
+    assert e.record()["degenerate"] is None
+    assert e.heatmap.max() == 1
+
+
+def test_noise_on_a_constant_map_is_not_stretched(brightness):
+    e = gc.explain(Image.new("RGB", (50, 40), "white"), brightness, 0)
+    noise = np.random.default_rng(0).normal(scale=1e-7, size=e.feature_map.shape)
+    noisy = replace(e, feature_map=(e.feature_map + noise).astype(np.float32))
+    assert noisy.degenerate == SAME_EVERYWHERE
+    assert not noisy.heatmap.any()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("detail", [2, 3])
+def test_detail_has_so_many_times_the_cells_from_the_same_view(cat, detail: int, view):
+    plain = gc.examine(cat, "efficientnet_lite0", view)
+    finer = gc.examine(cat, "efficientnet_lite0", view, detail)
+    assert finer.geometry.region == plain.geometry.region
+    assert finer.geometry.size == tuple(detail * side for side in plain.geometry.size)
+    rows, columns = plain.run.activation.shape[2:]
+    if view == "crop":
+        assert finer.run.activation.shape[2:] == (detail * rows, detail * columns)
+    assert finer.top == plain.top
+    e = finer.explain("tabby")
+    assert e.detail == detail
+    assert (e.target, e.rank) == (plain.explain("tabby").target, plain.explain("tabby").rank)
+
+
+def test_detail_keeps_the_heat_on_the_object(coffee: Image.Image):
+    for options in ({"detail": 2}, {"detail": 3}, {"preset": "sharp"}):
+        e = gc.explain(coffee, "efficientnet_lite0", "espresso", **options)
+        inside_the_rim = e.heatmap[20:215, 172:412]
+        assert inside_the_rim.mean() > 2 * e.heatmap.mean()
+        assert inside_the_rim.max() == e.heatmap.max()
+
+
+def test_a_contrast_names_its_rivals(cat: Image.Image):
+    held = gc.examine(cat, "efficientnet_lite0")
+    assert held.explain().rivals == ()
+    chosen = held.explain(contrast=True)
+    assert [rival.name for rival in chosen.rivals[:2]] == ["Egyptian cat", "tabby"]
+    assert len(chosen.rivals) == 10
+    given = held.explain("tabby", contrast=("lynx", 282))
+    assert [rival.name for rival in given.rivals] == ["lynx", "tiger cat"]
+    recorded = json.loads(json.dumps(given.record()))
+    assert [rival["name"] for rival in recorded["rivals"]] == ["lynx", "tiger cat"]
+    one = held.explain("tabby", contrast="lynx")
+    assert not np.array_equal(one.feature_map, given.feature_map)
+    assert [rival.name for rival in one.rivals] == ["lynx"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"target": "tabby", "contrast": "tabby"}, "other than the one"),
+        ({"method": "eigencam", "contrast": True}, "knows no class"),
+        ({"contrast": ()}, "one or more"),
+        ({"contrast": "catt"}, "catt"),
+        ({"preset": "blunt"}, "sharp"),
+    ],
+)
+def test_a_contrast_or_preset_that_does_not_fit_says_why(cat, options, words):
+    with pytest.raises(ValueError, match=words):
+        gc.explain(cat, "efficientnet_lite0", **options)
+
+
+def test_the_sharp_preset_separates_two_objects_better():
+    picture = Path(__file__).parents[1] / "assets" / "examples" / "3_cat_and_coffee.jpg"
+    middle = gc.read_image(picture).width // 2
+    for target, half in (("Egyptian cat", np.s_[:, :middle]), ("espresso", np.s_[:, middle:])):
+        share = {}
+        for preset in (None, "sharp"):
+            heat = gc.explain(picture, "efficientnet_lite0", target, preset=preset).heatmap
+            share[preset] = heat[half].sum() / heat.sum()
+        assert share["sharp"] > max(share[None], 0.95)
+
+
+def test_half_precision_goes_the_same_way(cat: Image.Image, monkeypatch):
+    """As on a GPU, here on the processor."""
+    exact = gc.examine(cat, "efficientnet_lite0")
+    low = partial(torch.autocast, "cpu", dtype=torch.bfloat16)
+    module = import_module("gradcam_core.explain")  # not the function of that name
+    monkeypatch.setattr(module, "_precision", lambda device: low())
+    half = gc.examine(cat, "efficientnet_lite0")
+    assert not np.array_equal(half.probabilities, exact.probabilities)
+    assert half.run.logits.dtype == half.run.activation.dtype == torch.float32
+    for method in ("gradcam", "layercam", "competitive", "eigencam", "ablationcam"):
+        one, other = (held.explain(282, method).heatmap for held in (exact, half))
+        assert other.dtype == np.float32
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.95, method
 
 
 def test_coffee_is_espresso_and_the_heat_lies_on_the_cup(coffee: Image.Image):
