@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from gradio.data_classes import ImageData
 from demo import texts
 from demo.panels import Shown, ShownPhoto, panels_component, shown_photo_component
 from demo.theme import theme
-from demo.work import PhotoFile, Turn, Turns, explain_step_by_step, start
+from demo.work import PhotoFile, Turn, Turns, Wanted, explain_step_by_step, start
 from gradcam_core import (
     DEFAULT_MODELS,
     ImageError,
@@ -23,13 +23,18 @@ from gradcam_core import (
     imagenet_labels,
     list_models,
 )
+from gradcam_core.explain import PRESETS
+from gradcam_core.methods import DEFAULT_METHOD, METHODS, method_named
 from gradcam_core.overlay import OPACITY
-from gradcam_core.view import ViewName
+from gradcam_core.view import DETAILS, ViewName
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 
 OWN = -1
 """The class that stands for each network's own top prediction."""
+
+AS_PUBLISHED, OWN_CHOICE = "published", "own"
+"""Kinds of map besides the presets: Grad-CAM at detail 1, and what the visitor sets."""
 
 UPLOAD_LIMIT = "64mb"
 
@@ -124,6 +129,35 @@ def build() -> gr.Blocks:
                         min_width=200,
                         buttons=[],
                     )
+                kind = gr.Radio(
+                    _kinds(),
+                    value=AS_PUBLISHED,
+                    label="Map",
+                    info=texts.KINDS,
+                    elem_id="kind",
+                    min_width=280,
+                )
+                with gr.Row(visible=False) as own_choice:
+                    method = gr.Dropdown(
+                        [(known.title, known.name) for known in METHODS.values()],
+                        value=DEFAULT_METHOD,
+                        label="Method",
+                        elem_id="method",
+                        min_width=160,
+                    )
+                    detail = gr.Radio(
+                        [(f"{times} ×", times) for times in DETAILS],
+                        value=1,
+                        label="Detail",
+                        elem_id="detail",
+                        min_width=230,
+                    )
+                    rivals = gr.Checkbox(
+                        label="Against its rivals",
+                        info=texts.RIVALS,
+                        elem_id="rivals",
+                        min_width=160,
+                    )
         ticket = gr.Number(0, visible=False)
         panels = panels_component(texts.NO_PHOTO, elem_id="panels")
         under = shown_photo_component()
@@ -132,6 +166,7 @@ def build() -> gr.Blocks:
 
         private: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         events = private | {
+            "inputs": [photo, models, target, view, kind, method, detail, rivals, ticket],
             "outputs": [panels, target, under],
             "js": _WITH_TICKET,
             # Most of the time of a request is waiting, for a download or for its turn to compute.
@@ -139,16 +174,22 @@ def build() -> gr.Blocks:
             "concurrency_id": "explain",
             "trigger_mode": "multiple",
         }
-        photo.change(_new_photo, [photo, models, view, ticket], **events)
+        photo.change(_handler(_new_photo), **events)
+        # Not `input` for the models: it does not tell of one removed with Backspace.
+        gr.on([models.change, view.input], _handler(_new_networks), **events)
+        # Not `change` for the class: that is also set from here, after each new picture.
         gr.on(
-            # Not `input` for the models: it does not tell of one removed with Backspace.
-            [models.change, view.input],
-            _new_networks,
-            [photo, models, target, view, ticket],
+            [target.input, kind.input, method.input, detail.input, rivals.input],
+            _handler(_new_class),
             **events,
         )
-        # Not `change` for the class: that is also set from here, after each new picture.
-        target.input(_new_class, [photo, models, target, view, ticket], **events)
+        kind.input(
+            lambda chosen: gr.update(visible=chosen == OWN_CHOICE),
+            kind,
+            own_choice,
+            queue=False,
+            **private,
+        )
         examples.click(_example, examples, photo, **private)
         opacity.input(
             None,
@@ -180,87 +221,110 @@ def _example(index: int) -> str:
     return str(_example_paths()[index])
 
 
-def _new_photo(
-    path: str | None, models: Sequence[str], view: ViewName, ticket: float, request: gr.Request
-) -> Iterator[tuple]:
+@dataclass(frozen=True)
+class _Chosen:
+    """The values of the page's controls, as they come with every event."""
+
+    path: str | None
+    models: Sequence[str]
+    target: int
+    view: ViewName
+    kind: str
+    method: str
+    detail: int
+    rivals: bool
+    ticket: float
+
+    @property
+    def wanted(self) -> Wanted:
+        target = None if self.target == OWN else self.target
+        if self.kind in PRESETS:
+            preset = PRESETS[self.kind]
+            return Wanted(target, self.view, preset.method, preset.detail)
+        if self.kind == OWN_CHOICE:
+            against = self.rivals and method_named(self.method).knows_class
+            return Wanted(target, self.view, self.method, self.detail, against)
+        return Wanted(target, self.view)
+
+
+def _handler(answer: Callable[[_Chosen, Turn], Iterator[tuple]]) -> Callable[..., Iterator[tuple]]:
+    """What Gradio calls; it reads the parameters of a plain function."""
+
+    def handle(
+        path: str | None,
+        models: Sequence[str],
+        target: int,
+        view: ViewName,
+        kind: str,
+        method: str,
+        detail: int,
+        rivals: bool,
+        ticket: float,
+        request: gr.Request,
+    ) -> Iterator[tuple]:
+        chosen = _Chosen(path, models, target, view, kind, method, detail, rivals, ticket)
+        with _turns.turn(request.session_hash or "", ticket) as turn:
+            yield from answer(chosen, turn)
+
+    return handle
+
+
+def _new_photo(chosen: _Chosen, turn: Turn) -> Iterator[tuple]:
     """Another picture: each network's own top prediction is explained first."""
     own = gr.update(value=OWN)
-    with _turns.turn(request.session_hash or "", ticket) as turn:
-        try:
-            if path is None:
-                yield from _said(_message(texts.NO_PHOTO, ticket), own, gr.skip(), turn)
-                return
-            file = PhotoFile(path)
-            under = asdict(ShownPhoto.of(ticket, file.id, file.picture))
-        except ImageError as error:
-            message = _message(str(error), ticket, problem=True)
-            yield from _said(message, own, gr.skip(), turn)
+    try:
+        if chosen.path is None:
+            yield from _said(_message(texts.NO_PHOTO, chosen), own, gr.skip(), turn)
             return
-        if not turn.is_wanted():
-            # Not nothing at all: Gradio takes a generator without a value for one that gave None.
-            yield gr.skip(), gr.skip(), gr.skip()
-            return
-        shown = start(ticket, file, models)
-        yield asdict(shown), own, under
-        for shown, is_new in _explain(ticket, file, models, OWN, view, turn):
-            selector = _class_selector(shown, OWN) if is_new else gr.skip()
-            yield asdict(shown), selector, gr.skip()
-        yield from _settled(asdict(shown), under, turn)
+        file = PhotoFile(chosen.path)
+        under = asdict(ShownPhoto.of(chosen.ticket, file.id, file.picture))
+    except ImageError as error:
+        message = _message(str(error), chosen, problem=True)
+        yield from _said(message, own, gr.skip(), turn)
+        return
+    if not turn.is_wanted():
+        # Not nothing at all: Gradio takes a generator without a value for one that gave None.
+        yield gr.skip(), gr.skip(), gr.skip()
+        return
+    chosen = replace(chosen, target=OWN)
+    shown = start(chosen.ticket, file, chosen.models)
+    yield asdict(shown), own, under
+    for shown, is_new in _explain(chosen, file, turn):
+        selector = _class_selector(shown, OWN) if is_new else gr.skip()
+        yield asdict(shown), selector, gr.skip()
+    yield from _settled(asdict(shown), under, turn)
 
 
-def _new_networks(
-    path: str | None,
-    models: Sequence[str],
-    target: int,
-    view: ViewName,
-    ticket: float,
-    request: gr.Request,
-) -> Iterator[tuple]:
+def _new_networks(chosen: _Chosen, turn: Turn) -> Iterator[tuple]:
     """Other networks or another view for the same picture: their top classes are others, too."""
     shown = Shown()
-    with _turns.turn(request.session_hash or "", ticket) as turn:
-        for shown in _again(path, models, target, view, ticket, turn):
-            yield asdict(shown), gr.skip(), gr.skip()
-        if shown.panels and turn.is_wanted():
-            yield gr.skip(), _class_selector(shown, target), gr.skip()
-        yield from _settled(asdict(shown), gr.skip(), turn)
+    for shown in _again(chosen, turn):
+        yield asdict(shown), gr.skip(), gr.skip()
+    if shown.panels and turn.is_wanted():
+        yield gr.skip(), _class_selector(shown, chosen.target), gr.skip()
+    yield from _settled(asdict(shown), gr.skip(), turn)
 
 
-def _new_class(
-    path: str | None,
-    models: Sequence[str],
-    target: int,
-    view: ViewName,
-    ticket: float,
-    request: gr.Request,
-) -> Iterator[tuple]:
-    """Another class of the same picture."""
+def _new_class(chosen: _Chosen, turn: Turn) -> Iterator[tuple]:
+    """Another class or method for the same picture."""
     shown = Shown()
-    with _turns.turn(request.session_hash or "", ticket) as turn:
-        for shown in _again(path, models, target, view, ticket, turn):
-            yield asdict(shown), gr.skip(), gr.skip()
-        yield from _settled(asdict(shown), gr.skip(), turn)
+    for shown in _again(chosen, turn):
+        yield asdict(shown), gr.skip(), gr.skip()
+    yield from _settled(asdict(shown), gr.skip(), turn)
 
 
-def _again(
-    path: str | None,
-    models: Sequence[str],
-    target: int,
-    view: ViewName,
-    ticket: float,
-    turn: Turn,
-) -> Iterator[Shown]:
+def _again(chosen: _Chosen, turn: Turn) -> Iterator[Shown]:
     """What the panels show of the same picture, step by step."""
-    if path is None:
-        yield Shown(ticket, message=texts.NO_PHOTO)
+    if chosen.path is None:
+        yield Shown(chosen.ticket, message=texts.NO_PHOTO)
         return
     try:
-        file = PhotoFile(path)
-        yield start(ticket, file, models)
-        for shown, _ in _explain(ticket, file, models, target, view, turn):
+        file = PhotoFile(chosen.path)
+        yield start(chosen.ticket, file, chosen.models)
+        for shown, _ in _explain(chosen, file, turn):
             yield shown
     except ImageError as error:
-        yield Shown(ticket, message=str(error), problem=True)
+        yield Shown(chosen.ticket, message=str(error), problem=True)
 
 
 def _said(panels: dict, selector: dict, under: dict, turn: Turn) -> Iterator[tuple]:
@@ -280,28 +344,25 @@ def _settled(panels: dict, under: dict, turn: Turn) -> Iterator[tuple]:
             yield panels, gr.skip(), under
 
 
-def _explain(
-    ticket: float,
-    file: PhotoFile,
-    models: Sequence[str],
-    target: int,
-    view: ViewName,
-    turn: Turn,
-) -> Iterator[tuple[Shown, bool]]:
+def _explain(chosen: _Chosen, file: PhotoFile, turn: Turn) -> Iterator[tuple[Shown, bool]]:
     """What the panels show, step by step, and whether a network has just become ready."""
-    if not models:
-        yield Shown(ticket, message=texts.NO_MODEL), False
+    if not chosen.models:
+        yield Shown(chosen.ticket, message=texts.NO_MODEL), False
         return
-    wanted = None if target == OWN else target
     ready = 0
-    first = start(ticket, file, models)
-    for shown in explain_step_by_step(file, wanted, view, first, turn.is_wanted):
+    first = start(chosen.ticket, file, chosen.models)
+    for shown in explain_step_by_step(file, chosen.wanted, first, turn.is_wanted):
         before, ready = ready, sum(panel.status == "ready" for panel in shown.panels)
         yield shown, ready > before
 
 
-def _message(text: str, ticket: float, problem: bool = False) -> dict:
-    return asdict(Shown(ticket, message=text, problem=problem))
+def _message(text: str, chosen: _Chosen, problem: bool = False) -> dict:
+    return asdict(Shown(chosen.ticket, message=text, problem=problem))
+
+
+def _kinds() -> list[tuple[str, str]]:
+    presets = [(preset.title, name) for name, preset in PRESETS.items()]
+    return [(texts.AS_PUBLISHED, AS_PUBLISHED), *presets, (texts.OWN_CHOICE, OWN_CHOICE)]
 
 
 def _class_selector(shown: Shown, value: int) -> dict:

@@ -60,13 +60,14 @@ function makeCard(model) {
   titles.append(card.heading, card.standsIn);
   card.header.append(titles, card.tools);
   card.explained = node("p", "explained");
+  card.how = node("p", "how");
   card.rows = node("ol", "top");
   for (let i = 0; i < 5; i++) {
     const row = node("li");
     row.append(node("span", "name"), node("span", "probability"), node("span", "bar"));
     card.rows.append(row);
   }
-  card.element.append(card.header, card.figure, card.explained, card.rows, card.notice);
+  card.element.append(card.header, card.figure, card.explained, card.how, card.rows, card.notice);
   return card;
 }
 
@@ -79,7 +80,7 @@ function clearCard(card) {
   pixelsOf(card.heat).clearRect(0, 0, card.heat.width, card.heat.height);
   card.heat.removeAttribute("aria-label");
   card.seen.hidden = true;
-  card.explained.textContent = "\u00a0";
+  card.explained.textContent = card.how.textContent = "\u00a0";
   card.standsIn.textContent = card.notice.textContent = "";
   for (const row of card.rows.children) {
     row.className = "";
@@ -126,7 +127,7 @@ async function showResult(card, panel) {
   card.seen.hidden = false;
   card.heat.setAttribute(
     "aria-label",
-    `Grad-CAM heat of ${panel.title} for the class ${panel.target.name}`,
+    `Heat of ${panel.title} for the class ${panel.target.name}: ${panel.how}`,
   );
   card.explained.replaceChildren(
     "explains ",
@@ -134,6 +135,7 @@ async function showResult(card, panel) {
     " ",
     node("span", "how-probable", `${percent(panel.target.probability)}, rank ${panel.rank}`),
   );
+  card.how.textContent = card.how.title = panel.how;
   if (panel.degenerate) card.status.textContent = panel.degenerate;
   panel.top.forEach((prediction, i) => {
     const row = card.rows.children[i];

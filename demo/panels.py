@@ -40,6 +40,7 @@ class Panel:
     heat: str = ""
     target: Prediction | None = None
     rank: int = 0
+    how: str = ""
     degenerate: str = ""
     top: tuple[Prediction, ...] = ()
 
@@ -79,6 +80,7 @@ def result_of(e: Explanation) -> dict[str, Any]:
         "heat": _data_url(Image.fromarray(levels(e.heatmap_at(_raster(width, height)))), "PNG"),
         "target": e.target,
         "rank": e.rank,
+        "how": e.how,
         "degenerate": e.degenerate,
         "top": e.top,
     }

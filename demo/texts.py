@@ -27,9 +27,24 @@ what spoke against it, and not that the network understands the object: heat on 
 boat can mean that it knows boats by their water. A map for a class with a probability near zero
 shows where the network would look for it, not that it is there.
 
+**Sharp.** The networks see the same picture at twice their input size, which gives four times as
+many cells, and at each cell only that counts by which the class is ahead of its strongest rival
+there. It locates better, and it asks another question: not "what speaks for a tiger cat?" but "what
+speaks for a tiger cat rather than for any other class?". Between look-alikes little may be left.
+The percentages stay those of the network as published. *Other …* has more methods; Score-CAM and
+Ablation-CAM run a network, or its last part, many hundred times and take up to minutes.
+
 Grad-CAM: R. R. Selvaraju and others, *Grad-CAM: Visual Explanations from Deep Networks via
 Gradient-based Localization*, ICCV 2017.
 """
+
+AS_PUBLISHED = "Grad-CAM"
+
+OWN_CHOICE = "Other …"
+
+KINDS = "Sharp: finer, and only where this class is ahead of every rival."
+
+RIVALS = "what speaks for the class and not for those most like it"
 
 OWN_TOP = "Each network's own top prediction"
 

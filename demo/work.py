@@ -7,10 +7,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from PIL import Image
@@ -19,12 +19,14 @@ from demo.held import HeldExaminations
 from demo.panels import Panel, Shown, result_of
 from gradcam_core import (
     Examination,
+    Explanation,
     ImageError,
     Model,
     WeightsError,
     examine,
     read_image,
 )
+from gradcam_core.methods import DEFAULT_METHOD, method_named
 from gradcam_core.models import loader, model_info
 from gradcam_core.view import ViewName
 
@@ -34,6 +36,8 @@ _held = HeldExaminations()
 
 # A forward pass uses all cores: more than two at once only take each other's memory and time.
 _computing = threading.Semaphore(2)
+
+_slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
 
 _POLL = 0.1  # seconds between two looks at the networks that are still loading
 
@@ -104,30 +108,40 @@ def start(ticket: float, photo: PhotoFile, models: Sequence[str]) -> Shown:
     return Shown(ticket, photo.id, panels)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """How a visitor wants a photo explained.
+
+    target: the class; None is each network's own top prediction. against_rivals: whether that is
+    explained against the classes that each network holds most probable besides it.
+    """
+
+    target: int | None = None
+    view: ViewName = "crop"
+    method: str = DEFAULT_METHOD
+    detail: int = 1
+    against_rivals: bool = False
+
+
 def explain_step_by_step(
-    photo: PhotoFile,
-    target: int | None,
-    view: ViewName,
-    shown: Shown,
-    is_wanted: Callable[[], bool],
+    photo: PhotoFile, wanted: Wanted, shown: Shown, is_wanted: Callable[[], bool]
 ) -> Iterator[Shown]:
     """What the panels show, again and again until all are ready, each as soon as its network is.
 
-    target: the class to explain; None is each network's own top prediction. shown: what `start`
-    gave. is_wanted: asked between the steps; when it says no, there is nothing more.
-    Raises ImageError if the photo cannot be used.
+    shown: what `start` gave. is_wanted: asked between the steps; when it says no, there is nothing
+    more. Raises ImageError if the photo cannot be used.
     """
     loading = {panel.model: loader(panel.model).request() for panel in shown.panels}
     while loading:
         for name in [name for name, future in loading.items() if future.done()]:
             if not is_wanted():
                 return
-            shown = shown.with_panel(name, status="looking", text="Looking …")
-            yield shown
-            shown = _explained(shown, name, loading.pop(name), photo, target, view)
+            future = loading.pop(name)
+            for step in _explained(shown, name, future, photo, wanted, is_wanted):
+                yield step
+                shown = step
             if not is_wanted():
                 return
-            yield shown
         before = shown
         for name in loading:
             shown = shown.with_panel(name, status="loading", text=_loading_text(name))
@@ -144,28 +158,79 @@ def _explained(
     name: str,
     loaded: Future[Model],
     photo: PhotoFile,
-    target: int | None,
-    view: ViewName,
-) -> Shown:
+    wanted: Wanted,
+    is_wanted: Callable[[], bool],
+) -> Iterator[Shown]:
+    looking = shown.with_panel(name, status="looking", text="Looking …")
+    yield looking
     try:
-        held = _examine(photo, loaded.result(), view)
-        return shown.with_panel(name, **result_of(held.explain(target)))
+        held = _examine(photo, loaded.result(), wanted)
+        explain = partial(held.explain, wanted.target, wanted.method, wanted.against_rivals)
+        if method_named(wanted.method).is_slow:
+            for step in _in_background(explain, is_wanted):
+                if isinstance(step, str):
+                    text = f"{method_named(wanted.method).title} … {step}"
+                    yield looking.with_panel(name, text=text)
+                else:
+                    _held.weigh_again(photo.id, held)
+                    yield shown.with_panel(name, **result_of(step))
+        else:
+            yield shown.with_panel(name, **result_of(explain()))
     except ImageError:
         raise
     except WeightsError as error:
-        return shown.with_panel(name, status="failed", text=f"No weights: {error}.")
+        yield shown.with_panel(name, status="failed", text=f"No weights: {error}.")
     except Exception:
         log.exception("explaining with %s failed", name)
         text = "Something went wrong with this network. The server's log has the details."
-        return shown.with_panel(name, status="failed", text=text)
+        yield shown.with_panel(name, status="failed", text=text)
 
 
-def _examine(photo: PhotoFile, model: Model, view: ViewName) -> Examination:
+class _PointlessError(Exception):
+    """Nobody wants the result any more."""
+
+
+def _in_background(
+    explain: Callable[..., Explanation], is_wanted: Callable[[], bool]
+) -> Iterator[str | Explanation]:
+    """How far it is, again and again, then the explanation; nothing once nobody wants it any more.
+    One at a time: each takes all cores for up to minutes."""
+    done = [0.0]
+    is_left = threading.Event()
+
+    def note(share: float) -> None:
+        if is_left.is_set() or not is_wanted():
+            raise _PointlessError
+        done[0] = share
+
+    future = _slow.submit(lambda: explain(on_progress=note))
+    try:
+        while not future.done():
+            if not is_wanted():
+                return
+            yield f"{done[0]:.0%}" if future.running() else "waits for its turn"
+            wait([future], timeout=2 * _POLL)
+        with suppress(_PointlessError):
+            yield future.result()
+    finally:
+        is_left.set()
+        future.cancel()
+
+
+def _examine(photo: PhotoFile, model: Model, wanted: Wanted) -> Examination:
     def make() -> Examination:
         with _computing:
-            return examine(photo.picture, model, view)
+            return examine(photo.picture, model, wanted.view)
 
-    return _held.get(photo.id, model, view, make)
+    published = _held.get(photo.id, model, wanted.view, 1, make)
+    if wanted.detail == 1:
+        return published
+
+    def enlarge() -> Examination:
+        with _computing:
+            return published.at_detail(photo.picture, wanted.detail)
+
+    return _held.get(photo.id, model, wanted.view, wanted.detail, enlarge)
 
 
 def _loading_text(name: str) -> str:

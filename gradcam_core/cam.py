@@ -193,7 +193,7 @@ class Run:
             return _Score(index, _chosen(self.logits, index, contrast), contrast.share)
         given = self._valid(rivals)
         if not given or set(given) & set(index.tolist()):
-            raise CamError("Rivals are one or more classes other than the one that is explained.")
+            raise CamError("The rivals must be one or more classes other than the class explained.")
         return _Score(
             index, torch.tensor([given], device=index.device).expand(len(index), -1), contrast.share
         )

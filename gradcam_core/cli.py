@@ -16,16 +16,17 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from gradcam_core.explain import Explanation, examine
+from gradcam_core.explain import PRESETS, Explanation, examine, preset_named
 from gradcam_core.images import ImageError, read_image
-from gradcam_core.labels import LabelError, find_label
-from gradcam_core.methods import METHODS
+from gradcam_core.labels import find_label
+from gradcam_core.methods import DEFAULT_METHOD, METHODS, method_named
 from gradcam_core.models import DEFAULT_MODELS, list_models, load_model, loader
 from gradcam_core.overlay import comparison, overlay
 from gradcam_core.view import DETAILS, VIEWS
 from gradcam_core.weights import WeightsError
 
 PROGRAM = "python -m gradcam_core"
+AUTO = "auto"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -47,17 +48,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"there is no model {name!r}; choose from: {', '.join(known)}")
     try:
         target = None if options.target is None else find_label(options.target).index
+        contrast = _contrast(options.contrast, target)
         photo = read_image(options.photo)
         options.out.mkdir(parents=True, exist_ok=True)
-    except (ImageError, LabelError) as error:
+    except (ImageError, ValueError) as error:
         parser.error(str(error))
     except OSError as error:
         parser.error(f"the folder {options.out} cannot be made: {error.strerror or error}")
+    if options.preset is not None:
+        if options.method is not None or options.detail is not None:
+            parser.error("--preset sets method and detail; leave --method and --detail away")
+        preset = preset_named(options.preset)
+        options.method, options.detail = preset.method, preset.detail
+    options.method, options.detail = options.method or DEFAULT_METHOD, options.detail or 1
+    if contrast and not method_named(options.method).knows_class:
+        parser.error(f"--method {options.method} knows no class, so it takes no --contrast")
     for name in names:
         loader(name).request()  # all at once: without a network each takes its time to find out
+    from gradcam_core.stages import CamError  # imports PyTorch, which is needed from here on
+
     try:
-        explanations = [_explain(name, photo, options, target) for name in names]
+        explanations = [_explain(name, photo, options, target, contrast) for name in names]
         _write_all(options.out, names, photo, explanations)
+    except CamError as error:
+        parser.error(str(error))
     except WeightsError as error:
         parser.exit(1, f"{PROGRAM}: {error}\n")
     except OSError as error:
@@ -66,13 +80,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(
-    name: str, photo: Image.Image, options: argparse.Namespace, target: int | None
+    name: str,
+    photo: Image.Image,
+    options: argparse.Namespace,
+    target: int | None,
+    contrast: bool | list[int],
 ) -> Explanation:
-    model = load_model(name, on_progress=_DownloadBar(name).show)
+    with _Bar(f"weights of {name}") as bar:
+        model = load_model(name, on_progress=bar.show)
     if model.notice:
         print(model.notice, file=sys.stderr)
     held = examine(photo, model, options.view, options.detail)
-    explanation = held.explain(target, options.method)
+    with _Bar(f"{options.method} with {model.info.title}") as bar:
+        explanation = held.explain(target, options.method, contrast, bar.show)
     print(_line(explanation))
     return explanation
 
@@ -94,8 +114,22 @@ def _parser() -> _Parser:
     parser.add_argument(
         "--target", help="class by index or name (default: each network's own top prediction)"
     )
-    parser.add_argument("--method", choices=METHODS, default="gradcam")
-    parser.add_argument("--detail", type=int, choices=DETAILS, default=1)
+    parser.add_argument("--method", choices=METHODS, help=f"default: {DEFAULT_METHOD}")
+    parser.add_argument(
+        "--detail",
+        type=int,
+        choices=DETAILS,
+        help="how many times its input size a network sees the picture at (default: 1)",
+    )
+    parser.add_argument(
+        "--preset", choices=PRESETS, help="sharp: the method and detail that locate best"
+    )
+    parser.add_argument(
+        "--contrast",
+        action="append",
+        metavar=f"CLASS|{AUTO}",
+        help=f"explain the class against this one (may be repeated); {AUTO}: against its rivals",
+    )
     parser.add_argument(
         "--view",
         choices=VIEWS,
@@ -108,19 +142,35 @@ def _parser() -> _Parser:
     return parser
 
 
-class _DownloadBar:
-    """A progress bar that appears only if there is a download to wait for."""
+def _contrast(rivals: list[str] | None, target: int | None) -> bool | list[int]:
+    """Raises LabelError for an unknown class, ValueError for rivals that do not fit."""
+    if not rivals or rivals == [AUTO]:
+        return bool(rivals)
+    classes = [find_label(rival).index for rival in rivals]
+    if target in classes:
+        raise ValueError("a class cannot be its own rival: choose another one for --contrast")
+    return classes
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+
+class _Bar:
+    """A progress bar that appears only if there is something to wait for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
         self._bar: tqdm | None = None
 
-    def show(self, share: float | None) -> None:
-        if share is not None:
-            self._bar = self._bar or tqdm(total=100, unit="%", desc=f"weights of {self._name}")
-            self._bar.update(round(100 * share) - self._bar.n)
-        elif self._bar is not None:
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
             self._bar.close()
+
+    def show(self, share: float | None) -> None:
+        """share: in [0, 1], or None where nothing is known yet."""
+        if share is not None:
+            self._bar = self._bar or tqdm(total=100, unit="%", desc=self._text, leave=False)
+            self._bar.update(round(100 * share) - self._bar.n)
 
 
 def _line(e: Explanation) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TOP = 5
 
+_RIVALS_NAMED = 2
+
 _EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the same everywhere
 
 NOT_NUMBERS = "The network's scores for this picture are not numbers."
@@ -91,6 +93,19 @@ class Explanation:
     def heading(self) -> str:
         """The network's title, with that of the network it stands in for."""
         return f"{self.title} for {self.stands_in_for}" if self.stands_in_for else self.title
+
+    @property
+    def how(self) -> str:
+        """How the map was made, for people: the method, and what is not as published."""
+        method = method_named(self.method)
+        parts = [method.title if method.knows_class else f"{method.title}, which knows no class"]
+        if self.rivals:
+            names = [rival.name for rival in self.rivals[:_RIVALS_NAMED]]
+            more = len(self.rivals) - len(names)
+            parts.append(f"against {', '.join(names)}" + (f" and {more} more" if more else ""))
+        if self.detail > 1:
+            parts.append(f"detail {self.detail} ×")
+        return ", ".join(parts)
 
     def record(self) -> dict[str, object]:
         """All but the maps, in types that JSON has."""

@@ -242,6 +242,9 @@ METHODS = {
 }
 
 
+DEFAULT_METHOD = "gradcam"
+
+
 def method_named(name: str) -> Method:
     """The method registered under this name. Raises ValueError that lists the known ones."""
     try:

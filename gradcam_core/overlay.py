@@ -107,6 +107,6 @@ def comparison(photo: Image.Image, explanations: Sequence[Explanation], width: i
         ScalarMappable(cmap=COLORMAP), ax=list(axes), shrink=0.8, ticks=[0, 0.5, 1], pad=0.01
     )
     bar.set_label("evidence for the class,\nshare of the map's maximum", fontsize=9)
-    methods = " · ".join(dict.fromkeys(f"method {e.method}, view {e.view}" for e in explanations))
+    methods = " · ".join(dict.fromkeys(f"{e.how}, view {e.view}" for e in explanations))
     figure.supxlabel("\n".join([methods, *notices]), fontsize=8, color="0.35")
     return figure

@@ -93,6 +93,26 @@ def test_the_choices_are_honoured(cat_path: Path, tmp_path: Path):
     )
 
 
+def test_method_detail_preset_and_contrast_are_honoured(cat_path: Path, tmp_path: Path):
+    cases = {
+        ("--method", "layercam", "--detail", "2"): {"method": "layercam", "detail": 2},
+        ("--preset", "sharp"): {"preset": "sharp"},
+        ("--contrast", "auto"): {"contrast": True},
+        ("--contrast", "lynx", "--contrast", "282"): {"contrast": ("lynx", 282)},
+        ("--method", "ablationcam"): {"method": "ablationcam"},
+    }
+    for options, same in cases.items():
+        fixed = ["--models", "efficientnet_lite0", "--target", "tabby", "--out", str(tmp_path)]
+        assert main([str(cat_path), *fixed, *options]) == 0
+        got = np.load(tmp_path / "efficientnet_lite0_heatmap.npy")
+        expected = gc.explain(cat_path, "efficientnet_lite0", "tabby", **same)  # type: ignore[arg-type]
+        np.testing.assert_allclose(got, expected.heatmap, atol=1e-4)
+        (record,) = json.loads((tmp_path / "explanations.json").read_text())
+        assert record["method"] == expected.method
+        assert record["detail"] == expected.detail
+        assert [r["name"] for r in record["rivals"]] == [r.name for r in expected.rivals]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -106,6 +126,11 @@ def test_the_choices_are_honoured(cat_path: Path, tmp_path: Path):
         (["{cat}", "--view", "half"], "'crop', 'whole'"),
         (["{cat}", "--method", "magic"], "gradcam"),
         (["{cat}", "--detail", "9"], "choose from 1"),
+        (["{cat}", "--preset", "blunt"], "sharp"),
+        (["{cat}", "--preset", "sharp", "--detail", "3"], "leave --method and --detail away"),
+        (["{cat}", "--contrast", "catt"], "catt"),
+        (["{cat}", "--contrast", "tabby", "--target", "tabby"], "its own rival"),
+        (["{cat}", "--contrast", "auto", "--method", "eigencam"], "knows no class"),
         (["{cat}", "--out", __file__], "cannot be made"),
         (["{cat}", "--colour", "red"], "--colour"),
     ],

@@ -174,7 +174,7 @@ def test_a_contrast_names_its_rivals(cat: Image.Image):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"target": "tabby", "contrast": "tabby"}, "other than the one"),
+        ({"target": "tabby", "contrast": "tabby"}, "other than the class"),
         ({"method": "eigencam", "contrast": True}, "knows no class"),
         ({"contrast": ()}, "one or more"),
         ({"contrast": "catt"}, "catt"),

@@ -17,6 +17,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 import gradcam_core as gc
 from demo.page import EXAMPLES
+from gradcam_core.methods import METHODS
 from gradcam_core.overlay import overlay
 from scripts.chromium import ARGUMENTS, find
 from tests.server import running_app
@@ -404,6 +405,65 @@ def test_a_class_for_which_nothing_speaks_is_said_to_be_so(page: Page, tmp_path:
     wait_for_results(page)
     choose_class(page, label.full_name, label.full_name)
     expect(panels(page).nth(1)).to_contain_text("Nothing here speaks for this class.")
+
+
+def test_sharp_maps_are_those_of_the_preset_and_the_predictions_stay(page: Page, cat_path: Path):
+    drop(page, cat_path)
+    wait_for_results(page)
+    rows, plain = page.locator("ol.top").all_inner_texts(), heat(page, 1)
+    page.get_by_label("Sharp", exact=True).check()
+    expect(page.locator(".how", has_text="Competitive Grad-CAM, against")).to_have_count(3)
+    assert page.locator("ol.top").all_inner_texts() == rows
+    e = gc.explain(cat_path, "efficientnet_lite0", preset="sharp")
+    assert page.locator(".how").all_inner_texts()[1] == e.how
+    shown = heat(page, 1)
+    assert not np.array_equal(shown, plain)
+    expected = e.heatmap_at((shown.shape[1], shown.shape[0]))
+    assert np.corrcoef(shown.ravel(), expected.ravel())[0, 1] > 0.9
+    page.get_by_label("Grad-CAM", exact=True).check()
+    expect(page.locator(".how", has_text=re.compile("^Grad-CAM$"))).to_have_count(3)
+    assert np.array_equal(heat(page, 1), plain)
+
+
+def choose_method(page: Page, title: str) -> None:
+    page.get_by_label("Method").click()
+    page.get_by_role("option", name=title, exact=True).click()
+
+
+def test_every_method_of_the_registry_can_be_chosen(page: Page, cat_path: Path):
+    drop(page, cat_path)
+    wait_for_results(page)
+    expect(page.get_by_label("Method")).to_be_hidden()
+    page.get_by_label("Other …").check()
+    page.get_by_label("Method").click()
+    titles = page.get_by_role("option").all_inner_texts()
+    assert [t.strip(" ✓\n") for t in titles] == [m.title for m in METHODS.values()]
+    page.get_by_role("option", name="LayerCAM").click()
+    expect(page.locator(".how", has_text=re.compile("^LayerCAM$"))).to_have_count(3)
+    page.get_by_label("2 ×").check()
+    expect(page.locator(".how", has_text=re.compile("^LayerCAM, detail 2 ×$"))).to_have_count(3)
+    page.get_by_label("Against its rivals").check()
+    against = re.compile("^LayerCAM, against .+ and .+, detail 2 ×$")
+    expect(page.locator(".how", has_text=against)).to_have_count(3)
+    choose_method(page, "Eigen-CAM")
+    expect(page.locator(".how", has_text="Eigen-CAM, which knows no class")).to_have_count(3)
+
+
+def test_a_slow_method_shows_its_progress_and_another_choice_ends_it(page: Page, cat_path: Path):
+    drop(page, cat_path)
+    wait_for_results(page)
+    page.get_by_label("Other …").check()
+    choose_method(page, "Score-CAM")
+    status = panels(page).first.locator(".status")
+    expect(status).to_have_text(re.compile(r"Score-CAM … [1-9]\d*%"))
+    choose_method(page, "Ablation-CAM")
+    expect(page.locator(".how", has_text="Ablation-CAM")).to_have_count(3)
+    wait_for_results(page)
+    expect(status).to_be_empty()
+    expected = gc.explain(cat_path, "efficientnet_lite0", method="ablationcam")
+    shown = heat(page, 1)
+    wanted = expected.heatmap_at((shown.shape[1], shown.shape[0]))
+    assert np.corrcoef(shown.ravel(), wanted.ravel())[0, 1] > 0.9
 
 
 def test_an_overlay_can_be_downloaded_as_it_is_shown(page: Page, coffee_path: Path):
