@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export GRADIO_ANALYTICS_ENABLED ?= False
 
 .DEFAULT_GOAL := help
-.PHONY: help run test weights screenshots clean
+.PHONY: help run test bench quality weights screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,12 @@ test: $(VENV)/installed-dev ## linter, formatter, types, all tests with a real b
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM (3 minutes)
+	@$(BIN)/python -m benchmarks.speed
+
+quality: $(VENV)/installed-dev ## judge how well every method locates, beside the same (an hour)
+	@$(BIN)/python -m benchmarks.quality
 
 weights: $(VENV)/installed ## fetch the weights of all networks, for a talk without a network
 	@$(BIN)/python -m scripts.weights

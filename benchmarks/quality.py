@@ -155,6 +155,10 @@ def on_raster(heat: Tensor) -> np.ndarray:
     return enlarged[0, 0].clamp(min=0).numpy()
 
 
+PEERS = {"pytorch-grad-cam": by_pytorch_grad_cam, "TorchCAM": by_torchcam}
+PEER_METHODS = ("GradCAM", "LayerCAM", "FinerCAM")
+
+
 def ways(model: gc.Model) -> Iterator[tuple[tuple[str, str], Way, bool]]:
     """((what, detail), function of a grid, whether it is slow)."""
     for detail in DETAILS:
@@ -167,12 +171,10 @@ def ways(model: gc.Model) -> Iterator[tuple[tuple[str, str], Way, bool]]:
         work = partial(ours, model, preset.method, preset.detail, False)
         yield (f'**preset "{preset.title.lower()}"**', f"{preset.detail} ×"), work, False
     for detail in (1, 2):
-        for method in ("GradCAM", "LayerCAM", "FinerCAM"):
-            work = partial(by_pytorch_grad_cam, model, method, detail)
-            yield (f"pytorch-grad-cam {method}", f"{detail} ×"), work, False
-        for method in ("GradCAM", "LayerCAM", "FinerCAM"):
-            work = partial(by_torchcam, model, method, detail)
-            yield (f"TorchCAM {method}", f"{detail} ×"), work, False
+        for library, by in PEERS.items():
+            for peer in PEER_METHODS:
+                work = partial(by, model, peer, detail)
+                yield (f"{library} {peer}", f"{detail} ×"), work, False
 
 
 def pointing_game(

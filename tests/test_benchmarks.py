@@ -1,0 +1,111 @@
+"""What the benchmarks print rests on: their judges are right, and so are their photographs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import gradcam_core as gc
+from benchmarks.faithfulness import deletion_and_insertion
+from benchmarks.quality import (
+    PHOTOS,
+    RASTER,
+    Grid,
+    Photograph,
+    by_pytorch_grad_cam,
+    by_torchcam,
+    grids,
+    halves,
+    ours,
+    recognised,
+)
+from benchmarks.table import Row, print_table
+
+
+def test_a_judge_knows_the_cells():
+    grid = Grid(Image.new("RGB", (8, 8)), (1, 2, 3, 4))
+    heat = np.zeros((RASTER, RASTER))
+    heat[: RASTER // 2, RASTER // 2 :] = 3  # all of it in the upper right cell
+    assert [grid.judge(heat, cell) for cell in range(4)] == [(0, 0), (1, 1), (0, 0), (0, 0)]
+    heat[:] = 1
+    assert [grid.judge(heat, cell)[0] for cell in range(4)] == [0.25] * 4
+    assert grid.judge(np.zeros_like(heat), 0) == (0, 0)
+
+
+def test_the_halves_share_no_photograph_and_each_has_its_licence():
+    choose, report = halves()
+    assert not set(choose) & set(report)
+    assert len(choose) == len(report) == 9
+    listed = (PHOTOS / "README.md").read_text(encoding="utf-8")
+    for path in choose + report:
+        (line,) = [line for line in listed.splitlines() if f"`{path.name}`" in line]
+        assert "CC" in line or "public domain" in line
+
+
+def test_grids_are_of_four_different_classes(lite0: gc.Model):
+    photos = recognised(lite0, halves()[1])
+    assert len(photos) >= 6
+    for grid in grids(photos, 5):
+        assert len(set(grid.classes)) == 4
+    first, again = grids(photos, 1)[0], grids(photos, 1)[0]
+    assert first.classes == again.classes
+    assert first.picture.tobytes() == again.picture.tobytes()
+
+
+def test_a_network_recognises_only_what_it_names_right(lite0: gc.Model):
+    cat = PHOTOS / "tabby.jpg"
+    assert "tiger cat" in Photograph.read(cat).names
+    assert [photo.names for photo, _ in recognised(lite0, [cat])] == [Photograph.read(cat).names]
+
+
+def test_our_maps_and_the_peers_are_judged_alike(lite0: gc.Model):
+    grid = grids(recognised(lite0, halves()[0]), 1)[0]
+    for detail in (1, 2):
+        shares = [
+            [grid.judge(heat, cell)[0] for cell, heat in enumerate(maps)]
+            for maps in (
+                ours(lite0, "gradcam", detail, False, grid),
+                by_pytorch_grad_cam(lite0, "GradCAM", detail, grid),
+                by_torchcam(lite0, "GradCAM", detail, grid),
+            )
+        ]
+        assert shares[1] == pytest.approx(shares[0], abs=0.02)
+        assert shares[2] == pytest.approx(shares[0], abs=0.02)
+
+
+class UpperLeft(nn.Module):
+    """The probability of class 0 is high as long as the upper left quarter is bright."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        bright = x[:, :, :16, :16].mean(dim=(1, 2, 3))
+        return torch.stack([20 * (bright - 0.5), torch.zeros_like(bright)], dim=1)
+
+
+def test_deletion_and_insertion_tell_a_right_map_from_a_wrong_one():
+    image = torch.zeros(1, 3, 32, 32)
+    image[:, :, :16, :16] = 1
+    right = image[0, 0].numpy()
+    good = deletion_and_insertion(UpperLeft(), image, right, 0)
+    bad = deletion_and_insertion(UpperLeft(), image, 1 - right, 0)
+    assert good[0] < 0.2  # half of the quarter gone: an eighth of all pixels
+    assert bad[0] > 0.8
+    assert good[1] > bad[1]
+
+
+def test_a_missed_aim_is_said_in_the_table(capsys: pytest.CaptureFixture[str]):
+    print_table(
+        "T", ("Work", "Reached"), [Row("a", "1", True), Row("b", "2", False), Row("c", "3")]
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "T",
+        "",
+        "| Work | Reached |",
+        "|---|---|",
+        "| a | 1 |",
+        "| b | 2 (missed) |",
+        "| c | 3 |",
+    ]
