@@ -32,6 +32,7 @@ from benchmarks.faithfulness import deletion_and_insertion
 from benchmarks.table import Row, print_table, print_versions
 from gradcam_core.explain import PRESETS
 from gradcam_core.methods import METHODS
+from gradcam_core.models import model_info
 from gradcam_core.view import DETAILS, view_of
 
 PHOTOS = Path(__file__).parent / "photos"
@@ -42,6 +43,8 @@ SEED = 1
 
 Way: TypeAlias = "Callable[[Grid], list[np.ndarray]]"
 """A way to explain: a grid to the maps of its four classes."""
+
+SHARP = '**preset "sharp"**'
 
 TO_REACH = (0.93, 0.99)
 """GridPG and share of peaks in the right cell of the preset "sharp", on each network."""
@@ -164,12 +167,12 @@ def ways(model: gc.Model) -> Iterator[tuple[tuple[str, str], Way, bool]]:
     for detail in DETAILS:
         for method in METHODS.values():
             work = partial(ours, model, method.name, detail, False)
-            yield (method.title, f"{detail} ×"), work, method.name == "scorecam"
+            yield (method.title, f"{detail} ×"), work, method.needs == "scores of images"
         work = partial(ours, model, "gradcam", detail, True)
         yield ("Grad-CAM with contrast", f"{detail} ×"), work, False
-    for preset in PRESETS.values():
-        work = partial(ours, model, preset.method, preset.detail, False)
-        yield (f'**preset "{preset.title.lower()}"**', f"{preset.detail} ×"), work, False
+    preset = PRESETS["sharp"]
+    work = partial(ours, model, preset.method, preset.detail, False)
+    yield (SHARP, f"{preset.detail} ×"), work, False
     for detail in (1, 2):
         for library, by in PEERS.items():
             for peer in PEER_METHODS:
@@ -201,7 +204,7 @@ def faithfulness(
         held = gc.examine(photo.picture, model)
         maps = {m.title: held.explain(target, m.name) for m in METHODS.values()}
         maps["Grad-CAM with contrast"] = held.explain(target, contrast=True)
-        maps['**preset "sharp"**'] = gc.explain(photo.picture, model, target, preset="sharp")
+        maps[SHARP] = gc.explain(photo.picture, model, target, preset="sharp")
         for name, explanation in maps.items():
             left, top, right, bottom = explanation.box
             heat = explanation.heatmap[top:bottom, left:right]
@@ -230,7 +233,7 @@ def main() -> None:
         print(f"{model.info.title} recognises {len(photos)} of {len(paths)} photographs")
         games.append(pointing_game(model, photos, options.grids, options.slow_grids))
         scores.append(faithfulness(model, photos))
-    titles = [gc.load_model(name).info.title.replace("EfficientNet-", "") for name in NETWORKS]
+    titles = [title(name) for name in NETWORKS]
     print_table(
         "Grid pointing game: GridPG / share of peaks in the right cell",
         ("Method", "Input", *titles, "Maps"),
@@ -250,9 +253,14 @@ def main() -> None:
     )
 
 
+def title(name: str) -> str:
+    """Of a network, short, for the head of a column."""
+    return model_info(name).title.removeprefix("EfficientNet-")
+
+
 def _judged(way: tuple[str, str], games: list[dict]) -> list[bool]:
     """Whether a line that has something to reach does so, if it has."""
-    if "sharp" in way[0]:
+    if way[0] == SHARP:
         return [all(game[way][0] >= TO_REACH[0] and game[way][1] >= TO_REACH[1] for game in games)]
     if way == ("Grad-CAM", "1 ×"):
         peers = [("pytorch-grad-cam GradCAM", "1 ×"), ("TorchCAM GradCAM", "1 ×")]

@@ -242,8 +242,11 @@ class _Chosen:
             preset = PRESETS[self.kind]
             return Wanted(target, self.view, preset.method, preset.detail)
         if self.kind == OWN_CHOICE:
-            against = self.rivals and method_named(self.method).knows_class
-            return Wanted(target, self.view, self.method, self.detail, against)
+            method = method_named(self.method)
+            # At detail 3 it would keep all others waiting for an hour.
+            detail = 1 if method.needs == "scores of images" else self.detail
+            against = self.rivals and method.knows_class
+            return Wanted(target, self.view, self.method, detail, against)
         return Wanted(target, self.view)
 
 
@@ -283,33 +286,39 @@ def _new_photo(chosen: _Chosen, turn: Turn) -> Iterator[tuple]:
         yield from _said(message, own, gr.skip(), turn)
         return
     if not turn.is_wanted():
-        # Not nothing at all: Gradio takes a generator without a value for one that gave None.
-        yield gr.skip(), gr.skip(), gr.skip()
+        # The newer event may be one that brings no photo.
+        yield gr.skip(), gr.skip(), under
         return
     chosen = replace(chosen, target=OWN)
     shown = start(chosen.ticket, file, chosen.models)
     yield asdict(shown), own, under
-    for shown, is_new in _explain(chosen, file, turn):
-        selector = _class_selector(shown, OWN) if is_new else gr.skip()
-        yield asdict(shown), selector, gr.skip()
+    try:
+        for shown, is_new in _explain(chosen, file, turn):
+            selector = _class_selector(shown, OWN) if is_new else gr.skip()
+            yield asdict(shown), selector, gr.skip()
+    except ImageError as error:
+        yield _message(str(error), chosen, problem=True), gr.skip(), gr.skip()
+        return
     yield from _settled(asdict(shown), under, turn)
 
 
 def _new_networks(chosen: _Chosen, turn: Turn) -> Iterator[tuple]:
     """Other networks or another view for the same picture: their top classes are others, too."""
-    shown = Shown()
-    for shown in _again(chosen, turn):
-        yield asdict(shown), gr.skip(), gr.skip()
-    if shown.panels and turn.is_wanted():
-        yield gr.skip(), _class_selector(shown, chosen.target), gr.skip()
-    yield from _settled(asdict(shown), gr.skip(), turn)
+    yield from _same_photo(chosen, turn, new_classes=True)
 
 
 def _new_class(chosen: _Chosen, turn: Turn) -> Iterator[tuple]:
     """Another class or method for the same picture."""
+    # An event that this one overtakes does not get to say which classes the networks name.
+    yield from _same_photo(chosen, turn, new_classes=turn.overlaps)
+
+
+def _same_photo(chosen: _Chosen, turn: Turn, new_classes: bool) -> Iterator[tuple]:
     shown = Shown()
     for shown in _again(chosen, turn):
         yield asdict(shown), gr.skip(), gr.skip()
+    if new_classes and shown.panels and turn.is_wanted():
+        yield gr.skip(), _class_selector(shown, chosen.target), gr.skip()
     yield from _settled(asdict(shown), gr.skip(), turn)
 
 

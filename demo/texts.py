@@ -29,10 +29,11 @@ shows where the network would look for it, not that it is there.
 
 **Sharp.** The networks see the same picture at twice their input size, which gives four times as
 many cells, and at each cell only that counts by which the class is ahead of its strongest rival
-there. It locates better, and it asks another question: not "what speaks for a tiger cat?" but "what
-speaks for a tiger cat rather than for any other class?". Between look-alikes little may be left.
-The percentages stay those of the network as published. *Other …* has more methods; Score-CAM and
-Ablation-CAM run a network, or its last part, many hundred times and take up to minutes.
+there, of the ten classes that are most probable besides it. It locates better, and it asks another
+question: not "what speaks for a tiger cat?" but "what speaks for a tiger cat rather than for any of
+these?". Between look-alikes little may be left. The percentages stay those of the network as
+published. *Other …* has more methods; Score-CAM runs each network many hundred times: that takes
+minutes, always at detail 1 here, and one visitor at a time.
 
 Grad-CAM: R. R. Selvaraju and others, *Grad-CAM: Visual Explanations from Deep Networks via
 Gradient-based Localization*, ICCV 2017.
@@ -42,9 +43,9 @@ AS_PUBLISHED = "Grad-CAM"
 
 OWN_CHOICE = "Other …"
 
-KINDS = "Sharp: finer, and only where this class is ahead of every rival."
+KINDS = "Sharp: finer, and only where this class is ahead of its rivals."
 
-RIVALS = "what speaks for the class and not for those most like it"
+RIVALS = "what speaks for the class more than for the ten most probable others"
 
 OWN_TOP = "Each network's own top prediction"
 

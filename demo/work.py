@@ -7,8 +7,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -37,7 +37,7 @@ _held = HeldExaminations()
 # A forward pass uses all cores: more than two at once only take each other's memory and time.
 _computing = threading.Semaphore(2)
 
-_slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
+_slow = threading.Lock()  # a slow method takes all cores for up to minutes
 
 _POLL = 0.1  # seconds between two looks at the networks that are still loading
 
@@ -164,7 +164,7 @@ def _explained(
     looking = shown.with_panel(name, status="looking", text="Looking …")
     yield looking
     try:
-        held = _examine(photo, loaded.result(), wanted)
+        held = _examine(photo, loaded.result(), wanted, is_wanted)
         explain = partial(held.explain, wanted.target, wanted.method, wanted.against_rivals)
         if method_named(wanted.method).is_slow:
             for step in _in_background(explain, is_wanted):
@@ -172,10 +172,12 @@ def _explained(
                     text = f"{method_named(wanted.method).title} … {step}"
                     yield looking.with_panel(name, text=text)
                 else:
-                    _held.weigh_again(photo.id, held)
                     yield shown.with_panel(name, **result_of(step))
+            _held.weigh_again(photo.id, held)
         else:
             yield shown.with_panel(name, **result_of(explain()))
+    except _PointlessError:
+        return
     except ImageError:
         raise
     except WeightsError as error:
@@ -203,23 +205,47 @@ def _in_background(
             raise _PointlessError
         done[0] = share
 
-    future = _slow.submit(lambda: explain(on_progress=note))
+    future: Future[Explanation] = Future()
+
+    def work() -> None:
+        while not _slow.acquire(timeout=_POLL):
+            if is_left.is_set():
+                return
+        try:
+            future.set_running_or_notify_cancel()
+            future.set_result(explain(on_progress=note))
+        except Exception as error:
+            future.set_exception(error)
+        finally:
+            _slow.release()
+
+    # A daemon, so that Ctrl-C does not wait for it.
+    threading.Thread(target=work, daemon=True, name="slow method").start()
     try:
         while not future.done():
             if not is_wanted():
                 return
             yield f"{done[0]:.0%}" if future.running() else "waits for its turn"
             wait([future], timeout=2 * _POLL)
-        with suppress(_PointlessError):
-            yield future.result()
+        yield future.result()
     finally:
         is_left.set()
-        future.cancel()
 
 
-def _examine(photo: PhotoFile, model: Model, wanted: Wanted) -> Examination:
-    def make() -> Examination:
+def _examine(
+    photo: PhotoFile, model: Model, wanted: Wanted, is_wanted: Callable[[], bool]
+) -> Examination:
+    """Raises _PointlessError if nobody wants it any more once it is its turn."""
+
+    @contextmanager
+    def turn() -> Iterator[None]:
         with _computing:
+            if not is_wanted():
+                raise _PointlessError
+            yield
+
+    def make() -> Examination:
+        with turn():
             return examine(photo.picture, model, wanted.view)
 
     published = _held.get(photo.id, model, wanted.view, 1, make)
@@ -227,7 +253,7 @@ def _examine(photo: PhotoFile, model: Model, wanted: Wanted) -> Examination:
         return published
 
     def enlarge() -> Examination:
-        with _computing:
+        with turn():
             return published.at_detail(photo.picture, wanted.detail)
 
     return _held.get(photo.id, model, wanted.view, wanted.detail, enlarge)

@@ -19,13 +19,21 @@ from torch import Tensor, nn
 
 from gradcam_core.head import Head
 from gradcam_core.hooks import exclusive
-from gradcam_core.methods import AGAINST_RIVALS, Contrast, Method, method_named
-from gradcam_core.stages import CamError, last_feature_map, no_such_layer
+from gradcam_core.methods import (
+    AGAINST_RIVALS,
+    DEFAULT_METHOD,
+    Contrast,
+    Method,
+    method_named,
+)
+from gradcam_core.stages import CamError, in_eval_mode, last_feature_map, no_such_layer
 
 _PIXELS_AT_ONCE = {"cpu": 4 * 224 * 224, "cuda": 128 * 224 * 224}
 """Of the images in one pass: on a CPU, larger ones take 1.5 times as long for each image."""
 
 _ACTIVATIONS_AT_ONCE = 64
+_ACTIVATION_BYTES = 32 * 2**20
+"""At most so many, and so many bytes, in one pass of a head."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Run:
     def cam(
         self,
         targets: int | Sequence[int],
-        method: str = "gradcam",
+        method: str = DEFAULT_METHOD,
         rivals: Sequence[int] | bool = False,
         on_progress: Callable[[float], None] = lambda share: None,
     ) -> Tensor:
@@ -92,7 +100,8 @@ class Run:
         pass.
 
         rivals: classes against which the class is explained, or True for those that the method
-        chooses. False is none, but for methods that always have rivals. on_progress: called by the
+        chooses by the logits of this pass. False is none, but for methods that always have rivals.
+        on_progress: called by the
         slow methods with the share that is done; what it raises ends the work.
         Raises CamError for a class that the network does not have, for rivals that do not fit or a
         method that knows no class, ValueError for an unknown method.
@@ -126,7 +135,7 @@ class Run:
     def rivals(
         self,
         targets: int | Sequence[int],
-        method: str = "gradcam",
+        method: str = DEFAULT_METHOD,
         rivals: Sequence[int] | bool = False,
     ) -> list[list[int]]:
         """The classes that `cam` explains each image's class against, given the same arguments."""
@@ -153,14 +162,16 @@ class Run:
         assert method.perturb is not None
         images, channels = self._leaf.shape[:2]
         of_images = method.needs == "scores of images"
-        at_once = _images_at_once(self._batch) if of_images else _ACTIVATIONS_AT_ONCE
-        chunks = torch.arange(channels).split(at_once)
         logits = []
         for image in range(images):
             activation = self._leaf.detach()[image : image + 1]
             shown = self._batch[image : image + 1]
             network = self._module if of_images else self._head(activation, shown, image)
-            for chunk in chunks:
+            if isinstance(network, Head) and network.is_enough:
+                at_once = min(_ACTIVATIONS_AT_ONCE, _ACTIVATION_BYTES // activation.nbytes)
+            else:
+                at_once = _images_at_once(self._batch)
+            for chunk in torch.arange(channels).split(max(1, at_once)):
                 on_progress((image + int(chunk[0]) / channels) / images)
                 inputs = method.perturb(activation, shown, chunk.to(activation.device))
                 logits.append(self._logits_of(network, inputs))
@@ -237,9 +248,8 @@ def forward(module: nn.Module, batch: Tensor, layer: str | None = None) -> Run:
     Raises CamError if the module is in training mode, has no such layer, the layer gives no
     feature map, or the logits [N, classes] do not depend on it.
     """
-    if module.training:
-        raise CamError("The network is in training mode. Call .eval() on it first.")
     with torch.inference_mode(False):  # see `Run.cam`
+        in_eval_mode(module)
         name = last_feature_map(module, batch) if layer is None else layer
         held, logits = _run(module, batch, name)
     if not held:

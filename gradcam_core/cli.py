@@ -69,11 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         explanations = [_explain(name, photo, options, target, contrast) for name in names]
-        _write_all(options.out, names, photo, explanations)
+        records = [e.record() for e in explanations]
     except CamError as error:
         parser.error(str(error))
     except WeightsError as error:
         parser.exit(1, f"{PROGRAM}: {error}\n")
+    except OSError as error:
+        parser.exit(1, f"{PROGRAM}: the weights cannot be read: {error.strerror or error}\n")
+    try:
+        _write_all(options.out, names, photo, explanations, records)
     except OSError as error:
         parser.error(f"the results cannot be written to {options.out}: {error.strerror or error}")
     return 0
@@ -180,7 +184,11 @@ def _line(e: Explanation) -> str:
 
 
 def _write_all(
-    folder: Path, names: Sequence[str], photo: Image.Image, explanations: Sequence[Explanation]
+    folder: Path,
+    names: Sequence[str],
+    photo: Image.Image,
+    explanations: Sequence[Explanation],
+    records: Sequence[dict[str, object]],
 ) -> None:
     _write(folder / "input_image.jpg", partial(photo.save, format="JPEG", quality=95))
     for name, e in zip(tqdm(names, desc="writing", leave=False), explanations, strict=True):
@@ -190,7 +198,7 @@ def _write_all(
         _write(folder / f"{name}_heatmap.npy", partial(np.save, arr=heatmap))
     figure = comparison(photo, explanations)
     _write(folder / "comparison.png", partial(figure.savefig, format="png"))
-    record = [{"asked_for": name} | e.record() for name, e in zip(names, explanations, strict=True)]
+    record = [{"asked_for": name} | one for name, one in zip(names, records, strict=True)]
     text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
     _write(folder / "explanations.json", lambda file: file.write(text.encode()))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradcam_core.images import Photo, read_image
 from gradcam_core.labels import find_label, imagenet_labels
-from gradcam_core.methods import method_named
+from gradcam_core.methods import DEFAULT_METHOD, method_named
 from gradcam_core.models import Model, load_model
 from gradcam_core.view import View, ViewName, view_of
 from gradcam_core.weights import Weights
@@ -193,14 +193,15 @@ class Examination:
     def explain(
         self,
         target: int | str | None = None,
-        method: str = "gradcam",
+        method: str = DEFAULT_METHOD,
         contrast: bool | int | str | Sequence[int | str] = False,
         on_progress: Callable[[float], None] = lambda share: None,
     ) -> Explanation:
         """The explanation of one class; costs little but for the slow methods.
 
         target: an index, a name or a synonym; None is the network's own top prediction. contrast:
-        True explains it against its most probable rivals, a class or several against these.
+        True explains it against its most probable rivals in the pass at this detail, a class or
+        several against these.
         on_progress: called by slow methods with the share that is done; what it raises ends them.
         Raises LabelError for an unknown class, ValueError for an unknown method or rivals that do
         not fit.
@@ -274,7 +275,7 @@ def explain(
     image: Photo,
     model: Model | str = "resnet50",
     target: int | str | None = None,
-    method: str = "gradcam",
+    method: str = DEFAULT_METHOD,
     detail: int = 1,
     view: ViewName = "crop",
     contrast: bool | int | str | Sequence[int | str] = False,

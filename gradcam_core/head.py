@@ -66,6 +66,8 @@ class Head:
         return skipped if simple else None
 
     def _reproduces(self, activation: Tensor, logits: Tensor) -> bool:
+        if not logits.isfinite().all():
+            return False
         try:
             alone = self._alone(activation)
         except (RuntimeError, TypeError, AttributeError, ValueError):

@@ -151,10 +151,13 @@ def eigencam(activation: Tensor) -> Tensor:
     import torch
 
     images, _, height, width = activation.shape
+    is_number = activation.isfinite().flatten(1).all(dim=1)
+    activation = activation.nan_to_num()
     # In double precision, where nearly equal singular values do not mix.
     left, values, _ = torch.linalg.svd(activation.double().flatten(2).mT, full_matrices=False)
     projected = left[:, :, 0] * values[:, None, 0]
     projected = projected * projected.sum(dim=1, keepdim=True).sign()
+    projected[~is_number] = torch.nan
     return projected.relu().view(images, height, width).to(activation.dtype)
 
 

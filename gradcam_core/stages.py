@@ -33,7 +33,8 @@ def layers(module: nn.Module, batch: Tensor | None = None) -> list[Stage]:
     batch: an input [N, C, H, W], of which the first image is run; None is a black image of the size
     that timm's configuration of the network names, or 224 x 224. Any other module whose output is
     a feature map will do as a target layer, too: `module.named_modules()` has their names.
-    Raises CamError if no convolution gives a feature map larger than 1 x 1.
+    Raises CamError if no convolution gives a feature map larger than 1 x 1, or if the network is in
+    training mode.
     """
     ended: list[_Ended] = []
 
@@ -42,6 +43,7 @@ def layers(module: nn.Module, batch: Tensor | None = None) -> list[Stage]:
             given = next((x.shape for x in inputs if isinstance(x, Tensor) and x.ndim == 4), None)
             ended.append(_Ended(name, part, None if given is None else given[2:], output.shape))
 
+    in_eval_mode(module)
     given = _example(module) if batch is None else batch[:1]
     with exclusive(module) as undo, torch.no_grad():
         for name, part in module.named_modules():
@@ -89,6 +91,13 @@ class _Ended:
     @property
     def stage(self) -> Stage:
         return Stage(self.name, (self.shape[1], self.shape[2], self.shape[3]))
+
+
+def in_eval_mode(module: nn.Module) -> None:
+    """Raises CamError if a part of the network is in training mode, where a pass changes its
+    statistics and mixes the images of a batch."""
+    if any(part.training for part in module.modules()):
+        raise CamError("The network is in training mode. Call .eval() on it first.")
 
 
 def last_feature_map(module: nn.Module, batch: Tensor | None = None) -> str:

@@ -295,6 +295,19 @@ def test_threads_that_share_a_network_get_their_own_maps(lite0: gc.Model):
         torch.testing.assert_close(got[n], expected[n], rtol=1e-4, atol=1e-6)
 
 
+def test_a_network_that_is_partly_in_training_mode_is_refused_and_not_changed():
+    norm = nn.BatchNorm2d(4)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), norm).eval()
+    norm.train()
+    before = state_of(module), norm.state_dict()["running_mean"].clone()
+    batch = torch.randn(2, 3, 8, 8)
+    for refused in (lambda: gc.forward(module, batch), lambda: gc.layers(module, batch)):
+        with pytest.raises(gc.CamError, match="training mode"):
+            refused()
+    assert state_of(module) == before[0]
+    assert torch.equal(norm.state_dict()["running_mean"], before[1])
+
+
 def test_what_cannot_be_explained_gets_an_error_that_says_why(lite0: gc.Model):
     batch = torch.zeros(2, 3, 224, 224)
     training = nn.Sequential(nn.Conv2d(3, 4, 3))

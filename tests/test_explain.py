@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.explain import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
+from gradcam_core.methods import METHODS
 from gradcam_core.models import ModelInfo
 from gradcam_core.view import VIEWS, Preprocessing
 from tests.server import ROOT
@@ -122,6 +123,16 @@ def test_a_degenerate_map_gives_no_heat_and_says_why(brightness):
     assert e.degenerate == ""
     assert e.record()["degenerate"] is None
     assert e.heatmap.max() == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_method_stumbles_over_scores_that_are_not_numbers(brightness, method: str):
+    photo = Image.linear_gradient("L").convert("RGB")
+    e = gc.explain(photo, with_network(brightness, NotNumbers()), 0, method)
+    if METHODS[method].knows_class:
+        assert e.degenerate == NOT_NUMBERS
+    assert np.isfinite(e.heatmap).all()
+    assert gc.explain(photo, brightness, 0, method).degenerate in ("", NOTHING)
 
 
 def test_noise_on_a_constant_map_is_not_stretched(brightness):

@@ -407,6 +407,23 @@ def test_a_class_for_which_nothing_speaks_is_said_to_be_so(page: Page, tmp_path:
     expect(panels(page).nth(1)).to_contain_text("Nothing here speaks for this class.")
 
 
+def test_a_choice_made_while_the_photo_is_decoded_does_not_lose_the_photo(
+    page: Page, tmp_path: Path
+):
+    slow = tmp_path / "slow.jpg"
+    Image.effect_noise((9000, 7000), 80).convert("RGB").save(slow, quality=60)
+    page.locator("#photo input[type=file]").set_input_files(slow)
+    expect(page.locator("#photo img")).to_be_visible()
+    page.get_by_label("Sharp", exact=True).check()
+    wait_for_results(page)
+    expect(page.locator(".how", has_text="Competitive")).to_have_count(3)
+    selector = page.get_by_label("Class to explain")
+    named = panels(page).nth(1).get_by_role("listitem").first.inner_text().split("\n")[0]
+    selector.click()
+    first = page.get_by_role("option").all_inner_texts()[1:16]
+    assert any(named in option for option in first)
+
+
 def test_sharp_maps_are_those_of_the_preset_and_the_predictions_stay(page: Page, cat_path: Path):
     drop(page, cat_path)
     wait_for_results(page)

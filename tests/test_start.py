@@ -90,19 +90,22 @@ def test_the_address_asked_for_is_the_one_that_is_printed(tmp_path: Path):
     assert url.rstrip("/") in (tmp_path / "app.log").read_text()
 
 
+MAP = ["published", "gradcam", 1, False]
+
+
 def test_the_page_reads_no_picture_that_was_not_uploaded(tmp_path: Path):
     secret = tmp_path / "secret.jpg"
     Image.new("RGB", (64, 48), "red").save(secret)
     with running_app(tmp_path) as url:
         events = requests.get(f"{url}config", timeout=30).json()["dependencies"]
-        new_photo = next(event["id"] for event in events if len(event["inputs"]) == 4)
+        new_photo = next(event["id"] for event in events if len(event["inputs"]) == 9)
         for n, declared in enumerate(({"meta": {"_type": "gradio.FileData"}}, {})):
             file = {"path": str(secret), "orig_name": "secret.jpg", **declared}
             session = f"visitor{n}"
             requests.post(
                 f"{url}gradio_api/queue/join",
                 json={
-                    "data": [file, ["efficientnet_lite0"], "crop", 5],
+                    "data": [file, ["efficientnet_lite0"], -1, "crop", *MAP, 5],
                     "fn_index": new_photo,
                     "session_hash": session,
                 },
