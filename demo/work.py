@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
+from cachetools import TTLCache
 from PIL import Image
 
 from demo.held import HeldExaminations
@@ -39,6 +40,8 @@ _computing = threading.Semaphore(2)
 
 _slow = threading.Lock()  # a slow method takes all cores for up to minutes
 
+_ON_ITS_WAY = 1.0  # seconds in which the browser has seen the last value of an event
+
 _POLL = 0.1  # seconds between two looks at the networks that are still loading
 
 
@@ -58,13 +61,15 @@ class Turns:
 
     def __init__(self) -> None:
         self._visits: dict[str, _Visit] = {}  # of the visitors with an event that runs
+        # Of those with an event that has just ended: its last value may still be on its way.
+        self._recent: TTLCache[str, bool] = TTLCache(4096, ttl=_ON_ITS_WAY)
         self._lock = threading.Lock()
 
     @contextmanager
     def turn(self, visitor: str, ticket: float) -> Iterator[Turn]:
         with self._lock:
             visit = self._visits.setdefault(visitor, _Visit())
-            overlaps = visit.running > 0
+            overlaps = visit.running > 0 or visitor in self._recent
             visit.running += 1
             visit.newest = max(visit.newest, ticket)
         try:
@@ -72,13 +77,15 @@ class Turns:
         finally:
             with self._lock:
                 visit.running -= 1
+                self._recent[visitor] = True
                 if not visit.running:
                     self._visits.pop(visitor, None)
 
 
 @dataclass(frozen=True)
 class Turn:
-    """is_wanted: whether no newer event has come. overlaps: whether an older one was running."""
+    """is_wanted: whether no newer event has come. overlaps: whether an older one was running or had
+    just ended."""
 
     is_wanted: Callable[[], bool]
     overlaps: bool

@@ -42,3 +42,12 @@ def test_a_late_event_with_an_older_ticket_is_pointless():
     with turns.turn("ann", 5) as first, turns.turn("ann", 4) as late:
         assert first.is_wanted()
         assert not late.is_wanted()
+
+
+def test_an_event_right_after_another_counts_as_overlapping():
+    """The browser may see the last value of the one after the first of the other."""
+    turns = Turns()
+    with turns.turn("ann", 1):
+        pass
+    with turns.turn("ann", 2) as next_one:
+        assert next_one.overlaps
