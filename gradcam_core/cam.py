@@ -95,14 +95,14 @@ class Run:
         rivals: Sequence[int] | bool = False,
         on_progress: Callable[[float], None] = lambda share: None,
     ) -> Tensor:
-        """The maps of one class (an int) or of one class an image (N ints): float32 [N, h, w],
-        >= 0, not normalised. May be called again and again; most methods need no further forward
-        pass.
+        """The maps of one class (an int) or of one class an image (N ints): float32 (float64 of a
+        double network) [N, h, w], >= 0, not normalised. May be called again and again; most methods
+        need no further forward pass.
 
         rivals: classes against which the class is explained, or True for those that the method
         chooses by the logits of this pass. False is none, but for methods that always have rivals.
-        on_progress: called by the
-        slow methods with the share that is done; what it raises ends the work.
+        on_progress: called by the slow methods with the share that is done; what it raises ends
+        the work.
         Raises CamError for a class that the network does not have, for rivals that do not fit or a
         method that knows no class, ValueError for an unknown method.
         """
