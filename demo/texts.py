@@ -2,6 +2,12 @@
 
 TITLE = "Grad-CAM, side by side"
 
+HEAD = """
+<link rel="stylesheet" href="web/page.css">
+<link rel="stylesheet" href="web/results.css">
+<meta name="description" content="What three image classifiers see in a picture, and where.">
+"""
+
 HEADER = f"""
 <header class="masthead">
   <h1>{TITLE}</h1>
@@ -47,8 +53,18 @@ KINDS = "Sharp: finer, and only where this class is ahead of its rivals."
 
 RIVALS = "what speaks for the class more than for the ten most probable others"
 
-OWN_TOP = "Each network's own top prediction"
+AGAINST = "What speaks for the class more than for this one."
 
-NO_PHOTO = "Drop a photo above, or choose an example, to see where the networks look."
+NO_OTHER = "No other class"
+
+SETTINGS_BUTTON = """
+<button type="button" class="action unfold" data-unfolds aria-expanded="false">
+  Class, models, view and map
+</button>
+"""
+
+OWN_TOP = "Each network's top class"
+
+NO_PHOTO = "Drop, paste or take a photo, or choose an example, to see where the networks look."
 
 NO_MODEL = "Choose at least one model."

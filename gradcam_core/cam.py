@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 
 from gradcam_core.head import Head
 from gradcam_core.hooks import exclusive
@@ -84,9 +86,19 @@ class Run:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that are held: the input, the activation twice, and about as much in the graph."""
+        """Bytes that are held: the input, the activation, and what the graph behind it keeps."""
         kept = sum(logits.nbytes for logits in self._kept.values())
-        return self._batch.nbytes + 3 * self._leaf.nbytes + self._graph.nbytes + kept
+        return self._batch.nbytes + self._graph.nbytes + self._graph_bytes + kept
+
+    @cached_property
+    def _graph_bytes(self) -> int:
+        weights = {_memory(parameter) for parameter in self._module.parameters()}
+        held = {_memory(tensor): tensor for tensor in [self._leaf, *_saved(self._graph.grad_fn)]}
+        return sum(
+            tensor.untyped_storage().nbytes()
+            for memory, tensor in held.items()
+            if memory not in weights
+        )
 
     def cam(
         self,
@@ -294,6 +306,25 @@ class _NoFeatureMapError(Exception):
 
 def _is_feature_map(output: object) -> TypeGuard[Tensor]:
     return isinstance(output, Tensor) and output.ndim == 4 and output.is_floating_point()
+
+
+def _saved(graph: Node | None) -> Iterator[Tensor]:
+    """The tensors that an autograd graph keeps for the way back."""
+    seen: set[Node] = set()
+    ahead = [graph]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        ahead += [function for function, _ in node.next_functions]
+        for name in dir(node):
+            if name.startswith("_saved_") and isinstance(tensor := getattr(node, name), Tensor):
+                yield tensor
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 def _images_at_once(batch: Tensor) -> int:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import IO, NoReturn
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from gradcam_core.bundle import File, files
 from gradcam_core.explain import PRESETS, Explanation, examine, preset_named
 from gradcam_core.images import ImageError, read_image
 from gradcam_core.labels import find_label
 from gradcam_core.methods import DEFAULT_METHOD, METHODS, method_named
 from gradcam_core.models import DEFAULT_MODELS, list_models, load_model, loader
-from gradcam_core.overlay import comparison, overlay
 from gradcam_core.view import DETAILS, VIEWS
 from gradcam_core.weights import WeightsError
 
@@ -69,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         explanations = [_explain(name, photo, options, target, contrast) for name in names]
-        records = [e.record() for e in explanations]
+        made = files(photo, list(zip(names, explanations, strict=True)))
     except CamError as error:
         parser.error(str(error))
     except WeightsError as error:
@@ -77,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         parser.exit(1, f"{PROGRAM}: the weights cannot be read: {error.strerror or error}\n")
     try:
-        _write_all(options.out, names, photo, explanations, records)
+        _write_all(options.out, made)
     except OSError as error:
         parser.error(f"the results cannot be written to {options.out}: {error.strerror or error}")
     return 0
@@ -183,24 +180,9 @@ def _line(e: Explanation) -> str:
     return f"{e.title}: {top}; {explained}"
 
 
-def _write_all(
-    folder: Path,
-    names: Sequence[str],
-    photo: Image.Image,
-    explanations: Sequence[Explanation],
-    records: Sequence[dict[str, object]],
-) -> None:
-    _write(folder / "input_image.jpg", partial(photo.save, format="JPEG", quality=95))
-    for name, e in zip(tqdm(names, desc="writing", leave=False), explanations, strict=True):
-        heatmap = e.heatmap_at(photo.size)  # not `e.heatmap`, which would be kept
-        picture = overlay(photo, heatmap, e.box)
-        _write(folder / f"{name}_output.png", partial(picture.save, format="PNG"))
-        _write(folder / f"{name}_heatmap.npy", partial(np.save, arr=heatmap))
-    figure = comparison(photo, explanations)
-    _write(folder / "comparison.png", partial(figure.savefig, format="png"))
-    record = [{"asked_for": name} | one for name, one in zip(names, records, strict=True)]
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    _write(folder / "explanations.json", lambda file: file.write(text.encode()))
+def _write_all(folder: Path, made: Sequence[File]) -> None:
+    for file in tqdm(made, desc="writing", leave=False):
+        _write(folder / file.name, file.write)
 
 
 def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:

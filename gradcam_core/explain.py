@@ -13,7 +13,7 @@ import numpy as np
 from gradcam_core.images import Photo, read_image
 from gradcam_core.labels import find_label, imagenet_labels
 from gradcam_core.methods import DEFAULT_METHOD, method_named
-from gradcam_core.models import Model, load_model
+from gradcam_core.models import Model, load_model, model_info
 from gradcam_core.view import View, ViewName, view_of
 from gradcam_core.weights import Weights
 
@@ -107,6 +107,11 @@ class Explanation:
             parts.append(f"detail {self.detail} ×")
         return ", ".join(parts)
 
+    @property
+    def is_of_last_layer(self) -> bool:
+        """Whether the target layer is that of the paper, the last feature map."""
+        return self.layer == model_info(self.model).layer
+
     def record(self) -> dict[str, object]:
         """All but the maps, in types that JSON has."""
         return {
@@ -183,11 +188,11 @@ class Examination:
         """What the network gives one class."""
         return Prediction(index, imagenet_labels()[index].name, float(self.probabilities[index]))
 
-    def at_detail(self, image: Photo, detail: int) -> Examination:
-        """The same photo at another detail, which costs one forward pass. See `examine`."""
+    def at(self, image: Photo, detail: int = 1, layer: str | None = None) -> Examination:
+        """The same photo at another detail or layer; costs one forward pass. See `examine`."""
         photo = read_image(image)
         geometry = view_of(photo.size, self.model.preprocessing, self.view, detail)
-        run = _run(photo, self.model, geometry)
+        run = _run(photo, self.model, geometry, layer)
         return replace(self, run=run, geometry=geometry, detail=detail)
 
     def explain(
@@ -234,7 +239,11 @@ def _indices(classes: int | str | Sequence[int | str]) -> list[int]:
 
 
 def examine(
-    image: Photo, model: Model | str, view: ViewName = "crop", detail: int = 1
+    image: Photo,
+    model: Model | str,
+    view: ViewName = "crop",
+    detail: int = 1,
+    layer: str | None = None,
 ) -> Examination:
     """One forward pass of a network over a photo, held open for explanations of any class.
 
@@ -242,25 +251,27 @@ def examine(
     (the published preprocessing) or "whole". detail: 1, or 2 or 3 for maps with so many times as
     many cells across and down, from the same view shown at that many times the network's input
     size; classes and probabilities come from detail 1 also then, which costs a pass more.
+    layer: the dotted name of the target layer, for instance one of `model.stages`; None is the last
+    feature map, as in the paper.
     Raises ImageError for a picture that cannot be used, ValueError for anything unknown.
     """
     photo = read_image(image)
     ready = load_model(model) if isinstance(model, str) else model
     view_of(photo.size, ready.preprocessing, view, detail)  # an error before the work
     geometry = view_of(photo.size, ready.preprocessing, view)
-    run = _run(photo, ready, geometry)
+    run = _run(photo, ready, geometry, layer if detail == 1 else None)
     probabilities = np.nan_to_num(run.logits[0].softmax(dim=0).cpu().numpy())
     held = Examination(ready, run, geometry, view, 1, probabilities)
-    return held if detail == 1 else held.at_detail(photo, detail)
+    return held if detail == 1 else held.at(photo, detail, layer)
 
 
-def _run(photo: Image.Image, model: Model, geometry: View) -> Run:
+def _run(photo: Image.Image, model: Model, geometry: View, layer: str | None) -> Run:
     from gradcam_core.cam import forward
 
     device = next(model.module.parameters()).device
     batch = geometry.batch(photo, model.preprocessing).to(device)
     with _precision(device.type):
-        return forward(model.module, batch, model.info.layer)
+        return forward(model.module, batch, layer or model.info.layer)
 
 
 def _precision(device: str) -> AbstractContextManager:
@@ -280,6 +291,7 @@ def explain(
     view: ViewName = "crop",
     contrast: bool | int | str | Sequence[int | str] = False,
     preset: str | None = None,
+    layer: str | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> Explanation:
     """Where one network finds the evidence for one class in a photo.
@@ -296,7 +308,8 @@ def explain(
     method_named(method)
     if target is not None:
         find_label(target)
-    return examine(image, model, view, detail).explain(target, method, contrast, on_progress)
+    held = examine(image, model, view, detail, layer)
+    return held.explain(target, method, contrast, on_progress)
 
 
 def preset_named(name: str) -> Preset:

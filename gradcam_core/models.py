@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ from gradcam_core.weights import (
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from gradcam_core.stages import Stage
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +121,13 @@ class Model:
     weights: Weights
     stands_in_for: ModelInfo | None = None
     reason: str = ""
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """Its feature maps, one a resolution, from the first to the target layer of the paper."""
+        from gradcam_core.stages import layers
+
+        return tuple(layers(self.module))
 
     @property
     def notice(self) -> str:

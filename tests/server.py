@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +17,14 @@ ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def running_app(folder: Path, host: str = "127.0.0.1", **environment: str) -> Iterator[str]:
-    """The address of the app, started with `python app.py`. folder: for its caches and its log."""
+def running_app(
+    folder: Path,
+    host: str = "127.0.0.1",
+    command: Sequence[str] = (sys.executable, "app.py"),
+    **environment: str,
+) -> Iterator[str]:
+    """The address of the app, started with `python app.py` or another command. folder: for its
+    caches and its log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -34,7 +40,7 @@ def running_app(folder: Path, host: str = "127.0.0.1", **environment: str) -> It
     log = folder / "app.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py"],
+            command,
             cwd=ROOT,
             env=os.environ | settings,
             stdout=output,

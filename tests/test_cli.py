@@ -20,8 +20,10 @@ from tests.server import ROOT
 WRITTEN = {
     "input_image.jpg",
     "comparison.png",
+    "comparison.svg",
     "explanations.json",
-    *(f"{name}_{kind}" for name in gc.DEFAULT_MODELS for kind in ("output.png", "heatmap.npy")),
+    *(f"{name}_output.png" for name in gc.DEFAULT_MODELS),
+    *(f"{name}_heatmap.{kind}" for name in gc.DEFAULT_MODELS for kind in ("npy", "png")),
 }
 
 

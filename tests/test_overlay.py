@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
 
-import gradcam_core as gc
-from gradcam_core.overlay import DIMMING, colormap_table, comparison, overlay
+from gradcam_core.overlay import DIMMING, colormap_table, overlay
 
 GREY = Image.new("RGB", (40, 30), (100, 100, 100))
 BOX = (5, 0, 35, 30)
@@ -37,28 +34,3 @@ def test_hotter_is_more_opaque():
     assert alpha[0] == 0
     assert alpha[255] == 255
     assert (np.diff(alpha) >= 0).all()
-
-
-def test_the_figure_names_networks_classes_and_probabilities(cat: Image.Image):
-    explanations = [gc.explain(cat, f"efficientnet_lite{n}", "tabby") for n in (0, 1)]
-    figure = comparison(cat, explanations)
-    file = io.BytesIO()
-    figure.savefig(file, format="svg")
-    texts = [axis.get_title(loc="left") for axis in figure.axes]
-    texts += [axis.get_xlabel() for axis in figure.axes]
-    for e in explanations:
-        assert e.title in texts
-        assert any(f"{e.target.probability:.1%}" in text and "tabby" in text for text in texts)
-    assert file.getvalue().count(b"<image") >= 3
-
-
-@pytest.mark.parametrize("size", [(1, 1), (8, 600), (600, 8), (1200, 400)])
-def test_the_figure_of_an_unusual_photo_stays_of_ordinary_size(size: tuple[int, int]):
-    photo = Image.new("RGB", size, "white")
-    names = ("efficientnet_lite0", "efficientnet_lite1")
-    figure = comparison(photo, [gc.explain(photo, name) for name in names])
-    file = io.BytesIO()
-    figure.savefig(file)
-    with Image.open(file) as picture:
-        assert max(picture.size) < 3000
-        assert min(picture.size) > 200

@@ -1,0 +1,100 @@
+"""What the page's script asks the server for, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from gradio.utils import get_upload_folder
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from demo.engine import Wanted
+from demo.photos import GONE
+from gradcam_core import ImageError, imagenet_labels, list_models
+from gradcam_core.methods import DEFAULT_METHOD, METHODS
+from gradcam_core.overlay import COLORMAP, COLORMAPS, OPACITY
+from gradcam_core.view import DETAILS, ViewName
+
+EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
+
+MOST_CELLS = 24
+
+
+def _known(names: list[str]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"choose one of: {', '.join(names)}")
+        return name
+
+    return AfterValidator(check)
+
+
+_ModelName = Annotated[str, _known([info.name for info in list_models()])]
+_MethodName = Annotated[str, _known(list(METHODS))]
+_ClassIndex = Annotated[int, Field(ge=0, lt=len(imagenet_labels()))]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Cell(_Strict):
+    """One map. id: how the answer names it. See `Wanted` for the rest."""
+
+    id: str = Field(max_length=80)
+    model: _ModelName
+    method: _MethodName = DEFAULT_METHOD
+    detail: int = Field(1, ge=min(DETAILS), le=max(DETAILS))
+    rivals: bool = False
+    depth: float = Field(1, ge=0, le=1)
+
+
+class Asked(_Strict):
+    """A photo, a class and the maps that are wanted of it.
+
+    upload: the path that the server gave an uploaded file; example: the name of one of ours.
+    has_photo: the id of the photo that the page shows already. compare: whether to say, at the end,
+    what the maps have in common.
+    """
+
+    upload: str | None = Field(None, max_length=1000)
+    example: str | None = Field(None, max_length=100)
+    has_photo: str = Field("", max_length=64)
+    view: ViewName = "crop"
+    target: _ClassIndex | None = None
+    against: _ClassIndex | None = None
+    cells: list[Cell] = Field(min_length=1, max_length=MOST_CELLS)
+    compare: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Of the photo. Raises ImageError for what is neither uploaded nor an example."""
+        if self.example is not None:
+            allowed, path = EXAMPLES, EXAMPLES / f"{self.example}.jpg"
+        else:
+            allowed, path = Path(get_upload_folder()), Path(self.upload or "")
+        path = path.resolve()
+        if not path.is_relative_to(allowed.resolve()) or not path.is_file():
+            raise ImageError(GONE)
+        return path
+
+    def wanted(self, cell: Cell) -> Wanted:
+        return Wanted(
+            cell.model,
+            self.view,
+            self.target,
+            self.against,
+            cell.rivals,
+            cell.method,
+            cell.detail,
+            cell.depth,
+        )
+
+
+class AskedFile(Asked):
+    """Something to take along of the maps asked for. file: its name, or all of them as a zip."""
+
+    file: str = Field(pattern=r"^[\w.-]{1,120}$")
+    theme: Literal["light", "dark"] = "light"
+    colormap: Annotated[str, _known(list(COLORMAPS))] = COLORMAP
+    opacity: float = Field(OPACITY, ge=0, le=1)

@@ -1,0 +1,164 @@
+"""What a visitor wants explained, computed step by step and shared with whoever wants the same."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from demo.photos import PhotoFile
+from demo.shared_work import SharedWork
+from gradcam_core import Examination, Explanation, Model, examine
+from gradcam_core.methods import DEFAULT_METHOD, method_named
+from gradcam_core.models import loader
+from gradcam_core.view import ViewName
+
+log = logging.getLogger(__name__)
+
+HELD_BYTES = 256 * 2**20
+"""Of forward passes held open, for the next class."""
+
+_POLL = 0.1  # seconds between two looks at what takes long
+
+# A pass uses all cores: two at once take each other's time, and the first is not sooner ready.
+_passes = ThreadPoolExecutor(1, thread_name_prefix="pass")
+_maps = ThreadPoolExecutor(2, thread_name_prefix="map")
+_slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
+
+
+def _size(examination: Examination) -> int:
+    return examination.run.nbytes + 2**18
+
+
+_held: SharedWork[Examination] = SharedWork(_passes, HELD_BYTES, _size)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be explained of a photo.
+
+    model: the network's name. target: the class; None is the network's own top prediction.
+    against: a class that it is explained against; rivals: whether it is explained against those
+    that the network holds most probable besides it. depth: in [0, 1], how far through the
+    network's stages the layer lies that is looked at; 1 is the target layer of the paper.
+    """
+
+    model: str
+    view: ViewName = "crop"
+    target: int | None = None
+    against: int | None = None
+    rivals: bool = False
+    method: str = DEFAULT_METHOD
+    detail: int = 1
+    depth: float = 1.0
+
+    @property
+    def contrast(self) -> bool | int:
+        if not method_named(self.method).knows_class:
+            return False
+        return self.rivals if self.against is None else self.against
+
+    @property
+    def detail_run(self) -> int:
+        """Score-CAM at detail 3 would keep all others waiting for an hour."""
+        return 1 if method_named(self.method).needs == "scores of images" else self.detail
+
+
+async def explained(photo: PhotoFile, wanted: Wanted) -> AsyncIterator[str | Explanation]:
+    """How far it is, in words for people, again and again, and the explanation at the end.
+
+    What has not begun when the iterator is closed is not done, unless others wait for it. Raises
+    ImageError, WeightsError or CamError, whose messages are for people.
+    """
+    loading = loader(wanted.model).request()
+    while not loading.done():
+        yield _loading_text(wanted.model)
+        await asyncio.sleep(_POLL)
+    yield "Looking …"
+    model = loading.result()
+    key, held = await _examination(photo, model, wanted)
+    explain = partial(held.explain, wanted.target, wanted.method, wanted.contrast)
+    if not method_named(wanted.method).is_slow:
+        yield await asyncio.get_running_loop().run_in_executor(_maps, explain)
+        return
+    async for step in _with_progress(explain):
+        yield (
+            step
+            if isinstance(step, Explanation)
+            else f"{method_named(wanted.method).title}: {step}"
+        )
+    _held.weigh_again(key)
+
+
+async def explanation(photo: PhotoFile, wanted: Wanted) -> Explanation:
+    """The end of `explained`."""
+    async for step in explained(photo, wanted):
+        if isinstance(step, Explanation):
+            return step
+    raise AssertionError("no explanation came")
+
+
+async def _examination(photo: PhotoFile, model: Model, wanted: Wanted) -> tuple[tuple, Examination]:
+    """The pass that `wanted` needs, held open, and its key."""
+    layer = None
+    if wanted.depth < 1:
+        loop = asyncio.get_running_loop()
+        layer = await loop.run_in_executor(_passes, _layer, model, wanted.depth)
+    key = _key(photo, model, wanted.view, 1, None)
+    published = await _held.get(key, lambda: examine(photo.picture, model, wanted.view))
+    detail = wanted.detail_run
+    if detail == 1 and layer is None:
+        return key, published
+    key = _key(photo, model, wanted.view, detail, layer)
+    return key, await _held.get(key, lambda: published.at(photo.picture, detail, layer))
+
+
+def _layer(model: Model, depth: float) -> str | None:
+    """The layer at this depth, None for the target layer. The first time it takes a pass."""
+    stages = model.stages
+    stage = round(depth * (len(stages) - 1))
+    return None if stage == len(stages) - 1 else stages[stage].layer
+
+
+def _key(photo: PhotoFile, model: Model, view: str, detail: int, layer: str | None) -> tuple:
+    # Also by who stands in for whom: the examination carries the notice that says so.
+    wanted = model.stands_in_for.name if model.stands_in_for else ""
+    return photo.id, model.info.name, wanted, model.reason, view, detail, layer
+
+
+class _PointlessError(Exception):
+    """Nobody wants the result any more."""
+
+
+async def _with_progress(
+    explain: Callable[..., Explanation],
+) -> AsyncIterator[str | Explanation]:
+    """A slow method, one at a time: each takes all cores for up to minutes."""
+    done = [0.0]
+    is_left = threading.Event()
+
+    def note(share: float) -> None:
+        if is_left.is_set():
+            raise _PointlessError
+        done[0] = share
+
+    future: Future[Explanation] = _slow.submit(explain, on_progress=note)
+    try:
+        while not future.done():
+            yield f"{done[0]:.0%}" if future.running() else "waiting for its turn"
+            await asyncio.sleep(_POLL)
+        yield future.result()
+    finally:
+        is_left.set()
+        future.cancel()
+
+
+def _loading_text(name: str) -> str:
+    progress = loader(name).progress
+    if progress is None:
+        return "Loading the weights …"
+    return f"Downloading the weights … {progress:.0%}"

@@ -1,0 +1,71 @@
+"""The visitors' photos: read, decoded once for all who look at them, and drawn for the page."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import cachetools
+from PIL import Image
+
+from gradcam_core import ImageError, read_image
+
+SHOWN = 1920
+"""Longest side, in pixels, of the photo as the page shows it."""
+
+KEPT_BYTES = 192 * 2**20
+"""Of decoded photos, for the next class, view or network of the same photo."""
+
+GONE = "The picture is no longer on the server. Choose it again."
+
+
+class PhotoFile:
+    """A picture's file, decoded only when that is needed. `id` is the SHA-256 of its bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.id = hashlib.sha256(data).hexdigest()
+        self._lock = threading.Lock()
+
+    @property
+    def picture(self) -> Image.Image:
+        """Raises ImageError where it cannot be used."""
+        with self._lock:  # networks that start together share one decoding
+            with _kept_lock:
+                picture = _kept.get(self.id)
+            if picture is None:
+                picture = read_image(self._data)
+                with _kept_lock, suppress(ValueError):  # larger than all that may be kept
+                    _kept[self.id] = picture
+            return picture
+
+    def shown(self) -> tuple[bytes, int, int]:
+        """A JPEG of at most `SHOWN` pixels a side, its width and its height."""
+        small = self.picture
+        scale = SHOWN / max(small.size)
+        if scale < 1:
+            width, height = (max(1, round(side * scale)) for side in small.size)
+            # Halved by a mean first where it is more than twice too large: twice as fast.
+            small = small.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=1.0)
+        file = io.BytesIO()
+        small.save(file, "JPEG", quality=88)
+        return file.getvalue(), small.width, small.height
+
+
+def open_photo(path: Path) -> PhotoFile:
+    """The photo in this file. Raises ImageError if it cannot be read."""
+    try:
+        return PhotoFile(path.read_bytes())
+    except OSError as error:
+        raise ImageError(GONE) from error
+
+
+def _size(picture: Image.Image) -> int:
+    return len(picture.getbands()) * picture.width * picture.height
+
+
+_kept: cachetools.LRUCache[str, Image.Image] = cachetools.LRUCache(KEPT_BYTES, getsizeof=_size)
+_kept_lock = threading.Lock()

@@ -1,0 +1,432 @@
+// The page: what is chosen, what is shown of it, and the way between them and the server.
+
+import { h } from "./dom.js";
+import { palette } from "./heat.js";
+import { takePicturesAnywhere } from "./drop.js";
+import { Comparison } from "./comparison.js";
+import { Insight } from "./insight.js";
+import { keysDialog, listen } from "./keys.js";
+import { linkTo, readLink } from "./link.js";
+import { look, take } from "./look.js";
+import { Panel, uncover } from "./panel.js";
+import { Presentation } from "./presentation.js";
+import { ShareDialog } from "./share.js";
+import { Toolbar } from "./toolbar.js";
+
+const NONE = -1; // in a class selector: each network's own top prediction, or no other class
+
+const UPLOADED = "The photo was uploaded: the link cannot carry it. Who opens it chooses a photo first.";
+const EXAMPLE = "Whoever opens it sees the same example, networks, class and map.";
+const NOTHING = "No photo is chosen yet: the link carries the other choices.";
+
+class App {
+  /** element: where the page goes. props: what demo/page.py knows. tell(): Gradio's controls ask for
+   * `controls()`. */
+  constructor({ element, props, tell }) {
+    this.props = props;
+    this.tell = tell;
+    this.defaults = { photo: null, target: null, against: null, depth: 1, ...props.defaults };
+    this.state = { ...this.defaults };
+    this.display = { shown: "overlay", opacity: props.opacity, colormap: props.colormaps[0][0] };
+    this.palettes = new Map(
+      props.colormaps.map(([name, , colors]) => [
+        name,
+        { overlay: palette(colors, false), heat: palette(colors, true) },
+      ]),
+    );
+    this.panels = new Map();
+    this.photo = null; // as it is shown
+    this.known = {}; // what Gradio's controls show, as JSON
+    this.held = []; // answers that came before their photo
+    this.makeElements(element);
+    this.showMessage(props.hint);
+    this.followExamples();
+    this.listenToKeys();
+  }
+
+  makeElements(element) {
+    const page = {
+      colors: () => {
+        const { overlay, heat } = this.palettes.get(this.display.colormap);
+        return this.display.shown === "heat" ? heat : overlay;
+      },
+      choose: (index) => this.change({ target: index }),
+      download: (model, what) => this.download(`${model}_${what}`),
+      point: (place) => {
+        for (const panel of this.panels.values()) panel.showPoint(place);
+      },
+      map: (model) => this.panels.get(model)?.map,
+      title: (model) => this.panels.get(model)?.result?.title ?? this.titleOf(model),
+      models: () => this.state.models.map((name) => [name, page.title(name)]),
+      request: () => this.request(),
+      comparable: () => ({
+        ...this.map(),
+        methods: this.props.methods,
+        details: this.props.details,
+        depth: this.state.depth,
+      }),
+      nameOf: ({ method, detail }) =>
+        this.props.methods.find(({ name }) => name === method).title + (detail > 1 ? `, ${detail} ×` : ""),
+      pick: (method, detail) => this.change({ kind: this.props.own, method, detail }),
+    };
+    this.page = page;
+    this.toolbar = new Toolbar({
+      colormaps: this.props.colormaps,
+      opacity: this.display.opacity,
+      depths: this.props.depths,
+      act: {
+        setDisplay: (changes) => this.setDisplay(changes),
+        setDepth: (depth) => this.change({ depth }),
+        compare: () => this.compare(),
+        download: (name, theme) => this.download(name, theme),
+        share: () => this.share(),
+        present: () => this.presentation.toggle(),
+        showKeys: () => this.keys.showModal(),
+      },
+    });
+    this.grid = h("div", { class: "panels" });
+    this.said = h("p", { class: "toast", role: "status" });
+    this.insight = new Insight(page);
+    this.comparison = new Comparison(page);
+    this.keys = keysDialog();
+    this.sharing = new ShareDialog();
+    this.root = h("div", { class: "app", tabindex: "-1" }, this.toolbar.headline, this.toolbar.element, this.grid);
+    this.presentation = new Presentation(this.root, this.grid);
+    this.root.append(
+      this.insight.element,
+      this.comparison.element,
+      this.keys,
+      this.sharing.element,
+      this.said,
+    );
+    element.append(this.root);
+    this.setDisplay({});
+    this.toolbar.setExplained(null, null);
+  }
+
+  start(address) {
+    const given = this.checked(readLink(address));
+    this.change(given, { isStart: true });
+    this.tell();
+  }
+
+  /** Only what this page knows, of what a link says. */
+  checked(given) {
+    const { models, methods, details, kinds, views, examples, classes } = this.props;
+    const isClass = (index) => Number.isInteger(index) && index >= 0 && index < classes.length;
+    const known = {
+      photo: (photo) => examples.some(({ name }) => name === photo.example),
+      models: (names) => names.length && names.every((name) => models.some((model) => model.name === name)),
+      target: isClass,
+      against: isClass,
+      detail: (times) => details.includes(times),
+      depth: (share) => share >= 0 && share <= 1,
+      view: (name) => views.includes(name),
+      kind: (name) => name in kinds,
+      method: (name) => methods.some((method) => method.name === name),
+      rivals: () => true,
+    };
+    return Object.fromEntries(Object.entries(given).filter(([key, value]) => known[key](value)));
+  }
+
+  nameOf(index) {
+    return index === null ? null : this.props.classes[index].split(",")[0];
+  }
+
+  titleOf(model) {
+    return this.props.models.find(({ name }) => name === model)?.title ?? model;
+  }
+
+  /** Takes over what has changed, and shows it. */
+  change(changes, { isStart = false, isFromControl = false } = {}) {
+    const before = this.state;
+    const after = { ...before, ...changes };
+    const isNewPhoto = JSON.stringify(after.photo) !== JSON.stringify(before.photo);
+    // Another picture: each network's own top prediction is explained first.
+    if (isNewPhoto && !isStart) after.target = after.against = null;
+    if (JSON.stringify(after) === JSON.stringify(before)) return;
+    this.state = after;
+    document.body.dataset.kind = after.kind;
+    this.toolbar.setDepth(after.depth);
+    this.toolbar.setExplained(this.nameOf(after.target), this.nameOf(after.against));
+    this.markExample();
+    if (!isFromControl || isNewPhoto) this.tell();
+    if (!isStart || after.photo) history.replaceState(history.state, "", this.link());
+    this.refresh();
+  }
+
+  link() {
+    return linkTo(location.href, this.state, this.defaults);
+  }
+
+  /** Method, detail and rivals of the maps, from what was chosen. */
+  map() {
+    const { kind, method, detail, rivals } = this.state;
+    const preset = this.props.kinds[kind];
+    return preset ? { ...preset, rivals: false } : { method, detail, rivals };
+  }
+
+  request() {
+    const { photo, view, target, against } = this.state;
+    const from = photo.example ? { example: photo.example } : { upload: photo.upload };
+    return { ...from, view, target, against, has_photo: this.photo?.id ?? "" };
+  }
+
+  cells() {
+    const map = this.map();
+    return this.state.models.map((model) => ({ id: model, model, ...map, depth: this.state.depth }));
+  }
+
+  refresh() {
+    this.running?.abort();
+    this.held = [];
+    const { photo, models } = this.state;
+    if (!photo || !models.length) {
+      this.comparison.stop();
+      this.showMessage(photo ? this.props.noModel : this.props.hint);
+      return;
+    }
+    for (const panel of this.panels.values()) panel.giveUp();
+    this.running = new AbortController();
+    const body = { ...this.request(), cells: this.cells(), compare: true };
+    look(body, (answer) => this.take(answer), this.running.signal);
+  }
+
+  take(answer) {
+    if (answer.problem) {
+      this.running.abort();
+      this.showMessage(answer.problem, true);
+      return;
+    }
+    if (answer.id) this.awaited = answer.id;
+    if (answer.photo) this.showPhoto(answer.photo);
+    if (this.photo?.id !== this.awaited) {
+      this.held.push(answer);
+      return;
+    }
+    if (answer.id) this.showPanels();
+    this.showAnswer(answer);
+  }
+
+  showPhoto(photo) {
+    this.photo = photo;
+    this.insight.setPhoto(photo);
+    this.presentation.setPhoto(photo);
+    this.comparison.setPhoto(photo);
+    this.showPanels();
+    for (const answer of this.held.splice(0)) this.showAnswer(answer);
+  }
+
+  showAnswer({ cell, status, failed, result, insight }) {
+    const panel = this.panels.get(cell);
+    if (panel && status) panel.showStatus(status);
+    if (panel && failed) panel.showFailure(failed);
+    if (panel && result) {
+      panel.showResult(result);
+      this.tellClasses();
+    }
+    if (insight) this.insight.show(insight);
+  }
+
+  showPanels() {
+    const { models } = this.state;
+    this.grid.querySelector(":scope > .message")?.remove();
+    this.root.classList.remove("without-photo");
+    for (const [model, panel] of this.panels) {
+      if (models.includes(model)) continue;
+      panel.element.remove();
+      this.panels.delete(model);
+    }
+    for (const model of models) {
+      if (!this.panels.has(model)) {
+        this.panels.set(model, new Panel(model, this.titleOf(model), this.page));
+      }
+      this.panels.get(model).setPhoto(this.photo);
+    }
+    const order = [this.presentation.tile, ...models.map((model) => this.panels.get(model).element)];
+    if (order.some((child, i) => this.grid.children[i] !== child)) this.grid.append(...order);
+    this.root.style.setProperty("--count", models.length);
+    this.presentation.layOut();
+    this.comparison.refresh();
+  }
+
+  showMessage(text, isProblem = false) {
+    this.panels.clear();
+    this.photo = null;
+    this.awaited = undefined;
+    this.root.classList.add("without-photo");
+    const message = h("p", { class: isProblem ? "message problem" : "message" }, text);
+    if (isProblem) message.setAttribute("role", "alert");
+    this.grid.replaceChildren(message);
+  }
+
+  setDisplay(changes) {
+    Object.assign(this.display, changes);
+    this.root.style.setProperty("--opacity", this.display.shown === "overlay" ? this.display.opacity : 1);
+    this.root.dataset.shown = this.display.shown;
+    this.toolbar.setShown(this.display.shown);
+    if (!changes.colormap && !changes.shown) return;
+    for (const panel of this.panels.values()) panel.layers.recolor();
+    this.insight.recolor();
+    this.comparison.recolor();
+  }
+
+  compare() {
+    this.comparison.toggle();
+    this.toolbar.setComparing(this.comparison.isOpen);
+  }
+
+  async download(file, theme = "light") {
+    if (!this.state.photo) return;
+    this.say("Making the file …");
+    const { colormap, opacity } = this.display;
+    try {
+      const body = { ...this.request(), cells: this.cells(), file, theme, colormap, opacity };
+      const { blob, name } = await take(body);
+      const link = h("a", { href: URL.createObjectURL(blob), download: name });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+      this.say("");
+    } catch (error) {
+      this.say(error.message);
+    }
+  }
+
+  say(text) {
+    this.said.textContent = text;
+    clearTimeout(this.saying);
+    if (text) this.saying = setTimeout(() => this.say(""), 8000);
+  }
+
+  share() {
+    const { photo } = this.state;
+    this.sharing.show(this.link(), !photo ? NOTHING : photo.example ? EXAMPLE : UPLOADED);
+  }
+
+  // Gradio's controls
+
+  /** One of Gradio's controls says what a person chose. */
+  takeControl(name, value) {
+    this.known[name] = JSON.stringify(value);
+    if (name !== "photo") {
+      const isNone = value === null || ((name === "target" || name === "against") && value === NONE);
+      this.change({ [name]: isNone ? (name === "models" ? [] : null) : value }, { isFromControl: true });
+      return;
+    }
+    // An example comes from here, and this may tell of one that has been replaced since.
+    if (value && this.props.examples.some((known) => value.path === `${known.name}.jpg`)) return;
+    this.change({ photo: value && { upload: value.path } }, { isFromControl: true });
+  }
+
+  /** What Gradio's controls are to show, in the order of `props.controls`; undefined is what they
+   * show already. */
+  controls() {
+    const { photo, target, against } = this.state;
+    const wanted = {
+      ...this.state,
+      photo: photo?.example ? this.exampleFile(photo.example) : undefined,
+      target: this.selector(target, this.props.ownTop),
+      against: this.selector(against, this.props.noOther),
+    };
+    return this.props.controls.map((name) => {
+      const said = JSON.stringify(wanted[name]);
+      if (said === this.known[name]) return undefined;
+      this.known[name] = said;
+      return wanted[name];
+    });
+  }
+
+  exampleFile(name) {
+    const url = new URL(`examples/${name}.jpg`, new URL("./", location.href)).href;
+    const meta = { _type: "gradio.FileData" };
+    return { path: `${name}.jpg`, url, orig_name: `${name}.jpg`, mime_type: "image/jpeg", meta };
+  }
+
+  selector(value, first) {
+    const choices = [[first, NONE], ...this.classes().map((index) => [this.props.classes[index], index])];
+    return { __type__: "update", choices, value: value ?? NONE };
+  }
+
+  /** All classes, those that the networks named for this photo first, the most probable on top. */
+  classes() {
+    const tops = [...this.panels.values()].flatMap((panel) => panel.result?.top ?? []);
+    tops.sort((a, b) => b.probability - a.probability);
+    return [...new Set([...tops.map(({ index }) => index), ...this.props.alphabetical])];
+  }
+
+  /** Has the selectors list the classes anew, if other ones come first now. */
+  tellClasses() {
+    const first = JSON.stringify(this.classes().slice(0, 40));
+    if (first === this.told) return;
+    this.told = first;
+    clearTimeout(this.telling);
+    this.telling = setTimeout(() => this.tell(), 100);
+  }
+
+  // Examples and keys
+
+  followExamples() {
+    document.addEventListener("click", (event) => {
+      const chosen = event.target.closest?.("[data-example]");
+      if (chosen) this.change({ photo: { example: chosen.dataset.example } });
+      if (event.target.closest?.("[data-unfolds]")) this.toggleSettings();
+    });
+  }
+
+  toggleSettings() {
+    const isOpen = document.body.classList.toggle("settings-open");
+    document.querySelector("[data-unfolds]").setAttribute("aria-expanded", String(isOpen));
+  }
+
+  markExample() {
+    for (const button of document.querySelectorAll("[data-example]")) {
+      const isChosen = button.dataset.example === this.state.photo?.example;
+      button.setAttribute("aria-pressed", String(isChosen));
+    }
+  }
+
+  stepExample(by) {
+    const names = this.props.examples.map(({ name }) => name);
+    const at = names.indexOf(this.state.photo?.example);
+    const next = at < 0 ? (by > 0 ? 0 : names.length - 1) : (at + by + names.length) % names.length;
+    this.change({ photo: { example: names[next] } });
+  }
+
+  focused() {
+    const element = document.activeElement?.closest(".panel[data-model]");
+    return this.panels.get(element?.dataset.model ?? this.state.models[0]);
+  }
+
+  listenToKeys() {
+    listen({
+      choose: (i) => {
+        const prediction = this.focused()?.result?.top[i];
+        if (prediction) this.change({ target: prediction.index });
+      },
+      toggleOverlay: () =>
+        this.setDisplay({ shown: this.display.shown === "overlay" ? "photo" : "overlay" }),
+      fullScreen: () => this.focused()?.toggleFullScreen(),
+      present: () => this.presentation.toggle(),
+      help: () => this.keys.showModal(),
+      leave: () => {
+        uncover();
+        this.presentation.leave();
+        return false;
+      },
+      step: (by) => {
+        if (this.presentation.isOn) this.stepExample(by);
+        return this.presentation.isOn;
+      },
+    });
+  }
+}
+
+/** Starts the page in `element`. trigger: Gradio's, of the component that the page is in. */
+export function start({ element, props, trigger }) {
+  const app = new App({ element, props, tell: () => trigger("input") });
+  takePicturesAnywhere();
+  window.gradcam = { controls: () => app.controls() };
+  window.addEventListener("chosen", ({ detail: [name, value] }) => app.takeControl(name, value));
+  app.start(location.href);
+  element.dataset.ready = "true";
+}

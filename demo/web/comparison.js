@@ -1,0 +1,152 @@
+// One network, one class, many maps: every method, or every detail, side by side in a row.
+
+import { h } from "./dom.js";
+import { readMap, spread } from "./heat.js";
+import { PhotoLayers } from "./layers.js";
+import { look } from "./look.js";
+
+export class Comparison {
+  /** page: methods and details to show, colors(), models() as [name, title], request() without its
+   * cells, pick(method, detail) takes a map over for all panels. */
+  constructor(page) {
+    this.page = page;
+    this.cards = new Map();
+    this.network = h("select", { id: "compared-network", onchange: () => this.refresh() });
+    this.row = h("div", { class: "maps", role: "list" });
+    this.element = h(
+      "section",
+      { class: "comparison", hidden: true, "aria-labelledby": "comparison-title" },
+      h(
+        "header",
+        {},
+        h("h2", { id: "comparison-title", tabindex: "-1" }, "Methods and detail"),
+        h("label", { for: "compared-network" }, "Network"),
+        this.network,
+      ),
+      h(
+        "p",
+        { class: "subtle" },
+        "The same class by every method, and by the chosen method at the other details. ",
+        "Choose one to see it in all panels. The slow ones run the network hundreds of times.",
+      ),
+      this.row,
+    );
+  }
+
+  get isOpen() {
+    return !this.element.hidden;
+  }
+
+  toggle() {
+    this.element.hidden = this.isOpen;
+    this.asked = undefined;
+    if (this.isOpen) {
+      this.refresh();
+      this.element.querySelector("h2").focus({ preventScroll: true });
+      this.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    } else this.stop();
+  }
+
+  stop() {
+    this.running?.abort();
+    this.asked = undefined;
+  }
+
+  setPhoto(photo) {
+    this.photo = photo;
+    for (const card of this.cards.values()) card.layers.setPhoto(photo);
+  }
+
+  /** Asks for all maps again, if what they depend on has changed. */
+  refresh() {
+    if (!this.isOpen) return;
+    const models = this.page.models();
+    const chosen = models.some(([name]) => name === this.network.value)
+      ? this.network.value
+      : models[0]?.[0];
+    const options = models.map(([name, title]) => h("option", { value: name }, title));
+    this.network.replaceChildren(...options);
+    if (!chosen || !this.photo) return;
+    this.network.value = chosen;
+    const cells = this.cells(chosen);
+    const request = { ...this.page.request(), cells };
+    const asked = JSON.stringify(request);
+    if (asked === this.asked) return;
+    this.stop();
+    this.asked = asked;
+    this.makeCards(cells);
+    this.running = new AbortController();
+    look(request, (answer) => this.take(answer), this.running.signal);
+  }
+
+  cells(model) {
+    const { methods, details, method, detail, rivals, depth } = this.page.comparable();
+    const common = { model, rivals, depth };
+    const byMethod = methods.map(({ name }) => ({ ...common, id: `method ${name}`, method: name, detail }));
+    const others = details.filter((times) => times !== detail);
+    return [
+      ...byMethod,
+      ...others.map((times) => ({ ...common, id: `detail ${times}`, method, detail: times })),
+    ];
+  }
+
+  makeCards(cells) {
+    const before = this.cards;
+    this.cards = new Map(cells.map((cell) => [cell.id, before.get(cell.id) ?? this.makeCard()]));
+    for (const cell of cells) {
+      const card = this.cards.get(cell.id);
+      const { method, detail } = this.page.comparable();
+      const isShown = cell.method === method && cell.detail === detail;
+      card.cell = cell;
+      card.map = null;
+      card.name.textContent = this.page.nameOf(cell);
+      card.button.setAttribute("aria-pressed", String(isShown));
+      card.status.textContent = "Waiting";
+      card.layers.setPhoto(this.photo);
+      card.layers.redraw();
+    }
+    this.row.replaceChildren(...[...this.cards.values()].map((card) => card.element));
+  }
+
+  makeCard() {
+    const card = {
+      name: h("span", { class: "name" }),
+      status: h("span", { class: "status" }),
+    };
+    card.layers = new PhotoLayers({
+      draw: (width, height) => card.map && spread(card.map, width, height),
+      colors: this.page.colors,
+    });
+    card.layers.canvas.setAttribute("role", "presentation");
+    card.layers.canvas.removeAttribute("aria-label");
+    card.button = h(
+      "button",
+      { type: "button", onclick: () => this.page.pick(card.cell.method, card.cell.detail) },
+      h("span", { class: "frame" }, card.layers.element, card.status),
+      card.name,
+    );
+    card.element = h("div", { role: "listitem" }, card.button);
+    return card;
+  }
+
+  take(answer) {
+    if (answer.problem) {
+      for (const card of this.cards.values()) card.status.textContent = answer.problem;
+      return;
+    }
+    const card = this.cards.get(answer.cell);
+    if (!card) return;
+    if (answer.status) card.status.textContent = answer.status;
+    if (answer.failed) card.status.textContent = answer.failed;
+    if (answer.result) {
+      card.map = readMap(answer.result);
+      card.status.textContent = answer.result.degenerate;
+      card.layers.setBox(answer.result.box);
+      card.layers.redraw();
+    }
+  }
+
+  recolor() {
+    for (const card of this.cards.values()) card.layers.recolor();
+  }
+}

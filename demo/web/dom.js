@@ -1,0 +1,98 @@
+// Making elements.
+
+/** An element: `h("button", { class: "tool", onclick: act }, "Text", child)`. */
+export function h(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child !== undefined && child !== null));
+  return made;
+}
+
+const ICONS = {
+  download: "M12 4v11m0 0l-4.5-4.5M12 15l4.5-4.5M5 20h14",
+  fullscreen: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  present: "M3 5h18v11H3zM12 16v4M8 20h8",
+  share: "M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1",
+  keys: "M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M8 14h8",
+  compare: "M4 5h7v6H4zM13 5h7v6h-7zM4 13h7v6H4zM13 13h7v6h-7z",
+  close: "M6 6l12 12M18 6L6 18",
+};
+
+/** A drawing in the colour of the text around it; it says nothing to a screen reader. */
+export function icon(name) {
+  const box = h("span", { class: "icon", "aria-hidden": "true" });
+  box.innerHTML = `<svg viewBox="0 0 24 24"><path d="${ICONS[name]}"/></svg>`;
+  return box;
+}
+
+/** A button with an icon and a name; `label` alone is read where the name is not seen. */
+export const iconButton = (name, label, act, attributes = {}) =>
+  h("button", { type: "button", title: label, "aria-label": label, onclick: act, ...attributes }, icon(name));
+
+export const percent = (share) => {
+  if (share >= 0.9995) return "> 99.9\u00a0%";
+  if (share < 0.001) return "< 0.1\u00a0%";
+  return `${(100 * share).toFixed(1)}\u00a0%`;
+};
+
+/** A sentence whose numbers stay on the line of their percent signs. */
+export const together = (text) => text.replaceAll(" %", "\u00a0%");
+
+/** A menu under a button: the browser closes it at a click elsewhere or Escape. */
+export function menu(button, label, entries) {
+  const list = h("div", { class: "menu", popover: "auto", role: "group", "aria-label": label });
+  const fill = () =>
+    list.replaceChildren(
+      ...entries().map(([text, note, act]) =>
+        h(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              list.hidePopover();
+              act();
+            },
+          },
+          h("span", {}, text),
+          h("small", {}, note),
+        ),
+      ),
+    );
+  button.setAttribute("aria-haspopup", "true");
+  button.setAttribute("aria-expanded", "false");
+  button.popoverTargetElement = list;
+  list.addEventListener("beforetoggle", (event) => event.newState === "open" && fill());
+  list.addEventListener("toggle", (event) => {
+    const isOpen = event.newState === "open";
+    button.setAttribute("aria-expanded", String(isOpen));
+    if (!isOpen) return;
+    const { bottom, right } = button.getBoundingClientRect();
+    const width = list.offsetWidth;
+    const below = Math.min(bottom + 4, innerHeight - list.offsetHeight - 8);
+    list.style.inset = `${Math.max(8, below)}px auto auto ${Math.max(8, Math.min(right, innerWidth - 8) - width)}px`;
+    list.querySelector("button")?.focus();
+  });
+  return list;
+}
+
+/** A dialog with a heading and a way out; `open` shows it. */
+export function dialog(title, ...children) {
+  const id = `dialog-${title.toLowerCase().replace(/[^a-z]+/g, "-")}`;
+  const made = h(
+    "dialog",
+    { class: "dialog", "aria-labelledby": id },
+    h(
+      "header",
+      {},
+      h("h2", { id }, title),
+      iconButton("close", "Close", () => made.close(), { class: "tool" }),
+    ),
+    ...children,
+  );
+  made.addEventListener("click", (event) => event.target === made && made.close());
+  return made;
+}

@@ -1,0 +1,161 @@
+// What the networks have in common: sentences, how far pairs of maps overlap, and a picture of where
+// all, some or one of them looked. The numbers come from the server; the picture is drawn here.
+
+import { h, together } from "./dom.js";
+import { isSeen, spread } from "./heat.js";
+import { PhotoLayers } from "./layers.js";
+
+const FEWEST = 0.35; // of the colour scale, for a place that one network looked at; all: the end
+
+export class Insight {
+  /** page: colors() and map(model) as the panels have them, title(model). */
+  constructor(page) {
+    this.page = page;
+    this.layers = new PhotoLayers({
+      draw: (width, height) => this.looked(width, height),
+      colors: page.colors,
+    });
+    this.sentences = h("div", { class: "sentences" });
+    this.pairs = h("div", { class: "pairs" });
+    this.legend = h("ul", { class: "legend" });
+    this.agreement = h(
+      "div",
+      { class: "agreement" },
+      h(
+        "figure",
+        {},
+        this.layers.element,
+        h("figcaption", { class: "subtle" }, "Each network's hottest fifth, where all could look"),
+        this.legend,
+      ),
+      this.pairs,
+    );
+    this.element = h(
+      "section",
+      { class: "insight", "aria-labelledby": "insight-title" },
+      h("h2", { id: "insight-title" }, "What the numbers say"),
+      this.sentences,
+      this.agreement,
+    );
+    this.clear();
+  }
+
+  setPhoto(photo) {
+    this.layers.setPhoto(photo);
+    this.clear();
+  }
+
+  clear() {
+    this.data = null;
+    this.sentences.replaceChildren(h("p", { class: "subtle" }, "As soon as all networks are ready."));
+    this.agreement.classList.add("empty");
+    this.layers.setBox(null);
+    this.layers.redraw();
+  }
+
+  show({ sentences, agreement }) {
+    this.data = agreement;
+    this.sentences.replaceChildren(...sentences.map((text) => h("p", {}, together(text))));
+    this.agreement.classList.toggle("empty", !agreement);
+    this.agreement.hidden = !agreement;
+    if (!agreement) return;
+    this.layers.setBox(agreement.region);
+    this.layers.redraw();
+    this.pairs.replaceChildren(pairsTable(agreement.pairs, this.page.title));
+    this.showLegend(agreement.shares);
+  }
+
+  showLegend(shares) {
+    const count = shares.length - 1;
+    const colors = this.page.colors();
+    const said = [];
+    this.legend.replaceChildren(
+      ...Array.from({ length: count }, (_, i) => count - i).map((k) => {
+        const who = k < count ? wordOf(k) : count === 2 ? "both" : `all ${wordOf(count)}`;
+        const part = `${Math.round(100 * shares[k])}\u00a0%`;
+        said.push(`${who} ${part}`);
+        const swatch = h("span", { class: "swatch" });
+        swatch.style.background = cssColor(colors[Math.round(255 * levelOf(k, count))]);
+        return h("li", {}, swatch, h("span", {}, who), h("b", {}, part));
+      }),
+    );
+    this.layers.canvas.setAttribute(
+      "aria-label",
+      `Where the networks looked, as shares of what all of them saw: ${said.join(", ")}`,
+    );
+  }
+
+  /** How many looked at each place, as levels of heat. */
+  looked(width, height) {
+    if (!this.data) return null;
+    const { thresholds, region } = this.data;
+    const counts = new Float32Array(width * height);
+    const models = Object.keys(thresholds);
+    for (const model of models) {
+      const threshold = thresholds[model];
+      const map = this.page.map(model);
+      if (threshold === null || !map) continue;
+      const heat = spread(map, width, height);
+      for (let i = 0; i < heat.length; i++) {
+        // A map reaches its threshold to within the rounding of its levels.
+        if (heat[i] > 0 && heat[i] >= threshold - 1e-4) counts[i] += 1;
+      }
+    }
+    const common = { box: region };
+    for (let i = 0; i < counts.length; i++) {
+      if (!counts[i]) continue;
+      const x = ((i % width) + 0.5) / width;
+      const y = (Math.floor(i / width) + 0.5) / height;
+      counts[i] = isSeen(common, x, y) ? levelOf(counts[i], models.length) : 0;
+    }
+    return counts;
+  }
+
+  recolor() {
+    this.layers.recolor();
+    if (this.data) this.showLegend(this.data.shares);
+  }
+}
+
+const WORDS = ["none", "one", "two", "three", "four", "five", "six"];
+const wordOf = (count) => WORDS[count] ?? String(count);
+
+const levelOf = (k, count) => (count < 2 ? 1 : FEWEST + ((1 - FEWEST) * (k - 1)) / (count - 1));
+
+function cssColor(packed) {
+  const [red, green, blue] = [packed & 255, (packed >> 8) & 255, (packed >> 16) & 255];
+  return `rgb(${red} ${green} ${blue})`;
+}
+
+function pairsTable(pairs, title) {
+  const cell = (share, text) => {
+    const bar = h("span", { class: "bar" });
+    bar.style.setProperty("--share", Math.max(0, share ?? 0));
+    return h("td", {}, h("span", { class: "number" }, text), bar);
+  };
+  const rows = pairs.map(({ first, second, overlap, correlation }) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, `${title(first)} – ${title(second)}`),
+      cell(overlap, `${Math.round(100 * overlap)}\u00a0%`),
+      cell(correlation, correlation === null ? "–" : correlation.toFixed(2).replace("-", "\u2212")),
+    ),
+  );
+  return h(
+    "table",
+    {},
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        h("th", { scope: "col" }, "Agreement"),
+        h("th", { scope: "col", title: "Intersection over union of the hottest fifths" }, "Overlap"),
+        h("th", { scope: "col", title: "Spearman's rank correlation of the maps" }, "Rank corr."),
+      ),
+    ),
+    h("tbody", {}, ...rows),
+  );
+}

@@ -1,0 +1,45 @@
+// The keyboard: which key does what, and the dialog that says so.
+
+import { dialog, h } from "./dom.js";
+
+const HELP = [
+  ["1 … 5", "explain that prediction of the panel that has the focus, or else of the first"],
+  ["o", "overlay, or only the photo"],
+  ["f", "full screen for the panel that has the focus, on or off"],
+  ["p", "presentation on or off"],
+  ["← →", "in a presentation: the example before, the next one"],
+  ["Esc", "leave the presentation or full screen, close what is open"],
+  ["?", "these keys"],
+];
+
+export const keysDialog = () =>
+  dialog(
+    "Keys",
+    h(
+      "dl",
+      { class: "keys" },
+      ...HELP.map(([key, text]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, text))),
+    ),
+  );
+
+/** Calls `act` by key, but not while a person types or works with another control. */
+export function listen(act) {
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input:not([type=radio], [type=checkbox], [type=range]), textarea, select")) return;
+    if (document.querySelector("dialog[open]")) return;
+    const isSlider = event.target.closest("input");
+    const { key } = event;
+    let isDone = true;
+    if (/^[1-5]$/.test(key)) act.choose(Number(key) - 1);
+    else if (key === "o") act.toggleOverlay();
+    else if (key === "f") act.fullScreen();
+    else if (key === "p") act.present();
+    else if (key === "?") act.help();
+    else if (key === "Escape") isDone = act.leave();
+    else if (key === "ArrowRight" && !isSlider) isDone = act.step(1);
+    else if (key === "ArrowLeft" && !isSlider) isDone = act.step(-1);
+    else isDone = false;
+    if (isDone) event.preventDefault();
+  });
+}

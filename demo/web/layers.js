@@ -1,0 +1,90 @@
+// A photo with layers over it: the dimming of what was not seen, and a canvas of the size that the
+// screen has for it, drawn again when that changes, so that it is sharp at every size.
+
+import { h } from "./dom.js";
+import { paint, spread } from "./heat.js";
+
+const MOST_PIXELS = 2.5e6;
+const NAMED_FROM = 18; // pixels; a narrower strip has no room for its name
+
+export class PhotoLayers {
+  /** draw(width, height) gives the heat, or null for nothing yet; colors() the palette. */
+  constructor({ draw, colors, label = "" }) {
+    this.draw = draw;
+    this.colors = colors;
+    this.photo = h("img", { class: "photo", alt: "" });
+    this.canvas = h("canvas", { class: "heat", role: "img", "aria-label": label });
+    this.seen = h("div", { class: "seen", hidden: true });
+    this.unseen = [h("span", { class: "unseen" }), h("span", { class: "unseen" })];
+    this.element = h("div", { class: "stage" }, this.photo, this.canvas, this.seen, ...this.unseen);
+    this.raster = { width: 0, height: 0 };
+    new ResizeObserver(() => this.resized()).observe(this.element);
+  }
+
+  setPhoto({ url, width, height }) {
+    this.photo.src = url;
+    this.element.style.setProperty("--ratio", width / height);
+    this.element.style.aspectRatio = `${width} / ${height}`;
+  }
+
+  /** box: what was seen, as shares of the photo's sides; null is not known yet. */
+  setBox(box) {
+    this.seen.hidden = box === null;
+    this.box = box;
+    if (box) {
+      const [left, top, right, bottom] = box;
+      const [a, b, c, d] = [top, 1 - right, 1 - bottom, left].map((share) => `${100 * share}%`);
+      this.seen.style.inset = `${a} ${b} ${c} ${d}`;
+    }
+    this.nameUnseen();
+  }
+
+  nameUnseen() {
+    for (const strip of this.unseen) strip.textContent = "";
+    if (!this.box) return;
+    const [left, top, right, bottom] = this.box;
+    const { clientWidth: width, clientHeight: height } = this.element;
+    const isBeside = left * width >= top * height;
+    const sizes = isBeside ? [left * width, (1 - right) * width] : [top * height, (1 - bottom) * height];
+    this.unseen.forEach((strip, i) => {
+      strip.classList.toggle("upright", isBeside);
+      if (sizes[i] < NAMED_FROM) return;
+      strip.textContent = "not seen";
+      const size = `${sizes[i]}px`;
+      if (isBeside) strip.style.cssText = `top:0;bottom:0;width:${size};${i ? "right" : "left"}:0`;
+      else strip.style.cssText = `left:0;right:0;height:${size};${i ? "bottom" : "top"}:0`;
+    });
+  }
+
+  resized() {
+    this.nameUnseen();
+    const { width, height } = this.wantedRaster();
+    if (width !== this.raster.width || height !== this.raster.height) this.redraw();
+  }
+
+  wantedRaster() {
+    const { clientWidth, clientHeight } = this.element;
+    const most = Math.sqrt(MOST_PIXELS / Math.max(1, clientWidth * clientHeight));
+    const scale = Math.min(window.devicePixelRatio, most);
+    return { width: Math.round(clientWidth * scale), height: Math.round(clientHeight * scale) };
+  }
+
+  redraw() {
+    this.raster = this.wantedRaster();
+    const { width, height } = this.raster;
+    if (!width || !height) return;
+    this.heat = this.draw(width, height);
+    this.recolor();
+  }
+
+  /** Other colours for the same heat. */
+  recolor() {
+    const { width, height } = this.raster;
+    if (!width || !height) return;
+    if (this.heat) paint(this.canvas, this.heat, width, height, this.colors());
+    else this.canvas.width = this.canvas.height = 1;
+  }
+}
+
+/** What `PhotoLayers` draws of one map. */
+export const heatOf = (map) => (width, height) => spread(map, width, height);

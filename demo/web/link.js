@@ -1,0 +1,39 @@
+// The address of a view: what is shown, as parameters of the page's address, and back.
+
+const LISTS = ["models"];
+const NUMBERS = ["target", "against", "detail", "depth"];
+const WORDS = ["view", "kind", "method"];
+const NAMES = { target: "class", against: "rather_than", depth: "layer", kind: "map" };
+const nameOf = (key) => NAMES[key] ?? key;
+
+/** What an address says, only what it says. */
+export function readLink(address) {
+  const given = new URL(address).searchParams;
+  const found = {};
+  for (const key of LISTS) {
+    if (given.has(nameOf(key))) found[key] = given.get(nameOf(key)).split(",").filter(Boolean);
+  }
+  for (const key of NUMBERS) {
+    const number = Number(given.get(nameOf(key)));
+    if (given.get(nameOf(key)) && Number.isFinite(number)) found[key] = number;
+  }
+  for (const key of WORDS) if (given.get(nameOf(key))) found[key] = given.get(nameOf(key));
+  if (given.get("rivals") === "1") found.rivals = true;
+  if (given.get("example")) found.photo = { example: given.get("example") };
+  return found;
+}
+
+/** The address of a state; what is as it is by default is left out, and so is an uploaded photo. */
+export function linkTo(address, state, defaults) {
+  const made = new URL(address);
+  const given = made.searchParams;
+  const put = (key, value, usual) => {
+    const isUsual = value === null || String(value) === String(usual);
+    if (isUsual) given.delete(nameOf(key));
+    else given.set(nameOf(key), String(value));
+  };
+  for (const key of [...LISTS, ...NUMBERS, ...WORDS]) put(key, state[key], defaults[key]);
+  put("rivals", state.rivals ? 1 : null, null);
+  put("example", state.photo?.example ?? null, null);
+  return made.href.replaceAll("%2C", ",");
+}

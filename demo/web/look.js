@@ -1,0 +1,56 @@
+// The channel to the server (demo/channel.py): one request, answered piece by piece as lines of JSON.
+
+const address = (name) => new URL(name, new URL("./", location.href));
+
+const post = (name, body, signal) =>
+  fetch(address(name), {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
+
+/** Calls `onAnswer` with every answer. Ends without an error when `signal` ends it. */
+export async function look(body, onAnswer, signal) {
+  try {
+    const response = await post("look", body, signal);
+    if (!response.ok) {
+      onAnswer({ problem: await problemOf(response) });
+      return;
+    }
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || signal.aborted) break;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      for (const line of lines) if (!signal.aborted) onAnswer(JSON.parse(line));
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    onAnswer({ problem: "The server does not answer. Try again in a moment." });
+    console.warn(error);
+  }
+}
+
+/** A file that the server makes, as {blob, name}. Throws an Error with a sentence for people. */
+export async function take(body) {
+  let response;
+  try {
+    response = await post("take", body);
+  } catch {
+    throw new Error("The server does not answer. Try again in a moment.");
+  }
+  if (!response.ok) throw new Error(await problemOf(response));
+  const named = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
+  return { blob: await response.blob(), name: named?.[1] ?? body.file };
+}
+
+async function problemOf(response) {
+  try {
+    return (await response.json()).problem;
+  } catch {
+    return "The server could not do this. Try again in a moment.";
+  }
+}

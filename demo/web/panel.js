@@ -1,0 +1,226 @@
+// A panel: what one network says of the photo. Its elements are made once and then only changed, so
+// that nothing flickers or jumps; a result replaces all that belongs to it at once.
+
+import { h, icon, iconButton, menu, percent } from "./dom.js";
+import { isSeen, readMap, spread } from "./heat.js";
+import { PhotoLayers } from "./layers.js";
+
+const BLANK = "\u00a0";
+const PATIENCE = 250; // ms; what is ready sooner needs no word that it is being worked on
+
+export class Panel {
+  /** page: what the panel asks for: choose(index), download(model, file), colors(), point(place). */
+  constructor(model, title, page) {
+    this.model = model;
+    this.page = page;
+    this.result = null;
+    this.map = null;
+    this.heading = h("h2", { id: `panel-${model}` }, title);
+    this.standsIn = h("p", { class: "stands-in" });
+    this.layers = new PhotoLayers({
+      draw: (width, height) => this.map && spread(this.map, width, height),
+      colors: page.colors,
+    });
+    this.status = h("div", { class: "status", role: "status" });
+    this.cross = h("div", { class: "cross", hidden: true });
+    this.readout = h("output", { class: "readout", hidden: true, "aria-hidden": "true" });
+    this.layers.element.append(this.cross, this.readout);
+    this.explained = h("p", { class: "explained" });
+    this.how = h("p", { class: "how" });
+    this.notice = h("p", { class: "notice" });
+    this.rows = Array.from({ length: 5 }, (_, i) => this.makeRow(i));
+    const saveButton = h(
+      "button",
+      { type: "button", class: "tool", title: "Download", "aria-label": `Download of ${title}` },
+      icon("download"),
+    );
+    this.saveMenu = menu(saveButton, "Download", () => [
+      ["Overlay", "PNG, full size", () => page.download(model, "output.png")],
+      ["Heatmap", "16-bit grey PNG", () => page.download(model, "heatmap.png")],
+      ["Heatmap", "NumPy, float32", () => page.download(model, "heatmap.npy")],
+    ]);
+    this.saveButton = saveButton;
+    this.element = h(
+      "section",
+      { class: "panel empty", "data-model": model, "aria-labelledby": `panel-${model}` },
+      h(
+        "header",
+        {},
+        h("div", {}, this.heading, this.standsIn),
+        h(
+          "div",
+          { class: "tools" },
+          saveButton,
+          iconButton("fullscreen", "Full screen on or off", () => this.toggleFullScreen(), {
+            class: "tool",
+          }),
+        ),
+        this.saveMenu,
+      ),
+      h("figure", {}, this.layers.element, this.status),
+      this.explained,
+      this.how,
+      h("ol", { class: "top" }, ...this.rows.map(({ item }) => item)),
+      this.notice,
+    );
+    this.followPointer();
+    this.clear();
+  }
+
+  makeRow(i) {
+    const name = h("span", { class: "name" });
+    const probability = h("span", { class: "probability" });
+    const bar = h("span", { class: "bar" });
+    const act = () => this.result && this.page.choose(this.result.top[i].index);
+    const button = h("button", { type: "button", onclick: act }, name, probability, bar);
+    return { item: h("li", {}, button), button, name, probability, bar };
+  }
+
+  setPhoto(photo) {
+    if (this.photoId === photo.id) return;
+    this.photoId = photo.id;
+    this.layers.setPhoto(photo);
+    this.clear();
+  }
+
+  clear() {
+    clearTimeout(this.waiting);
+    this.result = this.map = null;
+    this.layers.setBox(null);
+    this.layers.redraw();
+    this.layers.canvas.setAttribute("aria-label", "No heat yet");
+    this.element.classList.add("empty");
+    this.explained.textContent = this.how.textContent = BLANK;
+    this.standsIn.textContent = this.notice.textContent = "";
+    this.status.textContent = "";
+    for (const { button, name, probability, bar } of this.rows) {
+      button.disabled = true;
+      button.removeAttribute("aria-pressed");
+      name.textContent = probability.textContent = BLANK;
+      bar.style.setProperty("--share", 0);
+    }
+    this.showPoint(null);
+  }
+
+  /** Says that the network is at work; at once if there is nothing else to see. */
+  showStatus(text) {
+    this.element.dataset.status = "busy";
+    this.element.setAttribute("aria-busy", "true");
+    this.nextStatus = text;
+    if (this.status.textContent || !this.result) this.status.textContent = text;
+    else this.waiting ??= setTimeout(() => (this.status.textContent = this.nextStatus), PATIENCE);
+  }
+
+  rest(status, text = "") {
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
+    this.element.dataset.status = status;
+    this.element.setAttribute("aria-busy", "false");
+    this.status.textContent = text;
+  }
+
+  showFailure(text) {
+    this.clear();
+    this.rest("failed", text);
+  }
+
+  /** What was asked for is no longer wanted: what is shown stays. */
+  giveUp() {
+    if (this.element.dataset.status === "busy") this.rest(this.result ? "ready" : "waiting");
+  }
+
+  showResult(result) {
+    this.result = result;
+    this.map = readMap(result);
+    this.element.classList.remove("empty");
+    this.rest("ready", result.degenerate);
+    this.heading.textContent = result.title;
+    this.saveButton.setAttribute("aria-label", `Download of ${result.title}`);
+    this.standsIn.textContent = result.stands_in_for && `in place of ${result.stands_in_for}`;
+    this.notice.textContent = result.notice;
+    this.layers.photo.alt = "";
+    this.layers.setBox(result.box);
+    this.layers.redraw();
+    const { target, rank } = result;
+    this.layers.canvas.setAttribute(
+      "aria-label",
+      `Heat of ${result.title} for the class ${target.name}: ${result.where}`,
+    );
+    this.explained.replaceChildren(
+      h("span", { class: "unseen-text" }, "explains "),
+      h("strong", { title: target.name }, target.name),
+      h("span", { class: "how-probable" }, ` ${percent(target.probability)}, rank ${rank}`),
+    );
+    const { rows, columns } = result.map;
+    this.how.textContent = `${result.how} · ${result.layer}, ${columns} × ${rows} cells`;
+    this.how.title = this.how.textContent;
+    result.top.forEach((prediction, i) => {
+      const { button, name, probability, bar } = this.rows[i];
+      const isExplained = prediction.index === target.index;
+      button.disabled = false;
+      button.setAttribute("aria-pressed", String(isExplained));
+      name.textContent = button.title = prediction.name;
+      probability.textContent = percent(prediction.probability);
+      bar.style.setProperty("--share", prediction.probability);
+    });
+    this.showPoint(this.point);
+  }
+
+  followPointer() {
+    const stage = this.layers.element;
+    const tell = (event) => {
+      const { left, top, width, height } = stage.getBoundingClientRect();
+      const x = (event.clientX - left) / width;
+      const y = (event.clientY - top) / height;
+      this.page.point(x >= 0 && x < 1 && y >= 0 && y < 1 ? { x, y } : null);
+    };
+    stage.addEventListener("pointermove", tell);
+    stage.addEventListener("pointerdown", tell);
+    stage.addEventListener("pointerleave", () => this.page.point(null));
+  }
+
+  /** Reads out the heat at a place of the photo, {x, y} as shares of its sides. */
+  showPoint(point) {
+    this.point = point;
+    const { heat, raster } = this.layers;
+    const isShown = Boolean(point && this.map && heat);
+    this.cross.hidden = this.readout.hidden = !isShown;
+    if (!isShown) return;
+    const { x, y } = point;
+    const column = Math.floor(x * raster.width);
+    const row = Math.floor(y * raster.height);
+    const share = heat[row * raster.width + column];
+    this.readout.textContent = isSeen(this.map, x, y) ? `heat ${Math.round(100 * share)} %` : "not seen";
+    for (const part of [this.cross, this.readout]) {
+      part.style.left = `${100 * x}%`;
+      part.style.top = `${100 * y}%`;
+    }
+    this.readout.classList.toggle("leftwards", x > 0.6);
+    this.readout.classList.toggle("upwards", y > 0.7);
+  }
+
+  // A phone may have no full screen for anything but videos: then the panel covers the page.
+  async toggleFullScreen() {
+    const isLeaving = this.element.classList.contains("covering");
+    uncover();
+    if (isLeaving) {
+      if (document.fullscreenElement) await document.exitFullscreen();
+      return;
+    }
+    this.element.classList.add("covering");
+    try {
+      await this.element.requestFullscreen();
+    } catch {
+      // It stays a cover.
+    }
+  }
+}
+
+/** Ends what `toggleFullScreen` began. */
+export function uncover() {
+  document.querySelector(".panel.covering")?.classList.remove("covering");
+}
+
+document.addEventListener("fullscreenchange", () => {
+  if (!document.fullscreenElement) uncover();
+});

@@ -1,0 +1,32 @@
+// A link that brings another person to the same view, in a dialog that also says what it cannot carry.
+
+import { dialog, h } from "./dom.js";
+
+export class ShareDialog {
+  constructor() {
+    this.link = h("input", { type: "text", readonly: true, "aria-label": "Link to this view" });
+    this.note = h("p", { class: "subtle" });
+    this.done = h("p", { class: "subtle", role: "status" });
+    const copy = h("button", { type: "button", class: "action primary", onclick: () => this.copy() }, "Copy the link");
+    this.element = dialog("Share this view", h("div", { class: "link" }, this.link, copy), this.note, this.done);
+  }
+
+  show(address, note) {
+    this.link.value = address;
+    this.note.textContent = note;
+    this.done.textContent = "";
+    this.element.showModal();
+    this.link.select();
+  }
+
+  async copy() {
+    this.link.select();
+    try {
+      await navigator.clipboard.writeText(this.link.value);
+      this.done.textContent = "Copied.";
+    } catch {
+      // Only pages that came over HTTPS, or from this machine, may write to the clipboard.
+      this.done.textContent = "The link is marked: copy it with Ctrl+C.";
+    }
+  }
+}

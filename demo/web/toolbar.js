@@ -1,0 +1,122 @@
+// How the maps are drawn, and what can be done with them. Nothing here but the layer asks the server.
+
+import { h, icon, menu } from "./dom.js";
+
+const SHOWN = [
+  ["overlay", "Overlay"],
+  ["heat", "Heat"],
+  ["photo", "Photo"],
+];
+
+export class Toolbar {
+  /** colormaps: [name, title]. act: setDisplay(changes), setDepth(share), compare(), download(name),
+   * share(), present(), showKeys(). */
+  constructor({ colormaps, opacity, depths, act }) {
+    this.depths = depths;
+    this.shown = SHOWN.map(([value, title]) => {
+      const input = h("input", {
+        type: "radio",
+        name: "shown",
+        value,
+        checked: value === "overlay",
+        onchange: () => act.setDisplay({ shown: value }),
+      });
+      return h("label", {}, input, h("span", {}, title));
+    });
+    this.opacity = h("input", {
+      type: "range",
+      id: "opacity",
+      min: 0,
+      max: 1,
+      step: 0.05,
+      value: opacity,
+      oninput: (event) => act.setDisplay({ opacity: Number(event.target.value) }),
+    });
+    this.colors = h(
+      "select",
+      { id: "colors", onchange: (event) => act.setDisplay({ colormap: event.target.value }) },
+      ...colormaps.map(([name, title]) => h("option", { value: name }, title)),
+    );
+    this.depth = h("input", {
+      type: "range",
+      id: "depth",
+      min: 0,
+      max: depths,
+      step: 1,
+      value: depths,
+      oninput: (event) => act.setDepth(Number(event.target.value) / depths),
+    });
+    this.depthText = h("output", { class: "depth-text", for: "depth" });
+    const button = (name, label, title, action, attributes = {}) =>
+      h(
+        "button",
+        { type: "button", class: "action", title, onclick: action, ...attributes },
+        icon(name),
+        h("span", {}, label),
+      );
+    const downloadButton = button("download", "Download", "Figure, maps, or all of it");
+    this.compareButton = button("compare", "Methods", "All methods for one network", act.compare, {
+      "aria-expanded": "false",
+    });
+    this.element = h(
+      "div",
+      { class: "toolbar", role: "group", "aria-label": "Display" },
+      h("fieldset", { class: "segments" }, h("legend", { class: "unseen-text" }, "Show"), ...this.shown),
+      h("div", { class: "field" }, h("label", { for: "opacity" }, "Opacity"), this.opacity),
+      h("div", { class: "field" }, h("label", { for: "colors" }, "Colours"), this.colors),
+      h("div", { class: "field" }, h("label", { for: "depth" }, "Layer"), this.depth, this.depthText),
+    );
+    this.explaining = h("h2");
+    this.headline = h(
+      "div",
+      { class: "headline" },
+      this.explaining,
+      h(
+        "div",
+        { class: "actions" },
+        this.compareButton,
+        downloadButton,
+        menu(downloadButton, "Download", () => [
+          ["Figure for a slide", "PNG, 16:9, light", () => act.download("comparison.png", "light")],
+          ["Figure for a slide", "PNG, 16:9, dark", () => act.download("comparison.png", "dark")],
+          ["Figure for a slide", "SVG, light", () => act.download("comparison.svg", "light")],
+          ["Figure for a slide", "SVG, dark", () => act.download("comparison.svg", "dark")],
+          ["Everything", "ZIP: figure, overlays, heatmaps, numbers", () => act.download("everything.zip")],
+        ]),
+        button("share", "Share", "A link to this view", act.share),
+        button("present", "Present", "Only the picture and the maps (p)", act.present),
+        button("keys", "Keys", "What the keys do (?)", act.showKeys),
+      ),
+    );
+    this.setDepth(1);
+  }
+
+  setDepth(share) {
+    const at = Math.round(share * this.depths);
+    this.depth.value = at;
+    const text = at === this.depths ? "last" : at === 0 ? "first" : `${at + 1} of ${this.depths + 1}`;
+    this.depthText.textContent = text;
+    this.depth.setAttribute("aria-valuetext", text);
+  }
+
+  /** Says what is explained: a class or null for each network's own, and the one it is set against. */
+  setExplained(target, against) {
+    const name = (text) => h("b", {}, text);
+    this.explaining.replaceChildren(
+      "Explaining ",
+      target === null ? "each network's top class" : name(target),
+      ...(against === null ? [] : [" rather than ", name(against)]),
+    );
+  }
+
+  setShown(value) {
+    for (const label of this.shown) {
+      const input = label.firstChild;
+      input.checked = input.value === value;
+    }
+  }
+
+  setComparing(isOpen) {
+    this.compareButton.setAttribute("aria-expanded", String(isOpen));
+  }
+}

@@ -1,0 +1,118 @@
+"""All that one can take along of a photo and its explanations, as named files, or in one ZIP."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import IO
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gradcam_core.explain import Explanation
+from gradcam_core.figure import Theme, figure, overlay_of, png, svg
+from gradcam_core.overlay import COLORMAP, OPACITY
+
+_PNG_EFFORT = 4  # of 9; at Pillow's own, 6, a photo takes three times as long and is 3 % smaller
+
+_COMPRESSED = (".jpg", ".png")
+
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the first that a ZIP can tell
+
+
+@dataclass(frozen=True)
+class File:
+    """One file. write: writes its content to a binary file; may be called at any time, or never.
+
+    What it needs is made while it is called and not kept: a heatmap of 48 megapixels takes 192 MB.
+    """
+
+    name: str
+    write: Callable[[IO[bytes]], object]
+
+
+def files(
+    photo: Image.Image,
+    named: Sequence[tuple[str, Explanation]],
+    theme: Theme = "light",
+    colormap: str = COLORMAP,
+    opacity: float = OPACITY,
+    longest: int | None = None,
+) -> tuple[File, ...]:
+    """The files of a photo and what was found in it.
+
+    photo: RGB. named: the networks as they were asked for, each once, with their explanations of
+    this photo. theme: of the figure. longest: the most pixels that a side of pictures and heatmaps
+    may have, a larger photo is shrunk to that; None keeps its size. Gives
+
+    - input_image.jpg: the photo;
+    - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1];
+    - <name>_heatmap.png: the heat as 16-bit grey levels, 65535 where it is hottest;
+    - comparison.png, comparison.svg: see `gradcam_core.figure`;
+    - explanations.json: a list of `Explanation.record()`, each with the name as "asked_for". Sizes
+      and boxes in it are in pixels of the photo as it is, also where `longest` has shrunk it.
+
+    Raises OSError if a file of weights, whose SHA-256 is told, cannot be read.
+    """
+    records = [{"asked_for": name} | e.record() for name, e in named]
+    text = json.dumps(records, indent=2, ensure_ascii=False) + "\n"
+    explanations = [e for _, e in named]
+    shown = photo
+    if longest is not None and max(photo.size) > longest:
+        shown = photo.copy()
+        shown.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+
+    @cache
+    def drawn() -> Figure:
+        return figure(photo, explanations, theme, colormap, opacity)
+
+    made = [File("input_image.jpg", partial(shown.save, format="JPEG", quality=95))]
+    for name, e in named:
+        made += [
+            File(f"{name}_output.png", partial(_overlay, shown, e, colormap, opacity)),
+            File(f"{name}_heatmap.npy", partial(_array, e, shown.size)),
+            File(f"{name}_heatmap.png", partial(_grey, e, shown.size)),
+        ]
+    made += [
+        File("comparison.png", lambda file: file.write(png(drawn()))),
+        File("comparison.svg", lambda file: file.write(svg(drawn()))),
+        File("explanations.json", lambda file: file.write(text.encode())),
+    ]
+    return tuple(made)
+
+
+def zipped(files: Iterable[File], target: IO[bytes]) -> None:
+    """Write a ZIP of these files; the same files give the same bytes.
+
+    Pictures, which are compressed already, are stored as they are. target: need not be seekable.
+    """
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in files:
+            entry = zipfile.ZipInfo(file.name, _ZIP_TIME)
+            stored = file.name.endswith(_COMPRESSED)
+            entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+            entry.create_system, entry.external_attr = 3, 0o644 << 16  # whatever the machine
+            with archive.open(entry, "w") as content:
+                file.write(content)
+
+
+def _overlay(
+    photo: Image.Image, e: Explanation, colormap: str, opacity: float, file: IO[bytes]
+) -> None:
+    picture = overlay_of(photo, e, colormap, opacity)
+    picture.save(file, format="PNG", compress_level=_PNG_EFFORT)
+
+
+def _array(e: Explanation, size: tuple[int, int], file: IO[bytes]) -> None:
+    np.save(file, e.heatmap_at(size))
+
+
+def _grey(e: Explanation, size: tuple[int, int], file: IO[bytes]) -> None:
+    heatmap = e.heatmap_at(size)  # not `e.heatmap`, which would be kept
+    heatmap *= 65535
+    levels = np.rint(heatmap, out=heatmap).astype(np.uint16)
+    Image.fromarray(levels).save(file, format="PNG", compress_level=_PNG_EFFORT)
