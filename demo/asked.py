@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from gradio.utils import get_upload_folder
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from demo.address import LONGEST_ADDRESS, fetch_picture
 from demo.engine import Wanted
-from demo.photos import GONE
-from gradcam_core import ImageError, imagenet_labels, list_models
+from demo.photos import PhotoFile, open_photo, open_upload
+from gradcam_core import imagenet_labels, list_models
 from gradcam_core.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.overlay import COLORMAP, COLORMAPS, OPACITY
 from gradcam_core.view import DETAILS, ViewName
@@ -52,13 +52,15 @@ class Cell(_Strict):
 class Asked(_Strict):
     """A photo, a class and the maps that are wanted of it.
 
-    upload: the path that the server gave an uploaded file; example: the name of one of ours.
+    upload: the path that the server gave an uploaded file; example: the name of one of ours;
+    address: where it is on the web.
     has_photo: the id of the photo that the page shows already. compare: whether to say, at the end,
     what the maps have in common.
     """
 
     upload: str | None = Field(None, max_length=1000)
     example: str | None = Field(None, max_length=100)
+    address: str | None = Field(None, max_length=LONGEST_ADDRESS)
     has_photo: str = Field("", max_length=64)
     view: ViewName = "crop"
     target: _ClassIndex | None = None
@@ -66,17 +68,13 @@ class Asked(_Strict):
     cells: list[Cell] = Field(min_length=1, max_length=MOST_CELLS)
     compare: bool = False
 
-    @property
-    def path(self) -> Path:
-        """Of the photo. Raises ImageError for what is neither uploaded nor an example."""
+    def open(self) -> PhotoFile:
+        """The photo; fetched, if an address is given. Raises ImageError if there is none."""
+        if self.address is not None:
+            return PhotoFile(fetch_picture(self.address))
         if self.example is not None:
-            allowed, path = EXAMPLES, EXAMPLES / f"{self.example}.jpg"
-        else:
-            allowed, path = Path(get_upload_folder()), Path(self.upload or "")
-        path = path.resolve()
-        if not path.is_relative_to(allowed.resolve()) or not path.is_file():
-            raise ImageError(GONE)
-        return path
+            return open_photo(EXAMPLES / f"{self.example}.jpg", EXAMPLES)
+        return open_upload(self.upload or "")
 
     def wanted(self, cell: Cell) -> Wanted:
         return Wanted(

@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from demo.asked import EXAMPLES, Asked, AskedFile, Cell
 from demo.engine import explained
-from demo.photos import PhotoFile, open_photo
+from demo.photos import PhotoFile
 from demo.results import insight_of, result_of
 from demo.take_along import NoSuchFileError, file_of
 from gradcam_core import Explanation, ImageError, LabelError, WeightsError
@@ -159,7 +159,7 @@ async def _answers(asked: Asked) -> AsyncIterator[dict[str, Any]]:
 
 def _open(asked: Asked) -> PhotoFile:
     """Raises ImageError where it cannot be used. What the page shows already, can be."""
-    photo = open_photo(asked.path)
+    photo = asked.open()
     if photo.id != asked.has_photo:
         photo.picture  # noqa: B018
     return photo

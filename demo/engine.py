@@ -41,10 +41,11 @@ _held: SharedWork[Examination] = SharedWork(_passes, HELD_BYTES, _size)
 class Wanted:
     """What is to be explained of a photo.
 
-    model: the network's name. target: the class; None is the network's own top prediction.
-    against: a class that it is explained against; rivals: whether it is explained against those
-    that the network holds most probable besides it. depth: in [0, 1], how far through the
-    network's stages the layer lies that is looked at; 1 is the target layer of the paper.
+    model: the network's name. target: the class; None is the network's own top prediction, or the
+    next one if it is `against`. against: a class that it is explained against; rivals: whether it
+    is explained against those that the network holds most probable besides it. depth: in [0, 1],
+    how far through the network's stages the layer lies that is looked at; 1 is the target layer of
+    the paper.
     """
 
     model: str
@@ -81,7 +82,8 @@ async def explained(photo: PhotoFile, wanted: Wanted) -> AsyncIterator[str | Exp
     yield "Looking …"
     model = loading.result()
     key, held = await _examination(photo, model, wanted)
-    explain = partial(held.explain, wanted.target, wanted.method, wanted.contrast)
+    target = _own_top(held, wanted.against) if wanted.target is None else wanted.target
+    explain = partial(held.explain, target, wanted.method, wanted.contrast)
     if not method_named(wanted.method).is_slow:
         yield await asyncio.get_running_loop().run_in_executor(_maps, explain)
         return
@@ -92,6 +94,10 @@ async def explained(photo: PhotoFile, wanted: Wanted) -> AsyncIterator[str | Exp
             else f"{method_named(wanted.method).title}: {step}"
         )
     _held.weigh_again(key)
+
+
+def _own_top(held: Examination, against: int | None) -> int:
+    return next(prediction.index for prediction in held.top if prediction.index != against)
 
 
 async def explanation(photo: PhotoFile, wanted: Wanted) -> Explanation:

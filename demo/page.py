@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import texts
+from demo import address, texts
 from demo.asked import EXAMPLES
 from demo.channel import routes
 from demo.panels import AS_PUBLISHED, OWN_CHOICE, default_choices, page_component
@@ -58,6 +58,8 @@ def _controls() -> dict[str, Any]:
     """Gradio's controls, by the names that the page's script has for them."""
     photo = _photo_component()
     gr.HTML(_examples(), apply_default_css=False, padding=False, js_on_load=None)
+    if address.is_on():
+        gr.HTML(texts.ADDRESS_FORM, apply_default_css=False, padding=False, js_on_load=None)
     given = default_choices()
     gr.HTML(
         texts.SETTINGS_BUTTON,

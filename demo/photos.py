@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import cachetools
+from gradio.utils import get_upload_folder
 from PIL import Image
 
 from gradcam_core import ImageError, read_image
@@ -55,12 +56,23 @@ class PhotoFile:
         return file.getvalue(), small.width, small.height
 
 
-def open_photo(path: Path) -> PhotoFile:
-    """The photo in this file. Raises ImageError if it cannot be read."""
+def open_photo(path: Path, folder: Path) -> PhotoFile:
+    """The photo in a file that must lie in this folder, links followed.
+
+    Raises ImageError if it does not, or cannot be read.
+    """
     try:
+        path = path.resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise ImageError(GONE)
         return PhotoFile(path.read_bytes())
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a path with NUL in it is a ValueError
         raise ImageError(GONE) from error
+
+
+def open_upload(path: str) -> PhotoFile:
+    """The photo in an uploaded file, by the path that the server gave it. Raises ImageError."""
+    return open_photo(Path(path), Path(get_upload_folder()))
 
 
 def _size(picture: Image.Image) -> int:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from demo.asked import AskedFile
 from demo.engine import explanation
-from demo.photos import PhotoFile, open_photo
+from demo.photos import PhotoFile
 from gradcam_core import Explanation
 from gradcam_core.bundle import files, zipped
 
@@ -30,7 +30,7 @@ async def file_of(asked: AskedFile) -> tuple[bytes, str]:
 
     Raises NoSuchFileError, and ImageError, WeightsError or CamError as `explained` does.
     """
-    photo = await asyncio.to_thread(open_photo, asked.path)
+    photo = await asyncio.to_thread(asked.open)
     wanted = [(cell.model, asked.wanted(cell)) for cell in asked.cells]
     named = [(name, await explanation(photo, one)) for name, one in wanted]
     loop = asyncio.get_running_loop()

@@ -151,31 +151,7 @@ def heat_on(e: Explanation, size: tuple[int, int]) -> np.ndarray:
     """
     if e.degenerate:
         return np.zeros((size[1], size[0]), dtype=np.float32)
-    return np.minimum(e.geometry.to_photo(e.feature_map, size) / _peak(e), 1)
-
-
-def _peak(e: Explanation) -> float:
-    """The maximum of the interpolated map over the photo."""
-    # It is bilinear between cell centres: highest at one of them, or where the photo's edge cuts.
-    width, height = e.geometry.photo_size
-    left, top, right, bottom = e.geometry.region
-    rows, columns = e.feature_map.shape
-    down = _interpolated(e.feature_map, *_edges(height, top, bottom, rows))
-    return float(_interpolated(down.T, *_edges(width, left, right, columns)).max())
-
-
-def _edges(photo: int, start: float, end: float, cells: int) -> tuple[float, float]:
-    """Where the photo starts and ends along one axis, counted in cells from the first's centre."""
-    low, high = ((edge - start) / (end - start) * cells - 0.5 for edge in (0, photo))
-    return max(low, 0), min(high, cells - 1)
-
-
-def _interpolated(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """[cells, N] at every row that lies in [low, high], and at these two."""
-    at = np.clip(np.arange(len(values)), low, high)
-    before = np.floor(at).astype(int)
-    share = (at - before)[:, None]
-    return values[before] * (1 - share) + values[np.ceil(at).astype(int)] * share
+    return np.minimum(e.geometry.to_photo(e.feature_map, size) / e.geometry.peak(e.feature_map), 1)
 
 
 def _part(

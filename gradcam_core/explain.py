@@ -143,7 +143,7 @@ class Explanation:
         """Why the heatmap is 0 everywhere, in a sentence; empty if it is not."""
         if not np.isfinite(self.feature_map).all():
             return NOT_NUMBERS
-        if not self.geometry.to_photo(self.feature_map, self.geometry.size).any():
+        if self.geometry.peak(self.feature_map) <= 0:
             return NOTHING
         if np.ptp(self.feature_map) <= _EVEN * self.feature_map.max():
             return SAME_EVERYWHERE

@@ -9,6 +9,7 @@ import io
 import math
 import re
 import threading
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -64,7 +65,7 @@ _BAR = (380, 20)
 _BAR_TEXT = 14
 _FOOTER_TEXT = 11
 _FOOTER_LINE = 31
-_FOOTER_LINES = 10
+_FOOTER_LINES = 14
 _FOOTER_BASELINE = _HEIGHT - 54  # of its last line
 
 _PHOTO = "Photo"
@@ -261,17 +262,21 @@ class _Font:
         """The word, broken where it has hyphens, and only without them anywhere."""
         if self.width(word) <= width or len(word) < 2:
             return [word]
-        fit = max((n for n in range(1, len(word)) if self.width(word[:n]) <= width), default=1)
-        hyphen = word.rfind("-", 0, fit) + 1
-        at = hyphen or fit
+        fit = max(self._fitting(word, width), 1)
+        at = word.rfind("-", 0, fit) + 1 or fit
         return [word[:at], *self._pieces(word[at:], width)]
 
     def cut(self, text: str, width: float) -> str:
         """As much of the text as fits, with an ellipsis if that is not all."""
         if self.width(text) <= width:
             return text
-        fit = max((n for n in range(len(text)) if self.width(f"{text[:n]}…") <= width), default=0)
+        fit = self._fitting(text, width - self.width("…"))
         return f"{text[:fit].rstrip(' ,·')}…"
+
+    def _fitting(self, text: str, width: float) -> int:
+        """How many letters of the text fit."""
+        lengths = range(len(text) + 1)
+        return max(bisect_right(lengths, width, key=lambda n: self.width(text[:n])) - 1, 0)
 
 
 @lru_cache(maxsize=8192)

@@ -60,8 +60,6 @@ IMPROBABLE = 0.01
 CUT_OFF = 0.05
 """Share of the photo's width or height that a network must miss at a side to be told so."""
 
-_ROUNDING = 1e-4  # of heat: a plateau at half of the maximum is hot, however it is rounded
-
 _CERTAIN = 0.95  # of a ratio of areas: small ones are not counted more exactly on a raster
 
 _PLACES = 2**14  # of the raster on which spots are told apart
@@ -122,7 +120,7 @@ class _Shown:
     @cached_property
     def hot(self) -> np.ndarray:
         """bool [height, width] of the raster that networks are compared on."""
-        return heat_on(self.e, raster(self.e.geometry.photo_size)) >= HOT - _ROUNDING
+        return heat_on(self.e, raster(self.e.geometry.photo_size)) >= HOT
 
 
 def where(e: Explanation) -> str:
@@ -432,7 +430,7 @@ def _location(explanations: Sequence[Explanation]) -> _Location:
         left, top, right, bottom = explanations[0].box
         centre = (left + right) / 2 / photo_size[0], (top + bottom) / 2 / photo_size[1]
         return _Location("one", centre)
-    hot = heat >= (HOT - _ROUNDING) * heat.max()
+    hot = heat >= HOT * heat.max()
     if hot.mean() >= MUCH:
         return _Location("spread")
     spots = _spots(hot)

@@ -133,6 +133,15 @@ class View:
         down = _interpolation(height, self.photo_size[1], top, bottom, rows)
         return (down @ feature_map.astype(np.float32)) @ across.T
 
+    def peak(self, feature_map: np.ndarray) -> float:
+        """The maximum of the map over the photo; `to_photo` nears it on a fine raster."""
+        # Bilinear between cell centres: highest at one of them, or where the photo's edge cuts.
+        width, height = self.photo_size
+        left, top, right, bottom = self.region
+        rows, columns = feature_map.shape
+        down = _interpolated(feature_map, *_edges(height, top, bottom, rows))
+        return float(_interpolated(down.T, *_edges(width, left, right, columns)).max())
+
 
 def view_of(
     photo_size: Sequence[int], preprocessing: Preprocessing, view: ViewName, detail: int = 1
@@ -177,6 +186,20 @@ def _whole(width: int, height: int, size: int) -> View:
     side = max(size, shown[0]), max(size, shown[1])
     margin = (side[0] - shown[0]) // 2, (side[1] - shown[1]) // 2
     return View((width, height), shown, side, (-margin[0], -margin[1]))
+
+
+def _edges(photo: int, start: float, end: float, cells: int) -> tuple[float, float]:
+    """Where the photo starts and ends along one axis, counted in cells from the first's centre."""
+    low, high = ((edge - start) / (end - start) * cells - 0.5 for edge in (0, photo))
+    return max(low, 0), min(high, cells - 1)
+
+
+def _interpolated(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """[cells, N] at every row that lies in [low, high], and at these two."""
+    at = np.clip(np.arange(len(values)), low, high)
+    before = np.floor(at).astype(int)
+    share = (at - before)[:, None]
+    return values[before] * (1 - share) + values[np.ceil(at).astype(int)] * share
 
 
 def _interpolation(raster: int, photo: int, start: float, end: float, cells: int) -> np.ndarray:

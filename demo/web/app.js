@@ -13,10 +13,11 @@ import { Presentation } from "./presentation.js";
 import { ShareDialog } from "./share.js";
 import { Toolbar } from "./toolbar.js";
 
+const OURS = "shown from here: "; // begins the path of a file that Gradio's photo control is given
 const NONE = -1; // in a class selector: each network's own top prediction, or no other class
 
 const UPLOADED = "The photo was uploaded: the link cannot carry it. Who opens it chooses a photo first.";
-const EXAMPLE = "Whoever opens it sees the same example, networks, class and map.";
+const SAME = "Whoever opens it sees the same picture, networks, class and map.";
 const NOTHING = "No photo is chosen yet: the link carries the other choices.";
 
 class App {
@@ -86,7 +87,7 @@ class App {
     });
     this.grid = h("div", { class: "panels" });
     this.said = h("p", { class: "toast", role: "status" });
-    this.insight = new Insight(page);
+    this.insight = new Insight({ ...page, colors: () => this.palettes.get(this.display.colormap).overlay });
     this.comparison = new Comparison(page);
     this.keys = keysDialog();
     this.sharing = new ShareDialog();
@@ -115,7 +116,8 @@ class App {
     const { models, methods, details, kinds, views, examples, classes } = this.props;
     const isClass = (index) => Number.isInteger(index) && index >= 0 && index < classes.length;
     const known = {
-      photo: (photo) => examples.some(({ name }) => name === photo.example),
+      photo: ({ example, address }) =>
+        address ? /^https?:\/\//i.test(address) : examples.some(({ name }) => name === example),
       models: (names) => names.length && names.every((name) => models.some((model) => model.name === name)),
       target: isClass,
       against: isClass,
@@ -144,6 +146,10 @@ class App {
     const isNewPhoto = JSON.stringify(after.photo) !== JSON.stringify(before.photo);
     // Another picture: each network's own top prediction is explained first.
     if (isNewPhoto && !isStart) after.target = after.against = null;
+    // No class is explained rather than itself: what was chosen last counts.
+    if (after.target !== null && after.target === after.against) {
+      after[after.target === before.target ? "target" : "against"] = null;
+    }
     if (JSON.stringify(after) === JSON.stringify(before)) return;
     this.state = after;
     document.body.dataset.kind = after.kind;
@@ -168,8 +174,7 @@ class App {
 
   request() {
     const { photo, view, target, against } = this.state;
-    const from = photo.example ? { example: photo.example } : { upload: photo.upload };
-    return { ...from, view, target, against, has_photo: this.photo?.id ?? "" };
+    return { ...photo, view, target, against, has_photo: this.photo?.id ?? "" };
   }
 
   cells() {
@@ -210,6 +215,7 @@ class App {
 
   showPhoto(photo) {
     this.photo = photo;
+    if (this.state.photo.address) this.tell();
     this.insight.setPhoto(photo);
     this.presentation.setPhoto(photo);
     this.comparison.setPhoto(photo);
@@ -300,7 +306,7 @@ class App {
 
   share() {
     const { photo } = this.state;
-    this.sharing.show(this.link(), !photo ? NOTHING : photo.example ? EXAMPLE : UPLOADED);
+    this.sharing.show(this.link(), !photo ? NOTHING : photo.upload ? UPLOADED : SAME);
   }
 
   // Gradio's controls
@@ -313,8 +319,8 @@ class App {
       this.change({ [name]: isNone ? (name === "models" ? [] : null) : value }, { isFromControl: true });
       return;
     }
-    // An example comes from here, and this may tell of one that has been replaced since.
-    if (value && this.props.examples.some((known) => value.path === `${known.name}.jpg`)) return;
+    // Set from here, and this may tell of one that has been replaced since.
+    if (value?.path.startsWith(OURS)) return;
     this.change({ photo: value && { upload: value.path } }, { isFromControl: true });
   }
 
@@ -324,7 +330,7 @@ class App {
     const { photo, target, against } = this.state;
     const wanted = {
       ...this.state,
-      photo: photo?.example ? this.exampleFile(photo.example) : undefined,
+      photo: this.fileOf(photo ?? {}),
       target: this.selector(target, this.props.ownTop),
       against: this.selector(against, this.props.noOther),
     };
@@ -336,10 +342,14 @@ class App {
     });
   }
 
-  exampleFile(name) {
-    const url = new URL(`examples/${name}.jpg`, new URL("./", location.href)).href;
+  /** A photo that Gradio's control has not got by itself, as it wants to be told of it. */
+  fileOf({ example, address }) {
+    const name = `${example ?? "picture"}.jpg`;
+    const isReady = example || (address && this.photo && this.awaited === this.photo.id);
+    if (!isReady) return undefined;
+    const url = example ? new URL(`examples/${name}`, new URL("./", location.href)).href : this.photo.url;
     const meta = { _type: "gradio.FileData" };
-    return { path: `${name}.jpg`, url, orig_name: `${name}.jpg`, mime_type: "image/jpeg", meta };
+    return { path: OURS + name, url, orig_name: name, mime_type: "image/jpeg", meta };
   }
 
   selector(value, first) {
@@ -370,6 +380,13 @@ class App {
       const chosen = event.target.closest?.("[data-example]");
       if (chosen) this.change({ photo: { example: chosen.dataset.example } });
       if (event.target.closest?.("[data-unfolds]")) this.toggleSettings();
+    });
+    document.addEventListener("submit", (event) => {
+      const form = event.target.closest?.("[data-address]");
+      if (!form) return;
+      event.preventDefault();
+      const address = new FormData(form).get("address").trim();
+      if (address) this.change({ photo: { address } });
     });
   }
 

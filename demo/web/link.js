@@ -20,6 +20,7 @@ export function readLink(address) {
   for (const key of WORDS) if (given.get(nameOf(key))) found[key] = given.get(nameOf(key));
   if (given.get("rivals") === "1") found.rivals = true;
   if (given.get("example")) found.photo = { example: given.get("example") };
+  else if (given.get("picture")) found.photo = { address: given.get("picture") };
   return found;
 }
 
@@ -35,5 +36,6 @@ export function linkTo(address, state, defaults) {
   for (const key of [...LISTS, ...NUMBERS, ...WORDS]) put(key, state[key], defaults[key]);
   put("rivals", state.rivals ? 1 : null, null);
   put("example", state.photo?.example ?? null, null);
+  put("picture", state.photo?.address ?? null, null);
   return made.href.replaceAll("%2C", ",");
 }
