@@ -42,8 +42,8 @@ def build() -> gr.Blocks:
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(texts.HOW_TO_READ, elem_classes="how-to")
         for name, control in controls.items():
-            # `change` for what a person also changes by removing it, which `input` does not tell.
-            listened = control.change if name in ("photo", "models") else control.input
+            # `change` for the photo, because `input` does not tell of one that is removed.
+            listened = control.change if name == "photo" else control.input
             listened(None, control, None, js=_CHOSEN.format(name=name))
         drawn.input(None, None, list(controls.values()), js="() => window.gradcam.controls()")
     return page
@@ -83,10 +83,9 @@ def _controls() -> dict[str, Any]:
             info=texts.AGAINST,
             elem_id="against",
         )
-        models = gr.Dropdown(
+        models = gr.CheckboxGroup(
             [(info.title, info.name) for info in list_models()],
             value=given["models"],
-            multiselect=True,
             label="Models",
             elem_id="models",
         )

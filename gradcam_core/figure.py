@@ -131,6 +131,7 @@ def figure(
         dpi=72 * _POINT,
         facecolor=colours.background,
     )
+    slide.set_label(", ".join(e.heading for e in explanations))
     plan = _best_plan(photo.width / photo.height, explanations)
     _draw_picture(slide, np.asarray(_resized(photo, plan.photo)), plan.photo, "photo")
     resized = _resized(photo, plan.overlays[0])
@@ -219,15 +220,17 @@ def png(figure: Figure) -> bytes:
 def svg(figure: Figure) -> bytes:
     """The figure as an SVG that needs nothing but itself. May be called by several threads.
 
-    Texts are drawn as paths; its title says them, for those who do not see them.
+    Texts are drawn as paths; the metadata has them as texts.
     """
-    said = " · ".join(text.get_text() for text in figure.texts)
-    metadata = {"Title": said, "Date": None, "Creator": None, "Format": None, "Type": None}
+    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # the date is another each time
+    metadata["Title"] = figure.get_label()
+    metadata["Description"] = "\n".join(text.get_text() for text in figure.texts)
     file = io.BytesIO()
     with _rendering, matplotlib.rc_context(_SETTINGS):
         figure.savefig(file, format="svg", metadata=metadata)
-    # Some readers fetch the document type from its address.
-    return re.sub(rb"<!DOCTYPE[^>]*>\s*", b"", file.getvalue(), count=1)
+    # Some readers fetch the document type from its address; and the pictures are to be scaled
+    # smoothly, which matplotlib forbids where it does not scale them itself.
+    return re.sub(rb'<!DOCTYPE[^>]*>\s*| style="image-rendering:[^"]*"', b"", file.getvalue())
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,108 @@
-"""Make README's pictures of the page: `python -m scripts.screenshots`."""
+"""Make README's pictures of the page: `python -m scripts.screenshots`.
+
+Four screenshots, and a short animation of a person at work.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
-from demo.page import EXAMPLES, build, launch_options
+from demo.page import build, launch_options
 from scripts.chromium import ARGUMENTS, find
 
 OUT = Path(__file__).parents[1] / "assets" / "screenshots"
 
+LARGEST = 4_000_000
+"""Bytes of the animation."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A screenshot. link: the view, as the page's address has it."""
+
+    name: str
+    width: int
+    height: int
+    theme: str
+    link: str
+    is_phone: bool = False
+    is_presentation: bool = False
+
+
 SHOTS = (
-    # name, width, height, theme, example, class to choose or None
-    ("page", 1400, 900, "light", "3_cat_and_coffee.jpg", None),
-    ("dark", 1400, 900, "dark", "3_cat_and_coffee.jpg", "espresso"),
-    ("phone", 390, 844, "light", "1_cat.jpg", None),
+    Shot("page", 1400, 1310, "light", "example=1_cat"),
+    Shot("dark", 1400, 1310, "dark", "example=3_cat_and_coffee&class=967&view=whole"),
+    Shot("phone", 390, 844, "light", "example=2_coffee", is_phone=True),
+    Shot("presentation", 1920, 1080, "dark", "example=6_astronaut", is_presentation=True),
 )
+
+WALK: ViewportSize = {"width": 1400, "height": 880}
+WALK_SHOWN = 1120, 704
+
+# A pointer and a caption, which a headless browser does not show by itself.
+ACTOR = """
+const pointer = document.createElement("div");
+pointer.style.cssText = "position:fixed;z-index:9999;width:22px;height:22px;margin:-11px;" +
+    "border-radius:50%;background:#f59e0bcc;border:2px solid #fff;pointer-events:none;left:-50px";
+const caption = document.createElement("div");
+caption.style.cssText = "position:fixed;z-index:9998;left:50%;bottom:18px;translate:-50% 0;" +
+    "padding:8px 18px;border-radius:20px;background:#111e;color:#fff;font:600 18px system-ui";
+document.addEventListener("mousemove", (event) => {
+    pointer.style.left = `${event.clientX}px`;
+    pointer.style.top = `${event.clientY}px`;
+});
+window.actor = { say: (text) => { caption.textContent = text; } };
+addEventListener("DOMContentLoaded", () => document.body.append(pointer, caption));
+"""
+
+
+class Film:
+    """Frames of a page, each with how long it is seen."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._frames: list[Image.Image] = []
+        self._seen: list[int] = []
+
+    def scene(self, caption: str, act: Callable[[], object], milliseconds: int = 1800) -> None:
+        """What is said, what a person does, and how long the result is seen."""
+        self._page.evaluate("text => actor.say(text)", caption)
+        self._take(700)
+        act()
+        self._page.wait_for_timeout(500)  # until the page has asked the server
+        _wait_for_results(self._page)
+        self._take(milliseconds)
+
+    def _take(self, milliseconds: int) -> None:
+        picture = Image.open(io.BytesIO(self._page.screenshot()))
+        self._frames.append(picture.convert("RGB").resize(WALK_SHOWN, Image.Resampling.LANCZOS))
+        self._seen.append(milliseconds)
+
+    def save(self, path: Path) -> None:
+        first, *rest = self._frames
+        first.save(
+            path,
+            save_all=True,
+            append_images=rest,
+            duration=self._seen,
+            loop=0,
+            quality=72,
+            method=6,
+        )
+        if path.stat().st_size > LARGEST:
+            raise SystemExit(f"{path} has {path.stat().st_size} bytes, more than {LARGEST}.")
 
 
 def main() -> int:
@@ -36,33 +116,83 @@ def main() -> int:
         options = {"server_port": port, "prevent_thread_lock": True, "quiet": True}
         _, url, _ = page.launch(**launch_options(), **options)
         browser = playwright.chromium.launch(executable_path=find(), args=list(ARGUMENTS))
-        for name, width, height, theme, example, wanted in SHOTS:
-            size: ViewportSize = {"width": width, "height": height}
-            tab = browser.new_page(viewport=size)
-            tab.goto(f"{url}?__theme={theme}")
-            _show(tab, EXAMPLES / example, wanted)
-            picture = OUT / f"{name}.jpg"
-            tab.screenshot(path=picture, full_page=True, type="jpeg", quality=88)
-            print(picture.relative_to(OUT.parents[1]))
-            tab.close()
+        for shot in SHOTS:
+            print(_screenshot(browser, url, shot).relative_to(OUT.parents[1]))
+        print(_walk(browser, url).relative_to(OUT.parents[1]))
         browser.close()
         page.close(verbose=False)
     return 0
 
 
-def _show(tab: Page, photo: Path, wanted: str | None) -> None:
-    tab.locator("#photo input[type=file]").set_input_files(photo)
+def _screenshot(browser: Browser, url: str, shot: Shot) -> Path:
+    context = browser.new_context(
+        viewport={"width": shot.width, "height": shot.height},
+        has_touch=shot.is_phone,
+        is_mobile=shot.is_phone,
+        device_scale_factor=2 if shot.is_phone else 1,
+    )
+    tab = context.new_page()
+    tab.goto(f"{url}?{shot.link}&__theme={shot.theme}")
+    _wait_for_results(tab)
+    if shot.is_presentation:
+        tab.keyboard.press("p")
+        tab.wait_for_timeout(1000)
+    path = OUT / f"{shot.name}.jpg"
+    tab.screenshot(path=path, type="jpeg", quality=88)
+    context.close()
+    return path
+
+
+def _walk(browser: Browser, url: str) -> Path:
+    tab = browser.new_page(viewport=WALK)
+    tab.add_init_script(ACTOR)
+    tab.goto(f"{url}?__theme=light")
+    expect(tab.locator(".panels .message")).to_be_visible(timeout=60_000)
+    film = Film(tab)
+
+    def click(selector: str, n: int = 0) -> None:
+        target = tab.locator(selector).nth(n)
+        target.hover()
+        target.click()
+
+    def point() -> None:
+        box = tab.locator(".stage").first.bounding_box()
+        assert box
+        tab.mouse.move(box["x"] + 0.42 * box["width"], box["y"] + 0.55 * box["height"])
+
+    def earlier_layer() -> None:
+        tab.get_by_label("Grad-CAM", exact=True).check()
+        tab.locator("#depth").press("ArrowLeft")
+
+    def agreement() -> None:
+        tab.locator("#depth").press("End")
+        tab.locator(".insight").scroll_into_view_if_needed()
+
+    def present() -> None:
+        tab.keyboard.press("p")
+
+    row = ".panel .top button"
+    example = "[data-example]"
+    film.scene("Drop a photo, or choose an example", lambda: click(example, 2), 2200)
+    film.scene("Click any prediction: all networks explain it", lambda: click(row, 2), 2200)
+    film.scene("Point at a place to read its heat", point)
+    film.scene("Show the whole photo", lambda: tab.get_by_label("Whole photo").check())
+    film.scene("Sharper maps", lambda: tab.get_by_label("Sharp", exact=True).check(), 2200)
+    film.scene("An earlier layer", earlier_layer, 2200)
+    film.scene("Where do the networks agree?", agreement, 2600)
+    film.scene("In front of an audience", present, 2200)
+    film.scene("The next example", lambda: tab.keyboard.press("ArrowRight"), 2200)
+    path = OUT / "walk.webp"
+    film.save(path)
+    tab.close()
+    return path
+
+
+def _wait_for_results(tab: Page) -> None:
     ready = tab.locator("section.panel[data-status=ready]:not(.empty)")
     expect(ready).to_have_count(3, timeout=120_000)
-    if wanted:
-        selector = tab.get_by_label("Class to explain")
-        selector.click()
-        selector.press("Control+a")
-        selector.press_sequentially(wanted)
-        tab.get_by_role("option", name=wanted, exact=True).click()
-        expect(tab.locator(".explained", has_text=wanted)).to_have_count(3)
-    tab.mouse.move(0, 0)
-    tab.wait_for_timeout(500)
+    expect(tab.locator(".insight .sentences .subtle")).to_have_count(0, timeout=60_000)
+    tab.wait_for_timeout(900)
 
 
 if __name__ == "__main__":

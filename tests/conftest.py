@@ -1,16 +1,21 @@
-"""What several test modules share: photographs, a real network, an empty place for weights."""
+"""What several test modules share: photographs, a real network, an empty place for weights, and
+the page in a browser."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
 import skimage
 from PIL import Image
+from playwright.sync_api import Browser, Page
 from torch import nn
 
 import gradcam_core as gc
+from tests.browsing import Visits, chromium
+from tests.server import running_app
 
 PHOTOS = Path(skimage.__path__[0], "data")
 
@@ -69,3 +74,33 @@ def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
     monkeypatch.setattr(hub, "HF_HUB_OFFLINE", False)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page, which all tests share."""
+    with running_app(tmp_path_factory.mktemp("app")) as url:
+        yield url
+
+
+# Not for the session: while it runs, no other test can have an event loop of its own.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def visit(app: str, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visits]:
+    """Opens the page. The test also fails on whatever goes wrong in the browser."""
+    visits = Visits(browser, app)
+    failed_before = request.session.testsfailed
+    yield visits
+    visits.close(request.node.name, request.session.testsfailed > failed_before)
+    assert visits.faults == []
+
+
+@pytest.fixture
+def page(visit: Visits) -> Page:
+    """The page as it is at first."""
+    return visit()

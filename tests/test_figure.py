@@ -323,8 +323,10 @@ def test_the_svg_is_valid_and_needs_nothing_but_itself(cat, tabby):
     for outside in (b"<!DOCTYPE", b"<!ENTITY", b"@import", b"<?xml-stylesheet", b"<script"):
         assert outside not in text
     assert b"<text" not in text  # which would need the font
-    title = root.findtext("{http://www.w3.org/2000/svg}title") or ""
-    assert "tabby" in title
+    assert root.findtext("{http://www.w3.org/2000/svg}title") == f"{tabby.heading}, {tabby.heading}"
+    (description,) = root.iter("{http://purl.org/dc/elements/1.1/}description")
+    assert "tabby" in (description.text or "")
+    assert b"pixelated" not in text
 
 
 def test_the_same_figure_gives_the_same_bytes(cat, tabby, monkeypatch):

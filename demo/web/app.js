@@ -143,6 +143,7 @@ class App {
   change(changes, { isStart = false, isFromControl = false } = {}) {
     const before = this.state;
     const after = { ...before, ...changes };
+    after.models = this.props.models.map(({ name }) => name).filter((name) => after.models.includes(name));
     const isNewPhoto = JSON.stringify(after.photo) !== JSON.stringify(before.photo);
     // Another picture: each network's own top prediction is explained first.
     if (isNewPhoto && !isStart) after.target = after.against = null;
@@ -229,6 +230,7 @@ class App {
     if (panel && failed) panel.showFailure(failed);
     if (panel && result) {
       panel.showResult(result);
+      this.presentation.layOut();
       this.tellClasses();
     }
     if (insight) this.insight.show(insight);
@@ -316,7 +318,7 @@ class App {
     this.known[name] = JSON.stringify(value);
     if (name !== "photo") {
       const isNone = value === null || ((name === "target" || name === "against") && value === NONE);
-      this.change({ [name]: isNone ? (name === "models" ? [] : null) : value }, { isFromControl: true });
+      this.change({ [name]: isNone ? null : value }, { isFromControl: true });
       return;
     }
     // Set from here, and this may tell of one that has been replaced since.

@@ -91,8 +91,7 @@ export class Panel {
     this.layers.canvas.setAttribute("aria-label", "No heat yet");
     this.element.classList.add("empty");
     this.explained.textContent = this.how.textContent = BLANK;
-    this.standsIn.textContent = this.notice.textContent = "";
-    this.status.textContent = "";
+    this.notice.textContent = this.status.textContent = "";
     for (const { button, name, probability, bar } of this.rows) {
       button.disabled = true;
       button.removeAttribute("aria-pressed");
