@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from demo import address, texts
+from demo.api import register
 from demo.asked import EXAMPLES
 from demo.channel import routes
 from demo.panels import AS_PUBLISHED, OWN_CHOICE, default_choices, page_component
@@ -46,6 +47,7 @@ def build() -> gr.Blocks:
             listened = control.change if name == "photo" else control.input
             listened(None, control, None, js=_CHOSEN.format(name=name))
         drawn.input(None, None, list(controls.values()), js="() => window.gradcam.controls()")
+        register(page)
     return page
 
 
@@ -140,6 +142,7 @@ def launch_options() -> dict:
         "max_file_size": UPLOAD_LIMIT,
         "ssr_mode": False,
         "show_error": False,
+        "mcp_server": True,
     }
 
 

@@ -68,7 +68,7 @@ RIVALS = "what speaks for the class more than for the ten most probable others"
 
 ADDRESS_FORM = """
 <form class="address" data-address>
-  <input type="url" name="address" aria-label="Address of a picture"
+  <input type="url" name="picture" aria-label="Address of a picture"
     placeholder="or the address of a picture" inputmode="url" autocomplete="off" spellcheck="false">
   <button type="submit" class="action">Open</button>
 </form>

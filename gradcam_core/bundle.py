@@ -28,7 +28,8 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the first that a ZIP can tell
 class File:
     """One file. write: writes its content to a binary file; may be called at any time, or never.
 
-    What it needs is made while it is called and not kept: a heatmap of 48 megapixels takes 192 MB.
+    Heatmaps and pictures are made while it is called and not kept: a heatmap of 48 megapixels takes
+    192 MB. Only the figure, a few megabytes, is shared by its two files.
     """
 
     name: str

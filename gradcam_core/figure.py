@@ -119,9 +119,11 @@ def figure(
 ) -> Figure:
     """The photo and each network's overlay, with its name, the class explained and how sure it is.
 
-    explanations: of this photo. Labels have 20 points or more for up to three networks; for more
-    of them they shrink, to 13 points and, where that has no room either, further. See `png` and
-    `svg`. Raises ValueError for an unknown theme.
+    photo: RGB. explanations: of this photo, at least one. The photo is as large as the overlays, or
+    small beside the footer where that makes these much larger. Labels have 20 points or more for up
+    to three networks; for more of them they shrink, to 13 points and, where that has no room
+    either, further. See `png` and `svg`. Raises ValueError for an unknown theme, or if there is no
+    room for so many networks.
     """
     if theme not in THEMES:
         raise ValueError(f"There is no theme {theme!r}. Choose one of: {', '.join(THEMES)}.")

@@ -43,20 +43,25 @@ STAND_INS = {
 """Who is shown in place of the networks of the page, in their order."""
 
 
+_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+_ONLY_HERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+"""No other host can be reached, as with no network. Unlike a route this leaves the cache alone."""
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     path = find()
     assert path, "Chromium is needed: python -m scripts.chromium"
-    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    arguments = (*ARGUMENTS, *_CAMERA, _ONLY_HERE)
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *camera])
+        running = playwright.chromium.launch(executable_path=path, args=arguments)
         yield running
         running.close()
 
 
 class Visits:
     """Pages that one test opens. What goes wrong on any of them is noted: an error in the console,
-    an uncaught exception, a request to another host, which is never let through."""
+    an uncaught exception, a request to another host."""
 
     def __init__(self, browser: Browser, app: str) -> None:
         self.faults: list[str] = []
@@ -71,31 +76,39 @@ class Visits:
             **{"viewport": WIDE, "permissions": ["camera"], "accept_downloads": True} | options
         )
         self._contexts.append(context)
-        context.route(lambda url: not url.startswith(self._app), self._refuse)
         page = context.new_page()
         page.set_default_timeout(20_000)
+        page.on("request", self._note_request)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("console", self._note)
         page.goto(self._app + address)
         expect(page.locator(".page[data-ready=true]")).to_be_attached()
         return page
 
-    def _refuse(self, route) -> None:
-        self.faults.append(f"asked {route.request.url}")
-        route.abort()
+    def _note_request(self, request) -> None:
+        if not request.url.startswith((self._app, "data:", "blob:")):
+            self.faults.append(f"asked {request.url}")
 
     def _note(self, message) -> None:
         if message.type == "error":
             self.faults.append(message.text)
 
+    @property
+    def pages(self) -> list[Page]:
+        return [context.pages[0] for context in self._contexts]
+
+    def keep_pictures(self, test: str) -> None:
+        """Of what is seen, for whoever asks why a test failed."""
+        folder = Path("test-results")
+        folder.mkdir(exist_ok=True)
+        name = re.sub(r"[^\w.-]", "_", test)
+        for n, page in enumerate(self.pages):
+            page.screenshot(path=folder / f"{name}_{n}.png", full_page=True)
+
     def close(self, test: str, is_failed: bool) -> None:
-        """Ends them all, with pictures of what was seen if something went wrong."""
-        for n, context in enumerate(self._contexts):
-            if is_failed or self.faults:
-                folder = Path("test-results")
-                folder.mkdir(exist_ok=True)
-                name = re.sub(r"[^\w.-]", "_", test)
-                context.pages[0].screenshot(path=folder / f"{name}_{n}.png", full_page=True)
+        if is_failed or self.faults:
+            self.keep_pictures(test)
+        for context in self._contexts:
             context.close()
 
 
@@ -168,8 +181,8 @@ def explained(page: Page) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """With usual spaces."""
-    return text.replace("\u00a0", " ")
+    """On one line, with usual spaces."""
+    return " ".join(text.split())
 
 
 def expect_explained(page: Page, name: str, count: int = 3) -> None:

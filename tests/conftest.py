@@ -10,11 +10,11 @@ import huggingface_hub.constants
 import pytest
 import skimage
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from torch import nn
 
 import gradcam_core as gc
-from tests.browsing import Visits, chromium
+from tests.browsing import Visits, chromium, wait_for_all
 from tests.server import running_app
 
 PHOTOS = Path(skimage.__path__[0], "data")
@@ -104,3 +104,29 @@ def visit(app: str, browser: Browser, request: pytest.FixtureRequest) -> Iterato
 def page(visit: Visits) -> Page:
     """The page as it is at first."""
     return visit()
+
+
+@pytest.fixture(scope="module")
+def _kept(app: str, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visits]:
+    visits = Visits(browser, app)
+    visits("?example=1_cat")
+    yield visits
+    visits.close(request.node.name, is_failed=False)
+
+
+@pytest.fixture
+def cat_page(_kept: Visits, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page with the results for the cat, the same page for all tests of a module. Whoever
+    changes more than the picture and the class puts it back."""
+    page = _kept.pages[0]
+    cat, coffee = page.locator("button[data-example]").all()[:2]
+    coffee.click()
+    cat.click()  # another picture: no class is chosen
+    wait_for_all(page)
+    expect(page.locator(".explained").first).to_contain_text("cat")
+    _kept.faults.clear()
+    failed_before = request.session.testsfailed
+    yield page
+    if request.session.testsfailed > failed_before:
+        _kept.keep_pictures(request.node.name)
+    assert _kept.faults == []

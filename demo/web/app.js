@@ -387,7 +387,7 @@ class App {
       const form = event.target.closest?.("[data-address]");
       if (!form) return;
       event.preventDefault();
-      const address = new FormData(form).get("address").trim();
+      const address = new FormData(form).get("picture").trim();
       if (address) this.change({ photo: { address } });
     });
   }
