@@ -22,7 +22,7 @@ from gradio.components.api_component import Api
 from gradio.data_classes import FileData
 from gradio.events import api
 from gradio.processing_utils import save_file_to_cache
-from gradio.utils import get_upload_folder
+from gradio.utils import get_function_description, get_upload_folder
 from PIL import Image
 
 from demo.engine import Wanted, explanation
@@ -262,8 +262,8 @@ async def predict(
     """What networks see in a photo: the five most probable ImageNet classes of each.
 
     Args:
-        image: The photo (JPEG, PNG, WebP, GIF, …): a file uploaded to this app, its address there,
-            or a data: URI. Other addresses are refused.
+        image: The photo (JPEG, PNG, WebP, GIF, …): a file, which the client uploads, the address
+            that this app gave to an uploaded file, or a data: URI. No other address.
         models: The names of the networks to ask.
         view: What they see of the photo. "crop" is its centre, as in the published preprocessing,
             "whole" is all of it.
@@ -307,8 +307,8 @@ async def explain(
     how far they look at the same place.
 
     Args:
-        image: The photo (JPEG, PNG, WebP, GIF, …): a file uploaded to this app, its address there,
-            or a data: URI. Other addresses are refused.
+        image: The photo (JPEG, PNG, WebP, GIF, …): a file, which the client uploads, the address
+            that this app gave to an uploaded file, or a data: URI. No other address.
         models: The names of the networks to ask.
         target: The class to explain: its index, its name or a synonym. None explains each
             network's own top prediction.
@@ -329,11 +329,12 @@ async def explain(
             it is hottest). Overlays and heatmaps have the photo's size, up to 4096 pixels a side.
 
     Returns:
-        Of each network: the name it was asked for by, the name and title of the one that ran, the
-            class explained with its probability and rank, the five most probable classes, how the
-            map was made, where the heat lies, the box (left, top, right, bottom) of the photo
-            that it saw, its weights, and its files. Of all: where they agree, and sentences.
-        The labelled figure, or None.
+        First the findings. Of each network: the name it was asked for by, the name and title of the
+            one that ran, the class explained with its probability and rank, the five most probable
+            classes, how the map was made, where the heat lies, the box (left, top, right, bottom)
+            of the photo that the network saw, its weights, and its files. Of all of them: how far
+            they look at the same place, and what there is to say in sentences. Then the labelled
+            figure, or None.
     """
     wanted = [
         Wanted(
@@ -360,8 +361,13 @@ def register(page: gr.Blocks) -> None:
         # The engine bounds the work. Through Gradio's queue an MCP call would be a second request
         # of the server to itself, and the picture a second file, which is never deleted.
         endpoint = api(function, api_name=function.__name__, queue=False, concurrency_limit=None)
-        if function in (predict, explain):
-            page.blocks[endpoint["inputs"][0]].__class__ = _Picture
+        _, meanings, _ = get_function_description(function)
+        for place, (name, meaning) in zip(endpoint["inputs"], meanings.items(), strict=True):
+            argument = page.blocks[place]
+            assert isinstance(argument, Api)
+            argument.api_info()["additional_description"] = meaning
+            if name == "image":
+                argument.__class__ = _Picture
 
 
 class _Picture(Api):
@@ -375,7 +381,8 @@ class _Picture(Api):
     is_template = True  # for Gradio it is an Api like the other arguments
 
     def example_payload(self) -> dict[str, Any]:
-        return _file_data("photo.jpg")
+        shown = {"url": "photo.jpg"}  # with it the page writes handle_file("photo.jpg")
+        return _file_data("photo.jpg") | shown
 
     async def async_move_resource_to_block_cache(
         self, url_or_file_path: str | Path | None

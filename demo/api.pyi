@@ -370,7 +370,8 @@ class _Picture(Api):
     is_template = True  # for Gradio it is an Api like the other arguments
 
     def example_payload(self) -> dict[str, Any]:
-        return _file_data("photo.jpg")
+        shown = {"url": "photo.jpg"}  # with it the page writes handle_file("photo.jpg")
+        return _file_data("photo.jpg") | shown
 
     async def async_move_resource_to_block_cache(
         self, url_or_file_path: str | Path | None

@@ -527,11 +527,16 @@ def _widest(labels: Sequence[_Label], part: int, size: int) -> float:
     )
 
 
+def _way(e: Explanation) -> str:
+    layer = "" if e.is_of_last_layer else f", layer {e.layer}"
+    return f"{e.how}{layer}, {_VIEWS[e.view]}"
+
+
 def _footer(explanations: Sequence[Explanation], font: _Font, width: float) -> list[str]:
     """How the maps were made, how to read them, and what must be said of the networks."""
-    ways = dict.fromkeys(f"{e.how}, {_VIEWS[e.view]}" for e in explanations)
+    ways = dict.fromkeys(map(_way, explanations))
     if len(ways) > 1:
-        ways = dict.fromkeys(f"{e.title}: {e.how}, {_VIEWS[e.view]}" for e in explanations)
+        ways = dict.fromkeys(f"{e.title}: {_way(e)}" for e in explanations)
     text = f"{' · '.join(ways)}. Each picture has a scale of its own."
     if any(e.box != (0, 0, *e.geometry.photo_size) for e in explanations):
         text += " What a network did not see is darkened."

@@ -10,15 +10,13 @@ from typing import Any
 import pytest
 import timm
 import torch
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 from safetensors.torch import save_file
 
+from tests.browsing import drop, panels
 from tests.loopback import Weights, serving
 from tests.server import running_app
 from tests.test_cli import run
-from tests.test_page import browser, drop, panels
-
-__all__ = ["browser"]  # the fixture
 
 DEAD = "http://127.0.0.1:9"
 
@@ -48,12 +46,13 @@ def environment(server: Weights, folder: Path) -> dict[str, Any]:
 
 
 def test_the_page_shows_progress_and_the_other_networks_meanwhile(
-    server: Weights, browser, coffee_path: Path, tmp_path: Path
+    server: Weights, browser: Browser, coffee_path: Path, tmp_path: Path
 ):
     server.seconds = 12
     with running_app(tmp_path, **environment(server, tmp_path)) as url:
         page = browser.new_page()
         page.goto(url)
+        expect(page.locator(".page[data-ready=true]")).to_be_attached()
         drop(page, coffee_path)
         resnet = panels(page).nth(1)
         expect(resnet.get_by_role("status")).to_have_text(
@@ -61,7 +60,7 @@ def test_the_page_shows_progress_and_the_other_networks_meanwhile(
         )
         # The stand-ins of the two that cannot be had do not wait for it.
         expect(panels(page).nth(0)).to_have_attribute("data-status", "ready", timeout=30_000)
-        expect(resnet).to_have_attribute("data-status", "loading")
+        expect(resnet).to_have_attribute("data-status", "busy")
         expect(resnet).to_have_attribute("data-status", "ready", timeout=60_000)
         expect(resnet.get_by_role("heading")).to_have_text("ResNet50")
         expect(resnet).not_to_contain_text("in place of")

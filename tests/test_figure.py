@@ -215,11 +215,8 @@ def boxes(drawn: Figure, dpi: int) -> dict[str, Bbox]:
     return found | {f"{axes} {n}": axes.get_window_extent() for n, axes in enumerate(drawn.axes)}
 
 
-@pytest.mark.parametrize("dpi", [72, 144, 288])
-@pytest.mark.parametrize("count", [1, 3, 4, 6, 12])
-@pytest.mark.parametrize(
-    "size", [(451, 300), (900, 1600), (500, 500), (1200, 400), (2000, 100), (100, 2000)]
-)
+@pytest.mark.parametrize(("count", "dpi"), [(1, 144), (3, 72), (3, 144), (6, 144), (12, 288)])
+@pytest.mark.parametrize("size", [(451, 300), (900, 1600), (1200, 400), (2000, 100), (100, 2000)])
 def test_nothing_overlaps_or_runs_out_of_the_figure(lite0, tabby, count, size, dpi):
     photo = Image.new("RGB", size)
     drawn = figure(photo, several(tabby, lite0, count, size))
@@ -236,7 +233,7 @@ def test_nothing_overlaps_or_runs_out_of_the_figure(lite0, tabby, count, size, d
 
 
 @pytest.mark.parametrize("degenerate", [False, True])
-@pytest.mark.parametrize(("count", "least"), [(1, 20), (2, 20), (3, 20), (4, 13), (6, 13)])
+@pytest.mark.parametrize(("count", "least"), [(1, 20), (3, 20), (6, 13)])
 @pytest.mark.parametrize("size", [(451, 300), (900, 1600), (1200, 400), (2000, 100), (100, 2000)])
 def test_labels_are_large_and_whole(lite0, tabby, count, least, size, degenerate):
     changes = {"feature_map": np.full((7, 7), np.nan)} if degenerate else {}

@@ -90,7 +90,8 @@ export class Panel {
     this.layers.redraw();
     this.layers.canvas.setAttribute("aria-label", "No heat yet");
     this.element.classList.add("empty");
-    this.explained.textContent = this.how.textContent = BLANK;
+    this.explained.textContent = BLANK;
+    this.how.replaceChildren(h("span", {}, BLANK), h("span", {}, BLANK));
     this.notice.textContent = this.status.textContent = "";
     for (const { button, name, probability, bar } of this.rows) {
       button.disabled = true;
@@ -151,8 +152,12 @@ export class Panel {
       h("span", { class: "how-probable" }, ` ${percent(target.probability)}, rank ${rank}`),
     );
     const { rows, columns } = result.map;
-    this.how.textContent = `${result.how} · ${result.layer}, ${columns} × ${rows} cells`;
-    this.how.title = this.how.textContent;
+    const cells = `${result.layer}, ${columns} × ${rows} cells`;
+    this.how.replaceChildren(
+      h("span", { title: result.how }, result.how),
+      h("span", { class: "dot" }, " · "),
+      h("span", { title: cells }, cells),
+    );
     result.top.forEach((prediction, i) => {
       const { button, name, probability, bar } = this.rows[i];
       const isExplained = prediction.index === target.index;

@@ -8,6 +8,9 @@ const SHOWN = [
   ["photo", "Photo"],
 ];
 
+// Where there is little room, the icon alone; whoever does not see it hears the name.
+const BRIEF = { class: "action brief" };
+
 export class Toolbar {
   /** colormaps: [name, title]. act: setDisplay(changes), setDepth(share), compare(), download(name),
    * share(), present(), showKeys(). */
@@ -50,7 +53,7 @@ export class Toolbar {
     const button = (name, label, title, action, attributes = {}) =>
       h(
         "button",
-        { type: "button", class: "action", title, onclick: action, ...attributes },
+        { type: "button", class: "action", title, "aria-label": label, onclick: action, ...attributes },
         icon(name),
         h("span", {}, label),
       );
@@ -83,9 +86,9 @@ export class Toolbar {
           ["Figure for a slide", "SVG, dark", () => act.download("comparison.svg", "dark")],
           ["Everything", "ZIP: figure, overlays, heatmaps, numbers", () => act.download("everything.zip")],
         ]),
-        button("share", "Share", "A link to this view", act.share),
+        button("share", "Share", "A link to this view", act.share, BRIEF),
         button("present", "Present", "Only the picture and the maps (p)", act.present),
-        button("keys", "Keys", "What the keys do (?)", act.showKeys),
+        button("keys", "Keys", "What the keys do (?)", act.showKeys, BRIEF),
       ),
     );
     this.setDepth(1);
