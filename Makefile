@@ -21,8 +21,10 @@ test: $(VENV)/installed-dev ## linter, formatter, types, all tests with a real b
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM (3 minutes)
+bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM, and the page (5 minutes)
+	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m benchmarks.speed
+	@$(BIN)/python -m benchmarks.page
 
 quality: $(VENV)/installed-dev ## judge how well every method locates, beside the same (an hour)
 	@$(BIN)/python -m benchmarks.quality
@@ -30,7 +32,7 @@ quality: $(VENV)/installed-dev ## judge how well every method locates, beside th
 weights: $(VENV)/installed ## fetch the weights of all networks, for a talk without a network
 	@$(BIN)/python -m scripts.weights
 
-screenshots: $(VENV)/installed-dev ## make the pictures of the page in assets/screenshots
+screenshots: $(VENV)/installed-dev ## make the pictures of the page in assets/screenshots, and the animation
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m scripts.screenshots
 

@@ -27,13 +27,11 @@ from PIL import Image
 
 from demo.engine import Wanted, explanation
 from demo.photos import PhotoFile, open_upload
+from demo.problems import sentence_of
 from demo.take_along import LONGEST
 from gradcam_core import (
     DEFAULT_MODELS,
     Explanation,
-    ImageError,
-    LabelError,
-    WeightsError,
     find_label,
     imagenet_labels,
     list_models,
@@ -185,26 +183,14 @@ def _endpoint(
     async def called(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
         try:
             return await function(*args, **kwargs)
+        except _MistakeError:
+            raise
         except Exception as error:
-            raise _MistakeError(_sentence(error)) from error
+            raise _MistakeError(sentence_of(error, BROKEN)) from error
 
     # Gradio takes only the first line of what is said of an argument.
     called.__doc__ = re.sub(r"\n {12,}", " ", function.__doc__ or "")
     return called
-
-
-def _sentence(error: Exception) -> str:
-    """What a person is told of an error. One that is not theirs is logged."""
-    from gradcam_core import CamError  # imports PyTorch, which has its time by now
-
-    if isinstance(error, _MistakeError):
-        return error.message
-    if isinstance(error, WeightsError):
-        return f"No weights: {error}."
-    if isinstance(error, CamError | ImageError | LabelError):
-        return str(error)
-    log.error("a request failed", exc_info=error)
-    return BROKEN
 
 
 @_endpoint
@@ -359,7 +345,8 @@ def register(page: gr.Blocks) -> None:
     """Add the endpoints to a page that is being built."""
     for function in (models, classes, predict, explain):
         # The engine bounds the work. Through Gradio's queue an MCP call would be a second request
-        # of the server to itself, and the picture a second file, which is never deleted.
+        # of the server to itself, its picture a second file that nobody deletes, and its figure
+        # not shown.
         endpoint = api(function, api_name=function.__name__, queue=False, concurrency_limit=None)
         _, meanings, _ = get_function_description(function)
         for place, (name, meaning) in zip(endpoint["inputs"], meanings.items(), strict=True):
@@ -367,29 +354,30 @@ def register(page: gr.Blocks) -> None:
             assert isinstance(argument, Api)
             argument.api_info()["additional_description"] = meaning
             if name == "image":
-                argument.__class__ = _Picture
+                argument.example_payload = _example  # type: ignore[method-assign]
+                _take_address(argument)
 
 
-class _Picture(Api):
-    """The argument that is a picture.
+def _take_address(argument: Api) -> None:
+    """Let an address given for this argument, a file, reach the function.
 
-    Gradio would download an address before it asks the function: never from a private network, but
-    of any size, and whatever goes wrong would be logged as an error of ours. Here the address goes
-    on to the function.
+    Gradio would download it before it asks the function: never from a private network, but of any
+    size, and whatever goes wrong would be logged as an error of ours.
     """
+    move = argument.async_move_resource_to_block_cache
 
-    is_template = True  # for Gradio it is an Api like the other arguments
-
-    def example_payload(self) -> dict[str, Any]:
-        shown = {"url": "photo.jpg"}  # with it the page writes handle_file("photo.jpg")
-        return _file_data("photo.jpg") | shown
-
-    async def async_move_resource_to_block_cache(
-        self, url_or_file_path: str | Path | None
-    ) -> str | None:
+    async def move_files(url_or_file_path: str | Path | None) -> str | None:
         if isinstance(url_or_file_path, str) and _is_address(url_or_file_path):
             return url_or_file_path
-        return await super().async_move_resource_to_block_cache(url_or_file_path)
+        return await move(url_or_file_path)
+
+    # Of a component of our own, Gradio would write an interface file beside this one.
+    argument.async_move_resource_to_block_cache = move_files  # type: ignore[method-assign]
+
+
+def _example() -> dict[str, Any]:
+    """With a url in it the page writes handle_file("photo.jpg")."""
+    return _file_data("photo.jpg") | {"url": "photo.jpg"}
 
 
 async def _explanations(
@@ -452,7 +440,7 @@ def _findings(
 
 
 def _as_jpeg(file: File) -> File:
-    """A picture in a third of its bytes: MCP clients take no more than a megabyte."""
+    """A picture in a third of its bytes: some MCP clients take no more than a megabyte."""
     png = io.BytesIO()
     file.write(png)
     picture = Image.open(png)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,11 +23,10 @@ from starlette.staticfiles import StaticFiles
 from demo.asked import EXAMPLES, Asked, AskedFile, Cell
 from demo.engine import explained
 from demo.photos import PhotoFile
+from demo.problems import sentence_of
 from demo.results import insight_of, result_of
 from demo.take_along import NoSuchFileError, file_of
-from gradcam_core import Explanation, ImageError, LabelError, WeightsError
-
-log = logging.getLogger(__name__)
+from gradcam_core import Explanation
 
 WEB = Path(__file__).with_name("web")
 
@@ -70,8 +68,10 @@ async def _take(request: Request) -> Response:
         content, media_type = await file_of(asked)
     except _RefusedError as refused:
         return refused.response
+    except NoSuchFileError as error:
+        return _problem(str(error), 404)
     except Exception as error:
-        return _problem(_sentence(error, BROKEN_FILE), 422)
+        return _problem(sentence_of(error, BROKEN_FILE), 422)
     disposition = f'attachment; filename="{asked.file}"'
     headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
     return Response(content, media_type=media_type, headers=headers)
@@ -139,7 +139,7 @@ async def _answers(asked: Asked) -> AsyncIterator[dict[str, Any]]:
     try:
         photo = await asyncio.to_thread(_open, asked)
     except Exception as error:
-        yield {"problem": _sentence(error, BROKEN_PHOTO)}
+        yield {"problem": sentence_of(error, BROKEN_PHOTO)}
         return
     yield {"id": photo.id}
     queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -177,22 +177,10 @@ async def _follow(
                 queue.put_nowait({"cell": cell.id, "result": result_of(step)})
                 return step
     except Exception as error:
-        queue.put_nowait({"cell": cell.id, "failed": _sentence(error, BROKEN)})
+        queue.put_nowait({"cell": cell.id, "failed": sentence_of(error, BROKEN)})
     finally:
         queue.put_nowait(None)
     return None
-
-
-def _sentence(error: Exception, otherwise: str) -> str:
-    """What a person is told of an error. One that is not theirs is logged."""
-    from gradcam_core import CamError  # imports PyTorch, which has its time by now
-
-    if isinstance(error, WeightsError):
-        return f"No weights: {error}."
-    if isinstance(error, CamError | ImageError | LabelError | NoSuchFileError):
-        return str(error)
-    log.error("a request failed", exc_info=error)
-    return otherwise
 
 
 async def _show(photo: PhotoFile, queue: asyncio.Queue) -> None:
@@ -201,6 +189,6 @@ async def _show(photo: PhotoFile, queue: asyncio.Queue) -> None:
         url = f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
         queue.put_nowait({"photo": {"id": photo.id, "url": url, "width": width, "height": height}})
     except Exception as error:
-        queue.put_nowait({"problem": _sentence(error, BROKEN_PHOTO)})
+        queue.put_nowait({"problem": sentence_of(error, BROKEN_PHOTO)})
     finally:
         queue.put_nowait(None)

@@ -181,7 +181,7 @@ def _threshold(levels: np.ndarray) -> float:
 
 def _overlap(first: np.ndarray, second: np.ndarray) -> float:
     union = np.count_nonzero(first | second)
-    return np.count_nonzero(first & second) / union if union else 0.0
+    return float(np.count_nonzero(first & second) / union) if union else 0.0
 
 
 def _ranks(levels: np.ndarray) -> np.ndarray:

@@ -54,7 +54,7 @@ def test_a_photo_that_is_chosen_before_the_page_s_script_has_come_is_explained(
     page: Page, app: str, coffee_path: Path
 ):
     held: list[Route] = []
-    page.route("**/web/app.js", held.append)
+    page.route("**/web/app.js", lambda route: held.append(route))
     page.goto(app)
     drop(page, coffee_path)
     expect(page.locator("#photo img")).to_be_visible()
