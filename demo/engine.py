@@ -12,7 +12,8 @@ from functools import partial
 
 from demo.photos import PhotoFile
 from demo.shared_work import SharedWork
-from gradcam_core import Examination, Explanation, Model, examine
+from gradcam_core import Examination, Explanation, Model
+from gradcam_core.explain import Prepared, prepare
 from gradcam_core.methods import DEFAULT_METHOD, method_named
 from gradcam_core.models import loader
 from gradcam_core.view import ViewName
@@ -22,10 +23,15 @@ log = logging.getLogger(__name__)
 HELD_BYTES = 256 * 2**20
 """Of forward passes held open, for the next class."""
 
+PREPARED_BYTES = 16 * 2**20
+"""Of inputs of networks that wait for their pass."""
+
 _POLL = 0.1  # seconds between two looks at what takes long
 
 # A pass uses all cores: two at once take each other's time, and the first is not sooner ready.
 _passes = ThreadPoolExecutor(1, thread_name_prefix="pass")
+# One core's work, done for the next network during the pass of the one before.
+_preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
 _maps = ThreadPoolExecutor(2, thread_name_prefix="map")
 _slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
 
@@ -35,6 +41,9 @@ def _size(examination: Examination) -> int:
 
 
 _held: SharedWork[Examination] = SharedWork(_passes, HELD_BYTES, _size)
+_prepared: SharedWork[Prepared] = SharedWork(
+    _preparing, PREPARED_BYTES, lambda prepared: prepared.batch.nbytes
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,10 @@ async def _examination(photo: PhotoFile, model: Model, wanted: Wanted) -> tuple[
         loop = asyncio.get_running_loop()
         layer = await loop.run_in_executor(_passes, _layer, model, wanted.depth)
     key = _key(photo, model, wanted.view, 1, None)
-    published = await _held.get(key, lambda: examine(photo.picture, model, wanted.view))
+    published = _held.kept(key)
+    if published is None:
+        prepared = await _prepared.get(key, lambda: prepare(photo.picture, model, wanted.view))
+        published = await _held.get(key, prepared.examine)
     detail = wanted.detail_run
     if detail == 1 and layer is None:
         return key, published

@@ -19,6 +19,7 @@ from gradcam_core.weights import Weights
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import Tensor
 
     from gradcam_core.cam import Run
 
@@ -192,7 +193,7 @@ class Examination:
         """The same photo at another detail or layer; costs one forward pass. See `examine`."""
         photo = read_image(image)
         geometry = view_of(photo.size, self.model.preprocessing, self.view, detail)
-        run = _run(photo, self.model, geometry, layer)
+        run = _run(geometry.batch(photo, self.model.preprocessing), self.model, layer)
         return replace(self, run=run, geometry=geometry, detail=detail)
 
     def explain(
@@ -258,18 +259,37 @@ def examine(
     photo = read_image(image)
     ready = load_model(model) if isinstance(model, str) else model
     view_of(photo.size, ready.preprocessing, view, detail)  # an error before the work
-    geometry = view_of(photo.size, ready.preprocessing, view)
-    run = _run(photo, ready, geometry, layer if detail == 1 else None)
-    probabilities = np.nan_to_num(run.logits[0].softmax(dim=0).cpu().numpy())
-    held = Examination(ready, run, geometry, view, 1, probabilities)
+    held = prepare(photo, ready, view).examine(layer if detail == 1 else None)
     return held if detail == 1 else held.at(photo, detail, layer)
 
 
-def _run(photo: Image.Image, model: Model, geometry: View, layer: str | None) -> Run:
+@dataclass(frozen=True)
+class Prepared:
+    """A photo as a network is shown it: `batch` is its input, float32 [1, 3, height, width]."""
+
+    model: Model
+    geometry: View
+    view: ViewName
+    batch: Tensor
+
+    def examine(self, layer: str | None = None) -> Examination:
+        """The pass over it, which is the part of `examine` that takes all cores."""
+        run = _run(self.batch, self.model, layer)
+        probabilities = np.nan_to_num(run.logits[0].softmax(dim=0).cpu().numpy())
+        return Examination(self.model, run, self.geometry, self.view, 1, probabilities)
+
+
+def prepare(photo: Image.Image, model: Model, view: ViewName = "crop") -> Prepared:
+    """The first half of `examine`, which takes one core: the photo, RGB, as the network's input."""
+    geometry = view_of(photo.size, model.preprocessing, view)
+    return Prepared(model, geometry, view, geometry.batch(photo, model.preprocessing))
+
+
+def _run(batch: Tensor, model: Model, layer: str | None) -> Run:
     from gradcam_core.cam import forward
 
     device = next(model.module.parameters()).device
-    batch = geometry.batch(photo, model.preprocessing).to(device)
+    batch = batch.to(device)
     with _precision(device.type):
         return forward(model.module, batch, layer or model.info.layer)
 

@@ -72,9 +72,8 @@ class Visits:
     def __call__(self, address: str = "", **options: Any) -> Page:
         """A page of its own, opened and ready. address: what follows that of the app; options: of
         the browser's context."""
-        context = self._browser.new_context(
-            **{"viewport": WIDE, "permissions": ["camera"], "accept_downloads": True} | options
-        )
+        settings: dict[str, Any] = {"viewport": WIDE, "permissions": ["camera"]}
+        context = self._browser.new_context(**settings | options)
         self._contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
@@ -241,4 +240,4 @@ def remove_photo(page: Page) -> None:
 def box_of(locator: Locator) -> dict[str, float]:
     box = locator.bounding_box()
     assert box
-    return {side: float(box[side]) for side in ("x", "y", "width", "height")}  # type: ignore[literal-required]
+    return {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}

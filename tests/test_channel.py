@@ -179,7 +179,7 @@ def test_an_uploaded_photo_of_any_shape_is_explained_too(app: str, lite0: gc.Mod
         for view in ("crop", "whole"):
             body = {"upload": upload(app, data), "view": view, "cells": cells(MODELS[0])}
             result = results(look(app, body))[MODELS[0]]
-            assert_is(result, gc.explain(data, lite0, view=view))  # type: ignore[arg-type]
+            assert_is(result, gc.explain(data, lite0, view=view))
 
 
 def test_what_the_maps_have_in_common_is_what_the_core_says(app: str):
@@ -307,17 +307,17 @@ class Leaving:
 def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pytest.MonkeyPatch):
     begun, may_end = threading.Event(), threading.Event()
     examined: list[str] = []
-    examine = gc.examine
+    prepare = demo.engine.prepare
 
     def slow(photo, model, view):
         examined.append(model.info.name)
         begun.set()
         assert may_end.wait(60)
-        return examine(photo, model, view)
+        return prepare(photo, model, view)
 
     for name in MODELS:
         gc.load_model(name)  # so that they are asked for in their order
-    monkeypatch.setattr(demo.engine, "examine", slow)
+    monkeypatch.setattr(demo.engine, "prepare", slow)
 
     async def visits() -> None:
         body = {"example": "6_astronaut", "cells": cells(*MODELS)}
@@ -326,7 +326,7 @@ def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pyte
         asking = asyncio.create_task(leaving.ask())
         await asyncio.to_thread(begun.wait, 60)
         other = asyncio.create_task(staying.ask())
-        while len(demo.engine._held._running) < 3 or not staying.answers:
+        while len(demo.engine._prepared._running) < 3 or not staying.answers:
             await asyncio.sleep(0.01)
         leaving.leave()
         await asking
@@ -344,14 +344,14 @@ def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pyte
 def test_a_network_that_fails_says_so_and_the_others_go_on(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    examine = gc.examine
+    prepare = demo.engine.prepare
 
     def broken(photo, model, view):
         if model.info.name == MODELS[1]:
             raise RuntimeError("a secret of the server")
-        return examine(photo, model, view)
+        return prepare(photo, model, view)
 
-    monkeypatch.setattr(demo.engine, "examine", broken)
+    monkeypatch.setattr(demo.engine, "prepare", broken)
     answers = ask(client, example="5_rocket", compare=True)
     assert sorted(results(answers)) == [MODELS[0], MODELS[2]]
     assert {"cell": MODELS[1], "failed": BROKEN} in answers

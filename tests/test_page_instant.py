@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Request, Route, expect
 
 import gradcam_core as gc
 from demo.asked import EXAMPLES
@@ -217,6 +218,12 @@ def test_no_map_or_label_of_one_picture_is_ever_beside_those_of_another(page: Pa
         assert all(np.abs(one - other).mean() > 6 for other in others[:i])
 
 
+def asked(request: Request) -> dict[str, Any]:
+    body = request.post_data_json
+    assert body is not None
+    return body
+
+
 def test_a_newer_choice_ends_the_request_before(cat_page: Page):
     held: list[Route] = []
     cat_page.route("**/look", lambda route: held.append(route))
@@ -224,14 +231,15 @@ def test_a_newer_choice_ends_the_request_before(cat_page: Page):
         row(cat_page, 0, 1).click()
         row(cat_page, 0, 2).click()
     assert failed.value.failure == "net::ERR_ABORTED"
-    assert failed.value.post_data_json["target"] == gc.find_label("tiger cat").index
+    assert asked(failed.value)["target"] == gc.find_label("tiger cat").index
     while len(held) < 2:
         cat_page.wait_for_timeout(20)
-    cat_page.unroute("**/look")
-    assert held[1].request.post_data_json["target"] == gc.find_label("tabby").index
-    assert held[1].request.post_data_json["has_photo"]
+    newest = asked(held[1].request)
+    assert newest["target"] == gc.find_label("tabby").index
+    assert newest["has_photo"]
     held[1].continue_()
     expect_explained(cat_page, "tabby")
+    cat_page.unroute("**/look")
 
 
 PLACES = """() => {

@@ -154,6 +154,7 @@ class App {
     if (JSON.stringify(after) === JSON.stringify(before)) return;
     this.state = after;
     document.body.dataset.kind = after.kind;
+    if (isNewPhoto) this.hidePreview(Boolean(after.photo?.upload));
     this.toolbar.setDepth(after.depth);
     this.toolbar.setExplained(this.nameOf(after.target), this.nameOf(after.against));
     this.markExample();
@@ -216,7 +217,6 @@ class App {
 
   showPhoto(photo) {
     this.photo = photo;
-    if (this.state.photo.address) this.tell();
     this.insight.setPhoto(photo);
     this.presentation.setPhoto(photo);
     this.comparison.setPhoto(photo);
@@ -240,6 +240,8 @@ class App {
     const { models } = this.state;
     this.grid.querySelector(":scope > .message")?.remove();
     this.root.classList.remove("without-photo");
+    if (!this.state.photo.example) this.tell();
+    this.hidePreview(false);
     for (const [model, panel] of this.panels) {
       if (models.includes(model)) continue;
       panel.element.remove();
@@ -263,6 +265,7 @@ class App {
     this.photo = null;
     this.awaited = undefined;
     this.root.classList.add("without-photo");
+    this.hidePreview(false);
     const message = h("p", { class: isProblem ? "message problem" : "message" }, text);
     if (isProblem) message.setAttribute("role", "alert");
     this.grid.replaceChildren(message);
@@ -326,6 +329,12 @@ class App {
     this.change({ photo: value && { upload: value.path } }, { isFromControl: true });
   }
 
+  /** The browser is spared the photo as it was taken, of many megapixels: its preview waits for the
+   * one that the panels show. */
+  hidePreview(isHidden) {
+    document.body.classList.toggle("without-preview", isHidden);
+  }
+
   /** What Gradio's controls are to show, in the order of `props.controls`; undefined is what they
    * show already. */
   controls() {
@@ -344,11 +353,11 @@ class App {
     });
   }
 
-  /** A photo that Gradio's control has not got by itself, as it wants to be told of it. */
-  fileOf({ example, address }) {
+  /** A photo as Gradio's control wants to be told of it. */
+  fileOf({ example, address, upload }) {
     const name = `${example ?? "picture"}.jpg`;
-    const isReady = example || (address && this.photo && this.awaited === this.photo.id);
-    if (!isReady) return undefined;
+    const isShown = (address || upload) && this.photo && this.awaited === this.photo.id;
+    if (!example && !isShown) return undefined;
     const url = example ? new URL(`examples/${name}`, new URL("./", location.href)).href : this.photo.url;
     const meta = { _type: "gradio.FileData" };
     return { path: OURS + name, url, orig_name: name, mime_type: "image/jpeg", meta };
