@@ -24,9 +24,9 @@ from demo.asked import EXAMPLES, Asked, AskedFile, Cell
 from demo.engine import explained
 from demo.photos import PhotoFile
 from demo.problems import sentence_of
-from demo.results import insight_of, result_of
+from demo.results import insight_of, network_of, result_of
 from demo.take_along import NoSuchFileError, file_of
-from gradcam_core import Explanation
+from gradcam_core import Explanation, Model
 
 WEB = Path(__file__).with_name("web")
 
@@ -173,6 +173,8 @@ async def _follow(
         async for step in explained(photo, asked.wanted(cell)):
             if isinstance(step, str):
                 queue.put_nowait({"cell": cell.id, "status": step})
+            elif isinstance(step, Model):
+                queue.put_nowait({"cell": cell.id, "network": network_of(step)})
             else:
                 queue.put_nowait({"cell": cell.id, "result": result_of(step)})
                 return step
@@ -186,8 +188,9 @@ async def _follow(
 async def _show(photo: PhotoFile, queue: asyncio.Queue) -> None:
     try:
         data, width, height = await asyncio.to_thread(photo.shown)
-        url = f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
-        queue.put_nowait({"photo": {"id": photo.id, "url": url, "width": width, "height": height}})
+        jpeg = base64.b64encode(data).decode("ascii")
+        shown = {"id": photo.id, "jpeg": jpeg, "width": width, "height": height}
+        queue.put_nowait({"photo": shown})
     except Exception as error:
         queue.put_nowait({"problem": sentence_of(error, BROKEN_PHOTO)})
     finally:

@@ -78,8 +78,9 @@ class Wanted:
         return 1 if method_named(self.method).needs == "scores of images" else self.detail
 
 
-async def explained(photo: PhotoFile, wanted: Wanted) -> AsyncIterator[str | Explanation]:
-    """How far it is, in words for people, again and again, and the explanation at the end.
+async def explained(photo: PhotoFile, wanted: Wanted) -> AsyncIterator[str | Model | Explanation]:
+    """How far it is, in words for people, again and again; the network, once it is loaded; and the
+    explanation at the end.
 
     What has not begun when the iterator is closed is not done, unless others wait for it. Raises
     ImageError, WeightsError or CamError, whose messages are for people.
@@ -88,8 +89,9 @@ async def explained(photo: PhotoFile, wanted: Wanted) -> AsyncIterator[str | Exp
     while not loading.done():
         yield _loading_text(wanted.model)
         await asyncio.sleep(_POLL)
-    yield "Looking …"
     model = loading.result()
+    yield model
+    yield "Looking …"
     key, held = await _examination(photo, model, wanted)
     target = _own_top(held, wanted.against) if wanted.target is None else wanted.target
     explain = partial(held.explain, target, wanted.method, wanted.contrast)

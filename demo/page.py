@@ -51,7 +51,9 @@ def build() -> gr.Blocks:
     return page
 
 
+# What is chosen before the page's script has come is kept for it.
 _CHOSEN = """(value) => {{
+    if (!window.gradcam) (window.chosenBefore ??= []).push(["{name}", value]);
     window.dispatchEvent(new CustomEvent("chosen", {{ detail: ["{name}", value] }}));
 }}"""
 

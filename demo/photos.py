@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +15,9 @@ from PIL import Image
 
 from gradcam_core import ImageError, read_image
 
-SHOWN = 1920
-"""Longest side, in pixels, of the photo as the page shows it."""
+SHOWN = 2560
+"""Longest side, in pixels, of the photo as the page shows it. A larger one is halved or divided by
+three and so on, which is several times as fast as any other size."""
 
 KEPT_BYTES = 192 * 2**20
 """Of decoded photos, for the next class, view or network of the same photo."""
@@ -45,12 +47,8 @@ class PhotoFile:
 
     def shown(self) -> tuple[bytes, int, int]:
         """A JPEG of at most `SHOWN` pixels a side, its width and its height."""
-        small = self.picture
-        scale = SHOWN / max(small.size)
-        if scale < 1:
-            width, height = (max(1, round(side * scale)) for side in small.size)
-            # Halved by a mean first where it is more than twice too large: twice as fast.
-            small = small.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=1.0)
+        picture = self.picture
+        small = picture.reduce(math.ceil(max(picture.size) / SHOWN))
         file = io.BytesIO()
         small.save(file, "JPEG", quality=88)
         return file.getvalue(), small.width, small.height

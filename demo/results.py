@@ -10,11 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from gradcam_core import Explanation
+from gradcam_core import Explanation, Model
 from gradcam_core.agreement import Agreement, agreement
 from gradcam_core.sentences import summary, where
 
 _LEVELS = 65535
+
+
+def network_of(model: Model) -> dict[str, Any]:
+    """What a panel shows of a network before its result."""
+    wanted = model.stands_in_for
+    return {
+        "title": model.info.title,
+        "stands_in_for": wanted.title if wanted else "",
+        "notice": model.notice,
+    }
 
 
 def result_of(e: Explanation) -> dict[str, Any]:

@@ -19,6 +19,9 @@ theme = gr.themes.Default(
     # Readable in light, too: the default's contrast is 2.6 to 1.
     body_text_color_subdued="*neutral_600",
     block_info_text_color="*neutral_600",
+    link_text_color_dark="*primary_300",
+    link_text_color_hover_dark="*primary_200",
+    link_text_color_visited_dark="*primary_300",
     block_shadow="none",
     block_shadow_dark="none",
 )

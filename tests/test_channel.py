@@ -26,6 +26,7 @@ from demo.asked import EXAMPLES
 from demo.channel import BROKEN, routes
 from gradcam_core import cam
 from gradcam_core.agreement import agreement
+from gradcam_core.explain import prepare
 from gradcam_core.sentences import summary, where
 
 MODELS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
@@ -129,12 +130,14 @@ def test_the_answers_come_line_by_line_with_the_photo_once_and_what_is_common_at
     assert [photo["id"] for photo in photos] == [answers[0]["id"]]
     with Image.open(EXAMPLES / f"{CAT}.jpg") as picture:
         assert (photos[0]["width"], photos[0]["height"]) == picture.size
-    assert photos[0]["url"].startswith("data:image/jpeg;base64,")
+    with Image.open(io.BytesIO(base64.b64decode(photos[0]["jpeg"]))) as shown:
+        assert (shown.format, shown.size) == ("JPEG", picture.size)
     assert list(answers[-1]) == ["insight"]
     assert sorted(results(answers)) == sorted(MODELS)
     for model in MODELS:
         told = [answer for answer in answers if answer.get("cell") == model]
-        assert all(set(answer) == {"cell", "status"} for answer in told[:-1])
+        assert {"cell", "network"} in map(set, told[:-1])
+        assert all(set(answer) <= {"cell", "status", "network"} for answer in told[:-1])
         assert "result" in told[-1]
 
 
@@ -306,18 +309,18 @@ class Leaving:
 
 def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pytest.MonkeyPatch):
     begun, may_end = threading.Event(), threading.Event()
-    examined: list[str] = []
-    prepare = demo.engine.prepare
+    ran: list[Any] = []
+    forward = cam.forward
 
-    def slow(photo, model, view):
-        examined.append(model.info.name)
+    def slow(module, batch, layer=None):
+        ran.append(module)
         begun.set()
         assert may_end.wait(60)
-        return prepare(photo, model, view)
+        return forward(module, batch, layer)
 
-    for name in MODELS:
-        gc.load_model(name)  # so that they are asked for in their order
-    monkeypatch.setattr(demo.engine, "prepare", slow)
+    # Loaded now, so that they are asked for in their order.
+    modules = [gc.load_model(name).module for name in MODELS]
+    monkeypatch.setattr(cam, "forward", slow)
 
     async def visits() -> None:
         body = {"example": "6_astronaut", "cells": cells(*MODELS)}
@@ -326,7 +329,7 @@ def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pyte
         asking = asyncio.create_task(leaving.ask())
         await asyncio.to_thread(begun.wait, 60)
         other = asyncio.create_task(staying.ask())
-        while len(demo.engine._prepared._running) < 3 or not staying.answers:
+        while len(demo.engine._held._running) < 3 or not staying.answers:
             await asyncio.sleep(0.01)
         leaving.leave()
         await asking
@@ -338,14 +341,14 @@ def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pyte
         assert not results(leaving.answers)
 
     asyncio.run(visits())
-    assert examined == [MODELS[0], MODELS[2]]
+    assert len(ran) == 2
+    assert set(map(id, ran)) < set(map(id, modules))
+    assert ran[1] is modules[2]
 
 
 def test_a_network_that_fails_says_so_and_the_others_go_on(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    prepare = demo.engine.prepare
-
     def broken(photo, model, view):
         if model.info.name == MODELS[1]:
             raise RuntimeError("a secret of the server")

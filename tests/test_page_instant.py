@@ -182,14 +182,13 @@ def test_no_map_or_label_of_one_picture_is_ever_beside_those_of_another(page: Pa
     known: dict[tuple[str, str, str], tuple[str, np.ndarray]] = {}
     order = (0, 1, 5)
     for n in order:
+        sentences = page.locator(".sentences p")
+        sentences.evaluate_all("all => all.forEach((p) => (p.className = 'before'))")
         examples(page).nth(n).click()
-        expect(examples(page).nth(n)).to_have_attribute("aria-pressed", "true")
+        expect(page.locator(".sentences p.before")).to_have_count(0)
         wait_for_all(page)
-        page.wait_for_function(
-            "n => document.querySelector(`img.photo`).src && [...document.querySelectorAll"
-            "('.panel[data-model] canvas.heat')].every((c) => c.width > 1)",
-            arg=n,
-        )
+        page.evaluate("() => (window.frames_seen = [])")
+        page.wait_for_function("() => window.frames_seen.length > 9")
         for frame in page.evaluate("() => window.frames_seen.slice(-3)"):
             known[frame["model"], frame["says"], frame["explains"]] = (
                 frame["photo"],

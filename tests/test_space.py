@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from PIL import Image
 
-from demo.page import EXAMPLES
+from demo.asked import EXAMPLES
 from gradcam_core.models import DEFAULT_MODELS, list_models, model_info
 from gradcam_core.weights import HubFile, PackagedFile
 from tests.server import ROOT

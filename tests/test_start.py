@@ -200,12 +200,15 @@ def test_what_no_page_asks_is_refused_with_a_sentence(tmp_path: Path):
             {"file": "comparison.png", "colormap": "no_such_colours"},
             {"file": "comparison.png", "opacity": float("nan")},
             {"file": "comparison.png", "opacity": 2},
-            {"file": "vgg19_output.png"},  # not among the maps that are asked for
-            {"file": "explanations.txt"},
         ):
             answer = asked(url, "take", {"example": "1_cat"} | ONE_MAP | extra)
             assert answer.status_code == 422, extra
             sentence_of(answer)
+        # One for a map that is not asked for, and one that there never is.
+        for file in ("vgg19_output.png", "explanations.txt"):
+            answer = asked(url, "take", {"example": "1_cat", "file": file} | ONE_MAP)
+            assert answer.status_code == 404
+            assert sentence_of(answer) == f"There is no file {file}."
         for name in ("look", "take"):
             long = {"example": "1_cat", "has_photo": "x" * 100_000} | ONE_MAP
             answer = asked(url, name, long)

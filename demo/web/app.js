@@ -7,7 +7,7 @@ import { Comparison } from "./comparison.js";
 import { Insight } from "./insight.js";
 import { keysDialog, listen } from "./keys.js";
 import { linkTo, readLink } from "./link.js";
-import { look, take } from "./look.js";
+import { addressOf, look, take } from "./look.js";
 import { Panel, uncover } from "./panel.js";
 import { Presentation } from "./presentation.js";
 import { ShareDialog } from "./share.js";
@@ -124,7 +124,7 @@ class App {
       detail: (times) => details.includes(times),
       depth: (share) => share >= 0 && share <= 1,
       view: (name) => views.includes(name),
-      kind: (name) => name in kinds,
+      kind: (name) => Object.hasOwn(kinds, name),
       method: (name) => methods.some((method) => method.name === name),
       rivals: () => true,
     };
@@ -146,7 +146,7 @@ class App {
     after.models = this.props.models.map(({ name }) => name).filter((name) => after.models.includes(name));
     const isNewPhoto = JSON.stringify(after.photo) !== JSON.stringify(before.photo);
     // Another picture: each network's own top prediction is explained first.
-    if (isNewPhoto && !isStart) after.target = after.against = null;
+    if (isNewPhoto && before.photo) after.target = after.against = null;
     // No class is explained rather than itself: what was chosen last counts.
     if (after.target !== null && after.target === after.against) {
       after[after.target === before.target ? "target" : "against"] = null;
@@ -215,17 +215,31 @@ class App {
     this.showAnswer(answer);
   }
 
-  showPhoto(photo) {
-    this.photo = photo;
-    this.insight.setPhoto(photo);
-    this.presentation.setPhoto(photo);
-    this.comparison.setPhoto(photo);
+  /** Takes the photo over once the browser has decoded it: until then it would go on showing the one
+   * before, under a heat that is not its own. */
+  async showPhoto({ jpeg, ...photo }) {
+    const { running } = this;
+    const url = addressOf(jpeg);
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    if (this.running !== running) {
+      URL.revokeObjectURL(url); // something newer was asked for
+      return;
+    }
+    const before = this.photo?.url;
+    this.photo = { ...photo, url };
+    if (before) setTimeout(() => URL.revokeObjectURL(before), 10_000);
+    this.insight.setPhoto(this.photo);
+    this.presentation.setPhoto(this.photo);
+    this.comparison.setPhoto(this.photo);
     this.showPanels();
     for (const answer of this.held.splice(0)) this.showAnswer(answer);
   }
 
-  showAnswer({ cell, status, failed, result, insight }) {
+  showAnswer({ cell, network, status, failed, result, insight }) {
     const panel = this.panels.get(cell);
+    if (panel && network) panel.showNetwork(network);
     if (panel && status) panel.showStatus(status);
     if (panel && failed) panel.showFailure(failed);
     if (panel && result) {
@@ -421,7 +435,8 @@ class App {
   }
 
   focused() {
-    const element = document.activeElement?.closest(".panel[data-model]");
+    const covering = document.querySelector(".panel.covering");
+    const element = covering ?? document.activeElement?.closest(".panel[data-model]");
     return this.panels.get(element?.dataset.model ?? this.state.models[0]);
   }
 
@@ -456,5 +471,6 @@ export function start({ element, props, trigger }) {
   window.gradcam = { controls: () => app.controls() };
   window.addEventListener("chosen", ({ detail: [name, value] }) => app.takeControl(name, value));
   app.start(location.href);
+  for (const [name, value] of window.chosenBefore ?? []) app.takeControl(name, value);
   element.dataset.ready = "true";
 }

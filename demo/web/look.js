@@ -34,6 +34,12 @@ export async function look(body, onAnswer, signal) {
   }
 }
 
+/** An address in this browser of a picture that the server sent as base64. */
+export function addressOf(jpeg) {
+  const bytes = Uint8Array.from(atob(jpeg), (c) => c.charCodeAt(0));
+  return URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+}
+
 /** A file that the server makes, as {blob, name}. Throws an Error with a sentence for people. */
 export async function take(body) {
   let response;

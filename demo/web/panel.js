@@ -92,7 +92,7 @@ export class Panel {
     this.element.classList.add("empty");
     this.explained.textContent = BLANK;
     this.how.replaceChildren(h("span", {}, BLANK), h("span", {}, BLANK));
-    this.notice.textContent = this.status.textContent = "";
+    this.status.textContent = "";
     for (const { button, name, probability, bar } of this.rows) {
       button.disabled = true;
       button.removeAttribute("aria-pressed");
@@ -129,16 +129,20 @@ export class Panel {
     if (this.element.dataset.status === "busy") this.rest(this.result ? "ready" : "waiting");
   }
 
+  /** Which network it is, known before its result, so that this makes the panel no longer later. */
+  showNetwork({ title, stands_in_for, notice }) {
+    this.heading.textContent = title;
+    this.saveButton.setAttribute("aria-label", `Download of ${title}`);
+    this.standsIn.textContent = stands_in_for && `in place of ${stands_in_for}`;
+    this.notice.textContent = notice;
+  }
+
   showResult(result) {
     this.result = result;
     this.map = readMap(result);
     this.element.classList.remove("empty");
     this.rest("ready", result.degenerate);
-    this.heading.textContent = result.title;
-    this.saveButton.setAttribute("aria-label", `Download of ${result.title}`);
-    this.standsIn.textContent = result.stands_in_for && `in place of ${result.stands_in_for}`;
-    this.notice.textContent = result.notice;
-    this.layers.photo.alt = "";
+    this.showNetwork(result);
     this.layers.setBox(result.box);
     this.layers.redraw();
     const { target, rank } = result;
