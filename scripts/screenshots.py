@@ -76,13 +76,22 @@ class Film:
         self._frames: list[Image.Image] = []
         self._seen: list[int] = []
 
-    def scene(self, caption: str, act: Callable[[], object], milliseconds: int = 1800) -> None:
-        """What is said, what a person does, and how long the result is seen."""
+    def scene(
+        self,
+        caption: str,
+        act: Callable[[], object],
+        milliseconds: int = 1800,
+        stays: bool = False,
+    ) -> None:
+        """What is said, what a person does, and how long the result is seen. stays: whether the
+        page stays where it has been scrolled to."""
         self._page.evaluate("text => actor.say(text)", caption)
         self._take(700)
         act()
         self._page.wait_for_timeout(500)  # until the page has asked the server
         _wait_for_results(self._page)
+        if not stays:
+            self._page.evaluate("scrollTo(0, 0)")  # to the maps, from a control further down
         self._take(milliseconds)
 
     def _take(self, milliseconds: int) -> None:
@@ -179,7 +188,7 @@ def _walk(browser: Browser, url: str) -> Path:
     film.scene("Show the whole photo", lambda: tab.get_by_label("Whole photo").check())
     film.scene("Sharper maps", lambda: tab.get_by_label("Sharp", exact=True).check(), 2200)
     film.scene("An earlier layer", earlier_layer, 2200)
-    film.scene("Where do the networks agree?", agreement, 2600)
+    film.scene("Where do the networks agree?", agreement, 2600, stays=True)
     film.scene("In front of an audience", present, 2200)
     film.scene("The next example", lambda: tab.keyboard.press("ArrowRight"), 2200)
     path = OUT / "walk.webp"
