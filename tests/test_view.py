@@ -91,3 +91,14 @@ def test_nothing_lies_outside_the_box_and_everything_inside(size: tuple[int, int
 def test_the_box_of_a_wide_photo_is_its_middle():
     # 1000 x 500 is resized to 146 x 73, of which 64 x 64 from (41, 4) on are cropped.
     assert view_of((1000, 500), TINY_MODEL, "crop").box == (280, 27, 720, 466)
+
+
+def test_the_peak_of_a_map_is_the_maximum_over_the_photo_on_a_fine_raster():
+    preprocessing = Preprocessing(224, 0.875, Image.Resampling.BICUBIC, (0.5,) * 3, (0.5,) * 3)
+    feature_map = np.zeros((7, 7), dtype=np.float32)
+    feature_map[3, 5] = 2
+    for size in ((451, 300), (300, 451), (5000, 30)):
+        view = view_of(size, preprocessing, "crop")
+        fine = view.to_photo(feature_map, (size[0] * 8, size[1] * 8)).max()
+        assert fine <= view.peak(feature_map) + 1e-6
+        assert fine == pytest.approx(view.peak(feature_map), rel=0.06)
