@@ -100,6 +100,7 @@ class App {
       this.sharing.element,
       this.said,
     );
+    this.root.style.setProperty("--dimming", this.props.dimming);
     element.append(this.root);
     this.setDisplay({});
     this.toolbar.setExplained(null, null);

@@ -2,7 +2,7 @@
 // screen has for it, drawn again when that changes, so that it is sharp at every size.
 
 import { h } from "./dom.js";
-import { paint, spread } from "./heat.js";
+import { paint } from "./heat.js";
 
 const MOST_PIXELS = 2.5e6;
 const NAMED_FROM = 18; // pixels; a narrower strip has no room for its name
@@ -85,6 +85,3 @@ export class PhotoLayers {
     else this.canvas.width = this.canvas.height = 1;
   }
 }
-
-/** What `PhotoLayers` draws of one map. */
-export const heatOf = (map) => (width, height) => spread(map, width, height);

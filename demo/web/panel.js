@@ -129,7 +129,7 @@ export class Panel {
     if (this.element.dataset.status === "busy") this.rest(this.result ? "ready" : "waiting");
   }
 
-  /** Which network it is, known before its result, so that this makes the panel no longer later. */
+  /** Which network it is. Known before its result, which then changes no height. */
   showNetwork({ title, stands_in_for, notice }) {
     this.heading.textContent = title;
     this.saveButton.setAttribute("aria-label", `Download of ${title}`);
