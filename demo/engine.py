@@ -128,8 +128,12 @@ async def _examination(photo: PhotoFile, model: Model, wanted: Wanted) -> tuple[
     key = _key(photo, model, wanted.view, 1, None)
     published = _held.kept(key)
     if published is None:
-        prepared = await _prepared.get(key, lambda: prepare(photo.picture, model, wanted.view))
-        published = await _held.get(key, prepared.examine)
+        # ResNet50 and VGG19 are shown the same.
+        prepared = await _prepared.get(
+            (photo.id, model.preprocessing, wanted.view),
+            lambda: prepare(photo.picture, model.preprocessing, wanted.view),
+        )
+        published = await _held.get(key, lambda: prepared.examine(model))
     detail = wanted.detail_run
     if detail == 1 and layer is None:
         return key, published

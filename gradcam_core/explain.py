@@ -14,7 +14,7 @@ from gradcam_core.images import Photo, read_image
 from gradcam_core.labels import find_label, imagenet_labels
 from gradcam_core.methods import DEFAULT_METHOD, method_named
 from gradcam_core.models import Model, load_model, model_info
-from gradcam_core.view import View, ViewName, view_of
+from gradcam_core.view import Preprocessing, View, ViewName, view_of
 from gradcam_core.weights import Weights
 
 if TYPE_CHECKING:
@@ -259,30 +259,35 @@ def examine(
     photo = read_image(image)
     ready = load_model(model) if isinstance(model, str) else model
     view_of(photo.size, ready.preprocessing, view, detail)  # an error before the work
-    held = prepare(photo, ready, view).examine(layer if detail == 1 else None)
+    prepared = prepare(photo, ready.preprocessing, view)
+    held = prepared.examine(ready, layer if detail == 1 else None)
     return held if detail == 1 else held.at(photo, detail, layer)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photo as a network is shown it: `batch` is its input, float32 [1, 3, height, width]."""
+    """A photo as networks with the same preprocessing are shown it.
 
-    model: Model
+    batch: their input, float32 [1, 3, height, width].
+    """
+
     geometry: View
     view: ViewName
     batch: Tensor
 
-    def examine(self, layer: str | None = None) -> Examination:
-        """The pass over it, which is the part of `examine` that takes all cores."""
-        run = _run(self.batch, self.model, layer)
+    def examine(self, model: Model, layer: str | None = None) -> Examination:
+        """One network's pass over it, which is the part of `examine` that takes all cores."""
+        run = _run(self.batch, model, layer)
         probabilities = np.nan_to_num(run.logits[0].softmax(dim=0).cpu().numpy())
-        return Examination(self.model, run, self.geometry, self.view, 1, probabilities)
+        return Examination(model, run, self.geometry, self.view, 1, probabilities)
 
 
-def prepare(photo: Image.Image, model: Model, view: ViewName = "crop") -> Prepared:
-    """The first half of `examine`, which takes one core: the photo, RGB, as the network's input."""
-    geometry = view_of(photo.size, model.preprocessing, view)
-    return Prepared(model, geometry, view, geometry.batch(photo, model.preprocessing))
+def prepare(
+    photo: Image.Image, preprocessing: Preprocessing, view: ViewName = "crop"
+) -> Prepared:
+    """The first half of `examine`, which takes one core: the photo, RGB, as a network's input."""
+    geometry = view_of(photo.size, preprocessing, view)
+    return Prepared(geometry, view, geometry.batch(photo, preprocessing))
 
 
 def _run(batch: Tensor, model: Model, layer: str | None) -> Run:

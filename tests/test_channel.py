@@ -8,7 +8,8 @@ import io
 import json
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import demo.photos
 import gradcam_core as gc
 from demo.asked import EXAMPLES
 from demo.channel import BROKEN, routes
+from demo.shared_work import SharedWork
 from gradcam_core import cam
 from gradcam_core.agreement import agreement
 from gradcam_core.explain import prepare
@@ -346,13 +348,45 @@ def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pyte
     assert ran[1] is modules[2]
 
 
+def test_networks_that_are_shown_the_same_have_it_prepared_once(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+):
+    models = {name: gc.load_model(name) for name in MODELS}
+    models[MODELS[1]] = replace(models[MODELS[1]], preprocessing=models[MODELS[0]].preprocessing)
+    prepared = []
+
+    class Loaded:
+        def __init__(self, name: str) -> None:
+            self._model = models[name]
+
+        def request(self) -> Future[gc.Model]:
+            future: Future[gc.Model] = Future()
+            future.set_result(self._model)
+            return future
+
+    def counted(photo, preprocessing, view):
+        prepared.append(preprocessing)
+        return prepare(photo, preprocessing, view)
+
+    monkeypatch.setattr(demo.engine, "loader", Loaded)
+    monkeypatch.setattr(demo.engine, "prepare", counted)
+    for name in ("_held", "_prepared"):  # as if the photo had never been asked for
+        work = getattr(demo.engine, name)
+        monkeypatch.setattr(demo.engine, name, SharedWork(work._pool, 2**24, work._kept.getsizeof))
+    answers = ask(client, example="6_astronaut")
+    assert sorted(results(answers)) == sorted(MODELS)
+    assert sorted(one.size for one in prepared) == [224, 260]
+
+
 def test_a_network_that_fails_says_so_and_the_others_go_on(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    def broken(photo, model, view):
-        if model.info.name == MODELS[1]:
+    second = gc.load_model(MODELS[1]).preprocessing
+
+    def broken(photo, preprocessing, view):
+        if preprocessing == second:
             raise RuntimeError("a secret of the server")
-        return prepare(photo, model, view)
+        return prepare(photo, preprocessing, view)
 
     monkeypatch.setattr(demo.engine, "prepare", broken)
     answers = ask(client, example="5_rocket", compare=True)
