@@ -11,13 +11,17 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from demo.page import build, launch_options
+from demo.problems import keep_visitors_out_of_the_log
 from gradcam_core import DEFAULT_MODELS
 from gradcam_core.models import loader
+from gradcam_core.reading import start_readers
 
 
 def main() -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    keep_visitors_out_of_the_log()
     logging.getLogger("gradcam_core").setLevel(logging.INFO)  # downloads, and why they failed
+    start_readers()
     for name in DEFAULT_MODELS:
         loader(name).request()  # in the background, so that the first visitor waits less
     port = os.environ.get("GRADIO_SERVER_PORT")

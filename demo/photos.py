@@ -13,24 +13,26 @@ import cachetools
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from gradcam_core import ImageError, read_image
+from gradcam_core import ImageError
+from gradcam_core.reading import read_isolated
 
 SHOWN = 2560
 """Longest side, in pixels, of the photo as the page shows it. A larger one is halved or divided by
 three and so on, which is several times as fast as any other size."""
 
-KEPT_BYTES = 192 * 2**20
+KEPT_BYTES = 256 * 2**20
 """Of decoded photos, for the next class, view or network of the same photo."""
 
 GONE = "The picture is no longer on the server. Choose it again."
 
 
 class PhotoFile:
-    """A picture's file, decoded only when that is needed. `id` is the SHA-256 of its bytes."""
+    """A picture's file, by its path or its bytes, decoded only when that is needed. `id` is the
+    SHA-256 of its content. Raises OSError if it cannot be read."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.id = hashlib.sha256(data).hexdigest()
+    def __init__(self, file: Path | bytes) -> None:
+        self._file = file
+        self.id = _sha256(file)
         self._lock = threading.Lock()
 
     @property
@@ -40,7 +42,7 @@ class PhotoFile:
             with _kept_lock:
                 picture = _kept.get(self.id)
             if picture is None:
-                picture = read_image(self._data)
+                picture = read_isolated(self._file)
                 with _kept_lock, suppress(ValueError):  # larger than all that may be kept
                     _kept[self.id] = picture
             return picture
@@ -63,7 +65,7 @@ def open_photo(path: Path, folder: Path) -> PhotoFile:
         path = path.resolve()
         if not path.is_relative_to(folder.resolve()):
             raise ImageError(GONE)
-        return PhotoFile(path.read_bytes())
+        return PhotoFile(path)
     except (OSError, ValueError) as error:  # a path with NUL in it is a ValueError
         raise ImageError(GONE) from error
 
@@ -73,8 +75,13 @@ def open_upload(path: str) -> PhotoFile:
     return open_photo(Path(path), Path(get_upload_folder()))
 
 
+def _sha256(file: Path | bytes) -> str:
+    with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def _size(picture: Image.Image) -> int:
-    return len(picture.getbands()) * picture.width * picture.height
+    return 4 * picture.width * picture.height  # as Pillow holds RGB
 
 
 _kept: cachetools.LRUCache[str, Image.Image] = cachetools.LRUCache(KEPT_BYTES, getsizeof=_size)

@@ -15,10 +15,11 @@ from tqdm import tqdm
 
 from gradcam_core.bundle import File, files
 from gradcam_core.explain import PRESETS, Explanation, examine, preset_named
-from gradcam_core.images import ImageError, read_image
+from gradcam_core.images import ImageError
 from gradcam_core.labels import find_label
 from gradcam_core.methods import DEFAULT_METHOD, METHODS, method_named
 from gradcam_core.models import DEFAULT_MODELS, list_models, load_model, loader
+from gradcam_core.reading import read_isolated
 from gradcam_core.view import DETAILS, VIEWS
 from gradcam_core.weights import WeightsError
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         target = None if options.target is None else find_label(options.target).index
         contrast = _contrast(options.contrast, target)
-        photo = read_image(options.photo)
+        photo = read_isolated(options.photo)
         options.out.mkdir(parents=True, exist_ok=True)
     except (ImageError, ValueError) as error:
         parser.error(str(error))

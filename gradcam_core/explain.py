@@ -282,9 +282,7 @@ class Prepared:
         return Examination(model, run, self.geometry, self.view, 1, probabilities)
 
 
-def prepare(
-    photo: Image.Image, preprocessing: Preprocessing, view: ViewName = "crop"
-) -> Prepared:
+def prepare(photo: Image.Image, preprocessing: Preprocessing, view: ViewName = "crop") -> Prepared:
     """The first half of `examine`, which takes one core: the photo, RGB, as a network's input."""
     geometry = view_of(photo.size, preprocessing, view)
     return Prepared(geometry, view, geometry.batch(photo, preprocessing))

@@ -15,6 +15,7 @@ from PIL import Image
 import gradcam_core as gc
 from demo import photos
 from demo.photos import GONE, SHOWN, PhotoFile, open_photo, open_upload
+from gradcam_core.reading import read_isolated
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -37,9 +38,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
     def read(data: bytes) -> Image.Image:
         calls.append(data)
-        return gc.read_image(data)
+        return read_isolated(data)
 
-    monkeypatch.setattr(photos, "read_image", read)
+    monkeypatch.setattr(photos, "read_isolated", read)
     return calls
 
 
@@ -63,7 +64,7 @@ def test_those_who_look_at_a_photo_share_one_decoding(cat: Image.Image, decoded:
 def test_no_more_decoded_bytes_are_kept_than_allowed(
     decoded: list[bytes], monkeypatch: pytest.MonkeyPatch
 ):
-    kept: cachetools.LRUCache = cachetools.LRUCache(100 * 100 * 3 * 2, getsizeof=photos._size)
+    kept: cachetools.LRUCache = cachetools.LRUCache(100 * 100 * 4 * 2, getsizeof=photos._size)
     monkeypatch.setattr(photos, "_kept", kept)
     files = [PhotoFile(encoded(Image.new("RGB", (100, 100), (n, 0, 0)))) for n in range(3)]
     for file in files:

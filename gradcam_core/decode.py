@@ -1,0 +1,96 @@
+"""Decode untrusted pictures: the child process of `reading`, which bounds what a picture may cost.
+
+A process of its own, because a decoder cannot be stopped from outside, and one that crashes takes
+its process along. Reads from standard input, for each picture, a line of JSON: {"path": name,
+"folder": name}, or {"bytes": count} with so many bytes after it. Answers on standard output with
+{"problem": sentence}, or with {"width": pixels, "height": pixels} and then the rows of the picture
+as bytes R, G, B.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from PIL import Image
+
+from gradcam_core.images import ImageError, read_image
+
+MEMORY = 400 * 2**20
+"""Bytes that decoding may take. On Linux; elsewhere only the number of pixels is bounded."""
+
+SECONDS = 4
+"""Of a core's time that one picture may take; a machine that is busy may need longer for it."""
+
+BAND_BYTES = 4 * 2**20
+"""Of rows that are sent at once."""
+
+
+def main() -> None:
+    pictures, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what a decoder prints is no answer
+    _bound_memory()
+    while line := pictures.readline():
+        asked = json.loads(line)
+        _bound_time()
+        try:
+            if "path" in asked:
+                os.chdir(asked["folder"])
+                picture = read_image(Path(asked["path"]))
+            else:
+                picture = read_image(pictures.read(asked["bytes"]))
+        except ImageError as error:
+            _say(answers, problem=str(error))
+        else:
+            _send(answers, picture)
+
+
+def _say(answers: IO[bytes], **answer: object) -> None:
+    answers.write(json.dumps(answer).encode() + b"\n")
+
+
+def _send(answers: IO[bytes], picture: Image.Image) -> None:
+    width, height = picture.size
+    _say(answers, width=width, height=height)
+    for top, bottom in bands(width, height):
+        left = memoryview(picture.crop((0, top, width, bottom)).tobytes())
+        while left:
+            left = left[answers.write(left) :]
+
+
+def bands(width: int, height: int) -> list[tuple[int, int]]:
+    """The rows (from, to) that are sent at once of a picture of this size."""
+    rows = max(1, BAND_BYTES // (3 * width))
+    return [(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def _bound_memory() -> None:
+    if sys.platform != "linux":
+        return
+    import resource
+
+    # Of all numbers this is the one that counts what is written to, not what is only reserved.
+    used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, used + MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    with suppress(OSError):  # where memory runs out, this process is the first to go
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _bound_time() -> None:
+    with suppress(ImportError):
+        import resource
+
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        last = int(used.ru_utime + used.ru_stime) + 1 + SECONDS
+        _, most = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (last, most))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Reading untrusted pictures in child processes, within bounds on time and memory."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+from PIL import Image
+
+from gradcam_core import decode
+from gradcam_core.images import DAMAGED, ImageError
+
+READERS = 2
+"""Pictures that are decoded at the same time."""
+
+LONGEST = 15.0
+"""Seconds after which a picture is given up, however little of a core's time it had."""
+
+TOO_LONG = "The picture takes too long to decode. Save it anew, as JPEG or PNG, and try again."
+
+_ROOT = Path(__file__).parents[1]
+
+
+class _LostError(Exception):
+    """The child process ended before the picture was whole."""
+
+
+class Reader:
+    """A child process that decodes one picture at a time; started again where one has ended it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """The child process, in which pictures can be decoded a moment later."""
+        if self._process is None or self._process.poll() is not None:
+            self.stop()
+            # -P: a file of the folder that this was started in is not taken for a module.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", decode.__name__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": str(_ROOT), "OPENBLAS_NUM_THREADS": "1"},
+            )
+        return self._process
+
+    def stop(self) -> int | None:
+        """Ends the child process. -> its status, negative for the signal that ended it."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                continue  # part of a picture was still to be sent
+        return process.wait()
+
+    def read(self, photo: str | os.PathLike[str] | bytes) -> Image.Image:
+        """As `read_isolated`."""
+        process = self.start()
+        assert process.stdin
+        assert process.stdout
+        is_late = threading.Event()
+
+        def give_up() -> None:
+            is_late.set()
+            process.kill()
+
+        watch = threading.Timer(LONGEST, give_up)
+        watch.daemon = True
+        watch.start()
+        is_whole = False
+        try:
+            _ask(process.stdin, photo)
+            picture = _answer(process.stdout)
+            is_whole = True
+            return picture
+        except ImageError:
+            is_whole = True
+            raise
+        except (_LostError, OSError, ValueError):
+            status = self.stop()
+            too_long = is_late.is_set() or status == -getattr(signal, "SIGXCPU", 0)
+            raise ImageError(TOO_LONG if too_long else DAMAGED) from None
+        finally:
+            watch.cancel()
+            if not is_whole:
+                self.stop()
+
+
+def _ask(pictures: IO[bytes], photo: str | os.PathLike[str] | bytes) -> None:
+    if isinstance(photo, bytes):
+        pictures.write(_line(bytes=len(photo)))
+        pictures.write(photo)
+    else:
+        pictures.write(_line(path=os.fspath(photo), folder=os.getcwd()))
+    pictures.flush()
+
+
+def _line(**asked: object) -> bytes:
+    return json.dumps(asked).encode() + b"\n"
+
+
+def _answer(answers: IO[bytes]) -> Image.Image:
+    answer = json.loads(answers.readline() or "{}")
+    if "problem" in answer:
+        raise ImageError(str(answer["problem"]))
+    if not answer:
+        raise _LostError
+    width, height = answer["width"], answer["height"]
+    picture = Image.new("RGB", (width, height))
+    for top, bottom in decode.bands(width, height):
+        size = 3 * width * (bottom - top)
+        rows = answers.read(size)
+        if len(rows) < size:
+            raise _LostError
+        picture.paste(Image.frombuffer("RGB", (width, bottom - top), rows, "raw", "RGB", 0, 1),
+                      (0, top))  # fmt: skip
+    return picture
+
+
+_free: queue.LifoQueue[Reader] = queue.LifoQueue()
+for _ in range(READERS):
+    _free.put(Reader())
+
+
+def start_readers() -> None:
+    """Start the child processes, so that the first picture need not wait for one."""
+    for reader in list(_free.queue):
+        reader.start()
+
+
+def read_isolated(photo: str | os.PathLike[str] | bytes) -> Image.Image:
+    """What `read_image` gives for a path or the bytes of a file, decoded in a child process.
+
+    A picture takes at most `decode.MEMORY` and `decode.SECONDS` there, and a decoder that crashes
+    ends only that process. Raises ImageError, also where a bound is met.
+    """
+    reader = _free.get()
+    try:
+        return reader.read(photo)
+    finally:
+        _free.put(reader)
+
+
+@atexit.register
+def _stop_readers() -> None:
+    while not _free.empty():
+        _free.get_nowait().stop()
