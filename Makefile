@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export GRADIO_ANALYTICS_ENABLED ?= False
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench quality weights screenshots clean
+.PHONY: help run test bench fuzz quality faults weights screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,11 +14,12 @@ help: ## list the targets
 run: $(VENV)/installed ## install what is needed, start the app and print its address
 	@$(BIN)/python app.py
 
-test: $(VENV)/installed-dev ## linter, formatter, types, all tests with a real browser
+test: $(VENV)/installed-dev ## linter, formatter, types, known vulnerabilities, all tests with a real browser
 	@$(BIN)/python -m scripts.chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@$(BIN)/python -m scripts.audit
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM, and the page (5 minutes)
@@ -26,8 +27,15 @@ bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and Torc
 	@$(BIN)/python -m benchmarks.speed
 	@$(BIN)/python -m benchmarks.page
 
+fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures, and measure what the worst ones cost (10 minutes)
+	@$(BIN)/python -m benchmarks.fuzz
+	@$(BIN)/python -m benchmarks.bad_pictures
+
 quality: $(VENV)/installed-dev ## judge how well every method locates, beside the same (an hour)
 	@$(BIN)/python -m benchmarks.quality
+
+faults: $(VENV)/installed-dev ## break downloads, disks and servers, and print what comes of it (5 minutes)
+	@$(BIN)/python -m benchmarks.faults
 
 weights: $(VENV)/installed ## fetch the weights of all networks, for a talk without a network
 	@$(BIN)/python -m scripts.weights

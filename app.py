@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+
+# Before the libraries are imported, which takes a while: Ctrl-C ends that without a traceback.
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # Before the libraries are imported, which read them once: nobody is told that this runs.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -12,6 +17,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from demo.page import build, launch_options
 from demo.problems import keep_visitors_out_of_the_log
+from demo.stopping import serve
 from gradcam_core import DEFAULT_MODELS
 from gradcam_core.models import loader
 from gradcam_core.reading import start_readers
@@ -27,7 +33,7 @@ def main() -> None:
     port = os.environ.get("GRADIO_SERVER_PORT")
     try:
         # Given explicitly, because Gradio would take the next free port without a word.
-        build().launch(server_port=int(port) if port else None, **launch_options())
+        serve(build(), {"server_port": int(port) if port else None, **launch_options()})
     except (OSError, ValueError) as error:
         sys.exit(f"The app cannot start: {error}")
 

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from pathlib import Path
@@ -19,14 +19,16 @@ from urllib.parse import unquote, urlsplit
 
 import gradio as gr
 from gradio.components.api_component import Api
+from gradio.context import LocalContext
 from gradio.data_classes import FileData
 from gradio.events import api
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_function_description, get_upload_folder
 from PIL import Image
+from starlette.requests import Request
 
-from demo.engine import Wanted, explanation
-from demo.photos import PhotoFile, open_upload
+from demo.engine import Wanted, entrance, explanation
+from demo.photos import PhotoFile, decoding, open_upload
 from demo.problems import sentence_of
 from demo.take_along import LONGEST
 from gradcam_core import (
@@ -50,6 +52,7 @@ NO_ADDRESSES = (
     "The API fetches no picture from an address. Save it and give the file; an MCP client may also "
     "give a data: URI."
 )
+LEFT = "The client has gone."
 BROKEN = "Something went wrong. The server's log has the details."
 
 _SERVED = "/gradio_api/file="
@@ -71,6 +74,8 @@ Output = Literal["comparison", "overlay", "heatmap"]
 _USUAL_OUTPUTS: list[Output] = ["comparison", "overlay"]
 
 _JPEG_QUALITY = 90
+
+_LEFT_POLL = 0.2  # seconds between two looks whether the client has gone
 
 # One at a time: each takes a core and, for a large photo, a few hundred megabytes.
 _making = ThreadPoolExecutor(1, thread_name_prefix="file of the API")
@@ -175,14 +180,14 @@ _Result = TypeVar("_Result")
 
 
 def _endpoint(
-    function: Callable[_Parameters, Awaitable[_Result]],
-) -> Callable[_Parameters, Awaitable[_Result]]:
+    function: Callable[_Parameters, Coroutine[Any, Any, _Result]],
+) -> Callable[_Parameters, Coroutine[Any, Any, _Result]]:
     """A function whose errors are all sentences for people, with a docstring for Gradio."""
 
     @wraps(function)
     async def called(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
         try:
-            return await function(*args, **kwargs)
+            return await _unless_left(function(*args, **kwargs))
         except _MistakeError:
             raise
         except Exception as error:
@@ -355,11 +360,11 @@ def register(page: gr.Blocks) -> None:
             argument.api_info()["additional_description"] = meaning
             if name == "image":
                 argument.example_payload = _example  # type: ignore[method-assign]
-                _take_address(argument)
+            _take_address(argument)  # of the others, too: anything can be given for them
 
 
 def _take_address(argument: Api) -> None:
-    """Let an address given for this argument, a file, reach the function.
+    """Let an address that is given as a file for this argument reach the function.
 
     Gradio would download it before it asks the function: never from a private network, but of any
     size, and whatever goes wrong would be logged as an error of ours.
@@ -380,15 +385,53 @@ def _example() -> dict[str, Any]:
     return _file_data("photo.jpg") | {"url": "photo.jpg"}
 
 
+async def _unless_left(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """What the work gives; ended where the client has gone, which Gradio itself does not do."""
+    running = asyncio.create_task(work)
+    try:
+        while not running.done():
+            await asyncio.wait([running], timeout=_LEFT_POLL)
+            if not running.done() and await _has_left():
+                raise _MistakeError(LEFT)
+        return running.result()
+    finally:
+        running.cancel()
+
+
+async def _has_left() -> bool:
+    """Whether nobody waits for the call that is being answered."""
+    blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    if blocks is not None and event_id is not None:
+        event = blocks._queue.event_ids_to_events.get(event_id)
+        return event is not None and not event.alive
+    asked = LocalContext.request.get(None)
+    request = getattr(asked, "request", None)
+    return isinstance(request, Request) and await request.is_disconnected()
+
+
 async def _explanations(
     image: object, wanted: Sequence[Wanted]
 ) -> tuple[PhotoFile, list[Explanation]]:
     photo = await asyncio.to_thread(_photo, image)
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(explanation(photo, one)) for one in wanted]
-    except* Exception as errors:
-        raise errors.exceptions[0] from None
+    needing = set(range(len(wanted)))
+    with entrance(photo, wanted) as ticket:
+        await ticket.turn()
+        # An ImageError before the weights are waited for.
+        await asyncio.get_running_loop().run_in_executor(decoding, lambda: photo.picture)
+
+        def looked(one: int) -> None:
+            needing.discard(one)
+            if not needing:
+                ticket.leave()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(explanation(photo, one, partial(looked, n)))
+                    for n, one in enumerate(wanted)
+                ]
+        except* Exception as errors:
+            raise errors.exceptions[0] from None
     return photo, [task.result() for task in tasks]
 
 
@@ -402,9 +445,7 @@ def _photo(image: object) -> PhotoFile:
         if not served:
             raise _MistakeError(NO_ADDRESSES)
         path = unquote(path)
-    photo = open_upload(path)
-    photo.picture  # noqa: B018  # an ImageError before the weights are waited for
-    return photo
+    return open_upload(path)
 
 
 def _is_address(path: str) -> bool:

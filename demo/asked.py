@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -53,7 +54,8 @@ class Asked(_Strict):
     """A photo, a class and the maps that are wanted of it.
 
     upload: the path that the server gave an uploaded file; example: the name of one of ours;
-    address: where it is on the web.
+    address: where it is on the web; may_fetch: whether it may be fetched from there, or only shown
+    if it is still kept.
     has_photo: the id of the photo that the page shows already. compare: whether to say, at the end,
     what the maps have in common.
     """
@@ -61,6 +63,7 @@ class Asked(_Strict):
     upload: str | None = Field(None, max_length=1000)
     example: str | None = Field(None, max_length=100)
     address: str | None = Field(None, max_length=LONGEST_ADDRESS)
+    may_fetch: bool = True
     has_photo: str = Field("", max_length=64)
     view: ViewName = "crop"
     target: _ClassIndex | None = None
@@ -68,10 +71,14 @@ class Asked(_Strict):
     cells: list[Cell] = Field(min_length=1, max_length=MOST_CELLS)
     compare: bool = False
 
-    def open(self) -> PhotoFile:
+    async def open(self) -> PhotoFile:
         """The photo; fetched, if an address is given. Raises ImageError if there is none."""
         if self.address is not None:
-            return PhotoFile(fetch_picture(self.address))
+            data = await fetch_picture(self.address, self.may_fetch)
+            return await asyncio.to_thread(PhotoFile, data)
+        return await asyncio.to_thread(self._open_file)
+
+    def _open_file(self) -> PhotoFile:
         if self.example is not None:
             return open_photo(EXAMPLES / f"{self.example}.jpg", EXAMPLES)
         return open_upload(self.upload or "")

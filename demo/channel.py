@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,8 +22,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from demo.asked import EXAMPLES, Asked, AskedFile, Cell
-from demo.engine import explained
-from demo.photos import PhotoFile
+from demo.engine import entrance, explained
+from demo.line import BusyError, Ticket
+from demo.photos import PhotoFile, decoding
 from demo.problems import sentence_of
 from demo.results import insight_of, network_of, result_of
 from demo.take_along import NoSuchFileError, file_of
@@ -135,18 +137,53 @@ async def _until_left(
 
 
 async def _answers(asked: Asked) -> AsyncIterator[dict[str, Any]]:
-    """The photo unless the page has it, every step of every map, and what they have in common."""
+    """How many are served before, and then all that is to be seen."""
     try:
-        photo = await asyncio.to_thread(_open, asked)
+        photo = await asked.open()
+        ticket = entrance(photo, map(asked.wanted, asked.cells))
+    except BusyError as busy:
+        yield {"problem": str(busy), "again": busy.seconds}
+        return
+    except Exception as error:
+        yield {"problem": sentence_of(error, BROKEN_PHOTO)}
+        return
+    with ticket:
+        async for place in ticket.places():
+            yield {"waiting": place}
+        async for answer in _looked_at(photo, asked, ticket):
+            yield answer
+
+
+async def _looked_at(
+    photo: PhotoFile, asked: Asked, ticket: Ticket
+) -> AsyncIterator[dict[str, Any]]:
+    """The photo unless the page has it, every step of every map, and what they have in common.
+    Gives the ticket up when nothing needs the photo any more."""
+    is_new = photo.id != asked.has_photo
+    try:
+        if is_new:  # what the page shows already, can be used
+            await asyncio.get_running_loop().run_in_executor(decoding, lambda: photo.picture)
     except Exception as error:
         yield {"problem": sentence_of(error, BROKEN_PHOTO)}
         return
     yield {"id": photo.id}
     queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+    needing = set(range(len(asked.cells) + is_new))
+
+    def looked(one: int) -> None:
+        needing.discard(one)
+        if not needing:
+            ticket.leave()
+
     async with asyncio.TaskGroup() as group:
-        cells = [group.create_task(_follow(photo, asked, cell, queue)) for cell in asked.cells]
+        cells = [
+            group.create_task(_follow(photo, asked, cell, queue, partial(looked, n)))
+            for n, cell in enumerate(asked.cells)
+        ]
         # After the maps have been asked for: the page shows nothing new until the first is there.
-        extra = [group.create_task(_show(photo, queue))] if photo.id != asked.has_photo else []
+        extra = (
+            [group.create_task(_show(photo, queue, partial(looked, len(cells))))] if is_new else []
+        )
         for _ in range(len(cells) + len(extra)):
             while (step := await queue.get()) is not None:
                 yield step
@@ -157,20 +194,16 @@ async def _answers(asked: Asked) -> AsyncIterator[dict[str, Any]]:
             yield {"insight": await asyncio.to_thread(insight_of, explanations)}
 
 
-def _open(asked: Asked) -> PhotoFile:
-    """Raises ImageError where it cannot be used. What the page shows already, can be."""
-    photo = asked.open()
-    if photo.id != asked.has_photo:
-        photo.picture  # noqa: B018
-    return photo
-
-
 async def _follow(
-    photo: PhotoFile, asked: Asked, cell: Cell, queue: asyncio.Queue
+    photo: PhotoFile,
+    asked: Asked,
+    cell: Cell,
+    queue: asyncio.Queue,
+    on_looked: Callable[[], object],
 ) -> Explanation | None:
     """Puts every step of one map into the queue, and None at its end."""
     try:
-        async for step in explained(photo, asked.wanted(cell)):
+        async for step in explained(photo, asked.wanted(cell), on_looked):
             if isinstance(step, str):
                 queue.put_nowait({"cell": cell.id, "status": step})
             elif isinstance(step, Model):
@@ -181,17 +214,20 @@ async def _follow(
     except Exception as error:
         queue.put_nowait({"cell": cell.id, "failed": sentence_of(error, BROKEN)})
     finally:
+        on_looked()
         queue.put_nowait(None)
     return None
 
 
-async def _show(photo: PhotoFile, queue: asyncio.Queue) -> None:
+async def _show(photo: PhotoFile, queue: asyncio.Queue, on_looked: Callable[[], object]) -> None:
     try:
-        data, width, height = await asyncio.to_thread(photo.shown)
+        loop = asyncio.get_running_loop()
+        data, width, height = await loop.run_in_executor(decoding, photo.shown)
         jpeg = base64.b64encode(data).decode("ascii")
         shown = {"id": photo.id, "jpeg": jpeg, "width": width, "height": height}
         queue.put_nowait({"photo": shown})
     except Exception as error:
         queue.put_nowait({"problem": sentence_of(error, BROKEN_PHOTO)})
     finally:
+        on_looked()
         queue.put_nowait(None)

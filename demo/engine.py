@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+import cachetools
+
+from demo import budget
+from demo.lanes import Lanes
+from demo.line import Line, Ticket
 from demo.photos import PhotoFile
 from demo.shared_work import SharedWork
 from gradcam_core import Examination, Explanation, Model
@@ -20,20 +25,29 @@ from gradcam_core.view import ViewName
 
 log = logging.getLogger(__name__)
 
-HELD_BYTES = 256 * 2**20
+HELD_BYTES = 384 * 2**20
 """Of forward passes held open, for the next class."""
 
 PREPARED_BYTES = 16 * 2**20
 """Of inputs of networks that wait for their pass."""
 
+SEEN = 10_000
+"""Passes that are remembered to have run, also when they are no longer held."""
+
+SLOW_LINE = 8
+"""Visitors who may wait for a slow method, of which each takes up to minutes."""
+
 _POLL = 0.1  # seconds between two looks at what takes long
 
 # A pass uses all cores: two at once take each other's time, and the first is not sooner ready.
-_passes = ThreadPoolExecutor(1, thread_name_prefix="pass")
+_passes = Lanes("pass")
 # One core's work, done for the next network during the pass of the one before.
-_preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+_preparing = Lanes("prepare")
 _maps = ThreadPoolExecutor(2, thread_name_prefix="map")
 _slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
+_slow_line = Line(at_once=1, longest=SLOW_LINE)
+
+_line = Line()
 
 
 def _size(examination: Examination) -> int:
@@ -44,6 +58,7 @@ _held: SharedWork[Examination] = SharedWork(_passes, HELD_BYTES, _size)
 _prepared: SharedWork[Prepared] = SharedWork(
     _preparing, PREPARED_BYTES, lambda prepared: prepared.batch.nbytes
 )
+_seen: cachetools.LRUCache[Hashable, None] = cachetools.LRUCache(SEEN)
 
 
 @dataclass(frozen=True)
@@ -78,21 +93,44 @@ class Wanted:
         return 1 if method_named(self.method).needs == "scores of images" else self.detail
 
 
-async def explained(photo: PhotoFile, wanted: Wanted) -> AsyncIterator[str | Model | Explanation]:
+def entrance(photo: PhotoFile, wanted: Iterable[Wanted]) -> Ticket:
+    """A place in the line of those whose photo the networks have not seen. With passes that have
+    run before, as for another class, there is nothing to wait for. Raises BusyError."""
+    return Ticket(_line) if all(_has_seen(photo, one) for one in wanted) else _line.join()
+
+
+def _has_seen(photo: PhotoFile, wanted: Wanted) -> bool:
+    loading = loader(wanted.model).request()
+    if not loading.done() or loading.exception():
+        return False
+    model = loading.result()
+    if wanted.depth < 1 and "stages" not in vars(model):
+        return False
+    layer = _layer(model, wanted.depth)
+    return _key(photo, model, wanted.view, wanted.detail_run, layer) in _seen
+
+
+async def explained(
+    photo: PhotoFile, wanted: Wanted, on_looked: Callable[[], object] = lambda: None
+) -> AsyncIterator[str | Model | Explanation]:
     """How far it is, in words for people, again and again; the network, once it is loaded; and the
     explanation at the end.
 
-    What has not begun when the iterator is closed is not done, unless others wait for it. Raises
-    ImageError, WeightsError or CamError, whose messages are for people.
+    on_looked: called once the photo is no longer needed, or cannot be used before weights have
+    arrived. What has not begun when the iterator is closed is not done, unless others wait for it.
+    Raises ImageError, WeightsError, CamError, BusyError or TooLargeError, whose messages are for
+    people.
     """
     loading = loader(wanted.model).request()
     while not loading.done():
+        on_looked()
         yield _loading_text(wanted.model)
         await asyncio.sleep(_POLL)
     model = loading.result()
     yield model
     yield "Looking …"
     key, held = await _examination(photo, model, wanted)
+    on_looked()
     target = _own_top(held, wanted.against) if wanted.target is None else wanted.target
     explain = partial(held.explain, target, wanted.method, wanted.contrast)
     if not method_named(wanted.method).is_slow:
@@ -111,9 +149,11 @@ def _own_top(held: Examination, against: int | None) -> int:
     return next(prediction.index for prediction in held.top if prediction.index != against)
 
 
-async def explanation(photo: PhotoFile, wanted: Wanted) -> Explanation:
+async def explanation(
+    photo: PhotoFile, wanted: Wanted, on_looked: Callable[[], object] = lambda: None
+) -> Explanation:
     """The end of `explained`."""
-    async for step in explained(photo, wanted):
+    async for step in explained(photo, wanted, on_looked):
         if isinstance(step, Explanation):
             return step
     raise AssertionError("no explanation came")
@@ -123,8 +163,8 @@ async def _examination(photo: PhotoFile, model: Model, wanted: Wanted) -> tuple[
     """The pass that `wanted` needs, held open, and its key."""
     layer = None
     if wanted.depth < 1:
-        loop = asyncio.get_running_loop()
-        layer = await loop.run_in_executor(_passes, _layer, model, wanted.depth)
+        finding = _passes.submit(partial(_layer, model, wanted.depth), urgent=True)
+        layer = await asyncio.wrap_future(finding)
     key = _key(photo, model, wanted.view, 1, None)
     published = _held.kept(key)
     if published is None:
@@ -132,17 +172,30 @@ async def _examination(photo: PhotoFile, model: Model, wanted: Wanted) -> tuple[
         prepared = await _prepared.get(
             (photo.id, model.preprocessing, wanted.view),
             lambda: prepare(photo.picture, model.preprocessing, wanted.view),
+            partial(_preparing.submit, urgent=key in _seen),
         )
-        published = await _held.get(key, lambda: prepared.examine(model))
+        budget.check(model, prepared.geometry)
+        published = await _pass(key, lambda: prepared.examine(model))
     detail = wanted.detail_run
     if detail == 1 and layer is None:
         return key, published
+    budget.check(model, published.geometry.enlarged(detail))
     key = _key(photo, model, wanted.view, detail, layer)
-    return key, await _held.get(key, lambda: published.at(photo.picture, detail, layer))
+    return key, await _pass(key, lambda: published.at(photo.picture, detail, layer))
+
+
+async def _pass(key: tuple, run: Callable[[], Examination]) -> Examination:
+    """The pass held open. One that ran before and is no longer held is for a visitor who goes on,
+    and comes first."""
+    held = await _held.get(key, run, partial(_passes.submit, urgent=key in _seen))
+    _seen[key] = None
+    return held
 
 
 def _layer(model: Model, depth: float) -> str | None:
     """The layer at this depth, None for the target layer. The first time it takes a pass."""
+    if depth == 1:
+        return None
     stages = model.stages
     stage = round(depth * (len(stages) - 1))
     return None if stage == len(stages) - 1 else stages[stage].layer
@@ -170,15 +223,18 @@ async def _with_progress(
             raise _PointlessError
         done[0] = share
 
-    future: Future[Explanation] = _slow.submit(explain, on_progress=note)
-    try:
-        while not future.done():
-            yield f"{done[0]:.0%}" if future.running() else "waiting for its turn"
-            await asyncio.sleep(_POLL)
-        yield future.result()
-    finally:
-        is_left.set()
-        future.cancel()
+    with _slow_line.join() as ticket:
+        async for place in ticket.places():
+            yield f"{place} before this one"
+        future: Future[Explanation] = _slow.submit(explain, on_progress=note)
+        try:
+            while not future.done():
+                yield f"{done[0]:.0%}"
+                await asyncio.sleep(_POLL)
+            yield future.result()
+        finally:
+            is_left.set()
+            future.cancel()
 
 
 def _loading_text(name: str) -> str:

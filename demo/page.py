@@ -6,12 +6,16 @@ import html
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from demo import address, texts
 from demo.api import register
 from demo.asked import EXAMPLES
 from demo.channel import routes
+from demo.exposed import OnlyWhatIsOpen, Page
+from demo.headers import SecurityHeaders
 from demo.panels import AS_PUBLISHED, OWN_CHOICE, default_choices, page_component
+from demo.problems import ErrorsAnswered
 from demo.theme import theme
 from gradcam_core import imagenet_labels, list_models
 from gradcam_core.explain import PRESETS
@@ -31,7 +35,7 @@ _SWEEP = 600  # seconds between two looks for older ones
 
 def build() -> gr.Blocks:
     """The page as Gradio's Blocks; `launch` it with the arguments of `launch_options`."""
-    with gr.Blocks(
+    with Page(
         title=texts.TITLE, analytics_enabled=False, delete_cache=(_SWEEP, UPLOADS_KEPT)
     ) as page:
         gr.HTML(texts.HEADER, apply_default_css=False, padding=False, js_on_load=None)
@@ -136,15 +140,29 @@ def _controls() -> dict[str, Any]:
 
 def launch_options() -> dict:
     """The arguments of `launch` that belong to this page."""
+    ours = routes()
+    around = [  # the outermost first
+        Middleware(SecurityHeaders),
+        Middleware(ErrorsAnswered),
+        Middleware(OnlyWhatIsOpen, ours=ours),
+    ]
     return {
         "theme": theme,
         "head": texts.HEAD,
-        "app_kwargs": {"routes": routes()},
+        "app_kwargs": {"routes": ours, "middleware": around, "openapi_url": None},
         "footer_links": ["api", "gradio", "settings"],
         "max_file_size": UPLOAD_LIMIT,
         "ssr_mode": False,
         "show_error": False,
         "mcp_server": True,
+        # Calls of the API that wait at the same time: they take their turn in the engine's line.
+        "max_threads": 256,
+        # What these are not told, Gradio takes from GRADIO_SHARE, …_ALLOWED_PATHS and so on.
+        "share": False,
+        "allowed_paths": [str(EXAMPLES)],
+        "enable_monitoring": False,
+        "run_history": False,
+        "num_workers": 0,  # processes that would serve files past what is around the app
     }
 
 

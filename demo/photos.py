@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from gradcam_core import ImageError
-from gradcam_core.reading import read_isolated
+from gradcam_core.reading import READERS, read_isolated
 
 SHOWN = 2560
 """Longest side, in pixels, of the photo as the page shows it. A larger one is halved or divided by
@@ -22,6 +23,10 @@ three and so on, which is several times as fast as any other size."""
 
 KEPT_BYTES = 256 * 2**20
 """Of decoded photos, for the next class, view or network of the same photo."""
+
+decoding = ThreadPoolExecutor(READERS, thread_name_prefix="photo")
+"""Threads for what decodes or encodes a whole photo: as many as there are readers, so that no more
+photos than that are in memory beside those that are kept."""
 
 GONE = "The picture is no longer on the server. Choose it again."
 

@@ -4,6 +4,7 @@ nobody waits for it any more."""
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
@@ -25,13 +26,20 @@ class _Running(Generic[T]):
 class SharedWork(Generic[T]):
     """Results by key; one that is missing is made once in `pool`, whoever asks.
 
-    held_bytes: how much is kept; size: the bytes of a result.
+    held_bytes: how much is kept; size: the bytes of a result; held_seconds: how long.
     """
 
-    def __init__(self, pool: Executor, held_bytes: int, size: Callable[[T], int]) -> None:
+    def __init__(
+        self,
+        pool: Executor,
+        held_bytes: int,
+        size: Callable[[T], int],
+        held_seconds: float = math.inf,
+    ) -> None:
         self._pool = pool
-        self._kept: cachetools.LRUCache[Hashable, T] = cachetools.LRUCache(
-            held_bytes, getsizeof=size
+        # Of those whose time has not come, the one that was not asked for longest goes first.
+        self._kept: cachetools.TTLCache[Hashable, T] = cachetools.TTLCache(
+            held_bytes, held_seconds, getsizeof=size
         )
         self._running: dict[Hashable, _Running[T]] = {}
         # Reentrant, because a future that is cancelled or done at once calls back from here.
@@ -42,15 +50,22 @@ class SharedWork(Generic[T]):
         with self._lock:
             return self._kept.get(key)
 
-    async def get(self, key: Hashable, make: Callable[[], T]) -> T:
+    async def get(
+        self,
+        key: Hashable,
+        make: Callable[[], T],
+        submit: Callable[[Callable[[], T]], Future[T]] | None = None,
+    ) -> T:
         """The result of `make`, which runs only if there is none. Whoever is cancelled while
-        waiting takes the work along if it has not begun and nobody else waits for it."""
+        waiting takes the work along if it has not begun and nobody else waits for it. submit: the
+        way into the pool, if it has several."""
         with self._lock:
-            if key in self._kept:
-                return self._kept[key]
+            kept = self._kept.get(key)
+            if kept is not None:
+                return kept
             running = self._running.get(key)
             if running is None:
-                running = self._running[key] = _Running(self._pool.submit(make))
+                running = self._running[key] = _Running((submit or self._pool.submit)(make))
                 running.future.add_done_callback(lambda done: self._keep(key, done))
             running.waiters += 1
         try:

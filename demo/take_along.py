@@ -30,7 +30,7 @@ async def file_of(asked: AskedFile) -> tuple[bytes, str]:
 
     Raises NoSuchFileError, and ImageError, WeightsError or CamError as `explained` does.
     """
-    photo = await asyncio.to_thread(asked.open)
+    photo = await asked.open()
     wanted = [(cell.model, asked.wanted(cell)) for cell in asked.cells]
     named = [(name, await explanation(photo, one)) for name, one in wanted]
     loop = asyncio.get_running_loop()

@@ -177,7 +177,8 @@ class App {
 
   request() {
     const { photo, view, target, against } = this.state;
-    return { ...photo, view, target, against, has_photo: this.photo?.id ?? "" };
+    const may_fetch = !this.presentation.isOn; // no picture comes from the web before an audience
+    return { ...photo, may_fetch, view, target, against, has_photo: this.photo?.id ?? "" };
   }
 
   cells() {
@@ -203,7 +204,11 @@ class App {
   take(answer) {
     if (answer.problem) {
       this.running.abort();
-      this.showMessage(answer.problem, true);
+      this.showMessage(answer.problem, true, answer.again !== undefined);
+      return;
+    }
+    if (answer.waiting) {
+      this.showPlace(answer.waiting);
       return;
     }
     if (answer.id) this.awaited = answer.id;
@@ -275,14 +280,25 @@ class App {
     this.comparison.refresh();
   }
 
-  showMessage(text, isProblem = false) {
+  /** How many visitors with a new photo are served before. */
+  showPlace(count) {
+    const text = count === 1 ? "1 visitor is before you …" : `${count} visitors are before you …`;
+    if (this.panels.size) for (const panel of this.panels.values()) panel.showStatus(text);
+    else this.showMessage(text);
+  }
+
+  showMessage(text, isProblem = false, mayTryAgain = false) {
     this.panels.clear();
     this.photo = null;
     this.awaited = undefined;
     this.root.classList.add("without-photo");
     this.hidePreview(false);
     const message = h("p", { class: isProblem ? "message problem" : "message" }, text);
-    if (isProblem) message.setAttribute("role", "alert");
+    message.setAttribute("role", isProblem ? "alert" : "status");
+    if (mayTryAgain) {
+      const again = () => this.refresh();
+      message.append(h("button", { type: "button", class: "action", onclick: again }, "Try again"));
+    }
     this.grid.replaceChildren(message);
   }
 
@@ -412,7 +428,10 @@ class App {
       if (!form) return;
       event.preventDefault();
       const address = new FormData(form).get("picture").trim();
-      if (address) this.change({ photo: { address } });
+      if (!address || this.presentation.isOn) return;
+      // The same once more, because it could not be fetched before.
+      if (address === this.state.photo?.address && !this.photo) this.refresh();
+      else this.change({ photo: { address } });
     });
   }
 

@@ -15,7 +15,8 @@ export async function look(body, onAnswer, signal) {
   try {
     const response = await post("look", body, signal);
     if (!response.ok) {
-      onAnswer({ problem: await problemOf(response) });
+      const again = response.status === 503 ? 1 : undefined;
+      onAnswer({ problem: await problemOf(response), again });
       return;
     }
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -29,7 +30,7 @@ export async function look(body, onAnswer, signal) {
     }
   } catch (error) {
     if (signal.aborted) return;
-    onAnswer({ problem: "The server does not answer. Try again in a moment." });
+    onAnswer({ problem: "The server does not answer. Try again in a moment.", again: 1 });
     console.warn(error);
   }
 }

@@ -1,0 +1,340 @@
+"""How the page's server bears many visitors at once, and what a long day leaves behind.
+
+The server runs in a process of its own, on this machine alone, with seeded random weights of the
+three networks (for speed; never for a picture). The visitors are sessions of `gradio_client`: each
+uploads photos that nobody has asked for before, has all networks explain them, asks for other
+classes, and now and then leaves in the middle. The soak, which follows, gives few visitors many
+explanations in random order, with the networks whose weights are embedded, over the page's own
+channel. `make load` prints the tables that README and SECURITY.md quote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import requests
+from gradio_client import Client, handle_file  # type: ignore[import-untyped]
+from PIL import Image
+
+from benchmarks.memory_of import MEGABYTE, memory, watched
+from benchmarks.page import FOLDER, make_weights
+from benchmarks.table import Row, print_table, print_versions
+from demo.asked import EXAMPLES
+from tests.server import running_app
+
+PHOTO_SIZE = 1600, 1200
+CLASSES_CHANGED = 2  # for each photo
+LEAVING = 1 / 8  # of the photos, whose visitor goes before the answer
+THROUGHPUT_TO_REACH = 0.9  # of one busy visitor's, with 32
+GROWTH_TO_REACH = 0.03  # of memory, from the second to the last quarter of the soak
+SOAK_VISITORS = 8
+EMBEDDED = [f"efficientnet_lite{size}" for size in (0, 1, 2)]
+
+
+def photo(seed: int, size: tuple[int, int] = PHOTO_SIZE) -> bytes:
+    """A photo as a JPEG file, another one for each seed."""
+    names = sorted(EXAMPLES.glob("*.jpg"))
+    with Image.open(names[seed % len(names)]) as small:
+        pixels = np.asarray(small.convert("RGB").resize(size), np.int16)
+    noise = np.random.default_rng(seed).integers(-4, 5, pixels.shape, dtype=np.int16)
+    file = io.BytesIO()
+    Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8)).save(file, "JPEG")
+    return file.getvalue()
+
+
+@dataclass
+class Seen:
+    """What visitors have met. photos, changes: seconds that they waited; left: photos that their
+    visitor did not wait for."""
+
+    photos: list[float] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)
+    left: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+def visit(url: str, files: list[Path], seed: int, seen: Seen) -> None:
+    """One visitor with these photos."""
+    chance = random.Random(seed)
+    try:
+        client = Client(url, verbose=False)
+    except Exception as error:
+        seen.errors.append(repr(error))
+        return
+    for file in files:
+        asked: dict[str, Any] = {"image": handle_file(str(file)), "outputs": []}
+        if chance.random() < LEAVING:
+            job = client.submit(**asked, api_name="/explain")
+            time.sleep(chance.uniform(0.1, 0.5))
+            job.cancel()
+            seen.left += 1
+            continue
+        try:
+            start = time.monotonic()
+            findings, _ = client.predict(**asked, api_name="/explain")
+            seen.photos.append(time.monotonic() - start)
+            for rank in range(1, 1 + CLASSES_CHANGED):
+                target = findings["explanations"][0]["top"][rank]["name"]
+                start = time.monotonic()
+                changed, _ = client.predict(**asked, target=target, api_name="/explain")
+                seen.changes.append(time.monotonic() - start)
+                names = {one["target"]["name"] for one in changed["explanations"]}
+                if names != {target}:
+                    seen.errors.append(f"asked for {target}, got {names}")
+        except Exception as error:
+            seen.errors.append(repr(error))
+    client.close()
+
+
+def percentiles(waited: list[float]) -> tuple[str, str, str]:
+    if len(waited) < 2:
+        return ("–",) * 3
+    cuts = statistics.quantiles(waited, n=100, method="inclusive")
+    p50, p95, p99 = (f"{cuts[at - 1]:.2f}" for at in (50, 95, 99))
+    return p50, p95, p99
+
+
+@contextmanager
+def server(folder: Path, weights: Path | None) -> Iterator[tuple[str, int]]:
+    """The address and the number of the process of a server; with random weights, if there are."""
+    settings = {"PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "app.py"]
+    if weights is not None:
+        command = [sys.executable, "-c", "from benchmarks.page import serve; serve()"]
+        settings[FOLDER] = str(weights)
+    with running_app(folder, command=command, **settings) as url:
+        yield url, _pid_of(folder)
+
+
+def _pid_of(folder: Path) -> int:
+    """The process whose log lies in this folder."""
+    wanted = str(folder / "gradio")
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            try:
+                environment = (process / "environ").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            is_child = "gradcam_core.decode" in (process / "cmdline").read_text()
+            if f"GRADIO_TEMP_DIR={wanted}" in environment and not is_child:
+                return int(process.name)
+    raise RuntimeError("the server's process was not found")
+
+
+def measure_load(visitors: list[int], photos_each: int) -> None:
+    rows = []
+    alone = 0.0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "weights").mkdir()
+        make_weights(folder / "weights")
+        with server(folder, folder / "weights") as (url, pid):
+            _warm_up(url, folder)
+            before = memory(pid)
+            seed = 0
+            for count in visitors:
+                # One visitor alone asks for as many photos as make a figure of it.
+                each = photos_each if count > 1 else 12 * photos_each
+                files = _files(folder, range(seed, seed + count * each))
+                seed += count * each
+                seen = Seen()
+                start = time.monotonic()
+                with watched(pid) as peak, ThreadPoolExecutor(count) as pool:
+                    for n in range(count):
+                        pool.submit(visit, url, files[n * each : (n + 1) * each], n, seen)
+                took = time.monotonic() - start
+                rate = len(seen.photos) / took
+                alone = alone or rate
+                rows.append(_load_row(count, seen, rate, rate / alone, peak.bytes - before))
+                for error in seen.errors[:5]:
+                    print(f"error with {count} visitors: {error}", file=sys.stderr)
+    print_table(
+        f"Visitors at once; of each photo all three networks, then {CLASSES_CHANGED} other classes",
+        [
+            "Visitors",
+            "Photos",
+            "Left in the middle",
+            "Failed",
+            "Photos a second",
+            "of one visitor's",
+            "New photo: p50, p95, p99 s",
+            "Another class: p50, p95, p99 s",
+            "Most memory above the idle server's",
+        ],
+        rows,
+    )
+
+
+def _load_row(count: int, seen: Seen, rate: float, share: float, more: int) -> Row:
+    cells = (
+        str(count),
+        str(len(seen.photos)),
+        str(seen.left),
+        str(len(seen.errors)),
+        f"{rate:.2f}",
+        f"{share:.2f}" + (f" (to reach: {THROUGHPUT_TO_REACH})" if count == 32 else ""),
+        ", ".join(percentiles(seen.photos)),
+        ", ".join(percentiles(seen.changes)),
+        f"{more / MEGABYTE:.0f} MB",
+    )
+    missed = bool(seen.errors) or (count == 32 and share < THROUGHPUT_TO_REACH)
+    return Row(*cells, False) if missed else Row(*cells)
+
+
+def _files(folder: Path, seeds: range) -> list[Path]:
+    files = []
+    for seed in seeds:
+        files.append(folder / f"{seed}.jpg")
+        files[-1].write_bytes(photo(seed))
+    return files
+
+
+def _warm_up(url: str, folder: Path) -> None:
+    client = Client(url, verbose=False)
+    for file in _files(folder, range(10_000, 10_003)):
+        client.predict(handle_file(str(file)), outputs=[], api_name="/explain")
+    client.close()
+
+
+@dataclass(frozen=True)
+class Soaked:
+    """After a quarter of the explanations. files: under the server's temporary folder."""
+
+    explanations: int
+    memory: int
+    files: int
+    file_bytes: int
+
+
+def measure_soak(explanations: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with server(folder, None) as (url, pid):
+            pictures = [photo(seed, (800 + 16 * seed, 600)) for seed in range(40)]
+            failed: list[str] = []
+            quarters = []
+            for quarter in range(4):
+                _soak(url, pictures, explanations // 4, quarter, failed)
+                time.sleep(2)  # so that what is done is put away
+                files = [file for file in (folder / "gradio").rglob("*") if file.is_file()]
+                quarters.append(
+                    Soaked(
+                        (quarter + 1) * (explanations // 4),
+                        memory(pid),
+                        len(files),
+                        sum(file.stat().st_size for file in files),
+                    )
+                )
+    growth = quarters[3].memory / quarters[1].memory - 1
+    rows = [
+        Row(
+            str(one.explanations),
+            f"{one.memory / MEGABYTE:.0f} MB",
+            str(one.files),
+            f"{one.file_bytes / MEGABYTE:.1f} MB",
+        )
+        for one in quarters
+    ]
+    print_table(
+        f"Soak: {SOAK_VISITORS} visitors, random photos, networks, classes, views and methods",
+        ["Explanations", "Memory", "Temporary files", "of"],
+        rows,
+    )
+    print_table(
+        "What it comes to",
+        ["", "To reach", "Reached"],
+        [
+            Row("failed", "0", str(len(failed)), not failed),
+            Row(
+                "memory after the last quarter, against the second",
+                f"≤ + {GROWTH_TO_REACH:.0%}",
+                f"{growth:+.1%}",
+                growth <= GROWTH_TO_REACH,
+            ),
+        ],
+    )
+    for error in failed[:5]:
+        print(error, file=sys.stderr)
+
+
+def _soak(
+    url: str, pictures: list[bytes], explanations: int, quarter: int, failed: list[str]
+) -> None:
+    left = threading.Semaphore(explanations)
+
+    def visitor(n: int) -> None:
+        chance = random.Random(1000 * quarter + n)
+        session = requests.Session()
+        while left.acquire(blocking=False):
+            try:
+                _one(session, url, chance.choice(pictures), chance)
+            except Exception as error:
+                failed.append(repr(error))
+
+    with ThreadPoolExecutor(SOAK_VISITORS) as pool:
+        for n in range(SOAK_VISITORS):
+            pool.submit(visitor, n)
+
+
+def _one(session: requests.Session, url: str, picture: bytes, chance: random.Random) -> None:
+    """One explanation of one photo by one network, as the page asks for it."""
+    uploaded = session.post(f"{url}gradio_api/upload", files={"files": ("a.jpg", picture)})
+    uploaded.raise_for_status()
+    model = chance.choice(EMBEDDED)
+    detail = chance.choice([1, 1, 1, 1, 2])
+    method = chance.choice(["gradcam", "gradcam", "layercam", "competitive", "eigencam"])
+    cell = {"id": "one", "model": model, "method": method, "detail": detail}
+    asked = {
+        "upload": uploaded.json()[0],
+        "view": chance.choice(["crop", "whole"]),
+        "target": chance.choice([None, chance.randrange(1000)]),
+        "cells": [cell],
+    }
+    if chance.random() < 0.05:
+        file = chance.choice([f"{model}_output.png", f"{model}_heatmap.npy", "comparison.png"])
+        asked["cells"] = [cell | {"id": model}]
+        taken = session.post(f"{url}take", json=asked | {"file": file}, timeout=300)
+        taken.raise_for_status()
+        return
+    with session.post(f"{url}look", json=asked, stream=True, timeout=300) as response:
+        response.raise_for_status()
+        if chance.random() < LEAVING:
+            return  # the connection is closed in the middle
+        text = response.text
+    if '"result"' not in text:
+        raise RuntimeError(text[-300:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--visitors", default="1,8,32,64", help="comma-separated counts")
+    parser.add_argument("--photos", type=int, default=2, help="of each visitor")
+    parser.add_argument("--soak", type=int, default=2000, help="explanations")
+    options = parser.parse_args()
+    print_versions("torch", "timm", "gradio", "gradio_client")
+    parts: list[Callable[[], None]] = []
+    if options.visitors:
+        visitors = [int(count) for count in options.visitors.split(",")]
+        parts.append(lambda: measure_load(visitors, options.photos))
+    if options.soak:
+        parts.append(lambda: measure_soak(options.soak))
+    for part in parts:
+        part()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Ask the advisory database for known vulnerabilities of what the app runs on, which is everything
+that requirements.txt brings along: `python -m scripts.audit`.
+
+Ends with 1 where there are any. Where the database cannot be reached, one line says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import requests
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
+
+DATABASE = os.environ.get("OSV_URL", "https://api.osv.dev/v1/query")
+"""OSV, by its API: of packages that it does not know it says that nothing is known. The package
+index has advisories too, but a mirror of it without them looks as if there were none."""
+
+ACCEPTED: dict[str, str] = {}
+"""Advisories that do not reach this app, by their id, each with the reason."""
+
+_REACH = 5.0  # seconds until the database is taken for out of reach
+_LONGEST = 180.0  # seconds for all packages, some hundred questions
+
+
+class UnreachableError(Exception):
+    """The database does not answer; its message says how."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A known vulnerability of an installed package. fixed: versions without it, perhaps none."""
+
+    package: str
+    version: str
+    advisory: str
+    fixed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        fixed = f"fixed in {' and '.join(self.fixed)}" if self.fixed else "not fixed yet"
+        return f"{self.package} {self.version}: {self.advisory}, {fixed}"
+
+
+def main() -> int:
+    packages = dict(installed(requirements()))
+    try:
+        findings = [one for one in audit(packages) if one.advisory not in ACCEPTED]
+    except UnreachableError as error:
+        print(f"Not audited for known vulnerabilities: {error}")
+        return 0
+    for finding in findings:
+        print(finding, file=sys.stderr)
+    if not findings:
+        print(f"No known vulnerabilities in {len(packages)} packages.")
+    return 1 if findings else 0
+
+
+def requirements() -> list[Requirement]:
+    """Those of requirements.txt."""
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for given in lines if (line := given.split("#")[0].strip())]
+
+
+def installed(wanted: list[Requirement]) -> Iterator[tuple[str, str]]:
+    """Name and version of everything that these bring along here, themselves included."""
+    left = [(requirement, frozenset(requirement.extras)) for requirement in wanted]
+    seen = set()
+    while left:
+        requirement, extras = left.pop()
+        name = canonicalize_name(requirement.name)
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        try:
+            found = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            if requirement in wanted:
+                raise SystemExit(f"{name} is not installed: make test installs it.") from None
+            continue  # of another system
+        # What a build adds to a version, as in 2.9.0+cpu, no advisory knows.
+        yield name, Version(found.version).public
+        for line in found.requires or ():
+            needed = Requirement(line)
+            marker = needed.marker
+            if marker is None or any(marker.evaluate({"extra": e}) for e in ("", *extras)):
+                left.append((needed, frozenset(needed.extras)))
+
+
+def audit(packages: dict[str, str]) -> list[Finding]:
+    """What is known of these packages, by name and version. Raises UnreachableError."""
+    _reach()
+    with tempfile.TemporaryDirectory() as folder:
+        pinned = Path(folder, "requirements.txt")
+        pinned.write_text("".join(f"{name}=={version}\n" for name, version in packages.items()))
+        asking = "--vulnerability-service osv --timeout 15 --format json --desc off"
+        quiet = "--progress-spinner off --disable-pip --no-deps"
+        command = [sys.executable, "-m", "pip_audit", "--osv-url", DATABASE]
+        command += [*asking.split(), *quiet.split(), "--requirement", str(pinned)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST)
+        except subprocess.TimeoutExpired:
+            raise UnreachableError(f"{_host()} is too slow.") from None
+    if not done.stdout.strip():
+        if re.search(r"ConnectionError|ReadTimeout|ServiceError", done.stderr):
+            raise UnreachableError(f"{_host()} stopped answering.")
+        raise RuntimeError(f"pip-audit failed:\n{done.stderr}")
+    return _findings(done.stdout, packages)
+
+
+def _reach() -> None:
+    """Raises UnreachableError, where pip-audit would end with a traceback."""
+    question = {"package": {"name": "pip", "ecosystem": "PyPI"}, "version": "0.1"}
+    try:
+        requests.post(DATABASE, json=question, timeout=_REACH).raise_for_status()
+    except requests.RequestException as error:
+        answer = error.response
+        reason = "is not there" if answer is None else f"answers with {answer.status_code}"
+        raise UnreachableError(f"{_host()} {reason}.") from None
+
+
+def _findings(answer: str, packages: dict[str, str]) -> list[Finding]:
+    told = json.loads(answer)["dependencies"]
+    skipped = {canonicalize_name(one["name"]) for one in told if "skip_reason" in one}
+    asked = {canonicalize_name(one["name"]) for one in told} - skipped
+    if missing := packages.keys() - asked:
+        raise RuntimeError(f"pip-audit has not asked for: {', '.join(sorted(missing))}")
+    return [
+        Finding(one["name"], one["version"], found["id"], tuple(found["fix_versions"]))
+        for one in told
+        for found in one["vulns"]
+    ]
+
+
+def _host() -> str:
+    return DATABASE.split("/")[2]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
