@@ -159,7 +159,9 @@ class Explanation:
             return np.zeros((size[1], size[0]), dtype=np.float32)
         heat = self.geometry.to_photo(self.feature_map, size)
         peak = heat.max()
-        return heat / peak if peak > 0 else heat
+        if peak > 0:
+            heat /= peak
+        return heat
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ OPACITY = 0.75
 DIMMING = 0.55
 """Share of black laid over what the network did not see."""
 
+_BAND_PIXELS = 2**20
+
 FULL_FROM = 0.5
 """Heat from which on the colour has its full opacity; below it fades out to the bare photo."""
 
@@ -52,9 +54,15 @@ def overlay(
     dimmed outside. opacity: in [0, 1], of the colour where it is hottest.
     """
     table = colormap_table(colormap)
-    alpha = Image.fromarray((table[:, 3] * opacity).astype(np.uint8)[levels(heatmap)])
-    colour = Image.fromarray(table[:, :3][levels(heatmap)])
-    seen = Image.composite(colour, photo, alpha)
+    table[:, 3] = table[:, 3] * opacity
+    left, top, right, bottom = box
     picture = Image.eval(photo, lambda value: round(value * (1 - DIMMING)))
-    picture.paste(seen.crop(box), box[:2])
+    # Some rows at a time: what is made on the way to them takes several times their memory.
+    rows = max(1, _BAND_PIXELS // photo.width)
+    for start in range(top, bottom, rows):
+        end = min(start + rows, bottom)
+        colour = Image.fromarray(table[levels(heatmap[start:end, left:right])])
+        seen = photo.crop((left, start, right, end))
+        seen.paste(colour, mask=colour.getchannel("A"))
+        picture.paste(seen, (left, start))
     return picture
