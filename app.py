@@ -18,6 +18,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 from demo.page import build, launch_options
 from demo.problems import keep_visitors_out_of_the_log
 from demo.stopping import serve
+from demo.uploads import keep_swept, use_own_folder
 from gradcam_core import DEFAULT_MODELS
 from gradcam_core.models import loader
 from gradcam_core.reading import start_readers
@@ -27,6 +28,7 @@ def main() -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     keep_visitors_out_of_the_log()
     logging.getLogger("gradcam_core").setLevel(logging.INFO)  # downloads, and why they failed
+    keep_swept(use_own_folder())
     start_readers()
     for name in DEFAULT_MODELS:
         loader(name).request()  # in the background, so that the first visitor waits less

@@ -34,7 +34,7 @@ from benchmarks.memory_of import MEGABYTE, memory, watched
 from benchmarks.page import FOLDER, make_weights
 from benchmarks.table import Row, print_table, print_versions
 from demo.asked import EXAMPLES
-from tests.server import running_app
+from tests.server import started_app
 
 PHOTO_SIZE = 1600, 1200
 CLASSES_CHANGED = 2  # for each photo
@@ -116,23 +116,8 @@ def server(folder: Path, weights: Path | None) -> Iterator[tuple[str, int]]:
     if weights is not None:
         command = [sys.executable, "-c", "from benchmarks.page import serve; serve()"]
         settings[FOLDER] = str(weights)
-    with running_app(folder, command=command, **settings) as url:
-        yield url, _pid_of(folder)
-
-
-def _pid_of(folder: Path) -> int:
-    """The process whose log lies in this folder."""
-    wanted = str(folder / "gradio")
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
-            try:
-                environment = (process / "environ").read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            is_child = "gradcam_core.decode" in (process / "cmdline").read_text()
-            if f"GRADIO_TEMP_DIR={wanted}" in environment and not is_child:
-                return int(process.name)
-    raise RuntimeError("the server's process was not found")
+    with started_app(folder, command=command, **settings) as started:
+        yield started.url, started.process.pid
 
 
 def measure_load(visitors: list[int], photos_each: int) -> None:

@@ -17,6 +17,7 @@ from demo.headers import SecurityHeaders
 from demo.panels import AS_PUBLISHED, OWN_CHOICE, default_choices, page_component
 from demo.problems import ErrorsAnswered
 from demo.theme import theme
+from demo.uploads import KEPT_SECONDS, SWEEP
 from gradcam_core import imagenet_labels, list_models
 from gradcam_core.explain import PRESETS
 from gradcam_core.methods import METHODS
@@ -27,17 +28,12 @@ NONE = -1
 
 UPLOAD_LIMIT = "64mb"
 
-UPLOADS_KEPT = 3600
-"""Seconds that an uploaded photo is kept on the server."""
-
-_SWEEP = 600  # seconds between two looks for older ones
-
 
 def build() -> gr.Blocks:
     """The page as Gradio's Blocks; `launch` it with the arguments of `launch_options`."""
-    with Page(
-        title=texts.TITLE, analytics_enabled=False, delete_cache=(_SWEEP, UPLOADS_KEPT)
-    ) as page:
+    # Gradio's own sweep; at the end of the process it removes everything.
+    kept = int(SWEEP), KEPT_SECONDS
+    with Page(title=texts.TITLE, analytics_enabled=False, delete_cache=kept) as page:
         gr.HTML(texts.HEADER, apply_default_css=False, padding=False, js_on_load=None)
         with gr.Row(elem_classes="layout"):
             with gr.Column(elem_classes="side", min_width=300):

@@ -1,9 +1,11 @@
-"""Download one weights file with its library's own client: the child process of `weights.fetch`.
+"""Download one file of weights into its library's own cache: the child process of `weights.fetch`.
 
-A process of its own, because torch.hub reads from its socket without a time limit and neither
-client can be stopped from outside. It runs as a script, so that it need not import the package.
-Prints one JSON object a line: {"done": bytes, "total": bytes or null} on the way, {"error": reason}
-at the end if it failed.
+A process of its own, because the Hub's client cannot be stopped from outside. It runs as a script,
+so that it need not import the package, and ends when its standard input does, which is when the
+process that started it is gone.
+Prints one JSON object a line: {"started": true} before it asks the server, {"waiting": true} again
+and again while another process downloads the same, {"done": bytes, "total": bytes or null} on the
+way, {"error": reason} at the end if it failed.
 """
 
 from __future__ import annotations
@@ -13,12 +15,24 @@ import errno
 import hashlib
 import json
 import os
+import re
 import socket
 import sys
+import threading
 import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
+
+ARRIVING = ".arriving"
+"""What is added to the name of a release file until the whole of it has come."""
+
+READ_AT_ONCE = 4 * 1024
+"""Bytes, after which it is told how far a download is. The Hub's client would read 10 MB: a slow
+download would look like none."""
 
 
 class ReportingTqdm(tqdm):
@@ -27,7 +41,8 @@ class ReportingTqdm(tqdm):
     def __init__(self, *args, **kwargs) -> None:
         # The Hub's client passes its own settings and a name for its group of bars.
         kwargs.pop("name", None)
-        kwargs.update(disable=False, file=sys.stderr, mininterval=0.2)
+        # miniters: else it tells less and less where a download becomes slower and slower.
+        kwargs.update(disable=False, file=sys.stderr, mininterval=0.2, miniters=1)
         super().__init__(*args, **kwargs)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
@@ -38,28 +53,76 @@ def say(**line: object) -> None:
     print(json.dumps(line), flush=True)
 
 
-def download_from_hub(repo: str, filename: str, force: bool) -> None:
+class _OtherAnswerError(RuntimeError):
+    """What comes is no file of weights."""
+
+
+def download_from_hub(repo: str, filename: str, lock: Path, force: bool) -> None:
     """Into the Hub's cache. The client checks the size; the SHA-256 that the Hub gives as the
     ETag of a large file is checked here, and a file that differs does not stay in the cache."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub import constants, hf_hub_download
 
-    file = Path(hf_hub_download(repo, filename, force_download=force, tqdm_class=ReportingTqdm))
-    expected = get_hf_file_metadata(hf_hub_url(repo, filename)).etag or ""
-    if len(expected) == 64 and sha256(file) != expected:
-        file.resolve().unlink()
-        file.unlink(missing_ok=True)
-        raise RuntimeError("invalid hash value")
+    constants.DOWNLOAD_CHUNK_SIZE = READ_AT_ONCE
+    say(started=True)
+    with alone(lock):
+        file = Path(hf_hub_download(repo, filename, force_download=force, tqdm_class=ReportingTqdm))
+        if not is_intact(file, hash_of_blob(file)):
+            file.resolve().unlink()
+            file.unlink(missing_ok=True)
+            raise RuntimeError("invalid hash value")
 
 
-def download_release(url: str, destination: Path) -> None:
+def download_release(url: str, destination: Path, lock: Path) -> None:
     """Into torch.hub's cache, checked against the hash in the file's name."""
-    import torch.hub
+    expected = hash_in_name(destination)
+    say(started=True)
+    with alone(lock):
+        if expected and destination.is_file() and is_intact(destination, expected):
+            return  # another process was faster
+        arriving = destination.with_name(f"{destination.name}{ARRIVING}-{os.getpid()}")
+        try:
+            _copy(url, arriving)
+            if not is_intact(arriving, expected):
+                raise RuntimeError("invalid hash value")
+            arriving.replace(destination)
+        finally:
+            arriving.unlink(missing_ok=True)
 
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    # torch.hub offers no other way to follow a download than its own progress bar.
-    vars(torch.hub)["tqdm"] = ReportingTqdm
-    match = torch.hub.HASH_REGEX.search(destination.name)
-    torch.hub.download_url_to_file(url, str(destination), match.group(1) if match else None)
+
+def _copy(url: str, file: Path) -> None:
+    with urllib.request.urlopen(url) as answer, file.open("wb") as stream:
+        if answer.headers.get_content_type() == "text/html":
+            raise _OtherAnswerError
+        size = answer.headers["Content-Length"]
+        total = int(size) if size else None
+        with ReportingTqdm(total=total) as bar:
+            while data := answer.read(READ_AT_ONCE):
+                stream.write(data)
+                bar.update(len(data))
+        if total is not None and bar.n != total:
+            raise ConnectionError
+
+
+@contextmanager
+def alone(lock_file: Path) -> Iterator[None]:
+    """Downloads a file while no other process on this machine downloads the same. A lock ends with
+    its process, however that ends."""
+    from filelock import FileLock, Timeout
+
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(lock_file)
+    try:
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=1)
+            except Timeout:
+                say(waiting=True)
+    except NotImplementedError:
+        pass  # a file system without locks: both download, each into a part of its own
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sha256(file: Path) -> str:
@@ -67,21 +130,54 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def hash_of_blob(file: Path) -> str:
+    """The SHA-256 that a file in the Hub's cache must have, "" if that is not known: it links to
+    one that is named after its ETag."""
+    name = file.resolve().name
+    return name if re.fullmatch("[0-9a-f]{64}", name) else ""
+
+
+def hash_in_name(file: Path) -> str:
+    """What the SHA-256 of a file like xception-43020ad28.pth begins with; "" if it does not say."""
+    found = re.search(r"-([0-9a-f]{8,64})\.", file.name)
+    return found[1] if found else ""
+
+
+def is_intact(file: Path, expected: str) -> bool:
+    return not expected or sha256(file).startswith(expected)
+
+
+def end_with_parent() -> None:
+    # Not by sys.stdin, whose lock a waiting thread keeps: the process could not end itself.
+    os.read(0, 1)
+    os._exit(1)
+
+
 def reason(error: BaseException) -> str:
     """What went wrong, in words for a person who only wants the picture explained."""
+    # The Hub's client puts another error around the one that tells.
+    if error.__cause__ is not None and type(error).__name__ in (
+        "LocalEntryNotFoundError",
+        "ValueError",
+    ):
+        return reason(error.__cause__)
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None) or getattr(error, "code", None)
     if status:
         return f"the server answered with HTTP {status}"
-    if getattr(error, "errno", None) == errno.ENOSPC:
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full"
-    if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS:
+    unwritable = (PermissionError, NotADirectoryError, FileExistsError)
+    if isinstance(error, unwritable) or number == errno.EROFS:
         return "the folder for downloads cannot be written to"
     if "hash value" in str(error) or "Consistency check failed" in str(error):
         return "the file that arrived is damaged"
-    broken = (TimeoutError, ConnectionError, urllib.error.URLError, EOFError)
     # The Hub's client uses httpx or httpx2, by its version; their errors share the name.
     names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, _OtherAnswerError) or "FileMetadataError" in names:
+        return "something else than the weights came, perhaps a login page"
+    broken = (TimeoutError, ConnectionError, urllib.error.URLError, EOFError)
     if isinstance(error, broken) or "TransportError" in names:
         return "the connection broke off"
     if "LocalEntryNotFoundError" in names:
@@ -95,16 +191,18 @@ def main() -> int:
     parser.add_argument("--file")
     parser.add_argument("--url")
     parser.add_argument("--destination", type=Path)
+    parser.add_argument("--lock", type=Path, required=True)
     parser.add_argument("--timeout", type=float, required=True)
     parser.add_argument("--force", action="store_true")
     options = parser.parse_args()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     socket.setdefaulttimeout(options.timeout)
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(int(options.timeout)))
     try:
         if options.url:
-            download_release(options.url, options.destination)
+            download_release(options.url, options.destination, options.lock)
         else:
-            download_from_hub(options.repo, options.file, options.force)
+            download_from_hub(options.repo, options.file, options.lock, options.force)
     except BrokenPipeError:
         return 1  # nobody listens any more
     except Exception as error:

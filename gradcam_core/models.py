@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -227,18 +228,18 @@ class Loader:
 
     def _load(self) -> Model:
         source = self.info.weights_source
-        path = source.cached()
+        path, fault = source.cached(), None
         if path is not None:
             try:
                 return _ready(self.info, source, path)
-            except WeightsError:
-                log.warning("%s holds no weights of %s", path, self.info.title)
-        path = self._fetch(source, self._note, force=path is not None)
+            except _BadFileError as error:
+                log.warning("%s: %s", path, error)
+                fault = error
         try:
-            return _ready(self.info, source, path)
-        except WeightsError:
-            source.discard()
-            raise
+            path = self._fetch(source, self._note, force=fault is not None)
+        except WeightsError as error:
+            raise WeightsError(f"{fault}, and {error}" if fault else str(error)) from error
+        return _ready(self.info, source, path, is_new=True)
 
     def _note(self, share: float) -> None:
         self.progress = share
@@ -285,8 +286,37 @@ def load_model(
     return model
 
 
-def _ready(info: ModelInfo, source: Source, path: Path) -> Model:
-    """The network with the weights of this file. Raises WeightsError if they do not fit."""
+class _BadFileError(WeightsError):
+    """The file is at fault, so that another one may do."""
+
+
+class _DamagedError(_BadFileError):
+    """It is not the file that its source says."""
+
+
+def _ready(info: ModelInfo, source: Source, path: Path, *, is_new: bool = False) -> Model:
+    """The network with the weights of this file.
+
+    Raises WeightsError if the file cannot be read, _BadFileError if it is damaged or does not fit.
+    A damaged one does not stay in the cache, nor a new one that does not fit.
+    """
+    weights = Weights(source.url, path)
+    try:
+        # All of it, at every start: with another byte a network may look as well as ever.
+        if not weights.sha256.startswith(source.sha256_begins(path)):
+            raise _DamagedError(f"the file {path.name} is damaged")
+        return _read(info, weights)
+    except _BadFileError as error:
+        if is_new or isinstance(error, _DamagedError):
+            with suppress(OSError):  # a cache that cannot be written to
+                source.discard()
+        raise
+    except OSError as error:
+        raise WeightsError(f"the file {path.name} cannot be read ({error.strerror})") from error
+
+
+def _read(info: ModelInfo, weights: Weights) -> Model:
+    """Raises _BadFileError for a file that holds other weights or none, and OSError."""
     timm = _timm()
     from timm.data import resolve_data_config
 
@@ -294,11 +324,11 @@ def _ready(info: ModelInfo, source: Source, path: Path) -> Model:
 
     try:
         same_names = not isinstance(info.source, PackagedFile)
-        module = read_network(info.architecture, path, same_names)
+        module = read_network(info.architecture, weights.path, same_names)
     except Exception as error:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) in _NOT_THE_FILE:
             raise
         # Damaged files make the readers raise almost anything.
-        raise WeightsError(f"the file {path.name} does not hold the weights") from error
+        raise _BadFileError(f"the file {weights.path.name} does not hold the weights") from error
     config = resolve_data_config(timm.get_pretrained_cfg(info.architecture).to_dict())
-    return Model(info, module, Preprocessing.from_timm(config), Weights(source.url, path))
+    return Model(info, module, Preprocessing.from_timm(config), weights)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import importlib.util
 import json
 import logging
@@ -12,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,16 +21,23 @@ from urllib.parse import urlsplit
 
 import huggingface_hub
 import requests
+from filelock import FileLock, Timeout
 from huggingface_hub import constants as hub
+from huggingface_hub.file_download import repo_folder_name
+
+from gradcam_core.download import ARRIVING, hash_in_name, hash_of_blob, sha256
 
 log = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 2.5
 """Seconds in which a server must answer at all, before its client with its retries is started."""
 
-STALL_AFTER = 60.0
-"""Seconds without a byte after which a download is given up. The Hub's client reports every 10 MB,
-so this is a lower bound on the speed, too: 170 KB/s."""
+STALL_AFTER = 30.0
+"""Seconds in which a download must move on. A visitor waits so long for one that does not."""
+
+SLOWEST = 50_000.0
+"""Bytes a second, on average over the same time, below which a download is given up, too: all of
+VGG19 would take longer than three hours."""
 
 OnProgress = Callable[[float], None]
 
@@ -49,14 +55,17 @@ class Source(Protocol):
     def cached(self) -> Path | None:
         """The whole file, if it is already on this machine. Asks no network."""
 
+    def sha256_begins(self, path: Path) -> str:
+        """What the SHA-256 of the whole file begins with; "" if that is not known."""
+
     def download_arguments(self, force: bool) -> list[str]:
         """The arguments of `download.py` that bring the file into its usual cache."""
 
     def discard(self) -> None:
         """Remove a file from the cache that turned out not to hold weights."""
 
-    def tidy(self, unused_for: float) -> None:
-        """Remove parts of a download that was ended, not written to for this many seconds."""
+    def tidy(self) -> None:
+        """Remove the parts that downloads left behind which were ended, by any process."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +85,32 @@ class HubFile:
         )
         return Path(found) if isinstance(found, str) else None
 
+    def sha256_begins(self, path: Path) -> str:
+        return hash_of_blob(path)
+
+    @property
+    def _locks(self) -> Path:
+        return Path(hub.HF_HUB_CACHE, ".locks", self._folder)
+
+    @property
+    def _folder(self) -> str:
+        return repo_folder_name(repo_id=self.repo, repo_type="model")
+
     def download_arguments(self, force: bool) -> list[str]:
+        lock = self._locks / f"{self.filename}.lock"
         forced = ["--force"] if force else []
-        return ["--repo", self.repo, "--file", self.filename, *forced]
+        return ["--repo", self.repo, "--file", self.filename, "--lock", str(lock), *forced]
 
     def discard(self) -> None:
         if file := self.cached():
             file.resolve().unlink(missing_ok=True)
             file.unlink(missing_ok=True)
 
-    def tidy(self, unused_for: float) -> None:
-        """The client takes up its own parts again."""
+    def tidy(self) -> None:
+        # Newer clients never take up a part again: its name ends in letters drawn by lot.
+        for part in Path(hub.HF_HUB_CACHE, self._folder, "blobs").glob("*.*.incomplete"):
+            # The lock that the Hub's client holds as long as it downloads.
+            _remove_unless_locked([part], self._locks / f"{part.name.split('.')[0]}.lock")
 
 
 @dataclass(frozen=True)
@@ -104,19 +128,34 @@ class ReleaseFile:
     def cached(self) -> Path | None:
         return self._path if self._path.is_file() else None
 
+    def sha256_begins(self, path: Path) -> str:
+        return hash_in_name(path)
+
+    @property
+    def _lock(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.lock")
+
     def download_arguments(self, force: bool) -> list[str]:
-        return ["--url", self.url, "--destination", str(self._path)]
+        destination = ["--destination", str(self._path)]
+        return ["--url", self.url, *destination, "--lock", str(self._lock)]
 
     def discard(self) -> None:
         self._path.unlink(missing_ok=True)
 
-    def tidy(self, unused_for: float) -> None:
-        # torch.hub removes its part itself, unless its process is ended. Another process may be
-        # at work on the same file: its part is younger.
-        for part in self._path.parent.glob(f"{self._path.name}.*.partial"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - part.stat().st_mtime >= unused_for:
-                    part.unlink()
+    def tidy(self) -> None:
+        parts = self._path.parent.glob(f"{self._path.name}{ARRIVING}*")
+        _remove_unless_locked(parts, self._lock)
+
+
+def _remove_unless_locked(parts: Iterable[Path], lock_file: Path) -> None:
+    try:
+        for part in parts:
+            with FileLock(lock_file, timeout=0):
+                part.unlink(missing_ok=True)
+    except Timeout:
+        pass  # another process is at work on them
+    except (OSError, NotImplementedError) as error:
+        log.warning("parts of downloads stay where they are: %s", error)
 
 
 @dataclass(frozen=True)
@@ -135,13 +174,17 @@ class PackagedFile:
         files = [file for folder in folders or () for file in Path(folder).rglob("*.pth")]
         return files[0] if files else None
 
+    def sha256_begins(self, path: Path) -> str:
+        return hash_in_name(path)
+
     def download_arguments(self, force: bool) -> list[str]:
-        raise WeightsError(f"the package {self.package.replace('_', '-')} is not installed")
+        wanted = "has to be installed again" if force else "is not installed"
+        raise WeightsError(f"the package {self.package.replace('_', '-')} {wanted}")
 
     def discard(self) -> None:
         """A package's files are pip's to remove."""
 
-    def tidy(self, unused_for: float) -> None:
+    def tidy(self) -> None:
         """Nothing is downloaded."""
 
 
@@ -155,8 +198,7 @@ class Weights:
     @cached_property
     def sha256(self) -> str:
         """Of the file, as 64 hexadecimal digits. Read when first asked for: VGG19 takes 0.5 s."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(self.path)
 
 
 def fetch(
@@ -166,23 +208,26 @@ def fetch(
     force: bool = False,
     answer_within: float = ANSWER_WITHIN,
     stall_after: float = STALL_AFTER,
+    slowest: float = SLOWEST,
 ) -> Path:
     """Download a source's file into its usual cache with its own client, and give its path.
 
     on_progress gets the share that has arrived, in [0, 1]. force downloads again what is cached.
     Raises WeightsError: at once if `HF_HUB_OFFLINE` is set, after `answer_within` seconds if the
-    server does not answer, after `stall_after` seconds if the download stops, and if what arrives
-    is not whole. The cache then holds no part that could be taken for the file.
+    server does not answer, after `stall_after` seconds if the download stops or brings less than
+    `slowest` bytes a second, and if what arrives is not whole. The cache then holds no part that
+    could be taken for the file.
     """
     arguments = source.download_arguments(force)
     if hub.HF_HUB_OFFLINE:
         raise WeightsError("HF_HUB_OFFLINE is set, so nothing is downloaded")
     _ask(source.url, answer_within)
     log.info("downloading %s", source.url)
+    source.tidy()
     try:
-        _run_download(arguments, on_progress, stall_after, _host(source.url))
+        _run_download(arguments, on_progress, _Pace(stall_after, slowest), _host(source.url))
     except WeightsError:
-        source.tidy(unused_for=stall_after)
+        source.tidy()
         raise
     path = source.cached()
     if path is None:
@@ -218,25 +263,70 @@ def _ask(url: str, answer_within: float) -> None:
         raise WeightsError(f"{host} answered with HTTP {status}")
 
 
-def _run_download(
-    arguments: list[str], on_progress: OnProgress, stall_after: float, host: str
-) -> None:
+class _Pace:
+    """Whether a download moves on: within `stall_after` seconds, by `slowest` bytes a second."""
+
+    def __init__(self, stall_after: float, slowest: float) -> None:
+        self.stall_after = stall_after
+        self._slowest = slowest
+        self._total: int | None = None
+        self._lock = threading.Lock()
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def restart(self) -> None:
+        """Nothing is expected of the time before."""
+        with self._lock:
+            self._seen.clear()
+            self._seen.append((time.monotonic(), 0))
+
+    def note(self, done: int, total: int | None) -> None:
+        """How many bytes have arrived."""
+        with self._lock:
+            self._total = total
+            self._seen.append((time.monotonic(), done))
+
+    def fault(self) -> str:
+        """What is wrong with it, after the name of the server; "" as long as nothing is."""
+        with self._lock:
+            if not self._seen:
+                return ""
+            begin = time.monotonic() - self.stall_after
+            while len(self._seen) > 1 and self._seen[1][0] <= begin:
+                self._seen.popleft()
+            (first, before), (_, done) = self._seen[0], self._seen[-1]
+        # What has all come is being checked, which takes as long as the disk does.
+        if (
+            first > begin
+            or done - before >= self._slowest * self.stall_after
+            or done == self._total
+        ):
+            return ""
+        if done <= before:
+            return "stopped sending"
+        return f"sends too slowly, less than {self._slowest / 1000:.0f} KB/s"
+
+
+def _run_download(arguments: list[str], on_progress: OnProgress, pace: _Pace, host: str) -> None:
     script = str(Path(__file__).with_name("download.py"))
     # -P: the folder of this package is not put on the import path, where `images` would be found.
-    command = [sys.executable, "-P", script, *arguments, "--timeout", str(stall_after)]
-    error, arrived = None, threading.Event()
+    command = [sys.executable, "-P", script, *arguments, "--timeout", str(pace.stall_after)]
+    settings = {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        # Files come from the one host that was asked, by the one way that is followed and tested.
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    error, faults = None, list[str]()
     with subprocess.Popen(
         command,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # its end tells the child that this process is gone
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=os.environ | {"HF_HUB_DISABLE_TELEMETRY": "1"},
+        env=os.environ | settings,
     ) as process:
-        watch = threading.Thread(target=_watch, args=(process, arrived, stall_after), daemon=True)
+        watch = threading.Thread(target=_watch, args=(process, pace, faults), daemon=True)
         watch.start()
         assert process.stdout is not None
-        most = -1
         for line in process.stdout:
             try:
                 said = json.loads(line)
@@ -245,27 +335,29 @@ def _run_download(
             if not isinstance(said, dict):
                 continue
             error = said.get("error", error)
-            if said.get("total"):
-                on_progress(min(1.0, said["done"] / said["total"]))
-            if said.get("done", -1) > most:
-                most = said["done"]
-                arrived.set()
+            if "started" in said or "waiting" in said:
+                pace.restart()
+            if "done" in said:
+                pace.note(said["done"], said["total"])
+                if said["total"]:
+                    on_progress(min(1.0, said["done"] / said["total"]))
         code = process.wait()
+        watch.join()
     if error:
         raise WeightsError(error if host in error else f"{host}: {error}")
+    if faults:
+        raise WeightsError(f"{host} {faults[0]}")
+    if code < 0:
+        raise WeightsError(f"{host}: the download was ended from outside")
     if code:
-        stopped = code < 0
-        why = "stopped sending in the middle" if stopped else f"the download ended with {code}"
-        raise WeightsError(f"{host}: {why}" if not stopped else f"{host} {why}")
+        raise WeightsError(f"{host}: the download ended with {code}")
 
 
-def _watch(process: subprocess.Popen[str], arrived: threading.Event, stall_after: float) -> None:
-    """End the download if nothing arrives for `stall_after` seconds."""
-    last = time.monotonic()
+def _watch(process: subprocess.Popen[str], pace: _Pace, faults: list[str]) -> None:
+    """End a download that does not move on, and note why."""
     while process.poll() is None:
-        if arrived.wait(timeout=min(1.0, stall_after / 4)):
-            arrived.clear()
-            last = time.monotonic()
-        elif time.monotonic() - last > stall_after:
+        if fault := pace.fault():
+            faults.append(fault)
             process.kill()
             return
+        time.sleep(min(1.0, pace.stall_after / 4))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 COMMIT = "0" * 39 + "1"
 
@@ -18,7 +20,10 @@ class Weights(ThreadingHTTPServer):
 
     fault: "" nothing; "404"; "500"; "cut": the connection ends in the middle of the file;
     "corrupt": a byte in the middle is another; "hang": no answer at all; "stall": half of the
-    file, then silence. seconds: how long the sending of one file takes.
+    file, then silence; "slow": 1 KB a second; "gone": closed without a word; "babble": no HTTP;
+    "page": a web page instead; "login": the way to one; "noise": random bytes, as many; "empty":
+    no byte; "swapped": the file `other` under the right one's name and ETag. seconds: how long the
+    sending of one file takes.
     """
 
     daemon_threads = True
@@ -27,12 +32,16 @@ class Weights(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, Path] = {}
         self.fault = ""
+        self.other: Path | None = None
         self.seconds = 0.0
         self.requests: list[str] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def verify_request(self, request: Any, address: Any) -> bool:
+        return self.fault != "gone"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -52,6 +61,19 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "hang":
             time.sleep(30)
             return
+        if fault == "babble":
+            self.wfile.write(random.Random(0).randbytes(2000))
+            self.close_connection = True
+            return
+        if fault == "login" and self.path != "/login":
+            self.send_response(302)
+            self.send_header("Location", "/login")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if fault in ("page", "login"):
+            self._answer_page(body)
+            return
         name = next((name for name in self.server.files if self.path.endswith(name)), None)
         if fault.isdecimal() or name is None:
             self.send_response(int(fault) if fault.isdecimal() else 404)
@@ -60,6 +82,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         data = self.server.files[name].read_bytes()
         etag = hashlib.sha256(data).hexdigest()
+        if fault == "noise":
+            data = random.Random(len(data)).randbytes(len(data))
+        elif fault == "empty":
+            data = b""
+        elif fault == "swapped":
+            assert self.server.other is not None
+            data = self.server.other.read_bytes()
         start = self._start(len(data))
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(data) - start))
@@ -80,12 +109,21 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(30 if fault == "stall" else 0)
                 self.close_connection = True
             else:
-                step = len(data) // 50 + 1
+                step = 1000 if fault == "slow" else len(data) // 50 + 1
                 for at in range(start, len(data), step):
                     self.wfile.write(data[at : at + step])
-                    time.sleep(self.server.seconds / 50)
+                    time.sleep(1 if fault == "slow" else self.server.seconds / 50)
         except (BrokenPipeError, ConnectionResetError):
             pass
+
+    def _answer_page(self, body: bool) -> None:
+        page = b"<!doctype html><title>Welcome</title><p>Log in to use this network."
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        if body:
+            self.wfile.write(page)
 
     def _start(self, size: int) -> int:
         wanted = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -25,6 +26,27 @@ def running_app(
 ) -> Iterator[str]:
     """The address of the app, started with `python app.py` or another command. folder: for its
     caches and its log."""
+    with started_app(folder, host, command, **environment) as started:
+        yield started.url
+
+
+@dataclass(frozen=True)
+class Started:
+    """The app that answers at an address, its process, and the file that its log is."""
+
+    url: str
+    process: subprocess.Popen
+    log: Path
+
+
+@contextmanager
+def started_app(
+    folder: Path,
+    host: str = "127.0.0.1",
+    command: Sequence[str] = (sys.executable, "app.py"),
+    **environment: str,
+) -> Iterator[Started]:
+    """As `running_app`, for those who end the process themselves."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -49,7 +71,7 @@ def running_app(
     url = f"http://{host}:{settings['GRADIO_SERVER_PORT']}/"
     try:
         _wait_until_it_answers(url, process, log)
-        yield url
+        yield Started(url, process, log)
     finally:
         process.terminate()
         try:

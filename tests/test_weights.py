@@ -1,13 +1,13 @@
-"""The real clients of the Hub and of torch.hub against a loopback server: whatever it does, each
+"""The Hub's real client and our own of releases against a loopback server: whatever it does, each
 download ends with the right weights or with the stand-in and a plain reason."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -18,69 +18,44 @@ from safetensors.torch import save_file
 
 import gradcam_core as gc
 from gradcam_core.models import Loader, ModelInfo, list_models, model_info
-from gradcam_core.weights import ANSWER_WITHIN, HubFile, ReleaseFile, Source, WeightsError, fetch
+from gradcam_core.weights import (
+    ANSWER_WITHIN,
+    HubFile,
+    PackagedFile,
+    ReleaseFile,
+    WeightsError,
+    fetch,
+)
+from tests import breaking
+from tests.breaking import KINDS, SERVER_FAULTS, SMALL, Place, impatient
 from tests.conftest import scattered
-from tests.loopback import Weights, serving
-
-SMALL = "efficientnet_lite0"  # stands for any network: its files are small
-KINDS = ("hub", "release")
-
-
-@pytest.fixture(scope="session")
-def state() -> dict[str, torch.Tensor]:
-    """Seeded random weights in timm's format: for numbers, never for a picture."""
-    torch.manual_seed(5)
-    module = timm.create_model("mobilenetv3_small_050.lamb_in1k", pretrained=False)
-    return scattered(module).state_dict()
+from tests.loopback import Weights
 
 
 @pytest.fixture
-def server(empty_caches: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Weights]:
-    with serving() as running:
-        monkeypatch.setenv("HF_ENDPOINT", running.url)
-        template = f"{running.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        yield running
+def info(place: Place) -> ModelInfo:
+    return place.info
 
 
 @pytest.fixture(params=KINDS)
-def info(request, server: Weights, state, tmp_path: Path) -> ModelInfo:
+def place(request, tmp_path: Path) -> Iterator[Place]:
     """A network whose weights the server has, once as on the Hub and once as a release file."""
-    source: Source
-    if request.param == "hub":
-        file = tmp_path / "model.safetensors"
-        save_file(state, file)
-        source = HubFile("timm/small.test")
-        server.files["/timm/small.test/resolve/main/model.safetensors"] = file
-    else:
-        file = tmp_path / "weights.pth"
-        torch.save(state, file)
-        name = f"small-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}.pth"
-        source = ReleaseFile(f"{server.url}/releases/{name}")
-        server.files[f"/releases/{name}"] = file
-    return ModelInfo(
-        "small", "Small", "mobilenetv3_small_050.lamb_in1k", "blocks", source, stand_in=SMALL
-    )
+    with breaking.place(request.param, tmp_path) as made:
+        yield made
 
 
-def impatient(info: ModelInfo, retry_after: float = 60) -> Loader:
-    short = partial(fetch, answer_within=1.5, stall_after=6)
-    return Loader(info, retry_after=retry_after, fetch=short)
+@pytest.fixture
+def server(place: Place) -> Weights:
+    return place.server
 
 
-def leftovers(folder: Path) -> list[Path]:
-    """Files that could be taken for weights."""
-    found = [*folder.rglob("*.safetensors"), *folder.rglob("*.pth")]
-    return [path for path in found if path.parent != folder]
-
-
-def test_weights_are_downloaded_checked_and_loaded(info: ModelInfo, state, server: Weights):
+def test_weights_are_downloaded_checked_and_loaded(info: ModelInfo, server: Weights):
     loader = impatient(info)
     model = loader.request().result(60)
     assert model.stands_in_for is None
     assert model.notice == ""
     reference = timm.create_model("mobilenetv3_small_050", pretrained=False).eval()
-    reference.load_state_dict(state)
+    reference.load_state_dict(breaking.state(0))
     batch = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         torch.testing.assert_close(model.module(batch), reference(batch), rtol=1e-4, atol=1e-5)
@@ -105,33 +80,23 @@ def test_progress_is_reported(info: ModelInfo):
     assert shares[-1] == 1
 
 
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        ("404", "HTTP 404"),
-        ("500", "HTTP 500"),
-        ("429", "HTTP 429"),
-        ("hang", "does not answer"),
-        ("cut", "damaged|broke off"),
-        ("corrupt", "damaged"),
-        ("stall", "stopped sending|broke off"),
-    ],
-)
-def test_a_fault_ends_with_the_stand_in_and_the_next_start_heals(
-    info: ModelInfo, server: Weights, fault: str, words: str, empty_caches: Path, request
-):
-    server.fault = fault
+@pytest.mark.parametrize("fault", SERVER_FAULTS)
+def test_a_fault_ends_with_the_stand_in_and_the_next_start_heals(place: Place, fault: str):
+    started = breaking.with_server_fault(place, fault)
+    assert started.title == "EfficientNet-Lite0"
+    with pytest.raises(WeightsError, match=SERVER_FAULTS[fault][1]):
+        raise WeightsError(started.reason)
+    assert place.source.cached() is None
+    assert place.leftovers() == []
+    assert place.is_right(place.start())
+
+
+def test_the_stand_in_says_whose_place_it_takes_and_why(info: ModelInfo, server: Weights):
+    server.fault = "500"
     model = impatient(info).request().result(60)
-    assert model.info.name == SMALL
     assert model.stands_in_for == info
     assert "stands in for Small" in model.notice
-    with pytest.raises(WeightsError, match=words):
-        raise WeightsError(model.reason)
-    assert info.weights_source.cached() is None
-    assert leftovers(empty_caches) == []
-    assert not list(empty_caches.rglob("*.partial"))
-    server.fault = ""
-    assert impatient(info).request().result(60).stands_in_for is None
+    assert model.reason in model.notice
 
 
 def test_no_network_is_decided_within_three_seconds_and_not_asked_again(
@@ -170,48 +135,98 @@ def test_many_threads_share_one_download(info: ModelInfo, server: Weights):
     assert len([request for request in server.requests if request.startswith("GET")]) == 1
 
 
-def test_a_damaged_file_in_the_cache_is_replaced(info: ModelInfo, server: Weights):
-    source = info.weights_source
-    path = fetch(source)
+def test_a_changed_byte_in_the_cache_is_found_and_the_file_replaced(place: Place):
+    assert place.is_right(breaking.with_a_changed_byte_in_the_cache(place))
+    assert place.leftovers() == []
+    place.server.requests.clear()
+    assert place.is_right(place.start())
+    assert place.server.requests == []  # what was replaced is not asked for again
+
+
+def test_a_changed_byte_in_the_cache_without_a_network_leads_to_the_stand_in(place: Place):
+    started = breaking.with_a_changed_byte_in_the_cache(place, fault="gone")
+    assert started.title == "EfficientNet-Lite0"
+    assert "is damaged, and there is no connection to 127.0.0.1" in started.reason
+    assert place.leftovers() == []
+    assert place.is_right(place.start())
+
+
+def test_a_file_in_the_cache_that_breaks_off_is_replaced(place: Place):
+    path = fetch(place.source)
     path.resolve().write_bytes(path.read_bytes()[:5000])
-    model = impatient(info).request().result(60)
-    assert model.stands_in_for is None
+    assert place.is_right(place.start())
 
 
-def test_a_damaged_file_without_a_network_leads_to_the_stand_in(info: ModelInfo, server: Weights):
-    path = fetch(info.weights_source)
-    path.resolve().write_bytes(path.read_bytes()[:5000])
-    server.fault = "500"
-    assert impatient(info).request().result(60).stands_in_for == info
+def test_an_older_file_whose_hash_nobody_knows_stays_until_there_is_another(tmp_path: Path):
+    with breaking.place("release", tmp_path) as place:
+        address = f"{place.server.url}/releases/plain.pth"
+        place.server.files["/releases/plain.pth"] = place.served
+        unnamed = replace(place, info=replace(place.info, source=ReleaseFile(address)))
+        path = fetch(unnamed.source)
+        path.write_bytes(path.read_bytes()[:5000])
+        started = breaking.with_server_fault(unnamed, "500")
+        assert "does not hold the weights, and 127.0.0.1 answered with HTTP 500" in started.reason
+        assert path.is_file()
+        assert unnamed.is_right(unnamed.start())
 
 
-def test_a_pickle_with_code_in_it_is_not_run(server: Weights, tmp_path: Path):
-    class Code:
-        def __reduce__(self):
-            return (tmp_path.joinpath("ran").touch, ())
-
-    file = tmp_path / "evil.pth"
-    torch.save({"weight": Code()}, file)
-    name = f"evil-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}.pth"
-    server.files[f"/{name}"] = file
-    info = ModelInfo(
-        "evil", "Evil", "mobilenetv3_small_050.lamb_in1k", "blocks",
-        ReleaseFile(f"{server.url}/{name}"), SMALL,
-    )  # fmt: skip
-    model = impatient(info).request().result(60)
-    assert model.stands_in_for == info
-    assert "does not hold the weights" in model.reason
-    assert not tmp_path.joinpath("ran").exists()
+def test_a_damaged_package_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    source = model_info(SMALL).weights_source
+    assert isinstance(source, PackagedFile)
+    whole = source.cached()
+    assert whole
+    package = tmp_path / "damaged_package"
+    package.mkdir()
+    data = bytearray(whole.read_bytes())
+    data[len(data) // 2] ^= 1
+    package.joinpath("__init__.py").touch()
+    package.joinpath(whole.name).write_bytes(data)
+    monkeypatch.syspath_prepend(tmp_path)
+    info = replace(model_info(SMALL), source=PackagedFile(package.name))
+    with pytest.raises(WeightsError, match="damaged-package has to be installed again"):
+        Loader(info).request().result(60)
 
 
-def test_weights_of_another_network_are_not_accepted(server: Weights, tmp_path: Path, state):
-    file = tmp_path / "model.safetensors"
-    save_file(state, file)
-    server.files["/timm/other/resolve/main/model.safetensors"] = file
-    other = ModelInfo("other", "Other", "resnet18.tv_in1k", "layer4", HubFile("timm/other"), SMALL)
-    model = impatient(other).request().result(60)
-    assert model.stands_in_for == other
-    assert HubFile("timm/other").cached() is None
+def test_a_pickle_with_code_in_it_is_not_run(tmp_path: Path):
+    with breaking.place("release", tmp_path) as place:
+        started = breaking.with_code_in_the_pickle(place, tmp_path / "ran")
+        assert started.title == "EfficientNet-Lite0"
+        assert "does not hold the weights" in started.reason
+        assert not tmp_path.joinpath("ran").exists()
+        assert place.leftovers() == []
+        assert place.is_right(place.start())
+
+
+def test_weights_of_another_network_are_not_accepted(place: Place):
+    started = breaking.with_another_network(place)
+    assert started.title == "EfficientNet-Lite0"
+    assert "does not hold the weights" in started.reason
+    assert place.leftovers() == []
+    assert place.is_right(place.start())
+
+
+def test_a_cache_that_cannot_be_written_to_leads_to_the_stand_in(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+):
+    # Below a file no folder can be made, not by root either.
+    below_a_file = place.served / "cache"
+    with monkeypatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(below_a_file))
+        patch.setenv("HF_HOME", str(below_a_file))
+        patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(below_a_file))
+        started = place.start()
+    assert started.title == "EfficientNet-Lite0"
+    assert "cannot be written to" in started.reason
+    assert place.is_right(place.start())
+
+
+def test_a_download_that_is_killed_leaves_nothing(place: Place):
+    started = breaking.with_the_download_killed(place)
+    assert started.title == "EfficientNet-Lite0"
+    assert "ended from outside" in started.reason
+    assert place.leftovers() == []
+    assert breaking.downloads_of(os.getpid()) == []
+    assert place.is_right(place.start())
 
 
 def test_hf_hub_offline_is_honoured(info: ModelInfo, server: Weights, monkeypatch):
@@ -228,9 +243,12 @@ def test_without_a_stand_in_it_is_an_error(info: ModelInfo, server: Weights):
 
 
 @pytest.mark.parametrize("name", ["xception", "resnet50", "vgg19"])
-def test_the_three_networks_load_from_files_in_their_true_format(
-    name: str, server: Weights, tmp_path: Path
-):
+def test_the_three_networks_load_from_files_in_their_true_format(name: str, tmp_path: Path):
+    with breaking.place("hub", tmp_path) as place:
+        load_in_true_format(name, place.server, tmp_path)
+
+
+def load_in_true_format(name: str, server: Weights, tmp_path: Path) -> None:
     known = model_info(name)
     torch.manual_seed(1)
     module = scattered(timm.create_model(known.architecture, pretrained=False).eval())
