@@ -346,9 +346,13 @@ async def explain(
     return await asyncio.get_running_loop().run_in_executor(_making, _findings, photo, named, made)
 
 
+_ENDPOINTS: list[Callable] = [models, classes, predict, explain]
+FUNCTIONS = [function.__name__ for function in _ENDPOINTS]
+
+
 def register(page: gr.Blocks) -> None:
     """Add the endpoints to a page that is being built."""
-    for function in (models, classes, predict, explain):
+    for function in _ENDPOINTS:
         # The engine bounds the work. Through Gradio's queue an MCP call would be a second request
         # of the server to itself, its picture a second file that nobody deletes, and its figure
         # not shown.
@@ -567,4 +571,8 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 
 def _short(value: object) -> str:
-    return str(value)[:_LONGEST_NAME]
+    """As a text that can be told again."""
+    text = str(value)[:_LONGEST_NAME]
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )

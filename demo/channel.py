@@ -103,7 +103,8 @@ async def _read(request: Request, kind: type[_Kind]) -> _Kind:
 
 def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    problem = first["msg"].removeprefix("Value error, ")  # pydantic's words before ours
+    return f"{'.'.join(map(str, first['loc']))}: {problem}"
 
 
 async def _until_left(

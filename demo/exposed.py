@@ -7,6 +7,7 @@ clients of the API need. A path that a later Gradio adds is shut until it is nam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from gradio.utils import get_upload_folder
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from demo.photos import GONE
+from demo.problems import sentence_of
 
 FILES = "/gradio_api/file="
 """What stands before the path of a file that the server has made or was given."""
@@ -42,19 +46,25 @@ _OPEN = frozenset(
     }
 )
 
-_OPEN_BELOW = (
-    "/assets/",  # Gradio's own scripts and styles
-    "/static/",
-    "/gradio_api/call/",
-    "/gradio_api/run/",
-)
+_OPEN_BELOW = ("/assets/", "/static/")
+"""Gradio's own scripts and styles."""
+
+_CALLS = re.compile(r"/gradio_api/(?:call|call/v2|run)/(?P<name>[^/]+)(?:/[^/]*)?")
+"""Ways to call a function, or to ask for the result of such a call."""
+
+NO_FUNCTION = "There is no such function. Ask for one of: {}."
+BROKEN = "Something went wrong. The server's log has the details."
 
 
 class OnlyWhatIsOpen:
-    """ASGI middleware: every other path is answered with 404. ours: routes that are open, too."""
+    """ASGI middleware: every other path is answered with 404. ours: routes that are open, too;
+    functions: the names of those that may be called."""
 
-    def __init__(self, app: ASGIApp, ours: Sequence[Route | Mount]) -> None:
+    def __init__(
+        self, app: ASGIApp, ours: Sequence[Route | Mount], functions: Sequence[str]
+    ) -> None:
         self._app = app
+        self._functions = functions
         self._open = _OPEN | {route.path for route in ours if isinstance(route, Route)}
         mounted = (f"{route.path}/" for route in ours if isinstance(route, Mount))
         self._below = (*_OPEN_BELOW, *mounted)
@@ -67,6 +77,11 @@ class OnlyWhatIsOpen:
                     await _not_found(scope, receive, send)
                     return
                 scope = _without_range(scope)
+            elif call := _CALLS.fullmatch(path):
+                if call["name"] not in self._functions:
+                    said = NO_FUNCTION.format(", ".join(self._functions))
+                    await JSONResponse({"detail": said}, 404)(scope, receive, send)
+                    return
             elif path not in self._open and not path.startswith(self._below):
                 await _not_found(scope, receive, send)
                 return
@@ -74,15 +89,41 @@ class OnlyWhatIsOpen:
 
 
 class Page(gr.Blocks):
-    """Blocks whose events can be called from outside only if a function here belongs to them."""
+    """Blocks whose events can be called from outside only if a function here belongs to them, and
+    which answer every mistake with a sentence."""
 
-    async def process_api(self, block_fn: BlockFunction | int, *args: Any, **kwargs: Any) -> dict:
-        """For the events of the page itself, Gradio would open and decode the picture that is
-        given, and only then find that there is nothing to call."""
+    async def process_api(
+        self, block_fn: BlockFunction | int, inputs: list[Any], *args: Any, **kwargs: Any
+    ) -> dict:
         function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        # For the events of the page itself, Gradio would open and decode the picture that is
+        # given, and only then find that there is nothing to call.
         if function.fn is None:
-            raise gr.Error("There is no such function.", print_exception=False)
-        return await super().process_api(block_fn, *args, **kwargs)
+            raise _mistake(NO_FUNCTION.format(", ".join(self._functions())))
+        if len(inputs) < len(function.inputs):
+            raise _mistake(
+                f"/{function.api_name} takes {len(function.inputs)} arguments; {len(inputs)} came."
+            )
+        try:
+            return await super().process_api(block_fn, inputs, *args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise _mistake(sentence_of(error, BROKEN)) from error
+
+    async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
+        """Gradio looks at the files that are given, for whichever argument."""
+        try:
+            return await super().preprocess_data(*args, **kwargs)
+        except (OSError, ValueError):  # of a path that it does not allow, or that there cannot be
+            raise _mistake(GONE) from None
+
+    def _functions(self) -> list[str]:
+        return [str(one.api_name) for one in self.fns.values() if one.fn is not None]
+
+
+def _mistake(sentence: str) -> gr.Error:
+    return gr.Error(sentence, print_exception=False)
 
 
 def path_of(scope: Scope) -> str:

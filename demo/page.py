@@ -9,7 +9,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from demo import address, texts
-from demo.api import register
+from demo.api import FUNCTIONS, register
 from demo.asked import EXAMPLES
 from demo.channel import routes
 from demo.exposed import OnlyWhatIsOpen, Page
@@ -140,7 +140,7 @@ def launch_options() -> dict:
     around = [  # the outermost first
         Middleware(SecurityHeaders),
         Middleware(ErrorsAnswered),
-        Middleware(OnlyWhatIsOpen, ours=ours),
+        Middleware(OnlyWhatIsOpen, ours=ours, functions=FUNCTIONS),
     ]
     return {
         "theme": theme,

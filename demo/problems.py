@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.budget import TooLargeError
@@ -76,12 +76,20 @@ class ErrorsAnswered:
         try:
             await self._app(scope, receive, passed_on)
         except Exception as error:
+            answer: Response = PlainTextResponse("Internal Server Error", 500)
+            if _is_of_no_function(error):
+                answer = JSONResponse({"detail": "There is no function of this number."}, 404)
             # Gradio ends a stream that there is nothing for so; it is no fault of the server.
-            if not isinstance(error.__cause__, HTTPException):
+            elif not isinstance(error.__cause__, HTTPException):
                 log.error("a request failed: %s", in_one_line(error))
             if not has_begun:
-                answer = PlainTextResponse("Internal Server Error", 500)
                 await answer(scope, receive, send)
+
+
+def _is_of_no_function(error: Exception) -> bool:
+    """Whether Gradio has looked for a function by a number that none has."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, KeyError) and bool(frames) and frames[-1].name == "get_fn"
 
 
 def in_one_line(error: BaseException) -> str:

@@ -4,7 +4,8 @@ A process of its own, because a decoder cannot be stopped from outside, and one 
 its process along. Reads from standard input, for each picture, a line of JSON: {"path": name,
 "folder": name}, or {"bytes": count} with so many bytes after it. Answers on standard output with
 {"problem": sentence}, or with {"width": pixels, "height": pixels} and then the rows of the picture
-as bytes R, G, B.
+as bytes R, G, B; after either with {"is_spent": whether the process holds so much that the next
+picture should have a new one}.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from PIL import Image
+import pi_heif
+from PIL import AvifImagePlugin, Image
 
 from gradcam_core.images import ImageError, read_image
 
 MEMORY = 400 * 2**20
 """Bytes that decoding may take. On Linux; elsewhere only the number of pixels is bounded."""
 
-SECONDS = 4
+SPENT = 32 * 2**20
+"""Bytes that pictures may leave behind, which would be missing for the next ones."""
+
+SECONDS = 3
 """Of a core's time that one picture may take; a machine that is busy may need longer for it."""
 
 BAND_BYTES = 4 * 2**20
@@ -33,7 +38,10 @@ BAND_BYTES = 4 * 2**20
 def main() -> None:
     pictures, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a decoder prints is no answer
-    _bound_memory()
+    # A core each is enough, and more of them keep memory of their own.
+    AvifImagePlugin.DEFAULT_MAX_THREADS = pi_heif.options.DECODE_THREADS = 1
+    used = _used()
+    _bound_memory(used)
     while line := pictures.readline():
         asked = json.loads(line)
         _bound_time()
@@ -47,6 +55,8 @@ def main() -> None:
             _say(answers, problem=str(error))
         else:
             _send(answers, picture)
+            del picture
+        _say(answers, is_spent=_used() > used + SPENT)
 
 
 def _say(answers: IO[bytes], **answer: object) -> None:
@@ -68,13 +78,19 @@ def bands(width: int, height: int) -> list[tuple[int, int]]:
     return [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
-def _bound_memory() -> None:
+def _used() -> int:
+    """Bytes of memory that this process may write to; 0 where that cannot be known."""
+    if sys.platform != "linux":
+        return 0
+    return int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _bound_memory(used: int) -> None:
     if sys.platform != "linux":
         return
     import resource
 
-    # Of all numbers this is the one that counts what is written to, not what is only reserved.
-    used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    # Of all limits this is the one that counts what is written to, not what is only reserved.
     resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, used + MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

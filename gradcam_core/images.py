@@ -25,9 +25,18 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF", "
 """What is decoded, by Pillow's names. It knows three dozen more, which hardly anybody uses and one
 of which, EPS, starts a program."""
 
+LARGE = 12_000_000
+"""Pixels from which on it may be for want of memory that a picture cannot be decoded: decoders do
+not always say so."""
+
 DAMAGED = "The picture is damaged or incomplete, it cannot be decoded."
 
 _NO_MEMORY = "The picture takes too much memory to decode. Make it smaller, or save it as JPEG."
+
+_DAMAGED_OR_LARGE = (
+    "The picture is damaged or incomplete, or takes too much memory to decode. "
+    "Make it smaller, or save it as JPEG."
+)
 
 _NO_FORMAT = (
     "This is not a picture in a format that can be read (JPEG, PNG, WebP, HEIC, AVIF, GIF, TIFF …)."
@@ -114,7 +123,7 @@ def _upright_rgb(image: Image.Image, *, is_ours: bool = False) -> Image.Image:
         raise ImageError(_NO_MEMORY) from None
     except Exception as error:
         # Pillow's decoders raise OSError, SyntaxError, struct.error, zlib.error and others.
-        raise ImageError(DAMAGED) from error
+        raise ImageError(DAMAGED if width * height < LARGE else _DAMAGED_OR_LARGE) from error
 
 
 def _upright(image: Image.Image, is_ours: bool) -> Image.Image:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from PIL import Image
 
@@ -81,23 +81,21 @@ class Reader:
         watch = threading.Timer(LONGEST, give_up)
         watch.daemon = True
         watch.start()
-        is_whole = False
         try:
             _ask(process.stdin, photo)
-            picture = _answer(process.stdout)
-            is_whole = True
-            return picture
-        except ImageError:
-            is_whole = True
-            raise
+            answer, is_spent = _answer(process.stdout)
         except (_LostError, OSError, ValueError):
             status = self.stop()
             too_long = is_late.is_set() or status == -getattr(signal, "SIGXCPU", 0)
-            raise ImageError(TOO_LONG if too_long else DAMAGED) from None
+            answer, is_spent = ImageError(TOO_LONG if too_long else DAMAGED), True
         finally:
             watch.cancel()
-            if not is_whole:
-                self.stop()
+        if is_spent:
+            self.stop()
+            self.start()  # while nobody waits for it
+        if isinstance(answer, ImageError):
+            raise answer
+        return answer
 
 
 def _ask(pictures: IO[bytes], photo: str | os.PathLike[str] | bytes) -> None:
@@ -113,12 +111,11 @@ def _line(**asked: object) -> bytes:
     return json.dumps(asked).encode() + b"\n"
 
 
-def _answer(answers: IO[bytes]) -> Image.Image:
-    answer = json.loads(answers.readline() or "{}")
+def _answer(answers: IO[bytes]) -> tuple[Image.Image | ImageError, bool]:
+    """The picture, or what is wrong with it; and whether the process should not be asked again."""
+    answer = _said(answers)
     if "problem" in answer:
-        raise ImageError(str(answer["problem"]))
-    if not answer:
-        raise _LostError
+        return ImageError(str(answer["problem"])), _said(answers)["is_spent"]
     width, height = answer["width"], answer["height"]
     picture = Image.new("RGB", (width, height))
     for top, bottom in decode.bands(width, height):
@@ -126,9 +123,16 @@ def _answer(answers: IO[bytes]) -> Image.Image:
         rows = answers.read(size)
         if len(rows) < size:
             raise _LostError
-        picture.paste(Image.frombuffer("RGB", (width, bottom - top), rows, "raw", "RGB", 0, 1),
-                      (0, top))  # fmt: skip
-    return picture
+        band = Image.frombuffer("RGB", (width, bottom - top), rows, "raw", "RGB", 0, 1)
+        picture.paste(band, (0, top))
+    return picture, _said(answers)["is_spent"]
+
+
+def _said(answers: IO[bytes]) -> dict[str, Any]:
+    line = answers.readline()
+    if not line:
+        raise _LostError
+    return json.loads(line)
 
 
 _free: queue.LifoQueue[Reader] = queue.LifoQueue()

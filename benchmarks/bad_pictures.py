@@ -1,0 +1,197 @@
+"""What the pictures of `tests/bad_pictures.py` cost the real server and the command line.
+
+Part of `make fuzz`. Every one of them is sent to `/look` and `/explain` of a server in a process of
+its own, with one network, and given to the command line. Time is from the question to the whole
+answer. Memory is the most that the process and its children held, less what they held before.
+Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import requests
+
+from benchmarks.table import Row, print_table, print_versions
+from tests.bad_pictures import BadPicture, corpus
+from tests.server import ROOT, running_app
+from tests.test_api import DECLARED, posted
+from tests.test_channel import cells, upload
+
+LONGEST = 5.0  # seconds
+MOST_MEMORY = 400  # MB
+MODEL = "efficientnet_lite0"
+GIVEN_UP = 120  # seconds
+
+COMMAND_LINE = """
+import json, sys
+from gradcam_core.cli import main
+for line in sys.stdin:
+    try:
+        status = main(json.loads(line))
+    except SystemExit as stopped:
+        status = stopped.code
+    print(f"ready {status}", file=sys.__stdout__, flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one picture: its kind and name, seconds, and MB more than before."""
+
+    kind: str
+    name: str
+    seconds: float
+    megabytes: float
+
+
+def _children(process: int) -> list[int]:
+    """All processes that this one has started, and those that they have."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{process}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found += [child, *_children(child)]
+    return found
+
+
+def _megabytes(field: str) -> dict[int, float]:
+    """Of every process that this one has started: VmRSS is now, VmHWM its peak."""
+    sizes: dict[int, float] = {}
+    for process in _children(os.getpid()):
+        with suppress(OSError):
+            status = Path(f"/proc/{process}/status").read_text()
+            found = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
+            sizes[process] = int(found[1]) / 1024 if found else 0
+    return sizes
+
+
+def cost_of(picture: BadPicture, ask: Callable[[BadPicture], object]) -> Cost:
+    for process in _children(os.getpid()):
+        with suppress(OSError):
+            Path(f"/proc/{process}/clear_refs").write_text("5")  # sets its peak back
+    before = sum(_megabytes("VmRSS").values())
+    start = time.perf_counter()
+    ask(picture)
+    seconds = time.perf_counter() - start
+    return Cost(picture.kind, picture.name, seconds, sum(_megabytes("VmHWM").values()) - before)
+
+
+def look(url: str, picture: BadPicture) -> None:
+    """As the page does: the file is uploaded and looked at."""
+    path = upload(url, picture.data)
+    body = {"upload": path, "cells": cells(MODEL)}
+    requests.post(f"{url}look", json=body, timeout=GIVEN_UP)
+
+
+def explain(url: str, picture: BadPicture) -> None:
+    posted(url, {"path": upload(url, picture.data), **DECLARED}, outputs=["comparison", "overlay"])
+
+
+@contextmanager
+def command_line(folder: Path) -> Iterator[Callable[[BadPicture], None]]:
+    """The program in a process that is started once: what Python takes to start is not measured."""
+    settings = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere", "TORCH_HOME": "/nowhere"}
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND_LINE],
+        cwd=ROOT,
+        env=os.environ | settings,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+
+        def ask(picture: BadPicture) -> None:
+            assert process.stdin
+            assert process.stdout
+            path = folder / "photo.jpg"
+            path.write_bytes(picture.data)
+            arguments = [str(path), "--models", MODEL, "--out", str(folder / "out")]
+            process.stdin.write(json.dumps(arguments) + "\n")
+            process.stdin.flush()
+            while not (line := process.stdout.readline()).startswith("ready"):
+                if not line:
+                    raise RuntimeError(f"the command line has ended itself at {picture.name}")
+
+        try:
+            yield ask
+        finally:
+            process.kill()
+
+
+def print_costs(title: str, costs: list[Cost], names_all: bool = False) -> bool:
+    """names_all: each that is beyond the bounds. -> whether all are within them."""
+    rows = []
+    for kind in dict.fromkeys(cost.kind for cost in costs):
+        rows.append(_row(kind, [cost for cost in costs if cost.kind == kind]))
+    rows.append(_row("**all**", costs))
+    headings = ["Kind", "Pictures", "Longest", "Most memory", f"To be ≤ {LONGEST:.0f} s and "
+                f"≤ {MOST_MEMORY} MB; the worst"]  # fmt: skip
+    print_table(title, headings, rows)
+    for cost in costs:
+        if names_all and not is_within(cost):
+            print(f"{cost.name}: {cost.seconds:.1f} s, {cost.megabytes:.0f} MB")
+    sys.stdout.flush()
+    return all(is_within(cost) for cost in costs)
+
+
+def is_within(cost: Cost) -> bool:
+    return cost.seconds <= LONGEST and cost.megabytes <= MOST_MEMORY
+
+
+def _row(kind: str, costs: list[Cost]) -> Row:
+    slowest = max(costs, key=lambda cost: cost.seconds)
+    largest = max(costs, key=lambda cost: cost.megabytes)
+    beyond = [cost for cost in costs if not is_within(cost)]
+    worst = f"{len(beyond)} beyond: {beyond[0].name}" if beyond else "all within"
+    return Row(
+        kind,
+        str(len(costs)),
+        f"{slowest.seconds:.1f} s",
+        f"{largest.megabytes:.0f} MB",
+        worst,
+        not beyond,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", help="only the pictures of this kind")
+    parser.add_argument("--all", action="store_true", help="name every one beyond the bounds")
+    options = parser.parse_args()
+    pictures = [picture for picture in corpus() if options.kind in (None, picture.kind)]
+    for picture in pictures:
+        picture.data  # noqa: B018  # made now, not while the time runs
+    warm = next(picture for picture in corpus() if picture.kind == "colours")
+    print_versions("Pillow", "pi-heif", "gradio")
+    is_well = True
+    with tempfile.TemporaryDirectory() as name, running_app(Path(name)) as url:
+        for title, way in (("The page (/look)", look), ("The API (/explain)", explain)):
+            way(url, warm)
+            costs = [cost_of(picture, partial(way, url)) for picture in pictures]
+            is_well &= print_costs(title, costs, options.all)
+    with tempfile.TemporaryDirectory() as name, command_line(Path(name)) as ask:
+        ask(warm)
+        costs = [cost_of(picture, ask) for picture in pictures]
+        is_well &= print_costs("The command line", costs, options.all)
+    if not is_well:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
