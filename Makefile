@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export GRADIO_ANALYTICS_ENABLED ?= False
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fuzz quality faults weights screenshots clean
+.PHONY: help run test bench fuzz load faults quality weights screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures, and measure what th
 
 quality: $(VENV)/installed-dev ## judge how well every method locates, beside the same (an hour)
 	@$(BIN)/python -m benchmarks.quality
+
+load: $(VENV)/installed-dev ## serve 1 to 64 visitors at once, and then 2000 explanations (6 minutes)
+	@$(BIN)/python -m benchmarks.load
 
 faults: $(VENV)/installed-dev ## break downloads, disks and servers, and print what comes of it (5 minutes)
 	@$(BIN)/python -m benchmarks.faults

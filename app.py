@@ -15,6 +15,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+from demo.heap import keep_trimmed
 from demo.page import build, launch_options
 from demo.problems import keep_visitors_out_of_the_log
 from demo.stopping import serve
@@ -28,6 +29,7 @@ def main() -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     keep_visitors_out_of_the_log()
     logging.getLogger("gradcam_core").setLevel(logging.INFO)  # downloads, and why they failed
+    keep_trimmed()
     keep_swept(use_own_folder())
     start_readers()
     for name in DEFAULT_MODELS:

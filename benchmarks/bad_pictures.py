@@ -2,7 +2,8 @@
 
 Part of `make fuzz`. Every one of them is sent to `/look` and `/explain` of a server in a process of
 its own, with one network, and given to the command line. Time is from the question to the whole
-answer. Memory is the most that the process and its children held, less what they held before.
+answer. Memory is the most that the process and its children held at a time, looked at a hundred
+times a second, less what they held before.
 Linux only.
 """
 
@@ -11,19 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import requests
 
+from benchmarks.memory_of import MEGABYTE, memory, watched
 from benchmarks.table import Row, print_table, print_versions
 from tests.bad_pictures import BadPicture, corpus
 from tests.server import ROOT, running_app
@@ -57,36 +58,13 @@ class Cost:
     megabytes: float
 
 
-def _children(process: int) -> list[int]:
-    """All processes that this one has started, and those that they have."""
-    found: list[int] = []
-    with suppress(OSError):
-        for task in Path(f"/proc/{process}/task").iterdir():
-            for child in map(int, (task / "children").read_text().split()):
-                found += [child, *_children(child)]
-    return found
-
-
-def _megabytes(field: str) -> dict[int, float]:
-    """Of every process that this one has started: VmRSS is now, VmHWM its peak."""
-    sizes: dict[int, float] = {}
-    for process in _children(os.getpid()):
-        with suppress(OSError):
-            status = Path(f"/proc/{process}/status").read_text()
-            found = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
-            sizes[process] = int(found[1]) / 1024 if found else 0
-    return sizes
-
-
 def cost_of(picture: BadPicture, ask: Callable[[BadPicture], object]) -> Cost:
-    for process in _children(os.getpid()):
-        with suppress(OSError):
-            Path(f"/proc/{process}/clear_refs").write_text("5")  # sets its peak back
-    before = sum(_megabytes("VmRSS").values())
+    before = memory(os.getpid())
     start = time.perf_counter()
-    ask(picture)
+    with watched(os.getpid()) as peak:
+        ask(picture)
     seconds = time.perf_counter() - start
-    return Cost(picture.kind, picture.name, seconds, sum(_megabytes("VmHWM").values()) - before)
+    return Cost(picture.kind, picture.name, seconds, (peak.bytes - before) / MEGABYTE)
 
 
 def look(url: str, picture: BadPicture) -> None:

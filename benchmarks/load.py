@@ -34,6 +34,7 @@ from benchmarks.memory_of import MEGABYTE, memory, watched
 from benchmarks.page import FOLDER, make_weights
 from benchmarks.table import Row, print_table, print_versions
 from demo.asked import EXAMPLES
+from demo.heap import EVERY
 from tests.server import started_app
 
 PHOTO_SIZE = 1600, 1200
@@ -138,7 +139,7 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
                 seed += count * each
                 seen = Seen()
                 start = time.monotonic()
-                with watched(pid) as peak, ThreadPoolExecutor(count) as pool:
+                with watched(pid, every=0.2) as peak, ThreadPoolExecutor(count) as pool:
                     for n in range(count):
                         pool.submit(visit, url, files[n * each : (n + 1) * each], n, seen)
                 took = time.monotonic() - start
@@ -214,7 +215,7 @@ def measure_soak(explanations: int) -> None:
             quarters = []
             for quarter in range(4):
                 _soak(url, pictures, explanations // 4, quarter, failed)
-                time.sleep(2)  # so that what is done is put away
+                time.sleep(EVERY + 2)  # so that what is free is given back
                 files = [file for file in (folder / "gradio").rglob("*") if file.is_file()]
                 quarters.append(
                     Soaked(

@@ -28,6 +28,7 @@ from PIL import Image
 from starlette.requests import Request
 
 from demo.engine import Wanted, entrance, explanation
+from demo.heap import trim
 from demo.photos import PhotoFile, decoding, open_upload
 from demo.problems import sentence_of
 from demo.take_along import LONGEST
@@ -317,7 +318,7 @@ async def explain(
             feature map, to 1, its last one as in the paper.
         outputs: The files to make. "comparison" is one labelled figure of all networks, "overlay"
             the heat over the photo (PNG), "heatmap" the heat (NumPy, float32 in [0, 1], 1 where
-            it is hottest). Overlays and heatmaps have the photo's size, up to 4096 pixels a side.
+            it is hottest). Overlays and heatmaps have the photo's size, up to 3072 pixels a side.
 
     Returns:
         First the findings. Of each network: the name it was asked for by, the name and title of the
@@ -343,7 +344,10 @@ async def explain(
     made = _outputs(outputs)
     photo, explanations = await _explanations(image, wanted)
     named = [(one.model, e) for one, e in zip(wanted, explanations, strict=True)]
-    return await asyncio.get_running_loop().run_in_executor(_making, _findings, photo, named, made)
+    loop = asyncio.get_running_loop()
+    findings = await loop.run_in_executor(_making, _findings, photo, named, made)
+    trim()
+    return findings
 
 
 _ENDPOINTS: list[Callable] = [models, classes, predict, explain]

@@ -18,11 +18,10 @@ from demo.exposed import FILES, path_of
 FRAMED_BY = "'self' https://huggingface.co https://*.huggingface.co"
 """Who may show the page in a frame: itself, and the site that shows a Space."""
 
-_USED = ("camera", "clipboard-write", "fullscreen")
+_USED = ("camera", "clipboard-read", "clipboard-write", "fullscreen")
 
 _UNUSED = (
     "accelerometer",
-    "clipboard-read",
     "display-capture",
     "encrypted-media",
     "geolocation",

@@ -14,6 +14,7 @@ import cachetools
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from demo.heap import trim
 from gradcam_core import ImageError
 from gradcam_core.reading import READERS, read_isolated
 
@@ -50,6 +51,7 @@ class PhotoFile:
                 picture = read_isolated(self._file)
                 with _kept_lock, suppress(ValueError):  # larger than all that may be kept
                     _kept[self.id] = picture
+                trim()  # of those that had to go for it
             return picture
 
     def shown(self) -> tuple[bytes, int, int]:

@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from demo.asked import AskedFile
 from demo.engine import explanation
+from demo.heap import trim
 from demo.photos import PhotoFile
 from gradcam_core import Explanation
 from gradcam_core.bundle import files, zipped
 
 EVERYTHING = "everything.zip"
 
-LONGEST = 4096
+LONGEST = 3072
 """Pixels; larger photos are shrunk to it, which bounds the memory and the time of a file."""
 
 _making = ThreadPoolExecutor(1, thread_name_prefix="file")  # each takes a core and much memory
@@ -35,6 +36,7 @@ async def file_of(asked: AskedFile) -> tuple[bytes, str]:
     named = [(name, await explanation(photo, one)) for name, one in wanted]
     loop = asyncio.get_running_loop()
     content = await loop.run_in_executor(_making, _made, asked, photo, named)
+    trim()
     return content, mimetypes.guess_type(asked.file)[0] or "application/octet-stream"
 
 

@@ -31,15 +31,15 @@ SPENT = 32 * 2**20
 SECONDS = 3
 """Of a core's time that one picture may take; a machine that is busy may need longer for it."""
 
-BAND_BYTES = 4 * 2**20
+BAND_BYTES = 2**20
 """Of rows that are sent at once."""
 
 
 def main() -> None:
     pictures, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a decoder prints is no answer
-    # A core each is enough, and more of them keep memory of their own.
-    AvifImagePlugin.DEFAULT_MAX_THREADS = pi_heif.options.DECODE_THREADS = 1
+    # As many as there are cores by default, each with memory of its own.
+    AvifImagePlugin.DEFAULT_MAX_THREADS = pi_heif.options.DECODE_THREADS = 2
     used = _used()
     _bound_memory(used)
     while line := pictures.readline():

@@ -15,8 +15,8 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
-MAX_PIXELS = 50_400_000
-"""Largest picture that is decoded, in pixels: a phone's 50 megapixels, 202 MB as RGB in Pillow."""
+MAX_PIXELS = 48_800_000
+"""Largest picture that is decoded, in pixels: a phone's 48 megapixels, 195 MB as RGB in Pillow."""
 
 MAX_SIDE = 65_500
 """Longest side of such a picture, in pixels: JPEG, in which it is shown again, has no more."""
@@ -115,8 +115,13 @@ def _upright_rgb(image: Image.Image, *, is_ours: bool = False) -> Image.Image:
     try:
         image.load()
         upright = _upright(image, is_ours)
-        is_rgb = upright.mode == "RGB" and not upright.has_transparency_data
-        return upright if is_rgb else _converted(upright)
+        if upright.mode == "RGB" and not upright.has_transparency_data:
+            # Without its decoder, which may hold as much memory again.
+            return image._new(image.im) if is_ours else upright
+        converted = _converted(upright)
+        if is_ours:
+            image.close()  # gives its pixels back at once
+        return converted
     except ImageError:
         raise
     except MemoryError:

@@ -26,7 +26,11 @@ LONGEST = 15.0
 
 TOO_LONG = "The picture takes too long to decode. Save it anew, as JPEG or PNG, and try again."
 
-_ROOT = Path(__file__).parents[1]
+_SETTINGS = {
+    "PYTHONPATH": str(Path(__file__).parents[1]),
+    "OPENBLAS_NUM_THREADS": "1",  # each takes memory, and nothing here multiplies
+    "MALLOC_MMAP_THRESHOLD_": str(2**20),  # what is freed of a picture is free for the next step
+}
 
 
 class _LostError(Exception):
@@ -49,7 +53,7 @@ class Reader:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": str(_ROOT), "OPENBLAS_NUM_THREADS": "1"},
+                env=os.environ | _SETTINGS,
             )
         return self._process
 

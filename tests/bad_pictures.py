@@ -41,6 +41,9 @@ GREY = (128, 128, 128)
 SIZE = 360, 240
 """Of the cat."""
 
+IPHONE = 8064, 6048
+"""Of its largest photos, in tiles of 512 pixels."""
+
 Colour = tuple[int, int, int]
 Size = tuple[int, int]
 
@@ -500,16 +503,16 @@ def bombs() -> Iterator[BadPicture]:
             None,
         ),
         "AVIF, a grid just below the limit": (
-            lambda: hand.grid(_tile("AVIF", 512), (512, 512), 16, 12, (8192, 6144)),
+            lambda: hand.grid(_tile("AVIF", 512), (512, 512), 16, 12, IPHONE),
             None,
         ),
         "HEIC, a grid just below the limit": (
-            lambda: hand.grid(_tile("HEIC", 512), (512, 512), 16, 12, (8192, 6144)),
+            lambda: hand.grid(_tile("HEIC", 512), (512, 512), 16, 12, IPHONE),
             None,
         ),
     }
     for name, (make, colour) in large.items():
-        size = {"WebP": _below(16_000), "AVIF": (8192, 6144), "HEIC": (8192, 6144)}
+        size = {"WebP": _below(16_000), "AVIF": IPHONE, "HEIC": IPHONE}
         shown = Shown(size.get(name.split(",")[0], BELOW), colour)
         yield BadPicture("just below the limit", name, make, shown, TOO_COSTLY, is_large=True)
 

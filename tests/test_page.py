@@ -382,7 +382,8 @@ def test_a_picture_can_be_pasted(page: Page, coffee_path: Path):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate(
         """async (data) => {
-            const blob = await (await fetch("data:image/png;base64," + data)).blob();
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            const blob = new Blob([bytes], { type: "image/png" });
             await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
         }""",
         base64.b64encode(coffee_path.read_bytes()).decode(),

@@ -313,9 +313,9 @@ def test_the_page_works_where_no_other_host_can_be_reached(visit: Visits):
         "() => fetch('http://example.com/', { mode: 'no-cors' }).then(() => true, () => false)"
     )
     assert not reached
-    # That one was ours, and so were its complaints.
-    assert "asked http://example.com/" in visit.faults
-    visit.faults[:] = [f for f in visit.faults if "example.com" not in f and "ERR_" not in f]
+    # That one was ours, and so were its complaints. The page's own policy forbids it already.
+    assert any("example.com" in fault for fault in visit.faults)
+    visit.faults[:] = [fault for fault in visit.faults if "example.com" not in fault]
     loaded = page.evaluate("() => performance.getEntriesByType('resource').map((e) => e.name)")
     assert loaded
     origin = page.url.split("?")[0]
