@@ -3,8 +3,7 @@
 Part of `make fuzz`. Every one of them is sent to `/look` and `/explain` of a server in a process of
 its own, with one network, and given to the command line. Time is from the question to the whole
 answer. Memory is the most that the process and its children held at a time, looked at a hundred
-times a second, less what they held before.
-Linux only.
+times a second, less what they held before. Linux only.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ import requests
 from benchmarks.memory_of import MEGABYTE, memory, watched
 from benchmarks.table import Row, print_table, print_versions
 from tests.bad_pictures import BadPicture, corpus
-from tests.server import ROOT, running_app
+from tests.server import ROOT, started_app
 from tests.test_api import DECLARED, posted
 from tests.test_channel import cells, upload
 
@@ -58,10 +57,10 @@ class Cost:
     megabytes: float
 
 
-def cost_of(picture: BadPicture, ask: Callable[[BadPicture], object]) -> Cost:
-    before = memory(os.getpid())
+def cost_of(picture: BadPicture, ask: Callable[[BadPicture], object], pid: int) -> Cost:
+    before = memory(pid)
     start = time.perf_counter()
-    with watched(os.getpid()) as peak:
+    with watched(pid) as peak:
         ask(picture)
     seconds = time.perf_counter() - start
     return Cost(picture.kind, picture.name, seconds, (peak.bytes - before) / MEGABYTE)
@@ -79,8 +78,9 @@ def explain(url: str, picture: BadPicture) -> None:
 
 
 @contextmanager
-def command_line(folder: Path) -> Iterator[Callable[[BadPicture], None]]:
-    """The program in a process that is started once: what Python takes to start is not measured."""
+def command_line(folder: Path) -> Iterator[tuple[Callable[[BadPicture], None], int]]:
+    """The program and the number of its process, which is started once: what Python takes to start
+    is not measured."""
     settings = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere", "TORCH_HOME": "/nowhere"}
     with subprocess.Popen(
         [sys.executable, "-c", COMMAND_LINE],
@@ -107,7 +107,7 @@ def command_line(folder: Path) -> Iterator[Callable[[BadPicture], None]]:
                     raise RuntimeError(f"the command line has ended itself at {picture.name}")
 
         try:
-            yield ask
+            yield ask, process.pid
         finally:
             process.kill()
 
@@ -158,14 +158,15 @@ def main() -> None:
     warm = next(picture for picture in corpus() if picture.kind == "colours")
     print_versions("Pillow", "pi-heif", "gradio")
     is_well = True
-    with tempfile.TemporaryDirectory() as name, running_app(Path(name)) as url:
+    with tempfile.TemporaryDirectory() as name, started_app(Path(name)) as started:
         for title, way in (("The page (/look)", look), ("The API (/explain)", explain)):
-            way(url, warm)
-            costs = [cost_of(picture, partial(way, url)) for picture in pictures]
+            ask = partial(way, started.url)
+            ask(warm)
+            costs = [cost_of(picture, ask, started.process.pid) for picture in pictures]
             is_well &= print_costs(title, costs, options.all)
-    with tempfile.TemporaryDirectory() as name, command_line(Path(name)) as ask:
-        ask(warm)
-        costs = [cost_of(picture, ask) for picture in pictures]
+    with tempfile.TemporaryDirectory() as name, command_line(Path(name)) as (program, pid):
+        program(warm)
+        costs = [cost_of(picture, program, pid) for picture in pictures]
         is_well &= print_costs("The command line", costs, options.all)
     if not is_well:
         sys.exit(1)

@@ -47,7 +47,7 @@ def test_every_answer_says_what_a_browser_may_do_with_it(app: str, cat_path: Pat
         assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
         assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
         allowed = re.findall(r"([\w-]+)=\(self\)", headers["Permissions-Policy"])
-        assert sorted(allowed) == ["camera", "clipboard-write", "fullscreen"]
+        assert sorted(allowed) == ["camera", "clipboard-read", "clipboard-write", "fullscreen"]
         assert "microphone=()" in headers["Permissions-Policy"]
 
 

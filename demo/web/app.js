@@ -379,6 +379,11 @@ class App {
     return this.props.controls.map((name) => {
       const said = JSON.stringify(wanted[name]);
       if (said === this.known[name]) return undefined;
+      // Told now, its list would close on the person who chooses from it.
+      if (document.querySelector(`#${name} input[aria-expanded="true"]`)) {
+        this.tellSoon();
+        return undefined;
+      }
       this.known[name] = said;
       return wanted[name];
     });
@@ -411,6 +416,10 @@ class App {
     const first = JSON.stringify(this.classes().slice(0, 40));
     if (first === this.told) return;
     this.told = first;
+    this.tellSoon();
+  }
+
+  tellSoon() {
     clearTimeout(this.telling);
     this.telling = setTimeout(() => this.tell(), 100);
   }
