@@ -58,12 +58,24 @@ class Cost:
 
 
 def cost_of(picture: BadPicture, ask: Callable[[BadPicture], object], pid: int) -> Cost:
-    before = memory(pid)
+    before = settled(pid)
     start = time.perf_counter()
     with watched(pid) as peak:
         ask(picture)
     seconds = time.perf_counter() - start
     return Cost(picture.kind, picture.name, seconds, (peak.bytes - before) / MEGABYTE)
+
+
+def settled(pid: int) -> int:
+    """Bytes that it holds once the picture before has been put away, and a child process that was
+    replaced has started anew."""
+    before = memory(pid)
+    while True:
+        time.sleep(0.15)
+        now = memory(pid)
+        if abs(now - before) < MEGABYTE:
+            return now
+        before = now
 
 
 def look(url: str, picture: BadPicture) -> None:

@@ -18,10 +18,13 @@ from typing import Any, Literal, get_args
 
 import matplotlib
 import numpy as np
+from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.image import AxesImage
 from matplotlib.textpath import text_to_path
+from matplotlib.transforms import Affine2D
 from PIL import Image
 
 from gradcam_core.explain import Explanation
@@ -177,7 +180,29 @@ def _draw_picture(slide: Figure, pixels: np.ndarray, place: _Place, name: str) -
     )
     axes = slide.add_axes(rectangle, label=name)
     axes.set_axis_off()
-    axes.imshow(pixels, interpolation="none", aspect="auto")
+    picture = _Picture(axes, interpolation="none", origin="upper")
+    picture.set_data(pixels)
+    picture.set_extent(picture.get_extent())  # and the limits of the axes
+    picture.set_clip_path(axes.patch)
+    axes.add_image(picture)
+
+
+class _Picture(AxesImage):
+    """A picture that has as many pixels as its place is drawn as it is.
+
+    Matplotlib would resample it all the same, which takes a hundred times its memory and three
+    times the time of all the rest.
+    """
+
+    def make_image(
+        self, renderer: RendererBase, magnification: float = 1.0, unsampled: bool = False
+    ) -> tuple[np.ndarray, float, float, Affine2D]:
+        pixels = np.asarray(self.get_array())
+        place = self.get_window_extent(renderer)
+        if unsampled or not np.allclose(place.size, pixels.shape[1::-1], atol=0.01):
+            return super().make_image(renderer, magnification, unsampled)
+        opaque = np.full((*pixels.shape[:2], 1), 255, dtype=np.uint8)
+        return np.dstack([pixels, opaque])[::-1], place.x0, place.y0, Affine2D()
 
 
 def _draw_text(slide: Figure, text: _Text, colours: _Colours) -> None:
@@ -209,14 +234,25 @@ _SETTINGS: dict[Any, Any] = {
 
 def png(figure: Figure) -> bytes:
     """The figure as a PNG of 1920 x 1080 pixels. May be called by several threads."""
-    file = io.BytesIO()
+    canvas = _Canvas()
     with _rendering, matplotlib.rc_context(_SETTINGS):
-        figure.savefig(file, format="rgba", dpi=72 * _POINT * _SHARPER)
-    size = _WIDTH * _SHARPER, _HEIGHT * _SHARPER
-    drawn = Image.frombytes("RGBA", size, file.getvalue()).convert("RGB")
+        figure.savefig(canvas, format="rgba", dpi=72 * _POINT * _SHARPER)
     file = io.BytesIO()
-    drawn.reduce(_SHARPER).save(file, format="PNG", dpi=(72 * _POINT, 72 * _POINT))
+    canvas.reduced.save(file, format="PNG", dpi=(72 * _POINT, 72 * _POINT))
     return file.getvalue()
+
+
+class _Canvas(io.BytesIO):
+    """A file that takes what matplotlib has drawn in one piece, and keeps it reduced to the pixels
+    of the slide. What is drawn has 33 MB, and so had a copy of it."""
+
+    reduced: Image.Image
+
+    def write(self, drawn: Any) -> int:
+        size = _WIDTH * _SHARPER, _HEIGHT * _SHARPER
+        whole = Image.frombuffer("RGBA", size, drawn, "raw", "RGBA", 0, 1)
+        self.reduced = whole.reduce(_SHARPER).convert("RGB")
+        return len(drawn)
 
 
 def svg(figure: Figure) -> bytes:
