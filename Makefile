@@ -22,9 +22,10 @@ test: $(VENV)/installed-dev ## linter, formatter, types, known vulnerabilities, 
 	@$(BIN)/python -m scripts.audit
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM, and the page (5 minutes)
+bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM, the checks and the page (6 minutes)
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m benchmarks.speed
+	@$(BIN)/python -m benchmarks.trust
 	@$(BIN)/python -m benchmarks.page
 
 fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures, and measure what the worst ones cost (10 minutes)

@@ -19,7 +19,16 @@ def tree(pid: int) -> list[int]:
     with suppress(OSError):  # it has ended
         for task in Path(f"/proc/{pid}/task").iterdir():
             children += (task / "children").read_text().split()
-    return [pid, *(one for child in children for one in tree(int(child)))]
+    # Until it has become another program, a child shares its parent's memory.
+    own = _command(pid)
+    others = [int(child) for child in children if _command(int(child)) != own]
+    return [pid, *(one for child in others for one in tree(child))]
+
+
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def memory(pid: int) -> int:

@@ -28,9 +28,9 @@ from torch.nn.functional import interpolate
 from tqdm import tqdm
 
 import gradcam_core as gc
-from benchmarks.faithfulness import deletion_and_insertion
 from benchmarks.table import Row, print_table, print_versions
 from gradcam_core.explain import PRESETS
+from gradcam_core.faithfulness import curves
 from gradcam_core.methods import METHODS
 from gradcam_core.models import model_info
 from gradcam_core.view import DETAILS, view_of
@@ -40,6 +40,7 @@ NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 CELL = 448
 RASTER = 2 * 112  # of the map that is judged: pixels a side
 SEED = 1
+STEPS = 32  # of deletion and insertion
 
 Way: TypeAlias = "Callable[[Grid], list[np.ndarray]]"
 """A way to explain: a grid to the maps of its four classes."""
@@ -210,12 +211,23 @@ def faithfulness(
             heat = explanation.heatmap[top:bottom, left:right]
             size = tuple(batch.shape[2:])
             over = interpolate(torch.from_numpy(heat)[None, None], size, mode="bilinear")
-            scores = deletion_and_insertion(model.module, batch, over[0, 0].numpy(), target)
-            results.setdefault(name, []).append(scores)
+            results.setdefault(name, []).append(areas(model, batch, over[0, 0].numpy(), target))
         chance = np.random.default_rng(SEED).random(tuple(batch.shape[2:]))
-        scores = deletion_and_insertion(model.module, batch, chance, target)
-        results.setdefault("a random order", []).append(scores)
+        results.setdefault("a random order", []).append(areas(model, batch, chance, target))
     return {name: tuple(np.mean(values, axis=0)) for name, values in results.items()}
+
+
+def areas(
+    model: gc.Model, batch: torch.Tensor, heatmap: np.ndarray, target: int
+) -> tuple[float, float]:
+    """Under the curves of deletion and insertion."""
+
+    def predict(images: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return model.module(images).softmax(dim=1)[:, target]
+
+    ((deletion, insertion),) = curves(predict, batch, [heatmap], STEPS)
+    return deletion.area, insertion.area
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from pathlib import Path
@@ -27,7 +27,7 @@ from gradio.utils import get_function_description, get_upload_folder
 from PIL import Image
 from starlette.requests import Request
 
-from demo.engine import Wanted, entrance, explanation
+from demo.engine import Wanted, entrance, explanation, trusted
 from demo.heap import trim
 from demo.photos import PhotoFile, decoding, open_upload
 from demo.problems import sentence_of
@@ -117,6 +117,32 @@ class WeightsRecord(TypedDict):
     sha256: str
 
 
+class CurveRecord(TypedDict):
+    probabilities: list[float]
+    area: float
+
+
+class RandomisedRecord(TypedDict):
+    part: str
+    correlation: float | None
+
+
+class TrustRecord(TypedDict):
+    sentence: str
+    deletion: CurveRecord
+    insertion: CurveRecord
+    random_deletion: CurveRecord
+    random_insertion: CurveRecord
+    probability: float
+    shown_alone: float
+    average_drop: float
+    has_increased: bool
+    sanity: list[RandomisedRecord]
+    survives: bool
+    shifts: list[float | None]
+    noises: list[float | None]
+
+
 class Explained(TypedDict):
     asked_for: str
     model: str
@@ -139,6 +165,7 @@ class Explained(TypedDict):
     where: str
     overlay: FileData | None
     heatmap: FileData | None
+    trust: TrustRecord | None
 
 
 class LookedAt(TypedDict):
@@ -294,6 +321,7 @@ async def explain(
     view: ViewName = "crop",
     depth: float = 1.0,
     outputs: list[Output] = _USUAL_OUTPUTS,
+    trust: bool = False,
 ) -> tuple[Findings, FileData | None]:
     """Where in a photo networks find the evidence for a class (Grad-CAM), what they predict, and
     how far they look at the same place.
@@ -319,14 +347,17 @@ async def explain(
         outputs: The files to make. "comparison" is one labelled figure of all networks, "overlay"
             the heat over the photo (PNG), "heatmap" the heat (NumPy, float32 in [0, 1], 1 where
             it is hottest). Overlays and heatmaps have the photo's size, up to 3072 pixels a side.
+        trust: Whether to check how far each map can be trusted, which takes some seconds a network:
+            deletion and insertion, maps with random weights, of a shifted and of a noisy photo, and
+            what the network says where only the heat is seen.
 
     Returns:
         First the findings. Of each network: the name it was asked for by, the name and title of the
             one that ran, the class explained with its probability and rank, the five most probable
             classes, how the map was made, where the heat lies, the box (left, top, right, bottom)
-            of the photo that the network saw, its weights, and its files. Of all of them: how far
-            they look at the same place, and what there is to say in sentences. Then the labelled
-            figure, or None.
+            of the photo that the network saw, its weights, its files, and what the checks have
+            found, or null. Of all of them: how far they look at the same place, and what there is
+            to say in sentences. Then the labelled figure, or None.
     """
     wanted = [
         Wanted(
@@ -334,7 +365,7 @@ async def explain(
             _view(view),
             _class(target),
             _class(against),
-            _rivals(rivals),
+            _is_true("rivals", rivals),
             _method(method),
             _detail(detail),
             _depth(depth),
@@ -344,8 +375,9 @@ async def explain(
     made = _outputs(outputs)
     photo, explanations = await _explanations(image, wanted)
     named = [(one.model, e) for one, e in zip(wanted, explanations, strict=True)]
+    checked = await _checked(photo, wanted, explanations) if _is_true("trust", trust) else {}
     loop = asyncio.get_running_loop()
-    findings = await loop.run_in_executor(_making, _findings, photo, named, made)
+    findings = await loop.run_in_executor(_making, _findings, photo, named, made, checked)
     trim()
     return findings
 
@@ -460,8 +492,26 @@ def _is_address(path: str) -> bool:
     return path.startswith(("http://", "https://"))
 
 
+async def _checked(
+    photo: PhotoFile, wanted: Sequence[Wanted], explanations: Sequence[Explanation]
+) -> dict[str, dict[str, object]]:
+    """What checks have found, by the networks' names as they were asked for; of maps that can be
+    checked."""
+    found = {}
+    for one, e in zip(wanted, explanations, strict=True):
+        if e.degenerate:
+            continue
+        async for step in trusted(photo, one, e):
+            if not isinstance(step, str):
+                found[one.model] = step.record()
+    return found
+
+
 def _findings(
-    photo: PhotoFile, named: Sequence[tuple[str, Explanation]], outputs: Sequence[str]
+    photo: PhotoFile,
+    named: Sequence[tuple[str, Explanation]],
+    outputs: Sequence[str],
+    checked: Mapping[str, dict[str, object]],
 ) -> Any:
     """What `explain` gives. Files are dictionaries, where Gradio finds them though nested."""
     names, explanations = [name for name, _ in named], [e for _, e in named]
@@ -474,6 +524,7 @@ def _findings(
             "where": where(e),
             "overlay": _kept(made[f"{name}_output.png"]) if "overlay" in outputs else None,
             "heatmap": _kept(made[f"{name}_heatmap.npy"]) if "heatmap" in outputs else None,
+            "trust": checked.get(name),
         }
         for name, e in named
     ]
@@ -556,9 +607,9 @@ def _depth(share: object) -> float:
     return float(share)
 
 
-def _rivals(wanted: object) -> bool:
+def _is_true(name: str, wanted: object) -> bool:
     if not isinstance(wanted, bool):
-        raise _MistakeError("rivals is true or false.")
+        raise _MistakeError(f"{name} is true or false.")
     return wanted
 
 

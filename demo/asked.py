@@ -40,7 +40,8 @@ class _Strict(BaseModel):
 
 
 class Cell(_Strict):
-    """One map. id: how the answer names it. See `Wanted` for the rest."""
+    """One map. id: how the answer names it. trust: whether it is to be checked, too. See `Wanted`
+    for the rest."""
 
     id: str = Field(max_length=80)
     model: _ModelName
@@ -48,6 +49,7 @@ class Cell(_Strict):
     detail: int = Field(1, ge=min(DETAILS), le=max(DETAILS))
     rivals: bool = False
     depth: float = Field(1, ge=0, le=1)
+    trust: bool = False
 
 
 class Asked(_Strict):

@@ -32,9 +32,10 @@ def budget() -> int:
     return max(_LEAST, (_machine() - _SERVER) // 2)
 
 
-def check(model: Model, geometry: View) -> None:
-    """Raises TooLargeError if a network's pass over this view would not fit in the budget."""
-    needed = needed_bytes(model, geometry)
+def check(model: Model, geometry: View, copies: int = 0) -> None:
+    """Raises TooLargeError if a network's pass over this view would not fit in the budget, with so
+    many copies of its weights."""
+    needed = needed_bytes(model, geometry) + copies * _weights(model)
     if needed > budget():
         raise TooLargeError(
             f"This takes {_megabytes(needed)} of memory, more than the {_megabytes(budget())} that "
@@ -47,9 +48,12 @@ def needed_bytes(model: Model, geometry: View) -> int:
     width, height = geometry.size
     needed = _PER_PIXEL * width * height
     if geometry.size != (model.preprocessing.size, model.preprocessing.size):
-        weights = sum(tensor.nbytes for tensor in model.module.parameters())
-        needed += int(_WEIGHTS_AGAIN * weights)
+        needed += int(_WEIGHTS_AGAIN * _weights(model))
     return needed
+
+
+def _weights(model: Model) -> int:
+    return sum(tensor.nbytes for tensor in model.module.parameters())
 
 
 def _megabytes(size: int) -> str:

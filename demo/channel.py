@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from demo.asked import EXAMPLES, Asked, AskedFile, Cell
-from demo.engine import entrance, explained
+from demo.engine import entrance, explained, trusted
 from demo.line import BusyError, Ticket
 from demo.photos import PhotoFile, decoding
 from demo.problems import sentence_of
@@ -203,6 +203,7 @@ async def _follow(
     on_looked: Callable[[], object],
 ) -> Explanation | None:
     """Puts every step of one map into the queue, and None at its end."""
+    explanation = None
     try:
         async for step in explained(photo, asked.wanted(cell), on_looked):
             if isinstance(step, str):
@@ -211,13 +212,17 @@ async def _follow(
                 queue.put_nowait({"cell": cell.id, "network": network_of(step)})
             else:
                 queue.put_nowait({"cell": cell.id, "result": result_of(step)})
-                return step
+                explanation = step
+        if cell.trust and explanation is not None:
+            async for found in trusted(photo, asked.wanted(cell), explanation):
+                told = {"status": found} if isinstance(found, str) else {"trust": found.record()}
+                queue.put_nowait({"cell": cell.id, **told})
     except Exception as error:
         queue.put_nowait({"cell": cell.id, "failed": sentence_of(error, BROKEN)})
     finally:
         on_looked()
         queue.put_nowait(None)
-    return None
+    return explanation
 
 
 async def _show(photo: PhotoFile, queue: asyncio.Queue, on_looked: Callable[[], object]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import cachetools
 
@@ -23,6 +24,9 @@ from gradcam_core.methods import DEFAULT_METHOD, method_named
 from gradcam_core.models import loader
 from gradcam_core.view import ViewName
 
+if TYPE_CHECKING:
+    from gradcam_core.trust import Trust
+
 log = logging.getLogger(__name__)
 
 HELD_BYTES = 384 * 2**20
@@ -36,6 +40,9 @@ SEEN = 10_000
 
 SLOW_LINE = 8
 """Visitors who may wait for a slow method, of which each takes up to minutes."""
+
+TRUSTS = 1000
+"""What has been found of explanations, that is kept: some kilobytes each."""
 
 _POLL = 0.1  # seconds between two looks at what takes long
 
@@ -59,6 +66,9 @@ _prepared: SharedWork[Prepared] = SharedWork(
     _preparing, PREPARED_BYTES, lambda prepared: prepared.batch.nbytes
 )
 _seen: cachetools.LRUCache[Hashable, None] = cachetools.LRUCache(SEEN)
+_trusts: cachetools.LRUCache[Hashable, Trust] = cachetools.LRUCache(TRUSTS)
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -136,13 +146,32 @@ async def explained(
     if not method_named(wanted.method).is_slow:
         yield await asyncio.get_running_loop().run_in_executor(_maps, explain)
         return
-    async for step in _with_progress(explain):
-        yield (
-            step
-            if isinstance(step, Explanation)
-            else f"{method_named(wanted.method).title}: {step}"
-        )
+    async for step in _with_progress(explain, method_named(wanted.method).title):
+        yield step
     _held.weigh_again(key)
+
+
+async def trusted(photo: PhotoFile, wanted: Wanted, e: Explanation) -> AsyncGenerator[str | Trust]:
+    """How far the checks of an explanation of `explained` are, in words, and what they have found.
+
+    They take as much as a slow method and stand in the same line. Raises CamError, BusyError or
+    TooLargeError, as `explained` does.
+    """
+    from gradcam_core.trust import trust
+
+    model = await asyncio.wrap_future(loader(wanted.model).request())
+    key = (photo.id, model.info.name, replace(wanted, target=e.target.index))
+    found = _trusts.get(key)
+    if found is None:
+        budget.check(model, e.geometry, copies=1)
+        check = partial(trust, photo.picture, model, e)
+        async for step in _with_progress(check, "Checking"):
+            if isinstance(step, str):
+                yield step
+            else:
+                found = _trusts[key] = step
+    assert found is not None
+    yield found
 
 
 def _own_top(held: Examination, against: int | None) -> int:
@@ -211,9 +240,7 @@ class _PointlessError(Exception):
     """Nobody wants the result any more."""
 
 
-async def _with_progress(
-    explain: Callable[..., Explanation],
-) -> AsyncIterator[str | Explanation]:
+async def _with_progress(work: Callable[..., _Result], title: str) -> AsyncIterator[str | _Result]:
     """A slow method, one at a time: each takes all cores for up to minutes."""
     done = [0.0]
     is_left = threading.Event()
@@ -225,11 +252,11 @@ async def _with_progress(
 
     with _slow_line.join() as ticket:
         async for place in ticket.places():
-            yield f"{place} before this one"
-        future: Future[Explanation] = _slow.submit(explain, on_progress=note)
+            yield f"{title}: {place} before this one"
+        future: Future[_Result] = _slow.submit(work, on_progress=note)
         try:
             while not future.done():
-                yield f"{done[0]:.0%}"
+                yield f"{title}: {done[0]:.0%}"
                 await asyncio.sleep(_POLL)
             yield future.result()
         finally:

@@ -46,6 +46,15 @@ other is hot. Between look-alikes little may be left.
 **Layer.** Grad-CAM is made for the last feature map. Earlier ones have more cells, and know edges
 and textures rather than objects: the slider shows how the evidence forms, not a better map.
 
+**How far can I trust this?** *Trust* checks each map. *Taken out*, *put in*: the probability while
+the hottest places are removed from the photo, or put into a blurred one (RISE, Petsiuk and others,
+2018), beside the same heat with its cells in a random order: a good map is below it in the first
+and above it in the second. *Random weights*: the map once more with the network's weights random,
+from the head downwards (Adebayo and others, 2018). A map that stays the same says nothing of the
+network. *Photo shifted*, *noise*: a map that such things change is an accident. *Only the heat
+shown*: the probability of what is left (Chattopadhay and others, 2018). All of it is about the
+network, not about the world: a map can hold and the network be wrong.
+
 **Sharp.** The networks see the same picture at twice their input size, which gives four times as
 many cells, and at each cell only that counts by which the class is ahead of its strongest rival
 there, of the ten classes that are most probable besides it. It locates better, and it asks another

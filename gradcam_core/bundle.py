@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,6 +16,10 @@ from PIL import Image
 from gradcam_core.explain import Explanation
 from gradcam_core.figure import Theme, figure, overlay_of, png, svg
 from gradcam_core.overlay import COLORMAP, OPACITY
+from gradcam_core.trust_figure import trust_png
+
+if TYPE_CHECKING:
+    from gradcam_core.trust import Trust
 
 _PNG_EFFORT = 4  # of 9; at Pillow's own, 6, a photo takes three times as long and is 3 % smaller
 
@@ -43,23 +47,30 @@ def files(
     colormap: str = COLORMAP,
     opacity: float = OPACITY,
     longest: int | None = None,
+    checks: Mapping[str, Trust] | None = None,
 ) -> tuple[File, ...]:
     """The files of a photo and what was found in it.
 
     photo: RGB. named: the networks as they were asked for, each once, with their explanations of
     this photo. theme: of the figure. longest: the most pixels that a side of pictures and heatmaps
-    may have, a larger photo is shrunk to that; None keeps its size. Gives
+    may have, a larger photo is shrunk to that; None keeps its size. checks: what was found of these
+    explanations, by the same names, if they were checked. Gives
 
     - input_image.jpg: the photo;
     - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1];
     - <name>_heatmap.png: the heat as 16-bit grey levels, 65535 where it is hottest;
     - comparison.png, comparison.svg: see `gradcam_core.figure`;
-    - explanations.json: a list of `Explanation.record()`, each with the name as "asked_for". Sizes
-      and boxes in it are in pixels of the photo as it is, also where `longest` has shrunk it.
+    - <name>_trust.png: the curves of deletion and insertion, of those that were checked;
+    - explanations.json: a list of `Explanation.record()`, each with the name as "asked_for", and
+      with what checks have found as "trust", if there were any. Sizes and boxes in it are in pixels
+      of the photo as it is, also where `longest` has shrunk it.
 
     Raises OSError if a file of weights, whose SHA-256 is told, cannot be read.
     """
     records = [{"asked_for": name} | e.record() for name, e in named]
+    if checks is not None:
+        for record, (name, _) in zip(records, named, strict=True):
+            record["trust"] = checks[name].record() if name in checks else None
     text = json.dumps(records, indent=2, ensure_ascii=False) + "\n"
     explanations = [e for _, e in named]
     shown = photo
@@ -77,6 +88,8 @@ def files(
             File(f"{name}_heatmap.npy", partial(_array, e, shown.size)),
             File(f"{name}_heatmap.png", partial(_grey, e, shown.size)),
         ]
+        if checks and name in checks:
+            made.append(File(f"{name}_trust.png", partial(_trust, checks[name])))
     made += [
         File("comparison.png", lambda file: file.write(png(drawn()))),
         File("comparison.svg", lambda file: file.write(svg(drawn()))),
@@ -111,6 +124,10 @@ def _overlay(
 ) -> None:
     picture = overlay_of(photo, e, colormap, opacity)
     picture.save(file, format="PNG", compress_level=_PNG_EFFORT)
+
+
+def _trust(found: Trust, file: IO[bytes]) -> None:
+    file.write(trust_png(found))
 
 
 def _array(e: Explanation, size: tuple[int, int], file: IO[bytes]) -> None:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn
 
 from PIL import Image
 from tqdm import tqdm
@@ -22,6 +22,9 @@ from gradcam_core.models import DEFAULT_MODELS, list_models, load_model, loader
 from gradcam_core.reading import read_isolated
 from gradcam_core.view import DETAILS, VIEWS
 from gradcam_core.weights import WeightsError
+
+if TYPE_CHECKING:
+    from gradcam_core.trust import Trust
 
 PROGRAM = "python -m gradcam_core"
 AUTO = "auto"
@@ -67,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         explanations = [_explain(name, photo, options, target, contrast) for name in names]
-        made = files(photo, list(zip(names, explanations, strict=True)))
+        named = list(zip(names, explanations, strict=True))
+        made = files(photo, named, checks=_checks(photo, named) if options.trust else None)
     except CamError as error:
         parser.error(str(error))
     except WeightsError as error:
@@ -97,6 +101,20 @@ def _explain(
         explanation = held.explain(target, options.method, contrast, bar.show)
     print(_line(explanation))
     return explanation
+
+
+def _checks(photo: Image.Image, named: Sequence[tuple[str, Explanation]]) -> dict[str, Trust]:
+    """What checks have found of the maps that have any heat."""
+    from gradcam_core.trust import trust
+
+    found = {}
+    for name, e in named:
+        if e.degenerate:
+            continue
+        with _Bar(f"checking {e.title}") as bar:
+            found[name] = trust(photo, load_model(name), e, bar.show)
+        print(f"{e.title}: {found[name].sentence}")
+    return found
 
 
 def _parser() -> _Parser:
@@ -137,6 +155,9 @@ def _parser() -> _Parser:
         choices=VIEWS,
         default="crop",
         help="crop: the published preprocessing; whole: all of the photo (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--trust", action="store_true", help="check how far each map can be trusted (slower)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("out"), metavar="DIR", help="default: %(default)s"

@@ -295,11 +295,11 @@ def _run(batch: Tensor, model: Model, layer: str | None) -> Run:
 
     device = next(model.module.parameters()).device
     batch = batch.to(device)
-    with _precision(device.type):
+    with precision(device.type):
         return forward(model.module, batch, layer or model.info.layer)
 
 
-def _precision(device: str) -> AbstractContextManager:
+def precision(device: str) -> AbstractContextManager:
     """bfloat16 on a GPU that has it, where it is twice as fast; float32 elsewhere."""
     import torch
 

@@ -31,6 +31,7 @@ from gradcam_core.agreement import agreement
 from gradcam_core.figure import overlay_of
 from gradcam_core.methods import METHODS
 from gradcam_core.sentences import summary, where
+from gradcam_core.trust import trust
 from tests.server import running_app
 
 ENDPOINTS = ["/models", "/classes", "/predict", "/explain"]
@@ -88,6 +89,7 @@ def posted(url: str, image: dict, **arguments: Any) -> requests.Response:
         "view": "crop",
         "depth": 1.0,
         "outputs": [],
+        "trust": False,
     }
     assert not arguments.keys() - data.keys()
     body = json.dumps({"data": list((data | arguments).values())})
@@ -108,7 +110,7 @@ def test_every_endpoint_and_argument_is_described(info: dict):
             assert parameter["component"] == "Api"
     arguments = info["named_endpoints"]["/explain"]["parameters"]
     assert [a["parameter_name"] for a in arguments if not a["parameter_has_default"]] == ["image"]
-    image, models, *_, method, _, _, _, _ = arguments
+    image, models, *_, method, _, _, _, _, _ = arguments
     assert image["python_type"]["type"] == "filepath"
     assert models["type"]["items"]["enum"] == [known.name for known in gc.list_models()]
     assert method["type"]["enum"] == list(METHODS)
@@ -254,6 +256,21 @@ def test_files_of_a_huge_photo_are_smaller_than_it(client: Client, tmp_path: Pat
     assert np.load(one["heatmap"]).shape == (461, 3072)
 
 
+def test_what_checks_have_found_is_what_the_core_finds(client: Client, cat_path: Path):
+    findings, _ = explain(client, cat_path, models=SMALL[:1], target="tabby", outputs=[])
+    assert findings["explanations"][0]["trust"] is None
+    findings, _ = explain(
+        client, cat_path, models=SMALL[:1], target="tabby", outputs=[], trust=True
+    )
+    (one,) = findings["explanations"]
+    photo, model = gc.read_image(cat_path), gc.load_model(SMALL[0])
+    expected = trust(photo, model, gc.explain(photo, model, "tabby")).record()
+    assert one["trust"]["sentence"] == expected["sentence"]
+    for name in ("deletion", "random_insertion"):
+        found = one["trust"][name]["probabilities"]
+        assert found == pytest.approx(expected[name]["probabilities"], abs=1e-3)  # type: ignore[index]
+
+
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"models": ["alexnet"]}, "There is no model 'alexnet'. Choose from: xception, resnet50,"),
     ({"models": []}, "models is a list of names: xception,"),
@@ -372,7 +389,7 @@ def test_result_files_lie_where_gradio_deletes_them(
     arguments: list[Any] = [block.value for block in function.inputs]  # type: ignore[union-attr]
     arguments[0] = {"path": str(upload), **DECLARED}
     arguments[1] = SMALL
-    arguments[-1] = ["comparison", "overlay", "heatmap"]
+    arguments[-2] = ["comparison", "overlay", "heatmap"]
 
     def files() -> set[str]:
         return {path.name for path in tmp_path.rglob("*") if path.is_file()} - {"cat.png"}

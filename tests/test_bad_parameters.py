@@ -177,7 +177,7 @@ ARGUMENTS = [
     ("classes", "search"), ("classes", "limit"),
     ("predict", "image"), ("predict", "models"), ("predict", "view"),
     *(("explain", name) for name in ("image", "models", "target", "against", "rivals", "method",
-                                     "detail", "view", "depth", "outputs")),
+                                     "detail", "view", "depth", "outputs", "trust")),
 ]  # fmt: skip
 
 
@@ -309,7 +309,15 @@ ASKED: dict[str, Any] = {
     "against": None,
     "compare": False,
 }
-CELL = {"id": "one", "model": MODEL, "method": "gradcam", "detail": 1, "rivals": False, "depth": 1}
+CELL = {
+    "id": "one",
+    "model": MODEL,
+    "method": "gradcam",
+    "detail": 1,
+    "rivals": False,
+    "depth": 1,
+    "trust": False,
+}
 FILE = {"file": "input_image.jpg", "theme": "light", "colormap": "gray", "opacity": 0.5}
 
 

@@ -6,7 +6,9 @@ import asyncio
 import base64
 import io
 import json
+import re
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -25,11 +27,13 @@ import demo.photos
 import gradcam_core as gc
 from demo.asked import EXAMPLES
 from demo.channel import BROKEN, routes
+from demo.photos import open_photo
 from demo.shared_work import SharedWork
 from gradcam_core import cam
 from gradcam_core.agreement import agreement
 from gradcam_core.explain import prepare
 from gradcam_core.sentences import summary, where
+from gradcam_core.trust import trust
 
 MODELS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 CAT, COFFEE = "1_cat", "2_coffee"
@@ -185,6 +189,51 @@ def test_an_uploaded_photo_of_any_shape_is_explained_too(app: str, lite0: gc.Mod
             body = {"upload": upload(app, data), "view": view, "cells": cells(MODELS[0])}
             result = results(look(app, body))[MODELS[0]]
             assert_is(result, gc.explain(data, lite0, view=view))
+
+
+def test_a_map_is_checked_with_progress_where_that_is_asked_for(app: str, lite0: gc.Model):
+    cell = {"id": "one", "model": MODELS[0], "trust": True}
+    answers = look(app, {"example": CAT, "target": 281, "cells": [cell]})
+    kinds = [next(iter(answer.keys() - {"cell"})) for answer in answers if "cell" in answer]
+    assert kinds.index("result") < kinds.index("trust") == len(kinds) - 1
+    statuses = [answer["status"] for answer in answers if "status" in answer]
+    assert any(re.fullmatch(r"Checking: [1-9]\d?%", status) for status in statuses)
+    photo = gc.read_image(EXAMPLES / f"{CAT}.jpg")
+    network = gc.load_model(MODELS[0])
+    expected = trust(photo, network, gc.explain(photo, network, 281))
+    assert answers[-1]["trust"]["sentence"] == expected.sentence
+    found = answers[-1]["trust"]["insertion"]["probabilities"]
+    assert found == pytest.approx(expected.insertion.probabilities, abs=1e-3)
+    again = look(app, {"example": CAT, "target": 281, "cells": [cell]})
+    assert not any("Checking" in answer.get("status", "") for answer in again)
+    assert again[-1] == answers[-1]
+
+
+def test_a_check_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch):
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(photo, model, e, on_progress):
+        try:
+            while True:
+                begun.set()
+                on_progress(0.1)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr("gradcam_core.trust.trust", endless)
+    photo = open_photo(EXAMPLES / f"{CAT}.jpg", EXAMPLES)
+
+    async def leave() -> None:
+        wanted = demo.engine.Wanted("efficientnet_lite0", target=7)
+        e = await demo.engine.explanation(photo, wanted)
+        async for _ in (steps := demo.engine.trusted(photo, wanted, e)):
+            if begun.is_set():
+                break
+        await steps.aclose()
+
+    asyncio.run(leave())
+    assert ended.wait(10)
 
 
 def test_what_the_maps_have_in_common_is_what_the_core_says(app: str):

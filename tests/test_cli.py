@@ -50,6 +50,18 @@ def test_the_example_of_the_help_works_as_pasted(tmp_path: Path):
     assert {path.name for path in tmp_path.iterdir()} == WRITTEN
 
 
+def test_how_far_a_map_can_be_trusted_is_said_and_written(cat_path: Path, tmp_path: Path):
+    done = run(str(cat_path), "--models", "resnet50", "--trust", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads((tmp_path / "explanations.json").read_text(encoding="utf-8"))
+    assert record["trust"]["sentence"].startswith("This map holds: ")
+    assert f"EfficientNet-Lite0: {record['trust']['sentence']}" in done.stdout
+    assert record["trust"]["deletion"]["area"] < record["trust"]["random_deletion"]["area"]
+    with Image.open(tmp_path / "resnet50_trust.png") as plot:
+        assert plot.size == (1440, 810)
+        assert np.ptp(np.asarray(plot.convert("L"))) > 200
+
+
 def main_help() -> str:
     return run("--help").stdout
 

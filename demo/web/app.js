@@ -12,6 +12,7 @@ import { Panel, uncover } from "./panel.js";
 import { Presentation } from "./presentation.js";
 import { ShareDialog } from "./share.js";
 import { Toolbar } from "./toolbar.js";
+import { TrustCheck } from "./trust.js";
 
 const OURS = "shown from here: "; // begins the path of a file that Gradio's photo control is given
 const NONE = -1; // in a class selector: each network's own top prediction, or no other class
@@ -60,6 +61,7 @@ class App {
       title: (model) => this.panels.get(model)?.result?.title ?? this.titleOf(model),
       models: () => this.state.models.map((name) => [name, page.title(name)]),
       request: () => this.request(),
+      cells: () => this.cells(),
       comparable: () => ({
         ...this.map(),
         methods: this.props.methods,
@@ -79,6 +81,7 @@ class App {
         setDisplay: (changes) => this.setDisplay(changes),
         setDepth: (depth) => this.change({ depth }),
         compare: () => this.compare(),
+        check: () => this.checkTrust(),
         download: (name, theme) => this.download(name, theme),
         share: () => this.share(),
         present: () => this.presentation.toggle(),
@@ -89,12 +92,14 @@ class App {
     this.said = h("p", { class: "toast", role: "status" });
     this.insight = new Insight({ ...page, colors: () => this.palettes.get(this.display.colormap).overlay });
     this.comparison = new Comparison(page);
+    this.trust = new TrustCheck(page);
     this.keys = keysDialog();
     this.sharing = new ShareDialog();
     this.root = h("div", { class: "app", tabindex: "-1" }, this.toolbar.headline, this.toolbar.element, this.grid);
     this.presentation = new Presentation(this.root, this.grid);
     this.root.append(
       this.insight.element,
+      this.trust.element,
       this.comparison.element,
       this.keys,
       this.sharing.element,
@@ -192,6 +197,7 @@ class App {
     const { photo, models } = this.state;
     if (!photo || !models.length) {
       this.comparison.stop();
+      this.trust.stop();
       this.showMessage(photo ? this.props.noModel : this.props.hint);
       return;
     }
@@ -278,6 +284,7 @@ class App {
     this.root.style.setProperty("--count", models.length);
     this.presentation.layOut();
     this.comparison.refresh();
+    this.trust.refresh();
   }
 
   /** How many visitors with a new photo are served before. */
@@ -316,6 +323,11 @@ class App {
   compare() {
     this.comparison.toggle();
     this.toolbar.setComparing(this.comparison.isOpen);
+  }
+
+  checkTrust() {
+    this.trust.toggle();
+    this.toolbar.setChecking(this.trust.isOpen);
   }
 
   async download(file, theme = "light") {

@@ -12,7 +12,7 @@ const SHOWN = [
 const BRIEF = { class: "action brief" };
 
 export class Toolbar {
-  /** colormaps: [name, title]. act: setDisplay(changes), setDepth(share), compare(), download(name),
+  /** colormaps: [name, title]. act: setDisplay(changes), setDepth(share), compare(), check(), download(name),
    * share(), present(), showKeys(). */
   constructor({ colormaps, opacity, depths, act }) {
     this.depths = depths;
@@ -61,6 +61,9 @@ export class Toolbar {
     this.compareButton = button("compare", "Methods", "All methods for one network", act.compare, {
       "aria-expanded": "false",
     });
+    this.checkButton = button("check", "Trust", "How far can I trust these maps?", act.check, {
+      "aria-expanded": "false",
+    });
     this.element = h(
       "div",
       { class: "toolbar", role: "group", "aria-label": "Display" },
@@ -77,6 +80,7 @@ export class Toolbar {
       h(
         "div",
         { class: "actions" },
+        this.checkButton,
         this.compareButton,
         downloadButton,
         menu(downloadButton, "Download", () => [
@@ -121,5 +125,9 @@ export class Toolbar {
 
   setComparing(isOpen) {
     this.compareButton.setAttribute("aria-expanded", String(isOpen));
+  }
+
+  setChecking(isOpen) {
+    this.checkButton.setAttribute("aria-expanded", String(isOpen));
   }
 }

@@ -1,0 +1,186 @@
+// "How far can I trust this?": every map that is shown, checked, on demand.
+
+import { h, percent, together } from "./dom.js";
+import { look } from "./look.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 200;
+const HEIGHT = 110;
+
+export class TrustCheck {
+  /** page: models() as [name, title], title(model), cells(), request(). */
+  constructor(page) {
+    this.page = page;
+    this.cards = new Map();
+    this.again = h("button", { type: "button", class: "action", onclick: () => this.check() }, "Check these maps");
+    this.row = h("div", { class: "checks", role: "list" });
+    this.element = h(
+      "section",
+      { class: "trust", hidden: true, "aria-labelledby": "trust-title" },
+      h("header", {}, h("h2", { id: "trust-title", tabindex: "-1" }, "How far can I trust this?"), this.again),
+      h(
+        "p",
+        { class: "subtle" },
+        "Each map is put to the test: are the hot places what the network rests on, does the map depend on what ",
+        "the network has learned, and does it hold still when the photo hardly changes? Some fifty passes a network.",
+      ),
+      this.row,
+    );
+  }
+
+  get isOpen() {
+    return !this.element.hidden;
+  }
+
+  toggle() {
+    this.element.hidden = this.isOpen;
+    if (!this.isOpen) {
+      this.stop();
+      return;
+    }
+    this.check();
+    this.element.querySelector("h2").focus({ preventScroll: true });
+    this.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  }
+
+  stop() {
+    this.running?.abort();
+    this.running = undefined;
+  }
+
+  /** What is shown has changed: what was found is of other maps. */
+  forget() {
+    this.stop();
+    this.asked = undefined;
+    this.row.replaceChildren();
+    this.again.hidden = false;
+  }
+
+  refresh() {
+    if (this.isOpen && this.asked !== this.wanted()) this.forget();
+  }
+
+  wanted() {
+    return JSON.stringify([this.page.request(), this.page.cells()]);
+  }
+
+  check() {
+    const asked = this.wanted();
+    if (asked === this.asked && this.running) return;
+    this.forget();
+    this.asked = asked;
+    this.again.hidden = true;
+    const cells = this.page.cells().map((cell) => ({ ...cell, trust: true }));
+    this.cards = new Map(cells.map(({ id }) => [id, new Card(this.page.title(id))]));
+    this.row.replaceChildren(...[...this.cards.values()].map((card) => card.element));
+    this.running = new AbortController();
+    look({ ...this.page.request(), cells }, (answer) => this.take(answer), this.running.signal);
+  }
+
+  take({ problem, waiting, cell, status, failed, result, trust }) {
+    if (problem) {
+      for (const card of this.cards.values()) card.say(problem);
+      this.again.hidden = false;
+      return;
+    }
+    if (waiting) for (const card of this.cards.values()) card.say(`${waiting} before this one`);
+    const card = this.cards.get(cell);
+    if (!card) return;
+    if (result) card.explained.textContent = result.target.name;
+    if (status || failed) card.say(status ?? failed);
+    if (trust) card.show(trust);
+  }
+}
+
+class Card {
+  constructor(title) {
+    this.explained = h("span", { class: "subtle" });
+    this.status = h("p", { class: "status", role: "status" }, "Waiting");
+    this.found = h("div", { class: "found" });
+    this.element = h(
+      "article",
+      { role: "listitem", "aria-label": title },
+      h("h3", {}, title, " ", this.explained),
+      this.status,
+      this.found,
+    );
+  }
+
+  say(text) {
+    this.status.textContent = text;
+  }
+
+  show(trust) {
+    this.say("");
+    const at = trust.sentence.indexOf(":") + 1;
+    const [verdict, reasons] = [trust.sentence.slice(0, at), trust.sentence.slice(at)];
+    this.found.replaceChildren(
+      h("p", { class: "sentence" }, h("b", {}, verdict), together(reasons)),
+      h(
+        "div",
+        { class: "plots" },
+        plot("Taken out", trust.deletion, trust.random_deletion, "lower is better"),
+        plot("Put in", trust.insertion, trust.random_insertion, "higher is better"),
+      ),
+      h("p", { class: "key subtle" }, h("i", { class: "by-heat" }), "hottest first ", h("i", { class: "by-chance" }), "random order"),
+      numbers(trust),
+    );
+  }
+}
+
+/** The class's probability, from none of the pixels changed to all. */
+function plot(title, byHeat, byChance, better) {
+  const area = (curve) => curve.area.toFixed(2);
+  const text = `Hottest places ${title.toLowerCase()}: area ${area(byHeat)}, at random ${area(byChance)}; ${better}`;
+  const drawing = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": text });
+  drawing.append(
+    draw("path", { class: "axes", d: `M0.5 0V${HEIGHT - 0.5}H${WIDTH}` }),
+    draw("path", { class: "by-chance", d: path(byChance.probabilities) }),
+    draw("path", { class: "by-heat", d: path(byHeat.probabilities) }),
+  );
+  return h(
+    "figure",
+    {},
+    h("figcaption", {}, h("b", {}, title)),
+    drawing,
+    h("p", { class: "areas" }, h("b", {}, area(byHeat)), ", random ", h("b", {}, area(byChance))),
+    h("p", { class: "areas subtle" }, `area; ${better}`),
+  );
+}
+
+function path(probabilities) {
+  const last = probabilities.length - 1;
+  const at = (probability, i) => `${(i / last) * WIDTH} ${(2 + (1 - probability) * (HEIGHT - 4)).toFixed(1)}`;
+  return `M${probabilities.map(at).join("L")}`;
+}
+
+function draw(name, attributes) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function numbers({ sanity, shifts, noises, probability, shown_alone }) {
+  const row = (name, value) =>
+    h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "number" }, value));
+  const lowest = (found) => shown(Math.min(...found.map((one) => one ?? 0)));
+  const shown = (correlation) => (correlation === null ? "no map" : correlation.toFixed(2).replace("-", "−"));
+  const nameOf = (part, i) =>
+    i === 0 ? "head random" : i === sanity.length - 1 ? "all weights random" : `… and ${part}`;
+  const correlations = [
+    h("tr", {}, h("th", { colspan: 2, scope: "rowgroup", class: "subtle" }, "Rank correlation with this map")),
+    row("photo shifted by 2\u00a0%", shifts.length && lowest(shifts)),
+    row("a little noise added", noises.length && lowest(noises)),
+    ...sanity.map(({ part, correlation }, i) => row(nameOf(part, i), shown(correlation))),
+  ];
+  return h(
+    "table",
+    {},
+    h(
+      "tbody",
+      {},
+      row("Only the heat shown", `${percent(probability)} → ${percent(shown_alone)}`),
+      ...(sanity.length ? correlations : []),
+    ),
+  );
+}
