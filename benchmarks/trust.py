@@ -13,6 +13,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from PIL import Image
+
 import gradcam_core as gc
 from benchmarks.page import load, make_weights
 from benchmarks.table import Row, print_table, print_versions
@@ -25,7 +27,7 @@ IMAGES = 3 + 4 * (STEPS - 1) + 1
 SMALL_CHANGES = 2 + NOISES
 
 
-def parts(model: gc.Model, photo) -> tuple[float, float, float]:
+def parts(model: gc.Model, photo: Image.Image) -> tuple[float, float, float]:
     """Seconds for the curves and what is shown alone, for small changes, for random weights."""
     e = gc.explain(photo, model)
     marks: list[tuple[float, float]] = []
@@ -57,9 +59,9 @@ def main() -> None:
                 if round_:  # the first one warms up
                     found[network.info.title].append(costs)
     rows = []
-    for title, costs in found.items():
-        each = [statistics.median(part) for part in zip(*costs, strict=True)]
-        total = statistics.median(map(sum, costs))
+    for title, rounds in found.items():
+        each = [statistics.median(part) for part in zip(*rounds, strict=True)]
+        total = statistics.median(map(sum, rounds))
         cells = [f"{part:.1f} s" for part in (*each, total)]
         rows.append(Row(title, *cells, total <= TO_REACH))
     print_table(
