@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import torch
@@ -36,10 +37,10 @@ def cascade(
     with exclusive(module):  # without the hooks of others
         shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
         randomised = copy.deepcopy(module, shared)
-    generator = torch.Generator(batch.device).manual_seed(seed)
+    generators = [torch.Generator(batch.device).manual_seed(2 * seed + n) for n in range(2)]
     for name, owners in parts:
         for owner in owners:
-            _randomise(randomised.get_submodule(owner), generator)
+            _randomise(randomised.get_submodule(owner), generators)
         yield name, randomised
 
 
@@ -70,9 +71,18 @@ def _parts(module: nn.Module, batch: Tensor, stages: Sequence[str]) -> list[tupl
     return list(reversed(found.items()))
 
 
-def _randomise(part: nn.Module, generator: torch.Generator) -> None:
+def _randomise(part: nn.Module, generators: Sequence[torch.Generator]) -> None:
     for name, parameter in list(part.named_parameters(recurse=False)):
-        drawn = torch.empty_like(parameter).normal_(generator=generator)
+        drawn = torch.empty_like(parameter)
+        # VGG19 has more than a hundred million of them. A generator draws on one core.
+        parts = _memory_of(drawn).chunk(len(generators))
+        with ThreadPoolExecutor(len(parts)) as pool:
+            list(pool.map(lambda half, own: half.normal_(generator=own), parts, generators))
         deviation = parameter.std() if parameter.numel() > 1 else parameter.new_zeros(())
         drawn.mul_(deviation).add_(parameter.mean())
         setattr(part, name, nn.Parameter(drawn, requires_grad=False))
+
+
+def _memory_of(tensor: Tensor) -> Tensor:
+    """All values of a tensor without gaps, [numel], in whichever order they lie in memory."""
+    return tensor.detach().as_strided((tensor.numel(),), (1,))

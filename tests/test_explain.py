@@ -213,7 +213,7 @@ def test_half_precision_goes_the_same_way(cat: Image.Image, monkeypatch):
     exact = gc.examine(cat, "efficientnet_lite0")
     low = partial(torch.autocast, "cpu", dtype=torch.bfloat16)
     module = import_module("gradcam_core.explain")  # not the function of that name
-    monkeypatch.setattr(module, "_precision", lambda device: low())
+    monkeypatch.setattr(module, "precision", lambda device: low())
     half = gc.examine(cat, "efficientnet_lite0")
     assert not np.array_equal(half.probabilities, exact.probabilities)
     assert half.run.logits.dtype == half.run.activation.dtype == torch.float32

@@ -130,6 +130,7 @@ def call(app: Started, photo: dict[str, Any]) -> Any:
         "crop",
         1,
         ["comparison"],
+        False,
     ]
     answer = requests.post(
         f"{app.url}gradio_api/run/explain", json={"data": arguments}, timeout=120

@@ -368,7 +368,7 @@ def test_who_leaves_the_api_takes_the_work_along(app: str, tmp_path: Path):
         leaving.kill()
     # More of them than may wait, without Gradio's queue: they do not wait for their answers.
     photo = {"path": upload(app, path), "meta": {"_type": "gradio.FileData"}}
-    choices = [["xception"], None, None, False, "scorecam", 1, "crop", 1.0, []]
+    choices = [["xception"], None, None, False, "scorecam", 1, "crop", 1.0, [], False]
 
     def leave(_: int) -> None:
         with suppress(requests.Timeout):

@@ -73,7 +73,8 @@ def tell(url: str, cat_path: Path) -> None:
     images += [{"path": f"/{TELLING}.png", **DECLARED}, {"path": f"{ADDRESS}.png", **DECLARED}]
     images += [f"/{TELLING}.png", [[{"path": f"../{TELLING}", **DECLARED}]], TELLING, None]
     for image in images:
-        for data in ([image, SMALL, None, None, False, "gradcam", 1, "crop", 1, []], [image]):
+        choices = [SMALL, None, None, False, "gradcam", 1, "crop", 1, [], False]
+        for data in ([image, *choices], [image]):
             body = json.dumps({"data": data})
             for name in ("explain", "predict", TELLING):
                 requests.post(f"{gradio}run/{name}", data=body, headers=JSON, timeout=60)

@@ -239,6 +239,7 @@ def arguments(image: Any, **others: Any) -> list[Any]:
         "view": "crop",
         "depth": 1.0,
         "outputs": [],
+        "trust": False,
     }
     assert not others.keys() - usual.keys()
     return [image, *(usual | others).values()]
