@@ -298,6 +298,8 @@ def test_a_presentation_shows_only_picture_maps_and_large_labels(visit: Visits):
     expect(examples(page).last).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("ArrowRight")
     expect(examples(page).first).to_have_attribute("aria-pressed", "true")
+    # The results of the picture before stand until those of this one are there.
+    expect(page.locator(".explained").first).to_contain_text("cat")
     wait_for_results(page)
     page.keyboard.press("2")
     expect_explained(page, "tiger cat")
