@@ -170,7 +170,7 @@ def trust(
     on_progress: Callable[[float], None] = lambda share: None,
     seed: int = 0,
 ) -> Trust:
-    """Check an explanation of this photo by this network; takes some fifty passes.
+    """Check an explanation of this photo by this network; takes some forty passes.
 
     on_progress: called with the share that is done; what it raises ends the work. seed: of all that
     is random. Raises CamError for a map without heat, which cannot be checked.

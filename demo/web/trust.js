@@ -22,7 +22,7 @@ export class TrustCheck {
         "p",
         { class: "subtle" },
         "Each map is put to the test: are the hot places what the network rests on, does the map depend on what ",
-        "the network has learned, and does it hold still when the photo hardly changes? Some fifty passes a network.",
+        "the network has learned, and does it hold still when the photo hardly changes? Some forty passes a network.",
       ),
       this.row,
     );
