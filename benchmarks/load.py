@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +35,7 @@ from benchmarks.page import FOLDER, make_weights
 from benchmarks.table import Row, print_table, print_versions
 from demo.asked import EXAMPLES
 from demo.heap import EVERY
+from gradcam_core.models import DEFAULT_MODELS
 from tests.server import started_app
 
 PHOTO_SIZE = 1600, 1200
@@ -68,7 +69,9 @@ class Seen:
     errors: list[str] = field(default_factory=list)
 
 
-def visit(url: str, files: list[Path], seed: int, seen: Seen) -> None:
+def visit(
+    url: str, files: list[Path], seed: int, seen: Seen, models: Sequence[str] = DEFAULT_MODELS
+) -> None:
     """One visitor with these photos."""
     chance = random.Random(seed)
     try:
@@ -78,6 +81,7 @@ def visit(url: str, files: list[Path], seed: int, seen: Seen) -> None:
         return
     for file in files:
         asked: dict[str, Any] = {"image": handle_file(str(file)), "outputs": []}
+        asked["models"] = list(models)
         if chance.random() < LEAVING:
             job = client.submit(**asked, api_name="/explain")
             time.sleep(chance.uniform(0.1, 0.5))

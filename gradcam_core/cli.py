@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
@@ -203,8 +204,16 @@ def _line(e: Explanation) -> str:
 
 
 def _write_all(folder: Path, made: Sequence[File]) -> None:
-    for file in tqdm(made, desc="writing", leave=False):
-        _write(folder / file.name, file.write)
+    """Two at a time. Once one has failed, none is begun."""
+    with ThreadPoolExecutor(2) as pool:
+        writing = [pool.submit(_write, folder / file.name, file.write) for file in made]
+        try:
+            for written in tqdm(as_completed(writing), "writing", len(writing), leave=False):
+                written.result()
+        except BaseException:
+            for waiting in writing:
+                waiting.cancel()
+            raise
 
 
 def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TOP = 5
 
 _RIVALS_NAMED = 2
+
+_BAND_PIXELS = 2**18
 
 _EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the same everywhere
 
@@ -155,13 +157,30 @@ class Explanation:
 
         float32 [height, width], its maximum 1; all 0 if the map is `degenerate`.
         """
-        if self.degenerate:
-            return np.zeros((size[1], size[0]), dtype=np.float32)
-        heat = self.geometry.to_photo(self.feature_map, size)
-        peak = heat.max()
-        if peak > 0:
-            heat /= peak
+        heat = np.empty((size[1], size[0]), dtype=np.float32)
+        filled = 0
+        for band in self.heatmap_bands(size):
+            heat[filled : filled + len(band)] = band
+            filled += len(band)
         return heat
+
+    def heatmap_bands(self, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        """`heatmap_at` from the top down, some rows at a time: float32 [rows, width] each.
+
+        A heatmap of 48 megapixels takes 195 MB, and nobody needs all of it at once.
+        """
+        rows = max(1, _BAND_PIXELS // size[0])
+
+        def bands() -> Iterator[np.ndarray]:
+            return self.geometry.bands_to_photo(self.feature_map, size, rows)
+
+        peak = 0 if self.degenerate else max(float(band.max()) for band in bands())
+        for band in bands():
+            if peak > 0:
+                band /= peak
+            else:
+                band[:] = 0
+            yield band
 
 
 @dataclass(frozen=True)

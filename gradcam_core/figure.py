@@ -5,12 +5,14 @@ Lengths are in pixels of a slide of 1920 x 1080, of which a point has two; y run
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 import re
 import threading
+import zlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
@@ -28,7 +30,7 @@ from matplotlib.transforms import Affine2D
 from PIL import Image
 
 from gradcam_core.explain import Explanation
-from gradcam_core.overlay import COLORMAP, OPACITY, colormap_table, overlay
+from gradcam_core.overlay import COLORMAP, OPACITY, colormap_table, overlay_bands
 from gradcam_core.view import ViewName
 
 Theme = Literal["light", "dark"]
@@ -98,8 +100,9 @@ _COLOURS: dict[Theme, _Colours] = {
 
 def overlay_of(
     photo: Image.Image, e: Explanation, colormap: str = COLORMAP, opacity: float = OPACITY
-) -> Image.Image:
-    """The explanation's heat over its photo, which may have been resized: RGB of photo's size."""
+) -> Iterator[np.ndarray]:
+    """The explanation's heat over its photo, which may have been resized: RGB of photo's size, from
+    the top down, some rows at a time, uint8 [rows, width, 3]."""
     width, height = photo.size
     full_width, full_height = e.geometry.photo_size
     left, top, right, bottom = e.box
@@ -110,7 +113,7 @@ def overlay_of(
         -(-right * width // full_width),
         -(-bottom * height // full_height),
     )
-    return overlay(photo, e.heatmap_at(photo.size), box, opacity, colormap)
+    return overlay_bands(photo, e.heatmap_bands(photo.size), box, opacity, colormap)
 
 
 def figure(
@@ -138,10 +141,13 @@ def figure(
     )
     slide.set_label(", ".join(e.heading for e in explanations))
     plan = _best_plan(photo.width / photo.height, explanations)
-    _draw_picture(slide, np.asarray(_resized(photo, plan.photo)), plan.photo, "photo")
-    resized = _resized(photo, plan.overlays[0])
+    resized, larger = {}, photo
+    for size in sorted({plan.photo.size, plan.overlays[0].size}, reverse=True):
+        resized[size] = larger = _resized(larger, size)
+    _draw_picture(slide, np.asarray(resized[plan.photo.size]), plan.photo, "photo")
     for e, place in zip(explanations, plan.overlays, strict=True):
-        pixels = np.asarray(overlay_of(resized, e, colormap, opacity))
+        bands = overlay_of(resized[place.size], e, colormap, opacity)
+        pixels = np.concatenate(list(bands))
         _draw_picture(slide, pixels, place, e.heading)
     _draw_picture(slide, _bar(colormap, colours, plan.bar), plan.bar, "colour bar")
     for text in plan.texts:
@@ -149,9 +155,9 @@ def figure(
     return slide
 
 
-def _resized(photo: Image.Image, place: _Place) -> Image.Image:
-    size = place.width * _SHARPER, place.height * _SHARPER
-    return photo.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+def _resized(photo: Image.Image, size: tuple[int, int]) -> Image.Image:
+    sharper = size[0] * _SHARPER, size[1] * _SHARPER
+    return photo.resize(sharper, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
 def _bar(colormap: str, colours: _Colours, place: _Place) -> np.ndarray:
@@ -191,8 +197,27 @@ class _Picture(AxesImage):
     """A picture that has as many pixels as its place is drawn as it is.
 
     Matplotlib would resample it all the same, which takes a hundred times its memory and three
-    times the time of all the rest.
+    times the time of all the rest; and an SVG's pictures it would compress as much as it can and
+    forbid to be scaled smoothly.
     """
+
+    def draw(self, renderer: RendererBase) -> None:
+        writer = getattr(renderer, "writer", None)
+        if writer is None:
+            return super().draw(renderer)
+        pixels, file = np.asarray(self.get_array()), io.BytesIO()
+        Image.fromarray(pixels).save(file, format="PNG", compress_level=1, compress_type=zlib.Z_RLE)
+        data = base64.b64encode(file.getvalue()).decode()
+        place, (_, top) = self.get_window_extent(renderer), renderer.get_canvas_width_height()
+        writer.element(
+            "image",
+            x=f"{place.x0:g}",
+            y=f"{top - place.y1:g}",
+            width=f"{place.width:g}",
+            height=f"{place.height:g}",
+            attrib={"preserveAspectRatio": "none", "xlink:href": f"data:image/png;base64,{data}"},
+        )
+        return None
 
     def make_image(
         self, renderer: RendererBase, magnification: float = 1.0, unsampled: bool = False
@@ -266,9 +291,8 @@ def svg(figure: Figure) -> bytes:
     file = io.BytesIO()
     with _rendering, matplotlib.rc_context(_SETTINGS):
         figure.savefig(file, format="svg", metadata=metadata)
-    # Some readers fetch the document type from its address; and the pictures are to be scaled
-    # smoothly, which matplotlib forbids where it does not scale them itself.
-    return re.sub(rb'<!DOCTYPE[^>]*>\s*| style="image-rendering:[^"]*"', b"", file.getvalue())
+    # Some readers fetch the document type from its address.
+    return re.sub(rb"<!DOCTYPE[^>]*>\s*", b"", file.getvalue())
 
 
 @dataclass(frozen=True)
@@ -334,6 +358,10 @@ class _Place:
     y: int
     width: int
     height: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.width, self.height
 
 
 @dataclass(frozen=True)

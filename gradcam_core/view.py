@@ -6,7 +6,7 @@ Coordinates are continuous: pixel i of an axis covers [i, i + 1] and has its cen
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -126,12 +126,21 @@ class View:
         feature_map: float [h, w], stretched over the network's input. size: (width, height) of
         the raster that covers the whole photo; None is the photo's own. -> float32 [height, width]
         """
-        width, height = size or self.photo_size
+        size = size or self.photo_size
+        return next(self.bands_to_photo(feature_map, size, size[1]))
+
+    def bands_to_photo(
+        self, feature_map: np.ndarray, size: tuple[int, int], high: int
+    ) -> Iterator[np.ndarray]:
+        """`to_photo` from the top down, so many rows at a time: float32 [<= high, width] each."""
+        width, height = size
         rows, columns = feature_map.shape
         left, top, right, bottom = self.region
         across = _interpolation(width, self.photo_size[0], left, right, columns)
         down = _interpolation(height, self.photo_size[1], top, bottom, rows)
-        return (down @ feature_map.astype(np.float32)) @ across.T
+        cells = down @ feature_map.astype(np.float32)
+        for start in range(0, height, high):
+            yield cells[start : start + high] @ across.T
 
     def peak(self, feature_map: np.ndarray) -> float:
         """The maximum of the map over the photo; `to_photo` nears it on a fine raster."""

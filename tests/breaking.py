@@ -13,10 +13,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -29,6 +29,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from benchmarks.load import EMBEDDED, Seen, photo, visit
 from gradcam_core.models import Loader, ModelInfo
 from gradcam_core.weights import HubFile, ReleaseFile, Source, fetch
 from tests.conftest import scattered
@@ -450,9 +451,13 @@ def serving_resnet50(folder: Path) -> Iterator[Weights]:
 
 
 def kills(folder: Path, weights: Weights, rounds: int, seed: int) -> Iterator[Killed]:
-    """Start the app, kill it at a random moment under load, and start it again, so many times,
-    with the same folders and port. Nothing is tidied up between."""
+    """Start the app, kill it at a random moment of the load test, and start it again, so many
+    times, with the same folders and port. Nothing is tidied up between."""
     moments = random.Random(seed)
+    photos = []
+    for n in range(_VISITORS * _PHOTOS):
+        photos.append(folder / f"{n}.jpg")
+        photos[-1].write_bytes(photo(n))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -478,16 +483,19 @@ def kills(folder: Path, weights: Weights, rounds: int, seed: int) -> Iterator[Ki
                 parts = sorted(folder.rglob("*.incomplete"))[1:]
                 yield Killed(before, after, seconds, children, orphans, parts)
             before = after
-            visitors = [threading.Thread(target=_visit, args=(app.url,)) for _ in range(4)]
-            for visitor in visitors:
-                visitor.start()
-            time.sleep(moments.uniform(0.1, 2))
-            children = children_of(app.process.pid)
-            app.process.kill()
-            app.process.wait()
-            for visitor in visitors:
-                visitor.join()
+            seen = [Seen() for _ in range(_VISITORS)]
+            with ThreadPoolExecutor(_VISITORS) as visitors:
+                for n, one in enumerate(seen):
+                    visitors.submit(visit, app.url, photos[n::_VISITORS], n, one, EMBEDDED)
+                time.sleep(moments.uniform(0.1, 4))
+                children = children_of(app.process.pid)
+                app.process.kill()
+                app.process.wait()
+            assert any(one.errors for one in seen)  # visitors were there when it was killed
 
+
+_VISITORS = 8
+_PHOTOS = 4  # of each: more than they are done with when the server is killed
 
 CAT: dict[str, Any] = {"example": "1_cat", "cells": [{"id": "one", "model": "efficientnet_lite0"}]}
 
@@ -497,14 +505,6 @@ def look(url: str, asked: dict[str, Any]) -> dict[str, Any]:
     with requests.post(f"{url}look", json=asked, timeout=120, stream=True) as answer:
         lines = [json.loads(line) for line in answer.iter_lines()]
     return {line["cell"]: line["result"] for line in lines if "result" in line}
-
-
-def _visit(url: str) -> None:
-    """Ask for one thing after another until the server is gone."""
-    asked = CAT | {"cells": [CAT["cells"][0] | {"detail": 2}]}
-    with suppress(requests.RequestException):
-        for target in range(1000):
-            look(url, asked | {"target": target})
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc as garbage
 import io
 import json
+import sys
 import weakref
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import IO
 
@@ -116,18 +118,18 @@ def test_a_small_photo_is_not_enlarged(cat, named):
     assert got == contents(files(cat, named))
 
 
-def test_no_heatmap_is_kept_and_only_one_exists_at_a_time(cat, named, monkeypatch):
+def test_no_heatmap_is_made_whole_or_kept(cat, named, monkeypatch):
+    monkeypatch.setattr(sys.modules[gc.Explanation.__module__], "_BAND_PIXELS", 50 * cat.width)
     alive: list[weakref.ref] = []
-    original = gc.Explanation.heatmap_at
+    original = gc.Explanation.heatmap_bands
 
-    def watched(self: gc.Explanation, size: tuple[int, int]) -> np.ndarray:
-        garbage.collect()
-        assert not any(size == cat.size and one() is not None for one in alive)
-        heatmap = original(self, size)
-        alive.append(weakref.ref(heatmap))
-        return heatmap
+    def watched(self: gc.Explanation, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        for band in original(self, size):
+            assert size != cat.size or len(band) <= 50
+            alive.append(weakref.ref(band))
+            yield band
 
-    monkeypatch.setattr(gc.Explanation, "heatmap_at", watched)
+    monkeypatch.setattr(gc.Explanation, "heatmap_bands", watched)
     fresh = [(name, replace(e)) for name, e in named]
     made = files(cat, fresh)
     assert not alive
@@ -135,8 +137,23 @@ def test_no_heatmap_is_kept_and_only_one_exists_at_a_time(cat, named, monkeypatc
         file.write(io.BytesIO())
         garbage.collect()
         assert all(one() is None for one in alive)
-    assert len(alive) >= 3 * len(named)
+    assert len(alive) >= 3 * len(named) * cat.height // 50
     assert not any("heatmap" in vars(e) for _, e in fresh)
+
+
+def test_files_made_in_bands_are_those_made_at_once(cat, named, monkeypatch):
+    whole = contents(files(cat, named))
+    monkeypatch.setattr(sys.modules[gc.Explanation.__module__], "_BAND_PIXELS", 7 * cat.width)
+    banded = contents(files(cat, named))
+    for name, e in named:
+        heat, expected = (
+            np.load(io.BytesIO(got[f"{name}_heatmap.npy"])) for got in (banded, whole)
+        )
+        np.testing.assert_array_equal(heat, e.heatmap_at(cat.size))
+        np.testing.assert_allclose(heat, expected, atol=1e-6)
+        for picture in (f"{name}_output.png", f"{name}_heatmap.png"):
+            pixels, others = (np.asarray(opened(got[picture]), int) for got in (banded, whole))
+            assert np.abs(pixels - others).max() <= 1
 
 
 def test_the_zip_holds_the_files_and_is_the_same_every_time(cat, named):

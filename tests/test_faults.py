@@ -121,12 +121,12 @@ def call(app: Started, photo: dict[str, Any]) -> Any:
     """What the endpoint `explain` of the API gives."""
     arguments = [
         photo,
-        ["efficientnet_lite0"],
+        ["efficientnet_lite0", "efficientnet_lite2"],
         None,
         None,
         False,
         "gradcam",
-        1,
+        3,
         "crop",
         1,
         ["comparison"],
