@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 # Before the libraries are imported, which takes a while: Ctrl-C ends that without a traceback.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -15,24 +18,36 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-from demo.heap import keep_trimmed
-from demo.page import build, launch_options
-from demo.problems import keep_visitors_out_of_the_log
-from demo.stopping import serve
-from demo.uploads import keep_swept, use_own_folder
-from gradcam_core import DEFAULT_MODELS
-from gradcam_core.models import loader
-from gradcam_core.reading import start_readers
+from gradcam_core import NetworkError
+from gradcam_core.models import default_models, loader
+from gradcam_core.own_networks import FILE, SPEC, register_all
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    try:
+        register_all(options.network, options.networks)
+    except NetworkError as error:
+        sys.exit(f"The app cannot start: {error}")
+    _serve()
+
+
+def _serve() -> None:
+    # After the networks are known: the API's signatures name them.
+    from demo.heap import keep_trimmed
+    from demo.page import build, launch_options
+    from demo.problems import keep_visitors_out_of_the_log
+    from demo.stopping import serve
+    from demo.uploads import keep_swept, use_own_folder
+    from gradcam_core.reading import start_readers
+
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     keep_visitors_out_of_the_log()
     logging.getLogger("gradcam_core").setLevel(logging.INFO)  # downloads, and why they failed
     keep_trimmed()
     keep_swept(use_own_folder())
     start_readers()
-    for name in DEFAULT_MODELS:
+    for name in default_models():
         loader(name).request()  # in the background, so that the first visitor waits less
     port = os.environ.get("GRADIO_SERVER_PORT")
     try:
@@ -40,6 +55,25 @@ def main() -> None:
         serve(build(), {"server_port": int(port) if port else None, **launch_options()})
     except (OSError, ValueError) as error:
         sys.exit(f"The app cannot start: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Starts the page and prints its address.")
+    parser.add_argument(
+        "--network",
+        action="append",
+        default=[],
+        metavar=SPEC.strip('"'),
+        help="a network of your own (may be repeated); keys: weights, labels, name, classes, "
+        "channels, size, mean, std, crop, interpolation, layer, sigmoid",
+    )
+    parser.add_argument(
+        "--networks",
+        type=Path,
+        metavar="FILE",
+        help=f"networks of your own, as TOML (default: {FILE}, if there is one)",
+    )
+    return parser
 
 
 if __name__ == "__main__":

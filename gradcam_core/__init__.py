@@ -11,6 +11,7 @@ from gradcam_core.explain import Examination, Explanation, Prediction, examine, 
 from gradcam_core.images import ImageError, read_image
 from gradcam_core.labels import Label, LabelError, find_label, imagenet_labels
 from gradcam_core.models import DEFAULT_MODELS, Model, ModelInfo, list_models, load_model
+from gradcam_core.own_networks import NetworkError, register
 from gradcam_core.weights import Weights, WeightsError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = [
     "LabelError",
     "Model",
     "ModelInfo",
+    "NetworkError",
     "Prediction",
     "Run",
     "Stage",
@@ -42,6 +44,7 @@ __all__ = [
     "list_models",
     "load_model",
     "read_image",
+    "register",
 ]
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -52,6 +52,31 @@ class Preprocessing:
             mean=tuple(config["mean"]),
             std=tuple(config["std"]),
         )
+
+    @classmethod
+    def from_torchvision(cls, transforms: Any) -> Preprocessing:
+        """From the transforms that come with torchvision's weights of a classifier."""
+        (size,), (short,) = transforms.crop_size, transforms.resize_size
+        return cls(
+            size=size,
+            crop_share=size / short,
+            resample=Image.Resampling[transforms.interpolation.name],
+            mean=tuple(transforms.mean),
+            std=tuple(transforms.std),
+        )
+
+    @property
+    def channels(self) -> int:
+        """3 for RGB, 1 for grey levels."""
+        return len(self.mean)
+
+    def for_channels(self, channels: int) -> Preprocessing:
+        """The same for a network that has another number of them: grey levels are normalised as RGB
+        is on average."""
+        if channels == self.channels:
+            return self
+        mean, std = (sum(values) / len(values) for values in (self.mean, self.std))
+        return replace(self, mean=(mean,) * channels, std=(std,) * channels)
 
 
 @dataclass(frozen=True)
@@ -104,7 +129,7 @@ class View:
         left, top = self.offset
         if self.resized[0] * self.resized[1] <= _RESIZED_AT_MOST:
             resized = photo.resize(self.resized, preprocessing.resample)
-            fill = tuple(round(255 * value) for value in preprocessing.mean)
+            fill = tuple(round(255 * value) for value in preprocessing.for_channels(3).mean)
             picture = Image.new("RGB", self.size, fill)
             picture.paste(resized, (-left, -top))
             return picture
@@ -112,10 +137,15 @@ class View:
         return photo.resize(self.size, preprocessing.resample, box=self.region)
 
     def batch(self, photo: Image.Image, preprocessing: Preprocessing) -> Tensor:
-        """The network's input: float32 [1, 3, height, width], normalised as its weights want it."""
+        """The network's input: float32 [1, channels, height, width], normalised as its weights want
+        it. For one channel the photo is turned into grey levels (ITU-R BT.601)."""
         import torch
 
-        pixels = np.array(self.picture(photo, preprocessing), dtype=np.float32) / 255
+        picture = self.picture(photo, preprocessing)
+        if preprocessing.channels == 1:
+            picture = picture.convert("L")
+        pixels = np.array(picture, dtype=np.float32) / 255
+        pixels = pixels.reshape(*pixels.shape[:2], preprocessing.channels)
         mean = np.array(preprocessing.mean, dtype=np.float32)
         std = np.array(preprocessing.std, dtype=np.float32)
         return torch.from_numpy((pixels - mean) / std).permute(2, 0, 1)[None]
