@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy, interpolate
 
 import gradcam_core as gc
 from gradcam_core.models import remove_model
+from gradcam_core.trust import trust
 from tests.browsing import (
     Visits,
     choose_class,
@@ -143,6 +144,17 @@ def test_the_heat_lies_on_the_stroke_that_tells_a_3_from_an_8(digits: gc.Model):
     for_three = np.mean([share(n, "3", "8") for n in unseen(8)])
     assert for_eight > 1.5
     assert for_three < 0.8
+
+
+def test_its_maps_can_be_checked_and_its_earlier_layers_looked_at(digits: gc.Model):
+    photo = picture(unseen(8)[0])
+    assert [stage.layer for stage in digits.stages][-1] == digits.info.layer
+    e = gc.explain(photo, digits, "8")
+    found = trust(photo, digits, e)
+    assert found.probability == pytest.approx(e.target.probability, abs=1e-3)
+    assert len(found.sanity) == len(digits.stages) + 1
+    early = gc.explain(photo, digits, "8", layer=digits.stages[-2].layer)
+    assert early.feature_map.shape > e.feature_map.shape
 
 
 def test_the_command_line_explains_it_beside_another_network(trained: Trained, tmp_path: Path):
