@@ -249,23 +249,21 @@ async def models() -> list[ModelRecord]:
 
 
 @_endpoint
-async def classes(
-    search: str = "", limit: int = 1000, model: ModelName | None = None
-) -> list[ClassRecord]:
+async def classes(search: str = "", limit: int = 1000, model: str = "") -> list[ClassRecord]:
     """The classes that a network knows, or those that a text is found in.
 
     Args:
         search: A part of a class's name or of one of its synonyms; upper and lower case do not
             matter. Names that start with it come first. Empty gives all classes by their index.
         limit: The most classes to give, from 1 on.
-        model: The name of the network; None is the 1000 classes of ImageNet, which all have that
-            are not the owner's own.
+        model: The name of the network. Empty gives the 1000 classes of ImageNet, which all
+            networks have but those that the app's owner has added.
 
     Returns:
         Of each class its index, its name and all its synonyms. Index, name and synonyms all do as
             a class in the other functions.
     """
-    labels = imagenet_labels() if model is None else model_info(_models([model])[0]).labels
+    labels = imagenet_labels() if model == "" else model_info(_models([model])[0]).labels
     if not _is_number(limit) or limit not in range(1, max(len(labels), 1000) + 1):
         raise _MistakeError(f"limit is a whole number from 1 to {max(len(labels), 1000)}.")
     word = _short(search).strip().casefold()
