@@ -28,7 +28,9 @@ NETWORKS = {
 }
 """Who runs, and for whom it stands in."""
 
-HOSTILE = 'hostile/<img src=x onerror="window.broken=1"></script><script>window.broken=2</script>.jpg'
+HOSTILE = (
+    'hostile/<img src=x onerror="window.broken=1"></script><script>window.broken=2</script>.jpg'
+)
 """A file name that must be text wherever it is shown."""
 
 LONGEST = 160  # side of a thumbnail
@@ -118,7 +120,9 @@ def tiles(count: int) -> Iterator[Tile]:
             tuple(one.explain(prediction.index) for prediction in one.top[:EXPLAINED])
             for one in held
         )
-        yield Tile(part, thumbnails(part), found, tuple(tuple(map(where, of_one)) for of_one in found))
+        yield Tile(
+            part, thumbnails(part), found, tuple(tuple(map(where, of_one)) for of_one in found)
+        )
 
 
 def thumbnails(photo: Image.Image) -> tuple[bytes, ...]:

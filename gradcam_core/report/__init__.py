@@ -121,8 +121,8 @@ class _Index:
         self._paths: list[str] = []
         names = ("width", "height", "agreement", "differ", "failed", "rows")
         self._pictures: dict[str, list[Any]] = {name: [] for name in names}
-        names = ("network", "class", "probability", "rank", "where")
-        self._rows: dict[str, list[Any]] = {name: [] for name in names}
+        of_rows = ("network", "class", "probability", "rank", "where")
+        self._rows: dict[str, list[Any]] = {name: [] for name in of_rows}
 
     def add(self, rows: list[_Row]) -> dict[str, Any]:
         """Takes a picture in; what is left of it for its line in a block."""
@@ -249,8 +249,8 @@ def _base64(data: bytes | None) -> str | None:
 
 
 def _number(value: float | None) -> float | None:
-    """As exact as it came, in few digits; JSON has no others than finite ones."""
-    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
+    """Exact for 32 bits, in few digits; JSON has no others than finite ones."""
+    return float(f"{value:.9g}") if value is not None and math.isfinite(value) else None
 
 
 def _plain(value: object) -> object:

@@ -3,7 +3,8 @@
 
 const GAP = 14; // between cards, pixels
 const ROWS_BEYOND = 1; // above and below what is seen
-const DRAWING = 8; // milliseconds of a frame for thumbnails and heat
+const DRAWING = 6; // milliseconds of a frame for thumbnails and heat
+const TOO_FAST = 0.5; // of a screen in a frame: nobody sees what would be drawn
 
 /** Two circles as far apart as the networks look, and words. */
 class Likeness {
@@ -242,9 +243,10 @@ class Cards {
   update() {
     if (!this.columns) return;
     const { top } = this.list.getBoundingClientRect();
+    this.top = top;
     const high = this.cardHeight + GAP;
     const row = Math.max(0, Math.floor(-top / high) - ROWS_BEYOND);
-    const end = Math.max(0, Math.ceil((innerHeight - top) / high) + ROWS_BEYOND);
+    const end = Math.max(0, Math.ceil((this.seenHeight - top) / high) + ROWS_BEYOND);
     const places = [];
     for (let at = row * this.columns; at < Math.min(end * this.columns, this.order.length); at++) places.push(at);
     if (places.length && !places.includes(this.active)) {
@@ -264,8 +266,7 @@ class Cards {
         card.element.style.translate = `${(place % this.columns) * (this.cardWidth + GAP)}px ${this.topOf(place)}px`;
         this.cards.set(place, card);
         this.list.insertBefore(card.element, next);
-      } else if (card.element === next) next = next.nextElementSibling;
-      else this.list.insertBefore(card.element, next);
+      } else next = card.element.nextElementSibling; // never moved: it would lose the focus
       card.button.tabIndex = place === this.active ? 0 : -1;
     }
     for (const card of this.spare) card.element.remove();
@@ -279,19 +280,24 @@ class Cards {
     });
   }
 
-  /** What is seen first; no longer than a part of a frame, the rest in the next ones. */
+  /** What is seen first; no longer than a part of a frame, the rest in the next ones. Asks nothing
+   * of the layout, which would have to be made for it. */
   drawSome() {
     const start = performance.now();
-    const isSeen = ({ place }) => {
-      const top = this.list.getBoundingClientRect().top + this.topOf(place);
-      return top < innerHeight && top > -this.cardHeight;
-    };
     const waiting = [...this.cards.values()].filter((card) => !card.isDrawn);
+    const moved = Math.abs(this.top - this.drawnAt);
+    this.drawnAt = this.top;
     if (!waiting.length) return;
-    const seen = waiting.filter(isSeen);
-    for (const card of seen.length ? seen : waiting) {
-      if (!card.draw() && document.readyState !== "loading") card.isDrawn = true; // the file was cut off
-      if (performance.now() - start > DRAWING) break;
+    if (!(moved > TOO_FAST * this.seenHeight)) {
+      const isSeen = ({ place }) => {
+        const top = this.top + this.topOf(place);
+        return top < this.seenHeight && top > -this.cardHeight;
+      };
+      const seen = waiting.filter(isSeen);
+      for (const card of seen.length ? seen : waiting) {
+        if (!card.draw() && document.readyState !== "loading") card.isDrawn = true; // the file was cut off
+        if (performance.now() - start > DRAWING) break;
+      }
     }
     this.drawSoon();
   }

@@ -53,16 +53,16 @@ class Stage {
   }
 
   clear() {
-    this.photo.removeAttribute("src");
-    this.photo.hidden = this.seen.hidden = true;
-    this.canvas.width = this.canvas.height = 1;
+    this.element.classList.add("waiting");
   }
 
   /** The size in CSS pixels, in the photo's proportions, that fits into so many. */
   fit(ratio, width, height) {
     const wide = Math.min(width, height * ratio);
+    const [before, above] = [this.width, this.height];
     this.width = Math.max(1, Math.round(wide));
     this.height = Math.max(1, Math.round(wide / ratio));
+    if (this.width === before && this.height === above) return;
     this.element.style.width = `${this.width}px`;
     this.element.style.height = `${this.height}px`;
   }
@@ -81,12 +81,14 @@ class Stage {
       const sides = [top, 1 - right, 1 - bottom, left].map((share) => `${100 * share}%`);
       this.seen.style.inset = sides.join(" ");
     }
+    this.element.classList.remove("waiting");
+    this.canvas.hidden = !map;
     if (!map) return;
     const scale = Math.min(window.devicePixelRatio, 2);
     const [width, height] = [this.width, this.height].map((side) => Math.round(side * scale));
     const heat = heatOf(map, box ?? [0, 0, 1, 1], width, height);
-    this.canvas.width = width;
-    this.canvas.height = height;
+    if (this.canvas.width !== width) this.canvas.width = width;
+    if (this.canvas.height !== height) this.canvas.height = height;
     const context = this.canvas.getContext("2d");
     const picture = context.createImageData(width, height);
     const pixels = new Uint32Array(picture.data.buffer);
