@@ -167,7 +167,10 @@ def _picture(
 ) -> list[dict[str, Any]]:
     is_real = number < len(made)
     if number % 40 == 39 and not is_real:
-        return [{"path": path, "error": "This file is not a picture that can be read."}]
+        error = "This file is not a picture that can be read."
+        rows = [row_of(path, of_one[0], "", 0, 1) for of_one in made[0].explanations]
+        kept = ("path", "model", "title", "stands_in_for", "weights")
+        return [{name: row[name] for name in kept} | {"error": error} for row in rows]
     tile = made[number] if is_real else chance.choice(made)
     chosen = tuple(0 if is_real else chance.randrange(EXPLAINED) for _ in NETWORKS)
     overlaps, times = tile.overlaps_of(chosen), 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,11 @@ from tests.browsing import canvas_pixels
 from tests.synthetic_batch import HOSTILE, NETWORKS, SCHEMA, Tile, write_data_set
 
 PICTURES = 5000
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "is_mobile": True,
+    "has_touch": True,
+}
 
 Rows = list[dict[str, Any]]
 
@@ -51,6 +56,16 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> Batch:
     for row in pq.read_table(out / "data", columns=columns).to_pylist():
         pictures.setdefault(row["path"], []).append(row)
     return Batch(write_report(out), pictures, tiles)
+
+
+@pytest.fixture(scope="module")
+def short(batch: Batch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of some of these pictures, for what does not depend on how many there are."""
+    out = tmp_path_factory.mktemp("short")
+    (out / "data").mkdir()
+    part = pq.read_table(batch.path.parent / "data" / "part-00000.parquet")
+    pq.write_table(part.slice(0, 300), out / "data" / "part-00000.parquet")
+    return write_report(out)
 
 
 class Visit:
@@ -248,8 +263,8 @@ def test_classes_are_suggested_with_how_many_pictures_have_them(visit: Visit, ba
     assert options == sorted(wanted, key=lambda text: text.rsplit(",", 1)[0].split(", ")[0])
 
 
-def test_the_heat_drawn_is_that_of_the_explanations(visit: Visit, batch: Batch):
-    page = visit(device_scale_factor=2)
+def test_the_heat_drawn_is_that_of_the_explanations(visit: Visit, batch: Batch, short: Path):
+    page = visit(path=short, device_scale_factor=2)
     table = colormap_table().astype(float)
     for number in (0, 3, 6, 9, 13, 20):
         page.evaluate("hash => { location.hash = hash; }", f"text={quote(f'/picture {number}.')}")
@@ -268,8 +283,8 @@ def test_the_heat_drawn_is_that_of_the_explanations(visit: Visit, batch: Batch):
             assert (shown[heat == 0, 3] == 0).all()
 
 
-def test_what_is_seen_is_the_overlay_of_the_app(visit: Visit, batch: Batch):
-    page = visit("#text=" + quote("/picture 0."))
+def test_what_is_seen_is_the_overlay_of_the_app(visit: Visit, batch: Batch, short: Path):
+    page = visit("#text=" + quote("/picture 0."), short)
     cards(page).get_by_role("button").click()
     stage = page.get_by_role("dialog").locator(".stage").first
     shown = picture_of(stage)
@@ -294,8 +309,10 @@ def picture_of(locator: Locator) -> Image.Image:
     return Image.open(io.BytesIO(locator.screenshot())).convert("RGB")
 
 
-def test_a_card_says_what_each_network_makes_of_the_picture(visit: Visit, batch: Batch):
-    page = visit("#text=" + quote("/picture 2."))
+def test_a_card_says_what_each_network_makes_of_the_picture(
+    visit: Visit, batch: Batch, short: Path
+):
+    page = visit("#text=" + quote("/picture 2."), short)
     card = cards(page)
     rows = next(rows for path, rows in batch.pictures.items() if path.endswith("/picture 2.jpg"))
     overlap = rows[0]["picture_agreement"]
@@ -314,8 +331,8 @@ def test_a_card_says_what_each_network_makes_of_the_picture(visit: Visit, batch:
         expect(network.get_by_role("img", name=said)).to_be_visible()
 
 
-def test_a_picture_opens_with_all_that_its_rows_say(visit: Visit, batch: Batch):
-    page = visit("#text=" + quote("/picture 0."))
+def test_a_picture_opens_with_all_that_its_rows_say(visit: Visit, batch: Batch, short: Path):
+    page = visit("#text=" + quote("/picture 0."), short)
     cards(page).get_by_role("button").click()
     dialog = page.get_by_role("dialog", name="photos/000/picture 0.jpg")
     expect(dialog).to_be_visible()
@@ -330,7 +347,7 @@ def test_a_picture_opens_with_all_that_its_rows_say(visit: Visit, batch: Batch):
         expect(network.locator(".trust td")).to_have_count(7)
         link = network.get_by_role("link", name="Full-size overlay")
         address = link.evaluate("link => link.href")
-        folder = batch.path.parent / "overlays" / "photos" / "000"
+        folder = short.parent / "overlays" / "photos" / "000"
         assert address == (folder / f"picture 0.jpg_{e.model}.jpg").as_uri()
         assert canvas_pixels(network.locator("canvas")).shape[1] > 300
 
@@ -371,8 +388,8 @@ def report_of(out: Path, rows: Rows, schema: pa.Schema = SCHEMA) -> Path:
     return write_report(out)
 
 
-def test_no_network_can_be_asked(visit: Visit):
-    page = visit()
+def test_no_network_can_be_asked(visit: Visit, short: Path):
+    page = visit(path=short)
     assert page.evaluate("performance.getEntriesByType('resource').map((e) => e.name)") == []
     for asks in ("fetch('http://example.com/')", "fetch(location.href)"):
         assert not page.evaluate(f"() => {asks}.then(() => true, () => false)")
@@ -399,8 +416,8 @@ def faults_of(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing(visit: Visit, theme: str):
-    page = visit("#sort=errors&text=picture", color_scheme=theme)
+def test_axe_finds_nothing(visit: Visit, short: Path, theme: str):
+    page = visit("#sort=errors&text=picture", short, color_scheme=theme)
     page.get_by_text("Networks and weights", exact=True).first.click()
     draw_all(page)
     found = {"list": faults_of(page)}
@@ -444,8 +461,8 @@ def test_a_keyboard_reaches_every_picture(visit: Visit, batch: Batch):
     assert page.evaluate("document.activeElement.name") == "failed"
 
 
-def test_it_fits_a_phone(visit: Visit, batch: Batch):
-    page = visit("#sort=difference", **PHONE)
+def test_it_fits_a_phone(visit: Visit, short: Path):
+    page = visit("#sort=difference", short, **PHONE)
     draw_all(page)
     fits = "() => document.documentElement.scrollWidth <= 390 && innerWidth <= 390"
     assert page.evaluate(fits)
@@ -502,11 +519,10 @@ def test_one_network_is_enough_and_what_a_data_set_lacks_is_left_out(
 
 
 def test_rows_that_are_read_apart_stay_together(
-    batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    part = batch.path.parent / "data" / "part-00000.parquet"
     (tmp_path / "data").mkdir()
-    pq.write_table(pq.read_table(part).slice(0, 300), tmp_path / "data" / part.name)
+    shutil.copy(short.parent / "data" / "part-00000.parquet", tmp_path / "data")
     monkeypatch.setattr(report, "datetime", _Still)
     once = write_report(tmp_path).read_bytes()
     monkeypatch.setattr(report, "_ROWS", 2)

@@ -135,7 +135,7 @@ class _Index:
             "height": sized.get("height") or 0,
             "agreement": _number(first.get("picture_agreement")),
             "differ": int(len(named) > 1),
-            "failed": int(any(row.get("error") for row in rows)),
+            "failed": _failed(rows),
             "rows": len(rows),
         }
         for name, value in picture.items():
@@ -167,7 +167,7 @@ class _Index:
             self._rows[name].append(value)
         if row.get("versions"):
             self._versions.of(_words(row["versions"]))
-        found = row.get("map") or {}
+        found = (row.get("map") or {}) if row.get("heat_box", ()) is not None else {}
         how = row.get("method"), row.get("detail"), row.get("view"), row.get("layer")
         return {
             "map": found.get("levels")
@@ -275,6 +275,14 @@ def _named(row: _Row) -> int | str | None:
     """The class that a network finds most probable, whichever was explained."""
     top = row.get("top")
     return top[0]["index"] if top else row.get("class_index")
+
+
+def _failed(rows: list[_Row]) -> int:
+    """0 if no network failed, 1 if one did; 2 if all of them did, and for the same reason."""
+    errors = {row.get("error") for row in rows}
+    if errors == {None}:
+        return 0
+    return 2 if len(errors) == 1 else 1
 
 
 def _words(versions: object) -> str:

@@ -51,11 +51,11 @@ class Cell {
     );
   }
 
-  show(row, ratio, size) {
-    const network = networkOf(row);
+  /** isOfAll: whether it stands for all networks. */
+  show(row, ratio, size, isOfAll) {
+    const title = (!isOfAll && networkOf(row)?.key) || "";
     const name = classOf(row);
-    this.title.textContent = network?.key ?? "";
-    this.title.title = network?.key ?? "";
+    this.title.textContent = this.title.title = title;
     this.name.textContent = name ?? "";
     this.name.title = name ?? "";
     const rank = rows.rank[row];
@@ -119,7 +119,7 @@ class Card {
     this.likeness.show(i);
     this.differ.hidden = !pictures.differ[i];
     this.failed.hidden = !pictures.failed[i];
-    const wanted = pictures.rows[i];
+    const wanted = shownRows(i);
     while (this.cells.length < wanted) {
       this.cells.push(new Cell());
       this.networks.append(this.cells.at(-1).element);
@@ -127,7 +127,7 @@ class Card {
     this.cells.forEach((cell, n) => {
       cell.element.hidden = n >= wanted;
       cell.element.classList.toggle("alone", wanted === 1);
-      if (n < wanted) cell.show(firstRow[i] + n, ratioOf(i), wanted === 1 ? { ...size, width: size.whole } : size);
+      if (n < wanted) cell.show(firstRow[i] + n, ratioOf(i), wanted === 1 ? { ...size, width: size.whole } : size, pictures.failed[i] === ALL_FAILED);
     });
     this.isDrawn = false;
   }
@@ -136,7 +136,8 @@ class Card {
   draw() {
     const line = lineOf(this.picture);
     if (!line) return false;
-    line.rows.forEach((row, n) => this.cells[n].draw(line.thumbnail, row));
+    const shown = line.rows.slice(0, shownRows(this.picture));
+    shown.forEach((row, n) => this.cells[n].draw(line.thumbnail, row));
     this.isDrawn = true;
     return true;
   }

@@ -98,7 +98,7 @@ function sorted(found, sort, isNamed) {
     highest: ofRows(Math.max, -1),
     lowest: ofRows(Math.min, 1),
     classes: (i) => -pictures.differ[i],
-    errors: (i) => -pictures.failed[i],
+    errors: (i) => (pictures.failed[i] ? 0 : 1),
   };
   const key = keys[sort];
   if (!key) return found;

@@ -13,6 +13,10 @@ for (let i = 0; i < COUNT; i++) firstRow[i + 1] = firstRow[i] + pictures.rows[i]
 const placeByPath = new Uint32Array(COUNT);
 index.byPath.forEach((picture, place) => (placeByPath[picture] = place));
 
+/** How many rows there are to show: where all failed for the same reason, one says so. */
+const shownRows = (i) => (pictures.failed[i] === ALL_FAILED ? 1 : pictures.rows[i]);
+const ALL_FAILED = 2;
+
 /** In [0, 1]; NaN where there are no two maps to compare. */
 const difference = (i) => (pictures.agreement[i] === null ? NaN : 1 - pictures.agreement[i]);
 

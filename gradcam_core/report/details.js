@@ -114,6 +114,9 @@ class Details {
 
   networks() {
     const start = firstRow[this.picture];
+    if (pictures.failed[this.picture] === ALL_FAILED) {
+      return [h("p", { class: "error" }, this.line?.rows[0].error)];
+    }
     return Array.from({ length: pictures.rows[this.picture] }, (_, n) =>
       this.network(start + n, this.line?.rows[n] ?? {}),
     );

@@ -156,7 +156,7 @@ one("[name=class]").addEventListener(
 
 function summarise() {
   document.title = `${plural(COUNT, "picture")} – Grad-CAM, side by side`;
-  const failed = pictures.failed.reduce((sum, value) => sum + value, 0);
+  const failed = pictures.failed.filter(Boolean).length;
   const hows = new Set(index.hows.map((how) => howSaid({ ...how, layer: "" })));
   const written = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
   const facts = [
