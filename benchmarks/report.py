@@ -105,12 +105,16 @@ def measure(page: Page, address: str, rounds: int) -> None:
         Row("open: longest task", "", f"{max(tasks):.0f} ms"),
     ]
     for name, times in (("sort", sorts), ("filter", filters)):
-        median, most = statistics.median(times), max(times)
-        rows.append(Row(f"{name}, median of {len(times)}", "", f"{median:.0f} ms"))
-        is_reached = most <= CHANGE_TO_REACH
-        rows.append(
-            Row(f"{name}, longest", f"≤ {CHANGE_TO_REACH:.0f} ms", f"{most:.0f} ms", is_reached)
-        )
+        median, most = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+        rows += [
+            Row(f"{name}, until it is painted: median of {len(times)}", "", f"{median:.0f} ms"),
+            Row(
+                f"{name}: 95 of 100 are faster than",
+                f"≤ {CHANGE_TO_REACH:.0f} ms",
+                f"{most:.0f} ms",
+                most <= CHANGE_TO_REACH,
+            ),
+        ]
     for step, (times, longest) in scrolled.items():
         slow, task = statistics.quantiles(times, n=20)[-1], max(longest)
         rows += [

@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +202,10 @@ def row_of(
     sides = width, height, width, height
     peak = float(e.feature_map.max()) or 1
     rows, columns = e.feature_map.shape
-    top = [asdict(one) | {"probability": one.probability * times} for one in e.top]
+    top = [
+        {"index": one.index, "name": one.name, "probability": one.probability * times}
+        for one in e.top
+    ]
     return {
         "path": path,
         "model": e.model,

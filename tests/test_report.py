@@ -25,7 +25,7 @@ from gradcam_core.overlay import colormap_table, levels, overlay
 from gradcam_core.report import ReportError, write_report
 from gradcam_core.sentences import PARTLY, SAME
 from tests.browsing import canvas_pixels
-from tests.synthetic_batch import HOSTILE, NETWORKS, SCHEMA, Tile, write_data_set
+from tests.synthetic_batch import HOSTILE, NETWORKS, SCHEMA, Tile, row_of, write_data_set
 
 PICTURES = 5000
 PHONE: dict[str, Any] = {
@@ -516,6 +516,21 @@ def test_one_network_is_enough_and_what_a_data_set_lacks_is_left_out(
     expect(cards(page).nth(1).get_by_text("No picture.")).to_be_visible()
     expect(page.get_by_label("Difference ≥")).to_be_hidden()
     expect(page.locator("#spread")).to_be_hidden()
+
+
+def test_where_there_is_no_heat_none_is_drawn(visit: Visit, batch: Batch, tmp_path: Path):
+    e = batch.tiles[1].explanations[0][0]
+    warm, flat = (row_of(f"{n}.jpg", e, "spread", 1, 1) for n in range(2))
+    flat |= {"heat_box": None, "where": "the heat is the same everywhere"}
+    flat["map"]["levels"] = b"\xff" * len(flat["map"]["levels"])
+    warm["thumbnail"] = flat["thumbnail"] = batch.tiles[1].thumbnails[0]
+    page = visit(path=report_of(tmp_path, [warm, flat]))
+    draw_all(page)
+    expect(cards(page).locator("img.photo")).to_have_count(2)
+    expect(cards(page).nth(0).locator("canvas")).to_be_visible()
+    expect(cards(page).nth(1).locator("canvas")).to_be_hidden()
+    expect(cards(page).nth(1).locator("img.photo")).to_be_visible()
+    expect(cards(page).nth(1)).to_contain_text("heat: the heat is the same everywhere")
 
 
 def test_rows_that_are_read_apart_stay_together(

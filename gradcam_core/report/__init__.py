@@ -278,11 +278,11 @@ def _named(row: _Row) -> int | str | None:
 
 
 def _failed(rows: list[_Row]) -> int:
-    """0 if no network failed, 1 if one did; 2 if all of them did, and for the same reason."""
+    """0 if no network failed, 1 if one did; 2 if none has a result, and all for the same reason."""
     errors = {row.get("error") for row in rows}
     if errors == {None}:
         return 0
-    return 2 if len(errors) == 1 else 1
+    return 1 if len(errors) > 1 or any(row.get("class") is not None for row in rows) else 2
 
 
 def _words(versions: object) -> str:
