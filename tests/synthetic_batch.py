@@ -184,8 +184,8 @@ def _picture(
     ]
     rows[0]["thumbnail"] = tile.thumbnails[0] if is_real else chance.choice(tile.thumbnails)
     if number % 25 == 24 and not is_real:
-        kept = ("path", "model", "title", "stands_in_for", "width", "height", "weights")
-        rows[2] = {name: rows[2][name] for name in kept}
+        known = ("path", "model", "title", "stands_in_for", "width", "height", "weights")
+        rows[2] = {name: rows[2][name] for name in known}
         rows[2]["error"] = "The network's memory was not enough for this picture."
     if number % 10 == 0:
         for row in rows:

@@ -515,6 +515,9 @@ def test_one_network_is_enough_and_what_a_data_set_lacks_is_left_out(
     expect(cards(page).first.locator(".likeness")).to_be_hidden()
     expect(cards(page).nth(1).get_by_text("No picture.")).to_be_visible()
     expect(page.get_by_label("Difference ≥")).to_be_hidden()
+    expect(page.get_by_label("Classes differ")).to_be_hidden()
+    sorts = ["path", "highest probability", "lowest probability", "errors first"]
+    expect(page.get_by_label("Sort by").locator("option")).to_have_text(sorts)
     expect(page.locator("#spread")).to_be_hidden()
 
 

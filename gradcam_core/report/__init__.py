@@ -43,8 +43,8 @@ _SCRIPTS = ("elements.js", "data.js", "heat.js", "choice.js", "cards.js", "detai
 _Row = Mapping[str, Any]
 
 
-class ReportError(ValueError):
-    """There is no data set to report on. The message says what to do."""
+class ReportError(OSError):
+    """There is no data set to report on, or none that can be read. The message says which."""
 
 
 def write_report(out: Path) -> Path:

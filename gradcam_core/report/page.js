@@ -193,8 +193,15 @@ function summarise() {
   const root = document.documentElement.style;
   root.setProperty("--opacity", index.opacity);
   root.setProperty("--dimming", index.dimming);
-  const hasDifferences = pictures.agreement.some((value) => value !== null);
-  one(".difference").hidden = !hasDifferences;
+  const asked = {
+    difference: pictures.agreement.some((value) => value !== null),
+    classes: pictures.rows.some((networks) => networks > 1),
+  };
+  for (const [name, isAsked] of Object.entries(asked)) {
+    if (!isAsked) one(`option[value=${name}]`).remove();
+  }
+  one(".difference").hidden = !asked.difference;
+  one("[name=differ]").parentElement.hidden = !asked.classes;
 }
 
 summarise();
