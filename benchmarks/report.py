@@ -8,7 +8,11 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -54,7 +58,6 @@ window.timed = {
     },
     async scroll(frames, step) {
         const times = [];
-        this.longest = 0;
         let last = performance.now();
         for (let i = 0; i < frames; i++) {
             scrollBy(0, step);
@@ -64,7 +67,7 @@ window.timed = {
             last = now;
         }
         await new Promise((done) => setTimeout(done, 300));
-        return [times, this.longest];
+        return times;
     },
 };
 new PerformanceObserver((list) => {
@@ -74,8 +77,34 @@ timed.first = timed.opened();
 """
 
 
+@contextmanager
+def tasks_of(page: Page) -> Iterator[list[float]]:
+    """Milliseconds of processor time of each task of the page's main thread, when it is over:
+    where others use the machine, a task is long because it waits for them."""
+    events: list[dict[str, Any]] = []
+    session = page.context.new_cdp_session(page)
+    session.on("Tracing.dataCollected", lambda found: events.extend(found["value"]))
+    ended: list[object] = []
+    session.on("Tracing.tracingComplete", lambda said: ended.append(said))
+    settings = {"categories": "toplevel,devtools.timeline", "transferMode": "ReportEvents"}
+    session.send("Tracing.start", settings)
+    tasks: list[float] = []
+    yield tasks
+    session.send("Tracing.end")
+    while not ended:
+        page.wait_for_timeout(50)
+    session.detach()
+    threads = Counter((e["pid"], e["tid"]) for e in events if e["name"] == "FunctionCall")
+    main = threads.most_common(1)[0][0]
+    tasks += [
+        e["tdur"] / 1000
+        for e in events
+        if e["name"].endswith("RunTask") and (e["pid"], e["tid"]) == main and "tdur" in e
+    ]
+
+
 def measure(page: Page, address: str, rounds: int) -> None:
-    opened, whole, tasks, sorts, filters = [], [], [], [], []
+    opened, whole, first_tasks, sorts, filters = [], [], [], [], []
     scrolled: dict[int, tuple[list[float], list[float]]] = {step: ([], []) for step in STEPS}
     for _ in range(rounds):
         page.goto("about:blank")
@@ -83,16 +112,16 @@ def measure(page: Page, address: str, rounds: int) -> None:
         opened.append(page.evaluate("timed.first") / 1000)
         timing = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
         whole.append(page.evaluate(timing) / 1000)
-        tasks.append(page.evaluate("timed.longest"))
+        first_tasks.append(page.evaluate("timed.longest"))
         sorts += [page.evaluate("name => timed.change('sort', name)", name) for name in SORTS]
         for name, values in FILTERS.items():
             for value in values:
                 asked = [name, value]
                 filters.append(page.evaluate("asked => timed.change(...asked)", asked))
         for step, (times, longest) in scrolled.items():
-            found, task = page.evaluate("asked => timed.scroll(...asked)", [FRAMES, step])
-            times += found
-            longest.append(task)
+            with tasks_of(page) as tasks:
+                times += page.evaluate("asked => timed.scroll(...asked)", [FRAMES, step])
+            longest.append(max(tasks))
     first = statistics.median(opened)
     rows = [
         Row(
@@ -102,7 +131,7 @@ def measure(page: Page, address: str, rounds: int) -> None:
             first <= OPEN_TO_REACH,
         ),
         Row("open: all of the file is there", "", f"{statistics.median(whole):.2f} s"),
-        Row("open: longest task", "", f"{max(tasks):.0f} ms"),
+        Row("open: longest task", "", f"{max(first_tasks):.0f} ms"),
     ]
     for name, times in (("sort", sorts), ("filter", filters)):
         median, most = statistics.median(times), statistics.quantiles(times, n=20)[-1]
@@ -120,9 +149,9 @@ def measure(page: Page, address: str, rounds: int) -> None:
         rows += [
             Row(f"{STEPS[step]}: 95 of 100 frames are faster than", "", f"{slow:.0f} ms"),
             Row(
-                f"{STEPS[step]}: longest task",
+                f"{STEPS[step]}: longest task, processor time",
                 f"≤ {TASK_TO_REACH:.0f} ms",
-                f"{task:.0f} ms" if task else f"none of {TASK_TO_REACH:.0f} ms",
+                f"{task:.0f} ms",
                 task <= TASK_TO_REACH,
             ),
         ]
