@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 # Before the libraries are imported, which takes a while: Ctrl-C ends that without a traceback.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -19,8 +18,9 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from gradcam_core import NetworkError
+from gradcam_core.description import add_network_arguments
 from gradcam_core.models import default_models, loader
-from gradcam_core.own_networks import FILE, SPEC, register_all
+from gradcam_core.own_networks import register_all
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -59,20 +59,7 @@ def _serve() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Starts the page and prints its address.")
-    parser.add_argument(
-        "--network",
-        action="append",
-        default=[],
-        metavar=SPEC.strip('"'),
-        help="a network of your own (may be repeated); keys: weights, labels, name, classes, "
-        "channels, size, mean, std, crop, interpolation, layer, sigmoid",
-    )
-    parser.add_argument(
-        "--networks",
-        type=Path,
-        metavar="FILE",
-        help=f"networks of your own, as TOML (default: {FILE}, if there is one)",
-    )
+    add_network_arguments(parser)
     return parser
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from gradcam_core.bundle import File, files
+from gradcam_core.description import NetworkError, add_network_arguments
 from gradcam_core.explain import PRESETS, Explanation, examine, preset_named
 from gradcam_core.images import ImageError
 from gradcam_core.labels import find_in_all
@@ -27,7 +28,7 @@ from gradcam_core.models import (
     loader,
     model_info,
 )
-from gradcam_core.own_networks import FILE, NetworkError, register_all
+from gradcam_core.own_networks import register_all
 from gradcam_core.reading import read_isolated
 from gradcam_core.view import DETAILS, VIEWS
 from gradcam_core.weights import WeightsError
@@ -144,20 +145,7 @@ def _parser() -> _Parser:
         help=f"comma-separated, of {models} and your own (default: your own, or else "
         f"{','.join(DEFAULT_MODELS)})",
     )
-    parser.add_argument(
-        "--network",
-        action="append",
-        default=[],
-        metavar="TITLE=ARCHITECTURE[,KEY=VALUE …]",
-        help="a network of your own (may be repeated); keys: weights, labels, name, classes, "
-        "channels, size, mean, std, crop, interpolation, layer, sigmoid",
-    )
-    parser.add_argument(
-        "--networks",
-        type=Path,
-        metavar="FILE",
-        help=f"networks of your own, as TOML (default: {FILE}, if there is one)",
-    )
+    add_network_arguments(parser)
     parser.add_argument(
         "--target", help="class by index or name (default: each network's own top prediction)"
     )

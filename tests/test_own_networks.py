@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core import models
-from gradcam_core.own_networks import described_in, described_in_file, register_all
+from gradcam_core.description import described_in, described_in_file
+from gradcam_core.own_networks import register_all
 from gradcam_core.view import view_of
 from tests.loopback import serving
 
