@@ -61,8 +61,10 @@ class Folder:
 
     def __init__(self, path: Path, photos: str, settings: Settings) -> None:
         self.path = path
-        self._asked = {"format": FORMAT, "photos": _absolute(photos)} | _plain(settings)
-        self._models = len(settings.models)
+        self._asked: dict[str, Any] = {"format": FORMAT, "photos": _absolute(photos)} | _plain(
+            settings
+        )
+        self._models = settings.models
         self._keys: set[bytes] = set()
         self._waiting: list[Done] = []
         self._since = 0.0
@@ -141,12 +143,11 @@ class Folder:
         models: as they were loaded. Raises BatchError if it was begun with other weights.
         """
         weights = {
-            name: model.weights.sha256
-            for name, model in zip(self._asked["models"], models, strict=True)
+            name: model.weights.sha256 for name, model in zip(self._models, models, strict=True)
         }
         self._asked["weights"] = weights
         if begun := self._begun():
-            for name, model in zip(self._asked["models"], models, strict=True):
+            for name, model in zip(self._models, models, strict=True):
                 if begun.get("weights", {}).get(name) != weights[name]:
                     now = model.info.title if model.stands_in_for else "other weights"
                     raise BatchError(
@@ -166,8 +167,8 @@ class Folder:
         has been written. Raises BatchError if they cannot be written."""
         if self.is_done(done.key):
             return False
-        if len(done.rows) != self._models:
-            raise ValueError(f"{done.key} has {len(done.rows)} rows for {self._models} networks")
+        if len(done.rows) != len(self._models):
+            raise ValueError(f"{done.key} has {len(done.rows)} rows, not {len(self._models)}")
         with self._writing():
             for name, content in done.overlays:
                 file = self.path / name

@@ -19,7 +19,15 @@ from typing import Any
 import torch
 
 from gradcam_core.batch_photos import Item
-from gradcam_core.batch_rows import Done, Ready, Settings, StoppedError, explained, ready
+from gradcam_core.batch_rows import (
+    Done,
+    Ready,
+    Settings,
+    StoppedError,
+    explained,
+    one_core_each,
+    ready,
+)
 from gradcam_core.models import Model
 from gradcam_core.reading import Reader
 
@@ -42,12 +50,13 @@ def explained_here(
     work = _Work(items, models, settings, settings.at_once(device), computing)
     if device == "cpu":
         torch.set_num_threads(max(1, cores // computing))  # of threads that begin after this
-    work.start()
-    try:
-        yield from work.results(is_stopped)
-    finally:
-        work.stop()
-        torch.set_num_threads(cores)
+    with one_core_each():
+        work.start()
+        try:
+            yield from work.results(is_stopped)
+        finally:
+            work.stop()
+            torch.set_num_threads(cores)
 
 
 @dataclass(frozen=True)
