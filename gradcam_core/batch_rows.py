@@ -470,7 +470,7 @@ def _at_most(photo: Image.Image, longest: int) -> Image.Image:
         return photo
     width, height = (max(1, round(side * longest / max(photo.size))) for side in photo.size)
     # Halved and so on first, which takes a quarter of the time, and nobody sees it.
-    return photo.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=1)
+    return photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1)
 
 
 def _overlay(small: Image.Image, e: Explanation) -> bytes:
