@@ -12,6 +12,7 @@ import logging
 import os
 import pickle
 import queue
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -37,6 +38,7 @@ _WINDOW = 4096  # pictures that Ray is given at once
 _WINDOW_BYTES = 128 * 2**20  # of pictures that come as bytes
 _TRIES = 5  # rounds in a row in which no picture has come back
 _TICK = 0.2
+_ANSWER_WITHIN = 5.0  # seconds
 
 _DONE = "done"
 
@@ -82,6 +84,8 @@ def _connect(address: str | None, undo: ExitStack) -> None:
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     if not ray.is_initialized():
+        if address:
+            _knock(address)
         try:
             ray.init(
                 address=address or "local",
@@ -104,6 +108,19 @@ def _connect(address: str | None, undo: ExitStack) -> None:
             setattr(context, name, value)
 
     undo.callback(put_back)
+
+
+def _knock(address: str) -> None:
+    """Raises BatchError if nobody is there, which Ray itself takes two minutes to say."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_WITHIN).close()
+    except (OSError, OverflowError) as error:
+        raise BatchError(
+            f"the cluster {address} cannot be reached: {getattr(error, 'strerror', None) or error}"
+        ) from error
 
 
 _CONTEXT = {
