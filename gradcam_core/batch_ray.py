@@ -7,6 +7,7 @@ it: what a dead node took along is asked for again.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import logging
 import os
@@ -14,6 +15,7 @@ import pickle
 import queue
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -41,6 +43,15 @@ _TICK = 0.2
 _ANSWER_WITHIN = 5.0  # seconds
 
 _DONE = "done"
+
+# An actor whose node is gone may never find another place, and what it was given waits for it: so
+# it ends, and what it had is asked for again. Ray is about to take these options away.
+_FOR_ACTORS: dict[str, Any] = (
+    {"max_restarts": 0, "max_task_retries": 0}
+    if "ray_remote_args" in inspect.signature(ray.data.Dataset.map_batches).parameters
+    else {}
+)
+warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
 
 
 def explained_by_ray(
@@ -153,11 +164,9 @@ def _round(
         fn_constructor_args=(settings,),
         batch_size=AT_ONCE,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
+        compute=ray.data.ActorPoolStrategy(size=actors),
         num_cpus=1,
-        # An actor whose node is gone may never find another place: what it had is asked for again.
-        max_restarts=0,
-        max_task_retries=0,
+        **_FOR_ACTORS,
     )
     arrived: queue.Queue[Any] = queue.Queue(maxsize=4)
     is_over = threading.Event()

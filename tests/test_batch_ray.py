@@ -31,7 +31,7 @@ from tests.server import ROOT
 
 SETTINGS = Settings(models=("efficientnet_lite0",))
 MEMORY = 10**8  # of a node's object store, bytes
-COPIES = 6
+COPIES = 4
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """The head, which computes nothing, and two nodes with a core each."""
-    head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
+    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
+    head = {
+        "num_cpus": 0,
+        "object_store_memory": MEMORY,
+        "include_dashboard": False,
+        "_system_config": quick,
+    }
     started = Cluster(initialize_head=True, head_node_args=head)
     yield started
     ray.shutdown()
@@ -65,7 +71,6 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
     model = gc.load_model("efficientnet_lite0")
     wanted = photos(str(folder), tmp_path)
     arrived: list[str] = []
-    computing = set[str]()
     killed = threading.Event()
 
     def seen(done: Done) -> None:
@@ -87,7 +92,6 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
     for row in by_ray.values():
         if row["error"] is None:
             assert (tmp_path / "ray" / row["overlay"]).is_file()
-    del computing
 
 
 def test_no_cluster_is_one_line_and_soon(tmp_path: Path):
