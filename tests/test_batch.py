@@ -260,15 +260,15 @@ def test_after_kill_9_at_any_time_every_row_is_there_once(tmp_path: Path):
     arguments = ["batch", str(folder), "--out", str(out), *ONE]
     chance, kept = random.Random(1), 0
     for parts in (1, 3):
-        process = subprocess.Popen(
+        killed = subprocess.Popen(
             [*command, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         while len(list(out.glob("data/part-*.parquet"))) < parts:
-            assert process.poll() is None
+            assert killed.poll() is None
             time.sleep(0.01)
         time.sleep(chance.random() / 10)
-        process.kill()
-        process.wait()
+        killed.kill()
+        killed.wait()
         before, kept = kept, len(rows_of(out))
         assert before < kept < 24
     (out / "data" / ".part-000099.tmp").write_bytes(b"half of a part")
@@ -429,16 +429,12 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(
 def test_what_fails_for_one_picture_alone_does_not_cost_the_others(
     album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from gradcam_core import batch_rows
-
-    passed = batch_rows.where
-
     def sometimes(e: gc.Explanation) -> str:
         if e.geometry.photo_size == (1200, 400):
             raise RuntimeError("not this one")
-        return passed(e)
+        return where(e)
 
-    monkeypatch.setattr(batch_rows, "where", sometimes)
+    monkeypatch.setattr("gradcam_core.batch_rows.where", sometimes)
     rows = batch(album, tmp_path)
     assert rows["holiday/7_wide_strip.jpg", LITE[0]]["error"] == "RuntimeError: not this one"
     assert sum(row["error"] is None for row in rows.values()) == 2
