@@ -99,10 +99,10 @@ def _run(
         trust=options.trust,
         longest=options.longest,
     )
-    start, failed, new = time.monotonic(), 0, 0
+    failed = new = 0
     try:
+        pictures = photos(photos_of, leave_out=options.out)
         with _told_to_stop() as told, Folder(options.out, photos_of, settings) as folder:
-            pictures = photos(photos_of, leave_out=options.out)
             before = folder.done
             models = _load(names)
             engine: Engine
@@ -128,6 +128,7 @@ def _run(
                     if failed:
                         bar.set_postfix_str(f"{failed} with an error", refresh=False)
 
+                told.is_working, start = True, time.monotonic()
                 is_whole = run(folder, pictures, models, settings, engine, show, told.is_set)
             seconds = time.monotonic() - start
             if not is_whole:
@@ -150,12 +151,18 @@ def _run(
 
 
 class _Told(threading.Event):
-    """Set when a signal asks this process to stop; a second one ends it at once."""
+    """Set when a signal asks this process to stop; a second one ends it at once.
+
+    is_working: whether somebody looks at it from time to time. Else the signal is raised.
+    """
 
     signal: int = 0
+    is_working = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
         del frame
+        if not self.is_working:
+            raise KeyboardInterrupt
         self.signal = number
         self.set()
         signal.signal(number, signal.SIG_DFL)

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,10 @@ import ray
 from ray.cluster_utils import Cluster
 
 import gradcam_core as gc
+from gradcam_core import batch_ray
 from gradcam_core.batch import Folder, run
 from gradcam_core.batch_local import explained_here
-from gradcam_core.batch_photos import photos
+from gradcam_core.batch_photos import Item, photos
 from gradcam_core.batch_ray import explained_by_ray
 from gradcam_core.batch_rows import Done, Settings
 from tests.batch_results import assert_same_rows, rows_of
@@ -63,7 +65,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
-    cluster: Cluster, folder: Path, tmp_path: Path
+    cluster: Cluster, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
     cluster.wait_for_nodes()
@@ -72,6 +74,14 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
     wanted = photos(str(folder), tmp_path)
     arrived: list[str] = []
     killed = threading.Event()
+    rounds: list[int] = []
+    one_round = batch_ray._round
+
+    def counted(items: Sequence[Item], *others: Any) -> Iterator[Done]:
+        rounds.append(len(items))
+        return one_round(items, *others)
+
+    monkeypatch.setattr(batch_ray, "_round", counted)
 
     def seen(done: Done) -> None:
         arrived.append(done.key)
@@ -82,6 +92,7 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
     with Folder(tmp_path / "ray", str(folder), SETTINGS) as results:
         assert run(results, wanted, [model], SETTINGS, explained_by_ray, seen)
     assert killed.is_set()
+    print("asked for:", rounds)
     with Folder(tmp_path / "local", str(folder), SETTINGS) as results:
         assert run(results, wanted, [model], SETTINGS, explained_here)
     by_ray, local = rows_of(tmp_path / "ray"), rows_of(tmp_path / "local")
