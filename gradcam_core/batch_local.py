@@ -31,8 +31,10 @@ from gradcam_core.batch_rows import (
 from gradcam_core.models import Model
 from gradcam_core.reading import Reader
 
-MOST = 8
+MOST = 4
 """Computing threads; each needs some hundred megabytes. With more cores, each has several."""
+
+_FEW = 4  # photos that are worth a pass before there are more
 
 _TICK = 0.2  # seconds after which a thread that waits looks whether it is still wanted
 
@@ -181,15 +183,22 @@ class _Work:
         self._give(self._done, _END)
 
     def _chunk(self) -> list[Ready]:
-        """The next photos; fewer than go through at once only at the end."""
+        """The next photos: as many as go through at once, but a few where no more are ready yet,
+        and a fair share of the last ones."""
         found: list[Ready] = []
+        most = self._at_once
         with self._take_lock:
-            while len(found) < self._at_once:
-                one = _END if self._is_over else self._take()
+            while len(found) < most and not self._is_over:
+                if len(found) >= _FEW and self._ready.empty():
+                    break
+                one = self._take()
                 if isinstance(one, _End):
                     self._is_over = True
                     break
                 found.append(one)
+                if self._ended_reading == self._reading:
+                    left = len(found) + self._ready.qsize()
+                    most = min(most, max(len(found), -(-left // self._computing)))
         return found
 
 

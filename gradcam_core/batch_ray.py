@@ -33,7 +33,7 @@ from gradcam_core.batch_rows import Done, Ready, Settings, explained, one_core_e
 from gradcam_core.models import Model, load_model
 from gradcam_core.reading import Reader
 
-AT_ONCE = 8
+AT_ONCE = 16
 """Pictures that an actor is given at once."""
 
 _WINDOW = 4096  # pictures that Ray is given at once

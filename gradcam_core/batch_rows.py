@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = {"cpu": 4, "cuda": 32}
-"""Photos in one pass at detail 1. On a CPU more of them are no faster, see `cam`."""
+AT_ONCE = {"cpu": 16, "cuda": 32}
+"""Photos in one pass at detail 1. On one core Xception and ResNet50 take a quarter less for each of
+16 than of 8, VGG19 as much."""
 
 LONGEST = 1024
 """Pixels of the long side of an overlay, unless asked for otherwise."""
