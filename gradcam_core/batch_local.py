@@ -84,7 +84,7 @@ class _Work:
         self._stopped = threading.Event()
         self._items_lock, self._take_lock = threading.Lock(), threading.Lock()
         self._ready: queue.Queue[Any] = queue.Queue(at_once)
-        self._done: queue.Queue[Any] = queue.Queue(2 * computing)
+        self._done: queue.Queue[Any] = queue.Queue(computing)
         self._ended_reading = 0
         self._is_over = False  # nothing will be ready any more
         self._threads = [

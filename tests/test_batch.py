@@ -254,35 +254,36 @@ def many(folder: Path, count: int) -> Path:
 
 
 def test_after_kill_9_at_any_time_every_row_is_there_once(tmp_path: Path):
-    folder, out = many(tmp_path / "photos", 24), tmp_path / "out"
+    folder, out = many(tmp_path / "photos", 72), tmp_path / "out"
     eager = "import gradcam_core.batch as b, gradcam_core.cli as c, sys; b.PART_PICTURES = 3; "
     command = [sys.executable, "-c", eager + "sys.exit(c.main(sys.argv[1:]))"]
     arguments = ["batch", str(folder), "--out", str(out), *ONE]
     chance, kept = random.Random(1), 0
-    for parts in (1, 3):
+    for _ in range(2):
+        parts = len(list(out.glob("data/part-*.parquet")))
         killed = subprocess.Popen(
             [*command, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        while len(list(out.glob("data/part-*.parquet"))) < parts:
+        while len(list(out.glob("data/part-*.parquet"))) == parts:
             assert killed.poll() is None
             time.sleep(0.01)
         time.sleep(chance.random() / 10)
         killed.kill()
         killed.wait()
         before, kept = kept, len(rows_of(out))
-        assert before < kept < 24
+        assert before < kept < 72
     (out / "data" / ".part-000099.tmp").write_bytes(b"half of a part")
     process = started(*arguments[1:])
     said, error = process.communicate(timeout=100)
     assert process.returncode == 0, error
-    assert f"{24 - kept} pictures ({kept} were done before)" in said
-    assert keys(rows_of(out)) == [f"{number:03}.jpg" for number in range(24)]
+    assert f"{72 - kept} pictures ({kept} were done before)" in said
+    assert keys(rows_of(out)) == [f"{number:03}.jpg" for number in range(72)]
     assert not list((out / "data").glob(".*"))
-    assert len(list(out.glob("overlays/*.jpg"))) == 24
+    assert len(list(out.glob("overlays/*.jpg"))) == 72
 
 
 def test_ctrl_c_ends_with_one_line_and_nothing_is_lost(tmp_path: Path):
-    folder, out = many(tmp_path / "photos", 60), tmp_path / "out"
+    folder, out = many(tmp_path / "photos", 90), tmp_path / "out"
     process = started(str(folder), "--out", str(out), *ONE)
     while len(list(out.glob("overlays/*.jpg"))) < 5:
         assert process.poll() is None
@@ -292,9 +293,9 @@ def test_ctrl_c_ends_with_one_line_and_nothing_is_lost(tmp_path: Path):
     assert process.returncode == 130
     last = error.replace("\r", "\n").strip().splitlines()[-1]
     kept = len(rows_of(out))
-    assert last.endswith(f"stopped; {kept} of 60 pictures are done, the same command goes on")
+    assert last.endswith(f"stopped; {kept} of 90 pictures are done, the same command goes on")
     assert "Traceback" not in error
-    assert 5 <= kept < 60
+    assert 5 <= kept < 90
     assert all(row["error"] is None for row in rows_of(out).values())
 
 
@@ -468,7 +469,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite0: gc.Model
 ):
     monkeypatch.setattr("gradcam_core.batch.PART_PICTURES", 10)
-    settings, pictures = Settings(models=(LITE[0],)), 100
+    settings, pictures = Settings(models=(LITE[0],)), 160
     asked, memory = [], []
 
     def walk() -> Iterator[Item]:
@@ -478,7 +479,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
 
     def note(_: Done) -> None:
         memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20)
-        assert len(asked) - len(memory) <= 40
+        assert len(asked) - len(memory) <= 80
         if len(memory) == 1:
             time.sleep(1)  # whoever does not wait for this one runs away now
 
