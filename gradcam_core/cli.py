@@ -48,6 +48,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Gives the exit status: 2, after one line on stderr, for a mistake."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == "batch":
+        from gradcam_core import batch_cli
+
+        return batch_cli.main(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     try:

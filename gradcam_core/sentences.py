@@ -450,20 +450,34 @@ def _location(explanations: Sequence[Explanation]) -> _Location:
 
 def _spots(mask: np.ndarray) -> np.ndarray:
     """The parts of a mask that are connected by sides: int [H, W], counted from 1, 0 outside."""
-    spots = np.zeros(mask.shape, dtype=int)
-    left = set(map(tuple, np.argwhere(mask).tolist()))
-    number = 0
-    while left:
-        number += 1
-        border = [left.pop()]
-        while border:
-            row, column = border.pop()
-            spots[row, column] = number
-            sides = {(row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)}
-            found = sides & left
-            left -= found
-            border.extend(found)
-    return spots
+    height, width = mask.shape
+    padded = np.zeros((height, width + 1), dtype=np.int8)  # so that no run goes on in the next row
+    padded[:, :width] = mask
+    steps = np.diff(padded.ravel(), prepend=np.int8(0))
+    starts, ends = (np.flatnonzero(steps == step).tolist() for step in (1, -1))
+    parts = list(range(len(starts)))  # of each run of a row, an earlier run of the same part
+
+    def first(run: int) -> int:
+        while parts[run] != run:
+            parts[run] = run = parts[parts[run]]
+        return run
+
+    above = 0
+    for run, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        while ends[above] <= start - (width + 1):
+            above += 1
+        for other in range(above, run):
+            if starts[other] >= end - (width + 1):
+                break
+            one, two = sorted((first(other), first(run)))
+            parts[two] = one
+    firsts = [first(run) for run in range(len(starts))]
+    numbers = {run: number for number, run in enumerate(dict.fromkeys(firsts), 1)}
+    spots = np.zeros(padded.shape, dtype=int)
+    lengths = np.subtract(ends, starts)
+    names = np.array([numbers[run] for run in firsts], dtype=int)
+    spots[padded > 0] = np.repeat(names, lengths.astype(int))
+    return spots[:, :width]
 
 
 def _grouped(shown: Iterable[_Shown], key: Callable[[_Shown], Hashable]) -> list[list[_Shown]]:

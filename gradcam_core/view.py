@@ -181,6 +181,21 @@ class View:
         down = _interpolated(feature_map, *_edges(height, top, bottom, rows))
         return float(_interpolated(down.T, *_edges(width, left, right, columns)).max())
 
+    def hot(self, feature_map: np.ndarray, share: float) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) in the photo's pixels of all where the map has this share of
+        its `peak`, which is > 0, or more: to a pixel what `to_photo` has there."""
+        width, height = self.photo_size
+        left, top, right, bottom = self.region
+        rows, columns = feature_map.shape
+        least = share * self.peak(feature_map)
+        # Along a line the map is highest at a cell's centre, or where the photo's edge cuts.
+        across = _interpolated(feature_map.T, *_edges(width, left, right, columns))
+        down = _interpolated(feature_map, *_edges(height, top, bottom, rows))
+        high = (_interpolation(height, height, top, bottom, rows) @ across.T).max(axis=1)
+        wide = (_interpolation(width, width, left, right, columns) @ down.T).max(axis=1)
+        x, y = (np.flatnonzero(line >= min(least, line.max())) for line in (wide, high))
+        return int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
+
 
 def view_of(
     photo_size: Sequence[int], preprocessing: Preprocessing, view: ViewName, detail: int = 1
