@@ -17,10 +17,20 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from gradcam_core.description import NetworkError, add_network_arguments
 from gradcam_core.explain import PRESETS, preset_named
-from gradcam_core.labels import find_label
+from gradcam_core.labels import find_in_all
 from gradcam_core.methods import DEFAULT_METHOD, METHODS
-from gradcam_core.models import DEFAULT_MODELS, Model, list_models, load_model, loader
+from gradcam_core.models import (
+    DEFAULT_MODELS,
+    Model,
+    default_models,
+    list_models,
+    load_model,
+    loader,
+    model_info,
+)
+from gradcam_core.own_networks import register_all
 from gradcam_core.view import DETAILS, VIEWS
 from gradcam_core.weights import WeightsError
 
@@ -47,7 +57,12 @@ def main(arguments: Sequence[str]) -> int:
             "'photos/*.jpg', so that the shell leaves it alone"
         )
     (photos_of,) = options.photos
-    names = tuple(dict.fromkeys(name.strip() for name in options.models.split(",") if name.strip()))
+    try:
+        register_all(options.network, options.networks)
+    except NetworkError as error:
+        parser.error(str(error))
+    asked = ",".join(default_models()) if options.models is None else options.models
+    names = tuple(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
     known = [info.name for info in list_models()]
     if not names:
         parser.error("--models names no model")
@@ -64,7 +79,8 @@ def main(arguments: Sequence[str]) -> int:
     if not _LONGEST[0] <= options.longest <= _LONGEST[1]:
         parser.error(f"--longest is from {_LONGEST[0]} to {_LONGEST[1]} pixels")
     try:
-        target = None if options.target is None else find_label(options.target).index
+        networks = [(info.title, info.labels) for info in map(model_info, names)]
+        targets = None if options.target is None else tuple(find_in_all(options.target, networks))
     except ValueError as error:
         parser.error(str(error))
     try:
@@ -76,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
             importlib.import_module("ray.data")
         except ImportError:
             parser.error("Ray is not installed: pip install -r requirements-ray.txt")
-    return _run(parser, options, photos_of, names, target)
+    return _run(parser, options, photos_of, names, targets)
 
 
 def _run(
@@ -84,7 +100,7 @@ def _run(
     options: argparse.Namespace,
     photos_of: str,
     names: tuple[str, ...],
-    target: int | None,
+    targets: tuple[int, ...] | None,
 ) -> int:
     from gradcam_core.batch import BatchError, Engine, Folder, run
     from gradcam_core.batch_photos import PhotosError, photos
@@ -92,7 +108,7 @@ def _run(
 
     settings = Settings(
         models=names,
-        target=target,
+        targets=targets,
         method=options.method or DEFAULT_METHOD,
         detail=options.detail or 1,
         view=options.view,
@@ -246,9 +262,10 @@ def _parser() -> _Parser:
     )
     parser.add_argument(
         "--models",
-        default=",".join(DEFAULT_MODELS),
-        help=f"comma-separated, of {models} (default: %(default)s)",
+        help=f"comma-separated, of {models} and your own (default: your own, or else "
+        f"{','.join(DEFAULT_MODELS)})",
     )
+    add_network_arguments(parser)
     parser.add_argument(
         "--target", help="class by index or name (default: each network's own top prediction)"
     )

@@ -30,7 +30,9 @@ from ray.exceptions import RayError
 from gradcam_core.batch import BatchError
 from gradcam_core.batch_photos import Item
 from gradcam_core.batch_rows import Done, Ready, Settings, explained, one_core_each, ready
+from gradcam_core.description import Description
 from gradcam_core.models import Model, load_model
+from gradcam_core.own_networks import register_described, registered
 from gradcam_core.reading import Reader
 
 AT_ONCE = 16
@@ -161,7 +163,7 @@ def _round(
     )
     results = source.map_batches(
         _Explainer,
-        fn_constructor_args=(settings,),
+        fn_constructor_args=(settings, registered()),
         batch_size=AT_ONCE,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=actors),
@@ -221,9 +223,11 @@ def _compare(done: Done, weights: Sequence[str]) -> None:
 class _Explainer:
     """An actor: the networks, loaded once, on one core."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, networks: Sequence[Description]) -> None:
         import torch
 
+        for described in networks:
+            register_described(described)
         torch.set_num_threads(1)
         self._settings = settings
         self._models = [load_model(name) for name in settings.models]

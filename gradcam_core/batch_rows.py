@@ -145,12 +145,12 @@ null. What the columns mean is also in the files, as each field's `description`.
 class Settings:
     """What is asked of each picture.
 
-    models: names, each once. target: a class by its index; None is each network's own top
-    prediction. longest: the most pixels of an overlay's side. The others as for `explain`.
+    models: names, each once. targets: the class by its index in each network; None is each
+    network's own top prediction. longest: the most pixels of an overlay's side. The others as for `explain`.
     """
 
     models: tuple[str, ...] = DEFAULT_MODELS
-    target: int | None = None
+    targets: tuple[int, ...] | None = None
     method: str = DEFAULT_METHOD
     detail: int = 1
     view: ViewName = "crop"
@@ -290,7 +290,9 @@ def _explained(
     found: list[list[Explanation]] = [[] for _ in chunk]
     for number, model in enumerate(models):
         shown = [one.inputs[number] for one in chunk]
-        for explanations, e in zip(found, _passed(shown, model, settings, check), strict=True):
+        target = settings.targets[number] if settings.targets else None
+        passed = _passed(shown, model, target, settings, check)
+        for explanations, e in zip(found, passed, strict=True):
             explanations.append(e)
     done = []
     for one, explanations in zip(chunk, found, strict=True):
@@ -300,7 +302,11 @@ def _explained(
 
 
 def _passed(
-    shown: Sequence[_Shown], model: Model, settings: Settings, check: Callable[[], None]
+    shown: Sequence[_Shown],
+    model: Model,
+    target: int | None,
+    settings: Settings,
+    check: Callable[[], None],
 ) -> list[Explanation]:
     """One network's explanations of these photos, those of equal size in one pass."""
     explanations: dict[int, Explanation] = {}
@@ -311,11 +317,8 @@ def _passed(
         check()
         group = [shown[place] for place in places]
         run = _forward(model, [one.published.batch for one in group])
-        probabilities = np.nan_to_num(run.logits.softmax(dim=1).cpu().numpy())
-        classes = [
-            int(one.argmax()) if settings.target is None else settings.target
-            for one in probabilities
-        ]
+        probabilities = np.nan_to_num(model.probabilities(run.logits).cpu().numpy())
+        classes = [int(one.argmax()) if target is None else target for one in probabilities]
         if settings.detail > 1:
             check()
             run = _forward(model, [one.detailed.batch for one in group])
