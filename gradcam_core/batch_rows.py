@@ -146,7 +146,8 @@ class Settings:
     """What is asked of each picture.
 
     models: names, each once. targets: the class by its index in each network; None is each
-    network's own top prediction. longest: the most pixels of an overlay's side. The others as for `explain`.
+    network's own top prediction. longest: the most pixels of an overlay's side. The others as for
+    `explain`.
     """
 
     models: tuple[str, ...] = DEFAULT_MODELS

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from gradcam_core.architectures import Architecture
     from gradcam_core.checkpoint import Checkpoint
+
+_Given = TypeVar("_Given")
 
 _HUB = "hf-hub:"
 
@@ -64,7 +66,9 @@ def register_described(described: Description) -> ModelInfo:
     try:
         info = _info(described)
         add_model(info)
-        _registered[info.name] = described
+        _registered[info.name] = replace(
+            described, weights=_absolute(described.weights), labels=_absolute(described.labels)
+        )
     except (MisfitError, CheckpointError, CamError, LabelError, WeightsError, ValueError) as error:
         raise NetworkError(f"network {described.title!r}: {_ended(str(error))}") from error
     except OSError as error:
@@ -79,6 +83,10 @@ def registered() -> list[Description]:
 
 
 _registered: dict[str, Description] = {}
+
+
+def _absolute(given: _Given) -> _Given:
+    return given.absolute() if isinstance(given, Path) else given
 
 
 def register_all(specs: Iterable[str], file: Path | None = None) -> list[ModelInfo]:
