@@ -15,13 +15,13 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+from demo.engine import start
 from demo.heap import keep_trimmed
 from demo.page import build, launch_options
 from demo.problems import keep_visitors_out_of_the_log
 from demo.stopping import serve
 from demo.uploads import keep_swept, use_own_folder
 from gradcam_core import DEFAULT_MODELS
-from gradcam_core.models import loader
 from gradcam_core.reading import start_readers
 
 
@@ -32,10 +32,9 @@ def main() -> None:
     keep_trimmed()
     keep_swept(use_own_folder())
     start_readers()
-    for name in DEFAULT_MODELS:
-        loader(name).request()  # in the background, so that the first visitor waits less
     port = os.environ.get("GRADIO_SERVER_PORT")
     try:
+        start(DEFAULT_MODELS)
         # Given explicitly, because Gradio would take the next free port without a word.
         serve(build(), {"server_port": int(port) if port else None, **launch_options()})
     except (OSError, ValueError) as error:

@@ -1,0 +1,270 @@
+"""Has a cluster of Ray compute: the page's process decodes photos, and neither loads networks nor
+imports PyTorch. What a replica that has died was asked for, another one is asked for again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncGenerator, Hashable, Iterable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import cachetools
+import numpy as np
+from PIL import Image
+
+from demo.backend import BackendError, Checked, Network, ToldError
+from demo.lanes import Lanes
+from demo.photos import PhotoFile
+from demo.shared_work import SharedWork
+from demo.shown import APPLICATION, AskedNetwork, Failed, Shown, ShownToCheck
+from demo.wanted import Wanted
+from gradcam_core import Explanation
+from gradcam_core.view import RESIZED_AT_MOST, Preprocessing, view_of
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+"""Replicas that may die over one request before it is given up."""
+
+WITHOUT = 60.0
+"""Seconds that a request waits while there is no replica at all."""
+
+PICTURES_BYTES = 64 * 2**20
+"""Of what networks are shown, for the next class: half a megabyte a photo with three networks."""
+
+SEEN = 10_000
+"""Passes that are remembered to have run."""
+
+_CONNECT_WITHIN = 5.0  # seconds
+_LOOK_AROUND = 1.0  # seconds between two looks whether there are replicas
+
+LOOPBACK = "127.0.0.1"
+
+NOWHERE = (
+    "GRADCAM_BACKEND=ray needs RAY_ADDRESS, the address of a cluster. `make serve-cluster` starts "
+    "one on this machine and prints it."
+)
+NOT_THERE = "No Ray cluster with the app's replicas answers at {}. `make serve-cluster` starts one."
+NOT_INSTALLED = "GRADCAM_BACKEND=ray needs Ray: pip install -r requirements-ray.txt"
+NO_REPLICA = "The computers that look at photos do not answer at the moment. Try again in a minute."
+TOO_OFTEN = "The computers that look at photos failed again and again over this. Try again later."
+
+_preparing = Lanes("prepare")
+_pictures: SharedWork[np.ndarray] = SharedWork(
+    _preparing, PICTURES_BYTES, lambda picture: picture.nbytes
+)
+_seen: cachetools.LRUCache[Hashable, None] = cachetools.LRUCache(SEEN)
+_networks: dict[str, Network] = {}
+_replicas = 1
+_handle: Any = None
+
+
+def start(models: Iterable[str]) -> None:
+    """The replicas load their networks themselves, when they start."""
+    global _handle, _replicas
+    address = os.environ.get("RAY_ADDRESS", "")
+    if not address:
+        raise BackendError(NOWHERE)
+    _must_listen(address)
+    settle(address)
+    try:
+        import ray
+        from ray import serve
+    except ModuleNotFoundError as error:
+        raise BackendError(NOT_INSTALLED) from error
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        ray.init(**connection(address))
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        _handle = serve.get_app_handle(APPLICATION)
+        _replicas = _handle.replicas.remote().result(timeout_s=WITHOUT)
+    except Exception as error:  # Ray's, of which there are many kinds
+        raise BackendError(NOT_THERE.format(address)) from error
+
+
+def connection(address: str) -> dict[str, Any]:
+    """The arguments of `ray.init` for a process that computes nothing."""
+    return {
+        "address": address,
+        "namespace": APPLICATION,
+        "log_to_driver": False,
+        "configure_logging": False,
+    }
+
+
+def settle(address: str) -> None:
+    """Settings that Ray reads when it is imported."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address.rpartition(":")[0] == LOOPBACK or address == LOOPBACK:
+        # Only so does Ray, on Linux too, listen to this machine alone: a node's address that is
+        # 127.0.0.1 is changed to the one that others reach it at (`resolve_ip_for_localhost`).
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+
+
+def _must_listen(address: str) -> None:
+    """Ray itself would try for a long time, and then tell of it in many lines."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_WITHIN).close()
+    except OSError as error:
+        raise BackendError(NOT_THERE.format(address)) from error
+
+
+def photos_at_once() -> int:
+    return max(4, 2 * _replicas)  # each replica has a photo to go on with
+
+
+def slow_at_once() -> int:
+    return _replicas
+
+
+def is_seen(photo: PhotoFile, wanted: Wanted) -> bool:
+    network = _networks.get(wanted.model)
+    return network is not None and _key(photo, network, wanted) in _seen
+
+
+async def loaded(name: str) -> AsyncGenerator[float | Network | None]:
+    if name not in _networks:
+        async with aclosing(_answers("loaded", AskedNetwork(name))) as steps:
+            async for step in steps:
+                if isinstance(step, Network):
+                    _networks[name] = step
+                else:
+                    yield step
+    yield _networks[name]
+
+
+async def look(photo: PhotoFile, network: Network, wanted: Wanted) -> None:
+    async with aclosing(_of_photo("look", photo, network, wanted)) as steps:
+        async for _ in steps:
+            pass
+
+
+async def explain(
+    photo: PhotoFile, network: Network, wanted: Wanted
+) -> AsyncGenerator[float | Explanation]:
+    async with aclosing(_of_photo("explain", photo, network, wanted)) as steps:
+        async for step in steps:
+            yield step
+
+
+async def check(
+    photo: PhotoFile, network: Network, wanted: Wanted, e: Explanation
+) -> AsyncGenerator[float | Checked]:
+    picture = await asyncio.wrap_future(_preparing.submit(lambda: _resized(photo.picture, e)))
+    shown = ShownToCheck(photo.id, network, wanted, picture, e)
+    async with aclosing(_answers("check", shown)) as steps:
+        async for step in steps:
+            yield step
+
+
+def _resized(photo: Image.Image, e: Explanation) -> np.ndarray:
+    """What all the networks' inputs are cut from, or the photo where it is resized to too much."""
+    across, down = e.geometry.resized
+    resample = _networks_preprocessing(e).resample
+    return np.asarray(
+        photo.resize((across, down), resample) if across * down <= RESIZED_AT_MOST else photo
+    )
+
+
+def _networks_preprocessing(e: Explanation) -> Preprocessing:
+    return next(
+        network.preprocessing for network in _networks.values() if network.info.name == e.model
+    )
+
+
+async def _of_photo(
+    method: str, photo: PhotoFile, network: Network, wanted: Wanted
+) -> AsyncGenerator[Any]:
+    """The steps of a replica that is shown a photo as this network is, or, if it has another one by
+    now, as that one is."""
+    while True:
+        shown = await _shown(photo, network, wanted)
+        now = None
+        async with aclosing(_answers(method, shown)) as steps:
+            async for step in steps:
+                if isinstance(step, Network):
+                    now = step
+                else:
+                    _seen[_key(photo, network, wanted)] = None
+                    yield step
+        if now is None:
+            return
+        network = _networks[wanted.model] = now
+
+
+async def _shown(photo: PhotoFile, network: Network, wanted: Wanted) -> Shown:
+    details = sorted({1, wanted.detail_run})
+    pictures = {detail: await _picture(photo, network, wanted, detail) for detail in details}
+    size = await asyncio.to_thread(lambda: photo.picture.size)
+    return Shown(photo.id, size, network, wanted, pictures)
+
+
+async def _picture(photo: PhotoFile, network: Network, wanted: Wanted, detail: int) -> np.ndarray:
+    preprocessing = network.preprocessing
+
+    def make() -> np.ndarray:
+        picture = photo.picture
+        geometry = view_of(picture.size, preprocessing, wanted.view, detail)
+        return np.asarray(geometry.picture(picture, preprocessing))
+
+    return await _pictures.get((photo.id, preprocessing, wanted.view, detail), make)
+
+
+def _key(photo: PhotoFile, network: Network, wanted: Wanted) -> tuple:
+    return photo.id, network, wanted.view, wanted.detail_run, wanted.depth
+
+
+async def _answers(method: str, asked: Any) -> AsyncGenerator[Any]:
+    """What a replica answers, step by step; of another one, from the start, if it dies. Cancels
+    what is asked for when it is closed."""
+    from ray.exceptions import RayError, RayTaskError
+    from ray.serve.exceptions import RayServeException
+
+    for attempt in range(ATTEMPTS):
+        remote = _handle.options(method_name=method, stream=True, multiplexed_model_id=asked.alike)
+        stream = remote.remote(replace(asked, attempt=attempt))
+        try:
+            async for step in _unless_nobody_is_there(stream):
+                if isinstance(step, Failed):
+                    raise step.error()
+                yield step
+            return
+        except RayTaskError:
+            raise  # an error in the code
+        except (RayError, RayServeException) as error:
+            log.warning("a replica failed: %s", type(error).__name__)
+            await asyncio.sleep(0.2 * 2**attempt)
+        finally:
+            stream.cancel()
+    raise ToldError(TOO_OFTEN)
+
+
+async def _unless_nobody_is_there(stream: Any) -> AsyncGenerator[Any]:
+    """The steps of a stream. Raises ToldError where there has been no replica for long."""
+    from demo.affinity import alive
+
+    last_alive = time.monotonic()
+    while True:
+        step = asyncio.ensure_future(anext(stream))
+        try:
+            while not step.done():
+                await asyncio.wait([step], timeout=_LOOK_AROUND)
+                if alive:
+                    last_alive = time.monotonic()
+                elif time.monotonic() > last_alive + WITHOUT:
+                    raise ToldError(NO_REPLICA)
+            try:
+                got = step.result()
+            except StopAsyncIteration:
+                return
+        finally:
+            step.cancel()
+        yield got

@@ -1,0 +1,243 @@
+"""What computes in a cluster: loads the networks, runs passes and holds them open.
+
+Each replica is a process of its own on one core. Serve starts it, and starts another where it dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from ray import serve
+
+from demo import budget
+from demo.backend import Checked, Network
+from demo.backend_local import HELD_BYTES, explaining, layer_at
+from demo.heap import keep_trimmed
+from demo.lanes import Lanes
+from demo.problems import keep_visitors_out_of_the_log
+from demo.progress import POLL, with_progress
+from demo.shared_work import SharedWork
+from demo.shown import AskedNetwork, Failed, Shown, ShownToCheck
+from gradcam_core import CamError, Examination, Explanation, ImageError, Model, WeightsError, cam
+from gradcam_core.explain import precision
+from gradcam_core.methods import method_named
+from gradcam_core.models import loader
+from gradcam_core.trust import trust
+from gradcam_core.view import View, normalised, view_of
+
+AT_ONCE = 4
+"""Photos in one pass at most: on one core more are no faster, and the first waits longer."""
+
+QUEUED = 16
+"""Passes that are taken together from those that wait, and sorted by what can run in one."""
+
+GATHERING = 0.03
+"""Seconds in which passes that wait for another one are gathered; one that could run does not
+wait."""
+
+_Steps = AsyncGenerator[Any, None]
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """A pass to run. picture: uint8 [height, width, 3]."""
+
+    model: Model
+    layer: str | None
+    geometry: View
+    picture: np.ndarray
+
+    @property
+    def alike(self) -> tuple:
+        return id(self.model.module), self.layer, self.picture.shape
+
+
+@dataclass(frozen=True)
+class _Held:
+    """sharing: with how many others it holds what the head keeps."""
+
+    examination: Examination
+    sharing: int = 1
+
+    @property
+    def nbytes(self) -> int:
+        return self.examination.run.nbytes // self.sharing + 2**18
+
+
+def _told(steps: Callable[..., _Steps]) -> Callable[..., _Steps]:
+    """The steps, and of an error for people its sentence."""
+
+    @functools.wraps(steps)
+    async def telling(self: Replica, asked: Any) -> _Steps:
+        try:
+            async for step in steps(self, asked):
+                yield step
+        except (CamError, ImageError, WeightsError, budget.TooLargeError) as error:
+            yield Failed(type(error).__name__, str(error))
+
+    return telling
+
+
+class Replica:
+    """replicas: how many there are; threads: of each; models: those that are loaded at once."""
+
+    def __init__(self, replicas: int, threads: int, models: Iterable[str]) -> None:
+        logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+        keep_visitors_out_of_the_log()
+        keep_trimmed()
+        torch.set_num_threads(threads)
+        self._replicas = replicas
+        self._core = Lanes("pass")
+        self._maps = ThreadPoolExecutor(1, thread_name_prefix="map")
+        self._slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
+        self._held: SharedWork[_Held] = SharedWork(self._core, HELD_BYTES, lambda held: held.nbytes)
+        self._running = 0
+        for name in models:
+            loader(name).request()
+
+    def replicas(self) -> int:
+        return self._replicas
+
+    @_told
+    async def loaded(self, asked: AskedNetwork) -> AsyncGenerator[float | Network | None]:
+        loading = loader(asked.name).request()
+        while not loading.done():
+            yield loader(asked.name).progress
+            await asyncio.sleep(POLL)
+        yield Network.of(loading.result())
+
+    @_told
+    async def look(self, shown: Shown) -> AsyncGenerator[Network | bool]:
+        """Ends with True, or with the network that is there now."""
+        model = await self._model(shown)
+        if model.preprocessing != shown.network.preprocessing:
+            yield Network.of(model)
+            return
+        await self._examination(shown, model)
+        yield True
+
+    @_told
+    async def explain(self, shown: Shown) -> AsyncGenerator[Network | float | Explanation]:
+        """Ends with the explanation, or with the network that is there now."""
+        model = await self._model(shown)
+        if model.preprocessing != shown.network.preprocessing:
+            yield Network.of(model)
+            return
+        key, held = await self._examination(shown, model)
+        work = explaining(held, shown.wanted)
+        if not method_named(shown.wanted.method).is_slow:
+            yield await asyncio.get_running_loop().run_in_executor(self._maps, work)
+            return
+        async for step in with_progress(self._slow, work):
+            yield step
+        self._held.weigh_again(key)
+
+    @_told
+    async def check(self, shown: ShownToCheck) -> AsyncGenerator[float | Checked]:
+        model, e = await self._model(shown), shown.explanation
+        if model.info.name != e.model:
+            raise CamError("The network has changed since this map was made. Ask for it again.")
+        budget.check(model, e.geometry, copies=1)
+        photo = Image.fromarray(shown.pixels)
+        async for step in with_progress(self._slow, partial(trust, photo, model, e)):
+            yield step if isinstance(step, float) else Checked.of(step)
+
+    async def _model(self, shown: Shown | ShownToCheck) -> Model:
+        return await asyncio.wrap_future(loader(shown.wanted.model).request())
+
+    async def _examination(self, shown: Shown, model: Model) -> tuple[tuple, Examination]:
+        """The pass that is wanted, held open, and its key."""
+        wanted, layer = shown.wanted, None
+        if wanted.depth < 1:
+            finding = self._core.submit(partial(layer_at, model, wanted.depth), urgent=True)
+            layer = await asyncio.wrap_future(finding)
+        key, published = await self._pass(shown, model, 1, None)
+        detail = wanted.detail_run
+        if detail > 1 or layer is not None:
+            key, finer = await self._pass(shown, model, detail, layer, published)
+            return key, finer
+        return key, published
+
+    async def _pass(
+        self,
+        shown: Shown,
+        model: Model,
+        detail: int,
+        layer: str | None,
+        published: Examination | None = None,
+    ) -> tuple[tuple, Examination]:
+        key = (*shown.home, Network.of(model), detail, layer)
+        view = shown.wanted.view
+        geometry = view_of(shown.size, model.preprocessing, view, detail)
+        budget.check(model, geometry)
+        wanted = _Pass(model, layer, geometry, shown.pictures[detail])
+
+        async def run() -> _Held:
+            # Alone it has nothing to wait for.
+            Replica._run.set_batch_wait_timeout_s(  # type: ignore[attr-defined]
+                GATHERING if self._running else 0
+            )
+            self._running += 1
+            try:
+                run, sharing = await self._run(wanted)  # type: ignore[arg-type]
+            finally:
+                self._running -= 1
+            if published is not None:
+                probabilities = published.probabilities
+            else:
+                probabilities = np.nan_to_num(run.logits[0].softmax(dim=0).cpu().numpy())
+            held = Examination(model, run, geometry, view, detail, probabilities)
+            return _Held(held, sharing)
+
+        loop = asyncio.get_running_loop()
+
+        def submit(_: object) -> Future[_Held]:
+            return asyncio.run_coroutine_threadsafe(run(), loop)
+
+        held = await self._held.get(key, lambda: None, submit)  # type: ignore[arg-type]
+        return key, held.examination
+
+    @serve.batch(max_batch_size=QUEUED, batch_wait_timeout_s=0)
+    async def _run(self, passes: list[_Pass]) -> list[tuple[cam.Run, int]]:
+        """Passes that Serve has put together, which are of one network, run on the core: each with
+        the number of those that it shares its graph with."""
+        found: dict[int, tuple[cam.Run, int]] = {}
+        for some in _alike(passes):
+            work = partial(_forward, [passes[n] for n in some])
+            runs = await asyncio.wrap_future(self._core.submit(work))
+            found |= {n: (run, len(runs)) for n, run in zip(some, runs, strict=True)}
+        return [found[n] for n in range(len(passes))]
+
+
+def _alike(passes: list[_Pass]) -> list[list[int]]:
+    """The numbers of those that can run in one pass."""
+    kinds: dict[tuple, list[int]] = {}
+    for n, one in enumerate(passes):
+        kinds.setdefault(one.alike, []).append(n)
+    pieces = []
+    for numbers in kinds.values():
+        one = passes[numbers[0]]
+        is_small = one.geometry.size == (one.model.preprocessing.size,) * 2
+        at_once = AT_ONCE if is_small else 1
+        pieces += [numbers[i : i + at_once] for i in range(0, len(numbers), at_once)]
+    return pieces
+
+
+def _forward(passes: list[_Pass]) -> list[cam.Run]:
+    model, layer = passes[0].model, passes[0].layer or passes[0].model.info.layer
+    device = next(model.module.parameters()).device
+    batch = torch.cat([normalised(one.picture, model.preprocessing) for one in passes]).to(device)
+    with precision(device.type):
+        if len(passes) == 1:
+            return [cam.forward(model.module, batch, layer)]
+        return cam.forward_each(model.module, batch, layer)
