@@ -189,7 +189,7 @@ class Replica:
             )
             self._running += 1
             try:
-                run, sharing = await self._run(wanted)  # type: ignore[arg-type]
+                run, sharing = await self._run(wanted)
             finally:
                 self._running -= 1
             if published is not None:
@@ -201,10 +201,13 @@ class Replica:
 
         loop = asyncio.get_running_loop()
 
+        def make() -> _Held:
+            raise AssertionError("passes run in batches")
+
         def submit(_: object) -> Future[_Held]:
             return asyncio.run_coroutine_threadsafe(run(), loop)
 
-        held = await self._held.get(key, lambda: None, submit)  # type: ignore[arg-type]
+        held = await self._held.get(key, make, submit)
         return key, held.examination
 
     @serve.batch(max_batch_size=QUEUED, batch_wait_timeout_s=0)
