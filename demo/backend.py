@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from demo.photos import PhotoFile
 from demo.wanted import Wanted
 from gradcam_core import Explanation, Model, ModelInfo
 from gradcam_core.view import Preprocessing
 
 if TYPE_CHECKING:
+    from demo.photos import PhotoFile
     from gradcam_core.trust import Trust
 
 SETTING = "GRADCAM_BACKEND"

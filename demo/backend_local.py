@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TYPE_CHECKING
 
 import cachetools
 
 from demo import budget
 from demo.backend import Checked, Network
 from demo.lanes import Lanes
-from demo.photos import PhotoFile
 from demo.progress import POLL, with_progress
 from demo.shared_work import SharedWork
 from demo.wanted import Wanted
@@ -20,6 +20,9 @@ from gradcam_core import Examination, Explanation, Model
 from gradcam_core.explain import Prepared, prepare
 from gradcam_core.methods import method_named
 from gradcam_core.models import loader
+
+if TYPE_CHECKING:
+    from demo.photos import PhotoFile
 
 HELD_BYTES = 384 * 2**20
 """Of forward passes held open, for the next class."""

@@ -269,5 +269,12 @@ async def _unless_nobody_is_there(stream: Any) -> AsyncGenerator[Any]:
             except StopAsyncIteration:
                 return
         finally:
+            step.add_done_callback(_retrieve)
             step.cancel()
         yield got
+
+
+def _retrieve(step: asyncio.Future) -> None:
+    """What becomes of a step that nobody waits for any more is nothing to tell of."""
+    if not step.cancelled():
+        step.exception()
