@@ -35,7 +35,7 @@ import requests
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 from PIL import Image
 
-from benchmarks.memory_of import MEGABYTE, memory, watched
+from benchmarks.memory_of import MEGABYTE, cpu_seconds, memory, watched
 from benchmarks.page import FOLDER, make_weights
 from benchmarks.table import Row, print_table, print_versions
 from demo.asked import EXAMPLES
@@ -168,13 +168,15 @@ def cluster(weights: Path) -> Iterator[tuple[dict[str, str], int]]:
 
 @dataclass
 class Engine:
-    """Something that computes, with a page before it. rates: photos a second, by visitors."""
+    """Something that computes, with a page before it. By the number of visitors: rates, photos a
+    second, and own, seconds of a core that the page's process took for a photo."""
 
     title: str
     url: str
     pid: int
     rates: dict[int, float] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    own: dict[int, float] = field(default_factory=dict)
     seed: int = 0
 
 
@@ -186,8 +188,11 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
         weights = folder / "weights"
         make_weights(weights)
         settings, cluster_pid = running.enter_context(cluster(weights))
+        two = {"OMP_NUM_THREADS": "2"}
         engines = [
-            Engine("this process", *running.enter_context(server(folder / "local", weights))),
+            Engine(
+                "this process", *running.enter_context(server(folder / "local", weights, **two))
+            ),
             Engine("2 replicas", *running.enter_context(server(folder / "ray", None, **settings))),
         ]
         for engine in engines:
@@ -197,6 +202,7 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
             measured = engines if count <= MOST_WITH_REPLICAS else engines[:1]
             seen = {engine.title: [Seen() for _ in range(_rounds(count))] for engine in measured}
             took = dict.fromkeys(seen, 0.0)
+            before = {engine.title: cpu_seconds(engine.pid) for engine in measured}
             most = dict.fromkeys(seen, 0)
             for n in range(_rounds(count)):
                 # There and back, because the machine may be busy with something else meanwhile.
@@ -207,6 +213,8 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
             for engine in measured:
                 all_seen = Seen.of(seen[engine.title])
                 engine.rates[count] = len(all_seen.photos) / took[engine.title]
+                own = cpu_seconds(engine.pid) - before[engine.title]
+                engine.own[count] = own / max(1, len(all_seen.photos))
                 engine.rows.append(_load_row(engine, count, all_seen, most[engine.title]))
                 for error in all_seen.errors[:5]:
                     print(f"error with {count} visitors, {engine.title}: {error}", file=sys.stderr)
@@ -238,6 +246,11 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
                     f"≥ {REPLICAS_TO_REACH:.1f}",
                     f"{ray / local:.2f}",
                     ray / local >= REPLICAS_TO_REACH,
+                ),
+                Row(
+                    "of a core, that the page takes for a photo and its changes, with replicas",
+                    "",
+                    f"{engines[1].own[32]:.2f} s",
                 ),
                 Row(
                     "memory of Ray and the replicas: at first, and more after the visitors",

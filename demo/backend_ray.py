@@ -15,7 +15,6 @@ from typing import Any
 
 import cachetools
 import numpy as np
-from PIL import Image
 
 from demo.backend import BackendError, Checked, Network, ToldError
 from demo.lanes import Lanes
@@ -24,7 +23,7 @@ from demo.shared_work import SharedWork
 from demo.shown import APPLICATION, AskedNetwork, Failed, Shown, ShownToCheck
 from demo.wanted import Wanted
 from gradcam_core import Explanation
-from gradcam_core.view import RESIZED_AT_MOST, Preprocessing, view_of
+from gradcam_core.view import RESIZED_AT_MOST, view_of
 
 log = logging.getLogger(__name__)
 
@@ -161,26 +160,22 @@ async def explain(
 async def check(
     photo: PhotoFile, network: Network, wanted: Wanted, e: Explanation
 ) -> AsyncGenerator[float | Checked]:
-    picture = await asyncio.wrap_future(_preparing.submit(lambda: _resized(photo.picture, e)))
-    shown = ShownToCheck(photo.id, network, wanted, picture, e)
+    shown = await asyncio.wrap_future(
+        _preparing.submit(lambda: _to_check(photo, network, wanted, e))
+    )
     async with aclosing(_answers("check", shown)) as steps:
         async for step in steps:
             yield step
 
 
-def _resized(photo: Image.Image, e: Explanation) -> np.ndarray:
-    """What all the networks' inputs are cut from, or the photo where it is resized to too much."""
-    across, down = e.geometry.resized
-    resample = _networks_preprocessing(e).resample
-    return np.asarray(
-        photo.resize((across, down), resample) if across * down <= RESIZED_AT_MOST else photo
-    )
-
-
-def _networks_preprocessing(e: Explanation) -> Preprocessing:
-    return next(
-        network.preprocessing for network in _networks.values() if network.info.name == e.model
-    )
+def _to_check(photo: PhotoFile, network: Network, wanted: Wanted, e: Explanation) -> ShownToCheck:
+    picture, resample = photo.picture, network.preprocessing.resample
+    published = view_of(picture.size, network.preprocessing, e.view)
+    sizes = {published.resized, e.geometry.resized}
+    if max(across * down for across, down in sizes) > RESIZED_AT_MOST:
+        sizes = {picture.size}
+    resized = {size: np.asarray(picture.resize(size, resample)) for size in sizes}
+    return ShownToCheck(photo.id, picture.size, network, wanted, resized, e)
 
 
 async def _of_photo(
@@ -234,11 +229,13 @@ async def _answers(method: str, asked: Any) -> AsyncGenerator[Any]:
     for attempt in range(ATTEMPTS):
         remote = _handle.options(method_name=method, stream=True, multiplexed_model_id=asked.alike)
         stream = remote.remote(replace(asked, attempt=attempt))
+        has_ended = False
         try:
             async for step in _unless_nobody_is_there(stream):
                 if isinstance(step, Failed):
                     raise step.error()
                 yield step
+            has_ended = True
             return
         except RayTaskError:
             raise  # an error in the code
@@ -246,7 +243,8 @@ async def _answers(method: str, asked: Any) -> AsyncGenerator[Any]:
             log.warning("a replica failed: %s", type(error).__name__)
             await asyncio.sleep(0.2 * 2**attempt)
         finally:
-            stream.cancel()
+            if not has_ended:
+                stream.cancel()
     raise ToldError(TOO_OFTEN)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -45,6 +46,8 @@ GATHERING = 0.03
 """Seconds in which passes that wait for another one are gathered; one that could run does not
 wait."""
 
+_LEAST_MEGABYTES = 512  # of a pass, enough for every published input
+
 _Steps = AsyncGenerator[Any, None]
 
 
@@ -74,6 +77,23 @@ class _Held:
         return self.examination.run.nbytes // self.sharing + 2**18
 
 
+class _Photo:
+    """What the checks need of a photo: its size, and itself in the sizes that were sent."""
+
+    def __init__(self, shown: ShownToCheck) -> None:
+        self.size = shown.size
+        self._sent = {size: Image.fromarray(pixels) for size, pixels in shown.resized.items()}
+
+    def resize(
+        self,
+        size: tuple[int, int],
+        resample: Image.Resampling,
+        box: tuple[float, float, float, float] | None = None,
+    ) -> Image.Image:
+        whole = self._sent.get(self.size)
+        return self._sent[size] if whole is None else whole.resize(size, resample, box)
+
+
 def _told(steps: Callable[..., _Steps]) -> Callable[..., _Steps]:
     """The steps, and of an error for people its sentence."""
 
@@ -96,6 +116,11 @@ class Replica:
         keep_visitors_out_of_the_log()
         keep_trimmed()
         torch.set_num_threads(threads)
+        if not os.environ.get(budget.SETTING):
+            # As if all were on one machine, whose memory they then share.
+            share = max(_LEAST_MEGABYTES, budget.budget() / replicas / 2**20)
+            os.environ[budget.SETTING] = str(share)
+            budget.budget.cache_clear()
         self._replicas = replicas
         self._core = Lanes("pass")
         self._maps = ThreadPoolExecutor(1, thread_name_prefix="map")
@@ -120,8 +145,8 @@ class Replica:
     async def look(self, shown: Shown) -> AsyncGenerator[Network | bool]:
         """Ends with True, or with the network that is there now."""
         model = await self._model(shown)
-        if model.preprocessing != shown.network.preprocessing:
-            yield Network.of(model)
+        if (now := Network.of(model)) != shown.network:
+            yield now
             return
         await self._examination(shown, model)
         yield True
@@ -130,8 +155,8 @@ class Replica:
     async def explain(self, shown: Shown) -> AsyncGenerator[Network | float | Explanation]:
         """Ends with the explanation, or with the network that is there now."""
         model = await self._model(shown)
-        if model.preprocessing != shown.network.preprocessing:
-            yield Network.of(model)
+        if (now := Network.of(model)) != shown.network:
+            yield now
             return
         key, held = await self._examination(shown, model)
         work = explaining(held, shown.wanted)
@@ -148,7 +173,7 @@ class Replica:
         if model.info.name != e.model:
             raise CamError("The network has changed since this map was made. Ask for it again.")
         budget.check(model, e.geometry, copies=1)
-        photo = Image.fromarray(shown.pixels)
+        photo = cast(Image.Image, _Photo(shown))
         async for step in with_progress(self._slow, partial(trust, photo, model, e)):
             yield step if isinstance(step, float) else Checked.of(step)
 

@@ -46,13 +46,15 @@ class Shown:
 
 @dataclass(frozen=True)
 class ShownToCheck:
-    """As `Shown`, for the checks of an explanation. pixels: the photo, or what it was resized to
-    for the network, uint8 [height, width, 3]."""
+    """As `Shown`, for the checks of an explanation. resized: the photo in all sizes, (width,
+    height), that the network's inputs are cut from, uint8 [height, width, 3]; or only as it is,
+    where these would be too large."""
 
     photo: str
+    size: tuple[int, int]
     network: Network
     wanted: Wanted
-    pixels: np.ndarray
+    resized: dict[tuple[int, int], np.ndarray]
     explanation: Explanation
     attempt: int = 0
 

@@ -147,6 +147,11 @@ def test_checks_find_the_same(url: str, lite0: gc.Model):
     assert found["shifts"] == pytest.approx(expected.shifts, abs=1e-3)
     probabilities = found["insertion"]["probabilities"]
     assert probabilities == pytest.approx(expected.insertion.probabilities, abs=1e-3)
+    (cell,) = cells(LITE0, trust=True, method="competitive", detail=2)
+    answers = look(url, {"example": "2_coffee", "cells": [cell]})
+    photo = gc.read_image(EXAMPLES / "2_coffee.jpg")
+    expected = trust(photo, lite0, gc.explain(photo, lite0, preset="sharp"))
+    assert answers[-1]["trust"]["sentence"] == expected.sentence
 
 
 def test_errors_are_the_same_sentences(url: str, lite0: gc.Model):
