@@ -103,6 +103,8 @@ def settle(address: str) -> None:
         # Only so does Ray, on Linux too, listen to this machine alone: a node's address that is
         # 127.0.0.1 is changed to the one that others reach it at (`resolve_ip_for_localhost`).
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        # Nobody waits for anything else that this machine does.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         # A cluster on this machine asks for the token that Ray keeps for this user, or for the one
         # in RAY_AUTH_TOKEN, so that no other user has it run anything.
         os.environ.setdefault("RAY_AUTH_MODE", "token")

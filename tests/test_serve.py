@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ import gradcam_core as gc
 from benchmarks.memory_of import tree
 from demo import backend_ray
 from demo.asked import EXAMPLES
-from demo.backend import BackendError, backend
+from demo.backend import BackendError, ToldError, backend
+from demo.problems import sentence_of
 from gradcam_core import cam
 from gradcam_core.explain import prepare
 from gradcam_core.trust import trust
@@ -250,6 +252,35 @@ def test_a_photo_stays_with_the_replica_that_holds_its_pass():
         assert {await chosen("third"), await chosen("fourth")} == {"one", "two"}
 
     asyncio.run(choose())
+
+
+def test_who_waits_where_there_is_no_replica_is_told(monkeypatch: pytest.MonkeyPatch):
+    cancelled = threading.Event()
+
+    class Stream:
+        """What nobody ever answers."""
+
+        async def __anext__(self) -> None:
+            await asyncio.sleep(60)
+
+        def cancel(self) -> None:
+            cancelled.set()
+
+    handle = SimpleNamespace(
+        options=lambda **_: SimpleNamespace(remote=lambda _: Stream()),
+    )
+    monkeypatch.setattr(backend_ray, "_handle", handle)
+    monkeypatch.setattr(backend_ray, "WITHOUT", 0.1)
+    monkeypatch.setattr(backend_ray, "_LOOK_AROUND", 0.05)
+
+    async def ask() -> None:
+        async for _ in backend_ray.loaded("a network that nobody has asked for"):
+            raise AssertionError
+
+    with pytest.raises(ToldError, match="do not answer at the moment"):
+        asyncio.run(ask())
+    assert cancelled.is_set()
+    assert sentence_of(ToldError(backend_ray.NO_REPLICA), "") == backend_ray.NO_REPLICA
 
 
 def test_a_page_without_its_cluster_says_so_in_one_line():
