@@ -20,9 +20,10 @@ from demo.backend import BackendError, Checked, Network, ToldError
 from demo.lanes import Lanes
 from demo.photos import PhotoFile
 from demo.shared_work import SharedWork
-from demo.shown import APPLICATION, AskedNetwork, Failed, Shown, ShownToCheck
+from demo.shown import APPLICATION, AskedNetwork, Failed, Shown, ShownToCheck, Sight, Unseen
 from demo.wanted import Wanted
 from gradcam_core import Explanation
+from gradcam_core.methods import method_named
 from gradcam_core.view import RESIZED_AT_MOST, view_of
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,16 @@ _CONNECT_WITHIN = 5.0  # seconds
 _LOOK_AROUND = 1.0  # seconds between two looks whether there are replicas
 
 LOOPBACK = "127.0.0.1"
+
+_SPARING = {
+    "RAY_worker_niceness": "0",  # nobody waits for anything else that this machine does
+    "RAY_enable_metrics_collection": "0",
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "10000",
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",  # it has threads of its own
+}
+"""Of what Ray does beside the work, a tenth of a core, nobody looks at anything here."""
 
 NOWHERE = (
     "GRADCAM_BACKEND=ray needs RAY_ADDRESS, the address of a cluster. `make serve-cluster` starts "
@@ -103,8 +114,8 @@ def settle(address: str) -> None:
         # Only so does Ray, on Linux too, listen to this machine alone: a node's address that is
         # 127.0.0.1 is changed to the one that others reach it at (`resolve_ip_for_localhost`).
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        # Nobody waits for anything else that this machine does.
-        os.environ.setdefault("RAY_worker_niceness", "0")
+        for name, value in _SPARING.items():
+            os.environ.setdefault(name, value)
         # A cluster on this machine asks for the token that Ray keeps for this user, or for the one
         # in RAY_AUTH_TOKEN, so that no other user has it run anything.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -184,27 +195,33 @@ async def _of_photo(
     method: str, photo: PhotoFile, network: Network, wanted: Wanted
 ) -> AsyncGenerator[Any]:
     """The steps of a replica that is shown a photo as this network is, or, if it has another one by
-    now, as that one is."""
+    now, as that one is. One that has seen it before is not shown it again unless it asks."""
+    has_seen = _key(photo, network, wanted) in _seen
     while True:
-        shown = await _shown(photo, network, wanted)
-        now = None
-        async with aclosing(_answers(method, shown)) as steps:
+        shown = Shown(photo.id, network, wanted, None)
+        if not has_seen:
+            shown = replace(shown, sight=await _sight(photo, network, wanted))
+        is_answered = True
+        at_once = method == "look" or not method_named(wanted.method).is_slow
+        async with aclosing(_answers(method, shown, at_once)) as steps:
             async for step in steps:
                 if isinstance(step, Network):
-                    now = step
+                    network = _networks[wanted.model] = step
+                    has_seen = is_answered = False
+                elif isinstance(step, Unseen):
+                    has_seen = is_answered = False
                 else:
                     _seen[_key(photo, network, wanted)] = None
                     yield step
-        if now is None:
+        if is_answered:
             return
-        network = _networks[wanted.model] = now
 
 
-async def _shown(photo: PhotoFile, network: Network, wanted: Wanted) -> Shown:
+async def _sight(photo: PhotoFile, network: Network, wanted: Wanted) -> Sight:
     details = sorted({1, wanted.detail_run})
     pictures = {detail: await _picture(photo, network, wanted, detail) for detail in details}
     size = await asyncio.to_thread(lambda: photo.picture.size)
-    return Shown(photo.id, size, network, wanted, pictures)
+    return Sight(size, pictures)
 
 
 async def _picture(photo: PhotoFile, network: Network, wanted: Wanted, detail: int) -> np.ndarray:
@@ -222,18 +239,23 @@ def _key(photo: PhotoFile, network: Network, wanted: Wanted) -> tuple:
     return photo.id, network, wanted.view, wanted.detail_run, wanted.depth
 
 
-async def _answers(method: str, asked: Any) -> AsyncGenerator[Any]:
+async def _answers(method: str, asked: Any, at_once: bool = False) -> AsyncGenerator[Any]:
     """What a replica answers, step by step; of another one, from the start, if it dies. Cancels
-    what is asked for when it is closed."""
+    what is asked for when it is closed. at_once: only the last step is wanted, which costs less."""
     from ray.exceptions import RayError, RayTaskError
     from ray.serve.exceptions import RayServeException
 
     for attempt in range(ATTEMPTS):
-        remote = _handle.options(method_name=method, stream=True, multiplexed_model_id=asked.alike)
-        stream = remote.remote(replace(asked, attempt=attempt))
+        again = replace(asked, attempt=attempt)
+        name = "last" if at_once else method
+        handle = _handle.options(
+            method_name=name, stream=not at_once, multiplexed_model_id=asked.alike
+        )
+        answering = handle.remote(again, method) if at_once else handle.remote(again)
+        steps = _once(answering) if at_once else answering
         has_ended = False
         try:
-            async for step in _unless_nobody_is_there(stream):
+            async for step in _unless_nobody_is_there(steps):
                 if isinstance(step, Failed):
                     raise step.error()
                 yield step
@@ -246,8 +268,12 @@ async def _answers(method: str, asked: Any) -> AsyncGenerator[Any]:
             await asyncio.sleep(0.2 * 2**attempt)
         finally:
             if not has_ended:
-                stream.cancel()
+                answering.cancel()
     raise ToldError(TOO_OFTEN)
+
+
+async def _once(answering: Any) -> AsyncGenerator[Any]:
+    yield await answering
 
 
 async def _unless_nobody_is_there(stream: Any) -> AsyncGenerator[Any]:

@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -28,7 +29,7 @@ from demo.lanes import Lanes
 from demo.problems import keep_visitors_out_of_the_log
 from demo.progress import POLL, with_progress
 from demo.shared_work import SharedWork
-from demo.shown import AskedNetwork, Failed, Shown, ShownToCheck
+from demo.shown import AskedNetwork, Failed, Shown, ShownToCheck, Unseen
 from gradcam_core import CamError, Examination, Explanation, ImageError, Model, WeightsError, cam
 from gradcam_core.explain import precision
 from gradcam_core.methods import method_named
@@ -77,6 +78,10 @@ class _Held:
         return self.examination.run.nbytes // self.sharing + 2**18
 
 
+class _UnseenError(Exception):
+    """The pass is not held, and the photo was not sent."""
+
+
 class _Photo:
     """What the checks need of a photo: its size, and itself in the sizes that were sent."""
 
@@ -104,6 +109,8 @@ def _told(steps: Callable[..., _Steps]) -> Callable[..., _Steps]:
                 yield step
         except (CamError, ImageError, WeightsError, budget.TooLargeError) as error:
             yield Failed(type(error).__name__, str(error))
+        except _UnseenError:
+            yield Unseen()
 
     return telling
 
@@ -132,6 +139,14 @@ class Replica:
 
     def replicas(self) -> int:
         return self._replicas
+
+    async def last(self, asked: Any, method: str) -> Any:
+        """The last step of one of the methods below."""
+        last = None
+        async with aclosing(getattr(self, method)(asked)) as steps:
+            async for step in steps:
+                last = step
+        return last
 
     @_told
     async def loaded(self, asked: AskedNetwork) -> AsyncGenerator[float | Network | None]:
@@ -181,16 +196,14 @@ class Replica:
         return await asyncio.wrap_future(loader(shown.wanted.model).request())
 
     async def _examination(self, shown: Shown, model: Model) -> tuple[tuple, Examination]:
-        """The pass that is wanted, held open, and its key."""
+        """The pass that is wanted, held open, and its key. Raises _UnseenError."""
         wanted, layer = shown.wanted, None
         if wanted.depth < 1:
             finding = self._core.submit(partial(layer_at, model, wanted.depth), urgent=True)
             layer = await asyncio.wrap_future(finding)
         key, published = await self._pass(shown, model, 1, None)
-        detail = wanted.detail_run
-        if detail > 1 or layer is not None:
-            key, finer = await self._pass(shown, model, detail, layer, published)
-            return key, finer
+        if wanted.detail_run > 1 or layer is not None:
+            return await self._pass(shown, model, wanted.detail_run, layer, published)
         return key, published
 
     async def _pass(
@@ -201,11 +214,16 @@ class Replica:
         layer: str | None,
         published: Examination | None = None,
     ) -> tuple[tuple, Examination]:
-        key = (*shown.home, Network.of(model), detail, layer)
+        key = (*shown.home, shown.network, detail, layer)
+        kept = self._held.kept(key)
+        if kept is not None:
+            return key, kept.examination
+        if shown.sight is None:
+            raise _UnseenError
         view = shown.wanted.view
-        geometry = view_of(shown.size, model.preprocessing, view, detail)
+        geometry = view_of(shown.sight.size, model.preprocessing, view, detail)
         budget.check(model, geometry)
-        wanted = _Pass(model, layer, geometry, shown.pictures[detail])
+        wanted = _Pass(model, layer, geometry, shown.sight.pictures[detail])
 
         async def run() -> _Held:
             # Alone it has nothing to wait for.

@@ -16,20 +16,27 @@ APPLICATION = "gradcam"
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A photo as a replica needs it, and what is wanted of it.
+class Sight:
+    """A photo as a network sees it. size: the photo's width and height. pictures: by detail, what
+    the network is shown before it is normalised, uint8 [height, width, 3]: a quarter of the
+    network's input, and a small part of most photos."""
 
-    photo: its id. size: its width and height. network: for which `pictures` were made. pictures: by
-    detail, what that network is shown before it is normalised, uint8 [height, width, 3]: a quarter
-    of the network's input, and a small part of most photos. attempt: how many replicas have failed
-    with it.
+    size: tuple[int, int]
+    pictures: dict[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is wanted of a photo.
+
+    photo: its id. network: for which `sight` was made; it is None where the replica is taken to
+    hold the pass. attempt: how many replicas have failed with it.
     """
 
     photo: str
-    size: tuple[int, int]
     network: Network
     wanted: Wanted
-    pictures: dict[int, np.ndarray]
+    sight: Sight | None
     attempt: int = 0
 
     @property
@@ -40,8 +47,14 @@ class Shown:
     @property
     def alike(self) -> str:
         """The same for what can run in one pass."""
-        width, height = self.pictures[max(self.pictures)].shape[1::-1]
+        if self.sight is None:
+            return ""
+        width, height = self.sight.pictures[max(self.sight.pictures)].shape[1::-1]
         return f"{self.network.info.name} {width} {height} {self.wanted.depth}"
+
+
+class Unseen:
+    """A replica does not hold the pass that it is taken to hold."""
 
 
 @dataclass(frozen=True)
