@@ -41,8 +41,8 @@ AT_ONCE = {"cpu": 2, "cuda": 16}
 """Photos in one pass at most. On one core two take 0.97 of the time that each alone takes."""
 
 LARGE = 2**28
-"""Bytes of weights from which on each photo has a pass of its own on a CPU. VGG19's dense layers are
-most of it, and a map of one photo would go back through them for all: 51 ms of four, 22 of one."""
+"""Bytes of weights from which on each photo has a pass of its own on a CPU. VGG19's dense layers
+are most of it, and a map of one photo goes back through them for all: 51 ms of four, 22 of one."""
 
 QUEUED = 16
 """Passes that are taken together from those that wait, and sorted by what can run in one."""
