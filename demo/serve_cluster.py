@@ -41,6 +41,7 @@ def start(replica: type | None = None) -> str:
         ray.init(**connection(address))
     else:
         ray.init(
+            "local",  # or another one that runs on this machine would be taken
             num_cpus=replicas * threads,
             namespace=APPLICATION,
             include_dashboard=False,
