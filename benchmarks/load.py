@@ -169,12 +169,13 @@ def cluster(weights: Path) -> Iterator[tuple[dict[str, str], int]]:
 @dataclass
 class Engine:
     """Something that computes, with a page before it. By the number of visitors: rates, photos a
-    second, and own, seconds of a core that the page's process took for a photo."""
+    second, rounds, the same of each round, and own, seconds of a core that the page's process took for a photo."""
 
     title: str
     url: str
     pid: int
     rates: dict[int, float] = field(default_factory=dict)
+    rounds: dict[int, list[float]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     own: dict[int, float] = field(default_factory=dict)
     seed: int = 0
@@ -209,6 +210,8 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
                 for engine in measured if n % 2 == 0 else measured[::-1]:
                     begun, peak = _visits(engine, folder, count, photos_each, seen[engine.title][n])
                     took[engine.title] += begun
+                    rate = len(seen[engine.title][n].photos) / begun
+                    engine.rounds.setdefault(count, []).append(rate)
                     most[engine.title] = max(most[engine.title], peak)
             for engine in measured:
                 all_seen = Seen.of(seen[engine.title])
@@ -237,6 +240,8 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
     )
     local, ray = (engine.rates.get(32) for engine in engines)
     if local and ray:
+        pairs = zip(*(engine.rounds[32] for engine in engines), strict=True)
+        each = ", ".join(f"{other / own:.2f}" for own, other in pairs)
         print_table(
             "What it comes to",
             ["", "To reach", "Reached"],
@@ -244,7 +249,7 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
                 Row(
                     "throughput at 32 visitors, 2 replicas of one thread against this process's 2",
                     f"≥ {REPLICAS_TO_REACH:.1f}",
-                    f"{ray / local:.2f}",
+                    f"{ray / local:.2f} (round by round: {each})",
                     ray / local >= REPLICAS_TO_REACH,
                 ),
                 Row(
@@ -262,7 +267,7 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
 
 
 def _rounds(count: int) -> int:
-    return 2 if count == 32 else 1
+    return 4 if count == 32 else 1
 
 
 def _visits(
