@@ -169,7 +169,8 @@ def cluster(weights: Path) -> Iterator[tuple[dict[str, str], int]]:
 @dataclass
 class Engine:
     """Something that computes, with a page before it. By the number of visitors: rates, photos a
-    second, rounds, the same of each round, and own, seconds of a core that the page's process took for a photo."""
+    second; rounds, the same of each round; and own, seconds of a core that the page's process took
+    for a photo."""
 
     title: str
     url: str
