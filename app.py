@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 # Before the libraries are imported, which takes a while: Ctrl-C ends that without a traceback.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -15,17 +17,31 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-from demo.engine import start
-from demo.heap import keep_trimmed
-from demo.page import build, launch_options
-from demo.problems import keep_visitors_out_of_the_log
-from demo.stopping import serve
-from demo.uploads import keep_swept, use_own_folder
-from gradcam_core import DEFAULT_MODELS
-from gradcam_core.reading import start_readers
+from gradcam_core import NetworkError
+from gradcam_core.description import add_network_arguments
+from gradcam_core.models import default_models
+from gradcam_core.own_networks import register_all
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    try:
+        register_all(options.network, options.networks)
+    except NetworkError as error:
+        sys.exit(f"The app cannot start: {error}")
+    _serve()
+
+
+def _serve() -> None:
+    # After the networks are known: the API's signatures name them.
+    from demo.engine import start
+    from demo.heap import keep_trimmed
+    from demo.page import build, launch_options
+    from demo.problems import keep_visitors_out_of_the_log
+    from demo.stopping import serve
+    from demo.uploads import keep_swept, use_own_folder
+    from gradcam_core.reading import start_readers
+
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     keep_visitors_out_of_the_log()
     logging.getLogger("gradcam_core").setLevel(logging.INFO)  # downloads, and why they failed
@@ -34,11 +50,17 @@ def main() -> None:
     start_readers()
     port = os.environ.get("GRADIO_SERVER_PORT")
     try:
-        start(DEFAULT_MODELS)
+        start(default_models())
         # Given explicitly, because Gradio would take the next free port without a word.
         serve(build(), {"server_port": int(port) if port else None, **launch_options()})
     except (OSError, ValueError) as error:
         sys.exit(f"The app cannot start: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Starts the page and prints its address.")
+    add_network_arguments(parser)
+    return parser
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from gradcam_core import models
 class RandomReplica(Replica):
     """With the weights that `make_weights` has put into the folder that `FOLDER` names."""
 
-    def __init__(self, replicas: int, threads: int, names: Iterable[str]) -> None:
+    def __init__(self, replicas: int, threads: int, names: Iterable[str], _: object) -> None:
         folder = Path(os.environ[FOLDER])
         models.Loader._load = (  # type: ignore[method-assign]
             lambda self: load(self.info.name, folder)

@@ -33,16 +33,15 @@ from demo.photos import PhotoFile, decoding, open_upload
 from demo.problems import sentence_of
 from demo.take_along import LONGEST
 from gradcam_core import (
-    DEFAULT_MODELS,
     Explanation,
-    find_label,
     imagenet_labels,
     list_models,
 )
 from gradcam_core.agreement import agreement
 from gradcam_core.bundle import File, files
+from gradcam_core.labels import find_in_all
 from gradcam_core.methods import DEFAULT_METHOD, METHODS, method_named
-from gradcam_core.models import model_info
+from gradcam_core.models import default_models, model_info
 from gradcam_core.sentences import summary, where
 from gradcam_core.view import DETAILS, VIEWS, ViewName
 
@@ -62,7 +61,7 @@ _SERVED = "/gradio_api/file="
 _LONGEST_NAME = 80  # characters of a class, method, … that is looked for and told in an error
 
 _NAMES = [info.name for info in list_models()]
-_THREE = list(DEFAULT_MODELS)
+_USUAL = list(default_models())
 
 if TYPE_CHECKING:
     ModelName = str
@@ -243,29 +242,32 @@ async def models() -> list[ModelRecord]:
             "architecture": info.architecture,
             "layer": info.layer,
             "stand_in": info.stand_in,
-            "default": info.name in DEFAULT_MODELS,
+            "default": info.name in _USUAL,
         }
         for info in list_models()
     ]
 
 
 @_endpoint
-async def classes(search: str = "", limit: int = 1000) -> list[ClassRecord]:
-    """The 1000 ImageNet classes that the networks know, or those that a text is found in.
+async def classes(search: str = "", limit: int = 1000, model: str = "") -> list[ClassRecord]:
+    """The classes that a network knows, or those that a text is found in.
 
     Args:
         search: A part of a class's name or of one of its synonyms; upper and lower case do not
             matter. Names that start with it come first. Empty gives all classes by their index.
-        limit: The most classes to give, from 1 to 1000.
+        limit: The most classes to give, from 1 on.
+        model: The name of the network. Empty gives the 1000 classes of ImageNet, which all
+            networks have but those that the app's owner has added.
 
     Returns:
         Of each class its index, its name and all its synonyms. Index, name and synonyms all do as
             a class in the other functions.
     """
-    if not _is_number(limit) or limit not in range(1, len(imagenet_labels()) + 1):
-        raise _MistakeError(f"limit is a whole number from 1 to {len(imagenet_labels())}.")
+    labels = imagenet_labels() if model == "" else model_info(_models([model])[0]).labels
+    if not _is_number(limit) or limit not in range(1, max(len(labels), 1000) + 1):
+        raise _MistakeError(f"limit is a whole number from 1 to {max(len(labels), 1000)}.")
     word = _short(search).strip().casefold()
-    found = [label for label in imagenet_labels() if word in label.full_name.casefold()]
+    found = [label for label in labels if word in label.full_name.casefold()]
     if word:
         found.sort(key=lambda label: not label.name.casefold().startswith(word))
     return [
@@ -276,9 +278,9 @@ async def classes(search: str = "", limit: int = 1000) -> list[ClassRecord]:
 
 @_endpoint
 async def predict(
-    image: FileData, models: list[ModelName] = _THREE, view: ViewName = "crop"
+    image: FileData, models: list[ModelName] = _USUAL, view: ViewName = "crop"
 ) -> list[Predicted]:
-    """What networks see in a photo: the five most probable ImageNet classes of each.
+    """What networks see in a photo: the five most probable classes of each.
 
     Args:
         image: The photo (JPEG, PNG, WebP, GIF, …): a file, which the client uploads, the address
@@ -312,7 +314,7 @@ async def predict(
 @_endpoint
 async def explain(
     image: FileData,
-    models: list[ModelName] = _THREE,
+    models: list[ModelName] = _USUAL,
     target: int | str | None = None,
     against: int | str | None = None,
     rivals: bool = False,
@@ -359,18 +361,21 @@ async def explain(
             found, or null. Of all of them: how far they look at the same place, and what there is
             to say in sentences. Then the labelled figure, or None.
     """
+    names = _models(models)
     wanted = [
         Wanted(
             model,
             _view(view),
-            _class(target),
-            _class(against),
+            one,
+            other,
             _is_true("rivals", rivals),
             _method(method),
             _detail(detail),
             _depth(depth),
         )
-        for model in _models(models)
+        for model, one, other in zip(
+            names, _class(target, names), _class(against, names), strict=True
+        )
     ]
     made = _outputs(outputs)
     photo, explanations = await _explanations(image, wanted)
@@ -574,10 +579,12 @@ def _models(names: object) -> list[str]:
         raise _MistakeError(str(error)) from error
 
 
-def _class(wanted: object) -> int | None:
+def _class(wanted: object, names: Sequence[str]) -> Sequence[int | None]:
+    """In the outputs of each network. Raises LabelError."""
     if wanted is None:
-        return None
-    return find_label(_short(wanted)).index
+        return [None] * len(names)
+    networks = [(info.title, info.labels) for info in map(model_info, names)]
+    return find_in_all(_short(wanted), networks)
 
 
 def _method(name: object) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from demo.address import LONGEST_ADDRESS, fetch_picture
+from demo.classes import all_classes
 from demo.engine import Wanted
 from demo.photos import PhotoFile, open_photo, open_upload
-from gradcam_core import imagenet_labels, list_models
+from gradcam_core import LabelError, list_models
 from gradcam_core.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.overlay import COLORMAP, COLORMAPS, OPACITY
 from gradcam_core.view import DETAILS, ViewName
@@ -21,18 +24,26 @@ EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 MOST_CELLS = 24
 
 
-def _known(names: list[str]) -> AfterValidator:
+def _known(names: Callable[[], Iterable[str]]) -> AfterValidator:
     def check(name: str) -> str:
-        if name not in names:
-            raise ValueError(f"choose one of: {', '.join(names)}")
+        known = list(names())
+        if name not in known:
+            raise ValueError(f"choose one of: {', '.join(known)}")
         return name
 
     return AfterValidator(check)
 
 
-_ModelName = Annotated[str, _known([info.name for info in list_models()])]
-_MethodName = Annotated[str, _known(list(METHODS))]
-_ClassIndex = Annotated[int, Field(ge=0, lt=len(imagenet_labels()))]
+def _is_class(place: int) -> int:
+    last = len(all_classes().labels) - 1
+    if not 0 <= place <= last:
+        raise ValueError(f"choose a class from 0 to {last}")
+    return place
+
+
+_ModelName = Annotated[str, _known(lambda: (info.name for info in list_models()))]
+_MethodName = Annotated[str, _known(lambda: METHODS)]
+_Class = Annotated[int, AfterValidator(_is_class)]
 
 
 class _Strict(BaseModel):
@@ -58,6 +69,7 @@ class Asked(_Strict):
     upload: the path that the server gave an uploaded file; example: the name of one of ours;
     address: where it is on the web; may_fetch: whether it may be fetched from there, or only shown
     if it is still kept.
+    target, against: their places in `all_classes`.
     has_photo: the id of the photo that the page shows already. compare: whether to say, at the end,
     what the maps have in common.
     """
@@ -68,8 +80,8 @@ class Asked(_Strict):
     may_fetch: bool = True
     has_photo: str = Field("", max_length=64)
     view: ViewName = "crop"
-    target: _ClassIndex | None = None
-    against: _ClassIndex | None = None
+    target: _Class | None = None
+    against: _Class | None = None
     cells: list[Cell] = Field(min_length=1, max_length=MOST_CELLS)
     compare: bool = False
 
@@ -85,12 +97,27 @@ class Asked(_Strict):
             return open_photo(EXAMPLES / f"{self.example}.jpg", EXAMPLES)
         return open_upload(self.upload or "")
 
+    @property
+    def answerable(self) -> list[Cell]:
+        """Those whose network has the class."""
+        found = []
+        for cell in self.cells:
+            with suppress(LabelError):
+                self.wanted(cell)
+                found.append(cell)
+        return found
+
     def wanted(self, cell: Cell) -> Wanted:
+        """Raises LabelError if the network has not the class."""
+        target, against = (
+            place if place is None else all_classes().index(cell.model, place)
+            for place in (self.target, self.against)
+        )
         return Wanted(
             cell.model,
             self.view,
-            self.target,
-            self.against,
+            target,
+            against,
             cell.rivals,
             cell.method,
             cell.detail,
@@ -103,5 +130,5 @@ class AskedFile(Asked):
 
     file: str = Field(pattern=r"^[\w.-]{1,120}$")
     theme: Literal["light", "dark"] = "light"
-    colormap: Annotated[str, _known(list(COLORMAPS))] = COLORMAP
+    colormap: Annotated[str, _known(lambda: COLORMAPS)] = COLORMAP
     opacity: float = Field(OPACITY, ge=0, le=1)

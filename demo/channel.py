@@ -142,7 +142,7 @@ async def _answers(asked: Asked) -> AsyncIterator[dict[str, Any]]:
     """How many are served before, and then all that is to be seen."""
     try:
         photo = await asked.open()
-        ticket = entrance(photo, map(asked.wanted, asked.cells))
+        ticket = entrance(photo, map(asked.wanted, asked.answerable))
     except BusyError as busy:
         yield {"problem": str(busy), "again": busy.seconds}
         return

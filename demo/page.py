@@ -12,13 +12,14 @@ from demo import address, texts
 from demo.api import FUNCTIONS, register
 from demo.asked import EXAMPLES
 from demo.channel import routes
+from demo.classes import all_classes
 from demo.exposed import OnlyWhatIsOpen, Page
 from demo.headers import SecurityHeaders
 from demo.panels import AS_PUBLISHED, OWN_CHOICE, default_choices, page_component
 from demo.problems import ErrorsAnswered
 from demo.theme import theme
 from demo.uploads import KEPT_SECONDS, SWEEP
-from gradcam_core import imagenet_labels, list_models
+from gradcam_core import list_models
 from gradcam_core.explain import PRESETS
 from gradcam_core.methods import METHODS
 from gradcam_core.view import DETAILS
@@ -196,5 +197,6 @@ def _kinds() -> list[tuple[str, str]]:
 def _classes(first: str) -> list[tuple[str, int]]:
     """All classes by name with their synonyms. The page's script lists those first that the
     networks name for a photo."""
-    labels = sorted(imagenet_labels(), key=lambda label: label.name.casefold())
-    return [(first, NONE), *((label.full_name, label.index) for label in labels)]
+    labels = all_classes().labels
+    places = sorted(range(len(labels)), key=lambda place: labels[place].name.casefold())
+    return [(first, NONE), *((labels[place].full_name, place) for place in places)]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from demo import texts
 from demo.asked import EXAMPLES
-from gradcam_core import DEFAULT_MODELS, imagenet_labels, list_models
+from demo.classes import all_classes
+from gradcam_core import Label, list_models
 from gradcam_core.explain import PRESETS
 from gradcam_core.methods import DEFAULT_METHOD, METHODS
+from gradcam_core.models import default_models
 from gradcam_core.overlay import COLORMAPS, DIMMING, OPACITY, colormap_table
 from gradcam_core.view import DETAILS, VIEWS
 
@@ -44,7 +47,7 @@ def page_component(controls: list[str], **settings: Any) -> gr.HTML:
 def default_choices() -> dict[str, Any]:
     """What is chosen at first, by the names that the page's script has for it."""
     return {
-        "models": list(DEFAULT_MODELS),
+        "models": list(default_models()),
         "view": VIEWS[0],
         "kind": AS_PUBLISHED,
         "method": DEFAULT_METHOD,
@@ -54,7 +57,7 @@ def default_choices() -> dict[str, Any]:
 
 
 def _known() -> dict[str, Any]:
-    labels = imagenet_labels()
+    labels = all_classes().labels
     presets = {name: _map(preset.method, preset.detail) for name, preset in PRESETS.items()}
     return {
         "defaults": default_choices(),
@@ -67,7 +70,8 @@ def _known() -> dict[str, Any]:
         "depths": DEPTHS,
         "examples": [{"name": path.stem} for path in sorted(EXAMPLES.glob("*.jpg"))],
         "classes": [label.full_name for label in labels],
-        "alphabetical": [x.index for x in sorted(labels, key=lambda x: x.name.casefold())],
+        "names": _names(labels),
+        "alphabetical": sorted(range(len(labels)), key=lambda n: labels[n].name.casefold()),
         "colormaps": [
             [name, title, colormap_table(name).tolist()] for name, title in COLORMAPS.items()
         ],
@@ -77,6 +81,15 @@ def _known() -> dict[str, Any]:
         "noModel": texts.NO_MODEL,
         "ownTop": texts.OWN_TOP,
         "noOther": texts.NO_OTHER,
+    }
+
+
+def _names(labels: Sequence[Label]) -> dict[int, str]:
+    """By their places, names that are not what stands before the first comma of all names."""
+    return {
+        place: label.name
+        for place, label in enumerate(labels)
+        if label.name != label.full_name.split(",")[0]
     }
 
 

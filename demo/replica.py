@@ -31,9 +31,11 @@ from demo.progress import POLL, with_progress
 from demo.shared_work import SharedWork
 from demo.shown import AskedNetwork, Failed, Shown, ShownToCheck, Unseen
 from gradcam_core import CamError, Examination, Explanation, ImageError, Model, WeightsError, cam
+from gradcam_core.description import Description
 from gradcam_core.explain import precision
 from gradcam_core.methods import method_named
 from gradcam_core.models import loader
+from gradcam_core.own_networks import register_described
 from gradcam_core.trust import trust
 from gradcam_core.view import View, normalised, view_of
 
@@ -120,9 +122,16 @@ def _told(steps: Callable[..., _Steps]) -> Callable[..., _Steps]:
 
 
 class Replica:
-    """replicas: how many there are; threads: of each; models: those that are loaded at once."""
+    """replicas: how many there are; threads: of each; models: those that are loaded at once;
+    described: networks of one's own."""
 
-    def __init__(self, replicas: int, threads: int, models: Iterable[str]) -> None:
+    def __init__(
+        self,
+        replicas: int,
+        threads: int,
+        models: Iterable[str],
+        described: Iterable[Description] = (),
+    ) -> None:
         logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
         keep_visitors_out_of_the_log()
         keep_trimmed()
@@ -138,6 +147,8 @@ class Replica:
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
         self._held: SharedWork[_Held] = SharedWork(self._core, HELD_BYTES, lambda held: held.nbytes)
         self._running = 0
+        for one in described:
+            register_described(one)
         for name in models:
             loader(name).request()
 
@@ -231,9 +242,7 @@ class Replica:
 
         async def run() -> _Held:
             # Alone it has nothing to wait for.
-            Replica._run.set_batch_wait_timeout_s(  # type: ignore[attr-defined]
-                GATHERING if self._running else 0
-            )
+            Replica._run.set_batch_wait_timeout_s(GATHERING if self._running else 0)
             self._running += 1
             try:
                 run, sharing = await self._run(wanted)
@@ -242,7 +251,7 @@ class Replica:
             if published is not None:
                 probabilities = published.probabilities
             else:
-                probabilities = np.nan_to_num(run.logits[0].softmax(dim=0).cpu().numpy())
+                probabilities = np.nan_to_num(model.probabilities(run.logits)[0].cpu().numpy())
             held = Examination(model, run, geometry, view, detail, probabilities)
             return _Held(held, sharing)
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from demo.backend import Network
-from gradcam_core import Explanation
+from demo.classes import all_classes
+from gradcam_core import Explanation, Prediction
 from gradcam_core.agreement import Agreement, agreement
 from gradcam_core.sentences import summary, where
 
@@ -31,9 +32,9 @@ def network_of(model: Network) -> dict[str, Any]:
 def result_of(e: Explanation) -> dict[str, Any]:
     """What a panel shows of an explanation.
 
-    box: what the network saw; region: what the map covers, padding included; both as shares of the
-    photo's sides. map: rows, columns and, row by row, unsigned 16-bit levels, little-endian, of the
-    map's maximum; all 0 if it is degenerate.
+    index: of a class, its place in `all_classes`. box: what the network saw; region: what the map
+    covers, padding included; both as shares of the photo's sides. map: rows, columns and, row by
+    row, unsigned 16-bit levels, little-endian, of the map's maximum; all 0 if it is degenerate.
     """
     width, height = e.geometry.photo_size
     rows, columns = e.feature_map.shape
@@ -42,9 +43,9 @@ def result_of(e: Explanation) -> dict[str, Any]:
         "title": e.title,
         "stands_in_for": e.stands_in_for,
         "notice": e.notice,
-        "target": asdict(e.target),
+        "target": _of_all(e, e.target),
         "rank": e.rank,
-        "top": [asdict(prediction) for prediction in e.top],
+        "top": [_of_all(e, prediction) for prediction in e.top],
         "how": e.how,
         "method": e.method,
         "detail": e.detail,
@@ -55,6 +56,10 @@ def result_of(e: Explanation) -> dict[str, Any]:
         "region": _shares(e.geometry.region, width, height),
         "map": {"rows": rows, "columns": columns, "levels": _levels(e)},
     }
+
+
+def _of_all(e: Explanation, prediction: Prediction) -> dict[str, Any]:
+    return asdict(prediction) | {"index": all_classes().place(e.model, prediction.index)}
 
 
 def insight_of(named: Mapping[str, Explanation]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ the foreground.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
@@ -16,7 +17,10 @@ from typing import Any
 
 from demo.backend_ray import LOOPBACK, connection, settle
 from demo.shown import APPLICATION
-from gradcam_core import DEFAULT_MODELS
+from gradcam_core import NetworkError
+from gradcam_core.description import add_network_arguments
+from gradcam_core.models import default_models
+from gradcam_core.own_networks import register_all, registered
 
 REPLICAS, THREADS = "GRADCAM_REPLICAS", "GRADCAM_THREADS"
 """The environment variables that set how many replicas there are, 2, and the threads of each, 1."""
@@ -65,7 +69,9 @@ def start(replica: type | None = None) -> str:
         "graceful_shutdown_timeout_s": 5,
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
     }
-    app = deployment.options(**options).bind(replicas, threads, list(DEFAULT_MODELS))
+    app = deployment.options(**options).bind(
+        replicas, threads, list(default_models()), list(registered())
+    )
     serve.run(app, name=APPLICATION, route_prefix=None)
     return address
 
@@ -119,5 +125,16 @@ def _take_down() -> None:
     ray.shutdown()  # one of our own ends with this process
 
 
-if __name__ == "__main__":
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m demo.serve_cluster", description=__doc__)
+    add_network_arguments(parser)
+    options = parser.parse_args()
+    try:
+        register_all(options.network, options.networks)
+    except NetworkError as error:
+        sys.exit(f"The replicas cannot start: {error}")
     run()
+
+
+if __name__ == "__main__":
+    main()

@@ -32,7 +32,8 @@ async def file_of(asked: AskedFile) -> tuple[bytes, str]:
     Raises NoSuchFileError, and ImageError, WeightsError or CamError as `explained` does.
     """
     photo = await asked.open()
-    wanted = [(cell.model, asked.wanted(cell)) for cell in asked.cells]
+    cells = asked.answerable or asked.cells  # of a network without the class there is nothing
+    wanted = [(cell.model, asked.wanted(cell)) for cell in cells]
     named = [(name, await explanation(photo, one)) for name, one in wanted]
     loop = asyncio.get_running_loop()
     content = await loop.run_in_executor(_making, _made, asked, photo, named)

@@ -7,10 +7,12 @@ What needs PyTorch imports it when it is first used, the names of `gradcam_core.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gradcam_core.description import NetworkError
 from gradcam_core.explain import Examination, Explanation, Prediction, examine, explain
 from gradcam_core.images import ImageError, read_image
 from gradcam_core.labels import Label, LabelError, find_label, imagenet_labels
 from gradcam_core.models import DEFAULT_MODELS, Model, ModelInfo, list_models, load_model
+from gradcam_core.own_networks import register
 from gradcam_core.weights import Weights, WeightsError
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ __all__ = [
     "LabelError",
     "Model",
     "ModelInfo",
+    "NetworkError",
     "Prediction",
     "Run",
     "Stage",
@@ -42,6 +45,7 @@ __all__ = [
     "list_models",
     "load_model",
     "read_image",
+    "register",
 ]
 
 

@@ -15,11 +15,20 @@ from PIL import Image
 from tqdm import tqdm
 
 from gradcam_core.bundle import File, files
+from gradcam_core.description import NetworkError, add_network_arguments
 from gradcam_core.explain import PRESETS, Explanation, examine, preset_named
 from gradcam_core.images import ImageError
-from gradcam_core.labels import find_label
+from gradcam_core.labels import find_in_all
 from gradcam_core.methods import DEFAULT_METHOD, METHODS, method_named
-from gradcam_core.models import DEFAULT_MODELS, list_models, load_model, loader
+from gradcam_core.models import (
+    DEFAULT_MODELS,
+    default_models,
+    list_models,
+    load_model,
+    loader,
+    model_info,
+)
+from gradcam_core.own_networks import register_all
 from gradcam_core.reading import read_isolated
 from gradcam_core.view import DETAILS, VIEWS
 from gradcam_core.weights import WeightsError
@@ -39,9 +48,19 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Gives the exit status: 2, after one line on stderr, for a mistake."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == "batch":
+        from gradcam_core import batch_cli
+
+        return batch_cli.main(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
-    names = list(dict.fromkeys(name.strip() for name in options.models.split(",") if name.strip()))
+    try:
+        register_all(options.network, options.networks)
+    except NetworkError as error:
+        parser.error(str(error))
+    asked = ",".join(default_models()) if options.models is None else options.models
+    names = list(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
     known = [info.name for info in list_models()]
     if not names:
         parser.error("--models names no model")
@@ -49,8 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in known:
             parser.error(f"there is no model {name!r}; choose from: {', '.join(known)}")
     try:
-        target = None if options.target is None else find_label(options.target).index
-        contrast = _contrast(options.contrast, target)
+        classes = _classes(options.target, options.contrast, names)
         photo = read_isolated(options.photo)
         options.out.mkdir(parents=True, exist_ok=True)
     except (ImageError, ValueError) as error:
@@ -63,14 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         preset = preset_named(options.preset)
         options.method, options.detail = preset.method, preset.detail
     options.method, options.detail = options.method or DEFAULT_METHOD, options.detail or 1
-    if contrast and not method_named(options.method).knows_class:
+    if options.contrast and not method_named(options.method).knows_class:
         parser.error(f"--method {options.method} knows no class, so it takes no --contrast")
     for name in names:
         loader(name).request()  # all at once: without a network each takes its time to find out
     from gradcam_core.stages import CamError  # imports PyTorch, which is needed from here on
 
     try:
-        explanations = [_explain(name, photo, options, target, contrast) for name in names]
+        explanations = [_explain(name, photo, options, *classes[name]) for name in names]
         named = list(zip(names, explanations, strict=True))
         made = files(photo, named, checks=_checks(photo, named) if options.trust else None)
     except CamError as error:
@@ -129,9 +147,10 @@ def _parser() -> _Parser:
     parser.add_argument("photo", metavar="PHOTO", help="the picture to explain")
     parser.add_argument(
         "--models",
-        default=",".join(DEFAULT_MODELS),
-        help=f"comma-separated, of {models} (default: %(default)s)",
+        help=f"comma-separated, of {models} and your own (default: your own, or else "
+        f"{','.join(DEFAULT_MODELS)})",
     )
+    add_network_arguments(parser)
     parser.add_argument(
         "--target", help="class by index or name (default: each network's own top prediction)"
     )
@@ -166,14 +185,24 @@ def _parser() -> _Parser:
     return parser
 
 
-def _contrast(rivals: list[str] | None, target: int | None) -> bool | list[int]:
-    """Raises LabelError for an unknown class, ValueError for rivals that do not fit."""
+def _classes(
+    target: str | None, rivals: list[str] | None, names: Sequence[str]
+) -> dict[str, tuple[int | None, bool | list[int]]]:
+    """The target and its rivals by each network's name.
+
+    Raises LabelError for an unknown class, ValueError for rivals that do not fit.
+    """
+    networks = [(info.title, info.labels) for info in map(model_info, names)]
+    targets: Sequence[int | None] = [None] * len(names)
+    if target is not None:
+        targets = find_in_all(target, networks)
     if not rivals or rivals == [AUTO]:
-        return bool(rivals)
-    classes = [find_label(rival).index for rival in rivals]
-    if target in classes:
+        return {name: (one, bool(rivals)) for name, one in zip(names, targets, strict=True)}
+    of_rivals = [find_in_all(rival, networks) for rival in rivals]
+    against = [list(of_one) for of_one in zip(*of_rivals, strict=True)]
+    if any(one in of_one for one, of_one in zip(targets, against, strict=True)):
         raise ValueError("a class cannot be its own rival: choose another one for --contrast")
-    return classes
+    return dict(zip(names, zip(targets, against, strict=True), strict=True))
 
 
 class _Bar:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcam_core.images import Photo, read_image
-from gradcam_core.labels import find_label, imagenet_labels
+from gradcam_core.labels import Labels
 from gradcam_core.methods import DEFAULT_METHOD, method_named
 from gradcam_core.models import Model, load_model, model_info
 from gradcam_core.view import Preprocessing, View, ViewName, view_of
@@ -208,7 +208,8 @@ class Examination:
 
     def prediction(self, index: int) -> Prediction:
         """What the network gives one class."""
-        return Prediction(index, imagenet_labels()[index].name, float(self.probabilities[index]))
+        name = self.model.info.labels[index].name
+        return Prediction(index, name, float(self.probabilities[index]))
 
     def at(self, image: Photo, detail: int = 1, layer: str | None = None) -> Examination:
         """The same photo at another detail or layer; costs one forward pass. See `examine`."""
@@ -233,8 +234,9 @@ class Examination:
         Raises LabelError for an unknown class, ValueError for an unknown method or rivals that do
         not fit.
         """
-        index = int(self._ranking[0]) if target is None else find_label(target).index
-        rivals = contrast if isinstance(contrast, bool) else _indices(contrast)
+        labels = self.model.info.labels
+        index = int(self._ranking[0]) if target is None else labels.find(target).index
+        rivals = contrast if isinstance(contrast, bool) else _indices(contrast, labels)
         feature_map = self.run.cam(index, method, rivals, on_progress)[0]
         return Explanation(
             model=self.model.info.name,
@@ -255,9 +257,9 @@ class Examination:
         )
 
 
-def _indices(classes: int | str | Sequence[int | str]) -> list[int]:
+def _indices(classes: int | str | Sequence[int | str], labels: Labels) -> list[int]:
     several = [classes] if isinstance(classes, int | str) else classes
-    return [find_label(one).index for one in several]
+    return [labels.find(one).index for one in several]
 
 
 def examine(
@@ -299,7 +301,7 @@ class Prepared:
     def examine(self, model: Model, layer: str | None = None) -> Examination:
         """One network's pass over it, which is the part of `examine` that takes all cores."""
         run = _run(self.batch, model, layer)
-        probabilities = np.nan_to_num(run.logits[0].softmax(dim=0).cpu().numpy())
+        probabilities = np.nan_to_num(model.probabilities(run.logits)[0].cpu().numpy())
         return Examination(model, run, self.geometry, self.view, 1, probabilities)
 
 
@@ -351,7 +353,8 @@ def explain(
         method, detail = chosen.method, chosen.detail
     method_named(method)
     if target is not None:
-        find_label(target)
+        info = model_info(model) if isinstance(model, str) else model.info
+        info.labels.find(target)
     held = examine(image, model, view, detail, layer)
     return held.explain(target, method, contrast, on_progress)
 

@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from gradcam_core.labels import Labels, imagenet_labels
 from gradcam_core.view import Preprocessing
 from gradcam_core.weights import (
     HubFile,
@@ -28,7 +29,7 @@ from gradcam_core.weights import (
 )
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from gradcam_core.stages import Stage
 
@@ -44,7 +45,9 @@ class ModelInfo:
 
     name: as in the API. title: as people write it. architecture: timm's name of network and
     weights. layer: its last convolutional feature map. source: None is the place timm names.
-    stand_in: the name of the network shown where the weights cannot be had.
+    stand_in: the name of the network shown where the weights cannot be had. labels: of its classes.
+    independent: whether each class has a probability of its own (sigmoid) instead of a share of one
+    (softmax). recipe: how a network that is not ours is read from its file.
     """
 
     name: str
@@ -53,13 +56,15 @@ class ModelInfo:
     layer: str
     source: Source | None = None
     stand_in: str | None = None
+    labels: Labels = field(default_factory=imagenet_labels, compare=False, repr=False)
+    independent: bool = False
+    recipe: Recipe | None = field(default=None, compare=False, repr=False)
 
     @property
     def weights_source(self) -> Source:
         if self.source is not None:
             return self.source
-        timm = _timm()
-        config = timm.get_pretrained_cfg(self.architecture)
+        config = import_timm().get_pretrained_cfg(self.architecture)
         if config.hf_hub_id:
             return HubFile(config.hf_hub_id)
         return ReleaseFile(config.url)
@@ -108,6 +113,16 @@ _NOT_THE_FILE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.E
 DEFAULT_MODELS = ("xception", "resnet50", "vgg19")
 
 
+class Recipe(Protocol):
+    """How a network of a person's own is made from its file of weights."""
+
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+
+    def read(self, path: Path) -> nn.Module:
+        """Frozen and in eval mode. Raises ValueError if the file does not hold the weights."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A network that is ready: in eval mode, its parameters frozen, its weights real.
@@ -130,6 +145,11 @@ class Model:
 
         return tuple(layers(self.module))
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Of all classes, in [0, 1]: [N, classes] -> float32 of the same shape."""
+        logits = logits.float()
+        return logits.sigmoid() if self.info.independent else logits.softmax(dim=1)
+
     @property
     def notice(self) -> str:
         """What a person must know who sees this network's results; empty if nothing."""
@@ -144,7 +164,7 @@ class Model:
 _timm_lock = threading.Lock()
 
 
-def _timm() -> ModuleType:
+def import_timm() -> ModuleType:
     """timm, imported by one thread at a time and from its front: its modules import each other in
     a circle, which fails where two threads enter the circle at different places."""
     with _timm_lock:
@@ -154,18 +174,24 @@ def _timm() -> ModuleType:
 
 
 def list_models() -> list[ModelInfo]:
-    """All networks that can be loaded; the three that the project is about come first."""
-    return list(_MODELS.values())
+    """All networks that can be loaded: a person's own, the three that the project is about, the
+    smaller ones."""
+    return [*_own.values(), *_MODELS.values()]
+
+
+def default_models() -> tuple[str, ...]:
+    """The names of the networks that are asked where nobody says which: a person's own if there are
+    any, or the three."""
+    return tuple(_own) or DEFAULT_MODELS
 
 
 def model_info(name: str) -> ModelInfo:
     """The network of this name. Raises ValueError that lists the known names."""
-    try:
-        return _MODELS[name]
-    except KeyError:
-        raise ValueError(
-            f"There is no model {name!r}. Choose from: {', '.join(_MODELS)}."
-        ) from None
+    info = _own.get(name) or _MODELS.get(name)
+    if info is None:
+        known = ", ".join(one.name for one in list_models())
+        raise ValueError(f"There is no model {name!r}. Choose from: {known}.")
+    return info
 
 
 class Loader:
@@ -252,6 +278,25 @@ class Loader:
 
 
 _loaders = {info.name: Loader(info) for info in _MODELS.values()}
+_own: dict[str, ModelInfo] = {}
+
+
+def add_model(info: ModelInfo) -> None:
+    """Put a network beside the others; one of its own that has the same name is replaced.
+
+    Raises ValueError if one of ours has the name.
+    """
+    if info.name in _MODELS:
+        raise ValueError(f"{info.name!r} is the name of another network")
+    _own[info.name] = info
+    _loaders[info.name] = Loader(info)
+
+
+def remove_model(name: str) -> None:
+    """Take a person's own network away again. Raises ValueError if there is none of this name."""
+    if _own.pop(name, None) is None:
+        raise ValueError(f"There is no network of your own called {name!r}.")
+    del _loaders[name]
 
 
 def loader(name: str) -> Loader:
@@ -317,7 +362,12 @@ def _ready(info: ModelInfo, source: Source, path: Path, *, is_new: bool = False)
 
 def _read(info: ModelInfo, weights: Weights) -> Model:
     """Raises _BadFileError for a file that holds other weights or none, and OSError."""
-    timm = _timm()
+    if info.recipe is not None:
+        try:
+            return Model(info, info.recipe.read(weights.path), info.recipe.preprocessing, weights)
+        except ValueError as error:
+            raise _BadFileError(str(error)) from error
+    timm = import_timm()
     from timm.data import resolve_data_config
 
     from gradcam_core.network import read_network

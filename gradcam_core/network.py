@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class DenseConv2d(nn.Module):
@@ -66,6 +66,43 @@ def read_network(architecture: str, path: Path, same_names: bool = True) -> nn.M
         overlay = {"file": str(path)}
         module = timm.create_model(architecture, pretrained=True, pretrained_cfg_overlay=overlay)
     module.eval().float()
+    _arrange(module, found)
+    return module.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def layout(build: Callable[[], nn.Module], input_size: tuple[int, int, int]) -> nn.Module:
+    """As `own_network`, without values: to see which modules the network has and what they give."""
+    with torch.device("meta"):
+        module = build().eval()
+    try:
+        _arrange(module, _structure(module, input_size))
+    except (RuntimeError, NotImplementedError):  # what cannot run without values
+        module = build().eval()
+        _arrange(module, _Structure())
+    return module
+
+
+def own_network(
+    build: Callable[[], nn.Module],
+    tensors: Mapping[str, Tensor],
+    input_size: tuple[int, int, int],
+) -> nn.Module:
+    """The network that `build` gives with these values, which are all of its own, arranged, frozen
+    and in eval mode. input_size: (channels, height, width). A GPU is used where there is one."""
+    with torch.device("meta"):
+        module = build().eval()
+    given = {
+        name: tensors.get(name, torch.zeros(tensor.shape, dtype=tensor.dtype))
+        for name, tensor in module.state_dict().items()
+    }
+    try:
+        found = _structure(module, input_size)
+    except (RuntimeError, NotImplementedError):  # what cannot run without values
+        found = _Structure()
+    if not _complete(module, given):
+        module = build().eval()  # with values that no file has, such as tables of positions
+        module.load_state_dict(given)
+    module.float()
     _arrange(module, found)
     return module.to("cuda" if torch.cuda.is_available() else "cpu")
 

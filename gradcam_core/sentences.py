@@ -153,11 +153,11 @@ def summary(explanations: Sequence[Explanation]) -> tuple[str, ...]:
 
 
 def _predictions(shown: Sequence[_Shown]) -> Iterator[str]:
-    groups = _grouped((one for one in shown if one.has_scores), lambda one: one.e.top[0].index)
-    targets = {one.e.target.index for one in shown}
+    groups = _grouped((one for one in shown if one.has_scores), lambda one: one.e.top[0].name)
+    targets = {one.e.target.name for one in shown}
     # The class that all explain, if no network predicts it.
     other = ""
-    if len(targets) == 1 and targets.isdisjoint(group[0].e.top[0].index for group in groups):
+    if len(targets) == 1 and targets.isdisjoint(group[0].e.top[0].name for group in groups):
         other = shown[0].e.target.name
     clauses = [_prediction(group, shown) for group in groups]
     if len(groups) == 1:
@@ -178,7 +178,7 @@ def _prediction(group: Sequence[_Shown], shown: Sequence[_Shown]) -> str:
 
 def _missing_maps(shown: Sequence[_Shown]) -> Iterator[str]:
     without = (one for one in shown if not one.has_map)
-    for group in _grouped(without, lambda one: (one.e.degenerate, one.e.target.index)):
+    for group in _grouped(without, lambda one: (one.e.degenerate, one.e.target.name)):
         names = [one.name for one in group]
         if len(names) == 1:
             subject = f"{names[0]} has no map"
@@ -215,7 +215,7 @@ def _compared(seeing: Sequence[_Shown], shown: Sequence[_Shown]) -> str:
     group = comparison.largest_alike()
     if len(group) == len(seeing):
         differ = all(
-            len({prediction(one.e).index for one in seeing}) > 1
+            len({prediction(one.e).name for one in seeing}) > 1
             for prediction in (lambda e: e.target, lambda e: e.top[0])
         )
         return f"{'still, ' if differ else ''}{they} look at {_same_place(group)}"
@@ -359,7 +359,7 @@ def _improbable(shown: Sequence[_Shown]) -> Iterator[str]:
         and one.e.target.probability < IMPROBABLE
         and method_named(one.e.method).knows_class
     )
-    for group in _grouped(looking, lambda one: one.e.target.index):
+    for group in _grouped(looking, lambda one: one.e.target.name):
         values = _percentages([one.e.target.probability for one in group])
         rank = f", rank {group[0].e.rank}" if len(group) == 1 else ""
         where_it_is = _form(group, "its map shows where it", "their maps show where they")
@@ -450,20 +450,34 @@ def _location(explanations: Sequence[Explanation]) -> _Location:
 
 def _spots(mask: np.ndarray) -> np.ndarray:
     """The parts of a mask that are connected by sides: int [H, W], counted from 1, 0 outside."""
-    spots = np.zeros(mask.shape, dtype=int)
-    left = set(map(tuple, np.argwhere(mask).tolist()))
-    number = 0
-    while left:
-        number += 1
-        border = [left.pop()]
-        while border:
-            row, column = border.pop()
-            spots[row, column] = number
-            sides = {(row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)}
-            found = sides & left
-            left -= found
-            border.extend(found)
-    return spots
+    height, width = mask.shape
+    padded = np.zeros((height, width + 1), dtype=np.int8)  # so that no run goes on in the next row
+    padded[:, :width] = mask
+    steps = np.diff(padded.ravel(), prepend=np.int8(0))
+    starts, ends = (np.flatnonzero(steps == step).tolist() for step in (1, -1))
+    parts = list(range(len(starts)))  # of each run of a row, an earlier run of the same part
+
+    def first(run: int) -> int:
+        while parts[run] != run:
+            parts[run] = run = parts[parts[run]]
+        return run
+
+    above = 0
+    for run, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        while ends[above] <= start - (width + 1):
+            above += 1
+        for other in range(above, run):
+            if starts[other] >= end - (width + 1):
+                break
+            one, two = sorted((first(other), first(run)))
+            parts[two] = one
+    firsts = [first(run) for run in range(len(starts))]
+    numbers = {run: number for number, run in enumerate(dict.fromkeys(firsts), 1)}
+    spots = np.zeros(padded.shape, dtype=int)
+    lengths = np.subtract(ends, starts)
+    names = np.array([numbers[run] for run in firsts], dtype=int)
+    spots[padded > 0] = np.repeat(names, lengths.astype(int))
+    return spots[:, :width]
 
 
 def _grouped(shown: Iterable[_Shown], key: Callable[[_Shown], Hashable]) -> list[list[_Shown]]:

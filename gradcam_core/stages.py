@@ -119,9 +119,9 @@ def no_such_layer(module: nn.Module, batch: Tensor, problem: str) -> CamError:
 
 def _example(module: nn.Module) -> Tensor:
     config = getattr(module, "pretrained_cfg", None) or {}
-    shape = config.get("input_size", (_channels(module), _USUAL, _USUAL))
+    _, *size = config.get("input_size", (3, _USUAL, _USUAL))  # it may have other channels since
     like = next(module.parameters(), torch.empty(0))
-    return torch.zeros(1, *shape, device=like.device, dtype=like.dtype)
+    return torch.zeros(1, _channels(module), *size, device=like.device, dtype=like.dtype)
 
 
 def _channels(module: nn.Module) -> int:

@@ -234,7 +234,7 @@ class _Checks:
     def _predict(self, images: Tensor) -> Tensor:
         module = self._model.module
         with exclusive(module), torch.no_grad(), self._precision():
-            probabilities = module(images).float().softmax(dim=1)[:, self._e.target.index]
+            probabilities = self._model.probabilities(module(images))[:, self._e.target.index]
         self._count(len(images))
         return probabilities
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -52,6 +52,31 @@ class Preprocessing:
             mean=tuple(config["mean"]),
             std=tuple(config["std"]),
         )
+
+    @classmethod
+    def from_torchvision(cls, transforms: Any) -> Preprocessing:
+        """From the transforms that come with torchvision's weights of a classifier."""
+        (size,), (short,) = transforms.crop_size, transforms.resize_size
+        return cls(
+            size=size,
+            crop_share=size / short,
+            resample=Image.Resampling[transforms.interpolation.name],
+            mean=tuple(transforms.mean),
+            std=tuple(transforms.std),
+        )
+
+    @property
+    def channels(self) -> int:
+        """3 for RGB, 1 for grey levels."""
+        return len(self.mean)
+
+    def for_channels(self, channels: int) -> Preprocessing:
+        """The same for a network that has another number of them: grey levels are normalised as RGB
+        is on average."""
+        if channels == self.channels:
+            return self
+        mean, std = (sum(values) / len(values) for values in (self.mean, self.std))
+        return replace(self, mean=(mean,) * channels, std=(std,) * channels)
 
 
 @dataclass(frozen=True)
@@ -104,7 +129,7 @@ class View:
         left, top = self.offset
         if self.resized[0] * self.resized[1] <= RESIZED_AT_MOST:
             resized = photo.resize(self.resized, preprocessing.resample)
-            fill = tuple(round(255 * value) for value in preprocessing.mean)
+            fill = tuple(round(255 * value) for value in preprocessing.for_channels(3).mean)
             picture = Image.new("RGB", self.size, fill)
             picture.paste(resized, (-left, -top))
             return picture
@@ -112,7 +137,8 @@ class View:
         return photo.resize(self.size, preprocessing.resample, box=self.region)
 
     def batch(self, photo: Image.Image, preprocessing: Preprocessing) -> Tensor:
-        """The network's input: float32 [1, 3, height, width], normalised as its weights want it."""
+        """The network's input: float32 [1, channels, height, width], normalised as its weights want
+        it. For one channel the photo is turned into grey levels (ITU-R BT.601)."""
         return normalised(np.array(self.picture(photo, preprocessing)), preprocessing)
 
     def to_photo(self, feature_map: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -146,13 +172,31 @@ class View:
         down = _interpolated(feature_map, *_edges(height, top, bottom, rows))
         return float(_interpolated(down.T, *_edges(width, left, right, columns)).max())
 
+    def hot(self, feature_map: np.ndarray, share: float) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) in the photo's pixels of all where the map has this share of
+        its `peak`, which is > 0, or more: to a pixel what `to_photo` has there."""
+        width, height = self.photo_size
+        left, top, right, bottom = self.region
+        rows, columns = feature_map.shape
+        least = share * self.peak(feature_map)
+        # Along a line the map is highest at a cell's centre, or where the photo's edge cuts.
+        across = _interpolated(feature_map.T, *_edges(width, left, right, columns))
+        down = _interpolated(feature_map, *_edges(height, top, bottom, rows))
+        high = (_interpolation(height, height, top, bottom, rows) @ across.T).max(axis=1)
+        wide = (_interpolation(width, width, left, right, columns) @ down.T).max(axis=1)
+        x, y = (np.flatnonzero(line >= min(least, line.max())) for line in (wide, high))
+        return int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
+
 
 def normalised(picture: np.ndarray, preprocessing: Preprocessing) -> Tensor:
-    """A network's input of what it is shown: uint8 [height, width, 3] -> float32 [1, 3, height,
-    width]."""
+    """A network's input of what it is shown: uint8 [height, width, 3] -> float32 [1, channels,
+    height, width]. See `View.batch`."""
     import torch
 
+    if preprocessing.channels == 1:
+        picture = np.array(Image.fromarray(picture).convert("L"))
     pixels = picture.astype(np.float32) / 255
+    pixels = pixels.reshape(*pixels.shape[:2], preprocessing.channels)
     mean = np.array(preprocessing.mean, dtype=np.float32)
     std = np.array(preprocessing.std, dtype=np.float32)
     return torch.from_numpy((pixels - mean) / std).permute(2, 0, 1)[None]

@@ -189,6 +189,34 @@ class PackagedFile:
 
 
 @dataclass(frozen=True)
+class LocalFile:
+    """A person's own file, where it lies. Others are told its name, not its folder."""
+
+    path: Path
+
+    @property
+    def url(self) -> str:
+        return f"file:{self.path.name}"
+
+    def cached(self) -> Path | None:
+        return self.path if self.path.is_file() else None
+
+    def sha256_begins(self, path: Path) -> str:
+        return ""
+
+    def download_arguments(self, force: bool) -> list[str]:
+        if self.cached() is None:
+            raise WeightsError(f"the file {self.path.name} is not there any more")
+        raise WeightsError("register the network again")
+
+    def discard(self) -> None:
+        """It is not ours."""
+
+    def tidy(self) -> None:
+        """Nothing is downloaded."""
+
+
+@dataclass(frozen=True)
 class Weights:
     """Which weights a network has: the address they come from and the file they were read from."""
 

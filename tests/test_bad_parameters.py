@@ -174,7 +174,7 @@ def is_allowed(schema: dict[str, Any], value: Any) -> bool:
 
 
 ARGUMENTS = [
-    ("classes", "search"), ("classes", "limit"),
+    ("classes", "search"), ("classes", "limit"), ("classes", "model"),
     ("predict", "image"), ("predict", "models"), ("predict", "view"),
     *(("explain", name) for name in ("image", "models", "target", "against", "rivals", "method",
                                      "detail", "view", "depth", "outputs", "trust")),

@@ -232,14 +232,14 @@ def test_a_photo_stays_with_the_replica_that_holds_its_pass():
         def __init__(self) -> None:
             self.initialize_state()
 
-        replica_queue_len_cache = loads  # type: ignore[assignment]
+        replica_queue_len_cache = loads
 
     async def choose() -> None:
         router = Alone()
 
         async def chosen(home: str, attempt: int = 0) -> str:
             asked = SimpleNamespace(args=[SimpleNamespace(home=home, attempt=attempt)])
-            ((replica,),) = await router.choose_replicas(candidates, asked)  # type: ignore[arg-type]
+            ((replica,),) = await router.choose_replicas(candidates, asked)
             return str(replica.replica_id)
 
         assert await chosen("a photo") == "two"  # which has less to do

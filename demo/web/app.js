@@ -138,7 +138,7 @@ class App {
   }
 
   nameOf(index) {
-    return index === null ? null : this.props.classes[index].split(",")[0];
+    return index === null ? null : (this.props.names[index] ?? this.props.classes[index].split(",")[0]);
   }
 
   titleOf(model) {

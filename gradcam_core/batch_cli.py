@@ -1,0 +1,313 @@
+"""The command line of a batch: all pictures of a folder, explained by several networks."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from gradcam_core.description import NetworkError, add_network_arguments
+from gradcam_core.explain import PRESETS, preset_named
+from gradcam_core.labels import find_in_all
+from gradcam_core.methods import DEFAULT_METHOD, METHODS
+from gradcam_core.models import (
+    DEFAULT_MODELS,
+    Model,
+    default_models,
+    list_models,
+    load_model,
+    loader,
+    model_info,
+)
+from gradcam_core.own_networks import register_all
+from gradcam_core.view import DETAILS, VIEWS
+from gradcam_core.weights import WeightsError
+
+PROGRAM = "python -m gradcam_core batch"
+ENGINES = ("local", "ray")
+
+_LONGEST = (64, 8192)  # between these
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage that argparse prints before it."""
+        self.exit(2, f"{PROGRAM}: {message}\n")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a batch. Gives the exit status: 2, after one line on stderr, for a mistake, 130 or 143
+    if it was told to stop."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if len(options.photos) > 1:
+        parser.error(
+            f"there are {len(options.photos)} PHOTOS; put a pattern in quotes, such as "
+            "'photos/*.jpg', so that the shell leaves it alone"
+        )
+    (photos_of,) = options.photos
+    try:
+        register_all(options.network, options.networks)
+    except NetworkError as error:
+        parser.error(str(error))
+    asked = ",".join(default_models()) if options.models is None else options.models
+    names = tuple(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
+    known = [info.name for info in list_models()]
+    if not names:
+        parser.error("--models names no model")
+    for name in names:
+        if name not in known:
+            parser.error(f"there is no model {name!r}; choose from: {', '.join(known)}")
+    if options.preset is not None:
+        if options.method is not None or options.detail is not None:
+            parser.error("--preset sets method and detail; leave --method and --detail away")
+        preset = preset_named(options.preset)
+        options.method, options.detail = preset.method, preset.detail
+    if options.address is not None and options.engine != "ray":
+        parser.error("--address is that of a Ray cluster: add --engine ray")
+    if not _LONGEST[0] <= options.longest <= _LONGEST[1]:
+        parser.error(f"--longest is from {_LONGEST[0]} to {_LONGEST[1]} pixels")
+    try:
+        networks = [(info.title, info.labels) for info in map(model_info, names)]
+        targets = None if options.target is None else tuple(find_in_all(options.target, networks))
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        importlib.import_module("pyarrow")
+    except ImportError:
+        parser.error("pyarrow is not installed: pip install -r requirements.txt")
+    if options.engine == "ray":
+        try:
+            importlib.import_module("ray.data")
+        except ImportError:
+            parser.error("Ray is not installed: pip install -r requirements-ray.txt")
+    return _run(parser, options, photos_of, names, targets)
+
+
+def _run(
+    parser: _Parser,
+    options: argparse.Namespace,
+    photos_of: str,
+    names: tuple[str, ...],
+    targets: tuple[int, ...] | None,
+) -> int:
+    from gradcam_core.batch import BatchError, Engine, Folder, run
+    from gradcam_core.batch_photos import PhotosError, photos
+    from gradcam_core.batch_rows import Done, Settings
+
+    settings = Settings(
+        models=names,
+        targets=targets,
+        method=options.method or DEFAULT_METHOD,
+        detail=options.detail or 1,
+        view=options.view,
+        trust=options.trust,
+        longest=options.longest,
+    )
+    failed = new = 0
+    try:
+        pictures = photos(photos_of, leave_out=options.out)
+        with _told_to_stop() as told, Folder(options.out, photos_of, settings) as folder:
+            before = folder.done
+            models = _load(names)
+            engine: Engine
+            if options.engine == "ray":
+                from gradcam_core import batch_ray
+
+                engine = functools.partial(
+                    batch_ray.explained_by_ray, address=options.address, is_stopped=told.is_set
+                )
+            else:
+                from gradcam_core import batch_local
+
+                engine = functools.partial(batch_local.explained_here, is_stopped=told.is_set)
+            with tqdm(
+                total=pictures.count, initial=before, unit="picture", desc="pictures", leave=False
+            ) as bar:
+
+                def show(done: Done) -> None:
+                    nonlocal failed, new
+                    new += 1
+                    failed += any(row["error"] for row in done.rows)
+                    bar.update()
+                    if failed:
+                        bar.set_postfix_str(f"{failed} with an error", refresh=False)
+
+                told.is_working, start = True, time.monotonic()
+                is_whole = run(folder, pictures, models, settings, engine, show, told.is_set)
+            seconds = time.monotonic() - start
+            if not is_whole:
+                print(
+                    f"{PROGRAM}: stopped; {folder.done} of {pictures.count} pictures are done, "
+                    "the same command goes on",
+                    file=sys.stderr,
+                )
+                return 128 + told.signal
+            print(_summary(options.out, folder.done, before, new, failed, len(names), seconds))
+            if options.report:
+                _write_report(options.out)
+    except (BatchError, PhotosError) as error:
+        parser.error(str(error))
+    except WeightsError as error:
+        parser.exit(1, f"{PROGRAM}: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, f"{PROGRAM}: stopped; the same command goes on\n")
+    return 0
+
+
+class _Told(threading.Event):
+    """Set when a signal asks this process to stop; a second one ends it at once.
+
+    is_working: whether somebody looks at it from time to time. Else the signal is raised.
+    """
+
+    signal: int = 0
+    is_working = False
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if not self.is_working:
+            raise KeyboardInterrupt
+        self.signal = number
+        self.set()
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[_Told]:
+    told = _Told()
+    if threading.current_thread() is not threading.main_thread():
+        yield told
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, told.note) for number in numbers]
+    try:
+        yield told
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _load(names: Sequence[str]) -> list[Model]:
+    for name in names:
+        loader(name).request()  # all at once: without a network each takes its time to find out
+    models = []
+    for name in names:
+        with tqdm(total=100, unit="%", desc=f"weights of {name}", leave=False, delay=1) as bar:
+
+            def show(share: float | None, bar: tqdm = bar) -> None:
+                if share is not None:
+                    bar.update(round(100 * share) - bar.n)
+
+            model = load_model(name, on_progress=show)
+        if model.notice:
+            print(model.notice, file=sys.stderr)
+        models.append(model)
+    return models
+
+
+def _summary(
+    out: Path, done: int, before: int, new: int, failed: int, networks: int, seconds: float
+) -> str:
+    each = f"{new} pictures" + (f" ({before} were done before)" if before else "")
+    several = f"{networks} networks" if networks > 1 else "one network"
+    speed = f", {new / seconds:.1f} a second" if new else ""
+    text = f"{each}, {several}{speed}: {done * networks} rows in {out / 'data'}"
+    if failed:
+        text += f"; {failed} with an error, which is in their rows"
+    return text
+
+
+def _write_report(out: Path) -> None:
+    report = importlib.import_module("gradcam_core.report")
+    try:
+        report.write_report(out)
+    except OSError as error:
+        print(
+            f"{PROGRAM}: the report cannot be written: {error.strerror or error}", file=sys.stderr
+        )
+    else:
+        print(f"report: {out / 'report.html'}")
+
+
+def _parser() -> _Parser:
+    models = ",".join(info.name for info in list_models())
+    parser = _Parser(
+        prog=PROGRAM,
+        description="Show what networks predict for all of your pictures, and where they look. "
+        "Can be stopped at any time: the same command goes on.",
+        epilog=f"example:\n  {PROGRAM} assets/examples --out out",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "photos",
+        metavar="PHOTOS",
+        nargs="+",
+        help="a folder, a pattern in quotes ('photos/**/*.jpg'), or a Parquet file with a column "
+        "`path`, `bytes` or `image`; with --engine ray, files that all nodes can read",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the folder of the results"
+    )
+    parser.add_argument(
+        "--models",
+        help=f"comma-separated, of {models} and your own (default: your own, or else "
+        f"{','.join(DEFAULT_MODELS)})",
+    )
+    add_network_arguments(parser)
+    parser.add_argument(
+        "--target", help="class by index or name (default: each network's own top prediction)"
+    )
+    parser.add_argument("--method", choices=METHODS, help=f"default: {DEFAULT_METHOD}")
+    parser.add_argument(
+        "--detail",
+        type=int,
+        choices=DETAILS,
+        help="how many times its input size a network sees a picture at (default: 1)",
+    )
+    parser.add_argument(
+        "--preset", choices=PRESETS, help="sharp: the method and detail that locate best"
+    )
+    parser.add_argument(
+        "--view",
+        choices=VIEWS,
+        default="crop",
+        help="crop: the published preprocessing; whole: all of the photo (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--trust", action="store_true", help="check how far each map can be trusted (slower)"
+    )
+    parser.add_argument(
+        "--longest",
+        type=int,
+        default=1024,
+        metavar="PIXELS",
+        help="of an overlay's long side (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="local",
+        help="local: this machine; ray: Ray Data, on one machine or many (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--address", help="of a Ray cluster, for --engine ray (default: Ray starts on this machine)"
+    )
+    parser.add_argument(
+        "--no-report",
+        dest="report",
+        action="store_false",
+        help="do not write report.html at the end",
+    )
+    return parser

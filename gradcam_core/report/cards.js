@@ -1,0 +1,334 @@
+// The list of pictures. Only the cards near what is seen are on the page, in the order of the list,
+// and each is used again for another picture when it is scrolled away.
+
+const GAP = 14; // between cards, pixels
+const ROWS_BEYOND = 1; // above and below what is seen
+const DRAWING = 6; // milliseconds of a frame for thumbnails and heat
+const TOO_FAST = 0.5; // of a screen in a frame: nobody sees what would be drawn
+
+/** Two circles as far apart as the networks look, and words. */
+class Likeness {
+  constructor() {
+    this.circles = h("span", { class: "circles", "aria-hidden": "true" }, h("i"), h("i"));
+    this.words = h("span");
+    this.number = h("b");
+    this.unit = h("span", { class: "unit" }, "overlap");
+    this.element = h("span", { class: "likeness" }, this.circles, this.words, this.unit, this.number);
+  }
+
+  show(i) {
+    const kind = likeness(i);
+    this.element.hidden = !kind;
+    if (!kind) return;
+    const overlap = pictures.agreement[i];
+    this.element.dataset.kind = kind;
+    this.circles.style.setProperty("--apart", `${(1 - overlap) * 0.75}em`);
+    this.words.textContent = THINGS[kind];
+    this.number.textContent = wholePercent(overlap);
+    const said = `The networks look at ${THINGS[kind]}: an overlap of ${wholePercent(overlap)}`;
+    this.element.title = said;
+  }
+}
+
+/** One network's part of a card. */
+class Cell {
+  constructor() {
+    this.stage = new Stage();
+    this.title = h("p", { class: "title" });
+    this.error = h("p", { class: "error" });
+    this.frame = h("div", { class: "frame" }, this.stage.element, this.error);
+    this.name = h("strong");
+    this.number = h("span", { class: "probability" });
+    this.where = h("p", { class: "where" });
+    this.element = h(
+      "div",
+      { class: "network" },
+      this.title,
+      this.frame,
+      h("p", { class: "class" }, this.name),
+      this.number,
+      this.where,
+    );
+  }
+
+  /** isOfAll: whether it stands for all networks. */
+  show(row, ratio, size, isOfAll) {
+    const title = (!isOfAll && networkOf(row)?.key) || "";
+    const name = classOf(row);
+    this.title.textContent = this.title.title = title;
+    this.name.textContent = name ?? "";
+    this.name.title = name ?? "";
+    const rank = rows.rank[row];
+    this.number.textContent = percent(rows.probability[row]) + (rank > 1 ? `, rank ${rank}` : "");
+    this.where.textContent = whereOf(row) && `heat: ${whereOf(row)}`;
+    this.where.title = whereOf(row);
+    this.isExplained = name !== undefined;
+    this.error.textContent = "";
+    this.frame.classList.toggle("failed", !this.isExplained);
+    this.stage.clear();
+    this.stage.element.hidden = !this.isExplained;
+    this.stage.fit(ratio, size.width, size.height);
+    this.stage.say(this.isExplained ? heatSaid(row) : "");
+  }
+
+  draw(thumbnail, line) {
+    this.error.textContent = line.error ?? "";
+    this.error.title = line.error ?? "";
+    this.frame.classList.toggle("failed", Boolean(line.error));
+    if (this.isExplained) this.stage.draw(thumbnail, line);
+  }
+}
+
+const heatSaid = (row) => `Heat of ${networkOf(row)?.title} for the class ${classOf(row)}: ${whereOf(row)}`;
+
+const ratioOf = (i) => pictures.width[i] / pictures.height[i] || 1;
+
+class Card {
+  constructor(act) {
+    this.folder = h("span", { class: "folder" });
+    this.file = h("span", { class: "file" });
+    this.button = h(
+      "button",
+      { type: "button", class: "open", tabindex: "-1", onclick: () => act(this.place) },
+      h("bdi", {}, this.folder, this.file),
+    );
+    this.likeness = new Likeness();
+    this.differ = h("span", { class: "tag" }, "classes differ");
+    this.failed = h("span", { class: "tag failed" }, "error");
+    this.networks = h("div", { class: "networks" });
+    this.cells = [];
+    this.element = h(
+      "li",
+      { class: "card" },
+      h("h2", {}, this.button),
+      h("p", { class: "tags" }, this.likeness.element, this.differ, this.failed),
+      this.networks,
+    );
+  }
+
+  show(i, place, count, size) {
+    this.picture = i;
+    this.place = place;
+    const path = pictures.path[i];
+    const start = path.lastIndexOf("/") + 1;
+    this.folder.textContent = path.slice(0, start);
+    this.file.textContent = path.slice(start);
+    this.button.title = path;
+    this.element.setAttribute("aria-posinset", place + 1);
+    this.element.setAttribute("aria-setsize", count);
+    this.likeness.show(i);
+    this.differ.hidden = !pictures.differ[i];
+    this.failed.hidden = !pictures.failed[i];
+    const wanted = shownRows(i);
+    while (this.cells.length < wanted) {
+      this.cells.push(new Cell());
+      this.networks.append(this.cells.at(-1).element);
+    }
+    this.cells.forEach((cell, n) => {
+      cell.element.hidden = n >= wanted;
+      cell.element.classList.toggle("alone", wanted === 1);
+      if (n < wanted) cell.show(firstRow[i] + n, ratioOf(i), wanted === 1 ? { ...size, width: size.whole } : size, pictures.failed[i] === ALL_FAILED);
+    });
+    this.isDrawn = false;
+  }
+
+  /** Thumbnail and heat; false if the file has not arrived so far. */
+  draw() {
+    const line = lineOf(this.picture);
+    if (!line) return false;
+    const shown = line.rows.slice(0, shownRows(this.picture));
+    shown.forEach((row, n) => this.cells[n].draw(line.thumbnail, row));
+    this.isDrawn = true;
+    return true;
+  }
+}
+
+class Cards {
+  /** open(place): somebody wants to see more of the picture there. */
+  constructor(list, bar, open) {
+    this.list = list;
+    this.bar = bar;
+    this.order = [];
+    this.cards = new Map(); // on the page, by their places
+    this.spare = [];
+    this.active = 0; // the place that the Tab key reaches
+    this.open = open;
+    this.most = pictures.rows.reduce((most, count) => Math.max(most, count), 1);
+    new ResizeObserver(() => this.resized()).observe(list);
+    addEventListener("scroll", () => this.update(), { passive: true });
+    addEventListener("resize", () => this.resized());
+    list.addEventListener("keydown", (event) => this.pressed(event));
+    list.addEventListener("focusin", () => (this.hasFocus = true));
+    list.addEventListener("focusout", () => (this.hasFocus = false));
+  }
+
+  /** Other pictures, from the beginning. */
+  show(order) {
+    this.order = order;
+    this.active = 0;
+    this.layOut();
+    const top = this.list.getBoundingClientRect().top - this.barHeight();
+    if (top < 0) scrollBy(0, top - GAP);
+    this.refill();
+  }
+
+  resized() {
+    const { clientWidth } = this.list;
+    if (clientWidth === this.width && innerHeight === this.seenHeight) return;
+    const first = this.columns ? this.placeAtTop() : 0;
+    const wasFurther = this.list.getBoundingClientRect().top < this.barHeight();
+    this.layOut();
+    if (wasFurther) this.scrollTo(first);
+    this.refill();
+  }
+
+  /** How large cards are, and how many stand beside one another. */
+  layOut() {
+    const { list, most } = this;
+    this.width = list.clientWidth;
+    this.seenHeight = innerHeight;
+    const isNarrow = this.width < 560;
+    const [padding, between] = isNarrow ? [10, 6] : [14, 10];
+    const perLine = Math.min(most, isNarrow ? 3 : 6);
+    const least = perLine * (perLine === 1 ? 250 : 165);
+    this.columns = Math.max(1, Math.floor((this.width + GAP) / (least + 2 * padding + GAP)));
+    const card = Math.floor((this.width - (this.columns - 1) * GAP) / this.columns);
+    const cell = Math.floor((card - 2 * padding - 2 - (perLine - 1) * between) / perLine);
+    this.size = { width: cell, whole: card - 2 * padding - 2, height: Math.round(Math.min(cell * 0.75, 260)) };
+    const lines = Math.ceil(most / perLine);
+    const texts = isNarrow ? 116 : 98; // of a network: title, class, probability and where
+    const heading = 62;
+    this.cardWidth = card;
+    this.cardHeight = 2 * padding + 2 + heading + lines * (this.size.height + texts) + (lines - 1) * between;
+    const style = list.style;
+    style.setProperty("--card-width", `${card}px`);
+    style.setProperty("--card-height", `${this.cardHeight}px`);
+    style.setProperty("--padding", `${padding}px`);
+    style.setProperty("--between", `${between}px`);
+    style.setProperty("--per-line", perLine);
+    style.setProperty("--frame", `${this.size.height}px`);
+    style.setProperty("--texts", `${texts}px`);
+    const down = Math.ceil(this.order.length / this.columns);
+    style.height = `${Math.max(0, down * (this.cardHeight + GAP) - GAP)}px`;
+  }
+
+  barHeight() {
+    return getComputedStyle(this.bar).position === "sticky" ? this.bar.offsetHeight : 0;
+  }
+
+  placeAtTop() {
+    const above = this.barHeight() - this.list.getBoundingClientRect().top;
+    return Math.max(0, Math.round(above / (this.cardHeight + GAP)) * this.columns);
+  }
+
+  topOf(place) {
+    return Math.floor(place / this.columns) * (this.cardHeight + GAP);
+  }
+
+  scrollTo(place) {
+    const top = this.list.getBoundingClientRect().top + this.topOf(place);
+    scrollBy(0, top - this.barHeight() - GAP);
+  }
+
+  refill() {
+    for (const place of [...this.cards.keys()]) this.putAway(place);
+    this.update();
+  }
+
+  putAway(place) {
+    this.spare.push(this.cards.get(place));
+    this.cards.delete(place);
+  }
+
+  /** Cards where they are seen, and no others but the one with the focus. */
+  update() {
+    if (!this.columns) return;
+    const { top } = this.list.getBoundingClientRect();
+    this.top = top;
+    const high = this.cardHeight + GAP;
+    const row = Math.max(0, Math.floor(-top / high) - ROWS_BEYOND);
+    const end = Math.max(0, Math.ceil((this.seenHeight - top) / high) + ROWS_BEYOND);
+    const places = [];
+    for (let at = row * this.columns; at < Math.min(end * this.columns, this.order.length); at++) places.push(at);
+    if (places.length && !places.includes(this.active)) {
+      if (!this.hasFocus) this.active = Math.min(this.placeAtTop(), this.order.length - 1);
+      else if (this.active < places[0]) places.unshift(this.active);
+      else places.push(this.active);
+    }
+    const wanted = new Set(places);
+    for (const place of [...this.cards.keys()]) if (!wanted.has(place)) this.putAway(place);
+    let next = this.list.firstElementChild;
+    for (const place of places) {
+      let card = this.cards.get(place);
+      if (!card) {
+        card = this.spare.pop() ?? new Card((at) => this.open(at));
+        if (card.element === next) next = next.nextElementSibling;
+        card.show(this.order[place], place, this.order.length, this.size);
+        card.element.style.translate = `${(place % this.columns) * (this.cardWidth + GAP)}px ${this.topOf(place)}px`;
+        this.cards.set(place, card);
+        this.list.insertBefore(card.element, next);
+      } else next = card.element.nextElementSibling; // never moved: it would lose the focus
+      card.button.tabIndex = place === this.active ? 0 : -1;
+    }
+    for (const card of this.spare) card.element.remove();
+    this.drawSoon();
+  }
+
+  drawSoon() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = undefined;
+      this.drawSome();
+    });
+  }
+
+  /** What is seen first; no longer than a part of a frame, the rest in the next ones. Asks nothing
+   * of the layout, which would have to be made for it. */
+  drawSome() {
+    const start = performance.now();
+    const waiting = [...this.cards.values()].filter((card) => !card.isDrawn);
+    const moved = Math.abs(this.top - this.drawnAt);
+    this.drawnAt = this.top;
+    if (!waiting.length) return;
+    if (!(moved > TOO_FAST * this.seenHeight)) {
+      const isSeen = ({ place }) => {
+        const top = this.top + this.topOf(place);
+        return top < this.seenHeight && top > -this.cardHeight;
+      };
+      const seen = waiting.filter(isSeen);
+      for (const card of seen.length ? seen : waiting) {
+        if (!card.draw() && document.readyState !== "loading") card.isDrawn = true; // the file was cut off
+        if (performance.now() - start > DRAWING) break;
+      }
+    }
+    this.drawSoon();
+  }
+
+  pressed(event) {
+    const onto = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -this.columns,
+      ArrowDown: this.columns,
+      Home: -Infinity,
+      End: Infinity,
+    }[event.key];
+    if (onto === undefined || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    event.preventDefault();
+    const place = this.active + onto;
+    const last = this.order.length - 1;
+    if (Math.abs(onto) > 1 && Number.isFinite(onto) && (place < 0 || place > last)) return;
+    this.focus(Math.min(Math.max(place, 0), last));
+  }
+
+  focus(place) {
+    this.active = place;
+    const { top } = this.list.getBoundingClientRect();
+    const above = top + this.topOf(place) - this.barHeight() - GAP;
+    const below = top + this.topOf(place) + this.cardHeight + GAP - innerHeight;
+    if (above < 0) scrollBy(0, above);
+    else if (below > 0) scrollBy(0, Math.min(below, above));
+    this.hasFocus = true;
+    this.update();
+    this.cards.get(place)?.button.focus({ preventScroll: true });
+  }
+}

@@ -1,0 +1,111 @@
+// What is shown and in which order, and how the address says it.
+
+const NOTHING_CHOSEN = {
+  sort: "path",
+  text: "",
+  class: "",
+  network: "",
+  from: 0,
+  to: 100,
+  difference: 0,
+  differ: false,
+  failed: false,
+  show: "overlay",
+};
+
+/** Of what an address's hash says: a choice, and the path of the picture that is open. */
+function readHash(hash) {
+  const said = new URLSearchParams(hash.replace(/^#/, ""));
+  const choice = { ...NOTHING_CHOSEN };
+  for (const [name, usual] of Object.entries(NOTHING_CHOSEN)) {
+    const value = said.get(name);
+    if (value === null) continue;
+    if (typeof usual === "number") {
+      const number = Number(value);
+      if (value !== "" && number >= 0 && number <= 100) choice[name] = number;
+    } else choice[name] = typeof usual === "boolean" ? value === "1" : value;
+  }
+  return { choice, picture: said.get("picture") };
+}
+
+function hashOf(choice, picture) {
+  const said = new URLSearchParams();
+  for (const [name, usual] of Object.entries(NOTHING_CHOSEN)) {
+    if (choice[name] !== usual) said.set(name, choice[name] === true ? "1" : choice[name]);
+  }
+  if (picture !== null) said.set("picture", picture);
+  const text = said.toString();
+  return text && `#${text}`;
+}
+
+const lowerPaths = pictures.path.map((path) => path.toLowerCase());
+const lowerClasses = index.classes.map((name) => name.toLowerCase());
+
+/** For each class whether its name is what was typed or, if none is, has it; null for nothing. */
+function classesNamed(typed) {
+  const text = typed.trim().toLowerCase();
+  if (!text) return null;
+  const isOne = lowerClasses.includes(text);
+  return lowerClasses.map((name) => (isOne ? name === text : name.includes(text)));
+}
+
+/** Whether a row is of the network that a choice names; every one is if it names none. */
+const isOf = (name) => (row) => name === "" || networkOf(row)?.key === name;
+
+/** The pictures of a choice, in its order. Of one picture, one network must fit as a whole. */
+function chosen(choice) {
+  const text = choice.text.trim().toLowerCase();
+  const classes = classesNamed(choice.class);
+  const isNamed = isOf(choice.network);
+  const [from, to] = [choice.from / 100, choice.to / 100];
+  const anyProbability = from <= 0 && to >= 1;
+  const anyRow = !classes && !choice.network && anyProbability;
+  const fits = (row) =>
+    isNamed(row) &&
+    (!classes || (rows.class[row] >= 0 && classes[rows.class[row]])) &&
+    (anyProbability ||
+      (rows.probability[row] !== null && rows.probability[row] >= from && rows.probability[row] <= to));
+  const least = choice.difference / 100 - 1e-9;
+  const found = [];
+  for (const i of index.byPath) {
+    if (text && !lowerPaths[i].includes(text)) continue;
+    if (choice.failed && !pictures.failed[i]) continue;
+    if (choice.differ && !pictures.differ[i]) continue;
+    if (choice.difference > 0 && !(difference(i) >= least)) continue;
+    if (!anyRow) {
+      let row = firstRow[i];
+      while (row < firstRow[i + 1] && !fits(row)) row++;
+      if (row === firstRow[i + 1]) continue;
+    }
+    found.push(i);
+  }
+  return sorted(found, choice.sort, isNamed);
+}
+
+/** By a key, the lowest first and those without one last; else by path, as they are. */
+function sorted(found, sort, isNamed) {
+  const ofRows = (best, sign) => (i) => {
+    let most = NaN;
+    for (let row = firstRow[i]; row < firstRow[i + 1]; row++) {
+      const value = rows.probability[row];
+      if (value === null || !isNamed(row)) continue;
+      most = Number.isNaN(most) ? value : best(most, value);
+    }
+    return sign * most;
+  };
+  const keys = {
+    difference: (i) => -difference(i),
+    highest: ofRows(Math.max, -1),
+    lowest: ofRows(Math.min, 1),
+    classes: (i) => -pictures.differ[i],
+    errors: (i) => (pictures.failed[i] ? 0 : 1),
+  };
+  const key = keys[sort];
+  if (!key) return found;
+  const values = new Float64Array(COUNT);
+  for (const i of found) {
+    const value = key(i);
+    values[i] = Number.isNaN(value) ? Infinity : value;
+  }
+  return found.sort((a, b) => (values[a] === values[b] ? placeByPath[a] - placeByPath[b] : values[a] - values[b]));
+}

@@ -1,0 +1,60 @@
+// The report's data: columns that are there at once, and a line for each picture that is read where
+// the picture is seen.
+
+const index = JSON.parse(one("#index").textContent);
+const { pictures, rows } = index;
+const COUNT = pictures.path.length;
+
+/** Where the rows of each picture begin; one more for the end. */
+const firstRow = new Uint32Array(COUNT + 1);
+for (let i = 0; i < COUNT; i++) firstRow[i + 1] = firstRow[i] + pictures.rows[i];
+
+/** The place of each picture in the order of paths. */
+const placeByPath = new Uint32Array(COUNT);
+index.byPath.forEach((picture, place) => (placeByPath[picture] = place));
+
+/** How many rows there are to show: where all failed for the same reason, one says so. */
+const shownRows = (i) => (pictures.failed[i] === ALL_FAILED ? 1 : pictures.rows[i]);
+const ALL_FAILED = 2;
+
+/** In [0, 1]; NaN where there are no two maps to compare. */
+const difference = (i) => (pictures.agreement[i] === null ? NaN : 1 - pictures.agreement[i]);
+
+/** "same", "partly" or "different"; "" where there are no two maps to compare. */
+function likeness(i) {
+  const overlap = pictures.agreement[i];
+  if (overlap === null) return "";
+  if (overlap >= index.same) return "same";
+  return overlap >= index.partly ? "partly" : "different";
+}
+
+const THINGS = { same: "the same things", partly: "partly the same things", different: "different things" };
+
+/** What a network is called, and chosen by. */
+for (const network of index.networks) {
+  const { title, standsInFor } = network;
+  network.key = standsInFor ? `${title} for ${standsInFor}` : title;
+}
+
+const networkOf = (row) => index.networks[rows.network[row]];
+const classOf = (row) => index.classes[rows.class[row]];
+const whereOf = (row) => index.places[rows.where[row]] ?? "";
+
+const BLOCKS_KEPT = 24;
+const blocks = new Map(); // the last ones read, by their numbers
+
+/** What a picture's line says, or null as long as the file has not arrived so far. */
+function lineOf(i) {
+  const number = Math.floor(i / index.inBlock);
+  let lines = blocks.get(number);
+  if (!lines) {
+    const element = document.getElementById(`block-${number}`);
+    if (!element?.nextElementSibling) return null; // the last one may be there in part
+    lines = element.textContent.split("\n");
+    blocks.set(number, lines);
+    if (blocks.size > BLOCKS_KEPT) blocks.delete(blocks.keys().next().value);
+  }
+  return JSON.parse(lines[i % index.inBlock]);
+}
+
+const bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));

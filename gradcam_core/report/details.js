@@ -1,0 +1,201 @@
+// One picture, larger, with all that its rows say.
+
+const CHECKS = {
+  deletion: "Deletion, area",
+  random_deletion: "… in a random order",
+  insertion: "Insertion, area",
+  random_insertion: "… in a random order",
+  average_drop: "Probability lost where only the heat is seen",
+  sanity: "Rank correlation with random weights",
+  steadiness: "Lowest rank correlation under small changes",
+};
+
+const VIEWS = { crop: "centre crop", whole: "whole photo" };
+
+/** A value of a data set, for people. */
+function words(value) {
+  if (value === null || value === undefined) return "–";
+  if (Array.isArray(value)) return value.map(words).join(", ");
+  if (typeof value === "object") return Object.values(value).map(words).join(" ");
+  return typeof value === "number" ? value.toFixed(2).replace("-", "\u2212") : String(value);
+}
+
+function howSaid({ method, detail, view, layer }) {
+  const parts = [index.methods[method] ?? method];
+  if (detail > 1) parts.push(`detail ${detail}\u00a0×`);
+  parts.push(VIEWS[view] ?? view);
+  if (layer) parts.push(`layer ${layer}`);
+  return parts.filter(Boolean).join(", ");
+}
+
+/** The address of a file beside the report, whatever characters its path has. */
+const besides = (path) => `./${path.split("/").map(encodeURIComponent).join("/")}`;
+
+class Details {
+  /** step(by): to the picture before or behind; closed(): nothing is open any more. */
+  constructor(dialog, { step, closed }) {
+    this.dialog = dialog;
+    this.step = step;
+    dialog.addEventListener("close", closed);
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    dialog.addEventListener("keydown", (event) => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (by && !event.ctrlKey && !event.metaKey && !event.altKey) step(by);
+    });
+    addEventListener("resize", () => this.draw());
+    document.addEventListener("DOMContentLoaded", () => this.isOpen && this.show(this.picture, this.place, this.count));
+  }
+
+  get isOpen() {
+    return this.dialog.open;
+  }
+
+  show(i, place, count) {
+    Object.assign(this, { picture: i, place, count });
+    this.line = lineOf(i);
+    const alike = new Likeness();
+    alike.show(i);
+    const focused = this.dialog.contains(document.activeElement) ? document.activeElement.dataset.act : "";
+    const move = (by, label, text) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "tool",
+          "aria-label": label,
+          title: label,
+          "data-act": label,
+          disabled: place + by < 0 || place + by >= count,
+          onclick: () => this.step(by),
+        },
+        text,
+      );
+    this.stages = [];
+    this.dialog.replaceChildren(
+      h(
+        "header",
+        {},
+        h("h2", { id: "details-title" }, h("bdi", {}, pictures.path[i])),
+        h(
+          "div",
+          { class: "tools" },
+          move(-1, "Previous picture", "‹"),
+          h("span", { class: "subtle" }, `${numbers.format(place + 1)} of ${numbers.format(count)}`),
+          move(1, "Next picture", "›"),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "tool",
+              "aria-label": "Close",
+              title: "Close",
+              "data-act": "Close",
+              onclick: () => this.dialog.close(),
+            },
+            "✕",
+          ),
+        ),
+      ),
+      h("p", { class: "tags" }, likeness(i) ? "The networks look at" : null, alike.element, pictures.differ[i] ? h("span", { class: "tag" }, "classes differ") : null),
+      h("div", { class: "networks" }, ...this.networks()),
+      h(
+        "p",
+        { class: "subtle" },
+        pictures.width[i] ? `The photo has ${numbers.format(pictures.width[i])} × ${numbers.format(pictures.height[i])} pixels; shown is its thumbnail. ` : "",
+        this.line?.rows.some(({ overlay }) => overlay) ? "Links work as long as this file stays in its folder." : "",
+      ),
+    );
+    if (!this.dialog.open) this.dialog.showModal();
+    const again = [...this.dialog.querySelectorAll("[data-act]")].find(({ dataset }) => dataset.act === focused);
+    (again && !again.disabled ? again : one("[data-act=Close]", this.dialog)).focus();
+    this.dialog.scrollTop = 0;
+    this.draw();
+  }
+
+  networks() {
+    const start = firstRow[this.picture];
+    if (pictures.failed[this.picture] === ALL_FAILED) {
+      return [h("p", { class: "error" }, this.line?.rows[0].error)];
+    }
+    return Array.from({ length: pictures.rows[this.picture] }, (_, n) =>
+      this.network(start + n, this.line?.rows[n] ?? {}),
+    );
+  }
+
+  network(row, line) {
+    const network = networkOf(row);
+    const name = classOf(row);
+    const stage = new Stage();
+    if (name !== undefined) {
+      stage.say(heatSaid(row));
+      this.stages.push([stage, line]);
+    }
+    const rank = rows.rank[row];
+    const number = [percent(rows.probability[row]), rank && `rank ${rank}`].filter(Boolean).join(", ");
+    const how = index.hows[line.how];
+    return h(
+      "section",
+      { class: "network" },
+      network && h("h3", {}, network.title),
+      network?.standsInFor && h("p", { class: "subtle" }, `stands in for ${network.standsInFor}`),
+      line.error && h("p", { class: "error" }, line.error),
+      name === undefined ? null : h("div", { class: "frame" }, stage.element),
+      name === undefined ? null : h("p", { class: "class" }, h("strong", {}, name), ` ${number}`),
+      whereOf(row) && h("p", { class: "where" }, `heat: ${whereOf(row)}`),
+      line.top?.length ? this.top(line.top, row) : null,
+      line.trust ? this.trust(line.trust) : null,
+      how && h("p", { class: "subtle" }, howSaid(how)),
+      line.overlay &&
+        h(
+          "p",
+          {},
+          h("a", { href: besides(line.overlay), target: "_blank", rel: "noopener" }, "Full-size overlay"),
+        ),
+    );
+  }
+
+  top(predictions, row) {
+    return h(
+      "ol",
+      { class: "top", "aria-label": "Most probable classes" },
+      ...predictions.map(([number, probability]) => {
+        const bar = h("span", { class: "bar" });
+        bar.style.setProperty("--share", probability ?? 0);
+        const isExplained = number === rows.class[row];
+        return h(
+          "li",
+          { class: isExplained ? "explained" : null },
+          h("span", {}, index.classes[number]),
+          h("span", { class: "probability" }, percent(probability)),
+          bar,
+        );
+      }),
+    );
+  }
+
+  trust({ sentence, ...checks }) {
+    const known = Object.entries(CHECKS).filter(([name]) => checks[name] !== null && checks[name] !== undefined);
+    return h(
+      "div",
+      { class: "trust" },
+      sentence && h("p", {}, Array.isArray(sentence) ? sentence.join(" ") : sentence),
+      known.length
+        ? h(
+            "table",
+            {},
+            h("caption", { class: "unseen-text" }, "How far this map can be trusted"),
+            h("tbody", {}, ...known.map(([name, label]) => h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, words(checks[name]))))),
+          )
+        : null,
+    );
+  }
+
+  draw() {
+    if (!this.isOpen || !this.line) return;
+    for (const [stage, line] of this.stages) {
+      const frame = stage.element.parentElement;
+      stage.fit(ratioOf(this.picture), frame.clientWidth, Math.max(160, innerHeight * 0.45));
+      stage.draw(this.line.thumbnail, line);
+    }
+  }
+}
