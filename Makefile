@@ -6,13 +6,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export GRADIO_ANALYTICS_ENABLED ?= False
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fuzz load faults quality weights screenshots clean
+.PHONY: help run serve-cluster test bench fuzz load faults quality weights screenshots clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## install what is needed, start the app and print its address
 	@$(BIN)/python app.py
+
+serve-cluster: $(VENV)/installed-ray ## start replicas that compute for a page with GRADCAM_BACKEND=ray, until Ctrl-C
+	@$(BIN)/python -m demo.serve_cluster
 
 test: $(VENV)/installed-dev ## linter, formatter, types, known vulnerabilities, all tests with a real browser
 	@$(BIN)/python -m scripts.chromium
@@ -36,7 +39,7 @@ fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures, and measure what th
 quality: $(VENV)/installed-dev ## judge how well every method locates, beside the same (an hour)
 	@$(BIN)/python -m benchmarks.quality
 
-load: $(VENV)/installed-dev ## serve 1 to 64 visitors at once, and then 2000 explanations (6 minutes)
+load: $(VENV)/installed-dev ## serve 1 to 64 visitors at once, without and with replicas, and then 2000 explanations (12 minutes)
 	@$(BIN)/python -m benchmarks.load
 
 faults: $(VENV)/installed-dev ## break downloads, disks and servers, and print what comes of it (5 minutes)
@@ -61,6 +64,10 @@ $(BIN)/python:
 # The stamps are written last, so an installation that was cut off is done again.
 $(VENV)/installed: requirements.txt | $(BIN)/python
 	$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-ray: requirements-ray.txt $(VENV)/installed
+	$(PIP) install -r requirements.txt -r requirements-ray.txt
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt requirements-ray.txt $(VENV)/installed

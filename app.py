@@ -19,7 +19,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from gradcam_core import NetworkError
 from gradcam_core.description import add_network_arguments
-from gradcam_core.models import default_models, loader
+from gradcam_core.models import default_models
 from gradcam_core.own_networks import register_all
 
 
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _serve() -> None:
     # After the networks are known: the API's signatures name them.
+    from demo.engine import start
     from demo.heap import keep_trimmed
     from demo.page import build, launch_options
     from demo.problems import keep_visitors_out_of_the_log
@@ -47,10 +48,9 @@ def _serve() -> None:
     keep_trimmed()
     keep_swept(use_own_folder())
     start_readers()
-    for name in default_models():
-        loader(name).request()  # in the background, so that the first visitor waits less
     port = os.environ.get("GRADIO_SERVER_PORT")
     try:
+        start(default_models())
         # Given explicitly, because Gradio would take the next free port without a word.
         serve(build(), {"server_port": int(port) if port else None, **launch_options()})
     except (OSError, ValueError) as error:

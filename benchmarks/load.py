@@ -5,22 +5,27 @@ three networks (for speed; never for a picture). The visitors are sessions of `g
 uploads photos that nobody has asked for before, has all networks explain them, asks for other
 classes, and now and then leaves in the middle. The soak, which follows, gives few visitors many
 explanations in random order, with the networks whose weights are embedded, over the page's own
-channel. `make load` prints the tables that README and SECURITY.md quote.
+channel. The same visitors come to a page whose networks two replicas of Ray Serve run, on the same
+cores. `make load` prints the tables that README and SECURITY.md quote.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import os
 import random
+import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,18 +35,20 @@ import requests
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 from PIL import Image
 
-from benchmarks.memory_of import MEGABYTE, memory, watched
+from benchmarks.memory_of import MEGABYTE, cpu_seconds, memory, watched
 from benchmarks.page import FOLDER, make_weights
 from benchmarks.table import Row, print_table, print_versions
 from demo.asked import EXAMPLES
 from demo.heap import EVERY
 from gradcam_core.models import DEFAULT_MODELS
-from tests.server import started_app
+from tests.server import ROOT, started_app
 
 PHOTO_SIZE = 1600, 1200
 CLASSES_CHANGED = 2  # for each photo
 LEAVING = 1 / 8  # of the photos, whose visitor goes before the answer
 THROUGHPUT_TO_REACH = 0.9  # of one busy visitor's, with 32
+REPLICAS_TO_REACH = 1.0  # of the throughput in the page's own process, with 32
+MOST_WITH_REPLICAS = 32  # visitors
 GROWTH_TO_REACH = 0.03  # of memory, from the second to the last quarter of the soak
 SOAK_VISITORS = 8
 EMBEDDED = [f"efficientnet_lite{size}" for size in (0, 1, 2)]
@@ -67,6 +74,15 @@ class Seen:
     changes: list[float] = field(default_factory=list)
     left: int = 0
     errors: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, several: Sequence[Seen]) -> Seen:
+        """All of them together."""
+        photos, changes, errors = (
+            [one for seen in several for one in getattr(seen, name)]
+            for name in ("photos", "changes", "errors")
+        )
+        return cls(photos, changes, sum(seen.left for seen in several), errors)
 
 
 def visit(
@@ -114,9 +130,9 @@ def percentiles(waited: list[float]) -> tuple[str, str, str]:
 
 
 @contextmanager
-def server(folder: Path, weights: Path | None) -> Iterator[tuple[str, int]]:
+def server(folder: Path, weights: Path | None, **settings: str) -> Iterator[tuple[str, int]]:
     """The address and the number of the process of a server; with random weights, if there are."""
-    settings = {"PYTHONUNBUFFERED": "1"}
+    settings["PYTHONUNBUFFERED"] = "1"
     command = [sys.executable, "app.py"]
     if weights is not None:
         command = [sys.executable, "-c", "from benchmarks.page import serve; serve()"]
@@ -125,36 +141,92 @@ def server(folder: Path, weights: Path | None) -> Iterator[tuple[str, int]]:
         yield started.url, started.process.pid
 
 
+@contextmanager
+def cluster(weights: Path) -> Iterator[tuple[dict[str, str], int]]:
+    """The settings of a page that uses it, and the number of its process: replicas with random
+    weights, 2 of one thread each."""
+    settings = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2,
+        "GRADCAM_REPLICAS": "2",
+        "GRADCAM_THREADS": "1",
+        FOLDER: str(weights),
+    }
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-uc", "from benchmarks.cluster import serve; serve()"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment | settings, text=True, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        told = iter(process.stdout)
+        address = next(filter(None, (re.search(r"RAY_ADDRESS=(\S+)", line) for line in told)))[1]
+        try:
+            yield settings | {"GRADCAM_BACKEND": "ray", "RAY_ADDRESS": address}, process.pid
+        finally:
+            process.terminate()
+
+
+@dataclass
+class Engine:
+    """Something that computes, with a page before it. By the number of visitors: rates, photos a
+    second; rounds, the same of each round; and own, seconds of a core that the page's process took
+    for a photo."""
+
+    title: str
+    url: str
+    pid: int
+    rates: dict[int, float] = field(default_factory=dict)
+    rounds: dict[int, list[float]] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    own: dict[int, float] = field(default_factory=dict)
+    seed: int = 0
+
+
 def measure_load(visitors: list[int], photos_each: int) -> None:
-    rows = []
-    alone = 0.0
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         folder = Path(name)
-        (folder / "weights").mkdir()
-        make_weights(folder / "weights")
-        with server(folder, folder / "weights") as (url, pid):
-            _warm_up(url, folder)
-            before = memory(pid)
-            seed = 0
-            for count in visitors:
-                # One visitor alone asks for as many photos as make a figure of it.
-                each = photos_each if count > 1 else 12 * photos_each
-                files = _files(folder, range(seed, seed + count * each))
-                seed += count * each
-                seen = Seen()
-                start = time.monotonic()
-                with watched(pid, every=0.2) as peak, ThreadPoolExecutor(count) as pool:
-                    for n in range(count):
-                        pool.submit(visit, url, files[n * each : (n + 1) * each], n, seen)
-                took = time.monotonic() - start
-                rate = len(seen.photos) / took
-                alone = alone or rate
-                rows.append(_load_row(count, seen, rate, rate / alone, peak.bytes - before))
-                for error in seen.errors[:5]:
-                    print(f"error with {count} visitors: {error}", file=sys.stderr)
+        for part in ("weights", "local", "ray"):
+            (folder / part).mkdir()
+        weights = folder / "weights"
+        make_weights(weights)
+        settings, cluster_pid = running.enter_context(cluster(weights))
+        two = {"OMP_NUM_THREADS": "2"}
+        engines = [
+            Engine(
+                "this process", *running.enter_context(server(folder / "local", weights, **two))
+            ),
+            Engine("2 replicas", *running.enter_context(server(folder / "ray", None, **settings))),
+        ]
+        for engine in engines:
+            _warm_up(engine.url, folder)
+        replicas = memory(cluster_pid)
+        for count in visitors:
+            measured = engines if count <= MOST_WITH_REPLICAS else engines[:1]
+            seen = {engine.title: [Seen() for _ in range(_rounds(count))] for engine in measured}
+            took = dict.fromkeys(seen, 0.0)
+            before = {engine.title: cpu_seconds(engine.pid) for engine in measured}
+            most = dict.fromkeys(seen, 0)
+            for n in range(_rounds(count)):
+                # There and back, because the machine may be busy with something else meanwhile.
+                for engine in measured if n % 2 == 0 else measured[::-1]:
+                    begun, peak = _visits(engine, folder, count, photos_each, seen[engine.title][n])
+                    took[engine.title] += begun
+                    rate = len(seen[engine.title][n].photos) / begun
+                    engine.rounds.setdefault(count, []).append(rate)
+                    most[engine.title] = max(most[engine.title], peak)
+            for engine in measured:
+                all_seen = Seen.of(seen[engine.title])
+                engine.rates[count] = len(all_seen.photos) / took[engine.title]
+                own = cpu_seconds(engine.pid) - before[engine.title]
+                engine.own[count] = own / max(1, len(all_seen.photos))
+                engine.rows.append(_load_row(engine, count, all_seen, most[engine.title]))
+                for error in all_seen.errors[:5]:
+                    print(f"error with {count} visitors, {engine.title}: {error}", file=sys.stderr)
+        more = memory(cluster_pid) - replicas
     print_table(
         f"Visitors at once; of each photo all three networks, then {CLASSES_CHANGED} other classes",
         [
+            "Computed by",
             "Visitors",
             "Photos",
             "Left in the middle",
@@ -163,14 +235,63 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
             "of one visitor's",
             "New photo: p50, p95, p99 s",
             "Another class: p50, p95, p99 s",
-            "Most memory above the idle server's",
+            "Most memory of the page above the idle one's",
         ],
-        rows,
+        [row for engine in engines for row in engine.rows],
     )
+    local, ray = (engine.rates.get(32) for engine in engines)
+    if local and ray:
+        pairs = zip(*(engine.rounds[32] for engine in engines), strict=True)
+        each = ", ".join(f"{other / own:.2f}" for own, other in pairs)
+        print_table(
+            "What it comes to",
+            ["", "To reach", "Reached"],
+            [
+                Row(
+                    "throughput at 32 visitors, 2 replicas of one thread against this process's 2",
+                    f"≥ {REPLICAS_TO_REACH:.1f}",
+                    f"{ray / local:.2f} (round by round: {each})",
+                    ray / local >= REPLICAS_TO_REACH,
+                ),
+                Row(
+                    "of a core, that the page takes for a photo and its changes, with replicas",
+                    "",
+                    f"{engines[1].own[32]:.2f} s",
+                ),
+                Row(
+                    "memory of Ray and the replicas: at first, and more after the visitors",
+                    "",
+                    f"{replicas / MEGABYTE:.0f} MB, {more / MEGABYTE:.0f} MB",
+                ),
+            ],
+        )
 
 
-def _load_row(count: int, seen: Seen, rate: float, share: float, more: int) -> Row:
+def _rounds(count: int) -> int:
+    return 4 if count == 32 else 1
+
+
+def _visits(
+    engine: Engine, folder: Path, count: int, photos_each: int, seen: Seen
+) -> tuple[float, int]:
+    """Seconds that the visitors took, and the most memory that the page's process took more."""
+    # One visitor alone asks for as many photos as make a figure of it.
+    each = photos_each if count > 1 else 12 * photos_each
+    files = _files(folder, range(engine.seed, engine.seed + count * each))
+    engine.seed += count * each
+    before = memory(engine.pid)
+    start = time.monotonic()
+    with watched(engine.pid, every=0.2) as peak, ThreadPoolExecutor(count) as pool:
+        for n in range(count):
+            pool.submit(visit, engine.url, files[n * each : (n + 1) * each], n, seen)
+    return time.monotonic() - start, peak.bytes - before
+
+
+def _load_row(engine: Engine, count: int, seen: Seen, more: int) -> Row:
+    rate = engine.rates[count]
+    share = rate / next(iter(engine.rates.values()))
     cells = (
+        engine.title,
         str(count),
         str(len(seen.photos)),
         str(seen.left),
@@ -315,7 +436,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=2, help="of each visitor")
     parser.add_argument("--soak", type=int, default=2000, help="explanations")
     options = parser.parse_args()
-    print_versions("torch", "timm", "gradio", "gradio_client")
+    print_versions("torch", "timm", "gradio", "gradio_client", "ray")
     parts: list[Callable[[], None]] = []
     if options.visitors:
         visitors = [int(count) for count in options.visitors.split(",")]

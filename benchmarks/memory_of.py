@@ -1,7 +1,8 @@
-"""How much memory a process takes together with its children (Linux)."""
+"""How much memory and time a process takes together with its children (Linux)."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,16 @@ def _own(pid: int) -> int:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(_COUNTED))
     return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of a core, that the process and its children have taken so far."""
+    ticks = 0
+    for one in tree(pid):
+        with suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass

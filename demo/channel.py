@@ -22,13 +22,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from demo.asked import EXAMPLES, Asked, AskedFile, Cell
+from demo.backend import Network
 from demo.engine import entrance, explained, trusted
 from demo.line import BusyError, Ticket
 from demo.photos import PhotoFile, decoding
 from demo.problems import sentence_of
 from demo.results import insight_of, network_of, result_of
 from demo.take_along import NoSuchFileError, file_of
-from gradcam_core import Explanation, Model
+from gradcam_core import Explanation
 
 WEB = Path(__file__).with_name("web")
 
@@ -208,7 +209,7 @@ async def _follow(
         async for step in explained(photo, asked.wanted(cell), on_looked):
             if isinstance(step, str):
                 queue.put_nowait({"cell": cell.id, "status": step})
-            elif isinstance(step, Model):
+            elif isinstance(step, Network):
                 queue.put_nowait({"cell": cell.id, "network": network_of(step)})
             else:
                 queue.put_nowait({"cell": cell.id, "result": result_of(step)})

@@ -74,7 +74,7 @@ class Line:
     """at_once: how many are served at a time; longest: how many may wait besides."""
 
     def __init__(self, at_once: int = AT_ONCE, longest: int = LONGEST) -> None:
-        self._at_once = at_once
+        self.at_once = at_once
         self._longest = longest
         self._lock = threading.Lock()
         self._waiting: list[Ticket] = []
@@ -84,7 +84,7 @@ class Line:
     def join(self) -> Ticket:
         """A place at the end of the line. Raises BusyError if there is none."""
         with self._lock:
-            if len(self._served) >= self._at_once and len(self._waiting) >= self._longest:
+            if len(self._served) >= self.at_once and len(self._waiting) >= self._longest:
                 raise BusyError(self._seconds())
             ticket = Ticket(self)
             self._waiting.append(ticket)
@@ -94,7 +94,7 @@ class Line:
     def _seconds(self) -> int:
         """Until a place is free again in a line that is full, about: a tenth of it is served."""
         gone = math.ceil(len(self._waiting) / 10)
-        return max(1, math.ceil(gone * self._needed / self._at_once))
+        return max(1, math.ceil(gone * self._needed / self.at_once))
 
     def _place(self, ticket: Ticket) -> int:
         with self._lock:
@@ -111,5 +111,5 @@ class Line:
             self._let_in()
 
     def _let_in(self) -> None:
-        while self._waiting and len(self._served) < self._at_once:
+        while self._waiting and len(self._served) < self.at_once:
             self._served[self._waiting.pop(0)] = time.monotonic()

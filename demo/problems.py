@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from demo.backend import ToldError
 from demo.budget import TooLargeError
 from demo.line import BusyError
 from gradcam_core import ImageError, LabelError, WeightsError
@@ -34,12 +35,16 @@ _FRAMES = 5  # innermost ones, of what is told in one line
 
 def sentence_of(error: Exception, otherwise: str) -> str:
     """The error's own sentence if it is for people; else `otherwise`, and the error is logged."""
-    from gradcam_core import CamError  # imports PyTorch, which has its time by now
-
     if isinstance(error, WeightsError):
         return f"No weights: {error}."
-    if isinstance(error, BusyError | CamError | ImageError | LabelError | TooLargeError):
+    if isinstance(error, BusyError | ImageError | LabelError | TooLargeError | ToldError):
         return str(error)
+    # It is defined beside PyTorch, which the page need not have where others compute.
+    if "gradcam_core.stages" in sys.modules:
+        from gradcam_core import CamError
+
+        if isinstance(error, CamError):
+            return str(error)
     log.error("a request failed", exc_info=error)
     return otherwise
 

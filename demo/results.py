@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from demo.backend import Network
 from demo.classes import all_classes
-from gradcam_core import Explanation, Model, Prediction
+from gradcam_core import Explanation, Prediction
 from gradcam_core.agreement import Agreement, agreement
 from gradcam_core.sentences import summary, where
 
 _LEVELS = 65535
 
 
-def network_of(model: Model) -> dict[str, Any]:
+def network_of(model: Network) -> dict[str, Any]:
     """What a panel shows of a network before its result."""
     wanted = model.stands_in_for
     return {

@@ -260,20 +260,41 @@ def forward(module: nn.Module, batch: Tensor, layer: str | None = None) -> Run:
     Raises CamError if the module is in training mode, has no such layer, the layer gives no
     feature map, or the logits [N, classes] do not depend on it.
     """
+    name, held, logits = _held_open(module, batch, layer)
+    return Run(module, name, batch, held[0], logits)
+
+
+def forward_each(module: nn.Module, batch: Tensor, layer: str | None = None) -> list[Run]:
+    """`forward` over several images in one pass, held open as if each had had a pass of its own.
+
+    The runs share what the head keeps: it is freed with the last of them, and a map of one costs a
+    backward pass through the head for all.
+    """
+    name, held, logits = _held_open(module, batch, layer, apart=True)
+    return [
+        Run(module, name, batch[n : n + 1], leaf, logits[n : n + 1]) for n, leaf in enumerate(held)
+    ]
+
+
+def _held_open(
+    module: nn.Module, batch: Tensor, layer: str | None, apart: bool = False
+) -> tuple[str, list[Tensor], Tensor]:
+    """The layer's name, its activation, and the logits; the activation image by image if `apart`.
+    Raises CamError as `forward` does."""
     with torch.inference_mode(False):  # see `Run.cam`
         in_eval_mode(module)
         name = last_feature_map(module, batch) if layer is None else layer
-        held, logits = _run(module, batch, name)
+        held, logits = _run(module, batch, name, apart)
     if not held:
         raise CamError(f"The layer {name!r} is not used in the forward pass of this network.")
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise CamError("The network does not give logits of shape [N, classes].")
     if not logits.requires_grad:
         raise CamError(f"The logits do not depend on the layer {name!r}.")
-    return Run(module, name, batch, held[-1], logits)
+    return name, held, logits
 
 
-def _run(module: nn.Module, batch: Tensor, name: str) -> tuple[list[Tensor], object]:
+def _run(module: nn.Module, batch: Tensor, name: str, apart: bool) -> tuple[list[Tensor], object]:
     """The activation at the layer, of its last call if there are several, and the output."""
     target = dict(module.named_modules()).get(name) if name else None
     if target is None:
@@ -283,11 +304,11 @@ def _run(module: nn.Module, batch: Tensor, name: str) -> tuple[list[Tensor], obj
     def hold(_module: nn.Module, _inputs: object, output: object) -> Tensor:
         if not _is_feature_map(output):
             raise _NoFeatureMapError(output)
-        leaf = output.detach().requires_grad_()
-        held[:] = [leaf]
+        parts = output.split(1) if apart else [output]
+        held[:] = [part.detach().requires_grad_() for part in parts]
         torch.set_grad_enabled(True)
         # The clone, because an in-place operation (ReLU after a batch norm) refuses a leaf.
-        return leaf.clone()
+        return torch.cat(held) if apart else held[0].clone()
 
     try:
         with exclusive(module) as undo, torch.no_grad():

@@ -22,7 +22,7 @@ VIEWS: tuple[ViewName, ...] = get_args(ViewName)
 DETAILS = (1, 2, 3)
 """How many times its own input size a network may be shown a picture at."""
 
-_RESIZED_AT_MOST = 16_000_000  # pixels; a 1 x 20000 photo would be resized to 256 x 5120000
+RESIZED_AT_MOST = 16_000_000  # pixels; a 1 x 20000 photo would be resized to 256 x 5120000
 
 LONGEST = 3
 """How many times the network's input size the long side may have in view="whole"."""
@@ -127,7 +127,7 @@ class View:
     def picture(self, photo: Image.Image, preprocessing: Preprocessing) -> Image.Image:
         """The network's input as a picture of `self.size`; padding has the training mean."""
         left, top = self.offset
-        if self.resized[0] * self.resized[1] <= _RESIZED_AT_MOST:
+        if self.resized[0] * self.resized[1] <= RESIZED_AT_MOST:
             resized = photo.resize(self.resized, preprocessing.resample)
             fill = tuple(round(255 * value) for value in preprocessing.for_channels(3).mean)
             picture = Image.new("RGB", self.size, fill)
@@ -139,16 +139,7 @@ class View:
     def batch(self, photo: Image.Image, preprocessing: Preprocessing) -> Tensor:
         """The network's input: float32 [1, channels, height, width], normalised as its weights want
         it. For one channel the photo is turned into grey levels (ITU-R BT.601)."""
-        import torch
-
-        picture = self.picture(photo, preprocessing)
-        if preprocessing.channels == 1:
-            picture = picture.convert("L")
-        pixels = np.array(picture, dtype=np.float32) / 255
-        pixels = pixels.reshape(*pixels.shape[:2], preprocessing.channels)
-        mean = np.array(preprocessing.mean, dtype=np.float32)
-        std = np.array(preprocessing.std, dtype=np.float32)
-        return torch.from_numpy((pixels - mean) / std).permute(2, 0, 1)[None]
+        return normalised(np.array(self.picture(photo, preprocessing)), preprocessing)
 
     def to_photo(self, feature_map: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
         """A feature map laid over the photo: bilinear between cell centres, 0 outside `box`.
@@ -195,6 +186,20 @@ class View:
         wide = (_interpolation(width, width, left, right, columns) @ down.T).max(axis=1)
         x, y = (np.flatnonzero(line >= min(least, line.max())) for line in (wide, high))
         return int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
+
+
+def normalised(picture: np.ndarray, preprocessing: Preprocessing) -> Tensor:
+    """A network's input of what it is shown: uint8 [height, width, 3] -> float32 [1, channels,
+    height, width]. See `View.batch`."""
+    import torch
+
+    if preprocessing.channels == 1:
+        picture = np.array(Image.fromarray(picture).convert("L"))
+    pixels = picture.astype(np.float32) / 255
+    pixels = pixels.reshape(*pixels.shape[:2], preprocessing.channels)
+    mean = np.array(preprocessing.mean, dtype=np.float32)
+    std = np.array(preprocessing.std, dtype=np.float32)
+    return torch.from_numpy((pixels - mean) / std).permute(2, 0, 1)[None]
 
 
 def view_of(

@@ -22,6 +22,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+import demo.backend_local
 import demo.engine
 import demo.photos
 import gradcam_core as gc
@@ -381,7 +382,7 @@ def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pyte
         asking = asyncio.create_task(leaving.ask())
         await asyncio.to_thread(begun.wait, 60)
         other = asyncio.create_task(staying.ask())
-        while len(demo.engine._held._running) < 3 or not staying.answers:
+        while len(demo.backend_local._held._running) < 3 or not staying.answers:
             await asyncio.sleep(0.01)
         leaving.leave()
         await asking
@@ -418,11 +419,13 @@ def test_networks_that_are_shown_the_same_have_it_prepared_once(
         prepared.append(preprocessing)
         return prepare(photo, preprocessing, view)
 
-    monkeypatch.setattr(demo.engine, "loader", Loaded)
-    monkeypatch.setattr(demo.engine, "prepare", counted)
+    monkeypatch.setattr(demo.backend_local, "loader", Loaded)
+    monkeypatch.setattr(demo.backend_local, "prepare", counted)
     for name in ("_held", "_prepared"):  # as if the photo had never been asked for
-        work = getattr(demo.engine, name)
-        monkeypatch.setattr(demo.engine, name, SharedWork(work._pool, 2**24, work._kept.getsizeof))
+        work = getattr(demo.backend_local, name)
+        monkeypatch.setattr(
+            demo.backend_local, name, SharedWork(work._pool, 2**24, work._kept.getsizeof)
+        )
     answers = ask(client, example="6_astronaut")
     assert sorted(results(answers)) == sorted(MODELS)
     assert sorted(one.size for one in prepared) == [224, 260]
@@ -438,7 +441,7 @@ def test_a_network_that_fails_says_so_and_the_others_go_on(
             raise RuntimeError("a secret of the server")
         return prepare(photo, preprocessing, view)
 
-    monkeypatch.setattr(demo.engine, "prepare", broken)
+    monkeypatch.setattr(demo.backend_local, "prepare", broken)
     answers = ask(client, example="5_rocket", compare=True)
     assert sorted(results(answers)) == [MODELS[0], MODELS[2]]
     assert {"cell": MODELS[1], "failed": BROKEN} in answers

@@ -20,6 +20,7 @@ import requests
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 from starlette.testclient import TestClient
 
+import demo.backend_local
 import demo.engine
 import gradcam_core as gc
 from demo import api, budget
@@ -227,7 +228,7 @@ def test_another_class_waits_for_none_who_bring_a_new_photo(
         answers = [other.result() for other in others]
     assert all(results(told) for told in answers)
     told_places = [answer["waiting"] for told in answers for answer in told if "waiting" in answer]
-    assert max(told_places) == 8 - demo.engine._line._at_once
+    assert max(told_places) == 8 - demo.engine._line.at_once
 
 
 def test_a_pass_that_is_no_longer_held_comes_before_those_of_new_photos(
@@ -236,7 +237,7 @@ def test_a_pass_that_is_no_longer_held_comes_before_those_of_new_photos(
     mine = {"upload": uploaded(uploads, 520), "cells": cells(LITE0)}
     held_up.may_go.release()
     assert results(ask(client, **mine))
-    kept = demo.engine._held._kept
+    kept = demo.backend_local._held._kept
     for key in list(kept):
         del kept[key]
     with ThreadPoolExecutor(4) as visitors:
@@ -244,9 +245,9 @@ def test_a_pass_that_is_no_longer_held_comes_before_those_of_new_photos(
             visitors.submit(ask, client, upload=uploaded(uploads, seed), cells=cells(LITE0))
             for seed in range(521, 524)
         ]
-        until(lambda: len(held_up.begun) == 2 and len(demo.engine._passes._usual) == 2)
+        until(lambda: len(held_up.begun) == 2 and len(demo.backend_local._passes._usual) == 2)
         changing = visitors.submit(ask, client, **mine, target=5)
-        until(lambda: len(demo.engine._passes._urgent) == 1)
+        until(lambda: len(demo.backend_local._passes._urgent) == 1)
         held_up.may_go.release(2)  # of the other that has begun, and this one
         assert results(changing.result(60))[LITE0]["target"]["index"] == 5
         assert sum(other.done() for other in others) <= 1

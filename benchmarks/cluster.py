@@ -1,0 +1,28 @@
+"""Replicas with random weights, which no visitor may ever see: for speed alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.page import FOLDER, load
+from demo import serve_cluster
+from demo.replica import Replica
+from gradcam_core import models
+
+
+class RandomReplica(Replica):
+    """With the weights that `make_weights` has put into the folder that `FOLDER` names."""
+
+    def __init__(self, replicas: int, threads: int, names: Iterable[str], _: object) -> None:
+        folder = Path(os.environ[FOLDER])
+        models.Loader._load = (  # type: ignore[method-assign]
+            lambda self: load(self.info.name, folder)
+        )
+        super().__init__(replicas, threads, names)
+
+
+def serve() -> None:
+    """`python -m demo.serve_cluster` with such replicas."""
+    serve_cluster.run(RandomReplica)

@@ -1,0 +1,65 @@
+"""Which replica gets a request: for a photo that was looked at before the one that holds its pass,
+for others the one with the least to do. Serve runs this in the page's process."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable
+from typing import Any
+
+import cachetools
+from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
+
+HOMES = 30_000
+"""Photos, each with a network, whose replica is remembered."""
+
+alive: set[ReplicaID] = set()
+"""The replicas that are known to run."""
+
+
+class Affinity(RequestRouter):
+    """Serve's own routing by the id of a multiplexed model learns too late what a replica holds: a
+    visitor asks for another class sooner."""
+
+    def initialize_state(self, **kwargs: Any) -> None:
+        self._homes: cachetools.LRUCache[Hashable, ReplicaID] = cachetools.LRUCache(HOMES)
+        self._turns = itertools.count()
+        self._last: dict[ReplicaID, int] = {}
+
+    async def choose_replicas(
+        self,
+        candidate_replicas: list[RunningReplica],
+        pending_request: PendingRequest | None = None,
+    ) -> list[list[RunningReplica]]:
+        asked = pending_request.args[0] if pending_request and pending_request.args else None
+        home = getattr(asked, "home", None)
+        by_id = {replica.replica_id: replica for replica in candidate_replicas}
+        if not by_id:
+            return []
+        known = self._homes.get(home)
+        if known in by_id and not (asked is not None and asked.attempt):
+            return [[by_id[known]]]
+        # One that has just failed may not be known to be dead.
+        others = [one for one in by_id if one != known] or list(by_id)
+        chosen = min(others, key=self._load)
+        self._last[chosen] = next(self._turns)
+        if home is not None:
+            self._homes[home] = chosen
+        return [[by_id[chosen]]]
+
+    def _load(self, replica: ReplicaID) -> tuple[int, int]:
+        # What was chosen a moment ago may not be counted yet.
+        return self.replica_queue_len_cache.get(replica) or 0, self._last.get(replica, -1)
+
+    def update_replicas(self, replicas: list[RunningReplica]) -> None:
+        super().update_replicas(replicas)
+        self._know()
+
+    def on_replica_actor_died(self, replica_id: ReplicaID) -> None:
+        super().on_replica_actor_died(replica_id)
+        self._know()
+
+    def _know(self) -> None:
+        alive.clear()
+        alive.update(self.curr_replicas)
+        self._last = {one: turn for one, turn in self._last.items() if one in alive}
