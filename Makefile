@@ -25,11 +25,12 @@ test: $(VENV)/installed-dev ## linter, formatter, types, known vulnerabilities, 
 	@$(BIN)/python -m scripts.audit
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM, the checks, a batch and the page (10 minutes)
+bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM, the checks, a batch, its report and the page (12 minutes)
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m benchmarks.speed
 	@$(BIN)/python -m benchmarks.trust
 	@$(BIN)/python -m benchmarks.batch
+	@$(BIN)/python -m benchmarks.report
 	@$(BIN)/python -m benchmarks.page
 
 fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures, and measure what the worst ones cost (10 minutes)
