@@ -36,6 +36,9 @@ TO_REACH = 0.9
 BATCHES = (8, 16)
 """Of the bare passes; the faster one counts."""
 
+SIZES = (640, 480), (1600, 1200), (4000, 3000)
+"""Of photos: as data sets have them, as the web has them, as phones take them."""
+
 LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
 
@@ -121,11 +124,11 @@ def main() -> None:
         make_weights(folder)
         three = [load(network, folder) for network in gc.DEFAULT_MODELS]
         lite = [replace(gc.load_model(network), stands_in_for=None) for network in LITE]
-        for size in ((1600, 1200), (4000, 3000)):
+        for size in SIZES:
             where = folder / f"{size[0]}"
             files = make_photos(where, options.photos, size)
             pixels = f"{size[0]} × {size[1]}"
-            for models in (three, lite) if size[0] < 4000 else (three,):
+            for models in (three, lite) if size == SIZES[0] else (three,):
                 titles = ", ".join(model_info(model.info.name).title for model in models)
                 rows.append(measure(f"{titles}, {pixels}", models, where, files, options.rounds))
     print_table(
