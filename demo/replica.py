@@ -34,7 +34,7 @@ from gradcam_core import CamError, Examination, Explanation, ImageError, Model, 
 from gradcam_core.description import Description
 from gradcam_core.explain import precision
 from gradcam_core.methods import method_named
-from gradcam_core.models import loader
+from gradcam_core.models import list_models, loader
 from gradcam_core.own_networks import register_described
 from gradcam_core.trust import trust
 from gradcam_core.view import View, normalised, view_of
@@ -52,6 +52,8 @@ QUEUED = 16
 GATHERING = 0.03
 """Seconds in which passes that wait for another one are gathered; one that could run does not
 wait."""
+
+NOT_HERE = "the replicas have no such network; start them with the same --network as the page"
 
 _LEAST_MEGABYTES = 512  # of a pass, enough for every published input
 
@@ -165,6 +167,8 @@ class Replica:
 
     @_told
     async def loaded(self, asked: AskedNetwork) -> AsyncGenerator[float | Network | None]:
+        if asked.name not in {info.name for info in list_models()}:
+            raise WeightsError(NOT_HERE)
         loading = loader(asked.name).request()
         while not loading.done():
             yield loader(asked.name).progress

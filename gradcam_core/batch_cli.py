@@ -13,37 +13,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 from tqdm import tqdm
 
-from gradcam_core.description import NetworkError, add_network_arguments
-from gradcam_core.explain import PRESETS, preset_named
+from gradcam_core.arguments import Parser, add_map_arguments, settle_map
 from gradcam_core.labels import find_in_all
-from gradcam_core.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.models import (
-    DEFAULT_MODELS,
     Model,
-    default_models,
-    list_models,
     load_model,
     loader,
     model_info,
 )
-from gradcam_core.own_networks import register_all
-from gradcam_core.view import DETAILS, VIEWS
 from gradcam_core.weights import WeightsError
 
 PROGRAM = "python -m gradcam_core batch"
 ENGINES = ("local", "ray")
 
 _LONGEST = (64, 8192)  # between these
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, without the usage that argparse prints before it."""
-        self.exit(2, f"{PROGRAM}: {message}\n")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,23 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             "'photos/*.jpg', so that the shell leaves it alone"
         )
     (photos_of,) = options.photos
-    try:
-        register_all(options.network, options.networks)
-    except NetworkError as error:
-        parser.error(str(error))
-    asked = ",".join(default_models()) if options.models is None else options.models
-    names = tuple(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
-    known = [info.name for info in list_models()]
-    if not names:
-        parser.error("--models names no model")
-    for name in names:
-        if name not in known:
-            parser.error(f"there is no model {name!r}; choose from: {', '.join(known)}")
-    if options.preset is not None:
-        if options.method is not None or options.detail is not None:
-            parser.error("--preset sets method and detail; leave --method and --detail away")
-        preset = preset_named(options.preset)
-        options.method, options.detail = preset.method, preset.detail
+    names = tuple(settle_map(parser, options))
     if options.address is not None and options.engine != "ray":
         parser.error("--address is that of a Ray cluster: add --engine ray")
     if not _LONGEST[0] <= options.longest <= _LONGEST[1]:
@@ -96,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(
-    parser: _Parser,
+    parser: Parser,
     options: argparse.Namespace,
     photos_of: str,
     names: tuple[str, ...],
@@ -109,8 +79,8 @@ def _run(
     settings = Settings(
         models=names,
         targets=targets,
-        method=options.method or DEFAULT_METHOD,
-        detail=options.detail or 1,
+        method=options.method,
+        detail=options.detail,
         view=options.view,
         trust=options.trust,
         longest=options.longest,
@@ -241,14 +211,12 @@ def _write_report(out: Path) -> None:
         print(f"report: {out / 'report.html'}")
 
 
-def _parser() -> _Parser:
-    models = ",".join(info.name for info in list_models())
-    parser = _Parser(
-        prog=PROGRAM,
-        description="Show what networks predict for all of your pictures, and where they look. "
+def _parser() -> Parser:
+    parser = Parser(
+        PROGRAM,
+        "Show what networks predict for all of your pictures, and where they look. "
         "Can be stopped at any time: the same command goes on.",
-        epilog=f"example:\n  {PROGRAM} assets/examples --out out",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "assets/examples --out out",
     )
     parser.add_argument(
         "photos",
@@ -260,34 +228,7 @@ def _parser() -> _Parser:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="the folder of the results"
     )
-    parser.add_argument(
-        "--models",
-        help=f"comma-separated, of {models} and your own (default: your own, or else "
-        f"{','.join(DEFAULT_MODELS)})",
-    )
-    add_network_arguments(parser)
-    parser.add_argument(
-        "--target", help="class by index or name (default: each network's own top prediction)"
-    )
-    parser.add_argument("--method", choices=METHODS, help=f"default: {DEFAULT_METHOD}")
-    parser.add_argument(
-        "--detail",
-        type=int,
-        choices=DETAILS,
-        help="how many times its input size a network sees a picture at (default: 1)",
-    )
-    parser.add_argument(
-        "--preset", choices=PRESETS, help="sharp: the method and detail that locate best"
-    )
-    parser.add_argument(
-        "--view",
-        choices=VIEWS,
-        default="crop",
-        help="crop: the published preprocessing; whole: all of the photo (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--trust", action="store_true", help="check how far each map can be trusted (slower)"
-    )
+    add_map_arguments(parser)
     parser.add_argument(
         "--longest",
         type=int,

@@ -9,28 +9,19 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING
 
 from PIL import Image
 from tqdm import tqdm
 
+from gradcam_core.arguments import Parser, add_map_arguments, settle_map
 from gradcam_core.bundle import File, files
-from gradcam_core.description import NetworkError, add_network_arguments
-from gradcam_core.explain import PRESETS, Explanation, examine, preset_named
+from gradcam_core.explain import Explanation, examine
 from gradcam_core.images import ImageError
 from gradcam_core.labels import find_in_all
-from gradcam_core.methods import DEFAULT_METHOD, METHODS, method_named
-from gradcam_core.models import (
-    DEFAULT_MODELS,
-    default_models,
-    list_models,
-    load_model,
-    loader,
-    model_info,
-)
-from gradcam_core.own_networks import register_all
+from gradcam_core.methods import method_named
+from gradcam_core.models import load_model, loader, model_info
 from gradcam_core.reading import read_isolated
-from gradcam_core.view import DETAILS, VIEWS
 from gradcam_core.weights import WeightsError
 
 if TYPE_CHECKING:
@@ -38,12 +29,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "python -m gradcam_core"
 AUTO = "auto"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, without the usage that argparse prints before it."""
-        self.exit(2, f"{PROGRAM}: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,18 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return batch_cli.main(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
-    try:
-        register_all(options.network, options.networks)
-    except NetworkError as error:
-        parser.error(str(error))
-    asked = ",".join(default_models()) if options.models is None else options.models
-    names = list(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
-    known = [info.name for info in list_models()]
-    if not names:
-        parser.error("--models names no model")
-    for name in names:
-        if name not in known:
-            parser.error(f"there is no model {name!r}; choose from: {', '.join(known)}")
+    names = settle_map(parser, options)
     try:
         classes = _classes(options.target, options.contrast, names)
         photo = read_isolated(options.photo)
@@ -75,12 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     except OSError as error:
         parser.error(f"the folder {options.out} cannot be made: {error.strerror or error}")
-    if options.preset is not None:
-        if options.method is not None or options.detail is not None:
-            parser.error("--preset sets method and detail; leave --method and --detail away")
-        preset = preset_named(options.preset)
-        options.method, options.detail = preset.method, preset.detail
-    options.method, options.detail = options.method or DEFAULT_METHOD, options.detail or 1
     if options.contrast and not method_named(options.method).knows_class:
         parser.error(f"--method {options.method} knows no class, so it takes no --contrast")
     for name in names:
@@ -136,48 +104,19 @@ def _checks(photo: Image.Image, named: Sequence[tuple[str, Explanation]]) -> dic
     return found
 
 
-def _parser() -> _Parser:
-    models = ",".join(info.name for info in list_models())
-    parser = _Parser(
-        prog=PROGRAM,
-        description="Show what networks predict for a photo, and where they look.",
-        epilog=f"example:\n  {PROGRAM} assets/examples/1_cat.jpg --target tabby --out out",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _parser() -> Parser:
+    parser = Parser(
+        PROGRAM,
+        "Show what networks predict for a photo, and where they look.",
+        "assets/examples/1_cat.jpg --target tabby --out out",
     )
     parser.add_argument("photo", metavar="PHOTO", help="the picture to explain")
-    parser.add_argument(
-        "--models",
-        help=f"comma-separated, of {models} and your own (default: your own, or else "
-        f"{','.join(DEFAULT_MODELS)})",
-    )
-    add_network_arguments(parser)
-    parser.add_argument(
-        "--target", help="class by index or name (default: each network's own top prediction)"
-    )
-    parser.add_argument("--method", choices=METHODS, help=f"default: {DEFAULT_METHOD}")
-    parser.add_argument(
-        "--detail",
-        type=int,
-        choices=DETAILS,
-        help="how many times its input size a network sees the picture at (default: 1)",
-    )
-    parser.add_argument(
-        "--preset", choices=PRESETS, help="sharp: the method and detail that locate best"
-    )
+    add_map_arguments(parser)
     parser.add_argument(
         "--contrast",
         action="append",
         metavar=f"CLASS|{AUTO}",
         help=f"explain the class against this one (may be repeated); {AUTO}: against its rivals",
-    )
-    parser.add_argument(
-        "--view",
-        choices=VIEWS,
-        default="crop",
-        help="crop: the published preprocessing; whole: all of the photo (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--trust", action="store_true", help="check how far each map can be trusted (slower)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("out"), metavar="DIR", help="default: %(default)s"

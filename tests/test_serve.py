@@ -21,7 +21,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import requests
+import timm
 import torch
+from safetensors.torch import save_file
 
 import gradcam_core as gc
 from benchmarks.memory_of import tree
@@ -29,8 +31,11 @@ from demo import backend_ray
 from demo.asked import EXAMPLES
 from demo.backend import BackendError, ToldError, backend
 from demo.problems import sentence_of
+from demo.replica import NOT_HERE
 from gradcam_core import cam
 from gradcam_core.explain import prepare
+from gradcam_core.models import remove_model
+from gradcam_core.own_networks import register_all
 from gradcam_core.trust import trust
 from tests.server import ROOT, Started, started_app
 from tests.test_channel import (
@@ -48,13 +53,23 @@ from tests.test_channel import (
 pytest.importorskip("ray")
 
 LITE0 = MODELS[0]
+OWN = "mobilenetv3_small_050"
 
 
 @dataclass(frozen=True)
 class Cluster:
+    """network: of its owner, grey levels and random weights, as a text that describes it."""
+
     address: str
     pid: int
     settings: dict[str, str]
+    network: str
+
+    @property
+    def page(self) -> dict[str, str]:
+        """The settings of a page before it."""
+        token = {key: value for key, value in self.settings.items() if key.startswith("RAY_AUTH")}
+        return {"GRADCAM_BACKEND": "ray", "RAY_ADDRESS": self.address, **token}
 
     def replicas(self) -> list[int]:
         """The numbers of their processes."""
@@ -78,7 +93,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         "PYTHONUNBUFFERED": "1",
     }
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    command = [sys.executable, "-m", "demo.serve_cluster"]
+    own = folder / "own.safetensors"
+    module = timm.create_model(OWN, num_classes=3, in_chans=1)
+    save_file(module.state_dict(), own)
+    network = f"Mine={OWN},weights={own},size=96"
+    command = [sys.executable, "-m", "demo.serve_cluster", "--network", network]
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -95,7 +114,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
                 break
         found = re.search(r"GRADCAM_BACKEND=ray RAY_ADDRESS=(\S+) make run", told)
         assert found, told
-        yield Cluster(found[1], process.pid, settings)
+        yield Cluster(found[1], process.pid, settings, network)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     assert process.returncode == 0
@@ -103,10 +122,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def started(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    token = {key: value for key, value in cluster.settings.items() if key.startswith("RAY_AUTH")}
-    folder = tmp_path_factory.mktemp("page")
-    setting = {"GRADCAM_BACKEND": "ray", "RAY_ADDRESS": cluster.address, **token}
-    with started_app(folder, **setting) as running:
+    with started_app(tmp_path_factory.mktemp("page"), **cluster.page) as running:
         yield running
         # Neither results nor errors have made it load what replicas are for.
         assert "libtorch" not in Path(f"/proc/{running.process.pid}/maps").read_text()
@@ -136,6 +152,25 @@ def test_maps_are_those_of_the_local_engine(url: str):
     found = results(look(url, {"example": CAT, "cells": cells(LITE0, depth=0.5)}))
     assert found[LITE0]["layer"] == layer
     assert_is(found[LITE0], gc.explain(path, LITE0, layer=layer))
+
+
+def test_networks_of_the_owner_are_computed_there_too(cluster: Cluster, tmp_path: Path):
+    networks = ("--network", cluster.network, "--network", f"Other={OWN}")
+    command = (sys.executable, "app.py", *networks)
+    place = 1001  # behind the 1000 classes of ImageNet
+    with started_app(tmp_path, command=command, **cluster.page) as page:
+        asked = {"example": CAT, "cells": cells("mine"), "target": place}
+        (found,) = results(look(page.url, asked)).values()
+        only_here = look(page.url, {"example": CAT, "cells": cells("other")})
+    (info,) = register_all([cluster.network])
+    try:
+        expected = gc.explain(EXAMPLES / f"{CAT}.jpg", info.name, "class 1")
+    finally:
+        remove_model(info.name)
+    assert found["target"]["index"] == place
+    found["target"]["index"] = expected.target.index
+    assert_is(found, expected)
+    assert only_here[-1] == {"cell": "other", "failed": f"No weights: {NOT_HERE}."}
 
 
 def test_checks_find_the_same(url: str, lite0: gc.Model):
