@@ -18,12 +18,8 @@ from tqdm import tqdm
 
 from gradcam_core.arguments import Parser, add_map_arguments, settle_map
 from gradcam_core.labels import find_in_all
-from gradcam_core.models import (
-    Model,
-    load_model,
-    loader,
-    model_info,
-)
+from gradcam_core.models import Model, load_model, loader, model_info
+from gradcam_core.overlay import LONGEST
 from gradcam_core.weights import WeightsError
 
 PROGRAM = "python -m gradcam_core batch"
@@ -99,8 +95,9 @@ def _run(
                     batch_ray.explained_by_ray, address=options.address, is_stopped=told.is_set
                 )
             else:
-                from gradcam_core import batch_local
+                from gradcam_core import batch_local, heap
 
+                heap.keep_freed()
                 engine = functools.partial(batch_local.explained_here, is_stopped=told.is_set)
             with tqdm(
                 total=pictures.count, initial=before, unit="picture", desc="pictures", leave=False
@@ -232,7 +229,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--longest",
         type=int,
-        default=1024,
+        default=LONGEST,
         metavar="PIXELS",
         help="of an overlay's long side (default: %(default)s)",
     )

@@ -34,8 +34,6 @@ from gradcam_core.reading import Reader
 MOST = 4
 """Computing threads; each needs some hundred megabytes. With more cores, each has several."""
 
-_FEW = 4  # photos that are worth a pass before there are more
-
 _TICK = 0.2  # seconds after which a thread that waits looks whether it is still wanted
 
 
@@ -50,15 +48,17 @@ def explained_here(
     cores = torch.get_num_threads()
     computing = 1 if device != "cpu" else min(cores, MOST)
     work = _Work(items, models, settings, settings.at_once(device), computing)
-    if device == "cpu":
-        torch.set_num_threads(max(1, cores // computing))  # of threads that begin after this
-    with one_core_each():
-        work.start()
-        try:
-            yield from work.results(is_stopped)
-        finally:
-            work.stop()
-            torch.set_num_threads(cores)
+    try:
+        with one_core_each():
+            if device == "cpu":
+                torch.set_num_threads(max(1, cores // computing))  # of threads that begin after
+            work.start()
+            try:
+                yield from work.results(is_stopped)
+            finally:
+                work.stop()
+    finally:
+        torch.set_num_threads(cores)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class _Work:
         self._reading = max(2, computing)
         self._stopped = threading.Event()
         self._items_lock, self._take_lock = threading.Lock(), threading.Lock()
-        self._ready: queue.Queue[Any] = queue.Queue(at_once)
+        # Twice what is computed now, so that the last photos can be shared fairly.
+        self._ready: queue.Queue[Any] = queue.Queue(2 * computing * at_once)
         self._done: queue.Queue[Any] = queue.Queue(computing)
         self._ended_reading = 0
         self._is_over = False  # nothing will be ready any more
@@ -183,13 +184,13 @@ class _Work:
         self._give(self._done, _END)
 
     def _chunk(self) -> list[Ready]:
-        """The next photos: as many as go through at once, but a few where no more are ready yet,
+        """The next photos: as many as go through at once, but fewer where no more are ready yet,
         and a fair share of the last ones."""
         found: list[Ready] = []
         most = self._at_once
         with self._take_lock:
             while len(found) < most and not self._is_over:
-                if len(found) >= _FEW and self._ready.empty():
+                if found and self._ready.empty():
                     break
                 one = self._take()
                 if isinstance(one, _End):

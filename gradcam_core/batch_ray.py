@@ -31,6 +31,7 @@ from gradcam_core.batch import BatchError
 from gradcam_core.batch_photos import Item
 from gradcam_core.batch_rows import Done, Ready, Settings, explained, one_core_each, ready
 from gradcam_core.description import Description
+from gradcam_core.heap import keep_freed
 from gradcam_core.models import Model, load_model
 from gradcam_core.own_networks import register_described, registered
 from gradcam_core.reading import Reader
@@ -226,6 +227,7 @@ class _Explainer:
     def __init__(self, settings: Settings, networks: Sequence[Description]) -> None:
         import torch
 
+        keep_freed()
         for described in networks:
             register_described(described)
         torch.set_num_threads(1)

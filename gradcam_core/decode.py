@@ -3,9 +3,9 @@
 A process of its own, because a decoder cannot be stopped from outside, and one that crashes takes
 its process along. Reads from standard input, for each picture, a line of JSON: {"path": name,
 "folder": name}, or {"bytes": count} with so many bytes after it. Answers on standard output with
-{"problem": sentence}, or with {"width": pixels, "height": pixels} and then the rows of the picture
-as bytes R, G, B; after either with {"is_spent": whether the process holds so much that the next
-picture should have a new one}.
+{"problem": sentence}, or with {"width": pixels, "height": pixels} and then the picture as a PPM,
+which Pillow writes in one go from its memory into the pipe; after either with {"is_spent": whether
+the process holds so much that the next picture should have a new one}.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 import pi_heif
-from PIL import AvifImagePlugin, Image
+from PIL import AvifImagePlugin, Image, ImageFile
 
 from gradcam_core.images import ImageError, read_image
 
@@ -31,8 +31,8 @@ SPENT = 32 * 2**20
 SECONDS = 3
 """Of a core's time that one picture may take; a machine that is busy may need longer for it."""
 
-BAND_BYTES = 2**20
-"""Of rows that are sent at once."""
+SENT_BYTES = 2**20
+"""Of a picture that are sent at once."""
 
 
 def main() -> None:
@@ -40,6 +40,7 @@ def main() -> None:
     os.dup2(2, 1)  # what a decoder prints is no answer
     # As many as there are cores by default, each with memory of its own.
     AvifImagePlugin.DEFAULT_MAX_THREADS = pi_heif.options.DECODE_THREADS = 2
+    ImageFile.MAXBLOCK = SENT_BYTES
     used = _used()
     _bound_memory(used)
     while line := pictures.readline():
@@ -64,18 +65,8 @@ def _say(answers: IO[bytes], **answer: object) -> None:
 
 
 def _send(answers: IO[bytes], picture: Image.Image) -> None:
-    width, height = picture.size
-    _say(answers, width=width, height=height)
-    for top, bottom in bands(width, height):
-        left = memoryview(picture.crop((0, top, width, bottom)).tobytes())
-        while left:
-            left = left[answers.write(left) :]
-
-
-def bands(width: int, height: int) -> list[tuple[int, int]]:
-    """The rows (from, to) that are sent at once of a picture of this size."""
-    rows = max(1, BAND_BYTES // (3 * width))
-    return [(top, min(top + rows, height)) for top in range(0, height, rows)]
+    _say(answers, width=picture.width, height=picture.height)
+    picture.save(answers, "PPM")
 
 
 def _used() -> int:

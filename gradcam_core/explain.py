@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -28,6 +28,7 @@ TOP = 5
 _RIVALS_NAMED = 2
 
 _BAND_PIXELS = 2**18
+_BANDS_KEPT = 4  # at most, to save computing them again
 
 _EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the same everywhere
 
@@ -171,11 +172,14 @@ class Explanation:
         """
         rows = max(1, _BAND_PIXELS // size[0])
 
-        def bands() -> Iterator[np.ndarray]:
+        def bands() -> Iterable[np.ndarray]:
             return self.geometry.bands_to_photo(self.feature_map, size, rows)
 
-        peak = 0 if self.degenerate else max(float(band.max()) for band in bands())
-        for band in bands():
+        once: Iterable[np.ndarray] = bands()
+        if size[1] <= _BANDS_KEPT * rows:
+            once = list(once)
+        peak = 0 if self.degenerate else max(float(band.max()) for band in once)
+        for band in once if isinstance(once, list) else bands():
             if peak > 0:
                 band /= peak
             else:

@@ -24,6 +24,11 @@ OPACITY = 0.75
 DIMMING = 0.55
 """Share of black laid over what the network did not see."""
 
+LONGEST = 768
+"""Pixels of the long side of an overlay that is one of many."""
+
+_DIMMED = [round(value * (1 - DIMMING)) for value in range(256)] * 3  # of each channel
+
 FULL_FROM = 0.5
 """Heat from which on the colour has its full opacity; below it fades out to the bare photo."""
 
@@ -38,7 +43,9 @@ def colormap_table(name: str = COLORMAP) -> np.ndarray:
 
 def levels(heatmap: np.ndarray) -> np.ndarray:
     """A heatmap in [0, 1] as uint8 levels of heat, same shape."""
-    return np.round(np.clip(heatmap, 0, 1) * 255).astype(np.uint8)
+    level = np.clip(heatmap, 0, 1)
+    level *= 255  # in place, like the next: of a large picture each copy takes as long again
+    return np.rint(level, out=level).astype(np.uint8)
 
 
 def overlay(
@@ -73,14 +80,19 @@ def overlay_bands(
     end = 0
     for heat in heatmap:
         above, end = end, end + len(heat)
-        rows = photo.crop((0, above, photo.width, end))
-        band = rows.point(lambda value: round(value * (1 - DIMMING)))
-        start, stop = max(above, top) - above, min(end, bottom) - above
+        band = photo.crop((0, above, photo.width, end))
+        start, stop = (min(max(above, row), end) - above for row in (top, bottom))
+        for unseen in (
+            (0, 0, photo.width, start),
+            (0, start, left, stop),
+            (right, start, photo.width, stop),
+            (0, stop, photo.width, len(heat)),
+        ):
+            if unseen[0] < unseen[2] and unseen[1] < unseen[3]:
+                band.paste(band.crop(unseen).point(_DIMMED), unseen)
         if start < stop:
             level = levels(heat[start:stop, left:right])
             rgba = colours[level].view(np.uint8).reshape(*level.shape, 4)
             over = Image.fromarray(rgba)
-            seen = rows.crop((left, start, right, stop))
-            seen.paste(over, mask=over.getchannel("A"))
-            band.paste(seen, (left, start))
+            band.paste(over, (left, start), over)
         yield np.asarray(band)

@@ -27,6 +27,9 @@ LONGEST = 15.0
 
 TOO_LONG = "The picture takes too long to decode. Save it anew, as JPEG or PNG, and try again."
 
+_PPM_HEADER = 3  # lines
+_BAND_BYTES = 8 * 2**20  # of a picture that are held twice
+
 _SETTINGS = {
     "PYTHONPATH": str(Path(__file__).parents[1]),
     "OPENBLAS_NUM_THREADS": "1",  # each takes memory, and nothing here multiplies
@@ -110,7 +113,7 @@ def _widen(pipe: IO[bytes] | None) -> None:
         import fcntl
 
         assert pipe
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, decode.BAND_BYTES)
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, decode.SENT_BYTES)
 
 
 def _ask(pictures: IO[bytes], photo: str | os.PathLike[str] | bytes) -> None:
@@ -132,15 +135,25 @@ def _answer(answers: IO[bytes]) -> tuple[Image.Image | ImageError, bool]:
     if "problem" in answer:
         return ImageError(str(answer["problem"])), _said(answers)["is_spent"]
     width, height = answer["width"], answer["height"]
-    picture = Image.new("RGB", (width, height), None)
-    for top, bottom in decode.bands(width, height):
-        size = 3 * width * (bottom - top)
-        rows = answers.read(size)
-        if len(rows) < size:
-            raise _LostError
-        band = Image.frombuffer("RGB", (width, bottom - top), rows, "raw", "RGB", 0, 1)
-        picture.paste(band, (0, top))
+    for _ in range(_PPM_HEADER):
+        answers.readline()
+    rows = max(1, _BAND_BYTES // (3 * width))
+    bands = (_band(answers, width, min(rows, height - top)) for top in range(0, height, rows))
+    if rows >= height:
+        picture = next(bands)
+    else:
+        picture = Image.new("RGB", (width, height), None)
+        for number, band in enumerate(bands):
+            picture.paste(band, (0, number * rows))
     return picture, _said(answers)["is_spent"]
+
+
+def _band(answers: IO[bytes], width: int, height: int) -> Image.Image:
+    size = 3 * width * height
+    rows = answers.read(size)
+    if len(rows) < size:
+        raise _LostError
+    return Image.frombuffer("RGB", (width, height), rows, "raw", "RGB", 0, 1)
 
 
 def _said(answers: IO[bytes]) -> dict[str, Any]:

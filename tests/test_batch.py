@@ -148,7 +148,7 @@ def test_overlays_show_the_heat_where_the_box_is(album: Path, done: Path):
         with Image.open(album / path) as photo, Image.open(done / row["overlay"]) as picture:
             shown = np.asarray(photo.convert("RGB").resize(picture.size), dtype=float)
             overlay = np.asarray(picture, dtype=float)
-            assert max(picture.size) == min(1024, max(photo.size)), name
+            assert max(picture.size) == min(768, max(photo.size)), name
         left, top, right, bottom = row["heat_box"]
         scale = picture.width / row["width"]
         box = np.s_[
