@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 
 import gradcam_core as gc
@@ -243,6 +244,16 @@ def test_trust_is_written(album: Path, tmp_path: Path):
     assert row["trust"]["average_drop"] == pytest.approx(found.average_drop, abs=1e-3)
     assert row["trust"]["steadiness"] == pytest.approx(found.steadiness, abs=1e-2)
     assert row["trust"]["sanity"] == pytest.approx(found.sanity[-1].correlation, abs=1e-2)
+
+
+def test_pytorch_has_its_threads_back(album: Path, tmp_path: Path):
+    usual = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        batch(album / "cat.JPG", tmp_path)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(usual)
 
 
 def many(folder: Path, count: int) -> Path:
