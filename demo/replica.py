@@ -33,6 +33,7 @@ from demo.shown import AskedNetwork, Failed, Shown, ShownToCheck, Unseen
 from gradcam_core import CamError, Examination, Explanation, ImageError, Model, WeightsError, cam
 from gradcam_core.description import Description
 from gradcam_core.explain import precision
+from gradcam_core.heap import keep_freed
 from gradcam_core.methods import method_named
 from gradcam_core.models import list_models, loader
 from gradcam_core.own_networks import register_described
@@ -136,6 +137,7 @@ class Replica:
     ) -> None:
         logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
         keep_visitors_out_of_the_log()
+        keep_freed()
         keep_trimmed()
         torch.set_num_threads(threads)
         if not os.environ.get(budget.SETTING):
