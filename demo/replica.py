@@ -137,8 +137,8 @@ class Replica:
     ) -> None:
         logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
         keep_visitors_out_of_the_log()
-        keep_freed()
-        keep_trimmed()
+        keep_freed()  # from pass to pass
+        keep_trimmed()  # what is free for longer goes back
         torch.set_num_threads(threads)
         if not os.environ.get(budget.SETTING):
             # As if all were on one machine, whose memory they then share.

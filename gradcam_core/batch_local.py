@@ -83,8 +83,9 @@ class _Work:
         self._reading = max(2, computing)
         self._stopped = threading.Event()
         self._items_lock, self._take_lock = threading.Lock(), threading.Lock()
-        # Twice what is computed now, so that the last photos can be shared fairly.
-        self._ready: queue.Queue[Any] = queue.Queue(2 * computing * at_once)
+        # Twice what is computed now, so that the last photos can be shared fairly; but one alone
+        # where each has a pass of its own: for the checks its whole photo is held.
+        self._ready: queue.Queue[Any] = queue.Queue(2 * computing * at_once if at_once > 1 else 1)
         self._done: queue.Queue[Any] = queue.Queue(computing)
         self._ended_reading = 0
         self._is_over = False  # nothing will be ready any more
