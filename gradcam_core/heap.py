@@ -1,7 +1,7 @@
 """What becomes of memory that has been freed.
 
 The GNU C library gives large blocks back to the machine at once. The activations of a few photos
-are such blocks, and at every layer the machine clears new ones: a tenth of a forward pass.
+are such blocks, and at every layer the machine clears new ones: 5 % of a pass of four photos.
 """
 
 from __future__ import annotations
