@@ -7,6 +7,7 @@ it: what a dead node took along is asked for again.
 
 from __future__ import annotations
 
+import gc
 import inspect
 import itertools
 import logging
@@ -77,6 +78,7 @@ def explained_by_ray(
             left = {item.key: item for item in window}
             tries = 0
             while left:
+                gc.collect()  # an actor of the last round has its core until nothing refers to it
                 before = len(left)
                 for done in _round(list(left.values()), settings, is_stopped):
                     if left.pop(done.key, None) is not None:
@@ -95,8 +97,9 @@ def explained_by_ray(
 
 
 def _connect(address: str | None, undo: ExitStack) -> None:
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    # What is lost with a node is asked for again: no error that somebody has to see.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     if not ray.is_initialized():
         if address:
             _knock(address)
@@ -200,10 +203,12 @@ def _round(
                 found = arrived.get(timeout=_TICK)
             except queue.Empty:
                 continue
+            if found is None or isinstance(found, BaseException):
+                thread.join(_ANSWER_WITHIN)
             if found is None:
                 return
             if isinstance(found, RayError):
-                logging.getLogger(__name__).warning("%s", found)
+                logging.getLogger(__name__).warning(str(found))
                 return
             if isinstance(found, BaseException):
                 raise found

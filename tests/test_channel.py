@@ -207,7 +207,7 @@ def test_a_map_is_checked_with_progress_where_that_is_asked_for(app: str, lite0:
     assert found == pytest.approx(expected.insertion.probabilities, abs=1e-3)
     again = look(app, {"example": CAT, "target": 281, "cells": [cell]})
     assert not any("Checking" in answer.get("status", "") for answer in again)
-    assert again[-1] == answers[-1]
+    assert [answer for answer in again if "trust" in answer] == answers[-1:]
 
 
 def test_a_check_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch):

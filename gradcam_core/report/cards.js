@@ -231,8 +231,10 @@ class Cards {
   }
 
   refill() {
+    const { hasFocus } = this;
     for (const place of [...this.cards.keys()]) this.putAway(place);
     this.update();
+    if (hasFocus) this.cards.get(this.active)?.button.focus({ preventScroll: true });
   }
 
   putAway(place) {
