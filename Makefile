@@ -23,7 +23,7 @@ test: $(VENV)/installed-dev ## linter, formatter, types, known vulnerabilities, 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@$(BIN)/python -m scripts.audit
-	$(BIN)/python -m pytest
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its processes share the cores
 
 bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM, the checks, a batch, its report and the page (15 minutes)
 	@$(BIN)/python -m scripts.chromium

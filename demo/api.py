@@ -28,7 +28,6 @@ from PIL import Image
 from starlette.requests import Request
 
 from demo.engine import Wanted, entrance, explanation, trusted
-from demo.heap import trim
 from demo.photos import PhotoFile, decoding, open_upload
 from demo.problems import sentence_of
 from demo.take_along import LONGEST
@@ -39,6 +38,7 @@ from gradcam_core import (
 )
 from gradcam_core.agreement import agreement
 from gradcam_core.bundle import File, files
+from gradcam_core.heap import trim
 from gradcam_core.labels import find_in_all
 from gradcam_core.methods import DEFAULT_METHOD, METHODS, method_named
 from gradcam_core.models import default_models, model_info

@@ -14,8 +14,8 @@ import cachetools
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from demo.heap import trim
 from gradcam_core import ImageError
+from gradcam_core.heap import trim
 from gradcam_core.reading import READERS, read_isolated
 
 SHOWN = 2560

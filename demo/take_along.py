@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from demo.asked import AskedFile
 from demo.engine import explanation
-from demo.heap import trim
 from demo.photos import PhotoFile
 from gradcam_core import Explanation
 from gradcam_core.bundle import files, zipped
+from gradcam_core.heap import trim
 
 EVERYTHING = "everything.zip"
 

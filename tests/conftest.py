@@ -41,6 +41,19 @@ def scattered(module: nn.Module) -> nn.Module:
     return module
 
 
+LONG = (
+    *("test_bad_pictures", "test_faults", "test_serve", "test_own_digits", "test_methods"),
+    *("test_start", "test_batch", "test_batch_ray", "test_weights", "test_page_for_everyone"),
+)
+"""Files that take a minute or more, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """So that no process of tests has a long file left when the other one is done."""
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def cat_path() -> Path:
     return PHOTOS / "chelsea.png"

@@ -155,10 +155,13 @@ def test_the_page_and_the_api_give_a_right_result_or_a_sentence(
     answers = look(server.url, {"upload": path, "cells": cells(MODEL)})
     explained = posted(server.url, {"path": path, **DECLARED})
     assert_is_well(server.log[logged:])
-    if list(answers[0]) == ["problem"]:
-        assert len(answers) == 1
-        assert_is_a_sentence(answers[0]["problem"], picture)
-        assert explained.json()["error"] == answers[0]["problem"]
+    refusals = answers[0].get("problem"), explained.json().get("error")
+    if any(refusals):
+        for refusal in filter(None, refusals):
+            assert_is_a_sentence(refusal, picture)
+        assert len(answers) == 1 or not refusals[0]
+        # A machine may be just fast enough, once.
+        assert picture.is_large or refusals[0] == refusals[1]
         return
     (findings,) = explained.json()["data"][0]["explanations"]
     size = tuple(findings["photo_size"])

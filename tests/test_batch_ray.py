@@ -14,6 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
 pytest.importorskip("ray", reason="requirements-ray.txt is not installed")
 
@@ -29,10 +32,13 @@ from gradcam_core.batch_local import explained_here
 from gradcam_core.batch_photos import Item, photos
 from gradcam_core.batch_ray import explained_by_ray
 from gradcam_core.batch_rows import Done, Settings
+from gradcam_core.models import remove_model
+from gradcam_core.own_networks import register_all
 from tests.batch_results import assert_same_rows, rows_of
 from tests.server import ROOT
 
-SETTINGS = Settings(models=("efficientnet_lite0",))
+OWN = "mobilenetv3_small_050"
+SETTINGS = Settings(models=("efficientnet_lite0", "mine"))
 MEMORY = 10**8  # of a node's object store, bytes
 COPIES = 2
 BEGUN = ".begun"
@@ -68,6 +74,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def models(tmp_path: Path) -> Iterator[list[gc.Model]]:
+    """One with its real weights, and one of its owner: grey levels, three classes."""
+    weights = tmp_path / "own.safetensors"
+    torch.manual_seed(0)
+    save_file(timm.create_model(OWN, num_classes=3, in_chans=1).state_dict(), weights)
+    (info,) = register_all([f"Mine={OWN},weights={weights},size=96"])
+    yield [gc.load_model(name) for name in SETTINGS.models]
+    remove_model(info.name)
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """The head, which computes nothing, and two nodes with a core each."""
@@ -85,12 +102,15 @@ def cluster() -> Iterator[Cluster]:
 
 
 def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
-    cluster: Cluster, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster,
+    folder: Path,
+    models: list[gc.Model],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
     cluster.wait_for_nodes()
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    model = gc.load_model("efficientnet_lite0")
     wanted = photos(str(folder), tmp_path)
     arrived: list[str] = []
     killed = threading.Event()
@@ -115,15 +135,15 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
             killed.set()
 
     with Folder(tmp_path / "ray", str(folder), SETTINGS) as results:
-        assert run(results, wanted, [model], SETTINGS, explained_by_ray, seen)
+        assert run(results, wanted, models, SETTINGS, explained_by_ray, seen)
     assert killed.is_set()
     assert len(rounds) > 1  # what it had was lost
     with Folder(tmp_path / "local", str(folder), SETTINGS) as results:
-        assert run(results, wanted, [model], SETTINGS, explained_here)
+        assert run(results, wanted, models, SETTINGS, explained_here)
     by_ray, local = rows_of(tmp_path / "ray"), rows_of(tmp_path / "local")
-    assert len(by_ray) == wanted.count == len(arrived)
+    assert len(by_ray) == 2 * wanted.count == 2 * len(arrived)
     assert sorted(by_ray) == sorted(local)
-    assert sum(row["error"] is not None for row in by_ray.values()) == 2
+    assert sum(row["error"] is not None for row in by_ray.values()) == 2 * 2
     assert_same_rows(by_ray, local)
     for row in by_ray.values():
         if row["error"] is None:

@@ -29,15 +29,15 @@ from tests.conftest import scattered
 
 # Architecture: side of the input, and of a smaller one for methods that run it 4000 times.
 NETWORKS = {
-    "vgg19": (224, 64),
+    "vgg19": (128, 64),
     "resnet50": (224, 64),
-    "legacy_xception": (299, 96),
-    "densenet121": (224, 64),
-    "mobilenetv3_large_100": (224, 64),
-    "tf_efficientnet_lite0": (224, 64),
-    "convnext_tiny": (224, 64),
-    "regnety_008": (224, 64),
-    "inception_v3": (299, 139),
+    "legacy_xception": (171, 96),
+    "densenet121": (128, 64),
+    "mobilenetv3_large_100": (128, 64),
+    "tf_efficientnet_lite0": (128, 64),
+    "convnext_tiny": (128, 64),
+    "regnety_008": (128, 64),
+    "inception_v3": (171, 139),
     "efficientnet_lite0 (real)": (224, 64),
 }
 
