@@ -25,7 +25,7 @@ test: $(VENV)/installed-dev ## linter, formatter, types, known vulnerabilities, 
 	@$(BIN)/python -m scripts.audit
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its processes share the cores
 
-bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM, the checks, a batch, its report and the page (15 minutes)
+bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM, the checks, a batch, its report and the page (20 minutes)
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m benchmarks.speed
 	@$(BIN)/python -m benchmarks.trust
