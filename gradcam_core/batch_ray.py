@@ -79,20 +79,23 @@ def explained_by_ray(
             tries = 0
             while left:
                 gc.collect()  # an actor of the last round has its core until nothing refers to it
-                before = len(left)
-                for done in _round(list(left.values()), settings, is_stopped):
-                    if left.pop(done.key, None) is not None:
-                        _compare(done, weights)
-                        yield done
-                    if is_stopped():
-                        return
+                before, reason = len(left), ""
+                try:
+                    for done in _round(list(left.values()), settings, is_stopped):
+                        if left.pop(done.key, None) is not None:
+                            _compare(done, weights)
+                            yield done
+                        if is_stopped():
+                            return
+                except RayError as error:
+                    reason = f" ({str(error).strip().splitlines()[-1].strip()})"
                 if is_stopped():
                     return
                 tries = tries + 1 if len(left) == before else 0
                 if tries == _TRIES:
                     raise BatchError(
-                        f"Ray gives no results for {next(iter(left))} and {len(left) - 1} others: "
-                        "see its logs; the same command goes on"
+                        f"Ray gives no results for {next(iter(left))} and {len(left) - 1} others"
+                        f"{reason}: see its logs; the same command goes on"
                     )
 
 
@@ -158,7 +161,7 @@ def _window(items: Iterator[Item]) -> Iterator[Item]:
 def _round(
     items: Sequence[Item], settings: Settings, is_stopped: Callable[[], bool]
 ) -> Iterator[Done]:
-    """What comes back of these; not all, if a node dies."""
+    """What comes back of these; not all, if a node dies. Raises RayError for what ends it."""
     actors = max(1, min(int(ray.cluster_resources().get("CPU", 1)), -(-len(items) // AT_ONCE)))
     blocks = -(-len(items) // AT_ONCE)
     source = ray.data.from_items(
@@ -206,9 +209,6 @@ def _round(
             if found is None or isinstance(found, BaseException):
                 thread.join(_ANSWER_WITHIN)
             if found is None:
-                return
-            if isinstance(found, RayError):
-                logging.getLogger(__name__).warning(str(found))
                 return
             if isinstance(found, BaseException):
                 raise found

@@ -32,6 +32,7 @@ from gradcam_core.batch_local import explained_here
 from gradcam_core.batch_photos import Item, photos
 from gradcam_core.batch_ray import explained_by_ray
 from gradcam_core.batch_rows import Done, Settings
+from gradcam_core.cli import main
 from gradcam_core.models import remove_model
 from gradcam_core.own_networks import register_all
 from tests.batch_results import assert_same_rows, rows_of
@@ -149,6 +150,27 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
     for row in by_ray.values():
         if row["error"] is None:
             assert (tmp_path / "ray" / row["overlay"]).is_file()
+
+
+class Broken(batch_ray._Explainer):
+    """An actor on a node that lacks something."""
+
+    def __init__(self, *_: Any) -> None:
+        raise RuntimeError("no weights on this node")
+
+
+def test_a_node_that_cannot_work_is_told_in_one_line_with_its_reason(
+    tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(batch_ray, "_Explainer", Broken)
+    monkeypatch.setattr(batch_ray, "_TRIES", 2)
+    arguments = ["batch", str(folder), "--models", "efficientnet_lite0", "--engine", "ray"]
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main([*arguments, "--out", str(tmp_path), "--no-report"])
+    error = capfd.readouterr().err
+    assert "and 15 others (RuntimeError: no weights on this node): see its logs" in error
+    assert "Traceback" not in error
+    assert list(tmp_path.glob("data/*.parquet")) == []
 
 
 def test_no_cluster_is_one_line_and_soon(tmp_path: Path):
