@@ -9,6 +9,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from gradcam_core.errors import NetworkError
+
 # Before the libraries are imported, which takes a while: Ctrl-C ends that without a traceback.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -17,10 +19,10 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-from gradcam_core import NetworkError
-from gradcam_core.description import add_network_arguments
-from gradcam_core.models import default_models
-from gradcam_core.own_networks import register_all
+
+from gradcam_core.models.custom import register_all
+from gradcam_core.models.description import add_network_arguments
+from gradcam_core.models.registry import default_models
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,13 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _serve() -> None:
     # After the networks are known: the API's signatures name them.
-    from demo.engine import start
-    from demo.heap import keep_trimmed
-    from demo.page import build, launch_options
-    from demo.problems import keep_visitors_out_of_the_log
-    from demo.stopping import serve
-    from demo.uploads import keep_swept, use_own_folder
-    from gradcam_core.reading import start_readers
+    from demo.compute.service import start
+    from demo.compute.trimming import keep_trimmed
+    from demo.logs import keep_visitors_out_of_the_log
+    from demo.server.shutdown import serve
+    from demo.server.uploads import keep_swept, use_own_folder
+    from demo.ui.layout import build, launch_options
+    from gradcam_core.images.sandbox import start_readers
 
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     keep_visitors_out_of_the_log()

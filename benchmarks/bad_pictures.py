@@ -1,4 +1,4 @@
-"""What the pictures of `tests/bad_pictures.py` cost the real server and the command line.
+"""What the pictures of `tests/support/bad_pictures.py` cost the real server and the command line.
 
 Part of `make fuzz`. Every one of them is sent to `/look` and `/explain` of a server in a process of
 its own, with one network, and given to the command line. Time is from the question to the whole
@@ -25,10 +25,10 @@ import requests
 
 from benchmarks.memory_of import MEGABYTE, memory, watched
 from benchmarks.table import Row, print_table, print_versions
-from tests.bad_pictures import BadPicture, corpus
-from tests.server import ROOT, started_app
-from tests.test_api import DECLARED, posted
-from tests.test_channel import cells, upload
+from tests.api.test_functions import DECLARED, posted
+from tests.server.test_stream import cells, upload
+from tests.support.app_server import ROOT, started_app
+from tests.support.bad_pictures import BadPicture, corpus
 
 LONGEST = 5.0  # seconds
 MOST_MEMORY = 400  # MB
@@ -37,7 +37,7 @@ GIVEN_UP = 120  # seconds
 
 COMMAND_LINE = """
 import json, sys
-from gradcam_core.cli import main
+from gradcam_core.cli.photo import main
 for line in sys.stdin:
     try:
         status = main(json.loads(line))

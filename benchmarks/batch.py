@@ -30,13 +30,13 @@ import gradcam_core as gc
 from benchmarks.page import load, make_weights
 from benchmarks.speed import ratio
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.batch import Folder, run
-from gradcam_core.batch_local import explained_here
-from gradcam_core.batch_photos import photos
-from gradcam_core.batch_rows import Settings
-from gradcam_core.heap import keep_freed
-from gradcam_core.models import model_info
-from gradcam_core.weights import PackagedFile
+from gradcam_core.batch.local import explained_here
+from gradcam_core.batch.pictures import photos
+from gradcam_core.batch.rows import Settings
+from gradcam_core.batch.store import Folder, run
+from gradcam_core.memory import keep_freed
+from gradcam_core.models.registry import model_info
+from gradcam_core.models.weights import PackagedFile
 
 PHOTOS = Path(__file__).parent / "photos"
 TO_REACH = 0.9

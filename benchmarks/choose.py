@@ -12,7 +12,7 @@ from tqdm import tqdm
 import gradcam_core as gc
 from benchmarks.quality import NETWORKS, RASTER, grids, halves, held_open, recognised, title
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.view import DETAILS
+from gradcam_core.images.geometry import DETAILS
 
 GRIDS = 20
 COUNTS = (3, 5, 10, 20)

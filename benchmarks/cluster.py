@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.page import FOLDER, load
-from demo import serve_cluster
-from demo.replica import Replica
-from gradcam_core import models
+from demo.compute.cluster import deployment as serve_cluster
+from demo.compute.cluster.replica import Replica
+from gradcam_core.models import registry as models
 
 
 class RandomReplica(Replica):

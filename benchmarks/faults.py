@@ -2,7 +2,7 @@
 
 Downloads against a server on this machine that fails, disks that are full, processes and servers
 that are killed. Each row is what was seen, not what was to be: one failure in any try shows. The
-scenarios are those of the tests, in `tests.breaking`.
+scenarios are those of the tests, in `tests.support.faults`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.table import Row, print_table, print_versions
-from tests import breaking
-from tests.breaking import KINDS, SERVER_FAULTS, Disk, Machine, Place, Start
+from tests.support import faults as breaking
+from tests.support.faults import KINDS, SERVER_FAULTS, Disk, Machine, Place, Start
 
 SERVES_WITHIN = 15.0  # seconds to reach, from the start of a server to its first right answer
 

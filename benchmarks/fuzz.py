@@ -28,9 +28,10 @@ import pillow_heif
 from PIL import Image
 
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core import ImageError, read_image
-from tests import handmade_pictures as hand
-from tests.bad_pictures import corpus
+from gradcam_core import read_image
+from gradcam_core.errors import ImageError
+from tests.support import handmade_pictures as hand
+from tests.support.bad_pictures import corpus
 
 WORKERS = 2
 LONGEST = 5.0  # seconds

@@ -38,10 +38,10 @@ from PIL import Image
 from benchmarks.memory_of import MEGABYTE, cpu_seconds, memory, watched
 from benchmarks.page import FOLDER, make_weights
 from benchmarks.table import Row, print_table, print_versions
-from demo.asked import EXAMPLES
-from demo.heap import EVERY
-from gradcam_core.models import DEFAULT_MODELS
-from tests.server import ROOT, started_app
+from demo.compute.trimming import EVERY
+from demo.server.requests import EXAMPLES
+from gradcam_core.models.registry import DEFAULT_MODELS
+from tests.support.app_server import ROOT, started_app
 
 PHOTO_SIZE = 1600, 1200
 CLASSES_CHANGED = 2  # for each photo

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 import gradcam_core as gc
-from gradcam_core.models import model_info
-from gradcam_core.network import read_network
+from gradcam_core.models.optimise import read_network
+from gradcam_core.models.registry import model_info
 
 WAYS = ("bare", "ours")
 

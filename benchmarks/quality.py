@@ -29,11 +29,11 @@ from tqdm import tqdm
 
 import gradcam_core as gc
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.explain import PRESETS
-from gradcam_core.faithfulness import curves
-from gradcam_core.methods import METHODS
-from gradcam_core.models import model_info
-from gradcam_core.view import DETAILS, view_of
+from gradcam_core.analysis.deletion_insertion import curves
+from gradcam_core.cam.methods import METHODS
+from gradcam_core.examination import PRESETS
+from gradcam_core.images.geometry import DETAILS, view_of
+from gradcam_core.models.registry import model_info
 
 PHOTOS = Path(__file__).parent / "photos"
 NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")

@@ -17,9 +17,9 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.report import write_report
+from gradcam_core.batch.report import write_report
 from scripts.chromium import ARGUMENTS, find
-from tests.synthetic_batch import write_data_set
+from tests.support.synthetic_batch import write_data_set
 
 OPEN_TO_REACH = 1.0  # seconds to the first pictures with their heat
 CHANGE_TO_REACH = 100.0  # milliseconds of a sort or a filter, until it is painted

@@ -29,8 +29,8 @@ from tqdm import tqdm
 import gradcam_core as gc
 from benchmarks.memory import WAYS
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.models import model_info
-from gradcam_core.network import read_network
+from gradcam_core.models.optimise import read_network
+from gradcam_core.models.registry import model_info
 
 NAMES = ("xception", "resnet50", "vgg19")
 SEED = 0

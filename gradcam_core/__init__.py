@@ -1,29 +1,45 @@
-"""Grad-CAM for ImageNet classifiers: what a network predicts for a photo, and where it looked.
+"""Grad-CAM for image classifiers: what a network predicts for a photo, and where it looked.
 
-Importing this package does not import PyTorch, which takes seconds: the page answers before that.
-What needs PyTorch imports it when it is first used, the names of `gradcam_core.cam` included.
+Each name below is imported when it is first used: importing PyTorch takes seconds, and whoever only
+reads a picture or lists the networks need not wait for it.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gradcam_core.description import NetworkError
-from gradcam_core.explain import Examination, Explanation, Prediction, examine, explain
-from gradcam_core.images import ImageError, read_image
-from gradcam_core.labels import Label, LabelError, find_label, imagenet_labels
-from gradcam_core.models import DEFAULT_MODELS, Model, ModelInfo, list_models, load_model
-from gradcam_core.own_networks import register
-from gradcam_core.weights import Weights, WeightsError
-
 if TYPE_CHECKING:
-    from gradcam_core.cam import Run, forward
-    from gradcam_core.stages import CamError, Stage, last_feature_map, layers
+    from gradcam_core.cam.forward import Run, forward
+    from gradcam_core.cam.layers import Stage, last_feature_map, layers
+    from gradcam_core.errors import (
+        CamError,
+        ChoiceError,
+        GradcamError,
+        ImageError,
+        LabelError,
+        NetworkError,
+        WeightsError,
+    )
+    from gradcam_core.examination import Examination, examine, explain
+    from gradcam_core.explanation import Explanation, Prediction
+    from gradcam_core.images.read import read_image
+    from gradcam_core.models.custom import register
+    from gradcam_core.models.labels import Label, find_label, imagenet_labels
+    from gradcam_core.models.registry import (
+        DEFAULT_MODELS,
+        Model,
+        ModelInfo,
+        list_models,
+        load_model,
+    )
+    from gradcam_core.models.weights import Weights
 
 __all__ = [
     "DEFAULT_MODELS",
     "CamError",
+    "ChoiceError",
     "Examination",
     "Explanation",
+    "GradcamError",
     "ImageError",
     "Label",
     "LabelError",
@@ -48,18 +64,26 @@ __all__ = [
     "register",
 ]
 
-
-_LATER = {
-    "CamError": "stages",
-    "Run": "cam",
-    "Stage": "stages",
-    "forward": "cam",
-    "last_feature_map": "stages",
-    "layers": "stages",
+_NAMES = {
+    "cam.forward": ("Run", "forward"),
+    "cam.layers": ("Stage", "last_feature_map", "layers"),
+    "errors": (
+        *("CamError", "ChoiceError", "GradcamError", "ImageError", "LabelError"),
+        *("NetworkError", "WeightsError"),
+    ),
+    "examination": ("Examination", "examine", "explain"),
+    "explanation": ("Explanation", "Prediction"),
+    "images.read": ("read_image",),
+    "models.custom": ("register",),
+    "models.labels": ("Label", "find_label", "imagenet_labels"),
+    "models.registry": ("DEFAULT_MODELS", "Model", "ModelInfo", "list_models", "load_model"),
+    "models.weights": ("Weights",),
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(import_module(f"gradcam_core.{_LATER[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value

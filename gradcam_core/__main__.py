@@ -2,7 +2,7 @@
 
 import sys
 
-from gradcam_core.cli import main
+from gradcam_core.cli.photo import main
 
 if __name__ == "__main__":
     try:

@@ -10,7 +10,13 @@ import json
 
 from tqdm import tqdm
 
-from gradcam_core.architectures import INDEX, Architecture, all_architectures, shapes_of, size_of
+from gradcam_core.models.architectures import (
+    INDEX,
+    Architecture,
+    all_architectures,
+    shapes_of,
+    size_of,
+)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
-from demo.page import build, launch_options
+from demo.ui.layout import build, launch_options
 from scripts.chromium import ARGUMENTS, find
 
 OUT = Path(__file__).parents[1] / "assets" / "screenshots"

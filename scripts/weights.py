@@ -7,8 +7,9 @@ from functools import partial
 
 from tqdm import tqdm
 
-from gradcam_core.models import list_models
-from gradcam_core.weights import WeightsError, fetch
+from gradcam_core.errors import WeightsError
+from gradcam_core.models.registry import list_models
+from gradcam_core.models.weights import fetch
 
 
 def _show(bar: tqdm, share: float) -> None:

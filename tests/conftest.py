@@ -19,8 +19,8 @@ from playwright.sync_api import Browser, Page, expect
 from torch import nn
 
 import gradcam_core as gc
-from tests.browsing import Visits, chromium, wait_for_all
-from tests.server import running_app
+from tests.support.app_server import running_app
+from tests.support.browser import Visits, chromium, wait_for_all
 
 PHOTOS = Path(skimage.__path__[0], "data")
 
@@ -42,8 +42,8 @@ def scattered(module: nn.Module) -> nn.Module:
 
 
 LONG = (
-    *("test_bad_pictures", "test_faults", "test_serve", "test_own_digits", "test_methods"),
-    *("test_start", "test_batch", "test_batch_ray", "test_weights", "test_page_for_everyone"),
+    *("test_bad_pictures", "test_faults", "test_replicas", "test_custom_digits", "test_methods"),
+    *("test_start", "test_batch", "test_ray_data", "test_weights", "test_accessibility"),
 )
 """Files that take a minute or more, the longest first."""
 

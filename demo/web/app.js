@@ -22,7 +22,7 @@ const SAME = "Whoever opens it sees the same picture, networks, class and map.";
 const NOTHING = "No photo is chosen yet: the link carries the other choices.";
 
 class App {
-  /** element: where the page goes. props: what demo/page.py knows. tell(): Gradio's controls ask for
+  /** element: where the page goes. props: what demo/ui/layout.py knows. tell(): Gradio's controls ask for
    * `controls()`. */
   constructor({ element, props, tell }) {
     this.props = props;

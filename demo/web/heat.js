@@ -1,7 +1,7 @@
 // Heat on the photo: a feature map laid over what the network saw of it, bilinear between the centres
 // of its cells, as `View.to_photo` of gradcam_core does. Everything is in shares of the photo's sides.
 
-/** The map of a result of the server (demo/results.py) as numbers: rows of shares of its maximum. */
+/** The map of a result of the server (demo/server/answers.py) as numbers: rows of shares of its maximum. */
 export function readMap(result) {
   const bytes = Uint8Array.from(atob(result.map.levels), (c) => c.charCodeAt(0));
   const levels = new DataView(bytes.buffer);

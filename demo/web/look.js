@@ -1,4 +1,4 @@
-// The channel to the server (demo/channel.py): one request, answered piece by piece as lines of JSON.
+// The channel to the server (demo/server/stream.py): one request, answered piece by piece as lines of JSON.
 
 const address = (name) => new URL(name, new URL("./", location.href));
 

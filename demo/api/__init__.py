@@ -1,0 +1,1 @@
+"""The functions for programs and MCP clients."""

@@ -1,0 +1,1 @@
+"""What computes for the page: requests, their queue and cache, and the worker."""

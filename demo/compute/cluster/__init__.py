@@ -1,0 +1,1 @@
+"""The same worker as replicas of a Ray Serve deployment."""

@@ -1,0 +1,136 @@
+"""Starts the replicas that a page with GRADCAM_BACKEND=ray needs.
+
+On a Ray of its own, which only this machine can reach, or on the cluster of RAY_ADDRESS. Stays in
+the foreground.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+from demo.compute.cluster.client import LOOPBACK, connection, settle
+from demo.compute.cluster.messages import APPLICATION
+from gradcam_core.errors import NetworkError
+from gradcam_core.models.custom import register_all, registered
+from gradcam_core.models.description import add_network_arguments
+from gradcam_core.models.registry import default_models
+
+REPLICAS, THREADS = "GRADCAM_REPLICAS", "GRADCAM_THREADS"
+"""The environment variables that set how many replicas there are, 2, and the threads of each, 1."""
+
+_HEALTH_EVERY = 2.0  # seconds; so soon one that has died is replaced
+_HEALTH_WITHIN = 60.0  # a large pass may keep a replica from answering
+
+
+def start(replica: type | None = None) -> str:
+    """The address of the cluster, on which the replicas are ready. replica: another class for them.
+
+    Raises ValueError for a setting that is no number, and Ray's own errors.
+    """
+    replicas, threads = (int(os.environ.get(name) or usual) for name, usual in _SETTINGS)
+    address = os.environ.get("RAY_ADDRESS")
+    settle(address or LOOPBACK)
+    import ray
+    from ray import serve
+    from ray.serve.config import HTTPOptions, ProxyLocation, RequestRouterConfig
+
+    if address:
+        ray.init(**connection(address))
+    else:
+        ray.init(
+            "local",  # or another one that runs on this machine would be taken
+            num_cpus=replicas * threads,
+            namespace=APPLICATION,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+        address = ray.get_runtime_context().gcs_address
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    serve.start(http_options=HTTPOptions(location=ProxyLocation.Disabled))
+    from demo.compute.cluster.router import Affinity
+
+    router: Any = Affinity  # which Ray declares to be a dictionary
+    deployment: Any = serve.deployment(replica or _usual())
+    options: dict[str, Any] = {
+        "num_replicas": replicas,
+        "max_ongoing_requests": 1000,
+        "ray_actor_options": {"num_cpus": threads},
+        "request_router_config": RequestRouterConfig(request_router_class=router),
+        "health_check_period_s": _HEALTH_EVERY,
+        "health_check_timeout_s": _HEALTH_WITHIN,
+        "graceful_shutdown_timeout_s": 5,
+        "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
+    }
+    app = deployment.options(**options).bind(
+        replicas, threads, list(default_models()), list(registered())
+    )
+    serve.run(app, name=APPLICATION, route_prefix=None)
+    return address
+
+
+_SETTINGS = ((REPLICAS, 2), (THREADS, 1))
+
+
+def _usual() -> type:
+    from demo.compute.cluster.replica import Replica
+
+    return Replica
+
+
+def run(replica: type | None = None) -> None:
+    """Start it, say how to use it, and take it down on Ctrl-C or SIGTERM."""
+    try:
+        address = start(replica)
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        sys.exit("This needs Ray: pip install -r requirements-ray.txt")
+    except (ConnectionError, ValueError) as error:
+        sys.exit(f"The replicas cannot start: {error}")
+    told = threading.Event()
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        told.set()
+
+    signal.signal(signal.SIGTERM, tell)
+    signal.signal(signal.SIGINT, tell)
+    print(
+        f"The replicas are ready. Start the page, in another terminal, with\n\n{_hint(address)}\n"
+    )
+    print("Ctrl-C takes them down.", flush=True)
+    while not told.wait(1):
+        pass
+    _take_down()
+
+
+def _hint(address: str) -> str:
+    return f"    GRADCAM_BACKEND=ray RAY_ADDRESS={address} make run"
+
+
+def _take_down() -> None:
+    import ray
+    from ray import serve
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C
+    if os.environ.get("RAY_ADDRESS"):
+        serve.delete(APPLICATION)
+    ray.shutdown()  # one of our own ends with this process
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m demo.serve_cluster", description=__doc__)
+    add_network_arguments(parser)
+    options = parser.parse_args()
+    try:
+        register_all(options.network, options.networks)
+    except NetworkError as error:
+        sys.exit(f"The replicas cannot start: {error}")
+    run()

@@ -1,0 +1,21 @@
+"""Gives memory that is free back to the machine, again and again."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from gradcam_core.memory import trim
+
+EVERY = 10.0  # seconds
+
+
+def keep_trimmed() -> None:
+    """In the background, for as long as this process lives."""
+
+    def run() -> None:
+        while True:
+            time.sleep(EVERY)
+            trim()
+
+    threading.Thread(target=run, daemon=True, name="trim").start()

@@ -1,0 +1,171 @@
+"""What a person is told of an error, and what the log is told: where it was, and nothing that a
+visitor gave.
+
+The message of an exception, a warning or a line of a library may hold the name of a visitor's file,
+an address or what a request was made of. So the log has the places in the code and the exception's
+type, and only those who log of the server itself may use words.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any, TextIO
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gradcam_core.errors import GradcamError, WeightsError
+
+log = logging.getLogger(__name__)
+
+_IN_WORDS = {"__main__", "demo", "gradcam_core", "huggingface_hub", "timm", "uvicorn"}
+"""Whose messages tell of the server and of the networks' weights, not of visitors."""
+
+_FRAMES = 5  # innermost ones, of what is told in one line
+
+
+def sentence_of(error: Exception, otherwise: str) -> str:
+    """The error's own sentence if it is for people; else `otherwise`, and the error is logged."""
+    if isinstance(error, WeightsError):
+        return f"No weights: {error}."
+    if isinstance(error, GradcamError):
+        return str(error)
+    log.error("a request failed", exc_info=error)
+    return otherwise
+
+
+def keep_visitors_out_of_the_log() -> None:
+    """For all of this process, whoever logs: its own modules, Gradio, uvicorn, any library."""
+    logging.setLogRecordFactory(_Record)
+    logging.raiseExceptions = False  # a line that cannot be written would be printed as it was
+    warnings.showwarning = _show_warning
+    threading.excepthook = _log_thread
+    sys.unraisablehook = _log_unraisable
+    # Gradio does not log what goes wrong with a request but prints it, message and all.
+    traceback.print_exc = _print_exc
+
+
+class ErrorsAnswered:
+    """ASGI middleware: an exception that nobody has caught becomes one line of the log and a plain
+    answer. Above it, Starlette and uvicorn would each tell of it once more."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def passed_on(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, passed_on)
+        except Exception as error:
+            answer: Response = PlainTextResponse("Internal Server Error", 500)
+            if _is_of_no_function(error):
+                answer = JSONResponse({"detail": "There is no function of this number."}, 404)
+            # Gradio ends a stream that there is nothing for so; it is no fault of the server.
+            elif not isinstance(error.__cause__, HTTPException):
+                log.error("a request failed: %s", in_one_line(error))
+            if not has_begun:
+                await answer(scope, receive, send)
+
+
+def _is_of_no_function(error: Exception) -> bool:
+    """Whether Gradio has looked for a function by a number that none has."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, KeyError) and bool(frames) and frames[-1].name == "get_fn"
+
+
+def in_one_line(error: BaseException) -> str:
+    """The exception's type and the innermost places it passed, without its message."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = (f"{frame.name} ({_short(frame.filename)}:{frame.lineno})" for frame in frames[::-1])
+    return " < ".join([type(error).__name__, *places])
+
+
+def places(error: BaseException) -> str:
+    """A traceback, causes and groups included, without the messages of the exceptions."""
+    lines = ["Traceback, without messages, which may hold what a visitor gave:\n"]
+    told: set[int] = set()
+    left = [error]
+    while left:
+        one = left.pop()
+        if id(one) in told:
+            continue
+        told.add(id(one))
+        lines += [f"{type(one).__name__}\n", *traceback.format_tb(one.__traceback__)]
+        if isinstance(one, BaseExceptionGroup):
+            left += one.exceptions
+        before = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+        if before is not None:
+            left.append(before)
+    return "".join(lines).rstrip("\n")
+
+
+class _Record(logging.LogRecord):
+    def __init__(
+        self,
+        name: str,
+        level: int,
+        pathname: str,
+        lineno: int,
+        msg: object,
+        args: Any,
+        exc_info: Any,
+        *more: Any,
+        **named: Any,
+    ) -> None:
+        if name.split(".")[0] not in _IN_WORDS:
+            msg, args = f"a message, left out here, from {_short(pathname)}:{lineno}", ()
+        super().__init__(name, level, pathname, lineno, msg, args, exc_info, *more, **named)
+        if self.exc_info and self.exc_info[1] is not None:
+            self.exc_text = places(self.exc_info[1])  # formatters take it as it is
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    log.warning("%s at %s:%s", category.__name__, _short(filename), lineno)
+
+
+def _log_thread(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
+        log.error("a thread failed", exc_info=failed.exc_value)
+
+
+def _log_unraisable(failed: Any) -> None:
+    if failed.exc_value is not None:
+        log.error("an exception was lost: %s", in_one_line(failed.exc_value))
+
+
+def _print_exc(limit: int | None = None, file: Any = None, chain: bool = True) -> None:
+    error = sys.exception()
+    if file is not None:
+        _print_exc_to(limit, file, chain)
+    elif error is not None:
+        log.error("a request failed: %s", in_one_line(error))
+
+
+_print_exc_to = traceback.print_exc
+
+
+def _short(path: str) -> str:
+    """A file of the code by its folder and name."""
+    return "/".join(Path(path).parts[-2:])

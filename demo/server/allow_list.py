@@ -1,0 +1,150 @@
+"""What visitors reach of the server: the page, the four functions, and nothing else of Gradio's.
+
+Gradio brings some sixty paths along. Among them are a monitoring page, an editor of the app's
+source, a proxy, and a file route that fetches any public address. Open is what the page and the
+clients of the API need. A path that a later Gradio adds is shut until it is named here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.block_function import BlockFunction
+from gradio.utils import get_upload_folder
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from demo.compute.photo import GONE
+from demo.logs import sentence_of
+
+FILES = "/gradio_api/file="
+"""What stands before the path of a file that the server has made or was given."""
+
+_OPEN = frozenset(
+    {
+        "/",
+        "/config",  # clients of the API
+        "/favicon.ico",
+        "/gradio_api/cancel",  # who no longer waits for a call says so
+        "/gradio_api/info",
+        "/gradio_api/mcp",
+        "/gradio_api/mcp/",
+        "/gradio_api/mcp/schema",  # "Use via API or MCP"
+        "/gradio_api/queue/data",
+        "/gradio_api/queue/join",
+        "/gradio_api/startup-events",  # `launch` itself asks for it
+        "/gradio_api/upload",
+        "/gradio_api/upload_progress",
+        "/manifest.json",
+        "/robots.txt",
+        "/theme.css",
+    }
+)
+
+_OPEN_BELOW = ("/assets/", "/static/")
+"""Gradio's own scripts and styles."""
+
+_CALLS = re.compile(r"/gradio_api/(?:call|call/v2|run)/(?P<name>[^/]+)(?:/[^/]*)?")
+"""Ways to call a function, or to ask for the result of such a call."""
+
+NO_FUNCTION = "There is no such function. Ask for one of: {}."
+BROKEN = "Something went wrong. The server's log has the details."
+
+
+class OnlyWhatIsOpen:
+    """ASGI middleware: every other path is answered with 404. ours: routes that are open, too;
+    functions: the names of those that may be called."""
+
+    def __init__(
+        self, app: ASGIApp, ours: Sequence[Route | Mount], functions: Sequence[str]
+    ) -> None:
+        self._app = app
+        self._functions = functions
+        self._open = _OPEN | {route.path for route in ours if isinstance(route, Route)}
+        mounted = (f"{route.path}/" for route in ours if isinstance(route, Mount))
+        self._below = (*_OPEN_BELOW, *mounted)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = path_of(scope)
+            if path.startswith(FILES):
+                if not _is_temporary(path.removeprefix(FILES)):
+                    await _not_found(scope, receive, send)
+                    return
+                scope = _without_range(scope)
+            elif call := _CALLS.fullmatch(path):
+                if call["name"] not in self._functions:
+                    said = NO_FUNCTION.format(", ".join(self._functions))
+                    await JSONResponse({"detail": said}, 404)(scope, receive, send)
+                    return
+            elif path not in self._open and not path.startswith(self._below):
+                await _not_found(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class Page(gr.Blocks):
+    """Blocks whose events can be called from outside only if a function here belongs to them, and
+    which answer every mistake with a sentence."""
+
+    async def process_api(
+        self, block_fn: BlockFunction | int, inputs: list[Any], *args: Any, **kwargs: Any
+    ) -> dict:
+        function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        # For the events of the page itself, Gradio would open and decode the picture that is
+        # given, and only then find that there is nothing to call.
+        if function.fn is None:
+            raise _mistake(NO_FUNCTION.format(", ".join(self._functions())))
+        if len(inputs) < len(function.inputs):
+            raise _mistake(
+                f"/{function.api_name} takes {len(function.inputs)} arguments; {len(inputs)} came."
+            )
+        try:
+            return await super().process_api(block_fn, inputs, *args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise _mistake(sentence_of(error, BROKEN)) from error
+
+    async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
+        """Gradio looks at the files that are given, for whichever argument."""
+        try:
+            return await super().preprocess_data(*args, **kwargs)
+        except (OSError, ValueError):  # of a path that it does not allow, or that there cannot be
+            raise _mistake(GONE) from None
+
+    def _functions(self) -> list[str]:
+        return [str(one.api_name) for one in self.fns.values() if one.fn is not None]
+
+
+def _mistake(sentence: str) -> gr.Error:
+    return gr.Error(sentence, print_exception=False)
+
+
+def path_of(scope: Scope) -> str:
+    """The path as the app's routes see it, behind a proxy (GRADIO_ROOT_PATH), too."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))
+
+
+def _is_temporary(path: str) -> bool:
+    """Whether it lies where uploads and results are kept, links followed. No address does."""
+    try:
+        return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
+    except (OSError, ValueError):  # NUL in it
+        return False
+
+
+def _without_range(scope: Scope) -> Scope:
+    """Gradio answers a request for a part of a file with the headers of the request, cookies too,
+    and fails on some that are malformed. Nothing here needs parts of files."""
+    kept = [(name, value) for name, value in scope["headers"] if name != b"range"]
+    return {**scope, "headers": kept}
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)

@@ -1,0 +1,57 @@
+"""The classes that the page offers: those of all networks, each name once.
+
+The page calls a class by its place in this list. The first 1000 are ImageNet's, in its order; those
+of a person's own networks follow. A class is the same for two networks if it has the same name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from gradcam_core import imagenet_labels, list_models
+from gradcam_core.errors import LabelError
+from gradcam_core.models.labels import Label
+from gradcam_core.models.registry import model_info
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """labels: of all classes, whose indices are those of the networks that they come from. own: by
+    the names of networks that have not the first 1000, the place of each of their classes."""
+
+    labels: tuple[Label, ...]
+    own: dict[str, tuple[int, ...]]
+
+    def index(self, model: str, place: int) -> int:
+        """Of the class in a network's outputs. Raises LabelError if the network has it not."""
+        places = self._places(model)
+        if place not in places:
+            name = self.labels[place].name
+            raise LabelError(f"{model_info(model).title} has no class “{name}”.")
+        return places.index(place)
+
+    def place(self, model: str, index: int) -> int:
+        """In this list, of one of a network's outputs."""
+        return self._places(model)[index]
+
+    def _places(self, model: str) -> tuple[int, ...] | range:
+        return self.own.get(model, range(len(imagenet_labels())))
+
+
+@cache
+def all_classes() -> Classes:
+    """Of all networks that there are when this is first called."""
+    labels = list[Label](imagenet_labels())
+    places = {label.name.casefold(): n for n, label in enumerate(labels)}
+    own = {}
+    for info in list_models():
+        if info.labels is imagenet_labels():
+            continue
+        for label in info.labels:
+            key = label.name.casefold()
+            if key not in places:
+                places[key] = len(labels)
+                labels.append(label)
+        own[info.name] = tuple(places[label.name.casefold()] for label in info.labels)
+    return Classes(tuple(labels), own)

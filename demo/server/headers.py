@@ -1,0 +1,119 @@
+"""The headers by which every answer tells the browser what it may do with it.
+
+Two kinds of answer come from outside of this and carry none of them: a preflight request that
+Gradio's own CORS middleware answers, and uvicorn's "Invalid HTTP request received.".
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from demo.server.allow_list import FILES, path_of
+
+FRAMED_BY = "'self' https://huggingface.co https://*.huggingface.co"
+"""Who may show the page in a frame: itself, and the site that shows a Space."""
+
+_USED = ("camera", "clipboard-read", "clipboard-write", "fullscreen")
+
+_UNUSED = (
+    "accelerometer",
+    "display-capture",
+    "encrypted-media",
+    "geolocation",
+    "gyroscope",
+    "hid",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "picture-in-picture",
+    "publickey-credentials-get",
+    "screen-wake-lock",
+    "serial",
+    "usb",
+    "xr-spatial-tracking",
+)
+
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": ", ".join(
+        [*(f"{name}=(self)" for name in _USED), *(f"{name}=()" for name in _UNUSED)]
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+# What a visitor has uploaded must not run as a page of ours, whatever type it claims to have.
+_OF_A_FILE = f"default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors {FRAMED_BY}"
+
+_SCRIPT = re.compile(rb"<script\b[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+
+
+class SecurityHeaders:
+    """ASGI middleware. Bodies pass as they come, but for pages of HTML: their policy names the
+    scripts that stand in them, so they are read to their end first."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_file = path_of(scope).startswith(FILES)
+        held: Message | None = None
+        page = bytearray()
+
+        async def passed_on(message: Message) -> None:
+            nonlocal held
+            if message["type"] == "http.response.start":
+                message.setdefault("headers", [])
+                headers = MutableHeaders(scope=message)
+                headers.update(_ALWAYS)
+                headers["Content-Security-Policy"] = _OF_A_FILE if is_file else policy()
+                if headers.get("Content-Type", "").startswith("text/html") and not is_file:
+                    held = message
+                    return
+            elif message["type"] == "http.response.body" and held is not None:
+                page.extend(message.get("body", b""))
+                if message.get("more_body"):
+                    return
+                MutableHeaders(scope=held)["Content-Security-Policy"] = policy(bytes(page))
+                await send(held)
+                held = None
+                message = {"type": "http.response.body", "body": bytes(page)}
+            await send(message)
+
+        await self._app(scope, receive, passed_on)
+
+
+def policy(page: bytes = b"") -> str:
+    """The Content-Security-Policy of an answer. page: its HTML, whose own scripts may run."""
+    inline = " ".join(_hash(script) for script in _SCRIPT.findall(page) if script)
+    rules = {
+        "default-src": "'self'",
+        # Gradio makes functions of the texts that its components' events and templates are
+        # (`js=`, `js_on_load=`, `html_template=`), which is what 'unsafe-eval' allows. Scripts that
+        # stand in the page are named by their hashes instead: one that gets in later does not run.
+        "script-src": f"'self' 'unsafe-eval' {inline}".strip(),
+        # Gradio's page has style attributes, and its components insert style elements.
+        "style-src": "'self' 'unsafe-inline'",
+        # data: are pictures of Gradio's styles, blob: the photo, as the page's script has it.
+        "img-src": "'self' data: blob:",
+        "object-src": "'none'",
+        "base-uri": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": FRAMED_BY,
+    }
+    return "; ".join(f"{rule} {sources}" for rule, sources in rules.items())
+
+
+def _hash(script: bytes) -> str:
+    digest = base64.b64encode(hashlib.sha256(script).digest()).decode("ascii")
+    return f"'sha256-{digest}'"

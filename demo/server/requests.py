@@ -1,0 +1,135 @@
+"""What the page's script asks the server for, checked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from demo.compute.photo import PhotoFile, open_photo, open_upload
+from demo.compute.service import Wanted
+from demo.server.classes import all_classes
+from demo.server.remote_pictures import LONGEST_ADDRESS, fetch_picture
+from gradcam_core import list_models
+from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
+from gradcam_core.errors import LabelError
+from gradcam_core.images.geometry import DETAILS, ViewName
+from gradcam_core.images.render import COLORMAP, COLORMAPS, OPACITY
+
+EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
+
+MOST_CELLS = 24
+
+
+def _known(names: Callable[[], Iterable[str]]) -> AfterValidator:
+    def check(name: str) -> str:
+        known = list(names())
+        if name not in known:
+            raise ValueError(f"choose one of: {', '.join(known)}")
+        return name
+
+    return AfterValidator(check)
+
+
+def _is_class(place: int) -> int:
+    last = len(all_classes().labels) - 1
+    if not 0 <= place <= last:
+        raise ValueError(f"choose a class from 0 to {last}")
+    return place
+
+
+_ModelName = Annotated[str, _known(lambda: (info.name for info in list_models()))]
+_MethodName = Annotated[str, _known(lambda: METHODS)]
+_Class = Annotated[int, AfterValidator(_is_class)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Cell(_Strict):
+    """One map. id: how the answer names it. trust: whether it is to be checked, too. See `Wanted`
+    for the rest."""
+
+    id: str = Field(max_length=80)
+    model: _ModelName
+    method: _MethodName = DEFAULT_METHOD
+    detail: int = Field(1, ge=min(DETAILS), le=max(DETAILS))
+    rivals: bool = False
+    depth: float = Field(1, ge=0, le=1)
+    trust: bool = False
+
+
+class Asked(_Strict):
+    """A photo, a class and the maps that are wanted of it.
+
+    upload: the path that the server gave an uploaded file; example: the name of one of ours;
+    address: where it is on the web; may_fetch: whether it may be fetched from there, or only shown
+    if it is still kept.
+    target, against: their places in `all_classes`.
+    has_photo: the id of the photo that the page shows already. compare: whether to say, at the end,
+    what the maps have in common.
+    """
+
+    upload: str | None = Field(None, max_length=1000)
+    example: str | None = Field(None, max_length=100)
+    address: str | None = Field(None, max_length=LONGEST_ADDRESS)
+    may_fetch: bool = True
+    has_photo: str = Field("", max_length=64)
+    view: ViewName = "crop"
+    target: _Class | None = None
+    against: _Class | None = None
+    cells: list[Cell] = Field(min_length=1, max_length=MOST_CELLS)
+    compare: bool = False
+
+    async def open(self) -> PhotoFile:
+        """The photo; fetched, if an address is given. Raises ImageError if there is none."""
+        if self.address is not None:
+            data = await fetch_picture(self.address, self.may_fetch)
+            return await asyncio.to_thread(PhotoFile, data)
+        return await asyncio.to_thread(self._open_file)
+
+    def _open_file(self) -> PhotoFile:
+        if self.example is not None:
+            return open_photo(EXAMPLES / f"{self.example}.jpg", EXAMPLES)
+        return open_upload(self.upload or "")
+
+    @property
+    def answerable(self) -> list[Cell]:
+        """Those whose network has the class."""
+        found = []
+        for cell in self.cells:
+            with suppress(LabelError):
+                self.wanted(cell)
+                found.append(cell)
+        return found
+
+    def wanted(self, cell: Cell) -> Wanted:
+        """Raises LabelError if the network has not the class."""
+        target, against = (
+            place if place is None else all_classes().index(cell.model, place)
+            for place in (self.target, self.against)
+        )
+        return Wanted(
+            cell.model,
+            self.view,
+            target,
+            against,
+            cell.rivals,
+            cell.method,
+            cell.detail,
+            cell.depth,
+        )
+
+
+class AskedFile(Asked):
+    """Something to take along of the maps asked for. file: its name, or all of them as a zip."""
+
+    file: str = Field(pattern=r"^[\w.-]{1,120}$")
+    theme: Literal["light", "dark"] = "light"
+    colormap: Annotated[str, _known(lambda: COLORMAPS)] = COLORMAP
+    opacity: float = Field(OPACITY, ge=0, le=1)

@@ -1,0 +1,255 @@
+"""The guard behind which an address that a visitor gave is asked: nobody but public web servers,
+within a time and a number of bytes.
+
+requests-hardened looks a name up once, refuses private, loopback and link-local addresses, and has
+`requests` connect to exactly the address that it has checked. What it leaves open is closed here.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import ipaddress
+import logging
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests_hardened import Config, HTTPSession
+from requests_hardened.ip_filter_adapter import IPFilterAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+from gradcam_core.errors import ImageError
+
+UNREACHABLE = "No picture could be fetched from this address. Save it and drop it instead."
+"""The same for all that is refused and all that fails: nobody learns here what a private network
+has."""
+
+PORTS = frozenset({80, 443})
+"""Pictures lie there. With others, a visitor could try the ports of any server by way of ours."""
+
+THREADS = "picture by address"
+"""How the names of the threads begin in which addresses are asked."""
+
+_LONGEST_CONNECT = 3.0  # seconds; who has not answered by then rarely does
+_MOST_HEADERS = 64 * 1024  # bytes
+
+_GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "168.63.129.16/32",  # by its look; Azure tells its machines their metadata there
+            # What Python holds public, some versions of it:
+            "192.0.0.0/24",  # protocols' own
+            "192.88.99.0/24",  # relays from 6to4
+            "2001::/23",  # protocols' own, among them Teredo, which wraps IPv4
+            "2002::/16",  # 6to4, which wraps IPv4
+            "3fff::/20",  # documentation
+        ),
+    )
+)
+
+
+class Allowance:
+    """What one fetch may still take, of all servers that it is sent to."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+        self.bytes = 0
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._end
+
+    @property
+    def too_late(self) -> ImageError:
+        return ImageError(f"The picture did not arrive within {self._seconds:.0f} seconds.")
+
+    def seconds(self) -> float:
+        """More than 0. Raises ImageError when there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise self.too_late
+        return left
+
+    def take(self, count: int) -> None:
+        self.bytes -= count
+        if self.bytes < 0:
+            raise ImageError(UNREACHABLE)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Who may be asked.
+
+    here: the addresses of this machine that may, all the same: for tests, whose servers are here.
+    """
+
+    ports: frozenset[int] = PORTS
+    here: frozenset[str] = frozenset()
+
+    def check(self, address: str) -> None:
+        """Raises ImageError for what no picture's address looks like."""
+        # Python and other readers of addresses do not agree where the host ends in such a one.
+        if "\\" in address or any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in address):
+            raise ImageError(UNREACHABLE)
+        try:
+            parts = urlsplit(address)
+            host = parts.hostname or ""
+            usual = {"http": 80, "https": 443}[parts.scheme]
+            port = usual if parts.port is None else parts.port
+        except (ValueError, KeyError):
+            raise ImageError(UNREACHABLE) from None
+        is_odd = "@" in parts.netloc or "%" in host or any(c.isspace() for c in parts.netloc)
+        if not host or is_odd or port not in self.ports:
+            raise ImageError(UNREACHABLE)
+
+    def lets_through(self, address: str) -> bool:
+        """Whether this IP address, which is about to be connected to, may be."""
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        if str(ip) in self.here:
+            return True
+        # IPv6 has many ways to write an IPv4 address of a private network; none lies in here.
+        if isinstance(ip, ipaddress.IPv6Address) and (ip.scope_id or ip not in _GLOBAL_IPV6):
+            return False
+        if ip.is_multicast or ip.is_reserved or any(ip in net for net in _NOT_PUBLIC):
+            return False
+        return ip.is_global
+
+    def session(self, allowance: Allowance) -> GuardedSession:
+        return GuardedSession(self, allowance)
+
+
+class GuardedSession(HTTPSession):
+    """Asks for one picture. Everything in it raises ImageError at the end of the allowance."""
+
+    def __init__(self, guard: Guard, allowance: Allowance) -> None:
+        super().__init__(
+            Config(
+                ip_filter_enable=True,
+                ip_filter_allow_loopback_ips=bool(guard.here),
+                never_redirect=True,
+                default_timeout=None,
+                user_agent_override="gradcam-side-by-side",
+            )
+        )
+        self._guard = guard
+        self._allowance = allowance
+        self.trust_env = False  # neither proxies nor passwords of this machine
+        for scheme in ("http", "https"):
+            self.mount(f"{scheme}://", _Adapter(scheme, guard, allowance))
+
+    def ask(self, address: str) -> requests.Response:
+        """The answer of one server, its headers read. A redirect is not followed."""
+        self._guard.check(address)
+        self._allowance.bytes = _MOST_HEADERS
+        left = self._allowance.seconds()
+        # What is compressed may become thousands of times as large.
+        headers = {"Accept-Encoding": "identity", "Accept": "image/*"}
+        return self.get(address, headers=headers, timeout=left, stream=True)
+
+    def next_address(self, response: requests.Response) -> str | None:
+        """Where a redirect leads to."""
+        target = super().get_redirect_target(response)
+        return urljoin(response.url, target) if target else None
+
+    def get_redirect_target(self, _response: requests.Response) -> None:
+        """None. `requests` would read all that a redirect has for a body, and unpack it, even if
+        it does not follow."""
+
+
+class _Adapter(IPFilterAdapter):
+    def __init__(self, scheme: str, guard: Guard, allowance: Allowance) -> None:
+        super().__init__(is_https_proto=scheme == "https", allow_loopback=bool(guard.here))
+        self._made = {
+            "http": partial(_Connection, guard=guard, allowance=allowance),
+            "https": partial(_SecureConnection, guard=guard, allowance=allowance),
+        }[scheme]
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = self._made
+        return pool
+
+
+class _Watched(HTTPConnection):
+    """A connection that looks itself at whom it connects to, and whose every step has an end."""
+
+    def __init__(self, *args: Any, guard: Guard, allowance: Allowance, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._guard = guard
+        self._allowance = allowance
+
+    def connect(self) -> None:
+        if not self._guard.lets_through(self.host):
+            raise ImageError(UNREACHABLE)
+        # Once for TCP and once for TLS.
+        self.timeout = min(_LONGEST_CONNECT, self._allowance.seconds() / 2)
+        super().connect()
+
+    def response_class(  # type: ignore[override]
+        self, sock: socket.socket, *args: Any, **kwargs: Any
+    ) -> http.client.HTTPResponse:
+        response = http.client.HTTPResponse(sock, *args, **kwargs)
+        received = response.fp.detach()
+        response.fp = io.BufferedReader(_Received(received, sock, self._allowance))
+        return response
+
+
+class _Connection(_Watched):
+    pass
+
+
+class _SecureConnection(_Watched, HTTPSConnection):
+    pass
+
+
+class _Received(io.RawIOBase):
+    """What a server sends. A socket's own timeout begins anew with every byte that comes."""
+
+    def __init__(self, received: io.RawIOBase, sock: socket.socket, allowance: Allowance) -> None:
+        self._received = received
+        self._sock = sock
+        self._allowance = allowance
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(self._allowance.seconds())
+        count = self._received.readinto(buffer) or 0
+        self._allowance.take(count)
+        return count
+
+    def close(self) -> None:
+        self._received.close()
+        super().close()
+
+
+class _Discreet(logging.Filter):
+    """Drops what is said of an address that a visitor gave."""
+
+    def filter(self, _record: logging.LogRecord) -> bool:
+        return not threading.current_thread().name.startswith(THREADS)
+
+
+def _hush() -> None:
+    """A logger's filter does not see what its children say: each has its own."""
+    discreet = _Discreet()
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("requests", "requests_hardened", "urllib3"):
+            logging.getLogger(name).addFilter(discreet)
+
+
+_hush()

@@ -1,0 +1,203 @@
+"""The page: Gradio's controls, and the place that `demo/web` fills."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from demo.api.functions import FUNCTIONS, register
+from demo.logs import ErrorsAnswered
+from demo.server import remote_pictures as address
+from demo.server.allow_list import OnlyWhatIsOpen, Page
+from demo.server.classes import all_classes
+from demo.server.headers import SecurityHeaders
+from demo.server.requests import EXAMPLES
+from demo.server.stream import routes
+from demo.server.uploads import KEPT_SECONDS, SWEEP
+from demo.ui import texts
+from demo.ui.page_data import AS_PUBLISHED, OWN_CHOICE, default_choices, page_component
+from demo.ui.theme import theme
+from gradcam_core import list_models
+from gradcam_core.cam.methods import METHODS
+from gradcam_core.examination import PRESETS
+from gradcam_core.images.geometry import DETAILS
+
+NONE = -1
+"""In a class selector: each network's own top prediction, or no other class."""
+
+UPLOAD_LIMIT = "64mb"
+
+
+def build() -> gr.Blocks:
+    """The page as Gradio's Blocks; `launch` it with the arguments of `launch_options`."""
+    # Gradio's own sweep; at the end of the process it removes everything.
+    kept = int(SWEEP), KEPT_SECONDS
+    with Page(title=texts.TITLE, analytics_enabled=False, delete_cache=kept) as page:
+        gr.HTML(texts.HEADER, apply_default_css=False, padding=False, js_on_load=None)
+        with gr.Row(elem_classes="layout"):
+            with gr.Column(elem_classes="side", min_width=300):
+                controls = _controls()
+            with gr.Column(elem_classes="main-column", min_width=300):
+                drawn = page_component(list(controls), elem_id="drawn")
+        with gr.Accordion("How to read this", open=False):
+            gr.Markdown(texts.HOW_TO_READ, elem_classes="how-to")
+        for name, control in controls.items():
+            # `change` for the photo, because `input` does not tell of one that is removed.
+            listened = control.change if name == "photo" else control.input
+            listened(None, control, None, js=_CHOSEN.format(name=name))
+        drawn.input(None, None, list(controls.values()), js="() => window.gradcam.controls()")
+        register(page)
+    return page
+
+
+# What is chosen before the page's script has come is kept for it.
+_CHOSEN = """(value) => {{
+    if (!window.gradcam) (window.chosenBefore ??= []).push(["{name}", value]);
+    window.dispatchEvent(new CustomEvent("chosen", {{ detail: ["{name}", value] }}));
+}}"""
+
+
+def _controls() -> dict[str, Any]:
+    """Gradio's controls, by the names that the page's script has for them."""
+    photo = _photo_component()
+    gr.HTML(_examples(), apply_default_css=False, padding=False, js_on_load=None)
+    if address.is_on():
+        gr.HTML(texts.ADDRESS_FORM, apply_default_css=False, padding=False, js_on_load=None)
+    given = default_choices()
+    gr.HTML(
+        texts.SETTINGS_BUTTON,
+        apply_default_css=False,
+        padding=False,
+        js_on_load=None,
+        elem_classes="unfold-block",
+    )
+    with gr.Column(elem_classes="settings"):
+        target = gr.Dropdown(
+            _classes(texts.OWN_TOP),
+            value=NONE,
+            label="Class to explain",
+            info="Or click any prediction.",
+            elem_id="target",
+        )
+        against = gr.Dropdown(
+            _classes(texts.NO_OTHER),
+            value=NONE,
+            label="Rather than …",
+            info=texts.AGAINST,
+            elem_id="against",
+        )
+        models = gr.CheckboxGroup(
+            [(info.title, info.name) for info in list_models()],
+            value=given["models"],
+            label="Models",
+            elem_id="models",
+        )
+        view = gr.Radio(
+            [("Centre crop", "crop"), ("Whole photo", "whole")],
+            value=given["view"],
+            label="What the networks see",
+            elem_id="view",
+        )
+        kind = gr.Radio(
+            _kinds(), value=given["kind"], label="Map", info=texts.KINDS, elem_id="kind"
+        )
+        with gr.Column(elem_classes="own-choice"):
+            method = gr.Dropdown(
+                [(known.title, known.name) for known in METHODS.values()],
+                value=given["method"],
+                label="Method",
+                elem_id="method",
+            )
+            detail = gr.Radio(
+                [(f"{times} ×", times) for times in DETAILS],
+                value=given["detail"],
+                label="Detail",
+                elem_id="detail",
+            )
+            rivals = gr.Checkbox(
+                value=given["rivals"],
+                label="Against its rivals",
+                info=texts.RIVALS,
+                elem_id="rivals",
+            )
+    return {
+        "photo": photo,
+        "models": models,
+        "target": target,
+        "against": against,
+        "view": view,
+        "kind": kind,
+        "method": method,
+        "detail": detail,
+        "rivals": rivals,
+    }
+
+
+def launch_options() -> dict:
+    """The arguments of `launch` that belong to this page."""
+    ours = routes()
+    around = [  # the outermost first
+        Middleware(SecurityHeaders),
+        Middleware(ErrorsAnswered),
+        Middleware(OnlyWhatIsOpen, ours=ours, functions=FUNCTIONS),
+    ]
+    return {
+        "theme": theme,
+        "head": texts.HEAD,
+        "app_kwargs": {"routes": ours, "middleware": around, "openapi_url": None},
+        "footer_links": ["api", "gradio", "settings"],
+        "max_file_size": UPLOAD_LIMIT,
+        "ssr_mode": False,
+        "show_error": False,
+        "mcp_server": True,
+        # Calls of the API that wait at the same time: they take their turn in the engine's line.
+        "max_threads": 256,
+        # What these are not told, Gradio takes from GRADIO_SHARE, …_ALLOWED_PATHS and so on.
+        "share": False,
+        "allowed_paths": [str(EXAMPLES)],
+        "enable_monitoring": False,
+        "run_history": False,
+        "num_workers": 0,  # processes that would serve files past what is around the app
+    }
+
+
+def _photo_component() -> gr.Image:
+    return gr.Image(
+        label="Photo",
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "webcam", "clipboard"],
+        height=230,
+        elem_id="photo",
+        buttons=[],
+    )
+
+
+def _examples() -> str:
+    """Small pictures to choose from; the page's script listens to them."""
+    buttons = []
+    for path in sorted(EXAMPLES.glob("*.jpg")):
+        name = path.stem.split("_", 1)[1].replace("_", " ")
+        label = html.escape(f"Example: {name}")
+        buttons.append(
+            f'<button type="button" data-example="{path.stem}" aria-pressed="false"'
+            f' aria-label="{label}" title="{label}">'
+            f'<img src="examples/{path.name}" alt=""></button>'
+        )
+    return f'<div class="examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'
+
+
+def _kinds() -> list[tuple[str, str]]:
+    presets = [(preset.title, name) for name, preset in PRESETS.items()]
+    return [(texts.AS_PUBLISHED, AS_PUBLISHED), *presets, (texts.OWN_CHOICE, OWN_CHOICE)]
+
+
+def _classes(first: str) -> list[tuple[str, int]]:
+    """All classes by name with their synonyms. The page's script lists those first that the
+    networks name for a photo."""
+    labels = all_classes().labels
+    places = sorted(range(len(labels)), key=lambda place: labels[place].name.casefold())
+    return [(first, NONE), *((labels[place].full_name, place) for place in places)]

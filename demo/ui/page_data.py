@@ -1,0 +1,97 @@
+"""What the script of the page knows from the start, and the element that it fills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from demo.server.classes import all_classes
+from demo.server.requests import EXAMPLES
+from demo.ui import texts
+from gradcam_core import Label, list_models
+from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
+from gradcam_core.examination import PRESETS
+from gradcam_core.images.geometry import DETAILS, VIEWS
+from gradcam_core.images.render import COLORMAPS, DIMMING, OPACITY, colormap_table
+from gradcam_core.models.registry import default_models
+
+AS_PUBLISHED, OWN_CHOICE = "published", "own"
+"""Kinds of map besides the presets: Grad-CAM at detail 1, and what the visitor sets."""
+
+DEPTHS = 5
+"""Steps of the layer slider from the first stage of a network to the last."""
+
+# Gradio reads a script as the body of a function, so the modules are imported from there.
+_START = """
+import(new URL("web/app.js", new URL("./", location.href)))
+    .then(({ start }) => start({ element: element.querySelector(".page"), props, trigger }));
+"""
+
+
+def page_component(controls: list[str], **settings: Any) -> gr.HTML:
+    """The part of the page that `demo/web` draws. controls: the names of Gradio's controls, in the
+    order in which they take what `window.gradcam.controls()` gives when this triggers `input`."""
+    return gr.HTML(
+        html_template='<div class="page"></div>',
+        js_on_load=_START,
+        apply_default_css=False,
+        padding=False,
+        controls=controls,
+        **_known(),
+        **settings,
+    )
+
+
+def default_choices() -> dict[str, Any]:
+    """What is chosen at first, by the names that the page's script has for it."""
+    return {
+        "models": list(default_models()),
+        "view": VIEWS[0],
+        "kind": AS_PUBLISHED,
+        "method": DEFAULT_METHOD,
+        "detail": DETAILS[0],
+        "rivals": False,
+    }
+
+
+def _known() -> dict[str, Any]:
+    labels = all_classes().labels
+    presets = {name: _map(preset.method, preset.detail) for name, preset in PRESETS.items()}
+    return {
+        "defaults": default_choices(),
+        "models": [{"name": info.name, "title": info.title} for info in list_models()],
+        "methods": [{"name": known.name, "title": known.title} for known in METHODS.values()],
+        "details": list(DETAILS),
+        "views": list(VIEWS),
+        "kinds": {AS_PUBLISHED: _map(DEFAULT_METHOD, 1), **presets, OWN_CHOICE: None},
+        "own": OWN_CHOICE,
+        "depths": DEPTHS,
+        "examples": [{"name": path.stem} for path in sorted(EXAMPLES.glob("*.jpg"))],
+        "classes": [label.full_name for label in labels],
+        "names": _names(labels),
+        "alphabetical": sorted(range(len(labels)), key=lambda n: labels[n].name.casefold()),
+        "colormaps": [
+            [name, title, colormap_table(name).tolist()] for name, title in COLORMAPS.items()
+        ],
+        "opacity": OPACITY,
+        "dimming": DIMMING,
+        "hint": texts.NO_PHOTO,
+        "noModel": texts.NO_MODEL,
+        "ownTop": texts.OWN_TOP,
+        "noOther": texts.NO_OTHER,
+    }
+
+
+def _names(labels: Sequence[Label]) -> dict[int, str]:
+    """By their places, names that are not what stands before the first comma of all names."""
+    return {
+        place: label.name
+        for place, label in enumerate(labels)
+        if label.name != label.full_name.split(",")[0]
+    }
+
+
+def _map(method: str, detail: int) -> dict[str, Any]:
+    return {"method": method, "detail": detail}

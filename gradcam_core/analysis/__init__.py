@@ -1,0 +1,1 @@
+"""What maps say: where networks agree, captions, and whether a map can be trusted."""

@@ -1,0 +1,196 @@
+"""Where networks agree: how far the hottest places of their maps are the same ones.
+
+Computed on a small raster over the whole photo, so it costs the same for a photo of any size.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcam_core.explanation import Explanation
+
+HOTTEST = 0.2
+"""Share of the region that a network "looked at": the hottest fifth of its map."""
+
+FAINTEST = 1 / 255
+"""Heat below which a place was not looked at, however cold the rest is: one grey level of 256."""
+
+PLACES = 2**16
+"""Places of the raster that maps are compared on."""
+
+_LEVELS = 10_000  # of heat; finer differences are rounding, and would break ties at random
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How alike the maps of two explanations are, within the region that all of them saw.
+
+    first, second: which two, as indices. overlap: intersection over union, in [0, 1], of the places
+    that either looked at; 0 if neither looked at any. Two fifths laid down blindly have 0.11.
+    correlation: of the ranks of their heat (Spearman), in [-1, 1]; None if one of the maps is the
+    same everywhere, which has no ranks.
+    """
+
+    first: int
+    second: int
+    overlap: float
+    correlation: float | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Where several explanations of one photo looked, compared within what all of them saw.
+
+    region: (left, top, right, bottom) in the photo's pixels. thresholds: for each explanation the
+    heat, as share of the maximum of its map over the photo, from which on it looked at a place;
+    infinite for a degenerate map. They hold on any raster. pairs: every two of them. shares: of the
+    region, that exactly k of them looked at, for k from 0 to all; their sum is 1.
+    """
+
+    region: tuple[int, int, int, int]
+    thresholds: tuple[float, ...]
+    pairs: tuple[Pair, ...]
+    shares: tuple[float, ...]
+
+    def record(self, names: Sequence[str]) -> dict[str, object]:
+        """The same in types that JSON has. names: of the explanations, in their order.
+
+        Raises ValueError if there are not as many names as explanations.
+        """
+        thresholds = zip(names, self.thresholds, strict=True)
+        return {
+            "region": list(self.region),
+            "hottest": HOTTEST,
+            "looked_at": [
+                {"name": name, "from_heat": heat if math.isfinite(heat) else None}
+                for name, heat in thresholds
+            ],
+            "pairs": [
+                {
+                    "names": [names[pair.first], names[pair.second]],
+                    "overlap": pair.overlap,
+                    "rank_correlation": pair.correlation,
+                }
+                for pair in self.pairs
+            ],
+            "shares": list(self.shares),
+        }
+
+
+def agreement(explanations: Sequence[Explanation]) -> Agreement | None:
+    """How far the networks looked at the same places; None if fewer than two can be compared.
+
+    A network looked at the hottest fifth of the region, `HOTTEST`. Places as hot as the coldest of
+    these belong to them, too, so it can be more where heat is level; places without heat never
+    belong, so it is less where less has any. None also if there is nothing that all of them saw.
+    Raises ValueError for explanations of photos of different sizes.
+    """
+    if len(explanations) < 2:
+        return None
+    sizes = {e.geometry.photo_size for e in explanations}
+    if len(sizes) > 1:
+        raise ValueError(f"The explanations are of different photos: {sorted(sizes)}.")
+    lefts, tops, rights, bottoms = zip(*(e.box for e in explanations), strict=True)
+    region = max(lefts), max(tops), min(rights), min(bottoms)
+    if region[0] >= region[2] or region[1] >= region[3]:
+        return None
+    (photo_size,) = sizes
+    size = raster(photo_size)
+    part = _part(region, photo_size, size)
+    heats = np.stack([heat_on(e, size)[part].ravel() for e in explanations])
+    levels = np.rint(heats * _LEVELS).astype(int)
+    thresholds = tuple(
+        math.inf if e.degenerate else _threshold(one)
+        for e, one in zip(explanations, levels, strict=True)
+    )
+    looked = heats >= np.array(thresholds)[:, None]
+    ranks = [_ranks(one) for one in levels]
+    counts = np.bincount(looked.sum(axis=0), minlength=len(explanations) + 1)
+    return Agreement(
+        region=region,
+        thresholds=thresholds,
+        pairs=tuple(
+            Pair(i, j, _overlap(looked[i], looked[j]), _correlation(ranks[i], ranks[j]))
+            for i, j in itertools.combinations(range(len(explanations)), 2)
+        ),
+        shares=tuple((counts / looked.shape[1]).tolist()),
+    )
+
+
+def looked_at(
+    explanations: Sequence[Explanation], agreement: Agreement, size: tuple[int, int]
+) -> np.ndarray:
+    """How many of the networks looked at each place: uint8 [height, width], 0 outside the region.
+
+    agreement: of these explanations. size: (width, height) of a raster over the whole photo.
+    """
+    part = _part(agreement.region, explanations[0].geometry.photo_size, size)
+    count = np.zeros((size[1], size[0]), dtype=np.uint8)
+    for e, threshold in zip(explanations, agreement.thresholds, strict=True):
+        count[part] += heat_on(e, size)[part] >= threshold
+    return count
+
+
+def raster(photo_size: tuple[int, int], places: int = PLACES) -> tuple[int, int]:
+    """(width, height) of a raster of about so many places, square ones, over a whole photo."""
+    scale = math.sqrt(places / math.prod(photo_size))
+    width, height = (max(1, round(side * scale)) for side in photo_size)
+    return width, height
+
+
+def heat_on(e: Explanation, size: tuple[int, int]) -> np.ndarray:
+    """The heat as share of the maximum of the map over the photo: float32 [height, width].
+
+    What `Explanation.heatmap_at` gives on a fine raster. That has its maximum 1 on every raster;
+    here the maximum may lie between the places of a coarse one, so heat does not depend on it.
+    """
+    if e.degenerate:
+        return np.zeros((size[1], size[0]), dtype=np.float32)
+    return np.minimum(e.geometry.to_photo(e.feature_map, size) / e.geometry.peak(e.feature_map), 1)
+
+
+def _part(
+    region: tuple[int, int, int, int], photo_size: tuple[int, int], size: tuple[int, int]
+) -> tuple[slice, slice]:
+    """The rows and columns of a raster whose centres lie in the region; at least one of each."""
+    columns, rows = (
+        _range(region[axis] * size[axis] / photo, region[axis + 2] * size[axis] / photo)
+        for axis, photo in enumerate(photo_size)
+    )
+    return rows, columns
+
+
+def _range(start: float, end: float) -> slice:
+    first, last = math.ceil(start - 0.5), math.ceil(end - 0.5)
+    if first == last:
+        first = math.floor((start + end) / 2)
+        last = first + 1
+    return slice(first, last)
+
+
+def _threshold(levels: np.ndarray) -> float:
+    # Half a level lower, so that the heat of a plateau belongs however it was rounded.
+    coldest = float(np.quantile(levels, 1 - HOTTEST, method="higher"))
+    return max((coldest - 0.5) / _LEVELS, FAINTEST)
+
+
+def _overlap(first: np.ndarray, second: np.ndarray) -> float:
+    union = np.count_nonzero(first | second)
+    return float(np.count_nonzero(first & second) / union) if union else 0.0
+
+
+def _ranks(levels: np.ndarray) -> np.ndarray:
+    """The rank of each place by heat, ties sharing their mean, counted from the mean of all."""
+    counts = np.bincount(levels)
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    return ranks[levels] - (len(levels) + 1) / 2
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float | None:
+    spread = math.sqrt((first @ first) * (second @ second))
+    return float(np.clip(first @ second / spread, -1, 1)) if spread else None

@@ -1,0 +1,287 @@
+"""How far one map can be trusted: is it faithful to the network, does it depend on what the network
+has learned, and does it hold still when the picture hardly changes?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from gradcam_core.analysis.agreement import agreement
+from gradcam_core.analysis.deletion_insertion import STEPS, Curve, curves, shown_alone
+from gradcam_core.analysis.randomisation import cascade
+from gradcam_core.cam.forward import forward
+from gradcam_core.cam.hooks import exclusive
+from gradcam_core.cam.methods import method_named
+from gradcam_core.errors import CamError
+from gradcam_core.examination import precision
+from gradcam_core.explanation import Explanation
+from gradcam_core.images.geometry import Preprocessing, View, view_of
+from gradcam_core.models.registry import Model
+
+SHIFT = 0.02
+"""Of the input's side, that the picture is shifted by to the right, and down."""
+
+NOISE = 0.02
+"""Standard deviation of the noise that is added to the picture, whose values are in [0, 1]."""
+
+NOISES = 2
+"""So many times."""
+
+SURVIVES = 0.7
+"""Rank correlation from which on a map with random weights is much the same as the real one."""
+
+STABLE = 0.8
+"""Rank correlation below which a small change of the picture has changed the map."""
+
+
+@dataclass(frozen=True)
+class Randomised:
+    """part: what was made random last, "head" or the layer that ends a stage; everything behind it
+    is random, too. correlation: of the ranks of its heat and of the real map's; None where the map
+    is the same everywhere, so that nothing of the real one is left."""
+
+    part: str
+    correlation: float | None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What checks of one explanation have found. Probabilities are those of its class.
+
+    deletion, insertion: by its heat, and by the same heat with its cells in a random order; see
+    `faithfulness`. probability: of the photo; shown_alone: of the photo seen through the heat.
+    sanity: the last one has all weights random. shifts, noises: rank correlations with the maps of
+    a photo that was shifted, or had noise added; None as above. For slow methods, whose map takes
+    up to minutes, the last three are empty.
+    """
+
+    explanation: Explanation
+    deletion: Curve
+    insertion: Curve
+    random_deletion: Curve
+    random_insertion: Curve
+    probability: float
+    shown_alone: float
+    sanity: tuple[Randomised, ...]
+    shifts: tuple[float | None, ...]
+    noises: tuple[float | None, ...]
+
+    @property
+    def average_drop(self) -> float:
+        """Share of the probability that is lost where only the heat is seen, in [0, 1]."""
+        if not self.probability:
+            return 0.0
+        return max(0.0, self.probability - self.shown_alone) / self.probability
+
+    @property
+    def has_increased(self) -> bool:
+        """Whether the network is more confident where only the heat is seen."""
+        return self.shown_alone > self.probability
+
+    @property
+    def advantage(self) -> float:
+        """How far insertion is above deletion, by area, less what that is in the random order: both
+        in one number, because either alone depends much on which order it was."""
+        by_chance = self.random_insertion.area - self.random_deletion.area
+        return self.insertion.area - self.deletion.area - by_chance
+
+    @property
+    def survives(self) -> bool:
+        """Whether the map is much the same where all weights are random."""
+        return bool(self.sanity) and (self.sanity[-1].correlation or 0) >= SURVIVES
+
+    @property
+    def steadiness(self) -> float | None:
+        """The lowest of the rank correlations under small changes of the photo; 0 where one of them
+        has left no map. None where there are none."""
+        return min((found or 0.0 for found in (*self.shifts, *self.noises)), default=None)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What speaks against the map, in clauses for people; empty if it passes all checks."""
+        return [text for is_passed, text in self._verdicts if not is_passed]
+
+    @property
+    def sentence(self) -> str:
+        """What it comes to, for people."""
+        if self.doubts:
+            return f"Be careful with this map: {_listed(self.doubts)}."
+        return f"This map holds: {_listed([text for _, text in self._verdicts])}."
+
+    @property
+    def _verdicts(self) -> Iterator[tuple[bool, str]]:
+        """Whether the map has passed each check, and what to say of it."""
+        name = f"“{self.explanation.target.name}”"
+        passed = self.advantage > 0
+        than = "more than" if passed else "no more than"
+        taken_out = f"{self.deletion.area:.2f} against {self.random_deletion.area:.2f}"
+        put_in = f"{self.insertion.area:.2f} against {self.random_insertion.area:.2f}"
+        areas = f"areas: taken out {taken_out}, put in {put_in}"
+        yield passed, f"its hottest places carry {name} {than} random ones ({areas})"
+        if self.sanity:
+            left = self.sanity[-1].correlation
+            if self.survives:
+                text = f"it stays much the same (rank correlation {left:.2f}), so it says nothing"
+                yield False, f"with random weights {text} of the network"
+            elif left is None:
+                yield True, "with random weights nothing is left of it"
+            else:
+                yield True, f"with random weights it is another (rank correlation {left:.2f})"
+        if self.steadiness is not None:
+            passed = self.steadiness >= STABLE
+            change = "hardly change" if passed else "change"
+            least = f"rank correlation {self.steadiness:.2f} at least"
+            yield passed, f"small shifts and a little noise {change} it ({least})"
+
+    def record(self) -> dict[str, object]:
+        """All of it but the explanation, in types that JSON has."""
+        found = {
+            name: {"probabilities": list(curve.probabilities), "area": curve.area}
+            for name, curve in (
+                ("deletion", self.deletion),
+                ("insertion", self.insertion),
+                ("random_deletion", self.random_deletion),
+                ("random_insertion", self.random_insertion),
+            )
+        }
+        return {
+            "sentence": self.sentence,
+            **found,
+            "probability": self.probability,
+            "shown_alone": self.shown_alone,
+            "average_drop": self.average_drop,
+            "has_increased": self.has_increased,
+            "sanity": [asdict(one) for one in self.sanity],
+            "survives": self.survives,
+            "shifts": list(self.shifts),
+            "noises": list(self.noises),
+        }
+
+
+def trust(
+    photo: Image.Image,
+    model: Model,
+    e: Explanation,
+    on_progress: Callable[[float], None] = lambda share: None,
+    seed: int = 0,
+) -> Trust:
+    """Check an explanation of this photo by this network; takes some forty passes.
+
+    on_progress: called with the share that is done; what it raises ends the work. seed: of all that
+    is random. Raises CamError for a map without heat, which cannot be checked.
+    """
+    if e.degenerate:
+        raise CamError(f"There is no map to check. {e.degenerate}")
+    return _Checks(photo, model, e, on_progress, seed).all()
+
+
+class _Checks:
+    def __init__(
+        self,
+        photo: Image.Image,
+        model: Model,
+        e: Explanation,
+        on_progress: Callable[[float], None],
+        seed: int,
+    ) -> None:
+        self._photo, self._model, self._e = photo, model, e
+        self._device = next(model.module.parameters()).device
+        self._on_progress, self._seed = on_progress, seed
+        self._done = 0
+        self._images = 3 + 4 * (STEPS - 1) + 1  # of the curves, and the photo seen through the heat
+        self._maps = 0 if method_named(e.method).is_slow else 2 + NOISES + len(model.stages) + 1
+
+    def all(self) -> Trust:
+        e, heat = self._e, self._e.feature_map
+        image = self._batch(view_of(self._photo.size, self._preprocessing, e.view))
+        cells = np.random.default_rng(self._seed).permutation(heat.ravel()).reshape(heat.shape)
+        over, shuffled = _over(heat, image), _over(cells, image)
+        by_heat, by_chance = curves(self._predict, image, [over, shuffled])
+        alone = shown_alone(self._predict, image, over)
+        maps = bool(self._maps)
+        return Trust(
+            explanation=e,
+            deletion=by_heat[0],
+            insertion=by_heat[1],
+            random_deletion=by_chance[0],
+            random_insertion=by_chance[1],
+            probability=by_heat[0].probabilities[0],
+            shown_alone=alone,
+            shifts=tuple(self._shifts()) if maps else (),
+            noises=tuple(self._noises()) if maps else (),
+            sanity=tuple(self._sanity()) if maps else (),
+        )
+
+    @property
+    def _preprocessing(self) -> Preprocessing:
+        return self._model.preprocessing
+
+    def _batch(self, geometry: View) -> Tensor:
+        return geometry.batch(self._photo, self._preprocessing).to(self._device)
+
+    def _precision(self) -> AbstractContextManager:
+        return precision(self._device.type)
+
+    def _count(self, done: int) -> None:
+        self._done += done
+        self._on_progress(self._done / (self._images + self._maps))
+
+    def _predict(self, images: Tensor) -> Tensor:
+        module = self._model.module
+        with exclusive(module), torch.no_grad(), self._precision():
+            probabilities = self._model.probabilities(module(images))[:, self._e.target.index]
+        self._count(len(images))
+        return probabilities
+
+    def _correlation(self, module: nn.Module, batch: Tensor, geometry: View) -> float | None:
+        """Of the ranks of this map's heat and the real one's, where both saw the photo."""
+        e = self._e
+        rivals = [rival.index for rival in e.rivals] or False
+        with self._precision():
+            run = forward(module, batch, e.layer)
+            feature_map = run.cam(e.target.index, e.method, rivals)[0].cpu().numpy()
+        self._count(1)
+        other = replace(e, geometry=geometry, feature_map=feature_map)
+        found = agreement((e, other))
+        return found.pairs[0].correlation if found else None
+
+    def _shifts(self) -> Iterator[float | None]:
+        geometry = self._e.geometry
+        pixels = max(1, round(SHIFT * min(geometry.size)))
+        for right, down in ((pixels, 0), (0, pixels)):
+            left, top = geometry.offset
+            shifted = replace(geometry, offset=(left - right, top - down))
+            yield self._correlation(self._model.module, self._batch(shifted), shifted)
+
+    def _noises(self) -> Iterator[float | None]:
+        generator = torch.Generator().manual_seed(self._seed)
+        batch = self._batch(self._e.geometry)
+        deviation = NOISE / torch.tensor(self._preprocessing.std).view(1, -1, 1, 1)
+        for _ in range(NOISES):
+            noise = torch.randn(batch.shape, generator=generator) * deviation
+            noisy = batch + noise.to(self._device)
+            yield self._correlation(self._model.module, noisy, self._e.geometry)
+
+    def _sanity(self) -> Iterator[Randomised]:
+        batch = self._batch(self._e.geometry)
+        for part, module in cascade(self._model.module, batch, self._model.stages, self._seed):
+            yield Randomised(part, self._correlation(module, batch, self._e.geometry))
+
+
+def _over(feature_map: np.ndarray, image: Tensor) -> np.ndarray:
+    """The map over a network's input [1, C, H, W], in [0, 1]: float32 [H, W]."""
+    heat = torch.from_numpy(feature_map)[None, None].float()
+    over = nn.functional.interpolate(heat, image.shape[2:], mode="bilinear")[0, 0]
+    return (over / over.max()).numpy()
+
+
+def _listed(clauses: list[str]) -> str:
+    if len(clauses) == 1:
+        return clauses[0]
+    return f"{', '.join(clauses[:-1])}, and {clauses[-1]}"

@@ -1,0 +1,1 @@
+"""Many pictures: their data set, the engines that compute it, and the report."""

@@ -1,0 +1,242 @@
+"""The pictures of a batch: those of a folder, of a pattern, or of Parquet files, one after the
+other, so that a million of them take no more memory than a few."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gradcam_core.errors import PicturesError
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff"),
+    *(".bmp", ".dib", ".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+"""By which a folder's pictures are known, in small letters."""
+
+NOTHING_THERE = "This row has neither the bytes of a picture nor a path."
+
+_ROWS_AT_ONCE = 16  # of a Parquet file: with pictures in them, rows are large
+
+_WILD = "*?["
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture that is to be read. key: its name in the data set, another one for each picture.
+    path: of its file, or data: its bytes; neither where a table has a row without a picture."""
+
+    key: str
+    path: str | None = None
+    data: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Pictures that can be gone through again and again, always in the same order.
+
+    count: how many, at most; a table may name some twice.
+    """
+
+    count: int
+    walk: Callable[[], Iterator[Item]]
+
+
+def photos(where: str, leave_out: Path) -> Photos:
+    """The pictures of a folder and the folders in it, a pattern in the manner of a shell (`**` for
+    any depth), a Parquet file or a pattern for several, or a single file.
+
+    leave_out: a folder that is not looked into: that of the results. Hidden files and folders are
+    not looked at either. A folder's pictures are known by their `SUFFIXES`, and their keys are
+    paths relative to it, or to the part of the pattern without wildcards. See `_rows` for tables.
+    Raises PicturesError if there are none; `walk` raises it where something cannot be read.
+    """
+    path, hidden = Path(where), _absolute(leave_out)
+    if path.is_dir():
+        return _counted(where, partial(_in_folder, _absolute(path), "", hidden))
+    if path.is_file():
+        if path.suffix.lower() == ".parquet":
+            return _tables([_absolute(path)])
+        return Photos(1, lambda: iter([_file(_absolute(path), path.name)]))
+    if not any(sign in where for sign in _WILD):
+        raise PicturesError(
+            f"there is no folder or file {where}; PHOTOS is a folder, a pattern in quotes such as "
+            "'photos/*.jpg', or a Parquet file"
+        )
+    matches = partial(_matching, where, hidden)
+    if (first := next(matches(), None)) and Path(first.path or "").suffix.lower() == ".parquet":
+        return _tables(sorted(Path(match.path or "") for match in matches()))
+    return _counted(where, matches)
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))
+
+
+def _counted(where: str, walk: Callable[[], Iterator[Item]]) -> Photos:
+    count = sum(1 for _ in walk())
+    if not count:
+        raise PicturesError(f"there is no picture in {where}")
+    return Photos(count, walk)
+
+
+def _file(path: Path, key: str) -> Item:
+    # A name that is no text in UTF-8 could not be written into the data set.
+    return Item(os.fsencode(key).decode("utf-8", "backslashreplace"), str(path))
+
+
+def _in_folder(folder: Path, prefix: str, hidden: Path) -> Iterator[Item]:
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((e.name, e.is_dir(follow_symlinks=False), e.is_file()) for e in found)
+    except OSError as error:
+        raise PicturesError(
+            f"the folder {folder} cannot be read: {error.strerror or error}"
+        ) from error
+    for name, is_folder, is_file in entries:
+        if name.startswith("."):
+            continue
+        if is_folder and folder / name != hidden:
+            yield from _in_folder(folder / name, f"{prefix}{name}/", hidden)
+        elif is_file and Path(name).suffix.lower() in SUFFIXES:
+            yield _file(folder / name, prefix + name)
+
+
+def _matching(pattern: str, hidden: Path) -> Iterator[Item]:
+    parts = Path(pattern).parts
+    fixed = next(i for i, part in enumerate(parts) if any(sign in part for sign in _WILD))
+    root = Path(*parts[:fixed])
+    for match in sorted(glob.iglob(pattern, recursive=True)):
+        path = Path(match)
+        if path.is_file() and hidden not in _absolute(path).parents:
+            yield _file(_absolute(path), path.relative_to(root).as_posix())
+
+
+def _tables(files: Sequence[Path]) -> Photos:
+    count = 0
+    for file in files:
+        with _opened(file) as table:
+            _columns(table.schema_arrow, file)
+            count += table.metadata.num_rows
+    if not count:
+        raise PicturesError(f"{files[0]} has no rows")
+    return Photos(count, partial(_rows, files))
+
+
+def _opened(file: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file, memory_map=False)
+    except (OSError, pa.ArrowException) as error:
+        raise PicturesError(f"{file} cannot be read as a Parquet file: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+def _rows(files: Sequence[Path]) -> Iterator[Item]:
+    """The pictures of tables: the column `bytes` or `image`, or else the only binary one, has the
+    bytes of files; `path`, or else the only one of strings where there are no bytes, has paths,
+    those that are not absolute as seen from the table's folder or else from here; a column of
+    structs {bytes, path}, as Hugging Face's data sets have it, has both.
+
+    Keys are the paths as they stand, or `row-<n>`, counted over all files from 0, for bytes without
+    one. Of paths that are named several times the first one counts; bytes are other pictures, also
+    under the same path, and get `#row-<n>` behind it.
+    """
+    seen: set[bytes] = set()
+    number = 0
+    for file in files:
+        with _opened(file) as table:
+            names = _columns(table.schema_arrow, file)
+            try:
+                for batch in table.iter_batches(_ROWS_AT_ONCE, columns=list(filter(None, names))):
+                    for path, data in _pairs(batch, *names):
+                        item = _item(path or None, data or None, number, file.parent, seen)
+                        if item:
+                            yield item
+                        number += 1
+            except (OSError, pa.ArrowException) as error:
+                raise PicturesError(f"{file} is damaged: {_line(error)}") from error
+
+
+def _item(
+    path: str | None, data: bytes | None, number: int, folder: Path, seen: set[bytes]
+) -> Item | None:
+    key = path or f"row-{number}"
+    digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
+    is_known = digest in seen
+    seen.add(digest)
+    if is_known and data is None:
+        return None
+    if data is not None:
+        return Item(f"{key}#row-{number}" if is_known else key, None, data)
+    if path is None:
+        return Item(key)
+    beside = folder / path
+    return Item(key, str(beside if os.path.lexists(beside) else Path(path).absolute()))
+
+
+def _columns(schema: pa.Schema, file: Path) -> tuple[str | None, str | None]:
+    """The names of the columns of paths and of bytes; twice the same for one of structs."""
+    structs = [
+        field.name
+        for field in schema
+        if pa.types.is_struct(field.type)
+        and {"bytes", "path"} <= {inner.name for inner in field.type}
+    ]
+    if structs:
+        name = "image" if "image" in structs else structs[0]
+        return name, name
+    data = _named(schema, _is_binary, ("bytes", "image"))
+    path = _named(schema, _is_text, ("path",), is_needed=data is None)
+    if path is None and data is None:
+        raise PicturesError(
+            f"{file} has no column of pictures: name one of paths `path`, or one of bytes `bytes`; "
+            f"it has {', '.join(schema.names) or 'none'}"
+        )
+    return path, data
+
+
+def _named(
+    schema: pa.Schema,
+    is_fit: Callable[[pa.DataType], bool],
+    usual: Sequence[str],
+    is_needed: bool = True,
+) -> str | None:
+    fit = [field.name for field in schema if is_fit(field.type)]
+    for name in usual:
+        if name in fit:
+            return name
+    return fit[0] if is_needed and len(fit) == 1 else None
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _pairs(
+    batch: pa.RecordBatch, path: str | None, data: str | None
+) -> Iterator[tuple[str | None, bytes | None]]:
+    if path == data:
+        for row in batch.column(path).to_pylist():
+            yield (row["path"], row["bytes"]) if row else (None, None)
+        return
+    nothing = [None] * batch.num_rows
+    yield from zip(
+        batch.column(path).to_pylist() if path else nothing,
+        batch.column(data).to_pylist() if data else nothing,
+        strict=True,
+    )

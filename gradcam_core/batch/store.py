@@ -1,0 +1,276 @@
+"""A batch's folder: what of it is done, and writing what is new, so that it can be stopped at any
+time, by whatever it is, and taken up again without a picture lost or done twice.
+
+The data set is many Parquet files, the parts. All rows of a picture are in the same one, a part
+appears whole or not at all, and a picture counts as done if its rows are in a part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from gradcam_core.batch.pictures import Item, Photos
+from gradcam_core.batch.rows import SCHEMA, Done, Settings
+from gradcam_core.errors import BatchError
+from gradcam_core.models.registry import Model
+
+DATA = "data"
+RUN = "run.json"
+FORMAT = 1
+"""Of the folder; another number is another layout."""
+
+PART_PICTURES = 256
+PART_SECONDS = 20.0
+"""A part is written as soon as it has so many pictures, or its first one has waited so long: what
+a `kill -9` can cost."""
+
+_HALF_WRITTEN = ".part-*.tmp"
+
+
+class Engine(Protocol):
+    """What computes. The pictures come back in any order, each one once, while the rest is still
+    worked on; no more than a few are held at any time. Closing it ends the work."""
+
+    def __call__(
+        self, items: Iterator[Item], models: Sequence[Model], settings: Settings
+    ) -> Iterator[Done]: ...
+
+
+class Folder:
+    """The folder of a batch's results, for one process at a time. To be used in a `with`.
+
+    done: how many pictures are. Raises BatchError where it cannot be used: it belongs to a batch
+    with other settings, another process is at work in it, or a part of it is damaged.
+    """
+
+    def __init__(self, path: Path, photos: str, settings: Settings) -> None:
+        self.path = path
+        self._asked: dict[str, Any] = {"format": FORMAT, "photos": _absolute(photos)} | _plain(
+            settings
+        )
+        self._models = settings.models
+        self._keys: set[bytes] = set()
+        self._waiting: list[Done] = []
+        self._since = 0.0
+        self._number = 0
+        self._lock = FileLock(path / ".lock")
+
+    @property
+    def done(self) -> int:
+        return len(self._keys)
+
+    def __enter__(self) -> Folder:
+        try:
+            (self.path / DATA).mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise BatchError(
+                f"another batch is at work in {self.path}: wait for it, or give another --out"
+            ) from None
+        except OSError as error:
+            raise BatchError(
+                f"the folder {self.path} cannot be made: {error.strerror or error}"
+            ) from error
+        try:
+            self._compare(self._begun())
+            self._read_parts()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _begun(self) -> dict[str, Any]:
+        """The settings that this batch was begun with; empty if it is new."""
+        try:
+            return dict(json.loads((self.path / RUN).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            if any((self.path / DATA).glob("part-*.parquet")):
+                raise BatchError(
+                    f"{self.path} has results, but no {RUN} that says of what: give another --out"
+                ) from None
+            return {}
+        except (OSError, ValueError) as error:
+            raise BatchError(
+                f"{self.path / RUN} cannot be read ({error}): give another --out"
+            ) from error
+
+    def _compare(self, begun: Mapping[str, Any]) -> None:
+        if not begun:
+            return
+        for name, value in self._asked.items():
+            if begun.get(name) != value:
+                raise BatchError(
+                    f"{self.path} belongs to a batch with {_said(name, begun.get(name))}, this one "
+                    f"has {_said(name, value)}: give another --out"
+                )
+
+    def _read_parts(self) -> None:
+        for rest in (self.path / DATA).glob(_HALF_WRITTEN):
+            rest.unlink(missing_ok=True)
+        for part in sorted((self.path / DATA).glob("part-*.parquet")):
+            try:
+                paths = pq.read_table(part, columns=["path"], partitioning=None).column("path")
+            except (OSError, pa.ArrowException) as error:
+                raise BatchError(
+                    f"{part} is damaged: remove it, and its pictures are done again"
+                ) from error
+            self._keys.update(map(_digest, paths.to_pylist()))
+            if number := re.fullmatch(r"part-(\d+)", part.stem):
+                self._number = max(self._number, int(number[1]) + 1)
+
+    def begin(self, models: Sequence[Model]) -> None:
+        """Note what this batch is, for those that take it up again.
+
+        models: as they were loaded. Raises BatchError if it was begun with other weights.
+        """
+        weights = {
+            name: model.weights.sha256 for name, model in zip(self._models, models, strict=True)
+        }
+        self._asked["weights"] = weights
+        if begun := self._begun():
+            for name, model in zip(self._models, models, strict=True):
+                if begun.get("weights", {}).get(name) != weights[name]:
+                    now = model.info.title if model.stands_in_for else "other weights"
+                    raise BatchError(
+                        f"{self.path} was begun with other weights for {name} than there are now "
+                        f"({now}): give another --out"
+                    )
+            return
+        with self._writing():
+            text = json.dumps(self._asked, indent=2, ensure_ascii=False) + "\n"
+            _write(self.path / RUN, self.path / f".{RUN}.tmp", text.encode())
+
+    def is_done(self, key: str) -> bool:
+        return _digest(key) in self._keys
+
+    def add(self, done: Done) -> bool:
+        """Take a picture's results. Gives whether they are new. They are safe once a part of them
+        has been written. Raises BatchError if they cannot be written."""
+        if self.is_done(done.key):
+            return False
+        if len(done.rows) != len(self._models):
+            raise ValueError(f"{done.key} has {len(done.rows)} rows, not {len(self._models)}")
+        with self._writing():
+            for name, content in done.overlays:
+                file = self.path / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                _write(file, file.with_name(f".{file.name}.tmp"), content, is_flushed=False)
+        self._keys.add(_digest(done.key))
+        self._since = self._since if self._waiting else time.monotonic()
+        self._waiting.append(Done(done.key, done.rows, []))
+        if len(self._waiting) >= PART_PICTURES or time.monotonic() > self._since + PART_SECONDS:
+            self.flush()
+        return True
+
+    def flush(self) -> None:
+        """Write what waits as a part. Raises BatchError if it cannot be written."""
+        if not self._waiting:
+            return
+        rows = [row for done in self._waiting for row in done.rows]
+        file = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), file, compression="zstd")
+        name = f"part-{self._number:06}"
+        folder = self.path / DATA
+        with self._writing():
+            _write(folder / f"{name}.parquet", folder / f".{name}.tmp", file.getvalue())
+        self._number += 1
+        self._waiting.clear()
+
+    def _writing(self) -> _Writing:
+        return _Writing(self.path)
+
+
+class _Writing:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            raise BatchError(
+                f"the results cannot be written to {self._path}: {error.strerror or error}; "
+                "once they can, the same command goes on"
+            ) from error
+
+
+def _write(path: Path, partial: Path, content: Any, is_flushed: bool = True) -> None:
+    """Whole or not at all; is_flushed: also if the machine loses its power a moment later."""
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            if is_flushed:
+                file.flush()
+                os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+
+
+def _digest(key: str) -> bytes:
+    # A million pictures' keys are to take little memory.
+    return hashlib.blake2b(key.encode(), digest_size=16).digest()
+
+
+def _absolute(photos: str) -> str:
+    return Path(photos).absolute().as_posix()
+
+
+def _plain(settings: Settings) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(settings)))
+
+
+def _said(name: str, value: object) -> str:
+    if isinstance(value, list):
+        value = ",".join(map(str, value))
+    return f"{name} {value if value is not None else 'not set'}"
+
+
+def run(
+    folder: Folder,
+    photos: Photos,
+    models: Sequence[Model],
+    settings: Settings,
+    engine: Engine,
+    on_picture: Callable[[Done], None] = lambda done: None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Do all pictures that are not done yet. Gives whether it came to the end.
+
+    on_picture: called with each picture as it is done. is_stopped: asked between pictures; what is
+    done until then is written. Raises BatchError, and PicturesError where a source gives up.
+    """
+    folder.begin(models)
+    left = (item for item in photos.walk() if not folder.is_done(item.key))
+    results = engine(left, models, settings)
+    try:
+        for done in results:
+            # First: what ends this process may have ended others, whose results are then none.
+            if is_stopped():
+                return False
+            if folder.add(done):
+                on_picture(done)
+        return not is_stopped()
+    finally:
+        try:
+            getattr(results, "close", lambda: None)()
+        finally:
+            folder.flush()

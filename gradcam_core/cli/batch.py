@@ -1,0 +1,252 @@
+"""The command line of a batch: all pictures of a folder, explained by several networks."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from tqdm import tqdm
+
+from gradcam_core.cli.arguments import Parser, add_map_arguments, settle_map
+from gradcam_core.errors import BatchError, PicturesError, WeightsError
+from gradcam_core.images.render import LONGEST
+from gradcam_core.models.labels import find_in_all
+from gradcam_core.models.registry import Model, load_model, loader, model_info
+
+PROGRAM = "python -m gradcam_core batch"
+ENGINES = ("local", "ray")
+
+_LONGEST = (64, 8192)  # between these
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a batch. Gives the exit status: 2, after one line on stderr, for a mistake, 130 or 143
+    if it was told to stop."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if len(options.photos) > 1:
+        parser.error(
+            f"there are {len(options.photos)} PHOTOS; put a pattern in quotes, such as "
+            "'photos/*.jpg', so that the shell leaves it alone"
+        )
+    (photos_of,) = options.photos
+    names = tuple(settle_map(parser, options))
+    if options.address is not None and options.engine != "ray":
+        parser.error("--address is that of a Ray cluster: add --engine ray")
+    if not _LONGEST[0] <= options.longest <= _LONGEST[1]:
+        parser.error(f"--longest is from {_LONGEST[0]} to {_LONGEST[1]} pixels")
+    try:
+        networks = [(info.title, info.labels) for info in map(model_info, names)]
+        targets = None if options.target is None else tuple(find_in_all(options.target, networks))
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        importlib.import_module("pyarrow")
+    except ImportError:
+        parser.error("pyarrow is not installed: pip install -r requirements.txt")
+    if options.engine == "ray":
+        try:
+            importlib.import_module("ray.data")
+        except ImportError:
+            parser.error("Ray is not installed: pip install -r requirements-ray.txt")
+    return _run(parser, options, photos_of, names, targets)
+
+
+def _run(
+    parser: Parser,
+    options: argparse.Namespace,
+    photos_of: str,
+    names: tuple[str, ...],
+    targets: tuple[int, ...] | None,
+) -> int:
+    from gradcam_core.batch.pictures import photos
+    from gradcam_core.batch.rows import Done, Settings
+    from gradcam_core.batch.store import Engine, Folder, run
+
+    settings = Settings(
+        models=names,
+        targets=targets,
+        method=options.method,
+        detail=options.detail,
+        view=options.view,
+        trust=options.trust,
+        longest=options.longest,
+    )
+    failed = new = 0
+    try:
+        pictures = photos(photos_of, leave_out=options.out)
+        with _told_to_stop() as told, Folder(options.out, photos_of, settings) as folder:
+            before = folder.done
+            models = _load(names)
+            engine: Engine
+            if options.engine == "ray":
+                from gradcam_core.batch import ray_data as batch_ray
+
+                engine = functools.partial(
+                    batch_ray.explained_by_ray, address=options.address, is_stopped=told.is_set
+                )
+            else:
+                from gradcam_core import memory as heap
+                from gradcam_core.batch import local as batch_local
+
+                heap.keep_freed()
+                engine = functools.partial(batch_local.explained_here, is_stopped=told.is_set)
+            with tqdm(
+                total=pictures.count, initial=before, unit="picture", desc="pictures", leave=False
+            ) as bar:
+
+                def show(done: Done) -> None:
+                    nonlocal failed, new
+                    new += 1
+                    failed += any(row["error"] for row in done.rows)
+                    bar.update()
+                    if failed:
+                        bar.set_postfix_str(f"{failed} with an error", refresh=False)
+
+                told.is_working, start = True, time.monotonic()
+                is_whole = run(folder, pictures, models, settings, engine, show, told.is_set)
+            seconds = time.monotonic() - start
+            if not is_whole:
+                print(
+                    f"{PROGRAM}: stopped; {folder.done} of {pictures.count} pictures are done, "
+                    "the same command goes on",
+                    file=sys.stderr,
+                )
+                return 128 + told.signal
+            print(_summary(options.out, folder.done, before, new, failed, len(names), seconds))
+            if options.report:
+                _write_report(options.out)
+    except (BatchError, PicturesError) as error:
+        parser.error(str(error))
+    except WeightsError as error:
+        parser.exit(1, f"{PROGRAM}: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, f"{PROGRAM}: stopped; the same command goes on\n")
+    return 0
+
+
+class _Told(threading.Event):
+    """Set when a signal asks this process to stop; a second one ends it at once.
+
+    is_working: whether somebody looks at it from time to time. Else the signal is raised.
+    """
+
+    signal: int = 0
+    is_working = False
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if not self.is_working:
+            raise KeyboardInterrupt
+        self.signal = number
+        self.set()
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[_Told]:
+    told = _Told()
+    if threading.current_thread() is not threading.main_thread():
+        yield told
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, told.note) for number in numbers]
+    try:
+        yield told
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _load(names: Sequence[str]) -> list[Model]:
+    for name in names:
+        loader(name).request()  # all at once: without a network each takes its time to find out
+    models = []
+    for name in names:
+        with tqdm(total=100, unit="%", desc=f"weights of {name}", leave=False, delay=1) as bar:
+
+            def show(share: float | None, bar: tqdm = bar) -> None:
+                if share is not None:
+                    bar.update(round(100 * share) - bar.n)
+
+            model = load_model(name, on_progress=show)
+        if model.notice:
+            print(model.notice, file=sys.stderr)
+        models.append(model)
+    return models
+
+
+def _summary(
+    out: Path, done: int, before: int, new: int, failed: int, networks: int, seconds: float
+) -> str:
+    each = f"{new} pictures" + (f" ({before} were done before)" if before else "")
+    several = f"{networks} networks" if networks > 1 else "one network"
+    speed = f", {new / seconds:.1f} a second" if new else ""
+    text = f"{each}, {several}{speed}: {done * networks} rows in {out / 'data'}"
+    if failed:
+        text += f"; {failed} with an error, which is in their rows"
+    return text
+
+
+def _write_report(out: Path) -> None:
+    report = importlib.import_module("gradcam_core.batch.report")
+    try:
+        report.write_report(out)
+    except OSError as error:
+        print(
+            f"{PROGRAM}: the report cannot be written: {error.strerror or error}", file=sys.stderr
+        )
+    else:
+        print(f"report: {out / 'report.html'}")
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        PROGRAM,
+        "Show what networks predict for all of your pictures, and where they look. "
+        "Can be stopped at any time: the same command goes on.",
+        "assets/examples --out out",
+    )
+    parser.add_argument(
+        "photos",
+        metavar="PHOTOS",
+        nargs="+",
+        help="a folder, a pattern in quotes ('photos/**/*.jpg'), or a Parquet file with a column "
+        "`path`, `bytes` or `image`; with --engine ray, files that all nodes can read",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the folder of the results"
+    )
+    add_map_arguments(parser)
+    parser.add_argument(
+        "--longest",
+        type=int,
+        default=LONGEST,
+        metavar="PIXELS",
+        help="of an overlay's long side (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="local",
+        help="local: this machine; ray: Ray Data, on one machine or many (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--address", help="of a Ray cluster, for --engine ray (default: Ray starts on this machine)"
+    )
+    parser.add_argument(
+        "--no-report",
+        dest="report",
+        action="store_false",
+        help="do not write report.html at the end",
+    )
+    return parser

@@ -1,0 +1,79 @@
+"""Every error that is somebody's to mend, and who that is.
+
+The message of a `GradcamError` is for the person who meets it: what came, what was expected, what
+to do. Any other exception is a fault of this program. Nothing is imported here, so that whoever
+shows a message can catch its kind before PyTorch is there.
+"""
+
+from __future__ import annotations
+
+
+class GradcamError(Exception):
+    """Something that a person gave or brought cannot be used, or a computer cannot do it now."""
+
+
+class ImageError(GradcamError, ValueError):
+    """A picture cannot be used: it is no picture, damaged, too large, or not to be had."""
+
+
+class ChoiceError(GradcamError, ValueError):
+    """There is no method, view, detail, preset, model or file of this name."""
+
+
+class LabelError(GradcamError, ValueError):
+    """No single class is meant. The message offers the nearest names."""
+
+
+class CamError(GradcamError, ValueError):
+    """The network, layer, class or method given does not admit a class activation map."""
+
+
+class NetworkError(GradcamError, ValueError):
+    """A person's own network cannot be registered as it was described."""
+
+
+class ArchitectureError(NetworkError):
+    """There is no such architecture, or the weights do not fit it."""
+
+
+class CheckpointError(NetworkError):
+    """A file holds no tensors that can be read. The message says what it holds instead."""
+
+
+class WeightsError(GradcamError, RuntimeError):
+    """Weights cannot be had. The message is the plain reason: "no connection to github.com"."""
+
+
+class BatchError(GradcamError):
+    """A batch cannot begin or go on."""
+
+
+class PicturesError(BatchError, ValueError):
+    """A batch has no pictures, or its table of them cannot be read."""
+
+
+class ReportError(BatchError, OSError):
+    """There is no data set to report on, or none that can be read. The message says which."""
+
+
+class BackendError(GradcamError, OSError):
+    """What computes for the page cannot be started."""
+
+
+class RemoteError(GradcamError):
+    """A computer elsewhere cannot answer a request. The message is its own."""
+
+
+class MemoryLimitError(GradcamError):
+    """A pass would take more memory than it may."""
+
+
+class BusyError(GradcamError):
+    """No place is left in a queue. seconds: when to try again, about."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"There are too many visitors at the moment. Try again in about {self.seconds} s."

@@ -1,0 +1,158 @@
+"""An explanation: where one network found the evidence for one class in one photo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gradcam_core.cam.methods import method_named
+from gradcam_core.images.geometry import View, ViewName
+from gradcam_core.models.weights import Weights
+
+_RIVALS_NAMED = 2
+
+_BAND_PIXELS = 2**18
+_BANDS_KEPT = 4  # at most, to save computing them again
+
+_EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the same everywhere
+
+NOT_NUMBERS = "The network's scores for this picture are not numbers."
+NOTHING = "Nothing here speaks for this class."
+SAME_EVERYWHERE = "The heat is the same everywhere, so it points at no place."
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and the probability, in [0, 1], that a network gives it."""
+
+    index: int
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where one network found the evidence for one class in one photo.
+
+    target: the class explained, rank: its place among all classes by probability, from 1.
+    top: the five most probable classes. model, title: the network that ran; stands_in_for: the
+    title of the network it replaces, if it does, and notice: what must then be said. layer, method,
+    detail, weights: how the map was made; rivals: the classes that it explains the target against.
+    Classes and probabilities are those of detail 1, the network as published. view: the name of the
+    view; geometry: what it is in the photo's pixels. feature_map: float32 [h, w], >= 0, not
+    normalised: the map as the method gives it. is_of_last_layer: whether `layer` is that of the
+    paper, the last feature map.
+    """
+
+    model: str
+    title: str
+    target: Prediction
+    rank: int
+    top: tuple[Prediction, ...]
+    method: str
+    rivals: tuple[Prediction, ...]
+    layer: str
+    detail: int
+    view: ViewName
+    weights: Weights
+    stands_in_for: str
+    notice: str
+    geometry: View
+    feature_map: np.ndarray
+    is_of_last_layer: bool = True
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) in the photo's pixels: what the network saw."""
+        return self.geometry.box
+
+    @property
+    def heading(self) -> str:
+        """The network's title, with that of the network it stands in for."""
+        return f"{self.title} for {self.stands_in_for}" if self.stands_in_for else self.title
+
+    @property
+    def how(self) -> str:
+        """How the map was made, for people: the method, and what is not as published."""
+        method = method_named(self.method)
+        parts = [method.title if method.knows_class else f"{method.title}, which knows no class"]
+        if self.rivals:
+            names = [rival.name for rival in self.rivals[:_RIVALS_NAMED]]
+            more = len(self.rivals) - len(names)
+            parts.append(f"against {', '.join(names)}" + (f" and {more} more" if more else ""))
+        if self.detail > 1:
+            parts.append(f"detail {self.detail} ×")
+        return ", ".join(parts)
+
+    def record(self) -> dict[str, object]:
+        """All but the maps, in types that JSON has."""
+        return {
+            "model": self.model,
+            "title": self.title,
+            "stands_in_for": self.stands_in_for or None,
+            "notice": self.notice or None,
+            "target": asdict(self.target),
+            "rank": self.rank,
+            "degenerate": self.degenerate or None,
+            "top": [asdict(prediction) for prediction in self.top],
+            "method": self.method,
+            "rivals": [asdict(prediction) for prediction in self.rivals],
+            "layer": self.layer,
+            "detail": self.detail,
+            "view": self.view,
+            "photo_size": self.geometry.photo_size,
+            "box": self.box,
+            "weights": {"source": self.weights.source, "sha256": self.weights.sha256},
+        }
+
+    @cached_property
+    def heatmap(self) -> np.ndarray:
+        """float32 [H, W] of the original photo, in [0, 1]; 0 outside `box`."""
+        return self.heatmap_at(self.geometry.photo_size)
+
+    @cached_property
+    def degenerate(self) -> str:
+        """Why the heatmap is 0 everywhere, in a sentence; empty if it is not."""
+        if not np.isfinite(self.feature_map).all():
+            return NOT_NUMBERS
+        if self.geometry.peak(self.feature_map) <= 0:
+            return NOTHING
+        if np.ptp(self.feature_map) <= _EVEN * self.feature_map.max():
+            return SAME_EVERYWHERE
+        return ""
+
+    def heatmap_at(self, size: tuple[int, int]) -> np.ndarray:
+        """The heatmap on a raster of (width, height) that covers the whole photo.
+
+        float32 [height, width], its maximum 1; all 0 if the map is `degenerate`.
+        """
+        heat = np.empty((size[1], size[0]), dtype=np.float32)
+        filled = 0
+        for band in self.heatmap_bands(size):
+            heat[filled : filled + len(band)] = band
+            filled += len(band)
+        return heat
+
+    def heatmap_bands(self, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        """`heatmap_at` from the top down, some rows at a time: float32 [rows, width] each.
+
+        A heatmap of 48 megapixels takes 195 MB, and nobody needs all of it at once.
+        """
+        rows = max(1, _BAND_PIXELS // size[0])
+
+        def bands() -> Iterable[np.ndarray]:
+            return self.geometry.bands_to_photo(self.feature_map, size, rows)
+
+        once: Iterable[np.ndarray] = bands()
+        if size[1] <= _BANDS_KEPT * rows:
+            once = list(once)
+        peak = 0 if self.degenerate else max(float(band.max()) for band in once)
+        for band in once if isinstance(once, list) else bands():
+            if peak > 0:
+                band /= peak
+            else:
+                band[:] = 0
+            yield band

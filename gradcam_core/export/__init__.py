@@ -1,0 +1,1 @@
+"""Files made of explanations: the labelled figure, overlays, heatmaps, records."""

@@ -1,0 +1,140 @@
+"""All that one can take along of a photo and its explanations, as named files, or in one ZIP."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gradcam_core.explanation import Explanation
+from gradcam_core.export.figure import Theme, figure, overlay_of, png, svg
+from gradcam_core.export.trust_figure import trust_png
+from gradcam_core.images.png import write_png
+from gradcam_core.images.render import COLORMAP, OPACITY
+
+if TYPE_CHECKING:
+    from gradcam_core.analysis.trust import Trust
+
+_COMPRESSED = (".jpg", ".png")
+
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the first that a ZIP can tell
+
+
+@dataclass(frozen=True)
+class File:
+    """One file. write: writes its content to a binary file; may be called at any time, or never.
+
+    Pictures and heatmaps are made then, some rows at a time. Only the figure, a few megabytes, is
+    kept for its two files.
+    """
+
+    name: str
+    write: Callable[[IO[bytes]], object]
+
+
+def files(
+    photo: Image.Image,
+    named: Sequence[tuple[str, Explanation]],
+    theme: Theme = "light",
+    colormap: str = COLORMAP,
+    opacity: float = OPACITY,
+    longest: int | None = None,
+    checks: Mapping[str, Trust] | None = None,
+) -> tuple[File, ...]:
+    """The files of a photo and what was found in it.
+
+    photo: RGB. named: the networks as they were asked for, each once, with their explanations of
+    this photo. theme: of the figure. longest: the most pixels that a side of pictures and heatmaps
+    may have, a larger photo is shrunk to that; None keeps its size. checks: what was found of these
+    explanations, by the same names, if they were checked. Gives
+
+    - input_image.jpg: the photo;
+    - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1];
+    - <name>_heatmap.png: the heat as 16-bit grey levels, 65535 where it is hottest;
+    - comparison.png, comparison.svg: see `gradcam_core.export.figure`;
+    - <name>_trust.png: the curves of deletion and insertion, of those that were checked;
+    - explanations.json: a list of `Explanation.record()`, each with the name as "asked_for", and
+      with what checks have found as "trust", if there were any. Sizes and boxes in it are in pixels
+      of the photo as it is, also where `longest` has shrunk it.
+
+    Raises OSError if a file of weights, whose SHA-256 is told, cannot be read.
+    """
+    records = [{"asked_for": name} | e.record() for name, e in named]
+    if checks is not None:
+        for record, (name, _) in zip(records, named, strict=True):
+            record["trust"] = checks[name].record() if name in checks else None
+    text = json.dumps(records, indent=2, ensure_ascii=False) + "\n"
+    explanations = [e for _, e in named]
+    shown = photo
+    if longest is not None and max(photo.size) > longest:
+        shown = _shrunk(photo, longest)
+
+    @cache
+    def drawn() -> Figure:
+        return figure(photo, explanations, theme, colormap, opacity)
+
+    made = [File("input_image.jpg", partial(shown.save, format="JPEG", quality=95))]
+    for name, e in named:
+        made += [
+            File(f"{name}_output.png", partial(_overlay, shown, e, colormap, opacity)),
+            File(f"{name}_heatmap.npy", partial(_array, e, shown.size)),
+            File(f"{name}_heatmap.png", partial(_grey, e, shown.size)),
+        ]
+        if checks and name in checks:
+            made.append(File(f"{name}_trust.png", partial(_trust, checks[name])))
+    made += [
+        File("comparison.png", lambda file: file.write(png(drawn()))),
+        File("comparison.svg", lambda file: file.write(svg(drawn()))),
+        File("explanations.json", lambda file: file.write(text.encode())),
+    ]
+    return tuple(made)
+
+
+def zipped(files: Iterable[File], target: IO[bytes]) -> None:
+    """Write a ZIP of these files; the same files give the same bytes.
+
+    Pictures, which are compressed already, are stored as they are. target: need not be seekable.
+    """
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in files:
+            entry = zipfile.ZipInfo(file.name, _ZIP_TIME)
+            stored = file.name.endswith(_COMPRESSED)
+            entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+            entry.create_system, entry.external_attr = 3, 0o644 << 16  # whatever the machine
+            with archive.open(entry, "w") as content:
+                file.write(content)
+
+
+def _shrunk(photo: Image.Image, longest: int) -> Image.Image:
+    width, height = (max(1, round(side * longest / max(photo.size))) for side in photo.size)
+    # Halved and so on first, which takes less memory and time, and nobody sees it.
+    return photo.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=1)
+
+
+def _overlay(
+    photo: Image.Image, e: Explanation, colormap: str, opacity: float, file: IO[bytes]
+) -> None:
+    write_png(file, *photo.size, overlay_of(photo, e, colormap, opacity))
+
+
+def _trust(found: Trust, file: IO[bytes]) -> None:
+    file.write(trust_png(found))
+
+
+def _array(e: Explanation, size: tuple[int, int], file: IO[bytes]) -> None:
+    width, height = size
+    header = {"descr": "<f4", "fortran_order": False, "shape": (height, width)}
+    np.lib.format.write_array_header_1_0(file, header)
+    for band in e.heatmap_bands(size):
+        file.write(band.astype("<f4", copy=False).tobytes())
+
+
+def _grey(e: Explanation, size: tuple[int, int], file: IO[bytes]) -> None:
+    write_png(file, *size, (np.rint(band * 65535) for band in e.heatmap_bands(size)))

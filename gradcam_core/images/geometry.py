@@ -1,0 +1,284 @@
+"""What a network sees of a photo, and the exact way back from its feature map to the photo.
+
+Coordinates are continuous: pixel i of an axis covers [i, i + 1] and has its centre at i + 0.5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from gradcam_core.errors import ChoiceError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ViewName = Literal["crop", "whole"]
+VIEWS: tuple[ViewName, ...] = get_args(ViewName)
+
+DETAILS = (1, 2, 3)
+"""How many times its own input size a network may be shown a picture at."""
+
+RESIZED_AT_MOST = 16_000_000  # pixels; a 1 x 20000 photo would be resized to 256 x 5120000
+
+LONGEST = 3
+"""How many times the network's input size the long side may have in view="whole"."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How published weights want their input: timm's data configuration, as far as it matters."""
+
+    size: int  # side of the square input, pixels
+    crop_share: float  # side of the crop over the short side of the photo
+    resample: Image.Resampling
+    mean: tuple[float, ...]  # of the channels, in [0, 1]
+    std: tuple[float, ...]
+
+    @classmethod
+    def from_timm(cls, config: dict) -> Preprocessing:
+        """From what `timm.data.resolve_data_config` gives. Raises ValueError if it is not a
+        square centre crop, the only kind that the way back is written for."""
+        _, height, width = config["input_size"]
+        if height != width or config.get("crop_mode", "center") != "center":
+            raise ValueError(f"not a square centre crop: {config}")
+        return cls(
+            size=height,
+            crop_share=config["crop_pct"],
+            resample=Image.Resampling[config["interpolation"].upper()],
+            mean=tuple(config["mean"]),
+            std=tuple(config["std"]),
+        )
+
+    @classmethod
+    def from_torchvision(cls, transforms: Any) -> Preprocessing:
+        """From the transforms that come with torchvision's weights of a classifier."""
+        (size,), (short,) = transforms.crop_size, transforms.resize_size
+        return cls(
+            size=size,
+            crop_share=size / short,
+            resample=Image.Resampling[transforms.interpolation.name],
+            mean=tuple(transforms.mean),
+            std=tuple(transforms.std),
+        )
+
+    @property
+    def channels(self) -> int:
+        """3 for RGB, 1 for grey levels."""
+        return len(self.mean)
+
+    def for_channels(self, channels: int) -> Preprocessing:
+        """The same for a network that has another number of them: grey levels are normalised as RGB
+        is on average."""
+        if channels == self.channels:
+            return self
+        mean, std = (sum(values) / len(values) for values in (self.mean, self.std))
+        return replace(self, mean=(mean,) * channels, std=(std,) * channels)
+
+
+@dataclass(frozen=True)
+class View:
+    """How a photo fills a network's input: resized as a whole, then cropped or padded.
+
+    All sizes are (width, height). photo_size: of the photo. resized: what the whole photo is
+    resized to. size: of the network's input. offset: where that input starts in the resized
+    photo; negative where it is padded.
+    """
+
+    photo_size: tuple[int, int]
+    resized: tuple[int, int]
+    size: tuple[int, int]
+    offset: tuple[int, int]
+
+    def enlarged(self, times: int) -> View:
+        """The same region of the photo in an input that is so many times as wide and high."""
+        resized, size, offset = (
+            (across * times, down * times)
+            for across, down in (self.resized, self.size, self.offset)
+        )
+        return View(self.photo_size, resized, size, offset)
+
+    @property
+    def region(self) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom) of the input in the photo's pixels, padding included."""
+        (left, right), (top, bottom) = (
+            (start * pixels / full, (start + side) * pixels / full)
+            for start, side, pixels, full in zip(
+                self.offset, self.size, self.photo_size, self.resized, strict=True
+            )
+        )
+        return left, top, right, bottom
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom): every pixel of the photo that the network sees some of."""
+        width, height = self.photo_size
+        left, top, right, bottom = self.region
+        return (
+            max(0, math.floor(left)),
+            max(0, math.floor(top)),
+            min(width, math.ceil(right)),
+            min(height, math.ceil(bottom)),
+        )
+
+    def picture(self, photo: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+        """The network's input as a picture of `self.size`; padding has the training mean."""
+        left, top = self.offset
+        if self.resized[0] * self.resized[1] <= RESIZED_AT_MOST:
+            resized = photo.resize(self.resized, preprocessing.resample)
+            fill = tuple(round(255 * value) for value in preprocessing.for_channels(3).mean)
+            picture = Image.new("RGB", self.size, fill)
+            picture.paste(resized, (-left, -top))
+            return picture
+        # Only what the network sees of it, the same up to rounding. Such photos are cropped.
+        return photo.resize(self.size, preprocessing.resample, box=self.region)
+
+    def batch(self, photo: Image.Image, preprocessing: Preprocessing) -> Tensor:
+        """The network's input: float32 [1, channels, height, width], normalised as its weights want
+        it. For one channel the photo is turned into grey levels (ITU-R BT.601)."""
+        return normalised(np.array(self.picture(photo, preprocessing)), preprocessing)
+
+    def to_photo(self, feature_map: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
+        """A feature map laid over the photo: bilinear between cell centres, 0 outside `box`.
+
+        feature_map: float [h, w], stretched over the network's input. size: (width, height) of
+        the raster that covers the whole photo; None is the photo's own. -> float32 [height, width]
+        """
+        size = size or self.photo_size
+        return next(self.bands_to_photo(feature_map, size, size[1]))
+
+    def bands_to_photo(
+        self, feature_map: np.ndarray, size: tuple[int, int], high: int
+    ) -> Iterator[np.ndarray]:
+        """`to_photo` from the top down, so many rows at a time: float32 [<= high, width] each."""
+        width, height = size
+        rows, columns = feature_map.shape
+        left, top, right, bottom = self.region
+        across = _interpolation(width, self.photo_size[0], left, right, columns)
+        down = _interpolation(height, self.photo_size[1], top, bottom, rows)
+        cells = down @ feature_map.astype(np.float32)
+        for start in range(0, height, high):
+            yield cells[start : start + high] @ across.T
+
+    def peak(self, feature_map: np.ndarray) -> float:
+        """The maximum of the map over the photo; `to_photo` nears it on a fine raster."""
+        # Bilinear between cell centres: highest at one of them, or where the photo's edge cuts.
+        width, height = self.photo_size
+        left, top, right, bottom = self.region
+        rows, columns = feature_map.shape
+        down = _interpolated(feature_map, *_edges(height, top, bottom, rows))
+        return float(_interpolated(down.T, *_edges(width, left, right, columns)).max())
+
+    def hot(self, feature_map: np.ndarray, share: float) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) in the photo's pixels of all where the map has this share of
+        its `peak`, which is > 0, or more: to a pixel what `to_photo` has there."""
+        width, height = self.photo_size
+        left, top, right, bottom = self.region
+        rows, columns = feature_map.shape
+        least = share * self.peak(feature_map)
+        # Along a line the map is highest at a cell's centre, or where the photo's edge cuts.
+        across = _interpolated(feature_map.T, *_edges(width, left, right, columns))
+        down = _interpolated(feature_map, *_edges(height, top, bottom, rows))
+        high = (_interpolation(height, height, top, bottom, rows) @ across.T).max(axis=1)
+        wide = (_interpolation(width, width, left, right, columns) @ down.T).max(axis=1)
+        x, y = (np.flatnonzero(line >= min(least, line.max())) for line in (wide, high))
+        return int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
+
+
+def normalised(picture: np.ndarray, preprocessing: Preprocessing) -> Tensor:
+    """A network's input of what it is shown: uint8 [height, width, 3] -> float32 [1, channels,
+    height, width]. See `View.batch`."""
+    import torch
+
+    if preprocessing.channels == 1:
+        picture = np.array(Image.fromarray(picture).convert("L"))
+    pixels = picture.astype(np.float32) / 255
+    pixels = pixels.reshape(*pixels.shape[:2], preprocessing.channels)
+    mean = np.array(preprocessing.mean, dtype=np.float32)
+    std = np.array(preprocessing.std, dtype=np.float32)
+    return torch.from_numpy((pixels - mean) / std).permute(2, 0, 1)[None]
+
+
+def view_of(
+    photo_size: Sequence[int], preprocessing: Preprocessing, view: ViewName, detail: int = 1
+) -> View:
+    """The view of a photo of (width, height) that a network with this preprocessing gets.
+
+    "crop" is the published one: the short side resized to size / crop share, the centre cropped.
+    "whole" shows all of the photo at its own aspect ratio, the short side at the network's input
+    size; from an aspect ratio of `LONGEST` on, the photo is shrunk further and the short side
+    padded. detail: how many times as wide and high the same region is shown; 1 is the published
+    size. Raises ValueError for a name or a detail that there is not.
+    """
+    width, height = photo_size
+    if detail not in DETAILS:
+        raise ChoiceError(f"There is no detail {detail}. Choose one of: {_listed(DETAILS)}.")
+    if view == "crop":
+        return _centre_crop(width, height, preprocessing).enlarged(detail)
+    if view == "whole":
+        return _whole(width, height, preprocessing.size).enlarged(detail)
+    raise ChoiceError(f"There is no view {view!r}. Choose one of: {_listed(VIEWS)}.")
+
+
+def _listed(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _centre_crop(width: int, height: int, preprocessing: Preprocessing) -> View:
+    # torchvision's Resize and CenterCrop: whole pixels at both steps, long side cut down.
+    size = preprocessing.size
+    short = math.floor(size / preprocessing.crop_share)
+    if width <= height:
+        resized = (short, int(short * height / width))
+    else:
+        resized = (int(short * width / height), short)
+    left, top = (round((full - size) / 2.0) for full in resized)
+    return View((width, height), resized, (size, size), (left, top))
+
+
+def _whole(width: int, height: int, size: int) -> View:
+    scale = min(size / min(width, height), LONGEST * size / max(width, height))
+    shown = max(1, round(width * scale)), max(1, round(height * scale))
+    side = max(size, shown[0]), max(size, shown[1])
+    margin = (side[0] - shown[0]) // 2, (side[1] - shown[1]) // 2
+    return View((width, height), shown, side, (-margin[0], -margin[1]))
+
+
+def _edges(photo: int, start: float, end: float, cells: int) -> tuple[float, float]:
+    """Where the photo starts and ends along one axis, counted in cells from the first's centre."""
+    low, high = ((edge - start) / (end - start) * cells - 0.5 for edge in (0, photo))
+    return max(low, 0), min(high, cells - 1)
+
+
+def _interpolated(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """[cells, N] at every row that lies in [low, high], and at these two."""
+    at = np.clip(np.arange(len(values)), low, high)
+    before = np.floor(at).astype(int)
+    share = (at - before)[:, None]
+    return values[before] * (1 - share) + values[np.ceil(at).astype(int)] * share
+
+
+def _interpolation(raster: int, photo: int, start: float, end: float, cells: int) -> np.ndarray:
+    """Weights [raster, cells] of linear interpolation along one axis, 0 outside [start, end].
+
+    A raster pixel belongs to the inside if it covers any of the box, that is, of the photo's
+    pixels that [start, end] touches.
+    """
+    step = photo / raster
+    low = np.arange(raster, dtype=np.float64) * step
+    position = (low + step / 2 - start) / (end - start) * cells - 0.5
+    position = np.clip(position, 0, cells - 1)
+    before = np.minimum(np.floor(position).astype(int), max(cells - 2, 0))
+    share = position - before
+    weights = np.zeros((raster, cells), dtype=np.float32)
+    index = np.arange(raster)
+    weights[index, before] = 1 - share
+    if cells > 1:
+        weights[index, before + 1] = share
+    weights[(low + step <= math.floor(start)) | (low >= math.ceil(end))] = 0
+    return weights

@@ -1,0 +1,249 @@
+"""What a person says of a network of their own: in Python, in a text, or in a file."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from gradcam_core.errors import NetworkError
+from gradcam_core.models.label_files import names_in
+
+FILE = "networks.toml"
+"""Read from the folder that a program is started in, if it is there."""
+
+SPEC = "TITLE=ARCHITECTURE[,KEY=VALUE …]"
+"""The form of a text that describes a network."""
+
+_LARGEST_SIZE = 2048  # pixels
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a person says of a network; None where it is read from the weights or looked up.
+
+    architecture: a name of timm's or torchvision's, if need be with "timm:" or "torchvision:"
+    before it; or "hf-hub:" and a timm repository of the Hugging Face Hub, or what stands before
+    its config.json. weights: .safetensors or .pth; None are those published with the architecture.
+    labels: a file (see `read_label_names`) or the names. name: as in the API and on the command
+    line; None makes it from the title. classes, channels: numbers, the latter 1 or 3. size: side of
+    the input, pixels. mean, std: of the channels, in [0, 1]. crop: share of the short side.
+    interpolation: "bilinear", "bicubic", … layer: dotted name of the target layer. sigmoid: each
+    class has a probability of its own; a single output always has.
+    """
+
+    title: str
+    architecture: str
+    weights: Path | None = None
+    labels: Path | tuple[str, ...] | None = None
+    name: str | None = None
+    classes: int | None = None
+    channels: int | None = None
+    size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    crop: float | None = None
+    interpolation: str | None = None
+    layer: str | None = None
+    sigmoid: bool = False
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """--network and --networks, for `register_all`."""
+    keys = ", ".join(one.name for one in fields(Description)[2:])
+    parser.add_argument(
+        "--network",
+        action="append",
+        default=[],
+        metavar=SPEC,
+        help=f"a network of your own (may be repeated); keys: {keys}",
+    )
+    parser.add_argument(
+        "--networks",
+        type=Path,
+        metavar="FILE",
+        help=f"networks of your own, as TOML (default: {FILE}, if there is one)",
+    )
+
+
+def described_in(spec: str) -> Description:
+    """From a text such as "Chest X-ray=resnet18,weights=xray.safetensors,labels=labels.txt".
+
+    Several numbers are separated by "/", as in "mean=0.5/0.5/0.5". Raises NetworkError.
+    """
+    title, has_title, rest = spec.partition("=")
+    architecture, *settings = (part.strip() for part in rest.split(","))
+    if not (has_title and title.strip() and architecture):
+        raise NetworkError(f"{spec!r} is not of the form {SPEC}")
+    given: dict[str, Any] = {"title": title.strip(), "architecture": architecture}
+    for setting in settings:
+        key, has_value, value = (part.strip() for part in setting.partition("="))
+        if not has_value or not value:
+            raise NetworkError(f"network {title!r}: {setting!r} is not of the form KEY=VALUE")
+        given[key] = _number_or_text(value)
+    return description_of(given)
+
+
+def described_in_file(path: Path) -> list[Description]:
+    """Of each table in a TOML file, whose name is the title and whose keys are those of
+    `Description`. Files are looked for from the folder that it lies in. Raises NetworkError."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise NetworkError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise NetworkError(f"{path} is not TOML: {error}") from None
+    for title, table in tables.items():
+        if not isinstance(table, dict):
+            raise NetworkError(f'{path}: {title!r} stands outside of a table ["TITLE"]')
+    return [
+        description_of({"title": title, **table}, path.parent) for title, table in tables.items()
+    ]
+
+
+def _number_or_text(value: str) -> Any:
+    if re.fullmatch(r"[0-9.eE+-]+(/[0-9.eE+-]+)*", value):
+        try:
+            numbers = [int(part) if part.isdecimal() else float(part) for part in value.split("/")]
+            return numbers[0] if len(numbers) == 1 else numbers
+        except ValueError:
+            return value
+    return {"true": True, "false": False}.get(value.lower(), value)
+
+
+def description_of(given: Mapping[str, Any], folder: Path = Path()) -> Description:
+    """Checked. folder: where relative paths start. Raises NetworkError."""
+    known = [one.name for one in fields(Description)]
+    title = given["title"]
+
+    def wrong(text: str) -> NetworkError:
+        return NetworkError(f"network {title!r}: {text}")
+
+    if not isinstance(title, str) or not title.strip():
+        raise NetworkError("a network needs a title")
+    if "architecture" not in given:
+        raise wrong("the key architecture is missing, for instance architecture = 'resnet18'")
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        if key not in known:
+            raise wrong(f"there is no key {key!r}; choose from: {', '.join(known[1:])}")
+        if value is None:
+            continue
+        try:
+            found[key] = checked(key, value)
+        except (TypeError, ValueError):
+            raise wrong(f"{key} = {value!r} will not do; it has to be {_WANTED[key]}") from None
+    for key in ("weights", "labels"):
+        if isinstance(path := found.get(key), Path):
+            found[key] = folder / path.expanduser()
+    return Description(**found)
+
+
+def _text(value: Any) -> str:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, str | int | float)
+        or not str(value).strip()
+    ):
+        raise ValueError
+    return str(value).strip()
+
+
+def _whole(least: int, most: int) -> Any:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError
+        return value
+
+    return check
+
+
+def _one_of_channels(value: Any) -> int:
+    if isinstance(value, bool) or value not in (1, 3):
+        raise ValueError
+    return value
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ValueError
+    return float(value)
+
+
+def _shares(least: float) -> Any:
+    def check(value: Any) -> tuple[float, ...]:
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if len(numbers) not in (1, 3):
+            raise ValueError
+        for number in numbers:
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                raise ValueError
+            if not least <= number <= 1:
+                raise ValueError
+        return tuple(map(float, numbers))
+
+    return check
+
+
+def _labels_given(value: Any) -> Path | tuple[str, ...]:
+    if isinstance(value, str | Path):
+        return Path(value)
+    return tuple(names_in(value))
+
+
+def _yes_or_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _interpolation(value: Any) -> str:
+    if str(value).upper() not in Image.Resampling.__members__:
+        raise ValueError
+    return str(value).lower()
+
+
+def checked(key: str, value: Any) -> Any:
+    """The value as `Description` has it. Raises TypeError or ValueError if it will not do."""
+    return _CHECKS[key](value)
+
+
+_CHECKS: dict[str, Any] = {
+    "title": _text,
+    "architecture": _text,
+    "weights": Path,
+    "labels": _labels_given,
+    "name": _text,
+    "classes": _whole(1, 1_000_000),
+    "channels": _one_of_channels,
+    "size": _whole(8, _LARGEST_SIZE),
+    "mean": _shares(0),
+    "std": _shares(1e-6),
+    "crop": _share,
+    "interpolation": _interpolation,
+    "layer": _text,
+    "sigmoid": _yes_or_no,
+}
+
+_WANTED = {
+    "title": "a text",
+    "architecture": "a text",
+    "weights": "the path of a file",
+    "labels": "the path of a file or a list of names",
+    "name": "a text",
+    "classes": "a whole number from 1 on",
+    "channels": "1 or 3",
+    "size": f"a whole number of pixels from 8 to {_LARGEST_SIZE}",
+    "mean": "one number or three, from 0 to 1",
+    "std": "one number or three, above 0 and up to 1",
+    "crop": "a number above 0 and up to 1",
+    "interpolation": f"one of {', '.join(one.name.lower() for one in Image.Resampling)}",
+    "layer": "a text",
+    "sigmoid": "true or false",
+}

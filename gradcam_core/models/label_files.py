@@ -1,0 +1,121 @@
+"""The names of a network's classes from a file: text, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gradcam_core.errors import LabelError
+
+_LARGEST = 10_000_000  # bytes; a file of weights that was taken for labels is not read
+_INDEX_COLUMNS = ("index", "id", "idx", "class_id", "class_index", "label_id")
+_NAME_COLUMNS = ("name", "label", "class", "class_name", "label_name", "description")
+
+
+def read_label_names(path: Path) -> list[str]:
+    """The names in the order of the network's outputs, from a file in one of these forms.
+
+    .txt: a name a line. .json: a list of names; an object of names by index, or of indices by name
+    (torchvision's `class_to_idx`); either also under "id2label", "label_names", "classes" or
+    "class_to_idx". .csv: a column of names, or one of indices and one of names, with a header or
+    without. Raises LabelError for everything else, for an index that is missing, and for a file
+    that cannot be read.
+    """
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise LabelError(f"{path.name} is too large to be a file of labels")
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise LabelError(f"{path.name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise LabelError(f"{path.name} is not text in UTF-8") from None
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        raise LabelError(f"{path.name} is no .txt, .json or .csv file")
+    try:
+        names = read(text)
+    except LabelError as error:
+        raise LabelError(f"{path.name}: {error}") from None
+    if not names:
+        raise LabelError(f"{path.name} has no labels in it")
+    empty = next((n for n, name in enumerate(names) if not name.strip()), None)
+    if empty is not None:
+        raise LabelError(f"{path.name}: the name of class {empty} is empty")
+    return names
+
+
+def _from_text(text: str) -> list[str]:
+    return text.rstrip().splitlines()
+
+
+def _from_json(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise LabelError(f"this is not JSON ({error})") from None
+    for key in ("id2label", "label_names", "classes", "class_to_idx"):
+        if isinstance(found, dict) and isinstance(found.get(key), list | dict):
+            found = found[key]
+    return names_in(found)
+
+
+def names_in(found: Any) -> list[str]:
+    """From a list of names, names by index, or indices by name. Raises LabelError."""
+    if isinstance(found, list | tuple) and all(isinstance(name, str) for name in found):
+        return list(found)
+    if isinstance(found, Mapping):
+        pairs = list(found.items())
+        if all(_is_index(index) and isinstance(name, str) for index, name in pairs):
+            return _ordered({int(index): name for index, name in pairs})
+        if all(isinstance(name, str) and _is_index(index) for name, index in pairs):
+            return _ordered({int(index): name for name, index in pairs})
+    raise LabelError("the labels are neither a list of names nor names by index")
+
+
+def _is_index(value: Any) -> bool:
+    return not isinstance(value, bool) and str(value).isdecimal()
+
+
+def _from_csv(text: str) -> list[str]:
+    rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
+    if not rows:
+        return []
+    header = [cell.strip().lower() for cell in rows[0]]
+    names = [n for n, cell in enumerate(header) if cell in _NAME_COLUMNS]
+    indices = [n for n, cell in enumerate(header) if cell in _INDEX_COLUMNS]
+    if names:
+        rows = rows[1:]
+        name, index = names[0], indices[0] if indices else None
+    elif len(header) == 1:
+        name, index = 0, None
+    elif len(header) == 2 and all(len(row) == 2 for row in rows):
+        index = next((n for n in (0, 1) if all(row[n].strip().isdecimal() for row in rows)), None)
+        if index is None:
+            raise LabelError("of two columns one has to hold indices; or give them a header")
+        name = 1 - index
+    else:
+        raise LabelError('no column is called "name", and there is more than one')
+    if any(len(row) <= max(name, index or 0) for row in rows):
+        raise LabelError("some rows have fewer columns than others")
+    if index is None:
+        return [row[name] for row in rows]
+    if not all(row[index].strip().isdecimal() for row in rows):
+        raise LabelError("some indices are no whole numbers")
+    return _ordered({int(row[index]): row[name] for row in rows})
+
+
+def _ordered(names: Mapping[int, str]) -> list[str]:
+    if missing := sorted(set(range(len(names))) - set(names)):
+        raise LabelError(f"class {missing[0]} has no name: indices start at 0 and leave none out")
+    return [names[index] for index in range(len(names))]
+
+
+_READERS: dict[str, Callable[[str], list[str]]] = {
+    ".txt": _from_text,
+    ".json": _from_json,
+    ".csv": _from_csv,
+}

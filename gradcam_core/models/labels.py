@@ -1,0 +1,181 @@
+"""The names of a network's classes: of its own, or the 1000 of ImageNet, offline, each with its
+synonyms, WordNet's lemmas.
+
+These stand in a file of ours, not read from timm, because importing timm takes seconds and the page
+needs the names before that. A test compares them with timm's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import overload
+
+from gradcam_core.errors import LabelError
+
+# WordNet gives two classes each of these names; the words in brackets tell them apart.
+_DISTINGUISHED = {
+    134: "crane (bird)",
+    517: "crane (machine)",
+    264: "Cardigan (dog)",
+    474: "cardigan (garment)",
+    638: "maillot (tights)",
+    639: "maillot (swimsuit)",
+}
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class: its index, its name (unique) and all of its synonyms."""
+
+    index: int
+    name: str
+    synonyms: tuple[str, ...]
+
+    @cached_property
+    def full_name(self) -> str:
+        """The name, then the other synonyms: what a search box should look through."""
+        return ", ".join((self.name, *self.synonyms[1:]))
+
+
+@dataclass(frozen=True, eq=False)
+class Labels(Sequence[Label]):
+    """The classes of a network in the order of its outputs, and finding one. title: of them all."""
+
+    title: str
+    labels: tuple[Label, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, at: int) -> Label: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Label, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Label | tuple[Label, ...]:
+        return self.labels[at]
+
+    def find(self, wanted: int | str) -> Label:
+        """The label of a class given by its index, its name or one of its synonyms.
+
+        Upper and lower case do not matter. A class's own name goes before a synonym of another
+        class, and a name that is a number before an index, if it is given as text. Raises
+        LabelError if the class is unknown or the name stands for several, with the nearest.
+        """
+        text = str(wanted).strip()
+        word = text.casefold()
+        if not word:
+            raise LabelError(
+                f"No class is named. Give an index from 0 to {len(self) - 1} or a name."
+            )
+        if isinstance(wanted, str):
+            for names in (self._unique_names, self._names, self._synonyms):
+                found = names.get(word, ())
+                if len(found) == 1:
+                    return self[found[0]]
+                if found:
+                    raise LabelError(f"{text!r} stands for several classes: {self._offer(found)}.")
+        if re.fullmatch(r"[+-]?[0-9]{1,9}", text):
+            index = int(text)
+            if not 0 <= index < len(self):
+                raise LabelError(
+                    f"There is no class {index}: indices go from 0 to {len(self) - 1}."
+                )
+            return self[index]
+        near = self._nearest(word)
+        hint = f"The nearest names: {self._offer(near)}." if near else f"See the {self.title}."
+        raise LabelError(f"There is no class {text!r}. {hint}")
+
+    @cached_property
+    def _unique_names(self) -> dict[str, tuple[int, ...]]:
+        return _index((label.name, label.index) for label in self)
+
+    @cached_property
+    def _names(self) -> dict[str, tuple[int, ...]]:
+        return _index((label.synonyms[0], label.index) for label in self)
+
+    @cached_property
+    def _synonyms(self) -> dict[str, tuple[int, ...]]:
+        pairs = [(name, label.index) for label in self for name in label.synonyms]
+        pairs += [(label.full_name, label.index) for label in self]
+        return _index(pairs)
+
+    def _nearest(self, word: str, most: int = 5) -> list[int]:
+        """Classes with a synonym that has this very word in it, then those spelt most like it."""
+        names = self._synonyms
+        having = [name for name in names if word in name.replace("-", " ").split()]
+        alike = difflib.get_close_matches(word, names, n=most, cutoff=0.6)
+        indices = [index for name in (*sorted(having, key=len), *alike) for index in names[name]]
+        return list(dict.fromkeys(indices))[:most]
+
+    def _offer(self, indices: Iterable[int]) -> str:
+        return ", ".join(f"{self[index].name} ({index})" for index in indices)
+
+
+@cache
+def imagenet_labels() -> Labels:
+    """All 1000 labels of ImageNet-1k, in the order of the networks' outputs."""
+    file = Path(__file__).with_name("imagenet_labels.txt")
+    labels = []
+    for index, line in enumerate(file.read_text(encoding="utf-8").splitlines()):
+        synonyms = tuple(line.split(", "))
+        labels.append(Label(index, _DISTINGUISHED.get(index, synonyms[0]), synonyms))
+    return Labels("list of ImageNet classes", tuple(labels))
+
+
+def labels_of(names: Iterable[str], title: str = "list of classes") -> Labels:
+    """Labels from the names of classes, in the order of a network's outputs; two of the same name
+    are told apart by their index."""
+    names = [" ".join(name.split()) for name in names]
+    count = Counter(name.casefold() for name in names)
+    return Labels(
+        title,
+        tuple(
+            Label(n, name if count[name.casefold()] == 1 else f"{name} ({n})", (name,))
+            for n, name in enumerate(names)
+        ),
+    )
+
+
+def find_label(wanted: int | str) -> Label:
+    """The ImageNet class of this index, name or synonym; see `Labels.find`."""
+    return imagenet_labels().find(wanted)
+
+
+def find_in_all(wanted: int | str, networks: Sequence[tuple[str, Labels]]) -> list[int]:
+    """The index of a class in each of several networks, given by their titles and labels.
+
+    Raises LabelError as `Labels.find` does, if a network has not the class, and for an index where
+    networks have different classes.
+    """
+    if len({id(labels) for _, labels in networks}) == 1:
+        return [networks[0][1].find(wanted).index] * len(networks)
+    found = []
+    for title, labels in networks:
+        try:
+            label = labels.find(wanted)
+        except LabelError as error:
+            raise LabelError(f"{title}: {error}") from None
+        if str(wanted).strip().casefold() == str(label.index) != label.name.casefold():
+            raise LabelError(
+                f"{label.index} is another class in each of these networks: give the name of a "
+                "class that all of them have."
+            )
+        found.append(label.index)
+    return found
+
+
+def _index(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for name, index in pairs:
+        key = name.casefold()
+        if index not in found.get(key, ()):
+            found[key] = (*found.get(key, ()), index)
+    return found

@@ -1,0 +1,83 @@
+"""Weights made random step by step: in a copy, from the head downwards, all of them at the end."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+import gradcam_core as gc
+from gradcam_core.analysis.randomisation import HEAD, cascade
+from tests.conftest import scattered
+
+BATCH = torch.zeros(1, 3, 96, 96)
+
+
+def tensors(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg11", "legacy_xception", "densenet121"])
+def test_from_the_head_downwards_until_all_weights_are_random(name: str):
+    torch.manual_seed(0)
+    module = scattered(timm.create_model(name)).eval()
+    before = tensors(module)
+    stages = [stage.layer for stage in gc.layers(module, BATCH)]
+    parts: list[str] = []
+    changed: set[str] = set()
+    for part, copy in cascade(module, BATCH, gc.layers(module, BATCH)):
+        parts.append(part)
+        assert copy is not module
+        assert not copy.training
+        now = {
+            name
+            for name, parameter in copy.named_parameters()
+            if not torch.equal(parameter, before[name])
+        }
+        assert changed < now  # what was random stays so, and more is
+        changed = now
+    assert parts == [HEAD, *reversed(stages)]
+    # A single number has no deviation to be drawn with.
+    several = {name for name, one in module.named_parameters() if one.numel() > 1}
+    assert changed == several
+
+
+def test_the_head_is_all_behind_the_last_feature_map():
+    module = timm.create_model("resnet18").eval()
+    before = tensors(module)
+    _, copy = next(cascade(module, BATCH, gc.layers(module, BATCH)))
+    changed = {name for name, one in copy.named_parameters() if not torch.equal(one, before[name])}
+    assert changed == {"fc.weight", "fc.bias"}
+
+
+def test_the_network_itself_is_never_touched_and_its_weights_are_not_copied_before_their_turn():
+    module = scattered(timm.create_model("resnet18")).eval()
+    before = tensors(module)
+    first = True
+    for _, copy in cascade(module, BATCH, gc.layers(module, BATCH)):
+        if first:
+            weight = "conv1.weight"
+            assert copy.get_parameter(weight) is module.get_parameter(weight)
+        first = False
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+def test_random_weights_have_the_scale_of_the_real_ones():
+    module = scattered(timm.create_model("resnet18")).eval()
+    *_, (_, copy) = cascade(module, BATCH, gc.layers(module, BATCH))
+    for ours, theirs in zip(copy.parameters(), module.parameters(), strict=True):
+        if ours.numel() > 10_000:
+            assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.05)
+
+
+def test_the_same_seed_gives_the_same_weights():
+    module = timm.create_model("resnet18").eval()
+    stages = gc.layers(module, BATCH)
+    first, again, other = (
+        tensors(list(cascade(module, BATCH, stages, seed))[-1][1]) for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["fc.weight"], other["fc.weight"])

@@ -1,0 +1,521 @@
+"""All pictures of a folder, a pattern or a Parquet file: rows, overlays, and taking it up again."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+import gradcam_core as gc
+from gradcam_core.analysis.agreement import agreement
+from gradcam_core.analysis.captions import where
+from gradcam_core.analysis.trust import trust
+from gradcam_core.batch.local import explained_here
+from gradcam_core.batch.pictures import Item, Photos, photos
+from gradcam_core.batch.rows import SCHEMA, Done, Settings, overlay_path
+from gradcam_core.batch.store import Folder, run
+from gradcam_core.cli.batch import main
+from gradcam_core.errors import BatchError, PicturesError
+from tests.conftest import PHOTOS as SCIENCE
+from tests.support.app_server import ROOT
+from tests.support.batch_results import Rows, assert_same_rows, levels, rows_of
+
+EXAMPLES = ROOT / "assets" / "examples"
+LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+ONE = ("--models", LITE[0], "--no-report")
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    """The program as a person starts it, without a network."""
+    settings = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere", "TORCH_HOME": "/nowhere"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "gradcam_core", "batch", *arguments],
+        cwd=ROOT,
+        env=os.environ | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def batch(photos_of: Path | str, out: Path, *more: str) -> Rows:
+    """The rows of a batch of one network, in this process."""
+    assert main([str(photos_of), "--out", str(out), *ONE, *more]) == 0
+    return rows_of(out)
+
+
+def keys(rows: Rows) -> list[str]:
+    return sorted(path for path, _ in rows)
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs in folders, one in another format, one cut short, and files that are none."""
+    album = tmp_path_factory.mktemp("album")
+    (album / "holiday" / "day 1").mkdir(parents=True)
+    (album / ".thumbnails").mkdir()
+    shutil.copy(EXAMPLES / "1_cat.jpg", album / "cat.JPG")
+    shutil.copy(EXAMPLES / "7_wide_strip.jpg", album / "holiday")
+    shutil.copy(SCIENCE / "coffee.png", album / "holiday" / "day 1" / "kaffee ☕.png")
+    shutil.copy(EXAMPLES / "1_cat.jpg", album / ".thumbnails")
+    (album / "holiday" / "cut.jpg").write_bytes((EXAMPLES / "1_cat.jpg").read_bytes()[:3000])
+    (album / "notes.txt").write_text("no picture")
+    return album
+
+
+ALBUM = ["cat.JPG", "holiday/7_wide_strip.jpg", "holiday/cut.jpg", "holiday/day 1/kaffee ☕.png"]
+
+
+@pytest.fixture(scope="module")
+def done(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The album explained by three networks."""
+    out = tmp_path_factory.mktemp("done")
+    assert main([str(album), "--out", str(out), "--models", ",".join(LITE), "--no-report"]) == 0
+    return out
+
+
+def test_rows_say_what_explain_says(album: Path, done: Path):
+    rows = rows_of(done)
+    assert keys(rows) == sorted(3 * ALBUM)
+    for path in set(ALBUM) - {"holiday/cut.jpg"}:
+        expected = [gc.explain(album / path, name) for name in LITE]
+        together = agreement(expected)
+        assert together
+        for number, (name, e) in enumerate(zip(LITE, expected, strict=True)):
+            row = rows[path, name]
+            assert row["error"] is None
+            assert row["probability"] == pytest.approx(e.target.probability, abs=1e-4)
+            assert (row["class_index"], row["class"], row["rank"]) == (*_class(e), 1)
+            assert [(one["index"], one["name"]) for one in row["top"]] == [
+                (one.index, one.name) for one in e.top
+            ]
+            assert [one["probability"] for one in row["top"]] == pytest.approx(
+                [one.probability for one in e.top], abs=1e-4
+            )
+            assert (row["width"], row["height"]) == e.geometry.photo_size
+            assert tuple(row["box"]) == e.box
+            hot = e.heatmap >= 0.5
+            down, across = np.flatnonzero(hot.any(axis=1)), np.flatnonzero(hot.any(axis=0))
+            box = across[0], down[0], across[-1] + 1, down[-1] + 1
+            assert row["heat_box"] == pytest.approx(box, abs=1)
+            assert row["where"] == where(e)
+            shares = e.feature_map / e.feature_map.max()
+            assert levels(row) / 255 == pytest.approx(shares, abs=0.004)
+            its = [p.overlap for p in together.pairs if number in (p.first, p.second)]
+            assert row["agreement"] == pytest.approx(np.mean(its), abs=2e-3)
+            every = np.mean([p.overlap for p in together.pairs])
+            assert row["picture_agreement"] == pytest.approx(every, abs=2e-3)
+            assert row["weights"]["sha256"] == e.weights.sha256
+            assert row["title"] == e.title
+            assert row["trust"] is None
+            assert dict(row["versions"])["timm"]
+            left, top, right, bottom = e.geometry.region
+            width, height = e.geometry.photo_size
+            shares_of = [left / width, top / height, right / width, bottom / height]
+            assert row["region"] == pytest.approx(shares_of, abs=1e-6)
+
+
+def _class(e: gc.Explanation) -> tuple[int, str]:
+    return e.target.index, e.target.name
+
+
+def test_a_bad_picture_is_a_row_with_its_error(done: Path):
+    rows = rows_of(done)
+    for name in LITE:
+        row = rows["holiday/cut.jpg", name]
+        assert "damaged or incomplete" in row["error"]
+        assert row["class"] is row["overlay"] is row["map"] is row["width"] is None
+        assert (row["title"], row["method"]) == (gc.load_model(name).info.title, "gradcam")
+
+
+def test_overlays_show_the_heat_where_the_box_is(album: Path, done: Path):
+    for (path, name), row in rows_of(done).items():
+        if row["error"]:
+            continue
+        with Image.open(album / path) as photo, Image.open(done / row["overlay"]) as picture:
+            shown = np.asarray(photo.convert("RGB").resize(picture.size), dtype=float)
+            overlay = np.asarray(picture, dtype=float)
+            assert max(picture.size) == min(768, max(photo.size)), name
+        left, top, right, bottom = row["heat_box"]
+        scale = picture.width / row["width"]
+        box = np.s_[
+            round(top * scale) : round(bottom * scale), round(left * scale) : round(right * scale)
+        ]
+        outside = overlay[: max(1, round(row["box"][1] * scale))]
+        assert outside.mean() < 0.6 * shown[: len(outside)].mean()  # dimmed
+        assert np.abs(overlay - shown)[box].mean() > 25
+
+
+def test_the_first_network_of_a_picture_has_the_thumbnail(done: Path):
+    for (path, name), row in rows_of(done).items():
+        if path == "holiday/cut.jpg" or name != LITE[0]:
+            assert row["thumbnail"] is None
+            continue
+        with Image.open(io.BytesIO(row["thumbnail"])) as picture:
+            assert picture.format == "JPEG"
+            assert max(picture.size) == 160
+
+
+def test_the_files_say_what_their_columns_mean(done: Path):
+    (part,) = (done / "data").iterdir()
+    schema = pq.read_schema(part)
+    assert schema.names == SCHEMA.names
+    for field in schema:
+        assert field.metadata[b"description"]
+    assert {path.name for path in done.iterdir()} == {".lock", "data", "overlays", "run.json"}
+
+
+def test_a_pattern_parquet_of_paths_of_bytes_and_of_structs_give_the_same_rows(
+    album: Path, tmp_path: Path
+):
+    pictures = sorted(path for path in album.rglob("*.*") if path.suffix in (".JPG", ".png"))
+    names = [path.relative_to(album).as_posix() for path in pictures]
+    contents = [path.read_bytes() for path in pictures]
+    by_folder = batch(album, tmp_path / "folder")
+    patterns = batch(f"{album}/**/*.JPG", tmp_path / "pattern")
+    assert keys(patterns) == ["cat.JPG"]
+    tables = {
+        "paths": {"path": [*map(str, pictures), str(pictures[0])], "n": [1, 2, 1]},
+        "bytes": {"image": [*contents, None], "label": ["a", "b", "c"]},
+        "structs": {
+            "image": [
+                {"bytes": one, "path": name} for one, name in zip(contents, names, strict=True)
+            ]
+        },
+    }
+    expected = {
+        "paths": sorted(map(str, pictures)),
+        "bytes": ["row-0", "row-1", "row-2"],
+        "structs": sorted(names),
+    }
+    for name, columns in tables.items():
+        file = tmp_path / f"{name}.parquet"
+        pq.write_table(pa.table(columns), file)
+        rows = batch(file, tmp_path / name)
+        assert keys(rows) == expected[name], name
+        if name == "bytes":
+            assert "neither the bytes" in rows.pop(("row-2", LITE[0]))["error"]
+        for row, path in zip(
+            (rows[key] for key in sorted(rows)),
+            sorted(names) if name == "structs" else names,
+            strict=True,
+        ):
+            model = LITE[0]
+            same = by_folder[path, model] | {"path": row["path"], "overlay": row["overlay"]}
+            assert_same_rows({("", model): row}, {("", model): same})
+
+
+def test_the_choices_are_honoured(album: Path, tmp_path: Path):
+    picture = album / "cat.JPG"
+    more = ("--target", "tabby", "--method", "layercam", "--detail", "2", "--view", "whole")
+    (row,) = batch(picture, tmp_path / "one", *more, "--longest", "200").values()
+    e = gc.explain(picture, LITE[0], "tabby", method="layercam", detail=2, view="whole")
+    assert (row["path"], row["class"], row["rank"]) == ("cat.JPG", "tabby", e.rank)
+    assert (row["method"], row["detail"], row["view"]) == ("layercam", 2, "whole")
+    assert row["probability"] == pytest.approx(e.target.probability, abs=1e-4)
+    assert levels(row) / 255 == pytest.approx(e.feature_map / e.feature_map.max(), abs=0.004)
+    assert tuple(row["box"]) == e.box
+    with Image.open(tmp_path / "one" / row["overlay"]) as overlay:
+        assert max(overlay.size) == 200
+
+
+def test_trust_is_written(album: Path, tmp_path: Path):
+    (row,) = batch(album / "cat.JPG", tmp_path, "--trust").values()
+    model = gc.load_model(LITE[0])
+    photo = gc.read_image(album / "cat.JPG")
+    found = trust(photo, model, gc.explain(photo, model))
+    assert row["trust"]["sentence"].startswith(found.sentence[:20])
+    for name in ("deletion", "insertion", "random_deletion", "random_insertion"):
+        assert row["trust"][name] == pytest.approx(getattr(found, name).area, abs=1e-3)
+    assert row["trust"]["average_drop"] == pytest.approx(found.average_drop, abs=1e-3)
+    assert row["trust"]["steadiness"] == pytest.approx(found.steadiness, abs=1e-2)
+    assert row["trust"]["sanity"] == pytest.approx(found.sanity[-1].correlation, abs=1e-2)
+
+
+def test_pytorch_has_its_threads_back(album: Path, tmp_path: Path):
+    usual = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        batch(album / "cat.JPG", tmp_path)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(usual)
+
+
+def many(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    examples = sorted(EXAMPLES.glob("*.jpg"))
+    for number in range(count):
+        shutil.copy(examples[number % len(examples)], folder / f"{number:03}.jpg")
+    return folder
+
+
+def test_after_kill_9_at_any_time_every_row_is_there_once(tmp_path: Path):
+    folder, out = many(tmp_path / "photos", 48), tmp_path / "out"
+    eager = (
+        "import gradcam_core.batch.store as b, gradcam_core.cli.photo as c, sys;"
+        "b.PART_PICTURES = 3; "
+    )
+    command = [sys.executable, "-c", eager + "sys.exit(c.main(sys.argv[1:]))"]
+    arguments = ["batch", str(folder), "--out", str(out), *ONE]
+    chance, kept = random.Random(1), 0
+    for _ in range(2):
+        parts = len(list(out.glob("data/part-*.parquet")))
+        killed = subprocess.Popen(
+            [*command, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while len(list(out.glob("data/part-*.parquet"))) == parts:
+            assert killed.poll() is None
+            time.sleep(0.01)
+        time.sleep(chance.random() / 10)
+        killed.kill()
+        killed.wait()
+        before, kept = kept, len(rows_of(out))
+        assert before < kept < 48
+    (out / "data" / ".part-000099.tmp").write_bytes(b"half of a part")
+    process = started(*arguments[1:])
+    said, error = process.communicate(timeout=100)
+    assert process.returncode == 0, error
+    assert f"{48 - kept} pictures ({kept} were done before)" in said
+    assert keys(rows_of(out)) == [f"{number:03}.jpg" for number in range(48)]
+    assert not list((out / "data").glob(".*"))
+    assert len(list(out.glob("overlays/*.jpg"))) == 48
+
+
+def test_ctrl_c_ends_with_one_line_and_nothing_is_lost(tmp_path: Path):
+    folder, out = many(tmp_path / "photos", 90), tmp_path / "out"
+    process = started(str(folder), "--out", str(out), *ONE)
+    while len(list(out.glob("overlays/*.jpg"))) < 5:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    last = error.replace("\r", "\n").strip().splitlines()[-1]
+    kept = len(rows_of(out))
+    assert last.endswith(f"stopped; {kept} of 90 pictures are done, the same command goes on")
+    assert "Traceback" not in error
+    assert 5 <= kept < 90
+    assert all(row["error"] is None for row in rows_of(out).values())
+
+
+def test_how_far_it_is_can_be_seen(album: Path, tmp_path: Path):
+    process = started(str(album), "--out", str(tmp_path), *ONE, "--models", "resnet50")
+    said, error = process.communicate(timeout=60)
+    assert "EfficientNet-Lite0, a smaller network, stands in for ResNet50" in error
+    assert "pictures:" in error
+    assert "4 [" in error
+    assert said.startswith("4 pictures, one network")
+    assert "1 with an error" in said
+    row = rows_of(tmp_path)["cat.JPG", "resnet50"]
+    assert (row["title"], row["stands_in_for"]) == ("EfficientNet-Lite0", "ResNet50")
+
+
+def test_a_second_run_does_nothing_twice_and_a_new_picture_is_taken_along(
+    album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "photos"
+    shutil.copytree(album, folder)
+    out = folder / "results"  # which are not taken for pictures
+    first = batch(folder, out)
+    assert batch(folder, out) == first
+    assert "0 pictures (4 were done before)" in capsys.readouterr().out
+    shutil.copy(EXAMPLES / "2_coffee.jpg", folder)
+    assert len(batch(folder, out)) == len(first) + 1
+    assert len(list((out / "data").iterdir())) == 2
+
+
+def test_mistakes_end_with_status_2_and_one_line(
+    album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out, empty, text = tmp_path / "out", tmp_path / "empty", tmp_path / "text.parquet"
+    batch(album / "cat.JPG", out)
+    capsys.readouterr()
+    empty.mkdir()
+    text.write_text("no table")
+    numbers = tmp_path / "numbers.parquet"
+    pq.write_table(pa.table({"a": [1]}), numbers)
+    given, new = ["--out", str(out), *ONE], ["--out", str(tmp_path / "new"), *ONE]
+    cases: list[tuple[Sequence[object], str]] = [
+        ([], "PHOTOS"),
+        ([album], "--out"),
+        ([album, album, *new], "in quotes"),
+        (["no/such", *new], "no folder or file no/such"),
+        (["no/*.jpg", *new], "no picture in no/*.jpg"),
+        ([empty, *new], "no picture in"),
+        ([text, *new], "cannot be read as a Parquet file"),
+        ([numbers, *new], "no column of pictures"),
+        ([album, *new, "--models", "resnet5"], "choose from: xception"),
+        ([album, *new, "--models", ","], "names no model"),
+        ([album, *new, "--target", "cat"], "tiger cat (282)"),
+        ([album, *new, "--method", "magic"], "gradcam"),
+        ([album, *new, "--engine", "dask"], "'local', 'ray'"),
+        ([album, *new, "--address", "auto"], "add --engine ray"),
+        ([album, *new, "--longest", "1"], "--longest is from"),
+        ([album, "--out", __file__, *ONE], "cannot be made"),
+        ([album / "cat.JPG", *given, "--detail", "2"], "with detail 1, this one has detail 2"),
+        ([album, *given], "give another --out"),
+        ([album / "cat.JPG", *given, "--models", LITE[1]], f"with models {LITE[0]}"),
+    ]
+    for arguments, words in cases:
+        with pytest.raises(SystemExit) as stopped:
+            main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        assert stopped.value.code == 2, arguments
+        assert said.out == ""
+        assert said.err.count("\n") == 1, said.err
+        assert words in said.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_ray_that_is_not_there_is_one_line(
+    album: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(SystemExit) as stopped:
+        main([str(album), "--out", str(tmp_path), "--engine", "ray", *ONE])
+    assert stopped.value.code == 2
+    assert "pip install -r requirements-ray.txt" in capsys.readouterr().err
+
+
+def test_a_damaged_part_is_named_and_so_is_a_folder_in_use(album: Path, tmp_path: Path):
+    settings = Settings(models=(LITE[0],))
+    batch(album / "cat.JPG", tmp_path)
+    with (
+        Folder(tmp_path, str(album / "cat.JPG"), settings),
+        pytest.raises(BatchError, match="another batch is at work"),
+        Folder(tmp_path, str(album / "cat.JPG"), settings),
+    ):
+        pass
+    (part,) = (tmp_path / "data").iterdir()
+    part.write_bytes(part.read_bytes()[:-100])
+    with (
+        pytest.raises(BatchError, match=f"{part.name} is damaged"),
+        Folder(tmp_path, str(album / "cat.JPG"), settings),
+    ):
+        pass
+
+
+def test_other_weights_are_refused(album: Path, tmp_path: Path, lite0: gc.Model):
+    settings = Settings(models=(LITE[0],))
+    batch(album / "cat.JPG", tmp_path)
+    other = replace(gc.load_model(LITE[1]), stands_in_for=lite0.info)
+    with (
+        Folder(tmp_path, str(album / "cat.JPG"), settings) as folder,
+        pytest.raises(BatchError, match="other weights for efficientnet_lite0"),
+    ):
+        folder.begin([other])
+
+
+def test_a_full_disk_is_said_and_the_same_command_goes_on(
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite0: gc.Model
+):
+    settings = Settings(models=(LITE[0],))
+    wanted = photos(str(album), tmp_path)
+
+    def full(self: Path, *_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with Folder(tmp_path, str(album), settings) as folder, monkeypatch.context() as patch:
+        folder.begin([lite0])
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(BatchError, match="No space left on device; once they can"):
+            run(folder, wanted, [lite0], settings, explained_here)
+    assert not list(tmp_path.glob("**/*.jpg"))
+    assert len(batch(album, tmp_path)) == 4
+
+
+def test_what_fails_for_one_picture_alone_does_not_cost_the_others(
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def sometimes(e: gc.Explanation) -> str:
+        if e.geometry.photo_size == (1200, 400):
+            raise RuntimeError("not this one")
+        return where(e)
+
+    monkeypatch.setattr("gradcam_core.batch.rows.where", sometimes)
+    rows = batch(album, tmp_path)
+    assert rows["holiday/7_wide_strip.jpg", LITE[0]]["error"] == "RuntimeError: not this one"
+    assert sum(row["error"] is None for row in rows.values()) == 2
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("a.jpg", "../../up.jpg", "/etc/passwd", "a//b", "", ".", "..", "c:\\d\\e.jpg", "n\0ul"),
+        *("é" * 300, "x/" * 300 + "y", "a/.hidden/b.jpg", "http://host/a.jpg?b=c", "a.jpg/b"),
+        *(" x ", "CON"),
+    ],
+)
+def test_an_overlay_lies_in_its_folder_whatever_the_picture_is_called(key: str, tmp_path: Path):
+    name = overlay_path(key, "resnet50")
+    file = tmp_path / name
+    assert file.resolve().is_relative_to(tmp_path / "overlays")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"")
+    assert not any(part.startswith(".") for part in Path(name).parts)
+
+
+def test_overlays_of_different_pictures_never_meet():
+    keys = ["a/b.jpg", "a//b.jpg", "A/b.jpg", "a_b.jpg", "a/b_jpg", "a\\b.jpg", "../a/b.jpg"]
+    names = {overlay_path(key, "m").lower() for key in keys}
+    assert len(names) == len(keys)
+
+
+def test_memory_does_not_grow_with_the_number_of_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite0: gc.Model
+):
+    monkeypatch.setattr("gradcam_core.batch.store.PART_PICTURES", 10)
+    settings, pictures = Settings(models=(LITE[0],)), 160
+    asked, memory = [], []
+
+    def walk() -> Iterator[Item]:
+        for number in range(pictures):
+            asked.append(number)
+            yield Item(str(number), str(EXAMPLES / "7_wide_strip.jpg"))
+
+    def note(_: Done) -> None:
+        memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20)
+        assert len(asked) - len(memory) <= 80
+        if len(memory) == 1:
+            time.sleep(1)  # whoever does not wait for this one runs away now
+
+    with Folder(tmp_path, "all", settings) as folder:
+        assert run(folder, Photos(pictures, walk), [lite0], settings, explained_here, note)
+    assert len(rows_of(tmp_path)) == pictures
+    third = pictures // 3
+    with Image.open(EXAMPLES / "7_wide_strip.jpg") as one:
+        decoded = 4 * one.width * one.height / 2**20
+    # The C library keeps some of what is freed; of the pictures none is kept.
+    assert max(memory[third:]) < max(memory[:third]) + (pictures - third) * decoded / 3
+
+
+def test_a_table_that_is_damaged_further_on_is_said(tmp_path: Path):
+    file = tmp_path / "table.parquet"
+    data = [random.Random(n).randbytes(3000) for n in range(64)]
+    pq.write_table(pa.table({"bytes": data}), file, row_group_size=16, compression="gzip")
+    content = bytearray(file.read_bytes())
+    content[120_000:160_000] = bytes(40_000)
+    file.write_bytes(content)
+    wanted = photos(str(file), tmp_path / "out")
+    keys = []
+    with pytest.raises(PicturesError, match="is damaged"):
+        keys += [item.key for item in wanted.walk()]

@@ -1,0 +1,328 @@
+"""Grad-CAM equals the paper and the libraries people know, and leaves the network as it was."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import timm
+import torch
+from pytorch_grad_cam import GradCAM as PytorchGradCam
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor, nn
+from torchcam.methods import GradCAM as TorchCam
+
+import gradcam_core as gc
+from gradcam_core.cam.methods import METHODS
+from gradcam_core.models.registry import list_models
+
+NETWORKS = ["legacy_xception", "resnet50", "vgg19", "efficientnet_lite0 (real)"]
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request, lite0: gc.Model) -> tuple[nn.Module, str, Tensor]:
+    """A network, its target layer, and a batch of two."""
+    torch.manual_seed(0)
+    if request.param.endswith("(real)"):
+        return lite0.module, lite0.info.layer, torch.randn(2, 3, 224, 224)
+    info = next(i for i in list_models() if i.architecture.startswith(request.param + "."))
+    module = timm.create_model(request.param, pretrained=False).eval()
+    size = 299 if "xception" in request.param else 224
+    return module, info.layer, torch.randn(2, 3, size, size)
+
+
+def paper(module: nn.Module, layer: str, batch: Tensor, targets: list[int]) -> Tensor:
+    """Equations 1 and 2 of Selvaraju et al. (2017), transcribed: full graph, .backward()."""
+    parts = dict(module.named_modules())
+    seen: dict[str, Tensor] = {}
+    original = parts[layer].forward
+
+    def keep(*args, **kwargs):
+        seen["A"] = original(*args, **kwargs).clone()
+        seen["A"].retain_grad()
+        # A copy goes on: what follows may write over it.
+        return seen["A"].clone()
+
+    parts[layer].forward = keep
+    try:
+        y = module(batch.clone().requires_grad_())
+        score = sum(y[n, c] for n, c in enumerate(targets))
+        score.backward()
+    finally:
+        del parts[layer].forward
+    activation, gradient = seen["A"], seen["A"].grad
+    assert gradient is not None
+    images, channels, height, width = activation.shape
+    maps = torch.zeros(images, height, width)
+    for n in range(images):
+        for k in range(channels):
+            alpha = gradient[n, k].sum() / (height * width)  # eq. 1, Z = h * w
+            maps[n] += (alpha * activation[n, k]).detach()
+    return maps.clamp(min=0)  # eq. 2
+
+
+def relative_error(got: Tensor, expected: Tensor) -> float:
+    return float((got - expected).abs().max() / expected.abs().max())
+
+
+def test_it_equals_the_paper(network):
+    module, layer, batch = network
+    targets = [281, 7]
+    got = gc.forward(module, batch, layer).cam(targets)
+    expected = paper(module, layer, batch, targets)
+    assert expected.max() > 0
+    assert relative_error(got, expected) < 1e-5
+
+
+def test_it_equals_pytorch_grad_cam(network):
+    module, layer, batch = network
+    wanted = [ClassifierOutputTarget(281), ClassifierOutputTarget(7)]
+    with PytorchGradCam(module, [module.get_submodule(layer)]) as peer:
+        # Its own maps, before it stretches and normalises them.
+        peer(batch.clone().requires_grad_(), wanted)
+        tensors = peer.activations_and_grads
+        activation, gradient = tensors.activations[0].numpy(), tensors.gradients[0].numpy()
+        weights = peer.get_cam_weights(batch, None, wanted, activation, gradient)
+    expected = np.maximum((weights[:, :, None, None] * activation).sum(axis=1), 0)
+    got = gc.forward(module, batch, layer).cam([281, 7])
+    assert relative_error(got, torch.from_numpy(expected)) < 1e-5
+
+
+def test_it_equals_torchcam(network):
+    module, layer, batch = network
+    with TorchCam(module, target_layer=layer) as peer:
+        scores = module(batch.clone().requires_grad_())
+        expected = peer([281, 7], scores, normalized=False)[0].detach()
+    got = gc.forward(module, batch, layer).cam([281, 7])
+    assert relative_error(got, expected.clamp(min=0)) < 1e-5
+
+
+def test_logits_are_those_of_the_bare_network(network):
+    module, layer, batch = network
+    with torch.no_grad():
+        expected = module(batch)
+    torch.testing.assert_close(gc.forward(module, batch, layer).logits, expected)
+
+
+def test_the_target_layer_in_the_registry_is_the_one_found_by_running(network):
+    module, layer, batch = network
+    assert gc.last_feature_map(module, batch) == layer
+    run = gc.forward(module, batch)
+    assert run.layer == layer
+    assert run.activation.shape[0] == 2
+    assert min(run.activation.shape[2:]) >= 7
+
+
+def test_vgg_is_explained_before_its_last_pooling():
+    module = timm.create_model("vgg19", pretrained=False).eval()
+    run = gc.forward(module, torch.zeros(1, 3, 224, 224))
+    assert run.activation.shape == (1, 512, 14, 14)
+
+
+def test_other_classes_need_no_second_forward_pass(lite0: gc.Model):
+    passes = []
+    hook = lite0.module.register_forward_hook(lambda *_: passes.append(1))
+    try:
+        run = gc.forward(lite0.module, torch.randn(1, 3, 224, 224), "bn2")
+        first = run.cam(281)
+        others = [run.cam(c) for c in (1, 500, 999)]
+        again = run.cam(281)
+    finally:
+        hook.remove()
+    assert len(passes) == 1
+    assert torch.equal(first, again)
+    assert not any(torch.equal(first, other) for other in others)
+
+
+def test_each_image_of_a_batch_has_the_map_it_has_alone(lite0: gc.Model):
+    batch = torch.randn(3, 3, 224, 224)
+    together = gc.forward(lite0.module, batch, "bn2").cam([1, 2, 3])
+    for n in range(3):
+        alone = gc.forward(lite0.module, batch[n : n + 1], "bn2").cam(n + 1)
+        torch.testing.assert_close(together[n : n + 1], alone, rtol=1e-4, atol=1e-6)
+
+
+def state_of(module: nn.Module):
+    hooks = sum(
+        len(part._forward_hooks) + len(part._forward_pre_hooks) + len(part._backward_hooks)
+        for part in module.modules()
+    )
+    return (
+        hooks,
+        [(id(p), p.requires_grad, p.grad) for p in module.parameters()],
+        [(id(part), part.training, sorted(vars(part))) for part in module.modules()],
+        (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+    )
+
+
+class Failing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        raise RuntimeError("in the middle")
+
+
+@pytest.mark.parametrize("layer", ["0", None, "no such layer", "1"])
+def test_the_network_is_left_as_it_was_also_after_a_failure(layer: str | None):
+    broken = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), Failing()).eval()
+    before = state_of(broken)
+    with pytest.raises((RuntimeError, gc.CamError)):
+        gc.forward(broken, torch.zeros(1, 3, 8, 8), layer)
+    assert state_of(broken) == before
+
+
+def test_the_network_is_left_as_it_was_after_success(network):
+    module, layer, batch = network
+    before = state_of(module)
+    gc.forward(module, batch[:1], layer).cam(3)
+    after = state_of(module)
+    assert after == before
+
+
+@pytest.fixture
+def trained() -> nn.Module:
+    """A network in the state of one that is being trained: some parameters have gradients."""
+    module = timm.create_model("resnet18").eval()
+    module(torch.randn(1, 3, 64, 64)).sum().backward()
+    module.conv1.requires_grad_(False)
+    return module
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_leaves_the_network_as_it_was(trained: nn.Module, method: str):
+    before = state_of(trained)
+    gc.forward(trained, torch.randn(2, 3, 64, 64)).cam([1, 2], method)
+    assert state_of(trained) == before
+
+
+class CancelledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
+def test_a_cancelled_run_leaves_the_network_as_it_was(trained: nn.Module, method: str):
+    before = state_of(trained)
+    run = gc.forward(trained, torch.randn(1, 3, 64, 64))
+
+    def cancel(share: float) -> None:
+        if share > 0.3:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        run.cam(1, method, on_progress=cancel)
+    assert state_of(trained) == before
+    assert run.cam(1, method).shape == (1, 2, 2)  # and nothing half done was kept
+
+
+@pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
+def test_a_failure_in_a_pass_of_a_slow_method_leaves_the_network_as_it_was(
+    trained: nn.Module, method: str
+):
+    run = gc.forward(trained, torch.randn(1, 3, 64, 64))
+    passes = []
+
+    def fail(*_: object) -> None:
+        passes.append(1)
+        if len(passes) > 4:
+            raise RuntimeError("in the middle")
+
+    hook = trained.get_submodule("fc").register_forward_hook(fail)
+    before = state_of(trained)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        run.cam(1, method)
+    assert state_of(trained) == before
+    hook.remove()
+
+
+def test_threads_with_all_methods_at_once_leave_the_network_as_it_was(trained: nn.Module):
+    before = state_of(trained)
+    batch = torch.randn(1, 3, 64, 64)
+    expected = {name: gc.forward(trained, batch).cam(5, name) for name in METHODS}
+    wrong: list[str] = []
+
+    def work(name: str) -> None:
+        for _ in range(2):
+            run = gc.forward(trained, batch)
+            got = run.cam(5, name)
+            if not torch.allclose(got, expected[name], rtol=1e-3, atol=1e-5):
+                wrong.append(name)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in METHODS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert state_of(trained) == before
+
+
+def test_a_class_after_a_slow_method_costs_no_further_pass(trained: nn.Module):
+    run = gc.forward(trained, torch.randn(1, 3, 64, 64))
+    run.cam(1, "scorecam")
+    passes: list[int] = []
+    hook = trained.register_forward_hook(lambda *_: passes.append(1))
+    other = run.cam(2, "scorecam")
+    hook.remove()
+    assert not passes
+    afresh = gc.forward(trained, run._batch).cam(2, "scorecam")
+    torch.testing.assert_close(other, afresh, rtol=1e-3, atol=1e-5)
+
+
+def test_it_works_inside_inference_mode(trained: nn.Module):
+    batch = torch.randn(1, 3, 64, 64)
+    expected = gc.forward(trained, batch).cam(5)
+    with torch.inference_mode():
+        got = gc.forward(trained, batch.clone()).cam(5)
+    torch.testing.assert_close(got, expected)
+
+
+def test_threads_that_share_a_network_get_their_own_maps(lite0: gc.Model):
+    batches = [
+        torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(n)) for n in range(4)
+    ]
+    expected = [gc.forward(lite0.module, batch, "bn2").cam(281) for batch in batches]
+    got: dict[int, Tensor] = {}
+
+    def work(n: int) -> None:
+        for _ in range(3):
+            got[n] = gc.forward(lite0.module, batches[n], "bn2").cam(281)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for n in range(4):
+        torch.testing.assert_close(got[n], expected[n], rtol=1e-4, atol=1e-6)
+
+
+def test_a_network_that_is_partly_in_training_mode_is_refused_and_not_changed():
+    norm = nn.BatchNorm2d(4)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), norm).eval()
+    norm.train()
+    before = state_of(module), norm.state_dict()["running_mean"].clone()
+    batch = torch.randn(2, 3, 8, 8)
+    for refused in (lambda: gc.forward(module, batch), lambda: gc.layers(module, batch)):
+        with pytest.raises(gc.CamError, match="training mode"):
+            refused()
+    assert state_of(module) == before[0]
+    assert torch.equal(norm.state_dict()["running_mean"], before[1])
+
+
+def test_what_cannot_be_explained_gets_an_error_that_says_why(lite0: gc.Model):
+    batch = torch.zeros(2, 3, 224, 224)
+    training = nn.Sequential(nn.Conv2d(3, 4, 3))
+    with pytest.raises(gc.CamError, match="training mode"):
+        gc.forward(training, batch)
+    with pytest.raises(gc.CamError, match=r"no layer 'act4'.*blocks.0, .*bn2"):
+        gc.forward(lite0.module, batch, "act4")
+    with pytest.raises(gc.CamError, match="no feature map"):
+        gc.forward(lite0.module, batch, "classifier")
+    with pytest.raises(gc.CamError, match="no convolution"):
+        gc.forward(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).eval(), torch.zeros(1, 3, 2, 2))
+    run = gc.forward(lite0.module, batch, "bn2")
+    with pytest.raises(gc.CamError, match="1000 classes"):
+        run.cam(1000)
+    with pytest.raises(gc.CamError, match="3 target classes"):
+        run.cam([1, 2, 3])
+    with pytest.raises(ValueError, match="no method 'gradcam99'"):
+        run.cam(1, method="gradcam99")

@@ -1,0 +1,325 @@
+"""Every method equals its paper, and the libraries people know where those do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+import pytorch_grad_cam
+import timm
+import torch
+import torchcam.methods
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor, nn
+
+import gradcam_core as gc
+from gradcam_core.cam.forward import Run
+from gradcam_core.cam.head import Head
+from gradcam_core.cam.methods import (
+    METHODS,
+    ablated_activations,
+    ablationcam,
+    competitive,
+    eigencam,
+    gradcam,
+)
+from tests.conftest import scattered
+
+# Architecture: side of the input, and of a smaller one for methods that run it 4000 times.
+NETWORKS = {
+    "vgg19": (128, 64),
+    "resnet50": (224, 64),
+    "legacy_xception": (171, 96),
+    "densenet121": (128, 64),
+    "mobilenetv3_large_100": (128, 64),
+    "tf_efficientnet_lite0": (128, 64),
+    "convnext_tiny": (128, 64),
+    "regnety_008": (128, 64),
+    "inception_v3": (171, 139),
+    "efficientnet_lite0 (real)": (224, 64),
+}
+
+
+class Case:
+    """A network with a batch of two at its usual size, and one of a size for slow methods."""
+
+    def __init__(self, name: str, lite0: gc.Model) -> None:
+        torch.manual_seed(0)
+        usual, small = NETWORKS[name]
+        if name.endswith("(real)"):
+            self.module = lite0.module
+        else:
+            self.module = scattered(timm.create_model(name, pretrained=False).eval())
+        self.module.requires_grad_(False)
+        self.batch = torch.randn(2, 3, usual, usual)
+        self.small = torch.randn(2, 3, small, small)
+        self.layer = gc.last_feature_map(self.module, self.batch)
+        run = gc.forward(self.module, self.batch, self.layer)
+        # Classes with heat: of a network with random weights, a map may well be empty.
+        self.targets = [
+            next(c for c in range(start, 1000) if run.cam(c)[n].max() > 0)
+            for n, start in enumerate((281, 7))
+        ]
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def case(request, lite0: gc.Model) -> Case:
+    return Case(request.param, lite0)
+
+
+def same(got: Tensor, expected: np.ndarray | Tensor, tolerance: float = 1e-4) -> None:
+    """Each map to within a share of its own maximum; and not all of them are empty."""
+    wanted = torch.as_tensor(expected).detach()
+    assert got.shape == wanted.shape
+    assert wanted.max() > 0
+    for one, other in zip(got, wanted, strict=True):
+        assert float((one - other).abs().max()) <= tolerance * float(other.max())
+
+
+def pytorch_grad_cam_map(
+    name: str,
+    case: Case,
+    batch: Tensor,
+    classes: list[int] | None = None,
+    scale: float = 1,
+    channels: int | None = None,
+) -> np.ndarray:
+    """What pytorch-grad-cam computes before it stretches the map over the image.
+
+    scale: of the activation down and of the gradient up, which the formula of Grad-CAM++ does not
+    notice but the epsilon in its denominator does. channels: how many of the first ones count.
+    """
+    targets = [ClassifierOutputTarget(target) for target in classes or case.targets]
+    target_layer = case.module.get_submodule(case.layer)
+    with getattr(pytorch_grad_cam, name)(case.module, [target_layer]) as peer:
+        peer.batch_size = 64
+        seen = peer.activations_and_grads
+        outputs = seen(batch.clone().requires_grad_())
+        gradient = None
+        if peer.uses_gradients:
+            sum(t(output) for t, output in zip(targets, outputs, strict=True)).backward()
+            gradient = seen.gradients[0].numpy() * scale
+        activation = seen.activations[0].detach().numpy()[:, :channels] / scale
+        maps = peer.get_cam_image(batch, target_layer, targets, activation, gradient, False)
+    return np.maximum(maps, 0)
+
+
+def torchcam_map(make: Callable, case: Case, batch: Tensor, **options) -> Tensor:
+    """What TorchCAM computes before it normalises the map."""
+    with make(case.module, target_layer=case.layer) as peer:
+        scores = case.module(batch.clone().requires_grad_())
+        return peer(case.targets, scores, normalized=False, **options)[0].clamp(min=0)
+
+
+def ours(method: str, case: Case, batch: Tensor, **options) -> Tensor:
+    return gc.forward(case.module, batch, case.layer).cam(case.targets, method, **options)
+
+
+@pytest.mark.parametrize(
+    ("method", "peer"),
+    [("gradcam", "GradCAM"), ("hirescam", "HiResCAM"), ("xgradcam", "XGradCAM"),
+     ("layercam", "LayerCAM")],
+)  # fmt: skip
+def test_gradient_methods_equal_pytorch_grad_cam(case: Case, method: str, peer: str):
+    same(ours(method, case, case.batch), pytorch_grad_cam_map(peer, case, case.batch))
+
+
+@pytest.mark.parametrize(
+    ("method", "peer"),
+    [("gradcam", "GradCAM"), ("layercam", "LayerCAM"), ("finercam", "FinerCAM")],
+)
+def test_gradient_methods_equal_torchcam(case: Case, method: str, peer: str):
+    expected = torchcam_map(getattr(torchcam.methods, peer), case, case.batch)
+    same(ours(method, case, case.batch), expected)
+
+
+def test_gradcam_plus_plus_equals_pytorch_grad_cam_without_its_epsilon(case: Case):
+    expected = pytorch_grad_cam_map("GradCAMPlusPlus", case, case.batch, scale=1e4)
+    same(ours("gradcam++", case, case.batch), expected)
+
+
+def test_finercam_with_given_rivals_equals_torchcam(case: Case):
+    rivals = [3, 500, 999, 42]
+    expected = torchcam_map(torchcam.methods.FinerCAM, case, case.batch, comparison_idx=rivals)
+    same(ours("finercam", case, case.batch, rivals=rivals), expected)
+
+
+def test_eigencam_equals_the_paper(case: Case):
+    run = gc.forward(case.module, case.batch, case.layer)
+    for activation, got in zip(
+        run.activation.numpy(), run.cam(case.targets, "eigencam"), strict=True
+    ):
+        matrix = activation.reshape(len(activation), -1).T.astype(np.float64)
+        _, _, right = np.linalg.svd(matrix, full_matrices=False)
+        projected = (matrix @ right[0]).reshape(activation.shape[1:])
+        projected *= np.sign(projected.sum())
+        same(got[None], np.maximum(projected, 0)[None])
+
+
+def test_eigencam_equals_pytorch_grad_cam_where_the_channels_are_centred(case: Case):
+    expected = pytorch_grad_cam_map("EigenCAM", case, case.batch)
+    negative = pytorch_grad_cam.utils.svd_on_activations.get_2d_projection
+    activation = gc.forward(case.module, case.batch, case.layer).activation
+    got = eigencam(activation - activation.mean(dim=(2, 3), keepdim=True))
+    projected = negative(activation.numpy())
+    for one, other, whole in zip(got, expected, projected, strict=True):
+        # Centred maps have the sum 0, so that their sign is a matter of rounding.
+        turned = other if np.corrcoef(one.numpy().ravel(), other.ravel())[0, 1] > 0 else -whole
+        same(one[None], np.maximum(turned, 0)[None])
+
+
+CHANNELS = 64  # of up to 2048; the slow methods treat each like any other
+
+
+@pytest.fixture
+def half_pixel_centres(monkeypatch):
+    """pytorch-grad-cam's Score-CAM with the enlargement of the paper's code."""
+    half_pixel = partial(nn.Upsample, mode="bilinear", align_corners=False)
+    monkeypatch.setattr(torch.nn, "UpsamplingBilinear2d", half_pixel)
+
+
+def test_scorecam_equals_pytorch_grad_cam(case: Case, half_pixel_centres):
+    run = gc.forward(case.module, case.small, case.layer)
+    first = Run(case.module, case.layer, case.small, run.activation[:, :CHANNELS], run.logits)
+    expected = pytorch_grad_cam_map("ScoreCAM", case, case.small, channels=CHANNELS)
+    same(first.cam(case.targets, "scorecam"), expected)
+
+
+def test_ablationcam_equals_the_paper_and_pytorch_grad_cam(case: Case):
+    """Equations 3 and 4 transcribed: the whole network again for each channel."""
+    run = gc.forward(case.module, case.small, case.layer)
+    activation, logits = run.activation, run.logits
+    classes = logits.argmax(dim=1).tolist()  # their logits are positive
+    target_layer = case.module.get_submodule(case.layer)
+    paper, scores = [], []
+    for n, c in enumerate(classes):
+        image, own = case.small[n : n + 1], activation[n : n + 1]
+        ablated = own.repeat(CHANNELS, 1, 1, 1)
+        for k in range(CHANNELS):
+            ablated[k, k] = 0
+        hook = target_layer.register_forward_hook(lambda *_, a=ablated: a.clone())
+        with torch.no_grad():
+            y = case.module(image.expand(CHANNELS, -1, -1, -1))[:, c]
+        hook.remove()
+        weight = (logits[n, c] - y) / logits[n, c]
+        paper.append((weight[:, None, None] * own[0, :CHANNELS]).sum(dim=0).clamp(min=0))
+
+        head = Head(case.module, case.layer, image, own, logits[n : n + 1])
+        assert head.is_enough
+        inputs = ablated_activations(own, image, torch.arange(CHANNELS))
+        scores.append(head(inputs)[:, c])
+    whole = logits.gather(1, torch.tensor(classes)[:, None])[:, 0]
+    got = ablationcam(activation[:, :CHANNELS], torch.stack(scores), whole)
+    # The drops are small differences of logits, of which float32 leaves four digits.
+    same(got, torch.stack(paper), tolerance=1e-4)
+    if activation.amin() >= 0:
+        peer = pytorch_grad_cam_map("AblationCAM", case, case.small, classes, channels=CHANNELS)
+        same(got, peer, tolerance=1e-4)
+
+
+def test_slow_methods_of_a_run_equal_pytorch_grad_cam_with_real_weights(
+    lite0: gc.Model, half_pixel_centres
+):
+    case = Case("efficientnet_lite0 (real)", lite0)
+    expected = pytorch_grad_cam_map("ScoreCAM", case, case.small)
+    same(ours("scorecam", case, case.small), expected)
+    run = gc.forward(case.module, case.small, case.layer)
+    classes = run.logits.argmax(dim=1).tolist()
+    expected = pytorch_grad_cam_map("AblationCAM", case, case.small, classes)
+    same(run.cam(classes, "ablationcam"), expected)
+
+
+def test_competitive_is_zero_wherever_a_rival_has_more_evidence(case: Case):
+    run = gc.forward(case.module, case.batch, case.layer)
+    rivals = [11, 400]
+    got = run.cam(case.targets, "competitive", rivals)
+    own = run.cam(case.targets)
+    strongest = torch.stack([run.cam(rival) for rival in rivals]).amax(dim=0)
+    assert (got[own <= strongest] == 0).all()
+    torch.testing.assert_close(got, (own - strongest).clamp(min=0))
+
+
+def test_a_contrast_explains_the_difference_of_logits(case: Case):
+    run = gc.forward(case.module, case.batch, case.layer)
+    leaf = run.activation.requires_grad_()
+    target_layer = case.module.get_submodule(case.layer)
+    hook = target_layer.register_forward_hook(lambda *_: leaf.clone())
+    y = case.module(case.batch)
+    hook.remove()
+    difference = sum(y[n, t] - (y[n, 3] + y[n, 4]) / 2 for n, t in enumerate(case.targets))
+    (gradient,) = torch.autograd.grad(difference, leaf)
+    same(
+        run.cam(case.targets, "layercam", [3, 4]),
+        METHODS["layercam"].compute(leaf.detach(), gradient),
+    )
+
+
+def test_rivals_are_chosen_by_the_logits(lite0: gc.Model):
+    run = gc.forward(lite0.module, torch.randn(2, 3, 224, 224), lite0.info.layer)
+    ranking = run.logits.argsort(dim=1, descending=True).tolist()
+    target = ranking[0][4]
+    chosen = run.rivals([target, ranking[1][0]], "gradcam", True)
+    assert chosen[0] == [c for c in ranking[0][:11] if c != target]
+    assert chosen[1] == ranking[1][1:11]
+    near = run.rivals([target, ranking[1][0]], "finercam")
+    distance = (run.logits[0] - run.logits[0, target]).abs().argsort().tolist()
+    assert near[0] == distance[1:4]
+    assert near[1] == ranking[1][1:4]
+    assert run.rivals(target) == [[], []]
+
+
+@pytest.mark.parametrize("method", ["gradcam", "gradcam++", "hirescam", "xgradcam", "layercam"])
+def test_a_sum_that_is_only_rounding_gives_no_heat(method: str):
+    activation = torch.rand(1, 64, 7, 7) + 1
+    gradient = torch.zeros(1, 64, 7, 7)
+    assert METHODS[method].compute(activation, gradient).eq(0).all()
+    # Channels that cancel each other but for the last bits.
+    activation[:, 1::2] = activation[:, ::2]
+    gradient[:, ::2], gradient[:, 1::2] = 1 / 3, -(1 / 3) * (1 - 1e-7)
+    if method in ("gradcam", "hirescam"):
+        assert METHODS[method].compute(activation, gradient).eq(0).all()
+
+
+def test_a_channel_without_activation_or_spread_makes_no_nan():
+    activation = torch.zeros(2, 3, 4, 4)
+    activation[:, 0] = torch.rand(2, 4, 4)
+    activation[:, 1] = 5
+    gradient = torch.rand(2, 3, 4, 4)
+    for method in METHODS.values():
+        if method.needs == "gradient":
+            assert method.compute(activation, gradient).isfinite().all(), method.name
+    assert eigencam(activation).isfinite().all()
+    assert eigencam(torch.zeros(1, 3, 4, 4)).eq(0).all()
+    assert competitive(activation, gradient, gradient[None]).eq(0).all()
+    assert gradcam(activation, gradient).max() > 0
+
+
+def test_progress_reaches_the_end_and_what_it_raises_cancels(lite0: gc.Model):
+    run = gc.forward(lite0.module, torch.randn(2, 3, 64, 64), lite0.info.layer)
+    shares: list[float] = []
+    run.cam([281, 7], "ablationcam", on_progress=shares.append)
+    assert shares == sorted(shares)
+    assert len(shares) > 10
+    assert shares[-1] == 1
+
+    class CancelledError(Exception):
+        pass
+
+    def cancel(share: float) -> None:
+        if share > 0.1:
+            raise CancelledError
+
+    run = gc.forward(lite0.module, torch.randn(2, 3, 64, 64), lite0.info.layer)
+    for method in ("scorecam", "ablationcam"):
+        with pytest.raises(CancelledError):
+            run.cam([281, 7], method, on_progress=cancel)
+
+
+def test_each_method_says_its_formula_and_paper():
+    for method in METHODS.values():
+        text = method.compute.__doc__ or ""
+        assert method.title.split()[-1].split("-")[0] in text
+        assert "20" in text, f"{method.name} names no year"
+        assert "-> map [" in text

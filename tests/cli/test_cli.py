@@ -1,0 +1,187 @@
+"""The command line: what it writes, and what it says to a person's mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gradcam_core as gc
+from gradcam_core.cli.photo import main
+from tests.support.app_server import ROOT
+
+WRITTEN = {
+    "input_image.jpg",
+    "comparison.png",
+    "comparison.svg",
+    "explanations.json",
+    *(f"{name}_output.png" for name in gc.DEFAULT_MODELS),
+    *(f"{name}_heatmap.{kind}" for name in gc.DEFAULT_MODELS for kind in ("npy", "png")),
+}
+
+
+def run(*arguments: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+    """The program as a person starts it, without a network."""
+    settings = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere", "TORCH_HOME": "/nowhere"}
+    return subprocess.run(
+        [sys.executable, "-m", "gradcam_core", *arguments],
+        cwd=folder,
+        env=os.environ | settings | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_example_of_the_help_works_as_pasted(tmp_path: Path):
+    example = main_help().split("example:\n")[1].strip()
+    words = shlex.split(example)
+    assert words[:3] == ["python", "-m", "gradcam_core"]
+    arguments = [str(tmp_path) if word == "out" else word for word in words[3:]]
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == WRITTEN
+
+
+def test_how_far_a_map_can_be_trusted_is_said_and_written(cat_path: Path, tmp_path: Path):
+    done = run(str(cat_path), "--models", "resnet50", "--trust", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads((tmp_path / "explanations.json").read_text(encoding="utf-8"))
+    assert record["trust"]["sentence"].startswith("This map holds: ")
+    assert f"EfficientNet-Lite0: {record['trust']['sentence']}" in done.stdout
+    assert record["trust"]["deletion"]["area"] < record["trust"]["random_deletion"]["area"]
+    with Image.open(tmp_path / "resnet50_trust.png") as plot:
+        assert plot.size == (1440, 810)
+        assert np.ptp(np.asarray(plot.convert("L"))) > 200
+
+
+def main_help() -> str:
+    return run("--help").stdout
+
+
+def test_it_writes_what_the_contract_says(coffee_path: Path, tmp_path: Path):
+    out = tmp_path / "new" / "folder"
+    done = run(str(coffee_path), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in out.iterdir()} == WRITTEN
+    size = Image.open(coffee_path).size
+    assert Image.open(out / "input_image.jpg").size == size
+    records = {record["asked_for"]: record for record in json.loads(
+        (out / "explanations.json").read_text(encoding="utf-8"))}  # fmt: skip
+    for name in gc.DEFAULT_MODELS:
+        with Image.open(out / f"{name}_output.png") as picture:
+            assert (picture.size, picture.mode) == (size, "RGB")
+        heatmap = np.load(out / f"{name}_heatmap.npy")
+        assert (heatmap.shape, heatmap.dtype) == (size[::-1], np.float32)
+        record = records[name]
+        assert record["target"]["name"] == "espresso"
+        assert record["stands_in_for"] in ("Xception", "ResNet50", "VGG19")
+        assert len(record["weights"]["sha256"]) == 64
+        left, top, right, bottom = record["box"]
+        assert heatmap[top:bottom, left:right].max() == 1
+        heatmap[top:bottom, left:right] = 0
+        assert not heatmap.any()
+    assert done.stderr.count("stands in for") == 3
+    assert "Traceback" not in done.stderr
+
+
+def test_the_choices_are_honoured(cat_path: Path, tmp_path: Path):
+    done = run(
+        str(cat_path), "--models", "efficientnet_lite0", "--target", "tabby", "--view", "whole",
+        "--out", str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads((tmp_path / "explanations.json").read_text())
+    assert (record["target"]["name"], record["view"]) == ("tabby", "whole")
+    assert record["box"] == [0, 0, 451, 300]
+    expected = gc.explain(cat_path, "efficientnet_lite0", "tabby", view="whole")
+    np.testing.assert_allclose(
+        np.load(tmp_path / "efficientnet_lite0_heatmap.npy"), expected.heatmap, atol=1e-4
+    )
+
+
+def test_method_detail_preset_and_contrast_are_honoured(cat_path: Path, tmp_path: Path):
+    cases = {
+        ("--method", "layercam", "--detail", "2"): {"method": "layercam", "detail": 2},
+        ("--preset", "sharp"): {"preset": "sharp"},
+        ("--contrast", "auto"): {"contrast": True},
+        ("--contrast", "lynx", "--contrast", "282"): {"contrast": ("lynx", 282)},
+        ("--method", "ablationcam"): {"method": "ablationcam"},
+    }
+    for options, same in cases.items():
+        fixed = ["--models", "efficientnet_lite0", "--target", "tabby", "--out", str(tmp_path)]
+        assert main([str(cat_path), *fixed, *options]) == 0
+        got = np.load(tmp_path / "efficientnet_lite0_heatmap.npy")
+        expected = gc.explain(cat_path, "efficientnet_lite0", "tabby", **same)  # type: ignore[arg-type]
+        np.testing.assert_allclose(got, expected.heatmap, atol=1e-4)
+        (record,) = json.loads((tmp_path / "explanations.json").read_text())
+        assert record["method"] == expected.method
+        assert record["detail"] == expected.detail
+        assert [r["name"] for r in record["rivals"]] == [r.name for r in expected.rivals]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "PHOTO"),
+        (["no_such.jpg"], "no file no_such.jpg"),
+        ([__file__], "not a picture"),
+        (["{cat}", "--models", "resnet5"], "choose from: xception, resnet50"),
+        (["{cat}", "--models", ","], "names no model"),
+        (["{cat}", "--target", "cat"], "tiger cat (282)"),
+        (["{cat}", "--target", "5000"], "0 to 999"),
+        (["{cat}", "--view", "half"], "'crop', 'whole'"),
+        (["{cat}", "--method", "magic"], "gradcam"),
+        (["{cat}", "--detail", "9"], "choose from 1"),
+        (["{cat}", "--preset", "blunt"], "sharp"),
+        (["{cat}", "--preset", "sharp", "--detail", "3"], "leave --method and --detail away"),
+        (["{cat}", "--contrast", "catt"], "catt"),
+        (["{cat}", "--contrast", "tabby", "--target", "tabby"], "its own rival"),
+        (["{cat}", "--contrast", "auto", "--method", "eigencam"], "knows no class"),
+        (["{cat}", "--out", __file__], "cannot be made"),
+        (["{cat}", "--colour", "red"], "--colour"),
+    ],
+)
+def test_a_mistake_ends_with_status_2_and_one_line(
+    arguments: list[str], words: str, cat_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(cat_path) if word == "{cat}" else word for word in arguments])
+    assert stopped.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert words in said.err
+
+
+def test_a_mistake_writes_nothing(cat_path: Path, tmp_path: Path):
+    done = run(str(cat_path), "--out", str(tmp_path / "out"), "--target", "catt")
+    assert done.returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_no_half_written_file(cat_path: Path, tmp_path: Path, capsys):
+    """Here no file may become larger than 100 KB, which Linux says in the same way."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            main([str(cat_path), "--models", "efficientnet_lite0", "--out", str(tmp_path)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert stopped.value.code == 2
+    assert "File too large" in capsys.readouterr().err
+    written = {path.name for path in tmp_path.iterdir()}
+    assert "input_image.jpg" in written
+    assert written <= {"input_image.jpg", "efficientnet_lite0_heatmap.png", "explanations.json"}
+    for path in tmp_path.glob("*.??g"):
+        with Image.open(path) as picture:
+            picture.load()

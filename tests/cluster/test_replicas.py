@@ -1,0 +1,345 @@
+"""The page whose maps are computed by replicas of Ray Serve, in processes of their own: visitors
+notice nothing, also when a replica is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import requests
+import timm
+import torch
+from safetensors.torch import save_file
+
+import gradcam_core as gc
+from benchmarks.memory_of import tree
+from demo.compute.backend import backend
+from demo.compute.cluster import client as backend_ray
+from demo.compute.cluster.replica import NOT_HERE
+from demo.logs import sentence_of
+from demo.server.requests import EXAMPLES
+from gradcam_core.analysis.trust import trust
+from gradcam_core.cam import forward as cam
+from gradcam_core.errors import BackendError, RemoteError
+from gradcam_core.examination import prepare
+from gradcam_core.models.custom import register_all
+from gradcam_core.models.registry import remove_model
+from tests.server.test_stream import (
+    CAT,
+    MODELS,
+    assert_is,
+    cells,
+    fresh_photo,
+    look,
+    parsed,
+    results,
+    upload,
+)
+from tests.support.app_server import ROOT, Started, started_app
+
+pytest.importorskip("ray")
+
+LITE0 = MODELS[0]
+OWN = "mobilenetv3_small_050"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """network: of its owner, grey levels and random weights, as a text that describes it."""
+
+    address: str
+    pid: int
+    settings: dict[str, str]
+    network: str
+
+    @property
+    def page(self) -> dict[str, str]:
+        """The settings of a page before it."""
+        token = {key: value for key, value in self.settings.items() if key.startswith("RAY_AUTH")}
+        return {"GRADCAM_BACKEND": "ray", "RAY_ADDRESS": self.address, **token}
+
+    def replicas(self) -> list[int]:
+        """The numbers of their processes."""
+        found = []
+        for pid in tree(self.pid):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if command.startswith(b"ray::") and b"REPLICA" in command.upper():
+                found.append(pid)
+        return found
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    settings = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(folder / "hf"),
+        "TORCH_HOME": str(folder / "torch"),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2,
+        "PYTHONUNBUFFERED": "1",
+    }
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    own = folder / "own.safetensors"
+    module = timm.create_model(OWN, num_classes=3, in_chans=1)
+    save_file(module.state_dict(), own)
+    network = f"Mine={OWN},weights={own},size=96"
+    command = [sys.executable, "-m", "demo.serve_cluster", "--network", network]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment | settings,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        told = ""
+        assert process.stdout
+        for line in process.stdout:
+            told += line
+            if "Ctrl-C" in line:
+                break
+        found = re.search(r"GRADCAM_BACKEND=ray RAY_ADDRESS=(\S+) make run", told)
+        assert found, told
+        yield Cluster(found[1], process.pid, settings, network)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def started(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    with started_app(tmp_path_factory.mktemp("page"), **cluster.page) as running:
+        yield running
+        # Neither results nor errors have made it load what replicas are for.
+        assert "libtorch" not in Path(f"/proc/{running.process.pid}/maps").read_text()
+        assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def url(started: Started) -> str:
+    return started.url
+
+
+def test_maps_are_those_of_the_local_engine(url: str):
+    path = EXAMPLES / f"{CAT}.jpg"
+    found = results(look(url, {"example": CAT, "cells": cells(*MODELS)}))
+    for model in MODELS:
+        assert_is(found[model], gc.explain(path, model))
+    found = results(look(url, {"example": CAT, "cells": cells(*MODELS), "target": 5}))
+    for model in MODELS:
+        assert_is(found[model], gc.explain(path, model, 5))
+    choices = {"detail": 2, "method": "competitive"}
+    asked = {"example": CAT, "view": "whole", "cells": cells(LITE0, **choices)}
+    assert_is(
+        results(look(url, asked))[LITE0],
+        gc.explain(path, LITE0, view="whole", detail=2, method="competitive"),
+    )
+    layer = gc.load_model(LITE0).stages[2].layer
+    found = results(look(url, {"example": CAT, "cells": cells(LITE0, depth=0.5)}))
+    assert found[LITE0]["layer"] == layer
+    assert_is(found[LITE0], gc.explain(path, LITE0, layer=layer))
+
+
+def test_networks_of_the_owner_are_computed_there_too(cluster: Cluster, tmp_path: Path):
+    networks = ("--network", cluster.network, "--network", f"Other={OWN}")
+    command = (sys.executable, "app.py", *networks)
+    place = 1001  # behind the 1000 classes of ImageNet
+    with started_app(tmp_path, command=command, **cluster.page) as page:
+        asked = {"example": CAT, "cells": cells("mine"), "target": place}
+        (found,) = results(look(page.url, asked)).values()
+        only_here = look(page.url, {"example": CAT, "cells": cells("other")})
+    (info,) = register_all([cluster.network])
+    try:
+        expected = gc.explain(EXAMPLES / f"{CAT}.jpg", info.name, "class 1")
+    finally:
+        remove_model(info.name)
+    assert found["target"]["index"] == place
+    found["target"]["index"] = expected.target.index
+    assert_is(found, expected)
+    assert only_here[-1] == {"cell": "other", "failed": f"No weights: {NOT_HERE}."}
+
+
+def test_checks_find_the_same(url: str, lite0: gc.Model):
+    (cell,) = cells(LITE0, trust=True)
+    answers = look(url, {"example": CAT, "target": 281, "cells": [cell]})
+    assert any(answer.get("status", "").startswith("Checking: ") for answer in answers)
+    photo = gc.read_image(EXAMPLES / f"{CAT}.jpg")
+    expected = trust(photo, lite0, gc.explain(photo, lite0, 281))
+    found = answers[-1]["trust"]
+    assert found["sentence"] == expected.sentence
+    assert found["shifts"] == pytest.approx(expected.shifts, abs=1e-3)
+    probabilities = found["insertion"]["probabilities"]
+    assert probabilities == pytest.approx(expected.insertion.probabilities, abs=1e-3)
+    (cell,) = cells(LITE0, trust=True, method="competitive", detail=2)
+    answers = look(url, {"example": "2_coffee", "cells": [cell]})
+    photo = gc.read_image(EXAMPLES / "2_coffee.jpg")
+    expected = trust(photo, lite0, gc.explain(photo, lite0, preset="sharp"))
+    assert answers[-1]["trust"]["sentence"] == expected.sentence
+
+
+def test_errors_are_the_same_sentences(url: str, lite0: gc.Model):
+    path = upload(url, b"this is not a picture", "holiday.jpg")
+    (answer,) = look(url, {"upload": path, "cells": cells(LITE0)})
+    assert "not a picture in a format that can be read" in answer["problem"]
+    held = gc.examine(EXAMPLES / f"{CAT}.jpg", lite0)
+    with pytest.raises(gc.CamError) as error:
+        held.explain(5, contrast=5)
+    answers = look(url, {"example": CAT, "target": 5, "against": 5, "cells": cells(LITE0)})
+    assert answers[-1] == {"cell": LITE0, "failed": str(error.value)}
+
+
+def test_a_slow_method_tells_how_far_it_is_and_ends_with_its_visitor(url: str):
+    slow = cells(MODELS[2], method="scorecam")
+    for example in ("1_cat", "2_coffee", "5_rocket"):  # more than there are replicas
+        asked = {"example": example, "cells": slow}
+        with requests.post(f"{url}look", json=asked, stream=True, timeout=60) as answer:
+            told = (parsed(line).get("status", "") for line in answer.iter_lines())
+            assert any(status == "Score-CAM: 0%" for status in told)
+    began = time.monotonic()
+    answers = look(url, {"example": CAT, "cells": cells(LITE0, method="ablationcam")})
+    statuses = [answer["status"] for answer in answers if "status" in answer]
+    assert any(re.fullmatch(r"Ablation-CAM: \d+%", status) for status in statuses)
+    assert results(answers)[LITE0]["method"] == "ablationcam"
+    # Each of those that nobody waits for would take a minute.
+    assert time.monotonic() - began < 30
+
+
+def test_a_replica_that_is_killed_loses_no_request(url: str, cluster: Cluster):
+    files = [fresh_photo(seed) for seed in range(700, 708)]
+    bodies = [{"upload": upload(url, file), "cells": cells(*MODELS)} for file in files]
+    before = cluster.replicas()
+    assert len(before) == 2
+    with ThreadPoolExecutor(len(bodies)) as visitors:
+        asking = [visitors.submit(look, url, body) for body in bodies]
+        while not any(one.done() for one in asking):
+            time.sleep(0.01)
+        assert not all(one.done() for one in asking)
+        os.kill(before[0], signal.SIGKILL)
+        answers = [one.result() for one in asking]
+        # The passes that it held are run again, by the other one.
+        changed = list(visitors.map(lambda body: look(url, body | {"target": 7}), bodies))
+    for told in (*answers, *changed):
+        assert not [answer for answer in told if "failed" in answer or "problem" in answer]
+        assert sorted(results(told)) == sorted(MODELS)
+    for n in (0, 7):
+        assert_is(results(answers[n])[LITE0], gc.explain(files[n], LITE0))
+        assert_is(results(changed[n])[LITE0], gc.explain(files[n], LITE0, 7))
+    deadline = time.monotonic() + 60
+    while len(set(cluster.replicas()) - {before[0]}) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_passes_of_several_photos_in_one_are_as_if_each_had_its_own(lite0: gc.Model):
+    photos = [gc.read_image(fresh_photo(seed)) for seed in range(720, 723)]
+    batches = [prepare(photo, lite0.preprocessing).batch for photo in photos]
+    together = cam.forward_each(lite0.module, torch.cat(batches), "bn2")
+    for batch, run, target in zip(batches, together, (281, 504, 7), strict=True):
+        alone = cam.forward(lite0.module, batch, "bn2")
+        torch.testing.assert_close(run.logits, alone.logits, rtol=1e-3, atol=1e-3)
+        for method in ("gradcam", "layercam", "competitive", "ablationcam"):
+            map_together, map_alone = run.cam(target, method)[0], alone.cam(target, method)[0]
+            peak = float(map_alone.max())
+            np.testing.assert_allclose(map_together / peak, map_alone / peak, atol=2e-3)
+
+
+def test_a_photo_stays_with_the_replica_that_holds_its_pass():
+    from demo.compute.cluster.router import Affinity
+
+    loads = {"one": 3, "two": 0}
+    candidates = [SimpleNamespace(replica_id=name) for name in loads]
+
+    class Alone(Affinity):
+        def __init__(self) -> None:
+            self.initialize_state()
+
+        replica_queue_len_cache = loads
+
+    async def choose() -> None:
+        router = Alone()
+
+        async def chosen(home: str, attempt: int = 0) -> str:
+            asked = SimpleNamespace(args=[SimpleNamespace(home=home, attempt=attempt)])
+            ((replica,),) = await router.choose_replicas(candidates, asked)
+            return str(replica.replica_id)
+
+        assert await chosen("a photo") == "two"  # which has less to do
+        loads.update(one=0, two=3)
+        assert await chosen("another") == "one"
+        assert await chosen("a photo") == "two"
+        assert await chosen("a photo", attempt=1) == "one"  # the other has failed
+        assert await chosen("a photo") == "one"
+        loads.update(two=0)
+        assert {await chosen("third"), await chosen("fourth")} == {"one", "two"}
+
+    asyncio.run(choose())
+
+
+def test_who_waits_where_there_is_no_replica_is_told(monkeypatch: pytest.MonkeyPatch):
+    cancelled = threading.Event()
+
+    class Stream:
+        """What nobody ever answers."""
+
+        async def __anext__(self) -> None:
+            await asyncio.sleep(60)
+
+        def cancel(self) -> None:
+            cancelled.set()
+
+    handle = SimpleNamespace(
+        options=lambda **_: SimpleNamespace(remote=lambda _: Stream()),
+    )
+    monkeypatch.setattr(backend_ray, "_handle", handle)
+    monkeypatch.setattr(backend_ray, "WITHOUT", 0.1)
+    monkeypatch.setattr(backend_ray, "_LOOK_AROUND", 0.05)
+
+    async def ask() -> None:
+        async for _ in backend_ray.loaded("a network that nobody has asked for"):
+            raise AssertionError
+
+    with pytest.raises(RemoteError, match="do not answer at the moment"):
+        asyncio.run(ask())
+    assert cancelled.is_set()
+    assert sentence_of(RemoteError(backend_ray.NO_REPLICA), "") == backend_ray.NO_REPLICA
+
+
+def test_a_page_without_its_cluster_says_so_in_one_line():
+    settings = {"GRADCAM_BACKEND": "ray", "RAY_ADDRESS": "127.0.0.1:9"}
+    ended = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert len(ended.stderr.splitlines()) == 1
+    assert "make serve-cluster" in ended.stderr
+
+
+def test_settings_that_cannot_be_are_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(BackendError, match="needs RAY_ADDRESS"):
+        backend_ray.start([])
+    monkeypatch.setenv("GRADCAM_BACKEND", "spark")
+    with pytest.raises(BackendError, match="is local or ray, not 'spark'"):
+        backend.__wrapped__()

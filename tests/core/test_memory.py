@@ -1,0 +1,44 @@
+"""Memory that has been freed is used again."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.app_server import ROOT
+
+PROGRAM = """
+import resource, sys, threading
+from gradcam_core.memory import keep_freed
+
+if sys.argv[1] == "keep":
+    keep_freed()
+
+def take():
+    bytearray(2**26)
+
+def in_a_thread():
+    thread = threading.Thread(target=take)
+    thread.start()
+    thread.join()
+
+in_a_thread()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+in_a_thread()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def new_pages(how: str) -> int:
+    """That the machine gave for 64 MB which had been taken and freed before."""
+    command = [sys.executable, "-c", PROGRAM, how]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return int(said.stdout)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not the GNU C library")
+def test_what_was_freed_needs_no_new_pages():
+    assert new_pages("keep") < 1000 < new_pages("leave")

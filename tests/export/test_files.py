@@ -1,0 +1,198 @@
+"""Everything to take along, as files and as one ZIP."""
+
+from __future__ import annotations
+
+import gc as garbage
+import io
+import json
+import sys
+import weakref
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import IO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gradcam_core as gc
+from gradcam_core.export.figure import figure, png, svg
+from gradcam_core.export.files import File, files, zipped
+from gradcam_core.images.geometry import view_of
+from gradcam_core.images.render import overlay
+
+
+@pytest.fixture(scope="module")
+def named(cat: Image.Image) -> list[tuple[str, gc.Explanation]]:
+    asked = {"vgg19": "efficientnet_lite1", "efficientnet_lite0": "efficientnet_lite0"}
+    return [(name, gc.explain(cat, model, "tabby")) for name, model in asked.items()]
+
+
+def content(file: File) -> bytes:
+    target = io.BytesIO()
+    file.write(target)
+    return target.getvalue()
+
+
+def contents(made: tuple[File, ...]) -> dict[str, bytes]:
+    return {file.name: content(file) for file in made}
+
+
+def opened(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        return image
+
+
+def test_the_files_hold_what_the_explanations_say(cat, named):
+    got = contents(files(cat, named))
+    assert list(got) == [
+        "input_image.jpg",
+        *(
+            f"{name}_{kind}"
+            for name, _ in named
+            for kind in ("output.png", "heatmap.npy", "heatmap.png")
+        ),
+        "comparison.png",
+        "comparison.svg",
+        "explanations.json",
+    ]
+    photo = opened(got["input_image.jpg"])
+    assert (photo.format, photo.size) == ("JPEG", cat.size)
+    assert np.abs(np.asarray(photo).astype(int) - np.asarray(cat)).mean() < 3
+    for name, e in named:
+        picture = opened(got[f"{name}_output.png"])
+        expected = overlay(cat, e.heatmap, e.box)
+        np.testing.assert_array_equal(np.asarray(picture), np.asarray(expected))
+        heatmap = np.load(io.BytesIO(got[f"{name}_heatmap.npy"]))
+        assert heatmap.dtype == np.float32
+        np.testing.assert_array_equal(heatmap, e.heatmap)
+        grey = opened(got[f"{name}_heatmap.png"])
+        assert (grey.mode, grey.size) == ("I;16", cat.size)
+        assert np.asarray(grey).max() == 65535
+        np.testing.assert_allclose(np.asarray(grey) / 65535, heatmap, atol=0.51 / 65535)
+    explanations = [e for _, e in named]
+    assert got["comparison.png"] == png(figure(cat, explanations))
+    assert got["comparison.svg"] == svg(figure(cat, explanations))
+    records = json.loads(got["explanations.json"].decode("utf-8"))
+    expected_records = [{"asked_for": name} | e.record() for name, e in named]
+    assert records == json.loads(json.dumps(expected_records))
+
+
+def test_theme_colours_and_opacity_are_honoured(cat, named):
+    (name, e), *_ = named
+    got = contents(files(cat, named, theme="dark", colormap="viridis", opacity=0.3))
+    expected = overlay(cat, e.heatmap, e.box, 0.3, "viridis")
+    picture = opened(got[f"{name}_output.png"])
+    np.testing.assert_array_equal(np.asarray(picture), np.asarray(expected))
+    drawn = figure(cat, [e for _, e in named], "dark", "viridis", 0.3)
+    assert got["comparison.png"] == png(drawn)
+    assert got["comparison.svg"] == svg(drawn)
+
+
+def test_a_large_photo_may_be_shrunk(cat, lite0, named):
+    photo = cat.resize((4510, 3000))
+    geometry = view_of(photo.size, lite0.preprocessing, "crop")
+    large = [(name, replace(e, geometry=geometry)) for name, e in named]
+    got = contents(files(photo, large, longest=902))
+    assert opened(got["input_image.jpg"]).size == (902, 600)
+    for name, e in large:
+        heatmap = np.load(io.BytesIO(got[f"{name}_heatmap.npy"]))
+        np.testing.assert_array_equal(heatmap, e.heatmap_at((902, 600)))
+        assert opened(got[f"{name}_heatmap.png"]).size == (902, 600)
+        picture = opened(got[f"{name}_output.png"])
+        assert picture.size == (902, 600)
+        full = overlay(photo, e.heatmap, e.box).resize((902, 600), Image.Resampling.BOX)
+        # Away from the edge of the box, of which a pixel may lie on either side.
+        assert np.abs(np.asarray(picture).astype(int) - np.asarray(full)).mean() < 3
+    records = json.loads(got["explanations.json"])
+    assert records[0]["photo_size"] == [4510, 3000]
+    whole = contents(files(photo, large))
+    assert got["comparison.png"] == whole["comparison.png"]
+    assert opened(whole["input_image.jpg"]).size == photo.size
+
+
+def test_a_small_photo_is_not_enlarged(cat, named):
+    got = contents(files(cat, named, longest=451))
+    assert got == contents(files(cat, named))
+
+
+def test_no_heatmap_is_made_whole_or_kept(cat, named, monkeypatch):
+    monkeypatch.setattr(sys.modules[gc.Explanation.__module__], "_BAND_PIXELS", 50 * cat.width)
+    alive: list[weakref.ref] = []
+    original = gc.Explanation.heatmap_bands
+
+    def watched(self: gc.Explanation, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        for band in original(self, size):
+            assert size != cat.size or len(band) <= 50
+            alive.append(weakref.ref(band))
+            yield band
+
+    monkeypatch.setattr(gc.Explanation, "heatmap_bands", watched)
+    fresh = [(name, replace(e)) for name, e in named]
+    made = files(cat, fresh)
+    assert not alive
+    for file in made:
+        file.write(io.BytesIO())
+        garbage.collect()
+        assert all(one() is None for one in alive)
+    assert len(alive) >= 3 * len(named) * cat.height // 50
+    assert not any("heatmap" in vars(e) for _, e in fresh)
+
+
+def test_files_made_in_bands_are_those_made_at_once(cat, named, monkeypatch):
+    whole = contents(files(cat, named))
+    monkeypatch.setattr(sys.modules[gc.Explanation.__module__], "_BAND_PIXELS", 7 * cat.width)
+    banded = contents(files(cat, named))
+    for name, e in named:
+        heat, expected = (
+            np.load(io.BytesIO(got[f"{name}_heatmap.npy"])) for got in (banded, whole)
+        )
+        np.testing.assert_array_equal(heat, e.heatmap_at(cat.size))
+        np.testing.assert_allclose(heat, expected, atol=1e-6)
+        for picture in (f"{name}_output.png", f"{name}_heatmap.png"):
+            pixels, others = (np.asarray(opened(got[picture]), int) for got in (banded, whole))
+            assert np.abs(pixels - others).max() <= 1
+
+
+def test_the_zip_holds_the_files_and_is_the_same_every_time(cat, named):
+    made = files(cat, named)
+    once, again = io.BytesIO(), io.BytesIO()
+    zipped(made, once)
+    zipped(files(cat, named), again)
+    assert once.getvalue() == again.getvalue()
+    with zipfile.ZipFile(once) as archive:
+        assert archive.testzip() is None
+        entries = archive.infolist()
+        assert [entry.filename for entry in entries] == [file.name for file in made]
+        for entry, file in zip(entries, made, strict=True):
+            assert archive.read(entry) == content(file)
+            assert entry.date_time == (1980, 1, 1, 0, 0, 0)
+            picture = entry.filename.endswith((".png", ".jpg"))
+            assert entry.compress_type == (zipfile.ZIP_STORED if picture else zipfile.ZIP_DEFLATED)
+            assert entry.external_attr >> 16 == 0o644
+        array = archive.getinfo("vgg19_heatmap.npy")
+        assert array.compress_size < 0.9 * array.file_size
+
+
+class Pipe(io.RawIOBase, IO[bytes]):
+    """What can be written to, and no more."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data) -> int:
+        self.written += data
+        return len(data)
+
+
+def test_the_zip_can_be_streamed(cat, named):
+    pipe = Pipe()
+    zipped(files(cat, named[:1]), pipe)
+    with zipfile.ZipFile(io.BytesIO(bytes(pipe.written))) as archive:
+        assert archive.testzip() is None
+        assert "vgg19_output.png" in archive.namelist()

@@ -1,0 +1,104 @@
+"""What a network sees of a photo, and the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from timm.data import create_transform, resolve_data_config
+from torch.nn.functional import interpolate
+
+from gradcam_core.images.geometry import LONGEST, Preprocessing, view_of
+from gradcam_core.models.registry import list_models
+
+SIZES = [(451, 300), (300, 451), (512, 512), (1999, 3000), (33, 97), (8, 600), (1, 1), (2, 1)]
+TINY_MODEL = Preprocessing(64, 0.875, Image.Resampling.BILINEAR, (0.5,) * 3, (0.5,) * 3)
+
+
+def noise(size: tuple[int, int]) -> Image.Image:
+    values = np.random.default_rng(7).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+@pytest.mark.parametrize("architecture", [info.architecture for info in list_models()])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_crop_is_the_published_preprocessing(architecture: str, size: tuple[int, int]):
+    config = resolve_data_config(timm.get_pretrained_cfg(architecture).to_dict())
+    preprocessing = Preprocessing.from_timm(config)
+    photo = noise(size)
+    ours = view_of(size, preprocessing, "crop").batch(photo, preprocessing)
+    theirs = create_transform(**config)(photo)[None]
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(20_000, 7), (7, 20_000)])
+def test_an_extreme_photo_is_cropped_without_being_enlarged_as_a_whole(size: tuple[int, int]):
+    photo = noise(size)
+    view = view_of(size, TINY_MODEL, "crop")
+    window = view.picture(photo, TINY_MODEL)
+    whole = photo.resize(view.resized, TINY_MODEL.resample)
+    left, top = view.offset
+    expected = whole.crop((left, top, left + 64, top + 64))
+    difference = np.asarray(window, dtype=int) - np.asarray(expected, dtype=int)
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("size", [*SIZES, (3000, 1000), (600, 8), (1, 20_000)])
+def test_the_whole_view_sees_every_pixel_and_keeps_the_aspect_ratio(size: tuple[int, int]):
+    view = view_of(size, TINY_MODEL, "whole")
+    assert view.box == (0, 0, *size)
+    # Up to whole pixels: both sides are scaled alike, or the short one to a single pixel.
+    scale = max(view.resized) / max(size)
+    for pixels, side in zip(size, view.resized, strict=True):
+        assert abs(side - max(1, pixels * scale)) <= 1
+    assert min(view.size) == 64
+    assert max(view.size) <= LONGEST * 64
+
+
+def test_padding_has_the_training_mean_and_is_not_part_of_the_box():
+    preprocessing = Preprocessing(64, 1.0, Image.Resampling.BILINEAR, (0.2, 0.4, 0.6), (0.5,) * 3)
+    view = view_of((600, 20), preprocessing, "whole")
+    picture = view.picture(Image.new("RGB", (600, 20), "white"), preprocessing)
+    assert picture.getpixel((96, 0)) == picture.getpixel((96, 63)) == (51, 102, 153)
+    assert picture.getpixel((96, 32)) == (255, 255, 255)
+    assert view.box == (0, 0, 600, 20)
+
+
+def test_the_way_back_is_bilinear_with_half_pixel_centres():
+    cells = np.random.default_rng(3).random((7, 7), dtype=np.float32)
+    view = view_of(
+        (224, 224), Preprocessing(224, 1.0, Image.Resampling.BILINEAR, (0,), (1,)), "crop"
+    )
+    expected = interpolate(
+        torch.from_numpy(cells)[None, None], size=(224, 224), mode="bilinear", align_corners=False
+    )
+    np.testing.assert_allclose(view.to_photo(cells), expected[0, 0].numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_nothing_lies_outside_the_box_and_everything_inside(size: tuple[int, int]):
+    view = view_of(size, TINY_MODEL, "crop")
+    heat = view.to_photo(np.ones((4, 4), dtype=np.float32))
+    left, top, right, bottom = view.box
+    assert heat.shape == (size[1], size[0])
+    inside = np.zeros_like(heat, dtype=bool)
+    inside[top:bottom, left:right] = True
+    assert np.array_equal(heat > 0, inside)
+
+
+def test_the_box_of_a_wide_photo_is_its_middle():
+    # 1000 x 500 is resized to 146 x 73, of which 64 x 64 from (41, 4) on are cropped.
+    assert view_of((1000, 500), TINY_MODEL, "crop").box == (280, 27, 720, 466)
+
+
+def test_the_peak_of_a_map_is_the_maximum_over_the_photo_on_a_fine_raster():
+    preprocessing = Preprocessing(224, 0.875, Image.Resampling.BICUBIC, (0.5,) * 3, (0.5,) * 3)
+    feature_map = np.zeros((7, 7), dtype=np.float32)
+    feature_map[3, 5] = 2
+    for size in ((451, 300), (300, 451), (5000, 30)):
+        view = view_of(size, preprocessing, "crop")
+        fine = view.to_photo(feature_map, (size[0] * 8, size[1] * 8)).max()
+        assert fine <= view.peak(feature_map) + 1e-6
+        assert fine == pytest.approx(view.peak(feature_map), rel=0.06)

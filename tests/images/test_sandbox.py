@@ -1,0 +1,214 @@
+"""A picture costs no more time and memory than it may, and takes no process but its own along."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gradcam_core import read_image
+from gradcam_core.errors import ImageError
+from gradcam_core.images import decoder as decode
+from gradcam_core.images import read as images
+from gradcam_core.images import sandbox as reading
+from gradcam_core.images.read import DAMAGED
+from gradcam_core.images.sandbox import TOO_LONG, Reader, read_isolated
+from tests.support.app_server import ROOT
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory")
+
+
+def encoded(image: Image.Image, format: str, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    made = Reader()
+    yield made
+    made.stop()
+
+
+def many_scans(scans: int, side: int) -> bytes:
+    """A progressive JPEG whose last scan, which refines nothing, comes again and again: some
+    hundred bytes each, and each makes the decoder go over the whole picture."""
+    data = encoded(Image.new("L", (side, side)), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last:-2]
+    return data[:last] + scan * scans + data[-2:]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (451, 300), (1, 20_000), (20_000, 1), (3000, 2000)])
+@pytest.mark.parametrize("kind", ["bytes", "path"])
+def test_a_picture_is_read_as_in_this_process(
+    cat: Image.Image, reader: Reader, size: tuple[int, int], kind: str, tmp_path: Path
+):
+    data = encoded(cat.resize(size), "PNG")
+    path = tmp_path / "Köter & \udcff \n.png"
+    path.write_bytes(data)
+    got = reader.read(data if kind == "bytes" else path)
+    assert (got.mode, got.size) == ("RGB", size)
+    assert got.tobytes() == read_image(data).tobytes()
+
+
+def test_a_relative_path_is_that_of_this_process(
+    cat_path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+):
+    reader.read(cat_path)
+    monkeypatch.chdir(cat_path.parent)
+    assert reader.read(cat_path.name).size == (451, 300)
+
+
+@pytest.mark.parametrize(
+    "photo", [b"", b"%PDF-1.7", "no/such/file.jpg", ".", "a\0b.jpg", "x" * 300]
+)
+def test_what_is_no_picture_gets_the_same_sentence_as_in_this_process(photo, reader: Reader):
+    with pytest.raises(ImageError) as here:
+        read_image(photo)
+    for _ in range(2):
+        with pytest.raises(ImageError) as there:
+            reader.read(photo)
+        assert str(there.value) == str(here.value)
+
+
+def test_one_child_process_reads_many_pictures(cat: Image.Image, reader: Reader):
+    first = reader.start().pid
+    for n in range(5):
+        assert reader.read(encoded(Image.new("RGB", (9, 9), (n, 0, 0)), "PNG")).size == (9, 9)
+        with pytest.raises(ImageError):
+            reader.read(b"nothing")
+    assert reader.start().pid == first
+
+
+def test_a_picture_that_takes_too_long_is_given_up(
+    reader: Reader, cat_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    data = many_scans(scans=5000, side=6900)
+    assert len(data) < 3 * 2**20
+    with pytest.raises(ImageError) as error:
+        reader.read(data)
+    assert str(error.value) == TOO_LONG
+    assert reader.read(cat_path).size == (451, 300)
+    # A machine that never gives it a core's time ends it, too.
+    monkeypatch.setattr(reading, "LONGEST", 0.5)
+    os.kill(reader.start().pid, signal.SIGSTOP)
+    with pytest.raises(ImageError) as error:
+        reader.read(cat_path)
+    assert str(error.value) == TOO_LONG
+    monkeypatch.undo()
+    assert reader.read(cat_path).size == (451, 300)
+
+
+@linux
+def test_a_picture_that_takes_too_much_memory_is_refused(reader: Reader, cat_path: Path):
+    # As many pixels as there may be. The decoder keeps 16-bit coefficients until the last scan.
+    side = int(images.MAX_PIXELS**0.5) // 16 * 16
+    data = encoded(Image.new("RGB", (side, side)), "JPEG", progressive=True, subsampling=0)
+    with pytest.raises(ImageError, match=r"too much memory|damaged"):
+        reader.read(data)
+    first = reader.start().pid
+    assert reader.read(cat_path).size == (451, 300)
+    assert _most_memory(first) < 2 * decode.MEMORY
+
+
+def _most_memory(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+@linux
+def test_a_plain_photo_of_the_largest_size_is_read(reader: Reader):
+    size = 8192, images.MAX_PIXELS // 8192
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned, which takes a second picture of the same size
+    got = reader.read(encoded(Image.new("RGB", size, "red"), "JPEG", exif=exif))
+    assert got.size == size[::-1]
+    corner = np.asarray(got.crop((0, 0, 5, 5)))
+    np.testing.assert_allclose(corner, np.broadcast_to((255, 0, 0), corner.shape), atol=3)
+
+
+def test_a_decoder_that_crashes_ends_only_its_own_process(reader: Reader, cat_path: Path):
+    process = reader.start()
+    os.kill(process.pid, signal.SIGSTOP)
+    failed: list[ImageError] = []
+
+    def read() -> None:
+        with pytest.raises(ImageError) as error:
+            reader.read(cat_path)
+        failed.append(error.value)
+
+    reading_thread = threading.Thread(target=read)
+    reading_thread.start()
+    time.sleep(0.2)  # so that the picture is asked for
+    os.kill(process.pid, signal.SIGSEGV)
+    os.kill(process.pid, signal.SIGCONT)
+    reading_thread.join(30)
+    assert [str(error) for error in failed] == [DAMAGED]
+    assert reader.read(cat_path).size == (451, 300)
+
+
+def test_a_process_that_has_gone_meanwhile_is_started_anew(reader: Reader, cat_path: Path):
+    process = reader.start()
+    process.kill()
+    process.wait()
+    assert reader.read(cat_path).size == (451, 300)
+
+
+def test_threads_get_their_own_picture_each():
+    colours = [(n, 255 - n, n // 2) for n in range(0, 250, 10)]
+    files = [encoded(Image.new("RGB", (300, 200), colour), "PNG") for colour in colours]
+    with ThreadPoolExecutor(6) as pool:
+        pictures = list(pool.map(read_isolated, files * 2))
+    assert [picture.getpixel((7, 7)) for picture in pictures] == colours * 2
+
+
+READS_AND_ENDS = """
+import sys
+from gradcam_core.images.sandbox import _free, read_isolated
+read_isolated(sys.argv[1])
+print(*(reader._process.pid for reader in _free.queue if reader._process))
+"""
+
+
+def test_no_child_process_outlives_its_parent(cat_path: Path):
+    command = [sys.executable, "-c", READS_AND_ENDS, str(cat_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.stderr == ""
+    pids = [int(pid) for pid in ended.stdout.split()]
+    assert pids
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_stream_that_unpacks_to_gigabytes_ends_with_a_sentence(reader: Reader, cat_path: Path):
+    # A PNG of 8 x 8 pixels whose data go on for a gigabyte after the last row.
+    def chunk(name: bytes, data: bytes) -> bytes:
+        body = name + data
+        return len(data).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(2**24)) for _ in range(64)) + packer.flush()
+    header = (8).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    data = b"\x89PNG\r\n\x1a\n" + parts
+    before = _most_memory(reader.start().pid) if sys.platform == "linux" else 0
+    assert reader.read(data).size == (8, 8)
+    if before:
+        assert _most_memory(reader.start().pid) < before + 2**26
+    assert reader.read(cat_path).size == (451, 300)

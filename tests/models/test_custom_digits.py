@@ -1,0 +1,218 @@
+"""A network of one's own from end to end: trained here on scikit-learn's handwritten digits, one
+channel, and explained in Python, on the command line and on the page."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from playwright.sync_api import expect
+from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+from torch.nn.functional import cross_entropy, interpolate
+
+import gradcam_core as gc
+from gradcam_core.analysis.trust import trust
+from gradcam_core.models.registry import remove_model
+from tests.support.app_server import ROOT, running_app
+from tests.support.browser import (
+    Visits,
+    choose_class,
+    drop,
+    expect_explained,
+    panels,
+    wait_for_all,
+    wait_for_results,
+)
+
+SIZE = 112  # pixels
+TRAINED = 1300  # of the 1797 pictures; the others are to be recognised
+EPOCHS = 5
+
+PICTURES = load_digits()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """folder: with the files of weights, labels and networks."""
+
+    folder: Path
+    weights: Path
+    labels: Path
+    description: Path
+
+    @property
+    def spec(self) -> str:
+        return (
+            f"Digits=test_resnet,weights={self.weights},labels={self.labels},size={SIZE},mean=0.5,"
+            "std=0.5,crop=1,interpolation=bilinear"
+        )
+
+
+def picture(n: int) -> Image.Image:
+    """As people have it: an RGB picture."""
+    levels = (255 * PICTURES.images[n] / 16).astype(np.uint8)
+    return Image.fromarray(levels).resize((SIZE, SIZE), Image.Resampling.BILINEAR).convert("RGB")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """In half a minute, on one core."""
+    torch.manual_seed(0)
+    images = torch.tensor(PICTURES.images[:TRAINED], dtype=torch.float32)[:, None] / 8 - 1
+    images = interpolate(images, (SIZE, SIZE), mode="bilinear")
+    digits = torch.tensor(PICTURES.target[:TRAINED])
+    module = timm.create_model("test_resnet", num_classes=10, in_chans=1)
+    optimizer = torch.optim.AdamW(module.parameters(), 3e-3, weight_decay=0.05)
+    steps = TRAINED // 32
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=EPOCHS * steps)
+    for _ in range(EPOCHS):
+        for some in torch.randperm(TRAINED)[: 32 * steps].view(steps, 32):
+            shift = torch.randint(-SIZE // 16, SIZE // 16 + 1, (2,)).tolist()
+            logits = module(images[some].roll(shift, (2, 3)))
+            loss = cross_entropy(logits, digits[some], label_smoothing=0.1)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    folder = tmp_path_factory.mktemp("digits")
+    weights = folder / "digits.pth"
+    # As DataParallel and many training scripts save it.
+    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    torch.save({"epoch": EPOCHS, "state_dict": tensors}, weights)
+    labels = folder / "digits.json"
+    labels.write_text(json.dumps({str(digit): str(digit) for digit in range(10)}))
+    description = folder / "networks.toml"
+    description.write_text(
+        '["Digits"]\narchitecture = "test_resnet"\nweights = "digits.pth"\n'
+        f'labels = "digits.json"\nsize = {SIZE}\nmean = 0.5\nstd = 0.5\ncrop = 1.0\n'
+        'interpolation = "bilinear"\n'
+    )
+    return Trained(folder, weights, labels, description)
+
+
+@pytest.fixture(scope="module")
+def digits(trained: Trained) -> Iterator[gc.Model]:
+    info = gc.register(
+        "Digits",
+        "test_resnet",
+        weights=trained.weights,
+        labels=trained.labels,
+        size=SIZE,
+        mean=0.5,
+        std=0.5,
+        crop=1.0,
+        interpolation="bilinear",
+    )
+    yield gc.load_model(info.name)
+    remove_model(info.name)
+
+
+def unseen(digit: int) -> list[int]:
+    return [n for n in range(TRAINED, len(PICTURES.target)) if PICTURES.target[n] == digit]
+
+
+def test_it_recognises_digits_that_it_has_not_seen(digits: gc.Model):
+    assert digits.preprocessing.channels == 1
+    some = range(TRAINED, TRAINED + 200)
+    right = [gc.examine(picture(n), digits).top[0].name == str(PICTURES.target[n]) for n in some]
+    assert np.mean(right) > 0.9
+
+
+def test_the_heat_lies_on_the_stroke_that_tells_a_3_from_an_8(digits: gc.Model):
+    known = PICTURES.images[:TRAINED], PICTURES.target[:TRAINED]
+    eight, three = (known[0][known[1] == digit].mean(axis=0) for digit in (8, 3))
+    ink = Image.fromarray((eight - three).astype(np.float32))
+    more = np.asarray(ink.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+    stroke = more > more.max() / 2  # what an 8 has and a 3 has not: the left side of its loops
+    assert stroke[:, : SIZE // 2].sum() > 0.8 * stroke.sum()
+
+    def share(n: int, digit: str, rather_than: str) -> float:
+        """Of the heat that lies on the stroke, over the share of the picture that the stroke is."""
+        heat = gc.explain(picture(n), digits, digit, contrast=rather_than).heatmap
+        return float(heat[stroke].sum() / max(heat.sum(), 1e-9) / stroke.mean())
+
+    for_eight = np.mean([share(n, "8", "3") for n in unseen(8)])
+    for_three = np.mean([share(n, "3", "8") for n in unseen(8)])
+    assert for_eight > 1.5
+    assert for_three < 0.8
+
+
+def test_its_maps_can_be_checked_and_its_earlier_layers_looked_at(digits: gc.Model):
+    photo = picture(unseen(8)[0])
+    assert [stage.layer for stage in digits.stages][-1] == digits.info.layer
+    e = gc.explain(photo, digits, "8")
+    found = trust(photo, digits, e)
+    assert found.probability == pytest.approx(e.target.probability, abs=1e-3)
+    assert len(found.sanity) == len(digits.stages) + 1
+    early = gc.explain(photo, digits, "8", layer=digits.stages[-2].layer)
+    assert early.feature_map.shape > e.feature_map.shape
+
+
+def test_the_command_line_explains_it_beside_another_network(trained: Trained, tmp_path: Path):
+    photo = tmp_path / "digit.png"
+    n = unseen(8)[0]
+    picture(n).save(photo)
+    command = [
+        *(sys.executable, "-m", "gradcam_core", str(photo), "--out", str(tmp_path / "out")),
+        *("--network", trained.spec, "--models", "digits,efficientnet_lite0"),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    records = json.loads((tmp_path / "out" / "explanations.json").read_text())
+    assert [record["title"] for record in records] == ["Digits", "EfficientNet-Lite0"]
+    assert {one["name"] for one in records[0]["top"]} < {str(digit) for digit in range(10)}
+    assert (tmp_path / "out" / "digits_output.png").exists()
+    # A class that only one of them has.
+    done = subprocess.run(
+        [*command, "--target", "8"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("python -m gradcam_core: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_mistake_in_a_network_ends_the_app_with_one_line(trained: Trained):
+    command = [sys.executable, "app.py", "--network", f"Digits=resnet18,weights={trained.weights}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("The app cannot start: network 'Digits': the weights do not fit timm's")
+    assert "The likeliest architecture is timm's test_resnet" in line
+
+
+def test_the_page_has_it_beside_the_others_and_compares_only_classes_that_both_have(
+    trained: Trained, browser, tmp_path: Path, request: pytest.FixtureRequest
+):
+    command = (sys.executable, "app.py", "--networks", str(trained.description))
+    n = unseen(8)[0]
+    picture(n).save(tmp_path / "digit.png")
+    with running_app(tmp_path, command=command) as url:
+        visits = Visits(browser, url)
+        page = visits()
+        boxes = page.locator("#models").get_by_role("checkbox")
+        assert [box.is_checked() for box in boxes.all()] == [True, *6 * [False]]
+        drop(page, tmp_path / "digit.png")
+        wait_for_results(page, 1)
+        expect_explained(page, "8", 1)
+        page.locator("#models").get_by_label("EfficientNet-Lite0").check()
+        wait_for_all(page, 2)
+        sentences = page.locator(".sentences").inner_text()
+        assert "Digits says 8" in sentences
+        # A digit is chosen, of which ImageNet knows nothing.
+        digits, other = panels(page).all()
+        choose_class(page, "3", "3")
+        expect(digits.locator(".explained strong")).to_have_text("3")
+        expect(other).to_contain_text("EfficientNet-Lite0 has no class “3”.")
+        # Of one map there is nothing to compare.
+        expect(page.locator(".insight .agreement")).to_be_hidden()
+        visits.close(request.node.name, is_failed=False)
+        assert visits.faults == []

@@ -1,0 +1,88 @@
+"""Names of classes from the files in which people keep them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gradcam_core.errors import LabelError
+from gradcam_core.models.label_files import read_label_names
+from gradcam_core.models.labels import find_in_all, imagenet_labels, labels_of
+
+NAMES = ["no finding", "effusion, left", "Pneumonie"]
+
+GOOD = {
+    "a.txt": "no finding\neffusion, left\nPneumonie\n\n",
+    "bom.txt": "\ufeffno finding\r\neffusion, left\r\nPneumonie",
+    "list.json": '["no finding", "effusion, left", "Pneumonie"]',
+    "by_index.json": '{"2": "Pneumonie", "0": "no finding", "1": "effusion, left"}',
+    "by_name.json": '{"Pneumonie": 2, "no finding": 0, "effusion, left": 1}',
+    "hub.json": '{"id2label": {"0": "no finding", "1": "effusion, left", "2": "Pneumonie"}}',
+    "one.csv": 'no finding\n"effusion, left"\nPneumonie\n',
+    "named.csv": 'code,Label\nx,no finding\ny,"effusion, left"\nz,Pneumonie\n',
+    "both.csv": 'name,index\nPneumonie,2\nno finding,0\n"effusion, left",1\n',
+    "plain.csv": '1,"effusion, left"\n0,no finding\n2,Pneumonie\n',
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_every_usual_form_gives_the_names_in_order(tmp_path: Path, name: str):
+    file = tmp_path / name
+    file.write_text(GOOD[name], encoding="utf-8")
+    assert read_label_names(file) == NAMES
+
+
+BAD = {
+    "empty.txt": (b"", "has no labels"),
+    "gap.txt": (b"one\n\nthree\n", "the name of class 1 is empty"),
+    "latin.txt": ("Röntgen".encode("latin-1"), "not text in UTF-8"),
+    "broken.json": (b'["a", ', "not JSON"),
+    "number.json": (b"3", "neither a list of names"),
+    "gap.json": (b'{"0": "a", "2": "c"}', "class 1 has no name"),
+    "many.csv": (b"a,b,c\nd,e,f\n", 'no column is called "name"'),
+    "two.csv": (b"a,b\nc,d\n", "one has to hold indices"),
+    "short.csv": (b"name,index\na\n", "fewer columns"),
+    "labels.yaml": (b"- a\n", "no .txt, .json or .csv"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_file_that_will_not_do_is_refused_with_the_reason(tmp_path: Path, name: str):
+    file = tmp_path / name
+    content, reason = BAD[name]
+    file.write_bytes(content)
+    with pytest.raises(LabelError, match=reason) as refused:
+        read_label_names(file)
+    assert name in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(LabelError, match=r"nix\.txt cannot be read: No such file"):
+        read_label_names(tmp_path / "nix.txt")
+
+
+def test_two_classes_of_the_same_name_are_told_apart():
+    labels = labels_of(["crane", "dog", "Crane "])
+    assert [label.name for label in labels] == ["crane (0)", "dog", "Crane (2)"]
+    assert labels.find("crane (0)").index == 0
+    with pytest.raises(LabelError, match="stands for several classes"):
+        labels.find("crane")
+
+
+def test_a_name_that_is_a_number_goes_before_an_index():
+    labels = labels_of(["8", "3", "0"])
+    assert labels.find("3").index == 1
+    assert labels.find(2).index == 2
+    assert labels.find("1").index == 1  # no class has this name
+
+
+def test_a_class_is_found_in_all_networks_or_the_one_without_it_is_named():
+    pets = labels_of(["dog", "tabby"])
+    networks = [("VGG19", imagenet_labels()), ("Pets", pets)]
+    assert find_in_all("Tabby", networks) == [281, 1]
+    with pytest.raises(LabelError, match="Pets: There is no class 'goldfish'"):
+        find_in_all("goldfish", networks)
+    with pytest.raises(LabelError, match="1 is another class in each of these networks"):
+        find_in_all(1, networks)
+    assert find_in_all(1, [networks[1]]) == [1]

@@ -1,0 +1,61 @@
+"""All 1000 names without a network; a class by index, name or synonym."""
+
+from __future__ import annotations
+
+import pytest
+from timm.data import ImageNetInfo
+from torchvision.models import ResNet50_Weights
+
+from gradcam_core import find_label, imagenet_labels
+from gradcam_core.errors import LabelError
+
+
+def test_the_names_are_torchvisions_in_torchvisions_order():
+    ours, theirs = imagenet_labels(), ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
+    assert len(ours) == len(theirs) == 1000
+    shared = [
+        t.casefold() in {s.casefold() for s in o.synonyms}
+        for o, t in zip(ours, theirs, strict=True)
+    ]
+    # torchvision distinguishes the doubles in words of its own ("crane bird").
+    assert sum(shared) >= 995
+
+
+def test_the_names_are_timms_in_timms_order():
+    theirs = ImageNetInfo("imagenet-1k").label_descriptions()
+    assert [", ".join(label.synonyms) for label in imagenet_labels()] == theirs
+
+
+def test_every_name_is_unique_and_finds_its_own_class():
+    for label in imagenet_labels():
+        assert find_label(label.name) == label
+        assert find_label(label.full_name) == label
+        assert find_label(label.index) == find_label(str(label.index)) == label
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [("tabby", 281), ("Tabby Cat", 281), (" espresso ", 967), ("billfish", 395), ("missile", 657)],
+)
+def test_a_synonym_finds_its_class(wanted: str, index: int):
+    assert find_label(wanted).index == index
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered"),
+    [
+        ("crane", ["crane (bird) (134)", "crane (machine) (517)"]),
+        ("cat", ["tabby (281)", "tiger cat (282)"]),
+        ("espreso", ["espresso (967)"]),
+        ("tabbi", ["tabby (281)"]),
+        (1000, ["0 to 999"]),
+        ("-1", ["0 to 999"]),
+        ("--5", ["There is no class"]),
+        ("", ["0 to 999"]),
+    ],
+)
+def test_an_unclear_name_gets_an_offer_of_the_nearest(wanted, offered: list[str]):
+    with pytest.raises(LabelError) as caught:
+        find_label(wanted)
+    for words in offered:
+        assert words in str(caught.value)

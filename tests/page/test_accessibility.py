@@ -1,0 +1,324 @@
+"""The page for those who use a keyboard, a screen reader, a phone, or stand before an audience."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
+from playwright.sync_api import Page, expect
+
+import gradcam_core as gc
+from demo.server.requests import EXAMPLES
+from gradcam_core.analysis.captions import where
+from tests.support.browser import (
+    PHONE,
+    STAND_INS,
+    Visits,
+    box_of,
+    examples,
+    expect_explained,
+    explained,
+    panels,
+    wait_for_all,
+    wait_for_results,
+)
+
+CAT = EXAMPLES / "1_cat.jpg"
+FINGER = 44  # pixels that a thumb needs
+
+FOCUSED = """() => {
+    const element = document.activeElement;
+    const label = element.labels?.[0]?.innerText || element.getAttribute("aria-label");
+    const shown = element.matches(".segments input") ? element.nextElementSibling : element;
+    const style = getComputedStyle(shown);
+    const parents = [shown];
+    for (let e = shown; (e = e.parentElement) && parents.length < 5; ) parents.push(e);
+    const isMarked = (e) => {
+        const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(e);
+        return (outlineStyle !== "none" && parseFloat(outlineWidth) > 0) || boxShadow !== "none";
+    };
+    const { width, height } = shown.getBoundingClientRect();
+    return {
+        tag: element.tagName,
+        name: (label || element.innerText || element.title || element.id || "").trim(),
+        example: element.dataset.example ?? "",
+        panel: element.closest(".panel[data-model]")?.dataset.model ?? "",
+        isMarked: parents.some(isMarked),
+        outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
+        isSeen: width > 0 && height > 0,
+        isOurs: Boolean(element.closest(".page > .app, .examples, .address, .unfold")),
+    };
+}"""
+
+
+@pytest.fixture
+def tabbed(visit: Visits) -> list[dict[str, Any]]:
+    """Whatever the Tab key reaches, one after the other, until it begins anew."""
+    page = visit("?example=1_cat")
+    wait_for_all(page)
+    page.evaluate("document.activeElement.blur()")
+    reached: list[dict[str, Any]] = []
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        now = page.evaluate(FOCUSED)
+        if reached and now["name"] == reached[0]["name"]:
+            return reached
+        if now["tag"] != "BODY":  # where Gradio's list of choices was that closes at once
+            reached.append(now)
+    return pytest.fail(f"no end of it: {[one['name'] for one in reached]}")
+
+
+def test_tab_reaches_everything_in_a_sensible_order_and_shows_where_it_is(
+    tabbed: list[dict[str, Any]],
+):
+    names = [one["name"].split("\n")[0] for one in tabbed]
+    for wanted in ("Opacity", "Colours", "Layer", "Class to explain", "Rather than …", "Methods"):
+        assert wanted in names, names
+    for wanted in ("Download", "Share", "Present", "Keys", "Overlay", "Centre crop", "Grad-CAM"):
+        assert wanted in names, names
+    assert [one["example"] for one in tabbed if one["example"]] == sorted(
+        path.stem for path in EXAMPLES.glob("*.jpg")
+    )
+    for model, stand_in in STAND_INS.items():
+        reached = [one["name"] for one in tabbed if one["panel"] == model]
+        title = gc.load_model(stand_in).info.title
+        assert reached[:2] == [f"Download of {title}", "Full screen on or off"]
+        top = [prediction.name for prediction in gc.explain(CAT, stand_in).top]
+        assert [name.split("\n")[0] for name in reached[2:]] == top
+    # As one reads: the picture, what to explain, how to show it, the results, how to read it.
+    firsts = ["Example: cat", "Class to explain", "Methods", "Opacity", "Download of", "How to"]
+    at = [next(i for i, name in enumerate(names) if name.startswith(text)) for text in firsts]
+    assert at == sorted(at)
+    assert all(one["isSeen"] for one in tabbed), [one for one in tabbed if not one["isSeen"]]
+    unmarked = [one["name"] for one in tabbed if not one["isMarked"]]
+    assert unmarked == []
+    assert [one["name"] for one in tabbed if one["isOurs"] and not one["outline"]] == []
+
+
+def shown_as(page: Page) -> str | None:
+    return page.locator(".page > .app").get_attribute("data-shown")
+
+
+def test_keys_choose_classes_toggle_and_open_what_they_say(visit: Visits):
+    page = visit("?example=1_cat")
+    wait_for_all(page)
+    app = page.locator(".page > .app")
+    tops = [gc.explain(CAT, model).top for model in STAND_INS.values()]
+    for n in (2, 5, 1):
+        page.keyboard.press(str(n))
+        expect_explained(page, tops[0][n - 1].name)
+    panels(page).nth(1).locator("ol.top button").first.focus()
+    page.keyboard.press("5")  # of the panel that has the focus
+    expect_explained(page, tops[1][4].name)
+    page.keyboard.press("o")
+    expect(app).to_have_attribute("data-shown", "photo")
+    page.keyboard.press("o")
+    expect(app).to_have_attribute("data-shown", "overlay")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("o")  # keys do nothing behind a dialog
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert shown_as(page) == "overlay"
+    page.keyboard.press("f")
+    expect(panels(page).nth(1)).to_have_class("panel covering")
+    page.wait_for_function("document.fullscreenElement !== null")
+    page.keyboard.press("f")
+    expect(page.locator(".covering")).to_have_count(0)
+    page.wait_for_function("document.fullscreenElement === null")
+    page.keyboard.press("p")
+    expect(app).to_have_class("app presenting")
+    page.keyboard.press("Escape")
+    expect(app).to_have_class("app")
+    expect_explained(page, tops[1][4].name)
+
+
+def test_keys_do_nothing_while_one_types_or_works_with_another_control(visit: Visits):
+    page = visit("?example=1_cat")
+    wait_for_all(page)
+    before = explained(page)
+    for label in ("Class to explain", "Rather than …", "Address of a picture"):
+        field = page.get_by_label(label)
+        field.click()
+        page.keyboard.type("1of?p2")
+        page.keyboard.press("Escape")
+    page.get_by_label("Colours").focus()
+    page.keyboard.press("p")
+    slider = page.get_by_role("slider", name="Opacity")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Control+p")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator(".presenting, .covering")).to_have_count(0)
+    assert shown_as(page) == "overlay"
+    assert explained(page) == before
+
+
+def test_alternative_texts_say_where_the_heat_lies(cat_page: Page):
+    for n, model in enumerate(STAND_INS.values()):
+        e = gc.explain(CAT, model)
+        picture = panels(cat_page).nth(n).get_by_role("img")
+        expect(picture).to_have_count(1)
+        said = f"Heat of {e.title} for the class {e.target.name}: {where(e)}"
+        expect(picture).to_have_accessible_name(said)
+    agreement = cat_page.locator(".insight").get_by_role("img")
+    legend = cat_page.locator(".insight .legend li").all_inner_texts()
+    for text in legend:
+        in_words = re.compile(r"\s*".join(map(re.escape, text.split())))
+        expect(agreement).to_have_accessible_name(in_words)
+
+
+def faults_of(page: Page) -> list[str]:
+    """What axe-core calls serious or critical, as "rule: element"."""
+    page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{violation['id']}: {' '.join(map(str, node['target']))}"
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visit: Visits, theme: str):
+    page = visit(f"?__theme={theme}")
+    found = {"empty": faults_of(page)}
+    page.get_by_role("button", name="How to read this").click()
+    examples(page).first.click()
+    wait_for_all(page)
+    page.get_by_label("Other …").check()
+    found["results"] = faults_of(page)
+    panels(page).first.get_by_role("button", name="Download of").click()
+    found["menu"] = faults_of(page)
+    page.keyboard.press("Escape")
+    for name in ("Share", "Keys"):
+        page.get_by_role("button", name=name).click()
+        found[name] = faults_of(page)
+        page.keyboard.press("Escape")
+    page.get_by_role("button", name="Methods").click()
+    expect(page.locator(".comparison .status:empty")).not_to_have_count(0)
+    found["comparison"] = faults_of(page)
+    page.get_by_role("button", name="Methods").click()
+    page.get_by_role("button", name="Present").click()
+    expect(page.locator(".presenting")).to_be_visible()
+    found["presentation"] = faults_of(page)
+    assert {state: faults for state, faults in found.items() if faults} == {}
+
+
+SMALL = """(finger) => {
+    const chosen = "button, select, input[type=range], .segments label, a.action, summary";
+    const small = [];
+    for (const element of document.querySelectorAll(chosen)) {
+        if (!element.closest(".page > .app, .examples, .address, .unfold-block")) continue;
+        if (!element.checkVisibility({ visibilityProperty: true })) continue;
+        const { width, height } = element.getBoundingClientRect();
+        if (width < finger - 0.5 || height < finger - 0.5) {
+            const name = element.getAttribute("aria-label") || element.innerText || element.id;
+            small.push(`${name}: ${Math.round(width)} x ${Math.round(height)}`);
+        }
+    }
+    return small;
+}"""
+
+
+def test_on_a_phone_everything_fits_and_is_large_enough_for_a_thumb(visit: Visits):
+    phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+    page = visit("?example=1_cat", **phone)
+    wait_for_all(page)
+    fits = "() => document.documentElement.scrollWidth <= 360 && innerWidth <= 360"
+    assert page.evaluate(fits)
+    boxes = [box_of(panels(page).nth(n)) for n in range(3)]
+    assert [box["y"] for box in boxes] == sorted(box["y"] for box in boxes)
+    assert len({round(box["x"]) for box in boxes}) == 1
+    assert all(box["width"] > 300 for box in boxes)
+    # The picture comes first, then the results; the controls are folded away.
+    photo = box_of(page.locator("#photo"))
+    assert photo["y"] < box_of(page.locator(".headline"))["y"] < boxes[0]["y"]
+    assert boxes[0]["y"] < PHONE["height"]
+    target = page.get_by_label("Class to explain")
+    expect(target).to_be_hidden()
+    expect(page.locator(".toolbar")).to_be_hidden()
+    assert page.evaluate(SMALL, FINGER) == []
+    unfold = page.get_by_role("button", name="Class, models, view and map")
+    expect(unfold).to_have_attribute("aria-expanded", "false")
+    unfold.tap()
+    expect(unfold).to_have_attribute("aria-expanded", "true")
+    expect(target).to_be_visible()
+    expect(page.locator(".toolbar")).to_be_visible()
+    page.get_by_role("button", name="Methods").tap()
+    expect(page.locator(".comparison")).to_be_visible()
+    assert page.evaluate(SMALL, FINGER) == []
+    assert page.evaluate(fits)
+    page.get_by_role("button", name="Methods").tap()
+    panels(page).first.get_by_role("button", name="Download of").tap()
+    assert page.evaluate(SMALL, FINGER) == []
+    menu = box_of(page.locator(".menu:popover-open"))
+    assert menu["x"] >= 0
+    assert menu["x"] + menu["width"] <= 360
+    page.keyboard.press("Escape")
+    unfold.tap()
+    expect(target).to_be_hidden()
+    panels(page).nth(2).locator("ol.top button").nth(2).tap()
+    expect_explained(page, "tabby")
+
+
+def test_a_presentation_shows_only_picture_maps_and_large_labels(visit: Visits):
+    page = visit("?example=1_cat", viewport={"width": 1920, "height": 1080})
+    wait_for_all(page)
+    page.keyboard.press("p")
+    app = page.locator(".page > .app")
+    expect(app).to_have_class("app presenting")
+    assert box_of(app) == {"x": 0, "y": 0, "width": 1920, "height": 1080}
+    for hidden in (".headline", ".toolbar", ".insight", ".top", ".how", ".notice", ".tools"):
+        for each in page.locator(hidden).all():
+            expect(each).to_be_hidden()
+    tile = page.get_by_role("region", name="Photo")
+    expect(tile.get_by_role("img")).to_be_visible()
+    for n, model in enumerate(STAND_INS.values()):
+        e = gc.explain(CAT, model)
+        panel = panels(page).nth(n)
+        for text in (e.title, e.target.name, f"rank {e.rank}"):
+            label = panel.get_by_text(text, exact=False).first
+            expect(label).to_be_in_viewport(ratio=1)
+            assert label.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 24
+        expect(panel.locator(".stage")).to_be_in_viewport(ratio=0.99)
+    stages = [box_of(panels(page).nth(n).locator(".stage")) for n in range(3)]
+    assert sum(box["width"] * box["height"] for box in stages) > 0.2 * 1920 * 1080
+    for key, example in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("ArrowLeft", 0)):
+        page.keyboard.press(key)
+        expect(examples(page).nth(example)).to_have_attribute("aria-pressed", "true")
+        wait_for_results(page)
+        for n in range(3):
+            expect(panels(page).nth(n).locator(".stage")).to_be_in_viewport(ratio=0.99)
+            expect(panels(page).nth(n).locator(".explained")).to_be_in_viewport(ratio=0.99)
+    page.keyboard.press("ArrowLeft")  # from the first to the last
+    expect(examples(page).last).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("ArrowRight")
+    expect(examples(page).first).to_have_attribute("aria-pressed", "true")
+    # The results of the picture before stand until those of this one are there.
+    expect(page.locator(".explained").first).to_contain_text("cat")
+    wait_for_results(page)
+    page.keyboard.press("2")
+    expect_explained(page, "tiger cat")
+    page.keyboard.press("Escape")
+    expect(page.locator(".toolbar")).to_be_visible()
+    expect(tile).to_be_hidden()
+
+
+def test_the_page_works_where_no_other_host_can_be_reached(visit: Visits):
+    page = visit("?example=2_coffee")
+    wait_for_all(page)
+    reached = page.evaluate(
+        "() => fetch('http://example.com/', { mode: 'no-cors' }).then(() => true, () => false)"
+    )
+    assert not reached
+    # That one was ours, and so were its complaints. The page's own policy forbids it already.
+    assert any("example.com" in fault for fault in visit.faults)
+    visit.faults[:] = [fault for fault in visit.faults if "example.com" not in fault]
+    loaded = page.evaluate("() => performance.getEntriesByType('resource').map((e) => e.name)")
+    assert loaded
+    origin = page.url.split("?")[0]
+    assert [url for url in loaded if not url.startswith((origin, "data:", "http://example"))] == []

@@ -1,0 +1,259 @@
+"""What the page says is what the numbers are, everywhere on it."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+import gradcam_core as gc
+from demo.server.requests import EXAMPLES
+from demo.ui.page_data import DEPTHS
+from gradcam_core.analysis.agreement import agreement, looked_at
+from gradcam_core.analysis.captions import summary
+from gradcam_core.cam.methods import METHODS
+from tests.support.browser import (
+    STAND_INS,
+    Visits,
+    assert_shows,
+    box_of,
+    canvas_pixels,
+    choose,
+    examples,
+    expect_explained,
+    levels,
+    panels,
+    plain,
+    show_grey,
+    wait_for_all,
+)
+
+CAT = EXAMPLES / "1_cat.jpg"
+CAT_AND_COFFEE = EXAMPLES / "3_cat_and_coffee.jpg"
+
+
+@pytest.fixture(scope="module")
+def networks() -> list[gc.Model]:
+    return [gc.load_model(name) for name in STAND_INS.values()]
+
+
+def insight_of(page: Page) -> dict[str, list[str]]:
+    """What the strip says, as it is read."""
+    insight = page.locator(".insight")
+    return {
+        name: [plain(text) for text in insight.locator(selector).all_inner_texts()]
+        for name, selector in (
+            ("sentences", ".sentences p"),
+            ("names", "tbody th"),
+            ("numbers", "tbody td"),
+            ("legend", ".legend li"),
+        )
+    }
+
+
+def expected_insight(found: list[gc.Explanation]) -> dict[str, list[str]]:
+    compared = agreement(found)
+    assert compared
+    numbers = []
+    for pair in compared.pairs:
+        numbers.append(f"{round(100 * pair.overlap)} %")
+        assert pair.correlation is not None
+        numbers.append(f"{pair.correlation:.2f}".replace("-", "\u2212"))
+    words = {3: "all three", 2: "two", 1: "one"}
+    return {
+        "sentences": [plain(sentence) for sentence in summary(found)],
+        "names": [f"{found[p.first].title} – {found[p.second].title}" for p in compared.pairs],
+        "numbers": numbers,
+        "legend": [f"{words[k]} {round(100 * compared.shares[k])} %" for k in (3, 2, 1)],
+    }
+
+
+def test_agreement_legend_and_sentences_are_those_of_the_core(cat_page: Page, networks):
+    assert insight_of(cat_page) == expected_insight([gc.explain(CAT, model) for model in networks])
+    panels(cat_page).nth(1).locator("ol.top button").nth(4).click()
+    name = gc.explain(CAT, networks[1]).top[4].name
+    expect_explained(cat_page, name)
+    found = [gc.explain(CAT, model, name) for model in networks]
+    expect(cat_page.locator(".insight .sentences")).to_contain_text(name)
+    assert insight_of(cat_page) == expected_insight(found)
+    examples(cat_page).nth(2).click()
+    found = [gc.explain(CAT_AND_COFFEE, model) for model in networks]
+    first = plain(summary(found)[0])
+    expect(cat_page.locator(".insight .sentences p").first).to_have_text(first)
+    assert insight_of(cat_page) == expected_insight(found)
+
+
+def test_the_picture_of_where_they_agree_is_drawn_where_they_looked(cat_page: Page, networks):
+    found = [gc.explain(CAT, model) for model in networks]
+    compared = agreement(found)
+    assert compared
+    cat_page.get_by_label("Colours").select_option("gray")
+    shown = canvas_pixels(cat_page.locator(".insight canvas.heat")).astype(int)
+    cat_page.get_by_label("Colours").select_option("inferno")
+    height, width = shown.shape[:2]
+    expected = looked_at(found, compared, (width, height))
+    # The greys of the legend say how many looked there.
+    greys = {0: 0, 1: 89, 2: 172, 3: 255}
+    count = np.zeros((height, width), dtype=int)
+    for k in (1, 2, 3):
+        near = (np.abs(shown[:, :, 0] - greys[k]) < 12) & (shown[:, :, 3] > 100)
+        count[near] = k
+    differs = count != expected
+    # A place on the border of a fifth may lie on either side.
+    border = np.zeros_like(differs)
+    for axis in (0, 1):
+        edge = np.diff(expected.astype(int), axis=axis) != 0
+        for shift in range(-2, 3):
+            padded = np.zeros_like(differs)
+            padded[: edge.shape[0], : edge.shape[1]] = edge
+            border |= np.roll(padded, shift, axis=axis)
+    assert not (differs & ~border).any()
+    assert differs.mean() < 0.01
+    for k in (1, 2, 3):
+        assert (count == k).mean() > 0.01
+
+
+def test_rather_than_another_class_shows_the_contrast_in_all_panels(cat_page: Page, networks):
+    tiger, tabby = gc.find_label("tiger cat").index, gc.find_label("tabby").index
+    show_grey(cat_page)
+    panels(cat_page).nth(0).locator("ol.top button").nth(1).click()
+    expect_explained(cat_page, "tiger cat")
+    choose(cat_page, "Rather than …", "tabby", "tabby, tabby cat")
+    expect(cat_page.locator(".how", has_text="Grad-CAM, against tabby")).to_have_count(3)
+    expect(cat_page.locator(".headline h2")).to_have_text("Explaining tiger cat rather than tabby")
+    for n, model in enumerate(networks):
+        e = gc.explain(CAT, model, tiger, contrast=tabby)
+        assert_shows(cat_page, n, e)
+        plainly = gc.explain(CAT, model, tiger).heatmap_at(levels(cat_page, n).shape[::-1])
+        assert np.abs(levels(cat_page, n) - plainly).max() > 0.1
+    # The other class itself, clicked, is explained plainly.
+    panels(cat_page).nth(0).locator("ol.top button").nth(2).click()
+    expect_explained(cat_page, "tabby")
+    expect(cat_page.locator(".headline h2")).to_have_text("Explaining tabby")
+    expect(cat_page.get_by_label("Rather than …")).to_have_value("No other class")
+    expect(cat_page.locator(".how", has_text="against")).to_have_count(0)
+    cat_page.get_by_role("radio", name="Overlay").check(force=True)
+    cat_page.get_by_label("Colours").select_option("inferno")
+
+
+def test_the_layer_slider_shows_the_map_of_the_layer_that_each_panel_names(
+    cat_page: Page, networks
+):
+    slider = cat_page.get_by_role("slider", name="Layer")
+    show_grey(cat_page)
+    last = cat_page.locator(".how").all_inner_texts()
+    for key, share, text in (
+        ("Home", 0.0, "first"),
+        ("ArrowRight", 1 / DEPTHS, f"2 of {DEPTHS + 1}"),
+        ("End", 1.0, "last"),
+    ):
+        slider.press(key)
+        expect(cat_page.locator(".depth-text")).to_have_text(text)
+        expect(slider).to_have_attribute("aria-valuetext", text)
+        for n, model in enumerate(networks):
+            stage = model.stages[round(share * (len(model.stages) - 1))]
+            rows, columns = stage.shape[1:]
+            how = f"Grad-CAM · {stage.layer}, {columns} × {rows} cells"
+            expect(panels(cat_page).nth(n).locator(".how")).to_have_text(how)
+            layer = None if share == 1 else stage.layer
+            assert_shows(cat_page, n, gc.explain(CAT, model, layer=layer))
+    assert cat_page.locator(".how").all_inner_texts() == last
+    cat_page.get_by_role("radio", name="Overlay").check(force=True)
+    cat_page.get_by_label("Colours").select_option("inferno")
+
+
+def test_all_methods_are_shown_for_one_network_and_one_can_be_chosen_for_all(
+    visit: Visits, networks
+):
+    page = visit("?example=1_cat&models=xception,resnet50")
+    wait_for_all(page, 2)
+    show_grey(page)
+    page.get_by_role("button", name="Methods").click()
+    section = page.get_by_role("region", name="Methods and detail")
+    expect(section).to_be_visible()
+    section.get_by_label("Network").select_option("EfficientNet-Lite0")
+    cards = section.get_by_role("listitem")
+    titles = [method.title for method in METHODS.values()]
+    expect(cards.locator(".name")).to_have_text([*titles, "Grad-CAM, 2 ×", "Grad-CAM, 3 ×"])
+    expect(cards.locator("button[aria-pressed=true] .name")).to_have_text("Grad-CAM")
+    slow = cards.filter(has_text="Score-CAM").locator(".status")
+    expect(slow).to_have_text(re.compile(r"Score-CAM: [1-9]\d*%"))
+    slow = cards.filter(has_text="Ablation-CAM").locator(".status")
+    expect(slow).to_have_text("Ablation-CAM: 1 before this one")
+    for n, method in enumerate(METHODS.values()):
+        if method.is_slow:
+            continue
+        expect(cards.nth(n).locator(".status")).to_be_empty()
+        shown = canvas_pixels(cards.nth(n).locator("canvas.heat"))[:, :, 0] / 255
+        e = gc.explain(CAT, networks[1], method=method.name)
+        expected = e.heatmap_at((shown.shape[1], shown.shape[0]))
+        np.testing.assert_allclose(shown, expected, atol=2 / 255)
+    cards.get_by_role("button", name=re.compile("LayerCAM$")).click()
+    expect(page.locator(".panel .how", has_text=re.compile("^LayerCAM · "))).to_have_count(2)
+    assert_shows(page, 1, gc.explain(CAT, networks[1], method="layercam"))
+    expect(cards.locator("button[aria-pressed=true] .name")).to_have_text("LayerCAM")
+    expect(page.get_by_label("Other …")).to_be_checked()
+    expect(page.get_by_label("Method", exact=True)).to_have_value("LayerCAM")
+    cards.get_by_role("button", name=re.compile("LayerCAM, 2 ×")).click()
+    how = re.compile("^LayerCAM, detail 2 × · ")
+    expect(page.locator(".panel .how", has_text=how)).to_have_count(2)
+    page.get_by_role("button", name="Methods").click()
+    expect(section).to_be_hidden()
+
+
+def test_what_was_not_seen_is_dimmed_and_named(cat_page: Page):
+    panel = panels(cat_page).nth(1)
+    stage, seen = box_of(panel.locator(".stage")), box_of(panel.locator(".seen"))
+    e = gc.explain(CAT, "efficientnet_lite0")
+    left, top, right, bottom = e.box
+    width, height = e.geometry.photo_size
+    assert seen["x"] - stage["x"] == pytest.approx(left / width * stage["width"], abs=1.5)
+    assert seen["width"] == pytest.approx((right - left) / width * stage["width"], abs=1.5)
+    assert seen["height"] == pytest.approx((bottom - top) / height * stage["height"], abs=1.5)
+    names = panel.get_by_text("not seen")
+    expect(names).to_have_count(2)
+    for n, beside in enumerate((True, False)):
+        strip = box_of(names.nth(n))
+        middle = strip["x"] + strip["width"] / 2
+        edge = seen["x"] if beside else seen["x"] + seen["width"]
+        assert (middle < edge) == beside
+    # The pixels beside it are darker than the photo, by the share that is said to be black.
+    cat_page.get_by_role("radio", name="Photo", exact=True).check(force=True)
+    picture = panel.locator(".stage").screenshot()
+    cat_page.get_by_role("radio", name="Overlay").check(force=True)
+    with Image.open(io.BytesIO(picture)) as shot, Image.open(CAT) as photo:
+        size = round(stage["width"]), round(stage["height"])
+        shown = np.asarray(shot.convert("RGB").resize(size), dtype=float)
+        bare = np.asarray(photo.convert("RGB").resize(size), dtype=float)
+    column = round((seen["x"] - stage["x"]) / 2 / 2)
+    outside = np.s_[:, : max(4, column)]
+    assert shown[outside].mean() / bare[outside].mean() == pytest.approx(0.45, abs=0.05)
+    middle_part = np.s_[size[1] // 3 : size[1] // 2, size[0] // 3 : size[0] // 2]
+    assert shown[middle_part].mean() / bare[middle_part].mean() == pytest.approx(1, abs=0.05)
+
+
+def test_pointing_at_a_place_reads_out_its_heat_in_all_panels(cat_page: Page, networks):
+    stage = panels(cat_page).nth(0).locator(".stage")
+    box = box_of(stage)
+    readouts = cat_page.locator(".panel .readout")
+    for x, y in ((0.5, 0.5), (0.36, 0.62), (0.62, 0.3), (0.45, 0.75)):
+        cat_page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        expect(readouts.first).to_be_visible()
+        for n, model in enumerate(networks):
+            shown = canvas_pixels(panels(cat_page).nth(n).locator("canvas.heat"))
+            height, width = shown.shape[:2]
+            heat = gc.explain(CAT, model).heatmap_at((width, height))
+            share = heat[int(y * height), int(x * width)]
+            text = plain(readouts.nth(n).inner_text())
+            said = re.fullmatch(r"heat (\d+) %", text)
+            assert said, text
+            assert int(said[1]) == pytest.approx(100 * share, abs=3)
+    cat_page.mouse.move(box["x"] + 0.04 * box["width"], box["y"] + 0.5 * box["height"])
+    expect(readouts).to_have_text(["not seen"] * 3)
+    cat_page.mouse.move(0, 0)
+    for n in range(3):
+        expect(readouts.nth(n)).to_be_hidden()

@@ -1,0 +1,241 @@
+"""What a person takes along from the page: figures, overlays, heatmaps, and a link to the view."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
+import zipfile
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+import gradcam_core as gc
+from demo.server.requests import EXAMPLES
+from gradcam_core.images.render import overlay
+from tests.support.browser import (
+    STAND_INS,
+    Visits,
+    choose,
+    drop,
+    expect_explained,
+    explained,
+    levels,
+    panels,
+    show_grey,
+    wait_for_all,
+    wait_for_results,
+)
+
+CAT = EXAMPLES / "1_cat.jpg"
+FIGURE = (1920, 1080)
+
+
+def downloaded(page: Page, opener: Locator, entry: re.Pattern[str]) -> tuple[str, bytes]:
+    """The name and the content of what an entry of a menu gives."""
+    opener.click()
+    with page.expect_download() as download:
+        page.locator(".menu:popover-open").get_by_role("button", name=entry).click()
+    expect(page.locator(".menu:popover-open")).to_have_count(0)
+    return download.value.suggested_filename, download.value.path().read_bytes()
+
+
+def opened(data: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(data))
+    picture.load()
+    return picture
+
+
+def of_page(page: Page) -> Locator:
+    return page.locator(".headline").get_by_role("button", name="Download")
+
+
+def of_panel(page: Page, n: int) -> Locator:
+    return panels(page).nth(n).get_by_role("button", name="Download of")
+
+
+def test_the_figure_is_a_slide_in_light_and_dark_and_as_a_drawing(cat_page: Page):
+    pictures = {}
+    for theme in ("light", "dark"):
+        name, data = downloaded(cat_page, of_page(cat_page), re.compile(f"PNG, 16:9, {theme}"))
+        assert name == "comparison.png"
+        picture = opened(data)
+        assert (picture.format, picture.size) == ("PNG", FIGURE)
+        pictures[theme] = np.asarray(picture.convert("L"))
+    assert pictures["light"][2, 2] > 200
+    assert pictures["dark"][2, 2] < 60
+    for theme in ("light", "dark"):
+        name, data = downloaded(cat_page, of_page(cat_page), re.compile(f"SVG, {theme}"))
+        assert name == "comparison.svg"
+        root = ET.fromstring(data)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        text = data.decode()
+        assert "EfficientNet-Lite0" in text
+        assert "tiger cat" in text
+
+
+def test_overlays_and_heatmaps_are_those_of_the_core(cat_page: Page):
+    cat_page.get_by_label("Colours").select_option("viridis")
+    cat_page.get_by_role("slider", name="Opacity").fill("0.5")
+    panels(cat_page).nth(0).locator("ol.top button").nth(2).click()
+    expect_explained(cat_page, "tabby")
+    with Image.open(CAT) as photo:
+        cat = photo.convert("RGB")
+    for n, (model, stand_in) in enumerate(STAND_INS.items()):
+        e = gc.explain(CAT, stand_in, "tabby")
+        name, data = downloaded(cat_page, of_panel(cat_page, n), re.compile("Overlay"))
+        assert name == f"{model}_output.png"
+        expected = overlay(cat, e.heatmap, e.box, 0.5, "viridis")
+        difference = np.abs(np.asarray(opened(data), dtype=int) - np.asarray(expected, dtype=int))
+        assert difference.max() <= 3
+        name, data = downloaded(cat_page, of_panel(cat_page, n), re.compile("NumPy"))
+        assert name == f"{model}_heatmap.npy"
+        heatmap = np.load(io.BytesIO(data))
+        assert heatmap.dtype == np.float32
+        np.testing.assert_allclose(heatmap, e.heatmap, atol=1e-4)
+        name, data = downloaded(cat_page, of_panel(cat_page, n), re.compile("16-bit grey PNG"))
+        assert name == f"{model}_heatmap.png"
+        grey = opened(data)
+        assert (grey.mode, grey.size) == ("I;16", cat.size)
+        np.testing.assert_allclose(np.asarray(grey) / 65535, e.heatmap, atol=1e-4)
+    cat_page.get_by_label("Colours").select_option("inferno")
+    cat_page.get_by_role("slider", name="Opacity").fill("0.75")
+
+
+def test_everything_comes_in_one_archive(cat_page: Page):
+    name, data = downloaded(cat_page, of_page(cat_page), re.compile("Everything"))
+    assert name == "everything.zip"
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        kinds = ("output.png", "heatmap.npy", "heatmap.png")
+        maps = {f"{model}_{kind}" for model in STAND_INS for kind in kinds}
+        others = {"input_image.jpg", "comparison.png", "comparison.svg", "explanations.json"}
+        assert set(archive.namelist()) == maps | others
+        assert opened(archive.read("comparison.png")).size == FIGURE
+        records = json.loads(archive.read("explanations.json"))
+        assert [record["asked_for"] for record in records] == list(STAND_INS)
+        for record, stand_in in zip(records, STAND_INS.values(), strict=True):
+            e = gc.explain(CAT, stand_in)
+            assert (record["model"], record["rank"], record["layer"]) == (stand_in, 1, e.layer)
+            assert record["target"]["name"] == e.target.name
+            assert record["weights"]["sha256"] == e.weights.sha256
+            heatmap = np.load(io.BytesIO(archive.read(f"{record['asked_for']}_heatmap.npy")))
+            np.testing.assert_allclose(heatmap, e.heatmap, atol=1e-4)
+
+
+def shared_link(page: Page) -> tuple[str, str]:
+    """The link that the dialog offers, and what it says of it."""
+    page.get_by_role("button", name="Share").click()
+    dialog = page.get_by_role("dialog", name="Share this view")
+    expect(dialog).to_be_visible()
+    link = dialog.get_by_label("Link to this view").input_value()
+    note = dialog.locator("p").first.inner_text()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    return link, note
+
+
+def view_of(page: Page) -> dict[str, object]:
+    """What is chosen and what is shown of it."""
+    return {
+        "headline": page.locator(".headline h2").inner_text(),
+        "explained": explained(page),
+        "how": page.locator(".panel[data-model] .how").all_inner_texts(),
+        "titles": panels(page).get_by_role("heading").all_inner_texts(),
+        "class": page.get_by_label("Class to explain").input_value(),
+        "rather than": page.get_by_label("Rather than …").input_value(),
+        "models": page.locator("#models input").evaluate_all("all => all.map((i) => i.checked)"),
+        "radios": page.locator("#view input, #kind input, #detail input").evaluate_all(
+            "all => all.map((i) => i.checked)"
+        ),
+        "method": page.locator("#method input").input_value(),
+        "layer": page.get_by_role("slider", name="Layer").input_value(),
+        "example": page.locator("[data-example][aria-pressed=true]").get_attribute("data-example"),
+    }
+
+
+def test_the_link_of_a_view_opens_the_same_view(visit: Visits):
+    page = visit("?example=3_cat_and_coffee")
+    wait_for_all(page)
+    choose(page, "Class to explain", "tiger cat", "tiger cat")
+    choose(page, "Rather than …", "tabby", "tabby, tabby cat")
+    page.get_by_label("Whole photo").check()
+    page.get_by_label("Other …").check()
+    page.get_by_label("Method", exact=True).click()
+    page.get_by_role("option", name="LayerCAM").click()
+    page.get_by_label("2 ×").check()
+    slider = page.get_by_role("slider", name="Layer")
+    slider.press("ArrowLeft")
+    page.locator("#models").get_by_label("EfficientNet-Lite0").check()
+    page.locator("#models").get_by_label("Xception").uncheck()
+    how = re.compile("^LayerCAM, against tabby, detail 2 × · ")
+    expect(panels(page).locator(".how", has_text=how)).to_have_count(3)
+    wait_for_all(page)
+    show_grey(page)
+    link, note = shared_link(page)
+    assert "same picture" in note
+    assert link == page.url  # so a reload keeps the view, too
+    asked = parse_qs(urlsplit(link).query)
+    assert asked["models"] == ["resnet50,vgg19,efficientnet_lite0"]
+    other = visit(link.split("/", 3)[3])
+    wait_for_all(other)
+    show_grey(other)
+    expect(other.get_by_label("Class to explain")).to_have_value("tiger cat")
+    assert view_of(other) == view_of(page)
+    for n in range(3):
+        np.testing.assert_allclose(levels(other, n), levels(page, n), atol=1 / 255)
+    assert shared_link(other)[0] == link
+
+
+def test_the_dialog_says_what_the_link_of_an_upload_cannot_carry(page: Page, cat_path: Path):
+    drop(page, cat_path)
+    wait_for_results(page)
+    page.get_by_label("Whole photo").check()
+    panels(page).nth(1).locator("ol.top button").nth(1).click()
+    expect(page.locator(".headline h2")).not_to_contain_text("each network")
+    link, note = shared_link(page)
+    assert "The photo was uploaded: the link cannot carry it." in note
+    asked = parse_qs(urlsplit(link).query)
+    assert set(asked) == {"class", "view"}
+    page.get_by_role("button", name="Share").click()
+    page.get_by_role("button", name="Copy the link").click()
+    expect(page.get_by_role("dialog").get_by_role("status")).to_have_text(
+        re.compile("Copied|copy it with Ctrl")
+    )
+
+
+def test_a_link_without_a_photo_keeps_its_other_choices_for_the_next_one(
+    visit: Visits, coffee_path: Path
+):
+    page = visit("?class=968&view=whole")
+    drop(page, coffee_path)
+    expect_explained(page, "cup")
+    expect(page.get_by_label("Whole photo")).to_be_checked()
+    expect(page.get_by_label("Class to explain")).to_have_value("cup")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "?example=1_cat&models=alexnet&class=1000&rather_than=-1&view=sideways&map=best"
+        "&method=guess&detail=9&layer=2&rivals=7&colour=red",
+        "?example=1_cat&models=,&class=NaN&rather_than=1e999&view=&map=constructor&method=__proto__"
+        "&detail=2.5&layer=nonsense&<script>alert(1)</script>",
+    ],
+)
+def test_nonsense_in_a_link_is_ignored(visit: Visits, cat_page: Page, address: str):
+    page = visit(address)
+    wait_for_all(page)
+    expect(page.get_by_label("Class to explain")).to_have_value("Each network's top class")
+    assert view_of(page) == view_of(cat_page)
+
+
+def test_an_unknown_example_in_a_link_is_no_photo(visit: Visits):
+    page = visit("?example=../../LICENSE")
+    expect(page.locator(".panels .message")).to_be_visible()
+    expect(panels(page)).to_have_count(0)

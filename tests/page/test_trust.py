@@ -1,0 +1,104 @@
+"""How far can I trust this? The page says what the checks have found, and of which maps."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+import gradcam_core as gc
+from demo.server.requests import EXAMPLES
+from gradcam_core.analysis.trust import Trust, trust
+from tests.support.browser import Visits, plain, wait_for_all, wait_for_results
+
+CAT = EXAMPLES / "1_cat.jpg"
+RESNET = "?example=1_cat&models=resnet50"
+
+
+@pytest.fixture(scope="module")
+def found() -> Trust:
+    photo, model = gc.read_image(CAT), gc.load_model("efficientnet_lite0")
+    return trust(photo, model, gc.explain(photo, model))
+
+
+def section(page: Page) -> Locator:
+    return page.get_by_role("region", name="How far can I trust this?")
+
+
+def open_checks(page: Page) -> Locator:
+    page.get_by_role("button", name="Trust", exact=True).click()
+    cards = section(page).get_by_role("listitem")
+    expect(cards.locator(".sentence")).to_have_count(cards.count())
+    return cards
+
+
+def test_it_says_what_the_checks_have_found(visit: Visits, found: Trust):
+    page = visit(RESNET)
+    wait_for_results(page, 1)
+    card = open_checks(page)
+    expect(card).to_have_count(1)
+    assert plain(card.locator("h3").inner_text()).startswith("EfficientNet-Lite0")
+    assert plain(card.locator(".sentence").inner_text()) == found.sentence
+    plots = card.get_by_role("img")
+    expect(plots).to_have_count(2)
+    for plot, by_heat, by_chance in zip(
+        plots.all(),
+        (found.deletion, found.insertion),
+        (found.random_deletion, found.random_insertion),
+        strict=True,
+    ):
+        label = plot.get_attribute("aria-label")
+        assert label
+        areas = [float(area) for area in re.findall(r"\d\.\d\d", label)]
+        assert areas == pytest.approx([by_heat.area, by_chance.area], abs=0.011)
+    numbers = [plain(text) for text in card.locator("tr").all_inner_texts()]
+    assert numbers[0].startswith("Only the heat shown ")
+    names = [plain(text) for text in card.locator("tr th").all_inner_texts()[2:]]
+    assert names[:3] == ["photo shifted by 2 %", "a little noise added", "head random"]
+    assert names[-1] == "all weights random"
+    said = [plain(text).replace("−", "-") for text in card.locator(".number").all_inner_texts()]
+    shown = [float(text) for text in said[1:] if text != "no map"]
+    expected = [min(one or 0 for one in found.shifts), min(one or 0 for one in found.noises)]
+    expected += [one.correlation for one in found.sanity if one.correlation is not None]
+    assert shown == pytest.approx(expected, abs=0.011)
+    assert len(said) == 3 + len(found.sanity)
+
+
+def test_another_class_is_not_told_what_was_found_of_the_one_before(visit: Visits):
+    page = visit(RESNET)
+    wait_for_results(page, 1)
+    cards = open_checks(page)
+    again = section(page).get_by_role("button", name="Check these maps")
+    expect(again).to_be_hidden()
+    other = page.locator(".panel .top button").nth(2)
+    name = other.locator(".name").inner_text()
+    other.click()
+    expect(cards).to_have_count(0)
+    again.click()
+    expect(cards.locator(".sentence")).to_have_count(1)
+    assert name in plain(cards.locator("h3").inner_text())
+    assert name in cards.locator(".sentence").inner_text()
+
+
+def test_closing_it_ends_the_checks(visit: Visits):
+    page = visit("?example=2_coffee")
+    wait_for_all(page)
+    button = page.get_by_role("button", name="Trust", exact=True)
+    button.click()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    expect(section(page).locator(".status").first).to_have_text(re.compile("Checking: "))
+    button.click()
+    expect(section(page)).to_have_count(0)
+    expect(button).to_have_attribute("aria-expanded", "false")
+    # What they stood in line for is free: others need not wait for them.
+    cards = open_checks(page)
+    expect(cards).to_have_count(3)
+
+
+def test_on_a_phone_it_fits(visit: Visits, tmp_path: Path):
+    page = visit(RESNET, viewport={"width": 360, "height": 780})
+    wait_for_results(page, 1)
+    open_checks(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360

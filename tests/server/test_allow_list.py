@@ -1,0 +1,415 @@
+"""What the server shows to anybody who can reach it: the page and the four functions, its own
+files, and nothing else of this machine or of Gradio's."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+import requests
+from gradio.routes import App
+from starlette.routing import Mount
+from starlette.routing import Route as ServerRoute
+
+from demo.ui.layout import build, launch_options
+from tests.api.test_functions import DECLARED, SMALL, called, text_of, uploaded
+from tests.support.app_server import ROOT, running_app
+
+SOURCE = "def launch_options"
+"""Stands in the app's source, and in nothing that it shows."""
+
+NEEDED = {
+    "/",
+    "/assets/{path}",
+    "/config",
+    "/favicon.ico",
+    "/gradio_api/call/{api_name}",
+    "/gradio_api/call/{api_name}/",
+    "/gradio_api/call/{api_name}/{event_id}",
+    "/gradio_api/call/v2/{api_name}",
+    "/gradio_api/call/v2/{api_name}/",
+    "/gradio_api/call/v2/{api_name}/{event_id}",
+    "/gradio_api/cancel",
+    "/gradio_api/info",
+    "/gradio_api/mcp",
+    "/gradio_api/mcp/schema",
+    "/gradio_api/queue/data",
+    "/gradio_api/queue/join",
+    "/gradio_api/run/{api_name}",
+    "/gradio_api/run/{api_name}/",
+    "/gradio_api/startup-events",
+    "/gradio_api/upload",
+    "/gradio_api/upload_progress",
+    "/manifest.json",
+    "/robots.txt",
+    "/static/{path}",
+    "/theme.css",
+}
+"""Of Gradio's paths those that the page, the API's clients or `launch` ask for. A path that a new
+Gradio brings is shut until somebody has looked at it."""
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    folder: Path
+
+    @property
+    def uploads(self) -> Path:
+        return self.folder / "gradio"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "app.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Started where the environment asks Gradio for all that is not wanted here."""
+    folder = tmp_path_factory.mktemp("public")
+    asked_for = {
+        "GRADIO_SHARE": "true",
+        "GRADIO_ALLOWED_PATHS": "/",
+        "GRADIO_PROFILING": "1",
+        "GRADIO_NUM_WORKERS": "1",
+        "GRADIO_RUN_HISTORY": "true",
+        "GRADIO_DEBUG": "1",
+    }
+    with running_app(folder, **asked_for) as url:
+        yield Server(url, folder)
+
+
+@pytest.fixture(scope="module")
+def upload(server: Server, cat_path: Path) -> str:
+    return uploaded(server.url, cat_path)
+
+
+def asked(url: str, method: str, path: str, **headers: str) -> tuple[int, str]:
+    """Status and body of the answer to a path as it stands: clients tidy paths up. What streams is
+    not waited for."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection.request(method, path, headers={"Connection": "close", **headers})
+    answer = connection.getresponse()
+    is_stream = answer.headers.get_content_type() == "text/event-stream"
+    body = "" if is_stream else answer.read().decode("utf-8", "replace")
+    connection.close()
+    return answer.status, body
+
+
+def routes_of_the_app() -> set[str]:
+    options = launch_options()
+    app = App.create_app(build(), app_kwargs=options["app_kwargs"], mcp_server=True)
+    ours = {route.path for route in options["app_kwargs"]["routes"]}
+    paths = set(app.openapi()["paths"])
+    left: list[tuple[str, Any]] = [("", route) for route in app.routes]
+    while left:
+        before, route = left.pop()
+        if isinstance(route, Mount) and route.path not in ours:
+            paths.add(before + route.path)
+            left += [(before + route.path, inner) for inner in route.routes]
+        elif isinstance(route, ServerRoute) and route.path not in ours:
+            paths.add(before + route.path)
+    return {re.sub(r":path}", "}", path) for path in paths}
+
+
+def test_of_gradio_s_paths_only_those_are_open_that_are_needed(server: Server):
+    paths = routes_of_the_app()
+    assert len(paths) > 60
+    assert {"/monitoring", "/gradio_api/proxy={url_path}", "/gradio_api/vibe-code"} <= paths
+    files = "/gradio_api/file={path_or_url}"  # has tests of its own
+    assert NEEDED | {files} <= paths  # none of these is a slip of the pen
+    others = [
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        "/file=/etc/passwd",
+        "/gradio_api/profiling/traces",
+        "/gradio_api/profiling/summary",
+        "/gradio_api/monitoring",
+        "/gradio_api/theme.css",
+        "/debug",
+        "/metrics",
+    ]
+    for template in sorted(paths - {files}) + others:
+        path = re.sub(r"{\w+}", "x", template)
+        answers = [asked(server.url, method, path) for method in ("GET", "POST", "HEAD")]
+        if template in NEEDED:
+            shut = [body for status, body in answers if status == 404 and "Not Found" in body]
+            assert len(shut) < 2, path
+        else:
+            assert [status for status, _ in answers] == [404, 404, 404], path
+
+
+def test_the_environment_cannot_have_the_app_shared(server: Server):
+    assert "local URL" in server.log
+    for word in ("public URL", "share link", "frpc", "Static file workers", "Monitoring URL"):
+        assert word not in server.log
+
+
+def tricks(server: Server, upload: str) -> Iterator[str]:
+    """Paths of what was not uploaded, as they can stand in an address."""
+    up = "../" * 12
+    secret = server.folder / "secret.png"
+    for path in (
+        str(secret),
+        "/etc/passwd",
+        "/proc/self/environ",
+        "/proc/self/cwd/app.py",
+        str(ROOT / "demo" / "page.py"),
+        str(ROOT / ".git" / "config"),
+        "demo/ui/layout.py",
+        "app.py",
+        str(Path.home() / ".ssh" / "id_rsa"),
+        "~/.ssh/id_rsa",
+        f"{upload}/../../../app.log",
+        f"{server.uploads}/../secret.png",
+        f"{upload}/{up}etc/passwd",
+        f"{up}etc/passwd",
+        f"file://{secret}",
+        f"{secret}\0.png",
+        f"{upload}\0",
+        str(server.uploads),
+        str(Path(upload).parent),
+        str(server.uploads / Path(upload).name),  # by the name alone
+        str(server.uploads / ("0" * 64) / Path(upload).name),
+        "http://127.0.0.1:1/",
+        "https://example.com/",
+        "//example.com/",
+    ):
+        yield path
+        yield quote(path, safe="")
+        yield quote(path, safe="").replace(".", "%2e")
+        yield quote(quote(path, safe=""), safe="")
+        yield path.replace("/", "\\")
+
+
+def test_no_file_is_served_but_its_own_and_what_was_uploaded(
+    server: Server, upload: str, cat_path: Path
+):
+    secret = server.folder / "secret.png"
+    secret.write_bytes(b"the secret itself")
+    link = Path(upload).with_name("link.png")
+    link.symlink_to(secret)
+    linked = server.uploads / "linked"
+    linked.symlink_to(server.folder)
+    served = requests.get(f"{server.url}gradio_api/file={upload}", timeout=30)
+    assert served.content == cat_path.read_bytes()
+    tried = [*tricks(server, upload), str(link), f"{linked}/secret.png", f"{linked}/app.log"]
+    telling = ("root:", "the secret itself", SOURCE, "PATH=", "[core]", "Running on local URL")
+    before = ("gradio_api/file=", "file=", "gradio_api/file/", "gradio_api/proxy=")
+    elsewhere = ("static/", "assets/", "svelte/", "web/", "examples/")
+    for prefix in (*before, *elsewhere, "gradio_api/custom_component/x/client/y/"):
+        for path in tried:
+            if " " in path or "\0" in path:
+                path = path.replace("\0", "%00")
+            status, body = asked(server.url, "GET", f"/{prefix}{path}")
+            assert status in (400, 403, 404), (prefix, path)
+            assert not [word for word in telling if word in body], (prefix, path)
+
+
+def test_a_part_of_a_file_is_not_answered_with_what_the_visitor_has_sent(
+    server: Server, upload: str
+):
+    for wanted in ("bytes=0-3", "bytes=3-0", "bytes=0-3-4", "bytes=-", "bytes=9999999-99999999"):
+        sent = {"Range": wanted, "Cookie": "a=the_cookie", "Content-Type": "text/html"}
+        answer = requests.get(f"{server.url}gradio_api/file={upload}", headers=sent, timeout=30)
+        assert answer.status_code == 200
+        assert "the_cookie" not in str(answer.headers)
+        assert answer.headers["Content-Type"] == "image/png"
+
+
+def arguments(image: Any, **others: Any) -> list[Any]:
+    usual = {
+        "models": SMALL,
+        "target": None,
+        "against": None,
+        "rivals": False,
+        "method": "gradcam",
+        "detail": 1,
+        "view": "crop",
+        "depth": 1.0,
+        "outputs": [],
+        "trust": False,
+    }
+    assert not others.keys() - usual.keys()
+    return [image, *(usual | others).values()]
+
+
+def queued(url: str, data: list[Any]) -> str:
+    """What is told of a call that went through Gradio's queue, as `gradio_client` sends it."""
+    functions = requests.get(f"{url}config", timeout=30).json()["dependencies"]
+    (index,) = (one["id"] for one in functions if one["api_name"] == "explain")
+    session = uuid.uuid4().hex
+    body = {"data": data, "fn_index": index, "session_hash": session}
+    joined = requests.post(f"{url}gradio_api/queue/join", json=body, timeout=30)
+    assert joined.ok, joined.text
+    told = requests.get(f"{url}gradio_api/queue/data?session_hash={session}", timeout=60).text
+    assert "process_completed" in told
+    return told
+
+
+def by_curl(url: str, data: list[Any]) -> str:
+    posted = requests.post(f"{url}gradio_api/call/explain", json={"data": data}, timeout=30)
+    return requests.get(
+        f"{url}gradio_api/call/explain/{posted.json()['event_id']}", timeout=60
+    ).text
+
+
+def run(url: str, data: list[Any]) -> str:
+    return requests.post(f"{url}gradio_api/run/explain", json={"data": data}, timeout=60).text
+
+
+def test_the_api_reads_no_file_that_was_not_uploaded_however_it_is_named(
+    server: Server, upload: str, cat_path: Path
+):
+    secret = server.folder / "secret_picture.png"
+    secret.write_bytes(cat_path.read_bytes())
+    link = Path(upload).with_name("link_to_picture.png")
+    link.symlink_to(secret)
+    up = "../" * 12
+    forged: list[Any] = []
+    around = (f"{upload}/{up}{secret}", f"{up}{secret}", f"file://{secret}")
+    for path in (str(secret), *around, str(link)):
+        forged += [
+            {"path": path, **DECLARED},
+            {"path": path},
+            {"path": path, "meta": {"_type": "gradio.FileData", "extra": 1}, "is_stream": True},
+            {"path": path, "url": f"{server.url}gradio_api/file={upload}", **DECLARED},
+            {"path": f"{server.url}gradio_api/file={quote(path)}", **DECLARED},
+            {"path": None, "url": f"file://{path}", **DECLARED},
+            {"path": [path], **DECLARED},
+            path,
+            [path],
+            [[{"path": path, **DECLARED}]],
+            {"path": {"path": path, **DECLARED}},
+            {"video": {"path": path, **DECLARED}, "path": path},
+        ]
+    # What is not forged is explained, each of these ways.
+    image = {"path": upload, "orig_name": "../../../../etc/passwd", **DECLARED}
+    for way in (run, by_curl, queued):
+        assert '"explanations"' in way(server.url, arguments(image))
+    for image in forged:
+        told = run(server.url, arguments(image))
+        assert '"error"' in told, image
+        assert '"explanations"' not in told, image
+    for way in (by_curl, queued):
+        for image in (forged[0], forged[3], forged[36], forged[9]):
+            assert '"explanations"' not in way(server.url, arguments(image)), image
+    results = called(
+        server.url,
+        ("explain", {"image": str(secret), "models": SMALL}),
+        ("explain", {"image": f"file://{secret}", "models": SMALL}),
+        ("explain", {"image": forged[0], "models": SMALL}),
+        ("explain", {"image": f"{server.url}gradio_api/file={secret}", "models": SMALL}),
+        ("explain", {"image": "data:image/png;base64,AAAA", "models": SMALL}),
+        ("explain", {"image": str(link), "models": SMALL}),
+    )
+    assert all(result.isError for result in results)
+    assert "Traceback" not in "".join(map(text_of, results))
+    # Nothing of it was copied to where it could be asked for, either.
+    assert not list(server.uploads.rglob("secret*"))
+    assert (server.uploads / ".." / "secret_picture.png").is_file()
+
+
+def test_a_name_given_with_an_upload_leads_nowhere(server: Server, cat_path: Path):
+    for name in ("../../../../escaped.png", "/tmp/escaped.png", "..\\escaped.png", "a/../../b.png"):
+        files = {"files": (name, cat_path.read_bytes(), "image/png")}
+        (path,) = requests.post(f"{server.url}gradio_api/upload", files=files, timeout=30).json()
+        assert Path(path).resolve().is_relative_to(server.uploads.resolve())
+        assert len(Path(path).resolve().relative_to(server.uploads.resolve()).parts) == 2
+    assert not list(server.folder.glob("*escaped*"))
+    assert not Path("/tmp/escaped.png").exists()
+
+
+def test_an_address_is_fetched_for_no_argument_of_the_api(server: Server, upload: str):
+    image = {"path": upload, **DECLARED}
+    elsewhere = {"path": "https://example.com/cat.png", **DECLARED}
+    for name in ("models", "target", "against", "method", "detail", "view", "depth", "outputs"):
+        for given in (elsewhere, [elsewhere], {"a": [elsewhere]}):
+            told = run(server.url, arguments(image, **{name: given}))
+            error = json.loads(told)["error"]
+            # Of the function itself: Gradio has not tried to fetch it, which fails without words.
+            assert error, (name, given)
+
+
+def test_the_events_of_the_page_cannot_be_called(server: Server, upload: str, cat_path: Path):
+    functions = requests.get(f"{server.url}config", timeout=30).json()["dependencies"]
+    public = {"models", "classes", "predict", "explain"}
+    hidden = [one for one in functions if one["api_name"] not in public]
+    assert len(hidden) >= 10
+    before = sorted(server.uploads.rglob("*"))
+    for one in hidden:
+        for data in ([], [upload], [{"path": upload, **DECLARED}], [{"path": "/etc/passwd"}] * 9):
+            body = {"data": data, "fn_index": one["id"]}
+            told = requests.post(f"{server.url}gradio_api/run/predict", json=body, timeout=30).text
+            assert "There is no such function." in told
+        if one["api_name"]:
+            address = f"{server.url}gradio_api/run/{one['api_name']}"
+            assert "no such function" in requests.post(address, json={"data": []}, timeout=30).text
+    assert sorted(server.uploads.rglob("*")) == before  # nothing was opened and saved anew
+
+
+def test_nobody_is_shown_a_stack_trace(server: Server):
+    url = f"{server.url}gradio_api/"
+    answers = [
+        requests.post(f"{url}run/no_such_function", json={"data": []}, timeout=30),
+        requests.post(f"{url}run/predict", json={"data": [], "fn_index": 999}, timeout=30),
+        requests.post(f"{url}run/explain", json={"data": ["x"]}, timeout=30),
+        requests.post(f"{url}run/explain", json={"data": [{"path": "/x", **DECLARED}]}, timeout=30),
+        requests.post(f"{url}call/v2/explain", json={"no_such": 1}, timeout=30),
+        requests.post(f"{url}call/v2/no_such", json={}, timeout=30),
+        requests.post(f"{url}queue/join", json={"data": []}, timeout=30),
+        requests.post(f"{url}mcp/", data=b"{", timeout=30),
+        requests.post(f"{url}upload", data=b"x", timeout=30),
+        requests.get(f"{server.url}?deep_link=../../x", timeout=30),
+    ]
+    for answer in answers:
+        assert not re.search(r"Traceback|File \"|site-packages|\.py\b", answer.text), answer.text
+    assert requests.get(server.url, timeout=30).ok
+    assert "Traceback" not in server.log
+
+
+def listens(host: str, url: str) -> bool:
+    try:
+        socket.create_connection((host, urlsplit(url).port or 0), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_it_listens_on_this_machine_only(server: Server):
+    assert listens("127.0.0.1", server.url)
+    # On Linux all of 127.0.0.0/8 is this machine, and 127.0.0.2 another address of it.
+    assert not listens("127.0.0.2", server.url)
+    assert not [host for host in addresses() if listens(host, server.url)]
+
+
+def test_on_a_space_it_listens_as_the_platform_asks(tmp_path: Path):
+    space = {
+        "SYSTEM": "spaces",
+        "SPACE_ID": "someone/side-by-side",
+        "GRADIO_SERVER_NAME": "0.0.0.0",
+        "GRADIO_NUM_PORTS": "1",
+    }
+    with running_app(tmp_path, **space) as url:
+        assert all(listens(host, url) for host in ("127.0.0.1", "127.0.0.2", *addresses()))
+        assert requests.get(f"{url}monitoring", timeout=30).status_code == 404
+
+
+def addresses() -> list[str]:
+    """Of this machine, as others see it."""
+    try:
+        found = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
+    except OSError:
+        return []
+    return sorted({str(one[4][0]) for one in found if not str(one[4][0]).startswith("127.")})

@@ -1,0 +1,235 @@
+"""Starting, stopping and starting again, as a person meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+from playwright.sync_api import Browser, Page, Route, expect
+
+from demo.compute.photo import GONE
+from tests.server.test_stream import upload
+from tests.support.app_server import ROOT, running_app
+from tests.support.browser import choose_class, drop, examples, wait_for_results
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_a_visitor_who_comes_before_the_networks_are_loaded_finds_all_classes(
+    page: Page, coffee_path: Path, tmp_path: Path
+):
+    with running_app(tmp_path) as url:
+        page.goto(url)
+        selector = page.get_by_label("Class to explain")
+        selector.click()
+        selector.press("Control+a")
+        selector.press_sequentially("tabby")
+        expect(page.get_by_role("option", name="tabby, tabby cat", exact=True)).to_be_visible()
+        drop(page, coffee_path)
+        wait_for_results(page)
+    assert "Traceback" not in (tmp_path / "app.log").read_text()
+
+
+def test_a_photo_that_is_chosen_before_the_page_s_script_has_come_is_explained(
+    page: Page, app: str, coffee_path: Path
+):
+    held: list[Route] = []
+    page.route("**/web/app.js", lambda route: held.append(route))
+    page.goto(app)
+    drop(page, coffee_path)
+    expect(page.locator("#photo img")).to_be_visible()
+    for route in held:
+        route.continue_()
+    wait_for_results(page)
+
+
+def test_an_open_page_goes_on_after_a_restart(page: Page, coffee_path: Path, tmp_path: Path):
+    settings = {"GRADIO_SERVER_PORT": str(free_port())}
+    with running_app(tmp_path, **settings) as url:
+        page.goto(url)
+        drop(page, coffee_path)
+        wait_for_results(page)
+    with running_app(tmp_path, **settings):
+        choose_class(page, "tabby", "tabby, tabby cat")
+        explained = page.locator(".explained", has_text="tabby")
+        lost = page.get_by_text("no longer on the server")
+        expect(explained.or_(lost).first).to_be_visible(timeout=60_000)
+        examples(page).first.click()
+        wait_for_results(page)
+    assert "Traceback" not in (tmp_path / "app.log").read_text()
+
+
+def test_a_port_that_is_taken_ends_with_one_line(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env=os.environ | {"GRADIO_SERVER_PORT": port, "HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 1
+    assert port in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_address_asked_for_is_the_one_that_is_printed(tmp_path: Path):
+    port = str(free_port())
+    settings = {"GRADIO_SERVER_PORT": port, "GRADIO_SERVER_NAME": "127.0.0.2"}
+    with running_app(tmp_path, host="127.0.0.2", **settings) as url:
+        assert url == f"http://127.0.0.2:{port}/"
+    assert url.rstrip("/") in (tmp_path / "app.log").read_text()
+
+
+ONE_MAP: dict[str, Any] = {"cells": [{"id": "one", "model": "efficientnet_lite0"}]}
+
+NOT_THEIRS: list[dict[str, Any]] = [
+    {"example": "../../LICENSE"},
+    {"example": "../screenshots/page"},
+    {"example": "../examples/../screenshots/page"},
+    {"example": str(ROOT / "assets" / "examples" / ".." / "screenshots" / "page")},
+    {"example": "no_such_example"},
+    {"example": ""},
+    {"example": "1_cat\0"},
+    {"upload": "/etc/passwd"},
+    {"upload": "../../../../../../etc/passwd"},
+    {"upload": str(ROOT / "assets" / "examples" / "1_cat.jpg")},
+    {"upload": "\0"},
+    {"upload": "."},
+    {"upload": ""},
+    {},
+]
+
+NOT_ASKED_BY_THE_PAGE: list[Any] = [
+    {"example": "1_cat"},  # no maps
+    {"example": "1_cat", "cells": []},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "efficientnet_lite0"}] * 25},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "alexnet"}]},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "method": "guesscam"}]},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "detail": 9}]},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "detail": "2"}]},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "depth": float("nan")}]},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "depth": float("inf")}]},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "depth": 1.5}]},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "layer": "conv1"}]},
+    {"example": "1_cat", "target": 1000, **ONE_MAP},
+    {"example": "1_cat", "target": -1, **ONE_MAP},
+    {"example": "1_cat", "target": "tabby", **ONE_MAP},
+    {"example": "1_cat", "against": 1000, **ONE_MAP},
+    {"example": "1_cat", "view": "sideways", **ONE_MAP},
+    {"example": "1_cat", "path": "/etc/passwd", **ONE_MAP},
+    {"example": 1, **ONE_MAP},
+    {"upload": "x" * 1001, **ONE_MAP},
+    [],
+    None,
+]
+
+
+def asked(url: str, name: str, body: Any) -> requests.Response:
+    # Not `json=`, which refuses numbers that are none.
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return requests.post(f"{url}{name}", data=data, timeout=60)
+
+
+def sentence_of(answer: requests.Response) -> str:
+    """The one thing that is answered: a short sentence."""
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [list(line) for line in lines] == [["problem"]], answer.text
+    sentence = lines[0]["problem"]
+    assert 10 < len(sentence) < 300
+    assert "\n" not in sentence
+    for word in ("Traceback", "Error", "root:", ".py", "pydantic", "passwd"):
+        assert word not in sentence
+    return sentence
+
+
+def test_the_page_reads_no_picture_that_was_not_uploaded(tmp_path: Path):
+    secret = tmp_path / "secret.jpg"
+    Image.new("RGB", (64, 48), "red").save(secret)
+    with running_app(tmp_path) as url:
+        theirs = upload(url, secret)
+        others = [str(secret), f"{theirs}/../../../../secret.jpg", str(Path(theirs).parent)]
+        for photo in [*NOT_THEIRS, *({"upload": path} for path in others)]:
+            looked = asked(url, "look", photo | ONE_MAP)
+            assert looked.status_code == 200
+            assert sentence_of(looked) == GONE, photo
+            taken = asked(url, "take", photo | ONE_MAP | {"file": "input_image.jpg"})
+            assert taken.status_code == 422
+            assert sentence_of(taken) == GONE, photo
+        # The same way, what was uploaded is read.
+        assert '"result"' in asked(url, "look", {"upload": theirs} | ONE_MAP).text
+    assert "Traceback" not in (tmp_path / "app.log").read_text()
+
+
+def test_what_no_page_asks_is_refused_with_a_sentence(tmp_path: Path):
+    with running_app(tmp_path) as url:
+        for body in [*NOT_ASKED_BY_THE_PAGE, b"", b"not JSON", b'{"example": "1_cat"', b"\xff\xfe"]:
+            for name in ("look", "take"):
+                answer = asked(url, name, body)
+                assert answer.status_code == 422, body
+                sentence_of(answer)
+        for extra in (
+            {"file": "../../etc/passwd"},
+            {"file": ""},
+            {"file": "x" * 200},
+            {"file": "comparison.png", "theme": "pink"},
+            {"file": "comparison.png", "colormap": "no_such_colours"},
+            {"file": "comparison.png", "opacity": float("nan")},
+            {"file": "comparison.png", "opacity": 2},
+        ):
+            answer = asked(url, "take", {"example": "1_cat"} | ONE_MAP | extra)
+            assert answer.status_code == 422, extra
+            sentence_of(answer)
+        # One for a map that is not asked for, and one that there never is.
+        for file in ("vgg19_output.png", "explanations.txt"):
+            answer = asked(url, "take", {"example": "1_cat", "file": file} | ONE_MAP)
+            assert answer.status_code == 404
+            assert sentence_of(answer) == f"There is no file {file}."
+        for name in ("look", "take"):
+            long = {"example": "1_cat", "has_photo": "x" * 100_000} | ONE_MAP
+            answer = asked(url, name, long)
+            assert answer.status_code == 413
+            assert sentence_of(answer) == "The request is too long."
+            assert requests.get(f"{url}{name}", timeout=30).status_code in (404, 405)
+        deep = asked(url, "look", b"[" * 20_000)
+        assert deep.status_code == 422
+        sentence_of(deep)
+        assert "result" in asked(url, "look", {"example": "1_cat"} | ONE_MAP).text
+    assert "Traceback" not in (tmp_path / "app.log").read_text()
+
+
+@pytest.mark.parametrize(
+    "path", ["web/../channel.py", "web/%2e%2e/channel.py", "examples/../README.md"]
+)
+def test_only_the_page_s_own_files_are_served(app: str, path: str):
+    sent = requests.Request("GET", app).prepare()
+    sent.url = app + path  # as it is: a client would tidy it up
+    with requests.Session() as session:
+        answer = session.send(sent, timeout=30)
+    assert answer.status_code in (403, 404) or "side by side" in answer.text
+    assert "async def" not in answer.text
+    assert "public domain" not in answer.text

@@ -1,0 +1,457 @@
+"""The page's own way to the server, without a browser: what is asked and what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+import demo.compute.local
+import demo.compute.photo
+import demo.compute.service
+import gradcam_core as gc
+from demo.compute.photo import open_photo
+from demo.compute.single_flight import SharedWork
+from demo.server.requests import EXAMPLES
+from demo.server.stream import BROKEN, routes
+from gradcam_core.analysis.agreement import agreement
+from gradcam_core.analysis.captions import summary, where
+from gradcam_core.analysis.trust import trust
+from gradcam_core.cam import forward as cam
+from gradcam_core.examination import prepare
+
+MODELS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+CAT, COFFEE = "1_cat", "2_coffee"
+
+
+def cells(*models: str, **choices: Any) -> list[dict[str, Any]]:
+    return [{"id": model, "model": model, **choices} for model in models]
+
+
+def refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def parsed(line: str | bytes) -> dict[str, Any]:
+    return json.loads(line, parse_constant=refuse)
+
+
+def look(app: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """All answers of a server, in their order."""
+    with requests.post(f"{app}look", json=body, stream=True, timeout=120) as response:
+        assert response.status_code == 200, response.text
+        assert response.headers["Content-Type"].startswith("application/x-ndjson")
+        return [parsed(line) for line in response.iter_lines()]
+
+
+def upload(app: str, file: Path | bytes, name: str = "photo.png") -> str:
+    """The path that the server gives a file."""
+    data = file if isinstance(file, bytes) else file.read_bytes()
+    answer = requests.post(f"{app}gradio_api/upload", files={"files": (name, data)}, timeout=60)
+    answer.raise_for_status()
+    return answer.json()[0]
+
+
+def results(answers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {answer["cell"]: answer["result"] for answer in answers if "result" in answer}
+
+
+def shares(result: dict[str, Any]) -> np.ndarray:
+    """The map of a result as shares of its maximum."""
+    told = result["map"]
+    data = base64.b64decode(told["levels"])
+    return np.frombuffer(data, dtype="<u2").reshape(told["rows"], told["columns"]) / 65535
+
+
+def assert_is(result: dict[str, Any], e: gc.Explanation) -> None:
+    """That a result of the server is what the core gives."""
+    peak = e.feature_map.max()
+    np.testing.assert_allclose(shares(result), e.feature_map / peak, atol=1e-4)
+    assert result["target"]["index"] == e.target.index
+    assert result["target"]["probability"] == pytest.approx(e.target.probability, rel=1e-3)
+    assert result["rank"] == e.rank
+    assert [one["name"] for one in result["top"]] == [one.name for one in e.top]
+    assert (result["how"], result["layer"], result["where"]) == (e.how, e.layer, where(e))
+    width, height = e.geometry.photo_size
+    for told, box in ((result["box"], e.box), (result["region"], e.geometry.region)):
+        np.testing.assert_allclose(np.multiply(told, [width, height] * 2), box, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    """The channel in this process, without the page."""
+    with TestClient(Starlette(routes=routes())) as running:
+        yield running
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The layer of each forward pass that runs."""
+    ran: list[str] = []
+    forward = cam.forward
+
+    def counted(module, batch, layer=None):
+        ran.append(str(layer))
+        return forward(module, batch, layer)
+
+    monkeypatch.setattr(cam, "forward", counted)
+    return ran
+
+
+def ask(client: TestClient, **body: Any) -> list[dict[str, Any]]:
+    response = client.post("/look", json={"cells": cells(*MODELS), **body})
+    assert response.status_code == 200, response.text
+    return [parsed(line) for line in response.text.splitlines()]
+
+
+def fresh_photo(seed: int, size: tuple[int, int] = (320, 260)) -> bytes:
+    """A photo that nobody has asked for before."""
+    with Image.open(sorted(EXAMPLES.glob("*.jpg"))[seed % 2]) as picture:
+        pixels = np.asarray(picture.convert("RGB").resize(size)).astype(int)
+    noise = np.random.default_rng(seed).integers(-9, 10, pixels.shape)
+    file = io.BytesIO()
+    Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_the_answers_come_line_by_line_with_the_photo_once_and_what_is_common_at_the_end(app: str):
+    answers = look(app, {"example": CAT, "cells": cells(*MODELS), "compare": True})
+    assert list(answers[0]) == ["id"]
+    photos = [answer["photo"] for answer in answers if "photo" in answer]
+    assert [photo["id"] for photo in photos] == [answers[0]["id"]]
+    with Image.open(EXAMPLES / f"{CAT}.jpg") as picture:
+        assert (photos[0]["width"], photos[0]["height"]) == picture.size
+    with Image.open(io.BytesIO(base64.b64decode(photos[0]["jpeg"]))) as shown:
+        assert (shown.format, shown.size) == ("JPEG", picture.size)
+    assert list(answers[-1]) == ["insight"]
+    assert sorted(results(answers)) == sorted(MODELS)
+    for model in MODELS:
+        told = [answer for answer in answers if answer.get("cell") == model]
+        assert {"cell", "network"} in map(set, told[:-1])
+        assert all(set(answer) <= {"cell", "status", "network"} for answer in told[:-1])
+        assert "result" in told[-1]
+
+
+def test_a_photo_that_the_page_has_is_not_sent_again(app: str):
+    first = look(app, {"example": CAT, "cells": cells(MODELS[0])})
+    photo_id = first[0]["id"]
+    again = look(app, {"example": CAT, "cells": cells(MODELS[0]), "has_photo": photo_id})
+    assert again[0] == {"id": photo_id}
+    assert not any("photo" in answer for answer in again)
+    other = look(app, {"example": COFFEE, "cells": cells(MODELS[0]), "has_photo": photo_id})
+    assert other[0]["id"] != photo_id
+    assert sum("photo" in answer for answer in other) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "cell", "same"),
+    [
+        ({}, {}, {}),
+        ({"target": 967, "view": "whole"}, {}, {"target": 967, "view": "whole"}),
+        ({"target": 281, "against": 282}, {}, {"target": 281, "contrast": 282}),
+        ({"target": 281}, {"rivals": True}, {"target": 281, "contrast": True}),
+        ({}, {"method": "layercam", "detail": 2}, {"method": "layercam", "detail": 2}),
+        ({"target": 281}, {"method": "eigencam", "rivals": True}, {"method": "eigencam"}),
+        ({}, {"depth": 0.0}, {"layer": 0}),
+        ({}, {"depth": 0.5, "detail": 2}, {"layer": 0.5, "detail": 2}),
+    ],
+)
+def test_a_result_is_what_the_core_explains(app: str, lite0: gc.Model, asked, cell, same):
+    path = EXAMPLES / f"{CAT}.jpg"
+    answers = look(app, {"example": CAT, "cells": cells(MODELS[0], **cell), **asked})
+    if "layer" in same:
+        stages = lite0.stages
+        same = same | {"layer": stages[round(same["layer"] * (len(stages) - 1))].layer}
+    if same.get("method") == "eigencam":
+        same = same | {"target": 281}
+    assert_is(results(answers)[MODELS[0]], gc.explain(path, lite0, **same))
+
+
+def test_an_uploaded_photo_of_any_shape_is_explained_too(app: str, lite0: gc.Model):
+    for size in ((60, 900), (900, 45)):
+        data = fresh_photo(5, size)
+        for view in ("crop", "whole"):
+            body = {"upload": upload(app, data), "view": view, "cells": cells(MODELS[0])}
+            result = results(look(app, body))[MODELS[0]]
+            assert_is(result, gc.explain(data, lite0, view=view))
+
+
+def test_a_map_is_checked_with_progress_where_that_is_asked_for(app: str, lite0: gc.Model):
+    cell = {"id": "one", "model": MODELS[0], "trust": True}
+    answers = look(app, {"example": CAT, "target": 281, "cells": [cell]})
+    kinds = [next(iter(answer.keys() - {"cell"})) for answer in answers if "cell" in answer]
+    assert kinds.index("result") < kinds.index("trust") == len(kinds) - 1
+    statuses = [answer["status"] for answer in answers if "status" in answer]
+    assert any(re.fullmatch(r"Checking: [1-9]\d?%", status) for status in statuses)
+    photo = gc.read_image(EXAMPLES / f"{CAT}.jpg")
+    network = gc.load_model(MODELS[0])
+    expected = trust(photo, network, gc.explain(photo, network, 281))
+    assert answers[-1]["trust"]["sentence"] == expected.sentence
+    found = answers[-1]["trust"]["insertion"]["probabilities"]
+    assert found == pytest.approx(expected.insertion.probabilities, abs=1e-3)
+    again = look(app, {"example": CAT, "target": 281, "cells": [cell]})
+    assert not any("Checking" in answer.get("status", "") for answer in again)
+    assert [answer for answer in again if "trust" in answer] == answers[-1:]
+
+
+def test_a_check_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch):
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(photo, model, e, on_progress):
+        try:
+            while True:
+                begun.set()
+                on_progress(0.1)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr("gradcam_core.analysis.trust.trust", endless)
+    photo = open_photo(EXAMPLES / f"{CAT}.jpg", EXAMPLES)
+
+    async def leave() -> None:
+        wanted = demo.compute.service.Wanted("efficientnet_lite0", target=7)
+        e = await demo.compute.service.explanation(photo, wanted)
+        async for _ in (steps := demo.compute.service.trusted(photo, wanted, e)):
+            if begun.is_set():
+                break
+        await steps.aclose()
+
+    asyncio.run(leave())
+    assert ended.wait(10)
+
+
+def test_what_the_maps_have_in_common_is_what_the_core_says(app: str):
+    path = EXAMPLES / f"{CAT}.jpg"
+    body = {"example": CAT, "cells": cells(*MODELS), "compare": True, "target": 282}
+    insight = look(app, body)[-1]["insight"]
+    explanations = [gc.explain(path, model, 282) for model in MODELS]
+    found = agreement(explanations)
+    assert found
+    assert insight["sentences"] == list(summary(explanations))
+    told = insight["agreement"]
+    assert list(told["thresholds"]) == list(MODELS)
+    np.testing.assert_allclose(list(told["thresholds"].values()), found.thresholds, atol=1e-3)
+    np.testing.assert_allclose(told["shares"], found.shares, atol=1e-3)
+    for pair, expected in zip(told["pairs"], found.pairs, strict=True):
+        assert (pair["first"], pair["second"]) == (MODELS[expected.first], MODELS[expected.second])
+        assert pair["overlap"] == pytest.approx(expected.overlap, abs=2e-3)
+        assert pair["correlation"] == pytest.approx(expected.correlation, abs=2e-3)
+    one = look(app, body | {"cells": cells(MODELS[0])})
+    assert one[-1]["insight"]["agreement"] is None
+
+
+def test_a_network_is_not_explained_rather_than_itself(app: str, lite0: gc.Model):
+    top = gc.examine(EXAMPLES / f"{CAT}.jpg", lite0).top
+    body = {"example": CAT, "cells": cells(MODELS[0]), "against": top[0].index}
+    result = results(look(app, body))[MODELS[0]]
+    assert result["target"]["index"] == top[1].index
+
+
+def test_a_map_in_which_nothing_speaks_for_the_class_is_all_zero_and_says_so(
+    app: str, lite0: gc.Model
+):
+    held = gc.examine(EXAMPLES / f"{CAT}.jpg", lite0)
+    empty = next(c for c in range(1000) if held.explain(c).degenerate)
+    body = {"example": CAT, "cells": cells(*MODELS), "target": empty, "compare": True}
+    answers = look(app, body)
+    result = results(answers)[MODELS[0]]
+    assert result["degenerate"] == held.explain(empty).degenerate
+    assert not shares(result).any()
+    told = answers[-1]["insight"]["agreement"]
+    assert told["thresholds"][MODELS[0]] is None
+
+
+def test_another_class_runs_no_forward_pass(client: TestClient, passes: list[str]):
+    ask(client, example=CAT)
+    passes.clear()
+    for choice in ({"target": 281}, {"target": 5}, {"target": 281, "against": 282}, {}):
+        answers = ask(client, example=CAT, compare=True, **choice)
+        assert len(results(answers)) == 3
+    answers = ask(client, example=CAT, cells=cells(*MODELS, method="layercam"))
+    assert len(results(answers)) == 3
+    assert passes == []
+
+
+def test_all_who_ask_for_the_same_share_its_passes(
+    client: TestClient, passes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    (tmp_path / "new.png").write_bytes(fresh_photo(21))
+    upload = str(tmp_path / "new.png")
+    with ThreadPoolExecutor(6) as visitors:
+        asking = [visitors.submit(ask, client, upload=upload, target=n) for n in range(6)]
+        answers = [one.result() for one in asking]
+    assert len(passes) == len(MODELS)
+    for n, told in enumerate(answers):
+        assert [result["target"]["index"] for result in results(told).values()] == [n] * 3
+
+
+def test_photos_that_are_asked_for_at_once_never_mix(app: str, lite0: gc.Model):
+    files = [fresh_photo(seed) for seed in range(30, 36)]
+    paths = [upload(app, data) for data in files]
+    asked = [(n, target) for target in (281, 967) for n in range(len(files))]
+    with ThreadPoolExecutor(len(asked)) as visitors:
+        bodies = [
+            {"upload": paths[n], "target": target, "cells": cells(MODELS[0])} for n, target in asked
+        ]
+        answers = list(visitors.map(lambda body: look(app, body), bodies))
+    held = [gc.examine(data, lite0) for data in files]
+    for (n, target), all_told in zip(asked, answers, strict=True):
+        told = [answer for answer in all_told if list(answer) != ["waiting"]]
+        assert told[0]["id"] == demo.compute.photo.PhotoFile(files[n]).id
+        assert_is(results(told)[MODELS[0]], held[n].explain(target))
+
+
+class Leaving:
+    """A visitor who asks and goes away, as the server of the page meets one."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self.answers: list[dict[str, Any]] = []
+        self._asked = asyncio.Event()
+        self._left = asyncio.Event()
+        self._body = json.dumps(body).encode()
+
+    def leave(self) -> None:
+        self._left.set()
+
+    async def ask(self) -> None:
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/look",
+            "raw_path": b"/look",
+            "query_string": b"",
+            "root_path": "",
+            "scheme": "http",
+            "headers": [(b"content-type", b"application/json")],
+            "server": ("127.0.0.1", 80),
+            "client": ("127.0.0.1", 1),
+        }
+        await Starlette(routes=routes())(scope, self._receive, self._send)
+
+    async def _receive(self) -> dict[str, Any]:
+        if not self._asked.is_set():
+            self._asked.set()
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message) -> None:
+        if message["type"] == "http.response.body" and message.get("body"):
+            self.answers += [parsed(line) for line in message["body"].splitlines()]
+
+
+def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pytest.MonkeyPatch):
+    begun, may_end = threading.Event(), threading.Event()
+    ran: list[Any] = []
+    forward = cam.forward
+
+    def slow(module, batch, layer=None):
+        ran.append(module)
+        begun.set()
+        assert may_end.wait(60)
+        return forward(module, batch, layer)
+
+    # Loaded now, so that they are asked for in their order.
+    modules = [gc.load_model(name).module for name in MODELS]
+    monkeypatch.setattr(cam, "forward", slow)
+
+    async def visits() -> None:
+        body = {"example": "6_astronaut", "cells": cells(*MODELS)}
+        staying = Leaving({"example": "6_astronaut", "cells": cells(MODELS[2])})
+        leaving = Leaving(body)
+        asking = asyncio.create_task(leaving.ask())
+        await asyncio.to_thread(begun.wait, 60)
+        other = asyncio.create_task(staying.ask())
+        while len(demo.compute.local._held._running) < 3 or not staying.answers:
+            await asyncio.sleep(0.01)
+        leaving.leave()
+        await asking
+        may_end.set()
+        while not results(staying.answers):  # another visitor's wish is still met
+            await asyncio.sleep(0.01)
+        staying.leave()
+        await other
+        assert not results(leaving.answers)
+
+    asyncio.run(visits())
+    assert len(ran) == 2
+    assert set(map(id, ran)) < set(map(id, modules))
+    assert ran[1] is modules[2]
+
+
+def test_networks_that_are_shown_the_same_have_it_prepared_once(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+):
+    models = {name: gc.load_model(name) for name in MODELS}
+    models[MODELS[1]] = replace(models[MODELS[1]], preprocessing=models[MODELS[0]].preprocessing)
+    prepared = []
+
+    class Loaded:
+        def __init__(self, name: str) -> None:
+            self._model = models[name]
+
+        def request(self) -> Future[gc.Model]:
+            future: Future[gc.Model] = Future()
+            future.set_result(self._model)
+            return future
+
+    def counted(photo, preprocessing, view):
+        prepared.append(preprocessing)
+        return prepare(photo, preprocessing, view)
+
+    monkeypatch.setattr(demo.compute.local, "loader", Loaded)
+    monkeypatch.setattr(demo.compute.local, "prepare", counted)
+    for name in ("_held", "_prepared"):  # as if the photo had never been asked for
+        work = getattr(demo.compute.local, name)
+        monkeypatch.setattr(
+            demo.compute.local, name, SharedWork(work._pool, 2**24, work._kept.getsizeof)
+        )
+    answers = ask(client, example="6_astronaut")
+    assert sorted(results(answers)) == sorted(MODELS)
+    assert sorted(one.size for one in prepared) == [224, 260]
+
+
+def test_a_network_that_fails_says_so_and_the_others_go_on(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    second = gc.load_model(MODELS[1]).preprocessing
+
+    def broken(photo, preprocessing, view):
+        if preprocessing == second:
+            raise RuntimeError("a secret of the server")
+        return prepare(photo, preprocessing, view)
+
+    monkeypatch.setattr(demo.compute.local, "prepare", broken)
+    answers = ask(client, example="5_rocket", compare=True)
+    assert sorted(results(answers)) == [MODELS[0], MODELS[2]]
+    assert {"cell": MODELS[1], "failed": BROKEN} in answers
+    assert list(answers[-1]["insight"]["agreement"]["thresholds"]) == [MODELS[0], MODELS[2]]
+    assert "a secret of the server" in caplog.text
+    assert "secret" not in json.dumps(answers)
+
+
+def test_what_is_no_picture_is_answered_with_a_sentence(app: str):
+    path = upload(app, b"this is not a picture", "holiday.jpg")
+    answers = look(app, {"upload": path, "cells": cells(*MODELS), "compare": True})
+    assert len(answers) == 1
+    assert "not a picture in a format that can be read" in answers[0]["problem"]

@@ -1,0 +1,243 @@
+"""How the tests of the page use it, as a person does, and read what is on it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+import gradcam_core as gc
+from demo.ui import texts
+from scripts.chromium import ARGUMENTS, find
+
+WIDE: ViewportSize = {"width": 1400, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 780}
+expect.set_options(timeout=30_000)  # a busy machine takes its time
+
+OWN_TOP = texts.OWN_TOP
+READY = "section.panel[data-model][data-status=ready]:not(.empty)"
+
+STAND_INS = {
+    "xception": "efficientnet_lite2",
+    "resnet50": "efficientnet_lite0",
+    "vgg19": "efficientnet_lite1",
+}
+"""Who is shown in place of the networks of the page, in their order."""
+
+
+_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+_ONLY_HERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+"""No other host can be reached, as with no network. Unlike a route this leaves the cache alone."""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    path = find()
+    assert path, "Chromium is needed: python -m scripts.chromium"
+    arguments = (*ARGUMENTS, *_CAMERA, _ONLY_HERE)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield running
+        running.close()
+
+
+class Visits:
+    """Pages that one test opens. What goes wrong on any of them is noted: an error in the console,
+    an uncaught exception, a request to another host."""
+
+    def __init__(self, browser: Browser, app: str) -> None:
+        self.faults: list[str] = []
+        self._browser = browser
+        self._app = app
+        self._contexts: list[BrowserContext] = []
+
+    def __call__(self, address: str = "", **options: Any) -> Page:
+        """A page of its own, opened and ready. address: what follows that of the app; options: of
+        the browser's context."""
+        settings: dict[str, Any] = {"viewport": WIDE, "permissions": ["camera"]}
+        context = self._browser.new_context(**settings | options)
+        self._contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("request", self._note_request)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", self._note)
+        page.goto(self._app + address)
+        expect(page.locator(".page[data-ready=true]")).to_be_attached()
+        return page
+
+    def _note_request(self, request) -> None:
+        if not request.url.startswith((self._app, "data:", "blob:")):
+            self.faults.append(f"asked {request.url}")
+
+    def _note(self, message) -> None:
+        if message.type == "error":
+            self.faults.append(message.text)
+
+    @property
+    def pages(self) -> list[Page]:
+        return [context.pages[0] for context in self._contexts]
+
+    def keep_pictures(self, test: str) -> None:
+        """Of what is seen, for whoever asks why a test failed."""
+        folder = Path("test-results")
+        folder.mkdir(exist_ok=True)
+        name = re.sub(r"[^\w.-]", "_", test)
+        for n, page in enumerate(self.pages):
+            page.screenshot(path=folder / f"{name}_{n}.png", full_page=True)
+
+    def close(self, test: str, is_failed: bool) -> None:
+        if is_failed or self.faults:
+            self.keep_pictures(test)
+        for context in self._contexts:
+            context.close()
+
+
+def drop(page: Page, path: Path, name: str | None = None, kind: str = "image/png") -> None:
+    """Drop a file on the photo, as from a file manager."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    transfer = page.evaluate_handle(
+        """([data, name, type]) => {
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], name, { type }));
+            return transfer;
+        }""",
+        [data, name or path.name, kind],
+    )
+    target = page.get_by_label("Drop an image file here to upload")
+    for event in ("dragenter", "dragover", "drop"):
+        target.dispatch_event(event, {"dataTransfer": transfer})
+
+
+def drop_anywhere(page: Page, path: Path, event: str = "drop") -> None:
+    """Drop a file on the page's background, or paste it; again if the page was not ready for it."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    for _ in range(5):
+        try:
+            with page.expect_request(re.compile("/upload"), timeout=5000):
+                page.evaluate(_DROP, [data, event])
+        except PlaywrightTimeout:
+            continue
+        return
+    pytest.fail("the page did not take the picture")
+
+
+_DROP = """([data, event]) => {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], "photo.png", { type: "image/png" }));
+    const options = { bubbles: true, cancelable: true };
+    document.body.dispatchEvent(
+        event === "paste"
+            ? new ClipboardEvent(event, { ...options, clipboardData: dataTransfer })
+            : new DragEvent(event, { ...options, dataTransfer }),
+    );
+}"""
+
+
+def panels(page: Page) -> Locator:
+    return page.locator("section.panel[data-model]")
+
+
+def examples(page: Page) -> Locator:
+    return page.locator("button[data-example]")
+
+
+def wait_for_results(page: Page, count: int = 3) -> None:
+    expect(panels(page)).to_have_count(count)
+    expect(page.locator(READY)).to_have_count(count)
+
+
+def wait_for_all(page: Page, count: int = 3) -> None:
+    """Until the results are there and what they have in common."""
+    wait_for_results(page, count)
+    expect(page.locator(".insight .agreement:not(.empty)")).to_have_count(1)
+
+
+def explained(page: Page) -> list[str]:
+    """Of every panel, what it explains, how probable it is and its rank."""
+    texts = page.locator(".panel[data-model] .explained").all_inner_texts()
+    return [plain(text).split(" ", 1)[1] for text in texts]
+
+
+def plain(text: str) -> str:
+    """On one line, with usual spaces."""
+    return " ".join(text.split())
+
+
+def expect_explained(page: Page, name: str, count: int = 3) -> None:
+    """Waits until so many panels explain this class."""
+    marked = page.locator(".explained strong").get_by_text(name, exact=True)
+    expect(marked).to_have_count(count)
+
+
+def heat(page: Page, panel: int = 0) -> np.ndarray:
+    """The opacity of the heat, pixel by pixel."""
+    return canvas_pixels(panels(page).nth(panel).locator("canvas.heat"))[:, :, 3]
+
+
+def canvas_pixels(canvas: Locator) -> np.ndarray:
+    """uint8 [height, width, 4] (RGBA)."""
+    url = canvas.evaluate("canvas => canvas.toDataURL()")
+    data = base64.b64decode(url.split(",")[1])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+
+
+def show_grey(page: Page) -> None:
+    """Heat alone, in greys: a pixel's brightness is its heat."""
+    page.get_by_label("Colours").select_option("gray")
+    page.get_by_role("radio", name="Heat").check(force=True)
+
+
+def levels(page: Page, panel: int = 0) -> np.ndarray:
+    """The heat in [0, 1], pixel by pixel, of a panel that shows it in greys."""
+    return canvas_pixels(panels(page).nth(panel).locator("canvas.heat"))[:, :, 0] / 255
+
+
+def assert_shows(page: Page, panel: int, e: gc.Explanation) -> None:
+    """That the heat of a panel, shown in greys, is that of an explanation."""
+    shown = levels(page, panel)
+    expected = e.heatmap_at((shown.shape[1], shown.shape[0]))
+    np.testing.assert_allclose(shown, expected, atol=2 / 255)
+
+
+def choose(page: Page, label: str, typed: str, option: str) -> None:
+    """Type into one of the selectors and choose one of what it finds."""
+    selector = page.get_by_label(label)
+    selector.click()
+    selector.press("Control+a")
+    selector.press_sequentially(typed)
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def choose_class(page: Page, typed: str, option: str) -> None:
+    choose(page, "Class to explain", typed, option)
+
+
+def remove_photo(page: Page) -> None:
+    page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
+
+
+def box_of(locator: Locator) -> dict[str, float]:
+    box = locator.bounding_box()
+    assert box
+    return {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}
