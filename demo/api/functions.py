@@ -126,7 +126,15 @@ class RandomisedRecord(TypedDict):
     correlation: float | None
 
 
+class ReasonRecord(TypedDict):
+    check: str
+    passed: bool
+    text: str
+
+
 class TrustRecord(TypedDict):
+    verdict: str
+    reasons: list[ReasonRecord]
     sentence: str
     deletion: CurveRecord
     insertion: CurveRecord

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -48,6 +50,23 @@ class Randomised:
 
     part: str
     correlation: float | None
+
+
+Check = Literal["deletion_insertion", "randomisation", "stability"]
+Verdict = Literal["holds", "fails"]
+
+CHECKS: tuple[Check, ...] = get_args(Check)
+"""Whether the hottest places carry the class, whether the map depends on the weights, and whether
+it stays when the picture hardly changes."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What one check has found. text: a clause for people, of a sentence about the map."""
+
+    check: Check
+    passed: bool
+    text: str
 
 
 @dataclass(frozen=True)
@@ -102,42 +121,52 @@ class Trust:
         has left no map. None where there are none."""
         return min((found or 0.0 for found in (*self.shifts, *self.noises)), default=None)
 
+    @cached_property
+    def reasons(self) -> tuple[Reason, ...]:
+        """What each check has found: up to three of `CHECKS`, in their order."""
+        return tuple(self._reasons())
+
     @property
-    def doubts(self) -> list[str]:
-        """What speaks against the map, in clauses for people; empty if it passes all checks."""
-        return [text for is_passed, text in self._verdicts if not is_passed]
+    def verdict(self) -> Verdict:
+        """ "holds" if the map has passed all checks, else "fails"."""
+        return "holds" if all(reason.passed for reason in self.reasons) else "fails"
 
     @property
     def sentence(self) -> str:
-        """What it comes to, for people."""
-        if self.doubts:
-            return f"Be careful with this map: {_listed(self.doubts)}."
-        return f"This map holds: {_listed([text for _, text in self._verdicts])}."
+        """The verdict and the reasons for it, for people."""
+        if self.verdict == "holds":
+            return f"This map holds: {_listed([reason.text for reason in self.reasons])}."
+        failed = [reason.text for reason in self.reasons if not reason.passed]
+        return f"Be careful with this map: {_listed(failed)}."
 
-    @property
-    def _verdicts(self) -> Iterator[tuple[bool, str]]:
-        """Whether the map has passed each check, and what to say of it."""
+    def _reasons(self) -> Iterator[Reason]:
         name = f"“{self.explanation.target.name}”"
         passed = self.advantage > 0
         than = "more than" if passed else "no more than"
         taken_out = f"{self.deletion.area:.2f} against {self.random_deletion.area:.2f}"
         put_in = f"{self.insertion.area:.2f} against {self.random_insertion.area:.2f}"
         areas = f"areas: taken out {taken_out}, put in {put_in}"
-        yield passed, f"its hottest places carry {name} {than} random ones ({areas})"
+        text = f"its hottest places carry {name} {than} random ones ({areas})"
+        yield Reason("deletion_insertion", passed, text)
         if self.sanity:
-            left = self.sanity[-1].correlation
-            if self.survives:
-                text = f"it stays much the same (rank correlation {left:.2f}), so it says nothing"
-                yield False, f"with random weights {text} of the network"
-            elif left is None:
-                yield True, "with random weights nothing is left of it"
-            else:
-                yield True, f"with random weights it is another (rank correlation {left:.2f})"
+            yield Reason("randomisation", not self.survives, self._of_random_weights())
         if self.steadiness is not None:
             passed = self.steadiness >= STABLE
             change = "hardly change" if passed else "change"
             least = f"rank correlation {self.steadiness:.2f} at least"
-            yield passed, f"small shifts and a little noise {change} it ({least})"
+            text = f"small shifts and a little noise {change} it ({least})"
+            yield Reason("stability", passed, text)
+
+    def _of_random_weights(self) -> str:
+        left = self.sanity[-1].correlation
+        if left is None:
+            return "with random weights nothing is left of it"
+        if not self.survives:
+            return f"with random weights it is another (rank correlation {left:.2f})"
+        return (
+            f"with random weights it stays much the same (rank correlation {left:.2f}), "
+            "so it says nothing of the network"
+        )
 
     def record(self) -> dict[str, object]:
         """All of it but the explanation, in types that JSON has."""
@@ -151,6 +180,8 @@ class Trust:
             )
         }
         return {
+            "verdict": self.verdict,
+            "reasons": [asdict(reason) for reason in self.reasons],
             "sentence": self.sentence,
             **found,
             "probability": self.probability,

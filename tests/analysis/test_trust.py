@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.analysis.randomisation import HEAD
-from gradcam_core.analysis.trust import NOISES, SURVIVES, Trust, trust
+from gradcam_core.analysis.trust import CHECKS, NOISES, SURVIVES, Trust, trust
 from gradcam_core.cam.methods import METHODS
 
 
@@ -23,8 +23,9 @@ def found(coffee: Image.Image, lite0: gc.Model) -> Trust:
 
 
 def test_grad_cam_of_a_cup_holds(found: Trust):
-    assert found.doubts == []
-    assert not found.survives
+    assert found.verdict == "holds"
+    assert [reason.check for reason in found.reasons] == list(CHECKS)
+    assert all(reason.passed for reason in found.reasons)
     assert found.sentence.startswith(
         "This map holds: its hottest places carry “espresso” more than"
     )
@@ -67,6 +68,8 @@ def test_the_network_is_left_as_it_was(coffee: Image.Image, lite0: gc.Model, fou
 def test_a_record_is_what_json_has(found: Trust):
     record = json.loads(json.dumps(found.record(), allow_nan=False))
     assert record["sentence"] == found.sentence
+    assert record["verdict"] == found.verdict
+    assert record["reasons"] == [asdict(reason) for reason in found.reasons]
     assert record["sanity"][0]["part"] == HEAD
     assert record["deletion"]["area"] == found.deletion.area
 
@@ -75,8 +78,11 @@ def test_a_map_turned_upside_down_is_found_out(coffee: Image.Image, lite0: gc.Mo
     e = found.explanation
     wrong = replace(e, feature_map=e.feature_map.max() - e.feature_map)
     of_wrong = trust(coffee, lite0, wrong)
-    assert of_wrong.doubts[0].startswith("its hottest places carry “espresso” no more than")
-    assert of_wrong.sentence.startswith(f"Be careful with this map: {of_wrong.doubts[0]}")
+    assert of_wrong.verdict == "fails"
+    failed = next(reason for reason in of_wrong.reasons if not reason.passed)
+    assert failed.check == "deletion_insertion"
+    assert failed.text.startswith("its hottest places carry “espresso” no more than")
+    assert of_wrong.sentence.startswith(f"Be careful with this map: {failed.text}")
 
 
 class Brightness(nn.Module):
