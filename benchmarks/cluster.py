@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.page import FOLDER, load
 from demo.compute.cluster import deployment as serve_cluster
 from demo.compute.cluster.replica import Replica
-from gradcam_core.models import registry as models
+from gradcam_core.models import loading
 
 
 class RandomReplica(Replica):
@@ -17,7 +17,7 @@ class RandomReplica(Replica):
 
     def __init__(self, replicas: int, threads: int, names: Iterable[str], _: object) -> None:
         folder = Path(os.environ[FOLDER])
-        models.Loader._load = (  # type: ignore[method-assign]
+        loading.Loader.load = (  # type: ignore[method-assign]
             lambda self: load(self.info.name, folder)
         )
         super().__init__(replicas, threads, names)

@@ -28,7 +28,7 @@ import gradcam_core as gc
 from benchmarks.table import Row, print_table, print_versions
 from demo.server.requests import EXAMPLES
 from gradcam_core import DEFAULT_MODELS
-from gradcam_core.models import registry as models
+from gradcam_core.models import loading
 from gradcam_core.models.registry import model_info
 from gradcam_core.models.weights import PackagedFile
 from scripts.chromium import ARGUMENTS, find
@@ -88,7 +88,7 @@ def load(name: str, folder: Path) -> gc.Model:
     """A network with the weights of `make_weights`, by the code that loads real ones."""
     info = model_info(name)
     source = PackagedFile("none")
-    return models._ready(info, source, folder / f"{name}.safetensors")
+    return loading.read_model(info, source, folder / f"{name}.safetensors")
 
 
 def serve() -> None:
@@ -96,7 +96,7 @@ def serve() -> None:
     import app
 
     folder = Path(os.environ[FOLDER])
-    models.Loader._load = lambda self: load(self.info.name, folder)  # type: ignore[method-assign]
+    loading.Loader.load = lambda self: load(self.info.name, folder)  # type: ignore[method-assign]
     app.main()
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import gradcam_core as gc
 from benchmarks.speed import NAMES, Network, measure, ratio
 from benchmarks.table import Row, print_table, print_versions
+from gradcam_core.models.registry import model_info
 
 ROUNDS = 9
 
@@ -113,7 +114,7 @@ def main() -> None:
         networks = {name: Network.make(name, Path(folder)) for name in NAMES}
         forward = {name: forward_passes(network) for name, network in networks.items()}
         gradients = {name: five_gradients(network) for name, network in networks.items()}
-    titles = [gc.models.model_info(name).title for name in NAMES]
+    titles = [model_info(name).title for name in NAMES]
     print_table(
         "Forward pass, as a share of the network as its library gives it",
         ("Way", *titles),

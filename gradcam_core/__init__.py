@@ -24,13 +24,8 @@ if TYPE_CHECKING:
     from gradcam_core.images.read import read_image
     from gradcam_core.models.custom import register
     from gradcam_core.models.labels import Label, find_label, imagenet_labels
-    from gradcam_core.models.registry import (
-        DEFAULT_MODELS,
-        Model,
-        ModelInfo,
-        list_models,
-        load_model,
-    )
+    from gradcam_core.models.loading import Model, load_model
+    from gradcam_core.models.registry import DEFAULT_MODELS, ModelInfo, list_models
     from gradcam_core.models.weights import Weights
 
 __all__ = [
@@ -76,7 +71,8 @@ _NAMES = {
     "images.read": ("read_image",),
     "models.custom": ("register",),
     "models.labels": ("Label", "find_label", "imagenet_labels"),
-    "models.registry": ("DEFAULT_MODELS", "Model", "ModelInfo", "list_models", "load_model"),
+    "models.loading": ("Model", "load_model"),
+    "models.registry": ("DEFAULT_MODELS", "ModelInfo", "list_models"),
     "models.weights": ("Weights",),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}

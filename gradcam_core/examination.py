@@ -16,7 +16,8 @@ from gradcam_core.explanation import Explanation, Prediction
 from gradcam_core.images.geometry import Preprocessing, View, ViewName, view_of
 from gradcam_core.images.read import Photo, read_image
 from gradcam_core.models.labels import Labels
-from gradcam_core.models.registry import Model, load_model, model_info
+from gradcam_core.models.loading import Model, load_model
+from gradcam_core.models.registry import model_info
 
 if TYPE_CHECKING:
     from PIL import Image

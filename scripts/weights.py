@@ -8,8 +8,8 @@ from functools import partial
 from tqdm import tqdm
 
 from gradcam_core.errors import WeightsError
+from gradcam_core.models.fetch import fetch
 from gradcam_core.models.registry import list_models
-from gradcam_core.models.weights import fetch
 
 
 def _show(bar: tqdm, share: float) -> None:

@@ -19,7 +19,7 @@ from demo.compute.single_flight import SharedWork
 from gradcam_core import Examination, Explanation, Model
 from gradcam_core.cam.methods import method_named
 from gradcam_core.examination import Prepared, prepare
-from gradcam_core.models.registry import loader
+from gradcam_core.models.loading import loader
 
 if TYPE_CHECKING:
     from demo.compute.photo import PhotoFile

@@ -24,7 +24,7 @@ from gradcam_core.errors import CamError
 from gradcam_core.examination import precision
 from gradcam_core.explanation import Explanation
 from gradcam_core.images.geometry import Preprocessing, View, view_of
-from gradcam_core.models.registry import Model
+from gradcam_core.models.loading import Model
 
 SHIFT = 0.02
 """Of the input's side, that the picture is shifted by to the right, and down."""

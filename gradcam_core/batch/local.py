@@ -29,7 +29,7 @@ from gradcam_core.batch.rows import (
     ready,
 )
 from gradcam_core.images.sandbox import Reader
-from gradcam_core.models.registry import Model
+from gradcam_core.models.loading import Model
 
 MOST = 4
 """Computing threads; each needs some hundred megabytes. With more cores, each has several."""

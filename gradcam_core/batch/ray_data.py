@@ -36,7 +36,7 @@ from gradcam_core.images.sandbox import Reader
 from gradcam_core.memory import keep_freed
 from gradcam_core.models.custom import register_described, registered
 from gradcam_core.models.description import Description
-from gradcam_core.models.registry import Model, load_model
+from gradcam_core.models.loading import Model, load_model
 
 AT_ONCE = 16
 """Pictures that an actor is given at once."""

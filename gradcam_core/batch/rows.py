@@ -29,7 +29,8 @@ from gradcam_core.explanation import Explanation
 from gradcam_core.export.figure import overlay_of
 from gradcam_core.images.geometry import Preprocessing, ViewName, view_of
 from gradcam_core.images.render import LONGEST
-from gradcam_core.models.registry import DEFAULT_MODELS, Model
+from gradcam_core.models.loading import Model
+from gradcam_core.models.registry import DEFAULT_MODELS
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from gradcam_core.batch.pictures import Item, Photos
 from gradcam_core.batch.rows import SCHEMA, Done, Settings
 from gradcam_core.errors import BatchError
-from gradcam_core.models.registry import Model
+from gradcam_core.models.loading import Model
 
 DATA = "data"
 RUN = "run.json"

@@ -20,7 +20,8 @@ from gradcam_core.cli.arguments import Parser, add_map_arguments, settle_map
 from gradcam_core.errors import BatchError, PicturesError, WeightsError
 from gradcam_core.images.render import LONGEST
 from gradcam_core.models.labels import find_in_all
-from gradcam_core.models.registry import Model, load_model, loader, model_info
+from gradcam_core.models.loading import Model, load_model, loader
+from gradcam_core.models.registry import model_info
 
 PROGRAM = "python -m gradcam_core batch"
 ENGINES = ("local", "ray")

@@ -22,7 +22,8 @@ from gradcam_core.explanation import Explanation
 from gradcam_core.export.files import File, files
 from gradcam_core.images.sandbox import read_isolated
 from gradcam_core.models.labels import find_in_all
-from gradcam_core.models.registry import load_model, loader, model_info
+from gradcam_core.models.loading import load_model, loader
+from gradcam_core.models.registry import model_info
 
 if TYPE_CHECKING:
     from gradcam_core.analysis.trust import Trust

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gradcam_core.errors import ArchitectureError
 from gradcam_core.images.geometry import Preprocessing
-from gradcam_core.models.registry import import_timm
+from gradcam_core.upstream import import_timm
 
 Library: TypeAlias = Literal["timm", "torchvision"]
 

@@ -22,10 +22,12 @@ from gradcam_core.models.description import (
     described_in_file,
     description_of,
 )
+from gradcam_core.models.fetch import fetch
 from gradcam_core.models.label_files import names_in, read_label_names
 from gradcam_core.models.labels import Labels, imagenet_labels, labels_of
-from gradcam_core.models.registry import ModelInfo, add_model, import_timm, list_models
-from gradcam_core.models.weights import HubFile, LocalFile, ReleaseFile, Source, fetch
+from gradcam_core.models.registry import ModelInfo, add_model, list_models
+from gradcam_core.models.weights import HubFile, LocalFile, ReleaseFile, Source
+from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,8 +1,7 @@
-"""Download one file of weights into its library's own cache: the child process of `weights.fetch`.
+"""Download one file of weights into its library's own cache: the child process of `fetch`.
 
-A process of its own, because the Hub's client cannot be stopped from outside. It runs as a script,
-so that it need not import the package, and ends when its standard input does, which is when the
-process that started it is gone.
+A process of its own, because the Hub's client cannot be stopped from outside. It ends when its
+standard input does, which is when the process that started it is gone.
 Prints one JSON object a line: {"started": true} before it asks the server, {"waiting": true} again
 and again while another process downloads the same, {"done": bytes, "total": bytes or null} on the
 way, {"error": reason} at the end if it failed.
@@ -27,12 +26,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from gradcam_core.upstream import set_hub_chunk
+
 ARRIVING = ".arriving"
 """What is added to the name of a release file until the whole of it has come."""
 
-READ_AT_ONCE = 4 * 1024
-"""Bytes, after which it is told how far a download is. The Hub's client would read 10 MB: a slow
-download would look like none."""
+CHUNK_BYTES = 4 * 1024
+"""After which progress is reported. A slow download must not look like none."""
 
 
 class ReportingTqdm(tqdm):
@@ -60,9 +60,9 @@ class _OtherAnswerError(RuntimeError):
 def download_from_hub(repo: str, filename: str, lock: Path, force: bool) -> None:
     """Into the Hub's cache. The client checks the size; the SHA-256 that the Hub gives as the
     ETag of a large file is checked here, and a file that differs does not stay in the cache."""
-    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub import hf_hub_download
 
-    constants.DOWNLOAD_CHUNK_SIZE = READ_AT_ONCE
+    set_hub_chunk(CHUNK_BYTES)
     say(started=True)
     with alone(lock):
         file = Path(hf_hub_download(repo, filename, force_download=force, tqdm_class=ReportingTqdm))
@@ -96,7 +96,7 @@ def _copy(url: str, file: Path) -> None:
         size = answer.headers["Content-Length"]
         total = int(size) if size else None
         with ReportingTqdm(total=total) as bar:
-            while data := answer.read(READ_AT_ONCE):
+            while data := answer.read(CHUNK_BYTES):
                 stream.write(data)
                 bar.update(len(data))
         if total is not None and bar.n != total:

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from gradcam_core.upstream import watching_operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -125,21 +125,6 @@ class _Structure:
     dense: list[str] = field(default_factory=list)
 
 
-class _Readers(TorchDispatchMode):
-    """How many operations read each tensor, by its id."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count: Counter[int] = Counter()
-
-    def __torch_dispatch__(
-        self, operation: Any, types: Any, inputs: Any = (), options: Any = None
-    ) -> Any:
-        tensors = {id(leaf) for leaf in tree_leaves((inputs, options)) if isinstance(leaf, Tensor)}
-        self.count.update(tensors)
-        return operation(*inputs, **(options or {}))
-
-
 def _structure(module: nn.Module, input_size: tuple[int, int, int]) -> _Structure:
     """What is found by running the network on the meta device, without values.
 
@@ -150,12 +135,12 @@ def _structure(module: nn.Module, input_size: tuple[int, int, int]) -> _Structur
     kept: list[Tensor] = []  # so that no two tensors have the same id
     pairs: list[tuple[str, Tensor]] = []
     hooks = []
-    readers = _Readers()
+    reads: Counter[int] = Counter()  # operations that a tensor goes into, by its id
 
     def ended(name: str, part: nn.Conv2d, output: Tensor) -> None:
         by[id(output)] = name
         kept.append(output)
-        readers.count[id(output)] = 0  # an earlier tensor may have had the same id
+        reads[id(output)] = 0  # an earlier tensor may have had the same id
         simple = (
             not any(part.padding) and part.groups == 1 and set(part.stride + part.dilation) == {1}
         )
@@ -174,7 +159,7 @@ def _structure(module: nn.Module, input_size: tuple[int, int, int]) -> _Structur
                 )
             )
     try:
-        with torch.no_grad(), readers:
+        with torch.no_grad(), watching_operations(lambda given: reads.update({*map(id, given)})):
             module(torch.empty(1, *input_size, device="meta"))
     finally:
         for hook in hooks:
@@ -183,7 +168,7 @@ def _structure(module: nn.Module, input_size: tuple[int, int, int]) -> _Structur
     norms = Counter(name for name, _ in pairs)
     for name, tensor in pairs:
         conv = by.get(id(tensor))
-        if conv and readers.count[id(tensor)] == 1 and calls[conv] == 1 == norms[name]:
+        if conv and reads[id(tensor)] == 1 and calls[conv] == 1 == norms[name]:
             found.norms[name] = conv
     return found
 

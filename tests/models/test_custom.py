@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.images.geometry import view_of
-from gradcam_core.models import registry as models
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.description import described_in, described_in_file
+from gradcam_core.models.registry import default_models, remove_model
 from tests.support.weights_server import serving
 
 LABELS = ["no finding", "effusion", "nodule"]
@@ -32,8 +32,9 @@ SMALL = "mobilenetv3_small_050"
 @pytest.fixture(autouse=True)
 def no_others() -> Iterator[None]:
     yield
-    for name in list(models._own):
-        models.remove_model(name)
+    for info in gc.list_models():
+        if info.recipe is not None:
+            remove_model(info.name)
 
 
 def made(architecture: str = SMALL, classes: int = 3, channels: int = 3) -> nn.Module:
@@ -399,7 +400,7 @@ def test_a_file_describes_networks_with_the_same_keys(tmp_path: Path, monkeypatc
     infos = register_all([f"Third={SMALL}"], file)
     assert [info.name for info in infos] == ["chest_x_ray", "other", "third"]
     assert [label.name for label in infos[0].labels] == LABELS
-    assert models.default_models() == ("chest_x_ray", "other", "third")
+    assert default_models() == ("chest_x_ray", "other", "third")
     monkeypatch.chdir(folder)  # where it is found without being named
     assert [info.title for info in register_all([])] == ["Chest X-ray", "Other"]
     file.write_text('architecture = "resnet18"\n')

@@ -18,8 +18,10 @@ from safetensors.torch import save_file
 
 import gradcam_core as gc
 from gradcam_core.errors import WeightsError
-from gradcam_core.models.registry import Loader, ModelInfo, list_models, model_info
-from gradcam_core.models.weights import ANSWER_WITHIN, HubFile, PackagedFile, ReleaseFile, fetch
+from gradcam_core.models.fetch import ANSWER_TIMEOUT_S, fetch
+from gradcam_core.models.loading import Loader
+from gradcam_core.models.registry import ModelInfo, list_models, model_info
+from gradcam_core.models.weights import HubFile, PackagedFile, ReleaseFile
 from tests.conftest import scattered
 from tests.support import faults as breaking
 from tests.support.faults import KINDS, SERVER_FAULTS, SMALL, Place, impatient
@@ -105,14 +107,14 @@ def test_no_network_is_decided_within_three_seconds_and_not_asked_again(
     for _ in range(20):
         assert loader.request().done()
     assert server.requests == asked
-    assert ANSWER_WITHIN < 3
+    assert ANSWER_TIMEOUT_S < 3
     # Not a measure of speed: the Hub's own client would take 47 seconds.
     assert decided < 10
 
 
 def test_a_network_that_comes_back_is_noticed_without_a_restart(info: ModelInfo, server: Weights):
     server.fault = "500"
-    loader = impatient(info, retry_after=0.2)
+    loader = impatient(info, retry_after_s=0.2)
     assert loader.request().result(60).stands_in_for == info
     server.fault = ""
     deadline = time.monotonic() + 60

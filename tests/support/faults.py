@@ -30,8 +30,10 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.load import EMBEDDED, Seen, photo, visit
-from gradcam_core.models.registry import Loader, ModelInfo
-from gradcam_core.models.weights import HubFile, ReleaseFile, Source, fetch
+from gradcam_core.models.fetch import fetch
+from gradcam_core.models.loading import Loader
+from gradcam_core.models.registry import ModelInfo
+from gradcam_core.models.weights import HubFile, ReleaseFile, Source
 from tests.conftest import scattered
 from tests.support.app_server import ROOT, started_app
 from tests.support.weights_server import Weights, serving
@@ -112,10 +114,10 @@ def _kept(cache: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file())
 
 
-def impatient(info: ModelInfo, retry_after: float = 60) -> Loader:
+def impatient(info: ModelInfo, retry_after_s: float = 60) -> Loader:
     """Its limits are those of tests."""
-    short = partial(fetch, answer_within=1.5, stall_after=6)
-    return Loader(info, retry_after=retry_after, fetch=short)
+    short = partial(fetch, answer_timeout_s=1.5, stall_timeout_s=6)
+    return Loader(info, retry_after_s=retry_after_s, fetch=short)
 
 
 def start(info: ModelInfo) -> Start:
@@ -301,7 +303,7 @@ def until(is_so: Callable[[], Any], seconds: float = 30) -> Any:
 
 def downloads_of(parent: int) -> list[int]:
     """The processes that download for this one."""
-    return [pid for pid in children_of(parent) if b"download.py" in _command(pid)]
+    return [pid for pid in children_of(parent) if b"gradcam_core.models.download" in _command(pid)]
 
 
 def children_of(parent: int) -> list[int]:

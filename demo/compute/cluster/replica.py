@@ -40,7 +40,8 @@ from gradcam_core.images.geometry import View, normalised, view_of
 from gradcam_core.memory import keep_freed
 from gradcam_core.models.custom import register_described
 from gradcam_core.models.description import Description
-from gradcam_core.models.registry import list_models, loader
+from gradcam_core.models.loading import loader
+from gradcam_core.models.registry import list_models
 
 AT_ONCE = {"cpu": 2, "cuda": 16}
 """Photos in one pass at most. On one core two take 0.97 of the time that each alone takes."""

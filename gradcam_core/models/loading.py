@@ -1,0 +1,258 @@
+"""Loading networks: each once, shared by all threads, never with random weights. Where a network's
+weights cannot be had, a stand-in takes its place and says so."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gradcam_core.errors import WeightsError
+from gradcam_core.images.geometry import Preprocessing
+from gradcam_core.models.fetch import fetch
+from gradcam_core.models.registry import ModelInfo, list_models, model_info
+from gradcam_core.models.weights import PackagedFile, Source, Weights
+from gradcam_core.upstream import import_timm
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from gradcam_core.cam.layers import Stage
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 60.0
+"""After which weights that could not be had are asked for again, in the background."""
+
+# Errors of the machine, not of a file: a reader gives other OSErrors for damaged files, too.
+_NOT_THE_FILE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EIO)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network that is ready: in eval mode, its parameters frozen, its weights real.
+
+    info: of the network that `module` is. stands_in_for: the network that was asked for, if that
+    is another one, and reason: why.
+    """
+
+    info: ModelInfo
+    module: nn.Module
+    preprocessing: Preprocessing
+    weights: Weights
+    stands_in_for: ModelInfo | None = None
+    reason: str = ""
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """Its feature maps, one a resolution, from the first to the target layer of the paper."""
+        from gradcam_core.cam.layers import layers
+
+        return tuple(layers(self.module))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Of all classes, in [0, 1]: [N, classes] -> float32 of the same shape."""
+        logits = logits.float()
+        return logits.sigmoid() if self.info.independent else logits.softmax(dim=1)
+
+    @property
+    def notice(self) -> str:
+        """What a person must know who sees this network's results; empty if nothing."""
+        if self.stands_in_for is None:
+            return ""
+        return (
+            f"{self.info.title}, a smaller network, stands in for {self.stands_in_for.title}, "
+            f"whose weights cannot be had: {self.reason}."
+        )
+
+
+class Loader:
+    """Loads one network, once, in the background; asked by any number of threads.
+
+    After a failure the stand-in is given at once, and the weights are tried again after
+    `retry_after_s` seconds without anyone waiting for it.
+    """
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        *,
+        retry_after_s: float = RETRY_AFTER_S,
+        fetch: Callable[..., Path] = fetch,
+    ) -> None:
+        self.info = info
+        self.progress: float | None = None  # share of a running download that has arrived
+        self._retry_after_s = retry_after_s
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._attempt: Future[Model] | None = None
+        self._settled: Future[Model] | None = None
+        self._retry_at = 0.0
+
+    def request(self) -> Future[Model]:
+        """The network, or its stand-in. The future raises WeightsError if it has none."""
+        with self._lock:
+            if self._settled is None:
+                return self._attempt or self._start()
+            if self._attempt is None and time.monotonic() >= self._retry_at:
+                self._start()
+            return self._settled
+
+    def _start(self) -> Future[Model]:
+        self._attempt = Future()
+        threading.Thread(
+            target=self._run, args=(self._attempt,), daemon=True, name=f"load {self.info.name}"
+        ).start()
+        return self._attempt
+
+    def _run(self, attempt: Future[Model]) -> None:
+        retry_at = float("inf")
+        try:
+            attempt.set_result(self.load())
+        except WeightsError as error:
+            log.info("%s: %s", self.info.title, error)
+            retry_at = time.monotonic() + self._retry_after_s
+            try:
+                attempt.set_result(self._stand_in(error))
+            except Exception as failure:
+                attempt.set_exception(failure)
+        except Exception as failure:
+            log.exception("loading %s failed", self.info.title)
+            retry_at = time.monotonic() + self._retry_after_s
+            attempt.set_exception(failure)
+        with self._lock:
+            self._settled, self._attempt = attempt, None
+            self._retry_at, self.progress = retry_at, None
+
+    def load(self) -> Model:
+        """The network itself, now and in this thread.
+
+        Raises WeightsError, whose message is the plain reason, where its weights cannot be had.
+        """
+        source = self.info.weights_source
+        path, fault = source.cached(), None
+        if path is not None:
+            try:
+                return read_model(self.info, source, path)
+            except _BadFileError as error:
+                log.warning("%s: %s", path, error)
+                fault = error
+        try:
+            path = self._fetch(source, self._note, force=fault is not None)
+        except WeightsError as error:
+            raise WeightsError(f"{fault}, and {error}" if fault else str(error)) from error
+        return read_model(self.info, source, path, is_new=True)
+
+    def _note(self, share: float) -> None:
+        self.progress = share
+
+    def _stand_in(self, error: WeightsError) -> Model:
+        if self.info.stand_in is None:
+            raise error
+        model = load_model(self.info.stand_in)
+        return replace(model, stands_in_for=self.info, reason=str(error))
+
+
+_loaders: dict[str, Loader] = {}
+_loaders_lock = threading.Lock()
+
+
+def loader(name: str) -> Loader:
+    """The loader that all threads share for this network. Raises ChoiceError if unknown."""
+    info = model_info(name)
+    known = {one.name: one for one in list_models()}
+    with _loaders_lock:
+        for other, shared in list(_loaders.items()):
+            if known.get(other) is not shared.info:  # removed, or registered again
+                del _loaders[other]
+        if name not in _loaders:
+            _loaders[name] = Loader(info)
+        return _loaders[name]
+
+
+def load_model(
+    name: str,
+    *,
+    stand_in: bool = True,
+    on_progress: Callable[[float | None], None] = lambda share: None,
+) -> Model:
+    """The network of this name, ready to run; loaded at the first call, downloaded if need be.
+
+    on_progress is called a few times a second while this waits, with the share of a download that
+    has arrived, or None. Where the weights cannot be had, the network's stand-in is given, which
+    says so in its `notice`; with stand_in=False that is a WeightsError.
+    Raises ChoiceError for an unknown name.
+    """
+    shared = loader(name)
+    future = shared.request()
+    while not future.done():
+        on_progress(shared.progress)
+        try:
+            future.result(timeout=0.2)
+        except TimeoutError:
+            continue
+    model = future.result()
+    if model.stands_in_for is not None and not stand_in:
+        raise WeightsError(model.reason)
+    return model
+
+
+class _BadFileError(WeightsError):
+    """The file is at fault, so that another one may do."""
+
+
+class _DamagedError(_BadFileError):
+    """It is not the file that its source says."""
+
+
+def read_model(info: ModelInfo, source: Source, path: Path, *, is_new: bool = False) -> Model:
+    """The network with the weights of this file.
+
+    A damaged file is removed from the cache, and so is a new one that does not fit. Raises
+    WeightsError if the file cannot be read, is damaged or does not fit.
+    """
+    weights = Weights(source.url, path)
+    try:
+        # All of it, at every start: with another byte a network may look as well as ever.
+        if not weights.sha256.startswith(source.sha256_begins(path)):
+            raise _DamagedError(f"the file {path.name} is damaged")
+        return _read(info, weights)
+    except _BadFileError as error:
+        if is_new or isinstance(error, _DamagedError):
+            with suppress(OSError):  # a cache that cannot be written to
+                source.discard()
+        raise
+    except OSError as error:
+        raise WeightsError(f"the file {path.name} cannot be read ({error.strerror})") from error
+
+
+def _read(info: ModelInfo, weights: Weights) -> Model:
+    """Raises _BadFileError for a file that holds other weights or none, and OSError."""
+    if info.recipe is not None:
+        try:
+            return Model(info, info.recipe.read(weights.path), info.recipe.preprocessing, weights)
+        except ValueError as error:
+            raise _BadFileError(str(error)) from error
+    timm = import_timm()
+    from timm.data import resolve_data_config
+
+    from gradcam_core.models.optimise import read_network
+
+    try:
+        same_names = not isinstance(info.source, PackagedFile)
+        module = read_network(info.architecture, weights.path, same_names)
+    except Exception as error:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) in _NOT_THE_FILE:
+            raise
+        # Damaged files make the readers raise almost anything.
+        raise _BadFileError(f"the file {weights.path.name} does not hold the weights") from error
+    config = resolve_data_config(timm.get_pretrained_cfg(info.architecture).to_dict())
+    return Model(info, module, Preprocessing.from_timm(config), weights)

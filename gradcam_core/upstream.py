@@ -1,0 +1,115 @@
+"""What we need of other libraries that they do not offer in public, each with the reason.
+
+Every function here names what would make it needless; `tests/core/test_upstream.py` fails when that
+has come. Libraries are imported when they are needed: the process that decodes pictures imports
+this module, too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+_timm_lock = threading.Lock()
+
+
+def import_timm() -> ModuleType:
+    """timm, imported by one thread at a time and from its front.
+
+    Its modules import each other in a circle (`timm.layers` and `timm.models`), which fails where
+    two threads enter the circle at different places. Needless once importing them in any order and
+    from any thread works.
+    """
+    with _timm_lock:
+        import timm
+
+        return timm
+
+
+def hub_folder(repo: str) -> Path:
+    """Where the Hugging Face Hub's client keeps a model repository.
+
+    `scan_cache_dir` would read all files of all repositories. Needless once huggingface_hub exports
+    `repo_folder_name`.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    return Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=repo, repo_type="model"))
+
+
+def hub_locks(repo: str) -> Path:
+    """Where that client keeps the locks of downloads from a repository.
+
+    Whoever deletes the part of a download must know that nobody is at work on it. Needless once the
+    client deletes the parts that were left behind.
+    """
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE, ".locks", hub_folder(repo).name)
+
+
+def set_hub_chunk(size_bytes: int) -> None:
+    """How much that client reads at once, and so how often it reports.
+
+    It reads 10 MB, in which a slow download looks like none. Needless once `hf_hub_download` takes
+    the size as an argument or the client reads less.
+    """
+    from huggingface_hub import constants
+
+    constants.DOWNLOAD_CHUNK_SIZE = size_bytes
+
+
+def without_decoder(image: Image.Image) -> Image.Image:
+    """The same pixels as a plain picture, not copied.
+
+    A picture that was opened holds its file and decoder, which may take as much memory again.
+    Needless once `Image.load` lets go of the decoder, or Pillow offers this as a function.
+    """
+    return image._new(image.im)
+
+
+def limit_decoders(threads: int, chunk_bytes: int) -> None:
+    """Threads of the decoders of AVIF and HEIC, each of which takes memory of its own; and bytes
+    that Pillow writes at once.
+
+    Both are settings of modules that Pillow does not document. Needless once `Image.open` and
+    `Image.save` take them.
+    """
+    import pi_heif
+    from PIL import AvifImagePlugin, ImageFile
+
+    AvifImagePlugin.DEFAULT_MAX_THREADS = pi_heif.options.DECODE_THREADS = threads
+    ImageFile.MAXBLOCK = chunk_bytes
+
+
+@contextmanager
+def watching_operations(note: Callable[[list[Tensor]], None]) -> Iterator[None]:
+    """Calls `note` with the tensors that go into every operation on tensors.
+
+    PyTorch documents the means (`TorchDispatchMode`), and has it in private modules only. Needless
+    once `torch.utils` exports it. Public `torch.overrides.TorchFunctionMode` misses what scripted
+    functions do.
+    """
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, operation: Any, types: Any, inputs: Any = (), options: Any = None
+        ) -> Any:
+            leaves = tree_leaves((inputs, options))
+            note([leaf for leaf in leaves if isinstance(leaf, torch.Tensor)])
+            return operation(*inputs, **(options or {}))
+
+    with Watch():
+        yield

@@ -1,0 +1,77 @@
+"""When what we need of other libraries in private can go: a test that fails says so."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import io
+import threading
+
+import huggingface_hub
+import pytest
+import torch
+from PIL import AvifImagePlugin, Image, ImageFile
+
+from gradcam_core import upstream
+
+GONE = "this is public now: use it, and delete what stands in gradcam_core/upstream.py"
+
+
+def test_the_hub_does_not_export_the_names_of_its_folders():
+    assert not hasattr(huggingface_hub, "repo_folder_name"), GONE
+    folder = upstream.hub_folder("timm/resnet50.tv_in1k")
+    assert folder.name == "models--timm--resnet50.tv_in1k"
+    assert upstream.hub_locks("timm/resnet50.tv_in1k").name == folder.name
+
+
+def test_the_hub_takes_no_size_of_what_it_reads_at_once():
+    parameters = inspect.signature(huggingface_hub.hf_hub_download).parameters
+    assert not [name for name in parameters if "chunk" in name], GONE
+    assert huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE > 2**20, "the client reports often now"
+
+
+def test_pytorch_does_not_export_its_dispatch_mode():
+    assert not hasattr(torch.utils, "TorchDispatchMode"), GONE
+    assert importlib.util.find_spec("torch.utils.pytree") is None, GONE
+    tensor, others = torch.ones(3), [torch.ones(3), torch.ones(3)]
+    given: list[list[torch.Tensor]] = []
+    with upstream.watching_operations(given.append):
+        torch.cat([tensor.relu(), *others])
+    assert [len(tensors) for tensors in given] == [1, 3]
+    assert given[0][0] is tensor
+
+
+def test_pillow_keeps_the_decoder_of_a_picture_that_it_opened():
+    file = io.BytesIO()
+    Image.new("RGB", (3, 2), (1, 2, 3)).save(file, "PNG")
+    with Image.open(file) as opened:
+        opened.load()
+        assert isinstance(opened, ImageFile.ImageFile), GONE
+        plain = upstream.without_decoder(opened)
+    assert type(plain) is Image.Image
+    assert plain.getpixel((2, 1)) == (1, 2, 3)
+
+
+def test_pillow_takes_no_number_of_threads(monkeypatch: pytest.MonkeyPatch):
+    pi_heif = pytest.importorskip("pi_heif")
+    assert "threads" not in inspect.signature(Image.open).parameters, GONE
+    monkeypatch.setattr(AvifImagePlugin, "DEFAULT_MAX_THREADS", 0)
+    monkeypatch.setattr(ImageFile, "MAXBLOCK", ImageFile.MAXBLOCK)
+    monkeypatch.setattr(pi_heif.options, "DECODE_THREADS", pi_heif.options.DECODE_THREADS)
+    upstream.limit_decoders(2, 2**20)
+    assert AvifImagePlugin.DEFAULT_MAX_THREADS == pi_heif.options.DECODE_THREADS == 2
+    assert ImageFile.MAXBLOCK == 2**20
+
+
+def test_timm_is_the_same_for_all_threads():
+    # Its circle (`timm.layers` imports `timm.models`) cannot be seen from outside.
+    found: list[object] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(upstream.import_timm())) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len({id(module) for module in found}) == 1
