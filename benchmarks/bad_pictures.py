@@ -23,12 +23,13 @@ from pathlib import Path
 
 import requests
 
-from benchmarks.memory_of import MEGABYTE, memory, watched
 from benchmarks.table import Row, print_table, print_versions
-from tests.api.test_functions import DECLARED, posted
-from tests.server.test_stream import cells, upload
+from tests.support.api import posted
 from tests.support.app_server import ROOT, started_app
 from tests.support.bad_pictures import BadPicture, corpus
+from tests.support.processes import MEGABYTE, memory, watched
+from tests.support.stream import cells
+from tests.support.uploads import DECLARED, upload
 
 LONGEST = 5.0  # seconds
 MOST_MEMORY = 400  # MB

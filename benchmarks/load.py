@@ -12,7 +12,6 @@ cores. `make load` prints the tables that README and SECURITY.md quote.
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import random
 import re
@@ -23,102 +22,29 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import requests
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
-from PIL import Image
 
-from benchmarks.memory_of import MEGABYTE, cpu_seconds, memory, watched
 from benchmarks.page import FOLDER, make_weights
 from benchmarks.table import Row, print_table, print_versions
 from demo.compute.trimming import EVERY
-from demo.server.requests import EXAMPLES
-from gradcam_core.models.registry import DEFAULT_MODELS
 from tests.support.app_server import ROOT, started_app
+from tests.support.explanations import LITE
+from tests.support.photos import large_photo
+from tests.support.processes import MEGABYTE, cpu_seconds, memory, watched
+from tests.support.visitors import CLASSES_CHANGED, LEAVING, Seen, visit
 
-PHOTO_SIZE = 1600, 1200
-CLASSES_CHANGED = 2  # for each photo
-LEAVING = 1 / 8  # of the photos, whose visitor goes before the answer
 THROUGHPUT_TO_REACH = 0.9  # of one busy visitor's, with 32
 REPLICAS_TO_REACH = 1.0  # of the throughput in the page's own process, with 32
 MOST_WITH_REPLICAS = 32  # visitors
 GROWTH_TO_REACH = 0.03  # of memory, from the second to the last quarter of the soak
 SOAK_VISITORS = 8
-EMBEDDED = [f"efficientnet_lite{size}" for size in (0, 1, 2)]
-
-
-def photo(seed: int, size: tuple[int, int] = PHOTO_SIZE) -> bytes:
-    """A photo as a JPEG file, another one for each seed."""
-    names = sorted(EXAMPLES.glob("*.jpg"))
-    with Image.open(names[seed % len(names)]) as small:
-        pixels = np.asarray(small.convert("RGB").resize(size), np.int16)
-    noise = np.random.default_rng(seed).integers(-4, 5, pixels.shape, dtype=np.int16)
-    file = io.BytesIO()
-    Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8)).save(file, "JPEG")
-    return file.getvalue()
-
-
-@dataclass
-class Seen:
-    """What visitors have met. photos, changes: seconds that they waited; left: photos that their
-    visitor did not wait for."""
-
-    photos: list[float] = field(default_factory=list)
-    changes: list[float] = field(default_factory=list)
-    left: int = 0
-    errors: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, several: Sequence[Seen]) -> Seen:
-        """All of them together."""
-        photos, changes, errors = (
-            [one for seen in several for one in getattr(seen, name)]
-            for name in ("photos", "changes", "errors")
-        )
-        return cls(photos, changes, sum(seen.left for seen in several), errors)
-
-
-def visit(
-    url: str, files: list[Path], seed: int, seen: Seen, models: Sequence[str] = DEFAULT_MODELS
-) -> None:
-    """One visitor with these photos."""
-    chance = random.Random(seed)
-    try:
-        client = Client(url, verbose=False)
-    except Exception as error:
-        seen.errors.append(repr(error))
-        return
-    for file in files:
-        asked: dict[str, Any] = {"image": handle_file(str(file)), "outputs": []}
-        asked["models"] = list(models)
-        if chance.random() < LEAVING:
-            job = client.submit(**asked, api_name="/explain")
-            time.sleep(chance.uniform(0.1, 0.5))
-            job.cancel()
-            seen.left += 1
-            continue
-        try:
-            start = time.monotonic()
-            findings, _ = client.predict(**asked, api_name="/explain")
-            seen.photos.append(time.monotonic() - start)
-            for rank in range(1, 1 + CLASSES_CHANGED):
-                target = findings["explanations"][0]["top"][rank]["name"]
-                start = time.monotonic()
-                changed, _ = client.predict(**asked, target=target, api_name="/explain")
-                seen.changes.append(time.monotonic() - start)
-                names = {one["target"]["name"] for one in changed["explanations"]}
-                if names != {target}:
-                    seen.errors.append(f"asked for {target}, got {names}")
-        except Exception as error:
-            seen.errors.append(repr(error))
-    client.close()
 
 
 def percentiles(waited: list[float]) -> tuple[str, str, str]:
@@ -310,7 +236,7 @@ def _files(folder: Path, seeds: range) -> list[Path]:
     files = []
     for seed in seeds:
         files.append(folder / f"{seed}.jpg")
-        files[-1].write_bytes(photo(seed))
+        files[-1].write_bytes(large_photo(seed))
     return files
 
 
@@ -335,7 +261,7 @@ def measure_soak(explanations: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with server(folder, None) as (url, pid):
-            pictures = [photo(seed, (800 + 16 * seed, 600)) for seed in range(40)]
+            pictures = [large_photo(seed, (800 + 16 * seed, 600)) for seed in range(40)]
             failed: list[str] = []
             quarters = []
             for quarter in range(4):
@@ -405,7 +331,7 @@ def _one(session: requests.Session, url: str, picture: bytes, chance: random.Ran
     """One explanation of one photo by one network, as the page asks for it."""
     uploaded = session.post(f"{url}gradio_api/upload", files={"files": ("a.jpg", picture)})
     uploaded.raise_for_status()
-    model = chance.choice(EMBEDDED)
+    model = chance.choice(LITE)
     detail = chance.choice([1, 1, 1, 1, 2])
     method = chance.choice(["gradcam", "gradcam", "layercam", "competitive", "eigencam"])
     cell = {"id": "one", "model": model, "method": method, "detail": detail}

@@ -7,39 +7,20 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.photos import PHOTOS
+
 # Two processes test at the same time, each with servers of its own: with a thread for each core in
 # all of them, they wait for each other. Before PyTorch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import huggingface_hub.constants
 import pytest
-import skimage
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from torch import nn
 
 import gradcam_core as gc
 from tests.support.app_server import running_app
 from tests.support.browser import Visits, chromium, wait_for_all
-
-PHOTOS = Path(skimage.__path__[0], "data")
-
-
-def scattered(module: nn.Module) -> nn.Module:
-    """A network with random weights, with random biases and statistics, too: as they are made,
-    biases and means are 0, and whoever forgets them is not found out."""
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d) and part.running_mean is not None:
-            part.running_mean.normal_(0, 0.1)
-            assert part.running_var is not None
-            part.running_var.uniform_(0.5, 1.5)
-    for name, parameter in module.named_parameters():
-        if name.endswith("bias"):
-            nn.init.normal_(parameter, std=0.1)
-        elif parameter.ndim == 1 and name.endswith("weight"):
-            nn.init.uniform_(parameter, 0.5, 1.5)
-    return module
-
 
 LONG = (
     *("test_bad_pictures", "test_faults", "test_replicas", "test_custom_digits", "test_methods"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,49 +23,10 @@ from gradcam_core.analysis.agreement import (
     looked_at,
     raster,
 )
-from gradcam_core.images.geometry import Preprocessing, ViewName, view_of
+from gradcam_core.images.geometry import ViewName
+from tests.support.explanations import LITE, explained
 
-LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 ACROSS = np.tile(np.arange(10.0), (10, 1))  # hotter from left to right
-
-
-def explained(
-    cells: object,
-    photo_size: tuple[int, int] = (400, 400),
-    *,
-    view: ViewName = "crop",
-    crop_share: float = 1.0,
-    title: str = "Net",
-    stands_in_for: str = "",
-    top: Sequence[tuple[int, float]] = ((281, 0.8), (282, 0.1)),
-    target: tuple[int, float] | None = None,
-    rank: int = 1,
-    method: str = "gradcam",
-) -> gc.Explanation:
-    """An explanation with this map. top, target: classes by index, with their probabilities."""
-    preprocessing = Preprocessing(64, crop_share, Image.Resampling.BILINEAR, (0,), (1,))
-    labels = gc.imagenet_labels()
-    best = tuple(gc.Prediction(index, labels[index].name, share) for index, share in top)
-    wanted = (
-        best[0] if target is None else gc.Prediction(target[0], labels[target[0]].name, target[1])
-    )
-    return gc.Explanation(
-        model=title.lower(),
-        title=title,
-        target=wanted,
-        rank=rank,
-        top=best,
-        method=method,
-        rivals=(),
-        layer="features",
-        detail=1,
-        view=view,
-        weights=gc.Weights("made by the test", Path(__file__)),
-        stands_in_for=stands_in_for,
-        notice="",
-        geometry=view_of(photo_size, preprocessing, view),
-        feature_map=np.array(cells, dtype=np.float32),
-    )
 
 
 def random_map(seed: int, side: int = 7) -> np.ndarray:

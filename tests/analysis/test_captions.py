@@ -27,7 +27,7 @@ from gradcam_core.analysis.captions import (
     where,
 )
 from gradcam_core.explanation import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
-from tests.analysis.test_agreement import LITE, explained
+from tests.support.explanations import LITE, explained
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "assets" / "examples").glob("*.jpg"))
 

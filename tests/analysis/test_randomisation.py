@@ -9,7 +9,7 @@ from torch import nn
 
 import gradcam_core as gc
 from gradcam_core.analysis.randomisation import HEAD, cascade
-from tests.conftest import scattered
+from tests.support.networks import scattered
 
 BATCH = torch.zeros(1, 3, 96, 96)
 

@@ -19,10 +19,10 @@ from mcp.types import CallToolResult
 
 from demo.api.functions import NO_PICTURE
 from demo.compute.photo import GONE
-from tests.api.test_functions import DECLARED, text_of
-from tests.server.test_start import asked, sentence_of
-from tests.server.test_stream import upload
+from tests.support.api import text_of
 from tests.support.app_server import running_app
+from tests.support.stream import asked, sentence_of
+from tests.support.uploads import DECLARED, upload
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -20,7 +20,7 @@ from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
-from mcp.types import CallToolResult, ImageContent, TextContent
+from mcp.types import ImageContent
 from PIL import Image
 
 import gradcam_core as gc
@@ -32,7 +32,9 @@ from gradcam_core.analysis.captions import summary, where
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.export.figure import overlay_of
+from tests.support.api import SMALL, called, posted, text_of
 from tests.support.app_server import running_app
+from tests.support.uploads import DECLARED, upload
 
 ENDPOINTS = ["/models", "/classes", "/predict", "/explain"]
 STAND_INS = {
@@ -40,9 +42,6 @@ STAND_INS = {
     "resnet50": "efficientnet_lite0",
     "vgg19": "efficientnet_lite1",
 }
-SMALL = ["efficientnet_lite0"]
-
-DECLARED = {"meta": {"_type": "gradio.FileData"}}
 
 
 @pytest.fixture(scope="module")
@@ -68,33 +67,6 @@ def info(url: str) -> dict:
 
 def explain(client: Client, path: Path, **arguments: Any) -> tuple[dict, str | None]:
     return client.predict(handle_file(str(path)), **arguments, api_name="/explain")
-
-
-def uploaded(url: str, path: Path) -> str:
-    with path.open("rb") as file:
-        answer = requests.post(f"{url}gradio_api/upload", files={"files": file}, timeout=30)
-    return answer.json()[0]
-
-
-def posted(url: str, image: dict, **arguments: Any) -> requests.Response:
-    """What `explain` answers without a client between that checks or changes what is sent."""
-    data = {
-        "image": image,
-        "models": SMALL,
-        "target": None,
-        "against": None,
-        "rivals": False,
-        "method": "gradcam",
-        "detail": 1,
-        "view": "crop",
-        "depth": 1.0,
-        "outputs": [],
-        "trust": False,
-    }
-    assert not arguments.keys() - data.keys()
-    body = json.dumps({"data": list((data | arguments).values())})
-    headers = {"Content-Type": "application/json"}
-    return requests.post(f"{url}gradio_api/run/explain", body, headers=headers, timeout=60)
 
 
 def test_there_are_four_endpoints_and_the_events_of_the_page_are_none(info: dict):
@@ -299,7 +271,7 @@ def test_a_mistake_is_answered_with_a_sentence_and_not_logged(
     url: str, folder: Path, cat_path: Path
 ):
     logged = (folder / "app.log").read_text()
-    image = {"path": uploaded(url, cat_path), **DECLARED}
+    image = {"path": upload(url, cat_path), **DECLARED}
     for arguments, message in MISTAKES:
         answer = posted(url, image, **arguments).json()
         assert answer["error"].startswith(message), arguments
@@ -331,7 +303,7 @@ def test_gradio_client_raises_the_sentence(client: Client, cat_path: Path, tmp_p
 def test_no_file_is_read_that_was_not_uploaded(url: str, folder: Path, cat_path: Path):
     secret = folder / "secret.png"
     secret.write_bytes(cat_path.read_bytes())
-    mine = uploaded(url, cat_path)
+    mine = upload(url, cat_path)
     up = "../" * 12
     link = Path(mine).with_name("link.png")
     link.symlink_to(secret)
@@ -372,7 +344,7 @@ def test_addresses_are_refused_and_nobody_asks_there(client: Client, url: str, f
 
 
 def test_the_address_of_an_uploaded_file_will_do(client: Client, url: str, coffee_path: Path):
-    address = f"{url}gradio_api/file={uploaded(url, coffee_path)}"
+    address = f"{url}gradio_api/file={upload(url, coffee_path)}"
     (found,) = client.predict(handle_file(address), SMALL, api_name="/predict")
     assert found["top"][0]["name"] == "espresso"
 
@@ -408,24 +380,6 @@ def test_result_files_lie_where_gradio_deletes_them(
     assert not files()
 
 
-def called(url: str, *calls: tuple[str, dict]) -> list[CallToolResult]:
-    """What an MCP client is answered."""
-
-    async def ask() -> list[CallToolResult]:
-        async with (
-            streamablehttp_client(f"{url}gradio_api/mcp/") as (read, write, _),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            return [await session.call_tool(name, arguments) for name, arguments in calls]
-
-    return asyncio.run(ask())
-
-
-def text_of(result: CallToolResult) -> str:
-    return "\n".join(part.text for part in result.content if isinstance(part, TextContent))
-
-
 def test_mcp_has_the_four_as_tools_all_described(url: str):
     async def ask() -> list:
         async with (
@@ -446,7 +400,7 @@ def test_mcp_has_the_four_as_tools_all_described(url: str):
 def test_mcp_explains_a_picture_and_shows_the_figure(url: str, cat_path: Path):
     encoded = base64.b64encode(cat_path.read_bytes()).decode("ascii")
     image = f"data:image/png;base64,{encoded}"
-    address = f"{url}gradio_api/file={uploaded(url, cat_path)}"
+    address = f"{url}gradio_api/file={upload(url, cat_path)}"
     models, *explained = called(
         url,
         ("models", {}),
@@ -465,7 +419,7 @@ def test_mcp_explains_a_picture_and_shows_the_figure(url: str, cat_path: Path):
 
 def test_mcp_is_told_of_mistakes_in_sentences(url: str, folder: Path, cat_path: Path):
     logged = (folder / "app.log").read_text()
-    image = f"{url}gradio_api/file={uploaded(url, cat_path)}"
+    image = f"{url}gradio_api/file={upload(url, cat_path)}"
     wrong_class, wrong_detail, elsewhere = called(
         url,
         ("explain", {"image": image, "target": 1000}),

@@ -31,9 +31,9 @@ from gradcam_core.batch.rows import SCHEMA, Done, Settings, overlay_path
 from gradcam_core.batch.store import Folder, run
 from gradcam_core.cli.batch import main
 from gradcam_core.errors import BatchError, PicturesError
-from tests.conftest import PHOTOS as SCIENCE
 from tests.support.app_server import ROOT
 from tests.support.batch_results import Rows, assert_same_rows, levels, rows_of
+from tests.support.photos import PHOTOS as SCIENCE
 
 EXAMPLES = ROOT / "assets" / "examples"
 LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")

@@ -25,7 +25,7 @@ from gradcam_core.cam.methods import (
     eigencam,
     gradcam,
 )
-from tests.conftest import scattered
+from tests.support.networks import scattered
 
 # Architecture: side of the input, and of a smaller one for methods that run it 4000 times.
 NETWORKS = {

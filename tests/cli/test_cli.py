@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +13,7 @@ from PIL import Image
 
 import gradcam_core as gc
 from gradcam_core.cli.photo import main
-from tests.support.app_server import ROOT
+from tests.support.command_line import run
 
 WRITTEN = {
     "input_image.jpg",
@@ -26,19 +23,6 @@ WRITTEN = {
     *(f"{name}_output.png" for name in gc.DEFAULT_MODELS),
     *(f"{name}_heatmap.{kind}" for name in gc.DEFAULT_MODELS for kind in ("npy", "png")),
 }
-
-
-def run(*arguments: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
-    """The program as a person starts it, without a network."""
-    settings = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere", "TORCH_HOME": "/nowhere"}
-    return subprocess.run(
-        [sys.executable, "-m", "gradcam_core", *arguments],
-        cwd=folder,
-        env=os.environ | settings | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 def test_the_example_of_the_help_works_as_pasted(tmp_path: Path):

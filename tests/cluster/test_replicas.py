@@ -26,7 +26,6 @@ import torch
 from safetensors.torch import save_file
 
 import gradcam_core as gc
-from benchmarks.memory_of import tree
 from demo.compute.backend import backend
 from demo.compute.cluster import client as backend_ray
 from demo.compute.cluster.replica import NOT_HERE
@@ -38,18 +37,11 @@ from gradcam_core.errors import BackendError, RemoteError
 from gradcam_core.examination import prepare
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
-from tests.server.test_stream import (
-    CAT,
-    MODELS,
-    assert_is,
-    cells,
-    fresh_photo,
-    look,
-    parsed,
-    results,
-    upload,
-)
 from tests.support.app_server import ROOT, Started, started_app
+from tests.support.photos import fresh_photo
+from tests.support.processes import tree
+from tests.support.stream import CAT, MODELS, assert_is, cells, look, parsed, results
+from tests.support.uploads import upload
 
 pytest.importorskip("ray")
 

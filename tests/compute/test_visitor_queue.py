@@ -32,12 +32,18 @@ from demo.compute.visitor_queue import Line, Ticket
 from gradcam_core.cam import forward as cam
 from gradcam_core.errors import BusyError
 from gradcam_core.images.geometry import view_of
-from tests.server.test_stream import ask, cells, client, fresh_photo, look, results, upload
 from tests.support.app_server import running_app
-
-__all__ = ["client"]
+from tests.support.photos import fresh_photo
+from tests.support.stream import ask, cells, look, results, stream_in_this_process
+from tests.support.uploads import upload
 
 LITE0 = "efficientnet_lite0"
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    with stream_in_this_process() as running:
+        yield running
 
 
 # The line

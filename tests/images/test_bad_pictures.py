@@ -23,11 +23,12 @@ import gradcam_core as gc
 from demo.compute.photo import SHOWN
 from gradcam_core.errors import ImageError
 from gradcam_core.images.sandbox import read_isolated
-from tests.api.test_functions import DECLARED, posted
-from tests.server.test_stream import cells, look, results
+from tests.support.api import posted
 from tests.support.app_server import ROOT, running_app
 from tests.support.bad_pictures import BadPicture, Shown, cat, corpus
 from tests.support.browser import drop, examples, wait_for_results
+from tests.support.stream import cells, look, results
+from tests.support.uploads import DECLARED
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -13,9 +13,9 @@ import torch
 from playwright.sync_api import Browser, expect
 from safetensors.torch import save_file
 
-from tests.cli.test_cli import run
 from tests.support.app_server import running_app
 from tests.support.browser import drop, panels
+from tests.support.command_line import run
 from tests.support.weights_server import Weights, serving
 
 DEAD = "http://127.0.0.1:9"

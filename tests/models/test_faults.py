@@ -15,10 +15,10 @@ import requests
 
 from demo.server.requests import EXAMPLES
 from demo.server.shutdown import STOPPING
-from tests.server.test_stream import upload
 from tests.support import faults as breaking
 from tests.support.app_server import Started, started_app
 from tests.support.faults import KINDS, Disk, Machine, Place
+from tests.support.uploads import upload
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from torch import nn
 
 import gradcam_core as gc
 from gradcam_core.models.optimise import DenseConv2d, read_network
-from tests.conftest import scattered
+from tests.support.networks import scattered
 
 ARCHITECTURES = [
     "resnet18",

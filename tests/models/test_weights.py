@@ -22,9 +22,9 @@ from gradcam_core.models.fetch import ANSWER_TIMEOUT_S, fetch
 from gradcam_core.models.loading import Loader
 from gradcam_core.models.registry import ModelInfo, list_models, model_info
 from gradcam_core.models.weights import HubFile, PackagedFile, ReleaseFile
-from tests.conftest import scattered
 from tests.support import faults as breaking
 from tests.support.faults import KINDS, SERVER_FAULTS, SMALL, Place, impatient
+from tests.support.networks import scattered
 from tests.support.weights_server import Weights
 
 

@@ -21,8 +21,9 @@ from starlette.routing import Mount
 from starlette.routing import Route as ServerRoute
 
 from demo.ui.layout import build, launch_options
-from tests.api.test_functions import DECLARED, SMALL, called, text_of, uploaded
+from tests.support.api import SMALL, called, text_of
 from tests.support.app_server import ROOT, running_app
+from tests.support.uploads import DECLARED, upload
 
 SOURCE = "def launch_options"
 """Stands in the app's source, and in nothing that it shows."""
@@ -89,8 +90,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def upload(server: Server, cat_path: Path) -> str:
-    return uploaded(server.url, cat_path)
+def uploaded(server: Server, cat_path: Path) -> str:
+    return upload(server.url, cat_path)
 
 
 def asked(url: str, method: str, path: str, **headers: str) -> tuple[int, str]:
@@ -156,7 +157,7 @@ def test_the_environment_cannot_have_the_app_shared(server: Server):
         assert word not in server.log
 
 
-def tricks(server: Server, upload: str) -> Iterator[str]:
+def tricks(server: Server, uploaded: str) -> Iterator[str]:
     """Paths of what was not uploaded, as they can stand in an address."""
     up = "../" * 12
     secret = server.folder / "secret.png"
@@ -171,17 +172,17 @@ def tricks(server: Server, upload: str) -> Iterator[str]:
         "app.py",
         str(Path.home() / ".ssh" / "id_rsa"),
         "~/.ssh/id_rsa",
-        f"{upload}/../../../app.log",
+        f"{uploaded}/../../../app.log",
         f"{server.uploads}/../secret.png",
-        f"{upload}/{up}etc/passwd",
+        f"{uploaded}/{up}etc/passwd",
         f"{up}etc/passwd",
         f"file://{secret}",
         f"{secret}\0.png",
-        f"{upload}\0",
+        f"{uploaded}\0",
         str(server.uploads),
-        str(Path(upload).parent),
-        str(server.uploads / Path(upload).name),  # by the name alone
-        str(server.uploads / ("0" * 64) / Path(upload).name),
+        str(Path(uploaded).parent),
+        str(server.uploads / Path(uploaded).name),  # by the name alone
+        str(server.uploads / ("0" * 64) / Path(uploaded).name),
         "http://127.0.0.1:1/",
         "https://example.com/",
         "//example.com/",
@@ -194,17 +195,17 @@ def tricks(server: Server, upload: str) -> Iterator[str]:
 
 
 def test_no_file_is_served_but_its_own_and_what_was_uploaded(
-    server: Server, upload: str, cat_path: Path
+    server: Server, uploaded: str, cat_path: Path
 ):
     secret = server.folder / "secret.png"
     secret.write_bytes(b"the secret itself")
-    link = Path(upload).with_name("link.png")
+    link = Path(uploaded).with_name("link.png")
     link.symlink_to(secret)
     linked = server.uploads / "linked"
     linked.symlink_to(server.folder)
-    served = requests.get(f"{server.url}gradio_api/file={upload}", timeout=30)
+    served = requests.get(f"{server.url}gradio_api/file={uploaded}", timeout=30)
     assert served.content == cat_path.read_bytes()
-    tried = [*tricks(server, upload), str(link), f"{linked}/secret.png", f"{linked}/app.log"]
+    tried = [*tricks(server, uploaded), str(link), f"{linked}/secret.png", f"{linked}/app.log"]
     telling = ("root:", "the secret itself", SOURCE, "PATH=", "[core]", "Running on local URL")
     before = ("gradio_api/file=", "file=", "gradio_api/file/", "gradio_api/proxy=")
     elsewhere = ("static/", "assets/", "svelte/", "web/", "examples/")
@@ -218,11 +219,11 @@ def test_no_file_is_served_but_its_own_and_what_was_uploaded(
 
 
 def test_a_part_of_a_file_is_not_answered_with_what_the_visitor_has_sent(
-    server: Server, upload: str
+    server: Server, uploaded: str
 ):
     for wanted in ("bytes=0-3", "bytes=3-0", "bytes=0-3-4", "bytes=-", "bytes=9999999-99999999"):
         sent = {"Range": wanted, "Cookie": "a=the_cookie", "Content-Type": "text/html"}
-        answer = requests.get(f"{server.url}gradio_api/file={upload}", headers=sent, timeout=30)
+        answer = requests.get(f"{server.url}gradio_api/file={uploaded}", headers=sent, timeout=30)
         assert answer.status_code == 200
         assert "the_cookie" not in str(answer.headers)
         assert answer.headers["Content-Type"] == "image/png"
@@ -270,21 +271,21 @@ def run(url: str, data: list[Any]) -> str:
 
 
 def test_the_api_reads_no_file_that_was_not_uploaded_however_it_is_named(
-    server: Server, upload: str, cat_path: Path
+    server: Server, uploaded: str, cat_path: Path
 ):
     secret = server.folder / "secret_picture.png"
     secret.write_bytes(cat_path.read_bytes())
-    link = Path(upload).with_name("link_to_picture.png")
+    link = Path(uploaded).with_name("link_to_picture.png")
     link.symlink_to(secret)
     up = "../" * 12
     forged: list[Any] = []
-    around = (f"{upload}/{up}{secret}", f"{up}{secret}", f"file://{secret}")
+    around = (f"{uploaded}/{up}{secret}", f"{up}{secret}", f"file://{secret}")
     for path in (str(secret), *around, str(link)):
         forged += [
             {"path": path, **DECLARED},
             {"path": path},
             {"path": path, "meta": {"_type": "gradio.FileData", "extra": 1}, "is_stream": True},
-            {"path": path, "url": f"{server.url}gradio_api/file={upload}", **DECLARED},
+            {"path": path, "url": f"{server.url}gradio_api/file={uploaded}", **DECLARED},
             {"path": f"{server.url}gradio_api/file={quote(path)}", **DECLARED},
             {"path": None, "url": f"file://{path}", **DECLARED},
             {"path": [path], **DECLARED},
@@ -295,7 +296,7 @@ def test_the_api_reads_no_file_that_was_not_uploaded_however_it_is_named(
             {"video": {"path": path, **DECLARED}, "path": path},
         ]
     # What is not forged is explained, each of these ways.
-    image = {"path": upload, "orig_name": "../../../../etc/passwd", **DECLARED}
+    image = {"path": uploaded, "orig_name": "../../../../etc/passwd", **DECLARED}
     for way in (run, by_curl, queued):
         assert '"explanations"' in way(server.url, arguments(image))
     for image in forged:
@@ -331,8 +332,8 @@ def test_a_name_given_with_an_upload_leads_nowhere(server: Server, cat_path: Pat
     assert not Path("/tmp/escaped.png").exists()
 
 
-def test_an_address_is_fetched_for_no_argument_of_the_api(server: Server, upload: str):
-    image = {"path": upload, **DECLARED}
+def test_an_address_is_fetched_for_no_argument_of_the_api(server: Server, uploaded: str):
+    image = {"path": uploaded, **DECLARED}
     elsewhere = {"path": "https://example.com/cat.png", **DECLARED}
     for name in ("models", "target", "against", "method", "detail", "view", "depth", "outputs"):
         for given in (elsewhere, [elsewhere], {"a": [elsewhere]}):
@@ -342,14 +343,19 @@ def test_an_address_is_fetched_for_no_argument_of_the_api(server: Server, upload
             assert error, (name, given)
 
 
-def test_the_events_of_the_page_cannot_be_called(server: Server, upload: str, cat_path: Path):
+def test_the_events_of_the_page_cannot_be_called(server: Server, uploaded: str, cat_path: Path):
     functions = requests.get(f"{server.url}config", timeout=30).json()["dependencies"]
     public = {"models", "classes", "predict", "explain"}
     hidden = [one for one in functions if one["api_name"] not in public]
     assert len(hidden) >= 10
     before = sorted(server.uploads.rglob("*"))
     for one in hidden:
-        for data in ([], [upload], [{"path": upload, **DECLARED}], [{"path": "/etc/passwd"}] * 9):
+        for data in (
+            [],
+            [uploaded],
+            [{"path": uploaded, **DECLARED}],
+            [{"path": "/etc/passwd"}] * 9,
+        ):
             body = {"data": data, "fn_index": one["id"]}
             told = requests.post(f"{server.url}gradio_api/run/predict", json=body, timeout=30).text
             assert "There is no such function." in told

@@ -9,12 +9,13 @@ from pathlib import Path
 import requests
 from playwright.sync_api import Browser, Route, expect
 
-from tests.api.test_functions import SMALL, uploaded
+from tests.support.api import SMALL
 from tests.support.browser import READY, Visits, wait_for_all
+from tests.support.uploads import upload
 
 
 def test_every_answer_says_what_a_browser_may_do_with_it(app: str, cat_path: Path):
-    url, upload = app, uploaded(app, cat_path)
+    url, picture = app, upload(app, cat_path)
     body = {"example": "1_cat", "cells": [{"id": "one", "model": SMALL[0]}]}
     answers = [
         requests.get(url, timeout=30),
@@ -24,7 +25,7 @@ def test_every_answer_says_what_a_browser_may_do_with_it(app: str, cat_path: Pat
         requests.get(f"{url}theme.css", timeout=30),
         requests.get(f"{url}gradio_api/info", timeout=30),
         requests.get(f"{url}gradio_api/mcp/", timeout=30),
-        requests.get(f"{url}gradio_api/file={upload}", timeout=30),
+        requests.get(f"{url}gradio_api/file={picture}", timeout=30),
         requests.post(f"{url}gradio_api/upload", files={"files": b"x"}, timeout=30),
         requests.post(f"{url}look", data=json.dumps(body), timeout=60),
         requests.post(f"{url}look", data="no question", timeout=30),

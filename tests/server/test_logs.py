@@ -13,8 +13,9 @@ from typing import Any
 
 import requests
 
-from tests.api.test_functions import DECLARED, SMALL, called
+from tests.support.api import SMALL, called
 from tests.support.app_server import ROOT, running_app
+from tests.support.uploads import DECLARED
 
 TELLING = "holiday_of_ann_smith"
 ADDRESS = "https://ann-smith.example/holiday"

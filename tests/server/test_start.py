@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -17,9 +16,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from demo.compute.photo import GONE
-from tests.server.test_stream import upload
 from tests.support.app_server import ROOT, running_app
 from tests.support.browser import choose_class, drop, examples, wait_for_results
+from tests.support.stream import asked, sentence_of
+from tests.support.uploads import upload
 
 
 @pytest.fixture
@@ -147,24 +147,6 @@ NOT_ASKED_BY_THE_PAGE: list[Any] = [
     [],
     None,
 ]
-
-
-def asked(url: str, name: str, body: Any) -> requests.Response:
-    # Not `json=`, which refuses numbers that are none.
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return requests.post(f"{url}{name}", data=data, timeout=60)
-
-
-def sentence_of(answer: requests.Response) -> str:
-    """The one thing that is answered: a short sentence."""
-    lines = [json.loads(line) for line in answer.text.splitlines()]
-    assert [list(line) for line in lines] == [["problem"]], answer.text
-    sentence = lines[0]["problem"]
-    assert 10 < len(sentence) < 300
-    assert "\n" not in sentence
-    for word in ("Traceback", "Error", "root:", ".py", "pydantic", "passwd"):
-        assert word not in sentence
-    return sentence
 
 
 def test_the_page_reads_no_picture_that_was_not_uploaded(tmp_path: Path):

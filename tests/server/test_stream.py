@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import requests
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -31,72 +30,31 @@ from demo.compute.single_flight import SharedWork
 from demo.server.requests import EXAMPLES
 from demo.server.stream import BROKEN, routes
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import summary, where
+from gradcam_core.analysis.captions import summary
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cam import forward as cam
 from gradcam_core.examination import prepare
-
-MODELS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
-CAT, COFFEE = "1_cat", "2_coffee"
-
-
-def cells(*models: str, **choices: Any) -> list[dict[str, Any]]:
-    return [{"id": model, "model": model, **choices} for model in models]
-
-
-def refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def parsed(line: str | bytes) -> dict[str, Any]:
-    return json.loads(line, parse_constant=refuse)
-
-
-def look(app: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """All answers of a server, in their order."""
-    with requests.post(f"{app}look", json=body, stream=True, timeout=120) as response:
-        assert response.status_code == 200, response.text
-        assert response.headers["Content-Type"].startswith("application/x-ndjson")
-        return [parsed(line) for line in response.iter_lines()]
-
-
-def upload(app: str, file: Path | bytes, name: str = "photo.png") -> str:
-    """The path that the server gives a file."""
-    data = file if isinstance(file, bytes) else file.read_bytes()
-    answer = requests.post(f"{app}gradio_api/upload", files={"files": (name, data)}, timeout=60)
-    answer.raise_for_status()
-    return answer.json()[0]
-
-
-def results(answers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {answer["cell"]: answer["result"] for answer in answers if "result" in answer}
-
-
-def shares(result: dict[str, Any]) -> np.ndarray:
-    """The map of a result as shares of its maximum."""
-    told = result["map"]
-    data = base64.b64decode(told["levels"])
-    return np.frombuffer(data, dtype="<u2").reshape(told["rows"], told["columns"]) / 65535
-
-
-def assert_is(result: dict[str, Any], e: gc.Explanation) -> None:
-    """That a result of the server is what the core gives."""
-    peak = e.feature_map.max()
-    np.testing.assert_allclose(shares(result), e.feature_map / peak, atol=1e-4)
-    assert result["target"]["index"] == e.target.index
-    assert result["target"]["probability"] == pytest.approx(e.target.probability, rel=1e-3)
-    assert result["rank"] == e.rank
-    assert [one["name"] for one in result["top"]] == [one.name for one in e.top]
-    assert (result["how"], result["layer"], result["where"]) == (e.how, e.layer, where(e))
-    width, height = e.geometry.photo_size
-    for told, box in ((result["box"], e.box), (result["region"], e.geometry.region)):
-        np.testing.assert_allclose(np.multiply(told, [width, height] * 2), box, atol=1e-6)
+from tests.support.photos import fresh_photo
+from tests.support.stream import (
+    CAT,
+    COFFEE,
+    MODELS,
+    ask,
+    assert_is,
+    cells,
+    look,
+    parsed,
+    results,
+    shares,
+    stream_in_this_process,
+)
+from tests.support.uploads import upload
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
     """The channel in this process, without the page."""
-    with TestClient(Starlette(routes=routes())) as running:
+    with stream_in_this_process() as running:
         yield running
 
 
@@ -112,22 +70,6 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(cam, "forward", counted)
     return ran
-
-
-def ask(client: TestClient, **body: Any) -> list[dict[str, Any]]:
-    response = client.post("/look", json={"cells": cells(*MODELS), **body})
-    assert response.status_code == 200, response.text
-    return [parsed(line) for line in response.text.splitlines()]
-
-
-def fresh_photo(seed: int, size: tuple[int, int] = (320, 260)) -> bytes:
-    """A photo that nobody has asked for before."""
-    with Image.open(sorted(EXAMPLES.glob("*.jpg"))[seed % 2]) as picture:
-        pixels = np.asarray(picture.convert("RGB").resize(size)).astype(int)
-    noise = np.random.default_rng(seed).integers(-9, 10, pixels.shape)
-    file = io.BytesIO()
-    Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8)).save(file, "PNG")
-    return file.getvalue()
 
 
 def test_the_answers_come_line_by_line_with_the_photo_once_and_what_is_common_at_the_end(app: str):

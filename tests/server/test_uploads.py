@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from demo.server import uploads
-from tests.server.test_stream import upload
 from tests.support.app_server import started_app
+from tests.support.uploads import upload
 
 
 def file(folder: Path, name: str, age: float = 0, size: int = 10) -> Path:

@@ -29,13 +29,15 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.load import EMBEDDED, Seen, photo, visit
 from gradcam_core.models.fetch import fetch
 from gradcam_core.models.loading import Loader
 from gradcam_core.models.registry import ModelInfo
 from gradcam_core.models.weights import HubFile, ReleaseFile, Source
-from tests.conftest import scattered
 from tests.support.app_server import ROOT, started_app
+from tests.support.explanations import LITE
+from tests.support.networks import scattered
+from tests.support.photos import large_photo
+from tests.support.visitors import Seen, visit
 from tests.support.weights_server import Weights, serving
 
 SMALL = "efficientnet_lite0"  # stands for any network: its files are small
@@ -459,7 +461,7 @@ def kills(folder: Path, weights: Weights, rounds: int, seed: int) -> Iterator[Ki
     photos = []
     for n in range(_VISITORS * _PHOTOS):
         photos.append(folder / f"{n}.jpg")
-        photos[-1].write_bytes(photo(n))
+        photos[-1].write_bytes(large_photo(n))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -488,7 +490,7 @@ def kills(folder: Path, weights: Weights, rounds: int, seed: int) -> Iterator[Ki
             seen = [Seen() for _ in range(_VISITORS)]
             with ThreadPoolExecutor(_VISITORS) as visitors:
                 for n, one in enumerate(seen):
-                    visitors.submit(visit, app.url, photos[n::_VISITORS], n, one, EMBEDDED)
+                    visitors.submit(visit, app.url, photos[n::_VISITORS], n, one, LITE)
                 time.sleep(moments.uniform(0.1, 4))
                 children = children_of(app.process.pid)
                 app.process.kill()

@@ -22,6 +22,11 @@ from benchmarks.quality import (
 from benchmarks.table import Row, print_table
 
 
+@pytest.fixture(scope="module")
+def lite0() -> gc.Model:
+    return gc.load_model("efficientnet_lite0")
+
+
 def test_a_judge_knows_the_cells():
     grid = Grid(Image.new("RGB", (8, 8)), (1, 2, 3, 4))
     heat = np.zeros((RASTER, RASTER))

@@ -1,0 +1,54 @@
+"""The named functions of the app, called by HTTP and by MCP with nothing between that checks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import requests
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
+from mcp.types import CallToolResult, TextContent
+
+SMALL = ["efficientnet_lite0"]
+"""The fastest network, for those to whom it does not matter which."""
+
+
+def posted(url: str, image: dict, **arguments: Any) -> requests.Response:
+    """What `explain` answers without a client between that checks or changes what is sent."""
+    data = {
+        "image": image,
+        "models": SMALL,
+        "target": None,
+        "against": None,
+        "rivals": False,
+        "method": "gradcam",
+        "detail": 1,
+        "view": "crop",
+        "depth": 1.0,
+        "outputs": [],
+        "trust": False,
+    }
+    assert not arguments.keys() - data.keys()
+    body = json.dumps({"data": list((data | arguments).values())})
+    headers = {"Content-Type": "application/json"}
+    return requests.post(f"{url}gradio_api/run/explain", body, headers=headers, timeout=60)
+
+
+def called(url: str, *calls: tuple[str, dict]) -> list[CallToolResult]:
+    """What an MCP client is answered."""
+
+    async def ask() -> list[CallToolResult]:
+        async with (
+            streamablehttp_client(f"{url}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            return [await session.call_tool(name, arguments) for name, arguments in calls]
+
+    return asyncio.run(ask())
+
+
+def text_of(result: CallToolResult) -> str:
+    return "\n".join(part.text for part in result.content if isinstance(part, TextContent))

@@ -1,0 +1,101 @@
+"""The page's own requests without a browser: what is sent, and what comes back line by line."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+import gradcam_core as gc
+from demo.server.stream import routes
+from gradcam_core.analysis.captions import where
+
+MODELS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+CAT, COFFEE = "1_cat", "2_coffee"
+
+
+def cells(*models: str, **choices: Any) -> list[dict[str, Any]]:
+    """A map of each network, with these choices for all of them."""
+    return [{"id": model, "model": model, **choices} for model in models]
+
+
+def parsed(line: str | bytes) -> dict[str, Any]:
+    return json.loads(line, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def look(app: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """All answers of a server, in their order."""
+    with requests.post(f"{app}look", json=body, stream=True, timeout=120) as response:
+        assert response.status_code == 200, response.text
+        assert response.headers["Content-Type"].startswith("application/x-ndjson")
+        return [parsed(line) for line in response.iter_lines()]
+
+
+@contextmanager
+def stream_in_this_process() -> Iterator[TestClient]:
+    """The page's requests in this process, without the page."""
+    with TestClient(Starlette(routes=routes())) as running:
+        yield running
+
+
+def ask(client: TestClient, **body: Any) -> list[dict[str, Any]]:
+    """All answers of the stream in this process, in their order."""
+    response = client.post("/look", json={"cells": cells(*MODELS), **body})
+    assert response.status_code == 200, response.text
+    return [parsed(line) for line in response.text.splitlines()]
+
+
+def asked(url: str, name: str, body: Any) -> requests.Response:
+    """The answer to any body, also to one that no page sends."""
+    # Not `json=`, which refuses numbers that are none.
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return requests.post(f"{url}{name}", data=data, timeout=60)
+
+
+def sentence_of(answer: requests.Response) -> str:
+    """The one thing that is answered: a short sentence."""
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [list(line) for line in lines] == [["problem"]], answer.text
+    sentence = lines[0]["problem"]
+    assert 10 < len(sentence) < 300
+    assert "\n" not in sentence
+    for word in ("Traceback", "Error", "root:", ".py", "pydantic", "passwd"):
+        assert word not in sentence
+    return sentence
+
+
+def results(answers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {answer["cell"]: answer["result"] for answer in answers if "result" in answer}
+
+
+def shares(result: dict[str, Any]) -> np.ndarray:
+    """The map of a result as shares of its maximum."""
+    told = result["map"]
+    data = base64.b64decode(told["levels"])
+    return np.frombuffer(data, dtype="<u2").reshape(told["rows"], told["columns"]) / 65535
+
+
+def assert_is(result: dict[str, Any], e: gc.Explanation) -> None:
+    """That a result of the server is what the core gives."""
+    peak = e.feature_map.max()
+    np.testing.assert_allclose(shares(result), e.feature_map / peak, atol=1e-4)
+    assert result["target"]["index"] == e.target.index
+    assert result["target"]["probability"] == pytest.approx(e.target.probability, rel=1e-3)
+    assert result["rank"] == e.rank
+    assert [one["name"] for one in result["top"]] == [one.name for one in e.top]
+    assert (result["how"], result["layer"], result["where"]) == (e.how, e.layer, where(e))
+    width, height = e.geometry.photo_size
+    for told, box in ((result["box"], e.box), (result["region"], e.geometry.region)):
+        np.testing.assert_allclose(np.multiply(told, [width, height] * 2), box, atol=1e-6)
