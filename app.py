@@ -48,10 +48,10 @@ def _serve() -> None:
     keep_visitors_out_of_the_log()
     logging.getLogger("gradcam_core").setLevel(logging.INFO)  # downloads, and why they failed
     keep_trimmed()
-    keep_swept(use_own_folder())
     start_readers()
     port = os.environ.get("GRADIO_SERVER_PORT")
     try:
+        keep_swept(use_own_folder())
         start(default_models())
         # Given explicitly, because Gradio would take the next free port without a word.
         serve(build(), {"server_port": int(port) if port else None, **launch_options()})

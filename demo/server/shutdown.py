@@ -70,9 +70,8 @@ class Requests:
 
 
 def _only_listens(scope: Scope) -> bool:
-    """Connections that an open page or an MCP client keeps for as long as it is there."""
-    path = scope["path"]
-    return "/heartbeat/" in path or (scope["method"] == "GET" and "/gradio_api/mcp" in path)
+    """The connection that an MCP client keeps for as long as it is there."""
+    return scope["method"] == "GET" and "/gradio_api/mcp" in scope["path"]
 
 
 def _follows_up(scope: Scope) -> bool:

@@ -1,7 +1,7 @@
-"""The folder of visitors' files: the app's own, and freed of what is old or too much.
+"""The folder of uploads and results: the app's own, emptied of what is old or too much.
 
-Gradio removes only what the running process was given; after a process that was killed its files
-would stay.
+Gradio removes only the files of the running process; those of a killed process would stay. The
+folder is shared by all apps of one user on this machine, so the next one to start removes them.
 """
 
 from __future__ import annotations
@@ -12,71 +12,122 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-FOLDER = "GRADIO_TEMP_DIR"
-"""The environment variable that names another folder, in which all files are then temporary."""
+SETTING = "GRADIO_TEMP_DIR"
+"""The environment variable that names another place for the folder, and from which Gradio reads
+where to keep files."""
 
-KEPT_SECONDS = 3600
-"""That an uploaded photo, or a file made of it, is kept."""
+NAME = "gradcam-side-by-side"
+"""How the names of the app's folders begin."""
+
+MARKER = ".made-by-gradcam-side-by-side"
+"""The file that marks a folder as the app's. Nothing outside a marked folder is ever deleted."""
+
+KEPT_S = 3600
+"""How long an uploaded photo, or a file made of it, is kept."""
 
 KEPT_BYTES = 2 * 2**30
-"""Of all of them; beyond that the oldest go first."""
+"""Of all files; beyond that the oldest go first."""
 
-SWEEP = 60.0
-"""Seconds between two looks for what has to go."""
+SWEEP_INTERVAL_S = 60.0
 
 
 def use_own_folder() -> Path:
-    """Have Gradio keep files where no other program does, and no other user of this machine
-    reads."""
-    if FOLDER not in os.environ:
-        folder = Path(tempfile.gettempdir(), f"gradcam-side-by-side-{getpass.getuser()}")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
-            folder = Path(tempfile.mkdtemp(prefix=folder.name))  # that one is somebody else's
-        os.environ[FOLDER] = str(folder)
-    return Path(os.environ[FOLDER])
+    """The app's own folder, in which Gradio keeps files from now on.
+
+    It lies where GRADIO_TEMP_DIR says, or among the system's temporary files. Other users cannot
+    read it. Raises OSError if it cannot be made.
+    """
+    place = Path(os.environ.get(SETTING) or tempfile.gettempdir()).absolute()
+    folder = place if is_own(place) else _own_folder_in(place)
+    os.environ[SETTING] = str(folder)
+    return folder
+
+
+def is_own(folder: Path) -> bool:
+    """Whether the app made this folder, for this user."""
+    if folder.is_symlink() or not (folder / MARKER).is_file():
+        return False
+    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+
+
+def _own_folder_in(place: Path) -> Path:
+    place.mkdir(parents=True, exist_ok=True)
+    for folder in _own_folders_in(place):
+        return folder
+    folder = place / _name()
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:  # somebody else's, whatever it holds
+        folder = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=place))
+    (folder / MARKER).touch()
+    return folder
+
+
+def _own_folders_in(place: Path) -> Iterator[Path]:
+    """Usually one; two where the name of the first was taken at a time."""
+    for folder in sorted(place.glob(f"{_name()}*")):
+        with suppress(PermissionError):  # it is another user's
+            if is_own(folder):
+                yield folder
+
+
+def _name() -> str:
+    return f"{NAME}-{getpass.getuser()}"
 
 
 def keep_swept(folder: Path) -> None:
-    """Sweep it now and again and again, in the background."""
+    """Sweep the app's folder, and others of its own beside it, now and once a minute, in the
+    background."""
 
     def run() -> None:
         while True:
-            try:
-                sweep(folder)
-            except OSError:
-                log.exception("sweeping failed")
-            time.sleep(SWEEP)
+            for own in _own_folders_in(folder.parent):
+                try:
+                    sweep(own)
+                except OSError:
+                    log.exception("sweeping failed")
+            time.sleep(SWEEP_INTERVAL_S)
 
     threading.Thread(target=run, daemon=True, name="sweep").start()
 
 
 def sweep(folder: Path) -> None:
-    """Remove the files that are older than `KEPT_SECONDS`, the oldest of more than `KEPT_BYTES`,
-    and folders in it that are empty."""
-    files = []
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # somebody else has removed it
-            if not path.is_dir() or path.is_symlink():
-                status = path.lstat()
-                files.append((status.st_mtime, status.st_size, path))
+    """Remove files older than `KEPT_S`, the oldest of more than `KEPT_BYTES`, and old empty folders.
+
+    Links are removed, not followed. Raises ValueError if the folder is not the app's own.
+    """
+    if not is_own(folder):
+        raise ValueError(f"{folder} was not made by this app")
+    files = sorted(_files(folder))
     left = sum(size for _, size, _ in files)
-    oldest = time.time() - KEPT_SECONDS
-    for changed, size, path in sorted(files, key=lambda file: file[0]):
+    oldest = time.time() - KEPT_S
+    for changed, size, path in files:
         if changed >= oldest and left <= KEPT_BYTES:
             break
-        with suppress(FileNotFoundError):
-            path.unlink()
+        path.unlink(missing_ok=True)
         if path.parent != folder:
             with suppress(OSError):  # there are more files in it
                 path.parent.rmdir()
         left -= size
-    for path in sorted(folder.rglob("*"), reverse=True):  # inner folders before outer ones
+    for parent, _, _ in os.walk(folder, topdown=False):
         with suppress(OSError):  # it is not empty, or in use
-            if path.is_dir() and path.stat().st_mtime < oldest:
-                path.rmdir()
+            if Path(parent) != folder and os.stat(parent).st_mtime < oldest:
+                os.rmdir(parent)
+
+
+def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """When each file and link was changed, its bytes, and its path."""
+    for parent, folders, names in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        for name in names + links:
+            path = Path(parent, name)
+            if path != folder / MARKER:
+                with suppress(FileNotFoundError):  # somebody else has removed it
+                    status = path.lstat()
+                    yield status.st_mtime, status.st_size, path

@@ -16,7 +16,7 @@ from demo.server.classes import all_classes
 from demo.server.headers import SecurityHeaders
 from demo.server.requests import EXAMPLES
 from demo.server.stream import routes
-from demo.server.uploads import KEPT_SECONDS, SWEEP
+from demo.server.uploads import KEPT_S, SWEEP_INTERVAL_S
 from demo.ui import texts
 from demo.ui.page_data import AS_PUBLISHED, OWN_CHOICE, default_choices, page_component
 from demo.ui.theme import theme
@@ -34,7 +34,7 @@ UPLOAD_LIMIT = "64mb"
 def build() -> gr.Blocks:
     """The page as Gradio's Blocks; `launch` it with the arguments of `launch_options`."""
     # Gradio's own sweep; at the end of the process it removes everything.
-    kept = int(SWEEP), KEPT_SECONDS
+    kept = int(SWEEP_INTERVAL_S), KEPT_S
     with Page(title=texts.TITLE, analytics_enabled=False, delete_cache=kept) as page:
         gr.HTML(texts.HEADER, apply_default_css=False, padding=False, js_on_load=None)
         with gr.Row(elem_classes="layout"):

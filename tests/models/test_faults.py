@@ -142,7 +142,13 @@ def call(app: Started, photo: dict[str, Any]) -> Any:
 def test_sigterm_lets_running_requests_finish_and_refuses_new_ones(tmp_path: Path):
     with started_app(tmp_path, GRADCAM_STOP_WITHIN="120") as app:
         breaking.look(app.url, breaking.CAT)
-        open_page = requests.get(f"{app.url}gradio_api/heartbeat/page", stream=True, timeout=60)
+        # An MCP client listens for as long as it is there. The page does not.
+        events = {"Accept": "text/event-stream"}
+        listening = requests.get(
+            f"{app.url}gradio_api/mcp/", headers=events, stream=True, timeout=60
+        )
+        assert listening.status_code == 200
+        assert not requests.get(f"{app.url}config", timeout=30).json()["connect_heartbeat"]
         cells = [
             {"id": f"{size} {detail} {depth}", "model": f"efficientnet_lite{size}",
              "detail": detail, "depth": depth}
@@ -168,7 +174,7 @@ def test_sigterm_lets_running_requests_finish_and_refuses_new_ones(tmp_path: Pat
         assert len(fetched.content) > 10_000
         assert app.process.wait(60) == 0
         assert all(is_running)
-        open_page.close()
+        listening.close()
     assert "Traceback" not in app.log.read_text()
     assert not list(tmp_path.joinpath("gradio").rglob("*.jpg"))  # what was uploaded
 

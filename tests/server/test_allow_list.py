@@ -66,7 +66,8 @@ class Server:
 
     @property
     def uploads(self) -> Path:
-        return self.folder / "gradio"
+        (own,) = (self.folder / "gradio").iterdir()
+        return own
 
     @property
     def log(self) -> str:

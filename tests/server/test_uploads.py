@@ -1,5 +1,5 @@
 """Nothing that visitors bring stays: not for long, not without bound, not after a process that was
-killed."""
+killed. And nothing goes that the app has not made."""
 
 from __future__ import annotations
 
@@ -16,75 +16,138 @@ from demo.server import uploads
 from tests.support.app_server import started_app
 from tests.support.uploads import upload
 
+TOO_OLD_S = uploads.KEPT_S + 5
 
-def file(folder: Path, name: str, age: float = 0, size: int = 10) -> Path:
+
+def file(folder: Path, name: str, age_s: float = 0, size: int = 10) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bytes(size))
     for changed in (path, path.parent):
-        os.utime(changed, (time.time() - age,) * 2)
+        os.utime(changed, (time.time() - age_s,) * 2)
     return path
 
 
-def test_what_is_old_goes_with_its_folder_and_nothing_else(tmp_path: Path):
-    folder = tmp_path / "uploads"
-    old = file(folder, "a/holiday.jpg", age=uploads.KEPT_SECONDS + 5)
-    partial = file(folder, "partial", age=uploads.KEPT_SECONDS + 5)
-    young = file(folder, "b/cat.jpg", age=uploads.KEPT_SECONDS - 60)
-    outside = file(tmp_path, "outside/keep.jpg", age=uploads.KEPT_SECONDS + 5)
-    (folder / "link").symlink_to(outside)
-    (folder / "folders").symlink_to(outside.parent)
-    for link in (folder / "link", folder / "folders"):
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The app's own folder, in a folder that was named for it."""
+    monkeypatch.setenv(uploads.SETTING, str(tmp_path / "given"))
+    return uploads.use_own_folder()
+
+
+def visible(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.name != uploads.MARKER)
+
+
+def test_what_is_old_goes_with_its_folder_and_nothing_else(own: Path, tmp_path: Path):
+    old = file(own, "a/holiday.jpg", TOO_OLD_S)
+    partial = file(own, "partial", TOO_OLD_S)
+    young = file(own, "b/cat.jpg", uploads.KEPT_S - 60)
+    outside = file(tmp_path, "outside/keep.jpg", TOO_OLD_S)
+    (own / "link").symlink_to(outside)
+    (own / "folders").symlink_to(outside.parent)
+    for link in (own / "link", own / "folders"):
         os.utime(link, (0, 0), follow_symlinks=False)
-    (folder / "new").mkdir()  # a file is about to be put into it
-    uploads.sweep(folder)
+    (own / "new").mkdir()  # a file is about to be put into it
+    (own / "empty" / "inner").mkdir(parents=True)
+    for folder in (own / "empty" / "inner", own / "empty", own / uploads.MARKER, own):
+        os.utime(folder, (0, 0))
+    uploads.sweep(own)
     assert not old.parent.exists()
     assert not partial.exists()
-    assert sorted(path.name for path in folder.rglob("*")) == ["b", "cat.jpg", "new"]
+    assert visible(own) == ["b", "cat.jpg", "empty", "new"]  # emptied just now
     assert young.exists()
     assert outside.exists()
+    assert uploads.is_own(own)
 
 
-def test_of_too_much_the_oldest_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_of_too_much_the_oldest_goes(own: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(uploads, "KEPT_BYTES", 250)
-    files = [file(tmp_path, f"{n}/photo.jpg", age=100 - n, size=100) for n in range(4)]
-    uploads.sweep(tmp_path)
+    files = [file(own, f"{n}/photo.jpg", 100 - n, size=100) for n in range(4)]
+    uploads.sweep(own)
     assert [path.exists() for path in files] == [False, False, True, True]
+
+
+def test_a_folder_that_is_named_keeps_all_that_the_app_has_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    photos = [
+        file(tmp_path, name, 100 * TOO_OLD_S)
+        for name in ("holiday.jpg", "2019/beach.jpg", f"{uploads.NAME}-photos/me.jpg")
+    ]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    os.utime(empty, (0, 0))
+    monkeypatch.setenv(uploads.SETTING, str(tmp_path))
+    folder = uploads.use_own_folder()
+    assert folder.parent == tmp_path
+    old = file(folder, "a/upload.jpg", TOO_OLD_S)
+    uploads.sweep(folder)
+    assert not old.exists()
+    for other in (tmp_path, photos[-1].parent):
+        with pytest.raises(ValueError, match="not made by this app"):
+            uploads.sweep(other)
+    assert all(photo.exists() for photo in photos)
+    assert empty.exists()
 
 
 def test_the_folder_is_the_app_s_own_and_nobody_else_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.delenv(uploads.FOLDER, raising=False)
+    monkeypatch.delenv(uploads.SETTING, raising=False)
     folder = uploads.use_own_folder()
     assert folder.parent == tmp_path
-    assert os.environ[uploads.FOLDER] == str(folder)
+    assert os.environ[uploads.SETTING] == str(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    monkeypatch.delenv(uploads.FOLDER)
+    # A second app of the same user shares it, whichever way it is told.
     assert uploads.use_own_folder() == folder
-    # Somebody has put a link to a folder of theirs there.
-    folder.rmdir()
-    (tmp_path / "theirs").mkdir()
-    folder.symlink_to(tmp_path / "theirs")
-    monkeypatch.delenv(uploads.FOLDER)
-    other = uploads.use_own_folder()
-    assert other.resolve() != (tmp_path / "theirs").resolve()
-    monkeypatch.setenv(uploads.FOLDER, "/somewhere/else")
-    assert uploads.use_own_folder() == Path("/somewhere/else")
+    monkeypatch.delenv(uploads.SETTING)
+    assert uploads.use_own_folder() == folder
 
 
-SWEEPS = "from demo import uploads; uploads.SWEEP = 0.2; import app; app.main()"
+@pytest.mark.parametrize("is_link", [True, False], ids=["a link", "a folder of photos"])
+def test_a_name_that_is_taken_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_link: bool
+):
+    monkeypatch.setenv(uploads.SETTING, str(tmp_path))
+    name = uploads.use_own_folder().name
+    (tmp_path / name / uploads.MARKER).unlink()
+    (tmp_path / name).rmdir()
+    theirs = file(tmp_path, f"{'theirs' if is_link else name}/photo.jpg", TOO_OLD_S)
+    if is_link:
+        # Even to a folder of the app: nobody knows who reads it.
+        (theirs.parent / uploads.MARKER).touch()
+        (tmp_path / name).symlink_to(theirs.parent)
+    monkeypatch.setenv(uploads.SETTING, str(tmp_path))
+    own = uploads.use_own_folder()
+    assert own.name not in (name, "theirs")
+    monkeypatch.setenv(uploads.SETTING, str(tmp_path))
+    assert uploads.use_own_folder() == own  # so that its files do not stay for ever
+    assert theirs.exists()
 
 
-def test_a_server_removes_what_is_old_also_what_a_killed_one_left(tmp_path: Path, cat_path: Path):
-    left = file(tmp_path / "gradio", "a/left_by_a_killed_server.jpg", age=uploads.KEPT_SECONDS + 5)
-    with started_app(tmp_path, command=[sys.executable, "-c", SWEEPS]) as running:
+SWEEPS = """
+from demo.server import uploads
+uploads.SWEEP_INTERVAL_S = 0.2
+import app
+app.main()
+"""
+
+
+def test_a_server_removes_what_is_old_also_what_a_killed_one_left(
+    own: Path, tmp_path: Path, cat_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    left = file(own, "a/left_by_a_killed_server.jpg", TOO_OLD_S)
+    photo = file(own.parent, "holiday.jpg", TOO_OLD_S)
+    settings = {uploads.SETTING: str(own.parent)}
+    with started_app(tmp_path, command=[sys.executable, "-c", SWEEPS], **settings) as running:
         assert not left.exists()
         path = Path(upload(running.url, cat_path))
-        assert path.exists()
-        os.utime(path, (time.time() - uploads.KEPT_SECONDS - 5,) * 2)
+        assert path.is_relative_to(own)
+        os.utime(path, (time.time() - TOO_OLD_S,) * 2)
         deadline = time.monotonic() + 30
         while path.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not path.exists()
+    assert photo.exists()
