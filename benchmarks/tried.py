@@ -93,7 +93,7 @@ def forward_passes(network: Network) -> dict[str, float]:
 def five_gradients(network: Network) -> dict[str, float]:
     """Five classes' gradients at the target layer, as ratios to one class's five times."""
     run = gc.forward(network.ours, network.image, network.layer)
-    graph, leaf = run._graph, run._leaf
+    graph, leaf = run.open_pass.logits, run.open_pass.leaf
     classes = torch.arange(5)
     rows = torch.eye(graph.shape[1])[classes][:, None]
 

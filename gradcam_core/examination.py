@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,15 @@ import numpy as np
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation, Prediction
-from gradcam_core.images.geometry import Preprocessing, View, ViewName, view_of
+from gradcam_core.images.geometry import Preprocessing, View, ViewName, normalised, view_of
 from gradcam_core.images.read import Photo, read_image
 from gradcam_core.models.labels import Labels
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.models.registry import model_info
+from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
     from torch import Tensor
 
@@ -42,10 +44,44 @@ PRESETS = {"sharp": Preset("Sharp", method="competitive", detail=2)}
 
 
 @dataclass(frozen=True)
-class Examination:
-    """One photo shown to one network, the forward pass held open: any class explained from it.
+class PreparedInput:
+    """A photo as networks with the same preprocessing see it. The photo itself is not needed for a
+    pass.
 
-    probabilities: float32 [classes], at detail 1. run: the pass at `detail`.
+    batch: the network's input, float32 [1, C, height, width], at `detail` times its size.
+    """
+
+    geometry: View
+    view: ViewName
+    detail: int
+    batch: Tensor
+
+
+def prepare(
+    photo: Image.Image, preprocessing: Preprocessing, view: ViewName = "crop", detail: int = 1
+) -> PreparedInput:
+    """An RGB photo as a network's input: the part of `examine` that takes one core.
+
+    Raises ChoiceError for a view or a detail that there is not.
+    """
+    geometry = view_of(photo.size, preprocessing, view, detail)
+    return PreparedInput(geometry, view, detail, geometry.batch(photo, preprocessing))
+
+
+def prepare_pixels(
+    pixels: np.ndarray, geometry: View, view: ViewName, detail: int, preprocessing: Preprocessing
+) -> PreparedInput:
+    """`prepare` where the photo is elsewhere: pixels are what `View.picture` gives of it, uint8
+    [height, width, 3]."""
+    return PreparedInput(geometry, view, detail, normalised(pixels, preprocessing))
+
+
+@dataclass(frozen=True)
+class Examination:
+    """One network's forward pass over one photo, held open: it explains any class.
+
+    probabilities: float32 [classes], at detail 1. run: the pass at `detail`, of this photo alone,
+    or its part of a pass over several (see `run_passes`).
     """
 
     model: Model
@@ -65,16 +101,14 @@ class Examination:
         return tuple(self.prediction(int(index)) for index in self._ranking[:TOP])
 
     def prediction(self, index: int) -> Prediction:
-        """What the network gives one class."""
+        """The probability that the network gives one class."""
         name = self.model.info.labels[index].name
         return Prediction(index, name, float(self.probabilities[index]))
 
     def at(self, image: Photo, detail: int = 1, layer: str | None = None) -> Examination:
         """The same photo at another detail or layer; costs one forward pass. See `examine`."""
-        photo = read_image(image)
-        geometry = view_of(photo.size, self.model.preprocessing, self.view, detail)
-        run = _run(geometry.batch(photo, self.model.preprocessing), self.model, layer)
-        return replace(self, run=run, geometry=geometry, detail=detail)
+        prepared = prepare(read_image(image), self.model.preprocessing, self.view, detail)
+        return run_passes(self.model, [prepared], layer, [self.probabilities])[0]
 
     def explain(
         self,
@@ -95,25 +129,68 @@ class Examination:
         labels = self.model.info.labels
         index = int(self._ranking[0]) if target is None else labels.find(target).index
         rivals = contrast if isinstance(contrast, bool) else _indices(contrast, labels)
-        feature_map = self.run.cam(index, method, rivals, on_progress)[0]
-        return Explanation(
-            model=self.model.info.name,
-            title=self.model.info.title,
-            target=self.prediction(index),
-            rank=int(np.flatnonzero(self._ranking == index)[0]) + 1,
-            top=self.top,
+        return _explain([self], [index], method, rivals, on_progress)[0]
+
+    def answer(
+        self,
+        request: ExplanationRequest,
+        on_progress: Callable[[float], None] = lambda share: None,
+    ) -> Explanation:
+        """The explanation that a request asks for, if its view, detail and layer are those of this
+        pass. See `explain`."""
+        return answer_together([self], request, on_progress)[0]
+
+    def target_of(self, request: ExplanationRequest) -> int:
+        """The class that a request asks for."""
+        if request.target is not None:
+            return request.target
+        return next(int(index) for index in self._ranking if index not in request.against)
+
+
+def answer_together(
+    held: Sequence[Examination],
+    request: ExplanationRequest,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> list[Explanation]:
+    """`Examination.answer` for consecutive photos of one pass (see `run_passes`): one backward pass
+    for all of them."""
+    targets = [one.target_of(request) for one in held]
+    return _explain(held, targets, request.method, request.contrast, on_progress)
+
+
+def _explain(
+    held: Sequence[Examination],
+    targets: Sequence[int],
+    method: str,
+    contrast: bool | Sequence[int],
+    on_progress: Callable[[float], None],
+) -> list[Explanation]:
+    run = held[0].run.join([one.run for one in held[1:]])
+    feature_maps = run.cam(targets, method, contrast, on_progress).cpu().numpy()
+    rivals = run.rivals(targets, method, contrast)
+    return [
+        Explanation(
+            model=one.model.info.name,
+            title=one.model.info.title,
+            target=one.prediction(target),
+            rank=int(np.flatnonzero(one._ranking == target)[0]) + 1,
+            top=one.top,
             method=method,
-            rivals=tuple(map(self.prediction, self.run.rivals(index, method, rivals)[0])),
-            layer=self.run.layer,
-            detail=self.detail,
-            view=self.view,
-            weights=self.model.weights,
-            stands_in_for=self.model.stands_in_for.title if self.model.stands_in_for else "",
-            notice=self.model.notice,
-            geometry=self.geometry,
-            feature_map=feature_map.cpu().numpy(),
-            is_of_last_layer=self.run.layer == self.model.info.layer,
+            rivals=tuple(map(one.prediction, its_rivals)),
+            layer=run.layer,
+            detail=one.detail,
+            view=one.view,
+            weights=one.model.weights,
+            stands_in_for=one.model.stands_in_for.title if one.model.stands_in_for else "",
+            notice=one.model.notice,
+            geometry=one.geometry,
+            feature_map=feature_map,
+            is_of_last_layer=run.layer == one.model.info.layer,
         )
+        for one, target, feature_map, its_rivals in zip(
+            held, targets, feature_maps, rivals, strict=True
+        )
+    ]
 
 
 def _indices(classes: int | str | Sequence[int | str], labels: Labels) -> list[int]:
@@ -140,43 +217,46 @@ def examine(
     """
     photo = read_image(image)
     ready = load_model(model) if isinstance(model, str) else model
-    view_of(photo.size, ready.preprocessing, view, detail)  # an error before the work
-    prepared = prepare(photo, ready.preprocessing, view)
-    held = prepared.examine(ready, layer if detail == 1 else None)
-    return held if detail == 1 else held.at(photo, detail, layer)
+    inputs = [prepare(photo, ready.preprocessing, view, one) for one in sorted({1, detail})]
+    published = run_passes(ready, inputs[:1], layer if detail == 1 else None)
+    if detail == 1:
+        return published[0]
+    return run_passes(ready, inputs[1:], layer, [published[0].probabilities])[0]
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A photo as networks with the same preprocessing are shown it.
+def run_passes(
+    model: Model,
+    inputs: Sequence[PreparedInput],
+    layer: str | None = None,
+    probabilities: Sequence[np.ndarray] | None = None,
+) -> list[Examination]:
+    """The passes of one network over inputs of equal size, run as one pass and each held open.
 
-    batch: their input, float32 [1, 3, height, width].
+    layer: the target layer's dotted name; None is the last feature map. probabilities: of each
+    input, float32 [classes] at detail 1, for inputs of another detail; None takes those of this
+    pass. What several passes share is freed with the last of them, and a map of one costs a
+    backward pass for all (`answer_together` makes all of them in one).
     """
+    import torch
 
-    geometry: View
-    view: ViewName
-    batch: Tensor
-
-    def examine(self, model: Model, layer: str | None = None) -> Examination:
-        """One network's pass over it, which is the part of `examine` that takes all cores."""
-        run = _run(self.batch, model, layer)
-        probabilities = np.nan_to_num(model.probabilities(run.logits)[0].cpu().numpy())
-        return Examination(model, run, self.geometry, self.view, 1, probabilities)
-
-
-def prepare(photo: Image.Image, preprocessing: Preprocessing, view: ViewName = "crop") -> Prepared:
-    """The first half of `examine`, which takes one core: the photo, RGB, as a network's input."""
-    geometry = view_of(photo.size, preprocessing, view)
-    return Prepared(geometry, view, geometry.batch(photo, preprocessing))
-
-
-def _run(batch: Tensor, model: Model, layer: str | None) -> Run:
     from gradcam_core.cam.forward import forward
 
-    device = next(model.module.parameters()).device
-    batch = batch.to(device)
+    device = device_of(model)
+    batches = [one.batch for one in inputs]
+    batch = (batches[0] if len(batches) == 1 else torch.cat(batches)).to(device)
     with precision(device.type):
-        return forward(model.module, batch, layer or model.info.layer)
+        run = forward(model.module, batch, layer or model.info.layer)
+    if probabilities is None:
+        probabilities = np.nan_to_num(model.probabilities(run.logits).cpu().numpy())
+    return [
+        Examination(model, its_run, one.geometry, one.view, one.detail, its_probabilities)
+        for its_run, one, its_probabilities in zip(run.split(), inputs, probabilities, strict=True)
+    ]
+
+
+def device_of(model: Model) -> torch.device:
+    """Where the network's weights are, and its inputs must be."""
+    return next(model.module.parameters()).device
 
 
 def precision(device: str) -> AbstractContextManager:

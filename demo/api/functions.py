@@ -28,7 +28,8 @@ from PIL import Image
 from starlette.requests import Request
 
 from demo.compute.photo import PhotoFile, decoding, open_upload
-from demo.compute.service import Wanted, entrance, explanation, trusted
+from demo.compute.request import affordable
+from demo.compute.service import entrance, explanation, trusted
 from demo.logs import sentence_of
 from demo.server.downloads import LONGEST
 from gradcam_core import (
@@ -44,6 +45,7 @@ from gradcam_core.images.geometry import DETAILS, VIEWS, ViewName
 from gradcam_core.memory import trim
 from gradcam_core.models.labels import find_in_all
 from gradcam_core.models.registry import default_models, model_info
+from gradcam_core.request import ExplanationRequest
 
 log = logging.getLogger(__name__)
 
@@ -301,7 +303,7 @@ async def predict(
         Of each network the name it was asked for by, the name and title of the one that ran, its
             notice if it is a stand-in, and its five most probable classes with their probabilities.
     """
-    wanted = [Wanted(model, _view(view)) for model in _models(models)]
+    wanted = [ExplanationRequest(model, _view(view)) for model in _models(models)]
     _, explanations = await _explanations(image, wanted)
     return [
         {
@@ -371,15 +373,17 @@ async def explain(
     """
     names = _models(models)
     wanted = [
-        Wanted(
-            model,
-            _view(view),
-            one,
-            other,
-            _is_true("rivals", rivals),
-            _method(method),
-            _detail(detail),
-            _depth(depth),
+        affordable(
+            ExplanationRequest(
+                model,
+                _view(view),
+                one,
+                () if other is None else (other,),
+                _is_true("rivals", rivals),
+                _method(method),
+                _detail(detail),
+                _depth(depth),
+            )
         )
         for model, one, other in zip(
             names, _class(target, names), _class(against, names), strict=True
@@ -463,7 +467,7 @@ async def _has_left() -> bool:
 
 
 async def _explanations(
-    image: object, wanted: Sequence[Wanted]
+    image: object, wanted: Sequence[ExplanationRequest]
 ) -> tuple[PhotoFile, list[Explanation]]:
     photo = await asyncio.to_thread(_photo, image)
     needing = set(range(len(wanted)))
@@ -506,7 +510,7 @@ def _is_address(path: str) -> bool:
 
 
 async def _checked(
-    photo: PhotoFile, wanted: Sequence[Wanted], explanations: Sequence[Explanation]
+    photo: PhotoFile, wanted: Sequence[ExplanationRequest], explanations: Sequence[Explanation]
 ) -> dict[str, dict[str, object]]:
     """What checks have found, by the networks' names as they were asked for; of maps that can be
     checked."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from demo.compute.request import Wanted
 from gradcam_core import Explanation, Model, ModelInfo
 from gradcam_core.errors import BackendError
 from gradcam_core.images.geometry import Preprocessing
+from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
     from demo.compute.photo import PhotoFile
@@ -67,24 +67,24 @@ class Backend(Protocol):
     def slow_at_once(self) -> int:
         """Slow methods and checks that run at the same time."""
 
-    def is_seen(self, photo: PhotoFile, wanted: Wanted) -> bool:
+    def is_seen(self, photo: PhotoFile, wanted: ExplanationRequest) -> bool:
         """Whether the pass that is wanted has run before, so that little is left to do."""
 
     def loaded(self, name: str) -> AsyncGenerator[float | Network | None]:
         """The network; before, again and again, the share of its download that has arrived, None
         where nothing is downloaded."""
 
-    async def look(self, photo: PhotoFile, network: Network, wanted: Wanted) -> None:
+    async def look(self, photo: PhotoFile, network: Network, wanted: ExplanationRequest) -> None:
         """Run the pass that is wanted, so that the photo is not needed for what follows."""
 
     def explain(
-        self, photo: PhotoFile, network: Network, wanted: Wanted
+        self, photo: PhotoFile, network: Network, wanted: ExplanationRequest
     ) -> AsyncGenerator[float | Explanation]:
         """The explanation; before, once the pass has run, the share of a slow method that is done,
         again and again."""
 
     def check(
-        self, photo: PhotoFile, network: Network, wanted: Wanted, e: Explanation
+        self, photo: PhotoFile, network: Network, wanted: ExplanationRequest, e: Explanation
     ) -> AsyncGenerator[float | Checked]:
         """What the checks of an explanation find; before, the share that is done."""
 

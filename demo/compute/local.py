@@ -14,12 +14,12 @@ from demo.compute import memory_limit as budget
 from demo.compute.backend import Checked, Network
 from demo.compute.priority_executor import Lanes
 from demo.compute.progress import POLL, with_progress
-from demo.compute.request import Wanted
 from demo.compute.single_flight import SharedWork
 from gradcam_core import Examination, Explanation, Model
 from gradcam_core.cam.methods import method_named
-from gradcam_core.examination import Prepared, prepare
+from gradcam_core.examination import PreparedInput, prepare, run_passes
 from gradcam_core.models.loading import loader
+from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
     from demo.compute.photo import PhotoFile
@@ -49,7 +49,7 @@ def _size(examination: Examination) -> int:
 
 
 _held: SharedWork[Examination] = SharedWork(_passes, HELD_BYTES, _size)
-_prepared: SharedWork[Prepared] = SharedWork(
+_prepared: SharedWork[PreparedInput] = SharedWork(
     _preparing, PREPARED_BYTES, lambda prepared: prepared.batch.nbytes
 )
 _seen: cachetools.LRUCache[Hashable, None] = cachetools.LRUCache(SEEN)
@@ -68,15 +68,15 @@ def slow_at_once() -> int:
     return 1  # each takes all cores for up to minutes
 
 
-def is_seen(photo: PhotoFile, wanted: Wanted) -> bool:
+def is_seen(photo: PhotoFile, wanted: ExplanationRequest) -> bool:
     loading = loader(wanted.model).request()
     if not loading.done() or loading.exception():
         return False
     model = loading.result()
     if wanted.depth < 1 and "stages" not in vars(model):
         return False
-    layer = layer_at(model, wanted.depth)
-    return _key(photo, model, wanted.view, wanted.detail_run, layer) in _seen
+    layer = wanted.layer_of(model)
+    return _key(photo, model, wanted.view, wanted.detail, layer) in _seen
 
 
 async def loaded(name: str) -> AsyncGenerator[float | Network | None]:
@@ -87,16 +87,16 @@ async def loaded(name: str) -> AsyncGenerator[float | Network | None]:
     yield Network.of(loading.result())
 
 
-async def look(photo: PhotoFile, network: Network, wanted: Wanted) -> None:
+async def look(photo: PhotoFile, network: Network, wanted: ExplanationRequest) -> None:
     await _examination(photo, await _model(wanted.model), wanted)
 
 
 async def explain(
-    photo: PhotoFile, network: Network, wanted: Wanted
+    photo: PhotoFile, network: Network, wanted: ExplanationRequest
 ) -> AsyncGenerator[float | Explanation]:
     key, held = await _examination(photo, await _model(wanted.model), wanted)
     yield 0.0
-    work = explaining(held, wanted)
+    work = partial(held.answer, wanted)
     if not method_named(wanted.method).is_slow:
         yield await asyncio.get_running_loop().run_in_executor(_maps, work)
         return
@@ -106,7 +106,7 @@ async def explain(
 
 
 async def check(
-    photo: PhotoFile, network: Network, wanted: Wanted, e: Explanation
+    photo: PhotoFile, network: Network, wanted: ExplanationRequest, e: Explanation
 ) -> AsyncGenerator[float | Checked]:
     from gradcam_core.analysis.trust import trust
 
@@ -120,21 +120,13 @@ async def _model(name: str) -> Model:
     return await asyncio.wrap_future(loader(name).request())
 
 
-def explaining(held: Examination, wanted: Wanted) -> Callable[..., Explanation]:
-    """What makes the explanation, and takes `on_progress`."""
-    target = _own_top(held, wanted.against) if wanted.target is None else wanted.target
-    return partial(held.explain, target, wanted.method, wanted.contrast)
-
-
-def _own_top(held: Examination, against: int | None) -> int:
-    return next(prediction.index for prediction in held.top if prediction.index != against)
-
-
-async def _examination(photo: PhotoFile, model: Model, wanted: Wanted) -> tuple[tuple, Examination]:
+async def _examination(
+    photo: PhotoFile, model: Model, wanted: ExplanationRequest
+) -> tuple[tuple, Examination]:
     """The pass that `wanted` needs, held open, and its key."""
     layer = None
     if wanted.depth < 1:
-        finding = _passes.submit(partial(layer_at, model, wanted.depth), urgent=True)
+        finding = _passes.submit(partial(wanted.layer_of, model), urgent=True)
         layer = await asyncio.wrap_future(finding)
     key = _key(photo, model, wanted.view, 1, None)
     published = _held.kept(key)
@@ -146,8 +138,8 @@ async def _examination(photo: PhotoFile, model: Model, wanted: Wanted) -> tuple[
             partial(_preparing.submit, urgent=key in _seen),
         )
         budget.check(model, prepared.geometry)
-        published = await _pass(key, lambda: prepared.examine(model))
-    detail = wanted.detail_run
+        published = await _pass(key, lambda: run_passes(model, [prepared])[0])
+    detail = wanted.detail
     if detail == 1 and layer is None:
         return key, published
     budget.check(model, published.geometry.enlarged(detail))
@@ -161,15 +153,6 @@ async def _pass(key: tuple, run: Callable[[], Examination]) -> Examination:
     held = await _held.get(key, run, partial(_passes.submit, urgent=key in _seen))
     _seen[key] = None
     return held
-
-
-def layer_at(model: Model, depth: float) -> str | None:
-    """The layer at this depth, None for the target layer. The first time it takes a pass."""
-    if depth == 1:
-        return None
-    stages = model.stages
-    stage = round(depth * (len(stages) - 1))
-    return None if stage == len(stages) - 1 else stages[stage].layer
 
 
 def _key(photo: PhotoFile, model: Model, view: str, detail: int, layer: str | None) -> tuple:

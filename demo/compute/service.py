@@ -12,12 +12,12 @@ import cachetools
 
 from demo.compute.backend import Checked, Network, backend
 from demo.compute.photo import PhotoFile
-from demo.compute.request import Wanted
 from demo.compute.visitor_queue import Line, Ticket
 from gradcam_core import Explanation
 from gradcam_core.cam.methods import method_named
+from gradcam_core.request import ExplanationRequest
 
-__all__ = ["Wanted", "entrance", "explained", "explanation", "start", "trusted"]
+__all__ = ["entrance", "explained", "explanation", "start", "trusted"]
 
 SLOW_LINE = 8
 """Visitors who may wait for a slow method, of which each takes up to minutes."""
@@ -40,7 +40,7 @@ def start(models: Iterable[str]) -> None:
     _slow_line.at_once = backend().slow_at_once()
 
 
-def entrance(photo: PhotoFile, wanted: Iterable[Wanted]) -> Ticket:
+def entrance(photo: PhotoFile, wanted: Iterable[ExplanationRequest]) -> Ticket:
     """A place in the line of those whose photo the networks have not seen. With passes that have
     run before, as for another class, there is nothing to wait for. Raises BusyError."""
     is_seen = backend().is_seen
@@ -48,7 +48,7 @@ def entrance(photo: PhotoFile, wanted: Iterable[Wanted]) -> Ticket:
 
 
 async def explained(
-    photo: PhotoFile, wanted: Wanted, on_looked: Callable[[], object] = lambda: None
+    photo: PhotoFile, wanted: ExplanationRequest, on_looked: Callable[[], object] = lambda: None
 ) -> AsyncIterator[str | Network | Explanation]:
     """How far it is, in words for people, again and again; the network, once it is loaded; and the
     explanation at the end.
@@ -84,7 +84,7 @@ async def explained(
 
 
 async def trusted(
-    photo: PhotoFile, wanted: Wanted, e: Explanation
+    photo: PhotoFile, wanted: ExplanationRequest, e: Explanation
 ) -> AsyncGenerator[str | Checked]:
     """How far the checks of an explanation of `explained` are, in words, and what they have found.
 
@@ -107,7 +107,7 @@ async def trusted(
 
 
 async def explanation(
-    photo: PhotoFile, wanted: Wanted, on_looked: Callable[[], object] = lambda: None
+    photo: PhotoFile, wanted: ExplanationRequest, on_looked: Callable[[], object] = lambda: None
 ) -> Explanation:
     """The end of `explained`."""
     async for step in explained(photo, wanted, on_looked):

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from demo.compute.photo import PhotoFile, open_photo, open_upload
-from demo.compute.service import Wanted
+from demo.compute.request import affordable
 from demo.server.classes import all_classes
 from demo.server.remote_pictures import LONGEST_ADDRESS, fetch_picture
 from gradcam_core import list_models
@@ -19,6 +19,7 @@ from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.errors import LabelError
 from gradcam_core.images.geometry import DETAILS, ViewName
 from gradcam_core.images.render import COLORMAP, COLORMAPS, OPACITY
+from gradcam_core.request import ExplanationRequest
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 
@@ -52,8 +53,8 @@ class _Strict(BaseModel):
 
 
 class Cell(_Strict):
-    """One map. id: how the answer names it. trust: whether it is to be checked, too. See `Wanted`
-    for the rest."""
+    """One map. id: how the answer names it. trust: whether it is to be checked, too. See
+    `ExplanationRequest` for the rest."""
 
     id: str = Field(max_length=80)
     model: _ModelName
@@ -108,21 +109,23 @@ class Asked(_Strict):
                 found.append(cell)
         return found
 
-    def wanted(self, cell: Cell) -> Wanted:
+    def wanted(self, cell: Cell) -> ExplanationRequest:
         """Raises LabelError if the network has not the class."""
         target, against = (
             place if place is None else all_classes().index(cell.model, place)
             for place in (self.target, self.against)
         )
-        return Wanted(
-            cell.model,
-            self.view,
-            target,
-            against,
-            cell.rivals,
-            cell.method,
-            cell.detail,
-            cell.depth,
+        return affordable(
+            ExplanationRequest(
+                cell.model,
+                self.view,
+                target,
+                () if against is None else (against,),
+                cell.rivals,
+                cell.method,
+                cell.detail,
+                cell.depth,
+            )
         )
 
 

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.deletion_insertion import STEPS, Curve, curves, shown_alone
 from gradcam_core.analysis.randomisation import cascade
-from gradcam_core.cam.forward import forward
 from gradcam_core.cam.hooks import exclusive
 from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import CamError
-from gradcam_core.examination import precision
+from gradcam_core.examination import PreparedInput, precision, run_passes
 from gradcam_core.explanation import Explanation
 from gradcam_core.images.geometry import Preprocessing, View, view_of
 from gradcam_core.models.loading import Model
@@ -274,11 +273,10 @@ class _Checks:
         """Of the ranks of this map's heat and the real one's, where both saw the photo."""
         e = self._e
         rivals = [rival.index for rival in e.rivals] or False
-        with self._precision():
-            run = forward(module, batch, e.layer)
-            feature_map = run.cam(e.target.index, e.method, rivals)[0].cpu().numpy()
+        changed = PreparedInput(geometry, e.view, e.detail, batch)
+        held = run_passes(replace(self._model, module=module), [changed], e.layer)[0]
+        other = held.explain(e.target.index, e.method, rivals)
         self._count(1)
-        other = replace(e, geometry=geometry, feature_map=feature_map)
         found = agreement((e, other))
         return found.pairs[0].correlation if found else None
 

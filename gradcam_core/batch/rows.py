@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,18 +24,15 @@ from gradcam_core.analysis.captions import HOT, where
 from gradcam_core.batch.pictures import NOTHING_THERE, Item
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.errors import ImageError
-from gradcam_core.examination import Examination, Prepared, precision, prepare
+from gradcam_core.examination import PreparedInput, answer_together, prepare, run_passes
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.figure import overlay_of
-from gradcam_core.images.geometry import Preprocessing, ViewName, view_of
+from gradcam_core.images.geometry import Preprocessing, ViewName
 from gradcam_core.images.render import LONGEST
 from gradcam_core.models.loading import Model
 from gradcam_core.models.registry import DEFAULT_MODELS
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from gradcam_core.cam.forward import Run
+from gradcam_core.request import ExplanationRequest
 
 log = logging.getLogger(__name__)
 
@@ -180,8 +177,8 @@ class _Shown:
     """What networks with one preprocessing are shown of a photo: at detail 1, and at the detail
     that is asked for."""
 
-    published: Prepared
-    detailed: Prepared
+    published: PreparedInput
+    detailed: PreparedInput
 
 
 @dataclass(frozen=True)
@@ -251,9 +248,7 @@ def _shown(photo: Image.Image, preprocessing: Preprocessing, settings: Settings)
     published = prepare(photo, preprocessing, settings.view)
     if settings.detail == 1:
         return _Shown(published, published)
-    geometry = view_of(photo.size, preprocessing, settings.view, settings.detail)
-    detailed = Prepared(geometry, settings.view, geometry.batch(photo, preprocessing))
-    return _Shown(published, detailed)
+    return _Shown(published, prepare(photo, preprocessing, settings.view, settings.detail))
 
 
 def explained(
@@ -317,50 +312,20 @@ def _passed(
     for places in sizes.values():
         check()
         group = [shown[place] for place in places]
-        run = _forward(model, [one.published.batch for one in group])
-        probabilities = np.nan_to_num(model.probabilities(run.logits).cpu().numpy())
-        classes = [int(one.argmax()) if target is None else target for one in probabilities]
+        held = run_passes(model, [one.published for one in group])
         if settings.detail > 1:
             check()
-            run = _forward(model, [one.detailed.batch for one in group])
-        maps = run.cam(classes, settings.method, on_progress=lambda _: check())
-        rivals = run.rivals(classes, settings.method)
-        for n, (place, one) in enumerate(zip(places, group, strict=True)):
-            held = Examination(
-                model=model,
-                run=cast("Run", _OneOf(run.layer, maps[n : n + 1], rivals[n])),
-                geometry=one.detailed.geometry,
-                view=settings.view,
-                detail=settings.detail,
-                probabilities=probabilities[n],
-            )
-            explanations[place] = held.explain(classes[n], settings.method)
+            probabilities = [one.probabilities for one in held]
+            held = run_passes(model, [one.detailed for one in group], None, probabilities)
+        request = ExplanationRequest(
+            model.info.name,
+            settings.view,
+            target,
+            method=settings.method,
+            detail=settings.detail,
+        )
+        explanations |= zip(places, answer_together(held, request, lambda _: check()), strict=True)
     return [explanations[place] for place in range(len(shown))]
-
-
-@dataclass(frozen=True)
-class _OneOf:
-    """One photo's share of a pass of several, of which the maps are known already."""
-
-    layer: str
-    maps: Tensor
-    its_rivals: list[int]
-
-    def cam(self, *_: object) -> Tensor:
-        return self.maps
-
-    def rivals(self, *_: object) -> list[list[int]]:
-        return [self.its_rivals]
-
-
-def _forward(model: Model, batches: Sequence[Tensor]) -> Run:
-    import torch
-
-    from gradcam_core.cam.forward import forward
-
-    device = next(model.module.parameters()).device
-    with precision(device.type):
-        return forward(model.module, torch.cat(list(batches)).to(device), model.info.layer)
 
 
 def _done(

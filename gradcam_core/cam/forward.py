@@ -11,7 +11,7 @@ import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeGuard
 
@@ -58,48 +58,86 @@ class _Score:
         return score - self.share * logits.gather(1, self.rivals).mean(dim=1)
 
 
-class Run:
-    """A forward pass held open at its target layer.
+@dataclass(frozen=True, eq=False)
+class OpenPass:
+    """What one forward pass over N images keeps, shared by the runs of these images.
 
-    logits: float32 [N, classes]. activation: float32 [N, C, h, w] at `layer`, a dotted name.
+    batch: [N, C, H, W]. leaf: the activation at the layer, from which the graph goes on. logits:
+    the end of the graph. precision: the autocast that was on.
     """
 
-    def __init__(
-        self, module: nn.Module, layer: str, batch: Tensor, leaf: Tensor, logits: Tensor
-    ) -> None:
-        self.layer = layer
-        self._module = module
-        self._batch = batch
-        self._leaf = leaf
-        self._graph = logits
-        self._lock = threading.Lock()
-        self._slow = threading.Lock()
-        self._kept: dict[str, Tensor] = {}  # logits of the last slow method, by its name
-        self._precision = _precision_here(leaf.device.type)
-
-    @property
-    def logits(self) -> Tensor:
-        return _at_least_float32(self._graph.detach())
-
-    @property
-    def activation(self) -> Tensor:
-        return _at_least_float32(self._leaf.detach())
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that are held: the input, the activation, and what the graph behind it keeps."""
-        kept = sum(logits.nbytes for logits in self._kept.values())
-        return self._batch.nbytes + self._graph.nbytes + self._graph_bytes + kept
+    module: nn.Module
+    layer: str
+    batch: Tensor
+    leaf: Tensor
+    logits: Tensor
+    precision: Callable[[], AbstractContextManager]
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
-    def _graph_bytes(self) -> int:
-        weights = {_memory(parameter) for parameter in self._module.parameters()}
-        held = {_memory(tensor): tensor for tensor in [self._leaf, *_saved(self._graph.grad_fn)]}
-        return sum(
+    def nbytes(self) -> int:
+        weights = {_memory(parameter) for parameter in self.module.parameters()}
+        held = {_memory(tensor): tensor for tensor in [self.leaf, *_saved(self.logits.grad_fn)]}
+        graph = sum(
             tensor.untyped_storage().nbytes()
             for memory, tensor in held.items()
             if memory not in weights
         )
+        return self.batch.nbytes + self.logits.nbytes + graph
+
+
+class Run:
+    """A forward pass held open at its target layer, or some of its images.
+
+    logits: float32 [N, classes]. activation: float32 [N, C, h, w] at `layer`, a dotted name.
+    open_pass: what is held, of all images of the pass.
+    """
+
+    def __init__(self, open_pass: OpenPass, images: slice) -> None:
+        self.layer = open_pass.layer
+        self.open_pass = open_pass
+        self._images = images  # start and stop are numbers
+        self._slow = threading.Lock()
+        self._kept: dict[str, Tensor] = {}  # logits of the last slow method, by its name
+
+    def __len__(self) -> int:
+        """N, the number of images."""
+        return self._images.stop - self._images.start
+
+    @property
+    def logits(self) -> Tensor:
+        return _at_least_float32(self.open_pass.logits.detach()[self._images])
+
+    @property
+    def activation(self) -> Tensor:
+        return _at_least_float32(self.open_pass.leaf.detach()[self._images])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held: the input, the activation, and what the graph behind it keeps. Of
+        what several runs share, each counts its images' part."""
+        kept = sum(logits.nbytes for logits in self._kept.values())
+        return self.open_pass.nbytes * len(self) // len(self.open_pass.batch) + kept
+
+    def split(self) -> list[Run]:
+        """The runs of the single images. They share what the pass holds: it is freed with the last
+        of them, and a map of one costs a backward pass for all images of the pass."""
+        start, stop = self._images.start, self._images.stop
+        return [Run(self.open_pass, slice(n, n + 1)) for n in range(start, stop)]
+
+    def join(self, others: Sequence[Run]) -> Run:
+        """The opposite of `split`: one run of these images and the others' after them, whose maps
+        cost one backward pass.
+
+        Raises ValueError if these are not consecutive images of one pass.
+        """
+        if not others:
+            return self
+        starts = [run._images.start for run in others]
+        *ends, stop = [run._images.stop for run in (self, *others)]
+        if ends != starts or any(run.open_pass is not self.open_pass for run in others):
+            raise ValueError("These are not consecutive images of one forward pass.")
+        return Run(self.open_pass, slice(self._images.start, stop))
 
     def cam(
         self,
@@ -158,10 +196,10 @@ class Run:
 
     def _gradient(self, score: _Score) -> Tensor:
         # One sum gives every image its own gradient: in eval mode images do not mix.
-        with self._lock, torch.enable_grad():
-            total = score.of(self._graph).sum()
-            (gradient,) = torch.autograd.grad(total, self._leaf, retain_graph=True)
-        return _at_least_float32(gradient)
+        with self.open_pass.lock, torch.enable_grad():
+            total = score.of(self.open_pass.logits[self._images]).sum()
+            (gradient,) = torch.autograd.grad(total, self.open_pass.leaf, retain_graph=True)
+        return _at_least_float32(gradient[self._images])
 
     def _perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:
         """The logits for every perturbed channel [N, C, classes], kept for other classes."""
@@ -173,30 +211,30 @@ class Run:
 
     def _compute_perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:
         assert method.perturb is not None
-        images, channels = self._leaf.shape[:2]
         of_images = method.needs == "scores of images"
+        channels = self.open_pass.leaf.shape[1]
         logits = []
-        for image in range(images):
-            activation = self._leaf.detach()[image : image + 1]
-            shown = self._batch[image : image + 1]
-            network = self._module if of_images else self._head(activation, shown, image)
+        for done, run in enumerate(self.split()):
+            activation = self.open_pass.leaf.detach()[run._images]
+            image = self.open_pass.batch[run._images]
+            network = self.open_pass.module if of_images else run._head(activation, image)
             if isinstance(network, Head) and network.is_enough:
                 at_once = min(_ACTIVATIONS_AT_ONCE, _ACTIVATION_BYTES // activation.nbytes)
             else:
-                at_once = _images_at_once(self._batch)
+                at_once = _images_at_once(self.open_pass.batch)
             for chunk in torch.arange(channels).split(max(1, at_once)):
-                on_progress((image + int(chunk[0]) / channels) / images)
-                inputs = method.perturb(activation, shown, chunk.to(activation.device))
+                on_progress((done + int(chunk[0]) / channels) / len(self))
+                inputs = method.perturb(activation, image, chunk.to(activation.device))
                 logits.append(self._logits_of(network, inputs))
-        return torch.cat(logits).unflatten(0, (images, channels))
+        return torch.cat(logits).unflatten(0, (len(self), channels))
 
-    def _head(self, activation: Tensor, shown: Tensor, image: int) -> Head:
-        with self._precision():
-            logits = self._graph.detach()[image : image + 1]
-            return Head(self._module, self.layer, shown, activation, logits)
+    def _head(self, activation: Tensor, image: Tensor) -> Head:
+        with self.open_pass.precision():
+            logits = self.open_pass.logits.detach()[self._images]
+            return Head(self.open_pass.module, self.layer, image, activation, logits)
 
     def _logits_of(self, network: nn.Module | Head, inputs: Tensor) -> Tensor:
-        with self._precision(), torch.no_grad():
+        with self.open_pass.precision(), torch.no_grad():
             if isinstance(network, Head):
                 return _at_least_float32(network(inputs))
             with exclusive(network):
@@ -223,17 +261,17 @@ class Run:
         )
 
     def _indices(self, targets: int | Sequence[int]) -> Tensor:
-        images = len(self._graph)
+        images = len(self)
         try:
             indices = [operator.index(targets)] * images  # type: ignore[arg-type]
         except TypeError:
             indices = list(targets)  # type: ignore[arg-type]
         if len(indices) != images:
             raise CamError(f"{len(indices)} target classes were given for {images} images.")
-        return torch.tensor(self._valid(indices), device=self._graph.device)
+        return torch.tensor(self._valid(indices), device=self.open_pass.logits.device)
 
     def _valid(self, classes: Sequence[int]) -> list[int]:
-        count = self._graph.shape[1]
+        count = self.open_pass.logits.shape[1]
         indices = [operator.index(index) for index in classes]
         for index in indices:
             if not 0 <= index < count:
@@ -261,60 +299,42 @@ def forward(module: nn.Module, batch: Tensor, layer: str | None = None) -> Run:
     Raises CamError if the module is in training mode, has no such layer, the layer gives no
     feature map, or the logits [N, classes] do not depend on it.
     """
-    name, held, logits = _held_open(module, batch, layer)
-    return Run(module, name, batch, held[0], logits)
-
-
-def forward_each(module: nn.Module, batch: Tensor, layer: str | None = None) -> list[Run]:
-    """`forward` over several images in one pass, held open as if each had had a pass of its own.
-
-    The runs share what the head keeps: it is freed with the last of them, and a map of one costs a
-    backward pass through the head for all.
-    """
-    name, held, logits = _held_open(module, batch, layer, apart=True)
-    return [
-        Run(module, name, batch[n : n + 1], leaf, logits[n : n + 1]) for n, leaf in enumerate(held)
-    ]
-
-
-def _held_open(
-    module: nn.Module, batch: Tensor, layer: str | None, apart: bool = False
-) -> tuple[str, list[Tensor], Tensor]:
-    """The layer's name, its activation, and the logits; the activation image by image if `apart`.
-    Raises CamError as `forward` does."""
     with torch.inference_mode(False):  # see `Run.cam`
         in_eval_mode(module)
         name = last_feature_map(module, batch) if layer is None else layer
-        held, logits = _run(module, batch, name, apart)
-    if not held:
+        leaf, logits = _run(module, batch, name)
+    if leaf is None:
         raise CamError(f"The layer {name!r} is not used in the forward pass of this network.")
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise CamError("The network does not give logits of shape [N, classes].")
     if not logits.requires_grad:
         raise CamError(f"The logits do not depend on the layer {name!r}.")
-    return name, held, logits
+    precision = _precision_here(leaf.device.type)
+    open_pass = OpenPass(module, name, batch, leaf, logits, precision)
+    return Run(open_pass, slice(0, len(logits)))
 
 
-def _run(module: nn.Module, batch: Tensor, name: str, apart: bool) -> tuple[list[Tensor], object]:
+def _run(module: nn.Module, batch: Tensor, name: str) -> tuple[Tensor | None, object]:
     """The activation at the layer, of its last call if there are several, and the output."""
     target = dict(module.named_modules()).get(name) if name else None
     if target is None:
         raise no_such_layer(module, batch, f"The network has no layer {name!r}.")
-    held: list[Tensor] = []
+    leaf: Tensor | None = None
 
     def hold(_module: nn.Module, _inputs: object, output: object) -> Tensor:
+        nonlocal leaf
         if not _is_feature_map(output):
             raise _NoFeatureMapError(output)
-        parts = output.split(1) if apart else [output]
-        held[:] = [part.detach().requires_grad_() for part in parts]
+        leaf = output.detach().requires_grad_()
         torch.set_grad_enabled(True)
         # The clone, because an in-place operation (ReLU after a batch norm) refuses a leaf.
-        return torch.cat(held) if apart else held[0].clone()
+        return leaf.clone()
 
     try:
         with exclusive(module) as undo, torch.no_grad():
             undo.callback(target.register_forward_hook(hold).remove)
-            return held, module(batch)
+            output = module(batch)
+            return leaf, output
     except _NoFeatureMapError as error:
         problem = f"The layer {name!r} gives no feature map [N, C, h, w] but {error}."
         raise no_such_layer(module, batch, problem) from None

@@ -215,14 +215,19 @@ def view_of(
     padded. detail: how many times as wide and high the same region is shown; 1 is the published
     size. Raises ValueError for a name or a detail that there is not.
     """
+    check_view(view, detail)
     width, height = photo_size
-    if detail not in DETAILS:
-        raise ChoiceError(f"There is no detail {detail}. Choose one of: {_listed(DETAILS)}.")
     if view == "crop":
         return _centre_crop(width, height, preprocessing).enlarged(detail)
-    if view == "whole":
-        return _whole(width, height, preprocessing.size).enlarged(detail)
-    raise ChoiceError(f"There is no view {view!r}. Choose one of: {_listed(VIEWS)}.")
+    return _whole(width, height, preprocessing.size).enlarged(detail)
+
+
+def check_view(view: str, detail: int) -> None:
+    """Raises ChoiceError for a view or a detail that there is not."""
+    if detail not in DETAILS:
+        raise ChoiceError(f"There is no detail {detail}. Choose one of: {_listed(DETAILS)}.")
+    if view not in VIEWS:
+        raise ChoiceError(f"There is no view {view!r}. Choose one of: {_listed(VIEWS)}.")
 
 
 def _listed(values: Sequence[object]) -> str:

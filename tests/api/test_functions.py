@@ -254,7 +254,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"target": True}, "There is no class 'True'."),
     ({"target": "x" * 100_000}, "There is no class 'xxxxx"),
     ({"target": "tabby", "against": "a dinosaur"}, "There is no class 'a dinosaur'."),
-    ({"target": "tabby", "against": "tabby"}, "The rivals must be one or more classes other"),
+    ({"target": "tabby", "against": "tabby"}, "A class cannot be explained against itself."),
     ({"rivals": "no"}, "rivals is true or false."),
     ({"method": "smoothgrad"}, "There is no method 'smoothgrad'. Choose one of: gradcam,"),
     ({"detail": 4}, "There is no detail 4. Choose one of: 1, 2, 3."),

@@ -143,6 +143,55 @@ def test_each_image_of_a_batch_has_the_map_it_has_alone(lite0: gc.Model):
         torch.testing.assert_close(together[n : n + 1], alone, rtol=1e-4, atol=1e-6)
 
 
+METHODS_OF_ALL_KINDS = ("gradcam", "layercam", "competitive", "eigencam", "ablationcam")
+
+
+def test_the_runs_of_single_images_are_as_if_each_had_had_its_own_pass(lite0: gc.Model):
+    batch = torch.randn(3, 3, 224, 224)
+    whole = gc.forward(lite0.module, batch, "bn2")
+    for n, (run, target) in enumerate(zip(whole.split(), (281, 504, 7), strict=True)):
+        alone = gc.forward(lite0.module, batch[n : n + 1], "bn2")
+        torch.testing.assert_close(run.logits, alone.logits, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(run.activation, alone.activation, rtol=1e-3, atol=1e-3)
+        assert run.rivals(target, "competitive") == alone.rivals(target, "competitive")
+        for method in METHODS_OF_ALL_KINDS:
+            its_map, expected = run.cam(target, method), alone.cam(target, method)
+            assert its_map.shape == (1, 7, 7)
+            torch.testing.assert_close(its_map, expected, rtol=0, atol=2e-3 * float(expected.max()))
+
+
+def test_joined_runs_are_explained_by_one_backward_pass(lite0: gc.Model):
+    first, *others = gc.forward(lite0.module, torch.randn(3, 3, 224, 224), "bn2").split()
+    backward_passes: list[int] = []
+    hook = first.open_pass.leaf.register_hook(lambda _: backward_passes.append(1))
+    together = first.join(others).cam([281, 504, 7])
+    assert len(backward_passes) == 1
+    hook.remove()
+    one_by_one = [run.cam(c) for run, c in zip((first, *others), (281, 504, 7), strict=True)]
+    torch.testing.assert_close(together, torch.cat(one_by_one))
+    assert others[0].join(others[1:]).cam([504, 7]).equal(together[1:])
+
+
+def test_runs_that_do_not_follow_each_other_in_one_pass_are_not_joined(lite0: gc.Model):
+    one, two, three = gc.forward(lite0.module, torch.randn(3, 3, 224, 224), "bn2").split()
+    other = gc.forward(lite0.module, torch.randn(3, 3, 224, 224), "bn2").split()[1]
+    for runs in ((two, one), (one, three), (one, other)):
+        with pytest.raises(ValueError, match="consecutive"):
+            runs[0].join(runs[1:])
+
+
+def test_runs_of_one_pass_weigh_together_what_the_pass_weighs(lite0: gc.Model):
+    batch = torch.randn(3, 3, 224, 224)
+    whole = gc.forward(lite0.module, batch, "bn2")
+    own = whole.activation.nbytes + whole.logits.nbytes + batch.nbytes
+    assert own <= whole.nbytes < 3 * own
+    runs = whole.split()
+    assert sum(run.nbytes for run in runs) == pytest.approx(whole.nbytes, abs=3)
+    before = runs[0].nbytes
+    runs[0].cam(281, "ablationcam")  # whose logits of every channel are kept
+    assert runs[0].nbytes - before == 4 * 1280 * 1000
+
+
 def state_of(module: nn.Module):
     hooks = sum(
         len(part._forward_hooks) + len(part._forward_pre_hooks) + len(part._backward_hooks)
@@ -256,14 +305,15 @@ def test_threads_with_all_methods_at_once_leave_the_network_as_it_was(trained: n
 
 
 def test_a_class_after_a_slow_method_costs_no_further_pass(trained: nn.Module):
-    run = gc.forward(trained, torch.randn(1, 3, 64, 64))
+    batch = torch.randn(1, 3, 64, 64)
+    run = gc.forward(trained, batch)
     run.cam(1, "scorecam")
     passes: list[int] = []
     hook = trained.register_forward_hook(lambda *_: passes.append(1))
     other = run.cam(2, "scorecam")
     hook.remove()
     assert not passes
-    afresh = gc.forward(trained, run._batch).cam(2, "scorecam")
+    afresh = gc.forward(trained, batch).cam(2, "scorecam")
     torch.testing.assert_close(other, afresh, rtol=1e-3, atol=1e-5)
 
 

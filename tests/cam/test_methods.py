@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -182,7 +183,7 @@ def half_pixel_centres(monkeypatch):
 
 def test_scorecam_equals_pytorch_grad_cam(case: Case, half_pixel_centres):
     run = gc.forward(case.module, case.small, case.layer)
-    first = Run(case.module, case.layer, case.small, run.activation[:, :CHANNELS], run.logits)
+    first = Run(replace(run.open_pass, leaf=run.activation[:, :CHANNELS]), slice(0, len(run)))
     expected = pytorch_grad_cam_map("ScoreCAM", case, case.small, channels=CHANNELS)
     same(first.cam(case.targets, "scorecam"), expected)
 

@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import requests
 import timm
-import torch
 from safetensors.torch import save_file
 
 import gradcam_core as gc
@@ -32,9 +30,7 @@ from demo.compute.cluster.replica import NOT_HERE
 from demo.logs import sentence_of
 from demo.server.requests import EXAMPLES
 from gradcam_core.analysis.trust import trust
-from gradcam_core.cam import forward as cam
 from gradcam_core.errors import BackendError, RemoteError
-from gradcam_core.examination import prepare
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
 from tests.support.app_server import ROOT, Started, started_app
@@ -235,19 +231,6 @@ def test_a_replica_that_is_killed_loses_no_request(url: str, cluster: Cluster):
     while len(set(cluster.replicas()) - {before[0]}) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-
-
-def test_passes_of_several_photos_in_one_are_as_if_each_had_its_own(lite0: gc.Model):
-    photos = [gc.read_image(fresh_photo(seed)) for seed in range(720, 723)]
-    batches = [prepare(photo, lite0.preprocessing).batch for photo in photos]
-    together = cam.forward_each(lite0.module, torch.cat(batches), "bn2")
-    for batch, run, target in zip(batches, together, (281, 504, 7), strict=True):
-        alone = cam.forward(lite0.module, batch, "bn2")
-        torch.testing.assert_close(run.logits, alone.logits, rtol=1e-3, atol=1e-3)
-        for method in ("gradcam", "layercam", "competitive", "ablationcam"):
-            map_together, map_alone = run.cam(target, method)[0], alone.cam(target, method)[0]
-            peak = float(map_alone.max())
-            np.testing.assert_allclose(map_together / peak, map_alone / peak, atol=2e-3)
 
 
 def test_a_photo_stays_with_the_replica_that_holds_its_pass():

@@ -32,6 +32,7 @@ from demo.compute.visitor_queue import Line, Ticket
 from gradcam_core.cam import forward as cam
 from gradcam_core.errors import BusyError
 from gradcam_core.images.geometry import view_of
+from gradcam_core.request import ExplanationRequest
 from tests.support.app_server import running_app
 from tests.support.photos import fresh_photo
 from tests.support.stream import ask, cells, look, results, stream_in_this_process
@@ -278,7 +279,7 @@ def test_a_full_line_is_told_at_once(
         assert refused["again"] >= 1
         photo = PhotoFile(fresh_photo(543))
         with pytest.raises(BusyError):
-            demo.compute.service.entrance(photo, [demo.compute.service.Wanted(LITE0)])
+            demo.compute.service.entrance(photo, [ExplanationRequest(LITE0)])
         held_up.let_all_go()
         assert all(results(other.result()) for other in others)
     assert results(ask(client, upload=uploaded(uploads, 542), cells=cells(LITE0)))
@@ -291,7 +292,7 @@ def test_visitors_who_have_left_make_room_and_cost_no_pass(
 
     async def visits() -> None:
         photos = [PhotoFile(fresh_photo(seed)) for seed in range(560, 566)]
-        wanted = demo.compute.service.Wanted(LITE0)
+        wanted = ExplanationRequest(LITE0)
 
         async def visitor(photo: PhotoFile) -> gc.Explanation:
             with demo.compute.service.entrance(photo, [wanted]) as ticket:

@@ -34,6 +34,7 @@ from gradcam_core.analysis.captions import summary
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cam import forward as cam
 from gradcam_core.examination import prepare
+from gradcam_core.request import ExplanationRequest
 from tests.support.photos import fresh_photo
 from tests.support.stream import (
     CAT,
@@ -168,7 +169,7 @@ def test_a_check_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch):
     photo = open_photo(EXAMPLES / f"{CAT}.jpg", EXAMPLES)
 
     async def leave() -> None:
-        wanted = demo.compute.service.Wanted("efficientnet_lite0", target=7)
+        wanted = ExplanationRequest("efficientnet_lite0", target=7)
         e = await demo.compute.service.explanation(photo, wanted)
         async for _ in (steps := demo.compute.service.trusted(photo, wanted, e)):
             if begun.is_set():

@@ -28,12 +28,12 @@ from demo.compute.cluster.messages import (
 )
 from demo.compute.photo import PhotoFile
 from demo.compute.priority_executor import Lanes
-from demo.compute.request import Wanted
 from demo.compute.single_flight import SharedWork
 from gradcam_core import Explanation
 from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import BackendError, RemoteError
 from gradcam_core.images.geometry import RESIZED_AT_MOST, view_of
+from gradcam_core.request import ExplanationRequest
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def slow_at_once() -> int:
     return _replicas
 
 
-def is_seen(photo: PhotoFile, wanted: Wanted) -> bool:
+def is_seen(photo: PhotoFile, wanted: ExplanationRequest) -> bool:
     network = _networks.get(wanted.model)
     return network is not None and _key(photo, network, wanted) in _seen
 
@@ -165,14 +165,14 @@ async def loaded(name: str) -> AsyncGenerator[float | Network | None]:
     yield _networks[name]
 
 
-async def look(photo: PhotoFile, network: Network, wanted: Wanted) -> None:
+async def look(photo: PhotoFile, network: Network, wanted: ExplanationRequest) -> None:
     async with aclosing(_of_photo("look", photo, network, wanted)) as steps:
         async for _ in steps:
             pass
 
 
 async def explain(
-    photo: PhotoFile, network: Network, wanted: Wanted
+    photo: PhotoFile, network: Network, wanted: ExplanationRequest
 ) -> AsyncGenerator[float | Explanation]:
     async with aclosing(_of_photo("explain", photo, network, wanted)) as steps:
         async for step in steps:
@@ -180,7 +180,7 @@ async def explain(
 
 
 async def check(
-    photo: PhotoFile, network: Network, wanted: Wanted, e: Explanation
+    photo: PhotoFile, network: Network, wanted: ExplanationRequest, e: Explanation
 ) -> AsyncGenerator[float | Checked]:
     shown = await asyncio.wrap_future(
         _preparing.submit(lambda: _to_check(photo, network, wanted, e))
@@ -190,7 +190,9 @@ async def check(
             yield step
 
 
-def _to_check(photo: PhotoFile, network: Network, wanted: Wanted, e: Explanation) -> ShownToCheck:
+def _to_check(
+    photo: PhotoFile, network: Network, wanted: ExplanationRequest, e: Explanation
+) -> ShownToCheck:
     picture, resample = photo.picture, network.preprocessing.resample
     published = view_of(picture.size, network.preprocessing, e.view)
     sizes = {published.resized, e.geometry.resized}
@@ -201,7 +203,7 @@ def _to_check(photo: PhotoFile, network: Network, wanted: Wanted, e: Explanation
 
 
 async def _of_photo(
-    method: str, photo: PhotoFile, network: Network, wanted: Wanted
+    method: str, photo: PhotoFile, network: Network, wanted: ExplanationRequest
 ) -> AsyncGenerator[Any]:
     """The steps of a replica that is shown a photo as this network is, or, if it has another one by
     now, as that one is. One that has seen it before is not shown it again unless it asks."""
@@ -226,14 +228,16 @@ async def _of_photo(
             return
 
 
-async def _sight(photo: PhotoFile, network: Network, wanted: Wanted) -> Sight:
-    details = sorted({1, wanted.detail_run})
+async def _sight(photo: PhotoFile, network: Network, wanted: ExplanationRequest) -> Sight:
+    details = sorted({1, wanted.detail})
     pictures = {detail: await _picture(photo, network, wanted, detail) for detail in details}
     size = await asyncio.to_thread(lambda: photo.picture.size)
     return Sight(size, pictures)
 
 
-async def _picture(photo: PhotoFile, network: Network, wanted: Wanted, detail: int) -> np.ndarray:
+async def _picture(
+    photo: PhotoFile, network: Network, wanted: ExplanationRequest, detail: int
+) -> np.ndarray:
     preprocessing = network.preprocessing
 
     def make() -> np.ndarray:
@@ -244,8 +248,8 @@ async def _picture(photo: PhotoFile, network: Network, wanted: Wanted, detail: i
     return await _pictures.get((photo.id, preprocessing, wanted.view, detail), make)
 
 
-def _key(photo: PhotoFile, network: Network, wanted: Wanted) -> tuple:
-    return photo.id, network, wanted.view, wanted.detail_run, wanted.depth
+def _key(photo: PhotoFile, network: Network, wanted: ExplanationRequest) -> tuple:
+    return photo.id, network, wanted.view, wanted.detail, wanted.depth
 
 
 async def _answers(method: str, asked: Any, at_once: bool = False) -> AsyncGenerator[Any]:

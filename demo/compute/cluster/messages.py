@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from demo.compute.backend import Network
-from demo.compute.request import Wanted
 from gradcam_core import Explanation
 from gradcam_core.errors import ImageError, MemoryLimitError, RemoteError, WeightsError
+from gradcam_core.request import ExplanationRequest
 
 APPLICATION = "gradcam"
 """Under this name Serve runs the replicas."""
@@ -35,7 +35,7 @@ class Shown:
 
     photo: str
     network: Network
-    wanted: Wanted
+    wanted: ExplanationRequest
     sight: Sight | None
     attempt: int = 0
 
@@ -66,7 +66,7 @@ class ShownToCheck:
     photo: str
     size: tuple[int, int]
     network: Network
-    wanted: Wanted
+    wanted: ExplanationRequest
     resized: dict[tuple[int, int], np.ndarray]
     explanation: Explanation
     attempt: int = 0

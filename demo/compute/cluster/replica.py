@@ -24,7 +24,7 @@ from ray import serve
 from demo.compute import memory_limit as budget
 from demo.compute.backend import Checked, Network
 from demo.compute.cluster.messages import AskedNetwork, Failed, Shown, ShownToCheck, Unseen
-from demo.compute.local import HELD_BYTES, explaining, layer_at
+from demo.compute.local import HELD_BYTES
 from demo.compute.priority_executor import Lanes
 from demo.compute.progress import POLL, with_progress
 from demo.compute.single_flight import SharedWork
@@ -32,11 +32,10 @@ from demo.compute.trimming import keep_trimmed
 from demo.logs import keep_visitors_out_of_the_log
 from gradcam_core import Examination, Explanation, Model
 from gradcam_core.analysis.trust import trust
-from gradcam_core.cam import forward as cam
 from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import CamError, ImageError, MemoryLimitError, WeightsError
-from gradcam_core.examination import precision
-from gradcam_core.images.geometry import View, normalised, view_of
+from gradcam_core.examination import PreparedInput, device_of, prepare_pixels, run_passes
+from gradcam_core.images.geometry import view_of
 from gradcam_core.memory import keep_freed
 from gradcam_core.models.custom import register_described
 from gradcam_core.models.description import Description
@@ -66,28 +65,17 @@ _Steps = AsyncGenerator[Any, None]
 
 @dataclass(frozen=True)
 class _Pass:
-    """A pass to run. picture: uint8 [height, width, 3]."""
+    """A pass to run. probabilities: at detail 1, where that is known."""
 
     model: Model
     layer: str | None
-    geometry: View
-    picture: np.ndarray
+    prepared: PreparedInput
+    probabilities: np.ndarray | None
 
     @property
     def alike(self) -> tuple:
-        return id(self.model.module), self.layer, self.picture.shape
-
-
-@dataclass(frozen=True)
-class _Held:
-    """sharing: with how many others it holds what the head keeps."""
-
-    examination: Examination
-    sharing: int = 1
-
-    @property
-    def nbytes(self) -> int:
-        return self.examination.run.nbytes // self.sharing + 2**18
+        is_known = self.probabilities is not None
+        return id(self.model.module), self.layer, self.prepared.batch.shape, is_known
 
 
 class _UnseenError(Exception):
@@ -152,7 +140,9 @@ class Replica:
         self._core = Lanes("pass")
         self._maps = ThreadPoolExecutor(1, thread_name_prefix="map")
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
-        self._held: SharedWork[_Held] = SharedWork(self._core, HELD_BYTES, lambda held: held.nbytes)
+        self._held: SharedWork[Examination] = SharedWork(
+            self._core, HELD_BYTES, lambda held: held.run.nbytes + 2**18
+        )
         self._running = 0
         for one in described:
             register_described(one)
@@ -198,7 +188,7 @@ class Replica:
             yield now
             return
         key, held = await self._examination(shown, model)
-        work = explaining(held, shown.wanted)
+        work = partial(held.answer, shown.wanted)
         if not method_named(shown.wanted.method).is_slow:
             yield await asyncio.get_running_loop().run_in_executor(self._maps, work)
             return
@@ -223,11 +213,11 @@ class Replica:
         """The pass that is wanted, held open, and its key. Raises _UnseenError."""
         wanted, layer = shown.wanted, None
         if wanted.depth < 1:
-            finding = self._core.submit(partial(layer_at, model, wanted.depth), urgent=True)
+            finding = self._core.submit(partial(wanted.layer_of, model), urgent=True)
             layer = await asyncio.wrap_future(finding)
         key, published = await self._pass(shown, model, 1, None)
-        if wanted.detail_run > 1 or layer is not None:
-            return await self._pass(shown, model, wanted.detail_run, layer, published)
+        if wanted.detail > 1 or layer is not None:
+            return await self._pass(shown, model, wanted.detail, layer, published)
         return key, published
 
     async def _pass(
@@ -241,49 +231,45 @@ class Replica:
         key = (*shown.home, shown.network, detail, layer)
         kept = self._held.kept(key)
         if kept is not None:
-            return key, kept.examination
+            return key, kept
         if shown.sight is None:
             raise _UnseenError
         view = shown.wanted.view
         geometry = view_of(shown.sight.size, model.preprocessing, view, detail)
         budget.check(model, geometry)
-        wanted = _Pass(model, layer, geometry, shown.sight.pictures[detail])
+        pixels = shown.sight.pictures[detail]
+        prepared = prepare_pixels(pixels, geometry, view, detail, model.preprocessing)
+        wanted = _Pass(
+            model, layer, prepared, None if published is None else published.probabilities
+        )
 
-        async def run() -> _Held:
+        async def run() -> Examination:
             # Alone it has nothing to wait for.
             Replica._run.set_batch_wait_timeout_s(GATHERING if self._running else 0)
             self._running += 1
             try:
-                run, sharing = await self._run(wanted)
+                return await self._run(wanted)
             finally:
                 self._running -= 1
-            if published is not None:
-                probabilities = published.probabilities
-            else:
-                probabilities = np.nan_to_num(model.probabilities(run.logits)[0].cpu().numpy())
-            held = Examination(model, run, geometry, view, detail, probabilities)
-            return _Held(held, sharing)
 
         loop = asyncio.get_running_loop()
 
-        def make() -> _Held:
+        def make() -> Examination:
             raise AssertionError("passes run in batches")
 
-        def submit(_: object) -> Future[_Held]:
+        def submit(_: object) -> Future[Examination]:
             return asyncio.run_coroutine_threadsafe(run(), loop)
 
-        held = await self._held.get(key, make, submit)
-        return key, held.examination
+        return key, await self._held.get(key, make, submit)
 
     @serve.batch(max_batch_size=QUEUED, batch_wait_timeout_s=0)
-    async def _run(self, passes: list[_Pass]) -> list[tuple[cam.Run, int]]:
-        """Passes that Serve has put together, which are of one network, run on the core: each with
-        the number of those that it shares its graph with."""
-        found: dict[int, tuple[cam.Run, int]] = {}
+    async def _run(self, passes: list[_Pass]) -> list[Examination]:
+        """Passes that Serve has put together, which are of one network, run on the core."""
+        found: dict[int, Examination] = {}
         for some in _alike(passes):
             work = partial(_forward, [passes[n] for n in some])
-            runs = await asyncio.wrap_future(self._core.submit(work))
-            found |= {n: (run, len(runs)) for n, run in zip(some, runs, strict=True)}
+            held = await asyncio.wrap_future(self._core.submit(work))
+            found |= zip(some, held, strict=True)
         return [found[n] for n in range(len(passes))]
 
 
@@ -300,19 +286,15 @@ def _alike(passes: list[_Pass]) -> list[list[int]]:
 
 
 def _at_once(one: _Pass) -> int:
-    parameters = list(one.model.module.parameters())
-    device = parameters[0].device.type
+    parameters = one.model.module.parameters()
+    device = device_of(one.model).type
     is_large = device == "cpu" and sum(part.nbytes for part in parameters) > LARGE
-    if is_large or one.geometry.size != (one.model.preprocessing.size,) * 2:
+    if is_large or one.prepared.geometry.size != (one.model.preprocessing.size,) * 2:
         return 1
     return AT_ONCE[device]
 
 
-def _forward(passes: list[_Pass]) -> list[cam.Run]:
-    model, layer = passes[0].model, passes[0].layer or passes[0].model.info.layer
-    device = next(model.module.parameters()).device
-    batch = torch.cat([normalised(one.picture, model.preprocessing) for one in passes]).to(device)
-    with precision(device.type):
-        if len(passes) == 1:
-            return [cam.forward(model.module, batch, layer)]
-        return cam.forward_each(model.module, batch, layer)
+def _forward(passes: list[_Pass]) -> list[Examination]:
+    first = passes[0]
+    known = [one.probabilities for one in passes if one.probabilities is not None]
+    return run_passes(first.model, [one.prepared for one in passes], first.layer, known or None)
