@@ -31,7 +31,6 @@ from gradcam_core.images.geometry import Preprocessing, ViewName
 from gradcam_core.images.render import LONGEST
 from gradcam_core.models.loading import Model
 from gradcam_core.models.registry import DEFAULT_MODELS
-
 from gradcam_core.request import ExplanationRequest
 
 log = logging.getLogger(__name__)
