@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +23,7 @@ from filelock import FileLock, Timeout
 from gradcam_core.batch.pictures import Item, Photos
 from gradcam_core.batch.rows import SCHEMA, Done, Settings
 from gradcam_core.errors import BatchError
+from gradcam_core.files import written_whole
 from gradcam_core.models.loading import Model
 
 DATA = "data"
@@ -154,7 +153,7 @@ class Folder:
             return
         with self._writing():
             text = json.dumps(self._asked, indent=2, ensure_ascii=False) + "\n"
-            _write(self.path / RUN, self.path / f".{RUN}.tmp", text.encode())
+            _write(self.path / RUN, text.encode())
 
     def is_done(self, key: str) -> bool:
         return _digest(key) in self._keys
@@ -170,7 +169,7 @@ class Folder:
             for name, content in done.overlays:
                 file = self.path / name
                 file.parent.mkdir(parents=True, exist_ok=True)
-                _write(file, file.with_name(f".{file.name}.tmp"), content, is_flushed=False)
+                _write(file, content, is_flushed=False)
         self._keys.add(_digest(done.key))
         self._since = self._since if self._waiting else time.monotonic()
         self._waiting.append(Done(done.key, done.rows, []))
@@ -188,7 +187,7 @@ class Folder:
         name = f"part-{self._number:06}"
         folder = self.path / DATA
         with self._writing():
-            _write(folder / f"{name}.parquet", folder / f".{name}.tmp", file.getvalue())
+            _write(folder / f"{name}.parquet", file.getvalue())
         self._number += 1
         self._waiting.clear()
 
@@ -210,19 +209,10 @@ class _Writing:
             ) from error
 
 
-def _write(path: Path, partial: Path, content: Any, is_flushed: bool = True) -> None:
-    """Whole or not at all; is_flushed: also if the machine loses its power a moment later."""
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            if is_flushed:
-                file.flush()
-                os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
+def _write(path: Path, content: Any, is_flushed: bool = True) -> None:
+    # The name until then is always the same, so that what a killed batch has left is overwritten.
+    with written_whole(path, is_flushed, path.with_name(f".{path.name}.tmp")) as file:
+        file.write(content)
 
 
 def _digest(key: str) -> bytes:

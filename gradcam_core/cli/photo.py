@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from tqdm import tqdm
@@ -20,6 +18,7 @@ from gradcam_core.errors import CamError, ImageError, LabelError, WeightsError
 from gradcam_core.examination import examine
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.files import File, files
+from gradcam_core.files import written_whole
 from gradcam_core.images.sandbox import read_isolated
 from gradcam_core.models.labels import find_in_all
 from gradcam_core.models.loading import load_model, loader
@@ -174,7 +173,7 @@ def _line(e: Explanation) -> str:
 def _write_all(folder: Path, made: Sequence[File]) -> None:
     """Two at a time. Once one has failed, none is begun."""
     with ThreadPoolExecutor(2) as pool:
-        writing = [pool.submit(_write, folder / file.name, file.write) for file in made]
+        writing = [pool.submit(_write, folder / file.name, file) for file in made]
         try:
             for written in tqdm(as_completed(writing), "writing", len(writing), leave=False):
                 written.result()
@@ -184,15 +183,6 @@ def _write_all(folder: Path, made: Sequence[File]) -> None:
             raise
 
 
-def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file whole or not at all: under another name first, then moved into place."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-        partial.chmod(0o644)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+def _write(path: Path, file: File) -> None:
+    with written_whole(path) as target:
+        file.write(target)

@@ -1,0 +1,37 @@
+"""Writing files that are whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def written_whole(
+    path: Path, is_flushed: bool = False, partial: Path | None = None
+) -> Iterator[IO[bytes]]:
+    """A binary file to write to, which appears under its name once the block ends without an error.
+
+    A file that is there already stays until then. is_flushed: the content also survives if the
+    machine loses its power a moment later. partial: the name until then, in the same folder, for a
+    process that has the folder to itself; otherwise each writer has one of its own.
+    Raises OSError where it cannot be written.
+    """
+    if partial is None:
+        writer = f"{os.getpid()}-{threading.get_ident()}"
+        partial = path.with_name(f".{path.name}.{writer}.tmp")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            if is_flushed:
+                file.flush()
+                os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
