@@ -45,8 +45,9 @@ def build() -> gr.Blocks:
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(texts.HOW_TO_READ, elem_classes="how-to")
         for name, control in controls.items():
-            # `change` for the photo, because `input` does not tell of one that is removed.
-            listened = control.change if name == "photo" else control.input
+            # `change`, because `input` does not tell of a photo that is removed, nor of models that
+            # are removed with Backspace or all at once.
+            listened = control.change if name in ("photo", "models") else control.input
             listened(None, control, None, js=_CHOSEN.format(name=name))
         drawn.input(None, None, list(controls.values()), js="() => window.gradcam.controls()")
         register(page)
@@ -89,9 +90,11 @@ def _controls() -> dict[str, Any]:
             info=texts.AGAINST,
             elem_id="against",
         )
-        models = gr.CheckboxGroup(
+        models = gr.Dropdown(
             [(info.title, info.name) for info in list_models()],
             value=given["models"],
+            multiselect=True,
+            filterable=False,  # on a phone, an input to type in brings up the keyboard
             label="Models",
             elem_id="models",
         )

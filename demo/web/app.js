@@ -8,6 +8,7 @@ import { Insight } from "./insight.js";
 import { keysDialog, listen } from "./keys.js";
 import { linkTo, readLink } from "./link.js";
 import { addressOf, look, take } from "./look.js";
+import { improveModels } from "./models.js";
 import { Panel, uncover } from "./panel.js";
 import { Presentation } from "./presentation.js";
 import { ShareDialog } from "./share.js";
@@ -38,7 +39,8 @@ class App {
     );
     this.panels = new Map();
     this.photo = null; // as it is shown
-    this.known = {}; // what Gradio's controls show, as JSON
+    // What Gradio's controls show, as JSON. The models tell of themselves once they are made.
+    this.known = { models: JSON.stringify(props.defaults.models) };
     this.held = []; // answers that came before their photo
     this.makeElements(element);
     this.showMessage(props.hint);
@@ -361,6 +363,7 @@ class App {
 
   /** One of Gradio's controls says what a person chose. */
   takeControl(name, value) {
+    if (name === "models" && this.known.models === JSON.stringify(value)) return;
     this.known[name] = JSON.stringify(value);
     if (name !== "photo") {
       const isNone = value === null || ((name === "target" || name === "against") && value === NONE);
@@ -509,6 +512,7 @@ class App {
 export function start({ element, props, trigger }) {
   const app = new App({ element, props, tell: () => trigger("input") });
   takePicturesAnywhere();
+  improveModels();
   window.gradcam = { controls: () => app.controls() };
   window.addEventListener("chosen", ({ detail: [name, value] }) => app.takeControl(name, value));
   app.start(location.href);

@@ -97,6 +97,25 @@ def test_tab_reaches_everything_in_a_sensible_order_and_shows_where_it_is(
     assert [one["name"] for one in tabbed if one["isOurs"] and not one["outline"]] == []
 
 
+def test_the_models_can_be_chosen_with_the_keyboard_alone(visit: Visits):
+    page = visit("?example=1_cat&models=xception,vgg19")
+    wait_for_all(page, 2)
+    page.get_by_role("button", name="Remove Xception").focus()
+    for name in ("Remove VGG19", "Models"):
+        page.keyboard.press("Tab")
+        assert page.evaluate(FOCUSED)["name"] == name
+    expect(page.get_by_role("listbox")).to_be_visible()
+    for key in ("ArrowDown", "Enter"):  # the first is active when the list opens
+        page.keyboard.press(key)
+    expect(page.get_by_role("option", name="ResNet50")).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("listbox")).to_have_count(0)
+    wait_for_all(page, 3)
+    page.get_by_role("button", name="Remove Xception").press("Enter")
+    wait_for_all(page, 2)
+    expect(page.locator("#models .token")).to_have_text(["ResNet50", "VGG19"])
+
+
 def shown_as(page: Page) -> str | None:
     return page.locator(".page > .app").get_attribute("data-shown")
 
@@ -191,6 +210,9 @@ def test_axe_finds_nothing_serious(visit: Visits, theme: str):
     wait_for_all(page)
     page.get_by_label("Other …").check()
     found["results"] = faults_of(page)
+    page.get_by_label("Models", exact=True).click()
+    found["models"] = faults_of(page)
+    page.keyboard.press("Escape")
     panels(page).first.get_by_role("button", name="Download of").click()
     found["menu"] = faults_of(page)
     page.keyboard.press("Escape")

@@ -22,6 +22,7 @@ from tests.support.browser import (
     assert_shows,
     box_of,
     choose_class,
+    chosen_models,
     drop,
     drop_anywhere,
     examples,
@@ -32,6 +33,7 @@ from tests.support.browser import (
     plain,
     remove_photo,
     show_grey,
+    toggle_models,
     wait_for_all,
     wait_for_results,
 )
@@ -168,21 +170,55 @@ def test_the_whole_view_lifts_the_dimming_and_finds_what_was_outside(visit: Visi
     assert {"tiger cat", "espresso"} <= {row.split("\n")[0] for row in rows}
 
 
-def test_models_can_be_added_and_removed(visit: Visits):
+PLACES_BELOW_MODELS = """() => [...document.querySelectorAll("#view, #kind")].map(
+    (control) => Math.round(control.getBoundingClientRect().top + scrollY))"""
+
+
+def test_several_models_are_chosen_in_a_dropdown(visit: Visits):
     page = visit(COFFEE)
     wait_for_results(page)
-    models = page.locator("#models")
-    models.get_by_label("EfficientNet-Lite0").check()
+    expect(page.get_by_role("combobox", name="Models")).to_have_count(1)
+    assert chosen_models(page) == ["Xception", "ResNet50", "VGG19"]
+    below = page.evaluate(PLACES_BELOW_MODELS)
+    page.get_by_label("Models", exact=True).click()
+    options = page.get_by_role("listbox").get_by_role("option").all_inner_texts()
+    assert [text.strip(" ✓\n") for text in options] == [info.title for info in gc.list_models()]
+    page.get_by_label("Models", exact=True).click()
+    expect(page.get_by_role("listbox")).to_have_count(0)
+    toggle_models(page, "EfficientNet-Lite0")
     wait_for_results(page, 4)
     expect(panels(page).nth(3).get_by_role("heading")).to_have_text("EfficientNet-Lite0")
     expect(panels(page).nth(3)).not_to_contain_text("in place of")
     assert np.array_equal(heat(page, 1), heat(page, 3))  # the network itself, as it stands in
-    for title in ("EfficientNet-Lite0", "Xception", "VGG19"):
-        models.get_by_label(title).uncheck()
+    toggle_models(page, "EfficientNet-Lite2", "EfficientNet-Lite1")
+    wait_for_results(page, 6)
+    assert page.evaluate(PLACES_BELOW_MODELS) == below  # however many there are
+    toggle_models(page, *(f"EfficientNet-Lite{n}" for n in range(3)), "Xception")
+    wait_for_results(page, 2)
+    page.get_by_role("button", name="Remove VGG19").click()
     wait_for_results(page, 1)
-    models.get_by_label("ResNet50").uncheck()
+    assert panels(page).first.get_attribute("data-model") == "resnet50"
+
+
+def test_panels_and_chips_stand_in_the_order_of_the_registry(visit: Visits):
+    page = visit(f"{COFFEE}&models=vgg19")
+    wait_for_results(page, 1)
+    toggle_models(page, "ResNet50", "Xception")
+    wait_for_results(page, 3)
+    models = panels(page).evaluate_all("all => all.map((panel) => panel.dataset.model)")
+    assert models == ["xception", "resnet50", "vgg19"]
+    expect(page.locator("#models .token")).to_have_text(["Xception", "ResNet50", "VGG19"])
+
+
+def test_without_a_model_the_page_asks_for_one(visit: Visits):
+    page = visit(f"{COFFEE}&models=vgg19")
+    wait_for_results(page, 1)
+    page.get_by_label("Models", exact=True).click()
+    page.keyboard.press("Backspace")
     expect(page.get_by_text("Choose at least one model.")).to_be_visible()
-    models.get_by_label("VGG19").check()
+    expect(panels(page)).to_have_count(0)
+    page.keyboard.press("Escape")
+    toggle_models(page, "VGG19")
     wait_for_results(page, 1)
 
 

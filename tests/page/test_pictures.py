@@ -22,12 +22,14 @@ from tests.support.browser import (
     STAND_INS,
     Visits,
     choose,
+    chosen_models,
     drop,
     expect_explained,
     explained,
     levels,
     panels,
     show_grey,
+    toggle_models,
     wait_for_all,
     wait_for_results,
 )
@@ -149,7 +151,7 @@ def view_of(page: Page) -> dict[str, object]:
         "titles": panels(page).get_by_role("heading").all_inner_texts(),
         "class": page.get_by_label("Class to explain").input_value(),
         "rather than": page.get_by_label("Rather than …").input_value(),
-        "models": page.locator("#models input").evaluate_all("all => all.map((i) => i.checked)"),
+        "models": chosen_models(page),
         "radios": page.locator("#view input, #kind input, #detail input").evaluate_all(
             "all => all.map((i) => i.checked)"
         ),
@@ -171,8 +173,7 @@ def test_the_link_of_a_view_opens_the_same_view(visit: Visits):
     page.get_by_label("2 ×").check()
     slider = page.get_by_role("slider", name="Layer")
     slider.press("ArrowLeft")
-    page.locator("#models").get_by_label("EfficientNet-Lite0").check()
-    page.locator("#models").get_by_label("Xception").uncheck()
+    toggle_models(page, "EfficientNet-Lite0", "Xception")
     how = re.compile("^LayerCAM, against tabby, detail 2 × · ")
     expect(panels(page).locator(".how", has_text=how)).to_have_count(3)
     wait_for_all(page)

@@ -233,6 +233,19 @@ def choose_class(page: Page, typed: str, option: str) -> None:
     choose(page, "Class to explain", typed, option)
 
 
+def toggle_models(page: Page, *titles: str) -> None:
+    """Choose models in their dropdown, or no longer, and close it."""
+    models = page.get_by_label("Models", exact=True)
+    models.click()
+    for title in titles:
+        page.get_by_role("option", name=title, exact=True).click()
+    models.click()
+
+
+def chosen_models(page: Page) -> list[str]:
+    return page.locator("#models .token").all_inner_texts()
+
+
 def remove_photo(page: Page) -> None:
     page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
 
