@@ -54,7 +54,7 @@ screenshots: $(VENV)/installed-dev ## make the pictures of the page in assets/sc
 	@$(BIN)/python -m scripts.screenshots
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) out test-results .pytest_cache .mypy_cache .ruff_cache .gradio
+	rm -rf $(VENV) build *.egg-info out test-results .pytest_cache .mypy_cache .ruff_cache .gradio
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -72,5 +72,5 @@ $(VENV)/installed-ray: requirements-ray.txt $(VENV)/installed
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt requirements-ray.txt $(VENV)/installed
-	$(PIP) install -r requirements.txt -r requirements-dev.txt
+	$(PIP) install -r requirements.txt -r requirements-ray.txt -r requirements-dev.txt
 	@touch $@

@@ -93,11 +93,11 @@ def load(name: str, folder: Path) -> gc.Model:
 
 def serve() -> None:
     """The app with random weights, which no visitor may ever see: for speed alone."""
-    import app
+    from demo.main import main
 
     folder = Path(os.environ[FOLDER])
     loading.Loader.load = lambda self: load(self.info.name, folder)  # type: ignore[method-assign]
-    app.main()
+    main()
 
 
 def photo(seed: int) -> str:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from gradcam_core.models.registry import DEFAULT_MODELS, ModelInfo, list_models
     from gradcam_core.models.weights import Weights
 
+__version__ = "1.0.0"
+
 __all__ = [
     "DEFAULT_MODELS",
     "CamError",

@@ -2,10 +2,16 @@
 
 import sys
 
-from gradcam_core.cli.photo import main
+from gradcam_core.cli.photo import main as run
+
+
+def main() -> int:
+    """The exit status."""
+    try:
+        return run()
+    except KeyboardInterrupt:
+        return 130  # as a shell expects of a program that was interrupted
+
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)  # as a shell expects of a program that was interrupted
+    sys.exit(main())

@@ -21,7 +21,12 @@ from gradcam_core.images.geometry import DETAILS, ViewName
 from gradcam_core.images.render import COLORMAP, COLORMAPS, OPACITY
 from gradcam_core.request import ExplanationRequest
 
-EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
+_INSTALLED_EXAMPLES = Path(__file__).parents[1] / "example_pictures"  # where setup.py puts them
+EXAMPLES = (
+    _INSTALLED_EXAMPLES
+    if _INSTALLED_EXAMPLES.is_dir()
+    else Path(__file__).parents[2] / "assets" / "examples"
+)
 
 MOST_CELLS = 24
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
@@ -13,6 +15,11 @@ from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.description import add_network_arguments
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
+
+
+def program() -> str:
+    """What the person typed: `gradcam`, or `python -m gradcam_core`."""
+    return "gradcam" if Path(sys.argv[0]).stem == "gradcam" else "python -m gradcam_core"
 
 
 class Parser(argparse.ArgumentParser):

@@ -16,14 +16,13 @@ from types import FrameType
 
 from tqdm import tqdm
 
-from gradcam_core.cli.arguments import Parser, add_map_arguments, settle_map
+from gradcam_core.cli.arguments import Parser, add_map_arguments, program, settle_map
 from gradcam_core.errors import BatchError, PicturesError, WeightsError
 from gradcam_core.images.render import LONGEST
 from gradcam_core.models.labels import find_in_all
 from gradcam_core.models.loading import Model, load_model, loader
 from gradcam_core.models.registry import model_info
 
-PROGRAM = "python -m gradcam_core batch"
 ENGINES = ("local", "ray")
 
 _LONGEST = (64, 8192)  # between these
@@ -58,7 +57,10 @@ def main(arguments: Sequence[str]) -> int:
         try:
             importlib.import_module("ray.data")
         except ImportError:
-            parser.error("Ray is not installed: pip install -r requirements-ray.txt")
+            parser.error(
+                "Ray is not installed: pip install -r requirements-ray.txt "
+                "(or install this package with its extra `ray`)"
+            )
     return _run(parser, options, photos_of, names, targets)
 
 
@@ -118,20 +120,20 @@ def _run(
             seconds = time.monotonic() - start
             if not is_whole:
                 print(
-                    f"{PROGRAM}: stopped; {folder.done} of {pictures.count} pictures are done, "
+                    f"{parser.prog}: stopped; {folder.done} of {pictures.count} pictures are done, "
                     "the same command goes on",
                     file=sys.stderr,
                 )
                 return 128 + told.signal
             print(_summary(options.out, folder.done, before, new, failed, len(names), seconds))
             if options.report:
-                _write_report(options.out)
+                _write_report(parser.prog, options.out)
     except (BatchError, PicturesError) as error:
         parser.error(str(error))
     except WeightsError as error:
-        parser.exit(1, f"{PROGRAM}: {error}\n")
+        parser.exit(1, f"{parser.prog}: {error}\n")
     except KeyboardInterrupt:
-        parser.exit(130, f"{PROGRAM}: stopped; the same command goes on\n")
+        parser.exit(130, f"{parser.prog}: stopped; the same command goes on\n")
     return 0
 
 
@@ -198,13 +200,13 @@ def _summary(
     return text
 
 
-def _write_report(out: Path) -> None:
+def _write_report(program: str, out: Path) -> None:
     report = importlib.import_module("gradcam_core.batch.report")
     try:
         report.write_report(out)
     except OSError as error:
         print(
-            f"{PROGRAM}: the report cannot be written: {error.strerror or error}", file=sys.stderr
+            f"{program}: the report cannot be written: {error.strerror or error}", file=sys.stderr
         )
     else:
         print(f"report: {out / 'report.html'}")
@@ -212,7 +214,7 @@ def _write_report(out: Path) -> None:
 
 def _parser() -> Parser:
     parser = Parser(
-        PROGRAM,
+        f"{program()} batch",
         "Show what networks predict for all of your pictures, and where they look. "
         "Can be stopped at any time: the same command goes on.",
         "assets/examples --out out",

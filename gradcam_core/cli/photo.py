@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from tqdm import tqdm
 
+from gradcam_core import __version__
 from gradcam_core.cam.methods import method_named
-from gradcam_core.cli.arguments import Parser, add_map_arguments, settle_map
+from gradcam_core.cli.arguments import Parser, add_map_arguments, program, settle_map
 from gradcam_core.errors import CamError, ImageError, LabelError, WeightsError
 from gradcam_core.examination import examine
 from gradcam_core.explanation import Explanation
@@ -27,7 +28,6 @@ from gradcam_core.models.registry import model_info
 if TYPE_CHECKING:
     from gradcam_core.analysis.trust import Trust
 
-PROGRAM = "python -m gradcam_core"
 AUTO = "auto"
 
 
@@ -61,9 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CamError as error:
         parser.error(str(error))
     except WeightsError as error:
-        parser.exit(1, f"{PROGRAM}: {error}\n")
+        parser.exit(1, f"{parser.prog}: {error}\n")
     except OSError as error:
-        parser.exit(1, f"{PROGRAM}: the weights cannot be read: {error.strerror or error}\n")
+        parser.exit(1, f"{parser.prog}: the weights cannot be read: {error.strerror or error}\n")
     try:
         _write_all(options.out, made)
     except OSError as error:
@@ -105,10 +105,13 @@ def _checks(photo: Image.Image, named: Sequence[tuple[str, Explanation]]) -> dic
 
 def _parser() -> Parser:
     parser = Parser(
-        PROGRAM,
-        "Show what networks predict for a photo, and where they look.",
+        program(),
+        "Show what networks predict for a photo, and where they look. "
+        f"For all of your pictures: {program()} batch --help. "
+        "For the page: gradcam app (in the repository: python app.py).",
         "assets/examples/1_cat.jpg --target tabby --out out",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("photo", metavar="PHOTO", help="the picture to explain")
     add_map_arguments(parser)
     parser.add_argument(

@@ -22,11 +22,12 @@ def running_app(
     folder: Path,
     host: str = "127.0.0.1",
     command: Sequence[str] = (sys.executable, "app.py"),
+    cwd: str = str(ROOT),
     **environment: str,
 ) -> Iterator[str]:
     """The address of the app, started with `python app.py` or another command. folder: for its
-    caches and its log."""
-    with started_app(folder, host, command, **environment) as started:
+    caches and its log. cwd: where the command is run."""
+    with started_app(folder, host, command, cwd, **environment) as started:
         yield started.url
 
 
@@ -44,6 +45,7 @@ def started_app(
     folder: Path,
     host: str = "127.0.0.1",
     command: Sequence[str] = (sys.executable, "app.py"),
+    cwd: str = str(ROOT),
     **environment: str,
 ) -> Iterator[Started]:
     """As `running_app`, for those who end the process themselves."""
@@ -63,7 +65,7 @@ def started_app(
     with log.open("w") as output:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=cwd,
             env=os.environ | settings,
             stdout=output,
             stderr=subprocess.STDOUT,

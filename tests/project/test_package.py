@@ -1,0 +1,157 @@
+"""The wheel has all that the programs need, and they run from any folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+from packaging.requirements import Requirement
+
+import gradcam_core as gc
+from tests.support.app_server import ROOT, running_app
+
+NAME = "gradcam-side-by-side"
+
+
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, since setuptools leaves a folder beside what it builds."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in tracked():
+        (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / "source" / name)
+    options = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet", "--wheel-dir"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", *options, str(folder), str(folder / "source")],
+        check=True,
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of commands of an environment with the wheel in it, whose other packages are those
+    that the tests run with."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder)
+    places = {"base": str(folder), "platbase": str(folder)}
+    scheme = sysconfig.get_preferred_scheme("prefix")
+    packages, scripts = (
+        Path(sysconfig.get_path(kind, scheme, vars=places)) for kind in ("purelib", "scripts")
+    )
+    (packages / "of_the_tests.pth").write_text(sysconfig.get_path("purelib"))
+    pip = [sys.executable, "-m", "pip", "--python", str(scripts / "python")]
+    options = ["install", "--no-deps", "--no-index", "--quiet", "--ignore-installed"]
+    subprocess.run([*pip, *options, str(wheel)], check=True)
+    return scripts
+
+
+def run(folder: Path, *command: str | Path) -> str:
+    """What a command prints that is run in this folder, where nothing of the checkout is."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        env=environment | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_wheel_has_every_file_of_both_packages_the_pictures_and_nothing_else(wheel: Path):
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+        licences = {name for name in archive.namelist() if ".dist-info/licenses/" in name}
+    expected = {name for name in tracked() if name.startswith(("gradcam_core/", "demo/"))}
+    for name in tracked():
+        if name.startswith("assets/examples/"):
+            expected.add(name.replace("assets/examples/", "demo/example_pictures/"))
+    assert packed == expected
+    assert {name.split("/licenses/")[1] for name in licences} == {"LICENSE", "assets/README.md"}
+
+
+def test_its_requirements_are_those_of_the_files_for_them(wheel: Path):
+    with zipfile.ZipFile(wheel) as archive:
+        (path,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        told = metadata.PathDistribution(zipfile.Path(wheel, path.rpartition("METADATA")[0]))
+    assert told.version == gc.__version__
+    found: dict[str, set[str]] = {"": set(), "ray": set(), "test": set()}
+    for line in told.requires or ():
+        requirement = Requirement(line)
+        extra = re.search(r'extra == "(\w+)"', str(requirement.marker))
+        found[extra[1] if extra else ""].add(f"{requirement.name}{requirement.specifier}")
+
+    def listed(*files: str) -> set[str]:
+        lines = [line for file in files for line in (ROOT / file).read_text().splitlines()]
+        stated = [Requirement(line.split("#")[0]) for line in lines if not line.startswith("#")]
+        return {f"{requirement.name}{requirement.specifier}" for requirement in stated}
+
+    assert found[""] == listed("requirements.txt")
+    assert found["ray"] == listed("requirements-ray.txt")
+    assert found["test"] == listed("requirements-dev.txt", "requirements-ray.txt")
+
+
+def test_it_is_imported_from_any_folder(commands: Path, tmp_path: Path):
+    program = (
+        "import gradcam_core as gc; print(gc.__file__); print(gc.__version__); "
+        "print(gc.imagenet_labels()[281].name); import importlib.util; "
+        "print([importlib.util.find_spec(name) for name in ('app', 'tests', 'setup', 'assets')])"
+    )
+    file, version, name, others = run(tmp_path, commands / "python", "-c", program).splitlines()
+    assert Path(file).is_relative_to(commands.parent)
+    assert version == gc.__version__
+    assert name == "tabby"
+    assert others == str([None] * 4)
+
+
+def test_the_command_explains_a_photo_and_a_folder(commands: Path, tmp_path: Path, cat_path: Path):
+    command = commands / "gradcam"
+    assert run(tmp_path, command, "--version") == f"gradcam {gc.__version__}\n"
+    help_of = run(tmp_path, command, "--help")
+    assert help_of.startswith("usage: gradcam ")
+    assert "gradcam batch --help" in help_of
+    assert "gradcam app" in help_of
+    assert "--network " in run(tmp_path, command, "app", "--help")
+    (tmp_path / "photos").mkdir()
+    photo = shutil.copy(cat_path, tmp_path / "photos")
+    one = ("--models", "efficientnet_lite0")
+    assert "tabby" in run(tmp_path, command, photo, *one, "--out", "one")
+    heat = np.load(tmp_path / "one" / "efficientnet_lite0_heatmap.npy")
+    assert np.array_equal(heat, gc.explain(cat_path, "efficientnet_lite0").heatmap)
+    run(tmp_path, command, "batch", "photos", *one, "--out", "many")
+    assert (tmp_path / "many" / "report.html").stat().st_size > 10_000
+    wrong = subprocess.run([command, "none.jpg"], cwd=tmp_path, capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert re.fullmatch(r"gradcam: .*none\.jpg.*\n", wrong.stderr)
+
+
+def test_the_command_starts_the_page(commands: Path, tmp_path: Path):
+    command = (str(commands / "gradcam"), "app")
+    (tmp_path / "elsewhere").mkdir()
+    with running_app(tmp_path, command=command, cwd=str(tmp_path / "elsewhere")) as url:
+        example = requests.get(f"{url}examples/1_cat.jpg", timeout=30)
+        assert example.content == (ROOT / "assets" / "examples" / "1_cat.jpg").read_bytes()
+        assert requests.get(f"{url}web/app.js", timeout=30).status_code == 200
+        cell = {"id": "one", "model": "efficientnet_lite0"}
+        answer = requests.post(f"{url}look", json={"example": "1_cat", "cells": [cell]}, timeout=60)
+        assert '"result"' in answer.text
