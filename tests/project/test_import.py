@@ -1,0 +1,95 @@
+"""What happens when our modules are imported: nothing but definitions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.app_server import ROOT
+from tests.support.imports import modules
+
+FILES = modules(ROOT, ["gradcam_core", "demo", "app"])
+
+BEGUN_YET = {"gradcam_core/images/sandbox.py", "demo/compute/priority_executor.py"}
+"""Files that still do something at import."""
+
+WATCH = r"""
+import atexit, importlib, json, multiprocessing.process, os, subprocess, sys, threading
+root, begun = sys.argv[1], []
+
+def watched(owner, name):
+    original = getattr(owner, name)
+    def noted(*args, **options):
+        frame = sys._getframe(1)
+        # What a library does at its own import is behind the machinery that imports it.
+        while frame and "importlib" not in frame.f_code.co_filename:
+            file = frame.f_code.co_filename
+            if file.startswith(root) and "site-packages" not in file:
+                begun.append(f"{file[len(root) + 1:]}: {name}")
+                break
+            frame = frame.f_back
+        return original(*args, **options)
+    setattr(owner, name, noted)
+
+watched(atexit, "register")
+watched(threading.Thread, "start")
+watched(subprocess.Popen, "__init__")
+watched(multiprocessing.process.BaseProcess, "start")
+watched(os, "fork")
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+print(json.dumps(begun))
+"""
+
+
+def begun_by(names: Sequence[str], root: Path) -> list[str]:
+    """What our files begin while these modules are imported, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, str(root), *names],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_importing_begins_no_thread_no_process_and_nothing_for_the_end():
+    pytest.importorskip("ray")
+    names = [name for name in FILES if not name.endswith("__main__")]
+    assert [one for one in begun_by(names, ROOT) if one.split(":")[0] not in BEGUN_YET] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "begun"),
+    [
+        ("import atexit; atexit.register(str)", "register"),
+        ("import threading\nthreading.Thread(target=str).start()", "start"),
+        (
+            "from concurrent.futures import ThreadPoolExecutor as Pool\nPool().submit(str)",
+            "start",
+        ),
+        ("import subprocess; subprocess.run(['true'])", "__init__"),
+        ("def f():\n    print.start()", None),
+    ],
+)
+def test_what_a_module_begins_is_noticed(text: str, begun: str | None, tmp_path: Path):
+    (tmp_path / "module.py").write_text(text)
+    found = begun_by(["module"], tmp_path)
+    assert set(found) == ({f"module.py: {begun}"} if begun else set())
+
+
+def test_the_engine_is_imported_without_pytorch():
+    program = "import sys, gradcam_core; print('torch' in sys.modules, 'PIL' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == ["False", "False"], done.stderr
