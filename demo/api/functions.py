@@ -27,9 +27,8 @@ from gradio.utils import get_function_description, get_upload_folder
 from PIL import Image
 from starlette.requests import Request
 
-from demo.compute.photo import PhotoFile, decoding, open_upload
-from demo.compute.request import affordable
-from demo.compute.service import entrance, explanation, trusted
+from demo.compute.photo import PhotoFile
+from demo.compute.service import service
 from demo.logs import sentence_of
 from demo.server.downloads import LONGEST
 from gradcam_core import (
@@ -373,17 +372,15 @@ async def explain(
     """
     names = _models(models)
     wanted = [
-        affordable(
-            ExplanationRequest(
-                model,
-                _view(view),
-                one,
-                () if other is None else (other,),
-                _is_true("rivals", rivals),
-                _method(method),
-                _detail(detail),
-                _depth(depth),
-            )
+        ExplanationRequest(
+            model,
+            _view(view),
+            one,
+            () if other is None else (other,),
+            _is_true("rivals", rivals),
+            _method(method),
+            _detail(detail),
+            _depth(depth),
         )
         for model, one, other in zip(
             names, _class(target, names), _class(against, names), strict=True
@@ -467,29 +464,10 @@ async def _has_left() -> bool:
 
 
 async def _explanations(
-    image: object, wanted: Sequence[ExplanationRequest]
+    image: object, requests: Sequence[ExplanationRequest]
 ) -> tuple[PhotoFile, list[Explanation]]:
     photo = await asyncio.to_thread(_photo, image)
-    needing = set(range(len(wanted)))
-    with entrance(photo, wanted) as ticket:
-        await ticket.turn()
-        # An ImageError before the weights are waited for.
-        await asyncio.get_running_loop().run_in_executor(decoding, lambda: photo.picture)
-
-        def looked(one: int) -> None:
-            needing.discard(one)
-            if not needing:
-                ticket.leave()
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(explanation(photo, one, partial(looked, n)))
-                    for n, one in enumerate(wanted)
-                ]
-        except* Exception as errors:
-            raise errors.exceptions[0] from None
-    return photo, [task.result() for task in tasks]
+    return photo, await service().explain_all(photo, requests)
 
 
 def _photo(image: object) -> PhotoFile:
@@ -502,7 +480,7 @@ def _photo(image: object) -> PhotoFile:
         if not served:
             raise _MistakeError(NO_ADDRESSES)
         path = unquote(path)
-    return open_upload(path)
+    return service().photos.open(Path(path), Path(get_upload_folder()))
 
 
 def _is_address(path: str) -> bool:
@@ -518,9 +496,9 @@ async def _checked(
     for one, e in zip(wanted, explanations, strict=True):
         if e.degenerate:
             continue
-        async for step in trusted(photo, one, e):
+        async for step in service().check(photo, one, e):
             if not isinstance(step, str):
-                found[one.model] = step.record()
+                found[one.model] = step
     return found
 
 

@@ -1,64 +1,84 @@
-"""How much memory a request may take: what would take more is refused before it begins."""
+"""How much memory and time a forward pass may take: a larger one is refused before it begins."""
 
 from __future__ import annotations
 
+import math
 import os
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 
 from gradcam_core import Model
-from gradcam_core.errors import MemoryLimitError
+from gradcam_core.cam.methods import method_named
+from gradcam_core.errors import BackendError, MemoryLimitError
 from gradcam_core.images.geometry import View
+from gradcam_core.request import ExplanationRequest
 
 SETTING = "GRADCAM_MEMORY"
 """The environment variable that sets the megabytes that one forward pass may take."""
 
-_SERVER = 2 * 2**30  # bytes that the server itself needs, with three networks and its caches
-_LEAST = 512 * 2**20  # enough for every published input
+NO_NUMBER = (
+    "{} is the number of megabytes that one forward pass may take, for example 1500; it is {!r}."
+)
 
-_PER_PIXEL = 500  # bytes of a pass for each pixel of its input, measured: Xception takes most
+_MB = 2**20
+_SERVER_BYTES = 2 * 2**30  # for the server itself, with three networks and its caches
+_LEAST_BYTES = 512 * _MB  # enough for every published input
+
+_BYTES_PER_PIXEL = 500  # of a pass, by pixels of its input, measured: Xception takes most
 _WEIGHTS_AGAIN = 1.4  # VGG19 unfolds its dense layers for inputs that are not of its own size
 
 
-@cache
-def budget() -> int:
-    """Bytes that one forward pass may take here. Passes run one after the other."""
-    setting = os.environ.get(SETTING, "")
-    if setting:
-        return int(float(setting) * 2**20)
-    return max(_LEAST, (_machine() - _SERVER) // 2)
+def memory_limit_bytes(shared_by: int = 1) -> int:
+    """What one forward pass may take here; passes of one process run one after the other.
+
+    shared_by: the processes that share the machine's memory. Raises BackendError if `SETTING` is
+    not a number.
+    """
+    setting = os.environ.get(SETTING, "").strip()
+    if not setting:
+        return max(_LEAST_BYTES, (_machine_bytes() - _SERVER_BYTES) // 2 // shared_by)
+    try:
+        limit_mb = float(setting)
+    except ValueError:
+        limit_mb = math.nan
+    if not 0 < limit_mb < math.inf:
+        raise BackendError(NO_NUMBER.format(SETTING, setting))
+    return int(limit_mb * _MB)
 
 
-def check(model: Model, geometry: View, copies: int = 0) -> None:
+def check_memory(model: Model, geometry: View, limit_bytes: int, copies: int = 0) -> None:
     """Raises MemoryLimitError if a network's pass over this view, with so many copies of its
-    weights, would not fit in the budget."""
-    needed = needed_bytes(model, geometry) + copies * _weights(model)
-    if needed > budget():
+    weights, would take more than the limit."""
+    needed = pass_bytes(model, geometry) + copies * _weight_bytes(model)
+    if needed > limit_bytes:
         raise MemoryLimitError(
-            f"This takes {_megabytes(needed)} of memory, more than the {_megabytes(budget())} that "
-            "this server has for it. Choose less detail or the centre crop."
+            f"This takes {needed / _MB:.0f} MB of memory, more than the {limit_bytes / _MB:.0f} MB "
+            "that this server has for it. Choose less detail or the centre crop."
         )
 
 
-def needed_bytes(model: Model, geometry: View) -> int:
-    """Bytes that a pass takes at most, beside what the server holds anyway."""
+def pass_bytes(model: Model, geometry: View) -> int:
+    """What a pass takes at most, beside what the server holds anyway."""
     width, height = geometry.size
-    needed = _PER_PIXEL * width * height
+    needed = _BYTES_PER_PIXEL * width * height
     if geometry.size != (model.preprocessing.size, model.preprocessing.size):
-        needed += int(_WEIGHTS_AGAIN * _weights(model))
+        needed += int(_WEIGHTS_AGAIN * _weight_bytes(model))
     return needed
 
 
-def _weights(model: Model) -> int:
+def affordable(request: ExplanationRequest) -> ExplanationRequest:
+    """The request at a detail that can be afforded: Score-CAM at detail 3 would keep all others
+    waiting for an hour."""
+    is_dear = method_named(request.method).needs == "scores of images"
+    return replace(request, detail=1) if is_dear else request
+
+
+def _weight_bytes(model: Model) -> int:
     return sum(tensor.nbytes for tensor in model.module.parameters())
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 2**20:.0f} MB"
-
-
-def _machine() -> int:
-    """Bytes of memory of this machine, or of the container that it is."""
+def _machine_bytes() -> int:
+    """Memory of this machine, or of the container that it is."""
     sizes = []
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -67,4 +87,4 @@ def _machine() -> int:
             sizes.append(int(Path(limit).read_text()))
         except (OSError, ValueError):  # there is none, or it says "max"
             continue
-    return min(sizes, default=_SERVER)
+    return min(sizes, default=_SERVER_BYTES)

@@ -1,131 +1,198 @@
-"""What a visitor wants explained, step by step, computed by the backend that the environment names;
-the line in which visitors wait, and what has been found for them, are here."""
+"""What the page, the API and downloads have computed: explanations and checks of visitors' photos,
+step by step. The request queue and what the checks found are here."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterable
-from contextlib import aclosing
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Hashable, Iterable, Sequence
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from typing import TypeVar
 
 import cachetools
 
-from demo.compute.backend import Checked, Network, backend
-from demo.compute.photo import PhotoFile
-from demo.compute.visitor_queue import Line, Ticket
+from demo.compute.backend import Backend, Network
+from demo.compute.memory_limit import affordable
+from demo.compute.photo import PhotoFile, PhotoStore
+from demo.compute.request_queue import LENGTH, Place, RequestQueue
 from gradcam_core import Explanation
 from gradcam_core.cam.methods import method_named
+from gradcam_core.errors import BackendError
 from gradcam_core.request import ExplanationRequest
 
-__all__ = ["entrance", "explained", "explanation", "start", "trusted"]
+BACKEND = "GRADCAM_BACKEND"
+"""The environment variable that names the backend: "local", the default, or "ray"."""
 
-SLOW_LINE = 8
-"""Visitors who may wait for a slow method, of which each takes up to minutes."""
+SLOW_QUEUE_LENGTH = 8
+"""Requests that may wait for a slow method, of which each takes up to minutes."""
 
-TRUSTS = 1000
-"""What has been found of explanations, that is kept: some kilobytes each."""
+CHECKS = 1000
+"""Results of checks that are kept: some kilobytes each."""
 
-_line = Line()
-_slow_line = Line(at_once=1, longest=SLOW_LINE)
-_trusts: cachetools.LRUCache[Hashable, Checked] = cachetools.LRUCache(TRUSTS)
+PHOTOS = 10_000
+"""Photos that are remembered to have been served."""
 
-_Result = TypeVar("_Result", Explanation, Checked)
+Check = dict[str, object]
+"""What the checks of an explanation found, as `Trust.record` gives it."""
 
-
-def start(models: Iterable[str]) -> None:
-    """Have these networks loaded in the background, so that the first visitor waits less. Raises
-    BackendError, an OSError, if there is nothing that could compute."""
-    backend().start(models)
-    _line.at_once = backend().photos_at_once()
-    _slow_line.at_once = backend().slow_at_once()
+_Result = TypeVar("_Result", Explanation, Check)
 
 
-def entrance(photo: PhotoFile, wanted: Iterable[ExplanationRequest]) -> Ticket:
-    """A place in the line of those whose photo the networks have not seen. With passes that have
-    run before, as for another class, there is nothing to wait for. Raises BusyError."""
-    is_seen = backend().is_seen
-    return Ticket(_line) if all(is_seen(photo, one) for one in wanted) else _line.join()
+class ComputeService:
+    """photos: opens and decodes visitors' photos.
 
-
-async def explained(
-    photo: PhotoFile, wanted: ExplanationRequest, on_looked: Callable[[], object] = lambda: None
-) -> AsyncIterator[str | Network | Explanation]:
-    """How far it is, in words for people, again and again; the network, once it is loaded; and the
-    explanation at the end.
-
-    on_looked: called once the photo is no longer needed, or cannot be used before weights have
-    arrived. What has not begun when the iterator is closed is not done, unless others wait for it.
-    Raises GradcamError.
+    Closing an iterator, or cancelling a call, drops the work that nobody else waits for. All
+    methods raise GradcamError for what a person can mend, or wait for.
     """
-    network = None
-    async for progress in backend().loaded(wanted.model):
-        if isinstance(progress, Network):
-            network = progress
-        else:
-            on_looked()
-            yield _loading_text(progress)
-    assert network is not None
-    yield network
-    yield "Looking …"
-    method = method_named(wanted.method)
-    if method.is_slow:
-        await backend().look(photo, network, wanted)
-        on_looked()
-        making = backend().explain(photo, network, wanted)
-        async with aclosing(_in_slow_line(making, method.title)) as steps:
-            async for step in steps:
-                yield step
-        return
-    async with aclosing(backend().explain(photo, network, wanted)) as making:
-        async for done in making:
-            on_looked()
-            if isinstance(done, Explanation):
-                yield done
 
+    def __init__(self, backend: Backend, queue_length: int = LENGTH) -> None:
+        self.photos = PhotoStore()
+        self._backend = backend
+        self._queue = RequestQueue(backend.photos_at_once, queue_length)
+        self._slow_queue = RequestQueue(backend.slow_at_once, SLOW_QUEUE_LENGTH)
+        self._checks: cachetools.LRUCache[Hashable, Check] = cachetools.LRUCache(CHECKS)
+        self._served: cachetools.LRUCache[str, None] = cachetools.LRUCache(PHOTOS)
 
-async def trusted(
-    photo: PhotoFile, wanted: ExplanationRequest, e: Explanation
-) -> AsyncGenerator[str | Checked]:
-    """How far the checks of an explanation of `explained` are, in words, and what they have found.
+    def enter(
+        self, photo: PhotoFile, requests: Sequence[ExplanationRequest], others: int = 0
+    ) -> Place:
+        """The place in the queue for these requests, one for all. With passes that are held open,
+        as for another class, there is nothing to wait for.
 
-    They take as much as a slow method and stand in the same line. Raises GradcamError.
-    """
-    key = (photo.id, e.model, e.stands_in_for, replace(wanted, target=e.target.index))
-    found = _trusts.get(key)
-    if found is None:
-        async for progress in backend().loaded(wanted.model):
-            if isinstance(progress, Network):
-                checking = backend().check(photo, progress, wanted, e)
-        async with aclosing(_in_slow_line(checking, "Checking")) as steps:
-            async for step in steps:
-                if isinstance(step, str):
-                    yield step
+        others: how many release it besides, who need the photo, too. Raises BusyError if the queue
+        is full.
+        """
+        place = self._queue.place(len(requests) + others, photo.id in self._served)
+        if not all(self._backend.is_held(photo, affordable(one)) for one in requests):
+            place.join()
+        return place
+
+    async def explain(
+        self, photo: PhotoFile, request: ExplanationRequest, place: Place
+    ) -> AsyncGenerator[str | Network | Explanation]:
+        """How far it is, in words for people, again and again; the network, once it is loaded; and
+        the explanation at the end. Releases the place once the photo is no longer needed, or cannot
+        be used before weights have arrived."""
+        request = affordable(request)
+        with ExitStack() as needs_photo:
+            needs_photo.callback(place.release)
+            async for progress in self._backend.load(request.model):
+                if isinstance(progress, Network):
+                    yield progress
                 else:
-                    found = _trusts[key] = step
-    assert found is not None
-    yield found
+                    needs_photo.close()
+                    yield _loading_text(progress)
+            yield "Looking …"
+            method = method_named(request.method)
+            if method.is_slow:
+                await self._backend.hold(photo, request, place)
+                needs_photo.close()
+            explaining = self._backend.explain(photo, request, place)
+            steps = self._slowly(explaining, method.title) if method.is_slow else explaining
+            async with aclosing(steps):
+                async for step in steps:
+                    needs_photo.close()
+                    if isinstance(step, Explanation):
+                        self._served[photo.id] = None
+                    if not isinstance(step, float):
+                        yield step
+
+    async def explain_all(
+        self, photo: PhotoFile, requests: Sequence[ExplanationRequest]
+    ) -> list[Explanation]:
+        """The explanations of one photo, one for each request, after waiting in the queue."""
+        with self.enter(photo, requests) as place:
+            await place.turn()
+            await photo.decode()  # an ImageError before weights are waited for
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(self._last(photo, one, place)) for one in requests]
+            except* Exception as errors:
+                raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def check(
+        self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
+    ) -> AsyncGenerator[str | Check]:
+        """How far the checks of an explanation of `explain` are, in words, and what they found.
+        They take as long as a slow method and wait in the same queue."""
+        request = affordable(request)
+        key = (photo.id, e.model, e.stands_in_for, replace(request, target=e.target.index))
+        found = self._checks.get(key)
+        if found is None:
+            async for progress in self._backend.load(request.model):
+                if not isinstance(progress, Network):
+                    yield _loading_text(progress)
+            checking = self._backend.check(photo, request, e)
+            async with aclosing(self._slowly(checking, "Checking")) as steps:
+                async for step in steps:
+                    if isinstance(step, str):
+                        yield step
+                    else:
+                        found = self._checks[key] = step
+        assert found is not None
+        yield found
+
+    def close(self) -> None:
+        """Begin no further work."""
+        self._backend.close()
+        self.photos.close()
+
+    async def _last(
+        self, photo: PhotoFile, request: ExplanationRequest, place: Place
+    ) -> Explanation:
+        async for step in self.explain(photo, request, place):
+            last = step
+        assert isinstance(last, Explanation)
+        return last
+
+    async def _slowly(
+        self, work: AsyncGenerator[float | _Result], title: str
+    ) -> AsyncGenerator[str | _Result]:
+        """What takes up to minutes, in the queue for such."""
+        with self._slow_queue.place() as place:
+            place.join()
+            async for position in place.positions():
+                yield f"{title}: {position} before this one"
+            async with aclosing(work) as steps:
+                async for step in steps:
+                    yield f"{title}: {step:.0%}" if isinstance(step, float) else step
 
 
-async def explanation(
-    photo: PhotoFile, wanted: ExplanationRequest, on_looked: Callable[[], object] = lambda: None
-) -> Explanation:
-    """The end of `explained`."""
-    async for step in explained(photo, wanted, on_looked):
-        if isinstance(step, Explanation):
-            return step
-    raise AssertionError("no explanation came")
+_running: ComputeService | None = None
 
 
-async def _in_slow_line(
-    work: AsyncGenerator[float | _Result], title: str
-) -> AsyncGenerator[str | _Result]:
-    """What takes up to minutes, in the line of those who wait for such."""
-    with _slow_line.join() as ticket:
-        async for place in ticket.places():
-            yield f"{title}: {place} before this one"
-        async with aclosing(work) as steps:
-            async for step in steps:
-                yield f"{title}: {step:.0%}" if isinstance(step, float) else step
+def start(models: Iterable[str] = ()) -> ComputeService:
+    """A new service on the backend that the environment names, which `service` gives from now on.
+    An earlier one is closed.
+
+    models: networks that are loaded in the background, so that the first visitor waits less. Raises
+    BackendError if the backend cannot be started.
+    """
+    global _running
+    if _running is not None:
+        _running.close()
+    _running = ComputeService(_backend(models))
+    return _running
+
+
+def service() -> ComputeService:
+    """The running service; starts one if there is none."""
+    return _running or start()
+
+
+def _backend(models: Iterable[str]) -> Backend:
+    name = os.environ.get(BACKEND) or "local"
+    if name == "local":
+        from demo.compute.local import LocalBackend
+
+        return LocalBackend(models)
+    if name == "ray":
+        from demo.compute.cluster.client import connect
+
+        return connect()
+    raise BackendError(f"{BACKEND} is local or ray, not {name!r}.")
 
 
 def _loading_text(progress: float | None) -> str:

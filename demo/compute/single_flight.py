@@ -1,5 +1,9 @@
-"""Work that several visitors may want: done once, kept within a bound of bytes, and dropped where
-nobody waits for it any more."""
+"""Work that several requests need: done once, kept within a bound of bytes, and dropped where
+nobody waits for it any more.
+
+Our own, because cachetools-async, which also shares what runs, does not drop it when all who waited
+have left, and cannot count the bytes that it keeps.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import asyncio
 import math
 import threading
 from collections.abc import Callable, Hashable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -23,23 +27,18 @@ class _Running(Generic[T]):
     waiters: int = 0
 
 
-class SharedWork(Generic[T]):
-    """Results by key; one that is missing is made once in `pool`, whoever asks.
+class SingleFlight(Generic[T]):
+    """Results by key; a missing one is made once, whoever needs it. For all threads and loops.
 
-    held_bytes: how much is kept; size: the bytes of a result; held_seconds: how long.
+    max_bytes: of the results that are kept; those that were not used for longest go first. size:
+    the bytes of a result. max_age_s: how long one is kept.
     """
 
     def __init__(
-        self,
-        pool: Executor,
-        held_bytes: int,
-        size: Callable[[T], int],
-        held_seconds: float = math.inf,
+        self, max_bytes: int, size: Callable[[T], int], max_age_s: float = math.inf
     ) -> None:
-        self._pool = pool
-        # Of those whose time has not come, the one that was not asked for longest goes first.
         self._kept: cachetools.TTLCache[Hashable, T] = cachetools.TTLCache(
-            held_bytes, held_seconds, getsizeof=size
+            max_bytes, max_age_s, getsizeof=size
         )
         self._running: dict[Hashable, _Running[T]] = {}
         # Reentrant, because a future that is cancelled or done at once calls back from here.
@@ -50,22 +49,18 @@ class SharedWork(Generic[T]):
         with self._lock:
             return self._kept.get(key)
 
-    async def get(
-        self,
-        key: Hashable,
-        make: Callable[[], T],
-        submit: Callable[[Callable[[], T]], Future[T]] | None = None,
-    ) -> T:
-        """The result of `make`, which runs only if there is none. Whoever is cancelled while
-        waiting takes the work along if it has not begun and nobody else waits for it. submit: the
-        way into the pool, if it has several."""
+    async def get(self, key: Hashable, start: Callable[[], Future[T]]) -> T:
+        """The result; `start` starts the work if it is neither kept nor running.
+
+        If all who wait are cancelled before the work has begun, it is cancelled, too.
+        """
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None:
                 return kept
             running = self._running.get(key)
             if running is None:
-                running = self._running[key] = _Running((submit or self._pool.submit)(make))
+                running = self._running[key] = _Running(start())
                 running.future.add_done_callback(lambda done: self._keep(key, done))
             running.waiters += 1
         try:
@@ -77,7 +72,7 @@ class SharedWork(Generic[T]):
                     running.future.cancel()  # does nothing once it runs
 
     def weigh_again(self, key: Hashable) -> None:
-        """Count what a result holds now."""
+        """Count the bytes of a result that has grown."""
         with self._lock:
             result = self._kept.pop(key, None)
             if result is not None:

@@ -1,4 +1,4 @@
-"""Gives memory that is free back to the machine, again and again."""
+"""Gives freed memory back to the machine, again and again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 from gradcam_core.memory import trim
 
-EVERY = 10.0  # seconds
+INTERVAL_S = 10.0
 
 
 def keep_trimmed() -> None:
@@ -15,7 +15,7 @@ def keep_trimmed() -> None:
 
     def run() -> None:
         while True:
-            time.sleep(EVERY)
+            time.sleep(INTERVAL_S)
             trim()
 
     threading.Thread(target=run, daemon=True, name="trim").start()

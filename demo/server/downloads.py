@@ -8,7 +8,7 @@ import mimetypes
 from concurrent.futures import ThreadPoolExecutor
 
 from demo.compute.photo import PhotoFile
-from demo.compute.service import explanation
+from demo.compute.service import service
 from demo.server.requests import AskedFile
 from gradcam_core import Explanation
 from gradcam_core.errors import ChoiceError
@@ -30,8 +30,8 @@ async def file_of(asked: AskedFile) -> tuple[bytes, str]:
     """
     photo = await asked.open()
     cells = asked.answerable or asked.cells  # of a network without the class there is nothing
-    wanted = [(cell.model, asked.wanted(cell)) for cell in cells]
-    named = [(name, await explanation(photo, one)) for name, one in wanted]
+    explanations = await service().explain_all(photo, [asked.wanted(cell) for cell in cells])
+    named = [(cell.model, e) for cell, e in zip(cells, explanations, strict=True)]
     loop = asyncio.get_running_loop()
     content = await loop.run_in_executor(_making, _made, asked, photo, named)
     trim()

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 import urllib3
 
-from demo.compute.single_flight import SharedWork
+from demo.compute.single_flight import SingleFlight
 from demo.server.ssrf_guard import THREADS, UNREACHABLE, Allowance, Guard, GuardedSession
 from gradcam_core.errors import ImageError
 
@@ -61,7 +61,7 @@ guard = Guard()
 
 # Threads of their own: those that all visitors share would soon wait for slow servers only.
 _pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix=THREADS)
-_pictures: SharedWork[bytes] = SharedWork(_pool, KEPT_BYTES, len, KEPT_SECONDS)
+_pictures: SingleFlight[bytes] = SingleFlight(KEPT_BYTES, len, KEPT_SECONDS)
 
 
 def is_on() -> bool:
@@ -84,7 +84,9 @@ async def fetch_picture(address: str, may_fetch: bool = True) -> bytes:
             raise ImageError(NOT_NOW)
         return kept
     # The fetch ends by itself, but not while the system looks up a name whose server is silent.
-    fetching = _pictures.get(address, lambda: _fetch(address, Allowance(LONGEST)))
+    fetching = _pictures.get(
+        address, lambda: _pool.submit(lambda: _fetch(address, Allowance(LONGEST)))
+    )
     try:
         return await asyncio.wait_for(fetching, LONGEST)
     except TimeoutError:

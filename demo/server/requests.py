@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
+from gradio.utils import get_upload_folder
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from demo.compute.photo import PhotoFile, open_photo, open_upload
-from demo.compute.request import affordable
+from demo.compute.photo import PhotoFile
+from demo.compute.service import service
 from demo.server.classes import all_classes
 from demo.server.remote_pictures import LONGEST_ADDRESS, fetch_picture
 from gradcam_core import list_models
@@ -96,13 +97,13 @@ class Asked(_Strict):
         """The photo; fetched, if an address is given. Raises ImageError if there is none."""
         if self.address is not None:
             data = await fetch_picture(self.address, self.may_fetch)
-            return await asyncio.to_thread(PhotoFile, data)
+            return await asyncio.to_thread(service().photos.from_bytes, data)
         return await asyncio.to_thread(self._open_file)
 
     def _open_file(self) -> PhotoFile:
         if self.example is not None:
-            return open_photo(EXAMPLES / f"{self.example}.jpg", EXAMPLES)
-        return open_upload(self.upload or "")
+            return service().photos.open(EXAMPLES / f"{self.example}.jpg", EXAMPLES)
+        return service().photos.open(Path(self.upload or ""), Path(get_upload_folder()))
 
     @property
     def answerable(self) -> list[Cell]:
@@ -120,17 +121,15 @@ class Asked(_Strict):
             place if place is None else all_classes().index(cell.model, place)
             for place in (self.target, self.against)
         )
-        return affordable(
-            ExplanationRequest(
-                cell.model,
-                self.view,
-                target,
-                () if against is None else (against,),
-                cell.rivals,
-                cell.method,
-                cell.detail,
-                cell.depth,
-            )
+        return ExplanationRequest(
+            cell.model,
+            self.view,
+            target,
+            () if against is None else (against,),
+            cell.rivals,
+            cell.method,
+            cell.detail,
+            cell.depth,
         )
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,9 +21,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from demo.compute.backend import Network
-from demo.compute.photo import PhotoFile, decoding
-from demo.compute.service import entrance, explained, trusted
-from demo.compute.visitor_queue import Ticket
+from demo.compute.photo import PhotoFile
+from demo.compute.request_queue import Place
+from demo.compute.service import service
 from demo.logs import sentence_of
 from demo.server.answers import insight_of, network_of, result_of
 from demo.server.downloads import file_of
@@ -143,50 +142,39 @@ async def _answers(asked: Asked) -> AsyncIterator[dict[str, Any]]:
     """How many are served before, and then all that is to be seen."""
     try:
         photo = await asked.open()
-        ticket = entrance(photo, map(asked.wanted, asked.answerable))
+        is_new = photo.id != asked.has_photo
+        requests = [asked.wanted(cell) for cell in asked.answerable]
+        place = service().enter(photo, requests, others=int(is_new))
     except BusyError as busy:
         yield {"problem": str(busy), "again": busy.seconds}
         return
     except Exception as error:
         yield {"problem": sentence_of(error, BROKEN_PHOTO)}
         return
-    with ticket:
-        async for place in ticket.places():
-            yield {"waiting": place}
-        async for answer in _looked_at(photo, asked, ticket):
+    with place:
+        async for position in place.positions():
+            yield {"waiting": position}
+        async for answer in _looked_at(photo, asked, place):
             yield answer
 
 
-async def _looked_at(
-    photo: PhotoFile, asked: Asked, ticket: Ticket
-) -> AsyncIterator[dict[str, Any]]:
-    """The photo unless the page has it, every step of every map, and what they have in common.
-    Gives the ticket up when nothing needs the photo any more."""
+async def _looked_at(photo: PhotoFile, asked: Asked, place: Place) -> AsyncIterator[dict[str, Any]]:
+    """The photo unless the page has it, every step of every map, and what they have in common."""
     is_new = photo.id != asked.has_photo
     try:
         if is_new:  # what the page shows already, can be used
-            await asyncio.get_running_loop().run_in_executor(decoding, lambda: photo.picture)
+            await photo.decode()
     except Exception as error:
         yield {"problem": sentence_of(error, BROKEN_PHOTO)}
         return
     yield {"id": photo.id}
     queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-    needing = set(range(len(asked.cells) + is_new))
-
-    def looked(one: int) -> None:
-        needing.discard(one)
-        if not needing:
-            ticket.leave()
-
     async with asyncio.TaskGroup() as group:
         cells = [
-            group.create_task(_follow(photo, asked, cell, queue, partial(looked, n)))
-            for n, cell in enumerate(asked.cells)
+            group.create_task(_follow(photo, asked, cell, queue, place)) for cell in asked.cells
         ]
         # After the maps have been asked for: the page shows nothing new until the first is there.
-        extra = (
-            [group.create_task(_show(photo, queue, partial(looked, len(cells))))] if is_new else []
-        )
+        extra = [group.create_task(_show(photo, queue, place))] if is_new else []
         for _ in range(len(cells) + len(extra)):
             while (step := await queue.get()) is not None:
                 yield step
@@ -202,12 +190,12 @@ async def _follow(
     asked: Asked,
     cell: Cell,
     queue: asyncio.Queue,
-    on_looked: Callable[[], object],
+    place: Place,
 ) -> Explanation | None:
     """Puts every step of one map into the queue, and None at its end."""
     explanation = None
     try:
-        async for step in explained(photo, asked.wanted(cell), on_looked):
+        async for step in service().explain(photo, asked.wanted(cell), place):
             if isinstance(step, str):
                 queue.put_nowait({"cell": cell.id, "status": step})
             elif isinstance(step, Network):
@@ -216,26 +204,24 @@ async def _follow(
                 queue.put_nowait({"cell": cell.id, "result": result_of(step)})
                 explanation = step
         if cell.trust and explanation is not None:
-            async for found in trusted(photo, asked.wanted(cell), explanation):
-                told = {"status": found} if isinstance(found, str) else {"trust": found.record()}
-                queue.put_nowait({"cell": cell.id, **told})
+            async for found in service().check(photo, asked.wanted(cell), explanation):
+                kind = "status" if isinstance(found, str) else "trust"
+                queue.put_nowait({"cell": cell.id, kind: found})
     except Exception as error:
         queue.put_nowait({"cell": cell.id, "failed": sentence_of(error, BROKEN)})
     finally:
-        on_looked()
         queue.put_nowait(None)
     return explanation
 
 
-async def _show(photo: PhotoFile, queue: asyncio.Queue, on_looked: Callable[[], object]) -> None:
+async def _show(photo: PhotoFile, queue: asyncio.Queue, place: Place) -> None:
     try:
-        loop = asyncio.get_running_loop()
-        data, width, height = await loop.run_in_executor(decoding, photo.shown)
+        data, width, height = await photo.preview()
         jpeg = base64.b64encode(data).decode("ascii")
         shown = {"id": photo.id, "jpeg": jpeg, "width": width, "height": height}
         queue.put_nowait({"photo": shown})
     except Exception as error:
         queue.put_nowait({"problem": sentence_of(error, BROKEN_PHOTO)})
     finally:
-        on_looked()
+        place.release()
         queue.put_nowait(None)

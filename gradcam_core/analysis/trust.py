@@ -11,7 +11,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from gradcam_core.analysis.agreement import agreement
@@ -22,7 +21,7 @@ from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import CamError
 from gradcam_core.examination import PreparedInput, precision, run_passes
 from gradcam_core.explanation import Explanation
-from gradcam_core.images.geometry import Preprocessing, View, view_of
+from gradcam_core.images.geometry import Preprocessing, ResizablePhoto, View, view_of
 from gradcam_core.models.loading import Model
 
 SHIFT = 0.02
@@ -195,7 +194,7 @@ class Trust:
 
 
 def trust(
-    photo: Image.Image,
+    photo: ResizablePhoto,
     model: Model,
     e: Explanation,
     on_progress: Callable[[float], None] = lambda share: None,
@@ -214,7 +213,7 @@ def trust(
 class _Checks:
     def __init__(
         self,
-        photo: Image.Image,
+        photo: ResizablePhoto,
         model: Model,
         e: Explanation,
         on_progress: Callable[[float], None],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from PIL import Image
@@ -28,6 +28,20 @@ RESIZED_AT_MOST = 16_000_000  # pixels; a 1 x 20000 photo would be resized to 25
 
 LONGEST = 3
 """How many times the network's input size the long side may have in view="whole"."""
+
+
+class ResizablePhoto(Protocol):
+    """What a view needs of an RGB photo, a Pillow image or one that is elsewhere."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    def resize(
+        self,
+        size: tuple[int, int],
+        resample: Image.Resampling,
+        box: tuple[float, float, float, float] | None = None,
+    ) -> Image.Image: ...
 
 
 @dataclass(frozen=True)
@@ -126,7 +140,7 @@ class View:
             min(height, math.ceil(bottom)),
         )
 
-    def picture(self, photo: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    def picture(self, photo: ResizablePhoto, preprocessing: Preprocessing) -> Image.Image:
         """The network's input as a picture of `self.size`; padding has the training mean."""
         left, top = self.offset
         if self.resized[0] * self.resized[1] <= RESIZED_AT_MOST:
@@ -138,7 +152,7 @@ class View:
         # Only what the network sees of it, the same up to rounding. Such photos are cropped.
         return photo.resize(self.size, preprocessing.resample, box=self.region)
 
-    def batch(self, photo: Image.Image, preprocessing: Preprocessing) -> Tensor:
+    def batch(self, photo: ResizablePhoto, preprocessing: Preprocessing) -> Tensor:
         """The network's input: float32 [1, channels, height, width], normalised as its weights want
         it. For one channel the photo is turned into grey levels (ITU-R BT.601)."""
         return normalised(np.array(self.picture(photo, preprocessing)), preprocessing)

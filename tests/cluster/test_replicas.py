@@ -3,20 +3,17 @@ notice nothing, also when a replica is killed."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import requests
@@ -24,13 +21,9 @@ import timm
 from safetensors.torch import save_file
 
 import gradcam_core as gc
-from demo.compute.backend import backend
-from demo.compute.cluster import client as backend_ray
 from demo.compute.cluster.replica import NOT_HERE
-from demo.logs import sentence_of
 from demo.server.requests import EXAMPLES
 from gradcam_core.analysis.trust import trust
-from gradcam_core.errors import BackendError, RemoteError
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
 from gradcam_core.request import ExplanationRequest
@@ -231,90 +224,3 @@ def test_a_replica_that_is_killed_loses_no_request(url: str, cluster: Cluster):
     while len(set(cluster.replicas()) - {before[0]}) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-
-
-def test_a_photo_stays_with_the_replica_that_holds_its_pass():
-    from demo.compute.cluster.router import Affinity
-
-    loads = {"one": 3, "two": 0}
-    candidates = [SimpleNamespace(replica_id=name) for name in loads]
-
-    class Alone(Affinity):
-        def __init__(self) -> None:
-            self.initialize_state()
-
-        replica_queue_len_cache = loads
-
-    async def choose() -> None:
-        router = Alone()
-
-        async def chosen(home: str, attempt: int = 0) -> str:
-            asked = SimpleNamespace(args=[SimpleNamespace(home=home, attempt=attempt)])
-            ((replica,),) = await router.choose_replicas(candidates, asked)
-            return str(replica.replica_id)
-
-        assert await chosen("a photo") == "two"  # which has less to do
-        loads.update(one=0, two=3)
-        assert await chosen("another") == "one"
-        assert await chosen("a photo") == "two"
-        assert await chosen("a photo", attempt=1) == "one"  # the other has failed
-        assert await chosen("a photo") == "one"
-        loads.update(two=0)
-        assert {await chosen("third"), await chosen("fourth")} == {"one", "two"}
-
-    asyncio.run(choose())
-
-
-def test_who_waits_where_there_is_no_replica_is_told(monkeypatch: pytest.MonkeyPatch):
-    cancelled = threading.Event()
-
-    class Stream:
-        """What nobody ever answers."""
-
-        async def __anext__(self) -> None:
-            await asyncio.sleep(60)
-
-        def cancel(self) -> None:
-            cancelled.set()
-
-    handle = SimpleNamespace(
-        options=lambda **_: SimpleNamespace(remote=lambda _: Stream()),
-    )
-    monkeypatch.setattr(backend_ray, "_handle", handle)
-    monkeypatch.setattr(backend_ray, "WITHOUT", 0.1)
-    monkeypatch.setattr(backend_ray, "_LOOK_AROUND", 0.05)
-
-    async def ask() -> None:
-        async for _ in backend_ray.loaded("a network that nobody has asked for"):
-            raise AssertionError
-
-    with pytest.raises(RemoteError, match="do not answer at the moment"):
-        asyncio.run(ask())
-    assert cancelled.is_set()
-    assert sentence_of(RemoteError(backend_ray.NO_REPLICA), "") == backend_ray.NO_REPLICA
-
-
-def test_a_page_without_its_cluster_says_so_in_one_line():
-    settings = {"GRADCAM_BACKEND": "ray", "RAY_ADDRESS": "127.0.0.1:9"}
-    ended = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=ROOT,
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    assert len(ended.stderr.splitlines()) == 1
-    assert "make serve-cluster" in ended.stderr
-
-
-def test_settings_that_cannot_be_are_told(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(BackendError, match="needs RAY_ADDRESS"):
-        backend_ray.start([])
-    monkeypatch.setenv("GRADCAM_BACKEND", "spark")
-    with pytest.raises(BackendError, match="is local or ray, not 'spark'"):
-        backend.__wrapped__()

@@ -20,7 +20,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 import gradcam_core as gc
-from demo.compute.photo import SHOWN
+from demo.compute.photo import PREVIEW_MAX_SIDE_PX
 from gradcam_core.errors import ImageError
 from gradcam_core.images.sandbox import read_isolated
 from tests.support.api import posted
@@ -137,7 +137,7 @@ def assert_is_well(log: str) -> None:
 
 def seen(width: int, height: int) -> tuple[int, int]:
     """The size at which the page shows a photo."""
-    by = -(-max(width, height) // SHOWN)
+    by = -(-max(width, height) // PREVIEW_MAX_SIDE_PX)
     return -(-width // by), -(-height // by)
 
 

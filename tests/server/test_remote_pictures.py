@@ -33,7 +33,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from demo.compute.photo import PhotoFile
-from demo.compute.single_flight import SharedWork
+from demo.compute.single_flight import SingleFlight
 from demo.server import remote_pictures as address
 from demo.server.requests import Asked
 from demo.server.ssrf_guard import PORTS, THREADS, UNREACHABLE, Guard
@@ -956,7 +956,7 @@ def test_no_more_than_64_megabytes_are_kept(web: Server):
 
 def test_nothing_is_kept_for_longer_than_its_time(web: Server, monkeypatch: pytest.MonkeyPatch):
     assert address._pictures._kept.ttl == address.KEPT_SECONDS == 600
-    short = SharedWork[bytes](address._pool, address.KEPT_BYTES, len, 0.05)
+    short = SingleFlight[bytes](address.KEPT_BYTES, len, 0.05)
     monkeypatch.setattr(address, "_pictures", short)
     fetch(at(web, "cat.jpg"))
     while short.kept(at(web, "cat.jpg")) is not None:

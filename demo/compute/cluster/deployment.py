@@ -15,9 +15,10 @@ import threading
 from types import FrameType
 from typing import Any
 
-from demo.compute.cluster.client import LOOPBACK, connection, settle
+from demo.compute.cluster.connection import LOOPBACK, init_arguments, set_environment
 from demo.compute.cluster.messages import APPLICATION
-from gradcam_core.errors import NetworkError
+from demo.compute.memory_limit import memory_limit_bytes
+from gradcam_core.errors import BackendError, NetworkError
 from gradcam_core.models.custom import register_all, registered
 from gradcam_core.models.description import add_network_arguments
 from gradcam_core.models.registry import default_models
@@ -25,24 +26,28 @@ from gradcam_core.models.registry import default_models
 REPLICAS, THREADS = "GRADCAM_REPLICAS", "GRADCAM_THREADS"
 """The environment variables that set how many replicas there are, 2, and the threads of each, 1."""
 
-_HEALTH_EVERY = 2.0  # seconds; so soon one that has died is replaced
-_HEALTH_WITHIN = 60.0  # a large pass may keep a replica from answering
+NO_COUNT = "{} is a whole number from 1, not {!r}."
+
+_HEALTH_INTERVAL_S = 2.0  # so soon one that has died is replaced
+_HEALTH_TIMEOUT_S = 60.0  # a large pass may keep a replica from answering
+_SHUTDOWN_TIMEOUT_S = 5
 
 
 def start(replica: type | None = None) -> str:
     """The address of the cluster, on which the replicas are ready. replica: another class for them.
 
-    Raises ValueError for a setting that is no number, and Ray's own errors.
+    Raises BackendError for a setting that is not a number, and Ray's own errors.
     """
-    replicas, threads = (int(os.environ.get(name) or usual) for name, usual in _SETTINGS)
+    replicas, threads = _count(REPLICAS, 2), _count(THREADS, 1)
+    memory_limit_bytes()  # an error before anything is started
     address = os.environ.get("RAY_ADDRESS")
-    settle(address or LOOPBACK)
+    set_environment(address or LOOPBACK)
     import ray
     from ray import serve
     from ray.serve.config import HTTPOptions, ProxyLocation, RequestRouterConfig
 
     if address:
-        ray.init(**connection(address))
+        ray.init(**init_arguments(address))
     else:
         ray.init(
             "local",  # or another one that runs on this machine would be taken
@@ -58,15 +63,15 @@ def start(replica: type | None = None) -> str:
     from demo.compute.cluster.router import Affinity
 
     router: Any = Affinity  # which Ray declares to be a dictionary
-    deployment: Any = serve.deployment(replica or _usual())
+    deployment: Any = serve.deployment(replica or _default_replica())
     options: dict[str, Any] = {
         "num_replicas": replicas,
         "max_ongoing_requests": 1000,
         "ray_actor_options": {"num_cpus": threads},
         "request_router_config": RequestRouterConfig(request_router_class=router),
-        "health_check_period_s": _HEALTH_EVERY,
-        "health_check_timeout_s": _HEALTH_WITHIN,
-        "graceful_shutdown_timeout_s": 5,
+        "health_check_period_s": _HEALTH_INTERVAL_S,
+        "health_check_timeout_s": _HEALTH_TIMEOUT_S,
+        "graceful_shutdown_timeout_s": _SHUTDOWN_TIMEOUT_S,
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
     }
     app = deployment.options(**options).bind(
@@ -76,10 +81,14 @@ def start(replica: type | None = None) -> str:
     return address
 
 
-_SETTINGS = ((REPLICAS, 2), (THREADS, 1))
+def _count(name: str, default: int) -> int:
+    setting = os.environ.get(name) or str(default)
+    if not setting.isdecimal() or int(setting) < 1:
+        raise BackendError(NO_COUNT.format(name, setting))
+    return int(setting)
 
 
-def _usual() -> type:
+def _default_replica() -> type:
     from demo.compute.cluster.replica import Replica
 
     return Replica
@@ -93,20 +102,20 @@ def run(replica: type | None = None) -> None:
         if error.name != "ray":
             raise
         sys.exit("This needs Ray: pip install -r requirements-ray.txt")
-    except (ConnectionError, ValueError) as error:
+    except (BackendError, ConnectionError, ValueError) as error:
         sys.exit(f"The replicas cannot start: {error}")
-    told = threading.Event()
+    is_stopped = threading.Event()
 
-    def tell(number: int, frame: FrameType | None) -> None:
-        told.set()
+    def stop(number: int, frame: FrameType | None) -> None:
+        is_stopped.set()
 
-    signal.signal(signal.SIGTERM, tell)
-    signal.signal(signal.SIGINT, tell)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     print(
         f"The replicas are ready. Start the page, in another terminal, with\n\n{_hint(address)}\n"
     )
     print("Ctrl-C takes them down.", flush=True)
-    while not told.wait(1):
+    while not is_stopped.wait(1):
         pass
     _take_down()
 

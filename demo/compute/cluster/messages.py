@@ -1,4 +1,4 @@
-"""What the page and the replicas of a cluster tell each other: plain data, without PyTorch."""
+"""What the page and the replicas of a cluster send each other: plain data, without PyTorch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from demo.compute.backend import Network
 from gradcam_core import Explanation
-from gradcam_core.errors import ImageError, MemoryLimitError, RemoteError, WeightsError
+from gradcam_core.errors import GradcamError
 from gradcam_core.request import ExplanationRequest
 
 APPLICATION = "gradcam"
@@ -16,87 +16,84 @@ APPLICATION = "gradcam"
 
 
 @dataclass(frozen=True)
-class Sight:
-    """A photo as a network sees it. size: the photo's width and height. pictures: by detail, what
-    the network is shown before it is normalised, uint8 [height, width, 3]: a quarter of the
-    network's input, and a small part of most photos."""
+class NetworkInput:
+    """A photo as a network sees it. photo_size: the photo's width and height. pictures: by detail,
+    the network's input before it is normalised, uint8 [height, width, 3]: a small part of most
+    photos, and a quarter of the normalised input."""
 
-    size: tuple[int, int]
+    photo_size: tuple[int, int]
     pictures: dict[int, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What is wanted of a photo.
+class PhotoRequest:
+    """A request for a photo.
 
-    photo: its id. network: for which `sight` was made; it is None where the replica is taken to
+    photo: its id. network: the one that `input` was made for. input: None where the replica should
     hold the pass. attempt: how many replicas have failed with it.
     """
 
     photo: str
     network: Network
-    wanted: ExplanationRequest
-    sight: Sight | None
+    request: ExplanationRequest
+    input: NetworkInput | None = None
     attempt: int = 0
 
     @property
     def home(self) -> tuple[str, str, str]:
-        """What goes to the same replica, where the pass is held open."""
-        return self.photo, self.wanted.model, self.wanted.view
+        """Requests with the same go to the same replica, which holds the pass open."""
+        return self.photo, self.request.model, self.request.view
 
     @property
-    def alike(self) -> str:
-        """The same for what can run in one pass."""
-        if self.sight is None:
+    def batch_key(self) -> str:
+        """The same for passes that can run as one."""
+        if self.input is None:
             return ""
-        width, height = self.sight.pictures[max(self.sight.pictures)].shape[1::-1]
-        return f"{self.network.info.name} {width} {height} {self.wanted.depth}"
-
-
-class Unseen:
-    """A replica does not hold the pass that it is taken to hold."""
+        height, width = self.input.pictures[max(self.input.pictures)].shape[:2]
+        return f"{self.network.info.name} {width} {height} {self.request.depth}"
 
 
 @dataclass(frozen=True)
-class ShownToCheck:
-    """As `Shown`, for the checks of an explanation. resized: the photo in all sizes, (width,
+class CheckRequest:
+    """As `PhotoRequest`, for the checks of an explanation. resized: the photo in all sizes, (width,
     height), that the network's inputs are cut from, uint8 [height, width, 3]; or only as it is,
     where these would be too large."""
 
     photo: str
-    size: tuple[int, int]
-    network: Network
-    wanted: ExplanationRequest
+    photo_size: tuple[int, int]
+    request: ExplanationRequest
     resized: dict[tuple[int, int], np.ndarray]
     explanation: Explanation
     attempt: int = 0
 
+    batch_key = ""
+
     @property
     def home(self) -> tuple[str, str, str]:
-        return self.photo, self.wanted.model, self.wanted.view
-
-    alike = ""
+        return self.photo, self.request.model, self.request.view
 
 
 @dataclass(frozen=True)
-class AskedNetwork:
-    """A network that the page wants to know. See `Shown` for the rest."""
+class ModelRequest:
+    """For a network, by its name. See `PhotoRequest` for the rest."""
 
     name: str
     attempt: int = 0
 
+    batch_key = ""
     home = None
-    alike = ""
+
+
+Request = PhotoRequest | CheckRequest | ModelRequest
+
+
+class NotHeld:
+    """The answer of a replica that does not hold the pass and was sent no input for it."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """An error whose message is for people. Exceptions themselves would travel with the traceback
-    in their message."""
+    """An error whose message is for people. Raised in the replica, it would travel with its
+    traceback in the message."""
 
-    kind: str
-    sentence: str
-
-    def error(self) -> Exception:
-        known = {kind.__name__: kind for kind in (ImageError, MemoryLimitError, WeightsError)}
-        return known.get(self.kind, RemoteError)(self.sentence)
+    error: GradcamError

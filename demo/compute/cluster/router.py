@@ -1,5 +1,5 @@
-"""Which replica gets a request: for a photo that was looked at before the one that holds its pass,
-for others the one with the least to do. Serve runs this in the page's process."""
+"""Which replica gets a request: for a photo whose pass one of them holds that one, for others the
+one with the least to do. Serve runs this in the page's process."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Affinity(RequestRouter):
         candidate_replicas: list[RunningReplica],
         pending_request: PendingRequest | None = None,
     ) -> list[list[RunningReplica]]:
-        asked = pending_request.args[0] if pending_request and pending_request.args else None
-        home = getattr(asked, "home", None)
+        request = pending_request.args[0] if pending_request and pending_request.args else None
+        home, attempt = getattr(request, "home", None), getattr(request, "attempt", 0)
         by_id = {replica.replica_id: replica for replica in candidate_replicas}
         if not by_id:
             return []
         known = self._homes.get(home)
-        if known in by_id and not (asked is not None and asked.attempt):
+        if known in by_id and not attempt:
             return [[by_id[known]]]
         # One that has just failed may not be known to be dead.
         others = [one for one in by_id if one != known] or list(by_id)
@@ -53,13 +53,13 @@ class Affinity(RequestRouter):
 
     def update_replicas(self, replicas: list[RunningReplica]) -> None:
         super().update_replicas(replicas)
-        self._know()
+        self._note_alive()
 
     def on_replica_actor_died(self, replica_id: ReplicaID) -> None:
         super().on_replica_actor_died(replica_id)
-        self._know()
+        self._note_alive()
 
-    def _know(self) -> None:
+    def _note_alive(self) -> None:
         alive.clear()
         alive.update(self.curr_replicas)
         self._last = {one: turn for one, turn in self._last.items() if one in alive}

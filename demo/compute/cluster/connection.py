@@ -1,0 +1,62 @@
+"""How a process joins a cluster of Ray: its address, and the settings that Ray reads."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from demo.compute.cluster.messages import APPLICATION
+from gradcam_core.errors import BackendError
+
+LOOPBACK = "127.0.0.1"
+
+NOT_THERE = "No Ray cluster with the app's replicas answers at {}. `make serve-cluster` starts one."
+
+_CONNECT_TIMEOUT_S = 5.0
+
+_SPARING = {
+    "RAY_worker_niceness": "0",  # nobody waits for anything else that this machine does
+    "RAY_enable_metrics_collection": "0",
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "10000",
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "1",
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",  # it has threads of its own
+}
+"""What Ray does beside the work takes a tenth of a core, and nobody looks at it here."""
+
+
+def init_arguments(address: str) -> dict[str, Any]:
+    """The arguments of `ray.init` for a process that computes nothing."""
+    return {
+        "address": address,
+        "namespace": APPLICATION,
+        "log_to_driver": False,
+        "configure_logging": False,
+    }
+
+
+def set_environment(address: str) -> None:
+    """Settings that Ray reads when it is imported."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address.rpartition(":")[0] == LOOPBACK or address == LOOPBACK:
+        # Only so does Ray, on Linux too, listen to this machine alone: a node's address that is
+        # 127.0.0.1 is changed to the one that others reach it at (`resolve_ip_for_localhost`).
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        for name, value in _SPARING.items():
+            os.environ.setdefault(name, value)
+        # A cluster on this machine asks for the token that Ray keeps for this user, or for the one
+        # in RAY_AUTH_TOKEN, so that no other user has it run anything.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def check_listening(address: str) -> None:
+    """Raises BackendError where nobody listens. Ray itself would try for a long time, and then say
+    so in many lines."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise BackendError(NOT_THERE.format(address)) from error

@@ -1,0 +1,250 @@
+"""What computes: loads networks, runs their passes one after the other, holds them open, explains
+and checks. The page's process has one of its own, or each replica of a cluster has one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from demo.compute.memory_limit import check_memory
+from demo.compute.single_flight import SingleFlight
+from gradcam_core import Examination, Explanation, Model
+from gradcam_core.cam.methods import method_named
+from gradcam_core.examination import PreparedInput, run_passes
+from gradcam_core.images.geometry import ResizablePhoto, ViewName
+from gradcam_core.models.loading import loader
+from gradcam_core.request import ExplanationRequest
+
+T = TypeVar("T")
+
+HELD_BYTES = 384 * 2**20
+"""Of forward passes held open, for the next class."""
+
+PROGRESS_INTERVAL_S = 0.1
+"""Between two reports of what takes long."""
+
+_OVERHEAD_BYTES = 2**18  # of an examination, beside its pass
+
+
+@dataclass(frozen=True)
+class PassKey:
+    """What a forward pass is known by. network: which one, whose stand-in it is, and why."""
+
+    photo_id: str
+    network: tuple[str, str, str]
+    view: ViewName
+    detail: int
+    layer: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class PassRequest:
+    """A forward pass that is to be run. layer: None is the target layer. probabilities: those of
+    detail 1, if they are known from another pass."""
+
+    model: Model
+    layer: str | None
+    prepared: PreparedInput
+    probabilities: np.ndarray | None = None
+
+
+class InputSource(Protocol):
+    """Where the input of a pass comes from if it is not held."""
+
+    def slot(self) -> AbstractAsyncContextManager[None]:
+        """In which the pass runs."""
+
+    async def prepared(self, model: Model, view: ViewName, detail: int) -> PreparedInput: ...
+
+
+class Worker:
+    """memory_limit_bytes: of one pass. map_threads: that make maps from passes held open. submit:
+    has a pass run; None runs each by itself. held_bytes: of the passes that are kept."""
+
+    def __init__(
+        self,
+        memory_limit_bytes: int,
+        map_threads: int = 2,
+        submit: Callable[[PassRequest], Future[Examination]] | None = None,
+        held_bytes: int = HELD_BYTES,
+    ) -> None:
+        self._memory_limit_bytes = memory_limit_bytes
+        self._submit = submit or self._submit_alone
+        # A pass uses all cores: two at once take each other's time, and the first is not sooner
+        # ready.
+        self._passes = ThreadPoolExecutor(1, thread_name_prefix="pass")
+        self._maps = ThreadPoolExecutor(map_threads, thread_name_prefix="map")
+        self._slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
+        self.held: SingleFlight[Examination] = SingleFlight(held_bytes, _held_bytes)
+
+    def preload(self, models: Iterable[str]) -> None:
+        """Have these networks loaded in the background."""
+        for name in models:
+            loader(name).request()
+
+    async def load(self, name: str) -> AsyncGenerator[float | Model | None]:
+        """The network; before, again and again, the share of its download that has arrived, None
+        where nothing is downloaded. Raises WeightsError."""
+        loading = loader(name).request()
+        while not loading.done():
+            yield loader(name).progress
+            await asyncio.sleep(PROGRESS_INTERVAL_S)
+        yield loading.result()
+
+    async def loaded(self, name: str) -> Model:
+        """The network. Raises WeightsError."""
+        # All share one future: whoever is cancelled must not cancel it.
+        return await asyncio.shield(asyncio.wrap_future(loader(name).request()))
+
+    def is_held(self, photo_id: str, request: ExplanationRequest) -> bool:
+        """Whether the pass is held that this request needs."""
+        loading = loader(request.model).request()
+        if not loading.done() or loading.exception():
+            return False
+        model = loading.result()
+        if _must_find_layer(model, request):
+            return False
+        return self.held.kept(_key(photo_id, model, request, request.layer_of(model))) is not None
+
+    async def hold(
+        self, photo_id: str, request: ExplanationRequest, source: InputSource
+    ) -> tuple[PassKey, Examination]:
+        """The pass that the request needs, held open, and its key. Raises MemoryLimitError."""
+        model = await self.loaded(request.model)
+        if _must_find_layer(model, request):
+            async with source.slot():
+                layer = await asyncio.wrap_future(self._passes.submit(request.layer_of, model))
+        else:
+            layer = request.layer_of(model)
+        key = _key(photo_id, model, request, layer)
+        held = self.held.kept(key)
+        if held is None:
+            held = await self._run(key, model, source)
+        return key, held
+
+    async def explain(
+        self, photo_id: str, request: ExplanationRequest, source: InputSource
+    ) -> AsyncGenerator[float | Explanation]:
+        """The explanation; before, once the pass is held, the share of a slow method that is done,
+        again and again."""
+        key, held = await self.hold(photo_id, request, source)
+        yield 0.0
+        work = partial(held.answer, request)
+        if not method_named(request.method).is_slow:
+            yield await asyncio.get_running_loop().run_in_executor(self._maps, work)
+            return
+        async with aclosing(_with_progress(self._slow, work)) as steps:
+            async for step in steps:
+                yield step
+        self.held.weigh_again(key)
+
+    async def check(
+        self, photo: ResizablePhoto, request: ExplanationRequest, e: Explanation
+    ) -> AsyncGenerator[float | dict[str, object]]:
+        """What the checks of an explanation find; before, the share that is done."""
+        from gradcam_core.analysis.trust import trust
+
+        model = await self.loaded(request.model)
+        check_memory(model, e.geometry, self._memory_limit_bytes, copies=1)
+        checking = _with_progress(self._slow, partial(trust, photo, model, e))
+        async with aclosing(checking) as steps:
+            async for step in steps:
+                yield step if isinstance(step, float) else step.record()
+
+    async def run_together(self, passes: Sequence[PassRequest]) -> list[Examination]:
+        """Passes of one network and layer over inputs of equal size, run as one."""
+        return await asyncio.wrap_future(self._passes.submit(_run_together, passes))
+
+    def close(self) -> None:
+        """Begin no further work."""
+        for pool in (self._passes, self._maps, self._slow):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, key: PassKey, model: Model, source: InputSource) -> Examination:
+        async with source.slot():
+            published = None
+            if key.detail > 1 or key.layer is not None:
+                # Classes and probabilities are those of the network as published.
+                published_key = PassKey(key.photo_id, key.network, key.view, 1, None)
+                published = await self._once(published_key, model, source)
+            return await self._once(key, model, source, published)
+
+    async def _once(
+        self,
+        key: PassKey,
+        model: Model,
+        source: InputSource,
+        published: Examination | None = None,
+    ) -> Examination:
+        held = self.held.kept(key)
+        if held is not None:
+            return held
+        prepared = await source.prepared(model, key.view, key.detail)
+        check_memory(model, prepared.geometry, self._memory_limit_bytes)
+        probabilities = None if published is None else published.probabilities
+        request = PassRequest(model, key.layer, prepared, probabilities)
+        return await self.held.get(key, lambda: self._submit(request))
+
+    def _submit_alone(self, request: PassRequest) -> Future[Examination]:
+        return self._passes.submit(lambda: _run_together([request])[0])
+
+
+def _run_together(passes: Sequence[PassRequest]) -> list[Examination]:
+    first, inputs = passes[0], [one.prepared for one in passes]
+    known = [one.probabilities for one in passes if one.probabilities is not None]
+    return run_passes(first.model, inputs, first.layer, known or None)
+
+
+def _held_bytes(examination: Examination) -> int:
+    return examination.run.nbytes + _OVERHEAD_BYTES
+
+
+def _key(photo_id: str, model: Model, request: ExplanationRequest, layer: str | None) -> PassKey:
+    # Also by who stands in for whom: the examination carries the notice that says so.
+    replaced = model.stands_in_for.name if model.stands_in_for else ""
+    network = model.info.name, replaced, model.reason
+    return PassKey(photo_id, network, request.view, request.detail, layer)
+
+
+def _must_find_layer(model: Model, request: ExplanationRequest) -> bool:
+    """Whether a pass has to run before the layer is known."""
+    return request.depth < 1 and request.layer is None and "stages" not in vars(model)
+
+
+class _AbandonedError(Exception):
+    """Nobody waits for the result any more."""
+
+
+async def _with_progress(
+    pool: ThreadPoolExecutor, work: Callable[..., T]
+) -> AsyncGenerator[float | T]:
+    """The share of the work that is done, again and again, and its result. work: takes
+    `on_progress`. Once the iterator is closed, the work ends at its next report.
+
+    anyio's `from_thread.check_cancelled` does not see that a task of asyncio was cancelled.
+    """
+    done = [0.0]
+    is_abandoned = threading.Event()
+
+    def note(share: float) -> None:
+        if is_abandoned.is_set():
+            raise _AbandonedError
+        done[0] = share
+
+    future = pool.submit(work, on_progress=note)
+    try:
+        while not future.done():
+            yield done[0]
+            await asyncio.sleep(PROGRESS_INTERVAL_S)
+        yield future.result()
+    finally:
+        is_abandoned.set()
+        future.cancel()

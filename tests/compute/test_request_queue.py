@@ -1,0 +1,180 @@
+"""Some requests are served at a time, the others in their turn, and none waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from demo.compute.request_queue import PASSES_PER_REQUEST, Place, RequestQueue
+from gradcam_core.errors import BusyError
+
+
+def joined(queue: RequestQueue, is_returning: bool = False) -> Place:
+    place = queue.place(is_returning=is_returning)
+    place.join()
+    return place
+
+
+async def position(place: Place) -> int:
+    """From 1; 0 if it is this one's turn."""
+    async for found in place.positions():
+        return found
+    return 0
+
+
+async def positions(*places: Place) -> list[int]:
+    return [await position(place) for place in places]
+
+
+def test_some_are_served_at_once_and_the_others_in_their_order():
+    async def wait() -> None:
+        queue = RequestQueue(at_once=2)
+        places = [joined(queue) for _ in range(5)]
+        assert await positions(*places) == [0, 0, 1, 2, 3]
+        places[3].release()  # whoever leaves makes room for those behind
+        assert await positions(places[2], places[4]) == [1, 2]
+        places[1].release()
+        places[1].release()
+        assert await positions(places[0], places[2], places[4]) == [0, 0, 1]
+
+    asyncio.run(wait())
+
+
+def test_a_request_that_needs_no_pass_waits_for_nobody():
+    async def wait() -> None:
+        queue = RequestQueue(at_once=1, length=0)
+        with queue.place() as served:
+            served.join()
+            with queue.place() as free:
+                await free.turn()
+                with pytest.raises(BusyError):  # it would need one after all
+                    async with free.pass_slot():
+                        raise AssertionError
+
+    asyncio.run(wait())
+
+
+def test_every_position_is_given_and_then_it_is_ones_turn():
+    async def wait() -> list[int]:
+        queue = RequestQueue(at_once=1)
+        before = [joined(queue) for _ in range(3)]
+        given = []
+        with queue.place() as place:
+            place.join()
+            async for found in place.positions():
+                given.append(found)
+                before.pop(0).release()
+            assert await position(joined(queue)) == 1
+        return given
+
+    assert asyncio.run(wait()) == [3, 2, 1]
+
+
+def test_all_who_wait_notice_that_one_has_left():
+    async def wait() -> None:
+        queue = RequestQueue(at_once=1)
+        served, *waiting = [joined(queue) for _ in range(3)]
+
+        async def turn(place: Place) -> None:
+            with place:
+                await place.turn()
+
+        turns = [asyncio.create_task(turn(place)) for place in waiting]
+        await asyncio.sleep(0)
+        served.release()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*turns)
+
+    asyncio.run(wait())
+
+
+def test_whoever_is_cancelled_while_waiting_leaves_the_queue():
+    async def wait() -> None:
+        queue = RequestQueue(at_once=1, length=1)
+        joined(queue)
+
+        async def visitor() -> None:
+            with queue.place() as place:
+                place.join()
+                await place.turn()
+
+        waiting = asyncio.create_task(visitor())
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError):
+            joined(queue)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert await position(joined(queue)) == 1
+
+    asyncio.run(wait())
+
+
+def test_the_place_is_given_up_with_its_last_user():
+    async def wait() -> None:
+        queue = RequestQueue(at_once=1)
+        place = queue.place(users=2)
+        place.join()
+        other = joined(queue)
+        place.release()
+        assert await position(other) == 1
+        async with place.pass_slot():  # as when weights arrive while the place is given up
+            place.release()
+            assert await position(other) == 1
+        assert await position(other) == 0
+
+    asyncio.run(wait())
+
+
+def test_returning_visitors_and_new_photos_are_served_in_turns():
+    async def wait() -> None:
+        queue = RequestQueue(at_once=1)
+        served = joined(queue)
+        new = [joined(queue) for _ in range(3)]
+        returning = [joined(queue, is_returning=True) for _ in range(4)]
+        order = [returning[0], new[0], returning[1], new[1], returning[2], new[2], returning[3]]
+        assert await positions(*order) == [1, 2, 3, 4, 5, 6, 7]
+        for place in order:
+            served.release()
+            assert await position(place) == 0
+            served = place
+
+    asyncio.run(wait())
+
+
+def test_one_request_runs_few_passes_at_a_time():
+    async def wait() -> None:
+        place = RequestQueue(at_once=1).place(users=10)
+        running, most = 0, 0
+
+        async def run() -> None:
+            nonlocal running, most
+            async with place.pass_slot():
+                running += 1
+                most = max(most, running)
+                await asyncio.sleep(0.001)
+                running -= 1
+
+        await asyncio.gather(*(run() for _ in range(10)))
+        assert most == PASSES_PER_REQUEST
+
+    asyncio.run(wait())
+
+
+def test_a_full_queue_says_when_to_try_again(monkeypatch: pytest.MonkeyPatch):
+    now_s = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
+    queue = RequestQueue(at_once=2, length=40)
+    for _ in range(200):  # requests that need 10 seconds each
+        place = joined(queue)
+        now_s[0] += 10
+        place.release()
+    for _ in range(42):
+        joined(queue)
+    with pytest.raises(BusyError) as busy:
+        joined(queue)
+    assert 15 <= busy.value.seconds <= 25  # four more are served, two at a time
+    assert str(busy.value) == (
+        f"There are too many visitors at the moment. Try again in about {busy.value.seconds} s."
+    )
