@@ -30,13 +30,14 @@ import gradcam_core as gc
 from benchmarks.page import load, make_weights
 from benchmarks.speed import ratio
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.batch.local import explained_here
-from gradcam_core.batch.pictures import photos
-from gradcam_core.batch.rows import Settings
-from gradcam_core.batch.store import Folder, run
+from gradcam_core.batch.local import explain_locally
+from gradcam_core.batch.pictures import find_pictures
+from gradcam_core.batch.settings import BatchSettings
+from gradcam_core.batch.store import ResultFolder, run
 from gradcam_core.memory import keep_freed
 from gradcam_core.models.registry import model_info
 from gradcam_core.models.weights import PackagedFile
+from gradcam_core.request import ExplanationRequest
 
 PHOTOS = Path(__file__).parent / "photos"
 TO_REACH = 0.9
@@ -124,12 +125,12 @@ def as_loaded(load_all: Callable[[], list[gc.Model]]) -> list[nn.Module]:
     return [model.module for model in load_all()]
 
 
-def whole(models: Sequence[gc.Model], folder: Path, settings: Settings) -> float:
+def whole(models: Sequence[gc.Model], folder: Path, settings: BatchSettings) -> float:
     """Photos per second."""
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
-        with Folder(Path(out), str(folder), settings) as results:
-            run(results, photos(str(folder), Path(out)), models, settings, explained_here)
+        with ResultFolder(Path(out), str(folder), settings) as results:
+            run(results, find_pictures(str(folder), Path(out)), models, settings, explain_locally)
             done = results.done
         seconds = time.perf_counter() - start
     assert done == len(list(folder.iterdir()))
@@ -140,7 +141,7 @@ def measure(
     names: Sequence[str], load_all: Callable[[], list[gc.Model]], folder: Path, rounds: int
 ) -> Row:
     models = load_all()
-    settings = Settings(models=tuple(model.info.name for model in models))
+    settings = BatchSettings(tuple(ExplanationRequest(model.info.name) for model in models))
     sides = [model.preprocessing.size for model in models]
     given, loaded, speeds = [], [], []
     with (

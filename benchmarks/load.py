@@ -33,7 +33,7 @@ from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 
 from benchmarks.page import FOLDER, make_weights
 from benchmarks.table import Row, print_table, print_versions
-from demo.compute.trimming import INTERVAL_S
+from gradcam_core.memory import TRIM_EVERY_S
 from tests.support.app_server import ROOT, started_app
 from tests.support.explanations import LITE
 from tests.support.photos import large_photo
@@ -266,7 +266,7 @@ def measure_soak(explanations: int) -> None:
             quarters = []
             for quarter in range(4):
                 _soak(url, pictures, explanations // 4, quarter, failed)
-                time.sleep(INTERVAL_S + 2)  # so that what is free is given back
+                time.sleep(TRIM_EVERY_S + 2)  # so that what is free is given back
                 files = [file for file in (folder / "gradio").rglob("*") if file.is_file()]
                 quarters.append(
                     Soaked(

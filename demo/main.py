@@ -56,12 +56,12 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 def _serve() -> None:
     # After the networks are known: the API's signatures name them.
     from demo.compute.service import start
-    from demo.compute.trimming import keep_trimmed
     from demo.logs import keep_visitors_out_of_the_log
     from demo.server.shutdown import serve
     from demo.server.uploads import keep_swept, use_own_folder
     from demo.ui.layout import build, launch_options
     from gradcam_core.images.sandbox import start_readers
+    from gradcam_core.memory import keep_trimmed
     from gradcam_core.models.registry import default_models
 
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")

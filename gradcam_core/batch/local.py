@@ -1,7 +1,7 @@
-"""The engine of one machine: threads that decode ahead, and threads that compute.
+"""The engine of one machine: threads that decode ahead, and threads that explain.
 
-Each computing thread takes a few photos through all networks on one core. Two such threads give
-more photos a second than one pass on two cores, which waits for the slower one at each layer, and
+Each explaining thread takes a few pictures through all networks on one core. Two such threads give
+more pictures a second than one pass on two cores, which waits for the slower one at each layer, and
 they lose nothing to the decoders that run beside them.
 """
 
@@ -12,203 +12,162 @@ import itertools
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 
-from gradcam_core.batch.pictures import Item
-from gradcam_core.batch.rows import (
-    Done,
-    Ready,
-    Settings,
+from gradcam_core.batch.compute import (
+    PreparedPicture,
     StoppedError,
-    explained,
-    one_core_each,
-    ready,
+    explain_pictures,
+    prepare_picture,
+    single_threaded_blas,
 )
+from gradcam_core.batch.pictures import PictureSource
+from gradcam_core.batch.rows import PictureResult
+from gradcam_core.batch.settings import BatchSettings
+from gradcam_core.examination import device_of
 from gradcam_core.images.sandbox import Reader
 from gradcam_core.models.loading import Model
 
-MOST = 4
-"""Computing threads; each needs some hundred megabytes. With more cores, each has several."""
+MOST_EXPLAINING = 4
+"""Threads; each needs some hundred megabytes. With more cores, each has several."""
 
-_TICK = 0.2  # seconds after which a thread that waits looks whether it is still wanted
+_POLL_S = 0.2  # between two looks whether the work is to stop
+
+_Resource = TypeVar("_Resource")
+_Explaining: TypeAlias = "dict[Future[list[PictureResult]], int]"
 
 
-def explained_here(
-    items: Iterator[Item],
+def explain_locally(
+    sources: Iterator[PictureSource],
     models: Sequence[Model],
-    settings: Settings,
+    settings: BatchSettings,
     is_stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[Done]:
-    """A `gradcam_core.batch.store.Engine`; is_stopped: asked while there is no result yet."""
-    device = next(models[0].module.parameters()).device.type
+) -> Iterator[PictureResult]:
+    """A `gradcam_core.batch.store.Engine`; is_stopped: asked while the work goes on."""
+    device = device_of(models[0]).type
     cores = torch.get_num_threads()
-    computing = 1 if device != "cpu" else min(cores, MOST)
-    work = _Work(items, models, settings, settings.at_once(device), computing)
-    try:
-        with one_core_each():
-            if device == "cpu":
-                torch.set_num_threads(max(1, cores // computing))  # of threads that begin after
-            work.start()
-            try:
-                yield from work.results(is_stopped)
-            finally:
-                work.stop()
-    finally:
-        torch.set_num_threads(cores)
-
-
-@dataclass(frozen=True)
-class _End:
-    """In a queue: of what one of the threads before it had to say."""
-
-
-_END = _End()
+    workers = 1 if device != "cpu" else min(cores, MOST_EXPLAINING)
+    with ExitStack() as undo:
+        undo.enter_context(single_threaded_blas())
+        undo.callback(torch.set_num_threads, cores)
+        if device == "cpu":
+            torch.set_num_threads(max(1, cores // workers))  # of threads that begin after
+        work = _Work(models, settings, settings.at_once(device), workers)
+        undo.callback(work.stop)
+        yield from work.results(sources, is_stopped)
 
 
 class _Work:
     def __init__(
-        self,
-        items: Iterator[Item],
-        models: Sequence[Model],
-        settings: Settings,
-        at_once: int,
-        computing: int,
+        self, models: Sequence[Model], settings: BatchSettings, at_once: int, workers: int
     ) -> None:
-        self._items, self._models, self._settings = items, models, settings
-        self._at_once, self._computing = at_once, computing
-        self._reading = max(2, computing)
+        self._settings, self._at_once, self._workers = settings, at_once, workers
         self._stopped = threading.Event()
-        self._items_lock, self._take_lock = threading.Lock(), threading.Lock()
-        # Twice what is computed now, so that the last photos can be shared fairly; but one alone
-        # where each has a pass of its own: for the checks its whole photo is held.
-        self._ready: queue.Queue[Any] = queue.Queue(2 * computing * at_once if at_once > 1 else 1)
-        self._done: queue.Queue[Any] = queue.Queue(computing)
-        self._ended_reading = 0
-        self._is_over = False  # nothing will be ready any more
-        self._threads = [
-            *(self._thread(self._read, n) for n in range(self._reading)),
-            *(self._thread(self._compute, n) for n in range(computing)),
-        ]
-
-    def _thread(self, work: Callable[[int], None], number: int) -> threading.Thread:
-        def run() -> None:
-            try:
-                work(number)
-            except StoppedError:
-                pass
-            except BaseException as error:  # the thread that waits for results raises it
-                self._give(self._done, error, even_if_stopped=True)
-
-        return threading.Thread(target=run, daemon=True, name=f"batch {work.__name__} {number}")
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        decoders = max(2, workers)
+        # Twice what is explained now, so that no thread waits while results are written; but only
+        # one where each picture has a pass of its own: for the checks its whole photo is held.
+        ahead = 2 * workers * at_once if at_once > 1 else decoders + 1
+        self._most = workers * at_once + ahead
+        self._models = models
+        self._idle_models = _idle([models, *(_copies(models) for _ in range(workers - 1))])
+        self._readers = [Reader() for _ in range(decoders)]
+        self._idle_readers = _idle(self._readers)
+        self._decoding = ThreadPoolExecutor(decoders, "batch decoding", _ignore_ctrl_c)
+        self._explaining = ThreadPoolExecutor(workers, "batch explaining")
 
     def stop(self) -> None:
+        """Ends what has begun, and begins nothing more."""
         self._stopped.set()
-        for thread in self._threads:
-            thread.join()
+        for pool in (self._decoding, self._explaining):
+            pool.shutdown(cancel_futures=True)
+        for reader in self._readers:
+            reader.stop()
 
-    def results(self, is_stopped: Callable[[], bool]) -> Iterator[Done]:
-        ended = 0
-        while ended < self._reading + self._computing:
-            try:
-                found = self._done.get(timeout=_TICK)
-            except queue.Empty:
-                if is_stopped():
-                    return
-                continue
-            if isinstance(found, BaseException):
-                raise found
-            if isinstance(found, _End):
-                ended += 1
-            else:
-                yield from found
+    def results(
+        self, sources: Iterator[PictureSource], is_stopped: Callable[[], bool]
+    ) -> Iterator[PictureResult]:
+        preparing: set[Future[PreparedPicture | PictureResult]] = set()
+        explaining: _Explaining = {}
+        ready: deque[PreparedPicture] = deque()
+        while not is_stopped():
+            room = self._most - len(preparing) - len(ready) - sum(explaining.values())
+            for source in itertools.islice(sources, max(0, room)):
+                preparing.add(self._decoding.submit(self._prepare, source))
+            while count := self._chunk(len(ready), bool(preparing), explaining):
+                chunk = [ready.popleft() for _ in range(count)]
+                explaining[self._explaining.submit(self._explain, chunk)] = count
+            if not (preparing or explaining):
+                return
+            begun: set[Future[Any]] = {*preparing, *explaining}
+            done, _ = wait(begun, _POLL_S, FIRST_COMPLETED)
+            for future in done & preparing:
+                preparing.remove(future)
+                if isinstance(found := future.result(), PictureResult):
+                    yield found
+                else:
+                    ready.append(found)
+            for future in done & explaining.keys():
+                del explaining[future]
+                yield from future.result()
 
-    def _check(self) -> None:
+    def _chunk(self, ready: int, more_to_come: bool, explaining: _Explaining) -> int:
+        """How many of the pictures that are ready go through the networks next; 0 for none yet."""
+        if (
+            len(explaining) < self._workers
+        ):  # as many as there are, and a fair share of the last ones
+            return min(self._at_once, ready if more_to_come else -(-ready // self._workers))
+        # One chunk for each thread may wait, so that none is idle while results are written.
+        is_waiting_long = ready >= self._at_once and len(explaining) < 2 * self._workers
+        is_last = not more_to_come and ready <= self._workers * self._at_once
+        return self._at_once if is_waiting_long and not is_last else 0
+
+    def _prepare(self, source: PictureSource) -> PreparedPicture | PictureResult:
+        reader = self._idle_readers.get()
+        try:
+            return prepare_picture(source, self._models, self._settings, reader.read)
+        finally:
+            self._idle_readers.put(reader)
+
+    def _explain(self, pictures: list[PreparedPicture]) -> list[PictureResult]:
+        models = self._idle_models.get()
+        try:
+            return explain_pictures(pictures, models, self._settings, self._check_stopped)
+        finally:
+            self._idle_models.put(models)
+
+    def _check_stopped(self) -> None:
         if self._stopped.is_set():
             raise StoppedError
 
-    def _give(self, to: queue.Queue[Any], what: object, even_if_stopped: bool = False) -> None:
-        while True:
-            try:
-                return to.put(what, timeout=_TICK)
-            except queue.Full:
-                if self._stopped.is_set():
-                    if even_if_stopped:
-                        return None
-                    raise StoppedError from None
 
-    def _take(self) -> Any:
-        while True:
-            self._check()
-            try:
-                return self._ready.get(timeout=_TICK)
-            except queue.Empty:
-                continue
-
-    def _read(self, _: int) -> None:
-        if hasattr(signal, "pthread_sigmask"):
-            # Processes that this thread starts inherit it: a Ctrl-C is not for them.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        reader = Reader()
-        try:
-            while (item := self._next()) is not None:
-                self._check()
-                found = ready(item, self._models, self._settings, reader.read)
-                if isinstance(found, Done):
-                    self._give(self._done, [found])
-                else:
-                    self._give(self._ready, found)
-        finally:
-            reader.stop()
-        with self._items_lock:
-            self._ended_reading += 1
-            is_last = self._ended_reading == self._reading
-        if is_last:
-            self._give(self._ready, _END)
-        self._give(self._done, _END)
-
-    def _next(self) -> Item | None:
-        with self._items_lock:
-            return next(self._items, None)
-
-    def _compute(self, number: int) -> None:
-        models = [_own(model) if number else model for model in self._models]
-        while chunk := self._chunk():
-            self._give(self._done, explained(chunk, models, self._settings, self._check))
-        self._give(self._done, _END)
-
-    def _chunk(self) -> list[Ready]:
-        """The next photos: as many as go through at once, but fewer where no more are ready yet,
-        and a fair share of the last ones."""
-        found: list[Ready] = []
-        most = self._at_once
-        with self._take_lock:
-            while len(found) < most and not self._is_over:
-                if found and self._ready.empty():
-                    break
-                one = self._take()
-                if isinstance(one, _End):
-                    self._is_over = True
-                    break
-                found.append(one)
-                if self._ended_reading == self._reading:
-                    left = len(found) + self._ready.qsize()
-                    most = min(most, max(len(found), -(-left // self._computing)))
-        return found
+def _idle(resources: Iterable[_Resource]) -> queue.SimpleQueue[_Resource]:
+    """What as many threads share as there are of it, each taking one for a while."""
+    idle: queue.SimpleQueue[_Resource] = queue.SimpleQueue()
+    for one in resources:
+        idle.put(one)
+    return idle
 
 
-def _own(model: Model) -> Model:
-    """The same network as other modules with the same weights: only one pass at a time can go
+def _ignore_ctrl_c() -> None:
+    """For this thread, and the processes that it starts: these are for the main thread to end."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _copies(models: Sequence[Model]) -> list[Model]:
+    """The same networks as other modules with the same weights: only one pass at a time can go
     through a module, because of its hooks."""
-    module = model.module
-    shared = {
-        id(tensor): tensor for tensor in itertools.chain(module.parameters(), module.buffers())
-    }
-    return replace(model, module=copy.deepcopy(module, shared))
+    copies = []
+    for model in models:
+        module = model.module
+        tensors = itertools.chain(module.parameters(), module.buffers())
+        shared = {id(tensor): tensor for tensor in tensors}
+        copies.append(replace(model, module=copy.deepcopy(module, shared)))
+    return copies

@@ -30,7 +30,7 @@ _WILD = "*?["
 
 
 @dataclass(frozen=True)
-class Item:
+class PictureSource:
     """One picture that is to be read. key: its name in the data set, another one for each picture.
     path: of its file, or data: its bytes; neither where a table has a row without a picture."""
 
@@ -40,17 +40,17 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Photos:
+class Pictures:
     """Pictures that can be gone through again and again, always in the same order.
 
     count: how many, at most; a table may name some twice.
     """
 
     count: int
-    walk: Callable[[], Iterator[Item]]
+    walk: Callable[[], Iterator[PictureSource]]
 
 
-def photos(where: str, leave_out: Path) -> Photos:
+def find_pictures(where: str, leave_out: Path) -> Pictures:
     """The pictures of a folder and the folders in it, a pattern in the manner of a shell (`**` for
     any depth), a Parquet file or a pattern for several, or a single file.
 
@@ -59,19 +59,19 @@ def photos(where: str, leave_out: Path) -> Photos:
     paths relative to it, or to the part of the pattern without wildcards. See `_rows` for tables.
     Raises PicturesError if there are none; `walk` raises it where something cannot be read.
     """
-    path, hidden = Path(where), _absolute(leave_out)
+    path, left_out = Path(where), _absolute(leave_out)
     if path.is_dir():
-        return _counted(where, partial(_in_folder, _absolute(path), "", hidden))
+        return _counted(where, partial(_in_folder, _absolute(path), "", left_out))
     if path.is_file():
         if path.suffix.lower() == ".parquet":
             return _tables([_absolute(path)])
-        return Photos(1, lambda: iter([_file(_absolute(path), path.name)]))
+        return Pictures(1, lambda: iter([_file(_absolute(path), path.name)]))
     if not any(sign in where for sign in _WILD):
         raise PicturesError(
             f"there is no folder or file {where}; PHOTOS is a folder, a pattern in quotes such as "
             "'photos/*.jpg', or a Parquet file"
         )
-    matches = partial(_matching, where, hidden)
+    matches = partial(_matching, where, left_out)
     if (first := next(matches(), None)) and Path(first.path or "").suffix.lower() == ".parquet":
         return _tables(sorted(Path(match.path or "") for match in matches()))
     return _counted(where, matches)
@@ -81,19 +81,19 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))
 
 
-def _counted(where: str, walk: Callable[[], Iterator[Item]]) -> Photos:
+def _counted(where: str, walk: Callable[[], Iterator[PictureSource]]) -> Pictures:
     count = sum(1 for _ in walk())
     if not count:
         raise PicturesError(f"there is no picture in {where}")
-    return Photos(count, walk)
+    return Pictures(count, walk)
 
 
-def _file(path: Path, key: str) -> Item:
+def _file(path: Path, key: str) -> PictureSource:
     # A name that is no text in UTF-8 could not be written into the data set.
-    return Item(os.fsencode(key).decode("utf-8", "backslashreplace"), str(path))
+    return PictureSource(os.fsencode(key).decode("utf-8", "backslashreplace"), str(path))
 
 
-def _in_folder(folder: Path, prefix: str, hidden: Path) -> Iterator[Item]:
+def _in_folder(folder: Path, prefix: str, left_out: Path) -> Iterator[PictureSource]:
     try:
         with os.scandir(folder) as found:
             entries = sorted((e.name, e.is_dir(follow_symlinks=False), e.is_file()) for e in found)
@@ -104,23 +104,23 @@ def _in_folder(folder: Path, prefix: str, hidden: Path) -> Iterator[Item]:
     for name, is_folder, is_file in entries:
         if name.startswith("."):
             continue
-        if is_folder and folder / name != hidden:
-            yield from _in_folder(folder / name, f"{prefix}{name}/", hidden)
+        if is_folder and folder / name != left_out:
+            yield from _in_folder(folder / name, f"{prefix}{name}/", left_out)
         elif is_file and Path(name).suffix.lower() in SUFFIXES:
             yield _file(folder / name, prefix + name)
 
 
-def _matching(pattern: str, hidden: Path) -> Iterator[Item]:
+def _matching(pattern: str, left_out: Path) -> Iterator[PictureSource]:
     parts = Path(pattern).parts
     fixed = next(i for i, part in enumerate(parts) if any(sign in part for sign in _WILD))
     root = Path(*parts[:fixed])
     for match in sorted(glob.iglob(pattern, recursive=True)):
         path = Path(match)
-        if path.is_file() and hidden not in _absolute(path).parents:
+        if path.is_file() and left_out not in _absolute(path).parents:
             yield _file(_absolute(path), path.relative_to(root).as_posix())
 
 
-def _tables(files: Sequence[Path]) -> Photos:
+def _tables(files: Sequence[Path]) -> Pictures:
     count = 0
     for file in files:
         with _opened(file) as table:
@@ -128,21 +128,23 @@ def _tables(files: Sequence[Path]) -> Photos:
             count += table.metadata.num_rows
     if not count:
         raise PicturesError(f"{files[0]} has no rows")
-    return Photos(count, partial(_rows, files))
+    return Pictures(count, partial(_rows, files))
 
 
 def _opened(file: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file, memory_map=False)
     except (OSError, pa.ArrowException) as error:
-        raise PicturesError(f"{file} cannot be read as a Parquet file: {_line(error)}") from error
+        raise PicturesError(
+            f"{file} cannot be read as a Parquet file: {_first_line(error)}"
+        ) from error
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0]
 
 
-def _rows(files: Sequence[Path]) -> Iterator[Item]:
+def _rows(files: Sequence[Path]) -> Iterator[PictureSource]:
     """The pictures of tables: the column `bytes` or `image`, or else the only binary one, has the
     bytes of files; `path`, or else the only one of strings where there are no bytes, has paths,
     those that are not absolute as seen from the table's folder or else from here; a column of
@@ -152,7 +154,7 @@ def _rows(files: Sequence[Path]) -> Iterator[Item]:
     one. Of paths that are named several times the first one counts; bytes are other pictures, also
     under the same path, and get `#row-<n>` behind it.
     """
-    seen: set[bytes] = set()
+    known: set[bytes] = set()
     number = 0
     for file in files:
         with _opened(file) as table:
@@ -160,29 +162,29 @@ def _rows(files: Sequence[Path]) -> Iterator[Item]:
             try:
                 for batch in table.iter_batches(_ROWS_AT_ONCE, columns=list(filter(None, names))):
                     for path, data in _pairs(batch, *names):
-                        item = _item(path or None, data or None, number, file.parent, seen)
-                        if item:
-                            yield item
+                        source = _source(path or None, data or None, number, file.parent, known)
+                        if source:
+                            yield source
                         number += 1
             except (OSError, pa.ArrowException) as error:
-                raise PicturesError(f"{file} is damaged: {_line(error)}") from error
+                raise PicturesError(f"{file} is damaged: {_first_line(error)}") from error
 
 
-def _item(
-    path: str | None, data: bytes | None, number: int, folder: Path, seen: set[bytes]
-) -> Item | None:
+def _source(
+    path: str | None, data: bytes | None, number: int, folder: Path, known: set[bytes]
+) -> PictureSource | None:
     key = path or f"row-{number}"
     digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
-    is_known = digest in seen
-    seen.add(digest)
+    is_known = digest in known
+    known.add(digest)
     if is_known and data is None:
         return None
     if data is not None:
-        return Item(f"{key}#row-{number}" if is_known else key, None, data)
+        return PictureSource(f"{key}#row-{number}" if is_known else key, None, data)
     if path is None:
-        return Item(key)
+        return PictureSource(key)
     beside = folder / path
-    return Item(key, str(beside if os.path.lexists(beside) else Path(path).absolute()))
+    return PictureSource(key, str(beside if os.path.lexists(beside) else Path(path).absolute()))
 
 
 def _columns(schema: pa.Schema, file: Path) -> tuple[str | None, str | None]:

@@ -2,7 +2,7 @@
 
 The process that was started writes everything, as results arrive; actors only read pictures and
 compute. So a picture is done once it is written there, whatever becomes of the node that computed
-it: what a dead node took along is asked for again.
+it: what a lost node had is given to another one.
 """
 
 from __future__ import annotations
@@ -19,53 +19,60 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import Any
-
-from gradcam_core.errors import BatchError
-
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported
 
 import pyarrow as pa
 import ray
 import ray.data
 from ray.exceptions import RayError
 
-from gradcam_core.batch.pictures import Item
-from gradcam_core.batch.rows import Done, Ready, Settings, explained, one_core_each, ready
+from gradcam_core.batch.compute import (
+    PreparedPicture,
+    explain_pictures,
+    prepare_picture,
+    single_threaded_blas,
+)
+from gradcam_core.batch.pictures import PictureSource
+from gradcam_core.batch.rows import PictureResult
+from gradcam_core.batch.settings import BatchSettings
+from gradcam_core.errors import BatchError
+from gradcam_core.examination import device_of
 from gradcam_core.images.sandbox import Reader
 from gradcam_core.memory import keep_freed
 from gradcam_core.models.custom import register_described, registered
 from gradcam_core.models.description import Description
 from gradcam_core.models.loading import Model, load_model
 
-AT_ONCE = 16
+ACTOR_PICTURES = 16
 """Pictures that an actor is given at once."""
 
-_WINDOW = 4096  # pictures that Ray is given at once
-_WINDOW_BYTES = 128 * 2**20  # of pictures that come as bytes
-_TRIES = 5  # rounds in a row in which no picture has come back
-_TICK = 0.2
-_ANSWER_WITHIN = 5.0  # seconds
+WINDOW_PICTURES = 4096
+WINDOW_BYTES = 128 * 2**20
+"""Of pictures that Ray is given at once, where they come as bytes."""
 
-_DONE = "done"
+MAX_TRIES = 5
+"""Rounds in a row in which no picture has come back."""
 
-# An actor whose node is gone may never find another place, and what it was given waits for it: so
-# it ends, and what it had is asked for again. Ray is about to take these options away.
-_FOR_ACTORS: dict[str, Any] = (
-    {"max_restarts": 0, "max_task_retries": 0}
-    if "ray_remote_args" in inspect.signature(ray.data.Dataset.map_batches).parameters
-    else {}
-)
-warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+_POLL_S = 0.2
+_CONNECT_TIMEOUT_S = 5.0
+_THREAD_TIMEOUT_S = 5.0
+
+_RESULT = "result"
+
+_DATA_CONTEXT = {
+    "enable_progress_bars": False,
+    "max_errored_blocks": -1,  # what is missing is given to another actor
+}
 
 
-def explained_by_ray(
-    items: Iterator[Item],
+def explain_on_ray(
+    sources: Iterator[PictureSource],
     models: Sequence[Model],
-    settings: Settings,
+    settings: BatchSettings,
     address: str | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[Done]:
+) -> Iterator[PictureResult]:
     """A `gradcam_core.batch.store.Engine`.
 
     address: of a cluster; None starts Ray on this machine, or uses the one that this process is
@@ -75,17 +82,17 @@ def explained_by_ray(
     weights = tuple(model.weights.sha256 for model in models)
     with ExitStack() as undo:
         _connect(address, undo)
-        while window := list(_window(items)):
-            left = {item.key: item for item in window}
+        while window := list(_window(sources)):
+            left = {source.key: source for source in window}
             tries = 0
             while left:
                 gc.collect()  # an actor of the last round has its core until nothing refers to it
                 before, reason = len(left), ""
                 try:
-                    for done in _round(list(left.values()), settings, is_stopped):
-                        if left.pop(done.key, None) is not None:
-                            _compare(done, weights)
-                            yield done
+                    for result in explain_round(list(left.values()), settings, is_stopped):
+                        if left.pop(result.key, None) is not None:
+                            _compare(result, weights)
+                            yield result
                         if is_stopped():
                             return
                 except RayError as error:
@@ -93,7 +100,7 @@ def explained_by_ray(
                 if is_stopped():
                     return
                 tries = tries + 1 if len(left) == before else 0
-                if tries == _TRIES:
+                if tries == MAX_TRIES:
                     raise BatchError(
                         f"Ray gives no results for {next(iter(left))} and {len(left) - 1} others"
                         f"{reason}: see its logs; the same command goes on"
@@ -102,11 +109,12 @@ def explained_by_ray(
 
 def _connect(address: str | None, undo: ExitStack) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
-    # What is lost with a node is asked for again: no error that somebody has to see.
+    # What is lost with a node is given to another one: no error that somebody has to see.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     if not ray.is_initialized():
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # which Ray reads when it starts
         if address:
-            _knock(address)
+            _check_reachable(address)
         try:
             ray.init(
                 address=address or "local",
@@ -120,8 +128,8 @@ def _connect(address: str | None, undo: ExitStack) -> None:
             raise BatchError(f"{where}: {str(error).splitlines()[0]}") from error
         undo.callback(ray.shutdown)
     context = ray.data.DataContext.get_current()
-    before = {name: getattr(context, name) for name in _CONTEXT}
-    for name, value in _CONTEXT.items():
+    before = {name: getattr(context, name) for name in _DATA_CONTEXT}
+    for name, value in _DATA_CONTEXT.items():
         setattr(context, name, value)
 
     def put_back() -> None:
@@ -131,63 +139,59 @@ def _connect(address: str | None, undo: ExitStack) -> None:
     undo.callback(put_back)
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raises BatchError if nobody is there, which Ray itself takes two minutes to say."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not (host and port.isdecimal()):
         return
     try:
-        socket.create_connection((host, int(port)), timeout=_ANSWER_WITHIN).close()
+        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
     except (OSError, OverflowError) as error:
         raise BatchError(
             f"the cluster {address} cannot be reached: {getattr(error, 'strerror', None) or error}"
         ) from error
 
 
-_CONTEXT = {
-    "enable_progress_bars": False,
-    "max_errored_blocks": -1,  # what is missing is asked for again
-}
-
-
-def _window(items: Iterator[Item]) -> Iterator[Item]:
+def _window(sources: Iterator[PictureSource]) -> Iterator[PictureSource]:
     size = 0
-    for item in itertools.islice(items, _WINDOW):
-        yield item
-        size += len(item.data or b"")
-        if size >= _WINDOW_BYTES:
+    for source in itertools.islice(sources, WINDOW_PICTURES):
+        yield source
+        size += len(source.data or b"")
+        if size >= WINDOW_BYTES:
             return
 
 
-def _round(
-    items: Sequence[Item], settings: Settings, is_stopped: Callable[[], bool]
-) -> Iterator[Done]:
+def explain_round(
+    sources: Sequence[PictureSource], settings: BatchSettings, is_stopped: Callable[[], bool]
+) -> Iterator[PictureResult]:
     """What comes back of these; not all, if a node dies. Raises RayError for what ends it."""
-    actors = max(1, min(int(ray.cluster_resources().get("CPU", 1)), -(-len(items) // AT_ONCE)))
-    blocks = -(-len(items) // AT_ONCE)
-    source = ray.data.from_items(
-        [{"key": item.key, "path": item.path, "data": item.data} for item in items],
-        override_num_blocks=min(blocks, len(items)),
+    blocks = -(-len(sources) // ACTOR_PICTURES)
+    actors = max(1, min(int(ray.cluster_resources().get("CPU", 1)), blocks))
+    table = ray.data.from_items(
+        [asdict(source) for source in sources],
+        override_num_blocks=min(blocks, len(sources)),
     )
-    results = source.map_batches(
-        _Explainer,
-        fn_constructor_args=(settings, registered()),
-        batch_size=AT_ONCE,
-        batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=actors),
-        num_cpus=1,
-        **_FOR_ACTORS,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+        results = table.map_batches(
+            Explainer,
+            fn_constructor_args=(settings, registered()),
+            batch_size=ACTOR_PICTURES,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=actors),
+            num_cpus=1,
+            **_actor_options(),
+        )
     arrived: queue.Queue[Any] = queue.Queue(maxsize=4)
     is_over = threading.Event()
 
     def fetch() -> None:
         try:
-            for table in results.iter_batches(batch_size=None, batch_format="pyarrow"):
-                for pickled in table.column(_DONE).to_pylist():
+            for block in results.iter_batches(batch_size=None, batch_format="pyarrow"):
+                for pickled in block.column(_RESULT).to_pylist():
                     while not is_over.is_set():
                         try:
-                            arrived.put(pickled, timeout=_TICK)
+                            arrived.put(pickled, timeout=_POLL_S)
                             break
                         except queue.Full:
                             continue
@@ -204,11 +208,11 @@ def _round(
     try:
         while not is_stopped():
             try:
-                found = arrived.get(timeout=_TICK)
+                found = arrived.get(timeout=_POLL_S)
             except queue.Empty:
                 continue
             if found is None or isinstance(found, BaseException):
-                thread.join(_ANSWER_WITHIN)
+                thread.join(_THREAD_TIMEOUT_S)
             if found is None:
                 return
             if isinstance(found, BaseException):
@@ -218,8 +222,16 @@ def _round(
         is_over.set()
 
 
-def _compare(done: Done, weights: Sequence[str]) -> None:
-    for row, known in zip(done.rows, weights, strict=True):
+def _actor_options() -> dict[str, Any]:
+    """An actor whose node is gone may never find another place, and what it was given waits for it:
+    so it ends, and what it had is given to another one. Ray is about to take these options away."""
+    if "ray_remote_args" in inspect.signature(ray.data.Dataset.map_batches).parameters:
+        return {"max_restarts": 0, "max_task_retries": 0}
+    return {}
+
+
+def _compare(result: PictureResult, weights: Sequence[str]) -> None:
+    for row, known in zip(result.rows, weights, strict=True):
         if row["weights"]["sha256"] != known:
             raise BatchError(
                 f"a node of the cluster has other weights for {row['model']} ({row['title']}) than "
@@ -227,10 +239,10 @@ def _compare(done: Done, weights: Sequence[str]) -> None:
             )
 
 
-class _Explainer:
+class Explainer:
     """An actor: the networks, loaded once, on one core."""
 
-    def __init__(self, settings: Settings, networks: Sequence[Description]) -> None:
+    def __init__(self, settings: BatchSettings, networks: Sequence[Description]) -> None:
         import torch
 
         keep_freed()
@@ -240,23 +252,26 @@ class _Explainer:
         self._settings = settings
         self._models = [load_model(name) for name in settings.models]
         self._reader = Reader()
-        device = next(self._models[0].module.parameters()).device.type
-        self._at_once = settings.at_once(device)
+        self._at_once = settings.at_once(device_of(self._models[0]).type)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        done: list[Done] = []
-        waiting: list[Ready] = []
-        with one_core_each():
-            for row in batch.to_pylist():
-                item = Item(row["key"], row["path"], row["data"])
-                found = ready(item, self._models, self._settings, self._reader.read)
-                if isinstance(found, Done):
-                    done.append(found)
-                else:
-                    waiting.append(found)
-                if len(waiting) == self._at_once:
-                    done += explained(waiting, self._models, self._settings)
-                    waiting.clear()
+        results: list[PictureResult] = []
+        waiting: list[PreparedPicture] = []
+
+        def explain() -> None:
             if waiting:
-                done += explained(waiting, self._models, self._settings)
-        return pa.table({_DONE: pa.array(map(pickle.dumps, done), pa.large_binary())})
+                results.extend(explain_pictures(waiting, self._models, self._settings))
+                waiting.clear()
+
+        with single_threaded_blas():
+            for row in batch.to_pylist():
+                source = PictureSource(**row)
+                found = prepare_picture(source, self._models, self._settings, self._reader.read)
+                if isinstance(found, PictureResult):
+                    results.append(found)
+                    continue
+                waiting.append(found)
+                if len(waiting) == self._at_once:
+                    explain()
+            explain()
+        return pa.table({_RESULT: pa.array(map(pickle.dumps, results), pa.large_binary())})

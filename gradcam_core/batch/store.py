@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,8 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from gradcam_core.batch.pictures import Item, Photos
-from gradcam_core.batch.rows import SCHEMA, Done, Settings
+from gradcam_core.batch.pictures import Pictures, PictureSource
+from gradcam_core.batch.rows import PictureResult
+from gradcam_core.batch.schema import SCHEMA
+from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.errors import BatchError
 from gradcam_core.files import written_whole
 from gradcam_core.models.loading import Model
@@ -32,7 +34,7 @@ FORMAT = 1
 """Of the folder; another number is another layout."""
 
 PART_PICTURES = 256
-PART_SECONDS = 20.0
+PART_WRITTEN_AFTER_S = 20.0
 """A part is written as soon as it has so many pictures, or its first one has waited so long: what
 a `kill -9` can cost."""
 
@@ -44,26 +46,25 @@ class Engine(Protocol):
     worked on; no more than a few are held at any time. Closing it ends the work."""
 
     def __call__(
-        self, items: Iterator[Item], models: Sequence[Model], settings: Settings
-    ) -> Iterator[Done]: ...
+        self, sources: Iterator[PictureSource], models: Sequence[Model], settings: BatchSettings
+    ) -> Iterator[PictureResult]: ...
 
 
-class Folder:
+class ResultFolder:
     """The folder of a batch's results, for one process at a time. To be used in a `with`.
 
     done: how many pictures are. Raises BatchError where it cannot be used: it belongs to a batch
     with other settings, another process is at work in it, or a part of it is damaged.
     """
 
-    def __init__(self, path: Path, photos: str, settings: Settings) -> None:
+    def __init__(self, path: Path, pictures: str, settings: BatchSettings) -> None:
         self.path = path
-        self._asked: dict[str, Any] = {"format": FORMAT, "photos": _absolute(photos)} | _plain(
-            settings
-        )
+        identity = {"format": FORMAT, "photos": Path(pictures).absolute().as_posix()}
+        self._identity: dict[str, Any] = identity | settings.record()
         self._models = settings.models
         self._keys: set[bytes] = set()
-        self._waiting: list[Done] = []
-        self._since = 0.0
+        self._unwritten: list[PictureResult] = []
+        self._unwritten_since = 0.0
         self._number = 0
         self._lock = FileLock(path / ".lock")
 
@@ -71,7 +72,7 @@ class Folder:
     def done(self) -> int:
         return len(self._keys)
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> ResultFolder:
         try:
             (self.path / DATA).mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
@@ -112,11 +113,12 @@ class Folder:
     def _compare(self, begun: Mapping[str, Any]) -> None:
         if not begun:
             return
-        for name, value in self._asked.items():
+        for name, value in self._identity.items():
             if begun.get(name) != value:
+                theirs, ours = _setting_text(name, begun.get(name)), _setting_text(name, value)
                 raise BatchError(
-                    f"{self.path} belongs to a batch with {_said(name, begun.get(name))}, this one "
-                    f"has {_said(name, value)}: give another --out"
+                    f"{self.path} belongs to a batch with {theirs}, this one has {ours}: "
+                    "give another --out"
                 )
 
     def _read_parts(self) -> None:
@@ -141,7 +143,7 @@ class Folder:
         weights = {
             name: model.weights.sha256 for name, model in zip(self._models, models, strict=True)
         }
-        self._asked["weights"] = weights
+        self._identity["weights"] = weights
         if begun := self._begun():
             for name, model in zip(self._models, models, strict=True):
                 if begun.get("weights", {}).get(name) != weights[name]:
@@ -152,36 +154,38 @@ class Folder:
                     )
             return
         with self._writing():
-            text = json.dumps(self._asked, indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(self._identity, indent=2, ensure_ascii=False) + "\n"
             _write(self.path / RUN, text.encode())
 
     def is_done(self, key: str) -> bool:
         return _digest(key) in self._keys
 
-    def add(self, done: Done) -> bool:
+    def add(self, result: PictureResult) -> bool:
         """Take a picture's results. Gives whether they are new. They are safe once a part of them
         has been written. Raises BatchError if they cannot be written."""
-        if self.is_done(done.key):
+        if self.is_done(result.key):
             return False
-        if len(done.rows) != len(self._models):
-            raise ValueError(f"{done.key} has {len(done.rows)} rows, not {len(self._models)}")
+        if len(result.rows) != len(self._models):
+            raise ValueError(f"{result.key} has {len(result.rows)} rows, not {len(self._models)}")
         with self._writing():
-            for name, content in done.overlays:
+            for name, content in result.overlays:
                 file = self.path / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 _write(file, content, is_flushed=False)
-        self._keys.add(_digest(done.key))
-        self._since = self._since if self._waiting else time.monotonic()
-        self._waiting.append(Done(done.key, done.rows, []))
-        if len(self._waiting) >= PART_PICTURES or time.monotonic() > self._since + PART_SECONDS:
+        self._keys.add(_digest(result.key))
+        if not self._unwritten:
+            self._unwritten_since = time.monotonic()
+        self._unwritten.append(PictureResult(result.key, result.rows, []))
+        is_late = time.monotonic() > self._unwritten_since + PART_WRITTEN_AFTER_S
+        if is_late or len(self._unwritten) >= PART_PICTURES:
             self.flush()
         return True
 
     def flush(self) -> None:
         """Write what waits as a part. Raises BatchError if it cannot be written."""
-        if not self._waiting:
+        if not self._unwritten:
             return
-        rows = [row for done in self._waiting for row in done.rows]
+        rows = [row for result in self._unwritten for row in result.rows]
         file = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows, SCHEMA), file, compression="zstd")
         name = f"part-{self._number:06}"
@@ -189,22 +193,16 @@ class Folder:
         with self._writing():
             _write(folder / f"{name}.parquet", file.getvalue())
         self._number += 1
-        self._waiting.clear()
+        self._unwritten.clear()
 
-    def _writing(self) -> _Writing:
-        return _Writing(self.path)
-
-
-class _Writing:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, OSError):
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raises BatchError where something cannot be written."""
+        try:
+            yield
+        except OSError as error:
             raise BatchError(
-                f"the results cannot be written to {self._path}: {error.strerror or error}; "
+                f"the results cannot be written to {self.path}: {error.strerror or error}; "
                 "once they can, the same command goes on"
             ) from error
 
@@ -220,27 +218,19 @@ def _digest(key: str) -> bytes:
     return hashlib.blake2b(key.encode(), digest_size=16).digest()
 
 
-def _absolute(photos: str) -> str:
-    return Path(photos).absolute().as_posix()
-
-
-def _plain(settings: Settings) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(settings)))
-
-
-def _said(name: str, value: object) -> str:
+def _setting_text(name: str, value: object) -> str:
     if isinstance(value, list):
         value = ",".join(map(str, value))
     return f"{name} {value if value is not None else 'not set'}"
 
 
 def run(
-    folder: Folder,
-    photos: Photos,
+    folder: ResultFolder,
+    pictures: Pictures,
     models: Sequence[Model],
-    settings: Settings,
+    settings: BatchSettings,
     engine: Engine,
-    on_picture: Callable[[Done], None] = lambda done: None,
+    on_picture: Callable[[PictureResult], None] = lambda result: None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Do all pictures that are not done yet. Gives whether it came to the end.
@@ -249,15 +239,15 @@ def run(
     done until then is written. Raises BatchError, and PicturesError where a source gives up.
     """
     folder.begin(models)
-    left = (item for item in photos.walk() if not folder.is_done(item.key))
+    left = (source for source in pictures.walk() if not folder.is_done(source.key))
     results = engine(left, models, settings)
     try:
-        for done in results:
+        for result in results:
             # First: what ends this process may have ended others, whose results are then none.
             if is_stopped():
                 return False
-            if folder.add(done):
-                on_picture(done)
+            if folder.add(result):
+                on_picture(result)
         return not is_stopped()
     finally:
         try:

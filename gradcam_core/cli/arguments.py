@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
-from gradcam_core.errors import NetworkError
+from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS, method_named
+from gradcam_core.errors import ChoiceError, LabelError, NetworkError
 from gradcam_core.examination import PRESETS, preset_named
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.description import add_network_arguments
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
+from gradcam_core.request import ExplanationRequest, requests_for
+
+AUTO = "auto"
+"""For --contrast: the rivals that the network itself holds most probable."""
 
 
 def program() -> str:
@@ -23,7 +26,7 @@ def program() -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """Says a mistake in one line, without the usage that argparse prints before it."""
+    """Reports invalid input in one line, without the usage that argparse prints before it."""
 
     def __init__(self, program: str, description: str, example: str) -> None:
         super().__init__(
@@ -39,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_map_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which networks explain which class, and how."""
+    """Add what says which networks explain which class, and how."""
     models = ",".join(info.name for info in list_models())
     parser.add_argument(
         "--models",
@@ -55,10 +58,11 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
         "--detail",
         type=int,
         choices=DETAILS,
-        help="how many times its input size a network sees a picture at (default: 1)",
+        help="scale of the picture that a network sees: so many times its input size, for a map "
+        "with as many times as many cells across and down (default: 1)",
     )
     parser.add_argument(
-        "--preset", choices=PRESETS, help="sharp: the method and detail that locate best"
+        "--preset", choices=PRESETS, help="sharp: the method and detail that localise best"
     )
     parser.add_argument(
         "--view",
@@ -71,28 +75,35 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settle_map(parser: Parser, options: argparse.Namespace) -> Sequence[str]:
-    """Registers networks of one's own, and sets method and detail to what is meant.
+def requests_of(parser: Parser, options: argparse.Namespace) -> list[ExplanationRequest]:
+    """The requests that the arguments of `add_map_arguments` make, one for each network.
 
-    Gives the names of the networks that are asked, each once. Ends the program where the arguments
-    of `add_map_arguments` do not fit together.
+    Registers the person's own networks. Ends the program where the arguments do not fit together.
     """
+    method, detail = options.method, options.detail
+    if options.preset is not None:
+        if method is not None or detail is not None:
+            parser.error("--preset sets method and detail; leave out --method and --detail")
+        preset = preset_named(options.preset)
+        method, detail = preset.method, preset.detail
+    method = method or DEFAULT_METHOD
+    contrast = getattr(options, "contrast", None) or []
+    if contrast and not method_named(method).knows_class:
+        parser.error(f"--method {method} knows no class, so it takes no --contrast")
     try:
         register_all(options.network, options.networks)
-    except NetworkError as error:
+        models = ",".join(default_models()) if options.models is None else options.models
+        names = list(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
+        if not names:
+            parser.error("--models names no model")
+        return requests_for(
+            names,
+            options.view,
+            options.target,
+            against=[] if contrast == [AUTO] else contrast,
+            rivals=contrast == [AUTO],
+            method=method,
+            detail=detail or 1,
+        )
+    except (NetworkError, ChoiceError, LabelError) as error:
         parser.error(str(error))
-    asked = ",".join(default_models()) if options.models is None else options.models
-    names = tuple(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
-    if not names:
-        parser.error("--models names no model")
-    known = [info.name for info in list_models()]
-    for name in names:
-        if name not in known:
-            parser.error(f"there is no model {name!r}; choose from: {', '.join(known)}")
-    if options.preset is not None:
-        if options.method is not None or options.detail is not None:
-            parser.error("--preset sets method and detail; leave --method and --detail away")
-        preset = preset_named(options.preset)
-        options.method, options.detail = preset.method, preset.detail
-    options.method, options.detail = options.method or DEFAULT_METHOD, options.detail or 1
-    return names

@@ -9,28 +9,32 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from gradcam_core.cli.arguments import Parser, add_map_arguments, program, settle_map
-from gradcam_core.errors import BatchError, PicturesError, WeightsError
+from gradcam_core.cli.arguments import Parser, add_map_arguments, program, requests_of
+from gradcam_core.errors import BatchError, WeightsError
 from gradcam_core.images.render import LONGEST
-from gradcam_core.models.labels import find_in_all
 from gradcam_core.models.loading import Model, load_model, loader
-from gradcam_core.models.registry import model_info
+from gradcam_core.request import ExplanationRequest
+
+if TYPE_CHECKING:
+    from gradcam_core.batch.store import Engine
 
 ENGINES = ("local", "ray")
 
-_LONGEST = (64, 8192)  # between these
+OVERLAY_SIDES_PX = (64, 8192)
+"""Least and most of --longest."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a batch. Gives the exit status: 2, after one line on stderr, for a mistake, 130 or 143
-    if it was told to stop."""
+    """Run a batch. Gives the exit status: 2, after one line on stderr, for invalid input; 130 or
+    143 if a signal has stopped it."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if len(options.photos) > 1:
@@ -38,17 +42,12 @@ def main(arguments: Sequence[str]) -> int:
             f"there are {len(options.photos)} PHOTOS; put a pattern in quotes, such as "
             "'photos/*.jpg', so that the shell leaves it alone"
         )
-    (photos_of,) = options.photos
-    names = tuple(settle_map(parser, options))
+    requests = requests_of(parser, options)
     if options.address is not None and options.engine != "ray":
         parser.error("--address is that of a Ray cluster: add --engine ray")
-    if not _LONGEST[0] <= options.longest <= _LONGEST[1]:
-        parser.error(f"--longest is from {_LONGEST[0]} to {_LONGEST[1]} pixels")
-    try:
-        networks = [(info.title, info.labels) for info in map(model_info, names)]
-        targets = None if options.target is None else tuple(find_in_all(options.target, networks))
-    except ValueError as error:
-        parser.error(str(error))
+    least, most = OVERLAY_SIDES_PX
+    if not least <= options.longest <= most:
+        parser.error(f"--longest is from {least} to {most} pixels")
     try:
         importlib.import_module("pyarrow")
     except ImportError:
@@ -61,62 +60,40 @@ def main(arguments: Sequence[str]) -> int:
                 "Ray is not installed: pip install -r requirements-ray.txt "
                 "(or install this package with its extra `ray`)"
             )
-    return _run(parser, options, photos_of, names, targets)
+    return _run(parser, options, requests)
 
 
 def _run(
-    parser: Parser,
-    options: argparse.Namespace,
-    photos_of: str,
-    names: tuple[str, ...],
-    targets: tuple[int, ...] | None,
+    parser: Parser, options: argparse.Namespace, requests: Sequence[ExplanationRequest]
 ) -> int:
-    from gradcam_core.batch.pictures import photos
-    from gradcam_core.batch.rows import Done, Settings
-    from gradcam_core.batch.store import Engine, Folder, run
+    from gradcam_core.batch.pictures import find_pictures
+    from gradcam_core.batch.rows import PictureResult
+    from gradcam_core.batch.settings import BatchSettings
+    from gradcam_core.batch.store import ResultFolder, run
 
-    settings = Settings(
-        models=names,
-        targets=targets,
-        method=options.method,
-        detail=options.detail,
-        view=options.view,
-        trust=options.trust,
-        longest=options.longest,
-    )
+    (source,) = options.photos
+    settings = BatchSettings(tuple(requests), options.trust, options.longest)
     failed = new = 0
     try:
-        pictures = photos(photos_of, leave_out=options.out)
-        with _told_to_stop() as told, Folder(options.out, photos_of, settings) as folder:
+        pictures = find_pictures(source, leave_out=options.out)
+        with _stop_signal() as stop, ResultFolder(options.out, source, settings) as folder:
             before = folder.done
-            models = _load(names)
-            engine: Engine
-            if options.engine == "ray":
-                from gradcam_core.batch import ray_data as batch_ray
-
-                engine = functools.partial(
-                    batch_ray.explained_by_ray, address=options.address, is_stopped=told.is_set
-                )
-            else:
-                from gradcam_core import memory as heap
-                from gradcam_core.batch import local as batch_local
-
-                heap.keep_freed()
-                engine = functools.partial(batch_local.explained_here, is_stopped=told.is_set)
+            models = _load(settings.models)
+            engine = _engine(options, stop.is_set)
             with tqdm(
                 total=pictures.count, initial=before, unit="picture", desc="pictures", leave=False
             ) as bar:
 
-                def show(done: Done) -> None:
+                def show(result: PictureResult) -> None:
                     nonlocal failed, new
                     new += 1
-                    failed += any(row["error"] for row in done.rows)
+                    failed += any(row["error"] for row in result.rows)
                     bar.update()
                     if failed:
                         bar.set_postfix_str(f"{failed} with an error", refresh=False)
 
-                told.is_working, start = True, time.monotonic()
-                is_whole = run(folder, pictures, models, settings, engine, show, told.is_set)
+                stop.is_polled, start = True, time.monotonic()
+                is_whole = run(folder, pictures, models, settings, engine, show, stop.is_set)
             seconds = time.monotonic() - start
             if not is_whole:
                 print(
@@ -124,11 +101,11 @@ def _run(
                     "the same command goes on",
                     file=sys.stderr,
                 )
-                return 128 + told.signal
-            print(_summary(options.out, folder.done, before, new, failed, len(names), seconds))
+                return 128 + stop.signal
+            print(_summary(options.out, folder.done, before, new, failed, len(models), seconds))
             if options.report:
                 _write_report(parser.prog, options.out)
-    except (BatchError, PicturesError) as error:
+    except BatchError as error:
         parser.error(str(error))
     except WeightsError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
@@ -137,18 +114,31 @@ def _run(
     return 0
 
 
-class _Told(threading.Event):
+def _engine(options: argparse.Namespace, is_stopped: Callable[[], bool]) -> Engine:
+    if options.engine == "ray":
+        from gradcam_core.batch.ray_data import explain_on_ray
+
+        return functools.partial(explain_on_ray, address=options.address, is_stopped=is_stopped)
+    from gradcam_core.batch.local import explain_locally
+    from gradcam_core.memory import keep_freed
+
+    keep_freed()
+    return functools.partial(explain_locally, is_stopped=is_stopped)
+
+
+class _StopSignal(threading.Event):
     """Set when a signal asks this process to stop; a second one ends it at once.
 
-    is_working: whether somebody looks at it from time to time. Else the signal is raised.
+    is_polled: whether somebody looks at it from time to time. Until then a signal raises
+    KeyboardInterrupt.
     """
 
     signal: int = 0
-    is_working = False
+    is_polled = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if not self.is_working:
+        if not self.is_polled:
             raise KeyboardInterrupt
         self.signal = number
         self.set()
@@ -156,15 +146,15 @@ class _Told(threading.Event):
 
 
 @contextmanager
-def _told_to_stop() -> Iterator[_Told]:
-    told = _Told()
+def _stop_signal() -> Iterator[_StopSignal]:
+    stop = _StopSignal()
     if threading.current_thread() is not threading.main_thread():
-        yield told
+        yield stop
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, told.note) for number in numbers]
+    before = [signal.signal(number, stop.note) for number in numbers]
     try:
-        yield told
+        yield stop
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
@@ -172,7 +162,7 @@ def _told_to_stop() -> Iterator[_Told]:
 
 def _load(names: Sequence[str]) -> list[Model]:
     for name in names:
-        loader(name).request()  # all at once: without a network each takes its time to find out
+        loader(name).request()  # all at once: without a connection each takes its time
     models = []
     for name in names:
         with tqdm(total=100, unit="%", desc=f"weights of {name}", leave=False, delay=1) as bar:
@@ -235,7 +225,7 @@ def _parser() -> Parser:
         type=int,
         default=LONGEST,
         metavar="PIXELS",
-        help="of an overlay's long side (default: %(default)s)",
+        help="long side of the overlays, at most (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",

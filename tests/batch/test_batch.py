@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import shutil
@@ -25,12 +26,16 @@ import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.captions import where
 from gradcam_core.analysis.trust import trust
-from gradcam_core.batch.local import explained_here
-from gradcam_core.batch.pictures import Item, Photos, photos
-from gradcam_core.batch.rows import SCHEMA, Done, Settings, overlay_path
-from gradcam_core.batch.store import Folder, run
+from gradcam_core.batch.local import explain_locally
+from gradcam_core.batch.overlays import overlay_path
+from gradcam_core.batch.pictures import Pictures, PictureSource, find_pictures
+from gradcam_core.batch.rows import PictureResult
+from gradcam_core.batch.schema import SCHEMA
+from gradcam_core.batch.settings import BatchSettings
+from gradcam_core.batch.store import ResultFolder, run
 from gradcam_core.cli.batch import main
 from gradcam_core.errors import BatchError, PicturesError
+from gradcam_core.request import ExplanationRequest
 from tests.support.app_server import ROOT
 from tests.support.batch_results import Rows, assert_same_rows, levels, rows_of
 from tests.support.photos import PHOTOS as SCIENCE
@@ -340,6 +345,24 @@ def test_a_second_run_does_nothing_twice_and_a_new_picture_is_taken_along(
     assert len(list((out / "data").iterdir())) == 2
 
 
+def test_run_json_says_what_the_batch_is_as_it_always_has(album: Path, tmp_path: Path):
+    """Otherwise a batch that an earlier version has begun could not go on."""
+    source = album / "cat.JPG"
+    batch(source, tmp_path, "--target", "tabby", "--detail", "2")
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8")) == {
+        "format": 1,
+        "photos": source.as_posix(),
+        "models": [LITE[0]],
+        "targets": [281],
+        "method": "gradcam",
+        "detail": 2,
+        "view": "crop",
+        "trust": False,
+        "longest": 768,
+        "weights": {LITE[0]: gc.load_model(LITE[0]).weights.sha256},
+    }
+
+
 def test_mistakes_end_with_status_2_and_one_line(
     album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -360,7 +383,7 @@ def test_mistakes_end_with_status_2_and_one_line(
         ([empty, *new], "no picture in"),
         ([text, *new], "cannot be read as a Parquet file"),
         ([numbers, *new], "no column of pictures"),
-        ([album, *new, "--models", "resnet5"], "choose from: xception"),
+        ([album, *new, "--models", "resnet5"], "Choose from: xception"),
         ([album, *new, "--models", ","], "names no model"),
         ([album, *new, "--target", "cat"], "tiger cat (282)"),
         ([album, *new, "--method", "magic"], "gradcam"),
@@ -397,29 +420,29 @@ def test_ray_that_is_not_there_is_one_line(
 
 
 def test_a_damaged_part_is_named_and_so_is_a_folder_in_use(album: Path, tmp_path: Path):
-    settings = Settings(models=(LITE[0],))
+    settings = BatchSettings((ExplanationRequest(LITE[0]),))
     batch(album / "cat.JPG", tmp_path)
     with (
-        Folder(tmp_path, str(album / "cat.JPG"), settings),
+        ResultFolder(tmp_path, str(album / "cat.JPG"), settings),
         pytest.raises(BatchError, match="another batch is at work"),
-        Folder(tmp_path, str(album / "cat.JPG"), settings),
+        ResultFolder(tmp_path, str(album / "cat.JPG"), settings),
     ):
         pass
     (part,) = (tmp_path / "data").iterdir()
     part.write_bytes(part.read_bytes()[:-100])
     with (
         pytest.raises(BatchError, match=f"{part.name} is damaged"),
-        Folder(tmp_path, str(album / "cat.JPG"), settings),
+        ResultFolder(tmp_path, str(album / "cat.JPG"), settings),
     ):
         pass
 
 
 def test_other_weights_are_refused(album: Path, tmp_path: Path, lite0: gc.Model):
-    settings = Settings(models=(LITE[0],))
+    settings = BatchSettings((ExplanationRequest(LITE[0]),))
     batch(album / "cat.JPG", tmp_path)
     other = replace(gc.load_model(LITE[1]), stands_in_for=lite0.info)
     with (
-        Folder(tmp_path, str(album / "cat.JPG"), settings) as folder,
+        ResultFolder(tmp_path, str(album / "cat.JPG"), settings) as folder,
         pytest.raises(BatchError, match="other weights for efficientnet_lite0"),
     ):
         folder.begin([other])
@@ -428,17 +451,17 @@ def test_other_weights_are_refused(album: Path, tmp_path: Path, lite0: gc.Model)
 def test_a_full_disk_is_said_and_the_same_command_goes_on(
     album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite0: gc.Model
 ):
-    settings = Settings(models=(LITE[0],))
-    wanted = photos(str(album), tmp_path)
+    settings = BatchSettings((ExplanationRequest(LITE[0]),))
+    pictures = find_pictures(str(album), tmp_path)
 
     def full(self: Path, *_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with Folder(tmp_path, str(album), settings) as folder, monkeypatch.context() as patch:
+    with ResultFolder(tmp_path, str(album), settings) as folder, monkeypatch.context() as patch:
         folder.begin([lite0])
         patch.setattr(Path, "replace", full)
         with pytest.raises(BatchError, match="No space left on device; once they can"):
-            run(folder, wanted, [lite0], settings, explained_here)
+            run(folder, pictures, [lite0], settings, explain_locally)
     assert not list(tmp_path.glob("**/*.jpg"))
     assert len(batch(album, tmp_path)) == 4
 
@@ -484,22 +507,22 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite0: gc.Model
 ):
     monkeypatch.setattr("gradcam_core.batch.store.PART_PICTURES", 10)
-    settings, pictures = Settings(models=(LITE[0],)), 160
+    settings, pictures = BatchSettings((ExplanationRequest(LITE[0]),)), 160
     asked, memory = [], []
 
-    def walk() -> Iterator[Item]:
+    def walk() -> Iterator[PictureSource]:
         for number in range(pictures):
             asked.append(number)
-            yield Item(str(number), str(EXAMPLES / "7_wide_strip.jpg"))
+            yield PictureSource(str(number), str(EXAMPLES / "7_wide_strip.jpg"))
 
-    def note(_: Done) -> None:
+    def note(_: PictureResult) -> None:
         memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20)
         assert len(asked) - len(memory) <= 80
         if len(memory) == 1:
             time.sleep(1)  # whoever does not wait for this one runs away now
 
-    with Folder(tmp_path, "all", settings) as folder:
-        assert run(folder, Photos(pictures, walk), [lite0], settings, explained_here, note)
+    with ResultFolder(tmp_path, "all", settings) as folder:
+        assert run(folder, Pictures(pictures, walk), [lite0], settings, explain_locally, note)
     assert len(rows_of(tmp_path)) == pictures
     third = pictures // 3
     with Image.open(EXAMPLES / "7_wide_strip.jpg") as one:
@@ -515,7 +538,7 @@ def test_a_table_that_is_damaged_further_on_is_said(tmp_path: Path):
     content = bytearray(file.read_bytes())
     content[120_000:160_000] = bytes(40_000)
     file.write_bytes(content)
-    wanted = photos(str(file), tmp_path / "out")
+    pictures = find_pictures(str(file), tmp_path / "out")
     keys = []
     with pytest.raises(PicturesError, match="is damaged"):
-        keys += [item.key for item in wanted.walk()]
+        keys += [item.key for item in pictures.walk()]

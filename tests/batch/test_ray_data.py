@@ -27,25 +27,27 @@ from ray.cluster_utils import Cluster
 
 import gradcam_core as gc
 from gradcam_core.batch import ray_data as batch_ray
-from gradcam_core.batch.local import explained_here
-from gradcam_core.batch.pictures import Item, photos
-from gradcam_core.batch.ray_data import explained_by_ray
-from gradcam_core.batch.rows import Done, Settings
-from gradcam_core.batch.store import Folder, run
+from gradcam_core.batch.local import explain_locally
+from gradcam_core.batch.pictures import PictureSource, find_pictures
+from gradcam_core.batch.ray_data import explain_on_ray
+from gradcam_core.batch.rows import PictureResult
+from gradcam_core.batch.settings import BatchSettings
+from gradcam_core.batch.store import ResultFolder, run
 from gradcam_core.cli.photo import main
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
+from gradcam_core.request import ExplanationRequest
 from tests.support.app_server import ROOT
 from tests.support.batch_results import assert_same_rows, rows_of
 
 OWN = "mobilenetv3_small_050"
-SETTINGS = Settings(models=("efficientnet_lite0", "mine"))
+SETTINGS = BatchSettings((ExplanationRequest("efficientnet_lite0"), ExplanationRequest("mine")))
 MEMORY = 10**8  # of a node's object store, bytes
 COPIES = 2
 BEGUN = ".begun"
 
 
-class Noted(batch_ray._Explainer):
+class Noted(batch_ray.Explainer):
     """An actor that notes which node has begun what, and then takes its time."""
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -112,23 +114,23 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
     cluster.wait_for_nodes()
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    wanted = photos(str(folder), tmp_path)
+    pictures = find_pictures(str(folder), tmp_path)
     arrived: list[str] = []
     killed = threading.Event()
     rounds: list[int] = []
-    one_round = batch_ray._round
+    one_round = batch_ray.explain_round
 
-    def counted(items: Sequence[Item], *others: Any) -> Iterator[Done]:
+    def counted(items: Sequence[PictureSource], *others: Any) -> Iterator[PictureResult]:
         rounds.append(len(items))
         return one_round(items, *others)
 
-    monkeypatch.setattr(batch_ray, "AT_ONCE", 4)
-    monkeypatch.setattr(batch_ray, "_WINDOW", 10)
-    monkeypatch.setattr(batch_ray, "_round", counted)
-    monkeypatch.setattr(batch_ray, "_Explainer", Noted)
+    monkeypatch.setattr(batch_ray, "ACTOR_PICTURES", 4)
+    monkeypatch.setattr(batch_ray, "WINDOW_PICTURES", 10)
+    monkeypatch.setattr(batch_ray, "explain_round", counted)
+    monkeypatch.setattr(batch_ray, "Explainer", Noted)
 
-    def seen(done: Done) -> None:
-        arrived.append(done.key)
+    def seen(result: PictureResult) -> None:
+        arrived.append(result.key)
         if len(arrived) == 1:
             while not (at_work := nodes_at_work(folder, arrived)):
                 time.sleep(0.05)
@@ -136,14 +138,14 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
             cluster.remove_node(node, allow_graceful=False)
             killed.set()
 
-    with Folder(tmp_path / "ray", str(folder), SETTINGS) as results:
-        assert run(results, wanted, models, SETTINGS, explained_by_ray, seen)
+    with ResultFolder(tmp_path / "ray", str(folder), SETTINGS) as results:
+        assert run(results, pictures, models, SETTINGS, explain_on_ray, seen)
     assert killed.is_set()
     assert len(rounds) > 2  # of the two windows, one again: what the node had was lost
-    with Folder(tmp_path / "local", str(folder), SETTINGS) as results:
-        assert run(results, wanted, models, SETTINGS, explained_here)
+    with ResultFolder(tmp_path / "local", str(folder), SETTINGS) as results:
+        assert run(results, pictures, models, SETTINGS, explain_locally)
     by_ray, local = rows_of(tmp_path / "ray"), rows_of(tmp_path / "local")
-    assert len(by_ray) == 2 * wanted.count == 2 * len(arrived)
+    assert len(by_ray) == 2 * pictures.count == 2 * len(arrived)
     assert sorted(by_ray) == sorted(local)
     assert sum(row["error"] is not None for row in by_ray.values()) == 2 * 2
     assert_same_rows(by_ray, local)
@@ -152,7 +154,7 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
             assert (tmp_path / "ray" / row["overlay"]).is_file()
 
 
-class Broken(batch_ray._Explainer):
+class Broken(batch_ray.Explainer):
     """An actor on a node that lacks something."""
 
     def __init__(self, *_: Any) -> None:
@@ -162,8 +164,8 @@ class Broken(batch_ray._Explainer):
 def test_a_node_that_cannot_work_is_told_in_one_line_with_its_reason(
     tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(batch_ray, "_Explainer", Broken)
-    monkeypatch.setattr(batch_ray, "_TRIES", 2)
+    monkeypatch.setattr(batch_ray, "Explainer", Broken)
+    monkeypatch.setattr(batch_ray, "MAX_TRIES", 2)
     arguments = ["batch", str(folder), "--models", "efficientnet_lite0", "--engine", "ray"]
     with pytest.raises(SystemExit, match=r"^2$"):
         main([*arguments, "--out", str(tmp_path), "--no-report"])

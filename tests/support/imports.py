@@ -13,9 +13,13 @@ from pathlib import Path
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("gradcam_core.errors",),
-    ("gradcam_core.memory", "gradcam_core.upstream", "gradcam_core.child_process"),
+    (
+        *("gradcam_core.child_process", "gradcam_core.files", "gradcam_core.memory"),
+        *("gradcam_core.upstream", "gradcam_core.wording"),
+    ),
     ("gradcam_core.images", "gradcam_core.cam"),
     ("gradcam_core.models",),
+    ("gradcam_core.request",),
     ("gradcam_core.explanation",),
     ("gradcam_core.examination",),
     ("gradcam_core.analysis",),

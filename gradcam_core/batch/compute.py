@@ -1,0 +1,196 @@
+"""From pictures to rows and overlays: what both engines compute."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from PIL import Image
+from threadpoolctl import threadpool_limits
+
+from gradcam_core.batch.overlays import jpeg, overlay_jpeg, overlay_path, shrunk
+from gradcam_core.batch.pictures import NOTHING_THERE, PictureSource
+from gradcam_core.batch.rows import PictureFacts, PictureResult, failed_rows, rows_of
+from gradcam_core.batch.schema import THUMBNAIL_SIDE_PX
+from gradcam_core.batch.settings import BatchSettings
+from gradcam_core.errors import ImageError
+from gradcam_core.examination import PreparedInput, answer_together, prepare, run_passes
+from gradcam_core.explanation import Explanation
+from gradcam_core.images.geometry import Preprocessing
+from gradcam_core.models.loading import Model
+from gradcam_core.request import ExplanationRequest
+
+log = logging.getLogger(__name__)
+
+
+class StoppedError(Exception):
+    """Nobody waits for the results any more."""
+
+
+@dataclass(frozen=True)
+class PreparedPicture:
+    """A picture that is decoded and prepared for all networks.
+
+    inputs: for each network, by detail: 1, and the detail of its request. small: the photo as its
+    overlays show it. photo: the whole photo, which can take 200 MB, where it is needed once more.
+    """
+
+    facts: PictureFacts
+    inputs: list[dict[int, PreparedInput]]
+    small: Image.Image
+    photo: Image.Image | None
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """For as long as several threads compute: NumPy's products, which are small here, on one core
+    each. Where others are busy, threads that wait for each other make them take 70 times as long.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+def prepare_picture(
+    source: PictureSource,
+    models: Sequence[Model],
+    settings: BatchSettings,
+    read: Callable[[str | bytes], Image.Image],
+) -> PreparedPicture | PictureResult:
+    """The half of the work that needs no network; or the result of a picture that cannot be used.
+
+    read: gives an upright RGB picture of a path or bytes, or raises ImageError.
+    """
+    content = source.path if source.data is None else source.data
+    facts = PictureFacts(source.key)
+    try:
+        if content is None:
+            raise ImageError(NOTHING_THERE)
+        photo = read(content)
+        details = {1, settings.requests[0].detail}
+        view = settings.requests[0].view
+        inputs: dict[Preprocessing, dict[int, PreparedInput]] = {}
+        for model in models:
+            if (preprocessing := model.preprocessing) not in inputs:
+                inputs[preprocessing] = {
+                    detail: prepare(photo, preprocessing, view, detail) for detail in details
+                }
+        small = shrunk(photo, settings.overlay_side_px)
+        thumbnail = jpeg(shrunk(small, THUMBNAIL_SIDE_PX))
+        return PreparedPicture(
+            facts=PictureFacts(source.key, photo.size, thumbnail),
+            inputs=[inputs[model.preprocessing] for model in models],
+            small=small,
+            photo=photo if settings.trust else None,
+        )
+    except ImageError as error:
+        return _failed(facts, models, settings, str(error))
+    except Exception as error:
+        return _failed(facts, models, settings, _unexpected(facts, error))
+
+
+def explain_pictures(
+    pictures: Sequence[PreparedPicture],
+    models: Sequence[Model],
+    settings: BatchSettings,
+    check_stopped: Callable[[], None] = lambda: None,
+) -> list[PictureResult]:
+    """The rows and overlays of pictures, which go through each network together.
+
+    check_stopped: called between steps; what it raises ends the work.
+    """
+    try:
+        return _explain_pictures(pictures, models, settings, check_stopped)
+    except StoppedError:
+        raise
+    except Exception as error:
+        if len(pictures) > 1:  # only one of them may be to blame
+            return [
+                result
+                for picture in pictures
+                for result in explain_pictures([picture], models, settings, check_stopped)
+            ]
+        facts = pictures[0].facts
+        return [_failed(facts, models, settings, _unexpected(facts, error))]
+
+
+def _explain_pictures(
+    pictures: Sequence[PreparedPicture],
+    models: Sequence[Model],
+    settings: BatchSettings,
+    check_stopped: Callable[[], None],
+) -> list[PictureResult]:
+    by_network = [
+        _explain_by(
+            model,
+            request,
+            [picture.inputs[number] for picture in pictures],
+            check_stopped,
+        )
+        for number, (model, request) in enumerate(zip(models, settings.requests, strict=True))
+    ]
+    return [
+        _result(picture, explanations, models, settings, check_stopped)
+        for picture, explanations in zip(pictures, zip(*by_network, strict=True), strict=True)
+    ]
+
+
+def _explain_by(
+    model: Model,
+    request: ExplanationRequest,
+    inputs: Sequence[dict[int, PreparedInput]],
+    check_stopped: Callable[[], None],
+) -> list[Explanation]:
+    """One network's explanations of these pictures, those of equal size in one pass."""
+    explanations: dict[int, Explanation] = {}
+    places_by_size: dict[tuple[int, ...], list[int]] = {}
+    for place, by_detail in enumerate(inputs):
+        places_by_size.setdefault(by_detail[1].batch.shape, []).append(place)
+    for places in places_by_size.values():
+        check_stopped()
+        held = run_passes(model, [inputs[place][1] for place in places])
+        if request.detail > 1:
+            check_stopped()
+            probabilities = [one.probabilities for one in held]
+            detailed = [inputs[place][request.detail] for place in places]
+            held = run_passes(model, detailed, probabilities=probabilities)
+        answers = answer_together(held, request, lambda _: check_stopped())
+        explanations |= zip(places, answers, strict=True)
+    return [explanations[place] for place in range(len(inputs))]
+
+
+def _result(
+    picture: PreparedPicture,
+    explanations: Sequence[Explanation],
+    models: Sequence[Model],
+    settings: BatchSettings,
+    check_stopped: Callable[[], None],
+) -> PictureResult:
+    from gradcam_core.analysis.trust import trust
+
+    check_stopped()
+    key = picture.facts.key
+    checks = [
+        None
+        if picture.photo is None or e.degenerate
+        else trust(picture.photo, model, e, lambda _: check_stopped())
+        for e, model in zip(explanations, models, strict=True)
+    ]
+    overlays = [
+        (overlay_path(key, name), overlay_jpeg(picture.small, e))
+        for name, e in zip(settings.models, explanations, strict=True)
+    ]
+    rows = rows_of(picture.facts, explanations, checks, models, settings)
+    return PictureResult(key, rows, overlays)
+
+
+def _failed(
+    picture: PictureFacts, models: Sequence[Model], settings: BatchSettings, error: str
+) -> PictureResult:
+    return PictureResult(picture.key, failed_rows(picture, models, settings, error), [])
+
+
+def _unexpected(picture: PictureFacts, error: Exception) -> str:
+    log.warning("%s: %r", picture.key, error)
+    return f"{type(error).__name__}: {error}"

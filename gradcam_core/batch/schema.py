@@ -1,0 +1,97 @@
+"""The columns of a batch's data set: one row for every picture and network."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+THUMBNAIL_SIDE_PX = 160
+"""Of a thumbnail's long side."""
+
+_INT, _FLOAT, _TEXT = pa.int32(), pa.float32(), pa.string()
+
+
+def _column(name: str, kind: pa.DataType, words: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"description": words})
+
+
+SCHEMA = pa.schema(
+    [
+        _column("path", _TEXT, "the picture's key: its path below PHOTOS, or as its table has it"),
+        _column("model", _TEXT, "the network that was asked for, by its name"),
+        _column("title", _TEXT, "the network that ran, as people write it"),
+        _column("stands_in_for", _TEXT, "title of the network in whose place it ran, or null"),
+        _column(
+            "top",
+            pa.list_(
+                pa.struct([("index", _INT), ("name", _TEXT), ("probability", _FLOAT)]),
+            ),
+            "the five most probable classes, the most probable first",
+        ),
+        _column("class_index", _INT, "the class explained, by its index"),
+        _column("class", _TEXT, "the same, by its name"),
+        _column("probability", _FLOAT, "of the class explained, in [0, 1]"),
+        _column("rank", _INT, "of the class explained among all by probability, from 1"),
+        _column(
+            "heat_box",
+            pa.list_(_INT),
+            "(left, top, right, bottom) in the photo's pixels of all that has half of the heat's "
+            "maximum or more; null where there is no heat",
+        ),
+        _column("where", _TEXT, "where in the photo the heat lies, in words; or why there is none"),
+        _column(
+            "agreement",
+            _FLOAT,
+            "mean overlap (intersection over union) of the hottest fifth of this map with those of "
+            "the other networks' maps; null if it is alone",
+        ),
+        _column("picture_agreement", _FLOAT, "the same over all pairs of this picture's maps"),
+        _column(
+            "trust",
+            pa.struct(
+                [
+                    ("sentence", _TEXT),
+                    ("deletion", _FLOAT),  # areas under the curves
+                    ("insertion", _FLOAT),
+                    ("random_deletion", _FLOAT),
+                    ("random_insertion", _FLOAT),
+                    ("average_drop", _FLOAT),
+                    ("sanity", _FLOAT),  # rank correlation, all weights random; null: no heat left
+                    ("steadiness", _FLOAT),  # lowest rank correlation under small changes
+                ]
+            ),
+            "what the trust checks of the map have found; null if not checked",
+        ),
+        _column("overlay", _TEXT, "the overlay's path below the folder of results; null if none"),
+        _column("width", _INT, "of the photo, upright, in pixels"),
+        _column("height", _INT, "of the photo, upright, in pixels"),
+        _column("box", pa.list_(_INT), "(left, top, right, bottom): what the network saw of it"),
+        _column("method", _TEXT, "of the map"),
+        _column("detail", _INT, "times its input size that the network saw the photo at"),
+        _column("view", _TEXT, "crop or whole"),
+        _column("layer", _TEXT, "the target layer"),
+        _column(
+            "map",
+            pa.struct([("rows", _INT), ("columns", _INT), ("levels", pa.binary())]),
+            "the map as the method gives it, row by row, a byte for each cell: 255 is its maximum",
+        ),
+        _column(
+            "region",
+            pa.list_(_FLOAT),
+            "(left, top, right, bottom) of what the map covers, as shares of the photo's width and "
+            "height; beyond 0 and 1 where the view is padded",
+        ),
+        _column(
+            "thumbnail",
+            pa.binary(),
+            f"the photo as a JPEG of at most {THUMBNAIL_SIDE_PX} pixels a side, in the row of the "
+            "first network; else null",
+        ),
+        _column(
+            "weights", pa.struct([("source", _TEXT), ("sha256", _TEXT)]), "of the network that ran"
+        ),
+        _column("versions", pa.map_(_TEXT, _TEXT), "of the libraries that computed this"),
+        _column("error", _TEXT, "why there is no result; null if there is one"),
+    ]
+)
+"""One row for every picture and network. Where there is an error, all that it has prevented is
+null. What the columns mean is also in the files, as each field's `description`."""
