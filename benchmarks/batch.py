@@ -6,7 +6,7 @@ twice: through the networks as timm gives them, which is the aim's measure as in
 benchmarks, and as they are loaded here, which is faster. The batch is what
 `python -m gradcam_core batch` does: from files to rows and overlays. In each round the bare passes
 come before and after the batch. A ratio is the median over the rounds of the ratios within a round.
-`make bench` prints the table that README quotes.
+`make bench` prints the table of docs/benchmarks.md.
 """
 
 from __future__ import annotations

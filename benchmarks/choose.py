@@ -1,7 +1,7 @@
 """What the preset "sharp" and the rivals of a contrast were chosen from.
 
 The grid pointing game of `quality.py` on the half of the photographs that it does not report.
-`python -m benchmarks.choose` prints the table of benchmarks/README.md.
+`python -m benchmarks.choose` prints its table in docs/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Break what the app rests on, and print what comes of it: the table of README and SECURITY.md.
+"""Break what the app rests on, and print what comes of it: its table in docs/benchmarks.md.
 
 Downloads against a server on this machine that fails, disks that are full, processes and servers
 that are killed. Each row is what was seen, not what was to be: one failure in any try shows. The

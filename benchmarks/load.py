@@ -6,7 +6,7 @@ uploads photos that nobody has asked for before, has all networks explain them, 
 classes, and now and then leaves in the middle. The soak, which follows, gives few visitors many
 explanations in random order, with the networks whose weights are embedded, over the page's own
 channel. The same visitors come to a page whose networks two replicas of Ray Serve run, on the same
-cores. `make load` prints the tables that README and SECURITY.md quote.
+cores. `make load` prints its tables in docs/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Four photographs of four different classes that the network recognises make one 
 map of a class is good if its heat lies in that class's cell: GridPG is the heat's share there
 (chance: 0.25), and the peak is there or not. Settings were chosen on one half of the photographs;
 what is printed comes from the other half. Also deletion and insertion on the single photographs.
-`make quality` prints the tables that README quotes.
+`make quality` prints the tables of docs/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Seeded random weights, float32, all cores, one process, everything interleaved: each round runs
 every piece of work once, and a ratio is the median over the rounds of the ratios within a round.
-`make bench` prints the tables that README quotes.
+`make bench` prints the tables of docs/benchmarks.md.
 """
 
 from __future__ import annotations

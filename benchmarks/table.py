@@ -1,4 +1,4 @@
-"""Tables of results as Markdown, so that README can quote them as they are printed."""
+"""Tables of results as Markdown, so that docs/benchmarks.md can quote them as they are printed."""
 
 from __future__ import annotations
 

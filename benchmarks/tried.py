@@ -1,7 +1,7 @@
 """What was tried to make the networks' forward pass and the heads' gradients faster.
 
 Forward passes are timed without gradients, interleaved, as ratios to the network as its library
-gives it. `python -m benchmarks.tried` prints the tables of benchmarks/README.md.
+gives it. `python -m benchmarks.tried` prints its tables in docs/benchmarks.md.
 """
 
 from __future__ import annotations
