@@ -2,7 +2,8 @@
 
 The page's server runs in a process of its own with seeded random weights of the three networks; a
 browser drops photos and clicks predictions. Before every drop this process runs the bare networks,
-so that both see the machine in the same state. `make bench` prints the tables of docs/benchmarks.md.
+so that both see the machine in the same state. `make bench` prints the tables of
+docs/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ reads a picture or lists the networks need not wait for it.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gradcam_core.version import __version__
+
 if TYPE_CHECKING:
     from gradcam_core.cam.forward import Run, forward
     from gradcam_core.cam.layers import Stage, last_feature_map, layers
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from gradcam_core.models.registry import DEFAULT_MODELS, ModelInfo, list_models
     from gradcam_core.models.weights import Weights
 
-__version__ = "1.0.0"
-
 __all__ = [
     "DEFAULT_MODELS",
     "CamError",
@@ -48,6 +48,7 @@ __all__ = [
     "Stage",
     "Weights",
     "WeightsError",
+    "__version__",
     "examine",
     "explain",
     "find_label",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from tqdm import tqdm
 
-from gradcam_core import __version__
 from gradcam_core.cli.arguments import AUTO, Parser, add_map_arguments, program, requests_of
 from gradcam_core.errors import CamError, ImageError, WeightsError
 from gradcam_core.examination import examine
@@ -21,6 +20,7 @@ from gradcam_core.files import written_whole
 from gradcam_core.images.sandbox import read_isolated
 from gradcam_core.models.loading import load_model, loader
 from gradcam_core.request import ExplanationRequest
+from gradcam_core.version import __version__
 
 if TYPE_CHECKING:
     from gradcam_core.analysis.trust import Trust
