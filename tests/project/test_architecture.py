@@ -36,7 +36,10 @@ def of_the_engine(one: Import) -> bool:
 
 
 def test_every_file_is_in_a_room():
-    assert [name for name in FILES if room_of(name) is None] == []
+    outside = ("gradcam_core", "demo")  # a new file beside the rooms says how high it is
+    rooms = {name: room_of(name) for name in FILES}
+    assert [name for name, room in rooms.items() if room is None] == []
+    assert [n for n, room in rooms.items() if room and room[1] in outside and n != room[1]] == []
     assert len(FILES) > 150
 
 
