@@ -1,7 +1,7 @@
 """What the pictures of `tests/support/bad_pictures.py` cost the real server and the command line.
 
-Part of `make fuzz`. Every one of them is sent to `/look` and `/explain` of a server in a process of
-its own, with one network, and given to the command line. Time is from the question to the whole
+Part of `make fuzz`. Every one is sent to `/explain-stream` and `/explain` of a server in a process
+of its own, with one network, and given to the command line. Time is from the question to the whole
 answer. Memory is the most that the process and its children held at a time, looked at a hundred
 times a second, less what they held before. Linux only.
 """
@@ -83,7 +83,7 @@ def look(url: str, picture: BadPicture) -> None:
     """As the page does: the file is uploaded and looked at."""
     path = upload(url, picture.data)
     body = {"upload": path, "cells": cells(MODEL)}
-    requests.post(f"{url}look", json=body, timeout=GIVEN_UP)
+    requests.post(f"{url}explain-stream", json=body, timeout=GIVEN_UP)
 
 
 def explain(url: str, picture: BadPicture) -> None:
@@ -172,7 +172,7 @@ def main() -> None:
     print_versions("Pillow", "pi-heif", "gradio")
     is_well = True
     with tempfile.TemporaryDirectory() as name, started_app(Path(name)) as started:
-        for title, way in (("The page (/look)", look), ("The API (/explain)", explain)):
+        for title, way in (("The page (/explain-stream)", look), ("The API (/explain)", explain)):
             ask = partial(way, started.url)
             ask(warm)
             costs = [cost_of(picture, ask, started.process.pid) for picture in pictures]

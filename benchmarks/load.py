@@ -5,8 +5,8 @@ three networks (for speed; never for a picture). The visitors are sessions of `g
 uploads photos that nobody has asked for before, has all networks explain them, asks for other
 classes, and now and then leaves in the middle. The soak, which follows, gives few visitors many
 explanations in random order, with the networks whose weights are embedded, over the page's own
-channel. The same visitors come to a page whose networks two replicas of Ray Serve run, on the same
-cores. `make load` prints its tables in docs/benchmarks.md.
+stream. The same visitors come to a page whose networks two replicas of Ray Serve run, on the same
+cores. `benchmarks.visitor_cost` follows. `make load` prints its tables in docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -344,10 +344,10 @@ def _one(session: requests.Session, url: str, picture: bytes, chance: random.Ran
     if chance.random() < 0.05:
         file = chance.choice([f"{model}_output.png", f"{model}_heatmap.npy", "comparison.png"])
         asked["cells"] = [cell | {"id": model}]
-        taken = session.post(f"{url}take", json=asked | {"file": file}, timeout=300)
+        taken = session.post(f"{url}download", json=asked | {"file": file}, timeout=300)
         taken.raise_for_status()
         return
-    with session.post(f"{url}look", json=asked, stream=True, timeout=300) as response:
+    with session.post(f"{url}explain-stream", json=asked, stream=True, timeout=300) as response:
         response.raise_for_status()
         if chance.random() < LEAVING:
             return  # the connection is closed in the middle
@@ -361,14 +361,19 @@ def main() -> None:
     parser.add_argument("--visitors", default="1,8,32,64", help="comma-separated counts")
     parser.add_argument("--photos", type=int, default=2, help="of each visitor")
     parser.add_argument("--soak", type=int, default=2000, help="explanations")
+    parser.add_argument("--cost", type=int, default=12, help="photos of one visitor, each way in")
     options = parser.parse_args()
     print_versions("torch", "timm", "gradio", "gradio_client", "ray")
-    parts: list[Callable[[], None]] = []
+    parts: list[Callable[[], object]] = []
     if options.visitors:
         visitors = [int(count) for count in options.visitors.split(",")]
         parts.append(lambda: measure_load(visitors, options.photos))
     if options.soak:
         parts.append(lambda: measure_soak(options.soak))
+    if options.cost:
+        # In a process of its own, with one thread.
+        cost = [sys.executable, "-m", "benchmarks.visitor_cost", "--photos", str(options.cost)]
+        parts.append(lambda: subprocess.run(cost, cwd=ROOT, check=True))
     for part in parts:
         part()
 

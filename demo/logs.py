@@ -1,9 +1,9 @@
-"""What a person is told of an error, and what the log is told: where it was, and nothing that a
+"""What errors say: to a person, a sentence; to the log, where it happened, and nothing that a
 visitor gave.
 
-The message of an exception, a warning or a line of a library may hold the name of a visitor's file,
-an address or what a request was made of. So the log has the places in the code and the exception's
-type, and only those who log of the server itself may use words.
+The message of an exception, a warning or a library may hold the name of a visitor's file, an
+address or part of a request. So the log has the exception's type and the places in the code. Only
+loggers that speak of the server itself keep their messages.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from gradcam_core.errors import GradcamError, WeightsError
 log = logging.getLogger(__name__)
 
 _IN_WORDS = {"__main__", "demo", "gradcam_core", "huggingface_hub", "timm", "uvicorn"}
-"""Whose messages tell of the server and of the networks' weights, not of visitors."""
+"""Loggers whose messages are about the server and the networks' weights, not about visitors."""
 
-_FRAMES = 5  # innermost ones, of what is told in one line
+_MAX_FRAMES = 5  # the innermost ones, of a traceback in one line
 
 
 def sentence_of(error: Exception, otherwise: str) -> str:
@@ -42,7 +42,7 @@ def sentence_of(error: Exception, otherwise: str) -> str:
 
 def keep_visitors_out_of_the_log() -> None:
     """For all of this process, whoever logs: its own modules, Gradio, uvicorn, any library."""
-    logging.setLogRecordFactory(_Record)
+    logging.setLogRecordFactory(DiscreetRecord)
     logging.raiseExceptions = False  # a line that cannot be written would be printed as it was
     warnings.showwarning = _show_warning
     threading.excepthook = _log_thread
@@ -51,9 +51,9 @@ def keep_visitors_out_of_the_log() -> None:
     traceback.print_exc = _print_exc
 
 
-class ErrorsAnswered:
+class ErrorAnswers:
     """ASGI middleware: an exception that nobody has caught becomes one line of the log and a plain
-    answer. Above it, Starlette and uvicorn would each tell of it once more."""
+    answer. Without it, Starlette and uvicorn would each log the exception once more."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -75,7 +75,7 @@ class ErrorsAnswered:
             answer: Response = PlainTextResponse("Internal Server Error", 500)
             if _is_of_no_function(error):
                 answer = JSONResponse({"detail": "There is no function of this number."}, 404)
-            # Gradio ends a stream that there is nothing for so; it is no fault of the server.
+            # This is how Gradio ends a stream without events; it is no fault of the server.
             elif not isinstance(error.__cause__, HTTPException):
                 log.error("a request failed: %s", in_one_line(error))
             if not has_begun:
@@ -83,14 +83,14 @@ class ErrorsAnswered:
 
 
 def _is_of_no_function(error: Exception) -> bool:
-    """Whether Gradio has looked for a function by a number that none has."""
+    """Whether a request named a function by a number that Gradio does not have."""
     frames = traceback.extract_tb(error.__traceback__)
     return isinstance(error, KeyError) and bool(frames) and frames[-1].name == "get_fn"
 
 
 def in_one_line(error: BaseException) -> str:
     """The exception's type and the innermost places it passed, without its message."""
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
     places = (f"{frame.name} ({_short(frame.filename)}:{frame.lineno})" for frame in frames[::-1])
     return " < ".join([type(error).__name__, *places])
 
@@ -98,13 +98,13 @@ def in_one_line(error: BaseException) -> str:
 def places(error: BaseException) -> str:
     """A traceback, causes and groups included, without the messages of the exceptions."""
     lines = ["Traceback, without messages, which may hold what a visitor gave:\n"]
-    told: set[int] = set()
+    done: set[int] = set()
     left = [error]
     while left:
         one = left.pop()
-        if id(one) in told:
+        if id(one) in done:
             continue
-        told.add(id(one))
+        done.add(id(one))
         lines += [f"{type(one).__name__}\n", *traceback.format_tb(one.__traceback__)]
         if isinstance(one, BaseExceptionGroup):
             left += one.exceptions
@@ -114,7 +114,9 @@ def places(error: BaseException) -> str:
     return "".join(lines).rstrip("\n")
 
 
-class _Record(logging.LogRecord):
+class DiscreetRecord(logging.LogRecord):
+    """A line of the log without what a visitor gave."""
+
     def __init__(
         self,
         name: str,

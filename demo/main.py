@@ -54,11 +54,21 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
 
 def _serve() -> None:
-    # After the networks are known: the API's signatures name them.
+    from demo.server.uploads import keep_swept, use_own_folder
+
+    try:
+        keep_swept(use_own_folder())  # before Gradio is imported
+        _run()
+    except (OSError, ValueError) as error:
+        sys.exit(f"The app cannot start: {error}")
+
+
+def _run() -> None:
+    # Late: a mistake in the arguments needs no libraries.
     from demo.compute.service import start
     from demo.logs import keep_visitors_out_of_the_log
+    from demo.server.downloads import FileMaker
     from demo.server.shutdown import serve
-    from demo.server.uploads import keep_swept, use_own_folder
     from demo.ui.layout import build, launch_options
     from gradcam_core.images.sandbox import start_readers
     from gradcam_core.memory import keep_trimmed
@@ -70,10 +80,8 @@ def _serve() -> None:
     keep_trimmed()
     start_readers()
     port = os.environ.get("GRADIO_SERVER_PORT")
-    try:
-        keep_swept(use_own_folder())
-        start(default_models())
-        # Given explicitly, because Gradio would take the next free port without a word.
-        serve(build(), {"server_port": int(port) if port else None, **launch_options()})
-    except (OSError, ValueError) as error:
-        sys.exit(f"The app cannot start: {error}")
+    start(default_models())
+    # Given explicitly, because Gradio would take the next free port without a word.
+    maker = FileMaker()  # one for downloads and the API: each file takes a core
+    options = {"server_port": int(port) if port else None, **launch_options(maker)}
+    serve(build(maker), options)

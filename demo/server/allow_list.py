@@ -1,8 +1,8 @@
-"""What visitors reach of the server: the page, the four functions, and nothing else of Gradio's.
+"""The route allow-list: visitors reach the page, the four functions, and nothing else of Gradio's.
 
-Gradio brings some sixty paths along. Among them are a monitoring page, an editor of the app's
-source, a proxy, and a file route that fetches any public address. Open is what the page and the
-clients of the API need. A path that a later Gradio adds is shut until it is named here.
+Gradio brings some sixty paths. Among them are a monitoring page, an editor of the app's source, a
+proxy, and a file route that fetches any public address. Open are those that the page and the
+clients of the API need. A path that a later Gradio adds is closed until it is named here.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.block_function import BlockFunction
-from gradio.utils import get_upload_folder
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from demo.compute.photo import GONE
 from demo.logs import sentence_of
+from demo.server.gradio_internals import BlockFunction, get_upload_folder
 
 FILES = "/gradio_api/file="
 """What stands before the path of a file that the server has made or was given."""
@@ -30,7 +29,7 @@ _OPEN = frozenset(
         "/",
         "/config",  # clients of the API
         "/favicon.ico",
-        "/gradio_api/cancel",  # who no longer waits for a call says so
+        "/gradio_api/cancel",  # a client that no longer waits for a call
         "/gradio_api/info",
         "/gradio_api/mcp",
         "/gradio_api/mcp/",
@@ -56,9 +55,9 @@ NO_FUNCTION = "There is no such function. Ask for one of: {}."
 BROKEN = "Something went wrong. The server's log has the details."
 
 
-class OnlyWhatIsOpen:
-    """ASGI middleware: every other path is answered with 404. ours: routes that are open, too;
-    functions: the names of those that may be called."""
+class RouteAllowList:
+    """ASGI middleware: every path that is not on the list is answered with 404. ours: routes that
+    are open, too; functions: the names of those that may be called."""
 
     def __init__(
         self, app: ASGIApp, ours: Sequence[Route | Mount], functions: Sequence[str]
@@ -79,8 +78,8 @@ class OnlyWhatIsOpen:
                 scope = _without_range(scope)
             elif call := _CALLS.fullmatch(path):
                 if call["name"] not in self._functions:
-                    said = NO_FUNCTION.format(", ".join(self._functions))
-                    await JSONResponse({"detail": said}, 404)(scope, receive, send)
+                    detail = NO_FUNCTION.format(", ".join(self._functions))
+                    await JSONResponse({"detail": detail}, 404)(scope, receive, send)
                     return
             elif path not in self._open and not path.startswith(self._below):
                 await _not_found(scope, receive, send)
@@ -102,7 +101,7 @@ class Page(gr.Blocks):
             raise _mistake(NO_FUNCTION.format(", ".join(self._functions())))
         if len(inputs) < len(function.inputs):
             raise _mistake(
-                f"/{function.api_name} takes {len(function.inputs)} arguments; {len(inputs)} came."
+                f"/{function.api_name} takes {len(function.inputs)} arguments, not {len(inputs)}."
             )
         try:
             return await super().process_api(block_fn, inputs, *args, **kwargs)

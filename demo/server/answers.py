@@ -1,97 +1,67 @@
-"""What the page is told of a result: plain data in the types that JSON has."""
+"""What the page is sent, in types that JSON has: views of the records of the core."""
 
 from __future__ import annotations
 
 import base64
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from demo.compute.backend import Network
 from demo.server.classes import all_classes
-from gradcam_core import Explanation, Prediction
-from gradcam_core.analysis.agreement import Agreement, agreement
+from gradcam_core import Explanation
+from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.captions import summary, where
 
 _LEVELS = 65535
 
 
-def network_of(model: Network) -> dict[str, Any]:
+def photo_of(photo_id: str, jpeg: bytes, width: int, height: int) -> dict[str, Any]:
+    """The photo as the page shows it."""
+    encoded = base64.b64encode(jpeg).decode("ascii")
+    return {"photo": {"id": photo_id, "jpeg": encoded, "width": width, "height": height}}
+
+
+def network_of(network: Network) -> dict[str, Any]:
     """What a panel shows of a network before its result."""
-    wanted = model.stands_in_for
+    replaced = network.stands_in_for
     return {
-        "title": model.info.title,
-        "stands_in_for": wanted.title if wanted else "",
-        "notice": model.notice,
+        "title": network.info.title,
+        "stands_in_for": replaced.title if replaced else None,
+        "notice": network.notice or None,
     }
 
 
 def result_of(e: Explanation) -> dict[str, Any]:
-    """What a panel shows of an explanation.
+    """What a panel shows of an explanation: its record, and the bare map.
 
     index: of a class, its place in `all_classes`. box: what the network saw; region: what the map
     covers, padding included; both as shares of the photo's sides. map: rows, columns and, row by
     row, unsigned 16-bit levels, little-endian, of the map's maximum; all 0 if it is degenerate.
     """
-    width, height = e.geometry.photo_size
     rows, columns = e.feature_map.shape
-    return {
-        "model": e.model,
-        "title": e.title,
-        "stands_in_for": e.stands_in_for,
-        "notice": e.notice,
-        "target": _of_all(e, e.target),
-        "rank": e.rank,
-        "top": [_of_all(e, prediction) for prediction in e.top],
+    record: dict[str, Any] = e.record()
+    place = all_classes().place
+    for name in ("target", "top", "rivals"):
+        given = record[name]
+        for prediction in given if isinstance(given, list) else [given]:
+            prediction["index"] = place(e.model, prediction["index"])
+    return record | {
         "how": e.how,
-        "method": e.method,
-        "detail": e.detail,
-        "layer": e.layer,
-        "degenerate": e.degenerate,
         "where": where(e),
-        "box": _shares(e.box, width, height),
-        "region": _shares(e.geometry.region, width, height),
+        "box": _shares(e, e.box),
+        "region": _shares(e, e.geometry.region),
         "map": {"rows": rows, "columns": columns, "levels": _levels(e)},
     }
 
 
-def _of_all(e: Explanation, prediction: Prediction) -> dict[str, Any]:
-    return asdict(prediction) | {"index": all_classes().place(e.model, prediction.index)}
-
-
-def insight_of(named: Mapping[str, Explanation]) -> dict[str, Any]:
+def comparison_of(explanations: Mapping[str, Explanation]) -> dict[str, Any]:
     """What several explanations of one photo have in common, by the names that these have."""
-    names, explanations = list(named), list(named.values())
-    found = agreement(explanations)
-    return {
-        "sentences": list(summary(explanations)),
-        "agreement": found and _agreement(found, names, explanations[0].geometry.photo_size),
-    }
-
-
-def _agreement(
-    found: Agreement, names: Sequence[str], photo_size: tuple[int, int]
-) -> dict[str, Any]:
-    return {
-        "region": _shares(found.region, *photo_size),
-        "thresholds": {
-            name: threshold if math.isfinite(threshold) else None
-            for name, threshold in zip(names, found.thresholds, strict=True)
-        },
-        "pairs": [
-            {
-                "first": names[pair.first],
-                "second": names[pair.second],
-                "overlap": pair.overlap,
-                "correlation": pair.correlation,
-            }
-            for pair in found.pairs
-        ],
-        "shares": list(found.shares),
-    }
+    names, several = list(explanations), list(explanations.values())
+    found = agreement(several)
+    record = found and found.record(names) | {"region": _shares(several[0], found.region)}
+    return {"insight": {"sentences": list(summary(several)), "agreement": record}}
 
 
 def _levels(e: Explanation) -> str:
@@ -100,6 +70,7 @@ def _levels(e: Explanation) -> str:
     return base64.b64encode(np.round(share * _LEVELS).astype("<u2").tobytes()).decode("ascii")
 
 
-def _shares(box: tuple[float, ...], width: int, height: int) -> list[float]:
+def _shares(e: Explanation, box: tuple[float, ...]) -> list[float]:
+    width, height = e.geometry.photo_size
     left, top, right, bottom = box
     return [left / width, top / height, right / width, bottom / height]

@@ -1,7 +1,7 @@
 """The classes that the page offers: those of all networks, each name once.
 
-The page calls a class by its place in this list. The first 1000 are ImageNet's, in its order; those
-of a person's own networks follow. A class is the same for two networks if it has the same name.
+The page identifies a class by its place in this list. The first 1000 are ImageNet's, in its order;
+those of a person's own networks follow. Classes of the same name are the same class.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from gradcam_core.models.registry import model_info
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """labels: of all classes, whose indices are those of the networks that they come from. own: by
-    the names of networks that have not the first 1000, the place of each of their classes."""
+    """labels: of all classes; their indices are those of the networks that they come from. own: the
+    places of their classes, by the names of networks that do not have ImageNet's."""
 
     labels: tuple[Label, ...]
     own: dict[str, tuple[int, ...]]
 
     def index(self, model: str, place: int) -> int:
-        """Of the class in a network's outputs. Raises LabelError if the network has it not."""
+        """The class's index in a network's outputs. Raises LabelError if the network lacks it."""
         places = self._places(model)
         if place not in places:
             name = self.labels[place].name
@@ -32,7 +32,7 @@ class Classes:
         return places.index(place)
 
     def place(self, model: str, index: int) -> int:
-        """In this list, of one of a network's outputs."""
+        """The place in this list of one of a network's outputs."""
         return self._places(model)[index]
 
     def _places(self, model: str) -> tuple[int, ...] | range:
@@ -41,7 +41,7 @@ class Classes:
 
 @cache
 def all_classes() -> Classes:
-    """Of all networks that there are when this is first called."""
+    """The classes of all networks that are registered when this is first called."""
     labels = list[Label](imagenet_labels())
     places = {label.name.casefold(): n for n, label in enumerate(labels)}
     own = {}

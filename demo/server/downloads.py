@@ -1,51 +1,120 @@
-"""Files that a visitor takes along, made when they are asked for and kept nowhere."""
+"""Files that a visitor downloads: made when they are asked for, one at a time, and kept nowhere."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import mimetypes
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from demo.compute.photo import PhotoFile
+from demo.compute.request_queue import RequestQueue
 from demo.compute.service import service
-from demo.server.requests import AskedFile
 from gradcam_core import Explanation
 from gradcam_core.errors import ChoiceError
 from gradcam_core.export.files import files, zipped
 from gradcam_core.memory import trim
 
+if TYPE_CHECKING:
+    from demo.server.remote_pictures import RemotePictures
+    from demo.server.requests import DownloadRequest
+
 EVERYTHING = "everything.zip"
 
-LONGEST = 3072
-"""Pixels; larger photos are shrunk to it, which bounds the memory and the time of a file."""
+MAX_SIDE_PX = 3072
+"""Larger photos are shrunk to it, which bounds the memory and the time of a file."""
 
-_making = ThreadPoolExecutor(1, thread_name_prefix="file")  # each takes a core and much memory
+QUEUE_LENGTH = 32
+"""Requests that may wait for their files; each takes a second or two."""
+
+T = TypeVar("T")
+
+Check = Callable[[], None]
+"""Raises once nobody waits for the file any more."""
 
 
-async def file_of(asked: AskedFile) -> tuple[bytes, str]:
+class _AbandonedError(Exception):
+    """Nobody waits for the file any more."""
+
+
+class FileMaker:
+    """One thread that makes files, because each takes a core and much memory, and the queue of
+    those who wait for it. queue_length: how many may wait."""
+
+    def __init__(self, queue_length: int = QUEUE_LENGTH) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="files")
+        self._queue = RequestQueue(1, queue_length)
+
+    async def run(self, make: Callable[[Check], T]) -> T:
+        """What `make` gives; it calls the check now and then, so that it ends when this is
+        cancelled. Raises BusyError if the queue is full."""
+        is_abandoned = threading.Event()
+
+        def check() -> None:
+            if is_abandoned.is_set():
+                raise _AbandonedError
+
+        def run() -> T:
+            try:
+                check()
+                return make(check)
+            finally:
+                trim()
+
+        with self._queue.place() as place:
+            place.join()
+            await place.turn()
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+            finally:
+                is_abandoned.set()
+
+
+async def file_of(
+    request: DownloadRequest, pictures: RemotePictures, maker: FileMaker
+) -> tuple[bytes, str]:
     """The file that is asked for and its media type.
 
-    Raises ChoiceError, and ImageError, WeightsError or CamError as `explained` does.
+    Maps that have not been computed yet wait in the queue of new photos. Raises ChoiceError if
+    there is no such file, BusyError if a queue is full, and GradcamError as the service does.
     """
-    photo = await asked.open()
-    cells = asked.answerable or asked.cells  # of a network without the class there is nothing
-    explanations = await service().explain_all(photo, [asked.wanted(cell) for cell in cells])
-    named = [(cell.model, e) for cell, e in zip(cells, explanations, strict=True)]
-    loop = asyncio.get_running_loop()
-    content = await loop.run_in_executor(_making, _made, asked, photo, named)
-    trim()
-    return content, mimetypes.guess_type(asked.file)[0] or "application/octet-stream"
+    photo = await request.open(pictures)
+    maps = request.answerable or request.cells  # the error of the latter says why
+    requests = [request.explanation_request(one) for one in maps]
+    explanations = await service().explain_all(photo, requests)
+    named = [(one.model, e) for one, e in zip(maps, explanations, strict=True)]
+    content = await maker.run(partial(_content, request, photo, named))
+    return content, mimetypes.guess_type(request.file)[0] or "application/octet-stream"
 
 
-def _made(asked: AskedFile, photo: PhotoFile, named: list[tuple[str, Explanation]]) -> bytes:
-    made = files(photo.picture, named, asked.theme, asked.colormap, asked.opacity, LONGEST)
-    target = io.BytesIO()
-    if asked.file == EVERYTHING:
+def _content(
+    request: DownloadRequest, photo: PhotoFile, named: list[tuple[str, Explanation]], check: Check
+) -> bytes:
+    made = files(
+        photo.picture, named, request.theme, request.colormap, request.opacity, MAX_SIDE_PX
+    )
+    target = _Target(check)
+    if request.file == EVERYTHING:
         zipped(made, target)
         return target.getvalue()
     for file in made:
-        if file.name == asked.file:
+        if file.name == request.file:
             file.write(target)
             return target.getvalue()
-    raise ChoiceError(f"There is no file {asked.file}.")
+    raise ChoiceError(f"There is no file {request.file}.")
+
+
+class _Target(io.BytesIO):
+    """A file in memory that stops whoever writes to it when nobody waits for it."""
+
+    def __init__(self, check: Check) -> None:
+        super().__init__()
+        self._check = check
+
+    def write(self, data: Any) -> int:
+        self._check()
+        return super().write(data)

@@ -1,7 +1,8 @@
-"""The headers by which every answer tells the browser what it may do with it.
+"""The security headers of every answer.
 
-Two kinds of answer come from outside of this and carry none of them: a preflight request that
-Gradio's own CORS middleware answers, and uvicorn's "Invalid HTTP request received.".
+Two kinds of answer are made outside of this and have none: Gradio's own CORS middleware answers
+preflight requests, and uvicorn says "Invalid HTTP request received.". Kept in place of a library:
+`secure` sets headers, too, but the values, and the hashes of the page's scripts, would stay here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from demo.server.allow_list import FILES, path_of
 
 FRAMED_BY = "'self' https://huggingface.co https://*.huggingface.co"
-"""Who may show the page in a frame: itself, and the site that shows a Space."""
+"""Sites that may show the page in a frame: its own, and the one that shows a Space."""
 
 _USED = ("camera", "clipboard-read", "clipboard-write", "fullscreen")
 
@@ -56,8 +57,8 @@ _SCRIPT = re.compile(rb"<script\b[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECAS
 
 
 class SecurityHeaders:
-    """ASGI middleware. Bodies pass as they come, but for pages of HTML: their policy names the
-    scripts that stand in them, so they are read to their end first."""
+    """ASGI middleware. Bodies pass unchanged. An HTML page is read to its end first, because its
+    policy names the scripts in it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,5 +1,5 @@
-"""Pictures that a visitor gives by their address on the web, fetched behind a guard, a few at once,
-and kept for a while."""
+"""Pictures that a visitor gives by their address on the web: fetched behind the SSRF guard, a few
+at once, and kept for a while."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import http.client
 import logging
 import os
 import traceback
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import requests
 import urllib3
@@ -19,35 +19,35 @@ from gradcam_core.errors import ImageError
 
 log = logging.getLogger(__name__)
 
-SWITCH = "GRADCAM_ADDRESSES"
-"""The environment variable that switches the feature off; with anything but "on", to be safe."""
+SETTING = "GRADCAM_ADDRESSES"
+"""The environment variable that switches the feature off, with any value but "on"."""
 
-LARGEST = 20 * 2**20
-"""Bytes of a picture."""
+MAX_BYTES = 20 * 2**20
+"""Of a picture."""
 
-LONGEST = 10.0
-"""Seconds for all of it, from the look-up of the name to the last byte."""
+TIMEOUT_S = 10.0
+"""For all of it, from the look-up of the name to the last byte."""
 
-MOST_REDIRECTS = 3
-LONGEST_ADDRESS = 2000
+MAX_REDIRECTS = 3
+MAX_ADDRESS_LENGTH = 2000
 
-MOST_AT_ONCE = 16
-"""Fetches. Whoever comes when so many servers keep us waiting, waits for his turn."""
+MAX_FETCHES = 16
+"""At once. When so many servers keep us waiting, further visitors wait for their turn."""
 
 KEPT_BYTES = 64 * 2**20
-KEPT_SECONDS = 600.0
+KEPT_S = 600.0
 
 OFF = "Pictures by address are switched off here. Save it and drop it instead."
 NO_ADDRESS = "The address of a picture starts with https:// or http://."
 NO_PICTURE = "At this address is no picture but something else, perhaps a page."
-TOO_LARGE = f"The picture is larger than {LARGEST // 2**20} MB."
+TOO_LARGE = f"The picture is larger than {MAX_BYTES // 2**20} MB."
 NOT_NOW = (
     "The picture is no longer on the server, and during a presentation none is fetched. Leave the "
     "presentation and open its address again."
 )
 
-_CHUNK = 64 * 1024
-_FRAMING = 2**20  # bytes that may come besides the picture, where it comes in chunks
+_CHUNK_BYTES = 64 * 1024
+_FRAMING_BYTES = 2**20  # bytes that may come besides the picture, where it comes in chunks
 
 _FAILURES = (
     requests.RequestException,
@@ -57,43 +57,50 @@ _FAILURES = (
     ValueError,
 )
 
-guard = Guard()
-
-# Threads of their own: those that all visitors share would soon wait for slow servers only.
-_pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix=THREADS)
-_pictures: SingleFlight[bytes] = SingleFlight(KEPT_BYTES, len, KEPT_SECONDS)
-
 
 def is_on() -> bool:
     """Whether pictures may be given by their address here."""
-    return os.environ.get(SWITCH, "on").strip().lower() == "on"
+    return os.environ.get(SETTING, "on").strip().lower() == "on"
 
 
-async def fetch_picture(address: str, may_fetch: bool = True) -> bytes:
-    """The file at this address. Raises ImageError where there is no picture.
+class RemotePictures:
+    """Fetches pictures and keeps them. guard: who may be asked; threads: those that ask."""
 
-    may_fetch: whether the web may be asked; if not, only what is still kept will do.
-    """
-    if not is_on():
-        raise ImageError(OFF)
-    if len(address) > LONGEST_ADDRESS or not address.lower().startswith(("http://", "https://")):
-        raise ImageError(NO_ADDRESS)
-    if not may_fetch:
-        kept = _pictures.kept(address)
-        if kept is None:
-            raise ImageError(NOT_NOW)
-        return kept
-    # The fetch ends by itself, but not while the system looks up a name whose server is silent.
-    fetching = _pictures.get(
-        address, lambda: _pool.submit(lambda: _fetch(address, Allowance(LONGEST)))
-    )
-    try:
-        return await asyncio.wait_for(fetching, LONGEST)
-    except TimeoutError:
-        raise Allowance(LONGEST).too_late from None
+    def __init__(self, kept_s: float = KEPT_S) -> None:
+        self.guard = Guard()
+        # Not the threads that all share: these would soon wait for slow servers only.
+        self.threads = ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix=THREADS)
+        self._kept: SingleFlight[bytes] = SingleFlight(KEPT_BYTES, len, kept_s)
+
+    async def fetch(self, address: str, may_fetch: bool = True) -> bytes:
+        """The file at this address. Raises ImageError where there is no picture.
+
+        may_fetch: whether the web may be asked; if not, only what is still kept will do.
+        """
+        if not is_on():
+            raise ImageError(OFF)
+        is_web = address.lower().startswith(("http://", "https://"))
+        if len(address) > MAX_ADDRESS_LENGTH or not is_web:
+            raise ImageError(NO_ADDRESS)
+        if not may_fetch:
+            kept = self._kept.kept(address)
+            if kept is None:
+                raise ImageError(NOT_NOW)
+            return kept
+        # The fetch ends by itself, but not while the system looks up a name whose server is silent.
+        allowance = Allowance(TIMEOUT_S)
+
+        def fetch() -> Future[bytes]:
+            return self.threads.submit(_fetch, self.guard, address, allowance)
+
+        fetching = self._kept.get(address, fetch)
+        try:
+            return await asyncio.wait_for(fetching, TIMEOUT_S)
+        except TimeoutError:
+            raise allowance.too_late from None
 
 
-def _fetch(address: str, allowance: Allowance) -> bytes:
+def _fetch(guard: Guard, address: str, allowance: Allowance) -> bytes:
     """Raises ImageError, and nothing else: the message of any other error may name the address,
     which is the visitor's own business and not the log's."""
     try:
@@ -110,7 +117,7 @@ def _fetch(address: str, allowance: Allowance) -> bytes:
 
 
 def _followed(session: GuardedSession, address: str, allowance: Allowance) -> bytes:
-    for _ in range(MOST_REDIRECTS + 1):
+    for _ in range(MAX_REDIRECTS + 1):
         with session.ask(address) as response:
             target = session.next_address(response)
             if target is None:
@@ -128,12 +135,12 @@ def _picture(response: requests.Response, allowance: Allowance) -> bytes:
         raise ImageError(NO_PICTURE)
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise ImageError(UNREACHABLE)  # packed, which was not asked for
-    if (response.raw.length_remaining or 0) > LARGEST:
+    if (response.raw.length_remaining or 0) > MAX_BYTES:
         raise ImageError(TOO_LARGE)
-    allowance.bytes = LARGEST + _FRAMING
+    allowance.bytes = MAX_BYTES + _FRAMING_BYTES
     data = bytearray()
-    for chunk in response.raw.stream(_CHUNK, decode_content=False):
+    for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
         data += chunk
-        if len(data) > LARGEST:
+        if len(data) > MAX_BYTES:
             raise ImageError(TOO_LARGE)
     return bytes(data)

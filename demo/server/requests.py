@@ -1,4 +1,4 @@
-"""What the page's script asks the server for, checked."""
+"""The requests that the page sends, checked."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from gradio.utils import get_upload_folder
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from demo.compute.photo import PhotoFile
 from demo.compute.service import service
 from demo.server.classes import all_classes
-from demo.server.remote_pictures import LONGEST_ADDRESS, fetch_picture
+from demo.server.gradio_internals import get_upload_folder
+from demo.server.remote_pictures import MAX_ADDRESS_LENGTH
 from gradcam_core import list_models
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.errors import LabelError
 from gradcam_core.images.geometry import DETAILS, ViewName
 from gradcam_core.images.render import COLORMAP, COLORMAPS, OPACITY
 from gradcam_core.request import ExplanationRequest
+
+if TYPE_CHECKING:
+    from demo.server.remote_pictures import RemotePictures
 
 _INSTALLED_EXAMPLES = Path(__file__).parents[1] / "example_pictures"  # where setup.py puts them
 EXAMPLES = (
@@ -29,7 +32,7 @@ EXAMPLES = (
     else Path(__file__).parents[2] / "assets" / "examples"
 )
 
-MOST_CELLS = 24
+MAX_MAPS = 24
 
 
 def _known(names: Callable[[], Iterable[str]]) -> AfterValidator:
@@ -58,8 +61,8 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class Cell(_Strict):
-    """One map. id: how the answer names it. trust: whether it is to be checked, too. See
+class MapRequest(_Strict):
+    """One map. id: how the answer names it. trust: whether to check it, too. See
     `ExplanationRequest` for the rest."""
 
     id: str = Field(max_length=80)
@@ -71,70 +74,75 @@ class Cell(_Strict):
     trust: bool = False
 
 
-class Asked(_Strict):
-    """A photo, a class and the maps that are wanted of it.
+def open_upload(path: str) -> PhotoFile:
+    """The photo in an uploaded file, by the path that the server gave it. Raises ImageError."""
+    return service().photos.open(Path(path), Path(get_upload_folder()))
 
-    upload: the path that the server gave an uploaded file; example: the name of one of ours;
-    address: where it is on the web; may_fetch: whether it may be fetched from there, or only shown
+
+class PageRequest(_Strict):
+    """A photo, a class and the maps to make.
+
+    upload: the path that the server gave an uploaded file; example: the name of an example;
+    address: where it is on the web; may_fetch: whether it may be fetched from there, or only used
     if it is still kept.
     target, against: their places in `all_classes`.
-    has_photo: the id of the photo that the page shows already. compare: whether to say, at the end,
+    has_photo: the id of the photo that the page already shows. compare: whether to say, at the end,
     what the maps have in common.
     """
 
     upload: str | None = Field(None, max_length=1000)
     example: str | None = Field(None, max_length=100)
-    address: str | None = Field(None, max_length=LONGEST_ADDRESS)
+    address: str | None = Field(None, max_length=MAX_ADDRESS_LENGTH)
     may_fetch: bool = True
     has_photo: str = Field("", max_length=64)
     view: ViewName = "crop"
     target: _Class | None = None
     against: _Class | None = None
-    cells: list[Cell] = Field(min_length=1, max_length=MOST_CELLS)
+    cells: list[MapRequest] = Field(min_length=1, max_length=MAX_MAPS)
     compare: bool = False
 
-    async def open(self) -> PhotoFile:
+    async def open(self, pictures: RemotePictures) -> PhotoFile:
         """The photo; fetched, if an address is given. Raises ImageError if there is none."""
         if self.address is not None:
-            data = await fetch_picture(self.address, self.may_fetch)
+            data = await pictures.fetch(self.address, self.may_fetch)
             return await asyncio.to_thread(service().photos.from_bytes, data)
         return await asyncio.to_thread(self._open_file)
 
     def _open_file(self) -> PhotoFile:
         if self.example is not None:
             return service().photos.open(EXAMPLES / f"{self.example}.jpg", EXAMPLES)
-        return service().photos.open(Path(self.upload or ""), Path(get_upload_folder()))
+        return open_upload(self.upload or "")
 
     @property
-    def answerable(self) -> list[Cell]:
-        """Those whose network has the class."""
+    def answerable(self) -> list[MapRequest]:
+        """The maps whose network has the class."""
         found = []
-        for cell in self.cells:
+        for one in self.cells:
             with suppress(LabelError):
-                self.wanted(cell)
-                found.append(cell)
+                self.explanation_request(one)
+                found.append(one)
         return found
 
-    def wanted(self, cell: Cell) -> ExplanationRequest:
-        """Raises LabelError if the network has not the class."""
+    def explanation_request(self, one: MapRequest) -> ExplanationRequest:
+        """Raises LabelError if the network does not have the class."""
         target, against = (
-            place if place is None else all_classes().index(cell.model, place)
+            place if place is None else all_classes().index(one.model, place)
             for place in (self.target, self.against)
         )
         return ExplanationRequest(
-            cell.model,
+            one.model,
             self.view,
             target,
             () if against is None else (against,),
-            cell.rivals,
-            cell.method,
-            cell.detail,
-            cell.depth,
+            one.rivals,
+            one.method,
+            one.detail,
+            one.depth,
         )
 
 
-class AskedFile(Asked):
-    """Something to take along of the maps asked for. file: its name, or all of them as a zip."""
+class DownloadRequest(PageRequest):
+    """A file made of the maps. file: its name, or "everything.zip" for all of them."""
 
     file: str = Field(pattern=r"^[\w.-]{1,120}$")
     theme: Literal["light", "dark"] = "light"

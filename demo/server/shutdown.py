@@ -1,6 +1,8 @@
-"""Runs the page until the process is told to end, and ends it so that nobody's work is cut off.
+"""Serves the page until a signal ends the process, and lets running requests finish first.
 
-Gradio ends on Ctrl-C alone, and then waits for whatever still computes.
+Gradio ends on Ctrl-C alone, and then waits for whatever still computes. uvicorn's own graceful
+shutdown closes the port at once, so clients of the API could not fetch the files of calls that just
+finished.
 """
 
 from __future__ import annotations
@@ -22,15 +24,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 STOPPING = "The server is about to stop. Try again in a moment."
 
-STOP_WITHIN = 25.0
-"""Seconds that running requests have to finish. `GRADCAM_STOP_WITHIN` changes it."""
+STOP_WITHIN_S = 25.0
+"""How long running requests may take to finish. `GRADCAM_STOP_WITHIN` changes it."""
 
-_QUIET = 1.0  # seconds in which a client fetches the file that the API has just told it of
-_CLOSE_WITHIN = 3  # seconds in which connections are closed and uploads removed
+_QUIET_S = 1.0  # in which a client fetches the file of a call that just finished
+_CLOSE_WITHIN_S = 3  # in which connections are closed and uploads removed
 
 
 class Requests:
-    """The requests that the server works on, told apart from those that only listen."""
+    """Counts the requests that the server works on, but not those that only listen."""
 
     def __init__(self) -> None:
         self.is_refusing = False
@@ -38,7 +40,7 @@ class Requests:
         self._last_end = 0.0
 
     def counted(self, app: ASGIApp) -> ASGIApp:
-        """The app, whose requests are counted, and refused but for follow-ups once that is told."""
+        """ASGI middleware: counts requests. Once `finish` runs, refuses all but follow-ups."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or _only_listens(scope):
@@ -61,10 +63,10 @@ class Requests:
     def finish(self, within: float) -> None:
         """Refuse new requests and wait until the others are done, but not longer than this."""
         self.is_refusing = True
-        told = time.monotonic()
-        while time.monotonic() < told + within:
-            quiet_since = max(told, self._last_end)
-            if not self._running and time.monotonic() > quiet_since + _QUIET:
+        begin = time.monotonic()
+        while time.monotonic() < begin + within:
+            quiet_since = max(begin, self._last_end)
+            if not self._running and time.monotonic() > quiet_since + _QUIET_S:
                 return
             time.sleep(0.05)
 
@@ -75,39 +77,39 @@ def _only_listens(scope: Scope) -> bool:
 
 
 def _follows_up(scope: Scope) -> bool:
-    """What clients of the API fetch when their call is already accepted: its result, its files."""
+    """What clients of the API fetch after a call: its result and its files."""
     return scope["method"] == "GET" and "/gradio_api/" in scope["path"]
 
 
 def serve(page: gr.Blocks, options: Mapping[str, Any]) -> NoReturn:
-    """Launch the page with these options, and end the process when it is told to.
+    """Launch the page with these options, and end the process on a signal.
 
-    SIGTERM lets running requests finish within `STOP_WITHIN` seconds, and ends with status 0.
-    Ctrl-C, and a second signal of either kind, ends at once. Raises what `launch` raises.
+    SIGTERM lets running requests finish within `STOP_WITHIN_S`, and ends with status 0. Ctrl-C, and
+    a second signal of either kind, ends at once. Raises what `launch` raises.
     """
     requests = Requests()
     app_kwargs = options.get("app_kwargs", {})
     middleware = [Middleware(requests.counted), *app_kwargs.get("middleware", ())]
     launch = {**options, "app_kwargs": {**app_kwargs, "middleware": middleware}}
     page.launch(prevent_thread_lock=True, **launch)
-    told: list[int] = []
-    is_told = threading.Event()
+    received: list[int] = []
+    has_received = threading.Event()
 
-    def tell(number: int, frame: FrameType | None) -> None:
-        if told:
+    def receive(number: int, frame: FrameType | None) -> None:
+        if received:
             os._exit(128 + number)
-        told.append(number)
-        is_told.set()
+        received.append(number)
+        has_received.set()
 
-    signal.signal(signal.SIGTERM, tell)
-    signal.signal(signal.SIGINT, tell)
+    signal.signal(signal.SIGTERM, receive)
+    signal.signal(signal.SIGINT, receive)
     # With a time limit, or Windows would not let Ctrl-C through.
-    while page.is_running and not is_told.wait(1):
+    while page.is_running and not has_received.wait(1):
         pass
-    is_interrupted = signal.SIGINT in told
-    if told and not is_interrupted:
+    is_interrupted = signal.SIGINT in received
+    if received and not is_interrupted:
         print("Stopping: running requests may finish.", flush=True)
-        requests.finish(float(os.environ.get("GRADCAM_STOP_WITHIN", STOP_WITHIN)))
+        requests.finish(float(os.environ.get("GRADCAM_STOP_WITHIN", STOP_WITHIN_S)))
     _close(page, 0 if is_interrupted else 1)
     logging.shutdown()
     sys.stdout.flush()
@@ -117,9 +119,9 @@ def serve(page: gr.Blocks, options: Mapping[str, Any]) -> NoReturn:
 
 def _close(page: gr.Blocks, patience: int) -> None:
     """Close all connections and remove uploaded photos."""
-    # It would tell, as errors, of the connections that do not end within `patience` seconds.
+    # It would log the connections that do not end within `patience` seconds as errors.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     page.server.config.timeout_graceful_shutdown = patience
     closing = threading.Thread(target=page.close, kwargs={"verbose": False}, daemon=True)
     closing.start()
-    closing.join(_CLOSE_WITHIN)
+    closing.join(_CLOSE_WITHIN_S)

@@ -1,5 +1,5 @@
-"""The guard behind which an address that a visitor gave is asked: nobody but public web servers,
-within a time and a number of bytes.
+"""The SSRF guard: an address that a visitor gave is asked only if a public web server is there, and
+only within a time and a number of bytes.
 
 requests-hardened looks a name up once, refuses private, loopback and link-local addresses, and has
 `requests` connect to exactly the address that it has checked. What it leaves open is closed here.
@@ -10,9 +10,7 @@ from __future__ import annotations
 import http.client
 import io
 import ipaddress
-import logging
 import socket
-import threading
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -28,17 +26,17 @@ from urllib3.connectionpool import HTTPConnectionPool
 from gradcam_core.errors import ImageError
 
 UNREACHABLE = "No picture could be fetched from this address. Save it and drop it instead."
-"""The same for all that is refused and all that fails: nobody learns here what a private network
+"""The same for all that is refused and all that fails, so that nobody learns what a private network
 has."""
 
 PORTS = frozenset({80, 443})
-"""Pictures lie there. With others, a visitor could try the ports of any server by way of ours."""
+"""Where pictures are. Others would let a visitor scan the ports of any server through this one."""
 
 THREADS = "picture by address"
-"""How the names of the threads begin in which addresses are asked."""
+"""How the names of the threads begin that fetch pictures."""
 
-_LONGEST_CONNECT = 3.0  # seconds; who has not answered by then rarely does
-_MOST_HEADERS = 64 * 1024  # bytes
+_CONNECT_TIMEOUT_S = 3.0  # a server that has not answered by then rarely does
+_MAX_HEADER_BYTES = 64 * 1024
 
 _GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
 _NOT_PUBLIC = tuple(
@@ -58,7 +56,7 @@ _NOT_PUBLIC = tuple(
 
 
 class Allowance:
-    """What one fetch may still take, of all servers that it is sent to."""
+    """The time and the bytes that one fetch may still take, redirects included."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -88,17 +86,17 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Guard:
-    """Who may be asked.
+    """Which servers may be asked.
 
-    here: the addresses of this machine that may, all the same: for tests, whose servers are here.
+    here: addresses of this machine that may be asked as well: for tests, whose servers are here.
     """
 
     ports: frozenset[int] = PORTS
     here: frozenset[str] = frozenset()
 
     def check(self, address: str) -> None:
-        """Raises ImageError for what no picture's address looks like."""
-        # Python and other readers of addresses do not agree where the host ends in such a one.
+        """Raises ImageError for an address that no picture has."""
+        # Parsers do not agree where the host of such an address ends.
         if "\\" in address or any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in address):
             raise ImageError(UNREACHABLE)
         try:
@@ -132,7 +130,7 @@ class Guard:
 
 
 class GuardedSession(HTTPSession):
-    """Asks for one picture. Everything in it raises ImageError at the end of the allowance."""
+    """Fetches one picture. All its methods raise ImageError once the allowance is used up."""
 
     def __init__(self, guard: Guard, allowance: Allowance) -> None:
         super().__init__(
@@ -153,7 +151,7 @@ class GuardedSession(HTTPSession):
     def ask(self, address: str) -> requests.Response:
         """The answer of one server, its headers read. A redirect is not followed."""
         self._guard.check(address)
-        self._allowance.bytes = _MOST_HEADERS
+        self._allowance.bytes = _MAX_HEADER_BYTES
         left = self._allowance.seconds()
         # What is compressed may become thousands of times as large.
         headers = {"Accept-Encoding": "identity", "Accept": "image/*"}
@@ -165,8 +163,8 @@ class GuardedSession(HTTPSession):
         return urljoin(response.url, target) if target else None
 
     def get_redirect_target(self, _response: requests.Response) -> None:
-        """None. `requests` would read all that a redirect has for a body, and unpack it, even if
-        it does not follow."""
+        """None: `requests` would read and unpack the body of a redirect, even if it does not follow
+        it."""
 
 
 class _Adapter(IPFilterAdapter):
@@ -183,8 +181,8 @@ class _Adapter(IPFilterAdapter):
         return pool
 
 
-class _Watched(HTTPConnection):
-    """A connection that looks itself at whom it connects to, and whose every step has an end."""
+class _GuardedConnection(HTTPConnection):
+    """A connection that checks the IP address that it connects to, and whose every step ends."""
 
     def __init__(self, *args: Any, guard: Guard, allowance: Allowance, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -195,7 +193,7 @@ class _Watched(HTTPConnection):
         if not self._guard.lets_through(self.host):
             raise ImageError(UNREACHABLE)
         # Once for TCP and once for TLS.
-        self.timeout = min(_LONGEST_CONNECT, self._allowance.seconds() / 2)
+        self.timeout = min(_CONNECT_TIMEOUT_S, self._allowance.seconds() / 2)
         super().connect()
 
     def response_class(  # type: ignore[override]
@@ -207,16 +205,16 @@ class _Watched(HTTPConnection):
         return response
 
 
-class _Connection(_Watched):
+class _Connection(_GuardedConnection):
     pass
 
 
-class _SecureConnection(_Watched, HTTPSConnection):
+class _SecureConnection(_GuardedConnection, HTTPSConnection):
     pass
 
 
 class _Received(io.RawIOBase):
-    """What a server sends. A socket's own timeout begins anew with every byte that comes."""
+    """What a server sends. The timeout of a socket starts anew with every byte."""
 
     def __init__(self, received: io.RawIOBase, sock: socket.socket, allowance: Allowance) -> None:
         self._received = received
@@ -235,21 +233,3 @@ class _Received(io.RawIOBase):
     def close(self) -> None:
         self._received.close()
         super().close()
-
-
-class _Discreet(logging.Filter):
-    """Drops what is said of an address that a visitor gave."""
-
-    def filter(self, _record: logging.LogRecord) -> bool:
-        return not threading.current_thread().name.startswith(THREADS)
-
-
-def _hush() -> None:
-    """A logger's filter does not see what its children say: each has its own."""
-    discreet = _Discreet()
-    for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] in ("requests", "requests_hardened", "urllib3"):
-            logging.getLogger(name).addFilter(discreet)
-
-
-_hush()

@@ -1,16 +1,16 @@
-"""The page's own way to the server: one request for all that is to be seen, answered bit by bit.
+"""The page's own way to the server: one request for all maps, answered piece by piece.
 
 Gradio's events give a component one value after another, and a browser may see only the last. Here
-every piece arrives, in order, and a request that the page ends stops the work that it alone wants.
+every piece arrives, in order, and a request that the page ends stops the work that it alone needs.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,59 +25,79 @@ from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import Place
 from demo.compute.service import service
 from demo.logs import sentence_of
-from demo.server.answers import insight_of, network_of, result_of
-from demo.server.downloads import file_of
-from demo.server.requests import EXAMPLES, Asked, AskedFile, Cell
+from demo.server.answers import comparison_of, network_of, photo_of, result_of
+from demo.server.disconnect import DisconnectedError, until_disconnected
+from demo.server.downloads import FileMaker, file_of
+from demo.server.remote_pictures import RemotePictures
+from demo.server.requests import EXAMPLES, DownloadRequest, MapRequest, PageRequest
 from gradcam_core import Explanation
 from gradcam_core.errors import BusyError, ChoiceError
 
 WEB = Path(__file__).parents[1] / "web"
 
-_LONGEST_REQUEST = 64 * 1024  # bytes
-_LEFT_POLL = 0.2  # seconds between two looks whether the page has ended the request
+MAX_REQUEST_BYTES = 64 * 1024
 
 BROKEN = "Something went wrong with this network. The server's log has the details."
 BROKEN_PHOTO = "Something went wrong with this picture. The server's log has the details."
 BROKEN_FILE = "Something went wrong with this file. The server's log has the details."
 
-_Kind = TypeVar("_Kind", bound=Asked)
+_DISCONNECTED_STATUS = 499  # nginx's; nobody reads it
+
+_Kind = TypeVar("_Kind", bound=PageRequest)
+
+Send = Callable[[bytes], object]
+"""Takes one line of the answer."""
 
 
-def routes() -> list[Route | Mount]:
-    """For the server of the page: the channel, the page's scripts, and the examples."""
+def routes(
+    pictures: RemotePictures | None = None, maker: FileMaker | None = None
+) -> list[Route | Mount]:
+    """What the server has besides Gradio: explanations, downloads, the page's scripts, and the
+    examples."""
+    handlers = _Handlers(pictures or RemotePictures(), maker or FileMaker())
     return [
-        Route("/look", _look, methods=["POST"]),
-        Route("/take", _take, methods=["POST"]),
+        Route("/explain-stream", handlers.explain, methods=["POST"]),
+        Route("/download", handlers.download, methods=["POST"]),
         Mount("/web", StaticFiles(directory=WEB)),
         Mount("/examples", StaticFiles(directory=EXAMPLES)),
     ]
 
 
-async def _look(request: Request) -> Response:
-    try:
-        asked = await _read(request, Asked)
-    except _RefusedError as refused:
-        return refused.response
-    return StreamingResponse(
-        _until_left(request, _answers(asked)),
-        media_type="application/x-ndjson",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+class _Handlers:
+    def __init__(self, pictures: RemotePictures, maker: FileMaker) -> None:
+        self._pictures = pictures
+        self._maker = maker
 
+    async def explain(self, request: Request) -> Response:
+        try:
+            page_request = await _read(request, PageRequest)
+        except _RefusedError as refused:
+            return refused.response
+        return StreamingResponse(
+            _lines(request, partial(_answer, page_request, self._pictures)),
+            media_type="application/x-ndjson",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
 
-async def _take(request: Request) -> Response:
-    try:
-        asked = await _read(request, AskedFile)
-        content, media_type = await file_of(asked)
-    except _RefusedError as refused:
-        return refused.response
-    except ChoiceError as error:
-        return _problem(str(error), 404)
-    except Exception as error:
-        return _problem(sentence_of(error, BROKEN_FILE), 422)
-    disposition = f'attachment; filename="{asked.file}"'
-    headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
-    return Response(content, media_type=media_type, headers=headers)
+    async def download(self, request: Request) -> Response:
+        try:
+            download = await _read(request, DownloadRequest)
+            making = file_of(download, self._pictures, self._maker)
+            content, media_type = await until_disconnected(request, making)
+        except _RefusedError as refused:
+            return refused.response
+        except DisconnectedError:
+            return Response(status_code=_DISCONNECTED_STATUS)
+        except BusyError as busy:
+            headers = {"Retry-After": str(busy.seconds)}
+            return JSONResponse({"problem": str(busy), "again": busy.seconds}, 503, headers)
+        except ChoiceError as error:
+            return _problem(str(error), 404)
+        except Exception as error:
+            return _problem(sentence_of(error, BROKEN_FILE), 422)
+        disposition = f'attachment; filename="{download.file}"'
+        headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
+        return Response(content, media_type=media_type, headers=headers)
 
 
 class _RefusedError(Exception):
@@ -90,11 +110,11 @@ def _problem(text: str, status: int) -> Response:
 
 
 async def _read(request: Request, kind: type[_Kind]) -> _Kind:
-    """What is asked for. Raises _RefusedError for what no page of ours asks."""
+    """The checked request. Raises _RefusedError for one that no page of ours sends."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _LONGEST_REQUEST:
+        if len(body) > MAX_REQUEST_BYTES:
             raise _RefusedError("The request is too long.", 413)
     try:
         return kind.model_validate_json(bytes(body))
@@ -108,120 +128,117 @@ def _first_problem(error: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {problem}"
 
 
-async def _until_left(
-    request: Request, answers: AsyncIterator[dict[str, Any]]
-) -> AsyncIterator[bytes]:
-    """The answers as lines of JSON, ended with their work once the page has ended the request."""
-    queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+async def _lines(request: Request, answer: Callable[[Send], Any]) -> AsyncIterator[bytes]:
+    """The lines that `answer` sends. It is cancelled when the client leaves."""
+    lines: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def produce() -> None:
         try:
-            async for answer in answers:
-                queue.put_nowait(answer)
+            with suppress(DisconnectedError):
+                await until_disconnected(request, answer(lines.put_nowait))
         finally:
-            queue.put_nowait(None)
-
-    async def watch() -> None:
-        while not await request.is_disconnected():
-            await asyncio.sleep(_LEFT_POLL)
-        producing.cancel()
+            lines.put_nowait(None)
 
     producing = asyncio.create_task(produce())
-    watching = asyncio.create_task(watch())
     try:
-        while (answer := await queue.get()) is not None:
-            yield json.dumps(answer, allow_nan=False).encode() + b"\n"
+        while (line := await lines.get()) is not None:
+            yield line
     finally:
-        watching.cancel()
         producing.cancel()
         with suppress(asyncio.CancelledError):
             await producing
 
 
-async def _answers(asked: Asked) -> AsyncIterator[dict[str, Any]]:
-    """How many are served before, and then all that is to be seen."""
+def _line(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer, allow_nan=False).encode() + b"\n"
+
+
+def _line_of(view: Callable[..., dict[str, Any]], *args: Any) -> bytes:
+    """A line that takes a while to make, for a thread: the event loop serves everybody."""
+    return _line(view(*args))
+
+
+async def _answer(request: PageRequest, pictures: RemotePictures, send: Send) -> None:
+    """Sends the place in the queue, and then everything about the photo."""
     try:
-        photo = await asked.open()
-        is_new = photo.id != asked.has_photo
-        requests = [asked.wanted(cell) for cell in asked.answerable]
+        photo = await request.open(pictures)
+        is_new = photo.id != request.has_photo
+        requests = [request.explanation_request(one) for one in request.answerable]
         place = service().enter(photo, requests, others=int(is_new))
     except BusyError as busy:
-        yield {"problem": str(busy), "again": busy.seconds}
+        send(_line({"problem": str(busy), "again": busy.seconds}))
         return
     except Exception as error:
-        yield {"problem": sentence_of(error, BROKEN_PHOTO)}
+        send(_line({"problem": sentence_of(error, BROKEN_PHOTO)}))
         return
     with place:
         async for position in place.positions():
-            yield {"waiting": position}
-        async for answer in _looked_at(photo, asked, place):
-            yield answer
+            send(_line({"waiting": position}))
+        await _send_maps(photo, request, place, send)
 
 
-async def _looked_at(photo: PhotoFile, asked: Asked, place: Place) -> AsyncIterator[dict[str, Any]]:
-    """The photo unless the page has it, every step of every map, and what they have in common."""
-    is_new = photo.id != asked.has_photo
+async def _send_maps(photo: PhotoFile, request: PageRequest, place: Place, send: Send) -> None:
+    """Sends the photo unless the page has it, every step of every map, and their comparison."""
+    is_new = photo.id != request.has_photo
     try:
-        if is_new:  # what the page shows already, can be used
+        if is_new:  # the page shows the other one, so it can be read
             await photo.decode()
     except Exception as error:
-        yield {"problem": sentence_of(error, BROKEN_PHOTO)}
+        send(_line({"problem": sentence_of(error, BROKEN_PHOTO)}))
         return
-    yield {"id": photo.id}
-    queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+    send(_line({"id": photo.id}))
     async with asyncio.TaskGroup() as group:
-        cells = [
-            group.create_task(_follow(photo, asked, cell, queue, place)) for cell in asked.cells
+        tasks = [
+            group.create_task(_send_map(photo, request, one, place, send)) for one in request.cells
         ]
         # After the maps have been asked for: the page shows nothing new until the first is there.
-        extra = [group.create_task(_show(photo, queue, place))] if is_new else []
-        for _ in range(len(cells) + len(extra)):
-            while (step := await queue.get()) is not None:
-                yield step
-    if asked.compare:
-        ended = zip(asked.cells, (task.result() for task in cells), strict=True)
-        explanations = {cell.id: e for cell, e in ended if e is not None}
+        if is_new:
+            group.create_task(_send_photo(photo, place, send))
+    if request.compare:
+        ended = zip(request.cells, (task.result() for task in tasks), strict=True)
+        explanations = {one.id: e for one, e in ended if e is not None}
         if explanations:
-            yield {"insight": await asyncio.to_thread(insight_of, explanations)}
+            send(await asyncio.to_thread(_line_of, comparison_of, explanations))
 
 
-async def _follow(
+async def _send_map(
     photo: PhotoFile,
-    asked: Asked,
-    cell: Cell,
-    queue: asyncio.Queue,
+    request: PageRequest,
+    one: MapRequest,
     place: Place,
+    send: Send,
 ) -> Explanation | None:
-    """Puts every step of one map into the queue, and None at its end."""
+    """Sends every step of one map."""
     explanation = None
+    cell = {"cell": one.id}
     try:
-        async for step in service().explain(photo, asked.wanted(cell), place):
+        wanted = request.explanation_request(one)
+        async for step in service().explain(photo, wanted, place):
             if isinstance(step, str):
-                queue.put_nowait({"cell": cell.id, "status": step})
+                send(_line(cell | {"status": step}))
             elif isinstance(step, Network):
-                queue.put_nowait({"cell": cell.id, "network": network_of(step)})
+                send(_line(cell | {"network": network_of(step)}))
             else:
-                queue.put_nowait({"cell": cell.id, "result": result_of(step)})
                 explanation = step
-        if cell.trust and explanation is not None:
-            async for found in service().check(photo, asked.wanted(cell), explanation):
+                send(await asyncio.to_thread(_line_of, _cell_result, one.id, step))
+        if one.trust and explanation is not None:
+            async for found in service().check(photo, wanted, explanation):
                 kind = "status" if isinstance(found, str) else "trust"
-                queue.put_nowait({"cell": cell.id, kind: found})
+                send(_line(cell | {kind: found}))
     except Exception as error:
-        queue.put_nowait({"cell": cell.id, "failed": sentence_of(error, BROKEN)})
-    finally:
-        queue.put_nowait(None)
+        send(_line(cell | {"failed": sentence_of(error, BROKEN)}))
     return explanation
 
 
-async def _show(photo: PhotoFile, queue: asyncio.Queue, place: Place) -> None:
+def _cell_result(cell: str, e: Explanation) -> dict[str, Any]:
+    return {"cell": cell, "result": result_of(e)}
+
+
+async def _send_photo(photo: PhotoFile, place: Place, send: Send) -> None:
     try:
-        data, width, height = await photo.preview()
-        jpeg = base64.b64encode(data).decode("ascii")
-        shown = {"id": photo.id, "jpeg": jpeg, "width": width, "height": height}
-        queue.put_nowait({"photo": shown})
+        preview = await photo.preview()
+        send(await asyncio.to_thread(_line_of, photo_of, photo.id, *preview))
     except Exception as error:
-        queue.put_nowait({"problem": sentence_of(error, BROKEN_PHOTO)})
+        send(_line({"problem": sentence_of(error, BROKEN_PHOTO)}))
     finally:
         place.release()
-        queue.put_nowait(None)

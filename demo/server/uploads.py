@@ -38,7 +38,8 @@ SWEEP_INTERVAL_S = 60.0
 
 
 def use_own_folder() -> Path:
-    """The app's own folder, in which Gradio keeps files from now on.
+    """The app's own folder, in which Gradio keeps files from now on. To be called before Gradio is
+    imported, parts of which read the variable only then.
 
     It lies where GRADIO_TEMP_DIR says, or among the system's temporary files. Other users cannot
     read it. Raises OSError if it cannot be made.
@@ -98,7 +99,7 @@ def keep_swept(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove files older than `KEPT_S`, the oldest of more than `KEPT_BYTES`, and old empty folders.
+    """Remove files older than `KEPT_S`, the oldest of more than `KEPT_BYTES`, and empty folders.
 
     Links are removed, not followed. Raises ValueError if the folder is not the app's own.
     """

@@ -8,11 +8,12 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo.api.functions import FUNCTIONS, register
-from demo.logs import ErrorsAnswered
+from demo.api.functions import NAMES, register
+from demo.logs import ErrorAnswers
 from demo.server import remote_pictures as address
-from demo.server.allow_list import OnlyWhatIsOpen, Page
+from demo.server.allow_list import Page, RouteAllowList
 from demo.server.classes import all_classes
+from demo.server.downloads import FileMaker
 from demo.server.headers import SecurityHeaders
 from demo.server.requests import EXAMPLES
 from demo.server.stream import routes
@@ -31,8 +32,9 @@ NONE = -1
 UPLOAD_LIMIT = "64mb"
 
 
-def build() -> gr.Blocks:
-    """The page as Gradio's Blocks; `launch` it with the arguments of `launch_options`."""
+def build(maker: FileMaker | None = None) -> gr.Blocks:
+    """The page as Gradio's Blocks; `launch` it with the arguments of `launch_options`. maker: makes
+    the files of the API."""
     # Gradio's own sweep; at the end of the process it removes everything.
     kept = int(SWEEP_INTERVAL_S), KEPT_S
     with Page(title=texts.TITLE, analytics_enabled=False, delete_cache=kept) as page:
@@ -50,7 +52,7 @@ def build() -> gr.Blocks:
             listened = control.change if name in ("photo", "models") else control.input
             listened(None, control, None, js=_CHOSEN.format(name=name))
         drawn.input(None, None, list(controls.values()), js="() => window.gradcam.controls()")
-        register(page)
+        register(page, maker)
     return page
 
 
@@ -139,13 +141,13 @@ def _controls() -> dict[str, Any]:
     }
 
 
-def launch_options() -> dict:
-    """The arguments of `launch` that belong to this page."""
-    ours = routes()
+def launch_options(maker: FileMaker | None = None) -> dict:
+    """The arguments of `launch` that belong to this page. maker: makes the files to download."""
+    ours = routes(maker=maker)
     around = [  # the outermost first
         Middleware(SecurityHeaders),
-        Middleware(ErrorsAnswered),
-        Middleware(OnlyWhatIsOpen, ours=ours, functions=FUNCTIONS),
+        Middleware(ErrorAnswers),
+        Middleware(RouteAllowList, ours=ours, functions=NAMES),
     ]
     return {
         "theme": theme,

@@ -344,12 +344,13 @@ class App {
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
       this.say("");
     } catch (error) {
-      this.say(error.message);
+      const again = () => this.download(file, theme);
+      this.say(error.message, error.again && h("button", { type: "button", class: "action", onclick: again }, "Try again"));
     }
   }
 
-  say(text) {
-    this.said.textContent = text;
+  say(text, button = "") {
+    this.said.replaceChildren(text, button || "");
     clearTimeout(this.saying);
     if (text) this.saying = setTimeout(() => this.say(""), 8000);
   }

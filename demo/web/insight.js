@@ -88,17 +88,15 @@ export class Insight {
   /** How many looked at each place, as levels of heat. */
   looked(width, height) {
     if (!this.data) return null;
-    const { thresholds, region } = this.data;
+    const { looked_at, region } = this.data;
     const counts = new Float32Array(width * height);
-    const models = Object.keys(thresholds);
-    for (const model of models) {
-      const threshold = thresholds[model];
-      const map = this.page.map(model);
-      if (threshold === null || !map) continue;
+    for (const { name, from_heat } of looked_at) {
+      const map = this.page.map(name);
+      if (from_heat === null || !map) continue;
       const heat = spread(map, width, height);
       for (let i = 0; i < heat.length; i++) {
         // A map reaches its threshold to within the rounding of its levels.
-        if (heat[i] > 0 && heat[i] >= threshold - 1e-4) counts[i] += 1;
+        if (heat[i] > 0 && heat[i] >= from_heat - 1e-4) counts[i] += 1;
       }
     }
     const common = { box: region };
@@ -106,7 +104,7 @@ export class Insight {
       if (!counts[i]) continue;
       const x = ((i % width) + 0.5) / width;
       const y = (Math.floor(i / width) + 0.5) / height;
-      counts[i] = isSeen(common, x, y) ? levelOf(counts[i], models.length) : 0;
+      counts[i] = isSeen(common, x, y) ? levelOf(counts[i], looked_at.length) : 0;
     }
     return counts;
   }
@@ -133,7 +131,7 @@ function pairsTable(pairs, title) {
     bar.style.setProperty("--share", Math.max(0, share ?? 0));
     return h("td", {}, h("span", { class: "number" }, text), bar);
   };
-  const rows = pairs.map(({ first, second, overlap, correlation }) =>
+  const rows = pairs.map(({ names: [first, second], overlap, rank_correlation: correlation }) =>
     h(
       "tr",
       {},

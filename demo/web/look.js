@@ -1,4 +1,4 @@
-// The channel to the server (demo/server/stream.py): one request, answered piece by piece as lines of JSON.
+// The page's requests (demo/server/stream.py): explanations, answered piece by piece as lines of JSON, and files.
 
 const address = (name) => new URL(name, new URL("./", location.href));
 
@@ -13,7 +13,7 @@ const post = (name, body, signal) =>
 /** Calls `onAnswer` with every answer. Ends without an error when `signal` ends it. */
 export async function look(body, onAnswer, signal) {
   try {
-    const response = await post("look", body, signal);
+    const response = await post("explain-stream", body, signal);
     if (!response.ok) {
       const again = response.status === 503 ? 1 : undefined;
       onAnswer({ problem: await problemOf(response), again });
@@ -41,15 +41,16 @@ export function addressOf(jpeg) {
   return URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
 }
 
-/** A file that the server makes, as {blob, name}. Throws an Error with a sentence for people. */
+/** A file that the server makes, as {blob, name}. Throws an Error with a sentence for people; its
+ * `again` is whether another try may help. */
 export async function take(body) {
   let response;
   try {
-    response = await post("take", body);
+    response = await post("download", body);
   } catch {
-    throw new Error("The server does not answer. Try again in a moment.");
+    throw Object.assign(new Error("The server does not answer. Try again in a moment."), { again: true });
   }
-  if (!response.ok) throw new Error(await problemOf(response));
+  if (!response.ok) throw Object.assign(new Error(await problemOf(response)), { again: response.status === 503 });
   const named = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
   return { blob: await response.blob(), name: named?.[1] ?? body.file };
 }

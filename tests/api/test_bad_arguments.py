@@ -17,7 +17,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 from mcp.types import CallToolResult
 
-from demo.api.functions import NO_PICTURE
+from demo.api.arguments import NO_PICTURE
 from demo.compute.photo import GONE
 from tests.support.api import text_of
 from tests.support.app_server import running_app
@@ -336,10 +336,10 @@ def assert_is_answered(answer: requests.Response) -> None:
         sentence_of(answer)
 
 
-@pytest.mark.parametrize("way", ["look", "take"])
+@pytest.mark.parametrize("way", ["explain-stream", "download"])
 @pytest.mark.parametrize("field", [*ASKED, "upload", "address"])
 def test_junk_in_what_the_page_asks_gets_a_sentence(url: str, log: None, way: str, field: str):
-    fields = ASKED | (FILE if way == "take" else {}) | {field: None}
+    fields = ASKED | (FILE if way == "download" else {}) | {field: None}
     if field in ("upload", "address"):
         del fields["example"]
     for value in JUNK.values():
@@ -351,25 +351,25 @@ def test_junk_in_a_map_that_is_asked_for_gets_a_sentence(url: str, log: None, fi
     for value in JUNK.values():
         cell = Raw(bodies(CELL, field, value).decode("utf-8", "surrogatepass"))
         body = bodies(ASKED, "cells", Raw(f"[{cell}]"))
-        assert_is_answered(asked(url, "look", body))
+        assert_is_answered(asked(url, "explain-stream", body))
 
 
 @pytest.mark.parametrize("field", FILE)
 def test_junk_for_a_file_that_is_asked_for_gets_a_sentence(url: str, log: None, field: str):
     for value in JUNK.values():
-        assert_is_answered(asked(url, "take", bodies(ASKED | FILE, field, value)))
+        assert_is_answered(asked(url, "download", bodies(ASKED | FILE, field, value)))
 
 
 def test_an_opacity_that_is_no_number_is_refused(url: str, log: None):
     for value in map(Raw, ("NaN", "Infinity", "-Infinity", "1e400", "-1", '"0.5"', "true", "null")):
-        answer = asked(url, "take", bodies(ASKED | FILE, "opacity", value))
+        answer = asked(url, "download", bodies(ASKED | FILE, "opacity", value))
         assert answer.status_code == 422, value
         assert "opacity" in sentence_of(answer)
 
 
 def test_a_field_that_there_is_not_is_refused(url: str, log: None):
     for name in ("path", "__class__", "url", "x" * 200, "\N{CAT FACE}"):
-        answer = asked(url, "look", ASKED | {name: 1})
+        answer = asked(url, "explain-stream", ASKED | {name: 1})
         assert answer.status_code == 422
         sentence_of(answer)
 
@@ -412,4 +412,4 @@ def test_the_server_is_well_after_all_of_it(url: str, usual, log: None):
     answer = call(url, "explain", list(usual["explain"].values()))
     (one,) = answer.json()["data"][0]["explanations"]
     assert "cat" in one["target"]["name"] or one["target"]["name"] == "tabby"
-    assert '"result"' in asked(url, "look", ASKED).text
+    assert '"result"' in asked(url, "explain-stream", ASKED).text

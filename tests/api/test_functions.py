@@ -24,7 +24,7 @@ from mcp.types import ImageContent
 from PIL import Image
 
 import gradcam_core as gc
-from demo.api.functions import NO_ADDRESSES, NO_PICTURE
+from demo.api.arguments import NO_ADDRESSES, NO_PICTURE
 from demo.compute.photo import GONE
 from demo.ui.layout import build
 from gradcam_core.analysis.agreement import agreement
@@ -86,6 +86,16 @@ def test_every_endpoint_and_argument_is_described(info: dict):
     assert image["python_type"]["type"] == "filepath"
     assert models["type"]["items"]["enum"] == [known.name for known in gc.list_models()]
     assert method["type"]["enum"] == list(METHODS)
+
+
+def test_the_networks_are_those_that_there_are_when_the_page_is_built(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    known = gc.list_models()[:2]
+    monkeypatch.setattr("demo.api.functions.list_models", lambda: known)
+    api_info = build().get_api_info()
+    arguments = api_info["named_endpoints"]["/explain"]["parameters"]
+    assert arguments[1]["type"]["items"]["enum"] == [info.name for info in known]
 
 
 def test_no_endpoint_makes_visitors_wait_for_each_other():

@@ -188,7 +188,7 @@ def test_a_slow_method_tells_how_far_it_is_and_ends_with_its_visitor(url: str):
     slow = cells(MODELS[2], method="scorecam")
     for example in ("1_cat", "2_coffee", "5_rocket"):  # more than there are replicas
         asked = {"example": example, "cells": slow}
-        with requests.post(f"{url}look", json=asked, stream=True, timeout=60) as answer:
+        with requests.post(f"{url}explain-stream", json=asked, stream=True, timeout=60) as answer:
             told = (parsed(line).get("status", "") for line in answer.iter_lines())
             assert any(status == "Score-CAM: 0%" for status in told)
     began = time.monotonic()

@@ -109,7 +109,7 @@ class Asked(threading.Thread):
 
 
 def take(app: Started, asked: dict[str, Any]) -> bytes:
-    answer = requests.post(f"{app.url}take", json=asked, timeout=120)
+    answer = requests.post(f"{app.url}download", json=asked, timeout=120)
     answer.raise_for_status()
     return answer.content
 
@@ -163,7 +163,7 @@ def test_sigterm_lets_running_requests_finish_and_refuses_new_ones(tmp_path: Pat
         app.process.send_signal(signal.SIGTERM)
         breaking.until(lambda: "Stopping" in app.log.read_text())
         is_running = [asked.is_alive() for asked in (looking, calling, taking)]
-        refused = requests.post(f"{app.url}look", json=breaking.CAT, timeout=30)
+        refused = requests.post(f"{app.url}explain-stream", json=breaking.CAT, timeout=30)
         assert (refused.status_code, refused.json()) == (503, {"problem": STOPPING})
         assert requests.get(app.url, timeout=30).status_code == 503
         assert looking.result().keys() == {cell["id"] for cell in cells}
@@ -185,7 +185,9 @@ def slow_app(tmp_path: Path) -> Iterator[Started]:
     with started_app(tmp_path, GRADCAM_STOP_WITHIN="2") as app:
         cell = {"id": "one", "model": "efficientnet_lite2", "method": "scorecam"}
         asked = {"example": "1_cat", "cells": [cell]}
-        with requests.post(f"{app.url}look", json=asked, timeout=120, stream=True) as answer:
+        with requests.post(
+            f"{app.url}explain-stream", json=asked, timeout=120, stream=True
+        ) as answer:
             assert any(b"Score-CAM: 0%" in line for line in answer.iter_lines())
             yield app
     assert "Traceback" not in app.log.read_text()

@@ -225,7 +225,7 @@ def asked(request: Request) -> dict[str, Any]:
 
 def test_a_newer_choice_ends_the_request_before(cat_page: Page):
     held: list[Route] = []
-    cat_page.route("**/look", lambda route: held.append(route))
+    cat_page.route("**/explain-stream", lambda route: held.append(route))
     with cat_page.expect_event("requestfailed") as failed:
         row(cat_page, 0, 1).click()
         row(cat_page, 0, 2).click()
@@ -238,7 +238,7 @@ def test_a_newer_choice_ends_the_request_before(cat_page: Page):
     assert newest["has_photo"]
     held[1].continue_()
     expect_explained(cat_page, "tabby")
-    cat_page.unroute("**/look")
+    cat_page.unroute("**/explain-stream")
 
 
 PLACES = """() => {

@@ -266,7 +266,7 @@ def test_the_newest_of_many_quick_choices_is_shown(page: Page):
 
 
 def test_a_photo_that_decodes_slowly_does_not_replace_a_newer_one(page: Page, slow_photo: Path):
-    with page.expect_request(re.compile("/look$")):
+    with page.expect_request(re.compile("/explain-stream$")):
         page.locator("#photo input[type=file]").set_input_files(slow_photo)
     examples(page).nth(1).click()
     expect_explained(page, "espresso")

@@ -27,13 +27,13 @@ def test_every_answer_says_what_a_browser_may_do_with_it(app: str, cat_path: Pat
         requests.get(f"{url}gradio_api/mcp/", timeout=30),
         requests.get(f"{url}gradio_api/file={picture}", timeout=30),
         requests.post(f"{url}gradio_api/upload", files={"files": b"x"}, timeout=30),
-        requests.post(f"{url}look", data=json.dumps(body), timeout=60),
-        requests.post(f"{url}look", data="no question", timeout=30),
+        requests.post(f"{url}explain-stream", data=json.dumps(body), timeout=60),
+        requests.post(f"{url}explain-stream", data="no question", timeout=30),
         requests.post(
-            f"{url}take", data=json.dumps(body | {"file": "input_image.jpg"}), timeout=60
+            f"{url}download", data=json.dumps(body | {"file": "input_image.jpg"}), timeout=60
         ),
         requests.get(f"{url}no_such_page", timeout=30),
-        requests.get(f"{url}look", timeout=30),
+        requests.get(f"{url}explain-stream", timeout=30),
         requests.post(f"{url}gradio_api/run/no_such_function", json={"data": []}, timeout=30),
         requests.post(f"{url}gradio_api/run/explain", json={"data": []}, timeout=30),
     ]

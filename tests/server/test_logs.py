@@ -67,9 +67,9 @@ def tell(url: str, cat_path: Path) -> None:
     photos += [{"upload": f"/{TELLING}.png"}, {"example": TELLING}, {TELLING: TELLING}]
     for photo in photos:
         body = json.dumps(photo | {"cells": cells, "compare": True})
-        requests.post(f"{url}look?{TELLING}", data=body, headers=HEADERS, timeout=60)
+        requests.post(f"{url}explain-stream?{TELLING}", data=body, headers=HEADERS, timeout=60)
         body = json.dumps(photo | {"cells": cells, "file": f"{TELLING}.png"})
-        requests.post(f"{url}take", data=body, headers=HEADERS, timeout=60)
+        requests.post(f"{url}download", data=body, headers=HEADERS, timeout=60)
     images: list[Any] = [{"path": path, "orig_name": TELLING, **DECLARED} for path in paths]
     images += [{"path": f"/{TELLING}.png", **DECLARED}, {"path": f"{ADDRESS}.png", **DECLARED}]
     images += [f"/{TELLING}.png", [[{"path": f"../{TELLING}", **DECLARED}]], TELLING, None]

@@ -156,21 +156,21 @@ def test_the_page_reads_no_picture_that_was_not_uploaded(tmp_path: Path):
         theirs = upload(url, secret)
         others = [str(secret), f"{theirs}/../../../../secret.jpg", str(Path(theirs).parent)]
         for photo in [*NOT_THEIRS, *({"upload": path} for path in others)]:
-            looked = asked(url, "look", photo | ONE_MAP)
+            looked = asked(url, "explain-stream", photo | ONE_MAP)
             assert looked.status_code == 200
             assert sentence_of(looked) == GONE, photo
-            taken = asked(url, "take", photo | ONE_MAP | {"file": "input_image.jpg"})
+            taken = asked(url, "download", photo | ONE_MAP | {"file": "input_image.jpg"})
             assert taken.status_code == 422
             assert sentence_of(taken) == GONE, photo
         # The same way, what was uploaded is read.
-        assert '"result"' in asked(url, "look", {"upload": theirs} | ONE_MAP).text
+        assert '"result"' in asked(url, "explain-stream", {"upload": theirs} | ONE_MAP).text
     assert "Traceback" not in (tmp_path / "app.log").read_text()
 
 
 def test_what_no_page_asks_is_refused_with_a_sentence(tmp_path: Path):
     with running_app(tmp_path) as url:
         for body in [*NOT_ASKED_BY_THE_PAGE, b"", b"not JSON", b'{"example": "1_cat"', b"\xff\xfe"]:
-            for name in ("look", "take"):
+            for name in ("explain-stream", "download"):
                 answer = asked(url, name, body)
                 assert answer.status_code == 422, body
                 sentence_of(answer)
@@ -183,24 +183,24 @@ def test_what_no_page_asks_is_refused_with_a_sentence(tmp_path: Path):
             {"file": "comparison.png", "opacity": float("nan")},
             {"file": "comparison.png", "opacity": 2},
         ):
-            answer = asked(url, "take", {"example": "1_cat"} | ONE_MAP | extra)
+            answer = asked(url, "download", {"example": "1_cat"} | ONE_MAP | extra)
             assert answer.status_code == 422, extra
             sentence_of(answer)
         # One for a map that is not asked for, and one that there never is.
         for file in ("vgg19_output.png", "explanations.txt"):
-            answer = asked(url, "take", {"example": "1_cat", "file": file} | ONE_MAP)
+            answer = asked(url, "download", {"example": "1_cat", "file": file} | ONE_MAP)
             assert answer.status_code == 404
             assert sentence_of(answer) == f"There is no file {file}."
-        for name in ("look", "take"):
+        for name in ("explain-stream", "download"):
             long = {"example": "1_cat", "has_photo": "x" * 100_000} | ONE_MAP
             answer = asked(url, name, long)
             assert answer.status_code == 413
             assert sentence_of(answer) == "The request is too long."
             assert requests.get(f"{url}{name}", timeout=30).status_code in (404, 405)
-        deep = asked(url, "look", b"[" * 20_000)
+        deep = asked(url, "explain-stream", b"[" * 20_000)
         assert deep.status_code == 422
         sentence_of(deep)
-        assert "result" in asked(url, "look", {"example": "1_cat"} | ONE_MAP).text
+        assert "result" in asked(url, "explain-stream", {"example": "1_cat"} | ONE_MAP).text
     assert "Traceback" not in (tmp_path / "app.log").read_text()
 
 

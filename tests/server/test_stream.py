@@ -9,7 +9,7 @@ import io
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+import demo.server.answers
 import gradcam_core as gc
 from demo.server.requests import EXAMPLES
-from demo.server.stream import BROKEN, routes
+from demo.server.stream import BROKEN
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.captions import summary
 from gradcam_core.analysis.trust import trust
@@ -33,11 +33,11 @@ from tests.support.stream import (
     CAT,
     COFFEE,
     MODELS,
+    LeavingClient,
     ask,
     assert_is,
     cells,
     look,
-    parsed,
     results,
     shares,
     stream_in_this_process,
@@ -155,13 +155,14 @@ def test_what_the_maps_have_in_common_is_what_the_core_says(app: str):
     assert found
     assert insight["sentences"] == list(summary(explanations))
     told = insight["agreement"]
-    assert list(told["thresholds"]) == list(MODELS)
-    np.testing.assert_allclose(list(told["thresholds"].values()), found.thresholds, atol=1e-3)
+    assert [one["name"] for one in told["looked_at"]] == list(MODELS)
+    heats = [one["from_heat"] for one in told["looked_at"]]
+    np.testing.assert_allclose(heats, found.thresholds, atol=1e-3)
     np.testing.assert_allclose(told["shares"], found.shares, atol=1e-3)
     for pair, expected in zip(told["pairs"], found.pairs, strict=True):
-        assert (pair["first"], pair["second"]) == (MODELS[expected.first], MODELS[expected.second])
+        assert pair["names"] == [MODELS[expected.first], MODELS[expected.second]]
         assert pair["overlap"] == pytest.approx(expected.overlap, abs=2e-3)
-        assert pair["correlation"] == pytest.approx(expected.correlation, abs=2e-3)
+        assert pair["rank_correlation"] == pytest.approx(expected.correlation, abs=2e-3)
     one = look(app, body | {"cells": cells(MODELS[0])})
     assert one[-1]["insight"]["agreement"] is None
 
@@ -184,7 +185,7 @@ def test_a_map_in_which_nothing_speaks_for_the_class_is_all_zero_and_says_so(
     assert result["degenerate"] == held.explain(empty).degenerate
     assert not shares(result).any()
     told = answers[-1]["insight"]["agreement"]
-    assert told["thresholds"][MODELS[0]] is None
+    assert told["looked_at"][0] == {"name": MODELS[0], "from_heat": None}
 
 
 def test_another_class_runs_no_forward_pass(client: TestClient, passes: list[str]):
@@ -228,47 +229,6 @@ def test_photos_that_are_asked_for_at_once_never_mix(app: str, lite0: gc.Model):
         assert_is(results(told)[MODELS[0]], held[n].explain(target))
 
 
-class Leaving:
-    """A visitor who asks and goes away, as the server of the page meets one."""
-
-    def __init__(self, body: dict[str, Any]) -> None:
-        self.answers: list[dict[str, Any]] = []
-        self._asked = asyncio.Event()
-        self._left = asyncio.Event()
-        self._body = json.dumps(body).encode()
-
-    def leave(self) -> None:
-        self._left.set()
-
-    async def ask(self) -> None:
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": "POST",
-            "path": "/look",
-            "raw_path": b"/look",
-            "query_string": b"",
-            "root_path": "",
-            "scheme": "http",
-            "headers": [(b"content-type", b"application/json")],
-            "server": ("127.0.0.1", 80),
-            "client": ("127.0.0.1", 1),
-        }
-        await Starlette(routes=routes())(scope, self._receive, self._send)
-
-    async def _receive(self) -> dict[str, Any]:
-        if not self._asked.is_set():
-            self._asked.set()
-            return {"type": "http.request", "body": self._body, "more_body": False}
-        await self._left.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message) -> None:
-        if message["type"] == "http.response.body" and message.get("body"):
-            self.answers += [parsed(line) for line in message["body"].splitlines()]
-
-
 def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pytest.MonkeyPatch):
     begun, may_end = threading.Event(), threading.Event()
     ran: list[Any] = []
@@ -286,8 +246,8 @@ def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pyte
 
     async def visits() -> None:
         body = {"example": "6_astronaut", "cells": cells(*MODELS)}
-        staying = Leaving({"example": "6_astronaut", "cells": cells(MODELS[2])})
-        leaving = Leaving(body)
+        staying = LeavingClient("/explain-stream", body | {"cells": cells(MODELS[2])})
+        leaving = LeavingClient("/explain-stream", body)
         asking = asyncio.create_task(leaving.ask())
         await asyncio.to_thread(begun.wait, 60)
         other = asyncio.create_task(staying.ask())
@@ -309,6 +269,39 @@ def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pyte
     assert ran[1] is modules[2]
 
 
+def is_on_an_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def test_the_event_loop_computes_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch):
+    """It serves everybody, so maps, sentences and long lines are made in threads."""
+    on_loop: list[str] = []
+
+    def watched(module: Any, name: str, is_long: Callable[[Any], bool] = lambda result: True):
+        function = getattr(module, name)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            result = function(*args, **kwargs)
+            if is_on_an_event_loop() and is_long(result):
+                on_loop.append(name)
+            return result
+
+        monkeypatch.setattr(module, name, called)
+
+    for name in ("where", "summary", "agreement"):
+        watched(demo.server.answers, name)
+    watched(base64, "b64encode")
+    watched(json, "dumps", lambda line: len(line) > 1000)
+    answers = ask(client, example=CAT, compare=True)
+    assert len(results(answers)) == len(MODELS)
+    assert any("photo" in answer for answer in answers)
+    assert on_loop == []
+
+
 def test_a_network_that_fails_says_so_and_the_others_go_on(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
@@ -323,7 +316,8 @@ def test_a_network_that_fails_says_so_and_the_others_go_on(
     answers = ask(client, example="5_rocket", compare=True)
     assert sorted(results(answers)) == [MODELS[0], MODELS[2]]
     assert {"cell": MODELS[1], "failed": BROKEN} in answers
-    assert list(answers[-1]["insight"]["agreement"]["thresholds"]) == [MODELS[0], MODELS[2]]
+    looked_at = answers[-1]["insight"]["agreement"]["looked_at"]
+    assert [one["name"] for one in looked_at] == [MODELS[0], MODELS[2]]
     assert "a secret of the server" in caplog.text
     assert "secret" not in json.dumps(answers)
 

@@ -506,7 +506,7 @@ CAT: dict[str, Any] = {"example": "1_cat", "cells": [{"id": "one", "model": "eff
 
 def look(url: str, asked: dict[str, Any]) -> dict[str, Any]:
     """The results by their names in what is asked."""
-    with requests.post(f"{url}look", json=asked, timeout=120, stream=True) as answer:
+    with requests.post(f"{url}explain-stream", json=asked, timeout=120, stream=True) as answer:
         lines = [json.loads(line) for line in answer.iter_lines()]
     return {line["cell"]: line["result"] for line in lines if "result" in line}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def _refuse(constant: str) -> None:
 
 def look(app: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     """All answers of a server, in their order."""
-    with requests.post(f"{app}look", json=body, stream=True, timeout=120) as response:
+    with requests.post(f"{app}explain-stream", json=body, stream=True, timeout=120) as response:
         assert response.status_code == 200, response.text
         assert response.headers["Content-Type"].startswith("application/x-ndjson")
         return [parsed(line) for line in response.iter_lines()]
@@ -52,7 +53,7 @@ def stream_in_this_process() -> Iterator[TestClient]:
 
 def ask(client: TestClient, **body: Any) -> list[dict[str, Any]]:
     """All answers of the stream in this process, in their order."""
-    response = client.post("/look", json={"cells": cells(*MODELS), **body})
+    response = client.post("/explain-stream", json={"cells": cells(*MODELS), **body})
     assert response.status_code == 200, response.text
     return [parsed(line) for line in response.text.splitlines()]
 
@@ -99,3 +100,50 @@ def assert_is(result: dict[str, Any], e: gc.Explanation) -> None:
     width, height = e.geometry.photo_size
     for told, box in ((result["box"], e.box), (result["region"], e.geometry.region)):
         np.testing.assert_allclose(np.multiply(told, [width, height] * 2), box, atol=1e-6)
+
+
+class LeavingClient:
+    """Sends one request and may leave before the answer, as the server of the page meets it."""
+
+    def __init__(self, path: str, body: dict[str, Any]) -> None:
+        self.received = b""
+        self._path = path
+        self._body = json.dumps(body).encode()
+        self._asked = asyncio.Event()
+        self._left = asyncio.Event()
+
+    @property
+    def answers(self) -> list[dict[str, Any]]:
+        return [parsed(line) for line in self.received.splitlines()]
+
+    def leave(self) -> None:
+        self._left.set()
+
+    async def ask(self) -> None:
+        """Returns when the server has done all that it does for the request."""
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "POST",
+            "path": self._path,
+            "raw_path": self._path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "scheme": "http",
+            "headers": [(b"content-type", b"application/json")],
+            "server": ("127.0.0.1", 80),
+            "client": ("127.0.0.1", 1),
+        }
+        await Starlette(routes=routes())(scope, self._receive, self._send)
+
+    async def _receive(self) -> dict[str, Any]:
+        if not self._asked.is_set():
+            self._asked.set()
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        if message["type"] == "http.response.body":
+            self.received += message.get("body", b"")

@@ -1,0 +1,131 @@
+"""Checks of what a program gave for an argument, which can be anything that JSON has.
+
+All of them raise InvalidArgumentError, a sentence for the person who wrote the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeGuard, get_args
+from urllib.parse import unquote, urlsplit
+
+import gradio as gr
+
+from demo.api.records import Output
+from demo.compute.photo import PhotoFile
+from demo.server.allow_list import FILES
+from demo.server.requests import open_upload
+from gradcam_core import imagenet_labels, list_models
+from gradcam_core.images.geometry import DETAILS, VIEWS, ViewName
+from gradcam_core.models.labels import Labels
+from gradcam_core.models.registry import model_info
+
+NO_PICTURE = 'Give a picture: handle_file("photo.jpg") with gradio_client.'
+NO_ADDRESSES = (
+    "The API fetches no picture from an address. Save it and give the file; an MCP client may also "
+    "give a data: URI."
+)
+
+_MAX_QUOTED = 80
+"""Characters of a given name that are looked for, and repeated in an error."""
+
+
+class InvalidArgumentError(gr.Error):
+    """What a program gave cannot be used. Not for the log."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, print_exception=False)
+
+    def __str__(self) -> str:  # what MCP clients get; Gradio's is the message's `repr`
+        return self.message
+
+
+async def photo(image: object) -> PhotoFile:
+    """The uploaded photo. Also raises ImageError if it is not there."""
+    path = image.get("path") if isinstance(image, dict) else None
+    if not isinstance(path, str) or not path:
+        raise InvalidArgumentError(NO_PICTURE)
+    if is_address(path):
+        # Gradio's own tool for MCP clients uploads a file to this app and gives its address.
+        _, served, path = urlsplit(path).path.partition(FILES)
+        if not served:
+            raise InvalidArgumentError(NO_ADDRESSES)
+        path = unquote(path)
+    return await asyncio.to_thread(open_upload, path)
+
+
+def is_address(path: str) -> bool:
+    return path.startswith(("http://", "https://"))
+
+
+def models(names: object) -> list[str]:
+    """The names of networks, each once."""
+    given = [names] if isinstance(names, str) else names
+    if not isinstance(given, list) or not given:
+        known = ", ".join(info.name for info in list_models())
+        raise InvalidArgumentError(f"models is a list of names: {known}.")
+    try:
+        return list(dict.fromkeys(model_info(quoted(name)).name for name in given))
+    except ValueError as error:
+        raise InvalidArgumentError(str(error)) from error
+
+
+def labels_of(model: object) -> Labels | Any:
+    """The labels of a network; those of ImageNet if no name is given."""
+    return imagenet_labels() if model == "" else model_info(models([model])[0]).labels
+
+
+def detail(times: object) -> int:
+    if not is_number(times) or times not in DETAILS:
+        known = ", ".join(map(str, DETAILS))
+        raise InvalidArgumentError(f"There is no detail {quoted(times)}. Choose one of: {known}.")
+    return int(times)
+
+
+def view(name: object) -> ViewName:
+    for known in VIEWS:
+        if name == known:
+            return known
+    raise InvalidArgumentError(
+        f"There is no view {quoted(name)!r}. Choose one of: {', '.join(VIEWS)}."
+    )
+
+
+def depth(share: object) -> float:
+    if not is_number(share) or not 0 <= share <= 1:
+        raise InvalidArgumentError(
+            "depth is a number from 0, the first feature map, to 1, the last."
+        )
+    return float(share)
+
+
+def flag(name: str, given: object) -> bool:
+    if not isinstance(given, bool):
+        raise InvalidArgumentError(f"{name} is true or false.")
+    return given
+
+
+def outputs(names: object) -> list[str]:
+    given = [names] if isinstance(names, str) else names
+    known = get_args(Output)
+    if not isinstance(given, list) or any(name not in known for name in given):
+        raise InvalidArgumentError(f"outputs is a list of some of: {', '.join(known)}.")
+    return given
+
+
+def limit(count: object, most: int) -> int:
+    if not is_number(count) or count not in range(1, most + 1):
+        raise InvalidArgumentError(f"limit is a whole number from 1 to {most}.")
+    return int(count)
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def quoted(value: object) -> str:
+    """As a text that an error can repeat."""
+    text = str(value)[:_MAX_QUOTED]
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )

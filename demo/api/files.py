@@ -1,0 +1,66 @@
+"""The files that the API makes, where Gradio serves and deletes them."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gradio.data_classes import FileData
+from PIL import Image
+
+from demo.compute.photo import PhotoFile
+from demo.server.downloads import MAX_SIDE_PX
+from demo.server.gradio_internals import get_upload_folder, save_file_to_cache
+from gradcam_core import Explanation
+from gradcam_core.export.files import File, files
+
+_JPEG_QUALITY = 90
+
+
+def make_files(
+    photo: PhotoFile,
+    named: Sequence[tuple[str, Explanation]],
+    outputs: Sequence[str],
+    check: Callable[[], None],
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """The files of these kinds, by kind and network; the comparison's network is "". Nested in a
+    result, Gradio finds them as dictionaries only. check: raises to end this early."""
+    made = {file.name: file for file in files(photo.picture, named, longest=MAX_SIDE_PX)}
+    kept = {}
+    for name, _ in named:
+        for kind, file in (("overlay", f"{name}_output.png"), ("heatmap", f"{name}_heatmap.npy")):
+            if kind in outputs:
+                check()
+                kept[kind, name] = _kept(made[file])
+    if "comparison" in outputs:
+        check()
+        kept["comparison", ""] = _kept(_as_jpeg(made["comparison.png"]))
+    return kept
+
+
+def file_data(path: str) -> dict[str, Any]:
+    return FileData(path=path, orig_name=Path(path).name).model_dump()
+
+
+def _as_jpeg(file: File) -> File:
+    """A picture in a third of its bytes: some MCP clients take no more than a megabyte."""
+    png = io.BytesIO()
+    file.write(png)
+    picture = Image.open(png)
+    return File(
+        f"{Path(file.name).stem}.jpg",
+        partial(picture.save, format="JPEG", quality=_JPEG_QUALITY),
+    )
+
+
+def _kept(file: File) -> dict[str, Any]:
+    """The file where Gradio looks for files that have become old, the same content only once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, file.name)
+        with path.open("wb") as target:
+            file.write(target)
+        return file_data(save_file_to_cache(path, get_upload_folder()))

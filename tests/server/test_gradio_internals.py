@@ -1,0 +1,89 @@
+"""Each part of Gradio that is used without being documented is here with what it is needed for. A
+test that fails after an update says that the part has gone, or is needed no more."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.events import api
+from gradio.queueing import Queue
+from starlette.requests import Request
+
+from demo.server import gradio_internals
+from demo.server.gradio_internals import Api, LocalContext
+
+
+def test_gradio_itself_does_not_end_a_call_whose_client_has_left():
+    """Until `gr.Request` or the queue offers to ask for that, `has_client_left` does."""
+    assert not [name for name in dir(gr.Request) if "disconnect" in name]
+    source = inspect.getsource(Queue)
+    assert "event_ids_to_events" in source
+    assert ".alive" in source
+
+
+def test_a_client_that_has_left_is_noticed():
+    disconnected = [False]
+
+    class Client(Request):
+        async def is_disconnected(self) -> bool:
+            return disconnected[0]
+
+    async def ask() -> list[bool]:
+        assert not await gradio_internals.has_client_left()  # outside of a call
+        request = gr.Request(Client({"type": "http", "headers": [], "query_string": b""}))
+        token = LocalContext.request.set(request)
+        answers = [await gradio_internals.has_client_left()]
+        disconnected[0] = True
+        answers.append(await gradio_internals.has_client_left())
+        LocalContext.request.reset(token)
+        return answers
+
+    assert asyncio.run(ask()) == [False, True]
+
+
+def test_gradio_would_fetch_an_address_before_the_function_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Until an argument of `gr.api` can refuse addresses, `keep_addresses` does."""
+    fetched: list[Any] = []
+
+    async def download(url: str, **_: Any) -> str:
+        fetched.append(url)
+        return url.replace("https:/", "")
+
+    monkeypatch.setattr("gradio.processing_utils.async_ssrf_protected_download", download)
+    address = "https://pictures.example/cat.jpg"
+    argument = Api(None, {"type": "string"}, "1st")
+    asyncio.run(argument.async_move_resource_to_block_cache(address))
+    assert fetched == [address]
+    gradio_internals.keep_addresses(argument, lambda given: given.startswith("https:"))
+    kept = asyncio.run(argument.async_move_resource_to_block_cache(address))
+    assert kept == address
+    assert fetched == [address]
+
+
+def test_gradio_describes_no_argument_of_a_function_on_its_page():
+    """Until "Use via API" shows what the docstring says, `describe_example` does."""
+
+    def function(photo: str) -> str:
+        """Look.
+
+        Args:
+            photo: What to look at.
+        """
+        return photo
+
+    with gr.Blocks() as page:
+        endpoint = api(function, api_name="look")
+    (parameter,) = page.get_api_info()["named_endpoints"]["/look"]["parameters"]
+    assert parameter["python_type"]["description"] == ""
+    argument = page.blocks[endpoint["inputs"][0]]
+    assert isinstance(argument, Api)
+    gradio_internals.describe_example(argument, "What to look at.", {"path": "photo.jpg"})
+    (parameter,) = page.get_api_info()["named_endpoints"]["/look"]["parameters"]
+    assert parameter["python_type"]["description"] == "What to look at."
+    assert parameter["example_input"] == {"path": "photo.jpg"}
