@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial, wraps
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import gradio as gr
 from gradio.data_classes import FileData
@@ -24,6 +24,7 @@ from demo.compute.photo import PhotoFile
 from demo.compute.service import service
 from demo.logs import sentence_of
 from demo.server import gradio_internals
+from demo.server.disconnect import DisconnectedError, until
 from demo.server.downloads import FileMaker
 from gradcam_core import Explanation, list_models
 from gradcam_core.analysis.agreement import agreement
@@ -38,8 +39,6 @@ NAMES = ("models", "classes", "predict", "explain")
 
 LEFT = "The client has gone."
 BROKEN = "Something went wrong. The server's log has the details."
-
-_LEFT_POLL_S = 0.2
 
 _DEFAULT_OUTPUTS: list[Output] = ["comparison", "overlay"]
 
@@ -273,7 +272,6 @@ def register(page: gr.Blocks, maker: FileMaker | None = None) -> None:
 
 
 _Function = Callable[..., Coroutine[Any, Any, Any]]
-_Result = TypeVar("_Result")
 
 
 def _endpoint(function: _Function) -> _Function:
@@ -283,9 +281,11 @@ def _endpoint(function: _Function) -> _Function:
     @wraps(function)
     async def called(*args: Any, **kwargs: Any) -> Any:
         try:
-            return await _unless_left(function(*args, **kwargs))
+            return await until(gradio_internals.client_left(), function(*args, **kwargs))
         except InvalidArgumentError:
             raise
+        except DisconnectedError:
+            raise InvalidArgumentError(LEFT) from None
         except Exception as error:
             raise InvalidArgumentError(sentence_of(error, BROKEN)) from error
 
@@ -310,16 +310,3 @@ def _with_choices(parameter: inspect.Parameter) -> inspect.Parameter:
     if parameter.name == "method":
         return parameter.replace(annotation=Literal[*METHODS])
     return parameter
-
-
-async def _unless_left(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """What the work gives; cancelled where the client has left."""
-    running = asyncio.create_task(work)
-    try:
-        while not running.done():
-            await asyncio.wait([running], timeout=_LEFT_POLL_S)
-            if not running.done() and await gradio_internals.has_client_left():
-                raise InvalidArgumentError(LEFT)
-        return running.result()
-    finally:
-        running.cancel()

@@ -16,10 +16,15 @@ class DisconnectedError(Exception):
 
 
 async def until_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What the work gives. Once the client of this request, whose body has been read, has left, the
-    work is cancelled. Raises DisconnectedError then, and what the work raises."""
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_disconnect(request))
+    """What the work gives, unless the client of this request, whose body has been read, leaves
+    before. See `until`."""
+    return await until(_disconnect(request), work)
+
+
+async def until(left: Coroutine[Any, Any, object], work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives. Once `left` returns, the work is cancelled. Raises DisconnectedError
+    then, and what the work raises."""
+    working, leaving = asyncio.create_task(work), asyncio.create_task(left)
     try:
         await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
         if not working.done():

@@ -3,6 +3,7 @@ here was written for Gradio 6; `tests/server/test_gradio_internals.py` says when
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,28 @@ __all__ = [
     "Api",
     "BlockFunction",
     "LocalContext",
+    "client_left",
     "describe_example",
     "get_function_description",
     "get_upload_folder",
-    "has_client_left",
     "keep_addresses",
     "save_file_to_cache",
 ]
 
 
-async def has_client_left() -> bool:
-    """Whether nobody waits for the API call that is being answered.
+_LEFT_POLL_S = 0.2
 
-    Gradio lets a function run to its end whoever has left, and offers no way to ask.
+
+async def client_left() -> None:
+    """Returns once nobody waits for the API call that is being answered.
+
+    Gradio lets a function run to its end whoever has left, and offers no way to be told.
     """
+    while not await _has_client_left():
+        await asyncio.sleep(_LEFT_POLL_S)
+
+
+async def _has_client_left() -> bool:
     blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
     if blocks is not None and event_id is not None:
         event = blocks._queue.event_ids_to_events.get(event_id)

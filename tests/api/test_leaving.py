@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 import time
@@ -10,11 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
 import requests
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 
-from demo.api import functions as api
 from demo.compute.service import SLOW_QUEUE_LENGTH
 from tests.support.photos import fresh_photo
 from tests.support.uploads import upload
@@ -65,27 +62,3 @@ def test_who_leaves_the_api_takes_the_work_along(app: str, tmp_path: Path):
     )
     assert findings["explanations"][0]["method"] == "ablationcam"
     staying.close()
-
-
-def test_a_call_is_ended_once_its_client_has_gone(monkeypatch: pytest.MonkeyPatch):
-    ended: list[str] = []
-
-    async def work() -> None:
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            ended.append("cancelled")
-            raise
-
-    async def has_left() -> bool:
-        return True
-
-    monkeypatch.setattr(api, "_has_left", has_left)
-
-    async def call() -> None:
-        with pytest.raises(Exception, match=api.LEFT):
-            await api._unless_left(work())
-        await asyncio.sleep(0)
-
-    asyncio.run(call())
-    assert ended == ["cancelled"]
