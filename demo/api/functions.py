@@ -118,20 +118,7 @@ class Functions:
         names = arguments.models(models)
         requests = requests_for(names, arguments.view(view))
         explanations = await service().explain_all(await arguments.photo(image), requests)
-        return [
-            {
-                "asked_for": name,
-                "model": e.model,
-                "title": e.title,
-                "stands_in_for": e.stands_in_for or None,
-                "notice": e.notice or None,
-                "top": [
-                    {"index": top.index, "name": top.name, "probability": top.probability}
-                    for top in e.top
-                ],
-            }
-            for name, e in zip(names, explanations, strict=True)
-        ]
+        return [_predictions(name, e) for name, e in zip(names, explanations, strict=True)]
 
     async def explain(
         self,
@@ -206,6 +193,12 @@ class Functions:
             files = await self._maker.run(partial(make_files, photo, named, kinds))
         findings = await asyncio.to_thread(_findings, named, files, checks)
         return findings, files.get(("comparison", ""))  # type: ignore[return-value]
+
+
+def _predictions(name: str, e: Explanation) -> Any:
+    """The part of an explanation's record that is about what the network predicts."""
+    record = {"asked_for": name} | e.record()
+    return {key: record[key] for key in PredictionsRecord.__annotations__}
 
 
 async def _checks(
