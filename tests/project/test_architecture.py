@@ -19,10 +19,7 @@ PRIVATE_YET = {
     "tests.batch.test_ray_data",
     "tests.batch.test_report",
     "tests.cam.test_forward",
-    "tests.api.test_leaving",
     "tests.export.test_files",
-    "tests.server.test_remote_pictures",
-    "tests.server.test_stream",
 }
 """Walls that do not stand yet."""
 
