@@ -4,6 +4,7 @@ nobody waits for them."""
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 from starlette.testclient import TestClient
 
 import gradcam_core as gc
@@ -20,6 +22,7 @@ from demo.server.requests import open_upload
 from gradcam_core.cam import forward as cam
 from gradcam_core.errors import BusyError
 from gradcam_core.request import ExplanationRequest
+from tests.support.browser import Visits, wait_for_all
 from tests.support.photos import fresh_photo
 from tests.support.stream import MODELS, LeavingClient, cells, stream_in_this_process
 
@@ -174,3 +177,19 @@ def test_a_file_that_nobody_waits_for_is_given_up():
 
     asyncio.run(visit())
     assert ended == []
+
+
+def test_a_download_that_is_refused_can_be_tried_again_on_the_page(app: str, browser: Browser):
+    visits = Visits(browser, app)
+    page = visits("?example=1_cat")
+    wait_for_all(page)
+    busy = {"problem": "There are too many visitors at the moment.", "again": 7}
+    page.route("**/download", lambda route: route.fulfill(status=503, json=busy), times=1)
+    page.locator(".headline").get_by_role("button", name="Download").click()
+    page.locator(".menu:popover-open").get_by_role("button", name=re.compile("PNG")).first.click()
+    toast = page.get_by_role("status").filter(has_text="too many visitors")
+    with page.expect_download() as downloading:
+        toast.get_by_role("button", name="Try again").click()
+    assert downloading.value.path().stat().st_size > 1000
+    assert all("503" in fault for fault in visits.faults)
+    visits.close("a_refused_download", is_failed=False)
