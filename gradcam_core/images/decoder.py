@@ -1,4 +1,4 @@
-"""Decode untrusted pictures: the child process of `reading`, which bounds what a picture may cost.
+"""Decode untrusted pictures: the child process of `sandbox`, which bounds what a picture may cost.
 
 A process of its own, because a decoder cannot be stopped from outside, and one that crashes takes
 its process along. Reads from standard input, for each picture, a line of JSON: {"path": name,
@@ -17,57 +17,51 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-import pi_heif
-from PIL import AvifImagePlugin, Image, ImageFile
-
 from gradcam_core.errors import ImageError
 from gradcam_core.images.read import read_image
+from gradcam_core.upstream import limit_decoders
 
-MEMORY = 400 * 2**20
-"""Bytes that decoding may take. On Linux; elsewhere only the number of pixels is bounded."""
+MEMORY_LIMIT_BYTES = 400 * 2**20
+"""That decoding may take. On Linux; elsewhere only the number of pixels is bounded."""
 
-SPENT = 32 * 2**20
-"""Bytes that pictures may leave behind, which would be missing for the next ones."""
+LEFTOVER_LIMIT_BYTES = 32 * 2**20
+"""That pictures may leave behind, which would be missing for the next ones."""
 
-SECONDS = 3
-"""Of a core's time that one picture may take; a machine that is busy may need longer for it."""
+CPU_LIMIT_S = 3
+"""Of a core's time that one picture may take; on a busy machine that is longer by the clock."""
 
-SENT_BYTES = 2**20
-"""Of a picture that are sent at once."""
+PIPE_BYTES = 2**20
+"""Of a picture, sent at once."""
+
+_THREADS = 2  # as many as there are cores by default, each with memory of its own
 
 
 def main() -> None:
     pictures, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a decoder prints is no answer
-    # As many as there are cores by default, each with memory of its own.
-    AvifImagePlugin.DEFAULT_MAX_THREADS = pi_heif.options.DECODE_THREADS = 2
-    ImageFile.MAXBLOCK = SENT_BYTES
+    limit_decoders(_THREADS, PIPE_BYTES)
     used = _used()
     _bound_memory(used)
     while line := pictures.readline():
-        asked = json.loads(line)
+        request = json.loads(line)
         _bound_time()
         try:
-            if "path" in asked:
-                os.chdir(asked["folder"])
-                picture = read_image(Path(asked["path"]))
+            if "path" in request:
+                os.chdir(request["folder"])
+                picture = read_image(Path(request["path"]))
             else:
-                picture = read_image(pictures.read(asked["bytes"]))
+                picture = read_image(pictures.read(request["bytes"]))
         except ImageError as error:
-            _say(answers, problem=str(error))
+            _answer(answers, problem=str(error))
         else:
-            _send(answers, picture)
+            _answer(answers, width=picture.width, height=picture.height)
+            picture.save(answers, "PPM")
             del picture
-        _say(answers, is_spent=_used() > used + SPENT)
+        _answer(answers, is_spent=_used() > used + LEFTOVER_LIMIT_BYTES)
 
 
-def _say(answers: IO[bytes], **answer: object) -> None:
+def _answer(answers: IO[bytes], **answer: object) -> None:
     answers.write(json.dumps(answer).encode() + b"\n")
-
-
-def _send(answers: IO[bytes], picture: Image.Image) -> None:
-    _say(answers, width=picture.width, height=picture.height)
-    picture.save(answers, "PPM")
 
 
 def _used() -> int:
@@ -82,8 +76,9 @@ def _bound_memory(used: int) -> None:
         return
     import resource
 
+    limit = used + MEMORY_LIMIT_BYTES
     # Of all limits this is the one that counts what is written to, not what is only reserved.
-    resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, used + MEMORY))
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     with suppress(OSError):  # where memory runs out, this process is the first to go
@@ -95,9 +90,9 @@ def _bound_time() -> None:
         import resource
 
         used = resource.getrusage(resource.RUSAGE_SELF)
-        last = int(used.ru_utime + used.ru_stime) + 1 + SECONDS
+        end = int(used.ru_utime + used.ru_stime) + 1 + CPU_LIMIT_S
         _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (last, most))
+        resource.setrlimit(resource.RLIMIT_CPU, (end, most))
 
 
 if __name__ == "__main__":

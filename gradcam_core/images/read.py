@@ -6,14 +6,15 @@ import io
 import os
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-from pi_heif import register_heif_opener
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from gradcam_core.errors import ImageError
+from gradcam_core.upstream import without_decoder
 
 Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
@@ -49,9 +50,6 @@ _BAND_PIXELS = 2**20  # whose values are converted at once
 _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
-register_heif_opener()  # the photos of iPhones
-
-
 def read_image(photo: Photo) -> Image.Image:
     """The picture as upright 8-bit RGB, of its own size.
 
@@ -84,7 +82,16 @@ def read_image(photo: Photo) -> Image.Image:
         raise ImageError(f"The file {path} cannot be read: {reason}.") from error
 
 
+@cache
+def _register_heif() -> None:
+    """Teach Pillow the format of iPhones' photos."""
+    from pi_heif import register_heif_opener
+
+    register_heif_opener()
+
+
 def _decode(file: IO[bytes]) -> Image.Image:
+    _register_heif()
     with warnings.catch_warnings():
         # `_upright_rgb` has a limit of its own, below the size at which Pillow only warns.
         warnings.simplefilter("ignore")
@@ -115,7 +122,7 @@ def _upright_rgb(image: Image.Image, *, is_ours: bool = False) -> Image.Image:
         upright = _upright(image, is_ours)
         if upright.mode == "RGB" and not upright.has_transparency_data:
             # Without its decoder, which may hold as much memory again.
-            return image._new(image.im) if is_ours else upright
+            return without_decoder(image) if is_ours else upright
         converted = _converted(upright)
         if is_ours:
             image.close()  # gives its pixels back at once

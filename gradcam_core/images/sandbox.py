@@ -1,4 +1,8 @@
-"""Reading untrusted pictures in child processes, within bounds on time and memory."""
+"""Reading untrusted pictures in child processes, within bounds on time and memory.
+
+A process pool of our own, because a general one (`pebble`) has no bound on memory, takes pictures
+back pickled, and imports the program's main module in every child; see docs/decisions.md.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +12,29 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any
 
 from PIL import Image
 
+from gradcam_core.child_process import start_child
 from gradcam_core.errors import ImageError
-from gradcam_core.images import decoder as decode
+from gradcam_core.images import decoder
 from gradcam_core.images.read import DAMAGED
 
-READERS = 2
+READER_COUNT = 2
 """Pictures that are decoded at the same time."""
 
-LONGEST = 15.0
-"""Seconds after which a picture is given up, however little of a core's time it had."""
+DECODE_TIMEOUT_S = 15.0
+"""After which a picture is given up, however little of a core's time it had."""
 
 TOO_LONG = "The picture takes too long to decode. Save it anew, as JPEG or PNG, and try again."
 
-_PPM_HEADER = 3  # lines
+_PPM_HEADER_LINES = 3
 _BAND_BYTES = 8 * 2**20  # of a picture that are held twice
 
 _SETTINGS = {
-    "PYTHONPATH": str(Path(__file__).parents[2]),
     "OPENBLAS_NUM_THREADS": "1",  # each takes memory, and nothing here multiplies
     "MALLOC_MMAP_THRESHOLD_": str(2**20),  # what is freed of a picture is free for the next step
 }
@@ -52,14 +54,7 @@ class Reader:
         """The child process, in which pictures can be decoded a moment later."""
         if self._process is None or self._process.poll() is not None:
             self.stop()
-            # -P: a file of the folder that this was started in is not taken for a module.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", decode.__name__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | _SETTINGS,
-            )
+            self._process = start_child(decoder.__name__, (), _SETTINGS)
             _widen(self._process.stdout)
         return self._process
 
@@ -71,10 +66,8 @@ class Reader:
         process.kill()
         for pipe in (process.stdin, process.stdout):
             assert pipe
-            try:
+            with suppress(BrokenPipeError):  # part of a picture was still to be sent
                 pipe.close()
-            except BrokenPipeError:
-                continue  # part of a picture was still to be sent
         return process.wait()
 
     def read(self, photo: str | os.PathLike[str] | bytes) -> Image.Image:
@@ -88,12 +81,12 @@ class Reader:
             is_late.set()
             process.kill()
 
-        watch = threading.Timer(LONGEST, give_up)
+        watch = threading.Timer(DECODE_TIMEOUT_S, give_up)
         watch.daemon = True
         watch.start()
         try:
-            _ask(process.stdin, photo)
-            answer, is_spent = _answer(process.stdout)
+            _send(process.stdin, photo)
+            answer, is_spent = _receive(process.stdout)
         except (_LostError, OSError, ValueError):
             status = self.stop()
             too_long = is_late.is_set() or status == -getattr(signal, "SIGXCPU", 0)
@@ -114,10 +107,10 @@ def _widen(pipe: IO[bytes] | None) -> None:
         import fcntl
 
         assert pipe
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, decode.SENT_BYTES)
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, decoder.PIPE_BYTES)
 
 
-def _ask(pictures: IO[bytes], photo: str | os.PathLike[str] | bytes) -> None:
+def _send(pictures: IO[bytes], photo: str | os.PathLike[str] | bytes) -> None:
     if isinstance(photo, bytes):
         pictures.write(_line(bytes=len(photo)))
         pictures.write(photo)
@@ -126,17 +119,17 @@ def _ask(pictures: IO[bytes], photo: str | os.PathLike[str] | bytes) -> None:
     pictures.flush()
 
 
-def _line(**asked: object) -> bytes:
-    return json.dumps(asked).encode() + b"\n"
+def _line(**request: object) -> bytes:
+    return json.dumps(request).encode() + b"\n"
 
 
-def _answer(answers: IO[bytes]) -> tuple[Image.Image | ImageError, bool]:
-    """The picture, or what is wrong with it; and whether the process should not be asked again."""
-    answer = _said(answers)
+def _receive(answers: IO[bytes]) -> tuple[Image.Image | ImageError, bool]:
+    """The picture, or what is wrong with it; and whether the next one needs a new process."""
+    answer = _next_answer(answers)
     if "problem" in answer:
-        return ImageError(str(answer["problem"])), _said(answers)["is_spent"]
+        return ImageError(str(answer["problem"])), _next_answer(answers)["is_spent"]
     width, height = answer["width"], answer["height"]
-    for _ in range(_PPM_HEADER):
+    for _ in range(_PPM_HEADER_LINES):
         answers.readline()
     rows = max(1, _BAND_BYTES // (3 * width))
     bands = (_band(answers, width, min(rows, height - top)) for top in range(0, height, rows))
@@ -146,7 +139,7 @@ def _answer(answers: IO[bytes]) -> tuple[Image.Image | ImageError, bool]:
         picture = Image.new("RGB", (width, height), None)
         for number, band in enumerate(bands):
             picture.paste(band, (0, number * rows))
-    return picture, _said(answers)["is_spent"]
+    return picture, _next_answer(answers)["is_spent"]
 
 
 def _band(answers: IO[bytes], width: int, height: int) -> Image.Image:
@@ -157,38 +150,67 @@ def _band(answers: IO[bytes], width: int, height: int) -> Image.Image:
     return Image.frombuffer("RGB", (width, height), rows, "raw", "RGB", 0, 1)
 
 
-def _said(answers: IO[bytes]) -> dict[str, Any]:
+def _next_answer(answers: IO[bytes]) -> dict[str, Any]:
     line = answers.readline()
     if not line:
         raise _LostError
     return json.loads(line)
 
 
-_free: queue.LifoQueue[Reader] = queue.LifoQueue()
-for _ in range(READERS):
-    _free.put(Reader())
+class Readers:
+    """Several readers, for any number of threads. Their processes end with this one."""
+
+    def __init__(self, count: int = READER_COUNT) -> None:
+        self._all = [Reader() for _ in range(count)]
+        self._free: queue.LifoQueue[Reader] = queue.LifoQueue()
+        for reader in self._all:
+            self._free.put(reader)
+        atexit.register(self.stop)
+
+    def start(self) -> None:
+        """Start the child processes, so that the first picture need not wait for one."""
+        for reader in self._all:
+            reader.start()
+
+    def stop(self) -> None:
+        """End the child processes; those that work on a picture, too."""
+        for reader in self._all:
+            reader.stop()
+        atexit.unregister(self.stop)
+
+    def read(self, photo: str | os.PathLike[str] | bytes) -> Image.Image:
+        """As `read_isolated`."""
+        reader = self._free.get()
+        try:
+            return reader.read(photo)
+        finally:
+            self._free.put(reader)
 
 
-def start_readers() -> None:
-    """Start the child processes, so that the first picture need not wait for one."""
-    for reader in list(_free.queue):
-        reader.start()
+_readers: Readers | None = None
+_readers_lock = threading.Lock()
+
+
+def _shared() -> Readers:
+    """The readers of this process, made when they are first needed."""
+    global _readers
+    with _readers_lock:
+        if _readers is None:
+            _readers = Readers()
+        return _readers
+
+
+def start_readers() -> Readers:
+    """The readers of this process, started, so that the first picture need not wait for one."""
+    readers = _shared()
+    readers.start()
+    return readers
 
 
 def read_isolated(photo: str | os.PathLike[str] | bytes) -> Image.Image:
     """What `read_image` gives for a path or the bytes of a file, decoded in a child process.
 
-    A picture takes at most `decode.MEMORY` and `decode.SECONDS` there, and a decoder that crashes
-    ends only that process. Raises ImageError, also where a bound is met.
+    A picture takes at most `decoder.MEMORY_LIMIT_BYTES` and `decoder.CPU_LIMIT_S` there, and a
+    decoder that crashes ends only that process. Raises ImageError, also where a bound is met.
     """
-    reader = _free.get()
-    try:
-        return reader.read(photo)
-    finally:
-        _free.put(reader)
-
-
-@atexit.register
-def _stop_readers() -> None:
-    while not _free.empty():
-        _free.get_nowait().stop()
+    return _shared().read(photo)

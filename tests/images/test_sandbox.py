@@ -20,11 +20,10 @@ from PIL import Image
 
 from gradcam_core import read_image
 from gradcam_core.errors import ImageError
-from gradcam_core.images import decoder as decode
+from gradcam_core.images import decoder, sandbox
 from gradcam_core.images import read as images
-from gradcam_core.images import sandbox as reading
 from gradcam_core.images.read import DAMAGED
-from gradcam_core.images.sandbox import TOO_LONG, Reader, read_isolated
+from gradcam_core.images.sandbox import TOO_LONG, Reader, Readers, read_isolated
 from tests.support.app_server import ROOT
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory")
@@ -104,7 +103,7 @@ def test_a_picture_that_takes_too_long_is_given_up(
     assert str(error.value) == TOO_LONG
     assert reader.read(cat_path).size == (451, 300)
     # A machine that never gives it a core's time ends it, too.
-    monkeypatch.setattr(reading, "LONGEST", 0.5)
+    monkeypatch.setattr(sandbox, "DECODE_TIMEOUT_S", 0.5)
     os.kill(reader.start().pid, signal.SIGSTOP)
     with pytest.raises(ImageError) as error:
         reader.read(cat_path)
@@ -122,7 +121,7 @@ def test_a_picture_that_takes_too_much_memory_is_refused(reader: Reader, cat_pat
         reader.read(data)
     first = reader.start().pid
     assert reader.read(cat_path).size == (451, 300)
-    assert _most_memory(first) < 2 * decode.MEMORY
+    assert _most_memory(first) < 2 * decoder.MEMORY_LIMIT_BYTES
 
 
 def _most_memory(pid: int) -> int:
@@ -177,13 +176,14 @@ def test_threads_get_their_own_picture_each():
 
 
 READS_AND_ENDS = """
-import sys
-from gradcam_core.images.sandbox import _free, read_isolated
+import os, sys
+from gradcam_core.images.sandbox import read_isolated
 read_isolated(sys.argv[1])
-print(*(reader._process.pid for reader in _free.queue if reader._process))
+print(open(f"/proc/self/task/{os.getpid()}/children").read())
 """
 
 
+@linux
 def test_no_child_process_outlives_its_parent(cat_path: Path):
     command = [sys.executable, "-c", READS_AND_ENDS, str(cat_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -194,6 +194,33 @@ def test_no_child_process_outlives_its_parent(cat_path: Path):
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_readers_that_are_stopped_end_and_start_again(cat_path: Path):
+    readers = Readers(1)
+    readers.start()
+    assert readers.read(cat_path).size == (451, 300)
+    readers.stop()
+    assert readers.read(cat_path).size == (451, 300)
+    readers.stop()
+
+
+IMPORTS = """
+import atexit, sys, threading
+before = atexit._ncallbacks(), threading.active_count()
+import gradcam_core.images.sandbox, gradcam_core.models.registry
+assert (atexit._ncallbacks(), threading.active_count()) == before
+from PIL import Image
+assert "HEIF" not in Image.OPEN
+print(*(name for name in ("torch", "timm", "gradio") if name in sys.modules))
+"""
+
+
+def test_nothing_happens_at_import():
+    command = [sys.executable, "-c", IMPORTS]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.stderr == ""
+    assert ended.stdout.strip() == ""
 
 
 def test_a_stream_that_unpacks_to_gigabytes_ends_with_a_sentence(reader: Reader, cat_path: Path):
