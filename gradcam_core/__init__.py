@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from gradcam_core.examination import Examination, examine, explain
     from gradcam_core.explanation import Explanation, Prediction
+    from gradcam_core.export.notebook import Explanations, compare, load_ipython_extension
     from gradcam_core.images.read import read_image
     from gradcam_core.models.custom import register
     from gradcam_core.models.labels import Label, find_label, imagenet_labels
@@ -36,6 +37,7 @@ __all__ = [
     "ChoiceError",
     "Examination",
     "Explanation",
+    "Explanations",
     "GradcamError",
     "ImageError",
     "Label",
@@ -49,6 +51,7 @@ __all__ = [
     "Weights",
     "WeightsError",
     "__version__",
+    "compare",
     "examine",
     "explain",
     "find_label",
@@ -57,6 +60,7 @@ __all__ = [
     "last_feature_map",
     "layers",
     "list_models",
+    "load_ipython_extension",
     "load_model",
     "read_image",
     "register",
@@ -71,6 +75,7 @@ _NAMES = {
     ),
     "examination": ("Examination", "examine", "explain"),
     "explanation": ("Explanation", "Prediction"),
+    "export.notebook": ("Explanations", "compare", "load_ipython_extension"),
     "images.read": ("read_image",),
     "models.custom": ("register",),
     "models.labels": ("Label", "find_label", "imagenet_labels"),

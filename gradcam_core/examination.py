@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -81,7 +81,8 @@ class Examination:
     """One network's forward pass over one photo, held open: it explains any class.
 
     probabilities: float32 [classes], at detail 1. run: the pass at `detail`, of this photo alone,
-    or its part of a pass over several (see `run_passes`).
+    or its part of a pass over several (see `run_passes`). photo: only for notebooks, see
+    `Explanation`.
     """
 
     model: Model
@@ -90,6 +91,7 @@ class Examination:
     view: ViewName
     detail: int
     probabilities: np.ndarray
+    photo: Image.Image | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def _ranking(self) -> np.ndarray:
@@ -108,7 +110,8 @@ class Examination:
     def at(self, image: Photo, detail: int = 1, layer: str | None = None) -> Examination:
         """The same photo at another detail or layer; costs one forward pass. See `examine`."""
         prepared = prepare(read_image(image), self.model.preprocessing, self.view, detail)
-        return run_passes(self.model, [prepared], layer, [self.probabilities])[0]
+        held = run_passes(self.model, [prepared], layer, [self.probabilities])[0]
+        return replace(held, photo=self.photo)
 
     def explain(
         self,
@@ -186,6 +189,7 @@ def _explain(
             geometry=one.geometry,
             feature_map=feature_map,
             is_of_last_layer=run.layer == one.model.info.layer,
+            photo=one.photo,
         )
         for one, target, feature_map, its_rivals in zip(
             held, targets, feature_maps, rivals, strict=True
@@ -218,10 +222,10 @@ def examine(
     photo = read_image(image)
     ready = load_model(model) if isinstance(model, str) else model
     inputs = [prepare(photo, ready.preprocessing, view, one) for one in sorted({1, detail})]
-    published = run_passes(ready, inputs[:1], layer if detail == 1 else None)
-    if detail == 1:
-        return published[0]
-    return run_passes(ready, inputs[1:], layer, [published[0].probabilities])[0]
+    held = run_passes(ready, inputs[:1], layer if detail == 1 else None)[0]
+    if detail > 1:
+        held = run_passes(ready, inputs[1:], layer, [held.probabilities])[0]
+    return replace(held, photo=photo)
 
 
 def run_passes(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from gradcam_core.cam.methods import method_named
 from gradcam_core.images.geometry import View, ViewName
+from gradcam_core.images.render import COLORMAP, OPACITY, overlay_bands
 from gradcam_core.models.weights import Weights
 
 _RIVALS_NAMED = 2
@@ -18,6 +22,9 @@ _BAND_PIXELS = 2**18
 _BANDS_KEPT = 4  # at most, to save computing them again
 
 _EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the same everywhere
+
+NOTEBOOK_MAX_SIDE_PX = 768
+"""Of the overlay that a notebook shows."""
 
 NOT_NUMBERS = "The network's scores for this picture are not numbers."
 NOTHING = "Nothing here speaks for this class."
@@ -44,7 +51,8 @@ class Explanation:
     Classes and probabilities are those of detail 1, the network as published. view: the name of the
     view; geometry: what it is in the photo's pixels. feature_map: float32 [h, w], >= 0, not
     normalised: the map as the method gives it. is_of_last_layer: whether `layer` is that of the
-    paper, the last feature map.
+    paper, the last feature map. photo: the RGB picture, for notebooks, where `gc.explain` or
+    `gc.examine` was given it; it is no part of what is compared, pickled or recorded.
     """
 
     model: str
@@ -63,6 +71,7 @@ class Explanation:
     geometry: View
     feature_map: np.ndarray
     is_of_last_layer: bool = True
+    photo: Image.Image | None = field(default=None, compare=False, repr=False)
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -123,6 +132,43 @@ class Explanation:
         if np.ptp(self.feature_map) <= _EVEN * self.feature_map.max():
             return SAME_EVERYWHERE
         return ""
+
+    def overlay_bands(
+        self, photo: Image.Image, colormap: str = COLORMAP, opacity: float = OPACITY
+    ) -> Iterator[np.ndarray]:
+        """The heat over its photo, which may have been resized: RGB of that size, from the top
+        down, some rows at a time, uint8 [rows, width, 3]."""
+        width, height = photo.size
+        full_width, full_height = self.geometry.photo_size
+        left, top, right, bottom = self.box
+        # Every pixel that shows any of the box, as in `View.to_photo`.
+        box = (
+            left * width // full_width,
+            top * height // full_height,
+            -(-right * width // full_width),
+            -(-bottom * height // full_height),
+        )
+        return overlay_bands(photo, self.heatmap_bands(photo.size), box, opacity, colormap)
+
+    def overlay(
+        self, photo: Image.Image, colormap: str = COLORMAP, opacity: float = OPACITY
+    ) -> Image.Image:
+        """The heat over its photo, which may have been resized: RGB of that size. What the network
+        did not see is darkened."""
+        bands = self.overlay_bands(photo, colormap, opacity)
+        return Image.fromarray(np.concatenate(list(bands)))
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows."""
+        if self.photo is None:
+            return None
+        photo, file = self.photo.copy(), io.BytesIO()
+        photo.thumbnail((NOTEBOOK_MAX_SIDE_PX, NOTEBOOK_MAX_SIDE_PX))
+        self.overlay(photo).save(file, "PNG")
+        return file.getvalue()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"photo": None}
 
     def heatmap_at(self, size: tuple[int, int]) -> np.ndarray:
         """The heatmap on a raster of (width, height) that covers the whole photo.

@@ -7,11 +7,9 @@ import io
 import re
 from pathlib import PurePosixPath
 
-import numpy as np
 from PIL import Image
 
 from gradcam_core.explanation import Explanation
-from gradcam_core.export.figure import overlay_of
 
 _JPEG_QUALITY = 88
 _MAX_FOLDERS = 8  # of an overlay's path
@@ -29,7 +27,7 @@ def shrunk(photo: Image.Image, side_px: int) -> Image.Image:
 
 def overlay_jpeg(photo: Image.Image, e: Explanation) -> bytes:
     """The heat over the photo, which may be a shrunk copy."""
-    return jpeg(Image.fromarray(np.concatenate(list(overlay_of(photo, e)))))
+    return jpeg(e.overlay(photo))
 
 
 def jpeg(picture: Image.Image) -> bytes:

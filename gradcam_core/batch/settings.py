@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradcam_core.cam.methods import method_named
-from gradcam_core.images.render import LONGEST
+from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.request import ExplanationRequest
 
 PICTURES_AT_ONCE = {"cpu": 4, "cuda": 32}
@@ -25,7 +25,7 @@ class BatchSettings:
 
     requests: tuple[ExplanationRequest, ...]
     trust: bool = False
-    overlay_side_px: int = LONGEST
+    overlay_side_px: int = OVERLAY_MAX_SIDE_PX
 
     @property
     def models(self) -> tuple[str, ...]:

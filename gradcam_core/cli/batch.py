@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from gradcam_core.cli.arguments import Parser, add_map_arguments, program, requests_of
 from gradcam_core.errors import BatchError, WeightsError
-from gradcam_core.images.render import LONGEST
+from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.loading import Model, load_model, loader
 from gradcam_core.request import ExplanationRequest
 
@@ -223,7 +223,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--longest",
         type=int,
-        default=LONGEST,
+        default=OVERLAY_MAX_SIDE_PX,
         metavar="PIXELS",
         help="long side of the overlays, at most (default: %(default)s)",
     )

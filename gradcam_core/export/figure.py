@@ -12,7 +12,7 @@ import re
 import threading
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
@@ -32,7 +32,7 @@ from PIL import Image
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation
 from gradcam_core.images.geometry import ViewName
-from gradcam_core.images.render import COLORMAP, OPACITY, colormap_table, overlay_bands
+from gradcam_core.images.render import COLORMAP, OPACITY, colormap_table
 
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = get_args(Theme)
@@ -99,24 +99,6 @@ _COLOURS: dict[Theme, _Colours] = {
 }
 
 
-def overlay_of(
-    photo: Image.Image, e: Explanation, colormap: str = COLORMAP, opacity: float = OPACITY
-) -> Iterator[np.ndarray]:
-    """The explanation's heat over its photo, which may have been resized: RGB of photo's size, from
-    the top down, some rows at a time, uint8 [rows, width, 3]."""
-    width, height = photo.size
-    full_width, full_height = e.geometry.photo_size
-    left, top, right, bottom = e.box
-    # Every pixel that shows any of the box, as in `View.to_photo`.
-    box = (
-        left * width // full_width,
-        top * height // full_height,
-        -(-right * width // full_width),
-        -(-bottom * height // full_height),
-    )
-    return overlay_bands(photo, e.heatmap_bands(photo.size), box, opacity, colormap)
-
-
 def figure(
     photo: Image.Image,
     explanations: Sequence[Explanation],
@@ -147,9 +129,8 @@ def figure(
         resized[size] = larger = _resized(larger, size)
     _draw_picture(slide, np.asarray(resized[plan.photo.size]), plan.photo, "photo")
     for e, place in zip(explanations, plan.overlays, strict=True):
-        bands = overlay_of(resized[place.size], e, colormap, opacity)
-        pixels = np.concatenate(list(bands))
-        _draw_picture(slide, pixels, place, e.heading)
+        overlay = e.overlay(resized[place.size], colormap, opacity)
+        _draw_picture(slide, np.asarray(overlay), place, e.heading)
     _draw_picture(slide, _bar(colormap, colours, plan.bar), plan.bar, "colour bar")
     for text in plan.texts:
         _draw_text(slide, text, colours)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gradcam_core.explanation import Explanation
-from gradcam_core.export.figure import Theme, figure, overlay_of, png, svg
+from gradcam_core.export.figure import Theme, figure, png, svg
 from gradcam_core.export.trust_figure import trust_png
 from gradcam_core.images.png import write_png
 from gradcam_core.images.render import COLORMAP, OPACITY
@@ -121,7 +121,7 @@ def _shrunk(photo: Image.Image, longest: int) -> Image.Image:
 def _overlay(
     photo: Image.Image, e: Explanation, colormap: str, opacity: float, file: IO[bytes]
 ) -> None:
-    write_png(file, *photo.size, overlay_of(photo, e, colormap, opacity))
+    write_png(file, *photo.size, e.overlay_bands(photo, colormap, opacity))
 
 
 def _trust(found: Trust, file: IO[bytes]) -> None:

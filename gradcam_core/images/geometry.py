@@ -24,9 +24,10 @@ VIEWS: tuple[ViewName, ...] = get_args(ViewName)
 DETAILS = (1, 2, 3)
 """How many times its own input size a network may be shown a picture at."""
 
-RESIZED_AT_MOST = 16_000_000  # pixels; a 1 x 20000 photo would be resized to 256 x 5120000
+RESIZE_MAX_PIXELS = 16_000_000
+"""To which a whole photo is resized: one of 1 x 20000 would become 256 x 5120000."""
 
-LONGEST = 3
+WHOLE_MAX_ASPECT = 3
 """How many times the network's input size the long side may have in view="whole"."""
 
 
@@ -143,7 +144,7 @@ class View:
     def picture(self, photo: ResizablePhoto, preprocessing: Preprocessing) -> Image.Image:
         """The network's input as a picture of `self.size`; padding has the training mean."""
         left, top = self.offset
-        if self.resized[0] * self.resized[1] <= RESIZED_AT_MOST:
+        if self.resized[0] * self.resized[1] <= RESIZE_MAX_PIXELS:
             resized = photo.resize(self.resized, preprocessing.resample)
             fill = tuple(round(255 * value) for value in preprocessing.for_channels(3).mean)
             picture = Image.new("RGB", self.size, fill)
@@ -225,9 +226,9 @@ def view_of(
 
     "crop" is the published one: the short side resized to size / crop share, the centre cropped.
     "whole" shows all of the photo at its own aspect ratio, the short side at the network's input
-    size; from an aspect ratio of `LONGEST` on, the photo is shrunk further and the short side
-    padded. detail: how many times as wide and high the same region is shown; 1 is the published
-    size. Raises ValueError for a name or a detail that there is not.
+    size; from an aspect ratio of `WHOLE_MAX_ASPECT` on, the photo is shrunk further and the short
+    side padded. detail: how many times as wide and high the same region is shown; 1 is the
+    published size. Raises ChoiceError for a name or a detail that there is not.
     """
     check_view(view, detail)
     width, height = photo_size
@@ -261,7 +262,7 @@ def _centre_crop(width: int, height: int, preprocessing: Preprocessing) -> View:
 
 
 def _whole(width: int, height: int, size: int) -> View:
-    scale = min(size / min(width, height), LONGEST * size / max(width, height))
+    scale = min(size / min(width, height), WHOLE_MAX_ASPECT * size / max(width, height))
     shown = max(1, round(width * scale)), max(1, round(height * scale))
     side = max(size, shown[0]), max(size, shown[1])
     margin = (side[0] - shown[0]) // 2, (side[1] - shown[1]) // 2

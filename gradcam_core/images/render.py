@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import matplotlib
 import numpy as np
 from PIL import Image
 
@@ -24,8 +23,8 @@ OPACITY = 0.75
 DIMMING = 0.55
 """Share of black laid over what the network did not see."""
 
-LONGEST = 768
-"""Pixels of the long side of an overlay that is one of many."""
+OVERLAY_MAX_SIDE_PX = 768
+"""Of an overlay that is one of many."""
 
 _DIMMED = [round(value * (1 - DIMMING)) for value in range(256)] * 3  # of each channel
 
@@ -35,6 +34,8 @@ FULL_FROM = 0.5
 
 def colormap_table(name: str = COLORMAP) -> np.ndarray:
     """The colour of each of 256 levels of heat, and how opaque it is: uint8 [256, 4] (RGBA)."""
+    import matplotlib
+
     table = matplotlib.colormaps[name].resampled(256)(np.arange(256), bytes=True)
     opaque = np.clip(np.linspace(0, 1, 256) / FULL_FROM, 0, 1)
     table[:, 3] = np.round(255 * opaque)

@@ -31,7 +31,6 @@ from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.captions import summary, where
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cam.methods import METHODS
-from gradcam_core.export.figure import overlay_of
 from tests.support.api import SMALL, called, posted, text_of
 from tests.support.app_server import running_app
 from tests.support.uploads import DECLARED, upload
@@ -194,7 +193,7 @@ def test_explain_gives_all_that_is_known_of_an_explanation(
         np.testing.assert_allclose(heatmap, expected.heatmap, atol=1e-3)
         with Image.open(one["overlay"]) as overlay:
             drawn = np.asarray(overlay, dtype=np.int16)
-        assert np.abs(drawn - np.concatenate(list(overlay_of(cat, expected)))).max() <= 3
+        assert np.abs(drawn - np.asarray(expected.overlay(cat), int)).max() <= 3
 
 
 def test_a_class_is_explained_rather_than_another(client: Client, cat: Image.Image, cat_path: Path):

@@ -20,7 +20,7 @@ from PIL import Image
 
 import gradcam_core as gc
 from gradcam_core.explanation import NOT_NUMBERS
-from gradcam_core.export.figure import MOST, NOTHING, THEMES, Theme, figure, overlay_of, png, svg
+from gradcam_core.export.figure import MOST, NOTHING, THEMES, Theme, figure, png, svg
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.render import DIMMING, colormap_table, overlay
 
@@ -198,7 +198,7 @@ def test_an_overlay_of_a_resized_photo_dims_exactly_what_was_not_seen(tabby, lit
     geometry = view_of((451, 300), lite0.preprocessing, "crop")
     e = replace(tabby, feature_map=np.ones_like(tabby.feature_map), geometry=geometry)
     seen = e.geometry.to_photo(e.feature_map, size) > 0
-    grey = np.concatenate(list(overlay_of(Image.new("RGB", size, (100, 100, 100)), e)))[..., 0]
+    grey = np.asarray(e.overlay(Image.new("RGB", size, (100, 100, 100))))[..., 0]
     np.testing.assert_array_equal(grey == 100, seen)
     np.testing.assert_array_equal(grey == round(100 * (1 - DIMMING)), ~seen)
 

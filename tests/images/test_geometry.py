@@ -10,7 +10,7 @@ from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torch.nn.functional import interpolate
 
-from gradcam_core.images.geometry import LONGEST, Preprocessing, view_of
+from gradcam_core.images.geometry import WHOLE_MAX_ASPECT, Preprocessing, view_of
 from gradcam_core.models.registry import list_models
 
 SIZES = [(451, 300), (300, 451), (512, 512), (1999, 3000), (33, 97), (8, 600), (1, 1), (2, 1)]
@@ -54,7 +54,7 @@ def test_the_whole_view_sees_every_pixel_and_keeps_the_aspect_ratio(size: tuple[
     for pixels, side in zip(size, view.resized, strict=True):
         assert abs(side - max(1, pixels * scale)) <= 1
     assert min(view.size) == 64
-    assert max(view.size) <= LONGEST * 64
+    assert max(view.size) <= WHOLE_MAX_ASPECT * 64
 
 
 def test_padding_has_the_training_mean_and_is_not_part_of_the_box():

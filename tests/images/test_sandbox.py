@@ -205,24 +205,6 @@ def test_readers_that_are_stopped_end_and_start_again(cat_path: Path):
     readers.stop()
 
 
-IMPORTS = """
-import atexit, sys, threading
-before = atexit._ncallbacks(), threading.active_count()
-import gradcam_core.images.sandbox, gradcam_core.models.registry
-assert (atexit._ncallbacks(), threading.active_count()) == before
-from PIL import Image
-assert "HEIF" not in Image.OPEN
-print(*(name for name in ("torch", "timm", "gradio") if name in sys.modules))
-"""
-
-
-def test_nothing_happens_at_import():
-    command = [sys.executable, "-c", IMPORTS]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert ended.stderr == ""
-    assert ended.stdout.strip() == ""
-
-
 def test_a_stream_that_unpacks_to_gigabytes_ends_with_a_sentence(reader: Reader, cat_path: Path):
     # A PNG of 8 x 8 pixels whose data go on for a gigabyte after the last row.
     def chunk(name: bytes, data: bytes) -> bytes:

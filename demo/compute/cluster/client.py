@@ -39,7 +39,7 @@ from demo.compute.single_flight import SingleFlight
 from gradcam_core import Explanation
 from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import BackendError, RemoteError
-from gradcam_core.images.geometry import RESIZED_AT_MOST, view_of
+from gradcam_core.images.geometry import RESIZE_MAX_PIXELS, view_of
 from gradcam_core.request import ExplanationRequest
 
 log = logging.getLogger(__name__)
@@ -289,7 +289,7 @@ def _check_request(
     picture, resample = photo.picture, network.preprocessing.resample
     published = view_of(picture.size, network.preprocessing, e.view)
     sizes = {published.resized, e.geometry.resized}
-    if max(width * height for width, height in sizes) > RESIZED_AT_MOST:
+    if max(width * height for width, height in sizes) > RESIZE_MAX_PIXELS:
         sizes = {picture.size}
     resized = {size: np.asarray(picture.resize(size, resample)) for size in sizes}
     return CheckRequest(photo.id, picture.size, request, resized, e)

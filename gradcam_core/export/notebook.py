@@ -1,0 +1,106 @@
+"""Several explanations of one photo in a notebook: the labelled figure, not a list of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+
+from gradcam_core.cam.methods import DEFAULT_METHOD
+from gradcam_core.errors import ChoiceError
+from gradcam_core.examination import explain
+from gradcam_core.explanation import Explanation
+from gradcam_core.export.figure import Theme, figure, png
+from gradcam_core.images.geometry import ViewName
+from gradcam_core.images.read import Photo, read_image
+from gradcam_core.images.render import COLORMAP, OPACITY
+from gradcam_core.models.labels import find_in_all
+from gradcam_core.models.loading import loader
+from gradcam_core.models.registry import default_models, model_info
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Explanations(list[Explanation]):
+    """Explanations of one photo, as `compare` gives them. A notebook shows the labelled figure."""
+
+    def figure(
+        self, theme: Theme = "light", colormap: str = COLORMAP, opacity: float = OPACITY
+    ) -> Figure:
+        """The labelled figure, for `gradcam_core.export.figure.png` and `svg`, or for matplotlib.
+
+        Raises ChoiceError where the explanations are not those of one photo that they know.
+        """
+        photos = [e.photo for e in self if e.photo is not None]
+        if not photos or len(photos) < len(self) or len({photo.size for photo in photos}) > 1:
+            raise ChoiceError(
+                "A figure needs explanations of one photo, made by compare, explain or examine."
+            )
+        return figure(photos[0], self, theme, colormap, opacity)
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows."""
+        try:
+            return png(self.figure())
+        except ChoiceError:
+            return None
+
+    @overload
+    def __getitem__(self, at: SupportsIndex) -> Explanation: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Explanations: ...
+
+    def __getitem__(self, at: SupportsIndex | slice) -> Explanation | Explanations:
+        found = super().__getitem__(at)
+        return Explanations(found) if isinstance(found, list) else found
+
+
+def compare(
+    image: Photo,
+    models: Sequence[str] | None = None,
+    target: int | str | None = None,
+    method: str = DEFAULT_METHOD,
+    detail: int = 1,
+    view: ViewName = "crop",
+    contrast: bool | int | str | Sequence[int | str] = False,
+    preset: str | None = None,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> Explanations:
+    """Where several networks find the evidence for a class in a photo, one explanation each.
+
+    models: names; None are your own networks, or else the three that the page shows. The other
+    arguments are those of `explain`. on_progress: called with the share of all that is done.
+    Raises ImageError, LabelError or ChoiceError for what cannot be used.
+    """
+    photo, names = read_image(image), default_models() if models is None else models
+    infos = [model_info(name) for name in names]
+    if target is not None:
+        find_in_all(target, [(info.title, info.labels) for info in infos])
+    for name in names:
+        loader(name).request()  # together, in the background
+    return Explanations(
+        explain(
+            photo,
+            name,
+            target,
+            method,
+            detail,
+            view,
+            contrast,
+            preset,
+            on_progress=lambda share, done=number: on_progress((done + share) / len(names)),
+        )
+        for number, name in enumerate(names)
+    )
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """`%load_ext gradcam_core`: a notebook shows the figure of any list of explanations."""
+    ipython.display_formatter.formatters["image/png"].for_type(list, _png_of)
+
+
+def _png_of(values: list) -> bytes | None:
+    if values and all(isinstance(value, Explanation) for value in values):
+        return Explanations(values)._repr_png_()
+    return None
