@@ -18,7 +18,7 @@ from gradcam_core.models.weights import Weights
 
 _RIVALS_NAMED = 2
 
-_BAND_PIXELS = 2**18
+BAND_PIXELS = 2**18
 _BANDS_KEPT = 4  # at most, to save computing them again
 
 _EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the same everywhere
@@ -187,7 +187,7 @@ class Explanation:
 
         A heatmap of 48 megapixels takes 195 MB, and nobody needs all of it at once.
         """
-        rows = max(1, _BAND_PIXELS // size[0])
+        rows = max(1, BAND_PIXELS // size[0])
 
         def bands() -> Iterable[np.ndarray]:
             return self.geometry.bands_to_photo(self.feature_map, size, rows)

@@ -119,7 +119,7 @@ def test_a_small_photo_is_not_enlarged(cat, named):
 
 
 def test_no_heatmap_is_made_whole_or_kept(cat, named, monkeypatch):
-    monkeypatch.setattr(sys.modules[gc.Explanation.__module__], "_BAND_PIXELS", 50 * cat.width)
+    monkeypatch.setattr(sys.modules[gc.Explanation.__module__], "BAND_PIXELS", 50 * cat.width)
     alive: list[weakref.ref] = []
     original = gc.Explanation.heatmap_bands
 
@@ -143,7 +143,7 @@ def test_no_heatmap_is_made_whole_or_kept(cat, named, monkeypatch):
 
 def test_files_made_in_bands_are_those_made_at_once(cat, named, monkeypatch):
     whole = contents(files(cat, named))
-    monkeypatch.setattr(sys.modules[gc.Explanation.__module__], "_BAND_PIXELS", 7 * cat.width)
+    monkeypatch.setattr(sys.modules[gc.Explanation.__module__], "BAND_PIXELS", 7 * cat.width)
     banded = contents(files(cat, named))
     for name, e in named:
         heat, expected = (

@@ -19,7 +19,6 @@ PRIVATE_YET = {
     "tests.batch.test_ray_data",
     "tests.batch.test_report",
     "tests.cam.test_forward",
-    "tests.export.test_files",
 }
 """Walls that do not stand yet."""
 

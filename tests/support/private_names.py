@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-OF_LIBRARIES = {"_forward_hooks", "_forward_pre_hooks", "_backward_hooks"}
-"""What PyTorch has no public name for: whether a module still has hooks."""
+OF_LIBRARIES = {"_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_repr_png_"}
+"""What PyTorch has no public name for: whether a module still has hooks. And what Jupyter asks
+for."""
 
 _PATCHING = ("setattr", "delattr", "getattr", "hasattr")
 
