@@ -28,3 +28,8 @@ def percentage_in_sentence(share: float) -> str:
     if percent >= 1:
         return f"{percent:.0f} %"
     return f"{round(percent, 2):g} %" if percent >= 0.01 else "less than 0.01 %"
+
+
+def correlation_text(value: float) -> str:
+    """A number in [-1, 1] with two decimals and a real minus sign: "0.93", "−0.21"."""
+    return f"{value:.2f}".replace("-", "−")

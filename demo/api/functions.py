@@ -28,7 +28,8 @@ from demo.server.disconnect import DisconnectedError, until
 from demo.server.downloads import FileMaker
 from gradcam_core import Explanation, list_models
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import summary, where
+from gradcam_core.analysis.captions import summary
+from gradcam_core.analysis.location import where
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.images.geometry import ViewName
 from gradcam_core.models.registry import default_models

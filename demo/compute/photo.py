@@ -17,7 +17,7 @@ import cachetools
 from PIL import Image
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.sandbox import READERS, read_isolated
+from gradcam_core.images.sandbox import READER_COUNT, read_isolated
 from gradcam_core.memory import trim
 
 PREVIEW_MAX_SIDE_PX = 2560
@@ -43,7 +43,7 @@ class PhotoStore:
         )
         self._lock = threading.Lock()
         # As many threads as readers: no more whole photos are in memory beside those kept.
-        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="photo")
+        self._pool = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="photo")
 
     def open(self, path: Path, folder: Path) -> PhotoFile:
         """The photo in a file that must lie in this folder, links followed.

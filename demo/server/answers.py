@@ -12,7 +12,8 @@ from demo.compute.backend import Network
 from demo.server.classes import all_classes
 from gradcam_core import Explanation
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import summary, where
+from gradcam_core.analysis.captions import summary
+from gradcam_core.analysis.location import where
 
 _LEVELS = 65535
 

@@ -23,6 +23,7 @@ from gradcam_core.examination import PreparedInput, precision, run_passes
 from gradcam_core.explanation import Explanation
 from gradcam_core.images.geometry import Preprocessing, ResizablePhoto, View, view_of
 from gradcam_core.models.loading import Model
+from gradcam_core.wording import correlation_text
 
 SHIFT = 0.02
 """Of the input's side, that the picture is shifted by to the right, and down."""
@@ -31,7 +32,7 @@ NOISE = 0.02
 """Standard deviation of the noise that is added to the picture, whose values are in [0, 1]."""
 
 NOISES = 2
-"""So many times."""
+"""How many times noise is added."""
 
 SURVIVES = 0.7
 """Rank correlation from which on a map with random weights is much the same as the real one."""
@@ -72,7 +73,7 @@ class Trust:
     """What checks of one explanation have found. Probabilities are those of its class.
 
     deletion, insertion: by its heat, and by the same heat with its cells in a random order; see
-    `faithfulness`. probability: of the photo; shown_alone: of the photo seen through the heat.
+    `deletion_insertion`. probability: of the photo; shown_alone: of what the heat lets through.
     sanity: the last one has all weights random. shifts, noises: rank correlations with the maps of
     a photo that was shifted, or had noise added; None as above. For slow methods, whose map takes
     up to minutes, the last three are empty.
@@ -151,7 +152,7 @@ class Trust:
         if self.steadiness is not None:
             passed = self.steadiness >= STABLE
             change = "hardly change" if passed else "change"
-            least = f"rank correlation {self.steadiness:.2f} at least"
+            least = f"rank correlation {correlation_text(self.steadiness)} at least"
             text = f"small shifts and a little noise {change} it ({least})"
             yield Reason("stability", passed, text)
 
@@ -159,12 +160,11 @@ class Trust:
         left = self.sanity[-1].correlation
         if left is None:
             return "with random weights nothing is left of it"
+        correlation = f"(rank correlation {correlation_text(left)})"
         if not self.survives:
-            return f"with random weights it is another (rank correlation {left:.2f})"
-        return (
-            f"with random weights it stays much the same (rank correlation {left:.2f}), "
-            "so it says nothing of the network"
-        )
+            return f"with random weights it is another {correlation}"
+        text = f"with random weights it stays much the same {correlation}"
+        return f"{text}, so it says nothing of the network"
 
     def record(self) -> dict[str, object]:
         """All of it but the explanation, in types that JSON has."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import HOT, where
+from gradcam_core.analysis.location import HOT, where
 from gradcam_core.batch.overlays import overlay_path
 from gradcam_core.batch.schema import SCHEMA
 from gradcam_core.batch.settings import BatchSettings

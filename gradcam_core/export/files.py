@@ -1,4 +1,4 @@
-"""All that one can take along of a photo and its explanations, as named files, or in one ZIP."""
+"""A photo and its explanations as named files, or in one ZIP."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from gradcam_core.images.render import COLORMAP, OPACITY
 if TYPE_CHECKING:
     from gradcam_core.analysis.trust import Trust
 
-_COMPRESSED = (".jpg", ".png")
+_STORED_AS_THEY_ARE = (".jpg", ".png")
 
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the first that a ZIP can tell
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ def files(
     theme: Theme = "light",
     colormap: str = COLORMAP,
     opacity: float = OPACITY,
-    longest: int | None = None,
+    max_side_px: int | None = None,
     checks: Mapping[str, Trust] | None = None,
 ) -> tuple[File, ...]:
     """The files of a photo and what was found in it.
 
-    photo: RGB. named: the networks as they were asked for, each once, with their explanations of
-    this photo. theme: of the figure. longest: the most pixels that a side of pictures and heatmaps
-    may have, a larger photo is shrunk to that; None keeps its size. checks: what was found of these
-    explanations, by the same names, if they were checked. Gives
+    photo: RGB. named: the networks by the names they were asked for, each once, with their
+    explanations of this photo. theme: of the figure. max_side_px: of pictures and heatmaps; a
+    larger photo is shrunk to it; None keeps its size. checks: what was found of these explanations,
+    by the same names, if they were checked. Gives
 
     - input_image.jpg: the photo;
     - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1];
@@ -62,9 +62,9 @@ def files(
     - <name>_trust.png: the curves of deletion and insertion, of those that were checked;
     - explanations.json: a list of `Explanation.record()`, each with the name as "asked_for", and
       with what checks have found as "trust", if there were any. Sizes and boxes in it are in pixels
-      of the photo as it is, also where `longest` has shrunk it.
+      of the photo as it is, also where it was shrunk.
 
-    Raises OSError if a file of weights, whose SHA-256 is told, cannot be read.
+    Raises OSError if a file of weights cannot be read: explanations.json holds its SHA-256.
     """
     records = [{"asked_for": name} | e.record() for name, e in named]
     if checks is not None:
@@ -72,20 +72,20 @@ def files(
             record["trust"] = checks[name].record() if name in checks else None
     text = json.dumps(records, indent=2, ensure_ascii=False) + "\n"
     explanations = [e for _, e in named]
-    shown = photo
-    if longest is not None and max(photo.size) > longest:
-        shown = _shrunk(photo, longest)
+    resized = photo
+    if max_side_px is not None and max(photo.size) > max_side_px:
+        resized = _shrunk(photo, max_side_px)
 
     @cache
     def drawn() -> Figure:
         return figure(photo, explanations, theme, colormap, opacity)
 
-    made = [File("input_image.jpg", partial(shown.save, format="JPEG", quality=95))]
+    made = [File("input_image.jpg", partial(resized.save, format="JPEG", quality=95))]
     for name, e in named:
         made += [
-            File(f"{name}_output.png", partial(_overlay, shown, e, colormap, opacity)),
-            File(f"{name}_heatmap.npy", partial(_array, e, shown.size)),
-            File(f"{name}_heatmap.png", partial(_grey, e, shown.size)),
+            File(f"{name}_output.png", partial(_overlay, resized, e, colormap, opacity)),
+            File(f"{name}_heatmap.npy", partial(_array, e, resized.size)),
+            File(f"{name}_heatmap.png", partial(_grey, e, resized.size)),
         ]
         if checks and name in checks:
             made.append(File(f"{name}_trust.png", partial(_trust, checks[name])))
@@ -105,15 +105,15 @@ def zipped(files: Iterable[File], target: IO[bytes]) -> None:
     with zipfile.ZipFile(target, "w") as archive:
         for file in files:
             entry = zipfile.ZipInfo(file.name, _ZIP_TIME)
-            stored = file.name.endswith(_COMPRESSED)
+            stored = file.name.endswith(_STORED_AS_THEY_ARE)
             entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
             entry.create_system, entry.external_attr = 3, 0o644 << 16  # whatever the machine
             with archive.open(entry, "w") as content:
                 file.write(content)
 
 
-def _shrunk(photo: Image.Image, longest: int) -> Image.Image:
-    width, height = (max(1, round(side * longest / max(photo.size))) for side in photo.size)
+def _shrunk(photo: Image.Image, max_side_px: int) -> Image.Image:
+    width, height = (max(1, round(side * max_side_px / max(photo.size))) for side in photo.size)
     # Halved and so on first, which takes less memory and time, and nobody sees it.
     return photo.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=1)
 

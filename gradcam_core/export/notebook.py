@@ -79,20 +79,16 @@ def compare(
         find_in_all(target, [(info.title, info.labels) for info in infos])
     for name in names:
         loader(name).request()  # together, in the background
-    return Explanations(
-        explain(
-            photo,
-            name,
-            target,
-            method,
-            detail,
-            view,
-            contrast,
-            preset,
-            on_progress=lambda share, done=number: on_progress((done + share) / len(names)),
-        )
-        for number, name in enumerate(names)
-    )
+    found = Explanations()
+    for number, name in enumerate(names):
+
+        def report(share: float, done: int = number) -> None:
+            on_progress((done + share) / len(names))
+
+        e = explain(photo, name, target, method, detail, view, contrast, preset, on_progress=report)
+        found.append(e)
+        report(1)
+    return found
 
 
 def load_ipython_extension(ipython: Any) -> None:

@@ -22,7 +22,7 @@ ViewName = Literal["crop", "whole"]
 VIEWS: tuple[ViewName, ...] = get_args(ViewName)
 
 DETAILS = (1, 2, 3)
-"""How many times its own input size a network may be shown a picture at."""
+"""How many times its own input size a network may see a picture at."""
 
 RESIZE_MAX_PIXELS = 16_000_000
 """To which a whole photo is resized: one of 1 x 20000 would become 256 x 5120000."""
@@ -206,7 +206,7 @@ class View:
 
 
 def normalised(picture: np.ndarray, preprocessing: Preprocessing) -> Tensor:
-    """A network's input of what it is shown: uint8 [height, width, 3] -> float32 [1, channels,
+    """A network's input from pixels: uint8 [height, width, 3] -> float32 [1, channels,
     height, width]. See `View.batch`."""
     import torch
 
@@ -263,10 +263,10 @@ def _centre_crop(width: int, height: int, preprocessing: Preprocessing) -> View:
 
 def _whole(width: int, height: int, size: int) -> View:
     scale = min(size / min(width, height), WHOLE_MAX_ASPECT * size / max(width, height))
-    shown = max(1, round(width * scale)), max(1, round(height * scale))
-    side = max(size, shown[0]), max(size, shown[1])
-    margin = (side[0] - shown[0]) // 2, (side[1] - shown[1]) // 2
-    return View((width, height), shown, side, (-margin[0], -margin[1]))
+    resized = max(1, round(width * scale)), max(1, round(height * scale))
+    side = max(size, resized[0]), max(size, resized[1])
+    margin = (side[0] - resized[0]) // 2, (side[1] - resized[1]) // 2
+    return View((width, height), resized, side, (-margin[0], -margin[1]))
 
 
 def _edges(photo: int, start: float, end: float, cells: int) -> tuple[float, float]:

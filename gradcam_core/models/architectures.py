@@ -200,20 +200,20 @@ def _differing(own: _Shapes, given: _Shapes, sizes: _Sizes) -> Iterator[str]:
     for name, shape in own.items():
         if name.endswith(_COUNTER):
             continue  # older files have none, and nobody needs it
-        wanted = list(shape)
+        expected = list(shape)
         if sizes.outputs == 1 and name in sizes.of_classes:
-            wanted[sizes.of_classes[name]] = 1
+            expected[sizes.of_classes[name]] = 1
         found = given.get(name)
         if found is None:
-            yield f"{name} {_said(wanted)} is missing"
-        elif list(found) != wanted:
-            yield f"{name} is {_said(found)} in the file and {_said(wanted)} in the network"
+            yield f"{name} {_text(expected)} is missing"
+        elif list(found) != expected:
+            yield f"{name} is {_text(found)} in the file and {_text(expected)} in the network"
     for name, shape in given.items():
         if name not in own and not name.endswith(_COUNTER):
-            yield f"{name} {_said(shape)} is not in the network"
+            yield f"{name} {_text(shape)} is not in the network"
 
 
-def _said(shape: Iterable[int]) -> str:
+def _text(shape: Iterable[int]) -> str:
     return f"[{', '.join(map(str, shape))}]"
 
 

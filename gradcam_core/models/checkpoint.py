@@ -34,10 +34,10 @@ _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.")
 @dataclass(frozen=True)
 class Checkpoint:
     """tensors: by name, without what was put before all names; not copied into memory where the
-    file's form allows it. said: what else the file holds, for instance "arch" or "class_to_idx"."""
+    file's form allows it. metadata: what else it holds, for instance "arch" or "class_to_idx"."""
 
     tensors: dict[str, Tensor]
-    said: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -53,18 +53,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if begin[8:] == b"{":  # after eight bytes with the length of this header
         try:
             with safe_open(path, "pt") as opened:
-                said = opened.metadata() or {}
-            return Checkpoint(_without_prefix(load_file(path)), said)
+                metadata = opened.metadata() or {}
+            return Checkpoint(_without_prefix(load_file(path)), metadata)
         except SafetensorError as error:
             raise CheckpointError(f"{path.name} is damaged ({error})") from error
     found = _loaded(path)
     if not isinstance(found, Mapping):
         raise CheckpointError(f"{path.name} holds {_kind(found)} and no state dict")
-    tensors, said = _tensors_in(found)
+    tensors, metadata = _tensors_in(found)
     if not tensors:
         held = ", ".join(map(str, list(found)[:5]))
         raise CheckpointError(f"{path.name} holds no tensors, but: {held or 'nothing'}")
-    return Checkpoint(_without_prefix(tensors), said)
+    return Checkpoint(_without_prefix(tensors), metadata)
 
 
 def _loaded(path: Path) -> Any:
@@ -94,12 +94,12 @@ def _tensors_in(found: Mapping[Any, Any]) -> tuple[dict[str, Tensor], dict[str, 
     if len(own) > 1 or (own and not inner):
         return own, {key: value for key, value in found.items() if key not in own}
     for key in inner:
-        tensors, said = _tensors_in(found[key])
+        tensors, inner_metadata = _tensors_in(found[key])
         if tensors:
             beside = {name: value for name, value in found.items() if name != key}
             args = beside.get("args")
             of_args = vars(args) if isinstance(args, argparse.Namespace) else {}
-            return tensors, of_args | beside | said
+            return tensors, of_args | beside | inner_metadata
     return own, {}
 
 

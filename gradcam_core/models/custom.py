@@ -178,14 +178,14 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         raise NetworkError(
             f"channels is {described.channels}, but the weights have {found.channels}"
         )
-    usual = known.preprocessing or _said(checkpoint, found.architecture.preprocessing)
+    usual = known.preprocessing or _preprocessing_in(checkpoint, found.architecture.preprocessing)
     recipe = _Recipe(
         found.architecture,
         found.classes,
         _preprocessing(described, usual, found.channels),
         is_published=False,
     )
-    names = known.names or _names_said(checkpoint)
+    names = known.names or _names_in(checkpoint)
     labels = _labels(described, found.outputs, names)
     return _with_layer(described, recipe, labels, LocalFile(path.absolute()))
 
@@ -290,9 +290,9 @@ def _labels(described: Description, outputs: int, names: Sequence[str] | None) -
             given = ["positive"]
     if outputs == 1 and len(given) == 1:
         given = [f"not {given[0]}", given[0]]
-    wanted = max(outputs, 2)
-    if len(given) != wanted:
-        raise LabelError(f"{len(given)} labels are given for {wanted} classes")
+    classes = max(outputs, 2)
+    if len(given) != classes:
+        raise LabelError(f"{len(given)} labels are given for {classes} classes")
     return labels_of(given, title)
 
 
@@ -307,14 +307,14 @@ def _imagenet_names(count: int) -> list[str] | None:
     return [known.index_to_description(n) for n in range(count)]
 
 
-def _said(checkpoint: Checkpoint, usual: Preprocessing) -> Preprocessing:
-    """The usual, with what the file says of itself."""
-    config = checkpoint.said.get("pretrained_cfg")
-    said = {**checkpoint.said, **(config if isinstance(config, dict) else {})}
+def _preprocessing_in(checkpoint: Checkpoint, usual: Preprocessing) -> Preprocessing:
+    """The usual preprocessing, with what the file's metadata say."""
+    config = checkpoint.metadata.get("pretrained_cfg")
+    metadata = {**checkpoint.metadata, **(config if isinstance(config, dict) else {})}
     given: dict[str, Any] = {}
-    size = said.get("input_size") or said.get("img_size")
+    size = metadata.get("input_size") or metadata.get("img_size")
     size = size[-1] if isinstance(size, list | tuple) and size else size
-    keys = {"size": size, "mean": said.get("mean"), "std": said.get("std")}
+    keys = {"size": size, "mean": metadata.get("mean"), "std": metadata.get("std")}
     for key, value in keys.items():
         try:
             given[key] = checked(key, value)
@@ -328,9 +328,9 @@ def _said(checkpoint: Checkpoint, usual: Preprocessing) -> Preprocessing:
     return replace(usual, **given)
 
 
-def _names_said(checkpoint: Checkpoint) -> list[str] | None:
+def _names_in(checkpoint: Checkpoint) -> list[str] | None:
     for key in ("label_names", "class_names", "classes", "id2label", "class_to_idx"):
-        found = checkpoint.said.get(key)
+        found = checkpoint.metadata.get(key)
         if isinstance(found, str):  # in safetensors everything is text
             try:
                 found = json.loads(found)
@@ -352,10 +352,10 @@ def _on_the_hub(name: str) -> _Known:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         architecture = Architecture("timm", config["architecture"], config.get("model_args") or {})
-        said = config.get("pretrained_cfg") or config
+        settings = config.get("pretrained_cfg") or config
         from timm.data import resolve_data_config
 
-        preprocessing = Preprocessing.from_timm(resolve_data_config(said))
+        preprocessing = Preprocessing.from_timm(resolve_data_config(settings))
         names = config.get("label_names")
         return _Known(
             [architecture],

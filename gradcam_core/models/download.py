@@ -46,10 +46,10 @@ class ReportingTqdm(tqdm):
         super().__init__(*args, **kwargs)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
-        say(done=self.n, total=self.total)
+        report(done=self.n, total=self.total)
 
 
-def say(**line: object) -> None:
+def report(**line: object) -> None:
     print(json.dumps(line), flush=True)
 
 
@@ -63,8 +63,8 @@ def download_from_hub(repo: str, filename: str, lock: Path, force: bool) -> None
     from huggingface_hub import hf_hub_download
 
     set_hub_chunk(CHUNK_BYTES)
-    say(started=True)
-    with alone(lock):
+    report(started=True)
+    with sole_download(lock):
         file = Path(hf_hub_download(repo, filename, force_download=force, tqdm_class=ReportingTqdm))
         if not is_intact(file, hash_of_blob(file)):
             file.resolve().unlink()
@@ -75,8 +75,8 @@ def download_from_hub(repo: str, filename: str, lock: Path, force: bool) -> None
 def download_release(url: str, destination: Path, lock: Path) -> None:
     """Into torch.hub's cache, checked against the hash in the file's name."""
     expected = hash_in_name(destination)
-    say(started=True)
-    with alone(lock):
+    report(started=True)
+    with sole_download(lock):
         if expected and destination.is_file() and is_intact(destination, expected):
             return  # another process was faster
         arriving = destination.with_name(f"{destination.name}{ARRIVING}-{os.getpid()}")
@@ -104,7 +104,7 @@ def _copy(url: str, file: Path) -> None:
 
 
 @contextmanager
-def alone(lock_file: Path) -> Iterator[None]:
+def sole_download(lock_file: Path) -> Iterator[None]:
     """Downloads a file while no other process on this machine downloads the same. A lock ends with
     its process, however that ends."""
     from filelock import FileLock, Timeout
@@ -116,7 +116,7 @@ def alone(lock_file: Path) -> Iterator[None]:
             try:
                 lock.acquire(timeout=1)
             except Timeout:
-                say(waiting=True)
+                report(waiting=True)
     except NotImplementedError:
         pass  # a file system without locks: both download, each into a part of its own
     try:
@@ -207,7 +207,7 @@ def main() -> int:
         return 1  # nobody listens any more
     except Exception as error:
         print(repr(error), file=sys.stderr)
-        say(error=reason(error))
+        report(error=reason(error))
         return 1
     return 0
 

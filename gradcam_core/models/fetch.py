@@ -56,7 +56,7 @@ def fetch(
     arguments = source.download_arguments(force)
     if huggingface_hub.is_offline_mode():
         raise WeightsError("HF_HUB_OFFLINE is set, so nothing is downloaded")
-    _ask(source.url, answer_timeout_s)
+    _check_server(source.url, answer_timeout_s)
     log.info("downloading %s", source.url)
     source.tidy()
     pace = _Pace(stall_timeout_s, min_bytes_per_s)
@@ -75,19 +75,19 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or url
 
 
-def _ask(url: str, answer_timeout_s: float) -> None:
+def _check_server(url: str, answer_timeout_s: float) -> None:
     """Whether the server answers at all. In a thread, as looking up a name has no time limit."""
     host = _host(url)
     answer: Future[int] = Future()
 
-    def ask() -> None:
+    def request() -> None:
         try:
             response = requests.head(url, timeout=answer_timeout_s, allow_redirects=False)
             answer.set_result(response.status_code)
         except Exception as error:
             answer.set_exception(error)
 
-    threading.Thread(target=ask, daemon=True, name=f"ask {host}").start()
+    threading.Thread(target=request, daemon=True, name=f"ask {host}").start()
     try:
         status = answer.result(timeout=answer_timeout_s)
     except (TimeoutError, requests.Timeout):
@@ -107,29 +107,29 @@ class _Pace:
         self._min_bytes_per_s = min_bytes_per_s
         self._total: int | None = None
         self._lock = threading.Lock()
-        self._seen: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]] = deque()
 
     def restart(self) -> None:
         """Nothing is expected of the time before."""
         with self._lock:
-            self._seen.clear()
-            self._seen.append((time.monotonic(), 0))
+            self._samples.clear()
+            self._samples.append((time.monotonic(), 0))
 
     def note(self, done: int, total: int | None) -> None:
         """How many bytes have arrived."""
         with self._lock:
             self._total = total
-            self._seen.append((time.monotonic(), done))
+            self._samples.append((time.monotonic(), done))
 
     def fault(self) -> str:
         """What is wrong with it, after the name of the server; "" as long as nothing is."""
         with self._lock:
-            if not self._seen:
+            if not self._samples:
                 return ""
             begin = time.monotonic() - self.stall_timeout_s
-            while len(self._seen) > 1 and self._seen[1][0] <= begin:
-                self._seen.popleft()
-            (first, before), (_, done) = self._seen[0], self._seen[-1]
+            while len(self._samples) > 1 and self._samples[1][0] <= begin:
+                self._samples.popleft()
+            (first, before), (_, done) = self._samples[0], self._samples[-1]
         # What has all come is being checked, which takes as long as the disk does.
         if (
             first > begin
@@ -157,18 +157,18 @@ def _run_download(arguments: list[str], on_progress: OnProgress, pace: _Pace, ho
         assert process.stdout is not None
         for line in process.stdout:
             try:
-                said = json.loads(line)
+                report = json.loads(line)
             except ValueError:
                 continue  # a library's own word on standard output
-            if not isinstance(said, dict):
+            if not isinstance(report, dict):
                 continue
-            error = said.get("error", error)
-            if "started" in said or "waiting" in said:
+            error = report.get("error", error)
+            if "started" in report or "waiting" in report:
                 pace.restart()
-            if "done" in said:
-                pace.note(said["done"], said["total"])
-                if said["total"]:
-                    on_progress(min(1.0, said["done"] / said["total"]))
+            if "done" in report:
+                pace.note(report["done"], report["total"])
+                if report["total"]:
+                    on_progress(min(1.0, report["done"] / report["total"]))
         code = process.wait()
         watch.join()
     if error:

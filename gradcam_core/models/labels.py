@@ -62,20 +62,20 @@ class Labels(Sequence[Label]):
     def __getitem__(self, at: int | slice) -> Label | tuple[Label, ...]:
         return self.labels[at]
 
-    def find(self, wanted: int | str) -> Label:
+    def find(self, name: int | str) -> Label:
         """The label of a class given by its index, its name or one of its synonyms.
 
         Upper and lower case do not matter. A class's own name goes before a synonym of another
         class, and a name that is a number before an index, if it is given as text. Raises
         LabelError if the class is unknown or the name stands for several, with the nearest.
         """
-        text = str(wanted).strip()
+        text = str(name).strip()
         word = text.casefold()
         if not word:
             raise LabelError(
                 f"No class is named. Give an index from 0 to {len(self) - 1} or a name."
             )
-        if isinstance(wanted, str):
+        if isinstance(name, str):
             for names in (self._unique_names, self._names, self._synonyms):
                 found = names.get(word, ())
                 if len(found) == 1:
@@ -144,26 +144,26 @@ def labels_of(names: Iterable[str], title: str = "list of classes") -> Labels:
     )
 
 
-def find_label(wanted: int | str) -> Label:
+def find_label(name: int | str) -> Label:
     """The ImageNet class of this index, name or synonym; see `Labels.find`."""
-    return imagenet_labels().find(wanted)
+    return imagenet_labels().find(name)
 
 
-def find_in_all(wanted: int | str, networks: Sequence[tuple[str, Labels]]) -> list[int]:
+def find_in_all(name: int | str, networks: Sequence[tuple[str, Labels]]) -> list[int]:
     """The index of a class in each of several networks, given by their titles and labels.
 
-    Raises LabelError as `Labels.find` does, if a network has not the class, and for an index where
+    Raises LabelError as `Labels.find` does, if a network lacks the class, and for an index where
     networks have different classes.
     """
     if len({id(labels) for _, labels in networks}) == 1:
-        return [networks[0][1].find(wanted).index] * len(networks)
+        return [networks[0][1].find(name).index] * len(networks)
     found = []
     for title, labels in networks:
         try:
-            label = labels.find(wanted)
+            label = labels.find(name)
         except LabelError as error:
             raise LabelError(f"{title}: {error}") from None
-        if str(wanted).strip().casefold() == str(label.index) != label.name.casefold():
+        if str(name).strip().casefold() == str(label.index) != label.name.casefold():
             raise LabelError(
                 f"{label.index} is another class in each of these networks: give the name of a "
                 "class that all of them have."

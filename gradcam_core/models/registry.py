@@ -106,8 +106,8 @@ def list_models() -> list[ModelInfo]:
 
 
 def default_models() -> tuple[str, ...]:
-    """The names of the networks that are asked where nobody says which: a person's own if there are
-    any, or the three."""
+    """The names of the networks that run where nobody names any: a person's own if there are any,
+    or the three."""
     return tuple(_own) or DEFAULT_MODELS
 
 

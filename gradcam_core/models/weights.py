@@ -146,8 +146,8 @@ class PackagedFile:
         return hash_in_name(path)
 
     def download_arguments(self, force: bool) -> list[str]:
-        wanted = "has to be installed again" if force else "is not installed"
-        raise WeightsError(f"the package {self.package.replace('_', '-')} {wanted}")
+        problem = "has to be installed again" if force else "is not installed"
+        raise WeightsError(f"the package {self.package.replace('_', '-')} {problem}")
 
     def discard(self) -> None:
         """A package's files are pip's to remove."""

@@ -14,9 +14,7 @@ import pytest
 import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement, heat_on, raster
 from gradcam_core.analysis.captions import (
-    APART,
     CLOSE,
-    HOT,
     IMPROBABLE,
     PARTLY,
     SAME,
@@ -24,8 +22,8 @@ from gradcam_core.analysis.captions import (
     WEAK,
     WIDER,
     summary,
-    where,
 )
+from gradcam_core.analysis.location import APART, HOT, where
 from gradcam_core.explanation import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
 from tests.support.explanations import LITE, explained
 

@@ -28,7 +28,8 @@ from demo.api.arguments import NO_ADDRESSES, NO_PICTURE
 from demo.compute.photo import GONE
 from demo.ui.layout import build
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import summary, where
+from gradcam_core.analysis.captions import summary
+from gradcam_core.analysis.location import where
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cam.methods import METHODS
 from tests.support.api import SMALL, called, posted, text_of

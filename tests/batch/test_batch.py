@@ -24,7 +24,7 @@ from PIL import Image
 
 import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import where
+from gradcam_core.analysis.location import where
 from gradcam_core.analysis.trust import trust
 from gradcam_core.batch.local import explain_locally
 from gradcam_core.batch.overlays import overlay_path

@@ -20,7 +20,8 @@ from PIL import Image
 
 import gradcam_core as gc
 from gradcam_core.explanation import NOT_NUMBERS
-from gradcam_core.export.figure import MOST, NOTHING, THEMES, Theme, figure, png, svg
+from gradcam_core.export.figure import THEMES, Theme, figure, png, svg
+from gradcam_core.export.layout import MOST, NOTHING
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.render import DIMMING, colormap_table, overlay
 
@@ -93,14 +94,14 @@ def test_it_names_networks_classes_probabilities_and_how_it_was_made(cat, tabby)
     said = texts(figure(cat, [tabby, other])).replace("\nfor", " for")
     for words in (tabby.heading, other.heading, "tabby", "electric ray", other.notice, "Photo"):
         assert words in said
-    assert f"{tabby.target.probability:.1%}, rank {tabby.rank}" in said
-    assert "< 0.1%, rank 987" in said
+    assert f"{100 * tabby.target.probability:.1f} %, rank {tabby.rank}" in said
+    assert "< 0.1 %, rank 987" in said
     assert "Grad-CAM, centre crop." in said
     assert "did not see is darkened" in said
     assert NOTHING in said
     assert MOST in said
     sure = replace(tabby, target=gc.Prediction(5, "tabby", 0.99999))
-    assert "> 99.9%, rank" in texts(figure(cat, [sure]))
+    assert "> 99.9 %, rank" in texts(figure(cat, [sure]))
 
 
 def test_what_is_said_only_where_it_is_true(cat):

@@ -95,7 +95,7 @@ def test_a_large_photo_may_be_shrunk(cat, lite0, named):
     photo = cat.resize((4510, 3000))
     geometry = view_of(photo.size, lite0.preprocessing, "crop")
     large = [(name, replace(e, geometry=geometry)) for name, e in named]
-    got = contents(files(photo, large, longest=902))
+    got = contents(files(photo, large, max_side_px=902))
     assert opened(got["input_image.jpg"]).size == (902, 600)
     for name, e in large:
         heatmap = np.load(io.BytesIO(got[f"{name}_heatmap.npy"]))
@@ -114,7 +114,7 @@ def test_a_large_photo_may_be_shrunk(cat, lite0, named):
 
 
 def test_a_small_photo_is_not_enlarged(cat, named):
-    got = contents(files(cat, named, longest=451))
+    got = contents(files(cat, named, max_side_px=451))
     assert got == contents(files(cat, named))
 
 

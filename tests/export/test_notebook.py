@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc as garbage
+import importlib
 import io
 import pickle
 import weakref
@@ -24,11 +25,11 @@ LITE = ("efficientnet_lite0", "efficientnet_lite1")
 def shown(value: object) -> Image.Image | None:
     """What Jupyter shows of a value: IPython's own way where it is installed, else the protocol."""
     try:
-        from IPython.core.formatters import DisplayFormatter
+        formatters = importlib.import_module("IPython.core.formatters")
     except ImportError:
         data = value._repr_png_()  # type: ignore[attr-defined]
     else:
-        bundle, _ = DisplayFormatter().format(value)
+        bundle, _ = formatters.DisplayFormatter().format(value)
         data = bundle.get("image/png")
     if data is None:
         return None

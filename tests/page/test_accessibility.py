@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 import gradcam_core as gc
 from demo.server.requests import EXAMPLES
-from gradcam_core.analysis.captions import where
+from gradcam_core.analysis.location import where
 from tests.support.browser import (
     PHONE,
     STAND_INS,

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 import gradcam_core as gc
 from demo.server.stream import routes
-from gradcam_core.analysis.captions import where
+from gradcam_core.analysis.location import where
 
 MODELS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 CAT, COFFEE = "1_cat", "2_coffee"

@@ -18,7 +18,7 @@ from PIL import Image, ImageEnhance
 import gradcam_core as gc
 from demo.server.requests import EXAMPLES
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import where
+from gradcam_core.analysis.location import where
 from gradcam_core.images.render import levels
 
 NETWORKS = {

@@ -1,0 +1,86 @@
+"""The widths of texts in a figure, and breaking them into lines.
+
+matplotlib's own `wrap=True` breaks at the edge of the figure, not of a column, and tells nobody how
+many lines it made; the layout needs both.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import lru_cache
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+FAMILY = "DejaVu Sans"
+"""Comes with matplotlib."""
+
+PIXELS_A_POINT = 2
+
+TIED = "\N{NO-BREAK SPACE}"
+
+_MAX_LINES = 6  # of each part of a label
+_SLACK = 1.02  # texts are drawn with hinting, which may widen them
+
+
+@dataclass(frozen=True)
+class Font:
+    """Of one size, in points."""
+
+    size: float  # points
+    bold: bool = False
+
+    @property
+    def pixels(self) -> float:
+        return self.size * PIXELS_A_POINT
+
+    def width(self, text: str) -> float:
+        return _width_of_unit(text, self.bold) * self.pixels * _SLACK
+
+    def wrapped(
+        self, text: str, width: float, max_lines: int = _MAX_LINES
+    ) -> tuple[list[str], bool]:
+        """Lines no wider than this, at most so many, and whether they have all words unbroken."""
+        lines: list[str] = []
+        whole = True
+        for word in text.split(" "):
+            joined = f"{lines[-1]} {word}" if lines else word
+            if self.width(joined) <= width:
+                lines[-1:] = [joined]
+                continue
+            *pieces, last = self._pieces(word, width)
+            whole = whole and not pieces
+            lines += [*pieces, last]
+        if len(lines) > max_lines:
+            lines, whole = (
+                [*lines[: max_lines - 1], self.cut(" ".join(lines[max_lines - 1 :]), width)],
+                False,
+            )
+        return [line.replace(TIED, " ") for line in lines], whole
+
+    def _pieces(self, word: str, width: float) -> list[str]:
+        """The word, broken where it has hyphens, and only without them anywhere."""
+        if self.width(word) <= width or len(word) < 2:
+            return [word]
+        fit = max(self._fitting(word, width), 1)
+        at = word.rfind("-", 0, fit) + 1 or fit
+        return [word[:at], *self._pieces(word[at:], width)]
+
+    def cut(self, text: str, width: float) -> str:
+        """As much of the text as fits, with an ellipsis if that is not all."""
+        if self.width(text) <= width:
+            return text
+        fit = self._fitting(text, width - self.width("…"))
+        return f"{text[:fit].rstrip(' ,·')}…"
+
+    def _fitting(self, text: str, width: float) -> int:
+        """How many letters of the text fit."""
+        lengths = range(len(text) + 1)
+        return max(bisect_right(lengths, width, key=lambda n: self.width(text[:n])) - 1, 0)
+
+
+@lru_cache(maxsize=8192)
+def _width_of_unit(text: str, bold: bool) -> float:
+    font = FontProperties(family=FAMILY, weight="bold" if bold else "normal", size=100)
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 100
