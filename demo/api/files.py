@@ -29,7 +29,7 @@ def make_files(
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """The files of these kinds, by kind and network; the comparison's network is "". Nested in a
     result, Gradio finds them as dictionaries only. check: raises to end this early."""
-    made = {file.name: file for file in files(photo.picture, named, longest=MAX_SIDE_PX)}
+    made = {file.name: file for file in files(photo.picture, named, max_side_px=MAX_SIDE_PX)}
     kept = {}
     for name, _ in named:
         for kind, file in (("overlay", f"{name}_output.png"), ("heatmap", f"{name}_heatmap.npy")):
