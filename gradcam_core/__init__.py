@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from gradcam_core.version import __version__
 
 if TYPE_CHECKING:
-    from gradcam_core.cam.forward import Run, forward
+    from gradcam_core.cam.forward import forward
     from gradcam_core.cam.layers import Stage, last_feature_map, layers
+    from gradcam_core.cam.run import Run
     from gradcam_core.errors import (
         CamError,
         ChoiceError,
@@ -67,8 +68,9 @@ __all__ = [
 ]
 
 _NAMES = {
-    "cam.forward": ("Run", "forward"),
+    "cam.forward": ("forward",),
     "cam.layers": ("Stage", "last_feature_map", "layers"),
+    "cam.run": ("Run",),
     "errors": (
         *("CamError", "ChoiceError", "GradcamError", "ImageError", "LabelError"),
         *("NetworkError", "WeightsError"),

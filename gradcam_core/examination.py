@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from gradcam_core.cam.forward import Run
+    from gradcam_core.cam.run import Run
 
 TOP = 5
 

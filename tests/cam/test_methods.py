@@ -16,7 +16,6 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 import gradcam_core as gc
-from gradcam_core.cam.forward import Run
 from gradcam_core.cam.head import Head
 from gradcam_core.cam.methods import (
     METHODS,
@@ -26,6 +25,7 @@ from gradcam_core.cam.methods import (
     eigencam,
     gradcam,
 )
+from gradcam_core.cam.run import Run
 from tests.support.networks import scattered
 
 # Architecture: side of the input, and of a smaller one for methods that run it 4000 times.

@@ -1,0 +1,69 @@
+"""What a forward pass that is held open keeps in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+
+
+@dataclass(frozen=True, eq=False)
+class OpenPass:
+    """What one forward pass over N images keeps, shared by the runs of these images.
+
+    batch: [N, C, H, W]. leaf: the activation at the layer, from which the graph goes on. logits:
+    the end of the graph. precision: the autocast that was on.
+    """
+
+    module: nn.Module
+    layer: str
+    batch: Tensor
+    leaf: Tensor
+    logits: Tensor
+    precision: Callable[[], AbstractContextManager]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def nbytes(self) -> int:
+        weights = {_storage(parameter) for parameter in self.module.parameters()}
+        held = {
+            _storage(tensor): tensor for tensor in [self.leaf, *_saved_tensors(self.logits.grad_fn)]
+        }
+        graph = sum(
+            tensor.untyped_storage().nbytes()
+            for memory, tensor in held.items()
+            if memory not in weights
+        )
+        return self.batch.nbytes + self.logits.nbytes + graph
+
+
+def precision_here(device: str) -> Callable[[], AbstractContextManager]:
+    """The autocast that is on here, to be switched on again by another pass of the same run."""
+    enabled = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device)
+    return lambda: torch.autocast(device, dtype=dtype, enabled=enabled)
+
+
+def _saved_tensors(graph: Node | None) -> Iterator[Tensor]:
+    """The tensors that an autograd graph keeps for the backward pass."""
+    visited: set[Node] = set()
+    ahead = [graph]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in visited:
+            continue
+        visited.add(node)
+        ahead += [function for function, _ in node.next_functions]
+        for name in dir(node):
+            if name.startswith("_saved_") and isinstance(tensor := getattr(node, name), Tensor):
+                yield tensor
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()

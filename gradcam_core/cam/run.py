@@ -1,0 +1,211 @@
+"""The class activation maps of a forward pass that is held open."""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gradcam_core.cam.head import Head
+from gradcam_core.cam.hooks import exclusive
+from gradcam_core.cam.methods import DEFAULT_METHOD, Method, method_named
+from gradcam_core.cam.open_pass import OpenPass
+from gradcam_core.cam.score import Score, score_of
+from gradcam_core.errors import CamError
+
+_MAX_PIXELS = {"cpu": 4 * 224 * 224, "cuda": 128 * 224 * 224}
+"""Of the images in one pass: on a CPU, larger ones take 1.5 times as long for each image."""
+
+_MAX_ACTIVATIONS = 64
+_MAX_ACTIVATION_BYTES = 32 * 2**20
+"""In one pass of a head."""
+
+
+class Run:
+    """A forward pass held open at its target layer, or some of its images.
+
+    logits: float32 [N, classes]. activation: float32 [N, C, h, w] at `layer`, a dotted name.
+    open_pass: what is held, of all images of the pass.
+    """
+
+    def __init__(self, open_pass: OpenPass, images: slice) -> None:
+        self.layer = open_pass.layer
+        self.open_pass = open_pass
+        self._images = images  # start and stop are numbers
+        self._slow = threading.Lock()
+        self._kept: dict[str, Tensor] = {}  # logits of the last slow method, by its name
+
+    def __len__(self) -> int:
+        """N, the number of images."""
+        return self._images.stop - self._images.start
+
+    @property
+    def logits(self) -> Tensor:
+        return _at_least_float32(self.open_pass.logits.detach()[self._images])
+
+    @property
+    def activation(self) -> Tensor:
+        return _at_least_float32(self.open_pass.leaf.detach()[self._images])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held: the input, the activation, and what the graph behind it keeps. Of
+        what several runs share, each counts its images' part."""
+        kept = sum(logits.nbytes for logits in self._kept.values())
+        return self.open_pass.nbytes * len(self) // len(self.open_pass.batch) + kept
+
+    def split(self) -> list[Run]:
+        """The runs of the single images. They share what the pass holds: it is freed with the last
+        of them, and a map of one costs a backward pass for all images of the pass."""
+        start, stop = self._images.start, self._images.stop
+        return [Run(self.open_pass, slice(n, n + 1)) for n in range(start, stop)]
+
+    def join(self, others: Sequence[Run]) -> Run:
+        """The opposite of `split`: one run of these images and the others' after them, whose maps
+        cost one backward pass.
+
+        Raises ValueError if these are not consecutive images of one pass.
+        """
+        if not others:
+            return self
+        starts = [run._images.start for run in others]
+        *ends, stop = [run._images.stop for run in (self, *others)]
+        if ends != starts or any(run.open_pass is not self.open_pass for run in others):
+            raise ValueError("These are not consecutive images of one forward pass.")
+        return Run(self.open_pass, slice(self._images.start, stop))
+
+    def cam(
+        self,
+        targets: int | Sequence[int],
+        method: str = DEFAULT_METHOD,
+        rivals: Sequence[int] | bool = False,
+        on_progress: Callable[[float], None] = lambda share: None,
+    ) -> Tensor:
+        """The maps of one class (an int) or of one class an image (N ints): float32 (float64 of a
+        double network) [N, h, w], >= 0, not normalised. May be called again and again; most methods
+        need no further forward pass.
+
+        rivals: classes against which the class is explained, or True for those that the method
+        chooses by the logits of this pass. False is none, but for methods that always have rivals.
+        on_progress: called by the slow methods with the share that is done; what it raises ends
+        the work.
+        Raises CamError for a class that the network does not have, for rivals that do not fit or a
+        method that knows no class, ValueError for an unknown method.
+        """
+        # Tensors of inference mode can never have gradients.
+        with torch.inference_mode(False):
+            return self._cam(targets, method_named(method), rivals, on_progress)
+
+    def _cam(
+        self,
+        targets: int | Sequence[int],
+        chosen: Method,
+        rivals: Sequence[int] | bool,
+        on_progress: Callable[[float], None],
+    ) -> Tensor:
+        index = self._indices(targets)
+        score = self._score(chosen, index, rivals)
+        if chosen.needs == "nothing":
+            return chosen.compute(self.activation)
+        if chosen.needs == "gradient":
+            return chosen.compute(self.activation, self._gradient(score))
+        if chosen.needs == "rivals":
+            assert score.rivals is not None
+            others = [self._gradient(Score(other)) for other in score.rivals.T]
+            gradient = self._gradient(Score(index))
+            return chosen.compute(self.activation, gradient, torch.stack(others))
+        perturbed = self._perturbed(chosen, on_progress)
+        scores = torch.stack([score.of(logits) for logits in perturbed.unbind(1)], dim=1)
+        return chosen.compute(self.activation, scores, score.of(self.logits))
+
+    def rivals(
+        self,
+        targets: int | Sequence[int],
+        method: str = DEFAULT_METHOD,
+        rivals: Sequence[int] | bool = False,
+    ) -> list[list[int]]:
+        """The classes that `cam` explains each image's class against, given the same arguments."""
+        index = self._indices(targets)
+        score = self._score(method_named(method), index, rivals)
+        return [[]] * len(index) if score.rivals is None else score.rivals.tolist()
+
+    def _gradient(self, score: Score) -> Tensor:
+        # One sum gives every image its own gradient: in eval mode images do not mix.
+        with self.open_pass.lock, torch.enable_grad():
+            total = score.of(self.open_pass.logits[self._images]).sum()
+            (gradient,) = torch.autograd.grad(total, self.open_pass.leaf, retain_graph=True)
+        return _at_least_float32(gradient[self._images])
+
+    def _perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:
+        """The logits for every perturbed channel [N, C, classes], kept for other classes."""
+        with self._slow:
+            if method.name not in self._kept:
+                self._kept = {method.name: self._compute_perturbed(method, on_progress)}
+            on_progress(1.0)
+            return self._kept[method.name]
+
+    def _compute_perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:
+        assert method.perturb is not None
+        of_images = method.needs == "scores of images"
+        channels = self.open_pass.leaf.shape[1]
+        logits = []
+        for done, run in enumerate(self.split()):
+            activation = self.open_pass.leaf.detach()[run._images]
+            image = self.open_pass.batch[run._images]
+            network = self.open_pass.module if of_images else run._head(activation, image)
+            if isinstance(network, Head) and network.is_enough:
+                at_once = min(_MAX_ACTIVATIONS, _MAX_ACTIVATION_BYTES // activation.nbytes)
+            else:
+                at_once = _images_at_once(self.open_pass.batch)
+            for chunk in torch.arange(channels).split(max(1, at_once)):
+                on_progress((done + int(chunk[0]) / channels) / len(self))
+                inputs = method.perturb(activation, image, chunk.to(activation.device))
+                logits.append(self._logits_of(network, inputs))
+        return torch.cat(logits).unflatten(0, (len(self), channels))
+
+    def _head(self, activation: Tensor, image: Tensor) -> Head:
+        with self.open_pass.precision():
+            logits = self.open_pass.logits.detach()[self._images]
+            return Head(self.open_pass.module, self.layer, image, activation, logits)
+
+    def _logits_of(self, network: nn.Module | Head, inputs: Tensor) -> Tensor:
+        with self.open_pass.precision(), torch.no_grad():
+            if isinstance(network, Head):
+                return _at_least_float32(network(inputs))
+            with exclusive(network):
+                return _at_least_float32(network(inputs))
+
+    def _score(self, method: Method, index: Tensor, rivals: Sequence[int] | bool) -> Score:
+        valid = rivals if isinstance(rivals, bool) else self._valid(rivals)
+        return score_of(method, self.logits, index, valid)
+
+    def _indices(self, targets: int | Sequence[int]) -> Tensor:
+        images = len(self)
+        try:
+            indices = [operator.index(targets)] * images  # type: ignore[arg-type]
+        except TypeError:
+            indices = list(targets)  # type: ignore[arg-type]
+        if len(indices) != images:
+            raise CamError(f"{len(indices)} target classes were given for {images} images.")
+        return torch.tensor(self._valid(indices), device=self.open_pass.logits.device)
+
+    def _valid(self, classes: Sequence[int]) -> list[int]:
+        count = self.open_pass.logits.shape[1]
+        indices = [operator.index(index) for index in classes]
+        for index in indices:
+            if not 0 <= index < count:
+                raise CamError(f"There is no class {index}: the network has {count} classes.")
+        return indices
+
+
+def _images_at_once(batch: Tensor) -> int:
+    pixels = _MAX_PIXELS.get(batch.device.type, _MAX_PIXELS["cpu"])
+    return max(1, pixels // batch.shape[2:].numel())
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    """What a pass in half precision gives, for sums that need more."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
