@@ -16,9 +16,7 @@ FILES = modules(ROOT, [*PACKAGES, "tests", "benchmarks"])
 IMPORTS = imports(FILES)
 
 PRIVATE_YET = {
-    "tests.batch.test_ray_data",
     "tests.batch.test_report",
-    "tests.cam.test_forward",
 }
 """Walls that do not stand yet."""
 
