@@ -1,19 +1,25 @@
-"""Numbers as people read them."""
+"""Numbers as people read them. `web/numbers.js` writes them the same way for page and report.
+
+Halves are rounded away from zero, as JavaScript's `toFixed` does.
+"""
 
 from __future__ import annotations
 
-_TIED = "\N{NO-BREAK SPACE}"
+from decimal import ROUND_HALF_UP, Decimal
+
+TIED = "\N{NO-BREAK SPACE}"
+"""What stands around it stays on one line."""
 
 
 def percentage(share: float) -> str:
     """A share in [0, 1] in labels and tables: "39.1 %", with a space that does not break.
 
-    The same as the page and the report write. A network is never wholly sure, so rounding must not
+    A network is never wholly sure, so rounding must not
     say it: "> 99.9 %" and "< 0.1 %".
     """
     if share >= 0.9995:
-        return f"> 99.9{_TIED}%"
-    return f"< 0.1{_TIED}%" if share < 0.001 else f"{100 * share:.1f}{_TIED}%"
+        return f">{TIED}99.9{TIED}%"
+    return f"<{TIED}0.1{TIED}%" if share < 0.001 else f"{decimal(100 * share, 1)}{TIED}%"
 
 
 def percentage_in_sentence(share: float) -> str:
@@ -30,6 +36,7 @@ def percentage_in_sentence(share: float) -> str:
     return f"{round(percent, 2):g} %" if percent >= 0.01 else "less than 0.01 %"
 
 
-def correlation_text(value: float) -> str:
-    """A number in [-1, 1] with two decimals and a real minus sign: "0.93", "−0.21"."""
-    return f"{value:.2f}".replace("-", "−")
+def decimal(value: float, digits: int = 2) -> str:
+    """A finite number with so many decimals: "0.54", "−0.12" with a minus sign and not a hyphen."""
+    written = Decimal(abs(float(value))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return f"\N{MINUS SIGN}{written}" if value < 0 and written else str(written)

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+import gradcam_core
 from demo.compute.backend import Network
 from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import Place
@@ -34,6 +35,8 @@ from gradcam_core import Explanation
 from gradcam_core.errors import BusyError, ChoiceError
 
 WEB = Path(__file__).parents[1] / "web"
+CORE_WEB = Path(gradcam_core.__file__).parent / "web"
+"""The scripts that the page shares with the report of a batch."""
 
 MAX_REQUEST_BYTES = 64 * 1024
 
@@ -58,6 +61,7 @@ def routes(
     return [
         Route("/explain-stream", handlers.explain, methods=["POST"]),
         Route("/download", handlers.download, methods=["POST"]),
+        Mount("/web/core", StaticFiles(directory=CORE_WEB)),
         Mount("/web", StaticFiles(directory=WEB)),
         Mount("/examples", StaticFiles(directory=EXAMPLES)),
     ]

@@ -1,7 +1,7 @@
 // The page: what is chosen, what is shown of it, and the way between them and the server.
 
-import { h } from "./dom.js";
-import { palette } from "./heat.js";
+import { h } from "./core/elements.js";
+import { palette } from "./core/heat.js";
 import { takePicturesAnywhere } from "./drop.js";
 import { Comparison } from "./comparison.js";
 import { Insight } from "./insight.js";
@@ -34,7 +34,7 @@ class App {
     this.palettes = new Map(
       props.colormaps.map(([name, , colors]) => [
         name,
-        { overlay: palette(colors, false), heat: palette(colors, true) },
+        { overlay: palette(colors.flat(), false), heat: palette(colors.flat(), true) },
       ]),
     );
     this.panels = new Map();

@@ -1,8 +1,8 @@
 // One network, one class, many maps: every method, or every detail, side by side in a row.
 
-import { h } from "./dom.js";
-import { readMap, spread } from "./heat.js";
-import { PhotoLayers } from "./layers.js";
+import { h } from "./core/elements.js";
+import { spread } from "./core/heat.js";
+import { PhotoLayers, readMap } from "./layers.js";
 import { look } from "./look.js";
 
 export class Comparison {

@@ -1,16 +1,6 @@
-// Making elements.
+// Parts of the page that several of its files use.
 
-/** An element: `h("button", { class: "tool", onclick: act }, "Text", child)`. */
-export function h(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else made.setAttribute(name, value === true ? "" : value);
-  }
-  made.append(...children.filter((child) => child !== undefined && child !== null));
-  return made;
-}
+import { h } from "./core/elements.js";
 
 const ICONS = {
   download: "M12 4v11m0 0l-4.5-4.5M12 15l4.5-4.5M5 20h14",
@@ -20,6 +10,8 @@ const ICONS = {
   keys: "M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M8 14h8",
   compare: "M4 5h7v6H4zM13 5h7v6h-7zM4 13h7v6H4zM13 13h7v6h-7z",
   check: "M12 3l7 3v5c0 5-3 8-7 10-4-2-7-5-7-10V6zM8.5 12l2.5 2.5 4.5-5",
+  holds: "M5 13l4.5 4.5L19 7",
+  fails: "M12 3.5L2.5 20h19zM12 10v4.5M12 17.2v.1",
   close: "M6 6l12 12M18 6L6 18",
 };
 
@@ -33,12 +25,6 @@ export function icon(name) {
 /** A button with an icon and a name; `label` alone is read where the name is not seen. */
 export const iconButton = (name, label, act, attributes = {}) =>
   h("button", { type: "button", title: label, "aria-label": label, onclick: act, ...attributes }, icon(name));
-
-export const percent = (share) => {
-  if (share >= 0.9995) return "> 99.9\u00a0%";
-  if (share < 0.001) return "< 0.1\u00a0%";
-  return `${(100 * share).toFixed(1)}\u00a0%`;
-};
 
 /** A sentence whose numbers stay on the line of their percent signs. */
 export const together = (text) => text.replaceAll(" %", "\u00a0%");

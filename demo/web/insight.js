@@ -1,8 +1,10 @@
 // What the networks have in common: sentences, how far pairs of maps overlap, and a picture of where
 // all, some or one of them looked. The numbers come from the server; the picture is drawn here.
 
-import { h, together } from "./dom.js";
-import { isSeen, spread } from "./heat.js";
+import { h } from "./core/elements.js";
+import { isInside, spread } from "./core/heat.js";
+import { decimal, wholePercentage } from "./core/numbers.js";
+import { together } from "./dom.js";
 import { PhotoLayers } from "./layers.js";
 
 const FEWEST = 0.35; // of the colour scale, for a place that one network looked at; all: the end
@@ -72,7 +74,7 @@ export class Insight {
     this.legend.replaceChildren(
       ...Array.from({ length: count }, (_, i) => count - i).map((k) => {
         const who = k < count ? wordOf(k) : count === 2 ? "both" : `all ${wordOf(count)}`;
-        const part = `${Math.round(100 * shares[k])}\u00a0%`;
+        const part = wholePercentage(shares[k]);
         said.push(`${who} ${part}`);
         const swatch = h("span", { class: "swatch" });
         swatch.style.background = cssColor(colors[Math.round(255 * levelOf(k, count))]);
@@ -99,12 +101,11 @@ export class Insight {
         if (heat[i] > 0 && heat[i] >= from_heat - 1e-4) counts[i] += 1;
       }
     }
-    const common = { box: region };
     for (let i = 0; i < counts.length; i++) {
       if (!counts[i]) continue;
       const x = ((i % width) + 0.5) / width;
       const y = (Math.floor(i / width) + 0.5) / height;
-      counts[i] = isSeen(common, x, y) ? levelOf(counts[i], looked_at.length) : 0;
+      counts[i] = isInside(region, x, y) ? levelOf(counts[i], looked_at.length) : 0;
     }
     return counts;
   }
@@ -136,8 +137,8 @@ function pairsTable(pairs, title) {
       "tr",
       {},
       h("th", { scope: "row" }, `${title(first)} – ${title(second)}`),
-      cell(overlap, `${Math.round(100 * overlap)}\u00a0%`),
-      cell(correlation, correlation === null ? "–" : correlation.toFixed(2).replace("-", "\u2212")),
+      cell(overlap, wholePercentage(overlap)),
+      cell(correlation, correlation === null ? "–" : decimal(correlation)),
     ),
   );
   return h(

@@ -1,6 +1,7 @@
 // The keyboard: which key does what, and the dialog that says so.
 
-import { dialog, h } from "./dom.js";
+import { h } from "./core/elements.js";
+import { dialog } from "./dom.js";
 
 const HELP = [
   ["1 … 5", "explain that prediction of the panel that has the focus, or else of the first"],

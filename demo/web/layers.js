@@ -1,11 +1,18 @@
 // A photo with layers over it: the dimming of what was not seen, and a canvas of the size that the
 // screen has for it, drawn again when that changes, so that it is sharp at every size.
 
-import { h } from "./dom.js";
-import { paint } from "./heat.js";
+import { h } from "./core/elements.js";
+import { bytesOf, insetOf, paint } from "./core/heat.js";
 
 const MOST_PIXELS = 2.5e6;
 const NAMED_FROM = 18; // pixels; a narrower strip has no room for its name
+
+/** The map of a result (demo/server/answers.py) as core/heat.js needs it. */
+export function readMap({ map: { rows, columns, levels }, region, box }) {
+  const bytes = new DataView(bytesOf(levels).buffer);
+  const cells = Float32Array.from({ length: rows * columns }, (_, i) => bytes.getUint16(2 * i, true) / 65535);
+  return { rows, columns, cells, region, box };
+}
 
 export class PhotoLayers {
   /** draw(width, height) gives the heat, or null for nothing yet; colors() the palette. */
@@ -32,9 +39,7 @@ export class PhotoLayers {
     this.seen.hidden = box === null;
     this.box = box;
     if (box) {
-      const [left, top, right, bottom] = box;
-      const [a, b, c, d] = [top, 1 - right, 1 - bottom, left].map((share) => `${100 * share}%`);
-      this.seen.style.inset = `${a} ${b} ${c} ${d}`;
+      this.seen.style.inset = insetOf(box);
     }
     this.nameUnseen();
   }

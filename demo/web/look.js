@@ -1,5 +1,7 @@
 // The page's requests (demo/server/stream.py): explanations, answered piece by piece as lines of JSON, and files.
 
+import { bytesOf } from "./core/heat.js";
+
 const address = (name) => new URL(name, new URL("./", location.href));
 
 const post = (name, body, signal) =>
@@ -37,8 +39,7 @@ export async function look(body, onAnswer, signal) {
 
 /** An address in this browser of a picture that the server sent as base64. */
 export function addressOf(jpeg) {
-  const bytes = Uint8Array.from(atob(jpeg), (c) => c.charCodeAt(0));
-  return URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+  return URL.createObjectURL(new Blob([bytesOf(jpeg)], { type: "image/jpeg" }));
 }
 
 /** A file that the server makes, as {blob, name}. Throws an Error with a sentence for people; its

@@ -1,9 +1,11 @@
 // A panel: what one network says of the photo. Its elements are made once and then only changed, so
 // that nothing flickers or jumps; a result replaces all that belongs to it at once.
 
-import { h, icon, iconButton, menu, percent } from "./dom.js";
-import { isSeen, readMap, spread } from "./heat.js";
-import { PhotoLayers } from "./layers.js";
+import { h } from "./core/elements.js";
+import { isInside, spread } from "./core/heat.js";
+import { percentage, wholePercentage } from "./core/numbers.js";
+import { icon, iconButton, menu } from "./dom.js";
+import { PhotoLayers, readMap } from "./layers.js";
 
 const BLANK = "\u00a0";
 const PATIENCE = 250; // ms; what is ready sooner needs no word that it is being worked on
@@ -153,7 +155,7 @@ export class Panel {
     this.explained.replaceChildren(
       h("span", { class: "unseen-text" }, "explains "),
       h("strong", { title: target.name }, target.name),
-      h("span", { class: "how-probable" }, ` ${percent(target.probability)}, rank ${rank}`),
+      h("span", { class: "how-probable" }, ` ${percentage(target.probability)}, rank ${rank}`),
     );
     const { rows, columns } = result.map;
     const cells = `${result.layer}, ${columns} × ${rows} cells`;
@@ -168,7 +170,7 @@ export class Panel {
       button.disabled = false;
       button.setAttribute("aria-pressed", String(isExplained));
       name.textContent = button.title = prediction.name;
-      probability.textContent = percent(prediction.probability);
+      probability.textContent = percentage(prediction.probability);
       bar.style.setProperty("--share", prediction.probability);
     });
     this.showPoint(this.point);
@@ -198,7 +200,7 @@ export class Panel {
     const column = Math.floor(x * raster.width);
     const row = Math.floor(y * raster.height);
     const share = heat[row * raster.width + column];
-    this.readout.textContent = isSeen(this.map, x, y) ? `heat ${Math.round(100 * share)} %` : "not seen";
+    this.readout.textContent = isInside(this.map.box, x, y) ? `heat ${wholePercentage(share)}` : "not seen";
     for (const part of [this.cross, this.readout]) {
       part.style.left = `${100 * x}%`;
       part.style.top = `${100 * y}%`;

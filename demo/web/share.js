@@ -1,6 +1,7 @@
 // A link that brings another person to the same view, in a dialog that also says what it cannot carry.
 
-import { dialog, h } from "./dom.js";
+import { h } from "./core/elements.js";
+import { dialog } from "./dom.js";
 
 export class ShareDialog {
   constructor() {

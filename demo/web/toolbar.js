@@ -1,6 +1,7 @@
 // How the maps are drawn, and what can be done with them. Nothing here but the layer asks the server.
 
-import { h, icon, menu } from "./dom.js";
+import { h } from "./core/elements.js";
+import { icon, menu } from "./dom.js";
 
 const SHOWN = [
   ["overlay", "Overlay"],

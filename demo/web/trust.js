@@ -1,11 +1,15 @@
 // "How far can I trust this?": every map that is shown, checked, on demand.
 
-import { h, percent, together } from "./dom.js";
+import { h } from "./core/elements.js";
+import { decimal, percentage } from "./core/numbers.js";
+import { icon, together } from "./dom.js";
 import { look } from "./look.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 200;
 const HEIGHT = 110;
+
+const VERDICTS = { holds: "This map holds", fails: "Be careful with this map" };
 
 export class TrustCheck {
   /** page: models() as [name, title], title(model), cells(), request(). */
@@ -112,10 +116,9 @@ class Card {
 
   show(trust) {
     this.say("");
-    const at = trust.sentence.indexOf(":") + 1;
-    const [verdict, reasons] = [trust.sentence.slice(0, at), trust.sentence.slice(at)];
     this.found.replaceChildren(
-      h("p", { class: "sentence" }, h("b", {}, verdict), together(reasons)),
+      h("p", { class: "verdict", "data-verdict": trust.verdict }, icon(trust.verdict), VERDICTS[trust.verdict]),
+      h("ul", { class: "reasons" }, ...trust.reasons.map(reasonItem)),
       h(
         "div",
         { class: "plots" },
@@ -126,6 +129,17 @@ class Card {
       numbers(trust),
     );
   }
+}
+
+/** What one check has found. The icon is read as a word. */
+function reasonItem({ passed, text }) {
+  const [name, word] = passed ? ["holds", "Passed: "] : ["fails", "Failed: "];
+  return h(
+    "li",
+    { "data-verdict": name },
+    icon(name),
+    h("span", {}, h("span", { class: "unseen-text" }, word), together(text[0].toUpperCase() + text.slice(1))),
+  );
 }
 
 /** The class's probability, from none of the pixels changed to all. */
@@ -164,7 +178,7 @@ function numbers({ sanity, shifts, noises, probability, shown_alone }) {
   const row = (name, value) =>
     h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "number" }, value));
   const lowest = (found) => shown(Math.min(...found.map((one) => one ?? 0)));
-  const shown = (correlation) => (correlation === null ? "no map" : correlation.toFixed(2).replace("-", "−"));
+  const shown = (correlation) => (correlation === null ? "no map" : decimal(correlation));
   const nameOf = (part, i) =>
     i === 0 ? "head random" : i === sanity.length - 1 ? "all weights random" : `… and ${part}`;
   const correlations = [
@@ -179,7 +193,7 @@ function numbers({ sanity, shifts, noises, probability, shown_alone }) {
     h(
       "tbody",
       {},
-      row("Only the heat shown", `${percent(probability)} → ${percent(shown_alone)}`),
+      row("Only the heat shown", `${percentage(probability)} → ${percentage(shown_alone)}`),
       ...(sanity.length ? correlations : []),
     ),
   );

@@ -23,7 +23,7 @@ from gradcam_core.examination import PreparedInput, precision, run_passes
 from gradcam_core.explanation import Explanation
 from gradcam_core.images.geometry import Preprocessing, ResizablePhoto, View, view_of
 from gradcam_core.models.loading import Model
-from gradcam_core.wording import correlation_text
+from gradcam_core.wording import decimal
 
 SHIFT = 0.02
 """Of the input's side, that the picture is shifted by to the right, and down."""
@@ -152,7 +152,7 @@ class Trust:
         if self.steadiness is not None:
             passed = self.steadiness >= STABLE
             change = "hardly change" if passed else "change"
-            least = f"rank correlation {correlation_text(self.steadiness)} at least"
+            least = f"rank correlation {decimal(self.steadiness)} at least"
             text = f"small shifts and a little noise {change} it ({least})"
             yield Reason("stability", passed, text)
 
@@ -160,7 +160,7 @@ class Trust:
         left = self.sanity[-1].correlation
         if left is None:
             return "with random weights nothing is left of it"
-        correlation = f"(rank correlation {correlation_text(left)})"
+        correlation = f"(rank correlation {decimal(left)})"
         if not self.survives:
             return f"with random weights it is another {correlation}"
         text = f"with random weights it stays much the same {correlation}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradcam_core.wording import percentage, percentage_in_sentence
+from gradcam_core.wording import decimal, percentage, percentage_in_sentence
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,11 @@ def test_a_percentage_is_rounded_to_something_true(share: float, label: str, in_
 
 def test_a_number_stays_with_its_sign_at_the_end_of_a_line():
     assert " %" not in percentage(0.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0.125, "0.13"), (-0.125, "\u22120.13"), (-0.004, "0.00"), (0, "0.00"), (-1.0, "\u22121.00")],
+)
+def test_a_negative_number_has_a_minus_sign_and_no_hyphen(value: float, written: str):
+    assert decimal(value) == written

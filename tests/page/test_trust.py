@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def section(page: Page) -> Locator:
 def open_checks(page: Page) -> Locator:
     page.get_by_role("button", name="Trust", exact=True).click()
     cards = section(page).get_by_role("listitem")
-    expect(cards.locator(".sentence")).to_have_count(cards.count())
+    expect(cards.locator(".verdict")).to_have_count(cards.count())
     return cards
 
 
@@ -40,7 +41,13 @@ def test_it_says_what_the_checks_have_found(visit: Visits, found: Trust):
     card = open_checks(page)
     expect(card).to_have_count(1)
     assert plain(card.locator("h3").inner_text()).startswith("EfficientNet-Lite0")
-    assert plain(card.locator(".sentence").inner_text()) == found.sentence
+    verdict = "This map holds" if found.verdict == "holds" else "Be careful with this map"
+    expect(card.locator(".verdict")).to_have_text(verdict)
+    reasons = [plain(text) for text in card.locator(".reasons li").all_inner_texts()]
+    words = {True: "Passed: ", False: "Failed: "}
+    assert reasons == [
+        words[one.passed] + one.text[0].upper() + one.text[1:] for one in found.reasons
+    ]
     plots = card.get_by_role("img")
     expect(plots).to_have_count(2)
     for plot, by_heat, by_chance in zip(
@@ -66,6 +73,25 @@ def test_it_says_what_the_checks_have_found(visit: Visits, found: Trust):
     assert len(said) == 3 + len(found.sanity)
 
 
+def test_reasons_are_shown_whatever_they_are_punctuated_with(visit: Visits, found: Trust):
+    """The page once split a sentence at its first colon."""
+    text = "a class named “screen: CRT” counts 50 % – and −0.12"
+    record = found.record() | {
+        "verdict": "fails",
+        "reasons": [{"check": "stability", "passed": False, "text": text}],
+        "sentence": "No longer of the form that it had.",
+    }
+    page = visit(RESNET)
+    wait_for_results(page, 1)
+    answers = [{"id": "x"}, {"cell": "resnet50", "trust": record}]
+    body = "".join(json.dumps(answer) + "\n" for answer in answers)
+    page.route("**/look", lambda route: route.fulfill(body=body))
+    card = open_checks(page)
+    expect(card.locator(".verdict")).to_have_text("Be careful with this map")
+    (reason,) = card.locator(".reasons li").all_inner_texts()
+    assert plain(reason) == f"Failed: A{text[1:]}"
+
+
 def test_another_class_is_not_told_what_was_found_of_the_one_before(visit: Visits):
     page = visit(RESNET)
     wait_for_results(page, 1)
@@ -77,9 +103,9 @@ def test_another_class_is_not_told_what_was_found_of_the_one_before(visit: Visit
     other.click()
     expect(cards).to_have_count(0)
     again.click()
-    expect(cards.locator(".sentence")).to_have_count(1)
+    expect(cards.locator(".verdict")).to_have_count(1)
     assert name in plain(cards.locator("h3").inner_text())
-    assert name in cards.locator(".sentence").inner_text()
+    assert name in cards.locator(".reasons").inner_text()
 
 
 def test_closing_it_ends_the_checks(visit: Visits):

@@ -11,13 +11,12 @@ import hashlib
 import itertools
 import json
 import math
-import os
 import re
 import shutil
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +25,7 @@ import pyarrow.parquet as pq
 from gradcam_core.analysis.captions import PARTLY, SAME
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.errors import ReportError
+from gradcam_core.files import written_whole
 from gradcam_core.images.render import DIMMING, OPACITY, colormap_table
 
 NAME = "report.html"
@@ -39,7 +39,11 @@ IN_BLOCK = 50
 _ROWS = 256  # read at once: of a part as large as a disk, so many are in memory
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("elements.js", "data.js", "heat.js", "choice.js", "cards.js", "details.js", "page.js")
+_WEB = Path(__file__).parents[2] / "web"
+_SHARED = ("elements.js", "numbers.js", "heat.js")
+"""Scripts that the page of the app uses, too; it loads them as modules."""
+
+_SCRIPTS = ("elements.js", "data.js", "stage.js", "choice.js", "cards.js", "details.js", "page.js")
 
 _Row = Mapping[str, Any]
 
@@ -55,18 +59,15 @@ def write_report(out: Path) -> Path:
     if not parts:
         raise ReportError(f"There is no data set in {out / DATA}. Run the batch first.")
     index = _Index()
-    with TemporaryDirectory(prefix=".report-", dir=out) as folder:
-        blocks, whole = Path(folder, "blocks"), Path(folder, NAME)
-        with blocks.open("w", encoding="ascii") as file:
-            file.writelines(_blocks(parts, index))
+    with TemporaryFile(dir=out) as blocks:
+        blocks.writelines(block.encode("ascii") for block in _blocks(parts, index))
+        blocks.seek(0)
         before, after = _page(index)
-        with whole.open("wb") as page, blocks.open("rb") as read:
+        with written_whole(out / NAME, is_flushed=True) as page:
             page.write(before.encode())
-            shutil.copyfileobj(read, page)
+            shutil.copyfileobj(blocks, page)
             page.write(after.encode())
-            page.flush()
-            os.fsync(page.fileno())
-        return whole.replace(out / NAME)
+    return out / NAME
 
 
 def _pictures(parts: Iterable[Path]) -> Iterator[list[_Row]]:
@@ -216,7 +217,7 @@ class _Index:
 def _page(index: _Index) -> tuple[str, str]:
     """All of the report before the blocks, and behind them."""
     style = (_HERE / "report.css").read_text(encoding="utf-8")
-    script = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    script = _script()
     page = (_HERE / "template.html").read_text(encoding="utf-8")
     policy = (
         f"default-src 'none'; img-src data:; script-src {_hash(script)}; "
@@ -228,6 +229,14 @@ def _page(index: _Index) -> tuple[str, str]:
     texts = [filled.get(part, "") if i % 2 else part for i, part in enumerate(parts)]
     blocks = parts.index("blocks")
     return "".join(texts[:blocks]), "".join(texts[blocks + 1 :])
+
+
+def _script() -> str:
+    """All scripts as one, in which what a module would export is simply there."""
+    files = [*(_WEB / name for name in _SHARED), *(_HERE / name for name in _SCRIPTS)]
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    script = re.sub(r"^export (?=const |function )", "", "\n".join(texts), flags=re.MULTILINE)
+    return f'"use strict";\n{script}'
 
 
 def _hash(text: str) -> str:

@@ -24,8 +24,8 @@ class Likeness {
     this.element.dataset.kind = kind;
     this.circles.style.setProperty("--apart", `${(1 - overlap) * 0.75}em`);
     this.words.textContent = THINGS[kind];
-    this.number.textContent = wholePercent(overlap);
-    const said = `The networks look at ${THINGS[kind]}: an overlap of ${wholePercent(overlap)}`;
+    this.number.textContent = wholePercentage(overlap);
+    const said = `The networks look at ${THINGS[kind]}: an overlap of ${wholePercentage(overlap)}`;
     this.element.title = said;
   }
 }
@@ -59,7 +59,7 @@ class Cell {
     this.name.textContent = name ?? "";
     this.name.title = name ?? "";
     const rank = rows.rank[row];
-    this.number.textContent = percent(rows.probability[row]) + (rank > 1 ? `, rank ${rank}` : "");
+    this.number.textContent = percentage(rows.probability[row]) + (rank > 1 ? `, rank ${rank}` : "");
     this.where.textContent = whereOf(row) && `heat: ${whereOf(row)}`;
     this.where.title = whereOf(row);
     this.isExplained = name !== undefined;

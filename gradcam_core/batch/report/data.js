@@ -56,5 +56,3 @@ function lineOf(i) {
   }
   return JSON.parse(lines[i % index.inBlock]);
 }
-
-const bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));

@@ -17,7 +17,7 @@ function words(value) {
   if (value === null || value === undefined) return "–";
   if (Array.isArray(value)) return value.map(words).join(", ");
   if (typeof value === "object") return Object.values(value).map(words).join(" ");
-  return typeof value === "number" ? value.toFixed(2).replace("-", "\u2212") : String(value);
+  return typeof value === "number" ? decimal(value) : String(value);
 }
 
 function howSaid({ method, detail, view, layer }) {
@@ -80,7 +80,7 @@ class Details {
           "div",
           { class: "tools" },
           move(-1, "Previous picture", "‹"),
-          h("span", { class: "subtle" }, `${numbers.format(place + 1)} of ${numbers.format(count)}`),
+          h("span", { class: "subtle" }, `${thousands(place + 1)} of ${thousands(count)}`),
           move(1, "Next picture", "›"),
           h(
             "button",
@@ -101,7 +101,7 @@ class Details {
       h(
         "p",
         { class: "subtle" },
-        pictures.width[i] ? `The photo has ${numbers.format(pictures.width[i])} × ${numbers.format(pictures.height[i])} pixels; shown is its thumbnail. ` : "",
+        pictures.width[i] ? `The photo has ${thousands(pictures.width[i])} × ${thousands(pictures.height[i])} pixels; shown is its thumbnail. ` : "",
         this.line?.rows.some(({ overlay }) => overlay) ? "Links work as long as this file stays in its folder." : "",
       ),
     );
@@ -131,7 +131,7 @@ class Details {
       this.stages.push([stage, line]);
     }
     const rank = rows.rank[row];
-    const number = [percent(rows.probability[row]), rank && `rank ${rank}`].filter(Boolean).join(", ");
+    const number = [percentage(rows.probability[row]), rank && `rank ${rank}`].filter(Boolean).join(", ");
     const how = index.hows[line.how];
     return h(
       "section",
@@ -166,7 +166,7 @@ class Details {
           "li",
           { class: isExplained ? "explained" : null },
           h("span", {}, index.classes[number]),
-          h("span", { class: "probability" }, percent(probability)),
+          h("span", { class: "probability" }, percentage(probability)),
           bar,
         );
       }),

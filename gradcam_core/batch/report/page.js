@@ -36,7 +36,7 @@ function apply(next) {
   choice = next;
   document.documentElement.dataset.show = choice.show;
   order = chosen(choice);
-  one("#shown").textContent = numbers.format(order.length);
+  one("#shown").textContent = thousands(order.length);
   one("#total").textContent = `of ${plural(COUNT, "picture")}`;
   one("#nothing").hidden = order.length > 0;
   const { text, class: name, network, from, to, difference: least, differ, failed } = choice;
@@ -54,19 +54,19 @@ function showSpread() {
     const kind = likeness(i);
     if (kind) counts[kind]++;
   }
-  const spread = one("#spread");
+  const strip = one("#spread");
   const all = counts.same + counts.partly + counts.different;
-  spread.hidden = !all;
+  strip.hidden = !all;
   const parts = Object.entries(counts).map(([kind, count]) => {
-    const part = h("span", { class: "likeness", "data-kind": kind }, h("b", {}, numbers.format(count)), ` ${THINGS[kind]}`);
+    const part = h("span", { class: "likeness", "data-kind": kind }, h("b", {}, thousands(count)), ` ${THINGS[kind]}`);
     part.style.flexGrow = all ? count / all : 0;
     part.title = THINGS[kind];
     part.hidden = !count;
     return part;
   });
-  spread.replaceChildren(...parts);
-  const said = Object.entries(counts).map(([kind, count]) => `${THINGS[kind]} in ${numbers.format(count)}`);
-  spread.setAttribute("aria-label", `The networks look at ${said.join(", ")} of these pictures`);
+  strip.replaceChildren(...parts);
+  const said = Object.entries(counts).map(([kind, count]) => `${THINGS[kind]} in ${thousands(count)}`);
+  strip.setAttribute("aria-label", `The networks look at ${said.join(", ")} of these pictures`);
 }
 
 const valueOf = (field) => {
@@ -86,7 +86,7 @@ function fillFields() {
   showDifference();
 }
 
-const showDifference = () => (one("output", form).textContent = wholePercent(one("[name=difference]").value / 100));
+const showDifference = () => (one("output", form).textContent = wholePercentage(one("[name=difference]").value / 100));
 
 function say() {
   clearTimeout(saying);
@@ -179,7 +179,7 @@ function summarise() {
         {},
         h("th", { scope: "row" }, title),
         h("td", {}, standsInFor ?? "–"),
-        h("td", {}, numbers.format(counts[n])),
+        h("td", {}, thousands(counts[n])),
         h("td", {}, source ?? "–"),
         h("td", {}, h("code", {}, sha256 ?? "–")),
       ),
@@ -188,8 +188,8 @@ function summarise() {
   one("#versions").textContent = index.versions.length ? `Made with ${index.versions.join("; ")}.` : "";
   const keys = new Set(index.networks.map(({ key }) => key));
   one("[name=network]").append(...[...keys].map((key) => h("option", { value: key }, key)));
-  one("#same").textContent = wholePercent(index.same);
-  one("#partly").textContent = wholePercent(index.partly);
+  one("#same").textContent = wholePercentage(index.same);
+  one("#partly").textContent = wholePercentage(index.partly);
   const root = document.documentElement.style;
   root.setProperty("--opacity", index.opacity);
   root.setProperty("--dimming", index.dimming);

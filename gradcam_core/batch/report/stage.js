@@ -1,0 +1,51 @@
+// A photo of the report with layers over it; web/heat.js lays a map over it.
+
+const COLORS = palette(bytesOf(index.colors), false);
+
+/** A photo with layers over it: heat in colour, and the dimming of what was not seen. */
+class Stage {
+  constructor() {
+    this.photo = h("img", { class: "photo", alt: "", decoding: "async", draggable: "false" });
+    this.canvas = h("canvas", { class: "heat", role: "img" });
+    this.seen = h("div", { class: "seen" });
+    this.element = h("div", { class: "stage" }, this.photo, this.canvas, this.seen);
+    this.clear();
+  }
+
+  clear() {
+    this.element.classList.add("waiting");
+  }
+
+  /** The size in CSS pixels, in the photo's proportions, that fits into so many. */
+  fit(ratio, width, height) {
+    const wide = Math.min(width, height * ratio);
+    const [before, above] = [this.width, this.height];
+    this.width = Math.max(1, Math.round(wide));
+    this.height = Math.max(1, Math.round(wide / ratio));
+    if (this.width === before && this.height === above) return;
+    this.element.style.width = `${this.width}px`;
+    this.element.style.height = `${this.height}px`;
+  }
+
+  say(text) {
+    this.canvas.setAttribute("aria-label", text);
+  }
+
+  /** thumbnail: JPEG in base64, or null; row: one network's of the picture's line. */
+  draw(thumbnail, { map, box }) {
+    this.photo.hidden = !thumbnail;
+    if (thumbnail) this.photo.src = `data:image/jpeg;base64,${thumbnail}`;
+    this.seen.hidden = !box;
+    if (box) {
+      this.seen.style.inset = insetOf(box);
+    }
+    this.element.classList.remove("waiting");
+    this.canvas.hidden = !map;
+    if (!map) return;
+    const scale = Math.min(window.devicePixelRatio, 2);
+    const [width, height] = [this.width, this.height].map((side) => Math.round(side * scale));
+    const cells = bytesOf(map.levels);
+    const heat = spread({ ...map, cells, box: box ?? [0, 0, 1, 1] }, width, height);
+    paint(this.canvas, heat, width, height, COLORS);
+  }
+}
