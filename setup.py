@@ -10,6 +10,7 @@ setup(
     package_data={
         "": ["*.css", "*.html", "*.js", "*.json", "*.txt"],
         "demo": ["web/*"],
+        "gradcam_core": ["web/*"],
         PICTURES: ["*.jpg"],
     },
 )
