@@ -50,16 +50,16 @@ def build(maker: FileMaker | None = None) -> gr.Blocks:
             # `change`, because `input` does not tell of a photo that is removed, nor of models that
             # are removed with Backspace or all at once.
             listened = control.change if name in ("photo", "models") else control.input
-            listened(None, control, None, js=_CHOSEN.format(name=name))
+            listened(None, control, None, js=_REPORT.format(name=name))
         drawn.input(None, None, list(controls.values()), js="() => window.gradcam.controls()")
         register(page, maker)
     return page
 
 
-# What is chosen before the page's script has come is kept for it.
-_CHOSEN = """(value) => {{
-    if (!window.gradcam) (window.chosenBefore ??= []).push(["{name}", value]);
-    window.dispatchEvent(new CustomEvent("chosen", {{ detail: ["{name}", value] }}));
+# What is chosen before the page's script has started is kept for it.
+_REPORT = """(value) => {{
+    if (!window.gradcam) (window.earlyChanges ??= []).push(["{name}", value]);
+    window.dispatchEvent(new CustomEvent("control-change", {{ detail: ["{name}", value] }}));
 }}"""
 
 

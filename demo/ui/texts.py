@@ -5,63 +5,65 @@ TITLE = "Grad-CAM, side by side"
 HEAD = """
 <link rel="stylesheet" href="web/page.css">
 <link rel="stylesheet" href="web/results.css">
+<link rel="stylesheet" href="web/sections.css">
 <meta name="description" content="What three image classifiers see in a picture, and where.">
 """
 
 HEADER = f"""
 <header class="masthead">
   <h1>{TITLE}</h1>
-  <p>Give it a photo: image classifiers say what they see, and show where they looked.</p>
+  <p>Give it a photo. Image classifiers say what they see and show where they looked.</p>
 </header>
 """
 
 HOW_TO_READ = """
-**The colours.** Each network is asked for one class. The bright end of the colours marks the places
-whose content raised that class's score most; where the photo shows through, little or nothing spoke
-for the class. The scale starts anew in every picture: it compares places within one picture, not
-pictures with each other. A bright spot in one panel is not stronger than in another. Point at a
-place to read its heat in all panels.
+**The colours.** Each map belongs to one class. The brightest colours mark the places that raised
+the score of that class most; where the photo shows through, little or nothing supported it. The
+scale starts anew in every picture: it compares places within one picture, not pictures with each
+other. A bright spot in one panel is not stronger than one in another. Point at a place to read its
+heat in all panels.
 
-**The dark frame** is what the network did not see. Published preprocessing cuts a square from the
-middle; choose *Whole photo* to let it see everything.
+**The dark frame** is what the network did not see. The published preprocessing cuts a square from
+the middle; choose *Whole photo* to let the networks see everything.
 
-**The percentages** are the network's own probabilities over the 1000 classes of ImageNet. A class
-that is not among them cannot be named: the network then gives the nearest it knows.
+**The percentages** are the network's own probabilities for the 1000 classes of ImageNet. A network
+cannot name anything else: it then gives the nearest class it knows.
 
 **Where they agree.** A network *looked at* the hottest fifth of what all networks saw. *Overlap* is
-the intersection of two such fifths over their union: 100 % is the same places, two fifths laid down
-blindly have 11 %. *Rank corr.* is Spearman's correlation of the heat at all places: 1 is the same
-order from cold to hot, 0 no relation. That networks agree does not make them right.
+the intersection of two such fifths over their union: 100 % means the same places; two fifths placed
+at random have 11 %. *Rank corr.* is Spearman's correlation of the heat at all places: 1 means the
+same order from cold to hot, 0 means no relation. Networks that agree are not therefore right.
 
-**What the colours do not say.** They are coarse: the last feature map has 7 × 7 to 14 × 14 cells,
-and an edge of the heat is not an edge of the object. They show what spoke *for* a class, not
+**What the colours do not say.** The maps are coarse: the last feature map has 7 × 7 to 14 × 14
+cells, and an edge of the heat is not an edge of the object. They show what spoke *for* a class, not
 what spoke against it, and not that the network understands the object: heat on the water under a
-boat can mean that it knows boats by their water. A map for a class with a probability near zero
-shows where the network would look for it, not that it is there. No map proves *why* a network
+boat can mean that it recognises boats by their water. The map of a class with a probability near
+zero shows where the network would look for it, not that it is there. No map proves *why* a network
 decided as it did.
 
-**Rather than …** explains a class against another: only what speaks for the one more than for the
-other is hot. Between look-alikes little may be left.
+**Rather than …** explains one class against another: only what speaks more for the first than for
+the second is hot. Between look-alikes little may be left.
 
-**Layer.** Grad-CAM is made for the last feature map. Earlier ones have more cells, and know edges
+**Layer.** Grad-CAM is made for the last feature map. Earlier ones have more cells, but know edges
 and textures rather than objects: the slider shows how the evidence forms, not a better map.
 
-**How far can I trust this?** *Trust* checks each map. *Taken out*, *put in*: the probability while
-the hottest places are removed from the photo, or put into a blurred one (RISE, Petsiuk and others,
-2018), beside the same heat with its cells in a random order: a good map is below it in the first
-and above it in the second. *Random weights*: the map once more with the network's weights random,
-from the head downwards (Adebayo and others, 2018). A map that stays the same says nothing of the
-network. *Photo shifted*, *noise*: a map that such things change is an accident. *Only the heat
-shown*: the probability of what is left (Chattopadhay and others, 2018). All of it is about the
-network, not about the world: a map can hold and the network be wrong.
+**How far can I trust this?** *Trust* checks each map. *Taken out* and *put in* plot the probability
+of the class while the hottest places are removed from the photo, or added to a blurred copy (RISE,
+Petsiuk and others, 2018), beside the same heat with its cells in random order. A good map lies
+below the random order in the first plot and above it in the second. *Random weights*: the map is
+made again with the network's weights random, from the head downwards (Adebayo and others, 2018). A
+map that stays the same says nothing about the network. *Photo shifted* and *noise*: a map that such
+small changes alter is an accident. *Only the heat shown*: the probability when only the hot places
+are shown (Chattopadhay and others, 2018). All checks are about the network, not about the world: a
+map can hold and the network still be wrong.
 
 **Sharp.** The networks see the same picture at twice their input size, which gives four times as
-many cells, and at each cell only that counts by which the class is ahead of its strongest rival
-there, of the ten classes that are most probable besides it. It locates better, and it asks another
-question: not "what speaks for a tiger cat?" but "what speaks for a tiger cat rather than for any of
-these?". The percentages stay those of the network as published. *Other …* and *Methods* have more;
-Score-CAM runs each network many hundred times: that takes minutes, always at detail 1 here, and one
-visitor at a time.
+many cells. At each cell, only the lead of the class over its strongest rival there counts; rivals
+are the ten most probable other classes. Sharp maps locate better, but they answer another question:
+not "what speaks for a tiger cat?" but "what speaks for a tiger cat rather than for any of these?".
+The percentages stay those of the published network. *Other …* and *Methods* offer more. Score-CAM
+runs each network many hundred times: that takes minutes, always at detail 1 here, for one visitor
+at a time.
 
 [Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
 Localization](https://arxiv.org/abs/1610.02391), R. R. Selvaraju and others, ICCV 2017.
@@ -71,9 +73,9 @@ AS_PUBLISHED = "Grad-CAM"
 
 OWN_CHOICE = "Other …"
 
-KINDS = "Sharp: finer, and only where this class is ahead of its rivals."
+KINDS = "Sharp is finer, and hot only where the class leads its rivals."
 
-RIVALS = "what speaks for the class more than for the ten most probable others"
+RIVALS = "Only what speaks more for the class than for the ten most probable others."
 
 ADDRESS_FORM = """
 <form class="address" data-address>
@@ -83,7 +85,7 @@ ADDRESS_FORM = """
 </form>
 """
 
-AGAINST = "What speaks for the class more than for this one."
+AGAINST = "Only what speaks more for the class than for this one."
 
 NO_OTHER = "No other class"
 

@@ -3,11 +3,11 @@
 import { h } from "./core/elements.js";
 import { spread } from "./core/heat.js";
 import { PhotoLayers, readMap } from "./layers.js";
-import { look } from "./look.js";
+import { streamExplanations } from "./requests.js";
 
 export class Comparison {
-  /** page: methods and details to show, colors(), models() as [name, title], request() without its
-   * cells, pick(method, detail) takes a map over for all panels. */
+  /** page: settings() of the maps, with all methods and details; colors(), models() as [name, title],
+   * request() without its cells, applyMethod(method, detail) for all panels. */
   constructor(page) {
     this.page = page;
     this.cards = new Map();
@@ -26,8 +26,8 @@ export class Comparison {
       h(
         "p",
         { class: "subtle" },
-        "The same class by every method, and by the chosen method at the other details. ",
-        "Choose one to see it in all panels. The slow ones run the network hundreds of times.",
+        "The same class by every method, and by the chosen method at the other levels of detail. ",
+        "Choose one to use it in all panels. Slow methods run the network hundreds of times.",
       ),
       this.row,
     );
@@ -39,17 +39,18 @@ export class Comparison {
 
   toggle() {
     this.element.hidden = this.isOpen;
-    this.asked = undefined;
+    this.requested = undefined;
     if (this.isOpen) {
       this.refresh();
       this.element.querySelector("h2").focus({ preventScroll: true });
       this.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
     } else this.stop();
+    return this.isOpen;
   }
 
   stop() {
     this.running?.abort();
-    this.asked = undefined;
+    this.requested = undefined;
   }
 
   setPhoto(photo) {
@@ -57,7 +58,7 @@ export class Comparison {
     for (const card of this.cards.values()) card.layers.setPhoto(photo);
   }
 
-  /** Asks for all maps again, if what they depend on has changed. */
+  /** Requests all maps again, if what they depend on has changed. */
   refresh() {
     if (!this.isOpen) return;
     const models = this.page.models();
@@ -70,17 +71,17 @@ export class Comparison {
     this.network.value = chosen;
     const cells = this.cells(chosen);
     const request = { ...this.page.request(), cells };
-    const asked = JSON.stringify(request);
-    if (asked === this.asked) return;
+    const requested = JSON.stringify(request);
+    if (requested === this.requested) return;
     this.stop();
-    this.asked = asked;
+    this.requested = requested;
     this.makeCards(cells);
     this.running = new AbortController();
-    look(request, (answer) => this.take(answer), this.running.signal);
+    streamExplanations(request, (answer) => this.receive(answer), this.running.signal);
   }
 
   cells(model) {
-    const { methods, details, method, detail, rivals, depth } = this.page.comparable();
+    const { methods, details, method, detail, rivals, depth } = this.page.settings();
     const common = { model, rivals, depth };
     const byMethod = methods.map(({ name }) => ({ ...common, id: `method ${name}`, method: name, detail }));
     const others = details.filter((times) => times !== detail);
@@ -95,12 +96,12 @@ export class Comparison {
     this.cards = new Map(cells.map((cell) => [cell.id, before.get(cell.id) ?? this.makeCard()]));
     for (const cell of cells) {
       const card = this.cards.get(cell.id);
-      const { method, detail } = this.page.comparable();
-      const isShown = cell.method === method && cell.detail === detail;
+      const { method, detail } = this.page.settings();
+      const isCurrent = cell.method === method && cell.detail === detail;
       card.cell = cell;
       card.map = null;
       card.name.textContent = this.page.nameOf(cell);
-      card.button.setAttribute("aria-pressed", String(isShown));
+      card.button.setAttribute("aria-pressed", String(isCurrent));
       card.status.textContent = "Waiting";
       card.layers.setPhoto(this.photo);
       card.layers.redraw();
@@ -121,7 +122,7 @@ export class Comparison {
     card.layers.canvas.removeAttribute("aria-label");
     card.button = h(
       "button",
-      { type: "button", onclick: () => this.page.pick(card.cell.method, card.cell.detail) },
+      { type: "button", onclick: () => this.page.applyMethod(card.cell.method, card.cell.detail) },
       h("span", { class: "frame" }, card.layers.element, card.status),
       card.name,
     );
@@ -129,7 +130,7 @@ export class Comparison {
     return card;
   }
 
-  take(answer) {
+  receive(answer) {
     if (answer.problem) {
       for (const card of this.cards.values()) card.status.textContent = answer.problem;
       return;

@@ -1,4 +1,4 @@
-// What the networks have in common: sentences, how far pairs of maps overlap, and a picture of where
+// What the networks have in common: sentences, the overlap of each two maps, and a picture of where
 // all, some or one of them looked. The numbers come from the server; the picture is drawn here.
 
 import { h } from "./core/elements.js";
@@ -14,7 +14,7 @@ export class Insight {
   constructor(page) {
     this.page = page;
     this.layers = new PhotoLayers({
-      draw: (width, height) => this.looked(width, height),
+      draw: (width, height) => this.counts(width, height),
       colors: page.colors,
     });
     this.sentences = h("div", { class: "sentences" });
@@ -27,7 +27,7 @@ export class Insight {
         "figure",
         {},
         this.layers.element,
-        h("figcaption", { class: "subtle" }, "Each network's hottest fifth, where all could look"),
+        h("figcaption", { class: "subtle" }, "The hottest fifth of each map, within what all networks saw"),
         this.legend,
       ),
       this.pairs,
@@ -49,7 +49,7 @@ export class Insight {
 
   clear() {
     this.data = null;
-    this.sentences.replaceChildren(h("p", { class: "subtle" }, "As soon as all networks are ready."));
+    this.sentences.replaceChildren(h("p", { class: "subtle" }, "This appears when all networks are ready."));
     this.agreement.classList.add("empty");
     this.layers.setBox(null);
     this.layers.redraw();
@@ -70,12 +70,12 @@ export class Insight {
   showLegend(shares) {
     const count = shares.length - 1;
     const colors = this.page.colors();
-    const said = [];
+    const words = [];
     this.legend.replaceChildren(
       ...Array.from({ length: count }, (_, i) => count - i).map((k) => {
         const who = k < count ? wordOf(k) : count === 2 ? "both" : `all ${wordOf(count)}`;
         const part = wholePercentage(shares[k]);
-        said.push(`${who} ${part}`);
+        words.push(`${who} ${part}`);
         const swatch = h("span", { class: "swatch" });
         swatch.style.background = cssColor(colors[Math.round(255 * levelOf(k, count))]);
         return h("li", {}, swatch, h("span", {}, who), h("b", {}, part));
@@ -83,12 +83,12 @@ export class Insight {
     );
     this.layers.canvas.setAttribute(
       "aria-label",
-      `Where the networks looked, as shares of what all of them saw: ${said.join(", ")}`,
+      `Where the networks looked, as shares of what all of them saw: ${words.join(", ")}`,
     );
   }
 
-  /** How many looked at each place, as levels of heat. */
-  looked(width, height) {
+  /** How many networks looked at each place, as levels of heat. */
+  counts(width, height) {
     if (!this.data) return null;
     const { looked_at, region } = this.data;
     const counts = new Float32Array(width * height);

@@ -4,13 +4,13 @@ import { h } from "./core/elements.js";
 import { dialog } from "./dom.js";
 
 const HELP = [
-  ["1 … 5", "explain that prediction of the panel that has the focus, or else of the first"],
-  ["o", "overlay, or only the photo"],
-  ["f", "full screen for the panel that has the focus, on or off"],
+  ["1 … 5", "explain that prediction of the focused panel, or of the first one"],
+  ["o", "switch between overlay and photo"],
+  ["f", "full screen for the focused panel, on or off"],
   ["p", "presentation on or off"],
-  ["← →", "in a presentation: the example before, the next one"],
-  ["Esc", "leave the presentation or full screen, close what is open"],
-  ["?", "these keys"],
+  ["← →", "in a presentation: previous or next example"],
+  ["Esc", "leave the presentation or full screen, close dialogs"],
+  ["?", "show these keys"],
 ];
 
 export const keysDialog = () =>
@@ -23,8 +23,8 @@ export const keysDialog = () =>
     ),
   );
 
-/** Calls `act` by key, but not while a person types or works with another control. */
-export function listen(act) {
+/** Calls `act` by key, but not while a person types or uses another control. */
+export function listenToKeys(act) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input:not([type=radio], [type=checkbox], [type=range]), textarea, select")) return;

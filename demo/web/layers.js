@@ -1,11 +1,11 @@
-// A photo with layers over it: the dimming of what was not seen, and a canvas of the size that the
-// screen has for it, drawn again when that changes, so that it is sharp at every size.
+// A photo with layers over it: heat on a canvas, drawn again when its size on the screen changes, so
+// that it is sharp at every size; and the dimming of what the network did not see.
 
 import { h } from "./core/elements.js";
 import { bytesOf, insetOf, paint } from "./core/heat.js";
 
-const MOST_PIXELS = 2.5e6;
-const NAMED_FROM = 18; // pixels; a narrower strip has no room for its name
+const MAX_PIXELS = 2.5e6; // of the canvas
+const MIN_LABEL_PX = 18; // a narrower strip has no room for its label
 
 /** The map of a result (demo/server/answers.py) as core/heat.js needs it. */
 export function readMap({ map: { rows, columns, levels }, region, box }) {
@@ -21,9 +21,9 @@ export class PhotoLayers {
     this.colors = colors;
     this.photo = h("img", { class: "photo", alt: "" });
     this.canvas = h("canvas", { class: "heat", role: "img", "aria-label": label });
-    this.seen = h("div", { class: "seen", hidden: true });
-    this.unseen = [h("span", { class: "unseen" }), h("span", { class: "unseen" })];
-    this.element = h("div", { class: "stage" }, this.photo, this.canvas, this.seen, ...this.unseen);
+    this.viewBox = h("div", { class: "view-box", hidden: true });
+    this.outside = [h("span", { class: "outside" }), h("span", { class: "outside" })];
+    this.element = h("div", { class: "stage" }, this.photo, this.canvas, this.viewBox, ...this.outside);
     this.raster = { width: 0, height: 0 };
     new ResizeObserver(() => this.resized()).observe(this.element);
   }
@@ -34,26 +34,26 @@ export class PhotoLayers {
     this.element.style.aspectRatio = `${width} / ${height}`;
   }
 
-  /** box: what was seen, as shares of the photo's sides; null is not known yet. */
+  /** box: what the network saw, as shares of the photo's sides; null while it is not known. */
   setBox(box) {
-    this.seen.hidden = box === null;
+    this.viewBox.hidden = box === null;
     this.box = box;
     if (box) {
-      this.seen.style.inset = insetOf(box);
+      this.viewBox.style.inset = insetOf(box);
     }
-    this.nameUnseen();
+    this.labelOutside();
   }
 
-  nameUnseen() {
-    for (const strip of this.unseen) strip.textContent = "";
+  labelOutside() {
+    for (const strip of this.outside) strip.textContent = "";
     if (!this.box) return;
     const [left, top, right, bottom] = this.box;
     const { clientWidth: width, clientHeight: height } = this.element;
     const isBeside = left * width >= top * height;
     const sizes = isBeside ? [left * width, (1 - right) * width] : [top * height, (1 - bottom) * height];
-    this.unseen.forEach((strip, i) => {
+    this.outside.forEach((strip, i) => {
       strip.classList.toggle("upright", isBeside);
-      if (sizes[i] < NAMED_FROM) return;
+      if (sizes[i] < MIN_LABEL_PX) return;
       strip.textContent = "not seen";
       const size = `${sizes[i]}px`;
       if (isBeside) strip.style.cssText = `top:0;bottom:0;width:${size};${i ? "right" : "left"}:0`;
@@ -62,20 +62,20 @@ export class PhotoLayers {
   }
 
   resized() {
-    this.nameUnseen();
-    const { width, height } = this.wantedRaster();
+    this.labelOutside();
+    const { width, height } = this.rasterSize();
     if (width !== this.raster.width || height !== this.raster.height) this.redraw();
   }
 
-  wantedRaster() {
+  rasterSize() {
     const { clientWidth, clientHeight } = this.element;
-    const most = Math.sqrt(MOST_PIXELS / Math.max(1, clientWidth * clientHeight));
+    const most = Math.sqrt(MAX_PIXELS / Math.max(1, clientWidth * clientHeight));
     const scale = Math.min(window.devicePixelRatio, most);
     return { width: Math.round(clientWidth * scale), height: Math.round(clientHeight * scale) };
   }
 
   redraw() {
-    this.raster = this.wantedRaster();
+    this.raster = this.rasterSize();
     const { width, height } = this.raster;
     if (!width || !height) return;
     this.heat = this.draw(width, height);

@@ -6,8 +6,30 @@ const WORDS = ["view", "kind", "method"];
 const NAMES = { target: "class", against: "rather_than", depth: "layer", kind: "map" };
 const nameOf = (key) => NAMES[key] ?? key;
 
-/** What an address says, only what it says. */
-export function readLink(address) {
+/** What an address says that this page knows. props: from demo/ui/page_data.py. */
+export function readLink(address, props) {
+  return Object.fromEntries(Object.entries(parameters(address)).filter(([key, value]) => isKnown(key, value, props)));
+}
+
+function isKnown(key, value, { models, methods, details, kinds, views, examples, classes }) {
+  const has = (list, name) => list.some((one) => one.name === name);
+  const isClass = Number.isInteger(value) && value >= 0 && value < classes.length;
+  const known = {
+    photo: () => (value.address ? /^https?:\/\//i.test(value.address) : has(examples, value.example)),
+    models: () => value.length > 0 && value.every((name) => has(models, name)),
+    target: () => isClass,
+    against: () => isClass,
+    detail: () => details.includes(value),
+    depth: () => value >= 0 && value <= 1,
+    view: () => views.includes(value),
+    kind: () => Object.hasOwn(kinds, value),
+    method: () => has(methods, value),
+    rivals: () => true,
+  };
+  return known[key]();
+}
+
+function parameters(address) {
   const given = new URL(address).searchParams;
   const found = {};
   for (const key of LISTS) {

@@ -8,10 +8,10 @@ import { icon, iconButton, menu } from "./dom.js";
 import { PhotoLayers, readMap } from "./layers.js";
 
 const BLANK = "\u00a0";
-const PATIENCE = 250; // ms; what is ready sooner needs no word that it is being worked on
+const STATUS_DELAY_MS = 250; // a result that is ready sooner needs no status
 
 export class Panel {
-  /** page: what the panel asks for: choose(index), download(model, file), colors(), point(place). */
+  /** page: choose(index), download(model, file), colors(), point(place). */
   constructor(model, title, page) {
     this.model = model;
     this.page = page;
@@ -104,13 +104,13 @@ export class Panel {
     this.showPoint(null);
   }
 
-  /** Says that the network is at work; at once if there is nothing else to see. */
+  /** Says that the network is at work; at once if there is no result to look at meanwhile. */
   showStatus(text) {
     this.element.dataset.status = "busy";
     this.element.setAttribute("aria-busy", "true");
     this.nextStatus = text;
     if (this.status.textContent || !this.result) this.status.textContent = text;
-    else this.waiting ??= setTimeout(() => (this.status.textContent = this.nextStatus), PATIENCE);
+    else this.waiting ??= setTimeout(() => (this.status.textContent = this.nextStatus), STATUS_DELAY_MS);
   }
 
   rest(status, text = "") {
@@ -126,8 +126,8 @@ export class Panel {
     this.rest("failed", text);
   }
 
-  /** What was asked for is no longer wanted: what is shown stays. */
-  giveUp() {
+  /** The request has been replaced; what is shown stays. */
+  cancel() {
     if (this.element.dataset.status === "busy") this.rest(this.result ? "ready" : "waiting");
   }
 
@@ -153,7 +153,7 @@ export class Panel {
       `Heat of ${result.title} for the class ${target.name}: ${result.where}`,
     );
     this.explained.replaceChildren(
-      h("span", { class: "unseen-text" }, "explains "),
+      h("span", { class: "visually-hidden" }, "explains "),
       h("strong", { title: target.name }, target.name),
       h("span", { class: "how-probable" }, ` ${percentage(target.probability)}, rank ${rank}`),
     );
@@ -178,14 +178,14 @@ export class Panel {
 
   followPointer() {
     const stage = this.layers.element;
-    const tell = (event) => {
+    const report = (event) => {
       const { left, top, width, height } = stage.getBoundingClientRect();
       const x = (event.clientX - left) / width;
       const y = (event.clientY - top) / height;
       this.page.point(x >= 0 && x < 1 && y >= 0 && y < 1 ? { x, y } : null);
     };
-    stage.addEventListener("pointermove", tell);
-    stage.addEventListener("pointerdown", tell);
+    stage.addEventListener("pointermove", report);
+    stage.addEventListener("pointerdown", report);
     stage.addEventListener("pointerleave", () => this.page.point(null));
   }
 

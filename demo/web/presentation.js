@@ -47,7 +47,7 @@ export class Presentation {
     }
     this.root.classList.add("presenting");
     document.documentElement.classList.add("is-presenting");
-    this.shutOff(true);
+    this.makeInert(true);
     this.layOut();
     this.root.focus({ preventScroll: true });
     try {
@@ -62,13 +62,13 @@ export class Presentation {
     if (!this.isOn) return;
     this.root.classList.remove("presenting");
     document.documentElement.classList.remove("is-presenting");
-    this.shutOff(false);
+    this.makeInert(false);
     if (this.wasFull && document.fullscreenElement) document.exitFullscreen();
     this.wasFull = false;
   }
 
-  /** What lies around it is out of reach, for the Tab key and for a screen reader as for the mouse. */
-  shutOff(isOff) {
+  /** Puts all around it out of reach of the Tab key, screen readers and the mouse. */
+  makeInert(isOff) {
     for (let inner = this.root; inner !== document.body; inner = inner.parentElement) {
       for (const other of inner.parentElement.children) if (other !== inner) other.inert = isOff;
     }

@@ -1,4 +1,4 @@
-// A link that brings another person to the same view, in a dialog that also says what it cannot carry.
+// A dialog with a link to this view, and with what the link cannot carry.
 
 import { h } from "./core/elements.js";
 import { dialog } from "./dom.js";
@@ -27,7 +27,7 @@ export class ShareDialog {
       this.done.textContent = "Copied.";
     } catch {
       // Only pages that came over HTTPS, or from this machine, may write to the clipboard.
-      this.done.textContent = "The link is marked: copy it with Ctrl+C.";
+      this.done.textContent = "The link is selected: copy it with Ctrl+C.";
     }
   }
 }

@@ -1,15 +1,15 @@
-// How the maps are drawn, and what can be done with them. Nothing here but the layer asks the server.
+// How the maps are drawn, and what can be done with them. Only the layer needs the server.
 
 import { h } from "./core/elements.js";
 import { icon, menu } from "./dom.js";
 
-const SHOWN = [
+const LAYERS = [
   ["overlay", "Overlay"],
   ["heat", "Heat"],
   ["photo", "Photo"],
 ];
 
-// Where there is little room, the icon alone; whoever does not see it hears the name.
+// Where there is little room, only the icon is shown; screen readers still read the name.
 const BRIEF = { class: "action brief" };
 
 export class Toolbar {
@@ -17,13 +17,13 @@ export class Toolbar {
    * share(), present(), showKeys(). */
   constructor({ colormaps, opacity, depths, act }) {
     this.depths = depths;
-    this.shown = SHOWN.map(([value, title]) => {
+    this.layers = LAYERS.map(([value, title]) => {
       const input = h("input", {
         type: "radio",
-        name: "shown",
+        name: "layers",
         value,
         checked: value === "overlay",
-        onchange: () => act.setDisplay({ shown: value }),
+        onchange: () => act.setDisplay({ layers: value }),
       });
       return h("label", {}, input, h("span", {}, title));
     });
@@ -68,7 +68,7 @@ export class Toolbar {
     this.element = h(
       "div",
       { class: "toolbar", role: "group", "aria-label": "Display" },
-      h("fieldset", { class: "segments" }, h("legend", { class: "unseen-text" }, "Show"), ...this.shown),
+      h("fieldset", { class: "segments" }, h("legend", { class: "visually-hidden" }, "Show"), ...this.layers),
       h("div", { class: "field" }, h("label", { for: "opacity" }, "Opacity"), this.opacity),
       h("div", { class: "field" }, h("label", { for: "colors" }, "Colours"), this.colors),
       h("div", { class: "field" }, h("label", { for: "depth" }, "Layer"), this.depth, this.depthText),
@@ -117,8 +117,8 @@ export class Toolbar {
     );
   }
 
-  setShown(value) {
-    for (const label of this.shown) {
+  setLayers(value) {
+    for (const label of this.layers) {
       const input = label.firstChild;
       input.checked = input.value === value;
     }

@@ -1,9 +1,9 @@
-// "How far can I trust this?": every map that is shown, checked, on demand.
+// "How far can I trust this?": every map on the page, checked on demand.
 
 import { h } from "./core/elements.js";
 import { decimal, percentage } from "./core/numbers.js";
 import { icon, together } from "./dom.js";
-import { look } from "./look.js";
+import { streamExplanations } from "./requests.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 200;
@@ -25,8 +25,8 @@ export class TrustCheck {
       h(
         "p",
         { class: "subtle" },
-        "Each map is put to the test: are the hot places what the network rests on, does the map depend on what ",
-        "the network has learned, and does it hold still when the photo hardly changes? Some forty passes a network.",
+        "Each map is tested: does the network rely on the hot places, does the map depend on what the network has ",
+        "learned, and does it stay the same when the photo hardly changes? This takes some forty passes per network.",
       ),
       this.row,
     );
@@ -40,11 +40,12 @@ export class TrustCheck {
     this.element.hidden = this.isOpen;
     if (!this.isOpen) {
       this.stop();
-      return;
+      return false;
     }
     this.check();
     this.element.querySelector("h2").focus({ preventScroll: true });
     this.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    return true;
   }
 
   stop() {
@@ -52,46 +53,47 @@ export class TrustCheck {
     this.running = undefined;
   }
 
-  /** What is shown has changed: what was found is of other maps. */
-  forget() {
+  /** The maps have changed: removes what was found for those before. */
+  clear() {
     this.stop();
-    this.asked = undefined;
+    this.checked = undefined;
     this.row.replaceChildren();
     this.again.hidden = false;
   }
 
   refresh() {
-    if (this.isOpen && this.asked !== this.wanted()) this.forget();
+    if (this.isOpen && this.checked !== this.current()) this.clear();
   }
 
-  wanted() {
+  current() {
     return JSON.stringify([this.page.request(), this.page.cells()]);
   }
 
   check() {
-    const asked = this.wanted();
-    if (asked === this.asked && this.running) return;
-    this.forget();
-    this.asked = asked;
+    const current = this.current();
+    if (current === this.checked && this.running) return;
+    this.clear();
+    this.checked = current;
     this.again.hidden = true;
     const cells = this.page.cells().map((cell) => ({ ...cell, trust: true }));
     this.cards = new Map(cells.map(({ id }) => [id, new Card(this.page.title(id))]));
     this.row.replaceChildren(...[...this.cards.values()].map((card) => card.element));
     this.running = new AbortController();
-    look({ ...this.page.request(), cells }, (answer) => this.take(answer), this.running.signal);
+    const body = { ...this.page.request(), cells };
+    streamExplanations(body, (answer) => this.receive(answer), this.running.signal);
   }
 
-  take({ problem, waiting, cell, status, failed, result, trust }) {
+  receive({ problem, waiting, cell, status, failed, result, trust }) {
     if (problem) {
-      for (const card of this.cards.values()) card.say(problem);
+      for (const card of this.cards.values()) card.setStatus(problem);
       this.again.hidden = false;
       return;
     }
-    if (waiting) for (const card of this.cards.values()) card.say(`${waiting} before this one`);
+    if (waiting) for (const card of this.cards.values()) card.setStatus(`${waiting} before this one`);
     const card = this.cards.get(cell);
     if (!card) return;
     if (result) card.explained.textContent = result.target.name;
-    if (status || failed) card.say(status ?? failed);
+    if (status || failed) card.setStatus(status ?? failed);
     if (trust) card.show(trust);
   }
 }
@@ -110,12 +112,12 @@ class Card {
     );
   }
 
-  say(text) {
+  setStatus(text) {
     this.status.textContent = text;
   }
 
   show(trust) {
-    this.say("");
+    this.setStatus("");
     this.found.replaceChildren(
       h("p", { class: "verdict", "data-verdict": trust.verdict }, icon(trust.verdict), VERDICTS[trust.verdict]),
       h("ul", { class: "reasons" }, ...trust.reasons.map(reasonItem)),
@@ -138,7 +140,7 @@ function reasonItem({ passed, text }) {
     "li",
     { "data-verdict": name },
     icon(name),
-    h("span", {}, h("span", { class: "unseen-text" }, word), together(text[0].toUpperCase() + text.slice(1))),
+    h("span", {}, h("span", { class: "visually-hidden" }, word), together(text[0].toUpperCase() + text.slice(1))),
   );
 }
 
@@ -177,15 +179,15 @@ function draw(name, attributes) {
 function numbers({ sanity, shifts, noises, probability, shown_alone }) {
   const row = (name, value) =>
     h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "number" }, value));
-  const lowest = (found) => shown(Math.min(...found.map((one) => one ?? 0)));
-  const shown = (correlation) => (correlation === null ? "no map" : decimal(correlation));
+  const lowest = (found) => written(Math.min(...found.map((one) => one ?? 0)));
+  const written = (correlation) => (correlation === null ? "no map" : decimal(correlation));
   const nameOf = (part, i) =>
     i === 0 ? "head random" : i === sanity.length - 1 ? "all weights random" : `… and ${part}`;
   const correlations = [
     h("tr", {}, h("th", { colspan: 2, scope: "rowgroup", class: "subtle" }, "Rank correlation with this map")),
     row("photo shifted by 2\u00a0%", shifts.length && lowest(shifts)),
     row("a little noise added", noises.length && lowest(noises)),
-    ...sanity.map(({ part, correlation }, i) => row(nameOf(part, i), shown(correlation))),
+    ...sanity.map(({ part, correlation }, i) => row(nameOf(part, i), written(correlation))),
   ];
   return h(
     "table",

@@ -223,7 +223,7 @@ def test_filters_leave_the_right_pictures(visit: Visit, batch: Batch):
         assert said.startswith("text=nothing") or 0 < len(wanted) < PICTURES, said
         expect(page.locator(".count")).to_have_text(in_words(len(wanted)))
         assert set(paths_in_order(page)) == wanted, said
-    expect(page.get_by_text("No picture is left by these filters.")).to_be_visible()
+    expect(page.get_by_text("No picture matches these filters.")).to_be_visible()
 
 
 def test_what_is_chosen_on_the_page_is_in_its_address(visit: Visit, batch: Batch):

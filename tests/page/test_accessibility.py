@@ -116,8 +116,8 @@ def test_the_models_can_be_chosen_with_the_keyboard_alone(visit: Visits):
     expect(page.locator("#models .token")).to_have_text(["ResNet50", "VGG19"])
 
 
-def shown_as(page: Page) -> str | None:
-    return page.locator(".page > .app").get_attribute("data-shown")
+def layers_of(page: Page) -> str | None:
+    return page.locator(".page > .app").get_attribute("data-layers")
 
 
 def test_keys_choose_classes_toggle_and_open_what_they_say(visit: Visits):
@@ -132,15 +132,15 @@ def test_keys_choose_classes_toggle_and_open_what_they_say(visit: Visits):
     page.keyboard.press("5")  # of the panel that has the focus
     expect_explained(page, tops[1][4].name)
     page.keyboard.press("o")
-    expect(app).to_have_attribute("data-shown", "photo")
+    expect(app).to_have_attribute("data-layers", "photo")
     page.keyboard.press("o")
-    expect(app).to_have_attribute("data-shown", "overlay")
+    expect(app).to_have_attribute("data-layers", "overlay")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("o")  # keys do nothing behind a dialog
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
-    assert shown_as(page) == "overlay"
+    assert layers_of(page) == "overlay"
     page.keyboard.press("f")
     expect(panels(page).nth(1)).to_have_class("panel covering")
     page.wait_for_function("document.fullscreenElement !== null")
@@ -171,7 +171,7 @@ def test_keys_do_nothing_while_one_types_or_works_with_another_control(visit: Vi
     page.keyboard.press("Control+p")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.locator(".presenting, .covering")).to_have_count(0)
-    assert shown_as(page) == "overlay"
+    assert layers_of(page) == "overlay"
     assert explained(page) == before
 
 

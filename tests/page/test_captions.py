@@ -207,7 +207,7 @@ def test_all_methods_are_shown_for_one_network_and_one_can_be_chosen_for_all(
 
 def test_what_was_not_seen_is_dimmed_and_named(cat_page: Page):
     panel = panels(cat_page).nth(1)
-    stage, seen = box_of(panel.locator(".stage")), box_of(panel.locator(".seen"))
+    stage, seen = box_of(panel.locator(".stage")), box_of(panel.locator(".view-box"))
     e = gc.explain(CAT, "efficientnet_lite0")
     left, top, right, bottom = e.box
     width, height = e.geometry.photo_size

@@ -334,7 +334,7 @@ def test_the_canvas_shows_the_heat_of_python(
         page.get_by_label(label).check()
         e = gc.explain(path, "efficientnet_lite0", view=view)  # type: ignore[arg-type]
         whole = "0px" if view == "whole" else re.compile(r"%|[1-9]")
-        expect(panels(page).nth(1).locator(".seen")).to_have_css("inset", whole)
+        expect(panels(page).nth(1).locator(".view-box")).to_have_css("inset", whole)
         wait_for_all(page)
         assert_shows(page, 1, e)
         assert levels(page, 1).max() == 1

@@ -160,11 +160,11 @@ def test_the_whole_view_lifts_the_dimming_and_finds_what_was_outside(visit: Visi
     wait_for_results(page)
     panel = panels(page).nth(1)
     stage = box_of(panel.locator(".stage"))
-    assert box_of(panel.locator(".seen"))["width"] < 0.5 * stage["width"]
+    assert box_of(panel.locator(".view-box"))["width"] < 0.5 * stage["width"]
     page.get_by_label("Whole photo").check()
     expect_explained(page, "tiger cat", 1)
     wait_for_results(page)
-    after = box_of(panel.locator(".seen"))
+    after = box_of(panel.locator(".view-box"))
     assert after["width"] == pytest.approx(stage["width"], abs=1)
     rows = panel.get_by_role("listitem").all_inner_texts()
     assert {"tiger cat", "espresso"} <= {row.split("\n")[0] for row in rows}
@@ -271,7 +271,7 @@ def test_a_photo_that_decodes_slowly_does_not_replace_a_newer_one(page: Page, sl
     examples(page).nth(1).click()
     expect_explained(page, "espresso")
     page.get_by_label("Whole photo").check()
-    expect(page.locator(".seen").first).to_have_css("inset", "0px")
+    expect(page.locator(".view-box").first).to_have_css("inset", "0px")
     wait_for_all(page)
     shown = page.locator("img.photo").first.evaluate("i => [i.naturalWidth, i.naturalHeight]")
     assert shown == [600, 400]

@@ -200,7 +200,7 @@ def test_the_dialog_says_what_the_link_of_an_upload_cannot_carry(page: Page, cat
     panels(page).nth(1).locator("ol.top button").nth(1).click()
     expect(page.locator(".headline h2")).not_to_contain_text("each network")
     link, note = shared_link(page)
-    assert "The photo was uploaded: the link cannot carry it." in note
+    assert "The link cannot carry an uploaded photo." in note
     asked = parse_qs(urlsplit(link).query)
     assert set(asked) == {"class", "view"}
     page.get_by_role("button", name="Share").click()

@@ -1,10 +1,10 @@
-// The list of pictures. Only the cards near what is seen are on the page, in the order of the list,
-// and each is used again for another picture when it is scrolled away.
+// The list of pictures. Only the cards on and near the screen are in the document, in the order of the
+// list; a card that is scrolled away is used again for another picture.
 
-const GAP = 14; // between cards, pixels
-const ROWS_BEYOND = 1; // above and below what is seen
-const DRAWING = 6; // milliseconds of a frame for thumbnails and heat
-const TOO_FAST = 0.5; // of a screen in a frame: nobody sees what would be drawn
+const GAP_PX = 14; // between cards
+const ROWS_BEYOND = 1; // above and below the screen
+const DRAW_MS = 6; // of each frame, for thumbnails and heat
+const MAX_MOVE = 0.5; // of a screen in a frame: what scrolls faster is not drawn
 
 /** Two circles as far apart as the networks look, and words. */
 class Likeness {
@@ -25,8 +25,8 @@ class Likeness {
     this.circles.style.setProperty("--apart", `${(1 - overlap) * 0.75}em`);
     this.words.textContent = THINGS[kind];
     this.number.textContent = wholePercentage(overlap);
-    const said = `The networks look at ${THINGS[kind]}: an overlap of ${wholePercentage(overlap)}`;
-    this.element.title = said;
+    const text = `The networks look at ${THINGS[kind]}: an overlap of ${wholePercentage(overlap)}`;
+    this.element.title = text;
   }
 }
 
@@ -68,7 +68,7 @@ class Cell {
     this.stage.clear();
     this.stage.element.hidden = !this.isExplained;
     this.stage.fit(ratio, size.width, size.height);
-    this.stage.say(this.isExplained ? heatSaid(row) : "");
+    this.stage.setLabel(this.isExplained ? heatLabel(row) : "");
   }
 
   draw(thumbnail, line) {
@@ -79,7 +79,7 @@ class Cell {
   }
 }
 
-const heatSaid = (row) => `Heat of ${networkOf(row)?.title} for the class ${classOf(row)}: ${whereOf(row)}`;
+const heatLabel = (row) => `Heat of ${networkOf(row)?.title} for the class ${classOf(row)}: ${whereOf(row)}`;
 
 const ratioOf = (i) => pictures.width[i] / pictures.height[i] || 1;
 
@@ -119,15 +119,15 @@ class Card {
     this.likeness.show(i);
     this.differ.hidden = !pictures.differ[i];
     this.failed.hidden = !pictures.failed[i];
-    const wanted = shownRows(i);
-    while (this.cells.length < wanted) {
+    const needed = shownRows(i);
+    while (this.cells.length < needed) {
       this.cells.push(new Cell());
       this.networks.append(this.cells.at(-1).element);
     }
     this.cells.forEach((cell, n) => {
-      cell.element.hidden = n >= wanted;
-      cell.element.classList.toggle("alone", wanted === 1);
-      if (n < wanted) cell.show(firstRow[i] + n, ratioOf(i), wanted === 1 ? { ...size, width: size.whole } : size, pictures.failed[i] === ALL_FAILED);
+      cell.element.hidden = n >= needed;
+      cell.element.classList.toggle("alone", needed === 1);
+      if (n < needed) cell.show(firstRow[i] + n, ratioOf(i), needed === 1 ? { ...size, width: size.whole } : size, pictures.failed[i] === ALL_FAILED);
     });
     this.isDrawn = false;
   }
@@ -144,7 +144,7 @@ class Card {
 }
 
 class Cards {
-  /** open(place): somebody wants to see more of the picture there. */
+  /** open(place): shows the picture there in detail. */
   constructor(list, bar, open) {
     this.list = list;
     this.bar = bar;
@@ -157,7 +157,7 @@ class Cards {
     new ResizeObserver(() => this.resized()).observe(list);
     addEventListener("scroll", () => this.update(), { passive: true });
     addEventListener("resize", () => this.resized());
-    list.addEventListener("keydown", (event) => this.pressed(event));
+    list.addEventListener("keydown", (event) => this.handleKey(event));
     list.addEventListener("focusin", () => (this.hasFocus = true));
     list.addEventListener("focusout", () => (this.hasFocus = false));
   }
@@ -168,13 +168,13 @@ class Cards {
     this.active = 0;
     this.layOut();
     const top = this.list.getBoundingClientRect().top - this.barHeight();
-    if (top < 0) scrollBy(0, top - GAP);
+    if (top < 0) scrollBy(0, top - GAP_PX);
     this.refill();
   }
 
   resized() {
     const { clientWidth } = this.list;
-    if (clientWidth === this.width && innerHeight === this.seenHeight) return;
+    if (clientWidth === this.width && innerHeight === this.viewHeight) return;
     const first = this.columns ? this.placeAtTop() : 0;
     const wasFurther = this.list.getBoundingClientRect().top < this.barHeight();
     this.layOut();
@@ -186,13 +186,13 @@ class Cards {
   layOut() {
     const { list, most } = this;
     this.width = list.clientWidth;
-    this.seenHeight = innerHeight;
+    this.viewHeight = innerHeight;
     const isNarrow = this.width < 560;
     const [padding, between] = isNarrow ? [10, 6] : [14, 10];
     const perLine = Math.min(most, isNarrow ? 3 : 6);
     const least = perLine * (perLine === 1 ? 250 : 165);
-    this.columns = Math.max(1, Math.floor((this.width + GAP) / (least + 2 * padding + GAP)));
-    const card = Math.floor((this.width - (this.columns - 1) * GAP) / this.columns);
+    this.columns = Math.max(1, Math.floor((this.width + GAP_PX) / (least + 2 * padding + GAP_PX)));
+    const card = Math.floor((this.width - (this.columns - 1) * GAP_PX) / this.columns);
     const cell = Math.floor((card - 2 * padding - 2 - (perLine - 1) * between) / perLine);
     this.size = { width: cell, whole: card - 2 * padding - 2, height: Math.round(Math.min(cell * 0.75, 260)) };
     const lines = Math.ceil(most / perLine);
@@ -209,7 +209,7 @@ class Cards {
     style.setProperty("--frame", `${this.size.height}px`);
     style.setProperty("--texts", `${texts}px`);
     const down = Math.ceil(this.order.length / this.columns);
-    style.height = `${Math.max(0, down * (this.cardHeight + GAP) - GAP)}px`;
+    style.height = `${Math.max(0, down * (this.cardHeight + GAP_PX) - GAP_PX)}px`;
   }
 
   barHeight() {
@@ -218,16 +218,16 @@ class Cards {
 
   placeAtTop() {
     const above = this.barHeight() - this.list.getBoundingClientRect().top;
-    return Math.max(0, Math.round(above / (this.cardHeight + GAP)) * this.columns);
+    return Math.max(0, Math.round(above / (this.cardHeight + GAP_PX)) * this.columns);
   }
 
   topOf(place) {
-    return Math.floor(place / this.columns) * (this.cardHeight + GAP);
+    return Math.floor(place / this.columns) * (this.cardHeight + GAP_PX);
   }
 
   scrollTo(place) {
     const top = this.list.getBoundingClientRect().top + this.topOf(place);
-    scrollBy(0, top - this.barHeight() - GAP);
+    scrollBy(0, top - this.barHeight() - GAP_PX);
   }
 
   refill() {
@@ -242,14 +242,14 @@ class Cards {
     this.cards.delete(place);
   }
 
-  /** Cards where they are seen, and no others but the one with the focus. */
+  /** Only the cards on and near the screen, and the one with the focus. */
   update() {
     if (!this.columns) return;
     const { top } = this.list.getBoundingClientRect();
     this.top = top;
-    const high = this.cardHeight + GAP;
+    const high = this.cardHeight + GAP_PX;
     const row = Math.max(0, Math.floor(-top / high) - ROWS_BEYOND);
-    const end = Math.max(0, Math.ceil((this.seenHeight - top) / high) + ROWS_BEYOND);
+    const end = Math.max(0, Math.ceil((this.viewHeight - top) / high) + ROWS_BEYOND);
     const places = [];
     for (let at = row * this.columns; at < Math.min(end * this.columns, this.order.length); at++) places.push(at);
     if (places.length && !places.includes(this.active)) {
@@ -257,8 +257,8 @@ class Cards {
       else if (this.active < places[0]) places.unshift(this.active);
       else places.push(this.active);
     }
-    const wanted = new Set(places);
-    for (const place of [...this.cards.keys()]) if (!wanted.has(place)) this.putAway(place);
+    const needed = new Set(places);
+    for (const place of [...this.cards.keys()]) if (!needed.has(place)) this.putAway(place);
     let next = this.list.firstElementChild;
     for (const place of places) {
       let card = this.cards.get(place);
@@ -266,7 +266,7 @@ class Cards {
         card = this.spare.pop() ?? new Card((at) => this.open(at));
         if (card.element === next) next = next.nextElementSibling;
         card.show(this.order[place], place, this.order.length, this.size);
-        card.element.style.translate = `${(place % this.columns) * (this.cardWidth + GAP)}px ${this.topOf(place)}px`;
+        card.element.style.translate = `${(place % this.columns) * (this.cardWidth + GAP_PX)}px ${this.topOf(place)}px`;
         this.cards.set(place, card);
         this.list.insertBefore(card.element, next);
       } else next = card.element.nextElementSibling; // never moved: it would lose the focus
@@ -283,30 +283,30 @@ class Cards {
     });
   }
 
-  /** What is seen first; no longer than a part of a frame, the rest in the next ones. Asks nothing
-   * of the layout, which would have to be made for it. */
+  /** Cards on the screen first, for a part of a frame; the rest in the next frames. Reads nothing of
+   * the layout, which the browser would have to compute for it. */
   drawSome() {
     const start = performance.now();
     const waiting = [...this.cards.values()].filter((card) => !card.isDrawn);
     const moved = Math.abs(this.top - this.drawnAt);
     this.drawnAt = this.top;
     if (!waiting.length) return;
-    if (!(moved > TOO_FAST * this.seenHeight)) {
-      const isSeen = ({ place }) => {
+    if (!(moved > MAX_MOVE * this.viewHeight)) {
+      const isOnScreen = ({ place }) => {
         const top = this.top + this.topOf(place);
-        return top < this.seenHeight && top > -this.cardHeight;
+        return top < this.viewHeight && top > -this.cardHeight;
       };
-      const seen = waiting.filter(isSeen);
-      for (const card of seen.length ? seen : waiting) {
+      const visible = waiting.filter(isOnScreen);
+      for (const card of visible.length ? visible : waiting) {
         if (!card.draw() && document.readyState !== "loading") card.isDrawn = true; // the file was cut off
-        if (performance.now() - start > DRAWING) break;
+        if (performance.now() - start > DRAW_MS) break;
       }
     }
     this.drawSoon();
   }
 
-  pressed(event) {
-    const onto = {
+  handleKey(event) {
+    const step = {
       ArrowLeft: -1,
       ArrowRight: 1,
       ArrowUp: -this.columns,
@@ -314,19 +314,19 @@ class Cards {
       Home: -Infinity,
       End: Infinity,
     }[event.key];
-    if (onto === undefined || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
     event.preventDefault();
-    const place = this.active + onto;
+    const place = this.active + step;
     const last = this.order.length - 1;
-    if (Math.abs(onto) > 1 && Number.isFinite(onto) && (place < 0 || place > last)) return;
+    if (Math.abs(step) > 1 && Number.isFinite(step) && (place < 0 || place > last)) return;
     this.focus(Math.min(Math.max(place, 0), last));
   }
 
   focus(place) {
     this.active = place;
     const { top } = this.list.getBoundingClientRect();
-    const above = top + this.topOf(place) - this.barHeight() - GAP;
-    const below = top + this.topOf(place) + this.cardHeight + GAP - innerHeight;
+    const above = top + this.topOf(place) - this.barHeight() - GAP_PX;
+    const below = top + this.topOf(place) + this.cardHeight + GAP_PX - innerHeight;
     if (above < 0) scrollBy(0, above);
     else if (below > 0) scrollBy(0, Math.min(below, above));
     this.hasFocus = true;

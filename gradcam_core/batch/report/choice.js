@@ -1,6 +1,6 @@
 // What is shown and in which order, and how the address says it.
 
-const NOTHING_CHOSEN = {
+const DEFAULTS = {
   sort: "path",
   text: "",
   class: "",
@@ -15,26 +15,26 @@ const NOTHING_CHOSEN = {
 
 /** Of what an address's hash says: a choice, and the path of the picture that is open. */
 function readHash(hash) {
-  const said = new URLSearchParams(hash.replace(/^#/, ""));
-  const choice = { ...NOTHING_CHOSEN };
-  for (const [name, usual] of Object.entries(NOTHING_CHOSEN)) {
-    const value = said.get(name);
+  const parameters = new URLSearchParams(hash.replace(/^#/, ""));
+  const choice = { ...DEFAULTS };
+  for (const [name, usual] of Object.entries(DEFAULTS)) {
+    const value = parameters.get(name);
     if (value === null) continue;
     if (typeof usual === "number") {
       const number = Number(value);
       if (value !== "" && number >= 0 && number <= 100) choice[name] = number;
     } else choice[name] = typeof usual === "boolean" ? value === "1" : value;
   }
-  return { choice, picture: said.get("picture") };
+  return { choice, picture: parameters.get("picture") };
 }
 
 function hashOf(choice, picture) {
-  const said = new URLSearchParams();
-  for (const [name, usual] of Object.entries(NOTHING_CHOSEN)) {
-    if (choice[name] !== usual) said.set(name, choice[name] === true ? "1" : choice[name]);
+  const parameters = new URLSearchParams();
+  for (const [name, usual] of Object.entries(DEFAULTS)) {
+    if (choice[name] !== usual) parameters.set(name, choice[name] === true ? "1" : choice[name]);
   }
-  if (picture !== null) said.set("picture", picture);
-  const text = said.toString();
+  if (picture !== null) parameters.set("picture", picture);
+  const text = parameters.toString();
   return text && `#${text}`;
 }
 
@@ -56,12 +56,12 @@ const isOf = (name) => (row) => name === "" || networkOf(row)?.key === name;
 function chosen(choice) {
   const text = choice.text.trim().toLowerCase();
   const classes = classesNamed(choice.class);
-  const isNamed = isOf(choice.network);
+  const isChosenNetwork = isOf(choice.network);
   const [from, to] = [choice.from / 100, choice.to / 100];
   const anyProbability = from <= 0 && to >= 1;
   const anyRow = !classes && !choice.network && anyProbability;
   const fits = (row) =>
-    isNamed(row) &&
+    isChosenNetwork(row) &&
     (!classes || (rows.class[row] >= 0 && classes[rows.class[row]])) &&
     (anyProbability ||
       (rows.probability[row] !== null && rows.probability[row] >= from && rows.probability[row] <= to));
@@ -79,16 +79,16 @@ function chosen(choice) {
     }
     found.push(i);
   }
-  return sorted(found, choice.sort, isNamed);
+  return sorted(found, choice.sort, isChosenNetwork);
 }
 
 /** By a key, the lowest first and those without one last; else by path, as they are. */
-function sorted(found, sort, isNamed) {
+function sorted(found, sort, isChosenNetwork) {
   const ofRows = (best, sign) => (i) => {
     let most = NaN;
     for (let row = firstRow[i]; row < firstRow[i + 1]; row++) {
       const value = rows.probability[row];
-      if (value === null || !isNamed(row)) continue;
+      if (value === null || !isChosenNetwork(row)) continue;
       most = Number.isNaN(most) ? value : best(most, value);
     }
     return sign * most;

@@ -5,7 +5,7 @@ const CHECKS = {
   random_deletion: "… in a random order",
   insertion: "Insertion, area",
   random_insertion: "… in a random order",
-  average_drop: "Probability lost where only the heat is seen",
+  average_drop: "Probability lost when only the heat is shown",
   sanity: "Rank correlation with random weights",
   steadiness: "Lowest rank correlation under small changes",
 };
@@ -20,7 +20,7 @@ function words(value) {
   return typeof value === "number" ? decimal(value) : String(value);
 }
 
-function howSaid({ method, detail, view, layer }) {
+function settingsText({ method, detail, view, layer }) {
   const parts = [index.methods[method] ?? method];
   if (detail > 1) parts.push(`detail ${detail}\u00a0×`);
   parts.push(VIEWS[view] ?? view);
@@ -28,8 +28,8 @@ function howSaid({ method, detail, view, layer }) {
   return parts.filter(Boolean).join(", ");
 }
 
-/** The address of a file beside the report, whatever characters its path has. */
-const besides = (path) => `./${path.split("/").map(encodeURIComponent).join("/")}`;
+/** The URL of a file beside the report, whatever characters its path has. */
+const hrefOf = (path) => `./${path.split("/").map(encodeURIComponent).join("/")}`;
 
 class Details {
   /** step(by): to the picture before or behind; closed(): nothing is open any more. */
@@ -101,7 +101,7 @@ class Details {
       h(
         "p",
         { class: "subtle" },
-        pictures.width[i] ? `The photo has ${thousands(pictures.width[i])} × ${thousands(pictures.height[i])} pixels; shown is its thumbnail. ` : "",
+        pictures.width[i] ? `The photo has ${thousands(pictures.width[i])} × ${thousands(pictures.height[i])} pixels; this is its thumbnail. ` : "",
         this.line?.rows.some(({ overlay }) => overlay) ? "Links work as long as this file stays in its folder." : "",
       ),
     );
@@ -127,7 +127,7 @@ class Details {
     const name = classOf(row);
     const stage = new Stage();
     if (name !== undefined) {
-      stage.say(heatSaid(row));
+      stage.setLabel(heatLabel(row));
       this.stages.push([stage, line]);
     }
     const rank = rows.rank[row];
@@ -144,12 +144,12 @@ class Details {
       whereOf(row) && h("p", { class: "where" }, `heat: ${whereOf(row)}`),
       line.top?.length ? this.top(line.top, row) : null,
       line.trust ? this.trust(line.trust) : null,
-      how && h("p", { class: "subtle" }, howSaid(how)),
+      how && h("p", { class: "subtle" }, settingsText(how)),
       line.overlay &&
         h(
           "p",
           {},
-          h("a", { href: besides(line.overlay), target: "_blank", rel: "noopener" }, "Full-size overlay"),
+          h("a", { href: hrefOf(line.overlay), target: "_blank", rel: "noopener" }, "Full-size overlay"),
         ),
     );
   }
@@ -183,7 +183,7 @@ class Details {
         ? h(
             "table",
             {},
-            h("caption", { class: "unseen-text" }, "How far this map can be trusted"),
+            h("caption", { class: "visually-hidden" }, "How far this map can be trusted"),
             h("tbody", {}, ...known.map(([name, label]) => h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, words(checks[name]))))),
           )
         : null,

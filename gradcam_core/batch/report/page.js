@@ -1,12 +1,12 @@
 // The report as a page: its summary, the bar to sort and filter with, and the address.
 
-const SAY_AFTER = 250; // milliseconds of rest before the address is changed: browsers limit how often
+const ADDRESS_DELAY_MS = 250; // of rest before the address is changed: browsers limit how often
 
-let choice = { ...NOTHING_CHOSEN };
+let choice = { ...DEFAULTS };
 let order = [];
 let open = null; // the picture in the dialog
 let shownHash = null;
-let saying;
+let addressTimer;
 
 const form = one("#filters");
 const bar = one("#bar");
@@ -19,7 +19,7 @@ const details = new Details(one("#details"), {
     if (open === null) return;
     const place = order.indexOf(open);
     open = null;
-    say();
+    updateAddress();
     if (place >= 0) cards.focus(place);
   },
 });
@@ -28,7 +28,7 @@ function openAt(place) {
   if (place < 0 || place >= order.length) return;
   open = order[place];
   details.show(open, place, order.length);
-  say();
+  updateAddress();
 }
 
 /** Shows a choice; what differs in how it is drawn alone needs no new order. */
@@ -47,7 +47,7 @@ function apply(next) {
   cards.show(order);
 }
 
-/** How many of those shown look at the same, partly the same or different things. */
+/** How many of the shown pictures have networks that look at the same, partly the same or different things. */
 function showSpread() {
   const counts = { same: 0, partly: 0, different: 0 };
   for (const i of order) {
@@ -65,15 +65,15 @@ function showSpread() {
     return part;
   });
   strip.replaceChildren(...parts);
-  const said = Object.entries(counts).map(([kind, count]) => `${THINGS[kind]} in ${thousands(count)}`);
-  strip.setAttribute("aria-label", `The networks look at ${said.join(", ")} of these pictures`);
+  const words = Object.entries(counts).map(([kind, count]) => `${THINGS[kind]} in ${thousands(count)}`);
+  strip.setAttribute("aria-label", `The networks look at ${words.join(", ")} of these pictures`);
 }
 
 const valueOf = (field) => {
   if (field.type === "checkbox") return field.checked;
   if (field.type !== "range" && field.type !== "number") return field.value;
   const number = field.value === "" ? NaN : Number(field.value);
-  return number >= 0 && number <= 100 ? number : NOTHING_CHOSEN[field.name];
+  return number >= 0 && number <= 100 ? number : DEFAULTS[field.name];
 };
 
 function fillFields() {
@@ -88,23 +88,23 @@ function fillFields() {
 
 const showDifference = () => (one("output", form).textContent = wholePercentage(one("[name=difference]").value / 100));
 
-function say() {
-  clearTimeout(saying);
-  saying = setTimeout(() => {
+function updateAddress() {
+  clearTimeout(addressTimer);
+  addressTimer = setTimeout(() => {
     shownHash = hashOf(choice, open === null ? null : pictures.path[open]);
     history.replaceState(null, "", shownHash || location.pathname + location.search);
-  }, SAY_AFTER);
+  }, ADDRESS_DELAY_MS);
 }
 
-function read() {
+function readAddress() {
   if (location.hash === shownHash) return;
-  const said = readHash(location.hash);
-  const has = (name) => [...one(`select[name=${name}]`).options].some(({ value }) => value === said.choice[name]);
-  for (const name of ["sort", "network"]) if (!has(name)) said.choice[name] = NOTHING_CHOSEN[name];
-  if (!["overlay", "heat", "photo"].includes(said.choice.show)) said.choice.show = "overlay";
-  apply(said.choice);
+  const read = readHash(location.hash);
+  const has = (name) => [...one(`select[name=${name}]`).options].some(({ value }) => value === read.choice[name]);
+  for (const name of ["sort", "network"]) if (!has(name)) read.choice[name] = DEFAULTS[name];
+  if (!["overlay", "heat", "photo"].includes(read.choice.show)) read.choice.show = "overlay";
+  apply(read.choice);
   fillFields();
-  const place = said.picture === null ? -1 : order.findIndex((i) => pictures.path[i] === said.picture);
+  const place = read.picture === null ? -1 : order.findIndex((i) => pictures.path[i] === read.picture);
   if (place >= 0) {
     cards.scrollTo(place);
     openAt(place);
@@ -119,18 +119,18 @@ function changed({ target }) {
     apply({ ...choice, [target.name]: valueOf(target) });
     showDifference();
   }
-  say();
+  updateAddress();
 }
 
 bar.addEventListener("input", (event) => event.target.name && changed(event));
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("reset", (event) => {
   event.preventDefault();
-  apply({ ...NOTHING_CHOSEN, sort: choice.sort, show: choice.show });
+  apply({ ...DEFAULTS, sort: choice.sort, show: choice.show });
   fillFields();
-  say();
+  updateAddress();
 });
-addEventListener("hashchange", read);
+addEventListener("hashchange", readAddress);
 one("#unfold").addEventListener("click", ({ currentTarget }) => {
   const isOpen = bar.classList.toggle("unfolded");
   currentTarget.setAttribute("aria-expanded", isOpen);
@@ -157,7 +157,7 @@ one("[name=class]").addEventListener(
 function summarise() {
   document.title = `${plural(COUNT, "picture")} – Grad-CAM, side by side`;
   const failed = pictures.failed.filter(Boolean).length;
-  const hows = new Set(index.hows.map((how) => howSaid({ ...how, layer: "" })));
+  const hows = new Set(index.hows.map((how) => settingsText({ ...how, layer: "" })));
   const written = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
   const facts = [
     plural(COUNT, "picture"),
@@ -169,7 +169,7 @@ function summarise() {
   one("#facts").append(...facts.filter(Boolean).map((fact) => h("span", {}, fact)));
   const standIns = [...new Set(index.networks.filter(({ standsInFor }) => standsInFor).map(({ title, standsInFor }) => `${title} for ${standsInFor}`))];
   one("#stand-ins").hidden = !standIns.length;
-  one("#stand-ins").textContent = `Stand-ins, because the networks that were asked for could not be had: ${standIns.join(", ")}.`;
+  one("#stand-ins").textContent = `Stand-ins, because the requested networks were not available: ${standIns.join(", ")}.`;
   const counts = new Uint32Array(index.networks.length);
   for (const network of rows.network) if (network >= 0) counts[network]++;
   one("#provenance tbody").append(
@@ -193,16 +193,16 @@ function summarise() {
   const root = document.documentElement.style;
   root.setProperty("--opacity", index.opacity);
   root.setProperty("--dimming", index.dimming);
-  const asked = {
+  const available = {
     difference: pictures.agreement.some((value) => value !== null),
     classes: pictures.rows.some((networks) => networks > 1),
   };
-  for (const [name, isAsked] of Object.entries(asked)) {
-    if (!isAsked) one(`option[value=${name}]`).remove();
+  for (const [name, isAvailable] of Object.entries(available)) {
+    if (!isAvailable) one(`option[value=${name}]`).remove();
   }
-  one(".difference").hidden = !asked.difference;
-  one("[name=differ]").parentElement.hidden = !asked.classes;
+  one(".difference").hidden = !available.difference;
+  one("[name=differ]").parentElement.hidden = !available.classes;
 }
 
 summarise();
-read();
+readAddress();

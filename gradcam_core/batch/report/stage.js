@@ -2,13 +2,13 @@
 
 const COLORS = palette(bytesOf(index.colors), false);
 
-/** A photo with layers over it: heat in colour, and the dimming of what was not seen. */
+/** A photo with layers over it: heat in colour, and the dimming of what the network did not see. */
 class Stage {
   constructor() {
     this.photo = h("img", { class: "photo", alt: "", decoding: "async", draggable: "false" });
     this.canvas = h("canvas", { class: "heat", role: "img" });
-    this.seen = h("div", { class: "seen" });
-    this.element = h("div", { class: "stage" }, this.photo, this.canvas, this.seen);
+    this.viewBox = h("div", { class: "view-box" });
+    this.element = h("div", { class: "stage" }, this.photo, this.canvas, this.viewBox);
     this.clear();
   }
 
@@ -27,7 +27,7 @@ class Stage {
     this.element.style.height = `${this.height}px`;
   }
 
-  say(text) {
+  setLabel(text) {
     this.canvas.setAttribute("aria-label", text);
   }
 
@@ -35,9 +35,9 @@ class Stage {
   draw(thumbnail, { map, box }) {
     this.photo.hidden = !thumbnail;
     if (thumbnail) this.photo.src = `data:image/jpeg;base64,${thumbnail}`;
-    this.seen.hidden = !box;
+    this.viewBox.hidden = !box;
     if (box) {
-      this.seen.style.inset = insetOf(box);
+      this.viewBox.style.inset = insetOf(box);
     }
     this.element.classList.remove("waiting");
     this.canvas.hidden = !map;

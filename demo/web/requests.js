@@ -1,33 +1,34 @@
-// The page's requests (demo/server/stream.py): explanations, answered piece by piece as lines of JSON, and files.
+// The page's requests to the server (demo/server/stream.py): explanations, answered piece by piece as
+// lines of JSON, and files.
 
 import { bytesOf } from "./core/heat.js";
 
-const address = (name) => new URL(name, new URL("./", location.href));
+const urlFor = (name) => new URL(name, new URL("./", location.href));
 
 const post = (name, body, signal) =>
-  fetch(address(name), {
+  fetch(urlFor(name), {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
     signal,
   });
 
-/** Calls `onAnswer` with every answer. Ends without an error when `signal` ends it. */
-export async function look(body, onAnswer, signal) {
+/** Calls `onAnswer` with every answer. Ends without an error when `signal` aborts it. */
+export async function streamExplanations(body, onAnswer, signal) {
   try {
     const response = await post("explain-stream", body, signal);
     if (!response.ok) {
       const again = response.status === 503 ? 1 : undefined;
-      onAnswer({ problem: await problemOf(response), again });
+      onAnswer({ problem: await problemIn(response), again });
       return;
     }
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "";
+    let unfinished = "";
     for (;;) {
       const { done, value } = await reader.read();
       if (done || signal.aborted) break;
-      const lines = (rest + value).split("\n");
-      rest = lines.pop();
+      const lines = (unfinished + value).split("\n");
+      unfinished = lines.pop();
       for (const line of lines) if (!signal.aborted) onAnswer(JSON.parse(line));
     }
   } catch (error) {
@@ -37,26 +38,25 @@ export async function look(body, onAnswer, signal) {
   }
 }
 
-/** An address in this browser of a picture that the server sent as base64. */
-export function addressOf(jpeg) {
+/** A URL within this browser for a picture that the server sent as base64. */
+export function urlOf(jpeg) {
   return URL.createObjectURL(new Blob([bytesOf(jpeg)], { type: "image/jpeg" }));
 }
 
-/** A file that the server makes, as {blob, name}. Throws an Error with a sentence for people; its
- * `again` is whether another try may help. */
-export async function take(body) {
+/** A file that the server makes, as {blob, name}. Throws an Error with a sentence for people. */
+export async function downloadFile(body) {
   let response;
   try {
     response = await post("download", body);
   } catch {
     throw Object.assign(new Error("The server does not answer. Try again in a moment."), { again: true });
   }
-  if (!response.ok) throw Object.assign(new Error(await problemOf(response)), { again: response.status === 503 });
+  if (!response.ok) throw new Error(await problemIn(response));
   const named = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
   return { blob: await response.blob(), name: named?.[1] ?? body.file };
 }
 
-async function problemOf(response) {
+async function problemIn(response) {
   try {
     return (await response.json()).problem;
   } catch {

@@ -1,6 +1,6 @@
-// Hands every picture that is pasted or dropped anywhere on the page to the photo's own upload.
+// A picture that is pasted or dropped anywhere on the page is uploaded as the photo.
 
-function give(files) {
+function upload(files) {
   const input = document.querySelector("#photo input[type=file]");
   const picture = [...files].find((file) => file.type.startsWith("image/"));
   if (!input || !picture) return false;
@@ -11,15 +11,15 @@ function give(files) {
   return true;
 }
 
-export function takePicturesAnywhere() {
+export function acceptPicturesAnywhere() {
   document.addEventListener("paste", (event) => {
-    if (give(event.clipboardData?.files ?? [])) event.preventDefault();
+    if (upload(event.clipboardData?.files ?? [])) event.preventDefault();
   });
   // Without this a file that misses the box would replace the page.
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {
     if (event.defaultPrevented) return; // the box itself took it
     event.preventDefault();
-    give(event.dataTransfer?.files ?? []);
+    upload(event.dataTransfer?.files ?? []);
   });
 }

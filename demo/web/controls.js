@@ -1,0 +1,97 @@
+// Gradio's controls at the left: what a person chooses there, and what they are to show.
+
+const OURS = "shown from here: "; // begins the path of a file that Gradio's photo control is given
+const NONE = -1; // in a class selector: each network's own top prediction, or no other class
+const UPDATE_DELAY_MS = 100;
+
+export class Controls {
+  /** props: from demo/ui/page_data.py. trigger(): has Gradio ask for `values()`. change(changes): of
+   * the page's state. view(): what the page shows, as {state, photo, isCurrent, predictions}. */
+  constructor({ props, trigger, change, view }) {
+    Object.assign(this, { props, trigger, change, view });
+    // What the controls show, as JSON. The models report their first value when they are made.
+    this.shown = { models: JSON.stringify(props.defaults.models) };
+  }
+
+  /** One of the controls has another value. */
+  receive(name, value) {
+    const json = JSON.stringify(value);
+    if (name === "models" && this.shown.models === json) return;
+    this.shown[name] = json;
+    if (name === "photo") {
+      // Set from here; this may report one that has been replaced since.
+      if (!value?.path.startsWith(OURS)) this.change({ photo: value && { upload: value.path } });
+      return;
+    }
+    const isNone = value === null || ((name === "target" || name === "against") && value === NONE);
+    this.change({ [name]: isNone ? null : value });
+  }
+
+  /** What the controls are to show, in the order of `props.controls`; undefined is what they show
+   * already. */
+  values() {
+    const { state } = this.view();
+    const values = {
+      ...state,
+      photo: this.photoFile(),
+      target: this.selector(state.target, this.props.ownTop),
+      against: this.selector(state.against, this.props.noOther),
+    };
+    return this.props.controls.map((name) => {
+      const json = JSON.stringify(values[name]);
+      if (json === this.shown[name]) return undefined;
+      // An update now would close the list on the person who chooses from it.
+      if (document.querySelector(`#${name} input[aria-expanded="true"]`)) {
+        this.updateSoon();
+        return undefined;
+      }
+      this.shown[name] = json;
+      return values[name];
+    });
+  }
+
+  update() {
+    this.trigger();
+  }
+
+  updateSoon() {
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.update(), UPDATE_DELAY_MS);
+  }
+
+  /** Has the selectors list the classes anew, if other ones come first now. */
+  updateClasses() {
+    const first = JSON.stringify(this.classes().slice(0, 40));
+    if (first === this.listedFirst) return;
+    this.listedFirst = first;
+    this.updateSoon();
+  }
+
+  /** All classes: those that the networks named for this photo first, the most probable on top. */
+  classes() {
+    const predictions = this.view().predictions.sort((a, b) => b.probability - a.probability);
+    return [...new Set([...predictions.map(({ index }) => index), ...this.props.alphabetical])];
+  }
+
+  selector(value, first) {
+    const choices = [[first, NONE], ...this.classes().map((index) => [this.props.classes[index], index])];
+    return { __type__: "update", choices, value: value ?? NONE };
+  }
+
+  /** The photo in the form that Gradio's control takes, once there is something to show. */
+  photoFile() {
+    const { state, photo, isCurrent } = this.view();
+    const { example, address, upload } = state.photo ?? {};
+    if (!example && !((address || upload) && isCurrent)) return undefined;
+    const name = `${example ?? "picture"}.jpg`;
+    const url = example ? new URL(`examples/${name}`, new URL("./", location.href)).href : photo.url;
+    const meta = { _type: "gradio.FileData" };
+    return { path: OURS + name, url, orig_name: name, mime_type: "image/jpeg", meta };
+  }
+
+  /** The browser is spared the photo as it was taken, of many megapixels: its preview waits for the
+   * smaller one that the panels show. */
+  hidePreview(isHidden) {
+    document.body.classList.toggle("without-preview", isHidden);
+  }
+}

@@ -1,0 +1,133 @@
+// The results: a panel for each chosen network, filled as the answers arrive, or a message.
+
+import { h } from "./core/elements.js";
+import { Panel } from "./panel.js";
+import { urlOf } from "./requests.js";
+
+const URL_KEPT_MS = 10_000; // of a photo that has been replaced
+
+export class Results {
+  /** root: the element of the page. page: what panels need, see panel.js. state(): what is chosen.
+   * parts: what shows the same photo and results: insight, comparison, trust, presentation, controls.
+   * retry(): sends the request again. */
+  constructor({ root, grid, page, state, parts, retry }) {
+    Object.assign(this, { root, grid, page, state, parts, retry });
+    this.panels = new Map();
+    this.photo = null; // as it is shown
+    this.early = []; // answers that came before their photo
+  }
+
+  get isCurrent() {
+    return this.photo !== null && this.photo.id === this.requestedId;
+  }
+
+  get predictions() {
+    return [...this.panels.values()].flatMap((panel) => panel.result?.top ?? []);
+  }
+
+  /** A request begins. signal: of the request. */
+  expect(signal) {
+    this.signal = signal;
+    this.early = [];
+    for (const panel of this.panels.values()) panel.cancel();
+  }
+
+  receive(answer) {
+    if (answer.waiting) {
+      this.showQueuePosition(answer.waiting);
+      return;
+    }
+    if (answer.id) this.requestedId = answer.id;
+    if (answer.photo) this.showPhoto(answer.photo);
+    if (!this.isCurrent) {
+      this.early.push(answer);
+      return;
+    }
+    if (answer.id) this.showPanels();
+    this.showAnswer(answer);
+  }
+
+  /** Takes the photo over once the browser has decoded it: until then it would go on showing the one
+   * before, under a heat that is not its own. */
+  async showPhoto({ jpeg, ...photo }) {
+    const { signal } = this;
+    const url = urlOf(jpeg);
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    if (signal.aborted) {
+      URL.revokeObjectURL(url); // a newer request has replaced this one
+      return;
+    }
+    const before = this.photo?.url;
+    this.photo = { ...photo, url };
+    if (before) setTimeout(() => URL.revokeObjectURL(before), URL_KEPT_MS);
+    const { insight, presentation, comparison } = this.parts;
+    for (const part of [insight, presentation, comparison]) part.setPhoto(this.photo);
+    this.showPanels();
+    for (const answer of this.early.splice(0)) this.showAnswer(answer);
+  }
+
+  showAnswer({ cell, network, status, failed, result, insight }) {
+    const panel = this.panels.get(cell);
+    if (panel && network) panel.showNetwork(network);
+    if (panel && status) panel.showStatus(status);
+    if (panel && failed) panel.showFailure(failed);
+    if (panel && result) {
+      panel.showResult(result);
+      this.parts.presentation.layOut();
+      this.parts.controls.updateClasses();
+    }
+    if (insight) this.parts.insight.show(insight);
+  }
+
+  showPanels() {
+    const { models, photo } = this.state();
+    const { presentation, comparison, trust, controls } = this.parts;
+    this.grid.querySelector(":scope > .message")?.remove();
+    this.root.classList.remove("without-photo");
+    if (!photo.example) controls.update();
+    controls.hidePreview(false);
+    for (const [model, panel] of this.panels) {
+      if (models.includes(model)) continue;
+      panel.element.remove();
+      this.panels.delete(model);
+    }
+    for (const model of models) {
+      if (!this.panels.has(model)) this.panels.set(model, new Panel(model, this.page.title(model), this.page));
+      this.panels.get(model).setPhoto(this.photo);
+    }
+    const order = [presentation.tile, ...models.map((model) => this.panels.get(model).element)];
+    if (order.some((child, i) => this.grid.children[i] !== child)) this.grid.append(...order);
+    this.root.style.setProperty("--count", models.length);
+    presentation.layOut();
+    comparison.refresh();
+    trust.refresh();
+  }
+
+  /** How many visitors with a new photo are served before this one. */
+  showQueuePosition(count) {
+    const text = count === 1 ? "1 visitor is before you …" : `${count} visitors are before you …`;
+    if (this.panels.size) for (const panel of this.panels.values()) panel.showStatus(text);
+    else this.showMessage(text);
+  }
+
+  /** In place of all panels. */
+  showMessage(text, isProblem = false, mayTryAgain = false) {
+    this.panels.clear();
+    this.photo = null;
+    this.requestedId = undefined;
+    this.root.classList.add("without-photo");
+    this.parts.controls.hidePreview(false);
+    const message = h("p", { class: isProblem ? "message problem" : "message" }, text);
+    message.setAttribute("role", isProblem ? "alert" : "status");
+    if (mayTryAgain) {
+      message.append(h("button", { type: "button", class: "action", onclick: this.retry }, "Try again"));
+    }
+    this.grid.replaceChildren(message);
+  }
+
+  recolor() {
+    for (const panel of this.panels.values()) panel.layers.recolor();
+  }
+}
