@@ -45,7 +45,7 @@ const blocks = new Map(); // the last ones read, by their numbers
 
 /** What a picture's line says, or null as long as the file has not arrived so far. */
 function lineOf(i) {
-  const number = Math.floor(i / index.inBlock);
+  const number = Math.floor(i / index.blockSize);
   let lines = blocks.get(number);
   if (!lines) {
     const element = document.getElementById(`block-${number}`);
@@ -54,5 +54,5 @@ function lineOf(i) {
     blocks.set(number, lines);
     if (blocks.size > BLOCKS_KEPT) blocks.delete(blocks.keys().next().value);
   }
-  return JSON.parse(lines[i % index.inBlock]);
+  return JSON.parse(lines[i % index.blockSize]);
 }

@@ -132,7 +132,7 @@ class Details {
     }
     const rank = rows.rank[row];
     const number = [percentage(rows.probability[row]), rank && `rank ${rank}`].filter(Boolean).join(", ");
-    const how = index.hows[line.how];
+    const settings = index.settings[line.settings];
     return h(
       "section",
       { class: "network" },
@@ -144,7 +144,7 @@ class Details {
       whereOf(row) && h("p", { class: "where" }, `heat: ${whereOf(row)}`),
       line.top?.length ? this.top(line.top, row) : null,
       line.trust ? this.trust(line.trust) : null,
-      how && h("p", { class: "subtle" }, settingsText(how)),
+      settings && h("p", { class: "subtle" }, settingsText(settings)),
       line.overlay &&
         h(
           "p",

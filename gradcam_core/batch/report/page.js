@@ -157,12 +157,12 @@ one("[name=class]").addEventListener(
 function summarise() {
   document.title = `${plural(COUNT, "picture")} – Grad-CAM, side by side`;
   const failed = pictures.failed.filter(Boolean).length;
-  const hows = new Set(index.hows.map((how) => settingsText({ ...how, layer: "" })));
+  const settings = new Set(index.settings.map((one) => settingsText({ ...one, layer: "" })));
   const written = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
   const facts = [
     plural(COUNT, "picture"),
     plural(new Set(index.networks.map(({ key }) => key)).size, "network"),
-    [...hows].join("; "),
+    [...settings].join("; "),
     failed ? `${plural(failed, "picture")} with errors` : "no errors",
     `written ${written.format(new Date(index.written))} UTC`,
   ];

@@ -1,0 +1,193 @@
+"""What the report's list is sorted and filtered by, in columns; and the line that is left of each
+picture."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from gradcam_core.analysis.captions import PARTLY, SAME
+from gradcam_core.cam.methods import METHODS
+from gradcam_core.images.render import DIMMING, OPACITY, colormap_table
+
+BLOCK_SIZE = 50
+"""Pictures whose thumbnails and maps are in one block: what the browser reads at once."""
+
+Row = Mapping[str, Any]
+
+
+class _Numbered:
+    """Values that many rows share, kept once each and numbered from 0 in the order of arrival."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+
+    def of(self, value: Hashable) -> int:
+        return self._numbers.setdefault(value, len(self._numbers))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._numbers)
+
+
+class Index:
+    """The columns, filled picture by picture."""
+
+    def __init__(self) -> None:
+        self._networks, self._classes, self._places = _Numbered(), _Numbered(), _Numbered()
+        self._settings, self._versions = _Numbered(), _Numbered()
+        self._paths: list[str] = []
+        names = ("width", "height", "agreement", "differ", "failed", "rows")
+        self._pictures: dict[str, list[Any]] = {name: [] for name in names}
+        of_rows = ("network", "class", "probability", "rank", "where")
+        self._rows: dict[str, list[Any]] = {name: [] for name in of_rows}
+
+    def add(self, rows: list[Row]) -> dict[str, Any]:
+        """Adds the rows of one picture; gives what goes into the picture's line of a block."""
+        first = rows[0]
+        sized = next((row for row in rows if row.get("width")), first)
+        self._paths.append(first["path"])
+        tops = {_top_class(row) for row in rows} - {None}
+        picture = {
+            "width": sized.get("width") or 0,
+            "height": sized.get("height") or 0,
+            "agreement": _number(first.get("picture_agreement")),
+            "differ": int(len(tops) > 1),
+            "failed": _failed(rows),
+            "rows": len(rows),
+        }
+        for name, value in picture.items():
+            self._pictures[name].append(value)
+        thumbnail = next((row["thumbnail"] for row in rows if row.get("thumbnail")), None)
+        return {
+            "thumbnail": base64_of(thumbnail),
+            "rows": [self._add_row(row, sized) for row in rows],
+        }
+
+    def _add_row(self, row: Row, sized: Row) -> dict[str, Any]:
+        is_explained = row.get("class") is not None
+        weights = row.get("weights") or {}
+        network = (
+            row.get("model"),
+            row.get("title") or row.get("model"),
+            row.get("stands_in_for"),
+            weights.get("source"),
+            weights.get("sha256"),
+        )
+        values = {
+            "network": -1 if row.get("model") is None else self._networks.of(network),
+            "class": self._class(row.get("class_index"), row["class"]) if is_explained else -1,
+            "probability": _number(row.get("probability")),
+            "rank": row.get("rank") or 0,
+            "where": self._places.of(row["where"]) if row.get("where") else -1,
+        }
+        for name, value in values.items():
+            self._rows[name].append(value)
+        if row.get("versions"):
+            self._versions.of(_version_list(row["versions"]))
+        found = (row.get("map") or {}) if row.get("heat_box", ()) is not None else {}
+        settings = row.get("method"), row.get("detail"), row.get("view"), row.get("layer")
+        return {
+            "map": found.get("levels")
+            and {
+                "rows": found["rows"],
+                "columns": found["columns"],
+                "levels": base64_of(found["levels"]),
+                "region": [_number(share) for share in row["region"]],
+            },
+            "box": _box(row, sized),
+            "top": [
+                [self._class(one["index"], one["name"]), _number(one["probability"])]
+                for one in row.get("top") or ()
+            ],
+            "settings": -1 if row.get("method") is None else self._settings.of(settings),
+            "agreement": _number(row.get("agreement")),
+            "trust": _as_json(row.get("trust")),
+            "overlay": row.get("overlay"),
+            "error": row.get("error"),
+        }
+
+    def _class(self, number: int | None, name: str) -> int:
+        return self._classes.of((number, name))
+
+    def record(self) -> dict[str, Any]:
+        """All columns, and what the report needs besides, in types that JSON has."""
+        by_path = sorted(range(len(self._paths)), key=lambda i: _natural(self._paths[i]))
+        networks = ("model", "title", "standsInFor", "source", "sha256")
+        settings = ("method", "detail", "view", "layer")
+        return {
+            "written": datetime.now(UTC).isoformat(timespec="minutes"),
+            "blockSize": BLOCK_SIZE,
+            "same": SAME,
+            "partly": PARTLY,
+            "opacity": OPACITY,
+            "dimming": DIMMING,
+            "colors": base64_of(colormap_table().tobytes()),
+            "networks": [dict(zip(networks, one, strict=True)) for one in self._networks],
+            "classes": [name for _, name in self._classes],
+            "places": list(self._places),
+            "settings": [dict(zip(settings, one, strict=True)) for one in self._settings],
+            "methods": {method.name: method.title for method in METHODS.values()},
+            "versions": list(self._versions),
+            "byPath": by_path,
+            "pictures": {"path": self._paths, **self._pictures},
+            "rows": self._rows,
+        }
+
+
+def base64_of(data: bytes | None) -> str | None:
+    return base64.b64encode(data).decode("ascii") if data else None
+
+
+def _number(value: float | None) -> float | None:
+    """Exact for 32 bits, in few digits; JSON has no others than finite ones."""
+    return float(f"{value:.9g}") if value is not None and math.isfinite(value) else None
+
+
+def _as_json(value: object) -> object:
+    """In types that JSON has."""
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(one) for one in value]
+    return _number(value) if isinstance(value, float) else value
+
+
+def _box(row: Row, sized: Row) -> list[float] | None:
+    """What the network saw, in shares of the photo's sides."""
+    width, height = sized.get("width"), sized.get("height")
+    if not row.get("box") or not width or not height:
+        return None
+    sides = width, height, width, height
+    return [_number(edge / side) or 0.0 for edge, side in zip(row["box"], sides, strict=True)]
+
+
+def _top_class(row: Row) -> int | str | None:
+    """The class that a network finds most probable, whichever was explained."""
+    top = row.get("top")
+    return top[0]["index"] if top else row.get("class_index")
+
+
+def _failed(rows: list[Row]) -> int:
+    """0 if no network failed, 1 if one did; 2 if none has a result, and all for the same reason."""
+    errors = {row.get("error") for row in rows}
+    if errors == {None}:
+        return 0
+    return 1 if len(errors) > 1 or any(row.get("class") is not None for row in rows) else 2
+
+
+def _version_list(versions: object) -> str:
+    if isinstance(versions, Mapping):
+        versions = list(versions.items())
+    if isinstance(versions, list):
+        return ", ".join(f"{name} {version}" for name, version in versions if version)
+    return str(versions)
+
+
+def _natural(path: str) -> list[tuple[bool, int, str]]:
+    """The key of an order in which picture 2 comes before picture 10."""
+    pieces = re.findall(r"([0-9]{1,18})|([^0-9]+)", path.casefold())
+    return [(not digits, int(digits or 0), text) for digits, text in pieces]
