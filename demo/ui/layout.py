@@ -38,20 +38,19 @@ def build(maker: FileMaker | None = None) -> gr.Blocks:
     # Gradio's own sweep; at the end of the process it removes everything.
     kept = int(SWEEP_INTERVAL_S), KEPT_S
     with Page(title=texts.TITLE, analytics_enabled=False, delete_cache=kept) as page:
-        gr.HTML(texts.HEADER, apply_default_css=False, padding=False, js_on_load=None)
+        _html(texts.HEADER)
         with gr.Row(elem_classes="layout"):
             with gr.Column(elem_classes="side", min_width=300):
                 controls = _controls()
             with gr.Column(elem_classes="main-column", min_width=300):
-                drawn = page_component(list(controls), elem_id="drawn")
+                results = page_component(list(controls), elem_id="results")
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(texts.HOW_TO_READ, elem_classes="how-to")
         for name, control in controls.items():
-            # `change`, because `input` does not tell of a photo that is removed, nor of models that
-            # are removed with Backspace or all at once.
-            listened = control.change if name in ("photo", "models") else control.input
-            listened(None, control, None, js=_REPORT.format(name=name))
-        drawn.input(None, None, list(controls.values()), js="() => window.gradcam.controls()")
+            # `input` does not report a photo that is removed, nor models removed with Backspace.
+            event = control.change if name in ("photo", "models") else control.input
+            event(None, control, None, js=_REPORT.format(name=name))
+        results.input(None, None, list(controls.values()), js="() => window.gradcam.controls()")
         register(page, maker)
     return page
 
@@ -66,17 +65,11 @@ _REPORT = """(value) => {{
 def _controls() -> dict[str, Any]:
     """Gradio's controls, by the names that the page's script has for them."""
     photo = _photo_component()
-    gr.HTML(_examples(), apply_default_css=False, padding=False, js_on_load=None)
+    _html(_examples())
     if address.is_on():
-        gr.HTML(texts.ADDRESS_FORM, apply_default_css=False, padding=False, js_on_load=None)
-    given = default_choices()
-    gr.HTML(
-        texts.SETTINGS_BUTTON,
-        apply_default_css=False,
-        padding=False,
-        js_on_load=None,
-        elem_classes="unfold-block",
-    )
+        _html(texts.ADDRESS_FORM)
+    _html(texts.SETTINGS_BUTTON, elem_classes="unfold-block")
+    defaults = default_choices()
     with gr.Column(elem_classes="settings"):
         target = gr.Dropdown(
             _classes(texts.OWN_TOP),
@@ -94,7 +87,7 @@ def _controls() -> dict[str, Any]:
         )
         models = gr.Dropdown(
             [(info.title, info.name) for info in list_models()],
-            value=given["models"],
+            value=defaults["models"],
             multiselect=True,
             filterable=False,  # on a phone, an input to type in brings up the keyboard
             label="Models",
@@ -102,28 +95,28 @@ def _controls() -> dict[str, Any]:
         )
         view = gr.Radio(
             [("Centre crop", "crop"), ("Whole photo", "whole")],
-            value=given["view"],
+            value=defaults["view"],
             label="What the networks see",
             elem_id="view",
         )
         kind = gr.Radio(
-            _kinds(), value=given["kind"], label="Map", info=texts.KINDS, elem_id="kind"
+            _kinds(), value=defaults["kind"], label="Map", info=texts.KINDS, elem_id="kind"
         )
         with gr.Column(elem_classes="own-choice"):
             method = gr.Dropdown(
                 [(known.title, known.name) for known in METHODS.values()],
-                value=given["method"],
+                value=defaults["method"],
                 label="Method",
                 elem_id="method",
             )
             detail = gr.Radio(
                 [(f"{times} ×", times) for times in DETAILS],
-                value=given["detail"],
+                value=defaults["detail"],
                 label="Detail",
                 elem_id="detail",
             )
             rivals = gr.Checkbox(
-                value=given["rivals"],
+                value=defaults["rivals"],
                 label="Against its rivals",
                 info=texts.RIVALS,
                 elem_id="rivals",
@@ -169,6 +162,10 @@ def launch_options(maker: FileMaker | None = None) -> dict:
     }
 
 
+def _html(markup: str, **settings: Any) -> None:
+    gr.HTML(markup, apply_default_css=False, padding=False, js_on_load=None, **settings)
+
+
 def _photo_component() -> gr.Image:
     return gr.Image(
         label="Photo",
@@ -182,7 +179,7 @@ def _photo_component() -> gr.Image:
 
 
 def _examples() -> str:
-    """Small pictures to choose from; the page's script listens to them."""
+    """Small pictures to choose from; demo/web/examples.js handles their clicks."""
     buttons = []
     for path in sorted(EXAMPLES.glob("*.jpg")):
         name = path.stem.split("_", 1)[1].replace("_", " ")

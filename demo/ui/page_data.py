@@ -1,4 +1,4 @@
-"""What the script of the page knows from the start, and the element that it fills."""
+"""The data that the page's script starts with, and the element that it fills."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gradcam_core.images.render import COLORMAPS, DIMMING, OPACITY, colormap_tab
 from gradcam_core.models.registry import default_models
 
 AS_PUBLISHED, OWN_CHOICE = "published", "own"
-"""Kinds of map besides the presets: Grad-CAM at detail 1, and what the visitor sets."""
+"""Kinds of map besides the presets: Grad-CAM at detail 1, and the visitor's own settings."""
 
 DEPTHS = 5
 """Steps of the layer slider from the first stage of a network to the last."""
@@ -39,13 +39,13 @@ def page_component(controls: list[str], **settings: Any) -> gr.HTML:
         apply_default_css=False,
         padding=False,
         controls=controls,
-        **_known(),
+        **_props(),
         **settings,
     )
 
 
 def default_choices() -> dict[str, Any]:
-    """What is chosen at first, by the names that the page's script has for it."""
+    """What is chosen at first, by the names that the page's script uses."""
     return {
         "models": list(default_models()),
         "view": VIEWS[0],
@@ -56,7 +56,7 @@ def default_choices() -> dict[str, Any]:
     }
 
 
-def _known() -> dict[str, Any]:
+def _props() -> dict[str, Any]:
     labels = all_classes().labels
     presets = {name: _map(preset.method, preset.detail) for name, preset in PRESETS.items()}
     return {
@@ -85,7 +85,7 @@ def _known() -> dict[str, Any]:
 
 
 def _names(labels: Sequence[Label]) -> dict[int, str]:
-    """By their places, names that are not what stands before the first comma of all names."""
+    """By place, the names that differ from the part of the full name before its first comma."""
     return {
         place: label.name
         for place, label in enumerate(labels)

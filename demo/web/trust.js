@@ -104,7 +104,7 @@ class Card {
     this.status = h("p", { class: "status", role: "status" }, "Waiting");
     this.found = h("div", { class: "found" });
     this.element = h(
-      "article",
+      "div",
       { role: "listitem", "aria-label": title },
       h("h3", {}, title, " ", this.explained),
       this.status,

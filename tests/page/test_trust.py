@@ -30,7 +30,7 @@ def section(page: Page) -> Locator:
 
 def open_checks(page: Page) -> Locator:
     page.get_by_role("button", name="Trust", exact=True).click()
-    cards = section(page).locator("article")
+    cards = section(page).locator(".checks > div")
     expect(cards.locator(".verdict")).to_have_count(cards.count())
     return cards
 
