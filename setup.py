@@ -9,7 +9,7 @@ setup(
     package_dir={PICTURES: "assets/examples"},
     package_data={
         "": ["*.css", "*.html", "*.js", "*.json", "*.txt"],
-        "demo": ["web/*"],
+        "demo": ["web/**"],
         "gradcam_core": ["web/*"],
         PICTURES: ["*.jpg"],
     },

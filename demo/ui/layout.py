@@ -179,7 +179,7 @@ def _photo_component() -> gr.Image:
 
 
 def _examples() -> str:
-    """Small pictures to choose from; demo/web/examples.js handles their clicks."""
+    """Small pictures to choose from; demo/web/inputs/examples.js handles their clicks."""
     buttons = []
     for path in sorted(EXAMPLES.glob("*.jpg")):
         name = path.stem.split("_", 1)[1].replace("_", " ")

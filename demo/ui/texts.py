@@ -4,8 +4,8 @@ TITLE = "Grad-CAM, side by side"
 
 HEAD = """
 <link rel="stylesheet" href="web/page.css">
-<link rel="stylesheet" href="web/results.css">
-<link rel="stylesheet" href="web/sections.css">
+<link rel="stylesheet" href="web/results/results.css">
+<link rel="stylesheet" href="web/results/sections.css">
 <meta name="description" content="What three image classifiers see in a picture, and where.">
 """
 

@@ -1,22 +1,22 @@
 // The page: its state, what is shown of it, and the answers of the server.
 
-import { Comparison } from "./comparison.js";
-import { Controls } from "./controls.js";
+import { Comparison } from "./results/comparison.js";
+import { Controls } from "./inputs/controls.js";
 import { h } from "./core/elements.js";
 import { palette } from "./core/heat.js";
-import { Examples } from "./examples.js";
-import { Insight } from "./insight.js";
-import { keysDialog, listenToKeys } from "./keys.js";
+import { Examples } from "./inputs/examples.js";
+import { Insight } from "./results/insight.js";
+import { keysDialog, listenToKeys } from "./inputs/keys.js";
 import { linkTo, readLink } from "./link.js";
-import { improveModels } from "./models.js";
-import { uncover } from "./panel.js";
-import { acceptPicturesAnywhere } from "./pasting.js";
-import { Presentation } from "./presentation.js";
+import { improveModels } from "./inputs/models.js";
+import { uncover } from "./results/panel.js";
+import { acceptPicturesAnywhere } from "./inputs/pasting.js";
+import { Presentation } from "./results/presentation.js";
 import { downloadFile, streamExplanations } from "./requests.js";
-import { Results } from "./results.js";
-import { ShareDialog } from "./share.js";
-import { Toolbar } from "./toolbar.js";
-import { TrustCheck } from "./trust.js";
+import { Results } from "./results/results.js";
+import { ShareDialog } from "./inputs/share.js";
+import { Toolbar } from "./inputs/toolbar.js";
+import { TrustCheck } from "./results/trust.js";
 
 const NOTICE_MS = 8000;
 const URL_KEPT_MS = 60_000; // for the browser to save a file

@@ -305,7 +305,7 @@ def wide_and_tall() -> list[tuple[str, tuple[int, int]]]:
 def test_the_heat_in_the_browser_is_that_of_python(cat_page: Page, view: str):
     spread = """async ([result, width, height]) => {
         const { spread } = await import(new URL("web/core/heat.js", location.href));
-        const { readMap } = await import(new URL("web/layers.js", location.href));
+        const { readMap } = await import(new URL("web/results/layers.js", location.href));
         return [...spread(readMap(result), width, height)];
     }"""
     with Image.open(CAT) as cat:

@@ -1,8 +1,8 @@
 // The results: a panel for each chosen network, filled as the answers arrive, or a message.
 
-import { h } from "./core/elements.js";
+import { h } from "../core/elements.js";
 import { Panel } from "./panel.js";
-import { urlOf } from "./requests.js";
+import { urlOf } from "../requests.js";
 
 const URL_KEPT_MS = 10_000; // of a photo that has been replaced
 

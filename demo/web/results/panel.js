@@ -1,10 +1,10 @@
 // A panel: what one network says of the photo. Its elements are made once and then only changed, so
 // that nothing flickers or jumps; a result replaces all that belongs to it at once.
 
-import { h } from "./core/elements.js";
-import { isInside, spread } from "./core/heat.js";
-import { percentage, wholePercentage } from "./core/numbers.js";
-import { icon, iconButton, menu } from "./dom.js";
+import { h } from "../core/elements.js";
+import { isInside, spread } from "../core/heat.js";
+import { percentage, wholePercentage } from "../core/numbers.js";
+import { icon, iconButton, menu } from "../dom.js";
 import { PhotoLayers, readMap } from "./layers.js";
 
 const BLANK = "\u00a0";

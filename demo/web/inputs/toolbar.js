@@ -1,7 +1,7 @@
 // How the maps are drawn, and what can be done with them. Only the layer needs the server.
 
-import { h } from "./core/elements.js";
-import { icon, menu } from "./dom.js";
+import { h } from "../core/elements.js";
+import { icon, menu } from "../dom.js";
 
 const LAYERS = [
   ["overlay", "Overlay"],

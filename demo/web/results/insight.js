@@ -1,10 +1,10 @@
 // What the networks have in common: sentences, the overlap of each two maps, and a picture of where
 // all, some or one of them looked. The numbers come from the server; the picture is drawn here.
 
-import { h } from "./core/elements.js";
-import { isInside, spread } from "./core/heat.js";
-import { decimal, wholePercentage } from "./core/numbers.js";
-import { together } from "./dom.js";
+import { h } from "../core/elements.js";
+import { isInside, spread } from "../core/heat.js";
+import { decimal, wholePercentage } from "../core/numbers.js";
+import { together } from "../dom.js";
 import { PhotoLayers } from "./layers.js";
 
 const FEWEST = 0.35; // of the colour scale, for a place that one network looked at; all: the end

@@ -1,7 +1,7 @@
 // A dialog with a link to this view, and with what the link cannot carry.
 
-import { h } from "./core/elements.js";
-import { dialog } from "./dom.js";
+import { h } from "../core/elements.js";
+import { dialog } from "../dom.js";
 
 export class ShareDialog {
   constructor() {

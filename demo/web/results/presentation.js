@@ -1,7 +1,7 @@
 // Presentation: only the picture, the maps and large labels, as large as the screen lets them be.
 
-import { h } from "./core/elements.js";
-import { iconButton } from "./dom.js";
+import { h } from "../core/elements.js";
+import { iconButton } from "../dom.js";
 
 const GAP = 24; // pixels between pictures
 

@@ -1,7 +1,7 @@
 // The keyboard: which key does what, and the dialog that says so.
 
-import { h } from "./core/elements.js";
-import { dialog } from "./dom.js";
+import { h } from "../core/elements.js";
+import { dialog } from "../dom.js";
 
 const HELP = [
   ["1 … 5", "explain that prediction of the focused panel, or of the first one"],

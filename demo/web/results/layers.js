@@ -1,8 +1,8 @@
 // A photo with layers over it: heat on a canvas, drawn again when its size on the screen changes, so
 // that it is sharp at every size; and the dimming of what the network did not see.
 
-import { h } from "./core/elements.js";
-import { bytesOf, insetOf, paint } from "./core/heat.js";
+import { h } from "../core/elements.js";
+import { bytesOf, insetOf, paint } from "../core/heat.js";
 
 const MAX_PIXELS = 2.5e6; // of the canvas
 const MIN_LABEL_PX = 18; // a narrower strip has no room for its label

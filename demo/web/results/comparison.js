@@ -1,9 +1,9 @@
 // One network, one class, many maps: every method, or every detail, side by side in a row.
 
-import { h } from "./core/elements.js";
-import { spread } from "./core/heat.js";
+import { h } from "../core/elements.js";
+import { spread } from "../core/heat.js";
 import { PhotoLayers, readMap } from "./layers.js";
-import { streamExplanations } from "./requests.js";
+import { streamExplanations } from "../requests.js";
 
 export class Comparison {
   /** page: settings() of the maps, with all methods and details; colors(), models() as [name, title],

@@ -1,9 +1,9 @@
 // "How far can I trust this?": every map on the page, checked on demand.
 
-import { h } from "./core/elements.js";
-import { decimal, percentage } from "./core/numbers.js";
-import { icon, together } from "./dom.js";
-import { streamExplanations } from "./requests.js";
+import { h } from "../core/elements.js";
+import { decimal, percentage } from "../core/numbers.js";
+import { icon, together } from "../dom.js";
+import { streamExplanations } from "../requests.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 200;
