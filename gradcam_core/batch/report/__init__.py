@@ -33,7 +33,10 @@ _WEB = _HERE.parents[1] / "web"
 _SHARED = ("elements.js", "numbers.js", "heat.js")
 """Scripts that the page of the app uses, too; it loads them as modules."""
 
-_SCRIPTS = ("elements.js", "data.js", "stage.js", "choice.js", "cards.js", "details.js", "page.js")
+_SCRIPTS = (
+    *("elements.js", "data.js", "stage.js", "choice.js"),
+    *("card.js", "cards.js", "details.js", "page.js"),
+)
 
 
 def write_report(out: Path, rows_at_once: int = 256) -> Path:

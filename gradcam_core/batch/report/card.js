@@ -1,0 +1,138 @@
+// One picture of the list: how much its networks agree, and what each of them makes of it.
+
+/** Two circles as far apart as the networks look, and words. */
+class Likeness {
+  constructor() {
+    this.circles = h("span", { class: "circles", "aria-hidden": "true" }, h("i"), h("i"));
+    this.words = h("span");
+    this.number = h("b");
+    this.unit = h("span", { class: "unit" }, "overlap");
+    this.element = h("span", { class: "likeness" }, this.circles, this.words, this.unit, this.number);
+  }
+
+  show(i) {
+    const kind = likeness(i);
+    this.element.hidden = !kind;
+    if (!kind) return;
+    const overlap = pictures.agreement[i];
+    this.element.dataset.kind = kind;
+    this.circles.style.setProperty("--apart", `${(1 - overlap) * 0.75}em`);
+    this.words.textContent = THINGS[kind];
+    this.number.textContent = wholePercentage(overlap);
+    const text = `The networks look at ${THINGS[kind]}: an overlap of ${wholePercentage(overlap)}`;
+    this.element.title = text;
+  }
+}
+
+/** One network's part of a card. */
+class Cell {
+  constructor() {
+    this.stage = new Stage();
+    this.title = h("p", { class: "title" });
+    this.error = h("p", { class: "error" });
+    this.frame = h("div", { class: "frame" }, this.stage.element, this.error);
+    this.name = h("strong");
+    this.number = h("span", { class: "probability" });
+    this.where = h("p", { class: "where" });
+    this.element = h(
+      "div",
+      { class: "network" },
+      this.title,
+      this.frame,
+      h("p", { class: "class" }, this.name),
+      this.number,
+      this.where,
+    );
+  }
+
+  /** isOfAll: whether it stands for all networks. */
+  show(row, ratio, size, isOfAll) {
+    const title = (!isOfAll && networkOf(row)?.key) || "";
+    const name = classOf(row);
+    this.title.textContent = this.title.title = title;
+    this.name.textContent = name ?? "";
+    this.name.title = name ?? "";
+    const rank = rows.rank[row];
+    this.number.textContent = percentage(rows.probability[row]) + (rank > 1 ? `, rank ${rank}` : "");
+    this.where.textContent = whereOf(row) && `heat: ${whereOf(row)}`;
+    this.where.title = whereOf(row);
+    this.isExplained = name !== undefined;
+    this.error.textContent = "";
+    this.frame.classList.toggle("failed", !this.isExplained);
+    this.stage.clear();
+    this.stage.element.hidden = !this.isExplained;
+    this.stage.fit(ratio, size.width, size.height);
+    this.stage.setLabel(this.isExplained ? heatLabel(row) : "");
+  }
+
+  draw(thumbnail, line) {
+    this.error.textContent = line.error ?? "";
+    this.error.title = line.error ?? "";
+    this.frame.classList.toggle("failed", Boolean(line.error));
+    if (this.isExplained) this.stage.draw(thumbnail, line);
+  }
+}
+
+const heatLabel = (row) => `Heat of ${networkOf(row)?.title} for the class ${classOf(row)}: ${whereOf(row)}`;
+
+const ratioOf = (i) => pictures.width[i] / pictures.height[i] || 1;
+
+class Card {
+  constructor(act) {
+    this.folder = h("span", { class: "folder" });
+    this.file = h("span", { class: "file" });
+    this.button = h(
+      "button",
+      { type: "button", class: "open", tabindex: "-1", onclick: () => act(this.place) },
+      h("bdi", {}, this.folder, this.file),
+    );
+    this.likeness = new Likeness();
+    this.differ = h("span", { class: "tag" }, "classes differ");
+    this.failed = h("span", { class: "tag failed" }, "error");
+    this.networks = h("div", { class: "networks" });
+    this.cells = [];
+    this.element = h(
+      "li",
+      { class: "card" },
+      h("h2", {}, this.button),
+      h("p", { class: "tags" }, this.likeness.element, this.differ, this.failed),
+      this.networks,
+    );
+  }
+
+  show(i, place, count, size) {
+    this.picture = i;
+    this.place = place;
+    const path = pictures.path[i];
+    const start = path.lastIndexOf("/") + 1;
+    this.folder.textContent = path.slice(0, start);
+    this.file.textContent = path.slice(start);
+    this.button.title = path;
+    this.element.setAttribute("aria-posinset", place + 1);
+    this.element.setAttribute("aria-setsize", count);
+    this.likeness.show(i);
+    this.differ.hidden = !pictures.differ[i];
+    this.failed.hidden = !pictures.failed[i];
+    const needed = shownRows(i);
+    while (this.cells.length < needed) {
+      this.cells.push(new Cell());
+      this.networks.append(this.cells.at(-1).element);
+    }
+    this.cells.forEach((cell, n) => {
+      cell.element.hidden = n >= needed;
+      cell.element.classList.toggle("alone", needed === 1);
+      if (n < needed) cell.show(firstRow[i] + n, ratioOf(i), needed === 1 ? { ...size, width: size.whole } : size, pictures.failed[i] === ALL_FAILED);
+    });
+    this.isDrawn = false;
+  }
+
+  /** Thumbnail and heat; false if the file has not arrived so far. */
+  draw() {
+    const line = lineOf(this.picture);
+    if (!line) return false;
+    const shown = line.rows.slice(0, shownRows(this.picture));
+    shown.forEach((row, n) => this.cells[n].draw(line.thumbnail, row));
+    this.isDrawn = true;
+    return true;
+  }
+}
