@@ -266,7 +266,7 @@ class App {
   /** For a while, in a line of its own. retry: what a button does that tries once more. */
   notify(text, retry) {
     const again = retry && h("button", { type: "button", class: "action", onclick: retry }, "Try again");
-    this.notice.replaceChildren(text, again ?? "");
+    this.notice.replaceChildren(text, again || "");
     clearTimeout(this.noticeTimer);
     if (text) this.noticeTimer = setTimeout(() => this.notify(""), NOTICE_MS);
   }

@@ -43,7 +43,8 @@ export function urlOf(jpeg) {
   return URL.createObjectURL(new Blob([bytesOf(jpeg)], { type: "image/jpeg" }));
 }
 
-/** A file that the server makes, as {blob, name}. Throws an Error with a sentence for people. */
+/** A file that the server makes, as {blob, name}. Throws an Error with a sentence for people; its
+ * `again` says whether another try may help. */
 export async function downloadFile(body) {
   let response;
   try {
@@ -51,7 +52,7 @@ export async function downloadFile(body) {
   } catch {
     throw Object.assign(new Error("The server does not answer. Try again in a moment."), { again: true });
   }
-  if (!response.ok) throw new Error(await problemIn(response));
+  if (!response.ok) throw Object.assign(new Error(await problemIn(response)), { again: response.status === 503 });
   const named = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
   return { blob: await response.blob(), name: named?.[1] ?? body.file };
 }

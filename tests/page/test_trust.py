@@ -85,7 +85,7 @@ def test_reasons_are_shown_whatever_they_are_punctuated_with(visit: Visits, foun
     wait_for_results(page, 1)
     answers = [{"id": "x"}, {"cell": "resnet50", "trust": record}]
     body = "".join(json.dumps(answer) + "\n" for answer in answers)
-    page.route("**/look", lambda route: route.fulfill(body=body))
+    page.route("**/explain-stream", lambda route: route.fulfill(body=body))
     card = open_checks(page)
     expect(card.locator(".verdict")).to_have_text("Be careful with this map")
     (reason,) = card.locator(".reasons li").all_inner_texts()
