@@ -211,6 +211,7 @@ def test_axe_finds_nothing_serious(visit: Visits, theme: str):
     page.get_by_label("Other …").check()
     found["results"] = faults_of(page)
     page.get_by_label("Models", exact=True).click()
+    expect(page.locator("#models .options")).to_have_css("opacity", "1")  # it fades in
     found["models"] = faults_of(page)
     page.keyboard.press("Escape")
     panels(page).first.get_by_role("button", name="Download of").click()
