@@ -14,8 +14,7 @@ TIED = "\N{NO-BREAK SPACE}"
 def percentage(share: float) -> str:
     """A share in [0, 1] in labels and tables: "39.1 %", with a space that does not break.
 
-    A network is never wholly sure, so rounding must not
-    say it: "> 99.9 %" and "< 0.1 %".
+    A network is never wholly sure, so rounding must not say it: "> 99.9 %" and "< 0.1 %".
     """
     if share >= 0.9995:
         return f">{TIED}99.9{TIED}%"
