@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
     from gradcam_core.errors import NetworkError
     from gradcam_core.models.custom import register_all
-    from gradcam_core.models.description import add_network_arguments
+    from gradcam_core.models.custom.description import add_network_arguments
 
     parser = argparse.ArgumentParser(program, description="Starts the page, prints its address.")
     add_network_arguments(parser)

@@ -10,13 +10,8 @@ import json
 
 from tqdm import tqdm
 
-from gradcam_core.models.architectures import (
-    INDEX,
-    Architecture,
-    all_architectures,
-    shapes_of,
-    size_of,
-)
+from gradcam_core.models.custom.architectures import Architecture, all_architectures, shapes_of
+from gradcam_core.models.custom.likeness import INDEX, size_of
 
 
 def main() -> None:

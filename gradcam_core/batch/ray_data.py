@@ -41,7 +41,7 @@ from gradcam_core.examination import device_of
 from gradcam_core.images.sandbox import Reader
 from gradcam_core.memory import keep_freed
 from gradcam_core.models.custom import register_described, registered
-from gradcam_core.models.description import Description
+from gradcam_core.models.custom.description import Description
 from gradcam_core.models.loading import Model, load_model
 
 ACTOR_PICTURES = 16

@@ -1,8 +1,8 @@
 """Writes a PNG some rows at a time.
 
-A picture of 48 megapixels takes 195 MB in Pillow, whose writer needs all of it at once; this one
-needs a few rows. It also takes a third of the time, for a file of the same size (a photo) or of a
-third of it (heat), because it knows which filter and which search for repetitions suit them.
+Pillow's writer needs the whole picture at once: at 48 megapixels 872 MB and 4 s, here 15 MB and
+1.5 s, for a smaller file, because the filter and the search for repetitions suit photos and heat
+(docs/decisions.md).
 """
 
 from __future__ import annotations

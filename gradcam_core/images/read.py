@@ -19,18 +19,18 @@ from gradcam_core.upstream import without_decoder
 Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
 MAX_PIXELS = 48_800_000
-"""Largest picture that is decoded, in pixels: a phone's 48 megapixels, 195 MB as RGB in Pillow."""
+"""Of the largest picture that is decoded: a phone's 48 megapixels, 195 MB as RGB in Pillow."""
 
-MAX_SIDE = 65_500
-"""Longest side of such a picture, in pixels: JPEG, in which it is shown again, has no more."""
+MAX_SIDE_PX = 65_500
+"""Of such a picture. JPEG, in which the page shows it, has no more."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF", "PPM")
-"""What is decoded, by Pillow's names. It knows three dozen more, which hardly anybody uses and one
-of which, EPS, starts a program."""
+"""What is decoded, by Pillow's names. Pillow knows three dozen more, which hardly anybody uses; one
+of them, EPS, starts a program."""
 
-LARGE = 12_000_000
-"""Pixels from which on it may be for want of memory that a picture cannot be decoded: decoders do
-not always say so."""
+LARGE_PIXELS = 12_000_000
+"""From which on it may be for want of memory that a picture cannot be decoded: decoders do not
+always say so."""
 
 DAMAGED = "The picture is damaged or incomplete, it cannot be decoded."
 
@@ -59,7 +59,8 @@ def read_image(photo: Photo) -> Image.Image:
     are ignored, as they were when the networks were trained. A PIL image that is upright RGB
     already is given back itself.
 
-    Raises ImageError if it is no picture, is damaged, or is larger than `MAX_PIXELS` or `MAX_SIDE`.
+    Raises ImageError if it is no picture, is damaged, or has more than `MAX_PIXELS` or
+    `MAX_SIDE_PX`.
     """
     if isinstance(photo, np.ndarray):
         return _from_array(photo)
@@ -113,7 +114,7 @@ def _decode(file: IO[bytes]) -> Image.Image:
 def _upright_rgb(image: Image.Image, *, is_ours: bool = False) -> Image.Image:
     """is_ours: nobody else holds it, so that it may itself be turned."""
     width, height = image.size
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
         raise ImageError(_too_large(f"The picture has {width} x {height} pixels; it"))
     if width == 0 or height == 0:
         raise ImageError("The picture is empty: it has no pixels.")
@@ -133,7 +134,7 @@ def _upright_rgb(image: Image.Image, *, is_ours: bool = False) -> Image.Image:
         raise ImageError(_NO_MEMORY) from None
     except Exception as error:
         # Pillow's decoders raise OSError, SyntaxError, struct.error, zlib.error and others.
-        raise ImageError(DAMAGED if width * height < LARGE else _DAMAGED_OR_LARGE) from error
+        raise ImageError(DAMAGED if width * height < LARGE_PIXELS else _DAMAGED_OR_LARGE) from error
 
 
 def _upright(image: Image.Image, is_ours: bool) -> Image.Image:
@@ -217,6 +218,6 @@ def _from_array(values: np.ndarray) -> Image.Image:
 def _too_large(what: str) -> str:
     return (
         f"{what} is too large: up to {MAX_PIXELS // 1_000_000} million pixels are read, "
-        f"and up to {MAX_SIDE} a side. "
+        f"and up to {MAX_SIDE_PX} a side. "
         "Make it smaller and try again."
     )

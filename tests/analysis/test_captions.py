@@ -13,16 +13,8 @@ import pytest
 
 import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement, heat_on, raster
-from gradcam_core.analysis.captions import (
-    CLOSE,
-    IMPROBABLE,
-    PARTLY,
-    SAME,
-    SENTENCES,
-    WEAK,
-    WIDER,
-    summary,
-)
+from gradcam_core.analysis.captions import CLOSE, IMPROBABLE, SENTENCES, WEAK, summary
+from gradcam_core.analysis.comparison import PARTLY, SAME, WIDER
 from gradcam_core.analysis.location import APART, HOT, where
 from gradcam_core.explanation import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
 from tests.support.explanations import LITE, explained

@@ -20,7 +20,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
 
 import gradcam_core as gc
-from gradcam_core.analysis.captions import PARTLY, SAME
+from gradcam_core.analysis.comparison import PARTLY, SAME
 from gradcam_core.batch.report import write_report
 from gradcam_core.errors import ReportError
 from gradcam_core.images.render import colormap_table, levels, overlay

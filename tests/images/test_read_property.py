@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from gradcam_core import read_image
 from gradcam_core.errors import ImageError
-from gradcam_core.images.read import MAX_PIXELS, MAX_SIDE
+from gradcam_core.images.read import MAX_PIXELS, MAX_SIDE_PX
 from tests.support.bad_pictures import ENCODINGS, as_file, encoded
 
 bounded = settings(
@@ -55,8 +55,8 @@ def assert_is_a_picture_or_a_sentence(data: bytes) -> None:
         return
     assert picture.mode == "RGB"
     width, height = picture.size
-    assert 0 < width <= MAX_SIDE
-    assert 0 < height <= MAX_SIDE
+    assert 0 < width <= MAX_SIDE_PX
+    assert 0 < height <= MAX_SIDE_PX
     assert width * height <= MAX_PIXELS
     # The same bytes are the same picture.
     assert np.array_equal(np.asarray(read_image(data)), np.asarray(picture))
@@ -204,7 +204,7 @@ def test_turning_a_picture_in_memory_leaves_it_as_it_was(picture: Image.Image):
 
 @pytest.mark.parametrize("side", ["width", "height"])
 def test_the_limits_are_those_that_are_said(side: str):
-    size = (MAX_SIDE, 1) if side == "width" else (1, MAX_SIDE)
+    size = (MAX_SIDE_PX, 1) if side == "width" else (1, MAX_SIDE_PX)
     assert read_image(Image.new("L", size)).size == size
     with pytest.raises(ImageError, match="too large"):
         read_image(Image.new("L", (size[0] + (size[0] > 1), size[1] + (size[1] > 1))))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import gradcam_core as gc
 from gradcam_core.images.geometry import view_of
 from gradcam_core.models.custom import register_all
-from gradcam_core.models.description import described_in, described_in_file
+from gradcam_core.models.custom.description import described_in, described_in_file
 from gradcam_core.models.registry import default_models, remove_model
 from tests.support.weights_server import serving
 
@@ -112,7 +112,7 @@ def test_classes_and_channels_are_read_from_the_weights(
 
 
 def own_networks_named(architecture: str) -> list[Any]:
-    from gradcam_core.models.architectures import architectures_named
+    from gradcam_core.models.custom.architectures import architectures_named
 
     return architectures_named(architecture)[:1]
 

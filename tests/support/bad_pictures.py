@@ -25,7 +25,7 @@ import pillow_heif
 import skimage
 from PIL import Image, ImageCms
 
-from gradcam_core.images.read import MAX_PIXELS, MAX_SIDE
+from gradcam_core.images.read import MAX_PIXELS, MAX_SIDE_PX
 from tests.support import handmade_pictures as hand
 
 pi_heif.register_heif_opener()
@@ -363,7 +363,7 @@ def nothing() -> Iterator[BadPicture]:
 
 def _below(width: int) -> Size:
     """The largest picture of this width that is still decoded."""
-    return width, min(MAX_PIXELS // width, MAX_SIDE)
+    return width, min(MAX_PIXELS // width, MAX_SIDE_PX)
 
 
 BELOW = _below(8000)
@@ -535,7 +535,7 @@ def sizes() -> Iterator[BadPicture]:
     for encoding, (encoder, options) in ENCODINGS.items():
         one = partial(encoded, Image.new("RGB", (1, 1), GREY), encoder, **options)
         yield BadPicture("sizes", f"{encoding}, 1 x 1", one, Shown((1, 1), GREY))
-    for size in ((1, 20_000), (20_000, 1), (2, MAX_SIDE), (MAX_SIDE, 2)):
+    for size in ((1, 20_000), (20_000, 1), (2, MAX_SIDE_PX), (MAX_SIDE_PX, 2)):
         yield BadPicture(
             "sizes", f"PNG, {size[0]} x {size[1]}", partial(hand.flat_png, *size), Shown(size, GREY)
         )
@@ -545,7 +545,7 @@ def sizes() -> Iterator[BadPicture]:
             partial(hand.jpeg, hand.BASELINE, *size, hand.sos()),
             Shown(size, GREY),
         )
-    for size in ((MAX_SIDE + 1, 1), (1, MAX_SIDE + 1), (20_000, 20_000), ABOVE):
+    for size in ((MAX_SIDE_PX + 1, 1), (1, MAX_SIDE_PX + 1), (20_000, 20_000), ABOVE):
         yield BadPicture(
             "sizes",
             f"PNG, {size[0]} x {size[1]}, too large",

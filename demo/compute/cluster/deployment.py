@@ -20,7 +20,7 @@ from demo.compute.cluster.messages import APPLICATION
 from demo.compute.memory_limit import memory_limit_bytes
 from gradcam_core.errors import BackendError, NetworkError
 from gradcam_core.models.custom import register_all, registered
-from gradcam_core.models.description import add_network_arguments
+from gradcam_core.models.custom.description import add_network_arguments
 from gradcam_core.models.registry import default_models
 
 REPLICAS, THREADS = "GRADCAM_REPLICAS", "GRADCAM_THREADS"

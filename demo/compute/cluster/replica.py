@@ -34,7 +34,7 @@ from gradcam_core.examination import PreparedInput, prepare_pixels
 from gradcam_core.images.geometry import ViewName, view_of
 from gradcam_core.memory import keep_freed, keep_trimmed
 from gradcam_core.models.custom import register_described
-from gradcam_core.models.description import Description
+from gradcam_core.models.custom.description import Description
 from gradcam_core.models.registry import list_models
 
 PHOTOS_PER_PASS = {"cpu": 2, "cuda": 16}

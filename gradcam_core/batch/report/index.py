@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from gradcam_core.analysis.captions import PARTLY, SAME
+from gradcam_core.analysis.comparison import PARTLY, SAME
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.images.render import DIMMING, OPACITY, colormap_table
 

@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 
 from gradcam_core.errors import NetworkError
-from gradcam_core.models.label_files import names_in
+from gradcam_core.models.custom.label_files import names_in
 
 FILE = "networks.toml"
 """Read from the folder that a program is started in, if it is there."""
@@ -56,6 +56,11 @@ class Description:
     interpolation: str | None = None
     layer: str | None = None
     sigmoid: bool = False
+
+    @property
+    def api_name(self) -> str:
+        """The name given, or one made from the title."""
+        return self.name or re.sub(r"\W+", "_", self.title.casefold()).strip("_")
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:

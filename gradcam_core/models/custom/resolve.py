@@ -1,113 +1,33 @@
-"""A person's own networks beside ours: any classifier of timm or torchvision, with weights of any
-origin, registered in Python, on the command line or in a file."""
+"""From the description of a network to what is known of it: architecture, weights, preprocessing,
+labels and layer. Its weights are looked into, not loaded."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from gradcam_core.errors import GradcamError, LabelError, NetworkError
+from gradcam_core.errors import LabelError, NetworkError
 from gradcam_core.images.geometry import Preprocessing
-from gradcam_core.models.description import (
-    FILE,
-    Description,
-    checked,
-    described_in,
-    described_in_file,
-    description_of,
-)
+from gradcam_core.models.custom.description import Description, checked
+from gradcam_core.models.custom.label_files import names_in, read_label_names
 from gradcam_core.models.fetch import fetch
-from gradcam_core.models.label_files import names_in, read_label_names
 from gradcam_core.models.labels import Labels, imagenet_labels, labels_of
-from gradcam_core.models.registry import ModelInfo, add_model, list_models
+from gradcam_core.models.registry import ModelInfo
 from gradcam_core.models.weights import HubFile, LocalFile, ReleaseFile, Source
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from gradcam_core.models.architectures import Architecture
-    from gradcam_core.models.checkpoint import Checkpoint
-
-_Given = TypeVar("_Given")
+    from gradcam_core.models.custom.architectures import Architecture
+    from gradcam_core.models.custom.checkpoint import Checkpoint
 
 _HUB = "hf-hub:"
-
-
-def register(
-    title: str,
-    architecture: str,
-    *,
-    weights: str | Path | None = None,
-    labels: str | Path | Sequence[str] | None = None,
-    **settings: Any,
-) -> ModelInfo:
-    """Put a network of your own beside the others, for `explain`, `load_model` and all the rest.
-
-        gc.register("Chest X-ray", "resnet18", weights="xray.safetensors", labels="labels.txt")
-
-    See `Description` for the arguments. The file of weights is looked into at once, its values are
-    read when they are first needed. One with the same name is replaced. Raises NetworkError.
-    """
-    given = {"title": title, "architecture": architecture, "weights": weights, "labels": labels}
-    return register_described(description_of(given | settings))
-
-
-def register_described(described: Description) -> ModelInfo:
-    """See `register`. Raises NetworkError."""
-
-    try:
-        info = _info(described)
-        add_model(info)
-        _registered[info.name] = replace(
-            described, weights=_absolute(described.weights), labels=_absolute(described.labels)
-        )
-    except (GradcamError, ValueError) as error:
-        raise NetworkError(f"network {described.title!r}: {_ended(str(error))}") from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise NetworkError(f"network {described.title!r}: {error.filename}: {reason}") from error
-    return info
-
-
-def registered() -> list[Description]:
-    """Of a person's own networks that there are, for another process that is to have them, too."""
-    return [_registered[info.name] for info in list_models() if info.name in _registered]
-
-
-_registered: dict[str, Description] = {}
-
-
-def _absolute(given: _Given) -> _Given:
-    return given.absolute() if isinstance(given, Path) else given
-
-
-def register_all(specs: Iterable[str], file: Path | None = None) -> list[ModelInfo]:
-    """What a file and then texts describe; without a file the usual one, if it is there. Raises
-    NetworkError."""
-    described = []
-    if file is not None or Path(FILE).is_file():
-        described += described_in_file(file or Path(FILE))
-    described += [described_in(spec) for spec in specs]
-    names = [_name(one) for one in described]
-    for one, name in zip(described, names, strict=True):
-        if names.count(name) > 1:
-            raise NetworkError(f"network {one.title!r}: another one is called {name!r}, too")
-    return [register_described(one) for one in described]
-
-
-def _name(described: Description) -> str:
-    return described.name or re.sub(r"\W+", "_", described.title.casefold()).strip("_")
-
-
-def _ended(text: str) -> str:
-    return text[0].lower() + text[1:].rstrip(".") if text[1:2].islower() else text.rstrip(".")
 
 
 @dataclass(frozen=True)
@@ -129,8 +49,8 @@ class _Recipe:
         return self.preprocessing.channels, size, size
 
     def read(self, path: Path) -> nn.Module:
-        from gradcam_core.models.architectures import fit
-        from gradcam_core.models.checkpoint import read_checkpoint
+        from gradcam_core.models.custom.checkpoint import read_checkpoint
+        from gradcam_core.models.custom.fit import fit
         from gradcam_core.models.optimise import own_network, read_network
 
         if self.is_published and self.architecture.library == "timm":
@@ -153,8 +73,13 @@ class _Known:
     source: Source | None = None
 
 
-def _info(described: Description) -> ModelInfo:
-    from gradcam_core.models.architectures import architectures_named
+def resolve(described: Description) -> ModelInfo:
+    """The network that is described.
+
+    Raises NetworkError, LabelError or WeightsError where it cannot be had or does not fit, and
+    OSError.
+    """
+    from gradcam_core.models.custom.architectures import architectures_named
 
     if described.architecture.startswith(_HUB):
         known = _on_the_hub(described.architecture.removeprefix(_HUB))
@@ -166,8 +91,8 @@ def _info(described: Description) -> ModelInfo:
 
 
 def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
-    from gradcam_core.models.architectures import fit
-    from gradcam_core.models.checkpoint import read_checkpoint
+    from gradcam_core.models.custom.checkpoint import read_checkpoint
+    from gradcam_core.models.custom.fit import fit
 
     checkpoint = read_checkpoint(path)
     found = fit(known.architectures, checkpoint.tensors)
@@ -245,7 +170,7 @@ def _with_layer(
             f"there is no layer {layer!r}; the last feature maps of each resolution are: {last}"
         )
     return ModelInfo(
-        _name(described),
+        described.api_name,
         described.title,
         recipe.architecture.name,
         layer,
@@ -345,7 +270,7 @@ def _names_in(checkpoint: Checkpoint) -> list[str] | None:
 
 def _on_the_hub(name: str) -> _Known:
     """What config.json in a timm repository says. Raises WeightsError or NetworkError."""
-    from gradcam_core.models.architectures import Architecture
+    from gradcam_core.models.custom.architectures import Architecture
 
     file = HubFile(name, "config.json")
     path = file.cached() or fetch(file)

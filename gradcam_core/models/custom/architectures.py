@@ -1,0 +1,143 @@
+"""The architectures of timm and torchvision: finding one by its name, and building it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from types import ModuleType
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import nn
+
+from gradcam_core.errors import ArchitectureError
+from gradcam_core.images.geometry import Preprocessing
+from gradcam_core.upstream import import_timm
+
+Library: TypeAlias = Literal["timm", "torchvision"]
+
+Shapes: TypeAlias = Mapping[str, torch.Size]
+"""Of all tensors, by name."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A classifier as a library has it by this name. arguments: for the library's builder."""
+
+    library: Library
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.library}'s {self.name}"
+
+    def build(self, classes: int | None = None, channels: int = 3) -> nn.Module:
+        """In eval mode, its values random; on the device that is torch's default. None is the
+        number of classes that it was published with."""
+        if self.library == "timm":
+            arguments = dict(self.arguments)
+            if classes is not None:
+                arguments["num_classes"] = classes
+            name = self.name
+            return import_timm().create_model(name, in_chans=channels, **arguments).eval()
+        arguments = {} if classes is None else {"num_classes": classes}
+        if self.name in ("googlenet", "inception_v3"):
+            arguments["init_weights"] = False  # takes a minute
+        module = _torchvision().get_model(self.name, weights=None, **arguments).eval()
+        if channels != 3:
+            _set_channels(module, channels)
+        return module
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """That of the weights which were published with it, for RGB."""
+        if self.library == "timm":
+            from timm.data import resolve_data_config
+
+            config = import_timm().get_pretrained_cfg(self.name)
+            return Preprocessing.from_timm(resolve_data_config(config.to_dict() if config else {}))
+        transforms = _torchvision().get_model_weights(self.name).DEFAULT.transforms()
+        return Preprocessing.from_torchvision(transforms)
+
+
+def architectures_named(name: str) -> list[Architecture]:
+    """Those of this name, timm's first; "timm:" or "torchvision:" before it asks for one library.
+
+    Raises ArchitectureError with the nearest names if there is none.
+    """
+    library, _, plain = name.rpartition(":")
+    if library not in ("", "timm", "torchvision"):
+        raise ArchitectureError(
+            f"{name!r}: only timm:, torchvision: or hf-hub: can stand before a name"
+        )
+    found = []
+    if library != "torchvision" and import_timm().is_model(plain):
+        found.append(Architecture("timm", plain))
+    if library != "timm" and plain in _torchvision_names():
+        found.append(Architecture("torchvision", plain))
+    if not found:
+        near = difflib.get_close_matches(plain, [*_timm_names(), *_torchvision_names()], 5)
+        hint = f"; the nearest names: {', '.join(dict.fromkeys(near))}" if near else ""
+        raise ArchitectureError(f"there is no architecture {name!r} in timm or torchvision{hint}")
+    return found
+
+
+def all_architectures() -> list[Architecture]:
+    """Of both libraries, those with short names first."""
+    names: list[tuple[Library, tuple[str, ...]]] = [
+        ("timm", _timm_names()),
+        ("torchvision", _torchvision_names()),
+    ]
+    return [
+        Architecture(library, name)
+        for library, known in names
+        for name in sorted(known, key=lambda name: (len(name), name))
+    ]
+
+
+def shapes_of(
+    architecture: Architecture, classes: int | None, channels: int
+) -> dict[str, torch.Size]:
+    """Of all tensors, by name. See `Architecture.build`."""
+    with torch.device("meta"):
+        module = architecture.build(classes, channels)
+    return {name: tensor.shape for name, tensor in module.state_dict().items()}
+
+
+def _set_channels(module: nn.Module, channels: int) -> None:
+    """torchvision's networks have no argument for it; their first convolution is another then."""
+    name, first = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
+    weight = first.weight[:, :1].expand(-1, channels // first.groups, -1, -1)
+    replaced = nn.Conv2d(
+        channels,
+        first.out_channels,
+        (first.kernel_size[0], first.kernel_size[1]),
+        (first.stride[0], first.stride[1]),
+        first.padding if isinstance(first.padding, str) else (first.padding[0], first.padding[1]),
+        (first.dilation[0], first.dilation[1]),
+        first.groups,
+        first.bias is not None,
+        device=weight.device,
+    )
+    module.set_submodule(name, replaced)
+    if hasattr(module, "transform_input"):
+        setattr(module, "transform_input", False)  # noqa: B010  # of RGB, in GoogLeNet
+
+
+def _torchvision() -> ModuleType:
+    import torchvision.models
+
+    return torchvision.models
+
+
+@cache
+def _timm_names() -> tuple[str, ...]:
+    return tuple(import_timm().list_models())
+
+
+@cache
+def _torchvision_names() -> tuple[str, ...]:
+    models = _torchvision()
+    return tuple(models.list_models(module=models))
