@@ -23,9 +23,11 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from tqdm import tqdm
 
+from gradcam_core.files import written_whole
 from gradcam_core.upstream import set_hub_chunk
 
 ARRIVING = ".arriving"
@@ -80,17 +82,15 @@ def download_release(url: str, destination: Path, lock: Path) -> None:
         if expected and destination.is_file() and is_intact(destination, expected):
             return  # another process was faster
         arriving = destination.with_name(f"{destination.name}{ARRIVING}-{os.getpid()}")
-        try:
-            _copy(url, arriving)
+        with written_whole(destination, partial=arriving) as file:
+            _copy(url, file)
+            file.flush()
             if not is_intact(arriving, expected):
                 raise RuntimeError("invalid hash value")
-            arriving.replace(destination)
-        finally:
-            arriving.unlink(missing_ok=True)
 
 
-def _copy(url: str, file: Path) -> None:
-    with urllib.request.urlopen(url) as answer, file.open("wb") as stream:
+def _copy(url: str, stream: IO[bytes]) -> None:
+    with urllib.request.urlopen(url) as answer:
         if answer.headers.get_content_type() == "text/html":
             raise _OtherAnswerError
         size = answer.headers["Content-Length"]
