@@ -162,8 +162,11 @@ class Explanation:
         """What a notebook shows."""
         if self.photo is None:
             return None
-        photo, file = self.photo.copy(), io.BytesIO()
-        photo.thumbnail((NOTEBOOK_MAX_SIDE_PX, NOTEBOOK_MAX_SIDE_PX))
+        photo, file = self.photo, io.BytesIO()
+        scale = NOTEBOOK_MAX_SIDE_PX / max(photo.size)
+        if scale < 1:
+            width, height = (max(1, round(side * scale)) for side in photo.size)
+            photo = photo.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
         self.overlay(photo).save(file, "PNG")
         return file.getvalue()
 

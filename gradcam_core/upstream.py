@@ -24,9 +24,9 @@ _timm_lock = threading.Lock()
 def import_timm() -> ModuleType:
     """timm, imported by one thread at a time and from its front.
 
-    Its modules import each other in a circle (`timm.layers` and `timm.models`), which fails where
-    two threads enter the circle at different places. Needless once importing them in any order and
-    from any thread works.
+    `timm.data` and `timm.models` import each other, which ends in ImportError or a deadlock where
+    two threads enter the circle at different places. So this comes before `from timm.data import
+    …`, too. Needless once `timm.data` no longer imports `timm.models`.
     """
     with _timm_lock:
         import timm

@@ -17,8 +17,8 @@ Predict = Callable[[Tensor], Tensor]
 
 STEPS = 7
 
-AT_ONCE = 4
-"""Images in a pass, the fastest on a CPU."""
+BATCH_SIZE = 4
+"""Images in one pass: the fastest number on a CPU."""
 
 _BLUR = (11, 5.0)  # kernel and sigma in pixels at an input of 224, as in the code of RISE
 
@@ -55,7 +55,7 @@ def curves(
     between = (_between(start, end, heatmap, steps) for start, end, heatmap in ways)
     versions = chain([image, nothing, blurred], *between)
     found: list[float] = []
-    while chunk := list(islice(versions, AT_ONCE)):
+    while chunk := list(islice(versions, BATCH_SIZE)):
         found += predict(torch.cat(chunk)).tolist()
     of_image, of_nothing, of_blurred, *inner = found
     made = []

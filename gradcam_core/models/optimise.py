@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from gradcam_core.upstream import watching_operations
+from gradcam_core.upstream import import_timm, watching_operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,8 +51,7 @@ def read_network(architecture: str, path: Path, same_names: bool = True) -> nn.M
     used where there is one. Raises almost anything for a file that does not hold the weights:
     SafetensorError, UnpicklingError, RuntimeError, KeyError, EOFError, …
     """
-    import timm
-
+    timm = import_timm()
     # Without memory or values for the tensors, which come from the file.
     with torch.device("meta"):
         module = timm.create_model(architecture, pretrained=False).eval()

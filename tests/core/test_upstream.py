@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import io
+import re
 import threading
+from pathlib import Path
 
 import huggingface_hub
 import pytest
+import timm
 import torch
 from PIL import AvifImagePlugin, Image, ImageFile
 
@@ -63,8 +66,13 @@ def test_pillow_takes_no_number_of_threads(monkeypatch: pytest.MonkeyPatch):
     assert ImageFile.MAXBLOCK == 2**20
 
 
+def test_timm_still_imports_itself_in_a_circle():
+    files = Path(timm.__path__[0], "data").rglob("*.py")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    assert re.search(r"^\s*from (timm|\.)\.models", text, re.MULTILINE), GONE
+
+
 def test_timm_is_the_same_for_all_threads():
-    # Its circle (`timm.layers` imports `timm.models`) cannot be seen from outside.
     found: list[object] = []
     threads = [
         threading.Thread(target=lambda: found.append(upstream.import_timm())) for _ in range(4)

@@ -237,6 +237,18 @@ def test_names_are_read_from_the_weights_if_they_say_them(tmp_path: Path):
     assert [label.name for label in mine.labels] == LABELS
 
 
+def test_a_network_that_is_registered_again_is_loaded_again(tmp_path: Path):
+    path = save(made(), tmp_path / "a.safetensors")
+    gc.register("Mine", SMALL, weights=path, labels=LABELS)
+    first = gc.load_model("mine")
+    assert gc.load_model("mine") is first
+    gc.register("Mine", SMALL, weights=path, labels=["a", "b", "c"])
+    assert [label.name for label in gc.load_model("mine").info.labels] == ["a", "b", "c"]
+    remove_model("mine")
+    with pytest.raises(gc.ChoiceError, match="no model 'mine'"):
+        gc.load_model("mine")
+
+
 def test_published_weights_are_known_without_asking_a_network():
     assert gc.register("A", "resnet18").labels is gc.imagenet_labels()
     info = gc.register("B", "torchvision:resnet18")

@@ -54,9 +54,9 @@ class Architecture:
     def preprocessing(self) -> Preprocessing:
         """That of the weights which were published with it, for RGB."""
         if self.library == "timm":
+            config = import_timm().get_pretrained_cfg(self.name)
             from timm.data import resolve_data_config
 
-            config = import_timm().get_pretrained_cfg(self.name)
             return Preprocessing.from_timm(resolve_data_config(config.to_dict() if config else {}))
         transforms = _torchvision().get_model_weights(self.name).DEFAULT.transforms()
         return Preprocessing.from_torchvision(transforms)

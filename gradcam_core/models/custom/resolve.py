@@ -223,6 +223,7 @@ def _labels(described: Description, outputs: int, names: Sequence[str] | None) -
 
 def _imagenet_names(count: int) -> list[str] | None:
     """timm's of one of the larger ImageNets, if it has one of so many classes."""
+    import_timm()
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
     subset = infer_imagenet_subset({"num_classes": count})
@@ -278,6 +279,7 @@ def _on_the_hub(name: str) -> _Known:
         config = json.loads(path.read_text(encoding="utf-8"))
         architecture = Architecture("timm", config["architecture"], config.get("model_args") or {})
         settings = config.get("pretrained_cfg") or config
+        import_timm()
         from timm.data import resolve_data_config
 
         preprocessing = Preprocessing.from_timm(resolve_data_config(settings))
