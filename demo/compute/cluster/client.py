@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +16,8 @@ import cachetools
 import numpy as np
 
 from demo.compute.backend import Backend, Network
-from demo.compute.cluster.connection import (
-    NOT_THERE,
-    check_listening,
-    init_arguments,
-    set_environment,
-)
+from demo.compute.cluster.connection import connected_handle
 from demo.compute.cluster.messages import (
-    APPLICATION,
     CheckRequest,
     Failed,
     ModelRequest,
@@ -38,7 +31,7 @@ from demo.compute.request_queue import Place
 from demo.compute.single_flight import SingleFlight
 from gradcam_core import Explanation
 from gradcam_core.cam.methods import method_named
-from gradcam_core.errors import BackendError, RemoteError
+from gradcam_core.errors import RemoteError
 from gradcam_core.images.geometry import RESIZE_MAX_PIXELS, view_of
 from gradcam_core.request import ExplanationRequest
 
@@ -60,39 +53,13 @@ PASSES = 10_000
 _FIRST_PAUSE_S = 0.2  # before another replica is asked; twice as long each time
 _REPLICA_CHECK_S = 1.0  # at most, between two looks whether there are replicas
 
-NO_ADDRESS = (
-    "GRADCAM_BACKEND=ray needs RAY_ADDRESS, the address of a cluster. `make serve-cluster` starts "
-    "one on this machine and prints it."
-)
-NOT_INSTALLED = "GRADCAM_BACKEND=ray needs Ray: pip install -r requirements-ray.txt"
 NO_REPLICA = "The computers that look at photos do not answer at the moment. Try again in a minute."
 TOO_OFTEN = "The computers that look at photos failed again and again over this. Try again later."
 
 
 def connect() -> ClusterBackend:
-    """The backend on the cluster of RAY_ADDRESS, whose replicas load their networks themselves.
-
-    Raises BackendError if there is none.
-    """
-    address = os.environ.get("RAY_ADDRESS", "")
-    if not address:
-        raise BackendError(NO_ADDRESS)
-    check_listening(address)
-    set_environment(address)
-    try:
-        import ray
-        from ray import serve
-    except ModuleNotFoundError as error:
-        raise BackendError(NOT_INSTALLED) from error
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    try:
-        ray.init(**init_arguments(address))
-        logging.getLogger("ray.serve").setLevel(logging.ERROR)
-        handle: Any = serve.get_app_handle(APPLICATION)
-        replicas = handle.replicas.remote().result(timeout_s=NO_REPLICA_TIMEOUT_S)
-    except Exception as error:  # Ray's, of which there are many kinds
-        raise BackendError(NOT_THERE.format(address)) from error
-    return ClusterBackend(handle, replicas)
+    """The backend on the cluster of RAY_ADDRESS. Raises BackendError if there is none."""
+    return ClusterBackend(*connected_handle())
 
 
 class ClusterBackend(Backend):

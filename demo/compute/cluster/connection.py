@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from typing import Any
@@ -11,9 +12,15 @@ from gradcam_core.errors import BackendError
 
 LOOPBACK = "127.0.0.1"
 
+NO_ADDRESS = (
+    "GRADCAM_BACKEND=ray needs RAY_ADDRESS, the address of a cluster. `make serve-cluster` starts "
+    "one on this machine and prints it."
+)
+NOT_INSTALLED = "GRADCAM_BACKEND=ray needs Ray: pip install -r requirements-ray.txt"
 NOT_THERE = "No Ray cluster with the app's replicas answers at {}. `make serve-cluster` starts one."
 
 _CONNECT_TIMEOUT_S = 5.0
+_FIRST_ANSWER_TIMEOUT_S = 60.0  # replicas may still load their networks
 
 _SPARING = {
     "RAY_worker_niceness": "0",  # nobody waits for anything else that this machine does
@@ -24,6 +31,32 @@ _SPARING = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",  # it has threads of its own
 }
 """What Ray does beside the work takes a tenth of a core, and nobody looks at it here."""
+
+
+def connected_handle() -> tuple[Any, int]:
+    """Serve's handle of the replicas on the cluster of RAY_ADDRESS, and how many there are. They
+    load their networks themselves.
+
+    Raises BackendError without an address, without Ray, and without replicas.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    if not address:
+        raise BackendError(NO_ADDRESS)
+    _check_listening(address)
+    set_environment(address)
+    try:
+        import ray
+        from ray import serve
+    except ModuleNotFoundError as error:
+        raise BackendError(NOT_INSTALLED) from error
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        ray.init(**init_arguments(address))
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        handle: Any = serve.get_app_handle(APPLICATION)
+        return handle, handle.replicas.remote().result(timeout_s=_FIRST_ANSWER_TIMEOUT_S)
+    except Exception as error:  # Ray's, of which there are many kinds
+        raise BackendError(NOT_THERE.format(address)) from error
 
 
 def init_arguments(address: str) -> dict[str, Any]:
@@ -50,7 +83,7 @@ def set_environment(address: str) -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
-def check_listening(address: str) -> None:
+def _check_listening(address: str) -> None:
     """Raises BackendError where nobody listens. Ray itself would try for a long time, and then say
     so in many lines."""
     host, _, port = address.rpartition(":")
