@@ -143,7 +143,7 @@ def test_those_who_cycle_through_dropped_passes_let_a_new_photo_in_between(gate:
     asyncio.run(visits())
 
 
-def test_a_pass_that_must_run_again_goes_before_those_of_new_photos(gate: Gate):
+def test_a_pass_that_must_run_again_waits_but_goes_before_those_of_new_photos(gate: Gate):
     async def visits() -> None:
         async with computing(held_bytes=0) as service:
             mine = fresh(service)
@@ -154,6 +154,12 @@ def test_a_pass_that_must_run_again_goes_before_those_of_new_photos(gate: Gate):
                 for _ in range(12)
             ]
             await until(lambda: len(gate.begun) == 2)
+            with service.enter(mine, [REQUEST]) as place:
+                async for position in place.positions():
+                    assert position == 1
+                    break
+                else:
+                    raise AssertionError("it does not wait")
             again = asyncio.create_task(service.explain_all(mine, [REQUEST]))
             served = LocalBackend.photos_at_once
             assert await passes_until_done(gate, again, at_most=served + 2) > 1
@@ -170,6 +176,9 @@ def test_a_request_for_many_passes_lets_others_in_between(gate: Gate):
         async with computing() as service:
             large = asyncio.create_task(service.explain_all(fresh(service), many))
             await until(lambda: len(gate.begun) == 1)
+            gate.open(passes=1)  # which all others of it need
+            await until(lambda: len(gate.begun) == 2)
+            await asyncio.sleep(0.5)  # those that may be queued are queued
             small = asyncio.create_task(service.explain_all(fresh(service), [REQUEST]))
             await passes_until_done(gate, small, at_most=2 * PASSES_PER_REQUEST + 2)
             assert not large.done()
