@@ -11,7 +11,7 @@ export GRADIO_ANALYTICS_ENABLED ?= False
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/installed ## install what is needed, start the app and print its address
+run: $(VENV)/installed ## install what is needed, start the page and print its address
 	@$(BIN)/python app.py
 
 serve-cluster: $(VENV)/installed-ray ## start replicas that compute for a page with GRADCAM_BACKEND=ray, until Ctrl-C
@@ -25,7 +25,7 @@ test: $(VENV)/installed-dev ## linter, formatter, types, known vulnerabilities, 
 	@$(BIN)/python -m scripts.audit
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its processes share the cores
 
-bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and TorchCAM, the checks, a batch, its report and the page (20 minutes)
+bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report and page, beside pytorch-grad-cam and TorchCAM (20 minutes)
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m benchmarks.speed
 	@$(BIN)/python -m benchmarks.trust
@@ -33,23 +33,23 @@ bench: $(VENV)/installed-dev ## time the engine beside pytorch-grad-cam and Torc
 	@$(BIN)/python -m benchmarks.report
 	@$(BIN)/python -m benchmarks.page
 
-fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures, and measure what the worst ones cost (10 minutes)
+fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures and measure what the worst ones cost (10 minutes)
 	@$(BIN)/python -m benchmarks.fuzz
 	@$(BIN)/python -m benchmarks.bad_pictures
 
-quality: $(VENV)/installed-dev ## judge how well every method locates, beside the same (an hour)
+quality: $(VENV)/installed-dev ## measure how well every method locates, beside pytorch-grad-cam and TorchCAM (an hour and a half)
 	@$(BIN)/python -m benchmarks.quality
 
-load: $(VENV)/installed-dev ## serve 1 to 64 visitors at once, without and with replicas, and then 2000 explanations (12 minutes)
+load: $(VENV)/installed-dev ## serve 1 to 64 visitors at once, without and with replicas, then 2,000 explanations (12 minutes)
 	@$(BIN)/python -m benchmarks.load
 
-faults: $(VENV)/installed-dev ## break downloads, disks and servers, and print what comes of it (5 minutes)
+faults: $(VENV)/installed-dev ## break downloads, disks and servers and print what happens (5 minutes)
 	@$(BIN)/python -m benchmarks.faults
 
-weights: $(VENV)/installed ## fetch the weights of all networks, for a talk without a network
+weights: $(VENV)/installed ## download the weights of all networks, for a talk without a network
 	@$(BIN)/python -m scripts.weights
 
-screenshots: $(VENV)/installed-dev ## make the pictures of the page in assets/screenshots, and the animation
+screenshots: $(VENV)/installed-dev ## make the pictures and the animation in assets/screenshots
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m scripts.screenshots
 

@@ -31,8 +31,8 @@ index has advisories too, but a mirror of it without them looks as if there were
 ACCEPTED: dict[str, str] = {}
 """Advisories that do not reach this app, by their id, each with the reason."""
 
-_REACH = 5.0  # seconds until the database is taken for out of reach
-_LONGEST = 180.0  # seconds for all packages, some hundred questions
+_CONNECT_TIMEOUT_S = 5.0
+_AUDIT_TIMEOUT_S = 180.0  # for all packages, some hundred requests
 
 
 class UnreachableError(Exception):
@@ -70,23 +70,23 @@ def main() -> int:
 def requirements() -> list[Requirement]:
     """Those of requirements.txt."""
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
-    return [Requirement(line) for given in lines if (line := given.split("#")[0].strip())]
+    return [Requirement(line) for written in lines if (line := written.split("#")[0].strip())]
 
 
-def installed(wanted: list[Requirement]) -> Iterator[tuple[str, str]]:
+def installed(given: list[Requirement]) -> Iterator[tuple[str, str]]:
     """Name and version of everything that these bring along here, themselves included."""
-    left = [(requirement, frozenset(requirement.extras)) for requirement in wanted]
-    seen = set()
-    while left:
-        requirement, extras = left.pop()
+    waiting = [(requirement, frozenset(requirement.extras)) for requirement in given]
+    done = set()
+    while waiting:
+        requirement, extras = waiting.pop()
         name = canonicalize_name(requirement.name)
-        if (name, extras) in seen:
+        if (name, extras) in done:
             continue
-        seen.add((name, extras))
+        done.add((name, extras))
         try:
             found = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            if requirement in wanted:
+            if requirement in given:
                 raise SystemExit(f"{name} is not installed: make test installs it.") from None
             continue  # of another system
         # What a build adds to a version, as in 2.9.0+cpu, no advisory knows.
@@ -95,21 +95,21 @@ def installed(wanted: list[Requirement]) -> Iterator[tuple[str, str]]:
             needed = Requirement(line)
             marker = needed.marker
             if marker is None or any(marker.evaluate({"extra": e}) for e in ("", *extras)):
-                left.append((needed, frozenset(needed.extras)))
+                waiting.append((needed, frozenset(needed.extras)))
 
 
 def audit(packages: dict[str, str]) -> list[Finding]:
     """What is known of these packages, by name and version. Raises UnreachableError."""
-    _reach()
+    _check_reachable()
     with tempfile.TemporaryDirectory() as folder:
         pinned = Path(folder, "requirements.txt")
         pinned.write_text("".join(f"{name}=={version}\n" for name, version in packages.items()))
-        asking = "--vulnerability-service osv --timeout 15 --format json --desc off"
+        service = "--vulnerability-service osv --timeout 15 --format json --desc off"
         quiet = "--progress-spinner off --disable-pip --no-deps"
         command = [sys.executable, "-m", "pip_audit", "--osv-url", DATABASE]
-        command += [*asking.split(), *quiet.split(), "--requirement", str(pinned)]
+        command += [*service.split(), *quiet.split(), "--requirement", str(pinned)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_AUDIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             raise UnreachableError(f"{_host()} is too slow.") from None
     if not done.stdout.strip():
@@ -119,11 +119,11 @@ def audit(packages: dict[str, str]) -> list[Finding]:
     return _findings(done.stdout, packages)
 
 
-def _reach() -> None:
+def _check_reachable() -> None:
     """Raises UnreachableError, where pip-audit would end with a traceback."""
-    question = {"package": {"name": "pip", "ecosystem": "PyPI"}, "version": "0.1"}
+    query = {"package": {"name": "pip", "ecosystem": "PyPI"}, "version": "0.1"}
     try:
-        requests.post(DATABASE, json=question, timeout=_REACH).raise_for_status()
+        requests.post(DATABASE, json=query, timeout=_CONNECT_TIMEOUT_S).raise_for_status()
     except requests.RequestException as error:
         answer = error.response
         reason = "is not there" if answer is None else f"answers with {answer.status_code}"
@@ -131,14 +131,14 @@ def _reach() -> None:
 
 
 def _findings(answer: str, packages: dict[str, str]) -> list[Finding]:
-    told = json.loads(answer)["dependencies"]
-    skipped = {canonicalize_name(one["name"]) for one in told if "skip_reason" in one}
-    asked = {canonicalize_name(one["name"]) for one in told} - skipped
-    if missing := packages.keys() - asked:
-        raise RuntimeError(f"pip-audit has not asked for: {', '.join(sorted(missing))}")
+    reported = json.loads(answer)["dependencies"]
+    skipped = {canonicalize_name(one["name"]) for one in reported if "skip_reason" in one}
+    audited = {canonicalize_name(one["name"]) for one in reported} - skipped
+    if missing := packages.keys() - audited:
+        raise RuntimeError(f"pip-audit left out: {', '.join(sorted(missing))}")
     return [
         Finding(one["name"], one["version"], found["id"], tuple(found["fix_versions"]))
-        for one in told
+        for one in reported
         for found in one["vulns"]
     ]
 

@@ -23,8 +23,8 @@ ARGUMENTS = (
 
 def find() -> str | None:
     """The path of an installed Chromium or Chrome; `CHROMIUM` in the environment goes first."""
-    wanted = os.environ.get("CHROMIUM")
-    names = (wanted, *NAMES) if wanted else NAMES
+    preferred = os.environ.get("CHROMIUM")
+    names = (preferred, *NAMES) if preferred else NAMES
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
@@ -32,10 +32,10 @@ def main() -> int:
     if find():
         return 0
     sudo = [] if hasattr(os, "geteuid") and os.geteuid() == 0 else ["sudo", "-n"]
-    may = shutil.which("apt-get") and (
+    may_install = shutil.which("apt-get") and (
         not sudo or (shutil.which("sudo") and subprocess.run([*sudo, "true"]).returncode == 0)
     )
-    if may:
+    if may_install:
         subprocess.run([*sudo, "apt-get", "update", "-qq"], check=False)
         subprocess.run([*sudo, "apt-get", "install", "-y", "-qq", "chromium"], check=False)
     if find():

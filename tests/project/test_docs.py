@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import yaml
 
 from tests.support.app_server import ROOT
 from tests.support.documents import DOCUMENTS, anchors, blocks, code, links
@@ -75,6 +76,15 @@ def test_every_setting_that_is_named_is_read_somewhere(document: Path):
     files = [ROOT / name for name in tracked("demo/*.py", "gradcam_core/*.py")]
     read = {name for path in files for name in SETTINGS.findall(path.read_text(encoding="utf-8"))}
     assert named <= read
+
+
+def test_an_agent_finds_the_skill_by_its_front_matter():
+    (skill,) = (ROOT / ".agents" / "skills").glob("*/SKILL.md")
+    _, front, _ = skill.read_text(encoding="utf-8").split("---\n", 2)
+    told = yaml.safe_load(front)
+    assert told["name"] == skill.parent.name
+    assert re.fullmatch(r"[a-z0-9-]{1,64}", told["name"])
+    assert 100 < len(told["description"]) <= 1024
 
 
 def test_the_readme_is_short():
