@@ -10,16 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import gradio as gr
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from demo.compute.photo import GONE
-from demo.logs import sentence_of
-from demo.server.gradio_internals import BlockFunction, get_upload_folder
+from demo.server.gradio_internals import NO_FUNCTION, get_upload_folder
 
 FILES = "/gradio_api/file="
 """What stands before the path of a file that the server has made or was given."""
@@ -50,9 +46,6 @@ _OPEN_BELOW = ("/assets/", "/static/")
 
 _CALLS = re.compile(r"/gradio_api/(?:call|call/v2|run)/(?P<name>[^/]+)(?:/[^/]*)?")
 """Ways to call a function, or to ask for the result of such a call."""
-
-NO_FUNCTION = "There is no such function. Ask for one of: {}."
-BROKEN = "Something went wrong. The server's log has the details."
 
 
 class RouteAllowList:
@@ -85,44 +78,6 @@ class RouteAllowList:
                 await _not_found(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-class Page(gr.Blocks):
-    """Blocks whose events can be called from outside only if a function here belongs to them, and
-    which answer every mistake with a sentence."""
-
-    async def process_api(
-        self, block_fn: BlockFunction | int, inputs: list[Any], *args: Any, **kwargs: Any
-    ) -> dict:
-        function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
-        # For the events of the page itself, Gradio would open and decode the picture that is
-        # given, and only then find that there is nothing to call.
-        if function.fn is None:
-            raise _mistake(NO_FUNCTION.format(", ".join(self._functions())))
-        if len(inputs) < len(function.inputs):
-            raise _mistake(
-                f"/{function.api_name} takes {len(function.inputs)} arguments, not {len(inputs)}."
-            )
-        try:
-            return await super().process_api(block_fn, inputs, *args, **kwargs)
-        except gr.Error:
-            raise
-        except Exception as error:
-            raise _mistake(sentence_of(error, BROKEN)) from error
-
-    async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
-        """Gradio looks at the files that are given, for whichever argument."""
-        try:
-            return await super().preprocess_data(*args, **kwargs)
-        except (OSError, ValueError):  # of a path that it does not allow, or that there cannot be
-            raise _mistake(GONE) from None
-
-    def _functions(self) -> list[str]:
-        return [str(one.api_name) for one in self.fns.values() if one.fn is not None]
-
-
-def _mistake(sentence: str) -> gr.Error:
-    return gr.Error(sentence, print_exception=False)
 
 
 def path_of(scope: Scope) -> str:

@@ -11,9 +11,10 @@ from starlette.middleware import Middleware
 from demo.api.functions import NAMES, register
 from demo.logs import ErrorAnswers
 from demo.server import remote_pictures as address
-from demo.server.allow_list import Page, RouteAllowList
+from demo.server.allow_list import RouteAllowList
 from demo.server.classes import all_classes
 from demo.server.downloads import FileMaker
+from demo.server.gradio_internals import Page
 from demo.server.headers import SecurityHeaders
 from demo.server.requests import EXAMPLES
 from demo.server.stream import routes

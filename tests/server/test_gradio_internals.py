@@ -86,3 +86,19 @@ def test_gradio_describes_no_argument_of_a_function_on_its_page():
     (parameter,) = page.get_api_info()["named_endpoints"]["/look"]["parameters"]
     assert parameter["python_type"]["description"] == "What to look at."
     assert parameter["example_input"] == {"path": "photo.jpg"}
+
+
+def test_a_call_still_goes_through_what_the_page_overrides():
+    """Until Gradio has a hook around calls, `Page` overrides two methods of `Blocks`."""
+    process = inspect.signature(gr.Blocks.process_api)
+    assert list(process.parameters)[:3] == ["self", "block_fn", "inputs"]
+    assert "self.preprocess_data(" in inspect.getsource(gr.Blocks.process_api)
+
+
+def test_a_call_of_an_event_without_a_function_is_refused_before_gradio_looks_at_it():
+    with gradio_internals.Page() as page:
+        text = gr.Textbox()
+        text.change(None, text, None, js="() => 1")
+    (event,) = page.fns.values()
+    with pytest.raises(gr.Error, match="no such function"):
+        asyncio.run(page.process_api(event, ["x"]))
