@@ -258,13 +258,14 @@ remote: address.RemotePictures
 
 
 @pytest.fixture(autouse=True)
-def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
     made = Network()
     monkeypatch.setattr(socket, "getaddrinfo", made.getaddrinfo)
     monkeypatch.setattr(socket.socket, "connect", lambda sock, to: made.connect(sock, to))
     global remote
     remote = address.RemotePictures()
-    return made
+    yield made
+    remote.threads.shutdown(wait=False, cancel_futures=True)
 
 
 class Server(socketserver.ThreadingTCPServer):
