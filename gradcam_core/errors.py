@@ -41,7 +41,7 @@ class CheckpointError(NetworkError):
 
 
 class WeightsError(GradcamError, RuntimeError):
-    """Weights cannot be had. The message is the plain reason: "no connection to github.com"."""
+    """Weights are not available. The message is the plain reason: "no connection to github.com"."""
 
 
 class BatchError(GradcamError):

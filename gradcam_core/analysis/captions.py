@@ -1,4 +1,4 @@
-"""What the numbers of a result say, in a few sentences: nothing that is not in the numbers.
+"""What networks made of one photo, in a few sentences that say nothing the numbers do not.
 
 A network looks at the hottest fifth of its map, as in `agreement`; see `location` for the places.
 """
@@ -34,7 +34,7 @@ IMPROBABLE = 0.01
 """Probability below which a class is improbable for a network."""
 
 CUT_OFF = 0.05
-"""Share of the photo's width or height that a network must miss at a side to be told so."""
+"""Share of the photo's width or height that a network must miss at a side to be named."""
 
 _ALL = {2: "both", 3: "all three", 4: "all four", 5: "all five", 6: "all six"}
 

@@ -70,7 +70,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Trust:
-    """What checks of one explanation have found. Probabilities are those of its class.
+    """The results of checking one explanation. Probabilities are those of its class.
 
     deletion, insertion: by its heat, and by the same heat with its cells in a random order; see
     `deletion_insertion`. probability: of the photo; shown_alone: of what the heat lets through.
@@ -92,20 +92,20 @@ class Trust:
 
     @property
     def average_drop(self) -> float:
-        """Share of the probability that is lost where only the heat is seen, in [0, 1]."""
+        """Share of the probability that is lost where only hot places are visible, in [0, 1]."""
         if not self.probability:
             return 0.0
         return max(0.0, self.probability - self.shown_alone) / self.probability
 
     @property
     def has_increased(self) -> bool:
-        """Whether the network is more confident where only the heat is seen."""
+        """Whether the network is more confident where only hot places are visible."""
         return self.shown_alone > self.probability
 
     @property
     def advantage(self) -> float:
-        """How far insertion is above deletion, by area, less what that is in the random order: both
-        in one number, because either alone depends much on which order it was."""
+        """Area of insertion minus area of deletion, minus the same for the random order. One number
+        for both, because either alone depends much on the random order."""
         by_chance = self.random_insertion.area - self.random_deletion.area
         return self.insertion.area - self.deletion.area - by_chance
 

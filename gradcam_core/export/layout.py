@@ -87,8 +87,8 @@ class Text:
 
 
 _Label = tuple[str, ...]
-"""What stands under a picture: the heading, the class, how sure the network is, and what must be
-said besides; the photo's has only the first."""
+"""The text under a picture: the heading, the class, how sure the network is, and why it has no map
+if it has none; the photo's has only the first."""
 
 _CLASS, _SURE = 1, 2
 
@@ -301,7 +301,7 @@ def _way(e: Explanation) -> str:
 
 
 def _footer(explanations: Sequence[Explanation], font: Font, width: float) -> list[str]:
-    """How the maps were made, how to read them, and what must be said of the networks."""
+    """How the maps were made, how to read them, and the notices of the networks."""
     ways = dict.fromkeys(map(_way, explanations))
     if len(ways) > 1:
         ways = dict.fromkeys(f"{e.title}: {_way(e)}" for e in explanations)

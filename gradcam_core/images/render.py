@@ -1,4 +1,4 @@
-"""Heatmap to colour to picture."""
+"""Heat in colour over the photo."""
 
 from __future__ import annotations
 

@@ -58,12 +58,12 @@ def fetch(
         raise WeightsError("HF_HUB_OFFLINE is set, so nothing is downloaded")
     _check_server(source.url, answer_timeout_s)
     log.info("downloading %s", source.url)
-    source.tidy()
+    source.remove_partial()
     pace = _Pace(stall_timeout_s, min_bytes_per_s)
     try:
         _run_download(arguments, on_progress, pace, _host(source.url))
     except WeightsError:
-        source.tidy()
+        source.remove_partial()
         raise
     path = source.cached()
     if path is None:

@@ -1,5 +1,5 @@
 """Loading networks: each once, shared by all threads, never with random weights. Where a network's
-weights cannot be had, a stand-in takes its place and says so."""
+weights are not available, a stand-in takes its place and says so."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 60.0
-"""After which weights that could not be had are asked for again, in the background."""
+"""After which missing weights are tried again, in the background."""
 
 # Errors of the machine, not of a file: a reader gives other OSErrors for damaged files, too.
 _NOT_THE_FILE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EIO)
@@ -40,8 +40,8 @@ _NOT_THE_FILE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.E
 class Model:
     """A network that is ready: in eval mode, its parameters frozen, its weights real.
 
-    info: of the network that `module` is. stands_in_for: the network that was asked for, if that
-    is another one, and reason: why.
+    info: of the network that `module` is. stands_in_for: the requested network, if that is another
+    one, and reason: why.
     """
 
     info: ModelInfo
@@ -65,17 +65,17 @@ class Model:
 
     @property
     def notice(self) -> str:
-        """What a person must know who sees this network's results; empty if nothing."""
+        """What must be said beside this network's results; empty if nothing."""
         if self.stands_in_for is None:
             return ""
         return (
             f"{self.info.title}, a smaller network, stands in for {self.stands_in_for.title}, "
-            f"whose weights cannot be had: {self.reason}."
+            f"whose weights are not available: {self.reason}."
         )
 
 
 class Loader:
-    """Loads one network, once, in the background; asked by any number of threads.
+    """Loads one network, once, in the background, for any number of threads.
 
     After a failure the stand-in is given at once, and the weights are tried again after
     `retry_after_s` seconds without anyone waiting for it.
@@ -135,7 +135,7 @@ class Loader:
     def load(self) -> Model:
         """The network itself, now and in this thread.
 
-        Raises WeightsError, whose message is the plain reason, where its weights cannot be had.
+        Raises WeightsError, whose message is the plain reason, where its weights are not available.
         """
         source = self.info.weights_source
         path, fault = source.cached(), None
@@ -187,8 +187,8 @@ def load_model(
     """The network of this name, ready to run; loaded at the first call, downloaded if need be.
 
     on_progress is called a few times a second while this waits, with the share of a download that
-    has arrived, or None. Where the weights cannot be had, the network's stand-in is given, which
-    says so in its `notice`; with stand_in=False that is a WeightsError.
+    has arrived, or None. Where the weights are not available, this gives the network's stand-in,
+    which says so in its `notice`; with stand_in=False that is a WeightsError.
     Raises ChoiceError for an unknown name.
     """
     shared = loader(name)
@@ -222,7 +222,7 @@ def read_model(info: ModelInfo, source: Source, path: Path, *, is_new: bool = Fa
     weights = Weights(source.url, path)
     try:
         # All of it, at every start: with another byte a network may look as well as ever.
-        if not weights.sha256.startswith(source.sha256_begins(path)):
+        if not weights.sha256.startswith(source.sha256_prefix(path)):
             raise _DamagedError(f"the file {path.name} is damaged")
         return _read(info, weights)
     except _BadFileError as error:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is known of a network.
+    """A network before it is loaded.
 
     name: as in the API. title: as people write it. architecture: timm's name of network and
     weights. layer: its last convolutional feature map. source: None is the place timm names.
-    stand_in: the name of the network shown where the weights cannot be had. labels: of its classes.
-    independent: whether each class has a probability of its own (sigmoid) instead of a share of one
-    (softmax). recipe: how a network that is not ours is read from its file.
+    stand_in: the name of the network that replaces it where there are no weights. labels: of its
+    classes. independent: whether each class has a probability of its own (sigmoid) instead of a
+    share of one (softmax). recipe: how a network that is not ours is read from its file.
     """
 
     name: str

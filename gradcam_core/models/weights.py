@@ -31,17 +31,17 @@ class Source(Protocol):
     def cached(self) -> Path | None:
         """The whole file, if it is already on this machine. Asks no network."""
 
-    def sha256_begins(self, path: Path) -> str:
-        """What the SHA-256 of the whole file begins with; "" if that is not known."""
+    def sha256_prefix(self, path: Path) -> str:
+        """The first digits of the whole file's SHA-256; "" if none are known."""
 
     def download_arguments(self, force: bool) -> list[str]:
         """The arguments of `download.py` that bring the file into its usual cache."""
 
     def discard(self) -> None:
-        """Remove a file from the cache that turned out not to hold weights."""
+        """Remove a file that does not hold weights from the cache."""
 
-    def tidy(self) -> None:
-        """Remove the parts that downloads left behind which were ended, by any process."""
+    def remove_partial(self) -> None:
+        """Remove what downloads that were cut off have left, whoever started them."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class HubFile:
         )
         return Path(found) if isinstance(found, str) else None
 
-    def sha256_begins(self, path: Path) -> str:
+    def sha256_prefix(self, path: Path) -> str:
         return hash_of_blob(path)
 
     def download_arguments(self, force: bool) -> list[str]:
@@ -74,7 +74,7 @@ class HubFile:
             file.resolve().unlink(missing_ok=True)
             file.unlink(missing_ok=True)
 
-    def tidy(self) -> None:
+    def remove_partial(self) -> None:
         # Newer clients never take up a part again: its name ends in letters drawn by lot.
         for part in (hub_folder(self.repo) / "blobs").glob("*.*.incomplete"):
             # The lock that the Hub's client holds as long as it downloads.
@@ -83,7 +83,7 @@ class HubFile:
 
 @dataclass(frozen=True)
 class ReleaseFile:
-    """A file at an address, its SHA-256 begun in its name, in the cache of torch.hub."""
+    """A file at an address, in torch.hub's cache. Its name has the first digits of its SHA-256."""
 
     url: str
 
@@ -96,7 +96,7 @@ class ReleaseFile:
     def cached(self) -> Path | None:
         return self._path if self._path.is_file() else None
 
-    def sha256_begins(self, path: Path) -> str:
+    def sha256_prefix(self, path: Path) -> str:
         return hash_in_name(path)
 
     @property
@@ -110,7 +110,7 @@ class ReleaseFile:
     def discard(self) -> None:
         self._path.unlink(missing_ok=True)
 
-    def tidy(self) -> None:
+    def remove_partial(self) -> None:
         parts = self._path.parent.glob(f"{self._path.name}{ARRIVING}*")
         _remove_unless_locked(parts, self._lock)
 
@@ -142,7 +142,7 @@ class PackagedFile:
         files = [file for folder in folders or () for file in Path(folder).rglob("*.pth")]
         return files[0] if files else None
 
-    def sha256_begins(self, path: Path) -> str:
+    def sha256_prefix(self, path: Path) -> str:
         return hash_in_name(path)
 
     def download_arguments(self, force: bool) -> list[str]:
@@ -152,13 +152,13 @@ class PackagedFile:
     def discard(self) -> None:
         """A package's files are pip's to remove."""
 
-    def tidy(self) -> None:
+    def remove_partial(self) -> None:
         """Nothing is downloaded."""
 
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A person's own file, where it lies. Others are told its name, not its folder."""
+    """A person's own file, where it lies. Its address has its name, not its folder."""
 
     path: Path
 
@@ -169,7 +169,7 @@ class LocalFile:
     def cached(self) -> Path | None:
         return self.path if self.path.is_file() else None
 
-    def sha256_begins(self, path: Path) -> str:
+    def sha256_prefix(self, path: Path) -> str:
         return ""
 
     def download_arguments(self, force: bool) -> list[str]:
@@ -180,13 +180,13 @@ class LocalFile:
     def discard(self) -> None:
         """It is not ours."""
 
-    def tidy(self) -> None:
+    def remove_partial(self) -> None:
         """Nothing is downloaded."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Which weights a network has: the address they come from and the file they were read from."""
+    """The weights of a network: the address they come from and the file they were read from."""
 
     source: str
     path: Path

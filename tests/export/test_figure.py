@@ -47,7 +47,7 @@ def several(e: gc.Explanation, lite0: gc.Model, count: int, size: tuple[int, int
             title=f"EfficientNet-Lite{n}",
             stands_in_for=f"Xception{n}",
             notice=f"EfficientNet-Lite{n}, a smaller network, stands in for Xception{n}, whose "
-            "weights cannot be had: there is no connection to huggingface.co.",
+            "weights are not available: there is no connection to huggingface.co.",
             target=gc.Prediction(n, LONG_NAMES[-1 - n % 6], 0.0001),
             rank=1000 - n,
             rivals=rivals if count <= 3 else (),

@@ -72,7 +72,7 @@ def test_a_stand_in_says_so(cat_page: Page):
     for n, wanted in enumerate(["Xception", "ResNet50", "VGG19"]):
         expect(panels(cat_page).nth(n)).to_contain_text(f"in place of {wanted}")
         expect(panels(cat_page).nth(n)).to_contain_text(
-            f"stands in for {wanted}, whose weights cannot be had: HF_HUB_OFFLINE is set"
+            f"stands in for {wanted}, whose weights are not available: HF_HUB_OFFLINE is set"
         )
 
 

@@ -76,7 +76,7 @@ class _Known:
 def resolve(described: Description) -> ModelInfo:
     """The network that is described.
 
-    Raises NetworkError, LabelError or WeightsError where it cannot be had or does not fit, and
+    Raises NetworkError, LabelError or WeightsError where it is not available or does not fit, and
     OSError.
     """
     from gradcam_core.models.custom.architectures import architectures_named
