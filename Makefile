@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export GRADIO_ANALYTICS_ENABLED ?= False
+PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its two processes share the cores
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve-cluster test bench fuzz load faults quality weights screenshots clean
+.PHONY: help run serve-cluster lint check test bench fuzz load faults quality weights screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,13 +18,20 @@ run: $(VENV)/installed ## install what is needed, start the page and print its a
 serve-cluster: $(VENV)/installed-ray ## start replicas that compute for a page with GRADCAM_BACKEND=ray, until Ctrl-C
 	@$(BIN)/python -m demo.serve_cluster
 
-test: $(VENV)/installed-dev ## linter, formatter, types, known vulnerabilities, all tests with a real browser
-	@$(BIN)/python -m scripts.chromium
+lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@$(BIN)/python -m scripts.audit
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its processes share the cores
+
+check: lint ## linter, formatter, types, and the tests that need no server, no browser and no Ray (2 minutes)
+	$(PYTEST) -m "not system"
+
+test: $(VENV)/installed-dev ## all of check, known vulnerabilities, and all other tests with a real browser (8 minutes)
+	@began=$$(date +%s); \
+	$(BIN)/python -m scripts.chromium && $(MAKE) --no-print-directory lint \
+		&& $(BIN)/python -m scripts.audit && $(PYTEST); \
+	status=$$?; took=$$(($$(date +%s) - began)); \
+	echo "make test took $$((took / 60)) min $$((took % 60)) s"; exit $$status
 
 bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report and page, beside pytorch-grad-cam and TorchCAM (20 minutes)
 	@$(BIN)/python -m scripts.chromium

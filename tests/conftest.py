@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.photos import PHOTOS
-
 # Two processes test at the same time, each with servers of its own: with a thread for each core in
 # all of them, they wait for each other. Before PyTorch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,18 +17,33 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 import gradcam_core as gc
-from tests.support.app_server import running_app
+from tests.support.app_server import Started, started_app
 from tests.support.browser import Visits, chromium, wait_for_all
+from tests.support.photos import PHOTOS
 
 LONG = (
-    *("test_bad_pictures", "test_faults", "test_replicas", "test_custom_digits", "test_methods"),
-    *("test_start", "test_batch", "test_ray_data", "test_weights", "test_accessibility"),
+    *("test_faults", "test_replicas", "test_custom_digits", "test_start", "test_ray_data"),
+    *("test_batch", "test_weights", "test_methods", "test_bad_pictures", "test_accessibility"),
 )
-"""Files that take a minute or more, the longest first."""
+"""Files that take long, the longest first."""
+
+SYSTEM_FIXTURES = {"shared_app", "app", "browser"}
+SYSTEM_NAMES = {"running_app", "started_app", "chromium", "ray"}
+
+
+def is_of_the_system(item: pytest.Item) -> bool:
+    """Whether a test needs a running app, a browser or Ray: it asks for one of their fixtures, or
+    its file can start them."""
+    names = vars(item.module).keys()  # type: ignore[attr-defined]
+    return bool(SYSTEM_FIXTURES & set(item.fixturenames) or SYSTEM_NAMES & names)  # type: ignore[attr-defined]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """So that no process of tests has a long file left when the other one is done."""
+    """Marks what `make check` leaves out. Long files come first, so that no process of tests has
+    one left when the other one is done."""
+    for item in items:
+        if is_of_the_system(item):
+            item.add_marker("system")
     place = {name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
 
@@ -76,10 +89,16 @@ def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the page, which all tests share."""
-    with running_app(tmp_path_factory.mktemp("app")) as url:
-        yield url
+def shared_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    """The app as a person starts it, one for all tests that need no other settings."""
+    with started_app(tmp_path_factory.mktemp("app")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def app(shared_app: Started) -> str:
+    """The address of the page of the shared app."""
+    return shared_app.url
 
 
 # Not for the session: while it runs, no other test can have an event loop of its own.

@@ -20,7 +20,7 @@ from mcp.types import CallToolResult
 from demo.api.arguments import NO_PICTURE
 from demo.compute.photo import GONE
 from tests.support.api import text_of
-from tests.support.app_server import running_app
+from tests.support.app_server import Started
 from tests.support.stream import asked, sentence_of
 from tests.support.uploads import DECLARED, upload
 
@@ -99,20 +99,14 @@ def said(answer: requests.Response) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("app")
-
-
-@pytest.fixture(scope="module")
-def url(folder: Path) -> Iterator[str]:
-    with running_app(folder) as url:
-        yield url
+def url(shared_app: Started) -> str:
+    return shared_app.url
 
 
 @pytest.fixture
-def log(folder: Path) -> Iterator[None]:
+def log(shared_app: Started) -> Iterator[None]:
     """What a visitor sends is no error of ours."""
-    path = folder / "app.log"
+    path = shared_app.log
     before = len(path.read_text())
     yield
     new = path.read_text()[before:]

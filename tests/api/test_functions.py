@@ -8,7 +8,6 @@ import http.server
 import json
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from gradcam_core.analysis.location import where
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cam.methods import METHODS
 from tests.support.api import SMALL, called, posted, text_of
-from tests.support.app_server import running_app
+from tests.support.app_server import Started, running_app
 from tests.support.uploads import DECLARED, upload
 
 ENDPOINTS = ["/models", "/classes", "/predict", "/explain"]
@@ -45,14 +44,14 @@ STAND_INS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("app")
+def folder(shared_app: Started) -> Path:
+    """Of the app's log and of its files."""
+    return shared_app.log.parent
 
 
 @pytest.fixture(scope="module")
-def url(folder: Path) -> Iterator[str]:
-    with running_app(folder) as url:
-        yield url
+def url(shared_app: Started) -> str:
+    return shared_app.url
 
 
 @pytest.fixture(scope="module")

@@ -92,8 +92,10 @@ ARCHITECTURES = (
 )
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    ("architecture", "channels"),
+    [*((name, 3) for name in ARCHITECTURES), ("resnet18", 1), ("torchvision:mobilenet_v2", 1)],
+)
 def test_classes_and_channels_are_read_from_the_weights(
     tmp_path: Path, architecture: str, channels: int
 ):

@@ -42,12 +42,10 @@ def test_two_processes_that_download_at_once_both_end_with_the_right_weights(
     assert place.leftovers() == []
 
 
-@pytest.mark.parametrize("is_real", [True, False], ids=["mounted", "refusing"])
 def test_a_full_and_a_read_only_disk_lead_to_the_stand_in_and_heal(
-    place: Place, machines: tuple[Machine, Machine], is_real: bool, tmp_path: Path
+    place: Place, machines: tuple[Machine, Machine], tmp_path: Path
 ):
-    if is_real and not breaking.own_mounts():
-        pytest.skip("no file system can be mounted here; the same is tested without one")
+    is_real = bool(breaking.own_mounts())  # else, writing is refused without a disk
     machine = machines[0 if is_real else 1]
     disk = Disk(machine, tmp_path / "disk", is_real)
     for fault, words in (("ENOSPC", "the disk is full"), ("EROFS", "cannot be written to")):
@@ -76,8 +74,8 @@ def test_an_app_that_is_killed_in_a_download_takes_it_along_and_the_next_start_h
 def test_a_killed_server_serves_again_with_nothing_cleaned_by_hand(tmp_path: Path):
     # Downloads are under way, too.
     with breaking.serving_resnet50(tmp_path) as weights:
-        rounds = list(breaking.kills(tmp_path, weights, rounds=2, seed=5))
-    assert len(rounds) == 2
+        rounds = list(breaking.kills(tmp_path, weights, rounds=1, seed=5))
+    assert len(rounds) == 1  # `make faults` has more
     for killed in rounds:
         assert killed.before == killed.after
         assert killed.children

@@ -76,15 +76,25 @@ def test_progress_is_reported(info: ModelInfo):
     assert shares[-1] == 1
 
 
-@pytest.mark.parametrize("fault", SERVER_FAULTS)
-def test_a_fault_ends_with_the_stand_in_and_the_next_start_heals(place: Place, fault: str):
-    started = breaking.with_server_fault(place, fault)
-    assert started.title == "EfficientNet-Lite0"
-    with pytest.raises(WeightsError, match=SERVER_FAULTS[fault][1]):
-        raise WeightsError(started.reason)
-    assert place.source.cached() is None
-    assert place.leftovers() == []
-    assert place.is_right(place.start())
+DIFFERENT = ("gone", "hang", "500", "login", "stall", "cut", "corrupt")
+"""Faults that the Hub's client meets in its own way. `make faults` has all of them for both."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [*(("release", fault) for fault in SERVER_FAULTS), *(("hub", fault) for fault in DIFFERENT)],
+)
+def test_a_fault_ends_with_the_stand_in_and_the_next_start_heals(
+    kind: str, fault: str, tmp_path: Path
+):
+    with breaking.place(kind, tmp_path) as place:
+        started = breaking.with_server_fault(place, fault)
+        assert started.title == "EfficientNet-Lite0"
+        with pytest.raises(WeightsError, match=SERVER_FAULTS[fault][1]):
+            raise WeightsError(started.reason)
+        assert place.source.cached() is None
+        assert place.leftovers() == []
+        assert place.is_right(place.start())
 
 
 def test_the_stand_in_says_whose_place_it_takes_and_why(info: ModelInfo, server: Weights):

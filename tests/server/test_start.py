@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from demo.compute.photo import GONE
-from tests.support.app_server import ROOT, running_app
+from tests.support.app_server import ROOT, Started, running_app
 from tests.support.browser import choose_class, drop, examples, wait_for_results
 from tests.support.stream import asked, sentence_of
 from tests.support.uploads import upload
@@ -149,59 +149,59 @@ NOT_ASKED_BY_THE_PAGE: list[Any] = [
 ]
 
 
-def test_the_page_reads_no_picture_that_was_not_uploaded(tmp_path: Path):
+def test_the_page_reads_no_picture_that_was_not_uploaded(shared_app: Started, tmp_path: Path):
     secret = tmp_path / "secret.jpg"
     Image.new("RGB", (64, 48), "red").save(secret)
-    with running_app(tmp_path) as url:
-        theirs = upload(url, secret)
-        others = [str(secret), f"{theirs}/../../../../secret.jpg", str(Path(theirs).parent)]
-        for photo in [*NOT_THEIRS, *({"upload": path} for path in others)]:
-            looked = asked(url, "explain-stream", photo | ONE_MAP)
-            assert looked.status_code == 200
-            assert sentence_of(looked) == GONE, photo
-            taken = asked(url, "download", photo | ONE_MAP | {"file": "input_image.jpg"})
-            assert taken.status_code == 422
-            assert sentence_of(taken) == GONE, photo
-        # The same way, what was uploaded is read.
-        assert '"result"' in asked(url, "explain-stream", {"upload": theirs} | ONE_MAP).text
-    assert "Traceback" not in (tmp_path / "app.log").read_text()
+    url, logged = shared_app.url, len(shared_app.log.read_text())
+    theirs = upload(url, secret)
+    others = [str(secret), f"{theirs}/../../../../secret.jpg", str(Path(theirs).parent)]
+    for photo in [*NOT_THEIRS, *({"upload": path} for path in others)]:
+        looked = asked(url, "explain-stream", photo | ONE_MAP)
+        assert looked.status_code == 200
+        assert sentence_of(looked) == GONE, photo
+        taken = asked(url, "download", photo | ONE_MAP | {"file": "input_image.jpg"})
+        assert taken.status_code == 422
+        assert sentence_of(taken) == GONE, photo
+    # The same way, what was uploaded is read.
+    assert '"result"' in asked(url, "explain-stream", {"upload": theirs} | ONE_MAP).text
+    assert "Traceback" not in shared_app.log.read_text()[logged:]
 
 
-def test_what_no_page_asks_is_refused_with_a_sentence(tmp_path: Path):
-    with running_app(tmp_path) as url:
-        for body in [*NOT_ASKED_BY_THE_PAGE, b"", b"not JSON", b'{"example": "1_cat"', b"\xff\xfe"]:
-            for name in ("explain-stream", "download"):
-                answer = asked(url, name, body)
-                assert answer.status_code == 422, body
-                sentence_of(answer)
-        for extra in (
-            {"file": "../../etc/passwd"},
-            {"file": ""},
-            {"file": "x" * 200},
-            {"file": "comparison.png", "theme": "pink"},
-            {"file": "comparison.png", "colormap": "no_such_colours"},
-            {"file": "comparison.png", "opacity": float("nan")},
-            {"file": "comparison.png", "opacity": 2},
-        ):
-            answer = asked(url, "download", {"example": "1_cat"} | ONE_MAP | extra)
-            assert answer.status_code == 422, extra
-            sentence_of(answer)
-        # One for a map that is not asked for, and one that there never is.
-        for file in ("vgg19_output.png", "explanations.txt"):
-            answer = asked(url, "download", {"example": "1_cat", "file": file} | ONE_MAP)
-            assert answer.status_code == 404
-            assert sentence_of(answer) == f"There is no file {file}."
+def test_what_no_page_asks_is_refused_with_a_sentence(shared_app: Started):
+    url, logged = shared_app.url, len(shared_app.log.read_text())
+    for body in [*NOT_ASKED_BY_THE_PAGE, b"", b"not JSON", b'{"example": "1_cat"', b"\xff\xfe"]:
         for name in ("explain-stream", "download"):
-            long = {"example": "1_cat", "has_photo": "x" * 100_000} | ONE_MAP
-            answer = asked(url, name, long)
-            assert answer.status_code == 413
-            assert sentence_of(answer) == "The request is too long."
-            assert requests.get(f"{url}{name}", timeout=30).status_code in (404, 405)
-        deep = asked(url, "explain-stream", b"[" * 20_000)
-        assert deep.status_code == 422
-        sentence_of(deep)
-        assert "result" in asked(url, "explain-stream", {"example": "1_cat"} | ONE_MAP).text
-    assert "Traceback" not in (tmp_path / "app.log").read_text()
+            answer = asked(url, name, body)
+            assert answer.status_code == 422, body
+            sentence_of(answer)
+    for extra in (
+        {"file": "../../etc/passwd"},
+        {"file": ""},
+        {"file": "x" * 200},
+        {"file": "comparison.png", "theme": "pink"},
+        {"file": "comparison.png", "colormap": "no_such_colours"},
+        {"file": "comparison.png", "opacity": float("nan")},
+        {"file": "comparison.png", "opacity": 2},
+    ):
+        answer = asked(url, "download", {"example": "1_cat"} | ONE_MAP | extra)
+        assert answer.status_code == 422, extra
+        sentence_of(answer)
+    # One for a map that is not asked for, and one that there never is.
+    for file in ("vgg19_output.png", "explanations.txt"):
+        answer = asked(url, "download", {"example": "1_cat", "file": file} | ONE_MAP)
+        assert answer.status_code == 404
+        assert sentence_of(answer) == f"There is no file {file}."
+    for name in ("explain-stream", "download"):
+        long = {"example": "1_cat", "has_photo": "x" * 100_000} | ONE_MAP
+        answer = asked(url, name, long)
+        assert answer.status_code == 413
+        assert sentence_of(answer) == "The request is too long."
+        assert requests.get(f"{url}{name}", timeout=30).status_code in (404, 405)
+    deep = asked(url, "explain-stream", b"[" * 20_000)
+    assert deep.status_code == 422
+    sentence_of(deep)
+    assert "result" in asked(url, "explain-stream", {"example": "1_cat"} | ONE_MAP).text
+    assert "Traceback" not in shared_app.log.read_text()[logged:]
 
 
 @pytest.mark.parametrize(
