@@ -173,8 +173,8 @@ def tricks(server: Server, uploaded: str) -> Iterator[str]:
         "app.py",
         str(Path.home() / ".ssh" / "id_rsa"),
         "~/.ssh/id_rsa",
-        f"{uploaded}/../../../app.log",
-        f"{server.uploads}/../secret.png",
+        f"{uploaded}/../../../../app.log",
+        f"{server.uploads}/../../secret.png",
         f"{uploaded}/{up}etc/passwd",
         f"{up}etc/passwd",
         f"file://{secret}",
@@ -320,7 +320,7 @@ def test_the_api_reads_no_file_that_was_not_uploaded_however_it_is_named(
     assert "Traceback" not in "".join(map(text_of, results))
     # Nothing of it was copied to where it could be asked for, either.
     assert not list(server.uploads.rglob("secret*"))
-    assert (server.uploads / ".." / "secret_picture.png").is_file()
+    assert (server.uploads / ".." / ".." / "secret_picture.png").is_file()
 
 
 def test_a_name_given_with_an_upload_leads_nowhere(server: Server, cat_path: Path):
