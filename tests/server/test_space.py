@@ -111,17 +111,3 @@ def test_there_are_examples_of_free_licence_each_with_its_source():
         with Image.open(path) as picture:
             assert not picture.getexif()
     assert set(re.findall(r"`(\d_\w+\.jpg)`", text)) == {path.name for path in examples}
-
-
-def test_readme_names_only_files_and_targets_that_exist():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (ROOT / link).exists(), link
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`make (\w+)`", text):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-
-
-def test_the_core_knows_nothing_of_the_page():
-    for path in (ROOT / "gradcam_core").glob("*.py"):
-        assert not re.search(r"^\s*(from|import) (gradio|demo)", path.read_text(), re.MULTILINE)
