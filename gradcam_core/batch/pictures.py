@@ -31,8 +31,11 @@ _WILD = "*?["
 
 @dataclass(frozen=True)
 class PictureSource:
-    """One picture that is to be read. key: its name in the data set, another one for each picture.
-    path: of its file, or data: its bytes; neither where a table has a row without a picture."""
+    """One picture that is to be read.
+
+    key: its name in the data set, unique. path: of its file, or data: its bytes; both None where a
+    table has a row without a picture.
+    """
 
     key: str
     path: str | None = None
@@ -41,9 +44,9 @@ class PictureSource:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures that can be gone through again and again, always in the same order.
+    """Pictures, and a way to walk through them, always in the same order.
 
-    count: how many, at most; a table may name some twice.
+    count: how many there are at most; a table may name some twice.
     """
 
     count: int

@@ -103,7 +103,7 @@ def explain_on_ray(
                 if tries == MAX_TRIES:
                     raise BatchError(
                         f"Ray gives no results for {next(iter(left))} and {len(left) - 1} others"
-                        f"{reason}: see its logs; the same command goes on"
+                        f"{reason}: see its logs; the same command resumes"
                     )
 
 
@@ -140,7 +140,7 @@ def _connect(address: str | None, undo: ExitStack) -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Raises BatchError if nobody is there, which Ray itself takes two minutes to say."""
+    """Raises BatchError if nothing listens there, for which Ray itself takes two minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not (host and port.isdecimal()):
         return

@@ -1,8 +1,8 @@
-"""A batch's folder: what of it is done, and writing what is new, so that it can be stopped at any
-time, by whatever it is, and taken up again without a picture lost or done twice.
+"""A batch's folder: which pictures are done, and writing new results, so that whatever stops the
+batch, the same command resumes it with no picture lost or done twice.
 
-The data set is many Parquet files, the parts. All rows of a picture are in the same one, a part
-appears whole or not at all, and a picture counts as done if its rows are in a part.
+The data set consists of many Parquet files, the parts. All rows of a picture are in the same part,
+a part appears whole or not at all, and a picture counts as done once its rows are in a part.
 """
 
 from __future__ import annotations
@@ -31,19 +31,21 @@ from gradcam_core.models.loading import Model
 DATA = "data"
 RUN = "run.json"
 FORMAT = 1
-"""Of the folder; another number is another layout."""
+"""Version of the folder's layout."""
 
 PART_PICTURES = 256
 PART_WRITTEN_AFTER_S = 20.0
-"""A part is written as soon as it has so many pictures, or its first one has waited so long: what
-a `kill -9` can cost."""
+"""A part is written as soon as it has this many pictures, or its first one has waited this long.
+A `kill -9` can cost as much."""
 
 _HALF_WRITTEN = ".part-*.tmp"
 
 
 class Engine(Protocol):
-    """What computes. The pictures come back in any order, each one once, while the rest is still
-    worked on; no more than a few are held at any time. Closing it ends the work."""
+    """Computes the results of pictures, and gives them in any order, each once, as they are ready.
+
+    It holds no more than a few pictures at any time. Closing its iterator ends the work.
+    """
 
     def __call__(
         self, sources: Iterator[PictureSource], models: Sequence[Model], settings: BatchSettings
@@ -51,10 +53,10 @@ class Engine(Protocol):
 
 
 class ResultFolder:
-    """The folder of a batch's results, for one process at a time. To be used in a `with`.
+    """The folder of a batch's results, for one process at a time. Use it in a `with` statement.
 
-    done: how many pictures are. Raises BatchError where it cannot be used: it belongs to a batch
-    with other settings, another process is at work in it, or a part of it is damaged.
+    done: the number of pictures that are done. Entering it raises BatchError if it belongs to a
+    batch with other settings, if another process works in it, or if a part of it is damaged.
     """
 
     def __init__(self, path: Path, pictures: str, settings: BatchSettings) -> None:
@@ -102,7 +104,7 @@ class ResultFolder:
         except FileNotFoundError:
             if any((self.path / DATA).glob("part-*.parquet")):
                 raise BatchError(
-                    f"{self.path} has results, but no {RUN} that says of what: give another --out"
+                    f"{self.path} has results, but no {RUN} with their settings: give another --out"
                 ) from None
             return {}
         except (OSError, ValueError) as error:
@@ -203,7 +205,7 @@ class ResultFolder:
         except OSError as error:
             raise BatchError(
                 f"the results cannot be written to {self.path}: {error.strerror or error}; "
-                "once they can, the same command goes on"
+                "once they can, the same command resumes"
             ) from error
 
 
@@ -233,10 +235,10 @@ def run(
     on_picture: Callable[[PictureResult], None] = lambda result: None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Do all pictures that are not done yet. Gives whether it came to the end.
+    """Explain all pictures that are not done yet. Gives whether it came to the end.
 
-    on_picture: called with each picture as it is done. is_stopped: asked between pictures; what is
-    done until then is written. Raises BatchError, and PicturesError where a source gives up.
+    on_picture: called with each result as it arrives. is_stopped: called between pictures; results
+    until then are written. Raises BatchError, or PicturesError where a source cannot be read.
     """
     folder.begin(models)
     left = (source for source in pictures.walk() if not folder.is_done(source.key))

@@ -51,15 +51,16 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_network_arguments(parser)
     parser.add_argument(
-        "--target", help="class by index or name (default: each network's own top prediction)"
+        "--target",
+        help="class to explain, by index or name (default: each network's own top prediction)",
     )
-    parser.add_argument("--method", choices=METHODS, help=f"default: {DEFAULT_METHOD}")
+    parser.add_argument("--method", choices=METHODS, help=f"CAM method (default: {DEFAULT_METHOD})")
     parser.add_argument(
         "--detail",
         type=int,
         choices=DETAILS,
-        help="scale of the picture that a network sees: so many times its input size, for a map "
-        "with as many times as many cells across and down (default: 1)",
+        help="show the picture to each network at this many times its input size, for a finer map "
+        "(default: 1)",
     )
     parser.add_argument(
         "--preset", choices=PRESETS, help="sharp: the method and detail that localise best"

@@ -98,7 +98,7 @@ def _run(
             if not is_whole:
                 print(
                     f"{parser.prog}: stopped; {folder.done} of {pictures.count} pictures are done, "
-                    "the same command goes on",
+                    "the same command resumes",
                     file=sys.stderr,
                 )
                 return 128 + stop.signal
@@ -110,7 +110,7 @@ def _run(
     except WeightsError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
     except KeyboardInterrupt:
-        parser.exit(130, f"{parser.prog}: stopped; the same command goes on\n")
+        parser.exit(130, f"{parser.prog}: stopped; the same command resumes\n")
     return 0
 
 
@@ -206,7 +206,7 @@ def _parser() -> Parser:
     parser = Parser(
         f"{program()} batch",
         "Show what networks predict for all of your pictures, and where they look. "
-        "Can be stopped at any time: the same command goes on.",
+        "It can be stopped at any time: the same command resumes it.",
         "assets/examples --out out",
     )
     parser.add_argument(
@@ -217,7 +217,7 @@ def _parser() -> Parser:
         "`path`, `bytes` or `image`; with --engine ray, files that all nodes can read",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the folder of the results"
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the results"
     )
     add_map_arguments(parser)
     parser.add_argument(
@@ -234,7 +234,7 @@ def _parser() -> Parser:
         help="local: this machine; ray: Ray Data, on one machine or many (default: %(default)s)",
     )
     parser.add_argument(
-        "--address", help="of a Ray cluster, for --engine ray (default: Ray starts on this machine)"
+        "--address", help="Ray cluster for --engine ray (default: start Ray on this machine)"
     )
     parser.add_argument(
         "--no-report",

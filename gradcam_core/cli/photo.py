@@ -107,7 +107,11 @@ def _parser() -> Parser:
         help=f"explain the class against this one (may be repeated); {AUTO}: against its rivals",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("out"), metavar="DIR", help="default: %(default)s"
+        "--out",
+        type=Path,
+        default=Path("out"),
+        metavar="DIR",
+        help="folder for the results (default: %(default)s)",
     )
     return parser
 

@@ -153,7 +153,7 @@ def test_overlays_show_the_heat_where_the_box_is(album: Path, done: Path):
         if row["error"]:
             continue
         with Image.open(album / path) as photo, Image.open(done / row["overlay"]) as picture:
-            shown = np.asarray(photo.convert("RGB").resize(picture.size), dtype=float)
+            plain = np.asarray(photo.convert("RGB").resize(picture.size), dtype=float)
             overlay = np.asarray(picture, dtype=float)
             assert max(picture.size) == min(768, max(photo.size)), name
         left, top, right, bottom = row["heat_box"]
@@ -162,8 +162,8 @@ def test_overlays_show_the_heat_where_the_box_is(album: Path, done: Path):
             round(top * scale) : round(bottom * scale), round(left * scale) : round(right * scale)
         ]
         outside = overlay[: max(1, round(row["box"][1] * scale))]
-        assert outside.mean() < 0.6 * shown[: len(outside)].mean()  # dimmed
-        assert np.abs(overlay - shown)[box].mean() > 25
+        assert outside.mean() < 0.6 * plain[: len(outside)].mean()  # dimmed
+        assert np.abs(overlay - plain)[box].mean() > 25
 
 
 def test_the_first_network_of_a_picture_has_the_thumbnail(done: Path):
@@ -294,9 +294,9 @@ def test_after_kill_9_at_any_time_every_row_is_there_once(tmp_path: Path):
         assert before < kept < 48
     (out / "data" / ".part-000099.tmp").write_bytes(b"half of a part")
     process = started(*arguments[1:])
-    said, error = process.communicate(timeout=100)
+    output, error = process.communicate(timeout=100)
     assert process.returncode == 0, error
-    assert f"{48 - kept} pictures ({kept} were done before)" in said
+    assert f"{48 - kept} pictures ({kept} were done before)" in output
     assert keys(rows_of(out)) == [f"{number:03}.jpg" for number in range(48)]
     assert not list((out / "data").glob(".*"))
     assert len(list(out.glob("overlays/*.jpg"))) == 48
@@ -313,7 +313,7 @@ def test_ctrl_c_ends_with_one_line_and_nothing_is_lost(tmp_path: Path):
     assert process.returncode == 130
     last = error.replace("\r", "\n").strip().splitlines()[-1]
     kept = len(rows_of(out))
-    assert last.endswith(f"stopped; {kept} of 90 pictures are done, the same command goes on")
+    assert last.endswith(f"stopped; {kept} of 90 pictures are done, the same command resumes")
     assert "Traceback" not in error
     assert 5 <= kept < 90
     assert all(row["error"] is None for row in rows_of(out).values())
@@ -321,12 +321,12 @@ def test_ctrl_c_ends_with_one_line_and_nothing_is_lost(tmp_path: Path):
 
 def test_how_far_it_is_can_be_seen(album: Path, tmp_path: Path):
     process = started(str(album), "--out", str(tmp_path), *ONE, "--models", "resnet50")
-    said, error = process.communicate(timeout=60)
+    output, error = process.communicate(timeout=60)
     assert "EfficientNet-Lite0, a smaller network, stands in for ResNet50" in error
     assert "pictures:" in error
     assert "4 [" in error
-    assert said.startswith("4 pictures, one network")
-    assert "1 with an error" in said
+    assert output.startswith("4 pictures, one network")
+    assert "1 with an error" in output
     row = rows_of(tmp_path)["cat.JPG", "resnet50"]
     assert (row["title"], row["stands_in_for"]) == ("EfficientNet-Lite0", "ResNet50")
 
@@ -398,11 +398,11 @@ def test_mistakes_end_with_status_2_and_one_line(
     for arguments, words in cases:
         with pytest.raises(SystemExit) as stopped:
             main([str(argument) for argument in arguments])
-        said = capsys.readouterr()
+        output = capsys.readouterr()
         assert stopped.value.code == 2, arguments
-        assert said.out == ""
-        assert said.err.count("\n") == 1, said.err
-        assert words in said.err
+        assert output.out == ""
+        assert output.err.count("\n") == 1, output.err
+        assert words in output.err
     assert not (tmp_path / "new").exists()
 
 
@@ -508,16 +508,16 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
 ):
     monkeypatch.setattr("gradcam_core.batch.store.PART_PICTURES", 10)
     settings, pictures = BatchSettings((ExplanationRequest(LITE[0]),)), 160
-    asked, memory = [], []
+    requested, memory = [], []
 
     def walk() -> Iterator[PictureSource]:
         for number in range(pictures):
-            asked.append(number)
+            requested.append(number)
             yield PictureSource(str(number), str(EXAMPLES / "7_wide_strip.jpg"))
 
     def note(_: PictureResult) -> None:
         memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20)
-        assert len(asked) - len(memory) <= 80
+        assert len(requested) - len(memory) <= 80
         if len(memory) == 1:
             time.sleep(1)  # whoever does not wait for this one runs away now
 

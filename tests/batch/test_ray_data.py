@@ -129,7 +129,7 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
     monkeypatch.setattr(batch_ray, "explain_round", counted)
     monkeypatch.setattr(batch_ray, "Explainer", Noted)
 
-    def seen(result: PictureResult) -> None:
+    def note(result: PictureResult) -> None:
         arrived.append(result.key)
         if len(arrived) == 1:
             while not (at_work := nodes_at_work(folder, arrived)):
@@ -139,7 +139,7 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
             killed.set()
 
     with ResultFolder(tmp_path / "ray", str(folder), SETTINGS) as results:
-        assert run(results, pictures, models, SETTINGS, explain_on_ray, seen)
+        assert run(results, pictures, models, SETTINGS, explain_on_ray, note)
     assert killed.is_set()
     assert len(rounds) > 2  # of the two windows, one again: what the node had was lost
     with ResultFolder(tmp_path / "local", str(folder), SETTINGS) as results:
@@ -173,6 +173,17 @@ def test_a_node_that_cannot_work_is_told_in_one_line_with_its_reason(
     assert "and 15 others (RuntimeError: no weights on this node): see its logs" in error
     assert "Traceback" not in error
     assert list(tmp_path.glob("data/*.parquet")) == []
+
+
+def test_importing_the_engine_changes_no_setting():
+    code = (
+        "import os, warnings, ray.data, gradcam_core.batch.local;"
+        "before = dict(os.environ), list(warnings.filters);"
+        "import gradcam_core.batch.ray_data;"
+        "assert (dict(os.environ), list(warnings.filters)) == before"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_cluster_is_one_line_and_soon(tmp_path: Path):

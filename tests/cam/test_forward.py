@@ -35,14 +35,14 @@ def network(request, lite0: gc.Model) -> tuple[nn.Module, str, Tensor]:
 def paper(module: nn.Module, layer: str, batch: Tensor, targets: list[int]) -> Tensor:
     """Equations 1 and 2 of Selvaraju et al. (2017), transcribed: full graph, .backward()."""
     parts = dict(module.named_modules())
-    seen: dict[str, Tensor] = {}
+    kept: dict[str, Tensor] = {}
     original = parts[layer].forward
 
     def keep(*args, **kwargs):
-        seen["A"] = original(*args, **kwargs).clone()
-        seen["A"].retain_grad()
+        kept["A"] = original(*args, **kwargs).clone()
+        kept["A"].retain_grad()
         # A copy goes on: what follows may write over it.
-        return seen["A"].clone()
+        return kept["A"].clone()
 
     parts[layer].forward = keep
     try:
@@ -51,7 +51,7 @@ def paper(module: nn.Module, layer: str, batch: Tensor, targets: list[int]) -> T
         score.backward()
     finally:
         del parts[layer].forward
-    activation, gradient = seen["A"], seen["A"].grad
+    activation, gradient = kept["A"], kept["A"].grad
     assert gradient is not None
     images, channels, height, width = activation.shape
     maps = torch.zeros(images, height, width)
@@ -77,13 +77,13 @@ def test_it_equals_the_paper(network):
 
 def test_it_equals_pytorch_grad_cam(network):
     module, layer, batch = network
-    wanted = [ClassifierOutputTarget(281), ClassifierOutputTarget(7)]
+    peer_targets = [ClassifierOutputTarget(281), ClassifierOutputTarget(7)]
     with PytorchGradCam(module, [module.get_submodule(layer)]) as peer:
         # Its own maps, before it stretches and normalises them.
-        peer(batch.clone().requires_grad_(), wanted)
+        peer(batch.clone().requires_grad_(), peer_targets)
         tensors = peer.activations_and_grads
         activation, gradient = tensors.activations[0].numpy(), tensors.gradients[0].numpy()
-        weights = peer.get_cam_weights(batch, None, wanted, activation, gradient)
+        weights = peer.get_cam_weights(batch, None, peer_targets, activation, gradient)
     expected = np.maximum((weights[:, :, None, None] * activation).sum(axis=1), 0)
     got = gc.forward(module, batch, layer).cam([281, 7])
     assert relative_error(got, torch.from_numpy(expected)) < 1e-5

@@ -140,10 +140,10 @@ def test_a_mistake_ends_with_status_2_and_one_line(
     with pytest.raises(SystemExit) as stopped:
         main([str(cat_path) if word == "{cat}" else word for word in arguments])
     assert stopped.value.code == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("\n") == 1
-    assert words in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    assert words in output.err
 
 
 def test_a_mistake_writes_nothing(cat_path: Path, tmp_path: Path):

@@ -35,8 +35,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def new_pages(how: str) -> int:
     """That the machine gave for 64 MB which had been taken and freed before."""
     command = [sys.executable, "-c", PROGRAM, how]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return int(said.stdout)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return int(done.stdout)
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not the GNU C library")
