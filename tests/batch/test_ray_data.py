@@ -44,17 +44,23 @@ OWN = "mobilenetv3_small_050"
 SETTINGS = BatchSettings((ExplanationRequest("efficientnet_lite0"), ExplanationRequest("mine")))
 MEMORY = 10**8  # of a node's object store, bytes
 COPIES = 2
-BEGUN = ".begun"
+BEGUN, FIRST, KILLED = ".begun", ".first", ".killed"
 
 
 class Noted(batch_ray.Explainer):
-    """An actor that notes which node has begun what, and then takes its time."""
+    """An actor that notes which node has begun what. Only the first is done before a node is
+    killed: the others wait for that."""
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         first = Path(batch["path"][0].as_py())
         node = ray.get_runtime_context().get_node_id()
         (first.parent / BEGUN / f"{first.name} {node} {time.time_ns()}").touch()
-        time.sleep(1)
+        try:
+            (first.parent / FIRST).touch(exist_ok=False)
+        except FileExistsError:
+            until = time.monotonic() + 60
+            while not (first.parent / KILLED).exists() and time.monotonic() < until:
+                time.sleep(0.05)
         return super().__call__(batch)
 
 
@@ -137,6 +143,7 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
             (node,) = (node for node in nodes if node.node_id == at_work[0])
             cluster.remove_node(node, allow_graceful=False)
             killed.set()
+            (folder / KILLED).touch()
 
     with ResultFolder(tmp_path / "ray", str(folder), SETTINGS) as results:
         assert run(results, pictures, models, SETTINGS, explain_on_ray, note)
