@@ -58,7 +58,7 @@ class Noted(batch_ray.Explainer):
         try:
             (first.parent / FIRST).touch(exist_ok=False)
         except FileExistsError:
-            until = time.monotonic() + 60
+            until = time.monotonic() + 5
             while not (first.parent / KILLED).exists() and time.monotonic() < until:
                 time.sleep(0.05)
         return super().__call__(batch)

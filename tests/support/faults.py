@@ -118,7 +118,7 @@ def _kept(cache: Path) -> list[Path]:
 
 def impatient(info: ModelInfo, retry_after_s: float = 60) -> Loader:
     """Its limits are those of tests."""
-    short = partial(fetch, answer_timeout_s=1.5, stall_timeout_s=4)
+    short = partial(fetch, answer_timeout_s=1.5, stall_timeout_s=6)
     return Loader(info, retry_after_s=retry_after_s, fetch=short)
 
 
