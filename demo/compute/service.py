@@ -154,7 +154,7 @@ class ComputeService:
         with self._slow_queue.place() as place:
             place.join()
             async for position in place.positions():
-                yield f"{title}: {position} before this one"
+                yield f"{title}: number {position} in the queue"
             async with aclosing(work) as steps:
                 async for step in steps:
                     yield f"{title}: {step:.0%}" if isinstance(step, float) else step

@@ -26,8 +26,9 @@ heat in all panels.
 **The dark frame** is what the network did not see. The published preprocessing cuts a square from
 the middle; choose *Whole photo* to let the networks see everything.
 
-**The percentages** are the network's own probabilities for the 1000 classes of ImageNet. A network
-cannot name anything else: it then gives the nearest class it knows.
+**The percentages** are the network's own probabilities for the classes it was
+trained on: for most networks here, the 1000 of ImageNet. A network cannot name anything else: it
+then gives the nearest class it knows.
 
 **Where they agree.** A network *looked at* the hottest fifth of what all networks saw. *Overlap* is
 the intersection of two such fifths over their union: 100 % means the same places; two fifths placed

@@ -38,6 +38,9 @@ export async function streamExplanations(body, onAnswer, signal) {
   }
 }
 
+/** What a visitor reads while waiting. position: in the queue, from 1. */
+export const queueText = (position) => `You are number ${position} in the queue …`;
+
 /** A URL within this browser for a picture that the server sent as base64. */
 export function urlOf(jpeg) {
   return URL.createObjectURL(new Blob([bytesOf(jpeg)], { type: "image/jpeg" }));

@@ -183,7 +183,7 @@ def test_all_methods_are_shown_for_one_network_and_one_can_be_chosen_for_all(
     slow = cards.filter(has_text="Score-CAM").locator(".status")
     expect(slow).to_have_text(re.compile(r"Score-CAM: [1-9]\d*%"))
     slow = cards.filter(has_text="Ablation-CAM").locator(".status")
-    expect(slow).to_have_text("Ablation-CAM: 1 before this one")
+    expect(slow).to_have_text("Ablation-CAM: number 1 in the queue")
     for n, method in enumerate(METHODS.values()):
         if method.is_slow:
             continue

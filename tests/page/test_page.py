@@ -4,6 +4,7 @@ browser's console, an uncaught exception, or a request to another host."""
 from __future__ import annotations
 
 import base64
+import json
 import re
 from pathlib import Path
 
@@ -254,6 +255,28 @@ def test_removing_the_photo_clears_the_panels(page: Page, coffee_path: Path):
         expect(page.get_by_text(texts.NO_PHOTO)).to_be_visible()
         expect(panels(page)).to_have_count(0)
         expect(page.locator(".insight, .toolbar").first).to_be_hidden()
+
+
+def test_a_visitor_who_waits_reads_the_position_in_the_queue(page: Page):
+    def answer(**line: object) -> None:
+        page.unroute("**/explain-stream")
+        body = json.dumps(line) + "\n"
+        page.route("**/explain-stream", lambda route: route.fulfill(body=body))
+
+    answer(waiting=1)
+    examples(page).nth(0).click()
+    message = page.locator(".panels > .message")
+    expect(message).to_have_text("You are number 1 in the queue …")
+    page.unroute("**/explain-stream")
+    examples(page).nth(1).click()
+    wait_for_all(page)
+    answer(waiting=12)
+    page.get_by_role("button", name="Trust", exact=True).click()
+    cards = page.get_by_role("region", name="How far can I trust this?").get_by_role("listitem")
+    expect(cards.locator(".status")).to_have_text(["You are number 12 in the queue …"] * 3)
+    examples(page).nth(0).click()
+    status = panels(page).locator(".status")
+    expect(status).to_have_text(["You are number 12 in the queue …"] * 3)
 
 
 def test_the_newest_of_many_quick_choices_is_shown(page: Page):

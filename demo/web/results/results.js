@@ -2,7 +2,7 @@
 
 import { h } from "../core/elements.js";
 import { Panel } from "./panel.js";
-import { urlOf } from "../requests.js";
+import { queueText, urlOf } from "../requests.js";
 
 const URL_KEPT_MS = 10_000; // of a photo that has been replaced
 
@@ -105,9 +105,8 @@ export class Results {
     trust.refresh();
   }
 
-  /** How many visitors with a new photo are served before this one. */
-  showQueuePosition(count) {
-    const text = count === 1 ? "1 visitor is before you …" : `${count} visitors are before you …`;
+  showQueuePosition(position) {
+    const text = queueText(position);
     if (this.panels.size) for (const panel of this.panels.values()) panel.showStatus(text);
     else this.showMessage(text);
   }

@@ -3,7 +3,7 @@
 import { h } from "../core/elements.js";
 import { decimal, percentage } from "../core/numbers.js";
 import { icon, together } from "../dom.js";
-import { streamExplanations } from "../requests.js";
+import { queueText, streamExplanations } from "../requests.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 200;
@@ -89,7 +89,7 @@ export class TrustCheck {
       this.again.hidden = false;
       return;
     }
-    if (waiting) for (const card of this.cards.values()) card.setStatus(`${waiting} before this one`);
+    if (waiting) for (const card of this.cards.values()) card.setStatus(queueText(waiting));
     const card = this.cards.get(cell);
     if (!card) return;
     if (result) card.explained.textContent = result.target.name;
