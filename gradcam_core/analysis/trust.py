@@ -141,11 +141,11 @@ class Trust:
     def _reasons(self) -> Iterator[Reason]:
         name = f"“{self.explanation.target.name}”"
         passed = self.advantage > 0
-        than = "more than" if passed else "no more than"
+        more = "more" if passed else "no more"
         taken_out = f"{self.deletion.area:.2f} against {self.random_deletion.area:.2f}"
         put_in = f"{self.insertion.area:.2f} against {self.random_insertion.area:.2f}"
         areas = f"areas: taken out {taken_out}, put in {put_in}"
-        text = f"its hottest places carry {name} {than} random ones ({areas})"
+        text = f"its hottest places matter {more} for {name} than random places ({areas})"
         yield Reason("deletion_insertion", passed, text)
         if self.sanity:
             yield Reason("randomisation", not self.survives, self._of_random_weights())
@@ -162,7 +162,7 @@ class Trust:
             return "with random weights nothing is left of it"
         correlation = f"(rank correlation {decimal(left)})"
         if not self.survives:
-            return f"with random weights it is another {correlation}"
+            return f"with random weights the map differs {correlation}"
         text = f"with random weights it stays much the same {correlation}"
         return f"{text}, so it says nothing of the network"
 

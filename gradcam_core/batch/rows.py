@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -133,6 +133,7 @@ def _mean(overlaps: Sequence[float]) -> float | None:
 
 def _trust(found: Trust) -> dict[str, object]:
     return {
+        "verdict": found.verdict,
         "sentence": found.sentence,
         "deletion": found.deletion.area,
         "insertion": found.insertion.area,
@@ -141,6 +142,7 @@ def _trust(found: Trust) -> dict[str, object]:
         "average_drop": found.average_drop,
         "sanity": found.sanity[-1].correlation if found.sanity else None,
         "steadiness": found.steadiness,
+        "reasons": [asdict(reason) for reason in found.reasons],
     }
 
 

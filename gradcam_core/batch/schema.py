@@ -49,6 +49,7 @@ SCHEMA = pa.schema(
             "trust",
             pa.struct(
                 [
+                    ("verdict", _TEXT),  # holds or fails
                     ("sentence", _TEXT),
                     ("deletion", _FLOAT),  # areas under the curves
                     ("insertion", _FLOAT),
@@ -57,6 +58,12 @@ SCHEMA = pa.schema(
                     ("average_drop", _FLOAT),
                     ("sanity", _FLOAT),  # rank correlation, all weights random; null: no heat left
                     ("steadiness", _FLOAT),  # lowest rank correlation under small changes
+                    (
+                        "reasons",
+                        pa.list_(
+                            pa.struct([("check", _TEXT), ("passed", pa.bool_()), ("text", _TEXT)])
+                        ),
+                    ),
                 ]
             ),
             "what the trust checks of the map have found; null if not checked",

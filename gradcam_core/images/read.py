@@ -217,7 +217,7 @@ def _from_array(values: np.ndarray) -> Image.Image:
 
 def _too_large(what: str) -> str:
     return (
-        f"{what} is too large: up to {MAX_PIXELS // 1_000_000} million pixels are read, "
+        f"{what} is too large: up to {MAX_PIXELS / 1_000_000:.1f} million pixels are read, "
         f"and up to {MAX_SIDE_PX} a side. "
         "Make it smaller and try again."
     )

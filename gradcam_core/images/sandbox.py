@@ -29,7 +29,7 @@ READER_COUNT = 2
 DECODE_TIMEOUT_S = 15.0
 """After which a picture is given up, however little of a core's time it had."""
 
-TOO_LONG = "The picture takes too long to decode. Save it anew, as JPEG or PNG, and try again."
+TOO_LONG = "The picture takes too long to decode. Save it again, as JPEG or PNG, and try once more."
 
 _PPM_HEADER_LINES = 3
 _BAND_BYTES = 8 * 2**20  # of a picture that are held twice

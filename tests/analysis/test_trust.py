@@ -27,7 +27,7 @@ def test_grad_cam_of_a_cup_holds(found: Trust):
     assert [reason.check for reason in found.reasons] == list(CHECKS)
     assert all(reason.passed for reason in found.reasons)
     assert found.sentence.startswith(
-        "This map holds: its hottest places carry “espresso” more than"
+        "This map holds: its hottest places matter more for “espresso” than"
     )
     assert found.deletion.area < found.random_deletion.area
     assert found.insertion.area > found.random_insertion.area
@@ -81,7 +81,7 @@ def test_a_map_turned_upside_down_is_found_out(coffee: Image.Image, lite0: gc.Mo
     assert of_wrong.verdict == "fails"
     failed = next(reason for reason in of_wrong.reasons if not reason.passed)
     assert failed.check == "deletion_insertion"
-    assert failed.text.startswith("its hottest places carry “espresso” no more than")
+    assert failed.text.startswith("its hottest places matter no more for “espresso” than")
     assert of_wrong.sentence.startswith(f"Be careful with this map: {failed.text}")
 
 
@@ -162,7 +162,7 @@ def test_a_slow_method_is_only_checked_for_what_its_map_shows(
     of_slow = trust(coffee, lite0, slow)
     assert (of_slow.sanity, of_slow.shifts, of_slow.noises) == ((), (), ())
     assert of_slow.deletion == found.deletion
-    assert of_slow.sentence.startswith("This map holds: its hottest places carry “")
+    assert of_slow.sentence.startswith("This map holds: its hottest places matter more for “")
 
 
 def test_a_map_at_another_detail_and_against_a_class_is_checked_as_it_was_made(

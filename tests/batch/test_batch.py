@@ -244,7 +244,13 @@ def test_trust_is_written(album: Path, tmp_path: Path):
     model = gc.load_model(LITE[0])
     photo = gc.read_image(album / "cat.JPG")
     found = trust(photo, model, gc.explain(photo, model))
+    assert row["trust"]["verdict"] == found.verdict
     assert row["trust"]["sentence"].startswith(found.sentence[:20])
+    checks = [(reason["check"], reason["passed"]) for reason in row["trust"]["reasons"]]
+    assert checks == [(reason.check, reason.passed) for reason in found.reasons]
+    for reason in row["trust"]["reasons"]:
+        is_named = found.verdict == "holds" or not reason["passed"]
+        assert (reason["text"] in row["trust"]["sentence"]) is is_named
     for name in ("deletion", "insertion", "random_deletion", "random_insertion"):
         assert row["trust"][name] == pytest.approx(getattr(found, name).area, abs=1e-3)
     assert row["trust"]["average_drop"] == pytest.approx(found.average_drop, abs=1e-3)

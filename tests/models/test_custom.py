@@ -342,7 +342,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "as transformers have",
     ),
     "no such file": ({"weights": "nix.pth"}, "nix.pth: No such file"),
-    "no weights": ({"weights": "a.txt"}, "a.txt is no file of weights"),
+    "no weights": ({"weights": "a.txt"}, "a.txt is not a file of weights"),
     "an empty file": ({"weights": "empty.pth"}, "empty.pth is empty"),
     "half a file": ({"weights": "half.safetensors"}, "half.safetensors is damaged"),
     "too few labels": ({"labels": ["a", "b"]}, "2 labels are given for 3 classes"),
@@ -377,7 +377,7 @@ def test_weights_that_are_exchanged_after_registering_are_noticed(tmp_path: Path
     path = save(made(), tmp_path / "a.safetensors")
     gc.register("Mine", SMALL, weights=path, labels=LABELS)
     save(made(classes=4), tmp_path / "b.safetensors").replace(path)
-    with pytest.raises(gc.WeightsError, match="another one than when it was registered"):
+    with pytest.raises(gc.WeightsError, match="has changed since it was registered"):
         gc.load_model("mine")
     assert path.exists()
 

@@ -43,7 +43,7 @@ BAD = {
     "many.csv": (b"a,b,c\nd,e,f\n", 'no column is called "name"'),
     "two.csv": (b"a,b\nc,d\n", "one has to hold indices"),
     "short.csv": (b"name,index\na\n", "fewer columns"),
-    "labels.yaml": (b"- a\n", "no .txt, .json or .csv"),
+    "labels.yaml": (b"- a\n", "not a .txt, .json or .csv"),
 }
 
 

@@ -38,6 +38,7 @@ IN_PART = 500
 EXPLAINED = 2  # classes of each tile by each network
 
 _CLASS = [("index", pa.int32()), ("name", pa.string()), ("probability", pa.float32())]
+_REASON = [("check", pa.string()), ("passed", pa.bool_()), ("text", pa.string())]
 _CHECKS = ("deletion", "insertion", "random_deletion", "random_insertion", "average_drop")
 SCHEMA = pa.schema(
     [
@@ -58,8 +59,10 @@ SCHEMA = pa.schema(
             "trust",
             pa.struct(
                 [
+                    ("verdict", pa.string()),
                     ("sentence", pa.string()),
                     *((name, pa.float32()) for name in (*_CHECKS, "sanity", "steadiness")),
+                    ("reasons", pa.list_(pa.struct(_REASON))),
                 ]
             ),
         ),
@@ -241,8 +244,14 @@ def _trust(row: dict[str, Any], chance: random.Random) -> dict[str, Any]:
         f"{values[f'{name}']:.2f} against {values[f'random_{name}']:.2f}"
         for name in ("deletion", "insertion")
     )
-    sentence = (
-        f"This map holds: its hottest places carry “{row['class']}” more than random ones "
-        f"(areas: taken out {taken}, put in {put})."
+    text = (
+        f"its hottest places matter more for “{row['class']}” than random places "
+        f"(areas: taken out {taken}, put in {put})"
     )
-    return {"sentence": sentence, **values}
+    reasons = [{"check": "deletion_insertion", "passed": True, "text": text}]
+    return {
+        "verdict": "holds",
+        "sentence": f"This map holds: {text}.",
+        **values,
+        "reasons": reasons,
+    }

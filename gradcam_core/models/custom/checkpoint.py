@@ -80,7 +80,7 @@ def _loaded(path: Path) -> Any:
                         "could run code: save model.state_dict() alone, or as safetensors"
                     ) from error
                 if not mapped:
-                    raise CheckpointError(f"{path.name} is no file of weights") from error
+                    raise CheckpointError(f"{path.name} is not a file of weights") from error
     raise AssertionError("a file is read or refused")
 
 

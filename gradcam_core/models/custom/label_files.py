@@ -35,7 +35,7 @@ def read_label_names(path: Path) -> list[str]:
         raise LabelError(f"{path.name} is not text in UTF-8") from None
     read = _READERS.get(path.suffix.lower())
     if read is None:
-        raise LabelError(f"{path.name} is no .txt, .json or .csv file")
+        raise LabelError(f"{path.name} is not a .txt, .json or .csv file")
     try:
         names = read(text)
     except LabelError as error:
@@ -104,7 +104,7 @@ def _from_csv(text: str) -> list[str]:
     if index is None:
         return [row[name] for row in rows]
     if not all(row[index].strip().isdecimal() for row in rows):
-        raise LabelError("some indices are no whole numbers")
+        raise LabelError("some indices are not whole numbers")
     return _ordered({int(row[index]): row[name] for row in rows})
 
 

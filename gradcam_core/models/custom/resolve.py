@@ -58,7 +58,7 @@ class _Recipe:
         tensors = read_checkpoint(path).tensors
         found = fit([self.architecture], tensors)
         if (found.classes, found.channels) != (self.classes, self.preprocessing.channels):
-            raise NetworkError(f"the file {path.name} is another one than when it was registered")
+            raise NetworkError(f"the file {path.name} has changed since it was registered")
         return own_network(self.build, found.tensors(tensors), self.input_size)
 
 
@@ -293,5 +293,5 @@ def _on_the_hub(name: str) -> _Known:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise NetworkError(
-            f"config.json of {name} is none of a timm classifier ({error})"
+            f"config.json of {name} is not that of a timm classifier ({error})"
         ) from None
