@@ -144,9 +144,9 @@ def labels_of(names: Iterable[str], title: str = "list of classes") -> Labels:
     )
 
 
-def find_label(name: int | str) -> Label:
+def find_label(wanted: int | str) -> Label:
     """The ImageNet class of this index, name or synonym; see `Labels.find`."""
-    return imagenet_labels().find(name)
+    return imagenet_labels().find(wanted)
 
 
 def find_in_all(name: int | str, networks: Sequence[tuple[str, Labels]]) -> list[int]:
