@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export GRADIO_ANALYTICS_ENABLED ?= False
+LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its two processes share the cores
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve-cluster lint check test bench fuzz load faults quality weights screenshots clean
+.PHONY: help run serve-cluster check test bench fuzz load faults quality weights screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,18 +19,12 @@ run: $(VENV)/installed ## install what is needed, start the page and print its a
 serve-cluster: $(VENV)/installed-ray ## start replicas that compute for a page with GRADCAM_BACKEND=ray, until Ctrl-C
 	@$(BIN)/python -m demo.serve_cluster
 
-lint: $(VENV)/installed-dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-
-check: lint ## linter, formatter, types, and the tests that need no server, no browser and no Ray (2 minutes)
-	$(PYTEST) -m "not system"
+check: $(VENV)/installed-dev ## linter, formatter, types, and the tests that need no server, no browser and no Ray (2 minutes)
+	@$(LINT) && $(PYTEST) -m "not system"
 
 test: $(VENV)/installed-dev ## all of check, known vulnerabilities, and all other tests with a real browser (8 minutes)
 	@began=$$(date +%s); \
-	$(BIN)/python -m scripts.chromium && $(MAKE) --no-print-directory lint \
-		&& $(BIN)/python -m scripts.audit && $(PYTEST); \
+	$(BIN)/python -m scripts.chromium && $(LINT) && $(BIN)/python -m scripts.audit && $(PYTEST); \
 	status=$$?; took=$$(($$(date +%s) - began)); \
 	echo "make test took $$((took / 60)) min $$((took % 60)) s"; exit $$status
 
