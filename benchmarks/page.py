@@ -27,13 +27,13 @@ from safetensors.torch import save_file
 
 import gradcam_core as gc
 from benchmarks.table import Row, print_table, print_versions
-from demo.server.requests import EXAMPLES
 from gradcam_core import DEFAULT_MODELS
 from gradcam_core.models import loading
 from gradcam_core.models.registry import model_info
 from gradcam_core.models.weights import PackagedFile
 from scripts.chromium import ARGUMENTS, find
 from tests.support.app_server import running_app
+from tests.support.photos import EXAMPLES
 
 SIZE = 4000, 3000  # of the photos dropped, 12 megapixels
 CLICK_TO_REACH = 0.3  # seconds

@@ -18,9 +18,9 @@ from PIL import Image
 import gradcam_core as gc
 from benchmarks.page import load, make_weights
 from benchmarks.table import Row, print_table, print_versions
-from demo.server.requests import EXAMPLES
 from gradcam_core.analysis.deletion_insertion import STEPS
 from gradcam_core.analysis.trust import NOISES, trust
+from tests.support.photos import EXAMPLES
 
 TO_REACH = 6.0  # seconds
 IMAGES = 3 + 4 * (STEPS - 1) + 1

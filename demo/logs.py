@@ -1,5 +1,4 @@
-"""What errors say: to a person, a sentence; to the log, where it happened, and nothing that a
-visitor gave.
+"""What the log says of an error: where it happened, and nothing that a visitor gave.
 
 The message of an exception, a warning or a library may hold the name of a visitor's file, an
 address or part of a request. So the log has the exception's type and the places in the code. Only
@@ -16,28 +15,12 @@ import warnings
 from pathlib import Path
 from typing import Any, TextIO
 
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from gradcam_core.errors import GradcamError, WeightsError
-
 log = logging.getLogger(__name__)
 
 _IN_WORDS = {"__main__", "demo", "gradcam_core", "huggingface_hub", "timm", "uvicorn"}
 """Loggers whose messages are about the server and the networks' weights, not about visitors."""
 
 _MAX_FRAMES = 5  # the innermost ones, of a traceback in one line
-
-
-def sentence_of(error: Exception, otherwise: str) -> str:
-    """The error's own sentence if it is for people; else `otherwise`, and the error is logged."""
-    if isinstance(error, WeightsError):
-        return f"No weights: {error}."
-    if isinstance(error, GradcamError):
-        return str(error)
-    log.error("a request failed", exc_info=error)
-    return otherwise
 
 
 def keep_visitors_out_of_the_log() -> None:
@@ -49,43 +32,6 @@ def keep_visitors_out_of_the_log() -> None:
     sys.unraisablehook = _log_unraisable
     # Gradio does not log what goes wrong with a request but prints it, message and all.
     traceback.print_exc = _print_exc
-
-
-class ErrorAnswers:
-    """ASGI middleware: an exception that nobody has caught becomes one line of the log and a plain
-    answer. Without it, Starlette and uvicorn would each log the exception once more."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        has_begun = False
-
-        async def passed_on(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, passed_on)
-        except Exception as error:
-            answer: Response = PlainTextResponse("Internal Server Error", 500)
-            if _is_of_no_function(error):
-                answer = JSONResponse({"detail": "There is no function of this number."}, 404)
-            # This is how Gradio ends a stream without events; it is no fault of the server.
-            elif not isinstance(error.__cause__, HTTPException):
-                log.error("a request failed: %s", in_one_line(error))
-            if not has_begun:
-                await answer(scope, receive, send)
-
-
-def _is_of_no_function(error: Exception) -> bool:
-    """Whether a request named a function by a number that Gradio does not have."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return isinstance(error, KeyError) and bool(frames) and frames[-1].name == "get_fn"
 
 
 def in_one_line(error: BaseException) -> str:

@@ -19,6 +19,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
+from demo.compute.service import start
 from demo.ui.layout import build, launch_options
 from scripts.chromium import ARGUMENTS, find
 
@@ -121,6 +122,7 @@ def main() -> int:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as uploads, sync_playwright() as playwright:
         os.environ["GRADIO_TEMP_DIR"] = uploads
+        start()
         page = build()
         options = {"server_port": port, "prevent_thread_lock": True, "quiet": True}
         _, url, _ = page.launch(**launch_options(), **options)

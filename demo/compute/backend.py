@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from demo.compute.photo import PhotoFile
-from demo.compute.request_queue import Place
+from demo.compute.request_queue import QueueTicket
 from gradcam_core import Explanation, Model, ModelInfo
 from gradcam_core.images.geometry import Preprocessing
 from gradcam_core.request import ExplanationRequest
 
 
+class AbandonedError(Exception):
+    """Nobody waits for the result any more: raised inside work to end it."""
+
+
 @dataclass(frozen=True)
-class Network:
+class NetworkInfo:
     """A network that is ready, as far as the page must know it; its weights may be elsewhere.
 
-    stands_in_for: the requested network, if `info` is of another one. notice: what must then be
-    said.
+    stands_in_for: the requested network, if `info` is of another one. notice: the sentence
+    to show with it.
     """
 
     info: ModelInfo
@@ -27,7 +31,7 @@ class Network:
     notice: str
 
     @classmethod
-    def of(cls, model: Model) -> Network:
+    def of(cls, model: Model) -> NetworkInfo:
         return cls(model.info, model.preprocessing, model.stands_in_for, model.notice)
 
 
@@ -47,18 +51,20 @@ class Backend(Protocol):
     def is_held(self, photo: PhotoFile, request: ExplanationRequest) -> bool:
         """Whether no forward pass has to run for it, as far as is known here."""
 
-    def load(self, model: str) -> AsyncGenerator[float | Network | None]:
+    def load(self, model: str) -> AsyncGenerator[float | NetworkInfo | None]:
         """The network; before, again and again, the share of its download that has arrived, None
         where nothing is downloaded."""
 
-    async def hold(self, photo: PhotoFile, request: ExplanationRequest, place: Place) -> None:
+    async def hold(
+        self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
+    ) -> None:
         """Have the pass held open, so that the photo is not needed for what follows."""
 
     def explain(
-        self, photo: PhotoFile, request: ExplanationRequest, place: Place
+        self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
     ) -> AsyncGenerator[float | Explanation]:
         """The explanation; before, once the pass is held, the share of a slow method that is done,
-        again and again. A pass that must run waits for a slot of `place`."""
+        again and again. A pass that must run waits for a slot of `ticket`."""
 
     def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 
-from demo.compute.backend import Backend, Network
+from demo.compute.backend import Backend, NetworkInfo
 from demo.compute.memory_limit import memory_limit_bytes
 from demo.compute.photo import PhotoFile
-from demo.compute.request_queue import Place
+from demo.compute.request_queue import QueueTicket
 from demo.compute.single_flight import SingleFlight
 from demo.compute.worker import HELD_BYTES, Worker
 from gradcam_core import Explanation, Model
@@ -40,17 +40,19 @@ class LocalBackend(Backend):
     def is_held(self, photo: PhotoFile, request: ExplanationRequest) -> bool:
         return self.worker.is_held(photo.id, request)
 
-    async def load(self, model: str) -> AsyncGenerator[float | Network | None]:
+    async def load(self, model: str) -> AsyncGenerator[float | NetworkInfo | None]:
         async for step in self.worker.load(model):
-            yield Network.of(step) if isinstance(step, Model) else step
+            yield NetworkInfo.of(step) if isinstance(step, Model) else step
 
-    async def hold(self, photo: PhotoFile, request: ExplanationRequest, place: Place) -> None:
-        await self.worker.hold(photo.id, request, _PhotoInput(photo, place, self._inputs))
+    async def hold(
+        self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
+    ) -> None:
+        await self.worker.hold(photo.id, request, _PhotoInput(photo, ticket, self._inputs))
 
     def explain(
-        self, photo: PhotoFile, request: ExplanationRequest, place: Place
+        self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
     ) -> AsyncGenerator[float | Explanation]:
-        return self.worker.explain(photo.id, request, _PhotoInput(photo, place, self._inputs))
+        return self.worker.explain(photo.id, request, _PhotoInput(photo, ticket, self._inputs))
 
     async def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
@@ -88,11 +90,11 @@ class _Inputs:
 @dataclass(frozen=True)
 class _PhotoInput:
     photo: PhotoFile
-    place: Place
+    ticket: QueueTicket
     inputs: _Inputs
 
     def slot(self) -> AbstractAsyncContextManager[None]:
-        return self.place.pass_slot()
+        return self.ticket.pass_slot()
 
     async def prepared(self, model: Model, view: ViewName, detail: int) -> PreparedInput:
         return await self.inputs.get(self.photo, model, view, detail)

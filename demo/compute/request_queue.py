@@ -27,12 +27,13 @@ _FIRST_GUESS_S = 1.0  # that a request needs, before one has been served
 _NEWEST_WEIGHT = 0.1  # of the newest request in the mean of what requests need
 
 
-class Place:
+class QueueTicket:
     """What a request needs of the queue. It waits only for forward passes: with passes that are
     held open it never joins.
 
-    users: how many parts of the request need the place; it is given up with the last `release`, and
-    at the end of the `with` block at the latest. is_returning: whether the photo was served before.
+    users: how many parts of the request need the ticket; it is given up with the last `release`,
+    and at the end of the `with` block at the latest. is_returning: whether the photo was served
+    before.
     """
 
     def __init__(self, queue: RequestQueue, users: int = 1, is_returning: bool = False) -> None:
@@ -75,12 +76,12 @@ class Place:
             self.release()
 
     def release(self) -> None:
-        """One part of the request needs the place no longer."""
+        """One part of the request needs the ticket no longer."""
         self._users -= 1
         if self._users <= 0:
             self._queue._leave(self)
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> QueueTicket:
         return self
 
     def __exit__(
@@ -102,22 +103,22 @@ class RequestQueue:
     def __init__(self, at_once: int, length: int = LENGTH) -> None:
         self._at_once = at_once
         self._length = length
-        self._waiting: list[Place] = []  # in the order in which they are served
-        self._served: dict[Place, float] = {}  # since when
+        self._waiting: list[QueueTicket] = []  # in the order in which they are served
+        self._served: dict[QueueTicket, float] = {}  # since when
         self._returning_was_last = False
         self._mean_s = _FIRST_GUESS_S  # that a request needs
         self._changed = asyncio.Event()
 
-    def place(self, users: int = 1, is_returning: bool = False) -> Place:
+    def ticket(self, users: int = 1, is_returning: bool = False) -> QueueTicket:
         """For a new request, which has not joined yet."""
-        return Place(self, users, is_returning)
+        return QueueTicket(self, users, is_returning)
 
-    def _join(self, place: Place) -> None:
-        if place in self._served or place in self._waiting:
+    def _join(self, ticket: QueueTicket) -> None:
+        if ticket in self._served or ticket in self._waiting:
             return
         if len(self._served) >= self._at_once and len(self._waiting) >= self._length:
             raise BusyError(self._retry_after_s())
-        self._waiting.append(place)
+        self._waiting.append(ticket)
         self._update()
 
     def _retry_after_s(self) -> int:
@@ -125,31 +126,31 @@ class RequestQueue:
         served = math.ceil(len(self._waiting) / 10)
         return max(1, math.ceil(served * self._mean_s / self._at_once))
 
-    def _position(self, place: Place) -> int:
-        return self._waiting.index(place) + 1 if place in self._waiting else 0
+    def _position(self, ticket: QueueTicket) -> int:
+        return self._waiting.index(ticket) + 1 if ticket in self._waiting else 0
 
-    def _leave(self, place: Place) -> None:
-        since = self._served.pop(place, None)
+    def _leave(self, ticket: QueueTicket) -> None:
+        since = self._served.pop(ticket, None)
         if since is not None:
             took = time.monotonic() - since
             self._mean_s += _NEWEST_WEIGHT * (took - self._mean_s)
-        elif place in self._waiting:
-            self._waiting.remove(place)
+        elif ticket in self._waiting:
+            self._waiting.remove(ticket)
         else:
             return
         self._update()
 
     def _update(self) -> None:
         """Serve who can be served, put the others in their order, and wake all who wait."""
-        groups: dict[bool, list[Place]] = {True: [], False: []}
-        for place in self._waiting:
-            groups[place.is_returning].append(place)
+        groups: dict[bool, list[QueueTicket]] = {True: [], False: []}
+        for ticket in self._waiting:
+            groups[ticket.is_returning].append(ticket)
         first = not self._returning_was_last
         pairs = zip_longest(groups[first], groups[not first])
-        self._waiting = [place for pair in pairs for place in pair if place is not None]
+        self._waiting = [ticket for pair in pairs for ticket in pair if ticket is not None]
         while self._waiting and len(self._served) < self._at_once:
-            place = self._waiting.pop(0)
-            self._served[place] = time.monotonic()
-            self._returning_was_last = place.is_returning
+            ticket = self._waiting.pop(0)
+            self._served[ticket] = time.monotonic()
+            self._returning_was_last = ticket.is_returning
         self._changed.set()
         self._changed = asyncio.Event()

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import cachetools
 
-from demo.compute.backend import Backend, Network
+from demo.compute.backend import Backend, NetworkInfo
 from demo.compute.memory_limit import affordable
 from demo.compute.photo import PhotoFile, PhotoStore
-from demo.compute.request_queue import LENGTH, Place, RequestQueue
+from demo.compute.request_queue import LENGTH, QueueTicket, RequestQueue
 from gradcam_core import Explanation
 from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import BackendError
@@ -33,10 +33,10 @@ CHECKS = 1000
 PHOTOS = 10_000
 """Photos that are remembered to have been served."""
 
-Check = dict[str, object]
+TrustRecord = dict[str, object]
 """What the checks of an explanation found, as `Trust.record` gives it."""
 
-_Result = TypeVar("_Result", Explanation, Check)
+_Result = TypeVar("_Result", Explanation, TrustRecord)
 
 
 class ComputeService:
@@ -51,34 +51,34 @@ class ComputeService:
         self._backend = backend
         self._queue = RequestQueue(backend.photos_at_once, queue_length)
         self._slow_queue = RequestQueue(backend.slow_at_once, SLOW_QUEUE_LENGTH)
-        self._checks: cachetools.LRUCache[Hashable, Check] = cachetools.LRUCache(CHECKS)
+        self._checks: cachetools.LRUCache[Hashable, TrustRecord] = cachetools.LRUCache(CHECKS)
         self._served: cachetools.LRUCache[str, None] = cachetools.LRUCache(PHOTOS)
 
     def enter(
         self, photo: PhotoFile, requests: Sequence[ExplanationRequest], others: int = 0
-    ) -> Place:
-        """The place in the queue for these requests, one for all. With passes that are held open,
+    ) -> QueueTicket:
+        """The ticket in the queue for these requests, one for all. With passes that are held open,
         as for another class, there is nothing to wait for.
 
         others: how many release it besides, who need the photo, too. Raises BusyError if the queue
         is full.
         """
-        place = self._queue.place(len(requests) + others, photo.id in self._served)
+        ticket = self._queue.ticket(len(requests) + others, photo.id in self._served)
         if not all(self._backend.is_held(photo, affordable(one)) for one in requests):
-            place.join()
-        return place
+            ticket.join()
+        return ticket
 
     async def explain(
-        self, photo: PhotoFile, request: ExplanationRequest, place: Place
-    ) -> AsyncGenerator[str | Network | Explanation]:
+        self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
+    ) -> AsyncGenerator[str | NetworkInfo | Explanation]:
         """How far it is, in words for people, again and again; the network, once it is loaded; and
-        the explanation at the end. Releases the place once the photo is no longer needed, or cannot
-        be used before weights have arrived."""
+        the explanation at the end. Releases the ticket once the photo is no longer needed, or
+        cannot be used before weights have arrived."""
         request = affordable(request)
         with ExitStack() as needs_photo:
-            needs_photo.callback(place.release)
+            needs_photo.callback(ticket.release)
             async for progress in self._backend.load(request.model):
-                if isinstance(progress, Network):
+                if isinstance(progress, NetworkInfo):
                     yield progress
                 else:
                     needs_photo.close()
@@ -86,9 +86,9 @@ class ComputeService:
             yield "Looking …"
             method = method_named(request.method)
             if method.is_slow:
-                await self._backend.hold(photo, request, place)
+                await self._backend.hold(photo, request, ticket)
                 needs_photo.close()
-            explaining = self._backend.explain(photo, request, place)
+            explaining = self._backend.explain(photo, request, ticket)
             steps = self._slowly(explaining, method.title) if method.is_slow else explaining
             async with aclosing(steps):
                 async for step in steps:
@@ -102,19 +102,19 @@ class ComputeService:
         self, photo: PhotoFile, requests: Sequence[ExplanationRequest]
     ) -> list[Explanation]:
         """The explanations of one photo, one for each request, after waiting in the queue."""
-        with self.enter(photo, requests) as place:
-            await place.turn()
+        with self.enter(photo, requests) as ticket:
+            await ticket.turn()
             await photo.decode()  # an ImageError before weights are waited for
             try:
                 async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(self._last(photo, one, place)) for one in requests]
+                    tasks = [group.create_task(self._last(photo, one, ticket)) for one in requests]
             except* Exception as errors:
                 raise errors.exceptions[0] from None
         return [task.result() for task in tasks]
 
     async def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
-    ) -> AsyncGenerator[str | Check]:
+    ) -> AsyncGenerator[str | TrustRecord]:
         """How far the checks of an explanation of `explain` are, in words, and what they found.
         They take as long as a slow method and wait in the same queue."""
         request = affordable(request)
@@ -122,7 +122,7 @@ class ComputeService:
         found = self._checks.get(key)
         if found is None:
             async for progress in self._backend.load(request.model):
-                if not isinstance(progress, Network):
+                if not isinstance(progress, NetworkInfo):
                     yield _loading_text(progress)
             checking = self._backend.check(photo, request, e)
             async with aclosing(self._slowly(checking, "Checking")) as steps:
@@ -140,9 +140,9 @@ class ComputeService:
         self.photos.close()
 
     async def _last(
-        self, photo: PhotoFile, request: ExplanationRequest, place: Place
+        self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
     ) -> Explanation:
-        async for step in self.explain(photo, request, place):
+        async for step in self.explain(photo, request, ticket):
             last = step
         assert isinstance(last, Explanation)
         return last
@@ -151,9 +151,9 @@ class ComputeService:
         self, work: AsyncGenerator[float | _Result], title: str
     ) -> AsyncGenerator[str | _Result]:
         """What takes up to minutes, in the queue for such."""
-        with self._slow_queue.place() as place:
-            place.join()
-            async for position in place.positions():
+        with self._slow_queue.ticket() as ticket:
+            ticket.join()
+            async for position in ticket.positions():
                 yield f"{title}: number {position} in the queue"
             async with aclosing(work) as steps:
                 async for step in steps:
@@ -178,8 +178,10 @@ def start(models: Iterable[str] = ()) -> ComputeService:
 
 
 def service() -> ComputeService:
-    """The running service; starts one if there is none."""
-    return _running or start()
+    """The running service. Raises RuntimeError before `start`."""
+    if _running is None:
+        raise RuntimeError("No service runs: call demo.compute.service.start first.")
+    return _running
 
 
 def _backend(models: Iterable[str]) -> Backend:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from demo.compute.backend import AbandonedError
 from demo.compute.memory_limit import check_memory
 from demo.compute.single_flight import SingleFlight
 from gradcam_core import Examination, Explanation, Model
@@ -78,8 +79,7 @@ class Worker:
     ) -> None:
         self._memory_limit_bytes = memory_limit_bytes
         self._submit = submit or self._submit_alone
-        # A pass uses all cores: two at once take each other's time, and the first is not sooner
-        # ready.
+        # A pass uses all cores: two at once slow each other down; neither finishes sooner.
         self._passes = ThreadPoolExecutor(1, thread_name_prefix="pass")
         self._maps = ThreadPoolExecutor(map_threads, thread_name_prefix="map")
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
@@ -219,10 +219,6 @@ def _must_find_layer(model: Model, request: ExplanationRequest) -> bool:
     return request.depth < 1 and request.layer is None and "stages" not in vars(model)
 
 
-class _AbandonedError(Exception):
-    """Nobody waits for the result any more."""
-
-
 async def _with_progress(
     pool: ThreadPoolExecutor, work: Callable[..., T]
 ) -> AsyncGenerator[float | T]:
@@ -236,7 +232,7 @@ async def _with_progress(
 
     def note(share: float) -> None:
         if is_abandoned.is_set():
-            raise _AbandonedError
+            raise AbandonedError
         done[0] = share
 
     future = pool.submit(work, on_progress=note)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from demo.compute.backend import Network
+from demo.compute.backend import NetworkInfo
 from demo.server.classes import all_classes
 from gradcam_core import Explanation
 from gradcam_core.analysis.agreement import agreement
@@ -24,7 +24,7 @@ def photo_of(photo_id: str, jpeg: bytes, width: int, height: int) -> dict[str, A
     return {"photo": {"id": photo_id, "jpeg": encoded, "width": width, "height": height}}
 
 
-def network_of(network: Network) -> dict[str, Any]:
+def network_of(network: NetworkInfo) -> dict[str, Any]:
     """What a panel shows of a network before its result."""
     replaced = network.stands_in_for
     return {

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from demo.compute.backend import AbandonedError
 from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import RequestQueue
 from demo.compute.service import service
@@ -33,12 +34,8 @@ QUEUE_LENGTH = 32
 
 T = TypeVar("T")
 
-Check = Callable[[], None]
-"""Raises once nobody waits for the file any more."""
-
-
-class _AbandonedError(Exception):
-    """Nobody waits for the file any more."""
+RaiseIfAbandoned = Callable[[], None]
+"""Raises AbandonedError once nobody waits for the file any more."""
 
 
 class FileMaker:
@@ -49,14 +46,14 @@ class FileMaker:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="files")
         self._queue = RequestQueue(1, queue_length)
 
-    async def run(self, make: Callable[[Check], T]) -> T:
+    async def run(self, make: Callable[[RaiseIfAbandoned], T]) -> T:
         """What `make` gives; it calls the check now and then, so that it ends when this is
         cancelled. Raises BusyError if the queue is full."""
         is_abandoned = threading.Event()
 
         def check() -> None:
             if is_abandoned.is_set():
-                raise _AbandonedError
+                raise AbandonedError
 
         def run() -> T:
             try:
@@ -65,9 +62,9 @@ class FileMaker:
             finally:
                 trim()
 
-        with self._queue.place() as place:
-            place.join()
-            await place.turn()
+        with self._queue.ticket() as ticket:
+            ticket.join()
+            await ticket.turn()
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._thread, run)
             finally:
@@ -92,7 +89,10 @@ async def file_of(
 
 
 def _content(
-    request: DownloadRequest, photo: PhotoFile, named: list[tuple[str, Explanation]], check: Check
+    request: DownloadRequest,
+    photo: PhotoFile,
+    named: list[tuple[str, Explanation]],
+    check: RaiseIfAbandoned,
 ) -> bytes:
     made = files(
         photo.picture, named, request.theme, request.colormap, request.opacity, MAX_SIDE_PX
@@ -111,7 +111,7 @@ def _content(
 class _Target(io.BytesIO):
     """A file in memory that stops whoever writes to it when nobody waits for it."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: RaiseIfAbandoned) -> None:
         super().__init__()
         self._check = check
 

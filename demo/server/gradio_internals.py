@@ -8,22 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-from gradio.block_function import BlockFunction
 from gradio.components.api_component import Api
 from gradio.context import LocalContext
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_function_description, get_upload_folder
 from starlette.requests import Request
 
-from demo.compute.photo import GONE
-from demo.logs import sentence_of
-
 __all__ = [
     "NO_FUNCTION",
     "Api",
     "LocalContext",
-    "Page",
     "client_left",
     "describe_example",
     "get_function_description",
@@ -34,7 +28,6 @@ __all__ = [
 
 
 NO_FUNCTION = "There is no such function. Ask for one of: {}."
-BROKEN = "Something went wrong. The server's log has the details."
 
 _LEFT_POLL_S = 0.2
 
@@ -80,44 +73,3 @@ def describe_example(argument: Api, meaning: str, example: dict[str, Any] | None
     argument.api_info()["additional_description"] = meaning
     if example is not None:
         argument.example_payload = lambda: example  # type: ignore[method-assign]
-
-
-class Page(gr.Blocks):
-    """Blocks whose events can be called from outside only if they have a function in Python, and
-    which answer every mistake with a sentence.
-
-    Gradio offers no hook around a call; what a function raises itself is not all that goes wrong.
-    """
-
-    async def process_api(
-        self, block_fn: BlockFunction | int, inputs: list[Any], *args: Any, **kwargs: Any
-    ) -> dict:
-        function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
-        # For the events of the page itself, Gradio would open and decode the picture that is
-        # given, and only then find that there is nothing to call.
-        if function.fn is None:
-            raise _mistake(NO_FUNCTION.format(", ".join(self._functions())))
-        if len(inputs) < len(function.inputs):
-            raise _mistake(
-                f"/{function.api_name} takes {len(function.inputs)} arguments, not {len(inputs)}."
-            )
-        try:
-            return await super().process_api(block_fn, inputs, *args, **kwargs)
-        except gr.Error:
-            raise
-        except Exception as error:
-            raise _mistake(sentence_of(error, BROKEN)) from error
-
-    async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
-        """Gradio looks at the files that are given, for whichever argument."""
-        try:
-            return await super().preprocess_data(*args, **kwargs)
-        except (OSError, ValueError):  # of a path that it does not allow, or that there cannot be
-            raise _mistake(GONE) from None
-
-    def _functions(self) -> list[str]:
-        return [str(one.api_name) for one in self.fns.values() if one.fn is not None]
-
-
-def _mistake(sentence: str) -> gr.Error:
-    return gr.Error(sentence, print_exception=False)

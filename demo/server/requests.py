@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from demo.compute.photo import PhotoFile
 from demo.compute.service import service
+from demo.examples import examples_folder
 from demo.server.classes import all_classes
 from demo.server.gradio_internals import get_upload_folder
 from demo.server.remote_pictures import MAX_ADDRESS_LENGTH
@@ -24,13 +25,6 @@ from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
     from demo.server.remote_pictures import RemotePictures
-
-_INSTALLED_EXAMPLES = Path(__file__).parents[1] / "example_pictures"  # where setup.py puts them
-EXAMPLES = (
-    _INSTALLED_EXAMPLES
-    if _INSTALLED_EXAMPLES.is_dir()
-    else Path(__file__).parents[2] / "assets" / "examples"
-)
 
 MAX_MAPS = 24
 
@@ -110,7 +104,8 @@ class PageRequest(_Strict):
 
     def _open_file(self) -> PhotoFile:
         if self.example is not None:
-            return service().photos.open(EXAMPLES / f"{self.example}.jpg", EXAMPLES)
+            folder = examples_folder()
+            return service().photos.open(folder / f"{self.example}.jpg", folder)
         return open_upload(self.upload or "")
 
     @property

@@ -31,7 +31,7 @@ _QUIET_S = 1.0  # in which a client fetches the file of a call that just finishe
 _CLOSE_WITHIN_S = 3  # in which connections are closed and uploads removed
 
 
-class Requests:
+class RunningRequests:
     """Counts the requests that the server works on, but not those that only listen."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ def serve(page: gr.Blocks, options: Mapping[str, Any]) -> NoReturn:
     SIGTERM lets running requests finish within `STOP_WITHIN_S`, and ends with status 0. Ctrl-C, and
     a second signal of either kind, ends at once. Raises what `launch` raises.
     """
-    requests = Requests()
+    requests = RunningRequests()
     app_kwargs = options.get("app_kwargs", {})
     middleware = [Middleware(requests.counted), *app_kwargs.get("middleware", ())]
     launch = {**options, "app_kwargs": {**app_kwargs, "middleware": middleware}}

@@ -8,16 +8,17 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo.api.functions import NAMES, register
-from demo.logs import ErrorAnswers
+from demo.api.functions import NAMES
+from demo.api.registration import register
+from demo.examples import example_pictures, examples_folder
 from demo.server import remote_pictures as address
-from demo.server.allow_list import RouteAllowList
+from demo.server.blocks import Page
 from demo.server.classes import all_classes
 from demo.server.downloads import FileMaker
-from demo.server.gradio_internals import Page
+from demo.server.error_answers import ErrorAnswers
 from demo.server.headers import SecurityHeaders
-from demo.server.requests import EXAMPLES
-from demo.server.stream import routes
+from demo.server.route_allow_list import RouteAllowList
+from demo.server.routes import routes
 from demo.server.uploads import KEPT_S, SWEEP_INTERVAL_S
 from demo.ui import texts
 from demo.ui.page_data import AS_PUBLISHED, OWN_CHOICE, default_choices, page_component
@@ -152,14 +153,14 @@ def launch_options(maker: FileMaker | None = None) -> dict:
         "ssr_mode": False,
         "show_error": False,
         "mcp_server": True,
-        # Calls of the API that wait at the same time: they take their turn in the engine's line.
+        # Calls of the API that wait at the same time: they wait in the request queue.
         "max_threads": 256,
-        # What these are not told, Gradio takes from GRADIO_SHARE, …_ALLOWED_PATHS and so on.
+        # Gradio reads arguments that are left out from GRADIO_SHARE, …_ALLOWED_PATHS and so on.
         "share": False,
-        "allowed_paths": [str(EXAMPLES)],
+        "allowed_paths": [str(examples_folder())],
         "enable_monitoring": False,
         "run_history": False,
-        "num_workers": 0,  # processes that would serve files past what is around the app
+        "num_workers": 0,  # processes that would serve files and bypass the middleware
     }
 
 
@@ -182,7 +183,7 @@ def _photo_component() -> gr.Image:
 def _examples() -> str:
     """Small pictures to choose from; demo/web/inputs/examples.js handles their clicks."""
     buttons = []
-    for path in sorted(EXAMPLES.glob("*.jpg")):
+    for path in example_pictures():
         name = path.stem.split("_", 1)[1].replace("_", " ")
         label = html.escape(f"Example: {name}")
         buttons.append(

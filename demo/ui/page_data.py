@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from demo.examples import example_pictures
 from demo.server.classes import all_classes
-from demo.server.requests import EXAMPLES
 from demo.ui import texts
 from gradcam_core import Label, list_models
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
@@ -68,7 +68,7 @@ def _props() -> dict[str, Any]:
         "kinds": {AS_PUBLISHED: _map(DEFAULT_METHOD, 1), **presets, OWN_CHOICE: None},
         "own": OWN_CHOICE,
         "depths": DEPTHS,
-        "examples": [{"name": path.stem} for path in sorted(EXAMPLES.glob("*.jpg"))],
+        "examples": [{"name": path.stem} for path in example_pictures()],
         "classes": [label.full_name for label in labels],
         "names": _names(labels),
         "alphabetical": sorted(range(len(labels)), key=lambda n: labels[n].name.casefold()),

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import gradcam_core as gc
-from demo.compute.backend import Network
+from demo.compute.backend import NetworkInfo
 from demo.compute.cluster import deployment
 from demo.compute.cluster.client import ClusterBackend, connect
 from demo.compute.cluster.messages import Failed, ModelRequest, NotHeld, PhotoRequest
@@ -72,7 +72,7 @@ async def load(backend: ClusterBackend, model: str = LITE0) -> None:
 
 
 def test_the_input_is_sent_once_and_again_where_the_replica_has_dropped_the_pass(lite0: gc.Model):
-    network = Network.of(lite0)
+    network = NetworkInfo.of(lite0)
     sent: list[PhotoRequest] = []
     has_dropped = [False]
 
@@ -89,8 +89,8 @@ def test_the_input_is_sent_once_and_again_where_the_replica_has_dropped_the_pass
         assert not backend.is_held(photo, REQUEST)
         for n in range(3):
             has_dropped[0] = n == 2
-            with queue.place() as place:
-                explaining = backend.explain(photo, REQUEST, place)
+            with queue.ticket() as ticket:
+                explaining = backend.explain(photo, REQUEST, ticket)
                 assert [step async for step in explaining] == ["explained"]
             assert backend.is_held(photo, REQUEST)
         backend.close()
@@ -110,19 +110,19 @@ def test_the_input_is_sent_once_and_again_where_the_replica_has_dropped_the_pass
 def test_a_pass_that_the_replica_has_dropped_waits_in_the_queue(lite0: gc.Model):
     def answer(message: Any) -> Answers:
         if isinstance(message, ModelRequest):
-            return Answers(Network.of(lite0))
+            return Answers(NetworkInfo.of(lite0))
         return Answers(NotHeld() if message.input is None else "explained")
 
     async def visits() -> None:
         backend, store, queue = backend_of(answer), PhotoStore(), RequestQueue(at_once=1)
         photo = store.from_bytes(fresh_photo(1))
         await load(backend)
-        with queue.place() as place:
-            await backend.hold(photo, REQUEST, place)
-        other = queue.place()
+        with queue.ticket() as ticket:
+            await backend.hold(photo, REQUEST, ticket)
+        other = queue.ticket()
         other.join()
-        with queue.place() as place:
-            again = asyncio.create_task(backend.hold(photo, REQUEST, place))
+        with queue.ticket() as ticket:
+            again = asyncio.create_task(backend.hold(photo, REQUEST, ticket))
             await asyncio.sleep(0.1)
             assert not again.done()
             other.release()

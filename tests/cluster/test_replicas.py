@@ -22,13 +22,12 @@ from safetensors.torch import save_file
 
 import gradcam_core as gc
 from demo.compute.cluster.replica import NOT_HERE
-from demo.server.requests import EXAMPLES
 from gradcam_core.analysis.trust import trust
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
 from gradcam_core.request import ExplanationRequest
 from tests.support.app_server import ROOT, Started, started_app
-from tests.support.photos import fresh_photo
+from tests.support.photos import EXAMPLES, fresh_photo
 from tests.support.processes import tree
 from tests.support.stream import CAT, MODELS, assert_is, cells, look, parsed, results
 from tests.support.uploads import upload

@@ -7,37 +7,37 @@ import time
 
 import pytest
 
-from demo.compute.request_queue import PASSES_PER_REQUEST, Place, RequestQueue
+from demo.compute.request_queue import PASSES_PER_REQUEST, QueueTicket, RequestQueue
 from gradcam_core.errors import BusyError
 
 
-def joined(queue: RequestQueue, is_returning: bool = False) -> Place:
-    place = queue.place(is_returning=is_returning)
-    place.join()
-    return place
+def joined(queue: RequestQueue, is_returning: bool = False) -> QueueTicket:
+    ticket = queue.ticket(is_returning=is_returning)
+    ticket.join()
+    return ticket
 
 
-async def position(place: Place) -> int:
+async def position(ticket: QueueTicket) -> int:
     """From 1; 0 if it is this one's turn."""
-    async for found in place.positions():
+    async for found in ticket.positions():
         return found
     return 0
 
 
-async def positions(*places: Place) -> list[int]:
-    return [await position(place) for place in places]
+async def positions(*tickets: QueueTicket) -> list[int]:
+    return [await position(ticket) for ticket in tickets]
 
 
 def test_some_are_served_at_once_and_the_others_in_their_order():
     async def wait() -> None:
         queue = RequestQueue(at_once=2)
-        places = [joined(queue) for _ in range(5)]
-        assert await positions(*places) == [0, 0, 1, 2, 3]
-        places[3].release()  # whoever leaves makes room for those behind
-        assert await positions(places[2], places[4]) == [1, 2]
-        places[1].release()
-        places[1].release()
-        assert await positions(places[0], places[2], places[4]) == [0, 0, 1]
+        tickets = [joined(queue) for _ in range(5)]
+        assert await positions(*tickets) == [0, 0, 1, 2, 3]
+        tickets[3].release()  # whoever leaves makes room for those behind
+        assert await positions(tickets[2], tickets[4]) == [1, 2]
+        tickets[1].release()
+        tickets[1].release()
+        assert await positions(tickets[0], tickets[2], tickets[4]) == [0, 0, 1]
 
     asyncio.run(wait())
 
@@ -45,9 +45,9 @@ def test_some_are_served_at_once_and_the_others_in_their_order():
 def test_a_request_that_needs_no_pass_waits_for_nobody():
     async def wait() -> None:
         queue = RequestQueue(at_once=1, length=0)
-        with queue.place() as served:
+        with queue.ticket() as served:
             served.join()
-            with queue.place() as free:
+            with queue.ticket() as free:
                 await free.turn()
                 with pytest.raises(BusyError):  # it would need one after all
                     async with free.pass_slot():
@@ -61,9 +61,9 @@ def test_every_position_is_given_and_then_it_is_ones_turn():
         queue = RequestQueue(at_once=1)
         before = [joined(queue) for _ in range(3)]
         given = []
-        with queue.place() as place:
-            place.join()
-            async for found in place.positions():
+        with queue.ticket() as ticket:
+            ticket.join()
+            async for found in ticket.positions():
                 given.append(found)
                 before.pop(0).release()
             assert await position(joined(queue)) == 1
@@ -77,11 +77,11 @@ def test_all_who_wait_notice_that_one_has_left():
         queue = RequestQueue(at_once=1)
         served, *waiting = [joined(queue) for _ in range(3)]
 
-        async def turn(place: Place) -> None:
-            with place:
-                await place.turn()
+        async def turn(ticket: QueueTicket) -> None:
+            with ticket:
+                await ticket.turn()
 
-        turns = [asyncio.create_task(turn(place)) for place in waiting]
+        turns = [asyncio.create_task(turn(ticket)) for ticket in waiting]
         await asyncio.sleep(0)
         served.release()
         async with asyncio.timeout(10):
@@ -96,9 +96,9 @@ def test_whoever_is_cancelled_while_waiting_leaves_the_queue():
         joined(queue)
 
         async def visitor() -> None:
-            with queue.place() as place:
-                place.join()
-                await place.turn()
+            with queue.ticket() as ticket:
+                ticket.join()
+                await ticket.turn()
 
         waiting = asyncio.create_task(visitor())
         await asyncio.sleep(0)
@@ -114,13 +114,13 @@ def test_whoever_is_cancelled_while_waiting_leaves_the_queue():
 def test_the_place_is_given_up_with_its_last_user():
     async def wait() -> None:
         queue = RequestQueue(at_once=1)
-        place = queue.place(users=2)
-        place.join()
+        ticket = queue.ticket(users=2)
+        ticket.join()
         other = joined(queue)
-        place.release()
+        ticket.release()
         assert await position(other) == 1
-        async with place.pass_slot():  # as when weights arrive while the place is given up
-            place.release()
+        async with ticket.pass_slot():  # as when weights arrive while the ticket is given up
+            ticket.release()
             assert await position(other) == 1
         assert await position(other) == 0
 
@@ -135,22 +135,22 @@ def test_returning_visitors_and_new_photos_are_served_in_turns():
         returning = [joined(queue, is_returning=True) for _ in range(4)]
         order = [returning[0], new[0], returning[1], new[1], returning[2], new[2], returning[3]]
         assert await positions(*order) == [1, 2, 3, 4, 5, 6, 7]
-        for place in order:
+        for ticket in order:
             served.release()
-            assert await position(place) == 0
-            served = place
+            assert await position(ticket) == 0
+            served = ticket
 
     asyncio.run(wait())
 
 
 def test_one_request_runs_few_passes_at_a_time():
     async def wait() -> None:
-        place = RequestQueue(at_once=1).place(users=10)
+        ticket = RequestQueue(at_once=1).ticket(users=10)
         running, most = 0, 0
 
         async def run() -> None:
             nonlocal running, most
-            async with place.pass_slot():
+            async with ticket.pass_slot():
                 running += 1
                 most = max(most, running)
                 await asyncio.sleep(0.001)
@@ -167,9 +167,9 @@ def test_a_full_queue_says_when_to_try_again(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
     queue = RequestQueue(at_once=2, length=40)
     for _ in range(200):  # requests that need 10 seconds each
-        place = joined(queue)
+        ticket = joined(queue)
         now_s[0] += 10
-        place.release()
+        ticket.release()
     for _ in range(42):
         joined(queue)
     with pytest.raises(BusyError) as busy:

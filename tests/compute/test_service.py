@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -154,8 +156,8 @@ def test_a_pass_that_must_run_again_waits_but_goes_before_those_of_new_photos(ga
                 for _ in range(12)
             ]
             await until(lambda: len(gate.begun) == 2)
-            with service.enter(mine, [REQUEST]) as place:
-                async for position in place.positions():
+            with service.enter(mine, [REQUEST]) as ticket:
+                async for position in ticket.positions():
                     assert position == 1
                     break
                 else:
@@ -188,6 +190,12 @@ def test_a_request_for_many_passes_lets_others_in_between(gate: Gate):
     asyncio.run(visits())
 
 
+def test_without_a_service_that_was_started_there_is_an_error_and_none_starts_by_itself():
+    program = "from demo.compute.service import service; service()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "RuntimeError: No service runs" in done.stderr
+
+
 def test_a_full_queue_is_refused_at_once(gate: Gate):
     async def visits() -> None:
         backend = LocalBackend()
@@ -201,8 +209,8 @@ def test_a_full_queue_is_refused_at_once(gate: Gate):
             service.enter(fresh(service), [REQUEST])
         gate.open()
         await asyncio.gather(*others)
-        with service.enter(fresh(service), [REQUEST]) as place:
-            await place.turn()
+        with service.enter(fresh(service), [REQUEST]) as ticket:
+            await ticket.turn()
         service.close()
 
     asyncio.run(visits())

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import requests
 
-from demo.server.requests import EXAMPLES
 from demo.server.shutdown import STOPPING
 from tests.support import faults as breaking
 from tests.support.app_server import Started, started_app
 from tests.support.faults import KINDS, Disk, Machine, Place
+from tests.support.photos import EXAMPLES
 from tests.support.uploads import upload
 
 

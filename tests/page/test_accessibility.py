@@ -10,7 +10,6 @@ from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped
 from playwright.sync_api import Page, expect
 
 import gradcam_core as gc
-from demo.server.requests import EXAMPLES
 from gradcam_core.analysis.location import where
 from tests.support.browser import (
     PHONE,
@@ -24,6 +23,7 @@ from tests.support.browser import (
     wait_for_all,
     wait_for_results,
 )
+from tests.support.photos import EXAMPLES
 
 CAT = EXAMPLES / "1_cat.jpg"
 FINGER = 44  # pixels that a thumb needs

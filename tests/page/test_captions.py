@@ -11,7 +11,6 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 import gradcam_core as gc
-from demo.server.requests import EXAMPLES
 from demo.ui.page_data import DEPTHS
 from gradcam_core.analysis.agreement import agreement, looked_at
 from gradcam_core.analysis.captions import summary
@@ -31,6 +30,7 @@ from tests.support.browser import (
     show_grey,
     wait_for_all,
 )
+from tests.support.photos import EXAMPLES
 
 CAT = EXAMPLES / "1_cat.jpg"
 CAT_AND_COFFEE = EXAMPLES / "3_cat_and_coffee.jpg"

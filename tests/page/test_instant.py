@@ -14,7 +14,6 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, Request, Route, expect
 
 import gradcam_core as gc
-from demo.server.requests import EXAMPLES
 from gradcam_core.images.render import COLORMAPS, colormap_table
 from tests.support.browser import (
     STAND_INS,
@@ -30,6 +29,7 @@ from tests.support.browser import (
     wait_for_all,
     wait_for_results,
 )
+from tests.support.photos import EXAMPLES
 
 CAT = EXAMPLES / "1_cat.jpg"
 

@@ -14,7 +14,6 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 import gradcam_core as gc
-from demo.server.requests import EXAMPLES
 from demo.ui import texts
 from gradcam_core.cam.methods import METHODS
 from tests.support.browser import (
@@ -38,6 +37,7 @@ from tests.support.browser import (
     wait_for_all,
     wait_for_results,
 )
+from tests.support.photos import EXAMPLES
 
 EXAMPLE_CAT = EXAMPLES / "1_cat.jpg"
 CAT = "?example=1_cat"

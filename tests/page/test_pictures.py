@@ -16,7 +16,6 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 import gradcam_core as gc
-from demo.server.requests import EXAMPLES
 from gradcam_core.images.render import overlay
 from tests.support.browser import (
     STAND_INS,
@@ -33,6 +32,7 @@ from tests.support.browser import (
     wait_for_all,
     wait_for_results,
 )
+from tests.support.photos import EXAMPLES
 
 CAT = EXAMPLES / "1_cat.jpg"
 FIGURE = (1920, 1080)

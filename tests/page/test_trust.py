@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 import gradcam_core as gc
-from demo.server.requests import EXAMPLES
 from gradcam_core.analysis.trust import Trust, trust
 from tests.support.browser import Visits, plain, wait_for_all, wait_for_results
+from tests.support.photos import EXAMPLES
 
 CAT = EXAMPLES / "1_cat.jpg"
 RESNET = "?example=1_cat&models=resnet50"

@@ -29,7 +29,7 @@ from tests.support.stream import MODELS, LeavingClient, cells, stream_in_this_pr
 MAPS = {"cells": cells(*MODELS), "file": "comparison.png"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def client() -> Iterator[TestClient]:
     with stream_in_this_process() as running:
         yield running

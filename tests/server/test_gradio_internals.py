@@ -14,6 +14,7 @@ from gradio.queueing import Queue
 from starlette.requests import Request
 
 from demo.server import gradio_internals
+from demo.server.blocks import Page
 from demo.server.gradio_internals import Api, LocalContext
 
 
@@ -96,7 +97,7 @@ def test_a_call_still_goes_through_what_the_page_overrides():
 
 
 def test_a_call_of_an_event_without_a_function_is_refused_before_gradio_looks_at_it():
-    with gradio_internals.Page() as page:
+    with Page() as page:
         text = gr.Textbox()
         text.change(None, text, None, js="() => 1")
     (event,) = page.fns.values()

@@ -36,8 +36,8 @@ from demo.compute.photo import PhotoFile
 from demo.logs import DiscreetRecord
 from demo.server import remote_pictures as address
 from demo.server.requests import PageRequest
+from demo.server.routes import routes
 from demo.server.ssrf_guard import PORTS, THREADS, UNREACHABLE, Guard
-from demo.server.stream import routes
 from demo.ui.layout import build
 from gradcam_core.errors import ImageError
 from tests.support.app_server import running_app

@@ -14,10 +14,10 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from PIL import Image
 
-from demo.server.requests import EXAMPLES
 from gradcam_core.models.registry import DEFAULT_MODELS, list_models, model_info
 from gradcam_core.models.weights import HubFile, PackagedFile
 from tests.support.app_server import ROOT
+from tests.support.photos import EXAMPLES
 
 LFS_FROM = 10 * 2**20  # bytes from which on a Space wants Git LFS
 

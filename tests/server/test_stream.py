@@ -21,14 +21,13 @@ from starlette.testclient import TestClient
 
 import demo.server.answers
 import gradcam_core as gc
-from demo.server.requests import EXAMPLES
-from demo.server.stream import BROKEN
+from demo.server.stream import BROKEN_NETWORK
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.captions import summary
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cam import forward as cam
 from gradcam_core.examination import prepare
-from tests.support.photos import fresh_photo
+from tests.support.photos import EXAMPLES, fresh_photo
 from tests.support.stream import (
     CAT,
     COFFEE,
@@ -45,7 +44,7 @@ from tests.support.stream import (
 from tests.support.uploads import upload
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def client() -> Iterator[TestClient]:
     """The channel in this process, without the page."""
     with stream_in_this_process() as running:
@@ -315,7 +314,7 @@ def test_a_network_that_fails_says_so_and_the_others_go_on(
     monkeypatch.setattr("demo.compute.local.prepare", broken)
     answers = ask(client, example="5_rocket", compare=True)
     assert sorted(results(answers)) == [MODELS[0], MODELS[2]]
-    assert {"cell": MODELS[1], "failed": BROKEN} in answers
+    assert {"cell": MODELS[1], "failed": BROKEN_NETWORK} in answers
     looked_at = answers[-1]["insight"]["agreement"]["looked_at"]
     assert [one["name"] for one in looked_at] == [MODELS[0], MODELS[2]]
     assert "a secret of the server" in caplog.text

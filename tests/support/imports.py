@@ -29,7 +29,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("gradcam_core.cli",),
     ("gradcam_core.__main__",),
     ("demo",),
-    ("demo.logs",),
+    ("demo.examples", "demo.logs"),
     ("demo.compute",),
     ("demo.server",),
     ("demo.api",),

@@ -16,7 +16,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 import gradcam_core as gc
-from demo.server.stream import routes
+from demo.compute.service import start
+from demo.server.routes import routes
 from gradcam_core.analysis.location import where
 
 MODELS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
@@ -46,7 +47,8 @@ def look(app: str, body: dict[str, Any]) -> list[dict[str, Any]]:
 
 @contextmanager
 def stream_in_this_process() -> Iterator[TestClient]:
-    """The page's requests in this process, without the page."""
+    """The page's requests in this process, without the page, on a service of their own."""
+    start()
     with TestClient(Starlette(routes=routes())) as running:
         yield running
 

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageEnhance
 
 import gradcam_core as gc
-from demo.server.requests import EXAMPLES
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.location import where
 from gradcam_core.images.render import levels
+from tests.support.photos import EXAMPLES
 
 NETWORKS = {
     "efficientnet_lite2": "Xception",

@@ -15,7 +15,7 @@ from typing import Any
 import cachetools
 import numpy as np
 
-from demo.compute.backend import Backend, Network
+from demo.compute.backend import Backend, NetworkInfo
 from demo.compute.cluster.connection import connected_handle
 from demo.compute.cluster.messages import (
     CheckRequest,
@@ -27,7 +27,7 @@ from demo.compute.cluster.messages import (
     Request,
 )
 from demo.compute.photo import PhotoFile
-from demo.compute.request_queue import Place
+from demo.compute.request_queue import QueueTicket
 from demo.compute.single_flight import SingleFlight
 from gradcam_core import Explanation
 from gradcam_core.cam.methods import method_named
@@ -72,7 +72,7 @@ class ClusterBackend(Backend):
         self.slow_at_once = replicas
         self._handle = handle
         self._no_replica_timeout_s = no_replica_timeout_s
-        self._networks: dict[str, Network] = {}
+        self._networks: dict[str, NetworkInfo] = {}
         self._held: cachetools.LRUCache[Hashable, None] = cachetools.LRUCache(PASSES)
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._inputs: SingleFlight[NetworkInput] = SingleFlight(
@@ -84,27 +84,29 @@ class ClusterBackend(Backend):
         network = self._networks.get(request.model)
         return network is not None and _key(photo, network, request) in self._held
 
-    async def load(self, model: str) -> AsyncGenerator[float | Network | None]:
+    async def load(self, model: str) -> AsyncGenerator[float | NetworkInfo | None]:
         if model not in self._networks:
             async with aclosing(self._answers("load", ModelRequest(model))) as steps:
                 async for step in steps:
-                    if isinstance(step, Network):
+                    if isinstance(step, NetworkInfo):
                         self._networks[model] = step
                     else:
                         yield step
         yield self._networks[model]
 
-    async def hold(self, photo: PhotoFile, request: ExplanationRequest, place: Place) -> None:
-        await self._answer("hold", photo, request, place)
+    async def hold(
+        self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
+    ) -> None:
+        await self._answer("hold", photo, request, ticket)
 
     async def explain(
-        self, photo: PhotoFile, request: ExplanationRequest, place: Place
+        self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
     ) -> AsyncGenerator[float | Explanation]:
         if not method_named(request.method).is_slow:
-            yield await self._answer("explain", photo, request, place)
+            yield await self._answer("explain", photo, request, ticket)
             return
         while True:
-            # Without the input, or the place would be kept for as long as the method takes.
+            # Without the input, or the ticket would be kept for as long as the method takes.
             message = PhotoRequest(photo.id, self._networks[request.model], request)
             is_missing = False
             async with aclosing(self._answers("explain", message)) as steps:
@@ -114,7 +116,7 @@ class ClusterBackend(Backend):
                         yield step
             if not is_missing:
                 return
-            await self.hold(photo, request, place)
+            await self.hold(photo, request, ticket)
 
     async def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
@@ -130,7 +132,7 @@ class ClusterBackend(Backend):
         self._preparing.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(
-        self, method: str, photo: PhotoFile, request: ExplanationRequest, place: Place
+        self, method: str, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
     ) -> Any:
         """The last answer of a replica, which is sent the network's input unless it should hold the
         pass. What it does not hold waits for its turn."""
@@ -139,7 +141,7 @@ class ClusterBackend(Backend):
             if self.is_held(photo, request):
                 answer = await self._last(method, PhotoRequest(photo.id, network, request))
             else:
-                async with place.pass_slot():
+                async with ticket.pass_slot():
                     inputs = await self._input(photo, network, request)
                     message = PhotoRequest(photo.id, network, request, inputs)
                     answer = await self._last(method, message)
@@ -149,14 +151,14 @@ class ClusterBackend(Backend):
 
     def _is_missing(self, answer: Any, photo: PhotoFile, request: ExplanationRequest) -> bool:
         """Whether the replica needs the input first, or one for the network that it has now."""
-        if isinstance(answer, Network):
+        if isinstance(answer, NetworkInfo):
             self._networks[request.model] = answer
         elif isinstance(answer, NotHeld):
             self._held.pop(_key(photo, self._networks[request.model], request), None)
-        return isinstance(answer, Network | NotHeld)
+        return isinstance(answer, NetworkInfo | NotHeld)
 
     async def _input(
-        self, photo: PhotoFile, network: Network, request: ExplanationRequest
+        self, photo: PhotoFile, network: NetworkInfo, request: ExplanationRequest
     ) -> NetworkInput:
         details = sorted({1, request.detail})
         inputs = [await self._input_at(photo, network, request, detail) for detail in details]
@@ -164,7 +166,7 @@ class ClusterBackend(Backend):
         return NetworkInput(inputs[0].photo_size, pictures)
 
     async def _input_at(
-        self, photo: PhotoFile, network: Network, request: ExplanationRequest, detail: int
+        self, photo: PhotoFile, network: NetworkInfo, request: ExplanationRequest, detail: int
     ) -> NetworkInput:
         preprocessing = network.preprocessing
 
@@ -246,12 +248,12 @@ class ClusterBackend(Backend):
             yield answer
 
 
-def _key(photo: PhotoFile, network: Network, request: ExplanationRequest) -> Hashable:
+def _key(photo: PhotoFile, network: NetworkInfo, request: ExplanationRequest) -> Hashable:
     return photo.id, network, request.view, request.detail, request.depth, request.layer
 
 
 def _check_request(
-    photo: PhotoFile, network: Network, request: ExplanationRequest, e: Explanation
+    photo: PhotoFile, network: NetworkInfo, request: ExplanationRequest, e: Explanation
 ) -> CheckRequest:
     picture, resample = photo.picture, network.preprocessing.resample
     published = view_of(picture.size, network.preprocessing, e.view)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from demo.compute.backend import Network
+from demo.compute.backend import NetworkInfo
 from gradcam_core import Explanation
 from gradcam_core.errors import GradcamError
 from gradcam_core.request import ExplanationRequest
@@ -34,7 +34,7 @@ class PhotoRequest:
     """
 
     photo: str
-    network: Network
+    network: NetworkInfo
     request: ExplanationRequest
     input: NetworkInput | None = None
     attempt: int = 0

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from ray import serve
 
-from demo.compute.backend import Network
+from demo.compute.backend import NetworkInfo
 from demo.compute.cluster.messages import (
     CheckRequest,
     Failed,
@@ -112,14 +112,14 @@ class Replica:
         return last
 
     @_answers
-    async def load(self, request: ModelRequest) -> AsyncGenerator[float | Network | None]:
+    async def load(self, request: ModelRequest) -> AsyncGenerator[float | NetworkInfo | None]:
         if request.name not in {info.name for info in list_models()}:
             raise WeightsError(NOT_HERE)
         async for step in self._worker.load(request.name):
-            yield Network.of(step) if isinstance(step, Model) else step
+            yield NetworkInfo.of(step) if isinstance(step, Model) else step
 
     @_answers
-    async def hold(self, message: PhotoRequest) -> AsyncGenerator[Network | bool]:
+    async def hold(self, message: PhotoRequest) -> AsyncGenerator[NetworkInfo | bool]:
         """Ends with True, or with the network that is here now."""
         network = await self._network(message.request.model)
         if network == message.network:
@@ -127,7 +127,9 @@ class Replica:
         yield network == message.network or network
 
     @_answers
-    async def explain(self, message: PhotoRequest) -> AsyncGenerator[Network | float | Explanation]:
+    async def explain(
+        self, message: PhotoRequest
+    ) -> AsyncGenerator[NetworkInfo | float | Explanation]:
         """Ends with the explanation, or with the network that is here now."""
         network = await self._network(message.request.model)
         if network != message.network:
@@ -148,8 +150,8 @@ class Replica:
             async for step in steps:
                 yield step
 
-    async def _network(self, name: str) -> Network:
-        return Network.of(await self._worker.loaded(name))
+    async def _network(self, name: str) -> NetworkInfo:
+        return NetworkInfo.of(await self._worker.loaded(name))
 
     def _submit(self, request: PassRequest) -> Future[Examination]:
         return asyncio.run_coroutine_threadsafe(self._in_batch(request), asyncio.get_running_loop())

@@ -1,0 +1,87 @@
+"""Adds the API's functions to the page, described for clients, with errors that are sentences."""
+
+import inspect
+import re
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, Literal
+
+import gradio as gr
+from gradio.events import api
+
+from demo.api import arguments
+from demo.api.arguments import InvalidArgumentError
+from demo.api.files import file_data
+from demo.api.functions import NAMES, Functions
+from demo.server import gradio_internals
+from demo.server.disconnect import DisconnectedError, until
+from demo.server.downloads import FileMaker
+from demo.server.error_answers import BROKEN, sentence_of
+from gradcam_core import list_models
+from gradcam_core.cam.methods import METHODS
+from gradcam_core.models.registry import default_models
+
+LEFT = "The client has gone."
+
+
+def register(page: gr.Blocks, maker: FileMaker | None = None) -> None:
+    """Add the functions to a page that is being built, after networks are registered."""
+    functions = Functions(maker or FileMaker())
+    for name in NAMES:
+        function = _endpoint(getattr(functions, name))
+        # The request queue bounds the work. Through Gradio's queue an MCP call would be a second
+        # request of the server to itself, its picture a second file that nobody deletes, and its
+        # figure not shown.
+        endpoint = api(function, api_name=name, queue=False, concurrency_limit=None)
+        _, meanings, _ = gradio_internals.get_function_description(function)
+        for place, (argument_name, meaning) in zip(
+            endpoint["inputs"], meanings.items(), strict=True
+        ):
+            argument = page.blocks[place]
+            assert isinstance(argument, gradio_internals.Api)
+            # With a url in it the page writes handle_file("photo.jpg").
+            example = file_data("photo.jpg") | {"url": "photo.jpg"}
+            is_image = argument_name == "image"
+            gradio_internals.describe_example(argument, meaning, example if is_image else None)
+            gradio_internals.keep_addresses(argument, arguments.is_address)
+
+
+_Function = Callable[..., Coroutine[Any, Any, Any]]
+
+
+def _endpoint(function: _Function) -> _Function:
+    """A function whose errors are all sentences for people, described for Gradio: its signature
+    names the networks and methods that there are."""
+
+    @wraps(function)
+    async def called(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await until(gradio_internals.client_left(), function(*args, **kwargs))
+        except InvalidArgumentError:
+            raise
+        except DisconnectedError:
+            raise InvalidArgumentError(LEFT) from None
+        except Exception as error:
+            raise InvalidArgumentError(sentence_of(error, BROKEN)) from error
+
+    signature = inspect.signature(function)
+    parameters = [_with_choices(parameter) for parameter in signature.parameters.values()]
+    del called.__wrapped__
+    called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    called.__annotations__["return"] = signature.return_annotation
+    # Gradio takes only the first line of an argument's description.
+    called.__doc__ = re.sub(r"\n {8,}", " ", inspect.cleandoc(function.__doc__ or ""))
+    return called
+
+
+def _with_choices(parameter: inspect.Parameter) -> inspect.Parameter:
+    if parameter.name == "models":
+        names = [info.name for info in list_models()]
+        return parameter.replace(
+            annotation=list[Literal[*names]],  # type: ignore[valid-type]
+            default=list(default_models()),
+        )
+    if parameter.name == "method":
+        return parameter.replace(annotation=Literal[*METHODS])
+    return parameter

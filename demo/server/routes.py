@@ -1,0 +1,114 @@
+"""What the server has besides Gradio: explanations, downloads, the page's scripts, the examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+import gradcam_core
+from demo.examples import examples_folder
+from demo.server.disconnect import DisconnectedError, until_disconnected
+from demo.server.downloads import FileMaker, file_of
+from demo.server.error_answers import sentence_of
+from demo.server.remote_pictures import RemotePictures
+from demo.server.requests import DownloadRequest, PageRequest
+from demo.server.stream import answer_lines
+from gradcam_core.errors import BusyError, ChoiceError
+
+WEB = Path(__file__).parents[1] / "web"
+CORE_WEB = Path(gradcam_core.__file__).parent / "web"
+"""The scripts that the page shares with the report of a batch."""
+
+MAX_REQUEST_BYTES = 64 * 1024
+
+BROKEN_FILE = "Something went wrong with this file. The server's log has the details."
+
+_DISCONNECTED_STATUS = 499  # nginx's; nobody reads it
+
+_Kind = TypeVar("_Kind", bound=PageRequest)
+
+
+def routes(
+    pictures: RemotePictures | None = None, maker: FileMaker | None = None
+) -> list[Route | Mount]:
+    """The routes. pictures: fetches those that are given by their address; maker: makes the files
+    to download."""
+    handlers = _Handlers(pictures or RemotePictures(), maker or FileMaker())
+    return [
+        Route("/explain-stream", handlers.explain, methods=["POST"]),
+        Route("/download", handlers.download, methods=["POST"]),
+        Mount("/web/core", StaticFiles(directory=CORE_WEB)),
+        Mount("/web", StaticFiles(directory=WEB)),
+        Mount("/examples", StaticFiles(directory=examples_folder())),
+    ]
+
+
+class _Handlers:
+    def __init__(self, pictures: RemotePictures, maker: FileMaker) -> None:
+        self._pictures = pictures
+        self._maker = maker
+
+    async def explain(self, request: Request) -> Response:
+        try:
+            page_request = await _read(request, PageRequest)
+        except _RefusedError as refused:
+            return refused.response
+        return StreamingResponse(
+            answer_lines(request, page_request, self._pictures),
+            media_type="application/x-ndjson",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    async def download(self, request: Request) -> Response:
+        try:
+            download = await _read(request, DownloadRequest)
+            making = file_of(download, self._pictures, self._maker)
+            content, media_type = await until_disconnected(request, making)
+        except _RefusedError as refused:
+            return refused.response
+        except DisconnectedError:
+            return Response(status_code=_DISCONNECTED_STATUS)
+        except BusyError as busy:
+            headers = {"Retry-After": str(busy.seconds)}
+            return JSONResponse({"problem": str(busy), "again": busy.seconds}, 503, headers)
+        except ChoiceError as error:
+            return _problem(str(error), 404)
+        except Exception as error:
+            return _problem(sentence_of(error, BROKEN_FILE), 422)
+        disposition = f'attachment; filename="{download.file}"'
+        headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
+        return Response(content, media_type=media_type, headers=headers)
+
+
+class _RefusedError(Exception):
+    def __init__(self, problem: str, status: int) -> None:
+        self.response = _problem(problem, status)
+
+
+def _problem(text: str, status: int) -> Response:
+    return JSONResponse({"problem": text}, status)
+
+
+async def _read(request: Request, kind: type[_Kind]) -> _Kind:
+    """The checked request. Raises _RefusedError for one that no page of ours sends."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_REQUEST_BYTES:
+            raise _RefusedError("The request is too long.", 413)
+    try:
+        return kind.model_validate_json(bytes(body))
+    except ValidationError as error:
+        raise _RefusedError(_first_problem(error), 422) from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    problem = first["msg"].removeprefix("Value error, ")  # pydantic's words before ours
+    return f"{'.'.join(map(str, first['loc']))}: {problem}"
