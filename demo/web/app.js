@@ -1,22 +1,19 @@
 // The page: its state, what is shown of it, and the answers of the server.
 
-import { Comparison } from "./results/comparison.js";
-import { Controls } from "./inputs/controls.js";
+// The server mounts gradcam_core/web as core/: these are shared with the report of a batch.
 import { h } from "./core/elements.js";
 import { palette } from "./core/heat.js";
+import { listenToAddressForm } from "./inputs/address.js";
+import { Controls } from "./inputs/controls.js";
 import { Examples } from "./inputs/examples.js";
-import { Insight } from "./results/insight.js";
-import { keysDialog, listenToKeys } from "./inputs/keys.js";
+import { listenToKeys } from "./inputs/keys.js";
 import { linkTo, readLink } from "./link.js";
 import { improveModels } from "./inputs/models.js";
-import { uncover } from "./results/panel.js";
+import { listenToFullScreen, uncover } from "./results/panel.js";
 import { acceptPicturesAnywhere } from "./inputs/pasting.js";
-import { Presentation } from "./results/presentation.js";
 import { downloadFile, streamExplanations } from "./requests.js";
-import { Results } from "./results/results.js";
-import { ShareDialog } from "./inputs/share.js";
-import { Toolbar } from "./inputs/toolbar.js";
-import { TrustCheck } from "./results/trust.js";
+import { listenToSettingsButton } from "./inputs/settings.js";
+import { makeElements } from "./wiring.js";
 
 const NOTICE_MS = 8000;
 const URL_KEPT_MS = 60_000; // for the browser to save a file
@@ -54,82 +51,9 @@ class App {
       props.examples.map(({ name }) => name),
       (photo) => this.choosePhoto(photo),
     );
-    this.makeElements(element);
+    makeElements(this, element);
     this.results.showMessage(props.hint);
     this.listenToKeys();
-  }
-
-  makeElements(element) {
-    const page = {
-      colors: () => {
-        const { overlay, heat } = this.palettes.get(this.display.colormap);
-        return this.display.layers === "heat" ? heat : overlay;
-      },
-      choose: (index) => this.change({ target: index }),
-      download: (model, file) => this.download(`${model}_${file}`),
-      point: (place) => {
-        for (const panel of this.results.panels.values()) panel.showPoint(place);
-      },
-      map: (model) => this.results.panels.get(model)?.map,
-      title: (model) => this.results.panels.get(model)?.result?.title ?? this.titleOf(model),
-      models: () => this.state.models.map((name) => [name, page.title(name)]),
-      request: () => this.request(),
-      cells: () => this.cells(),
-      settings: () => ({
-        ...this.map(),
-        methods: this.props.methods,
-        details: this.props.details,
-        depth: this.state.depth,
-      }),
-      nameOf: ({ method, detail }) =>
-        this.props.methods.find(({ name }) => name === method).title + (detail > 1 ? `, ${detail} ×` : ""),
-      applyMethod: (method, detail) => this.change({ kind: this.props.own, method, detail }),
-    };
-    this.toolbar = new Toolbar({
-      colormaps: this.props.colormaps,
-      opacity: this.display.opacity,
-      depths: this.props.depths,
-      act: {
-        setDisplay: (changes) => this.setDisplay(changes),
-        setDepth: (depth) => this.change({ depth }),
-        compare: () => this.toolbar.setComparing(this.comparison.toggle()),
-        check: () => this.toolbar.setChecking(this.trust.toggle()),
-        download: (file, theme) => this.download(file, theme),
-        share: () => this.share(),
-        present: () => this.presentation.toggle(),
-        showKeys: () => this.keys.showModal(),
-      },
-    });
-    const grid = h("div", { class: "panels" });
-    this.notice = h("p", { class: "toast", role: "status" });
-    this.insight = new Insight({ ...page, colors: () => this.palettes.get(this.display.colormap).overlay });
-    this.comparison = new Comparison(page);
-    this.trust = new TrustCheck(page);
-    this.keys = keysDialog();
-    this.sharing = new ShareDialog();
-    this.root = h("div", { class: "app", tabindex: "-1" }, this.toolbar.headline, this.toolbar.element, grid);
-    this.presentation = new Presentation(this.root, grid);
-    this.root.append(
-      this.insight.element,
-      this.trust.element,
-      this.comparison.element,
-      this.keys,
-      this.sharing.element,
-      this.notice,
-    );
-    const { insight, comparison, trust, presentation, controls } = this;
-    this.results = new Results({
-      root: this.root,
-      grid,
-      page,
-      state: () => this.state,
-      parts: { insight, comparison, trust, presentation, controls },
-      retry: () => this.refresh(),
-    });
-    this.root.style.setProperty("--dimming", this.props.dimming);
-    element.append(this.root);
-    this.setDisplay({});
-    this.toolbar.setExplained(null, null);
   }
 
   start(address) {
@@ -308,6 +232,9 @@ export function start({ element, props, trigger }) {
   const app = new App({ element, props, trigger: () => trigger("input") });
   acceptPicturesAnywhere();
   improveModels();
+  listenToAddressForm((address) => app.choosePhoto({ address }));
+  listenToFullScreen();
+  listenToSettingsButton();
   window.gradcam = { controls: () => app.controls.values() };
   window.addEventListener("control-change", ({ detail: [name, value] }) => app.controls.receive(name, value));
   app.start(location.href);

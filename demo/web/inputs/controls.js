@@ -9,15 +9,15 @@ export class Controls {
    * the page's state. view(): what the page shows, as {state, photo, isCurrent, predictions}. */
   constructor({ props, trigger, change, view }) {
     Object.assign(this, { props, trigger, change, view });
-    // What the controls show, as JSON. The models report their first value when they are made.
-    this.shown = { models: JSON.stringify(props.defaults.models) };
+    // What the controls have now, as JSON. The models report their first value when they are made.
+    this.lastValues = { models: JSON.stringify(props.defaults.models) };
   }
 
   /** One of the controls has another value. */
   receive(name, value) {
     const json = JSON.stringify(value);
-    if (name === "models" && this.shown.models === json) return;
-    this.shown[name] = json;
+    if (name === "models" && this.lastValues.models === json) return;
+    this.lastValues[name] = json;
     if (name === "photo") {
       // Set from here; this may report one that has been replaced since.
       if (!value?.path.startsWith(OURS)) this.change({ photo: value && { upload: value.path } });
@@ -39,13 +39,13 @@ export class Controls {
     };
     return this.props.controls.map((name) => {
       const json = JSON.stringify(values[name]);
-      if (json === this.shown[name]) return undefined;
+      if (json === this.lastValues[name]) return undefined;
       // An update now would close the list on the person who chooses from it.
       if (document.querySelector(`#${name} input[aria-expanded="true"]`)) {
         this.updateSoon();
         return undefined;
       }
-      this.shown[name] = json;
+      this.lastValues[name] = json;
       return values[name];
     });
   }

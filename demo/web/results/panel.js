@@ -231,6 +231,9 @@ export function uncover() {
   document.querySelector(".panel.covering")?.classList.remove("covering");
 }
 
-document.addEventListener("fullscreenchange", () => {
-  if (!document.fullscreenElement) uncover();
-});
+/** Ends a panel's full screen also when the browser does, as for Esc. */
+export function listenToFullScreen() {
+  document.addEventListener("fullscreenchange", () => {
+    if (!document.fullscreenElement) uncover();
+  });
+}
