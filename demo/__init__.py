@@ -1,1 +1,1 @@
-"""The page: layout, events, theme and texts over `gradcam_core`."""
+"""The page over `gradcam_core`: computing, server, API, layout and scripts."""

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     # Before the libraries are imported: Ctrl-C ends that without a traceback.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # They read these once, at their import: nobody is told that this runs.
+    # They read these once, at their import: telemetry is off.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 

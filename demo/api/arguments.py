@@ -27,7 +27,7 @@ NO_ADDRESSES = (
 )
 
 _MAX_QUOTED = 80
-"""Characters of a given name that are looked for, and repeated in an error."""
+"""Characters of a name in a request that are searched for, and repeated in an error."""
 
 
 class InvalidArgumentError(gr.Error):

@@ -1,4 +1,4 @@
-"""What the functions give, as Gradio and MCP clients are told of it: the records of the core."""
+"""What the functions give, as described to Gradio and MCP clients: the records of the core."""
 
 from typing import Literal, TypedDict
 

@@ -21,11 +21,11 @@ from gradcam_core.images.sandbox import READER_COUNT, read_isolated
 from gradcam_core.memory import trim
 
 PREVIEW_MAX_SIDE_PX = 2560
-"""Of the photo as the page shows it. A larger one is halved or divided by three and so on, which is
-several times as fast as any other size."""
+"""Longest side of the photo as the page shows it. A larger one is halved or divided by three and so
+on, which is several times as fast as any other size."""
 
 DECODED_BYTES = 256 * 2**20
-"""Of decoded photos that are kept, for the next class, view or network of the same photo."""
+"""Memory for decoded photos, kept for the next class, view or network of the same photo."""
 
 GONE = "The picture is no longer on the server. Choose it again."
 

@@ -1,7 +1,7 @@
 """The request queue: a few requests are served at a time, the others wait in their turn.
 
-Our own, because a person who waits is told a position, and two groups are served in turns: limiters
-and semaphores of anyio and asyncio tell no position and have one order.
+Our own, because a person who waits reads a position, and two groups are served in turns: limiters
+and semaphores of anyio and asyncio give no position and have one order.
 """
 
 from __future__ import annotations

@@ -27,10 +27,10 @@ from gradcam_core.request import ExplanationRequest
 T = TypeVar("T")
 
 HELD_BYTES = 384 * 2**20
-"""Of forward passes held open, for the next class."""
+"""Memory for forward passes held open, for the next class."""
 
 PROGRESS_INTERVAL_S = 0.1
-"""Between two reports of what takes long."""
+"""Time between two reports of progress."""
 
 _OVERHEAD_BYTES = 2**18  # of an examination, beside its pass
 

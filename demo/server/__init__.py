@@ -1,1 +1,1 @@
-"""What answers the page: its stream, its files, and who may ask for what."""
+"""The server of the page: routes, the stream of answers, downloads, and what protects them."""

@@ -1,4 +1,4 @@
-"""Files that a visitor downloads: made when they are asked for, one at a time, and kept nowhere."""
+"""Files that a visitor downloads: made on request, one at a time, and kept nowhere."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class FileMaker:
 async def file_of(
     request: DownloadRequest, pictures: RemotePictures, maker: FileMaker
 ) -> tuple[bytes, str]:
-    """The file that is asked for and its media type.
+    """The requested file and its media type.
 
     Maps that have not been computed yet wait in the queue of new photos. Raises ChoiceError if
     there is no such file, BusyError if a queue is full, and GradcamError as the service does.

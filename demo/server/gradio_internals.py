@@ -35,7 +35,7 @@ _LEFT_POLL_S = 0.2
 async def client_left() -> None:
     """Returns once nobody waits for the API call that is being answered.
 
-    Gradio lets a function run to its end whoever has left, and offers no way to be told.
+    Gradio lets a function run to its end whoever has left, and offers no event for it.
     """
     while not await _has_client_left():
         await asyncio.sleep(_LEFT_POLL_S)

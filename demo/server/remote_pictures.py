@@ -23,23 +23,23 @@ SETTING = "GRADCAM_ADDRESSES"
 """The environment variable that switches the feature off, with any value but "on"."""
 
 MAX_BYTES = 20 * 2**20
-"""Of a picture."""
+"""The largest picture that is fetched."""
 
 TIMEOUT_S = 10.0
-"""For all of it, from the look-up of the name to the last byte."""
+"""Time limit of a fetch, from the look-up of the name to the last byte."""
 
 MAX_REDIRECTS = 3
 MAX_ADDRESS_LENGTH = 2000
 
 MAX_FETCHES = 16
-"""At once. When so many servers keep us waiting, further visitors wait for their turn."""
+"""Fetches at the same time. Further visitors wait for their turn."""
 
 KEPT_BYTES = 64 * 2**20
 KEPT_S = 600.0
 
 OFF = "Pictures by address are switched off here. Save it and drop it instead."
 NO_ADDRESS = "The address of a picture starts with https:// or http://."
-NO_PICTURE = "At this address is no picture but something else, perhaps a page."
+NO_PICTURE = "There is no picture at this address; it may be a web page."
 TOO_LARGE = f"The picture is larger than {MAX_BYTES // 2**20} MB."
 NOT_NOW = (
     "The picture is no longer on the server, and during a presentation none is fetched. Leave the "
@@ -64,18 +64,20 @@ def is_on() -> bool:
 
 
 class RemotePictures:
-    """Fetches pictures and keeps them. guard: who may be asked; threads: those that ask."""
+    """Fetches pictures and keeps them. guard: which servers may be sent a request; threads: those
+    that fetch."""
 
     def __init__(self, kept_s: float = KEPT_S) -> None:
         self.guard = Guard()
-        # Not the threads that all share: these would soon wait for slow servers only.
+        # Not the shared threads: all of them would soon wait for slow servers.
         self.threads = ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix=THREADS)
         self._kept: SingleFlight[bytes] = SingleFlight(KEPT_BYTES, len, kept_s)
 
     async def fetch(self, address: str, may_fetch: bool = True) -> bytes:
         """The file at this address. Raises ImageError where there is no picture.
 
-        may_fetch: whether the web may be asked; if not, only what is still kept will do.
+        may_fetch: whether to fetch it from the web; if not, only a picture that is still kept is
+        given.
         """
         if not is_on():
             raise ImageError(OFF)
@@ -118,7 +120,7 @@ def _fetch(guard: Guard, address: str, allowance: Allowance) -> bytes:
 
 def _followed(session: GuardedSession, address: str, allowance: Allowance) -> bytes:
     for _ in range(MAX_REDIRECTS + 1):
-        with session.ask(address) as response:
+        with session.request_picture(address) as response:
             target = session.next_address(response)
             if target is None:
                 return _picture(response, allowance)
@@ -130,11 +132,11 @@ def _picture(response: requests.Response, allowance: Allowance) -> bytes:
     if response.status_code != requests.codes.ok:
         raise ImageError(f"The server there answers with status {response.status_code}.")
     kind = response.headers.get("Content-Type", "image/").partition(";")[0].strip().lower()
-    # S3 says "binary" of what nobody has told it the type of; the decoder sees what it is.
+    # S3 says "binary" for files without a declared type; the decoder finds out what they are.
     if not kind.startswith(("image/", "application/octet-stream", "binary/octet-stream")):
         raise ImageError(NO_PICTURE)
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise ImageError(UNREACHABLE)  # packed, which was not asked for
+        raise ImageError(UNREACHABLE)  # compressed, although the request forbids it
     if (response.raw.length_remaining or 0) > MAX_BYTES:
         raise ImageError(TOO_LARGE)
     allowance.bytes = MAX_BYTES + _FRAMING_BYTES

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from demo.server.gradio_internals import NO_FUNCTION, get_upload_folder
 
 FILES = "/gradio_api/file="
-"""What stands before the path of a file that the server has made or was given."""
+"""Prefix of the path of a file that the server has made or was given."""
 
 _OPEN = frozenset(
     {

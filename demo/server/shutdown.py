@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 STOPPING = "The server is about to stop. Try again in a moment."
 
 STOP_WITHIN_S = 25.0
-"""How long running requests may take to finish. `GRADCAM_STOP_WITHIN` changes it."""
+"""Time that running requests may take to finish. `GRADCAM_STOP_WITHIN` changes it."""
 
 _QUIET_S = 1.0  # in which a client fetches the file of a call that just finished
 _CLOSE_WITHIN_S = 3  # in which connections are closed and uploads removed

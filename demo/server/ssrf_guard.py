@@ -1,5 +1,5 @@
-"""The SSRF guard: an address that a visitor gave is asked only if a public web server is there, and
-only within a time and a number of bytes.
+"""The SSRF guard: a picture is requested only from a public web server, and only within a time and
+a number of bytes.
 
 requests-hardened looks a name up once, refuses private, loopback and link-local addresses, and has
 `requests` connect to exactly the address that it has checked. What it leaves open is closed here.
@@ -30,10 +30,10 @@ UNREACHABLE = "No picture could be fetched from this address. Save it and drop i
 has."""
 
 PORTS = frozenset({80, 443})
-"""Where pictures are. Others would let a visitor scan the ports of any server through this one."""
+"""The ports of the web. Others would let a visitor scan any server's ports through this one."""
 
 THREADS = "picture by address"
-"""How the names of the threads begin that fetch pictures."""
+"""Prefix of the names of the threads that fetch pictures."""
 
 _CONNECT_TIMEOUT_S = 3.0  # a server that has not answered by then rarely does
 _MAX_HEADER_BYTES = 64 * 1024
@@ -43,8 +43,8 @@ _NOT_PUBLIC = tuple(
     map(
         ipaddress.ip_network,
         (
-            "168.63.129.16/32",  # by its look; Azure tells its machines their metadata there
-            # What Python holds public, some versions of it:
+            "168.63.129.16/32",  # looks public, but is Azure's metadata server
+            # Public according to some versions of Python:
             "192.0.0.0/24",  # protocols' own
             "192.88.99.0/24",  # relays from 6to4
             "2001::/23",  # protocols' own, among them Teredo, which wraps IPv4
@@ -86,13 +86,13 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Guard:
-    """Which servers may be asked.
+    """Which servers may be sent a request.
 
-    here: addresses of this machine that may be asked as well: for tests, whose servers are here.
+    allowed_local_ips: addresses of this machine that are allowed, too: for servers of tests.
     """
 
     ports: frozenset[int] = PORTS
-    here: frozenset[str] = frozenset()
+    allowed_local_ips: frozenset[str] = frozenset()
 
     def check(self, address: str) -> None:
         """Raises ImageError for an address that no picture has."""
@@ -110,15 +110,15 @@ class Guard:
         if not host or is_odd or port not in self.ports:
             raise ImageError(UNREACHABLE)
 
-    def lets_through(self, address: str) -> bool:
-        """Whether this IP address, which is about to be connected to, may be."""
+    def allows_ip(self, address: str) -> bool:
+        """Whether a connection to this IP address is allowed."""
         try:
             ip = ipaddress.ip_address(address)
         except ValueError:
             return False
-        if str(ip) in self.here:
+        if str(ip) in self.allowed_local_ips:
             return True
-        # IPv6 has many ways to write an IPv4 address of a private network; none lies in here.
+        # IPv6 has many ways to write an IPv4 address of a private network; none lies in this range.
         if isinstance(ip, ipaddress.IPv6Address) and (ip.scope_id or ip not in _GLOBAL_IPV6):
             return False
         if ip.is_multicast or ip.is_reserved or any(ip in net for net in _NOT_PUBLIC):
@@ -136,7 +136,7 @@ class GuardedSession(HTTPSession):
         super().__init__(
             Config(
                 ip_filter_enable=True,
-                ip_filter_allow_loopback_ips=bool(guard.here),
+                ip_filter_allow_loopback_ips=bool(guard.allowed_local_ips),
                 never_redirect=True,
                 default_timeout=None,
                 user_agent_override="gradcam-side-by-side",
@@ -148,7 +148,7 @@ class GuardedSession(HTTPSession):
         for scheme in ("http", "https"):
             self.mount(f"{scheme}://", _Adapter(scheme, guard, allowance))
 
-    def ask(self, address: str) -> requests.Response:
+    def request_picture(self, address: str) -> requests.Response:
         """The answer of one server, its headers read. A redirect is not followed."""
         self._guard.check(address)
         self._allowance.bytes = _MAX_HEADER_BYTES
@@ -169,7 +169,9 @@ class GuardedSession(HTTPSession):
 
 class _Adapter(IPFilterAdapter):
     def __init__(self, scheme: str, guard: Guard, allowance: Allowance) -> None:
-        super().__init__(is_https_proto=scheme == "https", allow_loopback=bool(guard.here))
+        super().__init__(
+            is_https_proto=scheme == "https", allow_loopback=bool(guard.allowed_local_ips)
+        )
         self._made = {
             "http": partial(_Connection, guard=guard, allowance=allowance),
             "https": partial(_SecureConnection, guard=guard, allowance=allowance),
@@ -190,7 +192,7 @@ class _GuardedConnection(HTTPConnection):
         self._allowance = allowance
 
     def connect(self) -> None:
-        if not self._guard.lets_through(self.host):
+        if not self._guard.allows_ip(self.host):
             raise ImageError(UNREACHABLE)
         # Once for TCP and once for TLS.
         self.timeout = min(_CONNECT_TIMEOUT_S, self._allowance.seconds() / 2)

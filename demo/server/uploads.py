@@ -19,20 +19,19 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SETTING = "GRADIO_TEMP_DIR"
-"""The environment variable that names another place for the folder, and from which Gradio reads
-where to keep files."""
+"""The environment variable that names another location for the folder; Gradio reads it, too."""
 
 NAME = "gradcam-side-by-side"
-"""How the names of the app's folders begin."""
+"""Prefix of the names of the app's folders."""
 
 MARKER = ".made-by-gradcam-side-by-side"
 """The file that marks a folder as the app's. Nothing outside a marked folder is ever deleted."""
 
 KEPT_S = 3600
-"""How long an uploaded photo, or a file made of it, is kept."""
+"""Time that an uploaded photo, or a file made of it, is kept."""
 
 KEPT_BYTES = 2 * 2**30
-"""Of all files; beyond that the oldest go first."""
+"""Size of all files together; beyond that the oldest go first."""
 
 SWEEP_INTERVAL_S = 60.0
 

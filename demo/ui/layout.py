@@ -29,7 +29,7 @@ from gradcam_core.examination import PRESETS
 from gradcam_core.images.geometry import DETAILS
 
 NONE = -1
-"""In a class selector: each network's own top prediction, or no other class."""
+"""The value of a class selector for each network's own top prediction, or for no other class."""
 
 UPLOAD_LIMIT = "64mb"
 

@@ -587,7 +587,7 @@ def test_what_is_refused_and_what_fails_are_told_alike(
     ],
 )
 def test_only_public_addresses_are_let_through(ip: str, is_let_through: bool):
-    assert Guard().lets_through(ip) is is_let_through
+    assert Guard().allows_ip(ip) is is_let_through
 
 
 # How long it may take

@@ -41,17 +41,17 @@ ATTEMPTS = 5
 """Replicas that may die over one request before it is given up."""
 
 NO_REPLICA_TIMEOUT_S = 60.0
-"""That a request waits while there is no replica at all."""
+"""Time that a request waits while there is no replica at all."""
 
 INPUT_BYTES = 64 * 2**20
-"""Of networks' inputs that are kept, for the next class: half a megabyte a photo with three
-networks."""
+"""Memory for the networks' inputs that are kept, for the next class: half a megabyte a photo with
+three networks."""
 
 PASSES = 10_000
-"""That are remembered to be held by a replica."""
+"""Passes that are remembered to be held by a replica."""
 
-_FIRST_PAUSE_S = 0.2  # before another replica is asked; twice as long each time
-_REPLICA_CHECK_S = 1.0  # at most, between two looks whether there are replicas
+_FIRST_PAUSE_S = 0.2  # before the request goes to another replica; twice as long each time
+_REPLICA_CHECK_S = 1.0  # at most, between two checks whether there are replicas
 
 NO_REPLICA = "The computers that look at photos do not answer at the moment. Try again in a minute."
 TOO_OFTEN = "The computers that look at photos failed again and again over this. Try again later."
