@@ -32,8 +32,9 @@ from benchmarks.speed import ratio
 from benchmarks.table import Row, print_table, print_versions
 from gradcam_core.batch.local import explain_locally
 from gradcam_core.batch.pictures import find_pictures
+from gradcam_core.batch.run import run
 from gradcam_core.batch.settings import BatchSettings
-from gradcam_core.batch.store import ResultFolder, run
+from gradcam_core.batch.store import ResultFolder
 from gradcam_core.memory import keep_freed
 from gradcam_core.models.registry import model_info
 from gradcam_core.models.weights import PackagedFile

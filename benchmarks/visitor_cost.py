@@ -28,7 +28,8 @@ from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 import gradcam_core as gc
 from benchmarks.page import FOLDER, load, make_weights
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.examination import prepare, run_passes
+from gradcam_core.examination import run_passes
+from gradcam_core.images.prepare import prepare
 from gradcam_core.models.registry import DEFAULT_MODELS
 from tests.support.app_server import started_app
 from tests.support.photos import large_photo

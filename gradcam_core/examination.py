@@ -11,69 +11,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
-from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation, Prediction
-from gradcam_core.images.geometry import Preprocessing, View, ViewName, normalised, view_of
+from gradcam_core.images.geometry import View, ViewName
+from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.read import Photo, read_image
 from gradcam_core.models.labels import Labels
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.models.registry import model_info
+from gradcam_core.presets import preset_named
 from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
-    from torch import Tensor
 
     from gradcam_core.cam.run import Run
 
 TOP = 5
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A method with the settings that it is best with."""
-
-    title: str
-    method: str
-    detail: int
-
-
-PRESETS = {"sharp": Preset("Sharp", method="competitive", detail=2)}
-"""What localises best on one half of the photographs in `benchmarks/`."""
-
-
-@dataclass(frozen=True)
-class PreparedInput:
-    """A photo as networks with the same preprocessing see it. The photo itself is not needed for a
-    pass.
-
-    batch: the network's input, float32 [1, C, height, width], at `detail` times its size.
-    """
-
-    geometry: View
-    view: ViewName
-    detail: int
-    batch: Tensor
-
-
-def prepare(
-    photo: Image.Image, preprocessing: Preprocessing, view: ViewName = "crop", detail: int = 1
-) -> PreparedInput:
-    """An RGB photo as a network's input: the part of `examine` that takes one core.
-
-    Raises ChoiceError for a view or a detail that there is not.
-    """
-    geometry = view_of(photo.size, preprocessing, view, detail)
-    return PreparedInput(geometry, view, detail, geometry.batch(photo, preprocessing))
-
-
-def prepare_pixels(
-    pixels: np.ndarray, geometry: View, view: ViewName, detail: int, preprocessing: Preprocessing
-) -> PreparedInput:
-    """`prepare` where the photo is elsewhere: pixels are what `View.picture` gives of it, uint8
-    [height, width, 3]."""
-    return PreparedInput(geometry, view, detail, normalised(pixels, preprocessing))
 
 
 @dataclass(frozen=True)
@@ -300,13 +254,3 @@ def explain(
         info.labels.find(target)
     held = examine(image, model, view, detail, layer)
     return held.explain(target, method, contrast, on_progress)
-
-
-def preset_named(name: str) -> Preset:
-    """The preset of this name. Raises ValueError that lists the known ones."""
-    try:
-        return PRESETS[name]
-    except KeyError:
-        raise ChoiceError(
-            f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}."
-        ) from None

@@ -1,14 +1,16 @@
-"""Numbers as people read them. `web/numbers.js` writes them the same way for page and report.
+"""Numbers and lists as people read them.
 
-Halves are rounded away from zero, as JavaScript's `toFixed` does.
+`web/numbers.js` writes numbers the same way for page and report. Halves are rounded away from zero,
+as JavaScript's `toFixed` does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 TIED = "\N{NO-BREAK SPACE}"
-"""What stands around it stays on one line."""
+"""A space at which no line breaks."""
 
 
 def percentage(share: float) -> str:
@@ -39,3 +41,8 @@ def decimal(value: float, digits: int = 2) -> str:
     """A finite number with so many decimals: "0.54", "−0.12" with a minus sign and not a hyphen."""
     written = Decimal(abs(float(value))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     return f"\N{MINUS SIGN}{written}" if value < 0 and written else str(written)
+
+
+def listed(words: Sequence[str], last: str = " and ") -> str:
+    """Words or clauses, of which there is at least one, as a list: "a, b and c"."""
+    return last.join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -9,7 +9,7 @@ from typing import Protocol
 from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import QueueTicket
 from gradcam_core import Explanation, Model, ModelInfo
-from gradcam_core.images.geometry import Preprocessing
+from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.request import ExplanationRequest
 
 

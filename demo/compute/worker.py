@@ -19,8 +19,10 @@ from demo.compute.memory_limit import check_memory
 from demo.compute.single_flight import SingleFlight
 from gradcam_core import Examination, Explanation, Model
 from gradcam_core.cam.methods import method_named
-from gradcam_core.examination import PreparedInput, run_passes
-from gradcam_core.images.geometry import ResizablePhoto, ViewName
+from gradcam_core.examination import run_passes
+from gradcam_core.images.geometry import ViewName
+from gradcam_core.images.prepare import PreparedInput
+from gradcam_core.images.preprocessing import ResizablePhoto
 from gradcam_core.models.loading import loader
 from gradcam_core.request import ExplanationRequest
 

@@ -25,8 +25,8 @@ from demo.ui.page_data import AS_PUBLISHED, OWN_CHOICE, default_choices, page_co
 from demo.ui.theme import theme
 from gradcam_core import list_models
 from gradcam_core.cam.methods import METHODS
-from gradcam_core.examination import PRESETS
 from gradcam_core.images.geometry import DETAILS
+from gradcam_core.presets import PRESETS
 
 NONE = -1
 """The value of a class selector for each network's own top prediction, or for no other class."""

@@ -12,10 +12,10 @@ from demo.server.classes import all_classes
 from demo.ui import texts
 from gradcam_core import Label, list_models
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
-from gradcam_core.examination import PRESETS
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.images.render import COLORMAPS, DIMMING, OPACITY, colormap_table
 from gradcam_core.models.registry import default_models
+from gradcam_core.presets import PRESETS
 
 AS_PUBLISHED, OWN_CHOICE = "published", "own"
 """Kinds of map besides the presets: Grad-CAM at detail 1, and the visitor's own settings."""

@@ -12,14 +12,13 @@ from gradcam_core.analysis.comparison import (
     Network,
     agreement_in_words,
     form,
-    listed,
     names_of,
     widest_in_words,
 )
 from gradcam_core.analysis.location import HOT, clause, location_of
 from gradcam_core.cam.methods import method_named
 from gradcam_core.explanation import Explanation
-from gradcam_core.wording import percentage_in_sentence
+from gradcam_core.wording import listed, percentage_in_sentence
 
 SENTENCES = 4
 """The most that `summary` gives."""

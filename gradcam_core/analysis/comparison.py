@@ -13,6 +13,7 @@ import numpy as np
 from gradcam_core.analysis.agreement import agreement, heat_on, raster
 from gradcam_core.analysis.location import HOT, location_of
 from gradcam_core.explanation import Explanation
+from gradcam_core.wording import listed
 
 SAME = 0.5
 """Overlap from which on two networks look at the same place: equal fifths share two thirds."""
@@ -202,10 +203,6 @@ def widest_in_words(with_map: Sequence[Network]) -> str:
 
 def names_of(group: Iterable[Network]) -> str:
     return listed([one.name for one in group])
-
-
-def listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def form(group: Sequence[Network], singular: str, plural: str) -> str:

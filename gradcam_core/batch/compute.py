@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from gradcam_core.batch.overlays import jpeg, overlay_jpeg, overlay_path, shrunk
+from gradcam_core.batch.overlays import jpeg, overlay_jpeg, overlay_path
 from gradcam_core.batch.pictures import NOTHING_THERE, PictureSource
 from gradcam_core.batch.rows import PictureFacts, PictureResult, failed_rows, rows_of
 from gradcam_core.batch.schema import THUMBNAIL_SIDE_PX
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.errors import ImageError
-from gradcam_core.examination import PreparedInput, answer_together, prepare, run_passes
+from gradcam_core.examination import answer_together, run_passes
 from gradcam_core.explanation import Explanation
-from gradcam_core.images.geometry import Preprocessing
+from gradcam_core.images.prepare import PreparedInput, prepare
+from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.images.render import shrunk
 from gradcam_core.models.loading import Model
 from gradcam_core.request import ExplanationRequest
 
@@ -76,8 +78,8 @@ def prepare_picture(
                 inputs[preprocessing] = {
                     detail: prepare(photo, preprocessing, view, detail) for detail in details
                 }
-        small = shrunk(photo, settings.overlay_side_px)
-        thumbnail = jpeg(shrunk(small, THUMBNAIL_SIDE_PX))
+        small = shrunk(photo, settings.overlay_side_px, Image.Resampling.BILINEAR)
+        thumbnail = jpeg(shrunk(small, THUMBNAIL_SIDE_PX, Image.Resampling.BILINEAR))
         return PreparedPicture(
             facts=PictureFacts(source.key, photo.size, thumbnail),
             inputs=[inputs[model.preprocessing] for model in models],

@@ -50,7 +50,7 @@ def explain_locally(
     settings: BatchSettings,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[PictureResult]:
-    """A `gradcam_core.batch.store.Engine`; is_stopped: called again and again."""
+    """A `gradcam_core.batch.run.Engine`; is_stopped: called again and again."""
     device = device_of(models[0]).type
     cores = torch.get_num_threads()
     workers = 1 if device != "cpu" else min(cores, MOST_EXPLAINING)

@@ -16,15 +16,6 @@ _MAX_FOLDERS = 8  # of an overlay's path
 _MAX_NAME_LETTERS = 80  # of each part of it
 
 
-def shrunk(photo: Image.Image, side_px: int) -> Image.Image:
-    """The photo with at most so many pixels a side; itself if it is small enough."""
-    if max(photo.size) <= side_px:
-        return photo
-    width, height = (max(1, round(side * side_px / max(photo.size))) for side in photo.size)
-    # Halved and so on first, which takes a quarter of the time, and nobody sees it.
-    return photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1)
-
-
 def overlay_jpeg(photo: Image.Image, e: Explanation) -> bytes:
     """The heat over the photo, which may be a shrunk copy."""
     return jpeg(e.overlay(photo))

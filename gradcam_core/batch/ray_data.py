@@ -73,7 +73,7 @@ def explain_on_ray(
     address: str | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[PictureResult]:
-    """A `gradcam_core.batch.store.Engine`.
+    """A `gradcam_core.batch.run.Engine`.
 
     address: of a cluster; None starts Ray on this machine, or uses the one that this process is
     connected to. Its nodes need this package's requirements, and must be able to read the pictures'

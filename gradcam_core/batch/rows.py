@@ -19,7 +19,7 @@ from gradcam_core.explanation import Explanation
 from gradcam_core.models.loading import Model
 
 if TYPE_CHECKING:
-    from gradcam_core.analysis.trust import Trust
+    from gradcam_core.analysis.verdict import Trust
 
 Row: TypeAlias = "dict[str, Any]"
 

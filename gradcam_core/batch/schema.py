@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+DATA = "data"
+"""Folder of the data set, below that of the results."""
+
 THUMBNAIL_SIDE_PX = 160
-"""Of a thumbnail's long side."""
+"""Long side of a thumbnail."""
 
 _INT, _FLOAT, _TEXT = pa.int32(), pa.float32(), pa.string()
 

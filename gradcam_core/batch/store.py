@@ -11,24 +11,22 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from gradcam_core.batch.pictures import Pictures, PictureSource
 from gradcam_core.batch.rows import PictureResult
-from gradcam_core.batch.schema import SCHEMA
+from gradcam_core.batch.schema import DATA, SCHEMA
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.errors import BatchError
 from gradcam_core.files import written_whole
 from gradcam_core.models.loading import Model
 
-DATA = "data"
 RUN = "run.json"
 FORMAT = 1
 """Version of the folder's layout."""
@@ -39,17 +37,6 @@ PART_WRITTEN_AFTER_S = 20.0
 A `kill -9` can cost as much."""
 
 _HALF_WRITTEN = ".part-*.tmp"
-
-
-class Engine(Protocol):
-    """Computes the results of pictures, and gives them in any order, each once, as they are ready.
-
-    It holds no more than a few pictures at any time. Closing its iterator ends the work.
-    """
-
-    def __call__(
-        self, sources: Iterator[PictureSource], models: Sequence[Model], settings: BatchSettings
-    ) -> Iterator[PictureResult]: ...
 
 
 class ResultFolder:
@@ -224,35 +211,3 @@ def _setting_text(name: str, value: object) -> str:
     if isinstance(value, list):
         value = ",".join(map(str, value))
     return f"{name} {value if value is not None else 'not set'}"
-
-
-def run(
-    folder: ResultFolder,
-    pictures: Pictures,
-    models: Sequence[Model],
-    settings: BatchSettings,
-    engine: Engine,
-    on_picture: Callable[[PictureResult], None] = lambda result: None,
-    is_stopped: Callable[[], bool] = lambda: False,
-) -> bool:
-    """Explain all pictures that are not done yet. Gives whether it came to the end.
-
-    on_picture: called with each result as it arrives. is_stopped: called between pictures; results
-    until then are written. Raises BatchError, or PicturesError where a source cannot be read.
-    """
-    folder.begin(models)
-    left = (source for source in pictures.walk() if not folder.is_done(source.key))
-    results = engine(left, models, settings)
-    try:
-        for result in results:
-            # First: what ends this process may have ended others, whose results are then none.
-            if is_stopped():
-                return False
-            if folder.add(result):
-                on_picture(result)
-        return not is_stopped()
-    finally:
-        try:
-            getattr(results, "close", lambda: None)()
-        finally:
-            folder.flush()

@@ -9,11 +9,11 @@ from typing import NoReturn
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS, method_named
 from gradcam_core.errors import ChoiceError, LabelError, NetworkError
-from gradcam_core.examination import PRESETS, preset_named
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.custom.description import add_network_arguments
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
+from gradcam_core.presets import PRESETS, preset_named
 from gradcam_core.request import ExplanationRequest, requests_for
 
 AUTO = "auto"

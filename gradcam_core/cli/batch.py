@@ -24,7 +24,7 @@ from gradcam_core.models.loading import Model, load_model, loader
 from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
-    from gradcam_core.batch.store import Engine
+    from gradcam_core.batch.run import Engine
 
 ENGINES = ("local", "ray")
 
@@ -68,8 +68,9 @@ def _run(
 ) -> int:
     from gradcam_core.batch.pictures import find_pictures
     from gradcam_core.batch.rows import PictureResult
+    from gradcam_core.batch.run import run
     from gradcam_core.batch.settings import BatchSettings
-    from gradcam_core.batch.store import ResultFolder, run
+    from gradcam_core.batch.store import ResultFolder
 
     (source,) = options.photos
     settings = BatchSettings(tuple(requests), options.trust, options.longest)

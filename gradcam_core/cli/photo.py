@@ -23,7 +23,7 @@ from gradcam_core.request import ExplanationRequest
 from gradcam_core.version import __version__
 
 if TYPE_CHECKING:
-    from gradcam_core.analysis.trust import Trust
+    from gradcam_core.analysis.verdict import Trust
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,10 +17,10 @@ from gradcam_core.explanation import Explanation
 from gradcam_core.export.figure import Theme, figure, png, svg
 from gradcam_core.export.trust_figure import trust_png
 from gradcam_core.images.png import write_png
-from gradcam_core.images.render import COLORMAP, OPACITY
+from gradcam_core.images.render import COLORMAP, OPACITY, shrunk
 
 if TYPE_CHECKING:
-    from gradcam_core.analysis.trust import Trust
+    from gradcam_core.analysis.verdict import Trust
 
 _STORED_AS_THEY_ARE = (".jpg", ".png")
 
@@ -73,8 +73,8 @@ def files(
     text = json.dumps(records, indent=2, ensure_ascii=False) + "\n"
     explanations = [e for _, e in named]
     resized = photo
-    if max_side_px is not None and max(photo.size) > max_side_px:
-        resized = _shrunk(photo, max_side_px)
+    if max_side_px is not None:
+        resized = shrunk(photo, max_side_px, Image.Resampling.LANCZOS)
 
     @cache
     def drawn() -> Figure:
@@ -110,12 +110,6 @@ def zipped(files: Iterable[File], target: IO[bytes]) -> None:
             entry.create_system, entry.external_attr = 3, 0o644 << 16  # whatever the machine
             with archive.open(entry, "w") as content:
                 file.write(content)
-
-
-def _shrunk(photo: Image.Image, max_side_px: int) -> Image.Image:
-    width, height = (max(1, round(side * max_side_px / max(photo.size))) for side in photo.size)
-    # Halved and so on first, which takes less memory and time, and nobody sees it.
-    return photo.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=1)
 
 
 def _overlay(

@@ -16,9 +16,9 @@ from itertools import accumulate
 
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation
-from gradcam_core.export.text import PIXELS_A_POINT, TIED, Font
+from gradcam_core.export.text import PIXELS_A_POINT, Font
 from gradcam_core.images.geometry import ViewName
-from gradcam_core.wording import percentage
+from gradcam_core.wording import TIED, percentage
 
 NOTHING = "nothing for the class"
 MOST = "most evidence"

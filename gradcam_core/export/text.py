@@ -13,12 +13,12 @@ from functools import lru_cache
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from gradcam_core.wording import TIED
+
 FAMILY = "DejaVu Sans"
 """Comes with matplotlib."""
 
 PIXELS_A_POINT = 2
-
-TIED = "\N{NO-BREAK SPACE}"
 
 _MAX_LINES = 6  # of each part of a label
 _SLACK = 1.02  # texts are drawn with hinting, which may widen them

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 if TYPE_CHECKING:
-    from gradcam_core.analysis.trust import Trust
+    from gradcam_core.analysis.verdict import Trust
 
 _SIZE = (9.6, 5.4)  # inches
 _DPI = 150

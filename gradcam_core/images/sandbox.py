@@ -20,7 +20,7 @@ from PIL import Image
 
 from gradcam_core.child_process import start_child
 from gradcam_core.errors import ImageError
-from gradcam_core.images import decoder
+from gradcam_core.images import decoder_process
 from gradcam_core.images.read import DAMAGED
 
 READER_COUNT = 2
@@ -54,7 +54,7 @@ class Reader:
         """The child process, in which pictures can be decoded a moment later."""
         if self._process is None or self._process.poll() is not None:
             self.stop()
-            self._process = start_child(decoder.__name__, (), _SETTINGS)
+            self._process = start_child(decoder_process.__name__, (), _SETTINGS)
             _widen(self._process.stdout)
         return self._process
 
@@ -107,7 +107,7 @@ def _widen(pipe: IO[bytes] | None) -> None:
         import fcntl
 
         assert pipe
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, decoder.PIPE_BYTES)
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, decoder_process.PIPE_BYTES)
 
 
 def _send(pictures: IO[bytes], photo: str | os.PathLike[str] | bytes) -> None:
@@ -210,7 +210,7 @@ def start_readers() -> Readers:
 def read_isolated(photo: str | os.PathLike[str] | bytes) -> Image.Image:
     """What `read_image` gives for a path or the bytes of a file, decoded in a child process.
 
-    A picture takes at most `decoder.MEMORY_LIMIT_BYTES` and `decoder.CPU_LIMIT_S` there, and a
-    decoder that crashes ends only that process. Raises ImageError, also where a bound is met.
+    A picture takes at most `MEMORY_LIMIT_BYTES` and `CPU_LIMIT_S` of `decoder_process` there, and
+    a decoder that crashes ends only that process. Raises ImageError, also where a bound is met.
     """
     return _shared().read(photo)

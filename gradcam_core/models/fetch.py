@@ -18,7 +18,7 @@ import requests
 
 from gradcam_core.child_process import start_child
 from gradcam_core.errors import WeightsError
-from gradcam_core.models import download
+from gradcam_core.models import download_process
 from gradcam_core.models.weights import Source
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ def _run_download(arguments: list[str], on_progress: OnProgress, pace: _Pace, ho
     }
     error, faults = None, list[str]()
     # The end of its standard input tells the child that this process is gone.
-    with start_child(download.__name__, command, settings, text=True) as process:
+    with start_child(download_process.__name__, command, settings, text=True) as process:
         watch = threading.Thread(target=_watch, args=(process, pace, faults), daemon=True)
         watch.start()
         assert process.stdout is not None

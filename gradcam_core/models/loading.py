@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradcam_core.errors import WeightsError
-from gradcam_core.images.geometry import Preprocessing
+from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.fetch import fetch
 from gradcam_core.models.registry import ModelInfo, list_models, model_info
 from gradcam_core.models.weights import PackagedFile, Source, Weights

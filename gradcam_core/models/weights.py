@@ -16,7 +16,8 @@ from filelock import FileLock, Timeout
 from huggingface_hub import constants
 
 from gradcam_core.errors import WeightsError
-from gradcam_core.models.download import ARRIVING, hash_in_name, hash_of_blob, sha256
+from gradcam_core.models.download_process import ARRIVING
+from gradcam_core.models.hashes import hash_in_name, hash_of_blob, sha256
 from gradcam_core.upstream import hub_folder, hub_locks
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Source(Protocol):
         """The first digits of the whole file's SHA-256; "" if none are known."""
 
     def download_arguments(self, force: bool) -> list[str]:
-        """The arguments of `download.py` that bring the file into its usual cache."""
+        """The arguments of `download_process.py` that bring the file into its usual cache."""
 
     def discard(self) -> None:
         """Remove a file that does not hold weights from the cache."""

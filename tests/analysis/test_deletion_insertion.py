@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.analysis.deletion_insertion import STEPS, Curve, curves, shown_alone
-from gradcam_core.examination import prepare
+from gradcam_core.images.prepare import prepare
 
 SIDE, PATCH = 32, 8
 

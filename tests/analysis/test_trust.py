@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.analysis.randomisation import HEAD
-from gradcam_core.analysis.trust import CHECKS, NOISES, SURVIVES, Trust, trust
+from gradcam_core.analysis.trust import NOISES, trust
+from gradcam_core.analysis.verdict import CHECKS, SURVIVES, Trust
 from gradcam_core.cam.methods import METHODS
 
 

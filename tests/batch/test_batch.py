@@ -30,9 +30,10 @@ from gradcam_core.batch.local import explain_locally
 from gradcam_core.batch.overlays import overlay_path
 from gradcam_core.batch.pictures import Pictures, PictureSource, find_pictures
 from gradcam_core.batch.rows import PictureResult
+from gradcam_core.batch.run import run
 from gradcam_core.batch.schema import SCHEMA
 from gradcam_core.batch.settings import BatchSettings
-from gradcam_core.batch.store import ResultFolder, run
+from gradcam_core.batch.store import ResultFolder
 from gradcam_core.cli.batch import main
 from gradcam_core.errors import BatchError, PicturesError
 from gradcam_core.request import ExplanationRequest

@@ -31,8 +31,9 @@ from gradcam_core.batch.local import explain_locally
 from gradcam_core.batch.pictures import PictureSource, find_pictures
 from gradcam_core.batch.ray_data import explain_on_ray
 from gradcam_core.batch.rows import PictureResult
+from gradcam_core.batch.run import run
 from gradcam_core.batch.settings import BatchSettings
-from gradcam_core.batch.store import ResultFolder, run
+from gradcam_core.batch.store import ResultFolder
 from gradcam_core.cli.photo import main
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model

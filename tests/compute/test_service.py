@@ -26,7 +26,7 @@ from demo.compute.service import ComputeService, start
 from demo.compute.worker import HELD_BYTES
 from gradcam_core.cam import forward as cam
 from gradcam_core.errors import BackendError, BusyError
-from gradcam_core.examination import PreparedInput, prepare
+from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.request import ExplanationRequest
 from tests.support.photos import fresh_photo
 

@@ -11,14 +11,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import gradcam_core as gc
-from gradcam_core.examination import (
-    PreparedInput,
-    answer_together,
-    prepare,
-    prepare_pixels,
-    run_passes,
-)
+from gradcam_core.examination import answer_together, run_passes
 from gradcam_core.export.figure import figure
+from gradcam_core.images.prepare import PreparedInput, prepare, prepare_pixels
 from gradcam_core.models.registry import remove_model
 from gradcam_core.request import ExplanationRequest
 

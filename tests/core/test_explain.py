@@ -19,7 +19,8 @@ from torch import Tensor, nn
 import gradcam_core as gc
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.explanation import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
-from gradcam_core.images.geometry import VIEWS, Preprocessing
+from gradcam_core.images.geometry import VIEWS
+from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.registry import ModelInfo
 from tests.support.app_server import ROOT
 

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 import gradcam_core as gc
-from gradcam_core.examination import prepare, run_passes
+from gradcam_core.examination import run_passes
 from gradcam_core.explanation import NOTEBOOK_MAX_SIDE_PX
 from gradcam_core.export.figure import figure, png
+from gradcam_core.images.prepare import prepare
 from gradcam_core.images.render import overlay
 
 LITE = ("efficientnet_lite0", "efficientnet_lite1")

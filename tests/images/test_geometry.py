@@ -10,7 +10,8 @@ from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torch.nn.functional import interpolate
 
-from gradcam_core.images.geometry import WHOLE_MAX_ASPECT, Preprocessing, view_of
+from gradcam_core.images.geometry import WHOLE_MAX_ASPECT, view_of
+from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.registry import list_models
 
 SIZES = [(451, 300), (300, 451), (512, 512), (1999, 3000), (33, 97), (8, 600), (1, 1), (2, 1)]

@@ -20,7 +20,7 @@ from PIL import Image
 
 from gradcam_core import read_image
 from gradcam_core.errors import ImageError
-from gradcam_core.images import decoder, sandbox
+from gradcam_core.images import decoder_process, sandbox
 from gradcam_core.images import read as images
 from gradcam_core.images.read import DAMAGED
 from gradcam_core.images.sandbox import TOO_LONG, Reader, Readers, read_isolated
@@ -121,7 +121,7 @@ def test_a_picture_that_takes_too_much_memory_is_refused(reader: Reader, cat_pat
         reader.read(data)
     first = reader.start().pid
     assert reader.read(cat_path).size == (451, 300)
-    assert _most_memory(first) < 2 * decoder.MEMORY_LIMIT_BYTES
+    assert _most_memory(first) < 2 * decoder_process.MEMORY_LIMIT_BYTES
 
 
 def _most_memory(pid: int) -> int:

@@ -26,7 +26,7 @@ from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.captions import summary
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cam import forward as cam
-from gradcam_core.examination import prepare
+from gradcam_core.images.prepare import prepare
 from tests.support.photos import EXAMPLES, fresh_photo
 from tests.support.stream import (
     CAT,

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 import gradcam_core as gc
-from gradcam_core.images.geometry import Preprocessing, ViewName, view_of
+from gradcam_core.images.geometry import ViewName, view_of
+from gradcam_core.images.preprocessing import Preprocessing
 
 LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 

@@ -305,7 +305,11 @@ def until(is_so: Callable[[], Any], seconds: float = 30) -> Any:
 
 def downloads_of(parent: int) -> list[int]:
     """The processes that download for this one."""
-    return [pid for pid in children_of(parent) if b"gradcam_core.models.download" in _command(pid)]
+    return [
+        pid
+        for pid in children_of(parent)
+        if b"gradcam_core.models.download_process" in _command(pid)
+    ]
 
 
 def children_of(parent: int) -> list[int]:

@@ -19,7 +19,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ),
     ("gradcam_core.images", "gradcam_core.cam"),
     ("gradcam_core.models",),
-    ("gradcam_core.request",),
+    ("gradcam_core.presets", "gradcam_core.request"),
     ("gradcam_core.explanation",),
     ("gradcam_core.examination",),
     ("gradcam_core.analysis",),

@@ -30,8 +30,8 @@ from demo.compute.worker import PassRequest, Worker
 from demo.logs import keep_visitors_out_of_the_log
 from gradcam_core import Examination, Explanation, Model
 from gradcam_core.errors import CamError, GradcamError, WeightsError
-from gradcam_core.examination import PreparedInput, prepare_pixels
 from gradcam_core.images.geometry import ViewName, view_of
+from gradcam_core.images.prepare import PreparedInput, prepare_pixels
 from gradcam_core.memory import keep_freed, keep_trimmed
 from gradcam_core.models.custom import register_described
 from gradcam_core.models.custom.description import Description

@@ -19,13 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gradcam_core.batch.report.index import BLOCK_SIZE, Index, Row, base64_of
+from gradcam_core.batch.schema import DATA
 from gradcam_core.errors import ReportError
 from gradcam_core.files import written_whole
 
 NAME = "report.html"
-
-DATA = "data"
-"""The folder of the data set beside it."""
 
 _HERE = Path(__file__).parent
 _WEB = _HERE.parents[1] / "web"

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from gradcam_core.errors import ArchitectureError
-from gradcam_core.images.geometry import Preprocessing
+from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.upstream import import_timm
 
 Library: TypeAlias = Literal["timm", "torchvision"]

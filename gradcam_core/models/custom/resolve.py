@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from gradcam_core.errors import LabelError, NetworkError
-from gradcam_core.images.geometry import Preprocessing
+from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.description import Description, checked
 from gradcam_core.models.custom.label_files import names_in, read_label_names
 from gradcam_core.models.fetch import fetch

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import argparse
 import errno
-import hashlib
 import json
 import os
-import re
 import socket
 import sys
 import threading
@@ -28,6 +26,7 @@ from typing import IO
 from tqdm import tqdm
 
 from gradcam_core.files import written_whole
+from gradcam_core.models.hashes import hash_in_name, hash_of_blob, is_intact
 from gradcam_core.upstream import set_hub_chunk
 
 ARRIVING = ".arriving"
@@ -123,28 +122,6 @@ def sole_download(lock_file: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def hash_of_blob(file: Path) -> str:
-    """The SHA-256 that a file in the Hub's cache must have, "" if that is not known: it links to
-    one that is named after its ETag."""
-    name = file.resolve().name
-    return name if re.fullmatch("[0-9a-f]{64}", name) else ""
-
-
-def hash_in_name(file: Path) -> str:
-    """What the SHA-256 of a file like xception-43020ad28.pth begins with; "" if it does not say."""
-    found = re.search(r"-([0-9a-f]{8,64})\.", file.name)
-    return found[1] if found else ""
-
-
-def is_intact(file: Path, expected: str) -> bool:
-    return not expected or sha256(file).startswith(expected)
 
 
 def end_with_parent() -> None:

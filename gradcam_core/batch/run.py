@@ -1,0 +1,55 @@
+"""The run of a batch: every picture that is not done yet, by an engine, into the result folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from gradcam_core.batch.pictures import Pictures, PictureSource
+from gradcam_core.batch.rows import PictureResult
+from gradcam_core.batch.settings import BatchSettings
+from gradcam_core.batch.store import ResultFolder
+from gradcam_core.models.loading import Model
+
+
+class Engine(Protocol):
+    """Computes the results of pictures, and gives them in any order, each once, as they are ready.
+
+    It holds no more than a few pictures at any time. Closing its iterator ends the work.
+    """
+
+    def __call__(
+        self, sources: Iterator[PictureSource], models: Sequence[Model], settings: BatchSettings
+    ) -> Iterator[PictureResult]: ...
+
+
+def run(
+    folder: ResultFolder,
+    pictures: Pictures,
+    models: Sequence[Model],
+    settings: BatchSettings,
+    engine: Engine,
+    on_picture: Callable[[PictureResult], None] = lambda result: None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Explain all pictures that are not done yet. Gives whether it came to the end.
+
+    on_picture: called with each result as it arrives. is_stopped: called between pictures; results
+    until then are written. Raises BatchError, or PicturesError where a source cannot be read.
+    """
+    folder.begin(models)
+    left = (source for source in pictures.walk() if not folder.is_done(source.key))
+    results = engine(left, models, settings)
+    try:
+        for result in results:
+            # First: what ends this process may have ended others, whose results are then none.
+            if is_stopped():
+                return False
+            if folder.add(result):
+                on_picture(result)
+        return not is_stopped()
+    finally:
+        try:
+            getattr(results, "close", lambda: None)()
+        finally:
+            folder.flush()

@@ -1,0 +1,30 @@
+"""Presets: a name for a method with the settings that it is best with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gradcam_core.errors import ChoiceError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A method with the settings that it is best with."""
+
+    title: str
+    method: str
+    detail: int
+
+
+PRESETS = {"sharp": Preset("Sharp", method="competitive", detail=2)}
+"""What localises best on one half of the photographs in `benchmarks/`."""
+
+
+def preset_named(name: str) -> Preset:
+    """The preset of this name. Raises ValueError that lists the known ones."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise ChoiceError(
+            f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}."
+        ) from None
