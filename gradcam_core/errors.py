@@ -13,7 +13,7 @@ class GradcamError(Exception):
 
 
 class ImageError(GradcamError, ValueError):
-    """A picture cannot be used: it is no picture, damaged, too large, or not to be had."""
+    """A picture cannot be used: it is not a picture, damaged, too large, or not to be had."""
 
 
 class ChoiceError(GradcamError, ValueError):

@@ -24,7 +24,7 @@ _BANDS_KEPT = 4  # at most, to save computing them again
 _EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the same everywhere
 
 NOTEBOOK_MAX_SIDE_PX = 768
-"""Of the overlay that a notebook shows."""
+"""Long side of the overlay that a notebook shows."""
 
 NOT_NUMBERS = "The network's scores for this picture are not numbers."
 NOTHING = "Nothing here speaks for this class."
@@ -46,8 +46,9 @@ class Explanation:
 
     target: the class explained, rank: its place among all classes by probability, from 1.
     top: the five most probable classes. model, title: the network that ran; stands_in_for: the
-    title of the network it replaces, if it does, and notice: what must then be said. layer, method,
-    detail, weights: how the map was made; rivals: the classes that it explains the target against.
+    title of the network it replaces, if it does, and notice: the sentence to show with it. layer,
+    method, detail, weights: how the map was made; rivals: the classes it explains the target
+    against.
     Classes and probabilities are those of detail 1, the network as published. view: the name of the
     view; geometry: what it is in the photo's pixels. feature_map: float32 [h, w], >= 0, not
     normalised: the map as the method gives it. is_of_last_layer: whether `layer` is that of the

@@ -78,8 +78,8 @@ def _prediction(group: Sequence[Network], networks: Sequence[Network]) -> str:
     name = group[0].e.top[0].name
     values = _percentages([one.e.top[0].probability for one in group])
     # Such a name ends in brackets of its own: "crane (bird, 39 %)".
-    said = f"{name[:-1]}, {values})" if name.endswith(")") else f"{name} ({values})"
-    return f"{_subject(group, networks)} {form(group, 'says', 'say')} {said}"
+    prediction = f"{name[:-1]}, {values})" if name.endswith(")") else f"{name} ({values})"
+    return f"{_subject(group, networks)} {form(group, 'says', 'say')} {prediction}"
 
 
 def _missing_maps(networks: Sequence[Network]) -> Iterator[str]:

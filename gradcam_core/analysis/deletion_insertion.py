@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 Predict = Callable[[Tensor], Tensor]
-"""From images [M, C, H, W], as a network wants its input, to a class's probabilities [M]."""
+"""A function from images [M, C, H, W], a network's input, to a class's probabilities [M]."""
 
 STEPS = 7
 
@@ -81,5 +81,5 @@ def shown_alone(predict: Predict, image: Tensor, heatmap: np.ndarray) -> float:
 
     image: [1, C, H, W]; heatmap: [H, W] in [0, 1].
     """
-    seen = image * torch.from_numpy(heatmap).to(image)
-    return float(predict(seen)[0])
+    visible = image * torch.from_numpy(heatmap).to(image)
+    return float(predict(visible)[0])

@@ -26,7 +26,7 @@ from gradcam_core.images.preprocessing import Preprocessing, ResizablePhoto
 from gradcam_core.models.loading import Model
 
 SHIFT = 0.02
-"""Of the input's side, that the picture is shifted by to the right, and down."""
+"""Share of the input's side that the picture is shifted by, to the right and down."""
 
 NOISE = 0.02
 """Standard deviation of the noise that is added to the picture, whose values are in [0, 1]."""

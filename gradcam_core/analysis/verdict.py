@@ -32,8 +32,8 @@ Check = Literal["deletion_insertion", "randomisation", "stability"]
 Verdict = Literal["holds", "fails"]
 
 CHECKS: tuple[Check, ...] = get_args(Check)
-"""Whether the hottest places carry the class, whether the map depends on the weights, and whether
-it stays when the picture hardly changes."""
+"""The checks: whether the hottest places matter most for the class, whether the map depends on the
+weights, and whether it stays when the picture hardly changes."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Trust:
 
     def record(self) -> dict[str, object]:
         """All of it but the explanation, in types that JSON has."""
-        found = {
+        curves = {
             name: {"probabilities": list(curve.probabilities), "area": curve.area}
             for name, curve in (
                 ("deletion", self.deletion),
@@ -159,7 +159,7 @@ class Trust:
             "verdict": self.verdict,
             "reasons": [asdict(reason) for reason in self.reasons],
             "sentence": self.sentence,
-            **found,
+            **curves,
             "probability": self.probability,
             "shown_alone": self.shown_alone,
             "average_drop": self.average_drop,

@@ -20,7 +20,7 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff"),
     *(".bmp", ".dib", ".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
-"""By which a folder's pictures are known, in small letters."""
+"""File name suffixes of the pictures in a folder, in lower case."""
 
 NOTHING_THERE = "This row has neither the bytes of a picture nor a path."
 

@@ -49,7 +49,7 @@ ACTOR_PICTURES = 16
 
 WINDOW_PICTURES = 4096
 WINDOW_BYTES = 128 * 2**20
-"""Of pictures that Ray is given at once, where they come as bytes."""
+"""Size of the pictures that Ray is given at once, where they come as bytes."""
 
 MAX_TRIES = 5
 """Rounds in a row in which no picture has come back."""

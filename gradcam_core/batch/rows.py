@@ -67,7 +67,7 @@ def rows_of(
     compared = agreement(explanations)
     pairs = compared.pairs if compared else ()
     rows = []
-    for number, (e, found) in enumerate(zip(explanations, checks, strict=True)):
+    for number, (e, check) in enumerate(zip(explanations, checks, strict=True)):
         record = e.record()
         overlaps = [pair.overlap for pair in pairs if number in (pair.first, pair.second)]
         left, top, right, bottom = e.geometry.region
@@ -82,7 +82,7 @@ def rows_of(
                 "where": where(e),
                 "agreement": _mean(overlaps),
                 "picture_agreement": _mean([pair.overlap for pair in pairs]),
-                "trust": None if found is None else _trust(found),
+                "trust": None if check is None else _trust(check),
                 "overlay": overlay_path(picture.key, settings.models[number]),
                 "map": _map(e.feature_map),
                 "region": (left / width, top / height, right / width, bottom / height),
@@ -131,18 +131,18 @@ def _mean(overlaps: Sequence[float]) -> float | None:
     return float(np.mean(overlaps)) if overlaps else None
 
 
-def _trust(found: Trust) -> dict[str, object]:
+def _trust(check: Trust) -> dict[str, object]:
     return {
-        "verdict": found.verdict,
-        "sentence": found.sentence,
-        "deletion": found.deletion.area,
-        "insertion": found.insertion.area,
-        "random_deletion": found.random_deletion.area,
-        "random_insertion": found.random_insertion.area,
-        "average_drop": found.average_drop,
-        "sanity": found.sanity[-1].correlation if found.sanity else None,
-        "steadiness": found.steadiness,
-        "reasons": [asdict(reason) for reason in found.reasons],
+        "verdict": check.verdict,
+        "sentence": check.sentence,
+        "deletion": check.deletion.area,
+        "insertion": check.insertion.area,
+        "random_deletion": check.random_deletion.area,
+        "random_insertion": check.random_insertion.area,
+        "average_drop": check.average_drop,
+        "sanity": check.sanity[-1].correlation if check.sanity else None,
+        "steadiness": check.steadiness,
+        "reasons": [asdict(reason) for reason in check.reasons],
     }
 
 

@@ -11,8 +11,8 @@ from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.request import ExplanationRequest
 
 PICTURES_AT_ONCE = {"cpu": 4, "cuda": 32}
-"""In one pass at detail 1. Two cores take 4 to 9 % longer for each of 16 pictures than of 4, whose
-activations still are in the caches from one layer to the next."""
+"""Pictures in one pass at detail 1. Two cores take 4 to 9 % longer for each of 16 pictures than of
+4, whose activations still are in the caches from one layer to the next."""
 
 
 @dataclass(frozen=True)

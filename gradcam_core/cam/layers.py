@@ -37,16 +37,17 @@ def layers(module: nn.Module, batch: Tensor | None = None) -> list[Stage]:
 
     def note(name: str, part: nn.Module, inputs: tuple, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4:
-            given = next((x.shape for x in inputs if isinstance(x, Tensor) and x.ndim == 4), None)
-            ended.append(_Ended(name, part, None if given is None else given[2:], output.shape))
+            tensors = (x for x in inputs if isinstance(x, Tensor) and x.ndim == 4)
+            input_size = next((x.shape[2:] for x in tensors), None)
+            ended.append(_Ended(name, part, input_size, output.shape))
 
     in_eval_mode(module)
-    given = _example(module) if batch is None else batch[:1]
+    example = _example(module) if batch is None else batch[:1]
     with exclusive(module) as undo, torch.no_grad():
         for name, part in module.named_modules():
             if name:
                 undo.callback(part.register_forward_hook(partial(note, name)).remove)
-        module(given)
+        module(example)
     resolutions = [each.size for each in ended if isinstance(each.part, nn.Conv2d)]
     reducing = [each for each in ended if each.reduces]
     last = {
@@ -55,7 +56,7 @@ def layers(module: nn.Module, batch: Tensor | None = None) -> list[Stage]:
         if not isinstance(each.part, nn.Identity)
         # The inside of a block that reduces the resolution is on the way to the next stage.
         and not any(
-            each.name.startswith(f"{block.name}.") and each.size == block.given
+            each.name.startswith(f"{block.name}.") and each.size == block.input_size
             for block in reducing
         )
     }
@@ -68,11 +69,11 @@ def layers(module: nn.Module, batch: Tensor | None = None) -> list[Stage]:
 
 @dataclass(frozen=True)
 class _Ended:
-    """A module that gave a feature map. given: the height and width of what it was given."""
+    """A module that gave a feature map. input_size: (height, width) of its input."""
 
     name: str
     part: nn.Module
-    given: torch.Size | None
+    input_size: torch.Size | None
     shape: torch.Size
 
     @property
@@ -83,7 +84,7 @@ class _Ended:
     def reduces(self) -> bool:
         """Whether this is a block that makes a smaller feature map, and not just a list of them."""
         is_block = type(self.part) is not nn.Sequential
-        return is_block and self.size != self.given and self.size.numel() > 1
+        return is_block and self.size != self.input_size and self.size.numel() > 1
 
     @property
     def stage(self) -> Stage:

@@ -53,13 +53,13 @@ def precision_here(device: str) -> Callable[[], AbstractContextManager]:
 def _saved_tensors(graph: Node | None) -> Iterator[Tensor]:
     """The tensors that an autograd graph keeps for the backward pass."""
     visited: set[Node] = set()
-    ahead = [graph]
-    while ahead:
-        node = ahead.pop()
+    stack = [graph]
+    while stack:
+        node = stack.pop()
         if node is None or node in visited:
             continue
         visited.add(node)
-        ahead += [function for function, _ in node.next_functions]
+        stack += [function for function, _ in node.next_functions]
         for name in dir(node):
             if name.startswith("_saved_") and isinstance(tensor := getattr(node, name), Tensor):
                 yield tensor

@@ -17,11 +17,11 @@ from gradcam_core.cam.score import Score, score_of
 from gradcam_core.errors import CamError
 
 _MAX_PIXELS = {"cpu": 4 * 224 * 224, "cuda": 128 * 224 * 224}
-"""Of the images in one pass: on a CPU, larger ones take 1.5 times as long for each image."""
+"""Pixels in one pass: on a CPU, larger passes take 1.5 times as long for each image."""
 
 _MAX_ACTIVATIONS = 64
 _MAX_ACTIVATION_BYTES = 32 * 2**20
-"""In one pass of a head."""
+"""Size of the activations in one pass of a head."""
 
 
 class Run:

@@ -79,14 +79,14 @@ def _checks(photo: Image.Image, named: Sequence[tuple[str, Explanation]]) -> dic
     """The results of the checks of all maps that have any heat, by the network's name."""
     from gradcam_core.analysis.trust import trust
 
-    found = {}
+    checks = {}
     for name, e in named:
         if e.degenerate:
             continue
         with _Bar(f"checking {e.title}") as bar:
-            found[name] = trust(photo, load_model(name), e, bar.show)
-        print(f"{e.title}: {found[name].sentence}")
-    return found
+            checks[name] = trust(photo, load_model(name), e, bar.show)
+        print(f"{e.title}: {checks[name].sentence}")
+    return checks
 
 
 def _parser() -> Parser:

@@ -118,8 +118,8 @@ def _overlay(
     write_png(file, *photo.size, e.overlay_bands(photo, colormap, opacity))
 
 
-def _trust(found: Trust, file: IO[bytes]) -> None:
-    file.write(trust_png(found))
+def _trust(check: Trust, file: IO[bytes]) -> None:
+    file.write(trust_png(check))
 
 
 def _array(e: Explanation, size: tuple[int, int], file: IO[bytes]) -> None:

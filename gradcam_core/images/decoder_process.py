@@ -22,16 +22,16 @@ from gradcam_core.images.read import read_image
 from gradcam_core.upstream import limit_decoders
 
 MEMORY_LIMIT_BYTES = 400 * 2**20
-"""That decoding may take. On Linux; elsewhere only the number of pixels is bounded."""
+"""Memory limit for one decode, on Linux; elsewhere only the number of pixels is bounded."""
 
 LEFTOVER_LIMIT_BYTES = 32 * 2**20
-"""That pictures may leave behind, which would be missing for the next ones."""
+"""Memory that pictures may leave in use, which would be missing for the next ones."""
 
 CPU_LIMIT_S = 3
-"""Of a core's time that one picture may take; on a busy machine that is longer by the clock."""
+"""CPU time limit for one picture; on a busy machine that is longer by the clock."""
 
 PIPE_BYTES = 2**20
-"""Of a picture, sent at once."""
+"""Size of the pipe, the part of a picture that is sent at once."""
 
 _THREADS = 2  # as many as there are cores by default, each with memory of its own
 

@@ -19,18 +19,18 @@ from gradcam_core.upstream import without_decoder
 Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
 MAX_PIXELS = 48_800_000
-"""Of the largest picture that is decoded: a phone's 48 megapixels, 195 MB as RGB in Pillow."""
+"""Size of the largest picture that is decoded: a phone's 48 megapixels, 195 MB as RGB in Pillow."""
 
 MAX_SIDE_PX = 65_500
-"""Of such a picture. JPEG, in which the page shows it, has no more."""
+"""Longest side of a picture that is decoded. JPEG, which the page shows it as, has no more."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF", "PPM")
 """What is decoded, by Pillow's names. Pillow knows three dozen more, which hardly anybody uses; one
 of them, EPS, starts a program."""
 
 LARGE_PIXELS = 12_000_000
-"""From which on it may be for want of memory that a picture cannot be decoded: decoders do not
-always say so."""
+"""Size from which on a picture may fail to decode for lack of memory: decoders do not always say
+so."""
 
 DAMAGED = "The picture is damaged or incomplete, it cannot be decoded."
 

@@ -24,7 +24,7 @@ DIMMING = 0.55
 """Share of black laid over what the network did not see."""
 
 OVERLAY_MAX_SIDE_PX = 768
-"""Of an overlay that is one of many."""
+"""Long side of an overlay that is one of many."""
 
 _DIMMED = [round(value * (1 - DIMMING)) for value in range(256)] * 3  # of each channel
 

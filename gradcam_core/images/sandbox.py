@@ -27,7 +27,7 @@ READER_COUNT = 2
 """Pictures that are decoded at the same time."""
 
 DECODE_TIMEOUT_S = 15.0
-"""After which a picture is given up, however little of a core's time it had."""
+"""Time limit for one picture by the clock, however little CPU time it had."""
 
 TOO_LONG = "The picture takes too long to decode. Save it again, as JPEG or PNG, and try once more."
 

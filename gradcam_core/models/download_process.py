@@ -33,7 +33,7 @@ ARRIVING = ".arriving"
 """What is added to the name of a release file until the whole of it has come."""
 
 CHUNK_BYTES = 4 * 1024
-"""After which progress is reported. A slow download must not look like none."""
+"""Size of a chunk, after which progress is reported. A slow download must not look like none."""
 
 
 class ReportingTqdm(tqdm):
@@ -55,7 +55,7 @@ def report(**line: object) -> None:
 
 
 class _OtherAnswerError(RuntimeError):
-    """What comes is no file of weights."""
+    """The server sent something else than a file of weights."""
 
 
 def download_from_hub(repo: str, filename: str, lock: Path, force: bool) -> None:

@@ -24,14 +24,14 @@ from gradcam_core.models.weights import Source
 log = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S = 2.5
-"""In which a server must answer at all, before its client with its retries is started."""
+"""Time limit for a server's first answer, before its client with its retries is started."""
 
 STALL_TIMEOUT_S = 30.0
-"""In which a download must move on. A visitor waits this long for one that does not."""
+"""Time limit for a download without progress. A visitor waits this long for one that hangs."""
 
 MIN_BYTES_PER_S = 50_000.0
-"""On average over the same time. A slower download is given up, too: all of VGG19 would take longer
-than three hours."""
+"""Lowest mean speed over the same time. A slower download is given up, too: all of VGG19 would take
+longer than three hours."""
 
 OnProgress = Callable[[float], None]
 
@@ -87,7 +87,7 @@ def _check_server(url: str, answer_timeout_s: float) -> None:
         except Exception as error:
             answer.set_exception(error)
 
-    threading.Thread(target=request, daemon=True, name=f"ask {host}").start()
+    threading.Thread(target=request, daemon=True, name=f"check {host}").start()
     try:
         status = answer.result(timeout=answer_timeout_s)
     except (TimeoutError, requests.Timeout):

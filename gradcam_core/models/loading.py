@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 60.0
-"""After which missing weights are tried again, in the background."""
+"""Wait before missing weights are tried again, in the background."""
 
 # Errors of the machine, not of a file: a reader gives other OSErrors for damaged files, too.
 _NOT_THE_FILE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EIO)
@@ -65,7 +65,7 @@ class Model:
 
     @property
     def notice(self) -> str:
-        """What must be said beside this network's results; empty if nothing."""
+        """The sentence to show with this network's results where it is a stand-in; else empty."""
         if self.stands_in_for is None:
             return ""
         return (

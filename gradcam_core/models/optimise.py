@@ -56,16 +56,16 @@ def read_network(architecture: str, path: Path, same_names: bool = True) -> nn.M
     with torch.device("meta"):
         module = timm.create_model(architecture, pretrained=False).eval()
     own = module.state_dict()
-    given = timm.models.load_state_dict(str(path), use_ema=False)
+    tensors = timm.models.load_state_dict(str(path), use_ema=False)
     if not same_names:
-        given = dict(zip(own, given.values(), strict=True))
-    found = _structure(module, timm.get_pretrained_cfg(architecture).input_size)
-    if given.keys() != own.keys() or not _complete(module, given):
+        tensors = dict(zip(own, tensors.values(), strict=True))
+    structure = _structure(module, timm.get_pretrained_cfg(architecture).input_size)
+    if tensors.keys() != own.keys() or not _complete(module, tensors):
         # Tensors of an older form, which timm's own loader converts.
         overlay = {"file": str(path)}
         module = timm.create_model(architecture, pretrained=True, pretrained_cfg_overlay=overlay)
     module.eval().float()
-    _arrange(module, found)
+    _arrange(module, structure)
     return module.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -95,14 +95,14 @@ def own_network(
         for name, tensor in module.state_dict().items()
     }
     try:
-        found = _structure(module, input_size)
+        structure = _structure(module, input_size)
     except (RuntimeError, NotImplementedError):  # what cannot run without values
-        found = _Structure()
+        structure = _Structure()
     if not _complete(module, given):
         module = build().eval()  # with values that no file has, such as tables of positions
         module.load_state_dict(given)
     module.float()
-    _arrange(module, found)
+    _arrange(module, structure)
     return module.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -125,26 +125,26 @@ class _Structure:
 
 
 def _structure(module: nn.Module, input_size: tuple[int, int, int]) -> _Structure:
-    """What is found by running the network on the meta device, without values.
+    """What a run of the network on the meta device, without values, shows.
 
     input_size: (channels, height, width) of the published input.
     """
-    found = _Structure()
-    by: dict[int, str] = {}  # the convolution that gave a tensor
+    structure = _Structure()
+    conv_of_output: dict[int, str] = {}  # by the id of a tensor, the convolution that gave it
     kept: list[Tensor] = []  # so that no two tensors have the same id
     pairs: list[tuple[str, Tensor]] = []
     hooks = []
     reads: Counter[int] = Counter()  # operations that a tensor goes into, by its id
 
     def ended(name: str, part: nn.Conv2d, output: Tensor) -> None:
-        by[id(output)] = name
+        conv_of_output[id(output)] = name
         kept.append(output)
         reads[id(output)] = 0  # an earlier tensor may have had the same id
         simple = (
             not any(part.padding) and part.groups == 1 and set(part.stride + part.dilation) == {1}
         )
         if output.shape[2:].numel() == 1 and simple:
-            found.dense.append(name)
+            structure.dense.append(name)
 
     for name, part in module.named_modules():
         if isinstance(part, nn.Conv2d):
@@ -163,17 +163,17 @@ def _structure(module: nn.Module, input_size: tuple[int, int, int]) -> _Structur
     finally:
         for hook in hooks:
             hook.remove()
-    calls = Counter(by.values())
+    calls = Counter(conv_of_output.values())
     norms = Counter(name for name, _ in pairs)
     for name, tensor in pairs:
-        conv = by.get(id(tensor))
+        conv = conv_of_output.get(id(tensor))
         if conv and reads[id(tensor)] == 1 and calls[conv] == 1 == norms[name]:
-            found.norms[name] = conv
-    return found
+            structure.norms[name] = conv
+    return structure
 
 
-def _arrange(module: nn.Module, found: _Structure) -> None:
-    for name, conv_name in found.norms.items():
+def _arrange(module: nn.Module, structure: _Structure) -> None:
+    for name, conv_name in structure.norms.items():
         conv, norm = module.get_submodule(conv_name), module.get_submodule(name)
         assert isinstance(conv, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
@@ -190,7 +190,7 @@ def _arrange(module: nn.Module, found: _Structure) -> None:
         )
         # timm's batch norms may hold the activation that follows.
         module.set_submodule(name, getattr(norm, "act", nn.Identity()))
-    for name in found.dense:
+    for name in structure.dense:
         conv = module.get_submodule(name)
         assert isinstance(conv, nn.Conv2d)
         module.set_submodule(name, DenseConv2d(conv))

@@ -76,7 +76,7 @@ class HubFile:
             file.unlink(missing_ok=True)
 
     def remove_partial(self) -> None:
-        # Newer clients never take up a part again: its name ends in letters drawn by lot.
+        # Newer clients never take up a part again: its name ends in random letters.
         for part in (hub_folder(self.repo) / "blobs").glob("*.*.incomplete"):
             # The lock that the Hub's client holds as long as it downloads.
             _remove_unless_locked([part], hub_locks(self.repo) / f"{part.name.split('.')[0]}.lock")

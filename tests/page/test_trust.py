@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 import gradcam_core as gc
-from gradcam_core.analysis.verdict import Trust
 from gradcam_core.analysis.trust import trust
+from gradcam_core.analysis.verdict import Trust
 from tests.support.browser import Visits, plain, wait_for_all, wait_for_results
 from tests.support.photos import EXAMPLES
 

@@ -19,7 +19,7 @@ from gradcam_core.upstream import import_timm
 Library: TypeAlias = Literal["timm", "torchvision"]
 
 Shapes: TypeAlias = Mapping[str, torch.Size]
-"""Of all tensors, by name."""
+"""Shapes of all tensors, by name."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ _NAME_COLUMNS = ("name", "label", "class", "class_name", "label_name", "descript
 def read_label_names(path: Path) -> list[str]:
     """The names in the order of the network's outputs, from a file in one of these forms.
 
-    .txt: a name a line. .json: a list of names; an object of names by index, or of indices by name
-    (torchvision's `class_to_idx`); either also under "id2label", "label_names", "classes" or
+    .txt: one name per line. .json: a list of names; an object of names by index, or of indices by
+    name (torchvision's `class_to_idx`); either also under "id2label", "label_names", "classes" or
     "class_to_idx". .csv: a column of names, or one of indices and one of names, with a header or
     without. Raises LabelError for everything else, for an index that is missing, and for a file
     that cannot be read.

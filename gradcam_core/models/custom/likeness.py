@@ -1,4 +1,5 @@
-"""Which architecture a file of weights is most like, for who named one that it does not fit."""
+"""The architecture that a file of weights resembles most, for the message that it does not fit the
+named one."""
 
 from __future__ import annotations
 
