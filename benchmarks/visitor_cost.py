@@ -34,7 +34,7 @@ from gradcam_core.models.registry import DEFAULT_MODELS
 from tests.support.app_server import started_app
 from tests.support.photos import large_photo
 from tests.support.processes import cpu_seconds
-from tests.support.stream import look
+from tests.support.stream import explain_stream
 from tests.support.uploads import upload
 
 PAGE_TO_REACH = 1.3  # times what the passes take
@@ -47,13 +47,15 @@ def by_page(url: str, photo: bytes) -> None:
     """What the page asks for, and takes from the answers."""
     cells = [{"id": name, "model": name} for name in DEFAULT_MODELS]
     body: dict[str, Any] = {"upload": upload(url, photo, "a.jpg"), "cells": cells, "compare": True}
-    answers = look(url, body)
+    answers = explain_stream(url, body)
     first = next(answer["result"] for answer in answers if "result" in answer)
     shown = next(answer["photo"] for answer in answers if "photo" in answer)
     assert base64.b64decode(shown["jpeg"])
     for prediction in first["top"][1 : 1 + CLASSES_CHANGED]:
         changed = {"target": prediction["index"], "has_photo": shown["id"]}
-        assert sum("result" in answer for answer in look(url, body | changed)) == len(cells)
+        assert sum("result" in answer for answer in explain_stream(url, body | changed)) == len(
+            cells
+        )
 
 
 def by_api(client: Client, photo: bytes, folder: Path) -> None:

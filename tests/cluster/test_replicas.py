@@ -29,7 +29,7 @@ from gradcam_core.request import ExplanationRequest
 from tests.support.app_server import ROOT, Started, started_app
 from tests.support.photos import EXAMPLES, fresh_photo
 from tests.support.processes import tree
-from tests.support.stream import CAT, MODELS, assert_is, cells, look, parsed, results
+from tests.support.stream import CAT, MODELS, assert_is, cells, explain_stream, parsed, results
 from tests.support.uploads import upload
 
 pytest.importorskip("ray")
@@ -118,20 +118,20 @@ def url(started: Started) -> str:
 
 def test_maps_are_those_of_the_local_engine(url: str):
     path = EXAMPLES / f"{CAT}.jpg"
-    found = results(look(url, {"example": CAT, "cells": cells(*MODELS)}))
+    found = results(explain_stream(url, {"example": CAT, "cells": cells(*MODELS)}))
     for model in MODELS:
         assert_is(found[model], gc.explain(path, model))
-    found = results(look(url, {"example": CAT, "cells": cells(*MODELS), "target": 5}))
+    found = results(explain_stream(url, {"example": CAT, "cells": cells(*MODELS), "target": 5}))
     for model in MODELS:
         assert_is(found[model], gc.explain(path, model, 5))
     choices = {"detail": 2, "method": "competitive"}
     asked = {"example": CAT, "view": "whole", "cells": cells(LITE0, **choices)}
     assert_is(
-        results(look(url, asked))[LITE0],
+        results(explain_stream(url, asked))[LITE0],
         gc.explain(path, LITE0, view="whole", detail=2, method="competitive"),
     )
     layer = gc.load_model(LITE0).stages[2].layer
-    found = results(look(url, {"example": CAT, "cells": cells(LITE0, depth=0.5)}))
+    found = results(explain_stream(url, {"example": CAT, "cells": cells(LITE0, depth=0.5)}))
     assert found[LITE0]["layer"] == layer
     assert_is(found[LITE0], gc.explain(path, LITE0, layer=layer))
 
@@ -142,8 +142,8 @@ def test_networks_of_the_owner_are_computed_there_too(cluster: Cluster, tmp_path
     place = 1001  # behind the 1000 classes of ImageNet
     with started_app(tmp_path, command=command, **cluster.page) as page:
         asked = {"example": CAT, "cells": cells("mine"), "target": place}
-        (found,) = results(look(page.url, asked)).values()
-        only_here = look(page.url, {"example": CAT, "cells": cells("other")})
+        (found,) = results(explain_stream(page.url, asked)).values()
+        only_here = explain_stream(page.url, {"example": CAT, "cells": cells("other")})
     (info,) = register_all([cluster.network])
     try:
         expected = gc.explain(EXAMPLES / f"{CAT}.jpg", info.name, "class 1")
@@ -157,7 +157,7 @@ def test_networks_of_the_owner_are_computed_there_too(cluster: Cluster, tmp_path
 
 def test_checks_find_the_same(url: str, lite0: gc.Model):
     (cell,) = cells(LITE0, trust=True)
-    answers = look(url, {"example": CAT, "target": 281, "cells": [cell]})
+    answers = explain_stream(url, {"example": CAT, "target": 281, "cells": [cell]})
     assert any(answer.get("status", "").startswith("Checking: ") for answer in answers)
     photo = gc.read_image(EXAMPLES / f"{CAT}.jpg")
     expected = trust(photo, lite0, gc.explain(photo, lite0, 281))
@@ -167,7 +167,7 @@ def test_checks_find_the_same(url: str, lite0: gc.Model):
     probabilities = found["insertion"]["probabilities"]
     assert probabilities == pytest.approx(expected.insertion.probabilities, abs=1e-3)
     (cell,) = cells(LITE0, trust=True, method="competitive", detail=2)
-    answers = look(url, {"example": "2_coffee", "cells": [cell]})
+    answers = explain_stream(url, {"example": "2_coffee", "cells": [cell]})
     photo = gc.read_image(EXAMPLES / "2_coffee.jpg")
     expected = trust(photo, lite0, gc.explain(photo, lite0, preset="sharp"))
     assert answers[-1]["trust"]["sentence"] == expected.sentence
@@ -175,11 +175,13 @@ def test_checks_find_the_same(url: str, lite0: gc.Model):
 
 def test_errors_are_the_same_sentences(url: str):
     path = upload(url, b"this is not a picture", "holiday.jpg")
-    (answer,) = look(url, {"upload": path, "cells": cells(LITE0)})
+    (answer,) = explain_stream(url, {"upload": path, "cells": cells(LITE0)})
     assert "not a picture in a format that can be read" in answer["problem"]
     with pytest.raises(gc.LabelError) as error:
         ExplanationRequest(LITE0, target=5, against=(5,))
-    answers = look(url, {"example": CAT, "target": 5, "against": 5, "cells": cells(LITE0)})
+    answers = explain_stream(
+        url, {"example": CAT, "target": 5, "against": 5, "cells": cells(LITE0)}
+    )
     assert {"cell": LITE0, "failed": str(error.value)} in answers
 
 
@@ -191,7 +193,7 @@ def test_a_slow_method_tells_how_far_it_is_and_ends_with_its_visitor(url: str):
             told = (parsed(line).get("status", "") for line in answer.iter_lines())
             assert any(status == "Score-CAM: 0%" for status in told)
     began = time.monotonic()
-    answers = look(url, {"example": CAT, "cells": cells(LITE0, method="ablationcam")})
+    answers = explain_stream(url, {"example": CAT, "cells": cells(LITE0, method="ablationcam")})
     statuses = [answer["status"] for answer in answers if "status" in answer]
     assert any(re.fullmatch(r"Ablation-CAM: \d+%", status) for status in statuses)
     assert results(answers)[LITE0]["method"] == "ablationcam"
@@ -205,14 +207,14 @@ def test_a_replica_that_is_killed_loses_no_request(url: str, cluster: Cluster):
     before = cluster.replicas()
     assert len(before) == 2
     with ThreadPoolExecutor(len(bodies)) as visitors:
-        asking = [visitors.submit(look, url, body) for body in bodies]
+        asking = [visitors.submit(explain_stream, url, body) for body in bodies]
         while not any(one.done() for one in asking):
             time.sleep(0.01)
         assert not all(one.done() for one in asking)
         os.kill(before[0], signal.SIGKILL)
         answers = [one.result() for one in asking]
         # The passes that it held are run again, by the other one.
-        changed = list(visitors.map(lambda body: look(url, body | {"target": 7}), bodies))
+        changed = list(visitors.map(lambda body: explain_stream(url, body | {"target": 7}), bodies))
     for told in (*answers, *changed):
         assert not [answer for answer in told if "failed" in answer or "problem" in answer]
         assert sorted(results(told)) == sorted(MODELS)

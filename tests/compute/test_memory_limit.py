@@ -14,7 +14,7 @@ from demo.compute.memory_limit import SETTING, check_memory, memory_limit_bytes,
 from gradcam_core.errors import BackendError, MemoryLimitError
 from gradcam_core.images.geometry import view_of
 from tests.support.app_server import ROOT, running_app
-from tests.support.stream import cells, look, results
+from tests.support.stream import cells, explain_stream, results
 
 LITE0 = "efficientnet_lite0"
 
@@ -35,10 +35,10 @@ def test_the_page_refuses_it_in_a_sentence(tmp_path: Path, lite0: gc.Model):
     most = pass_bytes(lite0, view_of((1500, 500), lite0.preprocessing, "whole", 3))
     body = {"example": "7_wide_strip", "cells": cells(LITE0, detail=3)}
     with running_app(tmp_path, **{SETTING: str((most // 2) / 2**20)}) as url:
-        refused = look(url, body | {"view": "whole"})
+        refused = explain_stream(url, body | {"view": "whole"})
         (sentence,) = [answer["failed"] for answer in refused if "failed" in answer]
         assert "Choose less detail or the centre crop." in sentence
-        assert results(look(url, body))  # the centre of it fits
+        assert results(explain_stream(url, body))  # the centre of it fits
     assert "Traceback" not in (tmp_path / "app.log").read_text()
 
 

@@ -139,7 +139,7 @@ def call(app: Started, photo: dict[str, Any]) -> Any:
 
 def test_sigterm_lets_running_requests_finish_and_refuses_new_ones(tmp_path: Path):
     with started_app(tmp_path, GRADCAM_STOP_WITHIN="120") as app:
-        breaking.look(app.url, breaking.CAT)
+        breaking.explain_stream(app.url, breaking.CAT)
         # An MCP client listens for as long as it is there. The page does not.
         events = {"Accept": "text/event-stream"}
         listening = requests.get(
@@ -152,7 +152,9 @@ def test_sigterm_lets_running_requests_finish_and_refuses_new_ones(tmp_path: Pat
              "detail": detail, "depth": depth}
             for size in (1, 2) for detail in (3, 2) for depth in (1, 0.9, 0.8)
         ]  # fmt: skip
-        looking = Asked(lambda: breaking.look(app.url, {"example": "5_rocket", "cells": cells}))
+        looking = Asked(
+            lambda: breaking.explain_stream(app.url, {"example": "5_rocket", "cells": cells})
+        )
         photo = {"path": upload(app.url, EXAMPLES / "2_coffee.jpg"), "meta": FILE}
         calling = Asked(lambda: call(app, photo))
         wanted = {"example": "6_astronaut", "file": "comparison.png", "cells": cells[:1]}

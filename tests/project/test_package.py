@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 
 import gradcam_core as gc
 from tests.support.app_server import ROOT, running_app
-from tests.support.stream import look
+from tests.support.stream import explain_stream
 
 NAME = "gradcam-side-by-side"
 
@@ -154,5 +154,5 @@ def test_the_command_starts_the_page(commands: Path, tmp_path: Path):
         assert example.content == (ROOT / "assets" / "examples" / "1_cat.jpg").read_bytes()
         assert requests.get(f"{url}web/app.js", timeout=30).status_code == 200
         cell = {"id": "one", "model": "efficientnet_lite0"}
-        answers = look(url, {"example": "1_cat", "cells": [cell]})
+        answers = explain_stream(url, {"example": "1_cat", "cells": [cell]})
         assert any("result" in answer for answer in answers)

@@ -36,7 +36,7 @@ from tests.support.stream import (
     ask,
     assert_is,
     cells,
-    look,
+    explain_stream,
     results,
     shares,
     stream_in_this_process,
@@ -66,7 +66,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_answers_come_line_by_line_with_the_photo_once_and_what_is_common_at_the_end(app: str):
-    answers = look(app, {"example": CAT, "cells": cells(*MODELS), "compare": True})
+    answers = explain_stream(app, {"example": CAT, "cells": cells(*MODELS), "compare": True})
     assert list(answers[0]) == ["id"]
     photos = [answer["photo"] for answer in answers if "photo" in answer]
     assert [photo["id"] for photo in photos] == [answers[0]["id"]]
@@ -84,12 +84,14 @@ def test_the_answers_come_line_by_line_with_the_photo_once_and_what_is_common_at
 
 
 def test_a_photo_that_the_page_has_is_not_sent_again(app: str):
-    first = look(app, {"example": CAT, "cells": cells(MODELS[0])})
+    first = explain_stream(app, {"example": CAT, "cells": cells(MODELS[0])})
     photo_id = first[0]["id"]
-    again = look(app, {"example": CAT, "cells": cells(MODELS[0]), "has_photo": photo_id})
+    again = explain_stream(app, {"example": CAT, "cells": cells(MODELS[0]), "has_photo": photo_id})
     assert again[0] == {"id": photo_id}
     assert not any("photo" in answer for answer in again)
-    other = look(app, {"example": COFFEE, "cells": cells(MODELS[0]), "has_photo": photo_id})
+    other = explain_stream(
+        app, {"example": COFFEE, "cells": cells(MODELS[0]), "has_photo": photo_id}
+    )
     assert other[0]["id"] != photo_id
     assert sum("photo" in answer for answer in other) == 1
 
@@ -109,7 +111,7 @@ def test_a_photo_that_the_page_has_is_not_sent_again(app: str):
 )
 def test_a_result_is_what_the_core_explains(app: str, lite0: gc.Model, asked, cell, same):
     path = EXAMPLES / f"{CAT}.jpg"
-    answers = look(app, {"example": CAT, "cells": cells(MODELS[0], **cell), **asked})
+    answers = explain_stream(app, {"example": CAT, "cells": cells(MODELS[0], **cell), **asked})
     if "layer" in same:
         stages = lite0.stages
         same = same | {"layer": stages[round(same["layer"] * (len(stages) - 1))].layer}
@@ -123,13 +125,13 @@ def test_an_uploaded_photo_of_any_shape_is_explained_too(app: str, lite0: gc.Mod
         data = fresh_photo(5, size)
         for view in ("crop", "whole"):
             body = {"upload": upload(app, data), "view": view, "cells": cells(MODELS[0])}
-            result = results(look(app, body))[MODELS[0]]
+            result = results(explain_stream(app, body))[MODELS[0]]
             assert_is(result, gc.explain(data, lite0, view=view))
 
 
 def test_a_map_is_checked_with_progress_where_that_is_asked_for(app: str, lite0: gc.Model):
     cell = {"id": "one", "model": MODELS[0], "trust": True}
-    answers = look(app, {"example": CAT, "target": 281, "cells": [cell]})
+    answers = explain_stream(app, {"example": CAT, "target": 281, "cells": [cell]})
     kinds = [next(iter(answer.keys() - {"cell"})) for answer in answers if "cell" in answer]
     assert kinds.index("result") < kinds.index("trust") == len(kinds) - 1
     statuses = [answer["status"] for answer in answers if "status" in answer]
@@ -140,7 +142,7 @@ def test_a_map_is_checked_with_progress_where_that_is_asked_for(app: str, lite0:
     assert answers[-1]["trust"]["sentence"] == expected.sentence
     found = answers[-1]["trust"]["insertion"]["probabilities"]
     assert found == pytest.approx(expected.insertion.probabilities, abs=1e-3)
-    again = look(app, {"example": CAT, "target": 281, "cells": [cell]})
+    again = explain_stream(app, {"example": CAT, "target": 281, "cells": [cell]})
     assert not any("Checking" in answer.get("status", "") for answer in again)
     assert [answer for answer in again if "trust" in answer] == answers[-1:]
 
@@ -148,7 +150,7 @@ def test_a_map_is_checked_with_progress_where_that_is_asked_for(app: str, lite0:
 def test_what_the_maps_have_in_common_is_what_the_core_says(app: str):
     path = EXAMPLES / f"{CAT}.jpg"
     body = {"example": CAT, "cells": cells(*MODELS), "compare": True, "target": 282}
-    insight = look(app, body)[-1]["insight"]
+    insight = explain_stream(app, body)[-1]["insight"]
     explanations = [gc.explain(path, model, 282) for model in MODELS]
     found = agreement(explanations)
     assert found
@@ -162,14 +164,14 @@ def test_what_the_maps_have_in_common_is_what_the_core_says(app: str):
         assert pair["names"] == [MODELS[expected.first], MODELS[expected.second]]
         assert pair["overlap"] == pytest.approx(expected.overlap, abs=2e-3)
         assert pair["rank_correlation"] == pytest.approx(expected.correlation, abs=2e-3)
-    one = look(app, body | {"cells": cells(MODELS[0])})
+    one = explain_stream(app, body | {"cells": cells(MODELS[0])})
     assert one[-1]["insight"]["agreement"] is None
 
 
 def test_a_network_is_not_explained_rather_than_itself(app: str, lite0: gc.Model):
     top = gc.examine(EXAMPLES / f"{CAT}.jpg", lite0).top
     body = {"example": CAT, "cells": cells(MODELS[0]), "against": top[0].index}
-    result = results(look(app, body))[MODELS[0]]
+    result = results(explain_stream(app, body))[MODELS[0]]
     assert result["target"]["index"] == top[1].index
 
 
@@ -179,7 +181,7 @@ def test_a_map_in_which_nothing_speaks_for_the_class_is_all_zero_and_says_so(
     held = gc.examine(EXAMPLES / f"{CAT}.jpg", lite0)
     empty = next(c for c in range(1000) if held.explain(c).degenerate)
     body = {"example": CAT, "cells": cells(*MODELS), "target": empty, "compare": True}
-    answers = look(app, body)
+    answers = explain_stream(app, body)
     result = results(answers)[MODELS[0]]
     assert result["degenerate"] == held.explain(empty).degenerate
     assert not shares(result).any()
@@ -220,7 +222,7 @@ def test_photos_that_are_asked_for_at_once_never_mix(app: str, lite0: gc.Model):
         bodies = [
             {"upload": paths[n], "target": target, "cells": cells(MODELS[0])} for n, target in asked
         ]
-        answers = list(visitors.map(lambda body: look(app, body), bodies))
+        answers = list(visitors.map(lambda body: explain_stream(app, body), bodies))
     held = [gc.examine(data, lite0) for data in files]
     for (n, target), all_told in zip(asked, answers, strict=True):
         told = [answer for answer in all_told if list(answer) != ["waiting"]]
@@ -323,6 +325,6 @@ def test_a_network_that_fails_says_so_and_the_others_go_on(
 
 def test_what_is_no_picture_is_answered_with_a_sentence(app: str):
     path = upload(app, b"this is not a picture", "holiday.jpg")
-    answers = look(app, {"upload": path, "cells": cells(*MODELS), "compare": True})
+    answers = explain_stream(app, {"upload": path, "cells": cells(*MODELS), "compare": True})
     assert len(answers) == 1
     assert "not a picture in a format that can be read" in answers[0]["problem"]

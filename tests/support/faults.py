@@ -482,7 +482,7 @@ def kills(folder: Path, weights: Weights, rounds: int, seed: int) -> Iterator[Ki
     for _ in range(rounds + 1):
         began = time.monotonic()
         with started_app(folder, **settings) as app:
-            after = look(app.url, CAT)["one"]
+            after = explain_stream(app.url, CAT)["one"]
             seconds = time.monotonic() - began
             until(lambda: downloads_of(app.process.pid))
             if children:
@@ -508,7 +508,7 @@ _PHOTOS = 4  # of each: more than they are done with when the server is killed
 CAT: dict[str, Any] = {"example": "1_cat", "cells": [{"id": "one", "model": "efficientnet_lite0"}]}
 
 
-def look(url: str, asked: dict[str, Any]) -> dict[str, Any]:
+def explain_stream(url: str, asked: dict[str, Any]) -> dict[str, Any]:
     """The results by their names in what is asked."""
     with requests.post(f"{url}explain-stream", json=asked, timeout=120, stream=True) as answer:
         lines = [json.loads(line) for line in answer.iter_lines()]

@@ -37,7 +37,7 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def look(app: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+def explain_stream(app: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     """All answers of a server, in their order."""
     with requests.post(f"{app}explain-stream", json=body, stream=True, timeout=120) as response:
         assert response.status_code == 200, response.text
