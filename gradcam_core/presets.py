@@ -17,7 +17,7 @@ class Preset:
 
 
 PRESETS = {"sharp": Preset("Sharp", method="competitive", detail=2)}
-"""What localises best on one half of the photographs in `benchmarks/`."""
+"""The settings that localise best on one half of the photographs in `benchmarks/`."""
 
 
 def preset_named(name: str) -> Preset:

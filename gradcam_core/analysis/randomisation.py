@@ -18,7 +18,7 @@ from gradcam_core.cam.hooks import exclusive
 from gradcam_core.cam.layers import Stage
 
 HEAD = "head"
-"""What the part of a network behind its last feature map is called."""
+"""Name of the part of a network behind its last feature map."""
 
 
 def cascade(

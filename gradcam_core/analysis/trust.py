@@ -32,7 +32,7 @@ NOISE = 0.02
 """Standard deviation of the noise that is added to the picture, whose values are in [0, 1]."""
 
 NOISES = 2
-"""How many times noise is added."""
+"""Number of times noise is added."""
 
 
 def trust(

@@ -36,7 +36,7 @@ class Contrast:
 
 
 AGAINST_RIVALS = Contrast(share=1.0, count=10, by="probable")
-"""What localises best on one half of the photographs in `benchmarks/`."""
+"""The contrast that localises best on one half of the photographs in `benchmarks/`."""
 
 
 @dataclass(frozen=True)

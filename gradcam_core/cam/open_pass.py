@@ -1,4 +1,4 @@
-"""What a forward pass that is held open keeps in memory."""
+"""The memory that a forward pass takes while it is held open."""
 
 from __future__ import annotations
 

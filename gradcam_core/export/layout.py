@@ -22,7 +22,7 @@ from gradcam_core.wording import TIED, percentage
 
 NOTHING = "nothing for the class"
 MOST = "most evidence"
-"""What the two ends of the colour bar mean."""
+"""Meaning of the two ends of the colour bar."""
 
 WIDTH_PX, HEIGHT_PX = 1920, 1080
 

@@ -23,13 +23,13 @@ ViewName = Literal["crop", "whole"]
 VIEWS: tuple[ViewName, ...] = get_args(ViewName)
 
 DETAILS = (1, 2, 3)
-"""How many times its own input size a network may see a picture at."""
+"""Multiples of its own input size that a network may see a picture at."""
 
 RESIZE_MAX_PIXELS = 16_000_000
 """Largest size that a whole photo is resized to: one of 1 x 20000 would become 256 x 5120000."""
 
 WHOLE_MAX_ASPECT = 3
-"""How many times the network's input size the long side may have in view="whole"."""
+"""Longest side in view="whole", as a multiple of the network's input size."""
 
 
 @dataclass(frozen=True)

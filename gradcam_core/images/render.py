@@ -17,7 +17,7 @@ COLORMAPS = {
     "gray": "Grey",
     "jet": "Classic jet",
 }
-"""What people may choose from, by matplotlib's names. All but jet are perceptually uniform."""
+"""Colour maps to choose from, by matplotlib's names. All but jet are perceptually uniform."""
 
 OPACITY = 0.75
 DIMMING = 0.55

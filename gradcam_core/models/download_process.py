@@ -30,7 +30,7 @@ from gradcam_core.models.hashes import hash_in_name, hash_of_blob, is_intact
 from gradcam_core.upstream import set_hub_chunk
 
 ARRIVING = ".arriving"
-"""What is added to the name of a release file until the whole of it has come."""
+"""Suffix of a release file's name until the file is complete."""
 
 CHUNK_BYTES = 4 * 1024
 """Size of a chunk, after which progress is reported. A slow download must not look like none."""

@@ -1,4 +1,4 @@
-"""What networks there are: ours, and those that a person has registered."""
+"""The networks that can be used: ours, and those that a person has registered."""
 
 from __future__ import annotations
 

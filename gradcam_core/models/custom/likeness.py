@@ -12,10 +12,10 @@ import torch
 from gradcam_core.models.custom.architectures import Architecture, Library, Shapes, shapes_of
 
 INDEX = Path(__file__).with_name("architectures.json")
-"""How many tensors and values every architecture has; see `scripts/architectures.py`."""
+"""The numbers of tensors and values of every architecture; see `scripts/architectures.py`."""
 
 COUNTER = "num_batches_tracked"
-"""What the names of counters end in. Older files have none, and nobody needs them."""
+"""Suffix of the names of counters. Older files have none, and nobody needs them."""
 
 _BUILT = 12  # architectures that a file of weights is compared with
 _LIKELY = 0.5  # share of the tensors that must fit an architecture for it to be offered
