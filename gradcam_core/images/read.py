@@ -25,8 +25,8 @@ MAX_SIDE_PX = 65_500
 """Longest side of a picture that is decoded. JPEG, which the page shows it as, has no more."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF", "PPM")
-"""Formats that are decoded, by Pillow's names. It knows three dozen more, which hardly anybody uses;
-one of them, EPS, starts a program."""
+"""Formats that are decoded, by Pillow's names. It knows three dozen more, which are rare; one of
+them, EPS, starts a program."""
 
 LARGE_PIXELS = 12_000_000
 """Size from which on a picture may fail to decode for lack of memory: decoders do not always say
