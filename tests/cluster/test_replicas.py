@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import requests
 import timm
+import torch
 from safetensors.torch import save_file
 
 import gradcam_core as gc
@@ -76,7 +77,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     }
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     own = folder / "own.safetensors"
-    module = timm.create_model(OWN, num_classes=3, in_chans=1)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)  # of other random networks nothing may speak for the class
+        module = timm.create_model(OWN, num_classes=3, in_chans=1)
     save_file(module.state_dict(), own)
     network = f"Mine={OWN},weights={own},size=96"
     command = [sys.executable, "-m", "demo.serve_cluster", "--network", network]
