@@ -25,6 +25,7 @@ from PIL import Image
 import gradcam_core as gc
 from demo.api.arguments import NO_ADDRESSES, NO_PICTURE
 from demo.compute.photo import GONE
+from demo.compute.service import start
 from demo.ui.layout import build
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.captions import summary
@@ -362,6 +363,7 @@ def test_result_files_lie_where_gradio_deletes_them(
     cat_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    start()
     page = build()
     function = next(fn for fn in page.fns.values() if fn.api_name == "explain")
     upload = tmp_path / "upload" / "cat.png"
