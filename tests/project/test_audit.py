@@ -134,4 +134,5 @@ def test_make_test_audits():
     makefile = (ROOT / "Makefile").read_text()
     recipe = re.search(r"^test:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
     assert recipe
-    assert "$(BIN)/python -m scripts.audit\n" in recipe[1]
+    # Followed by another command: a status that is not 0 ends the target.
+    assert "&& $(BIN)/python -m scripts.audit && " in recipe[1]
