@@ -33,6 +33,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from demo.compute.photo import PhotoFile
+from demo.compute.service import start
 from demo.logs import DiscreetRecord
 from demo.server import remote_pictures as address
 from demo.server.requests import PageRequest
@@ -673,6 +674,7 @@ def test_a_silent_name_server_keeps_a_visitor_no_longer_and_the_others_not_at_al
         assert speaks.wait(60)
         raise socket.gaierror(socket.EAI_AGAIN, "no answer")
 
+    start()
     network.names |= {f"{n}.silent.example": hang for n in range(40)}
     monkeypatch.setattr(address, "TIMEOUT_S", 0.6)
 
@@ -838,7 +840,7 @@ def test_what_may_be_a_picture_is_taken(kind: str | None, web: Server, cat_bytes
                                   "application/pdf", "video/mp4", "", "imagery"])  # fmt: skip
 def test_what_is_no_picture_is_not_taken(kind: str, web: Server):
     web.answers["/a"] = endless(response(b"", "X-Length: none", kind=kind), b"secret")
-    with pytest.raises(ImageError, match="no picture but something else"):
+    with pytest.raises(ImageError, match="There is no picture at this address"):
         fetch(at(web, "a"))
     assert web.left.wait(30)
 
