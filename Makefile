@@ -22,7 +22,7 @@ serve-cluster: $(VENV)/installed-ray ## start replicas that compute for a page w
 check: $(VENV)/installed-dev ## linter, formatter, types, and the tests that need no server, no browser and no Ray (2 minutes)
 	@$(LINT) && $(PYTEST) -m "not system"
 
-test: $(VENV)/installed-dev ## all of check, known vulnerabilities, and all other tests with a real browser (8 minutes)
+test: $(VENV)/installed-dev ## all of check, known vulnerabilities, and all other tests with a real browser (17 minutes)
 	@began=$$(date +%s); \
 	$(BIN)/python -m scripts.chromium && $(LINT) && $(BIN)/python -m scripts.audit && $(PYTEST); \
 	status=$$?; took=$$(($$(date +%s) - began)); \
