@@ -21,7 +21,7 @@ from starlette.routing import Mount
 from starlette.routing import Route as ServerRoute
 
 from demo.ui.layout import build, launch_options
-from tests.support.api import SMALL, called, text_of
+from tests.support.api import SMALL, arguments, called, text_of
 from tests.support.app_server import ROOT, running_app
 from tests.support.uploads import DECLARED, upload
 
@@ -228,23 +228,6 @@ def test_a_part_of_a_file_is_not_answered_with_what_the_visitor_has_sent(
         assert answer.status_code == 200
         assert "the_cookie" not in str(answer.headers)
         assert answer.headers["Content-Type"] == "image/png"
-
-
-def arguments(image: Any, **others: Any) -> list[Any]:
-    usual = {
-        "models": SMALL,
-        "target": None,
-        "against": None,
-        "rivals": False,
-        "method": "gradcam",
-        "detail": 1,
-        "view": "crop",
-        "depth": 1.0,
-        "outputs": [],
-        "trust": False,
-    }
-    assert not others.keys() - usual.keys()
-    return [image, *(usual | others).values()]
 
 
 def queued(url: str, data: list[Any]) -> str:

@@ -15,10 +15,9 @@ SMALL = ["efficientnet_lite0"]
 """The fastest network, for those to whom it does not matter which."""
 
 
-def posted(url: str, image: dict, **arguments: Any) -> requests.Response:
-    """What `explain` answers without a client between that checks or changes what is sent."""
-    data = {
-        "image": image,
+def arguments(image: Any, **others: Any) -> list[Any]:
+    """The arguments of `explain` in their order, the usual ones but for these."""
+    usual = {
         "models": SMALL,
         "target": None,
         "against": None,
@@ -30,8 +29,13 @@ def posted(url: str, image: dict, **arguments: Any) -> requests.Response:
         "outputs": [],
         "trust": False,
     }
-    assert not arguments.keys() - data.keys()
-    body = json.dumps({"data": list((data | arguments).values())})
+    assert not others.keys() - usual.keys()
+    return [image, *(usual | others).values()]
+
+
+def posted(url: str, image: dict, **others: Any) -> requests.Response:
+    """What `explain` answers without a client between that checks or changes what is sent."""
+    body = json.dumps({"data": arguments(image, **others)})
     headers = {"Content-Type": "application/json"}
     return requests.post(f"{url}gradio_api/run/explain", body, headers=headers, timeout=60)
 
