@@ -21,6 +21,7 @@ from pathlib import Path
 from benchmarks.table import Row, print_table, print_versions
 from tests.support import faults as breaking
 from tests.support.faults import KINDS, SERVER_FAULTS, Disk, Machine, Place, Start
+from tests.support.waiting import until
 
 SERVES_WITHIN = 15.0  # seconds to reach, from the start of a server to its first right answer
 
@@ -66,7 +67,7 @@ def app_killed(place: Place) -> Try:
     with Machine() as machine:
         downloads = breaking.with_the_app_killed(place, machine)
     try:
-        breaking.until(lambda: not any(map(breaking.is_alive, downloads)), 10)
+        until(lambda: not any(map(breaking.is_alive, downloads)), 10)
     except AssertionError:
         return Try("its download went on", False, heals(place))
     return Try("its download ended with it", True, heals(place))

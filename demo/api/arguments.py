@@ -13,8 +13,8 @@ import gradio as gr
 
 from demo.api.records import Output
 from demo.compute.photo import PhotoFile
+from demo.middleware.route_allow_list import FILES
 from demo.server.requests import open_upload
-from demo.server.route_allow_list import FILES
 from gradcam_core import imagenet_labels, list_models
 from gradcam_core.images.geometry import DETAILS, VIEWS, ViewName
 from gradcam_core.models.labels import Labels

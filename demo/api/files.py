@@ -13,8 +13,8 @@ from gradio.data_classes import FileData
 from PIL import Image
 
 from demo.compute.photo import PhotoFile
+from demo.gradio_internals import get_upload_folder, save_file_to_cache
 from demo.server.downloads import MAX_SIDE_PX
-from demo.server.gradio_internals import get_upload_folder, save_file_to_cache
 from gradcam_core import Explanation
 from gradcam_core.export.files import File, files
 

@@ -9,14 +9,14 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.events import api
 
+from demo import gradio_internals
 from demo.api import arguments
 from demo.api.arguments import InvalidArgumentError
 from demo.api.files import file_data
 from demo.api.functions import NAMES, Functions
-from demo.server import gradio_internals
-from demo.server.disconnect import DisconnectedError, until
+from demo.middleware.disconnect import DisconnectedError, until
+from demo.middleware.error_answers import BROKEN, sentence_of
 from demo.server.downloads import FileMaker
-from demo.server.error_answers import BROKEN, sentence_of
 from gradcam_core import list_models
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.models.registry import default_models

@@ -1,1 +1,1 @@
-"""The server of the page: routes, the stream of answers, downloads, and what protects them."""
+"""What the page asks of the server: routes, requests, answers, uploads, downloads and pictures."""

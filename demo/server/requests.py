@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from demo.compute.photo import PhotoFile
 from demo.compute.service import service
 from demo.examples import examples_folder
+from demo.gradio_internals import get_upload_folder
 from demo.server.classes import all_classes
-from demo.server.gradio_internals import get_upload_folder
 from demo.server.remote_pictures import MAX_ADDRESS_LENGTH
 from gradcam_core import list_models
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS

@@ -13,9 +13,9 @@ from starlette.staticfiles import StaticFiles
 
 import gradcam_core
 from demo.examples import examples_folder
-from demo.server.disconnect import DisconnectedError, until_disconnected
+from demo.middleware.disconnect import DisconnectedError, until_disconnected
+from demo.middleware.error_answers import sentence_of
 from demo.server.downloads import FileMaker, file_of
-from demo.server.error_answers import sentence_of
 from demo.server.remote_pictures import RemotePictures
 from demo.server.requests import DownloadRequest, PageRequest
 from demo.server.stream import answer_lines

@@ -18,9 +18,9 @@ from demo.compute.backend import NetworkInfo
 from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import QueueTicket
 from demo.compute.service import service
+from demo.middleware.disconnect import DisconnectedError, until_disconnected
+from demo.middleware.error_answers import sentence_of
 from demo.server.answers import comparison_of, network_of, photo_of, result_of
-from demo.server.disconnect import DisconnectedError, until_disconnected
-from demo.server.error_answers import sentence_of
 from demo.server.remote_pictures import RemotePictures
 from demo.server.requests import MapRequest, PageRequest
 from gradcam_core import Explanation

@@ -11,13 +11,13 @@ from starlette.middleware import Middleware
 from demo.api.functions import NAMES
 from demo.api.registration import register
 from demo.examples import example_pictures, examples_folder
+from demo.middleware.blocks import Page
+from demo.middleware.error_answers import ErrorAnswers
+from demo.middleware.headers import SecurityHeaders
+from demo.middleware.route_allow_list import RouteAllowList
 from demo.server import remote_pictures as address
-from demo.server.blocks import Page
 from demo.server.classes import all_classes
 from demo.server.downloads import FileMaker
-from demo.server.error_answers import ErrorAnswers
-from demo.server.headers import SecurityHeaders
-from demo.server.route_allow_list import RouteAllowList
 from demo.server.routes import routes
 from demo.server.uploads import KEPT_S, SWEEP_INTERVAL_S
 from demo.ui import texts

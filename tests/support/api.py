@@ -37,7 +37,7 @@ def posted(url: str, image: dict, **others: Any) -> requests.Response:
     """What `explain` answers without a client between that checks or changes what is sent."""
     body = json.dumps({"data": arguments(image, **others)})
     headers = {"Content-Type": "application/json"}
-    return requests.post(f"{url}gradio_api/run/explain", body, headers=headers, timeout=60)
+    return requests.post(f"{url}gradio_api/run/explain", body, headers=headers, timeout=120)
 
 
 def called(url: str, *calls: tuple[str, dict]) -> list[CallToolResult]:

@@ -38,6 +38,7 @@ from tests.support.explanations import LITE
 from tests.support.networks import scattered
 from tests.support.photos import large_photo
 from tests.support.visitors import Seen, visit
+from tests.support.waiting import until
 from tests.support.weights_server import Weights, serving
 
 SMALL = "efficientnet_lite0"  # stands for any network: its files are small
@@ -291,16 +292,6 @@ class Disk:
         """Files that could be taken for weights or parts of them."""
         self._machine.tell(list=str(self.folder))
         return self._machine.answer()
-
-
-def until(is_so: Callable[[], Any], seconds: float = 30) -> Any:
-    """What `is_so` gives once that is true; it fails if it is not so in the end."""
-    deadline = time.monotonic() + seconds
-    while not (answer := is_so()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not so within {seconds} s")
-        time.sleep(0.05)
-    return answer
 
 
 def downloads_of(parent: int) -> list[int]:

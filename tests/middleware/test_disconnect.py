@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from demo.server.disconnect import DisconnectedError, until
+from demo.middleware.disconnect import DisconnectedError, until
 
 
 def test_work_is_cancelled_once_its_client_has_left():

@@ -8,8 +8,8 @@ import gradio as gr
 from gradio.block_function import BlockFunction
 
 from demo.compute.photo import GONE
-from demo.server.error_answers import BROKEN, sentence_of
-from demo.server.gradio_internals import NO_FUNCTION
+from demo.gradio_internals import NO_FUNCTION
+from demo.middleware.error_answers import BROKEN, sentence_of
 
 
 class Page(gr.Blocks):

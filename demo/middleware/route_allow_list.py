@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from demo.server.gradio_internals import NO_FUNCTION, get_upload_folder
+from demo.gradio_internals import NO_FUNCTION, get_upload_folder
 
 FILES = "/gradio_api/file="
 """Prefix of the path of a file that the server has made or was given."""

@@ -14,7 +14,7 @@ import re
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from demo.server.route_allow_list import FILES, path_of
+from demo.middleware.route_allow_list import FILES, path_of
 
 FRAMED_BY = "'self' https://huggingface.co https://*.huggingface.co"
 """Sites that may show the page in a frame: its own, and the one that shows a Space."""

@@ -1,5 +1,5 @@
 """Parts of Gradio that it does not document, each with the reason why the app needs it. What stands
-here was written for Gradio 6; `tests/server/test_gradio_internals.py` says when a part can go."""
+here was written for Gradio 6; `tests/demo/test_gradio_internals.py` says when a part can go."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from gradio.events import api
 from gradio.queueing import Queue
 from starlette.requests import Request
 
-from demo.server import gradio_internals
-from demo.server.blocks import Page
-from demo.server.gradio_internals import Api, LocalContext
+from demo import gradio_internals
+from demo.gradio_internals import Api, LocalContext
+from demo.middleware.blocks import Page
 
 
 def test_gradio_itself_does_not_end_a_call_whose_client_has_left():

@@ -1,0 +1,1 @@
+"""What is around every request: which paths are open, headers, errors, leaving, the end."""
