@@ -22,7 +22,8 @@ from PIL import Image
 
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation
-from gradcam_core.export.layout import HEIGHT_PX, WIDTH_PX, Place, Text, best_plan
+from gradcam_core.export.grid import Place, Text
+from gradcam_core.export.layout import HEIGHT_PX, WIDTH_PX, best_plan
 from gradcam_core.export.text import FAMILY, PIXELS_A_POINT
 from gradcam_core.images.render import COLORMAP, OPACITY, colormap_table
 

@@ -115,7 +115,7 @@ def test_the_log_says_nothing_of_visitors_and_where_a_bug_is(tmp_path: Path, cat
     for word in (TELLING, "ann-smith", "ann_smith", VISITOR, str(tmp_path), "GET /", "POST /"):
         assert word not in log
     # Of no picture, address or upload, but of the bug: its type, its cause, and the way to it.
-    bug = r"ERROR demo\.server\.error_answers: a request failed\nTraceback.*\nValueError\n"
+    bug = r"ERROR demo\.middleware\.error_answers: a request failed\nTraceback.*\nValueError\n"
     assert re.search(bug, log)
     assert '"<string>", line 5, in where' in log
     assert "demo/server/stream.py" in log

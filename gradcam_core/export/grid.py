@@ -1,0 +1,208 @@
+"""Pictures of one size in rows, with labels under them: the largest that there is room for.
+
+Lengths are in pixels; y runs downwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from gradcam_core.export.text import PIXELS_A_POINT, Font
+
+_GUTTER = 26  # between columns
+_BETWEEN_ROWS = 40
+_UNDER_PICTURE = 16
+
+_LABEL_SIZES_PT = range(22, 5, -1)  # sizes, points
+_LABEL_USUAL_PT = 20  # the least for `_USUAL_NETWORKS` networks
+_USUAL_NETWORKS = 3
+_LABEL_MIN_PT = 13  # what is smaller is taken where nothing else has room
+_MIN_AREA_SHARE = 0.85  # share of their largest area that pictures may shrink to for larger labels
+_ONE_ROW_BONUS = 1.5  # so many times larger must pictures be to be worth a second row
+_LEADING = 1.24  # of lines, in sizes
+_ASCENT = 0.95
+
+_MIN_SIDE = 8  # side of a picture; a longer panorama is stretched to it
+
+
+@dataclass(frozen=True)
+class Place:
+    """A rectangle; x, y: of its upper left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.width, self.height
+
+
+@dataclass(frozen=True)
+class Text:
+    """One line of text. y: of its baseline."""
+
+    text: str
+    x: float
+    y: float
+    font: Font
+    subdued: bool = False
+
+
+Label = tuple[str, ...]
+"""The text under a picture: the heading, the class, how sure the network is, and why it has no map
+if it has none; the photo's has only the first."""
+
+_CLASS, _SURE = 1, 2
+
+_FORMS = (((0,), (1,), (2,), (3,)), ((0,), (1, 2), (3,)), ((0, 1, 2, 3),))
+"""Which parts of a label stand in one line."""
+
+
+def _font(part: int, size: float) -> Font:
+    return Font(size, bold=part == _CLASS)
+
+
+def fitted(aspect: float, width: int, height: float) -> tuple[int, int]:
+    """The largest picture of this width over height in a room of this size."""
+    height = min(height, width / aspect)
+    return max(round(height * aspect), _MIN_SIDE), max(round(height), _MIN_SIDE)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Pictures of one size in rows, with labels under them, from the upper left corner on.
+
+    whole: whether no word of the labels is broken or left out.
+    """
+
+    pictures: Sequence[Place]
+    texts: Sequence[Text]
+    height: int
+    rows: int
+    whole: bool
+
+    @property
+    def area(self) -> int:
+        """Of one picture."""
+        return self.pictures[0].width * self.pictures[0].height
+
+
+def best_grid(
+    labels: Sequence[Label], networks: int, aspect: float, width: int, height: int
+) -> Grid | None:
+    """The largest pictures in a room of this size, for labels of a good size; None if there is no
+    room. aspect: width over height of a picture."""
+    found = {size: _largest(labels, aspect, (width, height), size) for size in _LABEL_SIZES_PT}
+    fitting = {size: grid for size, grid in found.items() if grid is not None}
+    if not fitting:
+        return None
+    least = _LABEL_MIN_PT if networks > _USUAL_NETWORKS else _LABEL_USUAL_PT
+    enough = fitting[least].area * _MIN_AREA_SHARE if least in fitting else 0
+    for size, grid in fitting.items():
+        if grid.whole and (size < least or grid.area >= enough):
+            return grid
+    return fitting[min(_LABEL_MIN_PT, max(fitting))]
+
+
+def _largest(
+    labels: Sequence[Label], aspect: float, room: tuple[int, int], size: int
+) -> Grid | None:
+    grids = [
+        grid
+        for columns in range(1, len(labels) + 1)
+        for form in _FORMS
+        if (grid := _arranged(labels, aspect, room, size, columns, form)) is not None
+    ]
+    return max(
+        grids,
+        key=lambda grid: (grid.whole, grid.area * (_ONE_ROW_BONUS if grid.rows == 1 else 1)),
+        default=None,
+    )
+
+
+def _arranged(
+    labels: Sequence[Label],
+    aspect: float,
+    room: tuple[int, int],
+    size: int,
+    columns: int,
+    form: Sequence[Sequence[int]],
+) -> Grid | None:
+    """The pictures in so many columns; None if there is no room for that. form: see `_FORMS`."""
+    pitch = (room[0] + _GUTTER) // columns
+    rows = [labels[start : start + columns] for start in range(0, len(labels), columns)]
+    captions = []
+    for row in rows:
+        caption = _captions(row, labels, size, pitch - _GUTTER, form)
+        if caption is None:
+            return None
+        captions.append(caption)
+    left = room[1] - _BETWEEN_ROWS * (len(rows) - 1) - sum(caption.height for caption in captions)
+    if left // len(rows) < _MIN_SIDE:
+        return None
+    width, height = fitted(aspect, pitch - _GUTTER, left // len(rows))
+    pictures, texts, top = [], [], 0
+    for caption in captions:
+        for column, written in enumerate(caption.texts):
+            place = Place(column * pitch, top, width, height)
+            pictures.append(place)
+            texts += [replace(t, x=place.x + t.x, y=top + height + t.y) for t in written]
+        top += height + caption.height + _BETWEEN_ROWS
+    whole = all(caption.whole for caption in captions)
+    return Grid(pictures, texts, top - _BETWEEN_ROWS, len(rows), whole)
+
+
+@dataclass(frozen=True)
+class _Captions:
+    """The labels of one row: the texts of each from the lower left corner of its picture on."""
+
+    texts: Sequence[Sequence[Text]]
+    height: int
+    whole: bool
+
+
+def _captions(
+    row: Sequence[Label],
+    labels: Sequence[Label],
+    size: int,
+    width: int,
+    form: Sequence[Sequence[int]],
+) -> _Captions | None:
+    """The same parts of a row's labels at the same height; None if a line of several is too wide.
+
+    labels: those of all rows, which are aligned to one another.
+    """
+    texts: list[list[Text]] = [[] for _ in row]
+    lines, whole = 0, True
+    for parts in form:
+        ends = list(accumulate((_widest(labels, part, size) for part in parts), initial=0.0))
+        if len(parts) > 1 and ends[-1] > width:
+            return None
+        most = 0
+        for part, x in zip(parts, ends, strict=False):
+            font = _font(part, size)
+            for label, written in zip(row, texts, strict=True):
+                if part >= len(label):
+                    continue
+                wrapped, intact = font.wrapped(label[part], width if len(parts) == 1 else math.inf)
+                whole = whole and intact
+                most = max(most, len(wrapped))
+                for number, line in enumerate(wrapped, start=lines):
+                    y = _UNDER_PICTURE + (number * _LEADING + _ASCENT) * font.pixels
+                    written.append(Text(line, x, y, font, subdued=part >= _SURE))
+        lines += most
+    height = math.ceil(_UNDER_PICTURE + lines * _LEADING * size * PIXELS_A_POINT)
+    return _Captions(texts, height, whole)
+
+
+def _widest(labels: Sequence[Label], part: int, size: int) -> float:
+    """The width of a part in a line of several, with the space after it."""
+    font = _font(part, size)
+    return max(
+        (font.width(label[part]) + font.pixels for label in labels if part < len(label)), default=0
+    )
