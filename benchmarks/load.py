@@ -1,111 +1,124 @@
 """How the page's server bears many visitors at once, and what a long day leaves behind.
 
 The server runs in a process of its own, on this machine alone, with seeded random weights of the
-three networks (for speed; never for a picture). The visitors are sessions of `gradio_client`: each
-uploads photos that nobody has asked for before, has all networks explain them, asks for other
-classes, and now and then leaves in the middle. The soak, which follows, gives few visitors many
-explanations in random order, with the networks whose weights are embedded, over the page's own
-stream. The same visitors come to a page whose networks two replicas of Ray Serve run, on the same
-cores. `benchmarks.visitor_cost` follows. `make load` prints its tables in docs/benchmarks.md.
+three networks (for speed; never for a picture). The visitors come by the page's own requests or as
+sessions of `gradio_client`, in turns: each uploads photos that nobody has asked for before, has all
+networks explain them, asks for other classes, and now and then leaves in the middle. The same
+visitors come to a page whose networks two replicas of Ray Serve run, on the same cores.
+`benchmarks.soak` and `benchmarks.visitor_cost` follow. `make load` prints its tables in
+docs/benchmarks.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import random
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import requests
-from gradio_client import Client, handle_file  # type: ignore[import-untyped]
-
-from benchmarks.page import FOLDER, make_weights
+from benchmarks.page import make_weights
+from benchmarks.servers import cluster, server
+from benchmarks.soak import measure_soak
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.memory import TRIM_EVERY_S
-from tests.support.app_server import ROOT, started_app
-from tests.support.explanations import LITE
+from tests.support.app_server import ROOT
 from tests.support.photos import large_photo
 from tests.support.processes import MEGABYTE, cpu_seconds, memory, watched
-from tests.support.visitors import CLASSES_CHANGED, LEAVING, Seen, visit
+from tests.support.visitors import CLASSES_CHANGED, WAYS_IN, PageVisitor, Seen, visit
 
-THROUGHPUT_TO_REACH = 0.9  # of one busy visitor's, with 32
-REPLICAS_TO_REACH = 1.0  # of the throughput in the page's own process, with 32
-MOST_WITH_REPLICAS = 32  # visitors
-GROWTH_TO_REACH = 0.03  # of memory, from the second to the last quarter of the soak
-SOAK_VISITORS = 8
-
-
-def percentiles(waited: list[float]) -> tuple[str, str, str]:
-    if len(waited) < 2:
-        return ("–",) * 3
-    cuts = statistics.quantiles(waited, n=100, method="inclusive")
-    p50, p95, p99 = (f"{cuts[at - 1]:.2f}" for at in (50, 95, 99))
-    return p50, p95, p99
-
-
-@contextmanager
-def server(folder: Path, weights: Path | None, **settings: str) -> Iterator[tuple[str, int]]:
-    """The address and the number of the process of a server; with random weights, if there are."""
-    settings["PYTHONUNBUFFERED"] = "1"
-    command = [sys.executable, "app.py"]
-    if weights is not None:
-        command = [sys.executable, "-c", "from benchmarks.page import serve; serve()"]
-        settings[FOLDER] = str(weights)
-    with started_app(folder, command=command, **settings) as started:
-        yield started.url, started.process.pid
-
-
-@contextmanager
-def cluster(weights: Path) -> Iterator[tuple[dict[str, str], int]]:
-    """The settings of a page that uses it, and the number of its process: replicas with random
-    weights, 2 of one thread each."""
-    settings = {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2,
-        "GRADCAM_REPLICAS": "2",
-        "GRADCAM_THREADS": "1",
-        FOLDER: str(weights),
-    }
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    command = [sys.executable, "-uc", "from benchmarks.cluster import serve; serve()"]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment | settings, text=True, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout
-        told = iter(process.stdout)
-        address = next(filter(None, (re.search(r"RAY_ADDRESS=(\S+)", line) for line in told)))[1]
-        try:
-            yield settings | {"GRADCAM_BACKEND": "ray", "RAY_ADDRESS": address}, process.pid
-        finally:
-            process.terminate()
+CROWD = 32  # visitors, of whom the targets speak
+THROUGHPUT_TO_REACH = 0.9  # of one busy visitor's, with a crowd
+REPLICAS_TO_REACH = 1.0  # of the throughput in the page's own process, with a crowd
+ROUNDS = 2  # of a crowd, by each way in
 
 
 @dataclass
 class Engine:
-    """Something that computes, with a page before it. By the number of visitors: rates, photos a
-    second; rounds, the same of each round; and own, seconds of a core that the page's process took
-    for a photo."""
+    """Something that computes, with a page before it. pid: of the page's process."""
 
     title: str
     url: str
     pid: int
-    rates: dict[int, float] = field(default_factory=dict)
-    rounds: dict[int, list[float]] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-    own: dict[int, float] = field(default_factory=dict)
-    seed: int = 0
+    photos: int = 0  # that were made for it
+
+
+@dataclass
+class Crowd:
+    """So many visitors who come to one engine by one way in, and what came of it in each round.
+
+    seconds: how long they took; rates: photos a second; cpu: seconds of a core that the page's
+    process took; most_memory: bytes above those before, at any moment.
+    """
+
+    engine: Engine
+    way_in: str
+    count: int
+    seen: list[Seen] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    cpu: float = 0.0
+    most_memory: int = 0
+
+    def come(self, folder: Path, photos_each: int) -> None:
+        """One round."""
+        # One visitor alone brings as many photos as make a figure of it.
+        each = photos_each if self.count > 1 else 6 * photos_each
+        files = _files(folder, self.engine, self.count * each)
+        seen = [Seen() for _ in range(self.count)]
+        pid, url, way_in = self.engine.pid, self.engine.url, WAYS_IN[self.way_in]
+        memory_before, cpu_before = memory(pid), cpu_seconds(pid)
+        start = time.monotonic()
+        with watched(pid, every=0.2) as peak, ThreadPoolExecutor(self.count) as pool:
+            for n, one in enumerate(seen):
+                pool.submit(visit, way_in, url, files[n :: self.count], n, one)
+        self.seconds.append(time.monotonic() - start)
+        self.cpu += cpu_seconds(pid) - cpu_before
+        self.most_memory = max(self.most_memory, peak.bytes - memory_before)
+        self.seen.append(Seen.of(seen))
+        self.rates.append(len(self.seen[-1].photos) / self.seconds[-1])
+
+    @property
+    def all_seen(self) -> Seen:
+        return Seen.of(self.seen)
+
+    @property
+    def rate(self) -> float:
+        """Photos a second, over all rounds."""
+        return len(self.all_seen.photos) / sum(self.seconds)
+
+    def row(self, alone: Crowd) -> Row:
+        """alone: the fewest visitors by the same way in."""
+        seen, share = self.all_seen, self.rate / alone.rate
+        is_target = self.count == CROWD
+        cells = (
+            self.engine.title,
+            self.way_in,
+            str(self.count),
+            str(len(seen.photos)),
+            str(seen.left),
+            str(len(seen.errors)),
+            f"{self.rate:.2f}",
+            f"{share:.2f}" + (f" (to reach: {THROUGHPUT_TO_REACH})" if is_target else ""),
+            _percentiles(seen.photos),
+            _percentiles(seen.changes),
+            f"{self.cpu / max(1, len(seen.photos)):.2f} s",
+            f"{self.most_memory / MEGABYTE:.0f} MB",
+        )
+        missed = bool(seen.errors) or (is_target and share < THROUGHPUT_TO_REACH)
+        return Row(*cells, False) if missed else Row(*cells)
+
+
+def _percentiles(waited: list[float]) -> str:
+    if len(waited) < 2:
+        return "–"
+    cuts = statistics.quantiles(waited, n=100, method="inclusive")
+    return ", ".join(f"{cuts[at - 1]:.2f}" for at in (50, 95, 99))
 
 
 def measure_load(visitors: list[int], photos_each: int) -> None:
@@ -116,43 +129,51 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
         weights = folder / "weights"
         make_weights(weights)
         settings, cluster_pid = running.enter_context(cluster(weights))
-        two = {"OMP_NUM_THREADS": "2"}
-        engines = [
-            Engine(
-                "this process", *running.enter_context(server(folder / "local", weights, **two))
-            ),
-            Engine("2 replicas", *running.enter_context(server(folder / "ray", None, **settings))),
-        ]
-        for engine in engines:
-            _warm_up(engine.url, folder)
-        replicas = memory(cluster_pid)
+        own = server(folder / "local", weights, OMP_NUM_THREADS="2")
+        before_ray = server(folder / "ray", None, **settings)
+        local = Engine("this process", *running.enter_context(own))
+        ray = Engine("2 replicas", *running.enter_context(before_ray))
+        for engine in (local, ray):
+            visitor = PageVisitor(engine.url)
+            for file in _files(folder, engine, 3):  # no process is measured in its first pass
+                visitor.bring(file)
+        memory_at_first = memory(cluster_pid)
+        crowds = []
         for count in visitors:
-            measured = engines if count <= MOST_WITH_REPLICAS else engines[:1]
-            seen = {engine.title: [Seen() for _ in range(_rounds(count))] for engine in measured}
-            took = dict.fromkeys(seen, 0.0)
-            before = {engine.title: cpu_seconds(engine.pid) for engine in measured}
-            most = dict.fromkeys(seen, 0)
-            for n in range(_rounds(count)):
+            engines = (local, ray) if count <= CROWD else (local,)
+            those = [Crowd(engine, way_in, count) for engine in engines for way_in in WAYS_IN]
+            each = photos_each if count <= CROWD else max(1, photos_each // 2)
+            for n in range(ROUNDS if count == CROWD else 1):
                 # There and back, because the machine may be busy with something else meanwhile.
-                for engine in measured if n % 2 == 0 else measured[::-1]:
-                    begun, peak = _visits(engine, folder, count, photos_each, seen[engine.title][n])
-                    took[engine.title] += begun
-                    rate = len(seen[engine.title][n].photos) / begun
-                    engine.rounds.setdefault(count, []).append(rate)
-                    most[engine.title] = max(most[engine.title], peak)
-            for engine in measured:
-                all_seen = Seen.of(seen[engine.title])
-                engine.rates[count] = len(all_seen.photos) / took[engine.title]
-                own = cpu_seconds(engine.pid) - before[engine.title]
-                engine.own[count] = own / max(1, len(all_seen.photos))
-                engine.rows.append(_load_row(engine, count, all_seen, most[engine.title]))
-                for error in all_seen.errors[:5]:
-                    print(f"error with {count} visitors, {engine.title}: {error}", file=sys.stderr)
-        more = memory(cluster_pid) - replicas
+                for crowd in those if n % 2 == 0 else those[::-1]:
+                    crowd.come(folder, each)
+            crowds += those
+        memory_more = memory(cluster_pid) - memory_at_first
+    _print_crowds(crowds)
+    for way_in in WAYS_IN:
+        many = [one for one in crowds if (one.way_in, one.count) == (way_in, CROWD)]
+        if many:
+            _print_replicas(*many)
+    print(
+        f"\nMemory of Ray and the replicas: {memory_at_first / MEGABYTE:.0f} MB at first, "
+        f"{memory_more / MEGABYTE:.0f} MB more after the visitors."
+    )
+
+
+def _print_crowds(crowds: Sequence[Crowd]) -> None:
+    alone: dict[tuple[str, str], Crowd] = {}
+    rows = []
+    for crowd in crowds:
+        first = alone.setdefault((crowd.engine.title, crowd.way_in), crowd)
+        rows.append(crowd.row(first))
+        for error in crowd.all_seen.errors[:5]:
+            title = f"{crowd.count} visitors, way in {crowd.way_in}, {crowd.engine.title}"
+            print(f"error with {title}: {error}", file=sys.stderr)
     print_table(
         f"Visitors at once; of each photo all three networks, then {CLASSES_CHANGED} other classes",
         [
             "Computed by",
+            "Way in",
             "Visitors",
             "Photos",
             "Left in the middle",
@@ -161,199 +182,40 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
             "of one visitor's",
             "New photo: p50, p95, p99 s",
             "Another class: p50, p95, p99 s",
+            "The page's process takes of a core, a photo and its changes",
             "Most memory of the page above the idle one's",
         ],
-        [row for engine in engines for row in engine.rows],
-    )
-    local, ray = (engine.rates.get(32) for engine in engines)
-    if local and ray:
-        pairs = zip(*(engine.rounds[32] for engine in engines), strict=True)
-        each = ", ".join(f"{other / own:.2f}" for own, other in pairs)
-        print_table(
-            "What it comes to",
-            ["", "To reach", "Reached"],
-            [
-                Row(
-                    "throughput at 32 visitors, 2 replicas of one thread against this process's 2",
-                    f"≥ {REPLICAS_TO_REACH:.1f}",
-                    f"{ray / local:.2f} (round by round: {each})",
-                    ray / local >= REPLICAS_TO_REACH,
-                ),
-                Row(
-                    "of a core, that the page takes for a photo and its changes, with replicas",
-                    "",
-                    f"{engines[1].own[32]:.2f} s",
-                ),
-                Row(
-                    "memory of Ray and the replicas: at first, and more after the visitors",
-                    "",
-                    f"{replicas / MEGABYTE:.0f} MB, {more / MEGABYTE:.0f} MB",
-                ),
-            ],
-        )
-
-
-def _rounds(count: int) -> int:
-    return 4 if count == 32 else 1
-
-
-def _visits(
-    engine: Engine, folder: Path, count: int, photos_each: int, seen: Seen
-) -> tuple[float, int]:
-    """Seconds that the visitors took, and the most memory that the page's process took more."""
-    # One visitor alone asks for as many photos as make a figure of it.
-    each = photos_each if count > 1 else 12 * photos_each
-    files = _files(folder, range(engine.seed, engine.seed + count * each))
-    engine.seed += count * each
-    before = memory(engine.pid)
-    start = time.monotonic()
-    with watched(engine.pid, every=0.2) as peak, ThreadPoolExecutor(count) as pool:
-        for n in range(count):
-            pool.submit(visit, engine.url, files[n * each : (n + 1) * each], n, seen)
-    return time.monotonic() - start, peak.bytes - before
-
-
-def _load_row(engine: Engine, count: int, seen: Seen, more: int) -> Row:
-    rate = engine.rates[count]
-    share = rate / next(iter(engine.rates.values()))
-    cells = (
-        engine.title,
-        str(count),
-        str(len(seen.photos)),
-        str(seen.left),
-        str(len(seen.errors)),
-        f"{rate:.2f}",
-        f"{share:.2f}" + (f" (to reach: {THROUGHPUT_TO_REACH})" if count == 32 else ""),
-        ", ".join(percentiles(seen.photos)),
-        ", ".join(percentiles(seen.changes)),
-        f"{more / MEGABYTE:.0f} MB",
-    )
-    missed = bool(seen.errors) or (count == 32 and share < THROUGHPUT_TO_REACH)
-    return Row(*cells, False) if missed else Row(*cells)
-
-
-def _files(folder: Path, seeds: range) -> list[Path]:
-    files = []
-    for seed in seeds:
-        files.append(folder / f"{seed}.jpg")
-        files[-1].write_bytes(large_photo(seed))
-    return files
-
-
-def _warm_up(url: str, folder: Path) -> None:
-    client = Client(url, verbose=False)
-    for file in _files(folder, range(10_000, 10_003)):
-        client.predict(handle_file(str(file)), outputs=[], api_name="/explain")
-    client.close()
-
-
-@dataclass(frozen=True)
-class Soaked:
-    """After a quarter of the explanations. files: under the server's temporary folder."""
-
-    explanations: int
-    memory: int
-    files: int
-    file_bytes: int
-
-
-def measure_soak(explanations: int) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with server(folder, None) as (url, pid):
-            pictures = [large_photo(seed, (800 + 16 * seed, 600)) for seed in range(40)]
-            failed: list[str] = []
-            quarters = []
-            for quarter in range(4):
-                _soak(url, pictures, explanations // 4, quarter, failed)
-                time.sleep(TRIM_EVERY_S + 2)  # so that what is free is given back
-                files = [file for file in (folder / "gradio").rglob("*") if file.is_file()]
-                quarters.append(
-                    Soaked(
-                        (quarter + 1) * (explanations // 4),
-                        memory(pid),
-                        len(files),
-                        sum(file.stat().st_size for file in files),
-                    )
-                )
-    growth = quarters[3].memory / quarters[1].memory - 1
-    rows = [
-        Row(
-            str(one.explanations),
-            f"{one.memory / MEGABYTE:.0f} MB",
-            str(one.files),
-            f"{one.file_bytes / MEGABYTE:.1f} MB",
-        )
-        for one in quarters
-    ]
-    print_table(
-        f"Soak: {SOAK_VISITORS} visitors, random photos, networks, classes, views and methods",
-        ["Explanations", "Memory", "Temporary files", "of"],
         rows,
     )
+
+
+def _print_replicas(local: Crowd, ray: Crowd) -> None:
+    share = ray.rate / local.rate
+    each = ", ".join(
+        f"{other / own:.2f}" for own, other in zip(local.rates, ray.rates, strict=True)
+    )
     print_table(
-        "What it comes to",
+        f"{CROWD} visitors, way in {local.way_in}: 2 replicas of one thread, and 2 threads here",
         ["", "To reach", "Reached"],
         [
-            Row("failed", "0", str(len(failed)), not failed),
             Row(
-                "memory after the last quarter, against the second",
-                f"≤ + {GROWTH_TO_REACH:.0%}",
-                f"{growth:+.1%}",
-                growth <= GROWTH_TO_REACH,
-            ),
+                "throughput",
+                f"≥ {REPLICAS_TO_REACH:.1f}",
+                f"{share:.2f} (round by round: {each})",
+                share >= REPLICAS_TO_REACH,
+            )
         ],
     )
-    for error in failed[:5]:
-        print(error, file=sys.stderr)
 
 
-def _soak(
-    url: str, pictures: list[bytes], explanations: int, quarter: int, failed: list[str]
-) -> None:
-    left = threading.Semaphore(explanations)
-
-    def visitor(n: int) -> None:
-        chance = random.Random(1000 * quarter + n)
-        session = requests.Session()
-        while left.acquire(blocking=False):
-            try:
-                _one(session, url, chance.choice(pictures), chance)
-            except Exception as error:
-                failed.append(repr(error))
-
-    with ThreadPoolExecutor(SOAK_VISITORS) as pool:
-        for n in range(SOAK_VISITORS):
-            pool.submit(visitor, n)
-
-
-def _one(session: requests.Session, url: str, picture: bytes, chance: random.Random) -> None:
-    """One explanation of one photo by one network, as the page asks for it."""
-    uploaded = session.post(f"{url}gradio_api/upload", files={"files": ("a.jpg", picture)})
-    uploaded.raise_for_status()
-    model = chance.choice(LITE)
-    detail = chance.choice([1, 1, 1, 1, 2])
-    method = chance.choice(["gradcam", "gradcam", "layercam", "competitive", "eigencam"])
-    cell = {"id": "one", "model": model, "method": method, "detail": detail}
-    asked = {
-        "upload": uploaded.json()[0],
-        "view": chance.choice(["crop", "whole"]),
-        "target": chance.choice([None, chance.randrange(1000)]),
-        "cells": [cell],
-    }
-    if chance.random() < 0.05:
-        file = chance.choice([f"{model}_output.png", f"{model}_heatmap.npy", "comparison.png"])
-        asked["cells"] = [cell | {"id": model}]
-        taken = session.post(f"{url}download", json=asked | {"file": file}, timeout=300)
-        taken.raise_for_status()
-        return
-    with session.post(f"{url}explain-stream", json=asked, stream=True, timeout=300) as response:
-        response.raise_for_status()
-        if chance.random() < LEAVING:
-            return  # the connection is closed in the middle
-        text = response.text
-    if '"result"' not in text:
-        raise RuntimeError(text[-300:])
+def _files(folder: Path, engine: Engine, count: int) -> list[Path]:
+    """Photos that this engine has never seen."""
+    files = []
+    for seed in range(engine.photos, engine.photos + count):
+        files.append(folder / f"{seed}.jpg")
+        files[-1].write_bytes(large_photo(seed))
+    engine.photos += count
+    return files
 
 
 def main() -> None:
@@ -364,18 +226,14 @@ def main() -> None:
     parser.add_argument("--cost", type=int, default=12, help="photos of one visitor, each way in")
     options = parser.parse_args()
     print_versions("torch", "timm", "gradio", "gradio_client", "ray")
-    parts: list[Callable[[], object]] = []
     if options.visitors:
-        visitors = [int(count) for count in options.visitors.split(",")]
-        parts.append(lambda: measure_load(visitors, options.photos))
+        measure_load([int(count) for count in options.visitors.split(",")], options.photos)
     if options.soak:
-        parts.append(lambda: measure_soak(options.soak))
+        measure_soak(options.soak)
     if options.cost:
         # In a process of its own, with one thread.
         cost = [sys.executable, "-m", "benchmarks.visitor_cost", "--photos", str(options.cost)]
-        parts.append(lambda: subprocess.run(cost, cwd=ROOT, check=True))
-    for part in parts:
-        part()
+        subprocess.run(cost, cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

@@ -10,65 +10,39 @@ The passes and maps of the same photos, prepared beforehand, run in this process
 from __future__ import annotations
 
 import argparse
-import base64
 import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 # As the server that it is compared with, before PyTorch is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from gradio_client import Client, handle_file  # type: ignore[import-untyped]
-
 import gradcam_core as gc
-from benchmarks.page import FOLDER, load, make_weights
+from benchmarks.page import load, make_weights
+from benchmarks.servers import server
 from benchmarks.table import Row, print_table, print_versions
 from gradcam_core.examination import run_passes
 from gradcam_core.images.prepare import prepare
 from gradcam_core.models.registry import DEFAULT_MODELS
-from tests.support.app_server import started_app
 from tests.support.photos import large_photo
 from tests.support.processes import cpu_seconds
-from tests.support.stream import explain_stream
-from tests.support.uploads import upload
+from tests.support.visitors import CLASSES_CHANGED, WAYS_IN, Visitor
 
 PAGE_TO_REACH = 1.3  # times what the passes take
 API_TO_REACH = 1.5
-CLASSES_CHANGED = 2  # for each photo
 WARM_UP = 2  # photos
 
 
-def by_page(url: str, photo: bytes) -> None:
-    """What the page asks for, and takes from the answers."""
-    cells = [{"id": name, "model": name} for name in DEFAULT_MODELS]
-    body: dict[str, Any] = {"upload": upload(url, photo, "a.jpg"), "cells": cells, "compare": True}
-    answers = explain_stream(url, body)
-    first = next(answer["result"] for answer in answers if "result" in answer)
-    shown = next(answer["photo"] for answer in answers if "photo" in answer)
-    assert base64.b64decode(shown["jpeg"])
-    for prediction in first["top"][1 : 1 + CLASSES_CHANGED]:
-        changed = {"target": prediction["index"], "has_photo": shown["id"]}
-        assert sum("result" in answer for answer in explain_stream(url, body | changed)) == len(
-            cells
-        )
+def bring(visitor: Visitor, photo: Path) -> None:
+    """A photo, and its other classes."""
+    for name in visitor.bring(photo)[1 : 1 + CLASSES_CHANGED]:
+        visitor.change(name)
 
 
-def by_api(client: Client, photo: bytes, folder: Path) -> None:
-    """What a program asks for that wants numbers, not files."""
-    file = folder / "photo.jpg"
-    file.write_bytes(photo)
-    given = {"image": handle_file(str(file)), "models": list(DEFAULT_MODELS), "outputs": []}
-    findings, _ = client.predict(**given, api_name="/explain")
-    for prediction in findings["explanations"][0]["top"][1 : 1 + CLASSES_CHANGED]:
-        client.predict(**given, target=prediction["index"], api_name="/explain")
-
-
-def passes_alone(models: Sequence[gc.Model], photo: bytes) -> float:
+def passes_alone(models: Sequence[gc.Model], photo: Path) -> float:
     """Seconds of a core for the forward passes and the maps of the same photo and classes."""
     picture = gc.read_image(photo)
     prepared = [prepare(picture, model.preprocessing) for model in models]
@@ -88,27 +62,23 @@ def measure_cost(photos: int) -> None:
         weights = folder / "weights"
         weights.mkdir()
         make_weights(weights)
-        settings = {FOLDER: str(weights), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-        command = [sys.executable, "-c", "from benchmarks.page import serve; serve()"]
         costs: dict[str, list[float]] = {"page": [], "API": [], "passes": []}
         models = [load(model, weights) for model in DEFAULT_MODELS]
-        with started_app(folder, command=command, **settings) as app:
-            client = Client(app.url, verbose=False)
-            ways: dict[str, Callable[[bytes], None]] = {
-                "page": lambda photo: by_page(app.url, photo),
-                "API": lambda photo: by_api(client, photo, folder),
-            }
+        with server(folder, weights, OMP_NUM_THREADS="1") as (url, pid):
+            visitors = {way_in: kind(url) for way_in, kind in WAYS_IN.items()}
             for n in range(WARM_UP + photos):
-                for place, (way, visit) in enumerate(ways.items()):
-                    photo = large_photo(2 * n + place)
-                    before = cpu_seconds(app.process.pid)
-                    visit(photo)
-                    cost = cpu_seconds(app.process.pid) - before
+                for place, (way_in, visitor) in enumerate(visitors.items()):
+                    photo = folder / "photo.jpg"
+                    photo.write_bytes(large_photo(2 * n + place))
+                    before = cpu_seconds(pid)
+                    bring(visitor, photo)
+                    cost = cpu_seconds(pid) - before
                     alone = passes_alone(models, photo)
                     if n >= WARM_UP:
-                        costs[way].append(cost)
+                        costs[way_in].append(cost)
                         costs["passes"].append(alone)
-            client.close()
+            for visitor in visitors.values():
+                visitor.close()
     alone = statistics.median(costs["passes"])
     rows = [Row("the passes and maps alone", f"{alone:.2f} s", "1", "")]
     for way, title, to_reach in (

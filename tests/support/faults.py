@@ -24,7 +24,6 @@ from typing import Any
 
 import huggingface_hub.constants
 import pytest
-import requests
 import timm
 import torch
 from safetensors.torch import save_file
@@ -37,7 +36,8 @@ from tests.support.app_server import ROOT, started_app
 from tests.support.explanations import LITE
 from tests.support.networks import scattered
 from tests.support.photos import large_photo
-from tests.support.visitors import Seen, visit
+from tests.support.stream import explain_stream, results
+from tests.support.visitors import ApiVisitor, PageVisitor, Seen, visit
 from tests.support.waiting import until
 from tests.support.weights_server import Weights, serving
 
@@ -473,7 +473,7 @@ def kills(folder: Path, weights: Weights, rounds: int, seed: int) -> Iterator[Ki
     for _ in range(rounds + 1):
         began = time.monotonic()
         with started_app(folder, **settings) as app:
-            after = explain_stream(app.url, CAT)["one"]
+            after = results(explain_stream(app.url, CAT))["one"]
             seconds = time.monotonic() - began
             until(lambda: downloads_of(app.process.pid))
             if children:
@@ -485,7 +485,8 @@ def kills(folder: Path, weights: Weights, rounds: int, seed: int) -> Iterator[Ki
             seen = [Seen() for _ in range(_VISITORS)]
             with ThreadPoolExecutor(_VISITORS) as visitors:
                 for n, one in enumerate(seen):
-                    visitors.submit(visit, app.url, photos[n::_VISITORS], n, one, LITE)
+                    way_in = (PageVisitor, ApiVisitor)[n % 2]
+                    visitors.submit(visit, way_in, app.url, photos[n::_VISITORS], n, one, LITE)
                 time.sleep(moments.uniform(0.1, 4))
                 children = children_of(app.process.pid)
                 app.process.kill()
@@ -497,13 +498,6 @@ _VISITORS = 8
 _PHOTOS = 4  # of each: more than they are done with when the server is killed
 
 CAT: dict[str, Any] = {"example": "1_cat", "cells": [{"id": "one", "model": "efficientnet_lite0"}]}
-
-
-def explain_stream(url: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """The results by their names in what is asked."""
-    with requests.post(f"{url}explain-stream", json=asked, timeout=120, stream=True) as answer:
-        lines = [json.loads(line) for line in answer.iter_lines()]
-    return {line["cell"]: line["result"] for line in lines if "result" in line}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Visitors of the app, as sessions of `gradio_client`: for the benchmark of load and for the tests
-that kill the server while somebody is there."""
+"""Visitors of the app, by the page's own requests or as sessions of `gradio_client`: for the
+benchmarks of load and for the tests that kill the server while somebody is there."""
 
 from __future__ import annotations
 
@@ -8,14 +8,111 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import requests
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 
 from gradcam_core.models.registry import DEFAULT_MODELS
+from tests.support.stream import cells, explain_stream, results
+from tests.support.uploads import upload
 
 CLASSES_CHANGED = 2  # for each photo
 LEAVING = 1 / 8  # of the photos, whose visitor goes before the answer
+
+
+class Visitor(Protocol):
+    """One person, who has all these networks explain one photo after the other."""
+
+    def __init__(self, url: str, models: Sequence[str] = DEFAULT_MODELS) -> None: ...
+
+    def bring(self, photo: Path) -> list[str]:
+        """Has a new photo explained. -> the classes that the first network finds most probable"""
+
+    def change(self, name: str) -> set[str]:
+        """Asks for another of these classes. -> the classes that the maps explain"""
+
+    def leave(self, photo: Path, after_s: float) -> None:
+        """Brings a photo, and goes before the answer."""
+
+    def close(self) -> None: ...
+
+
+class PageVisitor:
+    """What the page sends, and takes from the answers."""
+
+    def __init__(self, url: str, models: Sequence[str] = DEFAULT_MODELS) -> None:
+        self._url = url
+        self._cells = cells(*models)
+        self._request: dict[str, Any] = {}
+        self._places: dict[str, int] = {}
+
+    def bring(self, photo: Path) -> list[str]:
+        self._request = self._request_for(photo)
+        answers = explain_stream(self._url, self._request)
+        found = self._results(answers)
+        shown = next(answer["photo"] for answer in answers if "photo" in answer)
+        self._request["has_photo"] = shown["id"]
+        self._places = {one["name"]: one["index"] for one in found[0]["top"]}
+        return list(self._places)
+
+    def change(self, name: str) -> set[str]:
+        request = self._request | {"target": self._places[name]}
+        found = self._results(explain_stream(self._url, request))
+        return {one["target"]["name"] for one in found}
+
+    def leave(self, photo: Path, after_s: float) -> None:
+        request = self._request_for(photo)
+        with requests.post(
+            f"{self._url}explain-stream", json=request, stream=True, timeout=120
+        ) as response:
+            response.raise_for_status()
+            time.sleep(after_s)
+
+    def close(self) -> None:
+        pass
+
+    def _request_for(self, photo: Path) -> dict[str, Any]:
+        return {"upload": upload(self._url, photo), "cells": self._cells, "compare": True}
+
+    def _results(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """In the order of the networks. Raises RuntimeError if one is missing."""
+        found = results(answers)
+        if missing := [cell["id"] for cell in self._cells if cell["id"] not in found]:
+            raise RuntimeError(f"no map of {', '.join(missing)}: {answers[-1]}")
+        return [found[cell["id"]] for cell in self._cells]
+
+
+class ApiVisitor:
+    """A program that wants numbers, not files."""
+
+    def __init__(self, url: str, models: Sequence[str] = DEFAULT_MODELS) -> None:
+        self._client = Client(url, verbose=False)
+        self._models = list(models)
+        self._arguments: dict[str, Any] = {}
+
+    def bring(self, photo: Path) -> list[str]:
+        self._arguments = self._arguments_for(photo)
+        findings, _ = self._client.predict(**self._arguments, api_name="/explain")
+        return [one["name"] for one in findings["explanations"][0]["top"]]
+
+    def change(self, name: str) -> set[str]:
+        findings, _ = self._client.predict(**self._arguments, target=name, api_name="/explain")
+        return {one["target"]["name"] for one in findings["explanations"]}
+
+    def leave(self, photo: Path, after_s: float) -> None:
+        job = self._client.submit(**self._arguments_for(photo), api_name="/explain")
+        time.sleep(after_s)
+        job.cancel()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _arguments_for(self, photo: Path) -> dict[str, Any]:
+        return {"image": handle_file(str(photo)), "models": self._models, "outputs": []}
+
+
+WAYS_IN: dict[str, type[Visitor]] = {"page": PageVisitor, "API": ApiVisitor}
 
 
 @dataclass
@@ -39,36 +136,35 @@ class Seen:
 
 
 def visit(
-    url: str, files: list[Path], seed: int, seen: Seen, models: Sequence[str] = DEFAULT_MODELS
+    way_in: type[Visitor],
+    url: str,
+    files: Sequence[Path],
+    seed: int,
+    seen: Seen,
+    models: Sequence[str] = DEFAULT_MODELS,
 ) -> None:
-    """One visitor with these photos."""
+    """One visitor with these photos, noted in `seen`; never raises."""
     chance = random.Random(seed)
     try:
-        client = Client(url, verbose=False)
+        visitor = way_in(url, models)
     except Exception as error:
         seen.errors.append(repr(error))
         return
     for file in files:
-        asked: dict[str, Any] = {"image": handle_file(str(file)), "outputs": []}
-        asked["models"] = list(models)
-        if chance.random() < LEAVING:
-            job = client.submit(**asked, api_name="/explain")
-            time.sleep(chance.uniform(0.1, 0.5))
-            job.cancel()
-            seen.left += 1
-            continue
         try:
+            if chance.random() < LEAVING:
+                visitor.leave(file, chance.uniform(0.1, 0.5))
+                seen.left += 1
+                continue
             start = time.monotonic()
-            findings, _ = client.predict(**asked, api_name="/explain")
+            top = visitor.bring(file)
             seen.photos.append(time.monotonic() - start)
-            for rank in range(1, 1 + CLASSES_CHANGED):
-                target = findings["explanations"][0]["top"][rank]["name"]
+            for name in top[1 : 1 + CLASSES_CHANGED]:
                 start = time.monotonic()
-                changed, _ = client.predict(**asked, target=target, api_name="/explain")
+                explained = visitor.change(name)
                 seen.changes.append(time.monotonic() - start)
-                names = {one["target"]["name"] for one in changed["explanations"]}
-                if names != {target}:
-                    seen.errors.append(f"asked for {target}, got {names}")
+                if explained != {name}:
+                    seen.errors.append(f"asked for {name}, got {explained}")
         except Exception as error:
             seen.errors.append(repr(error))
-    client.close()
+    visitor.close()
