@@ -1,0 +1,121 @@
+"""What ImageNet's classes are kinds of, and which are nearest in meaning to a word.
+
+From WordNet 3.0 (Princeton University; its licence: `wordnet_licence.txt`), whose synsets the 1000
+classes are. The tables are made by `scripts/wordnet.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+TABLE = Path(__file__).with_name("wordnet_kinds.json")
+NOUNS = Path(__file__).with_name("wordnet_nouns.json")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """names: WordNet's, the usual one first. parents: numbers of what it is a kind of. is_plain:
+    whether people use the word, so that a sentence can have it."""
+
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
+    is_plain: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Kinds:
+    """parents: of each class, the numbers of its kinds."""
+
+    kinds: tuple[Kind, ...]
+    parents: tuple[tuple[int, ...], ...]
+
+    @cached_property
+    def _above(self) -> tuple[tuple[int, ...], ...]:
+        """Of each class, every kind above it, the nearest first."""
+        found = []
+        for parents in self.parents:
+            kinds = list(parents)
+            for kind in kinds:  # grows while it is read
+                kinds += [one for one in self.kinds[kind].parents if one not in kinds]
+            found.append(tuple(kinds))
+        return tuple(found)
+
+    @cached_property
+    def members(self) -> tuple[tuple[int, ...], ...]:
+        """Of each kind, the indices of its classes."""
+        found: list[list[int]] = [[] for _ in self.kinds]
+        for index, kinds in enumerate(self._above):
+            for kind in kinds:
+                found[kind].append(index)
+        return tuple(map(tuple, found))
+
+    def shared(self, classes: Iterable[int]) -> str | None:
+        """The name of the narrowest kind that all of these ImageNet classes are, in a plain word:
+        "cat" for tabby and Egyptian cat; None if there is no such word."""
+        sets = [set(self._above[index]) for index in set(classes)]
+        common = set.intersection(*sets) if sets else set()
+        plain = [kind for kind in common if self.kinds[kind].is_plain]
+        if not plain:
+            return None
+        return self.kinds[min(plain, key=lambda kind: (len(self.members[kind]), kind))].names[0]
+
+    def named(self, word: str) -> list[int]:
+        """The classes that are of a kind of this name."""
+        found = [
+            (len(self.members[n]), self.members[n])
+            for n, kind in enumerate(self.kinds)
+            if word in (name.casefold() for name in kind.names)
+        ]
+        return [index for _, members in sorted(found) for index in members]
+
+
+@cache
+def kinds() -> Kinds:
+    """Those of ImageNet's 1000 classes."""
+    table = json.loads(TABLE.read_text(encoding="utf-8"))
+    return Kinds(
+        tuple(
+            Kind(tuple(one["names"]), tuple(one["parents"]), one["is_plain"])
+            for one in table["kinds"]
+        ),
+        tuple(map(tuple, table["classes"])),
+    )
+
+
+@cache
+def _nouns() -> tuple[dict[str, list[int]], dict[str, str]]:
+    table = json.loads(NOUNS.read_text(encoding="utf-8"))
+    return table["near"], table["singular"]
+
+
+ENDINGS = (("ches", "ch"), ("shes", "sh"), ("ses", "s"), ("xes", "x"), ("zes", "z"),
+           ("ies", "y"), ("men", "man"), ("s", ""))  # fmt: skip
+"""Of regular plurals and their singulars, as in WordNet's own morphology (morphy, 7WN)."""
+
+
+NEW_WORDS = {"smartphone": "cellphone", "people": "person"}
+"""Common words that WordNet 3.0 lacks, or lacks in this sense, and words that it has for them."""
+
+
+def singulars(word: str) -> Sequence[str]:
+    """What a word may be the plural of, itself first; in lower case."""
+    word = word.casefold()
+    regular = [word.removesuffix(end) + instead for end, instead in ENDINGS if word.endswith(end)]
+    irregular = filter(None, (NEW_WORDS.get(word), _nouns()[1].get(word)))
+    return list(dict.fromkeys([word, *irregular, *regular]))
+
+
+def near_in_meaning(word: str) -> list[int]:
+    """The ImageNet classes nearest in meaning to a noun, the nearest first; empty if WordNet's
+    table of nouns lacks it or nothing is near."""
+    found: list[int] = []
+    for one in singulars(word):
+        for node in _nouns()[0].get(one, ()):
+            found += [-1 - node] if node < 0 else kinds().members[node]
+        if found:
+            break
+    return list(dict.fromkeys(found))
