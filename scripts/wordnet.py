@@ -20,13 +20,15 @@ from timm.data import ImageNetInfo
 
 from gradcam_core.models.kinds import NOUNS, TABLE
 
-VAGUE = frozenset(
-    "entity;physical entity;object;whole;artifact;organism;living thing;instrumentality;matter;"
-    "part;substance;solid;causal agent;abstraction;psychological feature;attribute;relation;"
-    "natural object;thing;device;commodity;implement;covering;protective covering;equipment;"
-    "consumer goods;conveyance;component;mechanism;durables;agent;fluid;unit;system;way;chordate;"
-    "vertebrate;placental;domestic animal;structure;geological formation;establishment".split(";")
-)
+VAGUE = {
+    "entity", "physical entity", "object", "whole", "artifact", "organism", "living thing",
+    "instrumentality", "matter", "part", "substance", "solid", "causal agent", "abstraction",
+    "psychological feature", "attribute", "relation", "natural object", "thing", "device",
+    "commodity", "implement", "covering", "protective covering", "equipment", "consumer goods",
+    "conveyance", "component", "mechanism", "durables", "agent", "fluid", "unit", "system",
+    "way", "chordate", "vertebrate", "placental", "domestic animal", "structure",
+    "geological formation", "establishment",
+}  # fmt: skip
 """Names of kinds that say too little to be of use in a sentence."""
 
 MOST_CLASSES = 130
