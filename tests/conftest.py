@@ -55,6 +55,11 @@ def cat_path() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cat_bytes(cat_path: Path) -> bytes:
+    return cat_path.read_bytes()
+
+
+@pytest.fixture(scope="session")
 def coffee_path() -> Path:
     return PHOTOS / "coffee.png"
 

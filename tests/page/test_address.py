@@ -1,0 +1,144 @@
+"""Pictures by their address, on the page."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Page, Request, expect
+
+from tests.support.app_server import running_app
+from tests.support.browser import Visits, wait_for_all, wait_for_results
+from tests.support.fake_web import Server, at, response, serving
+from tests.support.stream import cells
+
+ALLOWING = (
+    "import demo.server.remote_pictures as a; from demo.server.ssrf_guard import Guard;"
+    " a.Guard = lambda: Guard(frozenset({{{port}}}), frozenset({{'127.0.0.1'}}));"
+    " a.KEPT_BYTES = 2**20; import app; app.main()"
+)
+
+
+@pytest.fixture(scope="module")
+def shelf(cat_bytes: bytes) -> Iterator[Server]:
+    """A server of pictures that the page's server may ask."""
+    server = Server("127.0.0.1")
+    with serving(server):
+        yield server
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="module")
+def app(shelf: Server, folder: Path) -> Iterator[str]:
+    command = [sys.executable, "-c", ALLOWING.format(port=shelf.port)]
+    with running_app(folder, command=command) as url:
+        yield url
+
+
+@pytest.fixture
+def pictures(shelf: Server, cat_bytes: bytes) -> Server:
+    shelf.answers = {"/cat.jpg": response(cat_bytes)}
+    shelf.asked.clear()
+    return shelf
+
+
+def open_address(page: Page, given: str) -> None:
+    field = page.get_by_label("Address of a picture")
+    field.fill(given)
+    field.press("Enter")
+
+
+def test_the_page_shows_a_picture_by_its_address_and_its_link_brings_it_back(
+    pictures: Server, visit: Visits, folder: Path
+):
+    page = visit()
+    open_address(page, at(pictures, "cat.jpg", "127.0.0.1"))
+    wait_for_results(page)
+    expect(page.locator(".explained", has_text="cat")).to_have_count(3)
+    page.locator(".panel .top button", has_text="lynx").first.click()
+    expect(page.locator(".explained", has_text="lynx")).to_have_count(3)
+    page = visit("?" + page.url.split("?")[1])
+    wait_for_results(page)
+    expect(page.locator(".explained", has_text="lynx")).to_have_count(3)
+    assert str(pictures.port) not in (folder / "app.log").read_text()
+
+
+def test_an_address_that_failed_can_be_opened_once_more(
+    pictures: Server, visit: Visits, cat_bytes: bytes
+):
+    page = visit()
+    open_address(page, at(pictures, "later.jpg", "127.0.0.1"))
+    expect(page.get_by_role("alert")).to_contain_text("status 404")
+    pictures.answers["/later.jpg"] = response(cat_bytes)
+    page.get_by_role("button", name="Open").click()
+    wait_for_results(page)
+
+
+FOCUS = """() => {
+    const element = document.activeElement;
+    return element === document.body || Boolean(element.closest(".presenting"));
+}"""
+
+
+NO_FULL_SCREEN = """() => {
+    Element.prototype.requestFullscreen = () => Promise.reject(new Error());
+}"""
+
+
+def test_in_a_presentation_no_picture_is_fetched(pictures: Server, visit: Visits, app: str):
+    given, other = (at(pictures, name, "127.0.0.1") for name in ("cat.jpg", "other.jpg"))
+    page = visit()
+    open_address(page, given)
+    wait_for_all(page)
+    field = page.get_by_label("Address of a picture")
+    field.fill(other)
+    page.get_by_role("button", name="Keys").focus()
+    pictures.asked.clear()
+    looks: list[dict[str, Any]] = []
+
+    def note(request: Request) -> None:
+        if request.url == f"{app}explain-stream":
+            looks.append(json.loads(request.post_data or ""))
+
+    page.on("request", note)
+    # In full screen the browser itself keeps the focus inside; a phone or a frame may have none.
+    page.evaluate(NO_FULL_SCREEN)
+    page.keyboard.press("p")
+    expect(page.locator(".presenting")).to_be_visible()
+    for key in ["Tab"] * 30 + ["Shift+Tab"] * 30:
+        page.keyboard.press(key)
+        assert page.evaluate(FOCUS)
+    page.evaluate("document.querySelector('[data-address] input').focus()")
+    assert page.evaluate(FOCUS)
+    page.evaluate("document.querySelector('[data-address]').requestSubmit()")
+    # What is on the page and still kept is shown on.
+    page.keyboard.press("2")
+    expect(page.locator(".explained strong").first).to_be_visible()
+    expect(page.locator(".panel[data-model][data-status=ready] .explained")).to_have_count(3)
+    page.wait_for_function("location.search.includes('class=')")
+    wait_for_results(page)
+    assert [(look["address"], look["may_fetch"]) for look in looks] == [(given, False)]
+    assert pictures.asked == []
+    # Once other pictures have taken its place, it is not fetched anew.
+    for n in range(4):
+        pictures.answers[f"/{n}.jpg"] = response(bytes([n]) * (300 * 2**10))
+        asked = {"address": at(pictures, f"{n}.jpg", "127.0.0.1"), "cells": cells("resnet50")}
+        assert "problem" in requests.post(f"{app}explain-stream", json=asked, timeout=30).text
+    pictures.asked.clear()
+    page.keyboard.press("3")
+    expect(page.get_by_role("alert")).to_contain_text("during a presentation none is fetched")
+    assert pictures.asked == []
+    page.keyboard.press("Escape")
+    expect(page.locator(".presenting")).to_have_count(0)
+    open_address(page, given)
+    wait_for_results(page)
+    assert len(pictures.asked) == 1
