@@ -13,7 +13,7 @@ from PIL import Image
 
 from gradcam_core.cam.methods import method_named
 from gradcam_core.images.geometry import View, ViewName
-from gradcam_core.images.render import COLORMAP, OPACITY, overlay_bands
+from gradcam_core.images.render import COLORMAP, OPACITY, overlay_bands, shrunk
 from gradcam_core.models.weights import Weights
 
 _RIVALS_NAMED = 2
@@ -163,11 +163,8 @@ class Explanation:
         """What a notebook shows."""
         if self.photo is None:
             return None
-        photo, file = self.photo, io.BytesIO()
-        scale = NOTEBOOK_MAX_SIDE_PX / max(photo.size)
-        if scale < 1:
-            width, height = (max(1, round(side * scale)) for side in photo.size)
-            photo = photo.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        file = io.BytesIO()
+        photo = shrunk(self.photo, NOTEBOOK_MAX_SIDE_PX, Image.Resampling.LANCZOS)
         self.overlay(photo).save(file, "PNG")
         return file.getvalue()
 

@@ -26,7 +26,8 @@ class Page(gr.Blocks):
         # For the events of the page itself, Gradio would open and decode the picture that is
         # given, and only then find that there is nothing to call.
         if function.fn is None:
-            raise _mistake(NO_FUNCTION.format(", ".join(self._functions())))
+            names = [str(one.api_name) for one in self.fns.values() if one.fn is not None]
+            raise _mistake(NO_FUNCTION.format(", ".join(names)))
         if len(inputs) < len(function.inputs):
             raise _mistake(
                 f"/{function.api_name} takes {len(function.inputs)} arguments, not {len(inputs)}."
@@ -44,9 +45,6 @@ class Page(gr.Blocks):
             return await super().preprocess_data(*args, **kwargs)
         except (OSError, ValueError):  # of a path that it does not allow, or that there cannot be
             raise _mistake(GONE) from None
-
-    def _functions(self) -> list[str]:
-        return [str(one.api_name) for one in self.fns.values() if one.fn is not None]
 
 
 def _mistake(sentence: str) -> gr.Error:

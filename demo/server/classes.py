@@ -7,7 +7,7 @@ those of a person's own networks follow. Classes of the same name are the same c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from gradcam_core import imagenet_labels, list_models
 from gradcam_core.errors import LabelError
@@ -22,6 +22,11 @@ class Classes:
 
     labels: tuple[Label, ...]
     own: dict[str, tuple[int, ...]]
+
+    @cached_property
+    def alphabetical(self) -> list[int]:
+        """All places, in the order of the names."""
+        return sorted(range(len(self.labels)), key=lambda n: self.labels[n].name.casefold())
 
     def index(self, model: str, place: int) -> int:
         """The class's index in a network's outputs. Raises LabelError if the network lacks it."""

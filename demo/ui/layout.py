@@ -202,6 +202,5 @@ def _kinds() -> list[tuple[str, str]]:
 def _classes(first: str) -> list[tuple[str, int]]:
     """All classes by name with their synonyms. The page's script lists those first that the
     networks name for a photo."""
-    labels = all_classes().labels
-    places = sorted(range(len(labels)), key=lambda place: labels[place].name.casefold())
-    return [(first, NONE), *((labels[place].full_name, place) for place in places)]
+    known = all_classes()
+    return [(first, NONE), *((known.labels[n].full_name, n) for n in known.alphabetical)]

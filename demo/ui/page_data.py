@@ -71,7 +71,7 @@ def _props() -> dict[str, Any]:
         "examples": [{"name": path.stem} for path in example_pictures()],
         "classes": [label.full_name for label in labels],
         "names": _names(labels),
-        "alphabetical": sorted(range(len(labels)), key=lambda n: labels[n].name.casefold()),
+        "alphabetical": all_classes().alphabetical,
         "colormaps": [
             [name, title, colormap_table(name).tolist()] for name, title in COLORMAPS.items()
         ],

@@ -3,6 +3,8 @@
 
 import { bytesOf } from "./core/heat.js";
 
+const NO_ANSWER = "The server does not answer. Try again in a moment.";
+
 const urlFor = (name) => new URL(name, new URL("./", location.href));
 
 const post = (name, body, signal) =>
@@ -33,7 +35,7 @@ export async function streamExplanations(body, onAnswer, signal) {
     }
   } catch (error) {
     if (signal.aborted) return;
-    onAnswer({ problem: "The server does not answer. Try again in a moment.", again: 1 });
+    onAnswer({ problem: NO_ANSWER, again: 1 });
     console.warn(error);
   }
 }
@@ -53,7 +55,7 @@ export async function downloadFile(body) {
   try {
     response = await post("download", body);
   } catch {
-    throw Object.assign(new Error("The server does not answer. Try again in a moment."), { again: true });
+    throw Object.assign(new Error(NO_ANSWER), { again: true });
   }
   if (!response.ok) throw Object.assign(new Error(await problemIn(response)), { again: response.status === 503 });
   const named = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");

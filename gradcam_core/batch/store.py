@@ -7,7 +7,6 @@ a part appears whole or not at all, and a picture counts as done once its rows a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import time
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from gradcam_core.batch.pictures import key_digest
 from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.schema import DATA, SCHEMA
 from gradcam_core.batch.settings import BatchSettings
@@ -120,7 +120,7 @@ class ResultFolder:
                 raise BatchError(
                     f"{part} is damaged: remove it, and its pictures are done again"
                 ) from error
-            self._keys.update(map(_digest, paths.to_pylist()))
+            self._keys.update(map(key_digest, paths.to_pylist()))
             if number := re.fullmatch(r"part-(\d+)", part.stem):
                 self._number = max(self._number, int(number[1]) + 1)
 
@@ -147,7 +147,7 @@ class ResultFolder:
             _write(self.path / RUN, text.encode())
 
     def is_done(self, key: str) -> bool:
-        return _digest(key) in self._keys
+        return key_digest(key) in self._keys
 
     def add(self, result: PictureResult) -> bool:
         """Take a picture's results. Gives whether they are new. They are safe once a part of them
@@ -161,7 +161,7 @@ class ResultFolder:
                 file = self.path / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 _write(file, content, is_flushed=False)
-        self._keys.add(_digest(result.key))
+        self._keys.add(key_digest(result.key))
         if not self._unwritten:
             self._unwritten_since = time.monotonic()
         self._unwritten.append(PictureResult(result.key, result.rows, []))
@@ -200,11 +200,6 @@ def _write(path: Path, content: Any, is_flushed: bool = True) -> None:
     # The name until then is always the same, so that what a killed batch has left is overwritten.
     with written_whole(path, is_flushed, path.with_name(f".{path.name}.tmp")) as file:
         file.write(content)
-
-
-def _digest(key: str) -> bytes:
-    # A million pictures' keys are to take little memory.
-    return hashlib.blake2b(key.encode(), digest_size=16).digest()
 
 
 def _setting_text(name: str, value: object) -> str:

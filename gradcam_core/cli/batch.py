@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from gradcam_core.cli.arguments import Parser, add_map_arguments, program, requests_of
+from gradcam_core.cli.loading import loaded
 from gradcam_core.errors import BatchError, WeightsError
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
-from gradcam_core.models.loading import Model, load_model, loader
 from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _run(
         pictures = find_pictures(source, leave_out=options.out)
         with _stop_signal() as stop, ResultFolder(options.out, source, settings) as folder:
             before = folder.done
-            models = _load(settings.models)
+            models = list(loaded(settings.models))
             engine = _engine(options, stop.is_set)
             with tqdm(
                 total=pictures.count, initial=before, unit="picture", desc="pictures", leave=False
@@ -159,24 +159,6 @@ def _stop_signal() -> Iterator[_StopSignal]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-def _load(names: Sequence[str]) -> list[Model]:
-    for name in names:
-        loader(name).request()  # all at once: without a connection each takes its time
-    models = []
-    for name in names:
-        with tqdm(total=100, unit="%", desc=f"weights of {name}", leave=False, delay=1) as bar:
-
-            def show(share: float | None, bar: tqdm = bar) -> None:
-                if share is not None:
-                    bar.update(round(100 * share) - bar.n)
-
-            model = load_model(name, on_progress=show)
-        if model.notice:
-            print(model.notice, file=sys.stderr)
-        models.append(model)
-    return models
 
 
 def _summary(

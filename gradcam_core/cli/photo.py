@@ -12,13 +12,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from gradcam_core.cli.arguments import AUTO, Parser, add_map_arguments, program, requests_of
+from gradcam_core.cli.loading import ProgressBar, loaded
 from gradcam_core.errors import CamError, ImageError, WeightsError
 from gradcam_core.examination import examine
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.files import File, files
 from gradcam_core.files import written_whole
 from gradcam_core.images.sandbox import read_isolated
-from gradcam_core.models.loading import load_model, loader
+from gradcam_core.models.loading import Model, load_model
 from gradcam_core.request import ExplanationRequest
 from gradcam_core.version import __version__
 
@@ -44,11 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     except OSError as error:
         parser.error(f"the folder {options.out} cannot be made: {error.strerror or error}")
-    for request in requests:
-        # All at once: without a connection each takes its time to find out.
-        loader(request.model).request()
     try:
-        named = [(request.model, _explain(photo, request)) for request in requests]
+        models = loaded(request.model for request in requests)
+        named = [
+            (request.model, _explain(photo, request, model))
+            for request, model in zip(requests, models, strict=True)
+        ]
         made = files(photo, named, checks=_checks(photo, named) if options.trust else None)
     except CamError as error:
         parser.error(str(error))
@@ -63,13 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _explain(photo: Image.Image, request: ExplanationRequest) -> Explanation:
-    with _Bar(f"weights of {request.model}") as bar:
-        model = load_model(request.model, on_progress=bar.show)
-    if model.notice:
-        print(model.notice, file=sys.stderr)
+def _explain(photo: Image.Image, request: ExplanationRequest, model: Model) -> Explanation:
     held = examine(photo, model, request.view, request.detail)
-    with _Bar(f"{request.method} with {model.info.title}") as bar:
+    with ProgressBar(f"{request.method} with {model.info.title}") as bar:
         explanation = held.answer(request, bar.show)
     print(_summary(explanation))
     return explanation
@@ -83,7 +81,7 @@ def _checks(photo: Image.Image, named: Sequence[tuple[str, Explanation]]) -> dic
     for name, e in named:
         if e.degenerate:
             continue
-        with _Bar(f"checking {e.title}") as bar:
+        with ProgressBar(f"checking {e.title}") as bar:
             checks[name] = trust(photo, load_model(name), e, bar.show)
         print(f"{e.title}: {checks[name].sentence}")
     return checks
@@ -114,27 +112,6 @@ def _parser() -> Parser:
         help="folder for the results (default: %(default)s)",
     )
     return parser
-
-
-class _Bar:
-    """A progress bar that appears only if there is something to wait for."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._bar: tqdm | None = None
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def show(self, share: float | None) -> None:
-        """share: in [0, 1], or None where nothing is known yet."""
-        if share is not None:
-            self._bar = self._bar or tqdm(total=100, unit="%", desc=self._text, leave=False)
-            self._bar.update(round(100 * share) - self._bar.n)
 
 
 def _summary(e: Explanation) -> str:

@@ -39,10 +39,13 @@ class Source(Protocol):
         """The arguments of `download_process.py` that bring the file into its usual cache."""
 
     def discard(self) -> None:
-        """Remove a file that does not hold weights from the cache."""
+        """Remove a file that does not hold weights from the cache; nothing if it is not ours."""
+        return
 
     def remove_partial(self) -> None:
-        """Remove what downloads that were cut off have left, whoever started them."""
+        """Remove what downloads that were cut off have left, whoever started them; nothing where
+        nothing is downloaded."""
+        return
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,8 @@ def _remove_unless_locked(parts: Iterable[Path], lock_file: Path) -> None:
 
 
 @dataclass(frozen=True)
-class PackagedFile:
-    """The one .pth file that an installed Python package carries."""
+class PackagedFile(Source):
+    """The one .pth file that an installed Python package carries, and that is pip's to remove."""
 
     package: str
 
@@ -150,15 +153,9 @@ class PackagedFile:
         problem = "has to be installed again" if force else "is not installed"
         raise WeightsError(f"the package {self.package.replace('_', '-')} {problem}")
 
-    def discard(self) -> None:
-        """A package's files are pip's to remove."""
-
-    def remove_partial(self) -> None:
-        """Nothing is downloaded."""
-
 
 @dataclass(frozen=True)
-class LocalFile:
+class LocalFile(Source):
     """A person's own file, where it lies. Its address has its name, not its folder."""
 
     path: Path
@@ -177,12 +174,6 @@ class LocalFile:
         if self.cached() is None:
             raise WeightsError(f"the file {self.path.name} is not there any more")
         raise WeightsError("register the network again")
-
-    def discard(self) -> None:
-        """It is not ours."""
-
-    def remove_partial(self) -> None:
-        """Nothing is downloaded."""
 
 
 @dataclass(frozen=True)

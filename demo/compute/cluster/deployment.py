@@ -111,17 +111,12 @@ def run(replica: type | None = None) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    print(
-        f"The replicas are ready. Start the page, in another terminal, with\n\n{_hint(address)}\n"
-    )
+    print("The replicas are ready. Start the page, in another terminal, with\n")
+    print(f"    GRADCAM_BACKEND=ray RAY_ADDRESS={address} make run\n")
     print("Ctrl-C takes them down.", flush=True)
     while not is_stopped.wait(1):
         pass
     _take_down()
-
-
-def _hint(address: str) -> str:
-    return f"    GRADCAM_BACKEND=ray RAY_ADDRESS={address} make run"
 
 
 def _take_down() -> None:

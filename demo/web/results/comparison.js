@@ -3,53 +3,33 @@
 import { h } from "../core/elements.js";
 import { spread } from "../core/heat.js";
 import { PhotoLayers, readMap } from "./layers.js";
-import { streamExplanations } from "../requests.js";
+import { Section } from "./section.js";
 
-export class Comparison {
+export class Comparison extends Section {
   /** page: settings() of the maps, with all methods and details; colors(), models() as [name, title],
    * request() without its cells, applyMethod(method, detail) for all panels. */
   constructor(page) {
-    this.page = page;
-    this.cards = new Map();
-    this.network = h("select", { id: "compared-network", onchange: () => this.refresh() });
-    this.row = h("div", { class: "maps", role: "list" });
-    this.element = h(
-      "section",
-      { class: "comparison", hidden: true, "aria-labelledby": "comparison-title" },
-      h(
-        "header",
-        {},
-        h("h2", { id: "comparison-title", tabindex: "-1" }, "Methods and detail"),
-        h("label", { for: "compared-network" }, "Network"),
-        this.network,
-      ),
-      h(
-        "p",
-        { class: "subtle" },
-        "The same class by every method, and by the chosen method at the other levels of detail. ",
+    const network = h("select", { id: "compared-network" });
+    super({
+      name: "comparison",
+      title: "Methods and detail",
+      beside: [h("label", { for: network.id }, "Network"), network],
+      explanation:
+        "The same class by every method, and by the chosen method at the other levels of detail. " +
         "Choose one to use it in all panels. Slow methods run the network hundreds of times.",
-      ),
-      this.row,
-    );
+      list: "maps",
+    });
+    this.page = page;
+    this.network = network;
+    network.addEventListener("change", () => this.refresh());
   }
 
-  get isOpen() {
-    return !this.element.hidden;
-  }
-
-  toggle() {
-    this.element.hidden = this.isOpen;
-    this.requested = undefined;
-    if (this.isOpen) {
-      this.refresh();
-      this.element.querySelector("h2").focus({ preventScroll: true });
-      this.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
-    } else this.stop();
-    return this.isOpen;
+  begin() {
+    this.refresh();
   }
 
   stop() {
-    this.running?.abort();
+    super.stop();
     this.requested = undefined;
   }
 
@@ -73,11 +53,9 @@ export class Comparison {
     const request = { ...this.page.request(), cells };
     const requested = JSON.stringify(request);
     if (requested === this.requested) return;
-    this.stop();
     this.requested = requested;
     this.makeCards(cells);
-    this.running = new AbortController();
-    streamExplanations(request, (answer) => this.receive(answer), this.running.signal);
+    this.request(request);
   }
 
   cells(model) {
@@ -92,8 +70,7 @@ export class Comparison {
   }
 
   makeCards(cells) {
-    const before = this.cards;
-    this.cards = new Map(cells.map((cell) => [cell.id, before.get(cell.id) ?? this.makeCard()]));
+    this.setCards(new Map(cells.map((cell) => [cell.id, this.cards.get(cell.id) ?? this.makeCard()])));
     for (const cell of cells) {
       const card = this.cards.get(cell.id);
       const { method, detail } = this.page.settings();
@@ -106,7 +83,6 @@ export class Comparison {
       card.layers.setPhoto(this.photo);
       card.layers.redraw();
     }
-    this.row.replaceChildren(...[...this.cards.values()].map((card) => card.element));
   }
 
   makeCard() {

@@ -3,7 +3,8 @@
 import { h } from "../core/elements.js";
 import { decimal, percentage } from "../core/numbers.js";
 import { icon, together } from "../dom.js";
-import { queueText, streamExplanations } from "../requests.js";
+import { queueText } from "../requests.js";
+import { Section } from "./section.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 200;
@@ -11,53 +12,33 @@ const HEIGHT = 110;
 
 const VERDICTS = { holds: "This map holds", fails: "Be careful with this map" };
 
-export class TrustCheck {
+export class TrustCheck extends Section {
   /** page: models() as [name, title], title(model), cells(), request(). */
   constructor(page) {
-    this.page = page;
-    this.cards = new Map();
-    this.again = h("button", { type: "button", class: "action", onclick: () => this.check() }, "Check these maps");
-    this.row = h("div", { class: "checks", role: "list" });
-    this.element = h(
-      "section",
-      { class: "trust", hidden: true, "aria-labelledby": "trust-title" },
-      h("header", {}, h("h2", { id: "trust-title", tabindex: "-1" }, "How far can I trust this?"), this.again),
-      h(
-        "p",
-        { class: "subtle" },
-        "Each map is tested: does the network rely on the hot places, does the map depend on what the network has ",
+    const again = h("button", { type: "button", class: "action" }, "Check these maps");
+    super({
+      name: "trust",
+      title: "How far can I trust this?",
+      beside: [again],
+      explanation:
+        "Each map is tested: does the network rely on the hot places, does the map depend on what the network has " +
         "learned, and does it stay the same when the photo hardly changes? This takes some forty passes per network.",
-      ),
-      this.row,
-    );
+      list: "checks",
+    });
+    this.page = page;
+    this.again = again;
+    again.addEventListener("click", () => this.check());
   }
 
-  get isOpen() {
-    return !this.element.hidden;
-  }
-
-  toggle() {
-    this.element.hidden = this.isOpen;
-    if (!this.isOpen) {
-      this.stop();
-      return false;
-    }
+  begin() {
     this.check();
-    this.element.querySelector("h2").focus({ preventScroll: true });
-    this.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
-    return true;
-  }
-
-  stop() {
-    this.running?.abort();
-    this.running = undefined;
   }
 
   /** The maps have changed: removes what was found for those before. */
   clear() {
     this.stop();
     this.checked = undefined;
-    this.row.replaceChildren();
+    this.setCards(new Map());
     this.again.hidden = false;
   }
 
@@ -76,11 +57,8 @@ export class TrustCheck {
     this.checked = current;
     this.again.hidden = true;
     const cells = this.page.cells().map((cell) => ({ ...cell, trust: true }));
-    this.cards = new Map(cells.map(({ id }) => [id, new Card(this.page.title(id))]));
-    this.row.replaceChildren(...[...this.cards.values()].map((card) => card.element));
-    this.running = new AbortController();
-    const body = { ...this.page.request(), cells };
-    streamExplanations(body, (answer) => this.receive(answer), this.running.signal);
+    this.setCards(new Map(cells.map(({ id }) => [id, new Card(this.page.title(id))])));
+    this.request({ ...this.page.request(), cells });
   }
 
   receive({ problem, waiting, cell, status, failed, result, trust }) {

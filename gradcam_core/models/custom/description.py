@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,7 @@ def description_of(given: Mapping[str, Any], folder: Path = Path()) -> Descripti
         try:
             found[key] = checked(key, value)
         except (TypeError, ValueError):
-            raise wrong(f"{key} = {value!r} will not do; it has to be {_EXPECTED[key]}") from None
+            raise wrong(f"{key} = {value!r} will not do; it has to be {_KEYS[key][1]}") from None
     for key in ("weights", "labels"):
         if isinstance(path := found.get(key), Path):
             found[key] = folder / path.expanduser()
@@ -218,41 +218,31 @@ def _interpolation(value: Any) -> str:
     return str(value).lower()
 
 
+_KEYS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "title": (_text, "a text"),
+    "architecture": (_text, "a text"),
+    "weights": (Path, "the path of a file"),
+    "labels": (_labels_given, "the path of a file or a list of names"),
+    "name": (_text, "a text"),
+    "classes": (_whole(1, 1_000_000), "a whole number from 1 on"),
+    "channels": (_one_or_three, "1 or 3"),
+    "size": (
+        _whole(8, _MAX_SIZE_PX),
+        f"a whole number of pixels from 8 to {_MAX_SIZE_PX}",
+    ),
+    "mean": (_shares(0), "one number or three, from 0 to 1"),
+    "std": (_shares(1e-6), "one number or three, above 0 and up to 1"),
+    "crop": (_share, "a number above 0 and up to 1"),
+    "interpolation": (
+        _interpolation,
+        f"one of {', '.join(one.name.lower() for one in Image.Resampling)}",
+    ),
+    "layer": (_text, "a text"),
+    "sigmoid": (_yes_or_no, "true or false"),
+}
+"""By key, what checks a value, and what it has to be."""
+
+
 def checked(key: str, value: Any) -> Any:
     """The value as `Description` has it. Raises TypeError or ValueError if it will not do."""
-    return _CHECKS[key](value)
-
-
-_CHECKS: dict[str, Any] = {
-    "title": _text,
-    "architecture": _text,
-    "weights": Path,
-    "labels": _labels_given,
-    "name": _text,
-    "classes": _whole(1, 1_000_000),
-    "channels": _one_or_three,
-    "size": _whole(8, _MAX_SIZE_PX),
-    "mean": _shares(0),
-    "std": _shares(1e-6),
-    "crop": _share,
-    "interpolation": _interpolation,
-    "layer": _text,
-    "sigmoid": _yes_or_no,
-}
-
-_EXPECTED = {
-    "title": "a text",
-    "architecture": "a text",
-    "weights": "the path of a file",
-    "labels": "the path of a file or a list of names",
-    "name": "a text",
-    "classes": "a whole number from 1 on",
-    "channels": "1 or 3",
-    "size": f"a whole number of pixels from 8 to {_MAX_SIZE_PX}",
-    "mean": "one number or three, from 0 to 1",
-    "std": "one number or three, above 0 and up to 1",
-    "crop": "a number above 0 and up to 1",
-    "interpolation": f"one of {', '.join(one.name.lower() for one in Image.Resampling)}",
-    "layer": "a text",
-    "sigmoid": "true or false",
-}
+    return _KEYS[key][0](value)

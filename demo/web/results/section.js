@@ -1,0 +1,52 @@
+// A section below the panels that a button opens, and that asks the server for what it shows.
+
+import { h } from "../core/elements.js";
+import { streamExplanations } from "../requests.js";
+
+export class Section {
+  /** name: its class; beside: what follows its title; list: the class of the row of its cards. */
+  constructor({ name, title, beside, explanation, list }) {
+    this.cards = new Map();
+    this.title = h("h2", { id: `${name}-title`, tabindex: "-1" }, title);
+    this.row = h("div", { class: list, role: "list" });
+    this.element = h(
+      "section",
+      { class: name, hidden: true, "aria-labelledby": this.title.id },
+      h("header", {}, this.title, ...beside),
+      h("p", { class: "subtle" }, explanation),
+      this.row,
+    );
+  }
+
+  get isOpen() {
+    return !this.element.hidden;
+  }
+
+  /** Whether it is open afterwards. A subclass has `begin()`, for when it is opened. */
+  toggle() {
+    this.element.hidden = this.isOpen;
+    if (this.isOpen) {
+      this.begin();
+      this.title.focus({ preventScroll: true });
+      this.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    } else this.stop();
+    return this.isOpen;
+  }
+
+  /** The answers go to `receive` of the subclass, until another request or `stop`. */
+  request(body) {
+    this.running?.abort();
+    this.running = new AbortController();
+    streamExplanations(body, (answer) => this.receive(answer), this.running.signal);
+  }
+
+  stop() {
+    this.running?.abort();
+    this.running = undefined;
+  }
+
+  setCards(cards) {
+    this.cards = cards;
+    this.row.replaceChildren(...[...cards.values()].map((card) => card.element));
+  }
+}
