@@ -12,9 +12,11 @@ import numpy as np
 from PIL import Image
 
 from gradcam_core.cam.methods import method_named
-from gradcam_core.images.geometry import View, ViewName
+from gradcam_core.images.geometry import VIEW_TITLES, View, ViewName
+from gradcam_core.images.metadata import SOFTWARE, png_info
 from gradcam_core.images.render import COLORMAP, OPACITY, overlay_bands, shrunk
 from gradcam_core.models.weights import Weights
+from gradcam_core.version import __version__
 
 _RIVALS_NAMED = 2
 
@@ -118,6 +120,28 @@ class Explanation:
             "weights": {"source": self.weights.source, "sha256": self.weights.sha256},
         }
 
+    def metadata(self, photo_name: str = "") -> dict[str, str]:
+        """What a picture of the map says of itself, by key: see `gradcam_core.images.metadata`.
+
+        photo_name: of the photo's file, without its folders; empty if it is not to be said.
+        """
+        given = {
+            "Photo": photo_name.encode(errors="replace").decode(),  # on Linux it may be any bytes
+            "Network": self.title,
+            "Stands in for": self.stands_in_for,
+            "Class": f"{self.target.name} ({self.target.index})",
+            "Probability": f"{self.target.probability:.4g}",
+            "Rank": str(self.rank),
+            "Rather than": ", ".join(f"{other.name} ({other.index})" for other in self.rivals),
+            "Method": method_named(self.method).title,
+            "Detail": str(self.detail),
+            "Layer": self.layer,
+            "View": VIEW_TITLES[self.view],
+            "Scale": "from 0 to the most of this map",
+            SOFTWARE: f"Grad-CAM, side by side {__version__}",
+        }
+        return {key: value for key, value in given.items() if value}
+
     @cached_property
     def heatmap(self) -> np.ndarray:
         """float32 [H, W] of the original photo, in [0, 1]; 0 outside `box`."""
@@ -165,7 +189,7 @@ class Explanation:
             return None
         file = io.BytesIO()
         photo = shrunk(self.photo, NOTEBOOK_MAX_SIDE_PX, Image.Resampling.LANCZOS)
-        self.overlay(photo).save(file, "PNG")
+        self.overlay(photo).save(file, "PNG", pnginfo=png_info(self.metadata()))
         return file.getvalue()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from typing import Any
 
 from gradio.data_classes import FileData
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from demo.compute.photo import PhotoFile
 from demo.gradio_internals import get_upload_folder, save_file_to_cache
 from demo.server.downloads import MAX_SIDE_PX
 from gradcam_core import Explanation
-from gradcam_core.export.files import File, files
+from gradcam_core.export.files import File, by_request, files
+from gradcam_core.images.metadata import jpeg_settings
 
 _JPEG_QUALITY = 90
 
@@ -29,7 +31,7 @@ def make_files(
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """The files of these kinds, by kind and network; the comparison's network is "". Nested in a
     result, Gradio finds them as dictionaries only. check: raises to end this early."""
-    made = {file.name: file for file in files(photo.picture, named, max_side_px=MAX_SIDE_PX)}
+    made = by_request(files(photo.picture, named, max_side_px=MAX_SIDE_PX))
     kept = {}
     for name, _ in named:
         for kind, file in (("overlay", f"{name}_output.png"), ("heatmap", f"{name}_heatmap.npy")):
@@ -51,9 +53,10 @@ def _as_jpeg(file: File) -> File:
     png = io.BytesIO()
     file.write(png)
     picture = Image.open(png)
+    assert isinstance(picture, PngImageFile)
     return File(
         f"{Path(file.name).stem}.jpg",
-        partial(picture.save, format="JPEG", quality=_JPEG_QUALITY),
+        partial(picture.save, format="JPEG", quality=_JPEG_QUALITY, **jpeg_settings(picture.text)),
     )
 
 

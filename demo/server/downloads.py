@@ -17,7 +17,7 @@ from demo.compute.request_queue import RequestQueue
 from demo.compute.service import service
 from gradcam_core import Explanation
 from gradcam_core.errors import ChoiceError
-from gradcam_core.export.files import files, zipped
+from gradcam_core.export.files import by_request, files, zipped
 from gradcam_core.memory import trim
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class FileMaker:
 
 async def file_of(
     request: DownloadRequest, pictures: RemotePictures, maker: FileMaker
-) -> tuple[bytes, str]:
-    """The requested file and its media type.
+) -> tuple[bytes, str, str]:
+    """The content of the requested file, its name and its media type.
 
     Maps that have not been computed yet wait in the queue of new photos. Raises ChoiceError if
     there is no such file, BusyError if a queue is full, and GradcamError as the service does.
@@ -84,8 +84,8 @@ async def file_of(
     requests = [request.explanation_request(one) for one in maps]
     explanations = await service().explain_all(photo, requests)
     named = [(one.model, e) for one, e in zip(maps, explanations, strict=True)]
-    content = await maker.run(partial(_content, request, photo, named))
-    return content, mimetypes.guess_type(request.file)[0] or "application/octet-stream"
+    content, name = await maker.run(partial(_content, request, photo, named))
+    return content, name, mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _content(
@@ -93,19 +93,25 @@ def _content(
     photo: PhotoFile,
     named: list[tuple[str, Explanation]],
     check: RaiseIfAbandoned,
-) -> bytes:
+) -> tuple[bytes, str]:
     made = files(
-        photo.picture, named, request.theme, request.colormap, request.opacity, MAX_SIDE_PX
+        photo.picture,
+        named,
+        request.theme,
+        request.colormap,
+        request.opacity,
+        MAX_SIDE_PX,
+        photo_name=request.photo_name,
     )
     target = _Target(check)
     if request.file == EVERYTHING:
         zipped(made, target)
-        return target.getvalue()
-    for file in made:
-        if file.name == request.file:
-            file.write(target)
-            return target.getvalue()
-    raise ChoiceError(f"There is no file {request.file}.")
+        return target.getvalue(), EVERYTHING
+    file = by_request(made).get(request.file)
+    if file is None:
+        raise ChoiceError(f"There is no file {request.file}.")
+    file.write(target)
+    return target.getvalue(), file.name
 
 
 class _Target(io.BytesIO):

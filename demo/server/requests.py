@@ -109,6 +109,12 @@ class PageRequest(_Strict):
         return open_upload(self.upload or "")
 
     @property
+    def photo_name(self) -> str:
+        """What pictures may call the photo: an example by its file. The name of an upload, or the
+        address of a picture, is the visitor's own."""
+        return "" if self.example is None else f"{self.example}.jpg"
+
+    @property
     def answerable(self) -> list[MapRequest]:
         """The maps whose network has the class."""
         found = []
@@ -137,7 +143,8 @@ class PageRequest(_Strict):
 
 
 class DownloadRequest(PageRequest):
-    """A file made of the maps. file: its name, or "everything.zip" for all of them."""
+    """A file made of the maps. file: its name if each network were the one that was asked for, or
+    "everything.zip" for all of them."""
 
     file: str = Field(pattern=r"^[\w.-]{1,120}$")
     theme: Literal["light", "dark"] = "light"

@@ -69,7 +69,7 @@ class _Handlers:
         try:
             download = await _read(request, DownloadRequest)
             making = file_of(download, self._pictures, self._maker)
-            content, media_type = await until_disconnected(request, making)
+            content, name, media_type = await until_disconnected(request, making)
         except _RefusedError as refused:
             return refused.response
         except DisconnectedError:
@@ -81,7 +81,7 @@ class _Handlers:
             return _problem(str(error), 404)
         except Exception as error:
             return _problem(sentence_of(error, BROKEN_FILE), 422)
-        disposition = f'attachment; filename="{download.file}"'
+        disposition = f'attachment; filename="{name}"'
         headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
         return Response(content, media_type=media_type, headers=headers)
 

@@ -18,6 +18,7 @@ from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.errors import ImageError
 from gradcam_core.examination import answer_together, run_passes
 from gradcam_core.explanation import Explanation
+from gradcam_core.export.names import file_stems
 from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.images.render import shrunk
@@ -179,9 +180,10 @@ def _result(
         else trust(picture.photo, model, e, lambda _: check_stopped())
         for e, model in zip(explanations, models, strict=True)
     ]
+    stems = file_stems(list(zip(settings.models, explanations, strict=True)))
     overlays = [
-        (overlay_path(key, name), overlay_jpeg(picture.small, e))
-        for name, e in zip(settings.models, explanations, strict=True)
+        (overlay_path(key, stem), overlay_jpeg(picture.small, e, key))
+        for stem, e in zip(stems, explanations, strict=True)
     ]
     rows = rows_of(picture.facts, explanations, checks, models, settings)
     return PictureResult(key, rows, overlays)

@@ -5,41 +5,47 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from PIL import Image
 
 from gradcam_core.explanation import Explanation
+from gradcam_core.images.metadata import jpeg_settings
 
 _JPEG_QUALITY = 88
 _MAX_FOLDERS = 8  # of an overlay's path
 _MAX_NAME_LETTERS = 80  # of each part of it
 
 
-def overlay_jpeg(photo: Image.Image, e: Explanation) -> bytes:
-    """The heat over the photo, which may be a shrunk copy."""
-    return jpeg(e.overlay(photo))
+def overlay_jpeg(photo: Image.Image, e: Explanation, key: str) -> bytes:
+    """The heat over the photo, which may be a shrunk copy. key: the picture's in the data set."""
+    name = _parts(key)[-1]
+    return jpeg(e.overlay(photo), e.metadata(name))
 
 
-def jpeg(picture: Image.Image) -> bytes:
-    """The picture as the content of a JPEG file."""
+def jpeg(picture: Image.Image, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The picture as the content of a JPEG file. metadata: see `gradcam_core.images.metadata`."""
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=_JPEG_QUALITY)
+    picture.save(file, "JPEG", quality=_JPEG_QUALITY, **jpeg_settings(metadata or {}))
     return file.getvalue()
 
 
-def overlay_path(key: str, model: str) -> str:
-    """Where a picture's overlay lies below the folder of results.
+def overlay_path(key: str, stem: str) -> str:
+    """Where a picture's overlay lies below the folder of results. stem: see `file_stems`.
 
     It has the key's folders and name, so that people find it, but only as far as they are harmless
     there; a hash of the key tells it from all others, also where upper and lower case are the same.
     """
-    parts = PurePosixPath(key.replace("\\", "/")).parts[-_MAX_FOLDERS:]
-    *folders, name = [_harmless(part) for part in parts] or ["_"]
+    *folders, name = map(_harmless, _parts(key)[-_MAX_FOLDERS:])
     # A folder cannot have the name of an overlay beside it.
     folders = [folder + "_" if folder.lower().endswith(".jpg") else folder for folder in folders]
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    return "/".join(["overlays", *folders, f"{name}.{digest}.{_harmless(model)}.jpg"])
+    return "/".join(["overlays", *folders, f"{name}.{digest}.{_harmless(stem)}.jpg"])
+
+
+def _parts(key: str) -> tuple[str, ...]:
+    return PurePosixPath(key.replace("\\", "/")).parts or ("_",)
 
 
 def _harmless(part: str) -> str:

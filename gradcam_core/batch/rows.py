@@ -16,6 +16,7 @@ from gradcam_core.batch.overlays import overlay_path
 from gradcam_core.batch.schema import SCHEMA
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.explanation import Explanation
+from gradcam_core.export.names import file_stems
 from gradcam_core.models.loading import Model
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def rows_of(
     width, height = picture.size
     compared = agreement(explanations)
     pairs = compared.pairs if compared else ()
+    stems = file_stems(list(zip(settings.models, explanations, strict=True)))
     rows = []
     for number, (e, check) in enumerate(zip(explanations, checks, strict=True)):
         record = e.record()
@@ -83,7 +85,7 @@ def rows_of(
                 "agreement": _mean(overlaps),
                 "picture_agreement": _mean([pair.overlap for pair in pairs]),
                 "trust": None if check is None else _trust(check),
-                "overlay": overlay_path(picture.key, settings.models[number]),
+                "overlay": overlay_path(picture.key, stems[number]),
                 "map": _map(e.feature_map),
                 "region": (left / width, top / height, right / width, bottom / height),
             }

@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             (request.model, _explain(photo, request, model))
             for request, model in zip(requests, models, strict=True)
         ]
-        made = files(photo, named, checks=_checks(photo, named) if options.trust else None)
+        checks = _checks(photo, named) if options.trust else None
+        made = files(photo, named, checks=checks, photo_name=Path(options.photo).name)
     except CamError as error:
         parser.error(str(error))
     except WeightsError as error:

@@ -25,6 +25,7 @@ from gradcam_core.explanation import Explanation
 from gradcam_core.export.grid import Place, Text
 from gradcam_core.export.layout import HEIGHT_PX, WIDTH_PX, best_plan
 from gradcam_core.export.text import FAMILY, PIXELS_A_POINT
+from gradcam_core.images.metadata import SOFTWARE, lines, png_info
 from gradcam_core.images.render import COLORMAP, OPACITY, colormap_table
 
 Theme = Literal["light", "dark"]
@@ -48,30 +49,44 @@ _COLOURS: dict[Theme, _Colours] = {
 }
 
 
+class Slide(Figure):
+    """matplotlib's figure, with what its files say of themselves: see `images.metadata`."""
+
+    metadata: dict[str, str]
+
+
 def figure(
     photo: Image.Image,
     explanations: Sequence[Explanation],
     theme: Theme = "light",
     colormap: str = COLORMAP,
     opacity: float = OPACITY,
-) -> Figure:
+    photo_name: str = "",
+) -> Slide:
     """The photo and each network's overlay, with its name, the class explained and how sure it is.
 
     photo: RGB. explanations: of this photo, at least one. The photo is as large as the overlays, or
     small beside the footer where that makes these much larger. Labels have 20 points or more for up
     to three networks; for more of them they shrink, to 13 points and, where that has no room
-    either, further. See `png` and `svg`. Raises ValueError for an unknown theme, or if there is no
-    room for so many networks.
+    either, further. photo_name: of the photo's file, for the metadata. See `png` and `svg`. Raises
+    ValueError for an unknown theme, or if there is no room for so many networks.
     """
     if theme not in THEMES:
         raise ChoiceError(f"There is no theme {theme!r}. Choose one of: {', '.join(THEMES)}.")
     colours = _COLOURS[theme]
-    slide = Figure(
+    slide = Slide(
         figsize=(WIDTH_PX / _DPI, HEIGHT_PX / _DPI),
         dpi=_DPI,
         facecolor=colours.background,
     )
-    slide.set_label(", ".join(e.heading for e in explanations))
+    title = ", ".join(e.heading for e in explanations)
+    slide.set_label(title)
+    every = [e.metadata(photo_name) for e in explanations]
+    slide.metadata = {
+        "Title": title,
+        "Description": "\n\n".join(map(lines, every)),
+        SOFTWARE: every[0][SOFTWARE],
+    }
     plan = best_plan(photo.width / photo.height, explanations)
     resized, larger = {}, photo
     for size in sorted({plan.photo.size, plan.overlays[0].size}, reverse=True):
@@ -188,13 +203,13 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Slide) -> bytes:
     """The figure as a PNG of 1920 x 1080 pixels. May be called by several threads."""
     canvas = _Canvas()
     with _rendering, matplotlib.rc_context(_SETTINGS):
         figure.savefig(canvas, format="rgba", dpi=_DPI * _SHARPER)
     file = io.BytesIO()
-    canvas.reduced.save(file, format="PNG", dpi=(_DPI, _DPI))
+    canvas.reduced.save(file, format="PNG", dpi=(_DPI, _DPI), pnginfo=png_info(figure.metadata))
     return file.getvalue()
 
 
@@ -211,14 +226,18 @@ class _Canvas(io.BytesIO):
         return len(drawn)
 
 
-def svg(figure: Figure) -> bytes:
+def svg(figure: Slide) -> bytes:
     """The figure as an SVG that needs nothing but itself. May be called by several threads.
 
     Texts are drawn as paths; the metadata has them as texts.
     """
-    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # the date is another each time
-    metadata["Title"] = figure.get_label()
-    metadata["Description"] = "\n".join(text.get_text() for text in figure.texts)
+    texts = "\n".join(text.get_text() for text in figure.texts)
+    metadata = {
+        **dict.fromkeys(("Date", "Format", "Type")),  # the date is another each time
+        "Title": figure.metadata["Title"],
+        "Description": f"{texts}\n\n{figure.metadata['Description']}",
+        "Creator": figure.metadata[SOFTWARE],
+    }
     file = io.BytesIO()
     with _rendering, matplotlib.rc_context(_SETTINGS):
         figure.savefig(file, format="svg", metadata=metadata)

@@ -10,12 +10,14 @@ from functools import cache, partial
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from gradcam_core.explanation import Explanation
-from gradcam_core.export.figure import Theme, figure, png, svg
+from gradcam_core.export.figure import Slide, Theme, figure, png, svg
+from gradcam_core.export.names import file_stems
 from gradcam_core.export.trust_figure import trust_png
+from gradcam_core.images.metadata import png_info
 from gradcam_core.images.png import write_png
 from gradcam_core.images.render import COLORMAP, OPACITY, shrunk
 
@@ -30,6 +32,7 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold
 @dataclass(frozen=True)
 class File:
     """One file. write: writes its content to a binary file; may be called at any time, or never.
+    requested: its name if the network that was asked for had run; empty if that is its name.
 
     Pictures and heatmaps are made then, some rows at a time. Only the figure, a few megabytes, is
     kept for its two files.
@@ -37,6 +40,7 @@ class File:
 
     name: str
     write: Callable[[IO[bytes]], object]
+    requested: str = ""
 
 
 def files(
@@ -47,26 +51,38 @@ def files(
     opacity: float = OPACITY,
     max_side_px: int | None = None,
     checks: Mapping[str, Trust] | None = None,
+    photo_name: str = "",
 ) -> tuple[File, ...]:
     """The files of a photo and what was found in it.
 
     photo: RGB. named: the networks by the names they were asked for, each once, with their
     explanations of this photo. theme: of the figure. max_side_px: of pictures and heatmaps; a
     larger photo is shrunk to it; None keeps its size. checks: what was found of these explanations,
-    by the same names, if they were checked. Gives
+    by the same names, if they were checked. photo_name: of the photo's file, for what the pictures
+    say of themselves. Gives
 
     - input_image.jpg: the photo;
     - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1];
     - <name>_heatmap.png: the heat as 16-bit grey levels, 65535 where it is hottest;
     - comparison.png, comparison.svg: see `gradcam_core.export.figure`;
     - <name>_trust.png: the curves of deletion and insertion, of those that were checked;
-    - explanations.json: a list of `Explanation.record()`, each with the name as "asked_for", and
-      with what checks have found as "trust", if there were any. Sizes and boxes in it are in pixels
-      of the photo as it is, also where it was shrunk.
+    - explanations.json: a list of `Explanation.record()`, each with the name that was asked for as
+      "asked_for", the names of its files as "overlay" and "heatmap", and with what checks have
+      found as "trust", if there were any. Sizes and boxes in it are in pixels of the photo as it
+      is, also where it was shrunk.
+
+    <name> is that of the network that ran: see `file_stems`. Pictures of maps have
+    `Explanation.metadata`.
 
     Raises OSError if a file of weights cannot be read: explanations.json holds its SHA-256.
     """
-    records = [{"asked_for": name} | e.record() for name, e in named]
+    stems = file_stems(named)
+    records = [
+        {"asked_for": name}
+        | e.record()
+        | {"overlay": f"{stem}_output.png", "heatmap": f"{stem}_heatmap.npy"}
+        for stem, (name, e) in zip(stems, named, strict=True)
+    ]
     if checks is not None:
         for record, (name, _) in zip(records, named, strict=True):
             record["trust"] = checks[name].record() if name in checks else None
@@ -77,24 +93,33 @@ def files(
         resized = shrunk(photo, max_side_px, Image.Resampling.LANCZOS)
 
     @cache
-    def drawn() -> Figure:
-        return figure(photo, explanations, theme, colormap, opacity)
+    def drawn() -> Slide:
+        return figure(photo, explanations, theme, colormap, opacity, photo_name)
 
     made = [File("input_image.jpg", partial(resized.save, format="JPEG", quality=95))]
-    for name, e in named:
-        made += [
-            File(f"{name}_output.png", partial(_overlay, resized, e, colormap, opacity)),
-            File(f"{name}_heatmap.npy", partial(_array, e, resized.size)),
-            File(f"{name}_heatmap.png", partial(_grey, e, resized.size)),
-        ]
+    for stem, (name, e) in zip(stems, named, strict=True):
+        info = png_info(e.metadata(photo_name))
+        of_network = {
+            "output.png": partial(_overlay, resized, e, colormap, opacity, info),
+            "heatmap.npy": partial(_array, e, resized.size),
+            "heatmap.png": partial(_grey, e, resized.size, info),
+        }
         if checks and name in checks:
-            made.append(File(f"{name}_trust.png", partial(_trust, checks[name])))
+            of_network["trust.png"] = partial(_trust, checks[name])
+        made += [
+            File(f"{stem}_{kind}", write, f"{name}_{kind}") for kind, write in of_network.items()
+        ]
     made += [
         File("comparison.png", lambda file: file.write(png(drawn()))),
         File("comparison.svg", lambda file: file.write(svg(drawn()))),
         File("explanations.json", lambda file: file.write(text.encode())),
     ]
     return tuple(made)
+
+
+def by_request(files: Iterable[File]) -> dict[str, File]:
+    """The files by the names that they have where every network is the one that was asked for."""
+    return {file.requested or file.name: file for file in files}
 
 
 def zipped(files: Iterable[File], target: IO[bytes]) -> None:
@@ -113,9 +138,14 @@ def zipped(files: Iterable[File], target: IO[bytes]) -> None:
 
 
 def _overlay(
-    photo: Image.Image, e: Explanation, colormap: str, opacity: float, file: IO[bytes]
+    photo: Image.Image,
+    e: Explanation,
+    colormap: str,
+    opacity: float,
+    info: PngInfo,
+    file: IO[bytes],
 ) -> None:
-    write_png(file, *photo.size, e.overlay_bands(photo, colormap, opacity))
+    write_png(file, *photo.size, e.overlay_bands(photo, colormap, opacity), info)
 
 
 def _trust(check: Trust, file: IO[bytes]) -> None:
@@ -130,5 +160,5 @@ def _array(e: Explanation, size: tuple[int, int], file: IO[bytes]) -> None:
         file.write(band.astype("<f4", copy=False).tobytes())
 
 
-def _grey(e: Explanation, size: tuple[int, int], file: IO[bytes]) -> None:
-    write_png(file, *size, (np.rint(band * 65535) for band in e.heatmap_bands(size)))
+def _grey(e: Explanation, size: tuple[int, int], info: PngInfo, file: IO[bytes]) -> None:
+    write_png(file, *size, (np.rint(band * 65535) for band in e.heatmap_bands(size)), info)

@@ -16,7 +16,7 @@ from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.grid import Label, Place, Text, best_grid, fitted
 from gradcam_core.export.text import Font
-from gradcam_core.images.geometry import ViewName
+from gradcam_core.images.geometry import VIEW_TITLES
 from gradcam_core.wording import TIED, percentage
 
 NOTHING = "nothing for the class"
@@ -42,8 +42,6 @@ _FOOTER_MAX_LINES = 14
 _FOOTER_BASELINE = HEIGHT_PX - 54  # of its last line
 
 _PHOTO = "Photo"
-
-_VIEWS: dict[ViewName, str] = {"crop": "centre crop", "whole": "whole photo"}
 
 
 def _label(e: Explanation) -> Label:
@@ -107,7 +105,7 @@ def _plan(aspect: float, explanations: Sequence[Explanation], beside: bool) -> P
 
 def _way(e: Explanation) -> str:
     layer = "" if e.is_of_last_layer else f", layer {e.layer}"
-    return f"{e.how}{layer}, {_VIEWS[e.view]}"
+    return f"{e.how}{layer}, {VIEW_TITLES[e.view]}"
 
 
 def _footer(explanations: Sequence[Explanation], font: Font, width: float) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import Any, SupportsIndex, overload
 
 from gradcam_core.cam.methods import DEFAULT_METHOD
 from gradcam_core.errors import ChoiceError
 from gradcam_core.examination import explain
 from gradcam_core.explanation import Explanation
-from gradcam_core.export.figure import Theme, figure, png
+from gradcam_core.export.figure import Slide, Theme, figure, png
 from gradcam_core.images.geometry import ViewName
 from gradcam_core.images.read import Photo, read_image
 from gradcam_core.images.render import COLORMAP, OPACITY
@@ -17,16 +17,13 @@ from gradcam_core.models.labels import find_in_all
 from gradcam_core.models.loading import loader
 from gradcam_core.models.registry import default_models, model_info
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 class Explanations(list[Explanation]):
     """Explanations of one photo, as `compare` gives them. A notebook shows the labelled figure."""
 
     def figure(
         self, theme: Theme = "light", colormap: str = COLORMAP, opacity: float = OPACITY
-    ) -> Figure:
+    ) -> Slide:
         """The labelled figure, for `gradcam_core.export.figure.png` and `svg`, or for matplotlib.
 
         Raises ChoiceError where the explanations are not those of one photo that they know.

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ViewName = Literal["crop", "whole"]
 VIEWS: tuple[ViewName, ...] = get_args(ViewName)
 
+VIEW_TITLES: dict[ViewName, str] = {"crop": "centre crop", "whole": "whole photo"}
+"""What people read for them."""
+
 DETAILS = (1, 2, 3)
 """Multiples of its own input size that a network may see a picture at."""
 

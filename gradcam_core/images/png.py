@@ -14,12 +14,19 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
+from PIL.PngImagePlugin import PngInfo
 
 
-def write_png(file: IO[bytes], width: int, height: int, bands: Iterable[np.ndarray]) -> None:
+def write_png(
+    file: IO[bytes],
+    width: int,
+    height: int,
+    bands: Iterable[np.ndarray],
+    info: PngInfo | None = None,
+) -> None:
     """bands: the picture from the top down, all uint8 [rows, width, 3], RGB, or all uint16
-    [rows, width], grey levels. file: need not be seekable. Raises ValueError if there are not as
-    many rows as `height`.
+    [rows, width], grey levels. file: need not be seekable. info: what the picture says of itself,
+    see `metadata.png_info`. Raises ValueError if there are not as many rows as `height`.
 
     PNG Specification, third edition (W3C 2025), sections 9 to 11.
     """
@@ -33,6 +40,8 @@ def write_png(file: IO[bytes], width: int, height: int, bands: Iterable[np.ndarr
             file.write(b"\x89PNG\r\n\x1a\n")
             header = struct.pack(">IIBBBBB", width, height, kind.depth, kind.colour, 0, 0, 0)
             _write_chunk(file, b"IHDR", header)
+            for name, text, *_ in info.chunks if info else ():
+                _write_chunk(file, name, text)
         rows = np.ascontiguousarray(band, kind.type).view(np.uint8).reshape(len(band), -1)
         upper = np.concatenate([above[None], rows[:-1]])
         left = np.zeros_like(rows)

@@ -151,9 +151,13 @@ def test_explain_needs_no_more_than_a_picture(client: Client, cat_path: Path):
         assert one["heatmap"] is None
         with Image.open(one["overlay"]) as overlay:
             assert overlay.size == (451, 300) == tuple(one["photo_size"])
+            assert overlay.info["Network"] == one["title"]
+            assert "Photo" not in overlay.info  # the name of an upload is its owner's
+        assert Path(one["overlay"]).name == f"{one['model']}_output.png"
     assert comparison is not None
     with Image.open(comparison) as figure:
         assert figure.size == (1920, 1080)
+        assert b"Stands in for: Xception" in figure.info["comment"]
 
 
 def test_explain_gives_all_that_is_known_of_an_explanation(

@@ -157,6 +157,8 @@ def test_overlays_show_the_heat_where_the_box_is(album: Path, done: Path):
             plain = np.asarray(photo.convert("RGB").resize(picture.size), dtype=float)
             overlay = np.asarray(picture, dtype=float)
             assert max(picture.size) == min(768, max(photo.size)), name
+            said = picture.info["comment"].decode()
+            assert f"Photo: {Path(path).name}\nNetwork: {row['title']}\n" in said
         left, top, right, bottom = row["heat_box"]
         scale = picture.width / row["width"]
         box = np.s_[

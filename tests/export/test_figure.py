@@ -20,7 +20,7 @@ from PIL import Image
 
 import gradcam_core as gc
 from gradcam_core.explanation import NOT_NUMBERS
-from gradcam_core.export.figure import THEMES, Theme, figure, png, svg
+from gradcam_core.export.figure import THEMES, Slide, Theme, figure, png, svg
 from gradcam_core.export.layout import MOST, NOTHING
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.render import DIMMING, colormap_table, overlay
@@ -76,7 +76,7 @@ def place(axes: Axes) -> tuple[int, int, int, int]:
     return rounded[0], rounded[1], rounded[2], rounded[3]
 
 
-def shown(drawn: Figure) -> Image.Image:
+def shown(drawn: Slide) -> Image.Image:
     with Image.open(io.BytesIO(png(drawn))) as opened:
         assert (opened.format, opened.mode) == ("PNG", "RGB")
         return opened.copy()

@@ -18,15 +18,19 @@ from PIL import Image
 
 import gradcam_core as gc
 from gradcam_core.export.figure import figure, png, svg
-from gradcam_core.export.files import File, files, zipped
+from gradcam_core.export.files import File, by_request, files, zipped
 from gradcam_core.images.geometry import view_of
+from gradcam_core.images.metadata import lines
 from gradcam_core.images.render import overlay
 
 
 @pytest.fixture(scope="module")
 def named(cat: Image.Image) -> list[tuple[str, gc.Explanation]]:
-    asked = {"vgg19": "efficientnet_lite1", "efficientnet_lite0": "efficientnet_lite0"}
-    return [(name, gc.explain(cat, model, "tabby")) for name, model in asked.items()]
+    stand_in = gc.explain(cat, "efficientnet_lite1", "tabby")
+    return [
+        ("vgg19", replace(stand_in, stands_in_for="VGG19")),
+        ("efficientnet_lite0", gc.explain(cat, "efficientnet_lite0", "tabby")),
+    ]
 
 
 def content(file: File) -> bytes:
@@ -50,8 +54,8 @@ def test_the_files_hold_what_the_explanations_say(cat, named):
     assert list(got) == [
         "input_image.jpg",
         *(
-            f"{name}_{kind}"
-            for name, _ in named
+            f"{e.model}_{kind}"
+            for _, e in named
             for kind in ("output.png", "heatmap.npy", "heatmap.png")
         ),
         "comparison.png",
@@ -61,7 +65,8 @@ def test_the_files_hold_what_the_explanations_say(cat, named):
     photo = opened(got["input_image.jpg"])
     assert (photo.format, photo.size) == ("JPEG", cat.size)
     assert np.abs(np.asarray(photo).astype(int) - np.asarray(cat)).mean() < 3
-    for name, e in named:
+    for _, e in named:
+        name = e.model
         picture = opened(got[f"{name}_output.png"])
         expected = overlay(cat, e.heatmap, e.box)
         np.testing.assert_array_equal(np.asarray(picture), np.asarray(expected))
@@ -77,14 +82,47 @@ def test_the_files_hold_what_the_explanations_say(cat, named):
     assert got["comparison.svg"] == svg(figure(cat, explanations))
     records = json.loads(got["explanations.json"].decode("utf-8"))
     expected_records = [{"asked_for": name} | e.record() for name, e in named]
+    for record, (_, e) in zip(expected_records, named, strict=True):
+        record |= {"overlay": f"{e.model}_output.png", "heatmap": f"{e.model}_heatmap.npy"}
     assert records == json.loads(json.dumps(expected_records))
 
 
+def test_a_file_is_found_by_the_network_that_was_asked_for(cat, named):
+    found = by_request(files(cat, named))
+    assert found["vgg19_output.png"].name == "efficientnet_lite1_output.png"
+    assert found["efficientnet_lite0_heatmap.npy"].name == "efficientnet_lite0_heatmap.npy"
+    assert found["comparison.png"].name == "comparison.png"
+
+
+def test_pictures_of_maps_say_what_they_show(cat, named):
+    got = contents(files(cat, named, photo_name="cat.jpg"))
+    (_, stand_in), _ = named
+    for name in ("efficientnet_lite1_output.png", "efficientnet_lite1_heatmap.png"):
+        said = opened(got[name]).info
+        for key, value in (
+            ("Photo", "cat.jpg"),
+            ("Network", "EfficientNet-Lite1"),
+            ("Stands in for", "VGG19"),
+            ("Class", "tabby (281)"),
+            ("Method", "Grad-CAM"),
+            ("Layer", "bn2"),
+            ("View", "centre crop"),
+        ):
+            assert said[key] == value
+        assert float(said["Probability"]) == pytest.approx(stand_in.target.probability, rel=1e-3)
+        assert said["Software"].endswith(gc.__version__)
+    assert "Stands in for" not in opened(got["efficientnet_lite0_output.png"]).info
+    for text in (opened(got["comparison.png"]).info["Description"], got["comparison.svg"].decode()):
+        for _, e in named:
+            assert lines(e.metadata("cat.jpg")) in text
+    assert "Photo" not in opened(contents(files(cat, named))["efficientnet_lite1_output.png"]).info
+
+
 def test_theme_colours_and_opacity_are_honoured(cat, named):
-    (name, e), *_ = named
+    (_, e), *_ = named
     got = contents(files(cat, named, theme="dark", colormap="viridis", opacity=0.3))
     expected = overlay(cat, e.heatmap, e.box, 0.3, "viridis")
-    picture = opened(got[f"{name}_output.png"])
+    picture = opened(got[f"{e.model}_output.png"])
     np.testing.assert_array_equal(np.asarray(picture), np.asarray(expected))
     drawn = figure(cat, [e for _, e in named], "dark", "viridis", 0.3)
     assert got["comparison.png"] == png(drawn)
@@ -97,7 +135,8 @@ def test_a_large_photo_may_be_shrunk(cat, lite0, named):
     large = [(name, replace(e, geometry=geometry)) for name, e in named]
     got = contents(files(photo, large, max_side_px=902))
     assert opened(got["input_image.jpg"]).size == (902, 600)
-    for name, e in large:
+    for _, e in large:
+        name = e.model
         heatmap = np.load(io.BytesIO(got[f"{name}_heatmap.npy"]))
         np.testing.assert_array_equal(heatmap, e.heatmap_at((902, 600)))
         assert opened(got[f"{name}_heatmap.png"]).size == (902, 600)
@@ -145,7 +184,8 @@ def test_files_made_in_bands_are_those_made_at_once(cat, named, monkeypatch):
     whole = contents(files(cat, named))
     monkeypatch.setattr(sys.modules[gc.Explanation.__module__], "BAND_PIXELS", 7 * cat.width)
     banded = contents(files(cat, named))
-    for name, e in named:
+    for _, e in named:
+        name = e.model
         heat, expected = (
             np.load(io.BytesIO(got[f"{name}_heatmap.npy"])) for got in (banded, whole)
         )
@@ -172,7 +212,7 @@ def test_the_zip_holds_the_files_and_is_the_same_every_time(cat, named):
             picture = entry.filename.endswith((".png", ".jpg"))
             assert entry.compress_type == (zipfile.ZIP_STORED if picture else zipfile.ZIP_DEFLATED)
             assert entry.external_attr >> 16 == 0o644
-        array = archive.getinfo("vgg19_heatmap.npy")
+        array = archive.getinfo("efficientnet_lite1_heatmap.npy")
         assert array.compress_size < 0.9 * array.file_size
 
 
@@ -195,4 +235,4 @@ def test_the_zip_can_be_streamed(cat, named):
     zipped(files(cat, named[:1]), pipe)
     with zipfile.ZipFile(io.BytesIO(bytes(pipe.written))) as archive:
         assert archive.testzip() is None
-        assert "vgg19_output.png" in archive.namelist()
+        assert "efficientnet_lite1_output.png" in archive.namelist()

@@ -1,0 +1,25 @@
+"""The names of the files that belong to a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradcam_core.explanation import Explanation
+
+
+def file_stems(named: Sequence[tuple[str, Explanation]]) -> list[str]:
+    """What the names of each network's files begin with: the name of the network that ran, so that
+    nobody who finds a file later takes it for another network's.
+
+    named: the networks by the names they were asked for, each once. A stand-in whose name another
+    one has adds for whom it ran: "efficientnet_lite2_for_xception".
+    """
+    taken = {asked_for for asked_for, e in named if e.model == asked_for}
+    stems = []
+    for asked_for, e in named:
+        stem = e.model
+        if stem != asked_for and stem in taken:
+            stem = f"{stem}_for_{asked_for}"
+        taken.add(stem)
+        stems.append(stem)
+    return stems
