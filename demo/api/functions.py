@@ -115,14 +115,16 @@ class Functions:
         image: FileData,
         models: Sequence[str] = (),
         target: int | str | None = None,
-        against: int | str | None = None,
+        contrast: int | str | None = None,
         rivals: bool = False,
         method: str = DEFAULT_METHOD,
         detail: int = 1,
         view: ViewName = "crop",
-        depth: float = 1.0,
+        layer: float = 1.0,
         outputs: list[Output] = _DEFAULT_OUTPUTS,
         trust: bool = False,
+        against: int | str | None = None,
+        depth: float | None = None,
     ) -> tuple[Findings, FileData | None]:
         """Explain a prediction with Grad-CAM: where in a photo each network finds the evidence for
         a class, what it predicts, and how far the networks look at the same place.
@@ -133,17 +135,17 @@ class Functions:
             models: The names of the networks to use.
             target: The class to explain: its index, its name or a synonym. None explains the top
                 prediction of each network.
-            against: Explain the target against this class: why the target rather than that? None
-                explains the target by itself.
-            rivals: Whether to explain the target against the classes that the network finds most
-                probable besides it. Ignored if `against` is given.
+            contrast: The class rather than which the target is explained: why the target and not
+                that? "auto" stands for the classes that the network finds most probable besides the
+                target. None explains the target by itself.
+            rivals: True is the old way to say contrast="auto". It goes with version 1.2.
             method: The CAM method. "gradcam" is the original; "competitive" with detail 2 locates
                 best; "scorecam" and "ablationcam" take minutes; "eigencam" ignores the class.
             detail: Show the photo to the network at 1, 2 or 3 times its input size, for a finer
                 map. Predictions are always those at 1.
             view: Which part of the photo the networks see: "crop" is its centre, as in the
                 published preprocessing; "whole" is all of it.
-            depth: Which layer to explain, as its position in the network: from 0, the first feature
+            layer: Which layer to explain, as its position in the network: from 0, the first feature
                 map, to 1, the last one as in the paper.
             outputs: The files to make: "comparison" is one labelled figure of all networks,
                 "overlay" the heat over the photo (PNG), "heatmap" the heat itself (NumPy, float32
@@ -152,6 +154,8 @@ class Functions:
             trust: Whether to check how far each map can be trusted, which takes some seconds for
                 each network: deletion and insertion, maps with random weights, of a shifted and of
                 a noisy photo, and what the network predicts from the hot places alone.
+            against: The old name of contrast. It goes with version 1.2.
+            depth: The old name of layer. It goes with version 1.2.
 
         Returns:
             First the findings. For each network: the name it was requested by, the name and title
@@ -162,15 +166,16 @@ class Functions:
                 place, and a summary in sentences. Then the labelled figure, or None.
         """
         names = arguments.models(models)
+        others = arguments.contrast(contrast if against is None else against)
+        is_auto = arguments.flag("rivals", rivals)
         requests = requests_for(
             names,
             arguments.view(view),
             None if target is None else arguments.quoted(target),
-            [] if against is None else [arguments.quoted(against)],
-            arguments.flag("rivals", rivals),
+            is_auto if others is False else others,
             arguments.quoted(method),
             arguments.detail(detail),
-            arguments.depth(depth),
+            arguments.layer(layer if depth is None else depth),
         )
         kinds = arguments.outputs(outputs)
         is_checked = arguments.flag("trust", trust)

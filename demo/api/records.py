@@ -88,6 +88,7 @@ class ExplanationRecord(TypedDict):
     degenerate: str | None
     top: list[PredictionRecord]
     method: str
+    contrast: list[PredictionRecord]
     rivals: list[PredictionRecord]
     layer: str
     detail: int

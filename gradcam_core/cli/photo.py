@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from tqdm import tqdm
 
-from gradcam_core.cli.arguments import AUTO, Parser, add_map_arguments, program, requests_of
+from gradcam_core.cli.arguments import Parser, add_map_arguments, program, requests_of
 from gradcam_core.cli.loading import ProgressBar, loaded
 from gradcam_core.errors import CamError, ImageError, WeightsError
 from gradcam_core.examination import examine
@@ -99,12 +99,6 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("photo", metavar="PHOTO", help="the picture to explain")
     add_map_arguments(parser)
-    parser.add_argument(
-        "--contrast",
-        action="append",
-        metavar=f"CLASS|{AUTO}",
-        help=f"explain the class against this one (may be repeated); {AUTO}: against its rivals",
-    )
     parser.add_argument(
         "--out",
         type=Path,

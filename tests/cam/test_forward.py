@@ -153,7 +153,7 @@ def test_the_runs_of_single_images_are_as_if_each_had_had_its_own_pass(lite0: gc
         alone = gc.forward(lite0.module, batch[n : n + 1], "bn2")
         torch.testing.assert_close(run.logits, alone.logits, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(run.activation, alone.activation, rtol=1e-3, atol=1e-3)
-        assert run.rivals(target, "competitive") == alone.rivals(target, "competitive")
+        assert run.contrast(target, "competitive") == alone.contrast(target, "competitive")
         for method in METHODS_OF_ALL_KINDS:
             its_map, expected = run.cam(target, method), alone.cam(target, method)
             assert its_map.shape == (1, 7, 7)

@@ -158,9 +158,9 @@ def test_gradcam_plus_plus_equals_pytorch_grad_cam_without_its_epsilon(case: Cas
 
 
 def test_finercam_with_given_rivals_equals_torchcam(case: Case):
-    rivals = [3, 500, 999, 42]
-    expected = torchcam_map(torchcam.methods.FinerCAM, case, case.batch, comparison_idx=rivals)
-    same(ours("finercam", case, case.batch, rivals=rivals), expected)
+    others = [3, 500, 999, 42]
+    expected = torchcam_map(torchcam.methods.FinerCAM, case, case.batch, comparison_idx=others)
+    same(ours("finercam", case, case.batch, contrast=others), expected)
 
 
 def test_eigencam_equals_the_paper(case: Case):
@@ -254,10 +254,10 @@ def test_slow_methods_of_a_run_equal_pytorch_grad_cam_with_real_weights(
 
 def test_competitive_is_zero_wherever_a_rival_has_more_evidence(case: Case):
     run = gc.forward(case.module, case.batch, case.layer)
-    rivals = [11, 400]
-    got = run.cam(case.targets, "competitive", rivals)
+    others = [11, 400]
+    got = run.cam(case.targets, "competitive", others)
     own = run.cam(case.targets)
-    strongest = torch.stack([run.cam(rival) for rival in rivals]).amax(dim=0)
+    strongest = torch.stack([run.cam(other) for other in others]).amax(dim=0)
     assert (got[own <= strongest] == 0).all()
     torch.testing.assert_close(got, (own - strongest).clamp(min=0))
 
@@ -281,14 +281,14 @@ def test_rivals_are_chosen_by_the_logits(lite0: gc.Model):
     run = gc.forward(lite0.module, torch.randn(2, 3, 224, 224), lite0.info.layer)
     ranking = run.logits.argsort(dim=1, descending=True).tolist()
     target = ranking[0][4]
-    chosen = run.rivals([target, ranking[1][0]], "gradcam", True)
+    chosen = run.contrast([target, ranking[1][0]], "gradcam", True)
     assert chosen[0] == [c for c in ranking[0][:11] if c != target]
     assert chosen[1] == ranking[1][1:11]
-    near = run.rivals([target, ranking[1][0]], "finercam")
+    near = run.contrast([target, ranking[1][0]], "finercam")
     distance = (run.logits[0] - run.logits[0, target]).abs().argsort().tolist()
     assert near[0] == distance[1:4]
     assert near[1] == ranking[1][1:4]
-    assert run.rivals(target) == [[], []]
+    assert run.contrast(target) == [[], []]
 
 
 @pytest.mark.parametrize("method", ["gradcam", "gradcam++", "hirescam", "xgradcam", "layercam"])

@@ -114,7 +114,7 @@ def test_method_detail_preset_and_contrast_are_honoured(cat_path: Path, tmp_path
         (record,) = json.loads((tmp_path / "explanations.json").read_text())
         assert record["method"] == expected.method
         assert record["detail"] == expected.detail
-        assert [r["name"] for r in record["rivals"]] == [r.name for r in expected.rivals]
+        assert [r["name"] for r in record["contrast"]] == [r.name for r in expected.contrast]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_method_detail_preset_and_contrast_are_honoured(cat_path: Path, tmp_path
         (["{cat}", "--preset", "blunt"], "sharp"),
         (["{cat}", "--preset", "sharp", "--detail", "3"], "leave out --method and --detail"),
         (["{cat}", "--contrast", "catt"], "catt"),
-        (["{cat}", "--contrast", "tabby", "--target", "tabby"], "against itself"),
+        (["{cat}", "--contrast", "tabby", "--target", "tabby"], "rather than itself"),
         (["{cat}", "--contrast", "auto", "--method", "eigencam"], "knows no class"),
         (["{cat}", "--out", __file__], "cannot be made"),
         (["{cat}", "--colour", "red"], "--colour"),

@@ -40,7 +40,7 @@ def tabby(cat: Image.Image, lite0: gc.Model) -> gc.Explanation:
 def several(e: gc.Explanation, lite0: gc.Model, count: int, size: tuple[int, int], **changes):
     """So many explanations of a photo of this size, with the longest names that there are and as
     much to say as there can be."""
-    rivals = tuple(gc.Prediction(n, name, 0.1) for n, name in enumerate(LONG_NAMES))
+    others = tuple(gc.Prediction(n, name, 0.1) for n, name in enumerate(LONG_NAMES))
     return [
         replace(
             e,
@@ -50,7 +50,7 @@ def several(e: gc.Explanation, lite0: gc.Model, count: int, size: tuple[int, int
             "weights are not available: there is no connection to huggingface.co.",
             target=gc.Prediction(n, LONG_NAMES[-1 - n % 6], 0.0001),
             rank=1000 - n,
-            rivals=rivals if count <= 3 else (),
+            contrast=others if count <= 3 else (),
             geometry=view_of(size, lite0.preprocessing, "crop"),
             **changes,
         )

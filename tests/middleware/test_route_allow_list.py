@@ -319,7 +319,7 @@ def test_a_name_given_with_an_upload_leads_nowhere(server: Server, cat_path: Pat
 def test_an_address_is_fetched_for_no_argument_of_the_api(server: Server, uploaded: str):
     image = {"path": uploaded, **DECLARED}
     elsewhere = {"path": "https://example.com/cat.png", **DECLARED}
-    for name in ("models", "target", "against", "method", "detail", "view", "depth", "outputs"):
+    for name in ("models", "target", "contrast", "method", "detail", "view", "layer", "outputs"):
         for given in (elsewhere, [elsewhere], {"a": [elsewhere]}):
             told = run(server.url, arguments(image, **{name: given}))
             error = json.loads(told)["error"]

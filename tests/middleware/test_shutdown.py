@@ -44,7 +44,7 @@ def test_sigterm_lets_running_requests_finish_and_refuses_new_ones(tmp_path: Pat
         assert not requests.get(f"{app.url}config", timeout=30).json()["connect_heartbeat"]
         maps = [
             {"id": f"{size} {detail} {depth}", "model": f"efficientnet_lite{size}",
-             "detail": detail, "depth": depth}
+             "detail": detail, "layer": depth}
             for size in (1, 2) for detail in (3, 2) for depth in (1, 0.9, 0.8)
         ]  # fmt: skip
         looking = visitors.submit(explain_stream, app.url, {"example": "5_rocket", "cells": maps})

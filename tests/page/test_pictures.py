@@ -174,7 +174,7 @@ def test_the_link_of_a_view_opens_the_same_view(visit: Visits):
     slider = page.get_by_role("slider", name="Layer")
     slider.press("ArrowLeft")
     toggle_models(page, "EfficientNet-Lite0", "Xception")
-    how = re.compile("^LayerCAM, against tabby, detail 2 × · ")
+    how = re.compile("^LayerCAM in contrast to tabby, detail 2 × · ")
     expect(panels(page).locator(".how", has_text=how)).to_have_count(3)
     wait_for_all(page)
     show_grey(page)
