@@ -24,6 +24,7 @@ from gradcam_core.analysis.captions import summary
 from gradcam_core.analysis.location import where
 from gradcam_core.cam.methods import DEFAULT_METHOD
 from gradcam_core.images.geometry import ViewName
+from gradcam_core.models import class_search
 from gradcam_core.models.registry import default_models
 from gradcam_core.request import ExplanationRequest, requests_for
 
@@ -67,25 +68,29 @@ class Functions:
         """List the classes that a network knows, or search them.
 
         Args:
-            search: Part of a class's name or of one of its synonyms, in upper or lower case. Names
-                that start with it come first. Empty lists all classes by their index.
+            search: Part of a class's name or of one of its synonyms, or a kind of thing ("bird"),
+                in upper or lower case. Names that start with it come first. If there is no such
+                class, those nearest in meaning are found. Empty lists all classes by their index.
             limit: The largest number of classes to return, from 1.
             model: The name of a network. Empty lists the 1000 classes of ImageNet, which every
                 network has except those that the owner of the app added.
 
         Returns:
-            For each class: its index, its name and all its synonyms. The other functions accept
-                any of them.
+            For each class: its index, its name and all its synonyms, of which the other functions
+                accept any; and what it was found by: "name", "kind", or, for a word that is not
+                among the classes, "meaning" or "spelling".
         """
         labels = arguments.labels_of(model)
         most = arguments.limit(limit, max(len(labels), 1000))
-        word = arguments.quoted(search).strip().casefold()
-        found = [label for label in labels if word in label.full_name.casefold()]
-        if word:
-            found.sort(key=lambda label: not label.name.casefold().startswith(word))
+        found = await asyncio.to_thread(class_search.search, labels, arguments.quoted(search))
         return [
-            {"index": label.index, "name": label.name, "synonyms": list(label.synonyms)}
-            for label in found[:most]
+            {
+                "index": match.label.index,
+                "name": match.label.name,
+                "synonyms": list(match.label.synonyms),
+                "found_by": match.by,
+            }
+            for match in found[:most]
         ]
 
     async def predict(

@@ -21,6 +21,7 @@ class ClassRecord(TypedDict):
     index: int
     name: str
     synonyms: list[str]
+    found_by: str
 
 
 class PredictionRecord(TypedDict):

@@ -125,7 +125,9 @@ def test_classes_are_searched_by_synonyms_too_and_names_that_start_so_come_first
     assert {"tabby", "tiger cat", "Siamese cat", "Madagascar cat"} <= set(names)  # tabby cat
     assert names[0] == "catamaran"
     assert client.predict("cat", 3, api_name="/classes") == found[:3]
-    assert client.predict("no such thing", api_name="/classes") == []
+    assert client.predict("zzzzzz", api_name="/classes") == []
+    nearest = client.predict("saucer", api_name="/classes")
+    assert {match["found_by"] for match in nearest} == {"meaning"}
 
 
 def test_predict_gives_what_the_networks_predict(client: Client, cat_path: Path):
@@ -273,13 +275,16 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"models": ["alexnet"]}, "There is no model 'alexnet'. Choose from: xception, resnet50,"),
     ({"models": []}, "models is a list of names: xception,"),
     ({"models": [["xception"]]}, "There is no model"),
-    ({"target": "flying cow"}, "There is no class 'flying cow'. The nearest names:"),
+    ({"target": "flying cow"}, "There is no class 'flying cow' among the 1000. The nearest"),
     ({"target": "crane"}, "'crane' stands for several classes: crane (bird) (134),"),
     ({"target": 1000}, "There is no class 1000: indices go from 0 to 999."),
     ({"target": -1}, "There is no class -1"),
-    ({"target": True}, "There is no class 'True'."),
+    ({"target": True}, "There is no class 'True' among the 1000."),
     ({"target": "x" * 100_000}, "There is no class 'xxxxx"),
-    ({"target": "tabby", "contrast": "a dinosaur"}, "There is no class 'a dinosaur'."),
+    (
+        {"target": "tabby", "contrast": "a dinosaur"},
+        "There is no class 'a dinosaur' among the 1000.",
+    ),
     ({"target": "tabby", "contrast": "tabby"}, "A class cannot be explained rather than itself."),
     ({"rivals": "no"}, "rivals is true or false."),
     ({"method": "smoothgrad"}, "There is no method 'smoothgrad'. Choose one of: gradcam,"),
