@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gradcam_core.cam.methods import method_named
+from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.images.geometry import VIEW_TITLES, View, ViewName
 from gradcam_core.images.metadata import SOFTWARE, png_info
 from gradcam_core.images.render import COLORMAP, OPACITY, overlay_bands, shrunk
@@ -90,10 +90,28 @@ class Explanation:
 
     @property
     def question(self) -> str:
-        """The class explained, and the classes in contrast: "tabby rather than lynx"."""
+        """The class explained, and rather than which: "tabby rather than lynx"."""
+        return f"{self.target.name} {self.rather_than}".strip()
+
+    @property
+    def rather_than(self) -> str:
+        """The classes in contrast, for labels: "rather than lynx"; empty if there are none."""
         if not self.contrast:
-            return self.target.name
-        return f"{self.target.name} rather than {self._contrast_named}"
+            return ""
+        if len(self.contrast) > _OTHERS_NAMED:
+            return f"rather than {len(self.contrast)} others"
+        return f"rather than {self._contrast_named}"
+
+    @property
+    def unusual(self) -> str:
+        """What else labels have to say: the method, detail and layer, where they are not Grad-CAM's
+        as published; else empty."""
+        parts = [
+            method_named(self.method).title if self.method != DEFAULT_METHOD else "",
+            f"detail {self.detail} ×" if self.detail > 1 else "",
+            "" if self.is_of_last_layer else f"layer {self.layer}",
+        ]
+        return ", ".join(filter(None, parts))
 
     @property
     def _contrast_named(self) -> str:

@@ -51,7 +51,8 @@ def result_of(e: Explanation) -> dict[str, Any]:
             prediction["index"] = place(e.model, prediction["index"])
     return record | {
         "how": e.how,
-        "question": e.question,
+        "rather_than": e.rather_than,
+        "unusual": e.unusual,
         "where": where(e),
         "box": _shares(e, e.box),
         "region": _shares(e, e.geometry.region),

@@ -111,7 +111,8 @@ def _parser() -> Parser:
 
 def _summary(e: Explanation) -> str:
     top = ", ".join(f"{p.name} {p.probability:.2f}" for p in e.top)
-    explained = f"explains {e.target.name!r} ({e.target.probability:.2f}, rank {e.rank})"
+    asked = f"{e.target.name!r} {e.rather_than}".strip()
+    explained = f"explains {asked} ({e.target.probability:.2f}, rank {e.rank})"
     return f"{e.title}: {top}; {explained}"
 
 

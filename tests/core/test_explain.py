@@ -174,7 +174,7 @@ def test_a_contrast_names_its_classes(cat: Image.Image):
     chosen = held.explain(contrast=True)
     assert [other.name for other in chosen.contrast[:2]] == ["Egyptian cat", "tabby"]
     assert len(chosen.contrast) == 10
-    assert chosen.question == "tiger cat rather than Egyptian cat, tabby and 8 more"
+    assert chosen.question == "tiger cat rather than 10 others"
     assert chosen.how == "Grad-CAM in contrast to Egyptian cat, tabby and 8 more"
     given = held.explain("tabby", contrast=("lynx", 282))
     assert [other.name for other in given.contrast] == ["lynx", "tiger cat"]
@@ -184,6 +184,13 @@ def test_a_contrast_names_its_classes(cat: Image.Image):
     one = held.explain("tabby", contrast="lynx")
     assert not np.array_equal(one.feature_map, given.feature_map)
     assert [other.name for other in one.contrast] == ["lynx"]
+
+
+def test_labels_say_what_is_not_as_published(cat: Image.Image, lite0: gc.Model):
+    assert gc.explain(cat, lite0).unusual == ""
+    layer = lite0.stages[0].layer
+    e = gc.explain(cat, lite0, method="layercam", detail=2, layer=layer)
+    assert e.unusual == f"LayerCAM, detail 2 ×, layer {layer}"
 
 
 def test_the_names_of_version_1_0_work_with_a_warning(cat: Image.Image):

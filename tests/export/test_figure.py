@@ -118,6 +118,13 @@ def test_what_is_said_only_where_it_is_true(cat):
         assert f"{e.title}: {e.how}" in said
 
 
+def test_labels_say_rather_than_which_class_and_by_which_method(cat):
+    e = gc.explain(cat, "efficientnet_lite0", "tabby", "layercam", contrast="lynx")
+    bold = [text for text in figure(cat, [e]).texts if text.get_fontweight() == "bold"]
+    assert " ".join(text.get_text() for text in bold) == "tabby rather than lynx"
+    assert "LayerCAM" in [text.get_text() for text in figure(cat, [e]).texts]
+
+
 def test_a_map_without_heat_says_why(cat, tabby):
     broken = replace(tabby, feature_map=np.full_like(tabby.feature_map, np.nan))
     assert NOT_NUMBERS in texts(figure(cat, [broken])).replace("\n", " ")
