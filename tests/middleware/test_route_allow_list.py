@@ -349,6 +349,31 @@ def test_the_events_of_the_page_cannot_be_called(server: Server, uploaded: str, 
     assert sorted(server.uploads.rglob("*")) == before  # nothing was opened and saved anew
 
 
+def by_pasted_snippet(url: str, name: str, body: dict[str, Any]) -> str:
+    """What is told of a call as "Use via API" shows it: arguments by name."""
+    posted = requests.post(f"{url}gradio_api/call/v2/{name}", json=body, timeout=30)
+    assert posted.ok, posted.text
+    event = posted.json()["event_id"]
+    return requests.get(f"{url}gradio_api/call/v2/{name}/{event}", timeout=60).text
+
+
+def test_functions_are_called_as_the_snippets_of_the_page_show_it(server: Server, uploaded: str):
+    image = {"path": uploaded, **DECLARED}
+    told = by_pasted_snippet(server.url, "explain", {"image": image, "models": SMALL})
+    assert '"explanations"' in told  # with defaults for what is left out
+    assert '"probability"' in by_pasted_snippet(server.url, "predict", {"image": image})
+    assert '"xception"' in by_pasted_snippet(server.url, "models", {})
+
+
+@pytest.mark.parametrize(
+    ("body", "word"), [({"image": None, "colour": "red"}, "`colour`"), ({}, "image")]
+)
+def test_a_wrong_argument_is_named(server: Server, body: dict[str, Any], word: str):
+    answer = requests.post(f"{server.url}gradio_api/call/v2/explain", json=body, timeout=30)
+    assert answer.status_code == 422
+    assert word in answer.json()["detail"]
+
+
 def test_nobody_is_shown_a_stack_trace(server: Server):
     url = f"{server.url}gradio_api/"
     answers = [
