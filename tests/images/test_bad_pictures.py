@@ -14,7 +14,9 @@ from PIL import Image
 import gradcam_core as gc
 from gradcam_core.errors import ImageError
 from gradcam_core.images.sandbox import read_isolated
-from tests.support.bad_pictures import BadPicture, cat, corpus
+from tests.support.bad_pictures.bad_picture import BadPicture
+from tests.support.bad_pictures.corpus import corpus
+from tests.support.bad_pictures.encodings import cat
 from tests.support.picture_outcomes import (
     assert_is_a_sentence,
     assert_looks_right,

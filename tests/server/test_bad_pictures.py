@@ -16,7 +16,8 @@ from demo.compute.photo import PREVIEW_MAX_SIDE_PX
 from gradcam_core.cli.photo import main
 from tests.support.api import posted
 from tests.support.app_server import Started
-from tests.support.bad_pictures import BadPicture, corpus
+from tests.support.bad_pictures.bad_picture import BadPicture
+from tests.support.bad_pictures.corpus import corpus
 from tests.support.browser import drop, examples, wait_for_results
 from tests.support.picture_outcomes import CATS, assert_is_a_sentence, assert_may_be_shown
 from tests.support.stream import cells, explain_stream, results
