@@ -35,7 +35,8 @@ class BadPicture:
     """One file. kind: the group it is counted in; file_name: the name it is sent under.
 
     shown, refused: what may come of it, a picture or a sentence that this expression is found in;
-    both are given where either is right. is_large: close to what is still decoded.
+    both are given where either is right. is_large: close to what is still decoded. is_costly: takes
+    seconds to decode, or until it is given up.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class BadPicture:
     refused: str = ""
     file_name: str = "photo.jpg"
     is_large: bool = False
+    is_costly: bool = False
 
     @cached_property
     def data(self) -> bytes:

@@ -34,4 +34,7 @@ def broken_gif() -> Iterator[BadPicture]:
         "a profile that is none": gif.file(9, 9, b"!\xff\x0bICCRGBG1012\x03cat\0", frame),
     }  # fmt: skip
     for name, data in odd.items():
-        yield BadPicture("GIF", f"GIF: {name}", partial(bytes, data), WHATEVER, ANY)
+        is_costly = name == "a comment of 9 MB"
+        yield BadPicture(
+            "GIF", f"GIF: {name}", partial(bytes, data), WHATEVER, ANY, is_costly=is_costly
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 
 from tests.support.bad_pictures.bad_picture import ANY, GREY, NO_SENSE, WHATEVER, BadPicture, Shown
 from tests.support.bad_pictures.encodings import profile
@@ -16,18 +16,20 @@ def _iccp(profile: bytes) -> bytes:
 
 
 def broken_png() -> Iterator[BadPicture]:
-    megabytes = [bytes(2**20)] * 256
+
+    @cache
+    def megabytes() -> bytes:
+        return png.deflated([bytes(2**20)] * 256)
+
     grey = Shown((9, 9), GREY)
 
     def before(make: Callable[[], bytes]) -> Callable[[], bytes]:
         return lambda: png.flat(9, 9, 8, 2, make())
 
     text = {
-        "zTXt, 256 MB": before(lambda: png.chunk(b"zTXt", b"cat\0\0" + png.deflated(megabytes))),
-        "iTXt, 256 MB": before(
-            lambda: png.chunk(b"iTXt", b"cat\0\1\0\0\0" + png.deflated(megabytes))
-        ),
-        "iCCP, 256 MB": before(lambda: png.chunk(b"iCCP", b"cat\0\0" + png.deflated(megabytes))),
+        "zTXt, 256 MB": before(lambda: png.chunk(b"zTXt", b"cat\0\0" + megabytes())),
+        "iTXt, 256 MB": before(lambda: png.chunk(b"iTXt", b"cat\0\1\0\0\0" + megabytes())),
+        "iCCP, 256 MB": before(lambda: png.chunk(b"iCCP", b"cat\0\0" + megabytes())),
         "iCCP, broken": before(lambda: png.chunk(b"iCCP", b"cat\0\0broken")),
         "iCCP, of no known way": before(lambda: png.chunk(b"iCCP", b"cat\0\x09xx")),
         "iCCP, right": before(lambda: _iccp(profile())),

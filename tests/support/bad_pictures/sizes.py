@@ -180,7 +180,11 @@ def bombs() -> Iterator[BadPicture]:
     for name, (make, colour) in large.items():
         size = {"WebP": _below(16_000), "AVIF": IPHONE, "HEIC": IPHONE}
         shown = Shown(size.get(name.split(",")[0], BELOW), colour)
-        yield BadPicture("just below the limit", name, make, shown, TOO_COSTLY, is_large=True)
+        yield BadPicture(
+            *("just below the limit", name, make, shown, TOO_COSTLY),
+            is_large=True,
+            is_costly="00 scans" in name or "grid" in name,
+        )
 
 
 def sizes() -> Iterator[BadPicture]:
