@@ -74,8 +74,8 @@ class Visits:
     """Pages that one test opens. What goes wrong on any of them is noted: an error in the console,
     an uncaught exception, a request to another host.
 
-    tab: where the first of them is opened, one test after the other. It has the scripts already,
-    and takes a third of the time of a tab of its own.
+    tab: where they are opened, one after the other. It has the page's scripts already, so that
+    takes a third of the time of a new tab.
     """
 
     def __init__(self, browser: Browser, app: str, tab: Page | None = None) -> None:
@@ -84,16 +84,14 @@ class Visits:
         self._browser = browser
         self._app = app
         self._tab = tab
-        self._is_left = True
+        self._is_opened = False
 
     def __call__(self, address: str = "", **options: Any) -> Page:
         """The page, opened anew and ready. address: what follows that of the app; options: of the
         browser's context, which is one of its own then."""
-        if self._tab and not options and self._tab not in self.pages:
-            page = self._tab
-        else:
-            page = new_tab(self._browser, **options)
+        page = new_tab(self._browser, **options) if options or not self._tab else self._tab
         self._watch(page)
+        self._is_opened |= page is self._tab
         self._open(page, address)
         return page
 
@@ -103,8 +101,8 @@ class Visits:
         assert self._tab
         page = self._tab
         self._watch(page)
-        self._is_left = False
-        query, *others = page.evaluate(_STATE)
+        address, *others = page.evaluate(_STATE)
+        query = address.removeprefix(self._app)
         if others != _STATE_AT_FIRST or not re.fullmatch(_OF_PHOTO_AND_CLASS, query):
             self._open(page, CAT_QUERY)
         elif query != CAT_QUERY:
@@ -120,6 +118,8 @@ class Visits:
         expect(page.locator(".page[data-ready=true]")).to_be_attached()
 
     def _watch(self, page: Page) -> None:
+        if page in self.pages:
+            return
         self.pages.append(page)
         for event, note in self._notes():
             page.on(event, note)  # type: ignore[call-overload]
@@ -158,8 +158,9 @@ class Visits:
             for event, note in self._notes():
                 page.remove_listener(event, note)
             page.unroute_all()
-            if self._is_left:
-                page.goto("about:blank")  # what was asked for ends
+            page.set_viewport_size(WIDE)
+            if self._is_opened or is_failed:
+                page.goto("about:blank")  # what the test has left there, and has asked for, ends
 
 
 CAT_QUERY = "?example=1_cat"
@@ -171,7 +172,7 @@ _STATE = """() => {
     if (!app) return [""];
     const values = [...app.querySelectorAll(".toolbar select, .toolbar input[type=range]")];
     const opened = ".comparison:not([hidden]), .trust:not([hidden]), dialog[open], .covering";
-    return [location.search, app.className, app.dataset.layers, ...values.map((e) => e.value),
+    return [location.href, app.className, app.dataset.layers, ...values.map((e) => e.value),
             app.querySelectorAll(opened).length];
 }"""
 _STATE_AT_FIRST = ["app", "overlay", "0.75", "inferno", str(DEPTHS), 0]
@@ -297,6 +298,24 @@ def choose(page: Page, label: str, typed: str, option: str) -> None:
 
 def choose_class(page: Page, typed: str, option: str) -> None:
     choose(page, "Class to explain", typed, option)
+
+
+def listed_classes(page: Page, first: str) -> list[str]:
+    """The classes in the selector, which comes to have this one first a moment after the results;
+    none if it does not."""
+    selector = page.get_by_label("Class to explain")
+    options = page.get_by_role("listbox").get_by_role("option")
+    names: list[str] = []
+    for _ in range(20):
+        selector.click()
+        expect(options.nth(1)).to_be_visible()
+        names = [text.strip(" ✓\n").split(",")[0] for text in options.all_inner_texts()]
+        selector.press("Escape")
+        if names[1] == first:
+            return names[1:]
+        selector.blur()
+        page.wait_for_timeout(200)
+    return []
 
 
 def toggle_models(page: Page, *titles: str) -> None:
