@@ -6,7 +6,6 @@ import asyncio
 import base64
 import http.server
 import json
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from gradcam_core.analysis.location import where
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cam.methods import METHODS
 from tests.support.api import SMALL, called, posted, text_of
-from tests.support.app_server import Started, running_app
+from tests.support.app_server import Started
 from tests.support.uploads import DECLARED, upload
 
 ENDPOINTS = ["/models", "/classes", "/predict", "/explain"]
@@ -463,13 +462,3 @@ def test_mcp_is_told_of_mistakes_in_sentences(url: str, folder: Path, cat_path: 
     assert text_of(wrong_detail) == "There is no detail 7. Choose one of: 1, 2, 3."
     assert text_of(elsewhere) == NO_ADDRESSES
     assert (folder / "app.log").read_text() == logged
-
-
-def test_the_app_starts_without_the_mcp_package(tmp_path: Path):
-    program = "import sys; sys.modules['mcp'] = None; import app; app.main()"
-    with running_app(tmp_path, command=(sys.executable, "-c", program)) as url:
-        named = requests.get(f"{url}gradio_api/info", timeout=30).json()["named_endpoints"]
-        assert list(named) == ENDPOINTS
-    log = (tmp_path / "app.log").read_text()
-    assert "Error launching MCP server" in log
-    assert "Traceback" not in log

@@ -6,7 +6,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import socket
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -392,39 +391,3 @@ def test_nobody_is_shown_a_stack_trace(server: Server):
         assert not re.search(r"Traceback|File \"|site-packages|\.py\b", answer.text), answer.text
     assert requests.get(server.url, timeout=30).ok
     assert "Traceback" not in server.log
-
-
-def listens(host: str, url: str) -> bool:
-    try:
-        socket.create_connection((host, urlsplit(url).port or 0), timeout=5).close()
-    except OSError:
-        return False
-    return True
-
-
-def test_it_listens_on_this_machine_only(server: Server):
-    assert listens("127.0.0.1", server.url)
-    # On Linux all of 127.0.0.0/8 is this machine, and 127.0.0.2 another address of it.
-    assert not listens("127.0.0.2", server.url)
-    assert not [host for host in addresses() if listens(host, server.url)]
-
-
-def test_on_a_space_it_listens_as_the_platform_asks(tmp_path: Path):
-    space = {
-        "SYSTEM": "spaces",
-        "SPACE_ID": "someone/side-by-side",
-        "GRADIO_SERVER_NAME": "0.0.0.0",
-        "GRADIO_NUM_PORTS": "1",
-    }
-    with running_app(tmp_path, **space) as url:
-        assert all(listens(host, url) for host in ("127.0.0.1", "127.0.0.2", *addresses()))
-        assert requests.get(f"{url}monitoring", timeout=30).status_code == 404
-
-
-def addresses() -> list[str]:
-    """Of this machine, as others see it."""
-    try:
-        found = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
-    except OSError:
-        return []
-    return sorted({str(one[4][0]) for one in found if not str(one[4][0]).startswith("127.")})

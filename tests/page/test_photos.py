@@ -14,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from demo.ui import texts
+from tests.support.bad_pictures.corpus import corpus
 from tests.support.browser import (
     OWN_TOP,
     Visits,
@@ -86,22 +87,52 @@ def test_what_is_dropped_or_pasted_anywhere_or_chosen_replaces_the_picture_befor
     expect_no_photo(cat_page)
 
 
+BAD = {
+    "progressive JPEG, gigapixels": "too large",
+    "EPS that starts a program": "not a picture",
+    "SVG with a file of the server": "not a picture",
+    "PNG cut at 60 %": "damaged or incomplete",
+    "empty": "not a picture",
+}
+
+
 def test_what_is_no_picture_gets_a_sentence_wherever_it_is_put_and_the_next_works(
-    cat_page: Page, tmp_path: Path, coffee_path: Path
+    cat_page: Page, tmp_path: Path
 ):
-    text = tmp_path / "holiday.jpg"
-    text.write_text("this is not a picture")
-    alert = cat_page.get_by_role("alert")
-    cat_page.locator("#photo input[type=file]").set_input_files(text)
-    expect(alert).to_contain_text("not a picture in a format that can be read")
-    expect(panels(cat_page)).to_have_count(0)
+    pictures = {picture.name: picture for picture in corpus()}
+    path = tmp_path / "holiday.jpg"
+    for name, sentence in BAD.items():
+        path.write_bytes(pictures[name].data)
+        drop_anywhere(cat_page, path)  # another picture is there at first
+        expect(cat_page.get_by_role("alert")).to_contain_text(sentence)
+        expect(panels(cat_page)).to_have_count(0)
+        remove_photo(cat_page)
+        expect_no_photo(cat_page)
+    drop(cat_page, path, kind="image/jpeg")
+    expect(cat_page.get_by_role("alert")).to_contain_text(sentence)
+    examples(cat_page).first.click()
+    wait_for_results(cat_page)
+    path = tmp_path / "IMG_0001.HEIC"
+    path.write_bytes(pictures["HEIC: four tiles, turned, and EXIF says so too"].data)
     remove_photo(cat_page)
     expect_no_photo(cat_page)
-    drop(cat_page, text, kind="image/jpeg")
-    expect(alert).to_contain_text("not a picture in a format that can be read")
-    remove_photo(cat_page)
-    drop(cat_page, coffee_path)
+    drop(cat_page, path, kind="image/heic")  # as an iPhone makes it
     wait_for_results(cat_page)
+    expect(cat_page.locator("#photo img")).to_be_visible()
+
+
+def test_a_photo_that_is_chosen_before_the_page_s_script_has_come_is_explained(
+    tab: Page, app: str, coffee_path: Path
+):
+    held: list[Route] = []
+    tab.route("**/web/app.js", lambda route: held.append(route))
+    tab.goto(app + RESNET)
+    drop(tab, coffee_path)
+    expect(tab.locator("#photo img")).to_be_visible()
+    for route in held:
+        route.continue_()
+    wait_for_results(tab, 1)
+    tab.unroute("**/web/app.js")
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 import gradcam_core as gc
 from demo.ui import texts
-from demo.ui.page_data import DEPTHS
+from demo.ui.page_data import LAYER_STEPS
 from scripts.chromium import ARGUMENTS, find
 
 WIDE: ViewportSize = {"width": 1400, "height": 900}
@@ -47,7 +47,7 @@ STAND_INS = {
 
 
 _CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-_ONLY_HERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+_ONLY_HERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.*"
 """No other host can be reached, as with no network. Unlike a route this leaves the cache alone."""
 
 
@@ -175,7 +175,7 @@ _STATE = """() => {
     return [location.href, app.className, app.dataset.layers, ...values.map((e) => e.value),
             app.querySelectorAll(opened).length];
 }"""
-_STATE_AT_FIRST = ["app", "overlay", "0.75", "inferno", str(DEPTHS), 0]
+_STATE_AT_FIRST = ["app", "overlay", "0.75", "inferno", str(LAYER_STEPS), 0]
 
 
 def drop(page: Page, path: Path, name: str | None = None, kind: str = "image/png") -> None:
