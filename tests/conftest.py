@@ -24,7 +24,7 @@ from tests.support.photos import PHOTOS
 LONG = (
     *("test_faults", "test_replicas", "test_custom_digits", "test_start", "test_ray_data"),
     *("test_shutdown", "test_batch", "test_weights", "test_methods", "test_bad_pictures"),
-    "test_accessibility",
+    *("test_accessibility", "test_photos", "test_choices"),
 )
 """Files that take long, the longest first."""
 

@@ -106,6 +106,8 @@ def slow(tmp_path: Path) -> Iterator[Started]:
     ):
         visitor.submit(requests.get, f"{app.url}work")
         until(lambda: "working" in app.log.read_text())
+        # The last line of `launch`: now signals are received.
+        until(lambda: "public link" in app.log.read_text())
         yield app
     assert "Traceback" not in app.log.read_text()
 
