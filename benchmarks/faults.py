@@ -2,7 +2,7 @@
 
 Downloads against a server on this machine that fails, disks that are full, processes and servers
 that are killed. Each row is what was seen, not what was to be: one failure in any try shows. The
-scenarios are those of the tests, in `tests.support.faults`.
+scenarios are those of the tests, in `tests.support.download_faults` and `killed_server`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from benchmarks.table import Row, print_table, print_versions
-from tests.support import faults as breaking
-from tests.support.faults import KINDS, SERVER_FAULTS, Disk, Machine, Place, Start
+from tests.support import download_faults
+from tests.support.download_faults import SERVER_FAULTS
+from tests.support.killed_server import kills, serving_resnet50
+from tests.support.machine import Disk, Machine, own_mounts
+from tests.support.processes import command_of
+from tests.support.served_network import ServedNetwork, served_network
+from tests.support.small_network import KINDS, Start
 from tests.support.waiting import until
 
 SERVES_WITHIN = 15.0  # seconds to reach, from the start of a server to its first right answer
@@ -36,61 +41,61 @@ class Try:
     heals: bool
 
 
-def outcome(place: Place, started: Start) -> tuple[str, bool]:
-    if place.is_right(started):
+def outcome(network: ServedNetwork, started: Start) -> tuple[str, bool]:
+    if network.is_right(started):
         return "the right weights", True
     reason = started.reason.replace("127.0.0.1", "the host")
     is_told = started.title == "EfficientNet-Lite0" and bool(reason)
-    return f"stand-in: “{reason}”", is_told and not place.leftovers()
+    return f"stand-in: “{reason}”", is_told and not network.leftovers()
 
 
-def heals(place: Place) -> bool:
-    return place.is_right(place.start()) and not place.leftovers()
+def heals(network: ServedNetwork) -> bool:
+    return network.is_right(network.start()) and not network.leftovers()
 
 
-def after(scenario: Callable[[Place], Start]) -> Callable[[Place], Try]:
+def after(scenario: Callable[[ServedNetwork], Start]) -> Callable[[ServedNetwork], Try]:
     """A scenario that breaks one start, followed by a start with the fault gone."""
 
-    def tried(place: Place) -> Try:
-        return Try(*outcome(place, scenario(place)), heals(place))
+    def tried(network: ServedNetwork) -> Try:
+        return Try(*outcome(network, scenario(network)), heals(network))
 
     return tried
 
 
-def code_in_the_pickle(place: Place) -> Try:
-    ran = place.folder / "ran"
-    found = after(lambda place: breaking.with_code_in_the_pickle(place, ran))(place)
+def code_in_the_pickle(network: ServedNetwork) -> Try:
+    ran = network.folder / "ran"
+    found = after(lambda network: download_faults.with_code_in_the_pickle(network, ran))(network)
     return found if not ran.exists() else Try("the code ran", False, False)
 
 
-def app_killed(place: Place) -> Try:
+def app_killed(network: ServedNetwork) -> Try:
     with Machine() as machine:
-        downloads = breaking.with_the_app_killed(place, machine)
+        downloads = download_faults.with_the_app_killed(network, machine)
     try:
-        until(lambda: not any(map(breaking.is_alive, downloads)), 10)
+        until(lambda: not any(map(command_of, downloads)), 10)
     except AssertionError:
-        return Try("its download went on", False, heals(place))
-    return Try("its download ended with it", True, heals(place))
+        return Try("its download went on", False, heals(network))
+    return Try("its download ended with it", True, heals(network))
 
 
-def at_once(machines: tuple[Machine, Machine]) -> Callable[[Place], Try]:
-    def tried(place: Place) -> Try:
-        started = breaking.at_once(place, machines)
-        found = [outcome(place, one) for one in started]
+def at_once(machine: Machine) -> Callable[[ServedNetwork], Try]:
+    def tried(network: ServedNetwork) -> Try:
+        started = download_faults.at_once(network, machine)
+        found = [outcome(network, one) for one in started]
         wrong = next((one for one in found if one[0] != "the right weights"), None)
-        return Try(*(wrong or ("both: the right weights", True)), heals(place))
+        return Try(*(wrong or ("both: the right weights", True)), heals(network))
 
     return tried
 
 
-def disk(machine: Machine, is_real: bool, fault: str) -> Callable[[Place], Try]:
-    def tried(place: Place) -> Try:
-        disk = Disk(machine, place.folder / "disk", is_real)
+def disk(machine: Machine, is_real: bool, fault: str) -> Callable[[ServedNetwork], Try]:
+    def tried(network: ServedNetwork) -> Try:
+        disk = Disk(machine, network.folder / "disk", is_real)
         disk.become(fault)
-        found = outcome(place, machine.start(place, disk.folder))
+        found = outcome(network, machine.start(network, disk.folder))
         disk.become("")
         is_clean = not disk.weights()
-        return Try(*found, is_clean and place.is_right(machine.start(place, disk.folder)))
+        return Try(*found, is_clean and network.is_right(machine.start(network, disk.folder)))
 
     return tried
 
@@ -102,27 +107,27 @@ def fresh_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def scenarios() -> Iterator[dict[str, Callable[[Place], Try]]]:
+def scenarios() -> Iterator[dict[str, Callable[[ServedNetwork], Try]]]:
     """What is tried, by what it is called in the table."""
-    mounts = breaking.own_mounts()
-    with ExitStack() as stack:
-        one = stack.enter_context(Machine(mounts))
-        other = stack.enter_context(Machine())
+    mounts = own_mounts()
+    with Machine(mounts) as machine:
         yield {
             **{
-                f"the server: {words}": after(partial(breaking.with_server_fault, fault=fault))
+                f"the server: {words}": after(
+                    partial(download_faults.with_server_fault, fault=fault)
+                )
                 for fault, (words, _) in SERVER_FAULTS.items()
             },
-            "another network's file, its hash right": after(breaking.with_another_network),
+            "another network's file, its hash right": after(download_faults.with_another_network),
             "code in a pickle, its hash right": code_in_the_pickle,
-            "a changed byte in the cache": after(breaking.with_a_changed_byte_in_the_cache),
+            "a changed byte in the cache": after(download_faults.with_a_changed_byte_in_the_cache),
             "the same without a network": after(
-                partial(breaking.with_a_changed_byte_in_the_cache, fault="gone")
+                partial(download_faults.with_a_changed_byte_in_the_cache, fault="gone")
             ),
-            "a full disk": disk(one, bool(mounts), "ENOSPC"),
-            "a read-only cache": disk(one, bool(mounts), "EROFS"),
-            "two processes download at once": at_once((one, other)),
-            "the download is killed in the middle": after(breaking.with_the_download_killed),
+            "a full disk": disk(machine, bool(mounts), "ENOSPC"),
+            "a read-only cache": disk(machine, bool(mounts), "EROFS"),
+            "two processes download at once": at_once(machine),
+            "the download is killed in the middle": after(download_faults.with_the_download_killed),
             "the app is killed in the middle of a download": app_killed,
         }
 
@@ -136,8 +141,8 @@ def downloads(times: int) -> list[Row]:
             found = []
             for kind in kinds:
                 for _ in range(times):
-                    with fresh_folder() as folder, breaking.place(kind, folder) as place:
-                        found.append(scenario(place))
+                    with fresh_folder() as folder, served_network(kind, folder) as network:
+                        found.append(scenario(network))
             ends = "; ".join(dict.fromkeys(one.in_the_end for one in found))
             healed = sum(one.heals for one in found)
             is_good = all(one.is_right and one.heals for one in found)
@@ -147,8 +152,8 @@ def downloads(times: int) -> list[Row]:
 
 
 def servers(rounds: int, seed: int) -> Row:
-    with fresh_folder() as folder, breaking.serving_resnet50(folder) as weights:
-        found = list(breaking.kills(folder, weights, rounds, seed))
+    with fresh_folder() as folder, serving_resnet50(folder) as weights:
+        found = list(kills(folder, weights, rounds, seed))
     right = sum(one.before == one.after for one in found)
     orphans = sum(len(one.orphans) for one in found)
     clean = sum(not one.left_in_cache for one in found)
@@ -174,7 +179,7 @@ def main() -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     logging.disable()
     print_versions("torch", "timm", "gradio", "huggingface_hub")
-    mounted = "a file system of its own" if breaking.own_mounts() else "writing refused"
+    mounted = "a file system of its own" if own_mounts() else "writing refused"
     print(f"Each on the Hub and on a release page; full and read-only disk: {mounted}; "
           f"moments of `kill -9`: seed {options.seed}")  # fmt: skip
     rows = [*downloads(options.times), servers(options.rounds, options.seed)]

@@ -114,10 +114,7 @@ class Worker:
         model = loading.result()
         if _must_find_layer(model, request):
             return False
-        return (
-            self.held.kept(_key(photo_id, model, request, model.layer_named(request.layer)))
-            is not None
-        )
+        return self.held.kept(_key(photo_id, model, request, request.layer_of(model))) is not None
 
     async def hold(
         self, photo_id: str, request: ExplanationRequest, source: InputSource
@@ -126,11 +123,9 @@ class Worker:
         model = await self.loaded(request.model)
         if _must_find_layer(model, request):
             async with source.slot():
-                layer = await asyncio.wrap_future(
-                    self._passes.submit(model.layer_named, request.layer)
-                )
+                layer = await asyncio.wrap_future(self._passes.submit(request.layer_of, model))
         else:
-            layer = model.layer_named(request.layer)
+            layer = request.layer_of(model)
         key = _key(photo_id, model, request, layer)
         held = self.held.kept(key)
         if held is None:
@@ -223,8 +218,7 @@ def _key(photo_id: str, model: Model, request: ExplanationRequest, layer: str | 
 
 def _must_find_layer(model: Model, request: ExplanationRequest) -> bool:
     """Whether a pass has to run before the layer is known."""
-    is_number = not isinstance(request.layer, str)
-    return is_number and request.layer != 1 and "stages" not in vars(model)
+    return request.depth < 1 and request.layer is None and "stages" not in vars(model)
 
 
 async def _with_progress(

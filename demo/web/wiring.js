@@ -31,7 +31,7 @@ export function makeElements(app, element) {
       ...app.map(),
       methods: app.props.methods,
       details: app.props.details,
-      layer: app.state.layer,
+      depth: app.state.depth,
     }),
     nameOf: ({ method, detail }) =>
       app.props.methods.find(({ name }) => name === method).title + (detail > 1 ? `, ${detail} ×` : ""),
@@ -40,10 +40,10 @@ export function makeElements(app, element) {
   app.toolbar = new Toolbar({
     colormaps: app.props.colormaps,
     opacity: app.display.opacity,
-    steps: app.props.layers,
+    depths: app.props.depths,
     act: {
       setDisplay: (changes) => app.setDisplay(changes),
-      setLayer: (layer) => app.change({ layer }),
+      setDepth: (depth) => app.change({ depth }),
       compare: () => app.toolbar.setComparing(app.comparison.toggle()),
       check: () => app.toolbar.setChecking(app.trust.toggle()),
       download: (file, theme) => app.download(file, theme),

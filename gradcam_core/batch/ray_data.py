@@ -187,7 +187,10 @@ def explain_round(
 
     def fetch() -> None:
         try:
-            for block in results.iter_batches(batch_size=None, batch_format="pyarrow"):
+            # With batches fetched ahead, Ray keeps results back until others have come.
+            for block in results.iter_batches(
+                batch_size=None, batch_format="pyarrow", prefetch_batches=0
+            ):
                 for pickled in block.column(_RESULT).to_pylist():
                     while not is_over.is_set():
                         try:

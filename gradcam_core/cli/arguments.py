@@ -14,7 +14,10 @@ from gradcam_core.models.custom import register_all
 from gradcam_core.models.custom.description import add_network_arguments
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
 from gradcam_core.presets import PRESETS, preset_named
-from gradcam_core.request import AUTO, ExplanationRequest, requests_for
+from gradcam_core.request import ExplanationRequest, requests_for
+
+AUTO = "auto"
+"""For --contrast: the rivals that the network itself holds most probable."""
 
 
 def program() -> str:
@@ -51,13 +54,6 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
         "--target",
         help="class to explain, by index or name (default: each network's own top prediction)",
     )
-    parser.add_argument(
-        "--contrast",
-        action="append",
-        metavar=f"CLASS|{AUTO}",
-        help="explain the class rather than this one (may be repeated); "
-        f"{AUTO}: rather than the most probable others",
-    )
     parser.add_argument("--method", choices=METHODS, help=f"CAM method (default: {DEFAULT_METHOD})")
     parser.add_argument(
         "--detail",
@@ -92,7 +88,7 @@ def requests_of(parser: Parser, options: argparse.Namespace) -> list[Explanation
         preset = preset_named(options.preset)
         method, detail = preset.method, preset.detail
     method = method or DEFAULT_METHOD
-    contrast = options.contrast or []
+    contrast = getattr(options, "contrast", None) or []
     if contrast and not method_named(method).knows_class:
         parser.error(f"--method {method} knows no class, so it takes no --contrast")
     try:
@@ -105,7 +101,8 @@ def requests_of(parser: Parser, options: argparse.Namespace) -> list[Explanation
             names,
             options.view,
             options.target,
-            contrast=contrast == [AUTO] or contrast,
+            against=[] if contrast == [AUTO] else contrast,
+            rivals=contrast == [AUTO],
             method=method,
             detail=detail or 1,
         )

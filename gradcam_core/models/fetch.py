@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -182,10 +183,13 @@ def _run_download(arguments: list[str], on_progress: OnProgress, pace: _Pace, ho
 
 
 def _watch(process: subprocess.Popen[str], pace: _Pace, faults: list[str]) -> None:
-    """End a download that does not move on, and note why."""
-    while process.poll() is None:
+    """End a download that does not move on, and note why. Returns as soon as it has ended."""
+    interval_s = min(1.0, pace.stall_timeout_s / 4)
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(interval_s)
+            return
         if fault := pace.fault():
             faults.append(fault)
             process.kill()
             return
-        time.sleep(min(1.0, pace.stall_timeout_s / 4))

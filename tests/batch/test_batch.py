@@ -6,14 +6,16 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import numpy as np
 import pyarrow as pa
@@ -46,17 +48,24 @@ LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 ONE = ("--models", LITE[0], "--no-report")
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+def started(*arguments: str, program: Sequence[str] = ("-m", "gradcam_core")) -> Popen[str]:
     """The program as a person starts it, without a network."""
     settings = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere", "TORCH_HOME": "/nowhere"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "gradcam_core", "batch", *arguments],
+    return Popen(
+        [sys.executable, *program, "batch", *arguments],
         cwd=ROOT,
         env=os.environ | settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
         text=True,
     )
+
+
+EAGER = (
+    "import gradcam_core.batch.store as store, gradcam_core.cli.photo as cli, sys;"
+    "store.PART_PICTURES = 3; sys.exit(cli.main(sys.argv[1:]))"
+)
+"""The program, but a part of the data set is written after every third picture."""
 
 
 def batch(photos_of: Path | str, out: Path, *more: str) -> Rows:
@@ -271,73 +280,55 @@ def test_pytorch_has_its_threads_back(album: Path, tmp_path: Path):
         torch.set_num_threads(usual)
 
 
-def many(folder: Path, count: int) -> Path:
-    folder.mkdir()
-    examples = sorted(EXAMPLES.glob("*.jpg"))
-    for number in range(count):
-        shutil.copy(examples[number % len(examples)], folder / f"{number:03}.jpg")
-    return folder
+def test_a_batch_that_is_killed_and_then_stopped_goes_on_until_every_row_is_there_once(
+    tmp_path: Path,
+):
+    """kill -9, Ctrl-C, and a run to the end, each as a person meets it."""
+    count = 60
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for number, example in zip(range(count - 1), cycle(sorted(EXAMPLES.glob("*.jpg")))):
+        shutil.copy(example, photos / f"{number:03}.jpg")
+    (photos / "last.jpg").write_bytes(b"no picture")
+    arguments = [str(photos), "--out", str(out), "--models", "resnet50", "--no-report"]
 
-
-def test_after_kill_9_at_any_time_every_row_is_there_once(tmp_path: Path):
-    folder, out = many(tmp_path / "photos", 48), tmp_path / "out"
-    eager = (
-        "import gradcam_core.batch.store as b, gradcam_core.cli.photo as c, sys;"
-        "b.PART_PICTURES = 3; "
-    )
-    command = [sys.executable, "-c", eager + "sys.exit(c.main(sys.argv[1:]))"]
-    arguments = ["batch", str(folder), "--out", str(out), *ONE]
-    chance, kept = random.Random(1), 0
-    for _ in range(2):
-        parts = len(list(out.glob("data/part-*.parquet")))
-        killed = subprocess.Popen(
-            [*command, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while len(list(out.glob("data/part-*.parquet"))) == parts:
-            assert killed.poll() is None
-            time.sleep(0.01)
-        time.sleep(chance.random() / 10)
-        killed.kill()
-        killed.wait()
-        before, kept = kept, len(rows_of(out))
-        assert before < kept < 48
-    (out / "data" / ".part-000099.tmp").write_bytes(b"half of a part")
-    process = started(*arguments[1:])
-    output, error = process.communicate(timeout=100)
-    assert process.returncode == 0, error
-    assert f"{48 - kept} pictures ({kept} were done before)" in output
-    assert keys(rows_of(out)) == [f"{number:03}.jpg" for number in range(48)]
-    assert not list((out / "data").glob(".*"))
-    assert len(list(out.glob("overlays/*.jpg"))) == 48
-
-
-def test_ctrl_c_ends_with_one_line_and_nothing_is_lost(tmp_path: Path):
-    folder, out = many(tmp_path / "photos", 90), tmp_path / "out"
-    process = started(str(folder), "--out", str(out), *ONE)
-    while len(list(out.glob("overlays/*.jpg"))) < 5:
-        assert process.poll() is None
+    killed = started(*arguments, program=("-c", EAGER))
+    while not list(out.glob("data/part-*.parquet")):
+        assert killed.poll() is None
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    last = error.replace("\r", "\n").strip().splitlines()[-1]
+    killed.kill()
+    killed.communicate()
+    before = len(rows_of(out))
+    assert 3 <= before < count
+    (out / "data" / ".part-000099.tmp").write_bytes(b"half of a part")
+
+    stopped = started(*arguments)
+    while len(list(out.glob("overlays/*.jpg"))) < before + 10:
+        assert stopped.poll() is None
+        time.sleep(0.01)
+    stopped.send_signal(signal.SIGINT)
+    _, error = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130
     kept = len(rows_of(out))
-    assert last.endswith(f"stopped; {kept} of 90 pictures are done, the same command resumes")
+    assert before < kept < count
+    last = error.replace("\r", "\n").strip().splitlines()[-1]
+    assert last.endswith(f"stopped; {kept} of {count} pictures are done, the same command resumes")
     assert "Traceback" not in error
-    assert 5 <= kept < 90
-    assert all(row["error"] is None for row in rows_of(out).values())
 
-
-def test_how_far_it_is_can_be_seen(album: Path, tmp_path: Path):
-    process = started(str(album), "--out", str(tmp_path), *ONE, "--models", "resnet50")
-    output, error = process.communicate(timeout=60)
+    ended = started(*arguments)
+    output, error = ended.communicate(timeout=100)
+    assert ended.returncode == 0, error
     assert "EfficientNet-Lite0, a smaller network, stands in for ResNet50" in error
-    assert "pictures:" in error
-    assert "4 [" in error
-    assert output.startswith("4 pictures, one network")
+    assert re.search(rf"pictures: .* \d+/{count} \[", error)
+    assert output.startswith(f"{count - kept} pictures ({kept} were done before), one network")
     assert "1 with an error" in output
-    row = rows_of(tmp_path)["cat.JPG", "resnet50"]
-    assert (row["title"], row["stands_in_for"]) == ("EfficientNet-Lite0", "ResNet50")
+    rows = rows_of(out)
+    assert keys(rows) == sorted(path.name for path in photos.iterdir())
+    assert [key for key, row in rows.items() if row["error"]] == [("last.jpg", "resnet50")]
+    for row in rows.values():
+        assert (row["title"], row["stands_in_for"]) == ("EfficientNet-Lite0", "ResNet50")
+    assert not list((out / "data").glob(".*"))
+    assert len(list(out.glob("overlays/*.jpg"))) == count - 1
 
 
 def test_a_second_run_does_nothing_twice_and_a_new_picture_is_taken_along(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import pickle
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -26,7 +23,6 @@ from gradcam_core import errors
 from gradcam_core.errors import BackendError, GradcamError, MemoryLimitError, RemoteError
 from gradcam_core.images.geometry import view_of
 from gradcam_core.request import ExplanationRequest
-from tests.support.app_server import ROOT
 from tests.support.photos import fresh_photo
 
 pytest.importorskip("ray")
@@ -197,21 +193,10 @@ def test_whoever_waits_where_there_is_no_replica_gets_an_error():
     assert cancelled.is_set()
 
 
-def test_a_page_without_its_cluster_says_so_in_one_line():
-    settings = {"GRADCAM_BACKEND": "ray", "RAY_ADDRESS": "127.0.0.1:9"}
-    ended = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=ROOT,
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    assert len(ended.stderr.splitlines()) == 1
-    assert "make serve-cluster" in ended.stderr
+def test_a_page_without_its_cluster_is_an_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    with pytest.raises(BackendError, match=r"answers at 127\.0\.0\.1:9\. `make serve-cluster`"):
+        connect()
 
 
 def test_a_page_without_the_address_of_a_cluster_is_an_error(monkeypatch: pytest.MonkeyPatch):

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,11 +31,12 @@ from tests.support.photos import EXAMPLES, fresh_photo
 from tests.support.processes import tree
 from tests.support.stream import CAT, MODELS, assert_is, cells, explain_stream, parsed, results
 from tests.support.uploads import upload
+from tests.support.waiting import until
 
 pytest.importorskip("ray")
 
 LITE0 = MODELS[0]
-OWN = "mobilenetv3_small_050"
+OWN = "test_efficientnet"
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2,
         "PYTHONUNBUFFERED": "1",
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.1",  # so often Serve looks what is to be done
     }
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     own = folder / "own.safetensors"
@@ -134,7 +135,7 @@ def test_maps_are_those_of_the_local_engine(url: str):
         gc.explain(path, LITE0, view="whole", detail=2, method="competitive"),
     )
     layer = gc.load_model(LITE0).stages[2].layer
-    found = results(explain_stream(url, {"example": CAT, "cells": cells(LITE0, layer=0.5)}))
+    found = results(explain_stream(url, {"example": CAT, "cells": cells(LITE0, depth=0.5)}))
     assert found[LITE0]["layer"] == layer
     assert_is(found[LITE0], gc.explain(path, LITE0, layer=layer))
 
@@ -159,21 +160,16 @@ def test_networks_of_the_owner_are_computed_there_too(cluster: Cluster, tmp_path
 
 
 def test_checks_find_the_same(url: str, lite0: gc.Model):
-    (cell,) = cells(LITE0, trust=True)
+    (cell,) = cells(LITE0, trust=True, method="competitive", detail=2)
     answers = explain_stream(url, {"example": CAT, "target": 281, "cells": [cell]})
     assert any(answer.get("status", "").startswith("Checking: ") for answer in answers)
     photo = gc.read_image(EXAMPLES / f"{CAT}.jpg")
-    expected = trust(photo, lite0, gc.explain(photo, lite0, 281))
+    expected = trust(photo, lite0, gc.explain(photo, lite0, 281, preset="sharp"))
     found = answers[-1]["trust"]
     assert found["sentence"] == expected.sentence
     assert found["shifts"] == pytest.approx(expected.shifts, abs=1e-3)
     probabilities = found["insertion"]["probabilities"]
     assert probabilities == pytest.approx(expected.insertion.probabilities, abs=1e-3)
-    (cell,) = cells(LITE0, trust=True, method="competitive", detail=2)
-    answers = explain_stream(url, {"example": "2_coffee", "cells": [cell]})
-    photo = gc.read_image(EXAMPLES / "2_coffee.jpg")
-    expected = trust(photo, lite0, gc.explain(photo, lite0, preset="sharp"))
-    assert answers[-1]["trust"]["sentence"] == expected.sentence
 
 
 def test_errors_are_the_same_sentences(url: str):
@@ -181,13 +177,15 @@ def test_errors_are_the_same_sentences(url: str):
     (answer,) = explain_stream(url, {"upload": path, "cells": cells(LITE0)})
     assert "not a picture in a format that can be read" in answer["problem"]
     with pytest.raises(gc.LabelError) as error:
-        ExplanationRequest(LITE0, target=5, contrast=(5,))
+        ExplanationRequest(LITE0, target=5, against=(5,))
     answers = explain_stream(
-        url, {"example": CAT, "target": 5, "contrast": 5, "cells": cells(LITE0)}
+        url, {"example": CAT, "target": 5, "against": 5, "cells": cells(LITE0)}
     )
     assert {"cell": LITE0, "failed": str(error.value)} in answers
 
 
+# Each of those that nobody waits for would take a minute.
+@pytest.mark.timeout(45, func_only=True)
 def test_a_slow_method_tells_how_far_it_is_and_ends_with_its_visitor(url: str):
     slow = cells(MODELS[2], method="scorecam")
     for example in ("1_cat", "2_coffee", "5_rocket"):  # more than there are replicas
@@ -195,13 +193,10 @@ def test_a_slow_method_tells_how_far_it_is_and_ends_with_its_visitor(url: str):
         with requests.post(f"{url}explain-stream", json=asked, stream=True, timeout=60) as answer:
             told = (parsed(line).get("status", "") for line in answer.iter_lines())
             assert any(status == "Score-CAM: 0%" for status in told)
-    began = time.monotonic()
     answers = explain_stream(url, {"example": CAT, "cells": cells(LITE0, method="ablationcam")})
     statuses = [answer["status"] for answer in answers if "status" in answer]
     assert any(re.fullmatch(r"Ablation-CAM: \d+%", status) for status in statuses)
     assert results(answers)[LITE0]["method"] == "ablationcam"
-    # Each of those that nobody waits for would take a minute.
-    assert time.monotonic() - began < 30
 
 
 def test_a_replica_that_is_killed_loses_no_request(url: str, cluster: Cluster):
@@ -211,8 +206,7 @@ def test_a_replica_that_is_killed_loses_no_request(url: str, cluster: Cluster):
     assert len(before) == 2
     with ThreadPoolExecutor(len(bodies)) as visitors:
         asking = [visitors.submit(explain_stream, url, body) for body in bodies]
-        while not any(one.done() for one in asking):
-            time.sleep(0.01)
+        until(lambda: any(one.done() for one in asking), 120)
         assert not all(one.done() for one in asking)
         os.kill(before[0], signal.SIGKILL)
         answers = [one.result() for one in asking]
@@ -224,7 +218,4 @@ def test_a_replica_that_is_killed_loses_no_request(url: str, cluster: Cluster):
     for n in (0, 7):
         assert_is(results(answers[n])[LITE0], gc.explain(files[n], LITE0))
         assert_is(results(changed[n])[LITE0], gc.explain(files[n], LITE0, 7))
-    deadline = time.monotonic() + 60
-    while len(set(cluster.replicas()) - {before[0]}) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(lambda: len(set(cluster.replicas()) - {before[0]}) == 2, 60)

@@ -8,65 +8,71 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import faults as breaking
-from tests.support.faults import KINDS, Disk, Machine, Place
+from tests.support.download_faults import at_once, with_the_app_killed
+from tests.support.killed_server import kills, serving_resnet50
+from tests.support.machine import Disk, Machine, own_mounts
+from tests.support.processes import command_of
+from tests.support.served_network import ServedNetwork, served_network
+from tests.support.small_network import KINDS
 from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
-def machines() -> Iterator[tuple[Machine, Machine]]:
-    with Machine(breaking.own_mounts()) as one, Machine() as other:
-        yield one, other
+def machine() -> Iterator[Machine]:
+    """With mounts of its own where that is allowed."""
+    with Machine(own_mounts()) as running:
+        yield running
 
 
 @pytest.fixture(params=KINDS)
-def place(request, tmp_path: Path) -> Iterator[Place]:
-    with breaking.place(request.param, tmp_path) as made:
+def network(request, tmp_path: Path) -> Iterator[ServedNetwork]:
+    with served_network(request.param, tmp_path) as made:
         yield made
 
 
 def test_two_processes_that_download_at_once_both_end_with_the_right_weights(
-    place: Place, machines: tuple[Machine, Machine]
+    network: ServedNetwork, machine: Machine
 ):
-    started = breaking.at_once(place, machines)
-    assert all(place.is_right(one) for one in started)
-    assert len([asked for asked in place.server.requests if asked.startswith("GET")]) == 1
-    assert place.leftovers() == []
+    started = at_once(network, machine)
+    assert all(network.is_right(one) for one in started)
+    assert len([asked for asked in network.server.requests if asked.startswith("GET")]) == 1
+    assert network.leftovers() == []
 
 
 def test_a_full_and_a_read_only_disk_lead_to_the_stand_in_and_heal(
-    place: Place, machines: tuple[Machine, Machine], tmp_path: Path
+    network: ServedNetwork, machine: Machine, tmp_path: Path
 ):
-    is_real = bool(breaking.own_mounts())  # else, writing is refused without a disk
-    machine = machines[0 if is_real else 1]
-    disk = Disk(machine, tmp_path / "disk", is_real)
+    # Without mounts, writing is refused without a disk.
+    disk = Disk(machine, tmp_path / "disk", is_real=bool(own_mounts()))
     for fault, words in (("ENOSPC", "the disk is full"), ("EROFS", "cannot be written to")):
         disk.become(fault)
-        started = machine.start(place, disk.folder)
+        started = machine.start(network, disk.folder)
         assert started.title == "EfficientNet-Lite0"
         assert words in started.reason
         disk.become("")
         assert disk.weights() == []
-    assert place.is_right(machine.start(place, disk.folder))
+    assert network.is_right(machine.start(network, disk.folder))
     disk.become("EROFS")  # what is there needs no writing
-    assert place.is_right(machine.start(place, disk.folder))
+    assert network.is_right(machine.start(network, disk.folder))
     disk.become("")
 
 
-def test_an_app_that_is_killed_in_a_download_takes_it_along_and_the_next_start_heals(place: Place):
+def test_an_app_that_is_killed_in_a_download_takes_it_along_and_the_next_start_heals(
+    network: ServedNetwork,
+):
     with Machine() as machine:
-        downloads = breaking.with_the_app_killed(place, machine)
+        downloads = with_the_app_killed(network, machine)
     assert len(downloads) == 1
-    until(lambda: not any(map(breaking.is_alive, downloads)))
-    assert place.leftovers() != []
-    assert place.is_right(place.start())
-    assert place.leftovers() == []
+    until(lambda: not any(map(command_of, downloads)))
+    assert network.leftovers() != []
+    assert network.is_right(network.start())
+    assert network.leftovers() == []
 
 
 def test_a_killed_server_serves_again_with_nothing_cleaned_by_hand(tmp_path: Path):
     # Downloads are under way, too.
-    with breaking.serving_resnet50(tmp_path) as weights:
-        rounds = list(breaking.kills(tmp_path, weights, rounds=1, seed=5))
+    with serving_resnet50(tmp_path) as weights:
+        rounds = list(kills(tmp_path, weights, rounds=1, seed=5, visitors=2))
     assert len(rounds) == 1  # `make faults` has more
     for killed in rounds:
         assert killed.before == killed.after

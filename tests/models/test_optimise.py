@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,25 +30,41 @@ ARCHITECTURES = [
 ]
 
 
-def written(module: nn.Module, folder: Path) -> Path:
-    file = folder / "weights.safetensors"
-    save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, file)
-    return file
+SIDE_PX = 128
+DENSE_SIDE_PX = 224  # VGG's first dense layer is a product at the published input only
+
+Published = Callable[[str], tuple[nn.Module, Path]]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """The network as timm has it, with random weights, and the file of these."""
+    folder = tmp_path_factory.mktemp("published")
+
+    @cache
+    def made(architecture: str) -> tuple[nn.Module, Path]:
+        torch.manual_seed(0)
+        module = scattered(timm.create_model(architecture).eval())
+        file = folder / f"{architecture}.safetensors"
+        tensors = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
+        save_file(tensors, file)
+        return module, file
+
+    return made
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_logits_and_maps_are_those_of_the_network_as_it_is_published(
-    architecture: str, tmp_path: Path
+    architecture: str, published: Published
 ):
-    torch.manual_seed(0)
-    published = scattered(timm.create_model(architecture).eval())
-    ours = read_network(architecture, written(published, tmp_path))
-    _, side, _ = timm.get_pretrained_cfg(architecture).input_size
-    # Also larger than its own input, and not square, as for detail 2 and the whole photo.
-    for height, width in ((side, side), (side * 3 // 2, side * 2)):
+    theirs, file = published(architecture)
+    ours = read_network(architecture, file)
+    side = DENSE_SIDE_PX if architecture == "vgg11" else SIDE_PX
+    # Also larger, and not square, as for detail 2 and the whole photo.
+    for height, width in ((side, side), (side + 13, side + 45)):
         batch = torch.randn(2, 3, height, width)
-        layer = gc.last_feature_map(published, batch[:, :, :side, :side])
-        expected = gc.forward(published, batch, layer)
+        layer = gc.last_feature_map(theirs, batch[:, :, :side, :side])
+        expected = gc.forward(theirs, batch, layer)
         got = gc.forward(ours, batch, layer)
         scale = float(expected.logits.abs().max())
         torch.testing.assert_close(got.logits, expected.logits, rtol=1e-4, atol=1e-4 * scale)
@@ -54,10 +72,10 @@ def test_logits_and_maps_are_those_of_the_network_as_it_is_published(
         assert float((got.cam([3, 5]) - maps).abs().max()) < 1e-3 * float(maps.max())
 
 
-def test_batch_norms_are_folded_and_dense_convolutions_are_products(tmp_path: Path):
-    resnet = read_network("resnet18", written(timm.create_model("resnet18"), tmp_path))
+def test_batch_norms_are_folded_and_dense_convolutions_are_products(published: Published):
+    resnet = read_network("resnet18", published("resnet18")[1])
     assert not any(isinstance(part, nn.BatchNorm2d) for part in resnet.modules())
-    vgg = read_network("vgg11", written(timm.create_model("vgg11"), tmp_path))
+    vgg = read_network("vgg11", published("vgg11")[1])
     assert [name for name, part in vgg.named_modules() if isinstance(part, DenseConv2d)] == [
         "pre_logits.fc1",
         "pre_logits.fc2",
@@ -67,29 +85,28 @@ def test_batch_norms_are_folded_and_dense_convolutions_are_products(tmp_path: Pa
         assert not any(parameter.requires_grad for parameter in module.parameters())
 
 
-def test_a_batch_norm_that_does_not_read_a_convolution_alone_stays(tmp_path: Path):
-    densenet = read_network("densenet121", written(timm.create_model("densenet121"), tmp_path))
+def test_a_batch_norm_that_does_not_read_a_convolution_alone_stays(published: Published):
+    densenet = read_network("densenet121", published("densenet121")[1])
     left = [n for n, part in densenet.named_modules() if isinstance(part, nn.BatchNorm2d)]
     # The first norm of a dense layer reads what several convolutions gave.
     assert "features.denseblock1.denselayer2.norm1" in left
     assert "features.denseblock1.denselayer2.norm2" not in left
 
 
-def test_tensors_named_as_in_torchvision_are_converted(tmp_path: Path):
-    torch.manual_seed(0)
-    published = timm.create_model("vgg11").eval()
+def test_tensors_named_as_in_torchvision_are_converted(published: Published, tmp_path: Path):
+    theirs, _ = published("vgg11")
     older = {
         name.replace("pre_logits.fc1", "classifier.0")
         .replace("pre_logits.fc2", "classifier.3")
         .replace("head.fc", "classifier.6"): tensor.flatten(1) if "pre_logits" in name
         and name.endswith("weight") else tensor
-        for name, tensor in published.state_dict().items()
+        for name, tensor in theirs.state_dict().items()
     }  # fmt: skip
     file = tmp_path / "older.safetensors"
     save_file(older, file)
     batch = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
-        expected = published(batch)
+        expected = theirs(batch)
         torch.testing.assert_close(
             read_network("vgg11", file)(batch), expected, rtol=1e-4, atol=1e-5
         )

@@ -17,15 +17,17 @@ from tests.support.imports import modules
 FILES = modules(ROOT, ["gradcam_core", "demo", "app"])
 
 WATCH = r"""
-import atexit, importlib, json, multiprocessing.process, os, subprocess, sys, threading
+import atexit, importlib, json, multiprocessing.process, os, subprocess, sys, threading, warnings
 root, begun = sys.argv[1], []
 
-def watched(owner, name):
+def watched(owner, name, depth=100):
     original = getattr(owner, name)
     def noted(*args, **options):
         frame = sys._getframe(1)
         # What a library does at its own import is behind the machinery that imports it.
-        while frame and "importlib" not in frame.f_code.co_filename:
+        for _ in range(depth):
+            if frame is None or "importlib" in frame.f_code.co_filename:
+                break
             file = frame.f_code.co_filename
             if file.startswith(root) and "site-packages" not in file:
                 begun.append(f"{file[len(root) + 1:]}: {name}")
@@ -39,6 +41,10 @@ watched(threading.Thread, "start")
 watched(subprocess.Popen, "__init__")
 watched(multiprocessing.process.BaseProcess, "start")
 watched(os, "fork")
+watched(type(os.environ), "__setitem__")
+# Libraries set these, too, but only for the time of a call.
+watched(warnings, "filterwarnings", depth=1)
+watched(warnings, "simplefilter", depth=1)
 for name in sys.argv[2:]:
     importlib.import_module(name)
 print(json.dumps(begun))
@@ -46,7 +52,7 @@ print(json.dumps(begun))
 
 
 def begun_by(names: Sequence[str], root: Path) -> list[str]:
-    """What our files begin while these modules are imported, in a process of its own."""
+    """What our files begin or set while these modules are imported, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", WATCH, str(root), *names],
         cwd=root,
@@ -59,7 +65,7 @@ def begun_by(names: Sequence[str], root: Path) -> list[str]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_importing_begins_no_thread_no_process_and_nothing_for_the_end():
+def test_importing_begins_no_thread_no_process_and_nothing_for_the_end_and_changes_no_setting():
     pytest.importorskip("ray")
     names = [name for name in FILES if not name.endswith("__main__")]
     assert begun_by(names, ROOT) == []
@@ -75,6 +81,8 @@ def test_importing_begins_no_thread_no_process_and_nothing_for_the_end():
             "start",
         ),
         ("import subprocess; subprocess.run(['true'])", "__init__"),
+        ("import os; os.environ.setdefault('A_SETTING', 'b')", "__setitem__"),
+        ("import warnings; warnings.simplefilter('ignore')", "simplefilter"),
         ("def f():\n    print.start()", None),
     ],
 )

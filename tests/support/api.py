@@ -20,16 +20,14 @@ def arguments(image: Any, **others: Any) -> list[Any]:
     usual = {
         "models": SMALL,
         "target": None,
-        "contrast": None,
+        "against": None,
         "rivals": False,
         "method": "gradcam",
         "detail": 1,
         "view": "crop",
-        "layer": 1.0,
+        "depth": 1.0,
         "outputs": [],
         "trust": False,
-        "against": None,
-        "depth": None,
     }
     assert not others.keys() - usual.keys()
     return [image, *(usual | others).values()]

@@ -42,7 +42,7 @@ def explained(
         rank=rank,
         top=best,
         method=method,
-        contrast=(),
+        rivals=(),
         layer="features",
         detail=1,
         view=view,

@@ -16,17 +16,23 @@ _COUNTED = ("RssAnon:", "RssShmem:")  # not files, which the machine drops when 
 
 def tree(pid: int) -> list[int]:
     """The process and all that it has started, by their numbers."""
+    # Until it has become another program, a child shares its parent's memory.
+    own = command_of(pid)
+    others = [child for child in children_of(pid) if command_of(child) != own]
+    return [pid, *(one for child in others for one in tree(child))]
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that it has started itself, by their numbers."""
     children: list[str] = []
     with suppress(OSError):  # it has ended
         for task in Path(f"/proc/{pid}/task").iterdir():
             children += (task / "children").read_text().split()
-    # Until it has become another program, a child shares its parent's memory.
-    own = _command(pid)
-    others = [int(child) for child in children if _command(int(child)) != own]
-    return [pid, *(one for child in others for one in tree(child))]
+    return [int(child) for child in children]
 
 
-def _command(pid: int) -> bytes:
+def command_of(pid: int) -> bytes:
+    """Its command line; empty where it has ended, also if it was not yet waited for."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""

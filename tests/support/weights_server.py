@@ -20,10 +20,10 @@ class Weights(ThreadingHTTPServer):
 
     fault: "" nothing; "404"; "500"; "cut": the connection ends in the middle of the file;
     "corrupt": a byte in the middle is another; "hang": no answer at all; "stall": half of the
-    file, then silence; "slow": 1 KB a second; "gone": closed without a word; "babble": no HTTP;
+    file, then silence; "slow": 10 KB a second; "gone": closed without a word; "babble": no HTTP;
     "page": a web page instead; "login": the way to one; "noise": random bytes, as many; "empty":
-    no byte; "swapped": the file `other` under the right one's name and ETag. seconds: how long the
-    sending of one file takes.
+    no byte; "swapped": the file `other` under the right one's name and ETag. may_end: until it is
+    set, a tenth of a file comes at once, and the rest only as fast as it must not to be given up.
     """
 
     daemon_threads = True
@@ -33,7 +33,8 @@ class Weights(ThreadingHTTPServer):
         self.files: dict[str, Path] = {}
         self.fault = ""
         self.other: Path | None = None
-        self.seconds = 0.0
+        self.may_end = threading.Event()
+        self.may_end.set()
         self.requests: list[str] = []
 
     @property
@@ -108,13 +109,23 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 time.sleep(30 if fault == "stall" else 0)
                 self.close_connection = True
+            elif not self.server.may_end.is_set():
+                self._send_until_it_may_end(data)
             else:
-                step = 1000 if fault == "slow" else len(data) // 50 + 1
+                step = 1000 if fault == "slow" else len(data)
                 for at in range(start, len(data), step):
                     self.wfile.write(data[at : at + step])
-                    time.sleep(1 if fault == "slow" else self.server.seconds / 50)
+                    time.sleep(0.1 if fault == "slow" else 0)
         except (BrokenPipeError, ConnectionResetError):
             pass
+
+    def _send_until_it_may_end(self, data: bytes) -> None:
+        sent, more = len(data) // 10, 2**15
+        self.wfile.write(data[:sent])
+        while not self.server.may_end.wait(0.2):
+            self.wfile.write(data[sent : sent + more])
+            sent += more
+        self.wfile.write(data[sent:])
 
     def _answer_page(self, body: bool) -> None:
         page = b"<!doctype html><title>Welcome</title><p>Log in to use this network."
@@ -133,7 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving() -> Iterator[Weights]:
     server = Weights()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # As often it looks whether it should end.
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server
     finally:

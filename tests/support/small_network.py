@@ -1,0 +1,86 @@
+"""A small network whose weights have to be downloaded, as a process starts it. PyTorch is not
+imported before it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+
+from gradcam_core.models.fetch import fetch
+from gradcam_core.models.loading import Loader
+from gradcam_core.models.registry import ModelInfo
+from gradcam_core.models.weights import HubFile, ReleaseFile, Source
+
+ARCHITECTURE = "test_efficientnet.r160_in1k"  # its weights are 1.4 MB
+STAND_IN = "efficientnet_lite0"
+HUB_FILE = HubFile("timm/small.test")
+KINDS = ("hub", "release")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What came of a start: the network's title, why it is not the one that was asked for, and the
+    SHA-256 of the file its weights are from."""
+
+    title: str
+    reason: str
+    sha256: str
+
+
+def small_network(source: Source) -> ModelInfo:
+    return ModelInfo("small", "Small", ARCHITECTURE, "blocks", source, stand_in=STAND_IN)
+
+
+def source_of(kind: str, url: str) -> Source:
+    """kind: of `KINDS`."""
+    return HUB_FILE if kind == "hub" else ReleaseFile(url)
+
+
+def impatient(
+    info: ModelInfo,
+    *,
+    answer_timeout_s: float = 1.5,
+    stall_timeout_s: float = 6,
+    retry_after_s: float = 60,
+) -> Loader:
+    """Its limits are those of tests."""
+    short = partial(fetch, answer_timeout_s=answer_timeout_s, stall_timeout_s=stall_timeout_s)
+    return Loader(info, retry_after_s=retry_after_s, fetch=short)
+
+
+def start(loader: Loader) -> Start:
+    """What an app gets that starts the network now."""
+    model = loader.request().result(120)
+    return Start(model.info.title, model.reason, model.weights.sha256)
+
+
+@contextmanager
+def caches_in(folder: Path, endpoint: str) -> Iterator[None]:
+    """No weights on this machine but those in packages and in this folder, for this process and
+    its children; and another Hub."""
+    hub = huggingface_hub.constants
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("HF_HOME", str(folder / "hf"))
+        patch.setenv("TORCH_HOME", str(folder / "torch"))
+        patch.setenv("HF_ENDPOINT", endpoint)
+        # The Hub's client reads its environment once, when it is imported.
+        patch.setattr(hub, "HF_HUB_CACHE", str(folder / "hf" / "hub"))
+        patch.setattr(hub, "HF_HUB_OFFLINE", False)
+        template = f"{endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        patch.setattr(hub, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield
+
+
+def weights_in(cache: Path) -> list[Path]:
+    """Files in a cache that are weights or parts of them."""
+    patterns = ("*.safetensors", "*.pth", "*.incomplete", "*.arriving*", "blobs/*")
+    found = {path for pattern in patterns for path in cache.rglob(pattern)}
+    return sorted(path for path in found if path.is_file())
