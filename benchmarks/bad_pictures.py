@@ -1,4 +1,4 @@
-"""What the pictures of `tests/support/bad_pictures.py` cost the real server and the command line.
+"""What the pictures of `tests/support/bad_pictures` cost the real server and the command line.
 
 Part of `make fuzz`. Every one is sent to `/explain-stream` and `/explain` of a server in a process
 of its own, with one network, and given to the command line. Time is from the question to the whole
@@ -26,7 +26,8 @@ import requests
 from benchmarks.table import Row, print_table, print_versions
 from tests.support.api import posted
 from tests.support.app_server import ROOT, started_app
-from tests.support.bad_pictures import BadPicture, corpus
+from tests.support.bad_pictures.bad_picture import BadPicture
+from tests.support.bad_pictures.corpus import corpus
 from tests.support.processes import MEGABYTE, memory, watched
 from tests.support.stream import cells
 from tests.support.uploads import DECLARED, upload

@@ -1,4 +1,4 @@
-"""What the preset "sharp" and the rivals of a contrast were chosen from.
+"""What the preset "sharp" and the classes of a contrast were chosen from.
 
 The grid pointing game of `quality.py` on the half of the photographs that it does not report.
 `python -m benchmarks.choose` prints its table in docs/benchmarks.md.
@@ -17,8 +17,8 @@ from gradcam_core.images.geometry import DETAILS
 GRIDS = 20
 COUNTS = (3, 5, 10, 20)
 METHODS = {
-    "the mean of so many rivals": "gradcam",
-    "the strongest of so many rivals at each cell": "competitive",
+    "the mean of so many others": "gradcam",
+    "the strongest of so many others at each cell": "competitive",
 }
 
 
@@ -35,14 +35,14 @@ def main() -> None:
                     for count in COUNTS:
                         key = words, count, detail, name
                         for cell, target in enumerate(grid.classes):
-                            rivals = [c for c in ranking[: count + 1] if c != target][:count]
-                            e = held.explain(target, method, rivals)
+                            others = [c for c in ranking[: count + 1] if c != target][:count]
+                            e = held.explain(target, method, others)
                             heat = e.heatmap_at((RASTER, RASTER))
                             judged.setdefault(key, []).append(grid.judge(heat, cell))
     means = {key: np.mean(values, axis=0) for key, values in judged.items()}
     print_table(
-        "The class against …: GridPG / share of peaks in the right cell",
-        ("", "Rivals", "Input", *map(title, NETWORKS)),
+        "The class rather than …: GridPG / share of peaks in the right cell",
+        ("", "Others", "Input", *map(title, NETWORKS)),
         [
             Row(words, str(count), f"{detail} ×", *(
                 "{:.3f} / {:.3f}".format(*means[words, count, detail, name]) for name in NETWORKS

@@ -30,8 +30,8 @@ from PIL import Image
 from benchmarks.table import Row, print_table, print_versions
 from gradcam_core import read_image
 from gradcam_core.errors import ImageError
-from tests.support import handmade_pictures as hand
-from tests.support.bad_pictures import corpus
+from tests.support.bad_pictures.corpus import corpus
+from tests.support.handmade_pictures import bmp, gif, heif, png, webp
 
 WORKERS = 2
 LONGEST = 5.0  # seconds
@@ -64,47 +64,46 @@ def seeds() -> dict[str, list[bytes]]:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "cat"
     frames: dict[str, object] = {"save_all": True, "append_images": [image.rotate(90)] * 3}
-    png, jpeg, tiff, webp = "PNG", "JPEG", "TIFF", "WEBP"
     good = {
         "JPEG": [
-            _encoded(image, jpeg),
-            _encoded(image, jpeg, progressive=True, exif=exif),
-            _encoded(grey, jpeg, restart_marker_blocks=1),
-            _encoded(image.convert("CMYK"), jpeg),
-            _encoded(image, jpeg, subsampling=0, icc_profile=bytes(300)),
+            _encoded(image, "JPEG"),
+            _encoded(image, "JPEG", progressive=True, exif=exif),
+            _encoded(grey, "JPEG", restart_marker_blocks=1),
+            _encoded(image.convert("CMYK"), "JPEG"),
+            _encoded(image, "JPEG", subsampling=0, icc_profile=bytes(300)),
             _encoded(image, "MPO", **frames),
         ],
         "PNG": [
-            _encoded(image, png),
-            _encoded(clear, png, exif=exif),
-            _encoded(few, png, bits=4, transparency=1),
-            _encoded(deep, png),
-            _encoded(image.convert("1"), png),
-            hand.apng(4),
-            hand.png(hand.ihdr(5, 5, interlace=1), hand.chunk(b"IDAT", zlib.compress(bytes(99)))),
+            _encoded(image, "PNG"),
+            _encoded(clear, "PNG", exif=exif),
+            _encoded(few, "PNG", bits=4, transparency=1),
+            _encoded(deep, "PNG"),
+            _encoded(image.convert("1"), "PNG"),
+            png.animation(4),
+            png.file(png.ihdr(5, 5, interlace=1), png.chunk(b"IDAT", zlib.compress(bytes(99)))),
         ],
         "WebP": [
-            _encoded(image, webp, quality=50),
-            _encoded(clear, webp, lossless=True, exif=exif),
-            _encoded(image, webp, **frames),
-            hand.flat_webp(16, 16),
+            _encoded(image, "WEBP", quality=50),
+            _encoded(clear, "WEBP", lossless=True, exif=exif),
+            _encoded(image, "WEBP", **frames),
+            webp.flat(16, 16),
         ],
-        "GIF": [_encoded(few, "GIF"), _encoded(image, "GIF", **frames), hand.gif(9, 9)],
+        "GIF": [_encoded(few, "GIF"), _encoded(image, "GIF", **frames), gif.file(9, 9)],
         "TIFF": [
             *(
-                _encoded(image, tiff, compression=name)
+                _encoded(image, "TIFF", compression=name)
                 for name in ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits", "zstd")
             ),
-            _encoded(image.convert("1"), tiff, compression="group4"),
-            _encoded(deep, tiff),
-            _encoded(Image.fromarray(np.asarray(grey, np.float32)), tiff),
-            _encoded(image, tiff, exif=exif, big_tiff=True),
+            _encoded(image.convert("1"), "TIFF", compression="group4"),
+            _encoded(deep, "TIFF"),
+            _encoded(Image.fromarray(np.asarray(grey, np.float32)), "TIFF"),
+            _encoded(image, "TIFF", exif=exif, big_tiff=True),
         ],
         "BMP": [
             _encoded(image, "BMP"),
             _encoded(few, "BMP"),
             _encoded(clear, "BMP"),
-            hand.bmp(9, 9, b"\x09\1\0\0" * 9 + b"\0\1", bits=8, compression=1, palette=bytes(1024)),
+            bmp.file(9, 9, b"\x09\1\0\0" * 9 + b"\0\1", bits=8, compression=1, palette=bytes(1024)),
         ],
         "AVIF": [
             _encoded(image, "AVIF", speed=10),
@@ -121,7 +120,7 @@ def seeds() -> dict[str, list[bytes]]:
         ],
     }
     for encoding in ("AVIF", "HEIC"):
-        good[encoding].append(hand.grid(good[encoding][0], (28, 20), 2, 2, (50, 36), turn=1))
+        good[encoding].append(heif.grid(good[encoding][0], (28, 20), 2, 2, (50, 36), turn=1))
     odd = [p for p in corpus() if p.kind in (*good, "EXIF", "animations", "colours", "two in one")]
     for picture in odd:
         name = next((name for name in good if picture.name.startswith(name)), "")

@@ -15,11 +15,10 @@ from gradcam_core.explanation import Explanation, Prediction
 from gradcam_core.images.geometry import View, ViewName
 from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.read import Photo, read_image
-from gradcam_core.models.labels import Labels
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.models.registry import model_info
 from gradcam_core.presets import preset_named
-from gradcam_core.request import ExplanationRequest
+from gradcam_core.request import ExplanationRequest, as_several
 
 if TYPE_CHECKING:
     import torch
@@ -61,10 +60,11 @@ class Examination:
         name = self.model.info.labels[index].name
         return Prediction(index, name, float(self.probabilities[index]))
 
-    def at(self, image: Photo, detail: int = 1, layer: str | None = None) -> Examination:
+    def at(self, image: Photo, detail: int = 1, layer: str | float | None = None) -> Examination:
         """The same photo at another detail or layer; costs one forward pass. See `examine`."""
         prepared = prepare(read_image(image), self.model.preprocessing, self.view, detail)
-        held = run_passes(self.model, [prepared], layer, [self.probabilities])[0]
+        name = self.model.layer_named(layer)
+        held = run_passes(self.model, [prepared], name, [self.probabilities])[0]
         return replace(held, photo=self.photo)
 
     def explain(
@@ -76,17 +76,21 @@ class Examination:
     ) -> Explanation:
         """The explanation of one class; costs little but for the slow methods.
 
-        target: an index, a name or a synonym; None is the network's own top prediction. contrast:
-        True explains it against its most probable rivals in the pass at this detail, a class or
-        several against these.
+        target: an index, a name or a synonym; None is the network's own top prediction. contrast: a
+        class or several, rather than which it is explained; True are those that are most probable
+        besides it in the pass at this detail.
         on_progress: called by slow methods with the share that is done; what it raises ends them.
-        Raises LabelError for an unknown class, ValueError for an unknown method or rivals that do
-        not fit.
+        Raises LabelError for an unknown class, ValueError for an unknown method or a contrast that
+        does not fit.
         """
         labels = self.model.info.labels
         index = int(self._ranking[0]) if target is None else labels.find(target).index
-        rivals = contrast if isinstance(contrast, bool) else _indices(contrast, labels)
-        return _explain([self], [index], method, rivals, on_progress)[0]
+        others: bool | list[int]
+        if isinstance(contrast, bool):
+            others = contrast
+        else:
+            others = [labels.find(one).index for one in as_several(contrast)]
+        return _explain([self], [index], method, others, on_progress)[0]
 
     def answer(
         self,
@@ -101,7 +105,8 @@ class Examination:
         """The class that a request asks for."""
         if request.target is not None:
             return request.target
-        return next(int(index) for index in self._ranking if index not in request.against)
+        others = request.contrast_classes
+        return next(int(index) for index in self._ranking if index not in others)
 
 
 def answer_together(
@@ -112,7 +117,7 @@ def answer_together(
     """`Examination.answer` for consecutive photos of one pass (see `run_passes`): one backward pass
     for all of them."""
     targets = [one.target_of(request) for one in held]
-    return _explain(held, targets, request.method, request.contrast, on_progress)
+    return _explain(held, targets, request.method, request.usable_contrast, on_progress)
 
 
 def _explain(
@@ -124,7 +129,7 @@ def _explain(
 ) -> list[Explanation]:
     run = held[0].run.join([one.run for one in held[1:]])
     feature_maps = run.cam(targets, method, contrast, on_progress).cpu().numpy()
-    rivals = run.rivals(targets, method, contrast)
+    contrasts = run.contrast(targets, method, contrast)
     return [
         Explanation(
             model=one.model.info.name,
@@ -133,7 +138,7 @@ def _explain(
             rank=int(np.flatnonzero(one._ranking == target)[0]) + 1,
             top=one.top,
             method=method,
-            rivals=tuple(map(one.prediction, its_rivals)),
+            contrast=tuple(map(one.prediction, others)),
             layer=run.layer,
             detail=one.detail,
             view=one.view,
@@ -145,15 +150,10 @@ def _explain(
             is_of_last_layer=run.layer == one.model.info.layer,
             photo=one.photo,
         )
-        for one, target, feature_map, its_rivals in zip(
-            held, targets, feature_maps, rivals, strict=True
+        for one, target, feature_map, others in zip(
+            held, targets, feature_maps, contrasts, strict=True
         )
     ]
-
-
-def _indices(classes: int | str | Sequence[int | str], labels: Labels) -> list[int]:
-    several = [classes] if isinstance(classes, int | str) else classes
-    return [labels.find(one).index for one in several]
 
 
 def examine(
@@ -161,7 +161,7 @@ def examine(
     model: Model | str,
     view: ViewName = "crop",
     detail: int = 1,
-    layer: str | None = None,
+    layer: str | float | None = None,
 ) -> Examination:
     """One forward pass of a network over a photo, held open for explanations of any class.
 
@@ -169,16 +169,17 @@ def examine(
     (the published preprocessing) or "whole". detail: 1, or 2 or 3 for maps with so many times as
     many cells across and down, from the same view shown at that many times the network's input
     size; classes and probabilities come from detail 1 also then, which costs a pass more.
-    layer: the dotted name of the target layer, for instance one of `model.stages`; None is the last
-    feature map, as in the paper.
+    layer: the target layer by its dotted name, for instance one of `model.stages`, or as a number
+    from 0, the first feature map, to 1, the last; None is the last, as in the paper.
     Raises ImageError for a picture that cannot be used, ValueError for anything unknown.
     """
     photo = read_image(image)
     ready = load_model(model) if isinstance(model, str) else model
     inputs = [prepare(photo, ready.preprocessing, view, one) for one in sorted({1, detail})]
-    held = run_passes(ready, inputs[:1], layer if detail == 1 else None)[0]
+    name = ready.layer_named(layer)
+    held = run_passes(ready, inputs[:1], name if detail == 1 else None)[0]
     if detail > 1:
-        held = run_passes(ready, inputs[1:], layer, [held.probabilities])[0]
+        held = run_passes(ready, inputs[1:], name, [held.probabilities])[0]
     return replace(held, photo=photo)
 
 
@@ -234,7 +235,7 @@ def explain(
     view: ViewName = "crop",
     contrast: bool | int | str | Sequence[int | str] = False,
     preset: str | None = None,
-    layer: str | None = None,
+    layer: str | float | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> Explanation:
     """Where one network finds the evidence for one class in a photo.

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gradcam_core.cam.methods import method_named
+from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.images.geometry import VIEW_TITLES, View, ViewName
 from gradcam_core.images.metadata import SOFTWARE, png_info
 from gradcam_core.images.render import COLORMAP, OPACITY, overlay_bands, shrunk
 from gradcam_core.models.weights import Weights
+from gradcam_core.old_names import warn
 from gradcam_core.version import __version__
+from gradcam_core.wording import listed
 
-_RIVALS_NAMED = 2
+_OTHERS_NAMED = 2
 
 BAND_PIXELS = 2**18
 _BANDS_KEPT = 4  # at most, to save computing them again
@@ -49,8 +51,8 @@ class Explanation:
     target: the class explained, rank: its place among all classes by probability, from 1.
     top: the five most probable classes. model, title: the network that ran; stands_in_for: the
     title of the network it replaces, if it does, and notice: the sentence to show with it. layer,
-    method, detail, weights: how the map was made; rivals: the classes it explains the target
-    against.
+    method, detail, weights: how the map was made; contrast: the classes rather than which it
+    explains the target.
     Classes and probabilities are those of detail 1, the network as published. view: the name of the
     view; geometry: what it is in the photo's pixels. feature_map: float32 [h, w], >= 0, not
     normalised: the map as the method gives it. is_of_last_layer: whether `layer` is that of the
@@ -64,7 +66,7 @@ class Explanation:
     rank: int
     top: tuple[Prediction, ...]
     method: str
-    rivals: tuple[Prediction, ...]
+    contrast: tuple[Prediction, ...]
     layer: str
     detail: int
     view: ViewName
@@ -87,14 +89,49 @@ class Explanation:
         return f"{self.title} for {self.stands_in_for}" if self.stands_in_for else self.title
 
     @property
+    def question(self) -> str:
+        """The class explained, and rather than which: "tabby rather than lynx"."""
+        return f"{self.target.name} {self.rather_than}".strip()
+
+    @property
+    def rather_than(self) -> str:
+        """The classes in contrast, for labels: "rather than lynx"; empty if there are none."""
+        if not self.contrast:
+            return ""
+        if len(self.contrast) > _OTHERS_NAMED:
+            return f"rather than {len(self.contrast)} others"
+        return f"rather than {self._contrast_named}"
+
+    @property
+    def unusual(self) -> str:
+        """What else labels have to say: the method, detail and layer, where they are not Grad-CAM's
+        as published; else empty."""
+        parts = [
+            method_named(self.method).title if self.method != DEFAULT_METHOD else "",
+            f"detail {self.detail} ×" if self.detail > 1 else "",
+            "" if self.is_of_last_layer else f"layer {self.layer}",
+        ]
+        return ", ".join(filter(None, parts))
+
+    @property
+    def _contrast_named(self) -> str:
+        names = [other.name for other in self.contrast[:_OTHERS_NAMED]]
+        more = len(self.contrast) - len(names)
+        return listed([*names, f"{more} more"] if more else names)
+
+    @property
+    def rivals(self) -> tuple[Prediction, ...]:
+        """The old name of `contrast`."""
+        warn("rivals", "contrast")
+        return self.contrast
+
+    @property
     def how(self) -> str:
         """How the map was made, for people: the method, and what is not as published."""
         method = method_named(self.method)
         parts = [method.title if method.knows_class else f"{method.title}, which knows no class"]
-        if self.rivals:
-            names = [rival.name for rival in self.rivals[:_RIVALS_NAMED]]
-            more = len(self.rivals) - len(names)
-            parts.append(f"against {', '.join(names)}" + (f" and {more} more" if more else ""))
+        if self.contrast:
+            parts[0] += f" in contrast to {self._contrast_named}"
         if self.detail > 1:
             parts.append(f"detail {self.detail} ×")
         return ", ".join(parts)
@@ -111,7 +148,8 @@ class Explanation:
             "degenerate": self.degenerate or None,
             "top": [asdict(prediction) for prediction in self.top],
             "method": self.method,
-            "rivals": [asdict(prediction) for prediction in self.rivals],
+            "contrast": [asdict(prediction) for prediction in self.contrast],
+            "rivals": [asdict(prediction) for prediction in self.contrast],  # the old name
             "layer": self.layer,
             "detail": self.detail,
             "view": self.view,
@@ -132,7 +170,7 @@ class Explanation:
             "Class": f"{self.target.name} ({self.target.index})",
             "Probability": f"{self.target.probability:.4g}",
             "Rank": str(self.rank),
-            "Rather than": ", ".join(f"{other.name} ({other.index})" for other in self.rivals),
+            "Contrast": ", ".join(f"{other.name} ({other.index})" for other in self.contrast),
             "Method": method_named(self.method).title,
             "Detail": str(self.detail),
             "Layer": self.layer,

@@ -173,10 +173,10 @@ def _walk(browser: Browser, url: str) -> Path:
 
     def earlier_layer() -> None:
         tab.get_by_label("Grad-CAM", exact=True).check()
-        tab.locator("#depth").press("ArrowLeft")
+        tab.locator("#layer").press("ArrowLeft")
 
     def agreement() -> None:
-        tab.locator("#depth").press("End")
+        tab.locator("#layer").press("End")
         tab.locator(".insight").scroll_into_view_if_needed()
 
     def present() -> None:

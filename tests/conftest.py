@@ -14,17 +14,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import huggingface_hub.constants
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 import gradcam_core as gc
 from tests.support.app_server import Started, started_app
-from tests.support.browser import Visits, chromium, wait_for_all
+from tests.support.browser import Visits, chromium, new_tab
 from tests.support.photos import PHOTOS
 
 LONG = (
     *("test_faults", "test_replicas", "test_custom_digits", "test_start", "test_ray_data"),
     *("test_shutdown", "test_batch", "test_weights", "test_methods", "test_bad_pictures"),
-    "test_accessibility",
+    *("test_accessibility", "test_photos", "test_choices"),
 )
 """Files that take long, the longest first."""
 
@@ -114,10 +114,18 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Page:
+    """One in which one test after the other opens the page: it has the scripts already."""
+    return new_tab(browser)
+
+
 @pytest.fixture
-def visit(app: str, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visits]:
+def visit(
+    app: str, browser: Browser, tab: Page, request: pytest.FixtureRequest
+) -> Iterator[Visits]:
     """Opens the page. The test also fails on whatever goes wrong in the browser."""
-    visits = Visits(browser, app)
+    visits = Visits(browser, app, tab)
     failed_before = request.session.testsfailed
     yield visits
     visits.close(request.node.name, request.session.testsfailed > failed_before)
@@ -130,27 +138,8 @@ def page(visit: Visits) -> Page:
     return visit()
 
 
-@pytest.fixture(scope="module")
-def _kept(app: str, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visits]:
-    visits = Visits(browser, app)
-    visits("?example=1_cat")
-    yield visits
-    visits.close(request.node.name, is_failed=False)
-
-
 @pytest.fixture
-def cat_page(_kept: Visits, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The page with the results for the cat, the same page for all tests of a module. Whoever
-    changes more than the picture and the class puts it back."""
-    page = _kept.pages[0]
-    cat, coffee = page.locator("button[data-example]").all()[:2]
-    coffee.click()
-    cat.click()  # another picture: no class is chosen
-    wait_for_all(page)
-    expect(page.locator(".explained").first).to_contain_text("cat")
-    _kept.faults.clear()
-    failed_before = request.session.testsfailed
-    yield page
-    if request.session.testsfailed > failed_before:
-        _kept.keep_pictures(request.node.name)
-    assert _kept.faults == []
+def cat_page(visit: Visits) -> Page:
+    """The page with the results for the cat. Whoever changes more than the picture and the class
+    and puts it back spares the next test a visit."""
+    return visit.cat()

@@ -19,6 +19,7 @@ from gradcam_core import imagenet_labels, list_models
 from gradcam_core.images.geometry import DETAILS, VIEWS, ViewName
 from gradcam_core.models.labels import Labels
 from gradcam_core.models.registry import model_info
+from gradcam_core.request import AUTO
 
 NO_PICTURE = 'Give a picture: handle_file("photo.jpg") with gradio_client.'
 NO_ADDRESSES = (
@@ -91,12 +92,19 @@ def view(name: object) -> ViewName:
     )
 
 
-def depth(share: object) -> float:
+def layer(share: object) -> float:
     if not is_number(share) or not 0 <= share <= 1:
         raise InvalidArgumentError(
-            "depth is a number from 0, the first feature map, to 1, the last."
+            "layer is a number from 0, the first feature map, to 1, the last."
         )
     return float(share)
+
+
+def contrast(given: object) -> bool | str:
+    """As `requests_for` takes it."""
+    if given is None:
+        return False
+    return True if given == AUTO else quoted(given)
 
 
 def flag(name: str, given: object) -> bool:

@@ -24,6 +24,7 @@ from gradcam_core.analysis.captions import summary
 from gradcam_core.analysis.location import where
 from gradcam_core.cam.methods import DEFAULT_METHOD
 from gradcam_core.images.geometry import ViewName
+from gradcam_core.models import class_search
 from gradcam_core.models.registry import default_models
 from gradcam_core.request import ExplanationRequest, requests_for
 
@@ -67,25 +68,29 @@ class Functions:
         """List the classes that a network knows, or search them.
 
         Args:
-            search: Part of a class's name or of one of its synonyms, in upper or lower case. Names
-                that start with it come first. Empty lists all classes by their index.
+            search: Part of a class's name or of one of its synonyms, or a kind of thing ("bird"),
+                in upper or lower case. Names that start with it come first. If there is no such
+                class, those nearest in meaning are found. Empty lists all classes by their index.
             limit: The largest number of classes to return, from 1.
             model: The name of a network. Empty lists the 1000 classes of ImageNet, which every
                 network has except those that the owner of the app added.
 
         Returns:
-            For each class: its index, its name and all its synonyms. The other functions accept
-                any of them.
+            For each class: its index, its name and all its synonyms, of which the other functions
+                accept any; and what it was found by: "name", "kind", or, for a word that is not
+                among the classes, "meaning" or "spelling".
         """
         labels = arguments.labels_of(model)
         most = arguments.limit(limit, max(len(labels), 1000))
-        word = arguments.quoted(search).strip().casefold()
-        found = [label for label in labels if word in label.full_name.casefold()]
-        if word:
-            found.sort(key=lambda label: not label.name.casefold().startswith(word))
+        found = await asyncio.to_thread(class_search.search, labels, arguments.quoted(search))
         return [
-            {"index": label.index, "name": label.name, "synonyms": list(label.synonyms)}
-            for label in found[:most]
+            {
+                "index": match.label.index,
+                "name": match.label.name,
+                "synonyms": list(match.label.synonyms),
+                "found_by": match.by,
+            }
+            for match in found[:most]
         ]
 
     async def predict(
@@ -115,14 +120,16 @@ class Functions:
         image: FileData,
         models: Sequence[str] = (),
         target: int | str | None = None,
-        against: int | str | None = None,
+        contrast: int | str | None = None,
         rivals: bool = False,
         method: str = DEFAULT_METHOD,
         detail: int = 1,
         view: ViewName = "crop",
-        depth: float = 1.0,
+        layer: float = 1.0,
         outputs: list[Output] = _DEFAULT_OUTPUTS,
         trust: bool = False,
+        against: int | str | None = None,
+        depth: float | None = None,
     ) -> tuple[Findings, FileData | None]:
         """Explain a prediction with Grad-CAM: where in a photo each network finds the evidence for
         a class, what it predicts, and how far the networks look at the same place.
@@ -133,17 +140,17 @@ class Functions:
             models: The names of the networks to use.
             target: The class to explain: its index, its name or a synonym. None explains the top
                 prediction of each network.
-            against: Explain the target against this class: why the target rather than that? None
-                explains the target by itself.
-            rivals: Whether to explain the target against the classes that the network finds most
-                probable besides it. Ignored if `against` is given.
+            contrast: The class rather than which the target is explained: why the target and not
+                that? "auto" stands for the classes that the network finds most probable besides the
+                target. None explains the target by itself.
+            rivals: True is the old way to say contrast="auto". It goes with version 1.2.
             method: The CAM method. "gradcam" is the original; "competitive" with detail 2 locates
                 best; "scorecam" and "ablationcam" take minutes; "eigencam" ignores the class.
             detail: Show the photo to the network at 1, 2 or 3 times its input size, for a finer
                 map. Predictions are always those at 1.
             view: Which part of the photo the networks see: "crop" is its centre, as in the
                 published preprocessing; "whole" is all of it.
-            depth: Which layer to explain, as its position in the network: from 0, the first feature
+            layer: Which layer to explain, as its position in the network: from 0, the first feature
                 map, to 1, the last one as in the paper.
             outputs: The files to make: "comparison" is one labelled figure of all networks,
                 "overlay" the heat over the photo (PNG), "heatmap" the heat itself (NumPy, float32
@@ -152,6 +159,8 @@ class Functions:
             trust: Whether to check how far each map can be trusted, which takes some seconds for
                 each network: deletion and insertion, maps with random weights, of a shifted and of
                 a noisy photo, and what the network predicts from the hot places alone.
+            against: The old name of contrast. It goes with version 1.2.
+            depth: The old name of layer. It goes with version 1.2.
 
         Returns:
             First the findings. For each network: the name it was requested by, the name and title
@@ -162,15 +171,16 @@ class Functions:
                 place, and a summary in sentences. Then the labelled figure, or None.
         """
         names = arguments.models(models)
+        others = arguments.contrast(contrast if against is None else against)
+        is_auto = arguments.flag("rivals", rivals)
         requests = requests_for(
             names,
             arguments.view(view),
             None if target is None else arguments.quoted(target),
-            [] if against is None else [arguments.quoted(against)],
-            arguments.flag("rivals", rivals),
+            is_auto if others is False else others,
             arguments.quoted(method),
             arguments.detail(detail),
-            arguments.depth(depth),
+            arguments.layer(layer if depth is None else depth),
         )
         kinds = arguments.outputs(outputs)
         is_checked = arguments.flag("trust", trust)

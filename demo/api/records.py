@@ -21,6 +21,7 @@ class ClassRecord(TypedDict):
     index: int
     name: str
     synonyms: list[str]
+    found_by: str
 
 
 class PredictionRecord(TypedDict):
@@ -88,6 +89,7 @@ class ExplanationRecord(TypedDict):
     degenerate: str | None
     top: list[PredictionRecord]
     method: str
+    contrast: list[PredictionRecord]
     rivals: list[PredictionRecord]
     layer: str
     detail: int

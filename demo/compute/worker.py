@@ -114,7 +114,10 @@ class Worker:
         model = loading.result()
         if _must_find_layer(model, request):
             return False
-        return self.held.kept(_key(photo_id, model, request, request.layer_of(model))) is not None
+        return (
+            self.held.kept(_key(photo_id, model, request, model.layer_named(request.layer)))
+            is not None
+        )
 
     async def hold(
         self, photo_id: str, request: ExplanationRequest, source: InputSource
@@ -123,9 +126,11 @@ class Worker:
         model = await self.loaded(request.model)
         if _must_find_layer(model, request):
             async with source.slot():
-                layer = await asyncio.wrap_future(self._passes.submit(request.layer_of, model))
+                layer = await asyncio.wrap_future(
+                    self._passes.submit(model.layer_named, request.layer)
+                )
         else:
-            layer = request.layer_of(model)
+            layer = model.layer_named(request.layer)
         key = _key(photo_id, model, request, layer)
         held = self.held.kept(key)
         if held is None:
@@ -218,7 +223,8 @@ def _key(photo_id: str, model: Model, request: ExplanationRequest, layer: str | 
 
 def _must_find_layer(model: Model, request: ExplanationRequest) -> bool:
     """Whether a pass has to run before the layer is known."""
-    return request.depth < 1 and request.layer is None and "stages" not in vars(model)
+    is_number = not isinstance(request.layer, str)
+    return is_number and request.layer != 1 and "stages" not in vars(model)
 
 
 async def _with_progress(

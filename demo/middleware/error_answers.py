@@ -51,6 +51,9 @@ class ErrorAnswers:
             answer: Response = PlainTextResponse("Internal Server Error", 500)
             if _is_of_no_function(error):
                 answer = JSONResponse({"detail": "There is no function of this number."}, 404)
+            elif _is_of_arguments(error):
+                detail = f"{str(error).split('. ')[0].rstrip('.')}. See /gradio_api/info."
+                answer = JSONResponse({"detail": detail}, 422)
             # This is how Gradio ends a stream without events; it is no fault of the server.
             elif not isinstance(error.__cause__, HTTPException):
                 log.error("a request failed: %s", in_one_line(error))
@@ -60,5 +63,14 @@ class ErrorAnswers:
 
 def _is_of_no_function(error: Exception) -> bool:
     """Whether a request named a function by a number that Gradio does not have."""
+    return isinstance(error, KeyError) and _raised_in(error, "get_fn")
+
+
+def _is_of_arguments(error: Exception) -> bool:
+    """Whether a call named an argument that its function lacks, or left out one that it needs."""
+    return isinstance(error, TypeError) and _raised_in(error, "construct_args")
+
+
+def _raised_in(error: Exception, function: str) -> bool:
     frames = traceback.extract_tb(error.__traceback__)
-    return isinstance(error, KeyError) and bool(frames) and frames[-1].name == "get_fn"
+    return bool(frames) and frames[-1].name == function

@@ -44,7 +44,7 @@ _OPEN = frozenset(
 _OPEN_BELOW = ("/assets/", "/static/")
 """Gradio's own scripts and styles."""
 
-_CALLS = re.compile(r"/gradio_api/(?:call|call/v2|run)/(?P<name>[^/]+)(?:/[^/]*)?")
+_CALLS = re.compile(r"/gradio_api/(?:call/v2|call|run)/(?P<name>[^/]+)(?:/[^/]*)?")
 """Ways to call a function, or to ask for the result of such a call."""
 
 

@@ -43,13 +43,16 @@ def result_of(e: Explanation) -> dict[str, Any]:
     """
     rows, columns = e.feature_map.shape
     record: dict[str, Any] = e.record()
+    del record["rivals"]
     place = all_classes().place
-    for name in ("target", "top", "rivals"):
+    for name in ("target", "top", "contrast"):
         given = record[name]
         for prediction in given if isinstance(given, list) else [given]:
             prediction["index"] = place(e.model, prediction["index"])
     return record | {
         "how": e.how,
+        "rather_than": e.rather_than,
+        "unusual": e.unusual,
         "where": where(e),
         "box": _shares(e, e.box),
         "region": _shares(e, e.geometry.region),

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 from demo.compute.photo import PhotoFile
 from demo.compute.service import service
@@ -56,15 +56,16 @@ class _Strict(BaseModel):
 
 
 class MapRequest(_Strict):
-    """One map. id: how the answer names it. trust: whether to check it, too. See
-    `ExplanationRequest` for the rest."""
+    """One map. id: how the answer names it. contrast: whether the class is explained rather than
+    the most probable others. trust: whether to check it, too. See `ExplanationRequest` for the
+    rest. Aliases are the names of version 1.0, of which pages may still be open."""
 
     id: str = Field(max_length=80)
     model: _ModelName
     method: _MethodName = DEFAULT_METHOD
     detail: int = Field(1, ge=min(DETAILS), le=max(DETAILS))
-    rivals: bool = False
-    depth: float = Field(1, ge=0, le=1)
+    contrast: bool = Field(False, validation_alias=AliasChoices("contrast", "rivals"))
+    layer: float = Field(1, ge=0, le=1, validation_alias=AliasChoices("layer", "depth"))
     trust: bool = False
 
 
@@ -79,7 +80,7 @@ class PageRequest(_Strict):
     upload: the path that the server gave an uploaded file; example: the name of an example;
     address: where it is on the web; may_fetch: whether it may be fetched from there, or only used
     if it is still kept.
-    target, against: their places in `all_classes`.
+    target, contrast: their places in `all_classes`.
     has_photo: the id of the photo that the page already shows. compare: whether to say, at the end,
     what the maps have in common.
     """
@@ -91,7 +92,7 @@ class PageRequest(_Strict):
     has_photo: str = Field("", max_length=64)
     view: ViewName = "crop"
     target: _Class | None = None
-    against: _Class | None = None
+    contrast: _Class | None = Field(None, validation_alias=AliasChoices("contrast", "against"))
     cells: list[MapRequest] = Field(min_length=1, max_length=MAX_MAPS)
     compare: bool = False
 
@@ -126,19 +127,18 @@ class PageRequest(_Strict):
 
     def explanation_request(self, one: MapRequest) -> ExplanationRequest:
         """Raises LabelError if the network does not have the class."""
-        target, against = (
+        target, contrast = (
             place if place is None else all_classes().index(one.model, place)
-            for place in (self.target, self.against)
+            for place in (self.target, self.contrast)
         )
         return ExplanationRequest(
             one.model,
             self.view,
             target,
-            () if against is None else (against,),
-            one.rivals,
+            one.contrast if contrast is None else (contrast,),
             one.method,
             one.detail,
-            one.depth,
+            one.layer,
         )
 
 

@@ -80,12 +80,12 @@ def _controls() -> dict[str, Any]:
             info="Or click any prediction.",
             elem_id="target",
         )
-        against = gr.Dropdown(
+        contrast = gr.Dropdown(
             _classes(texts.NO_OTHER),
             value=NONE,
-            label="Rather than …",
-            info=texts.AGAINST,
-            elem_id="against",
+            label="Contrast: rather than …",
+            info=texts.CONTRAST,
+            elem_id="contrast",
         )
         models = gr.Dropdown(
             [(info.title, info.name) for info in list_models()],
@@ -117,22 +117,22 @@ def _controls() -> dict[str, Any]:
                 label="Detail",
                 elem_id="detail",
             )
-            rivals = gr.Checkbox(
-                value=defaults["rivals"],
-                label="Against its rivals",
-                info=texts.RIVALS,
-                elem_id="rivals",
+            auto_contrast = gr.Checkbox(
+                value=defaults["auto_contrast"],
+                label="Contrast: rather than the most probable others",
+                info=texts.AUTO_CONTRAST,
+                elem_id="auto_contrast",
             )
     return {
         "photo": photo,
         "models": models,
         "target": target,
-        "against": against,
+        "contrast": contrast,
         "view": view,
         "kind": kind,
         "method": method,
         "detail": detail,
-        "rivals": rivals,
+        "auto_contrast": auto_contrast,
     }
 
 

@@ -20,7 +20,7 @@ from gradcam_core.presets import PRESETS
 AS_PUBLISHED, OWN_CHOICE = "published", "own"
 """Kinds of map besides the presets: Grad-CAM at detail 1, and the visitor's own settings."""
 
-DEPTHS = 5
+LAYER_STEPS = 5
 """Steps of the layer slider from the first stage of a network to the last."""
 
 # Gradio reads a script as the body of a function, so the modules are imported from there.
@@ -52,7 +52,7 @@ def default_choices() -> dict[str, Any]:
         "kind": AS_PUBLISHED,
         "method": DEFAULT_METHOD,
         "detail": DETAILS[0],
-        "rivals": False,
+        "auto_contrast": False,
     }
 
 
@@ -67,7 +67,7 @@ def _props() -> dict[str, Any]:
         "views": list(VIEWS),
         "kinds": {AS_PUBLISHED: _map(DEFAULT_METHOD, 1), **presets, OWN_CHOICE: None},
         "own": OWN_CHOICE,
-        "depths": DEPTHS,
+        "layers": LAYER_STEPS,
         "examples": [{"name": path.stem} for path in example_pictures()],
         "classes": [label.full_name for label in labels],
         "names": _names(labels),

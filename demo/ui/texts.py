@@ -42,7 +42,7 @@ boat can mean that it recognises boats by their water. The map of a class with a
 zero shows where the network would look for it, not that it is there. No map proves *why* a network
 decided as it did.
 
-**Rather than …** explains one class against another: only what speaks more for the first than for
+**Contrast** explains one class rather than another: only what speaks more for the first than for
 the second is hot. Between look-alikes little may be left.
 
 **Layer.** Grad-CAM is made for the last feature map. Earlier ones have more cells, but know edges
@@ -59,8 +59,8 @@ are shown (Chattopadhay and others, 2018). All checks are about the network, not
 map can hold and the network still be wrong.
 
 **Sharp.** The networks see the same picture at twice their input size, which gives four times as
-many cells. At each cell, only the lead of the class over its strongest rival there counts; rivals
-are the ten most probable other classes. Sharp maps locate better, but they answer another question:
+many cells. At each cell, only the lead of the class over the strongest of the ten most probable
+others counts. Sharp maps locate better, but they answer another question:
 not "what speaks for a tiger cat?" but "what speaks for a tiger cat rather than for any of these?".
 The percentages stay those of the published network. *Other …* and *Methods* offer more. Score-CAM
 runs each network many hundred times: that takes minutes, always at detail 1 here, for one visitor
@@ -74,9 +74,9 @@ AS_PUBLISHED = "Grad-CAM"
 
 OWN_CHOICE = "Other …"
 
-KINDS = "Sharp is finer, and hot only where the class leads its rivals."
+KINDS = "Sharp is finer, and hot only where the class leads the most probable others."
 
-RIVALS = "Only what speaks more for the class than for the ten most probable others."
+AUTO_CONTRAST = "Only what speaks more for the class than for the ten most probable others."
 
 ADDRESS_FORM = """
 <form class="address" data-address>
@@ -86,7 +86,7 @@ ADDRESS_FORM = """
 </form>
 """
 
-AGAINST = "Only what speaks more for the class than for this one."
+CONTRAST = "Only what speaks more for the class than for this one."
 
 NO_OTHER = "No other class"
 

@@ -27,7 +27,7 @@ class App {
    * `controls.values()`. */
   constructor({ element, props, trigger }) {
     this.props = props;
-    this.defaults = { photo: null, target: null, against: null, depth: 1, ...props.defaults };
+    this.defaults = { photo: null, target: null, contrast: null, layer: 1, ...props.defaults };
     this.state = { ...this.defaults };
     this.display = { layers: "overlay", opacity: props.opacity, colormap: props.colormaps[0][0] };
     this.palettes = new Map(
@@ -78,17 +78,17 @@ class App {
     after.models = this.props.models.map(({ name }) => name).filter((name) => after.models.includes(name));
     const isNewPhoto = JSON.stringify(after.photo) !== JSON.stringify(before.photo);
     // Another picture: each network's own top prediction is explained first.
-    if (isNewPhoto && before.photo) after.target = after.against = null;
+    if (isNewPhoto && before.photo) after.target = after.contrast = null;
     // No class is explained rather than itself: the last choice counts.
-    if (after.target !== null && after.target === after.against) {
-      after[after.target === before.target ? "target" : "against"] = null;
+    if (after.target !== null && after.target === after.contrast) {
+      after[after.target === before.target ? "target" : "contrast"] = null;
     }
     if (JSON.stringify(after) === JSON.stringify(before)) return;
     this.state = after;
     document.body.dataset.kind = after.kind;
     if (isNewPhoto) this.controls.hidePreview(Boolean(after.photo?.upload));
-    this.toolbar.setDepth(after.depth);
-    this.toolbar.setExplained(this.nameOf(after.target), this.nameOf(after.against));
+    this.toolbar.setLayer(after.layer);
+    this.toolbar.setExplained(this.nameOf(after.target), this.nameOf(after.contrast));
     this.examples.mark(after.photo);
     if (!isFromControl || isNewPhoto) this.controls.update();
     if (!isStart || after.photo) history.replaceState(history.state, "", this.link());
@@ -115,22 +115,22 @@ class App {
 
   // Requests
 
-  /** Method, detail and rivals of the maps, from what was chosen. */
+  /** Method, detail and contrast of the maps, from what was chosen. */
   map() {
-    const { kind, method, detail, rivals } = this.state;
+    const { kind, method, detail, auto_contrast: contrast } = this.state;
     const preset = this.props.kinds[kind];
-    return preset ? { ...preset, rivals: false } : { method, detail, rivals };
+    return preset ? { ...preset, contrast: false } : { method, detail, contrast };
   }
 
   request() {
-    const { photo, view, target, against } = this.state;
+    const { photo, view, target, contrast } = this.state;
     const may_fetch = !this.presentation.isOn; // no picture comes from the web before an audience
-    return { ...photo, may_fetch, view, target, against, has_photo: this.results.photo?.id ?? "" };
+    return { ...photo, may_fetch, view, target, contrast, has_photo: this.results.photo?.id ?? "" };
   }
 
   cells() {
     const map = this.map();
-    return this.state.models.map((model) => ({ id: model, model, ...map, depth: this.state.depth }));
+    return this.state.models.map((model) => ({ id: model, model, ...map, layer: this.state.layer }));
   }
 
   refresh() {

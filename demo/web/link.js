@@ -1,9 +1,11 @@
 // The address of a view: what is shown, as parameters of the page's address, and back.
 
 const LISTS = ["models"];
-const NUMBERS = ["target", "against", "detail", "depth"];
+const NUMBERS = ["target", "contrast", "detail", "layer"];
 const WORDS = ["view", "kind", "method"];
-const NAMES = { target: "class", against: "rather_than", depth: "layer", kind: "map" };
+const NAMES = { target: "class", kind: "map" };
+const AUTO = "auto"; // as contrast: the most probable other classes
+const OLD_NAMES = ["rather_than", "rivals"]; // of the contrast, in links of version 1.0
 const nameOf = (key) => NAMES[key] ?? key;
 
 /** What an address says that this page knows. props: from demo/ui/page_data.py. */
@@ -18,19 +20,19 @@ function isKnown(key, value, { models, methods, details, kinds, views, examples,
     photo: () => (value.address ? /^https?:\/\//i.test(value.address) : has(examples, value.example)),
     models: () => value.length > 0 && value.every((name) => has(models, name)),
     target: () => isClass,
-    against: () => isClass,
+    contrast: () => isClass,
     detail: () => details.includes(value),
-    depth: () => value >= 0 && value <= 1,
+    layer: () => value >= 0 && value <= 1,
     view: () => views.includes(value),
     kind: () => Object.hasOwn(kinds, value),
     method: () => has(methods, value),
-    rivals: () => true,
+    auto_contrast: () => true,
   };
   return known[key]();
 }
 
 function parameters(address) {
-  const given = new URL(address).searchParams;
+  const given = withNewNames(new URL(address).searchParams);
   const found = {};
   for (const key of LISTS) {
     if (given.has(nameOf(key))) found[key] = given.get(nameOf(key)).split(",").filter(Boolean);
@@ -40,10 +42,16 @@ function parameters(address) {
     if (given.get(nameOf(key)) && Number.isFinite(number)) found[key] = number;
   }
   for (const key of WORDS) if (given.get(nameOf(key))) found[key] = given.get(nameOf(key));
-  if (given.get("rivals") === "1") found.rivals = true;
+  if (given.get("contrast") === AUTO) found.auto_contrast = true;
   if (given.get("example")) found.photo = { example: given.get("example") };
   else if (given.get("picture")) found.photo = { address: given.get("picture") };
   return found;
+}
+
+function withNewNames(given) {
+  if (given.get("rivals") === "1") given.set("contrast", AUTO);
+  if (given.has("rather_than")) given.set("contrast", given.get("rather_than"));
+  return given;
 }
 
 /** The address of a state; what is as it is by default is left out, and so is an uploaded photo. */
@@ -56,7 +64,8 @@ export function linkTo(address, state, defaults) {
     else given.set(nameOf(key), String(value));
   };
   for (const key of [...LISTS, ...NUMBERS, ...WORDS]) put(key, state[key], defaults[key]);
-  put("rivals", state.rivals ? 1 : null, null);
+  if (state.contrast === null && state.auto_contrast) given.set("contrast", AUTO);
+  for (const old of OLD_NAMES) given.delete(old);
   put("example", state.photo?.example ?? null, null);
   put("picture", state.photo?.address ?? null, null);
   return made.href.replaceAll("%2C", ",");

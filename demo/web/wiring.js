@@ -31,7 +31,7 @@ export function makeElements(app, element) {
       ...app.map(),
       methods: app.props.methods,
       details: app.props.details,
-      depth: app.state.depth,
+      layer: app.state.layer,
     }),
     nameOf: ({ method, detail }) =>
       app.props.methods.find(({ name }) => name === method).title + (detail > 1 ? `, ${detail} ×` : ""),
@@ -40,10 +40,10 @@ export function makeElements(app, element) {
   app.toolbar = new Toolbar({
     colormaps: app.props.colormaps,
     opacity: app.display.opacity,
-    depths: app.props.depths,
+    steps: app.props.layers,
     act: {
       setDisplay: (changes) => app.setDisplay(changes),
-      setDepth: (depth) => app.change({ depth }),
+      setLayer: (layer) => app.change({ layer }),
       compare: () => app.toolbar.setComparing(app.comparison.toggle()),
       check: () => app.toolbar.setChecking(app.trust.toggle()),
       download: (file, theme) => app.download(file, theme),

@@ -113,10 +113,10 @@ class _Checks:
     def _correlation(self, module: nn.Module, batch: Tensor, geometry: View) -> float | None:
         """Of the ranks of this map's heat and the real one's, where both saw the photo."""
         e = self._e
-        rivals = [rival.index for rival in e.rivals] or False
+        contrast = [other.index for other in e.contrast] or False
         changed = PreparedInput(geometry, e.view, e.detail, batch)
         held = run_passes(replace(self._model, module=module), [changed], e.layer)[0]
-        other = held.explain(e.target.index, e.method, rivals)
+        other = held.explain(e.target.index, e.method, contrast)
         self._count(1)
         found = agreement((e, other))
         return found.pairs[0].correlation if found else None

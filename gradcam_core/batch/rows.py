@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Row: TypeAlias = "dict[str, Any]"
 
 _FROM_RECORD = (
-    *("title", "stands_in_for", "top", "rank", "box"),
+    *("title", "stands_in_for", "top", "rank", "contrast", "box"),
     *("method", "detail", "view", "layer", "weights"),
 )
 """Columns that are fields of `Explanation.record()`, too."""

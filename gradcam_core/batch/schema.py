@@ -11,6 +11,7 @@ THUMBNAIL_SIDE_PX = 160
 """Long side of a thumbnail."""
 
 _INT, _FLOAT, _TEXT = pa.int32(), pa.float32(), pa.string()
+_PREDICTION = pa.struct([("index", _INT), ("name", _TEXT), ("probability", _FLOAT)])
 
 
 def _column(name: str, kind: pa.DataType, words: str) -> pa.Field:
@@ -25,14 +26,17 @@ SCHEMA = pa.schema(
         _column("stands_in_for", _TEXT, "title of the network in whose place it ran, or null"),
         _column(
             "top",
-            pa.list_(
-                pa.struct([("index", _INT), ("name", _TEXT), ("probability", _FLOAT)]),
-            ),
+            pa.list_(_PREDICTION),
             "the five most probable classes, the most probable first",
         ),
         _column("class_index", _INT, "the class explained, by its index"),
         _column("class", _TEXT, "the same, by its name"),
         _column("probability", _FLOAT, "of the class explained, in [0, 1]"),
+        _column(
+            "contrast",
+            pa.list_(_PREDICTION),
+            "the classes rather than which it is explained; empty if by itself",
+        ),
         _column("rank", _INT, "of the class explained among all by probability, from 1"),
         _column(
             "heat_box",

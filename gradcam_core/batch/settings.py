@@ -47,6 +47,7 @@ class BatchSettings:
         return {
             "models": list(self.models),
             "targets": None if first.target is None else targets,
+            "contrast": [request.contrast for request in self.requests] if first.contrast else None,
             "method": first.method,
             "detail": first.detail,
             "view": first.view,

@@ -24,9 +24,10 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Contrast:
-    """How a class is explained against its rivals, by y_c - share * mean(y_rivals) instead of y_c.
+    """How a class is explained in contrast to others, by y_c - share * mean(y_others) instead of
+    y_c.
 
-    count: so many rivals are chosen where none are given: those with the nearest logits, or those
+    count: so many others are chosen where none are given: those with the nearest logits, or those
     that are most probable.
     """
 
@@ -35,7 +36,7 @@ class Contrast:
     by: Literal["nearest", "probable"]
 
 
-AGAINST_RIVALS = Contrast(share=1.0, count=10, by="probable")
+DEFAULT_CONTRAST = Contrast(share=1.0, count=10, by="probable")
 """The contrast that localises best on one half of the photographs in `benchmarks/`."""
 
 
@@ -43,16 +44,15 @@ AGAINST_RIVALS = Contrast(share=1.0, count=10, by="probable")
 class Method:
     """A CAM method. name: as in the API. title: as people write it.
 
-    needs: what `compute` is given besides the activation: the gradient of the class; that and
-    those of its rivals; nothing; or the scores of the network, or of its head, for as many inputs
-    as there are channels, which `perturb` makes. contrast: of a method that always explains
-    against rivals.
+    needs: what `compute` is given besides the activation: the gradient of the class; that and those
+    of the classes in contrast; nothing; or the scores of the network, or of its head, for as many
+    inputs as there are channels, which `perturb` makes. contrast: of a method that always has one.
     """
 
     name: str
     title: str
     compute: Callable[..., Tensor]
-    needs: Literal["gradient", "rivals", "nothing", "scores of images", "scores of activations"]
+    needs: Literal["gradient", "gradients", "nothing", "scores of images", "scores of activations"]
     contrast: Contrast | None = None
     perturb: Perturb | None = None
 
@@ -119,26 +119,26 @@ def layercam(activation: Tensor, gradient: Tensor) -> Tensor:
 
 def finercam(activation: Tensor, gradient: Tensor) -> Tensor:
     """FinerCAM (Zhang et al., CVPR 2025, eq. 4 and 5): w_k = mean(G_k), where G is the gradient
-    of y_c - 0.6 mean(y_r) over three rivals r, those with the logits nearest to y_c.
+    of y_c - 0.6 mean(y_r) over three others r, those with the logits nearest to y_c.
 
     activation, gradient: [N, C, h, w] -> map [N, h, w]. As in TorchCAM; pytorch-grad-cam weights
-    the rivals by their probabilities.
+    the others by their probabilities.
     """
     return gradcam(activation, gradient)
 
 
-def competitive(activation: Tensor, gradient: Tensor, rivals: Tensor) -> Tensor:
+def competitive(activation: Tensor, gradient: Tensor, contrast: Tensor) -> Tensor:
     """Grad-CAM where classes compete: relu(M_c - max_r M_r), at each cell the evidence for the
-    class beyond that for its strongest rival there, with the Grad-CAM maps M of either.
+    class beyond that for the strongest other there, with the Grad-CAM maps M of either.
 
     That a class keeps only the places where it wins is the idea of Gupta and Arora ("A Simple
     Technique to Enable Saliency Methods to Pass the Sanity Checks", 2019, for gradient times
-    input). activation, gradient: [N, C, h, w], rivals: gradients of others [R, N, C, h, w]
-    -> map [N, h, w].
+    input). activation, gradient: [N, C, h, w], contrast: gradients of the others
+    [R, N, C, h, w] -> map [N, h, w].
     """
-    strongest = gradcam(activation, rivals[0])
-    for rival in rivals[1:]:
-        strongest = strongest.maximum(gradcam(activation, rival))
+    strongest = gradcam(activation, contrast[0])
+    for other in contrast[1:]:
+        strongest = strongest.maximum(gradcam(activation, other))
     return (gradcam(activation, gradient) - strongest).relu()
 
 
@@ -233,7 +233,7 @@ METHODS = {
         Method("xgradcam", "XGrad-CAM", xgradcam, "gradient"),
         Method("layercam", "LayerCAM", layercam, "gradient"),
         Method("finercam", "FinerCAM", finercam, "gradient", Contrast(0.6, 3, "nearest")),
-        Method("competitive", "Competitive Grad-CAM", competitive, "rivals", AGAINST_RIVALS),
+        Method("competitive", "Competitive Grad-CAM", competitive, "gradients", DEFAULT_CONTRAST),
         Method("eigencam", "Eigen-CAM", eigencam, "nothing"),
         Method("scorecam", "Score-CAM", scorecam, "scores of images", perturb=masked_images),
         Method(

@@ -15,6 +15,7 @@ from gradcam_core.cam.methods import DEFAULT_METHOD, Method, method_named
 from gradcam_core.cam.open_pass import OpenPass
 from gradcam_core.cam.score import Score, score_of
 from gradcam_core.errors import CamError
+from gradcam_core.old_names import warn
 
 _MAX_PIXELS = {"cpu": 4 * 224 * 224, "cuda": 128 * 224 * 224}
 """Pixels in one pass: on a CPU, larger passes take 1.5 times as long for each image."""
@@ -81,45 +82,62 @@ class Run:
         self,
         targets: int | Sequence[int],
         method: str = DEFAULT_METHOD,
-        rivals: Sequence[int] | bool = False,
+        contrast: Sequence[int] | bool = False,
         on_progress: Callable[[float], None] = lambda share: None,
+        *,
+        rivals: Sequence[int] | bool | None = None,
     ) -> Tensor:
         """The maps of one class (an int) or of one class an image (N ints): float32 (float64 of a
         double network) [N, h, w], >= 0, not normalised. May be called again and again; most methods
         need no further forward pass.
 
-        rivals: classes against which the class is explained, or True for those that the method
-        chooses by the logits of this pass. False is none, but for methods that always have rivals.
-        on_progress: called by the slow methods with the share that is done; what it raises ends
-        the work.
-        Raises CamError for a class that the network does not have, for rivals that do not fit or a
-        method that knows no class, ValueError for an unknown method.
+        contrast: classes rather than which the class is explained, or True for those that the
+        method chooses by the logits of this pass. False is none, but for methods that always have
+        one. on_progress: called by the slow methods with the share that is done; what it raises
+        ends the work. rivals: the old name of `contrast`.
+        Raises CamError for a class that the network does not have, for a contrast that does not fit
+        or a method that knows no class, ValueError for an unknown method.
         """
+        if rivals is not None:
+            warn("rivals", "contrast")
+            contrast = rivals
         # Tensors of inference mode can never have gradients.
         with torch.inference_mode(False):
-            return self._cam(targets, method_named(method), rivals, on_progress)
+            return self._cam(targets, method_named(method), contrast, on_progress)
 
     def _cam(
         self,
         targets: int | Sequence[int],
         chosen: Method,
-        rivals: Sequence[int] | bool,
+        contrast: Sequence[int] | bool,
         on_progress: Callable[[float], None],
     ) -> Tensor:
         index = self._indices(targets)
-        score = self._score(chosen, index, rivals)
+        score = self._score(chosen, index, contrast)
         if chosen.needs == "nothing":
             return chosen.compute(self.activation)
         if chosen.needs == "gradient":
             return chosen.compute(self.activation, self._gradient(score))
-        if chosen.needs == "rivals":
-            assert score.rivals is not None
-            others = [self._gradient(Score(other)) for other in score.rivals.T]
+        if chosen.needs == "gradients":
+            assert score.contrast is not None
+            others = [self._gradient(Score(other)) for other in score.contrast.T]
             gradient = self._gradient(Score(index))
             return chosen.compute(self.activation, gradient, torch.stack(others))
         perturbed = self._perturbed(chosen, on_progress)
         scores = torch.stack([score.of(logits) for logits in perturbed.unbind(1)], dim=1)
         return chosen.compute(self.activation, scores, score.of(self.logits))
+
+    def contrast(
+        self,
+        targets: int | Sequence[int],
+        method: str = DEFAULT_METHOD,
+        contrast: Sequence[int] | bool = False,
+    ) -> list[list[int]]:
+        """The classes in contrast to which `cam` explains each image's class, given the same
+        arguments."""
+        index = self._indices(targets)
+        score = self._score(method_named(method), index, contrast)
+        return [[]] * len(index) if score.contrast is None else score.contrast.tolist()
 
     def rivals(
         self,
@@ -127,10 +145,9 @@ class Run:
         method: str = DEFAULT_METHOD,
         rivals: Sequence[int] | bool = False,
     ) -> list[list[int]]:
-        """The classes that `cam` explains each image's class against, given the same arguments."""
-        index = self._indices(targets)
-        score = self._score(method_named(method), index, rivals)
-        return [[]] * len(index) if score.rivals is None else score.rivals.tolist()
+        """The old name of `contrast`."""
+        warn("rivals", "contrast")
+        return self.contrast(targets, method, rivals)
 
     def _gradient(self, score: Score) -> Tensor:
         # One sum gives every image its own gradient: in eval mode images do not mix.
@@ -178,8 +195,8 @@ class Run:
             with exclusive(network):
                 return _at_least_float32(network(inputs))
 
-    def _score(self, method: Method, index: Tensor, rivals: Sequence[int] | bool) -> Score:
-        valid = rivals if isinstance(rivals, bool) else self._valid(rivals)
+    def _score(self, method: Method, index: Tensor, contrast: Sequence[int] | bool) -> Score:
+        valid = contrast if isinstance(contrast, bool) else self._valid(contrast)
         return score_of(method, self.logits, index, valid)
 
     def _indices(self, targets: int | Sequence[int]) -> Tensor:

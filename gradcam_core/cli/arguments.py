@@ -14,10 +14,7 @@ from gradcam_core.models.custom import register_all
 from gradcam_core.models.custom.description import add_network_arguments
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
 from gradcam_core.presets import PRESETS, preset_named
-from gradcam_core.request import ExplanationRequest, requests_for
-
-AUTO = "auto"
-"""For --contrast: the rivals that the network itself holds most probable."""
+from gradcam_core.request import AUTO, ExplanationRequest, requests_for
 
 
 def program() -> str:
@@ -54,6 +51,13 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
         "--target",
         help="class to explain, by index or name (default: each network's own top prediction)",
     )
+    parser.add_argument(
+        "--contrast",
+        action="append",
+        metavar=f"CLASS|{AUTO}",
+        help="explain the class rather than this one (may be repeated); "
+        f"{AUTO}: rather than the most probable others",
+    )
     parser.add_argument("--method", choices=METHODS, help=f"CAM method (default: {DEFAULT_METHOD})")
     parser.add_argument(
         "--detail",
@@ -88,7 +92,7 @@ def requests_of(parser: Parser, options: argparse.Namespace) -> list[Explanation
         preset = preset_named(options.preset)
         method, detail = preset.method, preset.detail
     method = method or DEFAULT_METHOD
-    contrast = getattr(options, "contrast", None) or []
+    contrast = options.contrast or []
     if contrast and not method_named(method).knows_class:
         parser.error(f"--method {method} knows no class, so it takes no --contrast")
     try:
@@ -101,8 +105,7 @@ def requests_of(parser: Parser, options: argparse.Namespace) -> list[Explanation
             names,
             options.view,
             options.target,
-            against=[] if contrast == [AUTO] else contrast,
-            rivals=contrast == [AUTO],
+            contrast=contrast == [AUTO] or contrast,
             method=method,
             detail=detail or 1,
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from tqdm import tqdm
 
-from gradcam_core.cli.arguments import AUTO, Parser, add_map_arguments, program, requests_of
+from gradcam_core.cli.arguments import Parser, add_map_arguments, program, requests_of
 from gradcam_core.cli.loading import ProgressBar, loaded
 from gradcam_core.errors import CamError, ImageError, WeightsError
 from gradcam_core.examination import examine
@@ -100,12 +100,6 @@ def _parser() -> Parser:
     parser.add_argument("photo", metavar="PHOTO", help="the picture to explain")
     add_map_arguments(parser)
     parser.add_argument(
-        "--contrast",
-        action="append",
-        metavar=f"CLASS|{AUTO}",
-        help=f"explain the class against this one (may be repeated); {AUTO}: against its rivals",
-    )
-    parser.add_argument(
         "--out",
         type=Path,
         default=Path("out"),
@@ -117,7 +111,8 @@ def _parser() -> Parser:
 
 def _summary(e: Explanation) -> str:
     top = ", ".join(f"{p.name} {p.probability:.2f}" for p in e.top)
-    explained = f"explains {e.target.name!r} ({e.target.probability:.2f}, rank {e.rank})"
+    asked = f"{e.target.name!r} {e.rather_than}".strip()
+    explained = f"explains {asked} ({e.target.probability:.2f}, rank {e.rank})"
     return f"{e.title}: {top}; {explained}"
 
 

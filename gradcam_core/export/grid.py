@@ -54,12 +54,12 @@ class Text:
 
 
 Label = tuple[str, ...]
-"""The text under a picture: the heading, the class, how sure the network is, and why it has no map
-if it has none; the photo's has only the first."""
+"""The text under a picture: the heading, the class, how sure the network is; then what is unusual
+about the map, and why there is none, each only if it is so; the photo's has only the first."""
 
 _CLASS, _SURE = 1, 2
 
-_FORMS = (((0,), (1,), (2,), (3,)), ((0,), (1, 2), (3,)), ((0, 1, 2, 3),))
+_FORMS = (((0,), (1,), (2,), (3,), (4,)), ((0,), (1, 2), (3,), (4,)), ((0, 1, 2, 3, 4),))
 """Which parts of a label stand in one line."""
 
 

@@ -47,7 +47,7 @@ _PHOTO = "Photo"
 def _label(e: Explanation) -> Label:
     sure = f"{percentage(e.target.probability)}, rank{TIED}{e.rank}"
     heading = e.heading.replace(" for ", f" for{TIED}")
-    return (heading, e.target.name, sure, *([e.degenerate] if e.degenerate else []))
+    return (heading, e.question, sure, *filter(None, (e.unusual, e.degenerate)))
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,15 @@ def singulars(word: str) -> Sequence[str]:
     return list(dict.fromkeys([word, *irregular, *regular]))
 
 
+def kind_named(word: str) -> tuple[str, list[int]]:
+    """The kind that a noun, perhaps in the plural, is the name of, and the ImageNet classes of that
+    kind; none if it names no kind."""
+    for one in singulars(word):
+        if members := list(dict.fromkeys(kinds().named(one))):
+            return one, members
+    return word, []
+
+
 def near_in_meaning(word: str) -> list[int]:
     """The ImageNet classes nearest in meaning to a noun, the nearest first; empty if WordNet's
     table of nouns lacks it or nothing is near."""

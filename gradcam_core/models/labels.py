@@ -14,9 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import overload
+from typing import Literal, overload
 
 from gradcam_core.errors import LabelError
+from gradcam_core.models.kinds import NEW_WORDS, kind_named, near_in_meaning, singulars
 
 # WordNet gives two classes each of these names; the words in brackets tell them apart.
 _DISTINGUISHED = {
@@ -27,6 +28,10 @@ _DISTINGUISHED = {
     638: "maillot (tights)",
     639: "maillot (swimsuit)",
 }
+
+
+OFFERED = 5
+"""Classes that an error names, at most."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,24 @@ class Label:
         return ", ".join((self.name, *self.synonyms[1:]))
 
 
+@dataclass(frozen=True)
+class Nearest:
+    """Classes to offer for a word that is none, the nearest first. how: "kind" if they are what the
+    word says, "meaning" or "name". sentence: says so."""
+
+    how: Literal["kind", "meaning", "name"]
+    sentence: str
+    indices: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Labels(Sequence[Label]):
-    """The classes of a network in the order of its outputs, and finding one. title: of them all."""
+    """The classes of a network in the order of its outputs, and finding one. title: of them all.
+    is_imagenet: whether WordNet knows what they are kinds of."""
 
     title: str
     labels: tuple[Label, ...]
+    is_imagenet: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -65,9 +82,10 @@ class Labels(Sequence[Label]):
     def find(self, name: int | str) -> Label:
         """The label of a class given by its index, its name or one of its synonyms.
 
-        Upper and lower case do not matter. A class's own name goes before a synonym of another
-        class, and a name that is a number before an index, if it is given as text. Raises
-        LabelError if the class is unknown or the name stands for several, with the nearest.
+        Upper and lower case do not matter, and a plural will do. A class's own name goes before a
+        synonym of another class, and a name that is a number before an index, if it is given as
+        text. Raises LabelError if the class is unknown or the name stands for several, with the
+        nearest.
         """
         text = str(name).strip()
         word = text.casefold()
@@ -76,12 +94,15 @@ class Labels(Sequence[Label]):
                 f"No class is named. Give an index from 0 to {len(self) - 1} or a name."
             )
         if isinstance(name, str):
-            for names in (self._unique_names, self._names, self._synonyms):
-                found = names.get(word, ())
-                if len(found) == 1:
-                    return self[found[0]]
-                if found:
-                    raise LabelError(f"{text!r} stands for several classes: {self._offer(found)}.")
+            plural_of = () if word in NEW_WORDS else singulars(word)[1:]
+            for one in (word, *plural_of):
+                for names in (self._unique_names, self._names, self._synonyms):
+                    found = names.get(one, ())
+                    if len(found) == 1:
+                        return self[found[0]]
+                    if found:
+                        several = self._offer(found)
+                        raise LabelError(f"{text!r} stands for several classes: {several}.")
         if re.fullmatch(r"[+-]?[0-9]{1,9}", text):
             index = int(text)
             if not 0 <= index < len(self):
@@ -89,9 +110,26 @@ class Labels(Sequence[Label]):
                     f"There is no class {index}: indices go from 0 to {len(self) - 1}."
                 )
             return self[index]
-        near = self._nearest(word)
-        hint = f"The nearest names: {self._offer(near)}." if near else f"See the {self.title}."
-        raise LabelError(f"There is no class {text!r}. {hint}")
+        near = self.nearest(word)
+        hint = (
+            f"{near.sentence}: {self._offer(near.indices)}." if near else f"See the {self.title}."
+        )
+        raise LabelError(f"There is no class {text!r} among the {len(self)}. {hint}")
+
+    def nearest(self, text: str) -> Nearest | None:
+        """What to offer for a word that is no class: the classes of that kind, or else those
+        nearest in meaning, or else in name. None if there is nothing like it."""
+        word = text.strip().casefold()
+        if self.is_imagenet:
+            for one in (word, word.split()[-1] if word else ""):  # "a flying cow" is a cow
+                kind, members = kind_named(one)
+                if near := list(dict.fromkeys([*near_in_meaning(one), *members])):
+                    of_kind = [index for index in near if index in members]
+                    if of_kind:
+                        return Nearest("kind", f"Kinds of {kind}", tuple(of_kind))
+                    return Nearest("meaning", "The nearest in meaning", tuple(near))
+        near = self._alike(word)
+        return Nearest("name", "The nearest names", tuple(near)) if near else None
 
     @cached_property
     def _unique_names(self) -> dict[str, tuple[int, ...]]:
@@ -107,16 +145,21 @@ class Labels(Sequence[Label]):
         pairs += [(label.full_name, label.index) for label in self]
         return _index(pairs)
 
-    def _nearest(self, word: str, most: int = 5) -> list[int]:
+    def _alike(self, word: str, most: int = OFFERED) -> list[int]:
         """Classes with a synonym that has this very word in it, then those spelt most like it."""
         names = self._synonyms
-        having = [name for name in names if word in name.replace("-", " ").split()]
+        words = singulars(word)
+        having = [
+            name for name in names if not set(words).isdisjoint(name.replace("-", " ").split())
+        ]
         alike = difflib.get_close_matches(word, names, n=most, cutoff=0.6)
         indices = [index for name in (*sorted(having, key=len), *alike) for index in names[name]]
         return list(dict.fromkeys(indices))[:most]
 
-    def _offer(self, indices: Iterable[int]) -> str:
-        return ", ".join(f"{self[index].name} ({index})" for index in indices)
+    def _offer(self, indices: Sequence[int]) -> str:
+        named = [f"{self[index].name} ({index})" for index in indices[:OFFERED]]
+        more = len(indices) - len(named)
+        return ", ".join(named) + (f" and {more} more" if more else "")
 
 
 @cache
@@ -127,7 +170,7 @@ def imagenet_labels() -> Labels:
     for index, line in enumerate(file.read_text(encoding="utf-8").splitlines()):
         synonyms = tuple(line.split(", "))
         labels.append(Label(index, _DISTINGUISHED.get(index, synonyms[0]), synonyms))
-    return Labels("list of ImageNet classes", tuple(labels))
+    return Labels("list of ImageNet classes", tuple(labels), is_imagenet=True)
 
 
 def labels_of(names: Iterable[str], title: str = "list of classes") -> Labels:

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradcam_core.errors import WeightsError
+from gradcam_core.errors import ChoiceError, WeightsError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.fetch import fetch
 from gradcam_core.models.registry import ModelInfo, list_models, model_info
@@ -58,6 +58,16 @@ class Model:
 
         return tuple(layers(self.module))
 
+    def layer_named(self, layer: str | float | None) -> str | None:
+        """The dotted name of a target layer: given by it, or by a number from 0, the first feature
+        map, to 1, the last. None and 1 are the one of the paper, for which this gives None. The
+        first time, a number below 1 takes a forward pass."""
+        if layer is None or layer == 1 or isinstance(layer, str):
+            return layer if isinstance(layer, str) else None
+        check_layer(layer)
+        stage = round(layer * (len(self.stages) - 1))
+        return None if stage == len(self.stages) - 1 else self.stages[stage].layer
+
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of all classes, in [0, 1]: [N, classes] -> float32 of the same shape."""
         logits = logits.float()
@@ -71,6 +81,15 @@ class Model:
         return (
             f"{self.info.title}, a smaller network, stands in for {self.stands_in_for.title}, "
             f"whose weights are not available: {self.reason}."
+        )
+
+
+def check_layer(layer: str | float) -> None:
+    """Raises ChoiceError for a number that is no place of a layer."""
+    if not isinstance(layer, str) and not 0 <= layer <= 1:
+        raise ChoiceError(
+            f"There is no layer {layer}. Give a number from 0, the first feature map, to 1, the "
+            "last, or its dotted name."
         )
 
 

@@ -173,7 +173,7 @@ def test_a_map_at_another_detail_and_against_a_class_is_checked_as_it_was_made(
     found = trust(cat, lite0, e)
     assert found.probability == pytest.approx(e.target.probability, abs=1e-4)
     # The same method, detail and rival: of the photo alone another map would be far from it.
-    alone = replace(e, rivals=())
+    alone = replace(e, contrast=())
     assert min(one or 0 for one in found.noises) > max(
         one or 0 for one in trust(cat, lite0, alone).noises
     )

@@ -64,7 +64,8 @@ HALF_A_CHARACTER = Raw('"\\ud800"')
 
 # What a schema does not allow and people mean nevertheless.
 LENIENT = {
-    ("target", "null"), ("against", "null"), ("models", "a list of a thousand"),
+    ("target", "null"), ("contrast", "null"), ("against", "null"), ("depth", "null"),
+    ("models", "a list of a thousand"),
 }  # fmt: skip
 
 
@@ -170,8 +171,9 @@ def is_allowed(schema: dict[str, Any], value: Any) -> bool:
 ARGUMENTS = [
     ("classes", "search"), ("classes", "limit"), ("classes", "model"),
     ("predict", "image"), ("predict", "models"), ("predict", "view"),
-    *(("explain", name) for name in ("image", "models", "target", "against", "rivals", "method",
-                                     "detail", "view", "depth", "outputs", "trust")),
+    *(("explain", name) for name in ("image", "models", "target", "contrast", "rivals", "method",
+                                     "detail", "view", "layer", "outputs", "trust", "against",
+                                     "depth")),
 ]  # fmt: skip
 
 
@@ -300,7 +302,7 @@ ASKED: dict[str, Any] = {
     "has_photo": "",
     "view": "crop",
     "target": None,
-    "against": None,
+    "contrast": None,
     "compare": False,
 }
 CELL = {
@@ -308,8 +310,8 @@ CELL = {
     "model": MODEL,
     "method": "gradcam",
     "detail": 1,
-    "rivals": False,
-    "depth": 1,
+    "contrast": False,
+    "layer": 1,
     "trust": False,
 }
 FILE = {"file": "input_image.jpg", "theme": "light", "colormap": "gray", "opacity": 0.5}
@@ -379,7 +381,7 @@ def test_mcp_answers_junk_in_sentences(url: str, log: None, cat_path: Path):
     del junk["a long text"], junk["a list of a thousand"]  # the MCP package repeats them
     calls = [
         fine | {argument: value}
-        for argument in ("models", "target", "detail", "depth", "view", "rivals")
+        for argument in ("models", "target", "contrast", "detail", "layer", "view", "rivals")
         for value in junk.values()
     ]
     calls += [fine | {"no_such_argument": value} for value in (1, None, {"a": [1]})]

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import http.server
 import json
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from gradcam_core.analysis.location import where
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cam.methods import METHODS
 from tests.support.api import SMALL, called, posted, text_of
-from tests.support.app_server import Started, running_app
+from tests.support.app_server import Started
 from tests.support.uploads import DECLARED, upload
 
 ENDPOINTS = ["/models", "/classes", "/predict", "/explain"]
@@ -125,7 +124,9 @@ def test_classes_are_searched_by_synonyms_too_and_names_that_start_so_come_first
     assert {"tabby", "tiger cat", "Siamese cat", "Madagascar cat"} <= set(names)  # tabby cat
     assert names[0] == "catamaran"
     assert client.predict("cat", 3, api_name="/classes") == found[:3]
-    assert client.predict("no such thing", api_name="/classes") == []
+    assert client.predict("zzzzzz", api_name="/classes") == []
+    nearest = client.predict("saucer", api_name="/classes")
+    assert {match["found_by"] for match in nearest} == {"meaning"}
 
 
 def test_predict_gives_what_the_networks_predict(client: Client, cat_path: Path):
@@ -166,8 +167,8 @@ def test_explain_gives_all_that_is_known_of_an_explanation(
     """Every argument reaches the network, and the heat and its overlay are those of the core."""
     cases: list[dict[str, Any]] = [
         {"target": "tabby cat", "method": "competitive", "detail": 2, "view": "whole"},
-        {"target": 281, "method": "layercam", "rivals": True},
-        {"target": "tabby", "method": "hirescam", "depth": 0.75},
+        {"target": 281, "method": "layercam", "contrast": "auto"},
+        {"target": "tabby", "method": "hirescam", "layer": 0.75},
     ]
     for arguments in cases:
         findings, comparison = explain(
@@ -182,12 +183,12 @@ def test_explain_gives_all_that_is_known_of_an_explanation(
             model,
             view=arguments.get("view", "crop"),
             detail=arguments.get("detail", 1),
-            layer=model.stages[3].layer if "depth" in arguments else None,
-        ).explain(arguments["target"], arguments["method"], arguments.get("rivals", False))
+            layer=model.stages[3].layer if "layer" in arguments else None,
+        ).explain(arguments["target"], arguments["method"], "contrast" in arguments)
         record = json.loads(json.dumps(expected.record()))
-        for key in record.keys() - {"target", "top", "rivals"}:
+        for key in record.keys() - {"target", "top", "contrast", "rivals"}:
             assert one[key] == record[key], key
-        for key in ("top", "rivals"):
+        for key in ("top", "contrast", "rivals"):
             assert [p["index"] for p in one[key]] == [p["index"] for p in record[key]]
         assert one["target"]["index"] == 281
         assert one["target"]["probability"] == pytest.approx(expected.target.probability, abs=1e-5)
@@ -202,12 +203,24 @@ def test_explain_gives_all_that_is_known_of_an_explanation(
 
 
 def test_a_class_is_explained_rather_than_another(client: Client, cat: Image.Image, cat_path: Path):
-    arguments = {"target": "tabby", "against": "tiger cat", "outputs": ["heatmap"]}
+    arguments = {"target": "tabby", "contrast": "tiger cat", "outputs": ["heatmap"]}
     findings, _ = explain(client, cat_path, models=SMALL, **arguments)
     (one,) = findings["explanations"]
-    assert [rival["name"] for rival in one["rivals"]] == ["tiger cat"]
+    assert [other["name"] for other in one["contrast"]] == ["tiger cat"]
     expected = gc.explain(cat, SMALL[0], "tabby", contrast="tiger cat")
     np.testing.assert_allclose(np.load(one["heatmap"]), expected.heatmap, atol=1e-3)
+
+
+def test_the_arguments_of_version_1_0_still_work(client: Client, cat_path: Path):
+    usual = {"models": SMALL, "target": "tabby", "outputs": []}
+    for old, new in (
+        ({"against": "tiger cat", "depth": 0.5}, {"contrast": "tiger cat", "layer": 0.5}),
+        ({"rivals": True}, {"contrast": "auto"}),
+    ):
+        first, _ = explain(client, cat_path, **usual, **old)
+        again, _ = explain(client, cat_path, **usual, **new)
+        assert first == again
+        assert first["explanations"][0]["contrast"]
 
 
 def test_explain_says_where_networks_agree(client: Client, cat: Image.Image, cat_path: Path):
@@ -261,22 +274,25 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"models": ["alexnet"]}, "There is no model 'alexnet'. Choose from: xception, resnet50,"),
     ({"models": []}, "models is a list of names: xception,"),
     ({"models": [["xception"]]}, "There is no model"),
-    ({"target": "flying cow"}, "There is no class 'flying cow'. The nearest names:"),
+    ({"target": "flying cow"}, "There is no class 'flying cow' among the 1000. The nearest"),
     ({"target": "crane"}, "'crane' stands for several classes: crane (bird) (134),"),
     ({"target": 1000}, "There is no class 1000: indices go from 0 to 999."),
     ({"target": -1}, "There is no class -1"),
-    ({"target": True}, "There is no class 'True'."),
+    ({"target": True}, "There is no class 'True' among the 1000."),
     ({"target": "x" * 100_000}, "There is no class 'xxxxx"),
-    ({"target": "tabby", "against": "a dinosaur"}, "There is no class 'a dinosaur'."),
-    ({"target": "tabby", "against": "tabby"}, "A class cannot be explained against itself."),
+    (
+        {"target": "tabby", "contrast": "a dinosaur"},
+        "There is no class 'a dinosaur' among the 1000.",
+    ),
+    ({"target": "tabby", "contrast": "tabby"}, "A class cannot be explained rather than itself."),
     ({"rivals": "no"}, "rivals is true or false."),
     ({"method": "smoothgrad"}, "There is no method 'smoothgrad'. Choose one of: gradcam,"),
     ({"detail": 4}, "There is no detail 4. Choose one of: 1, 2, 3."),
     ({"detail": True}, "There is no detail True."),
     ({"detail": float("nan")}, "There is no detail nan."),
     ({"view": "left"}, "There is no view 'left'. Choose one of: crop, whole."),
-    ({"depth": 1.5}, "depth is a number from 0"),
-    ({"depth": float("nan")}, "depth is a number from 0"),
+    ({"layer": 1.5}, "layer is a number from 0"),
+    ({"depth": float("nan")}, "layer is a number from 0"),
     ({"outputs": ["film"]}, "outputs is a list of some of: comparison, overlay, heatmap."),
 ]
 
@@ -376,7 +392,7 @@ def test_result_files_lie_where_gradio_deletes_them(
     arguments: list[Any] = [block.value for block in function.inputs]  # type: ignore[union-attr]
     arguments[0] = {"path": str(upload), **DECLARED}
     arguments[1] = SMALL
-    arguments[-2] = ["comparison", "overlay", "heatmap"]
+    arguments[9] = ["comparison", "overlay", "heatmap"]
 
     def files() -> set[str]:
         return {path.name for path in tmp_path.rglob("*") if path.is_file()} - {"cat.png"}
@@ -446,13 +462,3 @@ def test_mcp_is_told_of_mistakes_in_sentences(url: str, folder: Path, cat_path: 
     assert text_of(wrong_detail) == "There is no detail 7. Choose one of: 1, 2, 3."
     assert text_of(elsewhere) == NO_ADDRESSES
     assert (folder / "app.log").read_text() == logged
-
-
-def test_the_app_starts_without_the_mcp_package(tmp_path: Path):
-    program = "import sys; sys.modules['mcp'] = None; import app; app.main()"
-    with running_app(tmp_path, command=(sys.executable, "-c", program)) as url:
-        named = requests.get(f"{url}gradio_api/info", timeout=30).json()["named_endpoints"]
-        assert list(named) == ENDPOINTS
-    log = (tmp_path / "app.log").read_text()
-    assert "Error launching MCP server" in log
-    assert "Traceback" not in log

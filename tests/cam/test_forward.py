@@ -1,35 +1,38 @@
-"""Grad-CAM equals the paper and the libraries people know, and leaves the network as it was."""
+"""Grad-CAM equals the paper, and leaves the network as it was. That it equals the libraries people
+know, too, is in `test_methods.py`."""
 
 from __future__ import annotations
 
 import threading
 
-import numpy as np
 import pytest
 import timm
 import torch
-from pytorch_grad_cam import GradCAM as PytorchGradCam
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
-from torchcam.methods import GradCAM as TorchCam
 
 import gradcam_core as gc
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.models.registry import list_models
 
-NETWORKS = ["legacy_xception", "resnet50", "vgg19", "efficientnet_lite0 (real)"]
+NETWORKS: dict[str, tuple[int, dict]] = {
+    "legacy_xception": (139, {}),
+    "resnet50": (128, {}),
+    "vgg19": (96, {"mlp_ratio": 1 / 16}),  # the hidden layers of its head, 110 MB else
+    "efficientnet_lite0 (real)": (224, {}),
+}
+"""The side of the input, and what is other than published."""
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request, lite0: gc.Model) -> tuple[nn.Module, str, Tensor]:
     """A network, its target layer, and a batch of two."""
     torch.manual_seed(0)
+    size, options = NETWORKS[request.param]
+    batch = torch.randn(2, 3, size, size)
     if request.param.endswith("(real)"):
-        return lite0.module, lite0.info.layer, torch.randn(2, 3, 224, 224)
+        return lite0.module, lite0.info.layer, batch
     info = next(i for i in list_models() if i.architecture.startswith(request.param + "."))
-    module = timm.create_model(request.param, pretrained=False).eval()
-    size = 299 if "xception" in request.param else 224
-    return module, info.layer, torch.randn(2, 3, size, size)
+    return timm.create_model(request.param, **options).eval(), info.layer, batch
 
 
 def paper(module: nn.Module, layer: str, batch: Tensor, targets: list[int]) -> Tensor:
@@ -75,49 +78,11 @@ def test_it_equals_the_paper(network):
     assert relative_error(got, expected) < 1e-5
 
 
-def test_it_equals_pytorch_grad_cam(network):
-    module, layer, batch = network
-    peer_targets = [ClassifierOutputTarget(281), ClassifierOutputTarget(7)]
-    with PytorchGradCam(module, [module.get_submodule(layer)]) as peer:
-        # Its own maps, before it stretches and normalises them.
-        peer(batch.clone().requires_grad_(), peer_targets)
-        tensors = peer.activations_and_grads
-        activation, gradient = tensors.activations[0].numpy(), tensors.gradients[0].numpy()
-        weights = peer.get_cam_weights(batch, None, peer_targets, activation, gradient)
-    expected = np.maximum((weights[:, :, None, None] * activation).sum(axis=1), 0)
-    got = gc.forward(module, batch, layer).cam([281, 7])
-    assert relative_error(got, torch.from_numpy(expected)) < 1e-5
-
-
-def test_it_equals_torchcam(network):
-    module, layer, batch = network
-    with TorchCam(module, target_layer=layer) as peer:
-        scores = module(batch.clone().requires_grad_())
-        expected = peer([281, 7], scores, normalized=False)[0].detach()
-    got = gc.forward(module, batch, layer).cam([281, 7])
-    assert relative_error(got, expected.clamp(min=0)) < 1e-5
-
-
 def test_logits_are_those_of_the_bare_network(network):
     module, layer, batch = network
     with torch.no_grad():
         expected = module(batch)
     torch.testing.assert_close(gc.forward(module, batch, layer).logits, expected)
-
-
-def test_the_target_layer_in_the_registry_is_the_one_found_by_running(network):
-    module, layer, batch = network
-    assert gc.last_feature_map(module, batch) == layer
-    run = gc.forward(module, batch)
-    assert run.layer == layer
-    assert run.activation.shape[0] == 2
-    assert min(run.activation.shape[2:]) >= 7
-
-
-def test_vgg_is_explained_before_its_last_pooling():
-    module = timm.create_model("vgg19", pretrained=False).eval()
-    run = gc.forward(module, torch.zeros(1, 3, 224, 224))
-    assert run.activation.shape == (1, 512, 14, 14)
 
 
 def test_other_classes_need_no_second_forward_pass(lite0: gc.Model):
@@ -153,7 +118,7 @@ def test_the_runs_of_single_images_are_as_if_each_had_had_its_own_pass(lite0: gc
         alone = gc.forward(lite0.module, batch[n : n + 1], "bn2")
         torch.testing.assert_close(run.logits, alone.logits, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(run.activation, alone.activation, rtol=1e-3, atol=1e-3)
-        assert run.rivals(target, "competitive") == alone.rivals(target, "competitive")
+        assert run.contrast(target, "competitive") == alone.contrast(target, "competitive")
         for method in METHODS_OF_ALL_KINDS:
             its_map, expected = run.cam(target, method), alone.cam(target, method)
             assert its_map.shape == (1, 7, 7)
@@ -229,17 +194,19 @@ def test_the_network_is_left_as_it_was_after_success(network):
 
 @pytest.fixture
 def trained() -> nn.Module:
-    """A network in the state of one that is being trained: some parameters have gradients."""
-    module = timm.create_model("resnet18").eval()
-    module(torch.randn(1, 3, 64, 64)).sum().backward()
-    module.conv1.requires_grad_(False)
+    """A network in the state of one that is being trained: some parameters have gradients. Its
+    slow methods take several passes."""
+    torch.manual_seed(0)
+    module = timm.create_model("test_resnet").eval()
+    module(torch.randn(1, 3, 96, 96)).sum().backward()
+    module.conv1[0].requires_grad_(False)
     return module
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_leaves_the_network_as_it_was(trained: nn.Module, method: str):
     before = state_of(trained)
-    gc.forward(trained, torch.randn(2, 3, 64, 64)).cam([1, 2], method)
+    gc.forward(trained, torch.randn(2, 3, 96, 96)).cam([1, 2], method)
     assert state_of(trained) == before
 
 
@@ -250,7 +217,7 @@ class CancelledError(Exception):
 @pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
 def test_a_cancelled_run_leaves_the_network_as_it_was(trained: nn.Module, method: str):
     before = state_of(trained)
-    run = gc.forward(trained, torch.randn(1, 3, 64, 64))
+    run = gc.forward(trained, torch.randn(1, 3, 96, 96))
 
     def cancel(share: float) -> None:
         if share > 0.3:
@@ -259,19 +226,19 @@ def test_a_cancelled_run_leaves_the_network_as_it_was(trained: nn.Module, method
     with pytest.raises(CancelledError):
         run.cam(1, method, on_progress=cancel)
     assert state_of(trained) == before
-    assert run.cam(1, method).shape == (1, 2, 2)  # and nothing half done was kept
+    assert run.cam(1, method).shape == (1, 3, 3)  # and nothing half done was kept
 
 
 @pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
 def test_a_failure_in_a_pass_of_a_slow_method_leaves_the_network_as_it_was(
     trained: nn.Module, method: str
 ):
-    run = gc.forward(trained, torch.randn(1, 3, 64, 64))
+    run = gc.forward(trained, torch.randn(1, 3, 96, 96))
     passes = []
 
     def fail(*_: object) -> None:
         passes.append(1)
-        if len(passes) > 4:
+        if len(passes) > 2:
             raise RuntimeError("in the middle")
 
     hook = trained.get_submodule("fc").register_forward_hook(fail)
@@ -284,7 +251,7 @@ def test_a_failure_in_a_pass_of_a_slow_method_leaves_the_network_as_it_was(
 
 def test_threads_with_all_methods_at_once_leave_the_network_as_it_was(trained: nn.Module):
     before = state_of(trained)
-    batch = torch.randn(1, 3, 64, 64)
+    batch = torch.randn(1, 3, 96, 96)
     expected = {name: gc.forward(trained, batch).cam(5, name) for name in METHODS}
     wrong: list[str] = []
 
@@ -305,7 +272,7 @@ def test_threads_with_all_methods_at_once_leave_the_network_as_it_was(trained: n
 
 
 def test_a_class_after_a_slow_method_costs_no_further_pass(trained: nn.Module):
-    batch = torch.randn(1, 3, 64, 64)
+    batch = torch.randn(1, 3, 96, 96)
     run = gc.forward(trained, batch)
     run.cam(1, "scorecam")
     passes: list[int] = []
@@ -318,7 +285,7 @@ def test_a_class_after_a_slow_method_costs_no_further_pass(trained: nn.Module):
 
 
 def test_it_works_inside_inference_mode(trained: nn.Module):
-    batch = torch.randn(1, 3, 64, 64)
+    batch = torch.randn(1, 3, 96, 96)
     expected = gc.forward(trained, batch).cam(5)
     with torch.inference_mode():
         got = gc.forward(trained, batch.clone()).cam(5)

@@ -135,7 +135,7 @@ def test_maps_are_those_of_the_local_engine(url: str):
         gc.explain(path, LITE0, view="whole", detail=2, method="competitive"),
     )
     layer = gc.load_model(LITE0).stages[2].layer
-    found = results(explain_stream(url, {"example": CAT, "cells": cells(LITE0, depth=0.5)}))
+    found = results(explain_stream(url, {"example": CAT, "cells": cells(LITE0, layer=0.5)}))
     assert found[LITE0]["layer"] == layer
     assert_is(found[LITE0], gc.explain(path, LITE0, layer=layer))
 
@@ -177,9 +177,9 @@ def test_errors_are_the_same_sentences(url: str):
     (answer,) = explain_stream(url, {"upload": path, "cells": cells(LITE0)})
     assert "not a picture in a format that can be read" in answer["problem"]
     with pytest.raises(gc.LabelError) as error:
-        ExplanationRequest(LITE0, target=5, against=(5,))
+        ExplanationRequest(LITE0, target=5, contrast=(5,))
     answers = explain_stream(
-        url, {"example": CAT, "target": 5, "against": 5, "cells": cells(LITE0)}
+        url, {"example": CAT, "target": 5, "contrast": 5, "cells": cells(LITE0)}
     )
     assert {"cell": LITE0, "failed": str(error.value)} in answers
 

@@ -172,7 +172,7 @@ def test_a_pass_that_must_run_again_waits_but_goes_before_those_of_new_photos(ga
 
 
 def test_a_request_for_many_passes_lets_others_in_between(gate: Gate):
-    many = [replace(REQUEST, depth=n / 4, detail=detail) for n in range(5) for detail in (1, 2)]
+    many = [replace(REQUEST, layer=n / 4, detail=detail) for n in range(5) for detail in (1, 2)]
 
     async def visits() -> None:
         async with computing() as service:

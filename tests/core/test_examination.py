@@ -42,8 +42,8 @@ def test_answers_together_are_those_of_each(inputs, lite0: gc.Model):
     together = run_passes(lite0, inputs)
     for request in (
         ExplanationRequest(LITE0),
-        ExplanationRequest(LITE0, target=281, rivals=True, method="layercam"),
-        ExplanationRequest(LITE0, against=(282,)),  # the cat's own top prediction
+        ExplanationRequest(LITE0, target=281, contrast=True, method="layercam"),
+        ExplanationRequest(LITE0, contrast=(282,)),  # the cat's own top prediction
     ):
         for e, held in zip(answer_together(together, request), together, strict=True):
             expected = held.answer(request)
@@ -51,12 +51,12 @@ def test_answers_together_are_those_of_each(inputs, lite0: gc.Model):
             np.testing.assert_allclose(e.feature_map, expected.feature_map, rtol=1e-4, atol=1e-6)
 
 
-def test_a_target_is_never_what_it_is_explained_against(cat: Image.Image, lite0: gc.Model):
+def test_a_target_is_never_what_it_is_explained_rather_than(cat: Image.Image, lite0: gc.Model):
     held = gc.examine(cat, lite0)
     first, second = held.top[:2]
     assert held.answer(ExplanationRequest(LITE0)).target == first
-    e = held.answer(ExplanationRequest(LITE0, against=(first.index,)))
-    assert (e.target, e.rivals, e.rank) == (second, (first,), 2)
+    e = held.answer(ExplanationRequest(LITE0, contrast=(first.index,)))
+    assert (e.target, e.contrast, e.rank) == (second, (first,), 2)
 
 
 @pytest.mark.parametrize("detail", [1, 2])

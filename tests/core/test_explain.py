@@ -168,19 +168,42 @@ def test_detail_keeps_the_heat_on_the_object(coffee: Image.Image):
         assert inside_the_rim.max() == e.heatmap.max()
 
 
-def test_a_contrast_names_its_rivals(cat: Image.Image):
+def test_a_contrast_names_its_classes(cat: Image.Image):
     held = gc.examine(cat, "efficientnet_lite0")
-    assert held.explain().rivals == ()
+    assert held.explain().contrast == ()
     chosen = held.explain(contrast=True)
-    assert [rival.name for rival in chosen.rivals[:2]] == ["Egyptian cat", "tabby"]
-    assert len(chosen.rivals) == 10
+    assert [other.name for other in chosen.contrast[:2]] == ["Egyptian cat", "tabby"]
+    assert len(chosen.contrast) == 10
+    assert chosen.question == "tiger cat rather than 10 others"
+    assert chosen.how == "Grad-CAM in contrast to Egyptian cat, tabby and 8 more"
     given = held.explain("tabby", contrast=("lynx", 282))
-    assert [rival.name for rival in given.rivals] == ["lynx", "tiger cat"]
+    assert [other.name for other in given.contrast] == ["lynx", "tiger cat"]
+    assert given.question == "tabby rather than lynx and tiger cat"
     recorded = json.loads(json.dumps(given.record()))
-    assert [rival["name"] for rival in recorded["rivals"]] == ["lynx", "tiger cat"]
+    assert [other["name"] for other in recorded["contrast"]] == ["lynx", "tiger cat"]
     one = held.explain("tabby", contrast="lynx")
     assert not np.array_equal(one.feature_map, given.feature_map)
-    assert [rival.name for rival in one.rivals] == ["lynx"]
+    assert [other.name for other in one.contrast] == ["lynx"]
+
+
+def test_labels_say_what_is_not_as_published(cat: Image.Image, lite0: gc.Model):
+    assert gc.explain(cat, lite0).unusual == ""
+    layer = lite0.stages[0].layer
+    e = gc.explain(cat, lite0, method="layercam", detail=2, layer=layer)
+    assert e.unusual == f"LayerCAM, detail 2 ×, layer {layer}"
+
+
+def test_the_names_of_version_1_0_work_with_a_warning(cat: Image.Image):
+    held = gc.examine(cat, "efficientnet_lite0")
+    e = held.explain("tabby", contrast="lynx")
+    with pytest.warns(DeprecationWarning, match="rivals is now contrast"):
+        assert e.rivals == e.contrast
+    assert e.record()["rivals"] == e.record()["contrast"]
+    with pytest.warns(DeprecationWarning, match="rivals"):
+        old = held.run.cam(281, rivals=[287])
+    np.testing.assert_array_equal(old[0], e.feature_map)
+    with pytest.warns(DeprecationWarning, match="rivals"):
+        assert held.run.rivals(281, rivals=[287]) == held.run.contrast(281, contrast=[287])
 
 
 @pytest.mark.parametrize(

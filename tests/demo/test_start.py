@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,96 +14,81 @@ from typing import Any
 import pytest
 import requests
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from demo.compute.photo import GONE
-from tests.support.app_server import ROOT, Started, running_app
+from tests.support.app_server import ROOT, Started, started_app
 from tests.support.browser import choose_class, drop, examples, wait_for_results
 from tests.support.stream import asked, sentence_of
 from tests.support.uploads import upload
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page()
-    yield page
-    page.close()
-
-
-def free_port() -> int:
+@pytest.fixture(scope="module")
+def settings() -> dict[str, str]:
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+        free.bind(("127.0.0.2", 0))
+        port = free.getsockname()[1]
+    return {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.2"}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Iterator[Started]:
+    """The app at an address of its own, until the last of these tests ends it."""
+    folder = tmp_path_factory.mktemp("first")
+    with started_app(folder, host="127.0.0.2", **settings) as started:
+        yield started
 
 
 def test_a_visitor_who_comes_before_the_networks_are_loaded_finds_all_classes(
-    page: Page, coffee_path: Path, tmp_path: Path
+    first: Started, tab: Page, coffee_path: Path
 ):
-    with running_app(tmp_path) as url:
-        page.goto(url)
-        selector = page.get_by_label("Class to explain")
-        selector.click()
-        selector.press("Control+a")
-        selector.press_sequentially("tabby")
-        expect(page.get_by_role("option", name="tabby, tabby cat", exact=True)).to_be_visible()
-        drop(page, coffee_path)
-        wait_for_results(page)
-    assert "Traceback" not in (tmp_path / "app.log").read_text()
+    tab.goto(first.url)
+    selector = tab.get_by_label("Class to explain")
+    selector.click()
+    selector.press("Control+a")
+    selector.press_sequentially("tabby")
+    expect(tab.get_by_role("option", name="tabby, tabby cat", exact=True)).to_be_visible()
+    drop(tab, coffee_path)
+    wait_for_results(tab)
 
 
-def test_a_photo_that_is_chosen_before_the_page_s_script_has_come_is_explained(
-    page: Page, app: str, coffee_path: Path
-):
-    held: list[Route] = []
-    page.route("**/web/app.js", lambda route: held.append(route))
-    page.goto(app)
-    drop(page, coffee_path)
-    expect(page.locator("#photo img")).to_be_visible()
-    for route in held:
-        route.continue_()
-    wait_for_results(page)
+def test_the_address_asked_for_is_the_one_that_is_printed(first: Started, settings: dict[str, str]):
+    url = f"http://127.0.0.2:{settings['GRADIO_SERVER_PORT']}/"
+    assert requests.get(url, timeout=30).ok
+    assert url.rstrip("/") in first.log.read_text()
 
 
-def test_an_open_page_goes_on_after_a_restart(page: Page, coffee_path: Path, tmp_path: Path):
-    settings = {"GRADIO_SERVER_PORT": str(free_port())}
-    with running_app(tmp_path, **settings) as url:
-        page.goto(url)
-        drop(page, coffee_path)
-        wait_for_results(page)
-    with running_app(tmp_path, **settings):
-        choose_class(page, "tabby", "tabby, tabby cat")
-        explained = page.locator(".explained", has_text="tabby")
-        lost = page.get_by_text("no longer on the server")
-        expect(explained.or_(lost).first).to_be_visible(timeout=60_000)
-        examples(page).first.click()
-        wait_for_results(page)
-    assert "Traceback" not in (tmp_path / "app.log").read_text()
-
-
-def test_a_port_that_is_taken_ends_with_one_line(tmp_path: Path):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [sys.executable, "app.py"],
-            cwd=ROOT,
-            env=os.environ | {"GRADIO_SERVER_PORT": port, "HF_HUB_OFFLINE": "1"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+def test_a_port_that_is_taken_ends_with_one_line(first: Started, settings: dict[str, str]):
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"} | settings,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 1
-    assert port in done.stderr
+    assert settings["GRADIO_SERVER_PORT"] in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_the_address_asked_for_is_the_one_that_is_printed(tmp_path: Path):
-    port = str(free_port())
-    settings = {"GRADIO_SERVER_PORT": port, "GRADIO_SERVER_NAME": "127.0.0.2"}
-    with running_app(tmp_path, host="127.0.0.2", **settings) as url:
-        assert url == f"http://127.0.0.2:{port}/"
-    assert url.rstrip("/") in (tmp_path / "app.log").read_text()
+def test_an_open_page_goes_on_after_ctrl_c_and_a_restart(
+    first: Started, settings: dict[str, str], tab: Page, coffee_path: Path
+):
+    tab.goto(first.url)
+    drop(tab, coffee_path)
+    wait_for_results(tab)
+    first.process.send_signal(signal.SIGINT)
+    assert first.process.wait(30) == 128 + signal.SIGINT
+    assert "Traceback" not in first.log.read_text()
+    with started_app(first.log.parent, host="127.0.0.2", **settings) as second:
+        choose_class(tab, "tabby", "tabby, tabby cat")
+        explained = tab.locator(".explained", has_text="tabby")
+        lost = tab.get_by_text("no longer on the server")
+        expect(explained.or_(lost).first).to_be_visible(timeout=60_000)
+        examples(tab).first.click()
+        wait_for_results(tab)
+    assert "Traceback" not in second.log.read_text()
 
 
 ONE_MAP: dict[str, Any] = {"cells": [{"id": "one", "model": "efficientnet_lite0"}]}
@@ -132,14 +118,14 @@ NOT_ASKED_BY_THE_PAGE: list[Any] = [
     {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "method": "guesscam"}]},
     {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "detail": 9}]},
     {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "detail": "2"}]},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "depth": float("nan")}]},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "depth": float("inf")}]},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "depth": 1.5}]},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "layer": float("nan")}]},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "layer": float("inf")}]},
+    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "layer": 1.5}]},
     {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "layer": "conv1"}]},
     {"example": "1_cat", "target": 1000, **ONE_MAP},
     {"example": "1_cat", "target": -1, **ONE_MAP},
     {"example": "1_cat", "target": "tabby", **ONE_MAP},
-    {"example": "1_cat", "against": 1000, **ONE_MAP},
+    {"example": "1_cat", "contrast": 1000, **ONE_MAP},
     {"example": "1_cat", "view": "sideways", **ONE_MAP},
     {"example": "1_cat", "path": "/etc/passwd", **ONE_MAP},
     {"example": 1, **ONE_MAP},

@@ -40,7 +40,7 @@ def tabby(cat: Image.Image, lite0: gc.Model) -> gc.Explanation:
 def several(e: gc.Explanation, lite0: gc.Model, count: int, size: tuple[int, int], **changes):
     """So many explanations of a photo of this size, with the longest names that there are and as
     much to say as there can be."""
-    rivals = tuple(gc.Prediction(n, name, 0.1) for n, name in enumerate(LONG_NAMES))
+    others = tuple(gc.Prediction(n, name, 0.1) for n, name in enumerate(LONG_NAMES))
     return [
         replace(
             e,
@@ -50,7 +50,7 @@ def several(e: gc.Explanation, lite0: gc.Model, count: int, size: tuple[int, int
             "weights are not available: there is no connection to huggingface.co.",
             target=gc.Prediction(n, LONG_NAMES[-1 - n % 6], 0.0001),
             rank=1000 - n,
-            rivals=rivals if count <= 3 else (),
+            contrast=others if count <= 3 else (),
             geometry=view_of(size, lite0.preprocessing, "crop"),
             **changes,
         )
@@ -116,6 +116,13 @@ def test_what_is_said_only_where_it_is_true(cat):
     said = texts(figure(cat, competitive)).replace("\n", " ")
     for e in competitive:
         assert f"{e.title}: {e.how}" in said
+
+
+def test_labels_say_rather_than_which_class_and_by_which_method(cat):
+    e = gc.explain(cat, "efficientnet_lite0", "tabby", "layercam", contrast="lynx")
+    bold = [text for text in figure(cat, [e]).texts if text.get_fontweight() == "bold"]
+    assert " ".join(text.get_text() for text in bold) == "tabby rather than lynx"
+    assert "LayerCAM" in [text.get_text() for text in figure(cat, [e]).texts]
 
 
 def test_a_map_without_heat_says_why(cat, tabby):

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from gradcam_core import read_image
 from gradcam_core.errors import ImageError
 from gradcam_core.images import read as images
+from tests.support.handmade_pictures import png
 
 
 def encoded(image: Image.Image, format: str, **options) -> bytes:
@@ -136,7 +137,7 @@ def test_a_truncated_file_gets_a_sentence(cat: Image.Image, format: str, share: 
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch):
-    data = encoded(Image.new("1", (20_000, 20_000)), "PNG")
+    data = png.file(png.ihdr(20_000, 20_000), png.chunk(b"IDAT", b"x"))
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("it was decoded"))
     with pytest.raises(ImageError, match=r"too large: up to 48\.8 million pixels"):
         read_image(data)

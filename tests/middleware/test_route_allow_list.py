@@ -6,7 +6,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import socket
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -319,7 +318,7 @@ def test_a_name_given_with_an_upload_leads_nowhere(server: Server, cat_path: Pat
 def test_an_address_is_fetched_for_no_argument_of_the_api(server: Server, uploaded: str):
     image = {"path": uploaded, **DECLARED}
     elsewhere = {"path": "https://example.com/cat.png", **DECLARED}
-    for name in ("models", "target", "against", "method", "detail", "view", "depth", "outputs"):
+    for name in ("models", "target", "contrast", "method", "detail", "view", "layer", "outputs"):
         for given in (elsewhere, [elsewhere], {"a": [elsewhere]}):
             told = run(server.url, arguments(image, **{name: given}))
             error = json.loads(told)["error"]
@@ -349,6 +348,31 @@ def test_the_events_of_the_page_cannot_be_called(server: Server, uploaded: str, 
     assert sorted(server.uploads.rglob("*")) == before  # nothing was opened and saved anew
 
 
+def by_pasted_snippet(url: str, name: str, body: dict[str, Any]) -> str:
+    """What is told of a call as "Use via API" shows it: arguments by name."""
+    posted = requests.post(f"{url}gradio_api/call/v2/{name}", json=body, timeout=30)
+    assert posted.ok, posted.text
+    event = posted.json()["event_id"]
+    return requests.get(f"{url}gradio_api/call/v2/{name}/{event}", timeout=60).text
+
+
+def test_functions_are_called_as_the_snippets_of_the_page_show_it(server: Server, uploaded: str):
+    image = {"path": uploaded, **DECLARED}
+    told = by_pasted_snippet(server.url, "explain", {"image": image, "models": SMALL})
+    assert '"explanations"' in told  # with defaults for what is left out
+    assert '"probability"' in by_pasted_snippet(server.url, "predict", {"image": image})
+    assert '"xception"' in by_pasted_snippet(server.url, "models", {})
+
+
+@pytest.mark.parametrize(
+    ("body", "word"), [({"image": None, "colour": "red"}, "`colour`"), ({}, "image")]
+)
+def test_a_wrong_argument_is_named(server: Server, body: dict[str, Any], word: str):
+    answer = requests.post(f"{server.url}gradio_api/call/v2/explain", json=body, timeout=30)
+    assert answer.status_code == 422
+    assert word in answer.json()["detail"]
+
+
 def test_nobody_is_shown_a_stack_trace(server: Server):
     url = f"{server.url}gradio_api/"
     answers = [
@@ -367,39 +391,3 @@ def test_nobody_is_shown_a_stack_trace(server: Server):
         assert not re.search(r"Traceback|File \"|site-packages|\.py\b", answer.text), answer.text
     assert requests.get(server.url, timeout=30).ok
     assert "Traceback" not in server.log
-
-
-def listens(host: str, url: str) -> bool:
-    try:
-        socket.create_connection((host, urlsplit(url).port or 0), timeout=5).close()
-    except OSError:
-        return False
-    return True
-
-
-def test_it_listens_on_this_machine_only(server: Server):
-    assert listens("127.0.0.1", server.url)
-    # On Linux all of 127.0.0.0/8 is this machine, and 127.0.0.2 another address of it.
-    assert not listens("127.0.0.2", server.url)
-    assert not [host for host in addresses() if listens(host, server.url)]
-
-
-def test_on_a_space_it_listens_as_the_platform_asks(tmp_path: Path):
-    space = {
-        "SYSTEM": "spaces",
-        "SPACE_ID": "someone/side-by-side",
-        "GRADIO_SERVER_NAME": "0.0.0.0",
-        "GRADIO_NUM_PORTS": "1",
-    }
-    with running_app(tmp_path, **space) as url:
-        assert all(listens(host, url) for host in ("127.0.0.1", "127.0.0.2", *addresses()))
-        assert requests.get(f"{url}monitoring", timeout=30).status_code == 404
-
-
-def addresses() -> list[str]:
-    """Of this machine, as others see it."""
-    try:
-        found = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
-    except OSError:
-        return []
-    return sorted({str(one[4][0]) for one in found if not str(one[4][0]).startswith("127.")})

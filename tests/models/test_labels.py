@@ -8,6 +8,7 @@ from torchvision.models import ResNet50_Weights
 
 from gradcam_core import find_label, imagenet_labels
 from gradcam_core.errors import LabelError
+from gradcam_core.models.labels import labels_of
 
 
 def test_the_names_are_torchvisions_in_torchvisions_order():
@@ -35,7 +36,17 @@ def test_every_name_is_unique_and_finds_its_own_class():
 
 @pytest.mark.parametrize(
     ("wanted", "index"),
-    [("tabby", 281), ("Tabby Cat", 281), (" espresso ", 967), ("billfish", 395), ("missile", 657)],
+    [
+        ("tabby", 281),
+        ("Tabby Cat", 281),
+        (" espresso ", 967),
+        ("billfish", 395),
+        ("missile", 657),
+        ("tabbies", 281),
+        ("Espressos", 967),
+        ("tench", 0),
+        ("school buses", 779),
+    ],
 )
 def test_a_synonym_finds_its_class(wanted: str, index: int):
     assert find_label(wanted).index == index
@@ -45,7 +56,14 @@ def test_a_synonym_finds_its_class(wanted: str, index: int):
     ("wanted", "offered"),
     [
         ("crane", ["crane (bird) (134)", "crane (machine) (517)"]),
-        ("cat", ["tabby (281)", "tiger cat (282)"]),
+        ("cat", ["Kinds of cat: tabby (281), tiger cat (282)", "more."]),
+        ("Cats", ["There is no class 'Cats' among the 1000. Kinds of cat: tabby (281)"]),
+        ("person", ["Kinds of person: ballplayer (981)"]),
+        ("people", ["Kinds of person: ballplayer (981)"]),
+        ("rocket", ["missile (657)"]),
+        ("saucer", ["The nearest in meaning: ", "soup bowl (809)"]),
+        ("smartphone", ["The nearest in meaning: cellular telephone (487)."]),
+        ("a flying cow", ["The nearest in meaning: ox (345)"]),
         ("espreso", ["espresso (967)"]),
         ("tabbi", ["tabby (281)"]),
         (1000, ["0 to 999"]),
@@ -59,3 +77,20 @@ def test_an_unclear_name_gets_an_offer_of_the_nearest(wanted, offered: list[str]
         find_label(wanted)
     for words in offered:
         assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["cats", "dogs", "birds", "foods", "people", "saucer", "giraffe"])
+def test_what_only_looks_like_a_word_is_not_offered_where_its_meaning_is_known(word: str):
+    near = imagenet_labels().nearest(word)
+    assert near is not None
+    assert near.how != "name"
+    assert not {"barrel", "patas", "crate"} & {imagenet_labels()[n].name for n in near.indices}
+
+
+def test_a_persons_own_classes_are_found_by_plural_and_spelling_and_never_by_wordnet():
+    labels = labels_of(["scratch", "dent", "lynx"])
+    assert labels.find("scratches").index == 0
+    with pytest.raises(LabelError, match=r"no class 'dint' among the 3. The nearest names: dent"):
+        labels.find("dint")
+    with pytest.raises(LabelError, match="See the list of classes"):
+        labels.find("cats")

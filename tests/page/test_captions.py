@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 import gradcam_core as gc
-from demo.ui.page_data import DEPTHS
+from demo.ui.page_data import LAYER_STEPS
 from gradcam_core.analysis.agreement import agreement, looked_at
 from gradcam_core.analysis.captions import summary
 from gradcam_core.cam.methods import METHODS
@@ -123,7 +123,7 @@ def test_rather_than_another_class_shows_the_contrast_in_all_panels(cat_page: Pa
     panels(cat_page).nth(0).locator("ol.top button").nth(1).click()
     expect_explained(cat_page, "tiger cat")
     choose(cat_page, "Rather than …", "tabby", "tabby, tabby cat")
-    expect(cat_page.locator(".how", has_text="Grad-CAM, against tabby")).to_have_count(3)
+    expect(cat_page.locator(".how", has_text="Grad-CAM in contrast to tabby")).to_have_count(3)
     expect(cat_page.locator(".headline h2")).to_have_text("Explaining tiger cat rather than tabby")
     for n, model in enumerate(networks):
         e = gc.explain(CAT, model, tiger, contrast=tabby)
@@ -135,7 +135,7 @@ def test_rather_than_another_class_shows_the_contrast_in_all_panels(cat_page: Pa
     expect_explained(cat_page, "tabby")
     expect(cat_page.locator(".headline h2")).to_have_text("Explaining tabby")
     expect(cat_page.get_by_label("Rather than …")).to_have_value("No other class")
-    expect(cat_page.locator(".how", has_text="against")).to_have_count(0)
+    expect(cat_page.locator(".how", has_text="contrast")).to_have_count(0)
     cat_page.get_by_role("radio", name="Overlay").check(force=True)
     cat_page.get_by_label("Colours").select_option("inferno")
 
@@ -148,11 +148,11 @@ def test_the_layer_slider_shows_the_map_of_the_layer_that_each_panel_names(
     last = cat_page.locator(".how").all_inner_texts()
     for key, share, text in (
         ("Home", 0.0, "first"),
-        ("ArrowRight", 1 / DEPTHS, f"2 of {DEPTHS + 1}"),
+        ("ArrowRight", 1 / LAYER_STEPS, f"2 of {LAYER_STEPS + 1}"),
         ("End", 1.0, "last"),
     ):
         slider.press(key)
-        expect(cat_page.locator(".depth-text")).to_have_text(text)
+        expect(cat_page.locator(".layer-text")).to_have_text(text)
         expect(slider).to_have_attribute("aria-valuetext", text)
         for n, model in enumerate(networks):
             stage = model.stages[round(share * (len(model.stages) - 1))]

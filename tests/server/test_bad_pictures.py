@@ -1,6 +1,7 @@
-"""Bad pictures by the page, the API, the command line and in the browser: one a kind and outcome.
+"""Bad pictures by the page, the API and the command line: one a kind and outcome.
 
-What the reader makes of all of them is tested in `tests/images/test_bad_pictures.py`.
+What the reader makes of all of them is tested in `tests/images/test_bad_pictures.py`; what is seen
+in the browser, in `tests/page/test_photos.py`.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
 
 from demo.compute.photo import PREVIEW_MAX_SIDE_PX
 from gradcam_core.cli.photo import main
 from tests.support.api import posted
 from tests.support.app_server import Started
-from tests.support.bad_pictures import BadPicture, corpus
-from tests.support.browser import drop, examples, wait_for_results
+from tests.support.bad_pictures.bad_picture import BadPicture
+from tests.support.bad_pictures.corpus import corpus
 from tests.support.picture_outcomes import CATS, assert_is_a_sentence, assert_may_be_shown
 from tests.support.stream import cells, explain_stream, results
 from tests.support.uploads import DECLARED
@@ -138,31 +138,3 @@ def test_the_command_line_says_the_sentence(
         assert re.search(r"damaged|cannot be read|no file|folder", sentence)
     else:
         assert_is_a_sentence(sentence, picture)
-
-
-IN_THE_BROWSER = {
-    "progressive JPEG, gigapixels": "too large",
-    "EPS that starts a program": "not a picture",
-    "SVG with a file of the server": "not a picture",
-    "PNG cut at 60 %": "damaged or incomplete",
-    "empty": "not a picture",
-}
-
-
-@pytest.mark.parametrize("name", IN_THE_BROWSER)
-def test_the_page_says_the_sentence_and_goes_on(page: Page, tmp_path: Path, name: str):
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(CORPUS[name].data)
-    drop(page, path, kind="image/jpeg")
-    expect(page.get_by_text(IN_THE_BROWSER[name]).first).to_be_visible()
-    examples(page).first.click()
-    wait_for_results(page)
-
-
-def test_a_photo_of_an_iphone_is_explained_in_the_browser(page: Page, tmp_path: Path):
-    path = tmp_path / "IMG_0001.HEIC"
-    path.write_bytes(CORPUS["HEIC: four tiles, turned, and EXIF says so too"].data)
-    drop(page, path, kind="image/heic")
-    wait_for_results(page)
-    photo = page.locator("#photo img")
-    expect(photo).to_be_visible()

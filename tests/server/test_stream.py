@@ -101,12 +101,18 @@ def test_a_photo_that_the_page_has_is_not_sent_again(app: str):
     [
         ({}, {}, {}),
         ({"target": 967, "view": "whole"}, {}, {"target": 967, "view": "whole"}),
-        ({"target": 281, "against": 282}, {}, {"target": 281, "contrast": 282}),
-        ({"target": 281}, {"rivals": True}, {"target": 281, "contrast": True}),
+        ({"target": 281, "contrast": 282}, {}, {"target": 281, "contrast": 282}),
+        ({"target": 281}, {"contrast": True}, {"target": 281, "contrast": True}),
         ({}, {"method": "layercam", "detail": 2}, {"method": "layercam", "detail": 2}),
-        ({"target": 281}, {"method": "eigencam", "rivals": True}, {"method": "eigencam"}),
-        ({}, {"depth": 0.0}, {"layer": 0}),
-        ({}, {"depth": 0.5, "detail": 2}, {"layer": 0.5, "detail": 2}),
+        ({"target": 281}, {"method": "eigencam", "contrast": True}, {"method": "eigencam"}),
+        ({}, {"layer": 0.0}, {"layer": 0}),
+        # As pages of version 1.0 ask for it.
+        (
+            {"target": 281, "against": 282},
+            {"rivals": True, "depth": 0.5},
+            {"target": 281, "contrast": 282, "layer": 0.5},
+        ),
+        ({}, {"layer": 0.5, "detail": 2}, {"layer": 0.5, "detail": 2}),
     ],
 )
 def test_a_result_is_what_the_core_explains(app: str, lite0: gc.Model, asked, cell, same):
@@ -170,7 +176,7 @@ def test_what_the_maps_have_in_common_is_what_the_core_says(app: str):
 
 def test_a_network_is_not_explained_rather_than_itself(app: str, lite0: gc.Model):
     top = gc.examine(EXAMPLES / f"{CAT}.jpg", lite0).top
-    body = {"example": CAT, "cells": cells(MODELS[0]), "against": top[0].index}
+    body = {"example": CAT, "cells": cells(MODELS[0]), "contrast": top[0].index}
     result = results(explain_stream(app, body))[MODELS[0]]
     assert result["target"]["index"] == top[1].index
 
@@ -192,7 +198,7 @@ def test_a_map_in_which_nothing_speaks_for_the_class_is_all_zero_and_says_so(
 def test_another_class_runs_no_forward_pass(client: TestClient, passes: list[str]):
     ask(client, example=CAT)
     passes.clear()
-    for choice in ({"target": 281}, {"target": 5}, {"target": 281, "against": 282}, {}):
+    for choice in ({"target": 281}, {"target": 5}, {"target": 281, "contrast": 282}, {}):
         answers = ask(client, example=CAT, compare=True, **choice)
         assert len(results(answers)) == 3
     answers = ask(client, example=CAT, cells=cells(*MODELS, method="layercam"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from demo.server import uploads
-from tests.support.app_server import started_app
-from tests.support.uploads import upload
 
 TOO_OLD_S = uploads.KEPT_S + 5
 
@@ -125,29 +122,3 @@ def test_a_name_that_is_taken_is_left_alone(
     monkeypatch.setenv(uploads.SETTING, str(tmp_path))
     assert uploads.use_own_folder() == own  # so that its files do not stay for ever
     assert theirs.exists()
-
-
-SWEEPS = """
-from demo.server import uploads
-uploads.SWEEP_INTERVAL_S = 0.2
-import app
-app.main()
-"""
-
-
-def test_a_server_removes_what_is_old_also_what_a_killed_one_left(
-    own: Path, tmp_path: Path, cat_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    left = file(own, "a/left_by_a_killed_server.jpg", TOO_OLD_S)
-    photo = file(own.parent, "holiday.jpg", TOO_OLD_S)
-    settings = {uploads.SETTING: str(own.parent)}
-    with started_app(tmp_path, command=[sys.executable, "-c", SWEEPS], **settings) as running:
-        assert not left.exists()
-        path = Path(upload(running.url, cat_path))
-        assert path.is_relative_to(own)
-        os.utime(path, (time.time() - TOO_OLD_S,) * 2)
-        deadline = time.monotonic() + 30
-        while path.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert not path.exists()
-    assert photo.exists()

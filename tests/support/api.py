@@ -20,14 +20,16 @@ def arguments(image: Any, **others: Any) -> list[Any]:
     usual = {
         "models": SMALL,
         "target": None,
-        "against": None,
+        "contrast": None,
         "rivals": False,
         "method": "gradcam",
         "detail": 1,
         "view": "crop",
-        "depth": 1.0,
+        "layer": 1.0,
         "outputs": [],
         "trust": False,
+        "against": None,
+        "depth": None,
     }
     assert not others.keys() - usual.keys()
     return [image, *(usual | others).values()]

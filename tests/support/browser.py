@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import (
     Browser,
-    BrowserContext,
+    ConsoleMessage,
+    Error,
     Locator,
     Page,
+    Request,
     ViewportSize,
     expect,
     sync_playwright,
@@ -26,6 +28,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 import gradcam_core as gc
 from demo.ui import texts
+from demo.ui.page_data import LAYER_STEPS
 from scripts.chromium import ARGUMENTS, find
 
 WIDE: ViewportSize = {"width": 1400, "height": 900}
@@ -44,7 +47,7 @@ STAND_INS = {
 
 
 _CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-_ONLY_HERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+_ONLY_HERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.*"
 """No other host can be reached, as with no network. Unlike a route this leaves the cache alone."""
 
 
@@ -59,42 +62,83 @@ def chromium() -> Iterator[Browser]:
         running.close()
 
 
+def new_tab(browser: Browser, **options: Any) -> Page:
+    """A page that shares nothing with others. options: of its context."""
+    settings: dict[str, Any] = {"viewport": WIDE, "permissions": ["camera"]}
+    page = browser.new_context(**settings | options).new_page()
+    page.set_default_timeout(20_000)
+    return page
+
+
 class Visits:
     """Pages that one test opens. What goes wrong on any of them is noted: an error in the console,
-    an uncaught exception, a request to another host."""
+    an uncaught exception, a request to another host.
 
-    def __init__(self, browser: Browser, app: str) -> None:
+    tab: where they are opened, one after the other. It has the page's scripts already, so that
+    takes a third of the time of a new tab.
+    """
+
+    def __init__(self, browser: Browser, app: str, tab: Page | None = None) -> None:
         self.faults: list[str] = []
+        self.pages: list[Page] = []
         self._browser = browser
         self._app = app
-        self._contexts: list[BrowserContext] = []
+        self._tab = tab
+        self._is_opened = False
 
     def __call__(self, address: str = "", **options: Any) -> Page:
-        """A page of its own, opened and ready. address: what follows that of the app; options: of
-        the browser's context."""
-        settings: dict[str, Any] = {"viewport": WIDE, "permissions": ["camera"]}
-        context = self._browser.new_context(**settings | options)
-        self._contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("request", self._note_request)
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("console", self._note)
-        page.goto(self._app + address)
-        expect(page.locator(".page[data-ready=true]")).to_be_attached()
+        """The page, opened anew and ready. address: what follows that of the app; options: of the
+        browser's context, which is one of its own then."""
+        page = new_tab(self._browser, **options) if options or not self._tab else self._tab
+        self._watch(page)
+        self._is_opened |= page is self._tab
+        self._open(page, address)
         return page
 
-    def _note_request(self, request) -> None:
+    def cat(self) -> Page:
+        """The page with the results for the cat. It is not opened anew where the test before has
+        only changed the picture and the class, or has put back what it has changed."""
+        assert self._tab
+        page = self._tab
+        self._watch(page)
+        address, *others = page.evaluate(_STATE)
+        query = address.removeprefix(self._app)
+        if others != _STATE_AT_FIRST or not re.fullmatch(_OF_PHOTO_AND_CLASS, query):
+            self._open(page, CAT_QUERY)
+        elif query != CAT_QUERY:
+            cat, coffee = examples(page).all()[:2]
+            coffee.click()
+            cat.click()  # another picture: no class is chosen
+        wait_for_all(page)
+        expect(page.locator(".explained").first).to_contain_text("cat")
+        return page
+
+    def _open(self, page: Page, address: str) -> None:
+        page.goto(self._app + address)
+        expect(page.locator(".page[data-ready=true]")).to_be_attached()
+
+    def _watch(self, page: Page) -> None:
+        if page in self.pages:
+            return
+        self.pages.append(page)
+        for event, note in self._notes():
+            page.on(event, note)  # type: ignore[call-overload]
+
+    def _notes(self) -> Iterator[tuple[str, Callable[[Any], None]]]:
+        yield "request", self._note_request
+        yield "pageerror", self._note_error
+        yield "console", self._note
+
+    def _note_request(self, request: Request) -> None:
         if not request.url.startswith((self._app, "data:", "blob:")):
             self.faults.append(f"asked {request.url}")
 
-    def _note(self, message) -> None:
+    def _note_error(self, error: Error) -> None:
+        self.faults.append(str(error))
+
+    def _note(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.faults.append(message.text)
-
-    @property
-    def pages(self) -> list[Page]:
-        return [context.pages[0] for context in self._contexts]
 
     def keep_pictures(self, test: str) -> None:
         """Of what is seen, for whoever asks why a test failed."""
@@ -107,8 +151,31 @@ class Visits:
     def close(self, test: str, is_failed: bool) -> None:
         if is_failed or self.faults:
             self.keep_pictures(test)
-        for context in self._contexts:
-            context.close()
+        for page in self.pages:
+            if page is not self._tab:
+                page.context.close()
+                continue
+            for event, note in self._notes():
+                page.remove_listener(event, note)
+            page.unroute_all()
+            page.set_viewport_size(WIDE)
+            if self._is_opened or is_failed:
+                page.goto("about:blank")  # what the test has left there, and has asked for, ends
+
+
+CAT_QUERY = "?example=1_cat"
+_OF_PHOTO_AND_CLASS = r"\?((example|class|rather_than)=\w+&?)+"
+
+# The address has all that is chosen, but not how it is shown.
+_STATE = """() => {
+    const app = document.querySelector(".page[data-ready=true] > .app");
+    if (!app) return [""];
+    const values = [...app.querySelectorAll(".toolbar select, .toolbar input[type=range]")];
+    const opened = ".comparison:not([hidden]), .trust:not([hidden]), dialog[open], .covering";
+    return [location.href, app.className, app.dataset.layers, ...values.map((e) => e.value),
+            app.querySelectorAll(opened).length];
+}"""
+_STATE_AT_FIRST = ["app", "overlay", "0.75", "inferno", str(LAYER_STEPS), 0]
 
 
 def drop(page: Page, path: Path, name: str | None = None, kind: str = "image/png") -> None:
@@ -231,6 +298,24 @@ def choose(page: Page, label: str, typed: str, option: str) -> None:
 
 def choose_class(page: Page, typed: str, option: str) -> None:
     choose(page, "Class to explain", typed, option)
+
+
+def listed_classes(page: Page, first: str) -> list[str]:
+    """The classes in the selector, which comes to have this one first a moment after the results;
+    none if it does not."""
+    selector = page.get_by_label("Class to explain")
+    options = page.get_by_role("listbox").get_by_role("option")
+    names: list[str] = []
+    for _ in range(20):
+        selector.click()
+        expect(options.nth(1)).to_be_visible()
+        names = [text.strip(" ✓\n").split(",")[0] for text in options.all_inner_texts()]
+        selector.press("Escape")
+        if names[1] == first:
+            return names[1:]
+        selector.blur()
+        page.wait_for_timeout(200)
+    return []
 
 
 def toggle_models(page: Page, *titles: str) -> None:

@@ -42,7 +42,7 @@ def explained(
         rank=rank,
         top=best,
         method=method,
-        rivals=(),
+        contrast=(),
         layer="features",
         detail=1,
         view=view,

@@ -15,7 +15,8 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("gradcam_core.errors",),
     (
         *("gradcam_core.child_process", "gradcam_core.files", "gradcam_core.memory"),
-        *("gradcam_core.upstream", "gradcam_core.version", "gradcam_core.wording"),
+        *("gradcam_core.old_names", "gradcam_core.upstream", "gradcam_core.version"),
+        "gradcam_core.wording",
     ),
     ("gradcam_core.images", "gradcam_core.cam"),
     ("gradcam_core.models",),

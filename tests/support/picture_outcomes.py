@@ -7,7 +7,8 @@ import re
 import numpy as np
 from PIL import Image
 
-from tests.support.bad_pictures import BadPicture, Shown, cat
+from tests.support.bad_pictures.bad_picture import BadPicture, Shown
+from tests.support.bad_pictures.encodings import cat
 
 CATS = {"tabby", "tiger cat", "Egyptian cat", "lynx", "Persian cat", "Siamese cat"}
 

@@ -249,7 +249,7 @@ class ClusterBackend(Backend):
 
 
 def _key(photo: PhotoFile, network: NetworkInfo, request: ExplanationRequest) -> Hashable:
-    return photo.id, network, request.view, request.detail, request.depth, request.layer
+    return photo.id, network, request.view, request.detail, request.layer
 
 
 def _check_request(

@@ -50,7 +50,7 @@ class PhotoRequest:
         if self.input is None:
             return ""
         height, width = self.input.pictures[max(self.input.pictures)].shape[:2]
-        return f"{self.network.info.name} {width} {height} {self.request.depth}"
+        return f"{self.network.info.name} {width} {height} {self.request.layer}"
 
 
 @dataclass(frozen=True)

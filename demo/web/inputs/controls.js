@@ -23,7 +23,7 @@ export class Controls {
       if (!value?.path.startsWith(OURS)) this.change({ photo: value && { upload: value.path } });
       return;
     }
-    const isNone = value === null || ((name === "target" || name === "against") && value === NONE);
+    const isNone = value === null || ((name === "target" || name === "contrast") && value === NONE);
     this.change({ [name]: isNone ? null : value });
   }
 
@@ -35,7 +35,7 @@ export class Controls {
       ...state,
       photo: this.photoFile(),
       target: this.selector(state.target, this.props.ownTop),
-      against: this.selector(state.against, this.props.noOther),
+      contrast: this.selector(state.contrast, this.props.noOther),
     };
     return this.props.controls.map((name) => {
       const json = JSON.stringify(values[name]);

@@ -13,10 +13,10 @@ const LAYERS = [
 const BRIEF = { class: "action brief" };
 
 export class Toolbar {
-  /** colormaps: [name, title]. act: setDisplay(changes), setDepth(share), compare(), check(), download(name),
+  /** colormaps: [name, title]. act: setDisplay(changes), setLayer(share), compare(), check(), download(name),
    * share(), present(), showKeys(). */
-  constructor({ colormaps, opacity, depths, act }) {
-    this.depths = depths;
+  constructor({ colormaps, opacity, steps, act }) {
+    this.steps = steps;
     this.layers = LAYERS.map(([value, title]) => {
       const input = h("input", {
         type: "radio",
@@ -41,16 +41,16 @@ export class Toolbar {
       { id: "colors", onchange: (event) => act.setDisplay({ colormap: event.target.value }) },
       ...colormaps.map(([name, title]) => h("option", { value: name }, title)),
     );
-    this.depth = h("input", {
+    this.layer = h("input", {
       type: "range",
-      id: "depth",
+      id: "layer",
       min: 0,
-      max: depths,
+      max: steps,
       step: 1,
-      value: depths,
-      oninput: (event) => act.setDepth(Number(event.target.value) / depths),
+      value: steps,
+      oninput: (event) => act.setLayer(Number(event.target.value) / steps),
     });
-    this.depthText = h("output", { class: "depth-text", for: "depth" });
+    this.layerText = h("output", { class: "layer-text", for: "layer" });
     const button = (name, label, title, action, attributes = {}) =>
       h(
         "button",
@@ -71,7 +71,7 @@ export class Toolbar {
       h("fieldset", { class: "segments" }, h("legend", { class: "visually-hidden" }, "Show"), ...this.layers),
       h("div", { class: "field" }, h("label", { for: "opacity" }, "Opacity"), this.opacity),
       h("div", { class: "field" }, h("label", { for: "colors" }, "Colours"), this.colors),
-      h("div", { class: "field" }, h("label", { for: "depth" }, "Layer"), this.depth, this.depthText),
+      h("div", { class: "field" }, h("label", { for: "layer" }, "Layer"), this.layer, this.layerText),
     );
     this.explaining = h("h2");
     this.headline = h(
@@ -96,24 +96,25 @@ export class Toolbar {
         button("keys", "Keys", "What the keys do (?)", act.showKeys, BRIEF),
       ),
     );
-    this.setDepth(1);
+    this.setLayer(1);
   }
 
-  setDepth(share) {
-    const at = Math.round(share * this.depths);
-    this.depth.value = at;
-    const text = at === this.depths ? "last" : at === 0 ? "first" : `${at + 1} of ${this.depths + 1}`;
-    this.depthText.textContent = text;
-    this.depth.setAttribute("aria-valuetext", text);
+  /** share: from 0, the first feature map, to 1, the last. */
+  setLayer(share) {
+    const at = Math.round(share * this.steps);
+    this.layer.value = at;
+    const text = at === this.steps ? "last" : at === 0 ? "first" : `${at + 1} of ${this.steps + 1}`;
+    this.layerText.textContent = text;
+    this.layer.setAttribute("aria-valuetext", text);
   }
 
-  /** Says what is explained: a class or null for each network's own, and the one it is set against. */
-  setExplained(target, against) {
+  /** Says what is explained: a class or null for each network's own, and rather than which. */
+  setExplained(target, contrast) {
     const name = (text) => h("b", {}, text);
     this.explaining.replaceChildren(
       "Explaining ",
       target === null ? "each network's top class" : name(target),
-      ...(against === null ? [] : [" rather than ", name(against)]),
+      ...(contrast === null ? [] : [" rather than ", name(contrast)]),
     );
   }
 

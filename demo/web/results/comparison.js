@@ -59,8 +59,8 @@ export class Comparison extends Section {
   }
 
   cells(model) {
-    const { methods, details, method, detail, rivals, depth } = this.page.settings();
-    const common = { model, rivals, depth };
+    const { methods, details, method, detail, contrast, layer } = this.page.settings();
+    const common = { model, contrast, layer };
     const byMethod = methods.map(({ name }) => ({ ...common, id: `method ${name}`, method: name, detail }));
     const others = details.filter((times) => times !== detail);
     return [

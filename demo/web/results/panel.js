@@ -150,11 +150,12 @@ export class Panel {
     const { target, rank } = result;
     this.layers.canvas.setAttribute(
       "aria-label",
-      `Heat of ${result.title} for the class ${target.name}: ${result.where}`,
+      `Heat of ${result.title} for the class ${`${target.name} ${result.rather_than}`.trim()}: ${result.where}`,
     );
     this.explained.replaceChildren(
       h("span", { class: "visually-hidden" }, "explains "),
       h("strong", { title: target.name }, target.name),
+      h("span", { class: "unusual" }, [result.rather_than, result.unusual].filter(Boolean).join(" · ")),
       h("span", { class: "how-probable" }, ` ${percentage(target.probability)}, rank ${rank}`),
     );
     const { rows, columns } = result.map;

@@ -1,0 +1,43 @@
+"""Searching classes as a person types: by part of a name, by kind, or else by what is nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gradcam_core.models.kinds import kind_named, singulars
+from gradcam_core.models.labels import Label, Labels
+
+
+@dataclass(frozen=True)
+class Match:
+    """One class that was found. by: its name or a synonym has the text in it; it is of that kind;
+    or, where there is no such class, it is near in meaning or in spelling."""
+
+    label: Label
+    by: Literal["name", "kind", "meaning", "spelling"]
+
+
+def search(labels: Labels, text: str) -> Sequence[Match]:
+    """The classes for a text, the best first; all of them for an empty one."""
+    word = text.strip().casefold()
+    parts = singulars(word) if word else [""]
+    found = [
+        Match(label, "name")
+        for label in labels
+        if any(part in label.full_name.casefold() for part in parts)
+    ]
+    if word:
+        found.sort(key=lambda match: not match.label.name.casefold().startswith(word))
+    if labels.is_imagenet:
+        known = {match.label.index for match in found}
+        _, members = kind_named(word)
+        found += [Match(labels[index], "kind") for index in members if index not in known]
+    if found:
+        return found
+    near = labels.nearest(word)
+    if near is None:
+        return []
+    by: Literal["meaning", "spelling"] = "spelling" if near.how == "name" else "meaning"
+    return [Match(labels[index], by) for index in near.indices]

@@ -1,0 +1,243 @@
+"""How a picture comes to the page and goes again: dropped, pasted, taken, chosen, replaced. As all
+tests of the page, these also fail on an error in the browser's console, an uncaught exception, or a
+request to another host."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, Route, expect
+
+from demo.ui import texts
+from tests.support.bad_pictures.corpus import corpus
+from tests.support.browser import (
+    OWN_TOP,
+    Visits,
+    box_of,
+    choose_class,
+    drop,
+    drop_anywhere,
+    examples,
+    expect_explained,
+    explained,
+    heat,
+    listed_classes,
+    panels,
+    remove_photo,
+    wait_for_all,
+    wait_for_results,
+)
+
+RESNET = "?models=resnet50"
+"""A page with one panel, where their number does not matter."""
+
+
+def expect_no_photo(page: Page) -> None:
+    expect(page.get_by_text(texts.NO_PHOTO)).to_be_visible()
+    expect(panels(page)).to_have_count(0)
+    expect(page.locator(".insight, .toolbar").first).to_be_hidden()
+
+
+def test_a_dropped_photo_is_explained_by_three_networks_until_it_is_removed(
+    page: Page, coffee_path: Path
+):
+    expect_no_photo(page)
+    drop(page, coffee_path)
+    wait_for_results(page)
+    networks = ["EfficientNet-Lite2", "EfficientNet-Lite0", "EfficientNet-Lite1"]
+    assert panels(page).get_by_role("heading").all_inner_texts() == networks
+    assert [text.split()[0] for text in explained(page)] == ["espresso"] * 3
+    assert "95.1 %, rank 1" in explained(page)[1]
+    for n in range(3):
+        rows = panels(page).nth(n).get_by_role("listitem")
+        expect(rows).to_have_count(5)
+        assert rows.first.inner_text().startswith("espresso")
+        hottest = np.argwhere(heat(page, n) == 255).mean(axis=0) / heat(page, n).shape
+        assert 0.05 < hottest[0] < 0.55  # down: inside the rim of the cup
+        assert 0.28 < hottest[1] < 0.70  # across
+    remove_photo(page)
+    expect_no_photo(page)
+
+
+def test_what_is_dropped_or_pasted_anywhere_or_chosen_replaces_the_picture_before(
+    cat_page: Page, coffee_path: Path, cat_path: Path
+):
+    drop_anywhere(cat_page, coffee_path)
+    expect_explained(cat_page, "espresso")
+    drop_anywhere(cat_page, cat_path)
+    expect(cat_page.locator(".explained", has_text="cat")).to_have_count(3)
+    drop_anywhere(cat_page, coffee_path, "paste")
+    expect_explained(cat_page, "espresso")
+    choose_class(cat_page, "tabby", "tabby, tabby cat")
+    expect_explained(cat_page, "tabby")
+    assert examples(cat_page).count() >= 5
+    examples(cat_page).first.click()
+    # A new picture is first explained by what each network sees in it.
+    expect_explained(cat_page, "Egyptian cat", 2)
+    wait_for_results(cat_page)
+    expect(cat_page.get_by_label("Class to explain")).to_have_value(OWN_TOP)
+    expect(examples(cat_page).first).to_have_attribute("aria-pressed", "true")
+    assert "tiger cat" in explained(cat_page)[1]
+    remove_photo(cat_page)
+    expect_no_photo(cat_page)
+
+
+BAD = {
+    "progressive JPEG, gigapixels": "too large",
+    "EPS that starts a program": "not a picture",
+    "SVG with a file of the server": "not a picture",
+    "PNG cut at 60 %": "damaged or incomplete",
+    "empty": "not a picture",
+}
+
+
+def test_what_is_no_picture_gets_a_sentence_wherever_it_is_put_and_the_next_works(
+    cat_page: Page, tmp_path: Path
+):
+    pictures = {picture.name: picture for picture in corpus()}
+    path = tmp_path / "holiday.jpg"
+    for name, sentence in BAD.items():
+        path.write_bytes(pictures[name].data)
+        drop_anywhere(cat_page, path)  # another picture is there at first
+        expect(cat_page.get_by_role("alert")).to_contain_text(sentence)
+        expect(panels(cat_page)).to_have_count(0)
+        remove_photo(cat_page)
+        expect_no_photo(cat_page)
+    drop(cat_page, path, kind="image/jpeg")
+    expect(cat_page.get_by_role("alert")).to_contain_text(sentence)
+    examples(cat_page).first.click()
+    wait_for_results(cat_page)
+    path = tmp_path / "IMG_0001.HEIC"
+    path.write_bytes(pictures["HEIC: four tiles, turned, and EXIF says so too"].data)
+    remove_photo(cat_page)
+    expect_no_photo(cat_page)
+    drop(cat_page, path, kind="image/heic")  # as an iPhone makes it
+    wait_for_results(cat_page)
+    expect(cat_page.locator("#photo img")).to_be_visible()
+
+
+def test_a_photo_that_is_chosen_before_the_page_s_script_has_come_is_explained(
+    tab: Page, app: str, coffee_path: Path
+):
+    held: list[Route] = []
+    tab.route("**/web/app.js", lambda route: held.append(route))
+    tab.goto(app + RESNET)
+    drop(tab, coffee_path)
+    expect(tab.locator("#photo img")).to_be_visible()
+    for route in held:
+        route.continue_()
+    wait_for_results(tab, 1)
+    tab.unroute("**/web/app.js")
+
+
+@pytest.fixture
+def held(visit: Visits) -> tuple[Page, list[Route]]:
+    """A page whose first request gets no answer, as long as the server decodes the photo."""
+    page, held = visit(RESNET), list[Route]()
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/explain-stream", hold)
+    return page, held
+
+
+def test_a_photo_that_decodes_slowly_does_not_replace_a_newer_one(
+    held: tuple[Page, list[Route]], cat_path: Path
+):
+    page, _ = held
+    with page.expect_request(re.compile("/explain-stream$")):
+        page.locator("#photo input[type=file]").set_input_files(cat_path)
+    examples(page).nth(1).click()
+    expect_explained(page, "espresso", 1)
+    page.get_by_label("Whole photo").check()
+    expect(page.locator(".view-box").first).to_have_css("inset", "0px")
+    wait_for_results(page, 1)
+    shown = page.locator("img.photo").first.evaluate("i => [i.naturalWidth, i.naturalHeight]")
+    assert shown == [600, 400]
+    assert explained(page)[0].startswith("espresso")
+
+
+def test_a_choice_made_while_the_photo_is_decoded_does_not_lose_the_photo(
+    held: tuple[Page, list[Route]], coffee_path: Path
+):
+    page, requests = held
+    with page.expect_request(re.compile("/explain-stream$")):
+        page.locator("#photo input[type=file]").set_input_files(coffee_path)
+    page.get_by_label("Sharp", exact=True).check()
+    wait_for_results(page, 1)
+    expect(page.locator("#photo img")).to_be_visible()
+    assert len(requests) == 1
+    expect(page.locator(".how", has_text="Competitive")).to_have_count(1)
+    assert listed_classes(page, "espresso")
+
+
+def test_tall_photos_and_those_that_lie_on_their_side_fit_and_stand_upright(
+    visit: Visits, coffee: Image.Image, tmp_path: Path
+):
+    page = visit(RESNET)
+    stage = panels(page).first.locator(".stage")
+    Image.new("RGB", (400, 3000), "grey").save(tmp_path / "tall.png")
+    drop(page, tmp_path / "tall.png")
+    wait_for_results(page, 1)
+    assert box_of(stage)["height"] <= 0.81 * 900
+    remove_photo(page)
+    expect_no_photo(page)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # as a phone held upright stores it
+    turned = coffee.resize((4000, 3000)).transpose(Image.Transpose.ROTATE_90)
+    turned.save(tmp_path / "phone.jpg", exif=exif)
+    drop(page, tmp_path / "phone.jpg", kind="image/jpeg")
+    wait_for_results(page, 1)
+    box = box_of(stage)
+    assert box["width"] / box["height"] == pytest.approx(4 / 3, rel=0.01)
+    assert explained(page)[0].startswith("espresso")
+
+
+def test_the_webcam_and_the_clipboard_give_a_picture(visit: Visits, coffee_path: Path):
+    page = visit(RESNET)
+    page.get_by_label("Capture from camera").click()
+    page.get_by_text(re.compile("access webcam", re.IGNORECASE)).click()
+    page.wait_for_function("document.querySelector('#photo video')?.readyState >= 2")
+    page.get_by_label(re.compile("capture photo", re.IGNORECASE)).click()
+    wait_for_results(page, 1)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async (data) => {
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            const blob = new Blob([bytes], { type: "image/png" });
+            await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+        }""",
+        base64.b64encode(coffee_path.read_bytes()).decode(),
+    )
+    page.get_by_label("Paste from clipboard").click()
+    expect_explained(page, "espresso", 1)
+
+
+def test_a_visitor_who_waits_reads_the_position_in_the_queue(page: Page):
+    def answer(line: str) -> None:
+        page.unroute("**/explain-stream")
+        page.route("**/explain-stream", lambda route: route.fulfill(body=line + "\n"))
+
+    answer('{"waiting": 1}')
+    examples(page).nth(0).click()
+    message = page.locator(".panels > .message")
+    expect(message).to_have_text("You are number 1 in the queue …")
+    page.unroute("**/explain-stream")
+    examples(page).nth(1).click()
+    wait_for_all(page)
+    answer('{"waiting": 12}')
+    page.get_by_role("button", name="Trust", exact=True).click()
+    cards = page.get_by_role("region", name="How far can I trust this?").get_by_role("listitem")
+    expect(cards.locator(".status")).to_have_text(["You are number 12 in the queue …"] * 3)
+    examples(page).nth(0).click()
+    status = panels(page).locator(".status")
+    expect(status).to_have_text(["You are number 12 in the queue …"] * 3)
