@@ -136,6 +136,20 @@ def test_everything_comes_in_one_archive(cat_page: Page):
             np.testing.assert_allclose(heatmap, e.heatmap, atol=1e-4)
 
 
+def test_a_download_that_is_refused_can_be_tried_again(visit: Visits, cat_page: Page):
+    busy = {"problem": "There are too many visitors at the moment.", "again": 7}
+    cat_page.route("**/download", lambda route: route.fulfill(status=503, json=busy), times=1)
+    of_page(cat_page).click()
+    menu = cat_page.locator(".menu:popover-open")
+    menu.get_by_role("button", name=re.compile("PNG")).first.click()
+    toast = cat_page.get_by_role("status").filter(has_text="too many visitors")
+    with cat_page.expect_download() as downloading:
+        toast.get_by_role("button", name="Try again").click()
+    assert downloading.value.path().stat().st_size > 1000
+    assert all("503" in fault for fault in visit.faults)
+    visit.faults.clear()
+
+
 def shared_link(page: Page) -> tuple[str, str]:
     """The link that the dialog offers, and what it says of it."""
     page.get_by_role("button", name="Share").click()

@@ -4,7 +4,6 @@ nobody waits for them."""
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -12,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
 from starlette.testclient import TestClient
 
 import gradcam_core as gc
 from demo.compute.service import service
 from demo.server.downloads import FileMaker
 from demo.server.requests import open_upload
-from gradcam_core.cam import forward as cam
 from gradcam_core.errors import BusyError
 from gradcam_core.request import ExplanationRequest
-from tests.support.browser import Visits, wait_for_all
+from tests.support.forward_passes import HeldPasses, counted_passes
 from tests.support.photos import fresh_photo
 from tests.support.stream import MODELS, LeavingClient, cells, stream_in_this_process
 
@@ -47,15 +44,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    ran: list[Any] = []
-    forward = cam.forward
-
-    def counted(module, batch, layer=None):
-        ran.append(module)
-        return forward(module, batch, layer)
-
-    monkeypatch.setattr(cam, "forward", counted)
-    return ran
+    return counted_passes(monkeypatch)
 
 
 def fill_the_queue(others: ExitStack, path: str) -> None:
@@ -89,33 +78,23 @@ def test_a_download_is_told_at_once_when_the_queue_is_full(
 
 
 def test_a_download_ends_when_the_client_leaves(monkeypatch: pytest.MonkeyPatch, photos: list[str]):
-    begun, may_end = threading.Event(), threading.Event()
-    ran: list[Any] = []
-    forward = cam.forward
-
-    def slow(module, batch, layer=None):
-        ran.append(module)
-        begun.set()
-        assert may_end.wait(60)
-        return forward(module, batch, layer)
-
     for name in MODELS:
         gc.load_model(name)
-    monkeypatch.setattr(cam, "forward", slow)
+    passes = HeldPasses(monkeypatch)
 
     async def visit() -> None:
         body = MAPS | {"upload": photos[1], "view": "whole"}
         leaving = LeavingClient("/download", body)
         asking = asyncio.create_task(leaving.ask())
-        await asyncio.to_thread(begun.wait, 60)
+        await asyncio.to_thread(passes.have_begun.wait, 60)
         leaving.leave()
         await asyncio.wait([asking], timeout=20)
-        may_end.set()
+        passes.may_end.set()
         await asking
         assert leaving.received == b""
 
     asyncio.run(visit())
-    assert len(ran) == 1
+    assert len(passes.modules) == 1
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -177,19 +156,3 @@ def test_a_file_that_nobody_waits_for_is_given_up():
 
     asyncio.run(visit())
     assert ended == []
-
-
-def test_a_download_that_is_refused_can_be_tried_again_on_the_page(app: str, browser: Browser):
-    visits = Visits(browser, app)
-    page = visits("?example=1_cat")
-    wait_for_all(page)
-    busy = {"problem": "There are too many visitors at the moment.", "again": 7}
-    page.route("**/download", lambda route: route.fulfill(status=503, json=busy), times=1)
-    page.locator(".headline").get_by_role("button", name="Download").click()
-    page.locator(".menu:popover-open").get_by_role("button", name=re.compile("PNG")).first.click()
-    toast = page.get_by_role("status").filter(has_text="too many visitors")
-    with page.expect_download() as downloading:
-        toast.get_by_role("button", name="Try again").click()
-    assert downloading.value.path().stat().st_size > 1000
-    assert all("503" in fault for fault in visits.faults)
-    visits.close("a_refused_download", is_failed=False)

@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,8 +24,8 @@ from demo.server.stream import BROKEN_NETWORK
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.captions import summary
 from gradcam_core.analysis.trust import trust
-from gradcam_core.cam import forward as cam
 from gradcam_core.images.prepare import prepare
+from tests.support.forward_passes import HeldPasses, counted_passes
 from tests.support.photos import EXAMPLES, fresh_photo
 from tests.support.stream import (
     CAT,
@@ -52,17 +51,9 @@ def client() -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The layer of each forward pass that runs."""
-    ran: list[str] = []
-    forward = cam.forward
-
-    def counted(module, batch, layer=None):
-        ran.append(str(layer))
-        return forward(module, batch, layer)
-
-    monkeypatch.setattr(cam, "forward", counted)
-    return ran
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The modules of the forward passes that run."""
+    return counted_passes(monkeypatch)
 
 
 def test_the_answers_come_line_by_line_with_the_photo_once_and_what_is_common_at_the_end(app: str):
@@ -195,7 +186,7 @@ def test_a_map_in_which_nothing_speaks_for_the_class_is_all_zero_and_says_so(
     assert told["looked_at"][0] == {"name": MODELS[0], "from_heat": None}
 
 
-def test_another_class_runs_no_forward_pass(client: TestClient, passes: list[str]):
+def test_another_class_runs_no_forward_pass(client: TestClient, passes: list[Any]):
     ask(client, example=CAT)
     passes.clear()
     for choice in ({"target": 281}, {"target": 5}, {"target": 281, "contrast": 282}, {}):
@@ -207,7 +198,7 @@ def test_another_class_runs_no_forward_pass(client: TestClient, passes: list[str
 
 
 def test_all_who_ask_for_the_same_share_its_passes(
-    client: TestClient, passes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, passes: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     (tmp_path / "new.png").write_bytes(fresh_photo(21))
@@ -237,33 +228,23 @@ def test_photos_that_are_asked_for_at_once_never_mix(app: str, lite0: gc.Model):
 
 
 def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pytest.MonkeyPatch):
-    begun, may_end = threading.Event(), threading.Event()
-    ran: list[Any] = []
-    forward = cam.forward
-
-    def slow(module, batch, layer=None):
-        ran.append(module)
-        begun.set()
-        assert may_end.wait(60)
-        return forward(module, batch, layer)
-
     # Loaded now, so that they are asked for in their order.
     modules = [gc.load_model(name).module for name in MODELS]
-    monkeypatch.setattr(cam, "forward", slow)
+    passes = HeldPasses(monkeypatch)
 
     async def visits() -> None:
         body = {"example": "6_astronaut", "cells": cells(*MODELS)}
         staying = LeavingClient("/explain-stream", body | {"cells": cells(MODELS[2])})
         leaving = LeavingClient("/explain-stream", body)
         asking = asyncio.create_task(leaving.ask())
-        await asyncio.to_thread(begun.wait, 60)
+        await asyncio.to_thread(passes.have_begun.wait, 60)
         other = asyncio.create_task(staying.ask())
         while not any("network" in answer for answer in staying.answers):
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)  # it waits for the same pass as the other
         leaving.leave()
         await asking
-        may_end.set()
+        passes.may_end.set()
         while not results(staying.answers):  # another visitor's wish is still met
             await asyncio.sleep(0.01)
         staying.leave()
@@ -271,9 +252,9 @@ def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pyte
         assert not results(leaving.answers)
 
     asyncio.run(visits())
-    assert len(ran) == 2
-    assert set(map(id, ran)) < set(map(id, modules))
-    assert ran[1] is modules[2]
+    assert len(passes.modules) == 2
+    assert set(map(id, passes.modules)) < set(map(id, modules))
+    assert passes.modules[1] is modules[2]
 
 
 def is_on_an_event_loop() -> bool:
