@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gradcam_core.version import __version__
 
 if TYPE_CHECKING:
+    from gradcam_core.analysis.trust import check
+    from gradcam_core.analysis.verdict import Trust
     from gradcam_core.cam.forward import forward
     from gradcam_core.cam.layers import Stage, last_feature_map, layers
     from gradcam_core.cam.run import Run
@@ -49,9 +51,11 @@ __all__ = [
     "Prediction",
     "Run",
     "Stage",
+    "Trust",
     "Weights",
     "WeightsError",
     "__version__",
+    "check",
     "compare",
     "examine",
     "explain",
@@ -68,6 +72,8 @@ __all__ = [
 ]
 
 _NAMES = {
+    "analysis.trust": ("check",),
+    "analysis.verdict": ("Trust",),
     "cam.forward": ("forward",),
     "cam.layers": ("Stage", "last_feature_map", "layers"),
     "cam.run": ("Run",),

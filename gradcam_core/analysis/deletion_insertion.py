@@ -1,85 +1,170 @@
-"""Whether the hot places of a map are what the network's answer rests on: the class's probability
-while they are taken out of the picture, put into a blurred one, or shown alone."""
+"""Whether the network's answer rests on a map's hottest places: the class's probability without
+them, and with nothing but them, beside the same for the map laid elsewhere.
+
+Deletion and insertion (Petsiuk, Das and Saenko, "RISE", BMVC 2018, algorithm 2), with two changes
+that tell right maps from misplaced ones more often (docs/trust.md has the figures): what is deleted
+is blurred so much that nothing is left to recognise, and what is inserted is put on the training
+mean; and the logarithm of the probability counts, because near 1 and near 0 it moves little.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-Predict = Callable[[Tensor], Tensor]
-"""A function from images [M, C, H, W], a network's input, to a class's probabilities [M]."""
+DELETED_SHARES = (0.2, 0.55)
+"""Shares of the picture, the hottest first, that are taken out."""
 
-STEPS = 7
+INSERTED_SHARES = (0.1, 0.35)
+"""Shares of the picture, the hottest first, that are shown alone."""
 
-BATCH_SIZE = 4
-"""Images in one pass: the fastest number on a CPU."""
+BLUR_SHARE = 0.1
+"""Standard deviation of the blur, as share of the input's shorter side: nothing is recognised."""
 
-_BLUR = (11, 5.0)  # kernel and sigma in pixels at an input of 224, as in the code of RISE
+LEAST_PROBABILITY = 1e-4
+"""Probability below which it does not matter how much smaller it is."""
+
+SAME = 0.05
+"""Difference of logarithms of probabilities that is none: one in twenty."""
+
+LEAST_SPREAD = 0.35
+"""Least standard deviation of the orders' scores that is divided by: where they hardly differ, a
+small lead is no lead."""
+
+STANDARD_ERRORS = 2.0
+"""Standard errors by which a lead must differ from 0 to be one: a chance of one in twenty."""
+
+_STEP_Y, _STEP_X = 1 / 1.3247179572447460, 1 / 1.3247179572447460**2  # of Roberts' R2 sequence
 
 
 @dataclass(frozen=True)
 class Curve:
-    """probabilities: of a class, from none of the pixels changed to all, in equal steps."""
+    """shares: of the pixels that are changed, from 0 to 1. probabilities: of the class there."""
 
+    shares: tuple[float, ...]
     probabilities: tuple[float, ...]
 
     @property
     def area(self) -> float:
         """Under the curve, by the trapezoidal rule, in [0, 1]."""
-        return float(np.trapezoid(self.probabilities, dx=1 / (len(self.probabilities) - 1)))
+        return float(np.trapezoid(self.probabilities, self.shares))
+
+    @property
+    def level(self) -> float:
+        """Mean logarithm of the probability where some pixels are changed and others are not."""
+        inner = [max(one, LEAST_PROBABILITY) for one in self.probabilities[1:-1]]
+        return sum(map(math.log, inner)) / len(inner)
 
 
-def curves(
-    predict: Predict, image: Tensor, heatmaps: Sequence[np.ndarray], steps: int = STEPS
-) -> list[tuple[Curve, Curve]]:
-    """Deletion and insertion by each heatmap (Petsiuk, Das and Saenko, "RISE", BMVC 2018, algorithm
-    2): a class's probability while the hottest pixels are taken out of the picture, which leaves
-    the training mean, and while they are put into a blurred one. A small area under the first and a
-    large one under the second are good.
+@dataclass(frozen=True)
+class Lead:
+    """How much more a map's hottest places matter than those of the same map laid elsewhere.
 
-    image: a network's input [1, C, H, W], where 0 is the training mean. heatmaps: [H, W] over it.
+    value: the mean of what deletion lowers and insertion raises the logarithm of the probability
+    more than with the map elsewhere, in standard deviations between the places elsewhere; error:
+    its standard error; count: of the places elsewhere.
     """
-    nothing = torch.zeros_like(image)
-    blurred = gaussian_blur(image, [_BLUR[0]] * 2, [_BLUR[1]] * 2)
-    ways = [
-        (start, end, heatmap)
-        for heatmap in heatmaps
-        for start, end in ((image, nothing), (blurred, image))
-    ]
-    between = (_between(start, end, heatmap, steps) for start, end, heatmap in ways)
-    versions = chain([image, nothing, blurred], *between)
-    found: list[float] = []
-    while chunk := list(islice(versions, BATCH_SIZE)):
-        found += predict(torch.cat(chunk)).tolist()
-    of_image, of_nothing, of_blurred, *inner = found
-    made = []
-    for n, (start, _, _) in enumerate(ways):
-        first, last = (of_image, of_nothing) if start is image else (of_blurred, of_image)
-        made.append(Curve((first, *inner[n * (steps - 1) : (n + 1) * (steps - 1)], last)))
-    return list(zip(made[::2], made[1::2], strict=True))
+
+    value: float
+    error: float
+    count: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it differs from 0 by more than chance."""
+        return abs(self.value) > STANDARD_ERRORS * self.error
+
+    @classmethod
+    def of(cls, own: tuple[Curve, Curve], elsewhere: Sequence[tuple[Curve, Curve]]) -> Lead:
+        """own: deletion and insertion by the map; elsewhere: by the map laid elsewhere, two times
+        at least."""
+        levels = np.array([_levels(pair) for pair in elsewhere])
+        mean, scale = levels.mean(axis=0), levels.std(axis=0, ddof=1) + SAME
+        scores = ((levels - mean) / scale).mean(axis=1)
+        spread = scores.std(ddof=1)
+        unit = max(spread, LEAST_SPREAD)
+        value = ((_levels(own) - mean) / scale).mean() / unit
+        return cls(float(value), float(spread / unit / math.sqrt(len(levels))), len(levels))
 
 
-def _between(start: Tensor, end: Tensor, heatmap: np.ndarray, steps: int) -> Iterator[Tensor]:
-    """start with more and more of its hottest pixels as they are in end; neither of the two."""
-    order = torch.from_numpy(np.argsort(-heatmap, axis=None, kind="stable"))
-    for step in range(1, steps):
-        changed = order[: len(order) * step // steps]
-        version = start.flatten(2).clone()
-        version[:, :, changed] = end.flatten(2)[:, :, changed]
-        yield version.view_as(start)
+def _levels(pair: tuple[Curve, Curve]) -> np.ndarray:
+    deletion, insertion = pair
+    return np.array([-deletion.level, insertion.level])
 
 
-def shown_alone(predict: Predict, image: Tensor, heatmap: np.ndarray) -> float:
-    """A class's probability for the picture seen through the heatmap: as it is where that is 1, the
-    training mean where it is 0 (Chattopadhay and others, "Grad-CAM++", WACV 2018, section 4.1.1).
+def placements(heatmap: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    """The same map laid elsewhere, again and again: moved, what leaves at one side comes in at the
+    other, and mirrored by turns. So it is as smooth as the map itself.
+
+    heatmap: [H, W], as all that are given. The places lie evenly over the picture (Roberts' R2
+    sequence), from a random one on, so that few of them tell much.
+    """
+    height, width = heatmap.shape
+    y, x = np.random.default_rng(seed).random(2)
+    mirrored = (heatmap, heatmap[::-1], heatmap[:, ::-1], heatmap[::-1, ::-1])
+    number = 0
+    while True:
+        number += 1
+        shift = int((y + number * _STEP_Y) % 1 * height), int((x + number * _STEP_X) % 1 * width)
+        yield np.roll(mirrored[(number - 1) % 4], shift, axis=(0, 1))
+
+
+def blurred(image: Tensor) -> Tensor:
+    """image: a network's input [1, C, H, W]. With nothing in it that can be recognised."""
+    sigma = BLUR_SHARE * min(image.shape[2:])
+    return gaussian_blur(image, [2 * int(2.5 * sigma) + 1] * 2, [sigma] * 2)
+
+
+def replaced(start: Tensor, end: Tensor, heatmap: np.ndarray, share: float) -> Tensor:
+    """start with the hottest share of its pixels as they are in end. start, end: [1, C, H, W];
+    heatmap: [H, W] over them."""
+    order = np.argsort(-heatmap, axis=None, kind="stable")[: int(heatmap.size * share)]
+    hottest = torch.from_numpy(order).to(start.device)
+    version = start.flatten(2).clone()
+    version[:, :, hottest] = end.flatten(2)[:, :, hottest]
+    return version.view_as(start)
+
+
+@dataclass(frozen=True)
+class Backgrounds:
+    """A network's input [1, C, H, W], the same blurred, and the training mean, which is 0."""
+
+    image: Tensor
+    blur: Tensor
+    mean: Tensor
+
+    @classmethod
+    def of(cls, image: Tensor) -> Backgrounds:
+        image = image.contiguous()
+        return cls(image, blurred(image), torch.zeros_like(image))
+
+    def versions(self, heatmap: np.ndarray) -> list[Tensor]:
+        """With the hottest places deleted, then with nothing else: as many as both shares."""
+        deleted = [replaced(self.image, self.blur, heatmap, share) for share in DELETED_SHARES]
+        alone = [replaced(self.mean, self.image, heatmap, share) for share in INSERTED_SHARES]
+        return deleted + alone
+
+
+def curves(ends: Sequence[float], inner: Sequence[float]) -> tuple[Curve, Curve]:
+    """Deletion and insertion. ends: the class's probability of image, blur and mean; inner: of
+    `Backgrounds.versions`."""
+    image, blur, mean = ends
+    count = len(DELETED_SHARES)
+    deletion = Curve((0.0, *DELETED_SHARES, 1.0), (image, *inner[:count], blur))
+    insertion = Curve((0.0, *INSERTED_SHARES, 1.0), (mean, *inner[count:], image))
+    return deletion, insertion
+
+
+def shown_alone(image: Tensor, heatmap: np.ndarray) -> Tensor:
+    """The picture seen through the heatmap: as it is where that is 1, the training mean where it is
+    0 (Chattopadhay and others, "Grad-CAM++", WACV 2018, section 4.1.1).
 
     image: [1, C, H, W]; heatmap: [H, W] in [0, 1].
     """
-    visible = image * torch.from_numpy(heatmap).to(image)
-    return float(predict(visible)[0])
+    return image * torch.from_numpy(heatmap).to(image)

@@ -21,12 +21,17 @@ HEAD = "head"
 """Name of the part of a network behind its last feature map."""
 
 
+AGAIN = "again"
+"""Name of the part of a network that was made random again, when all of it was random already."""
+
+
 def cascade(
-    module: nn.Module, batch: Tensor, stages: Sequence[Stage], seed: int = 0
+    module: nn.Module, batch: Tensor, stages: Sequence[Stage], seed: int = 0, again: int = 0
 ) -> Iterator[tuple[str, nn.Module]]:
     """The network with its head random; then with the last stage random, too; and so on to the
     first, where all of it is. Each with the name of the part that was made random last: "head", or
-    the layer that ends a stage.
+    the layer that ends a stage. Then, so many times, all of it but the head made random `AGAIN`:
+    what the head is given is another, and that of VGG19 alone takes a second to draw.
 
     The network itself is never touched: what is given is a copy, the same one again and again,
     which shares with it the weights that are not random yet. Each tensor is drawn anew from a
@@ -42,6 +47,11 @@ def cascade(
         for owner in owners:
             _randomise(randomised.get_submodule(owner), generators)
         yield name, randomised
+    for _ in range(again):
+        for _, owners in parts[1:]:
+            for owner in owners:
+                _randomise(randomised.get_submodule(owner), generators)
+        yield AGAIN, randomised
 
 
 def _parts(module: nn.Module, batch: Tensor, stages: Sequence[str]) -> list[tuple[str, list[str]]]:

@@ -3,27 +3,39 @@ has learned, and does it hold still when the picture hardly changes?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.deletion_insertion import STEPS, curves, shown_alone
+from gradcam_core.analysis.deletion_insertion import (
+    DELETED_SHARES,
+    INSERTED_SHARES,
+    Backgrounds,
+    Curve,
+    Lead,
+    curves,
+    placements,
+    shown_alone,
+)
 from gradcam_core.analysis.randomisation import cascade
-from gradcam_core.analysis.verdict import Randomised, Trust
+from gradcam_core.analysis.verdict import IMPROBABLE, Altered, Randomised, Trust
 from gradcam_core.cam.hooks import exclusive
 from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import CamError
-from gradcam_core.examination import precision, run_passes
-from gradcam_core.explanation import Explanation
+from gradcam_core.examination import TOP, device_of, precision, run_passes
+from gradcam_core.explanation import Explanation, Prediction
 from gradcam_core.images.geometry import View, view_of
 from gradcam_core.images.prepare import PreparedInput
 from gradcam_core.images.preprocessing import Preprocessing, ResizablePhoto
-from gradcam_core.models.loading import Model
+from gradcam_core.images.read import Photo, read_image
+from gradcam_core.models.loading import Model, load_model
 
 SHIFT = 0.02
 """Share of the input's side that the picture is shifted by, to the right and down."""
@@ -34,6 +46,40 @@ NOISE = 0.02
 NOISES = 2
 """Number of times noise is added."""
 
+RANDOM_NETWORKS = 3
+"""Networks with all weights random that the map is compared with those of."""
+
+PLACES = (6, 10, 14, 18)
+"""Places elsewhere that the map is laid: the first number, then more until it is settled."""
+
+BATCH_SIZE = 4
+"""Images in one pass: the fastest number on a CPU."""
+
+
+def check(
+    image: Photo,
+    explanation: Explanation,
+    seed: int = 0,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> Trust:
+    """Find out how far an explanation can be trusted; takes some fifty passes.
+
+    image: the photo that was explained, as for `explain`. seed: of all that is random.
+    on_progress: called with the share that is done; what it raises ends the work.
+    Gives the verdict ("holds", "unclear" or "fails": the worst outcome of three checks), one reason
+    for each check, and the figures. Raises CamError for a map without heat, which cannot be
+    checked, and for another photo than the explanation is of; ImageError for a picture that cannot
+    be used.
+    """
+    photo, model = read_image(image), load_model(explanation.model)
+    if photo.size != explanation.geometry.photo_size:
+        sizes = ("{} × {}".format(*size) for size in (explanation.geometry.photo_size, photo.size))
+        raise CamError(
+            "The explanation is of a photo of {} pixels, and this one has {}: give the photo that "
+            "was explained.".format(*sizes)
+        )
+    return trust(photo, model, explanation, on_progress, seed)
+
 
 def trust(
     photo: ResizablePhoto,
@@ -42,11 +88,7 @@ def trust(
     on_progress: Callable[[float], None] = lambda share: None,
     seed: int = 0,
 ) -> Trust:
-    """Check an explanation of this photo by this network; takes some forty passes.
-
-    on_progress: called with the share that is done; what it raises ends the work. seed: of all that
-    is random. Raises CamError for a map without heat, which cannot be checked.
-    """
+    """`check` where photo and network are at hand already."""
     if e.degenerate:
         raise CamError(f"There is no map to check. {e.degenerate}")
     return _Checks(photo, model, e, on_progress, seed).all()
@@ -62,31 +104,45 @@ class _Checks:
         seed: int,
     ) -> None:
         self._photo, self._model, self._e = photo, model, e
-        self._device = next(model.module.parameters()).device
+        self._device = device_of(model)
         self._on_progress, self._seed = on_progress, seed
         self._done = 0
-        self._images = 3 + 4 * (STEPS - 1) + 1  # of the curves, and the photo seen through the heat
-        self._maps = 0 if method_named(e.method).is_slow else 2 + NOISES + len(model.stages) + 1
+        self._shown_share = 0.0
+        versions = len(DELETED_SHARES) + len(INSERTED_SHARES)
+        is_slow = method_named(e.method).is_slow
+        self._maps = 0 if is_slow else 2 + NOISES + len(model.stages) + RANDOM_NETWORKS
+        self._to_do = 3 + versions * (1 + PLACES[0]) + 1 + self._maps
 
     def all(self) -> Trust:
-        e, heat = self._e, self._e.feature_map
+        e = self._e
         image = self._batch(view_of(self._photo.size, self._preprocessing, e.view))
-        cells = np.random.default_rng(self._seed).permutation(heat.ravel()).reshape(heat.shape)
-        over, shuffled = _over(heat, image), _over(cells, image)
-        by_heat, by_chance = curves(self._predict, image, [over, shuffled])
-        alone = shown_alone(self._predict, image, over)
-        maps = bool(self._maps)
+        grounds, heat = Backgrounds.of(image), _over(e.feature_map, image)
+        versions = grounds.versions(heat)
+        ends = self._predict([grounds.image, grounds.blur, grounds.mean])
+        inner = self._predict(versions)
+        own = curves(self._of_target(ends), self._of_target(inner))
+        probability = own[0].probabilities[0]
+        alone = self._predict([shown_alone(image, heat)])
+        first_alone = len(DELETED_SHARES) + len(INSERTED_SHARES) - 1
+        is_testable = probability >= IMPROBABLE
+        elsewhere = (
+            self._elsewhere(own, grounds, self._of_target(ends), heat) if is_testable else ()
+        )
+        sanity, random_weights = self._random() if self._maps else ((), ())
         return Trust(
             explanation=e,
-            deletion=by_heat[0],
-            insertion=by_heat[1],
-            random_deletion=by_chance[0],
-            random_insertion=by_chance[1],
-            probability=by_heat[0].probabilities[0],
-            shown_alone=alone,
-            shifts=tuple(self._shifts()) if maps else (),
-            noises=tuple(self._noises()) if maps else (),
-            sanity=tuple(self._sanity()) if maps else (),
+            deletion=own[0],
+            insertion=own[1],
+            elsewhere=tuple(elsewhere),
+            without=self._altered(DELETED_SHARES[0], versions[0], inner[0]),
+            alone=self._altered(INSERTED_SHARES[-1], versions[first_alone], inner[first_alone]),
+            probability=probability,
+            shown_alone=self._of_target(alone)[0],
+            sanity=sanity,
+            random_weights=random_weights,
+            shifts=tuple(self._shifts()) if self._maps else (),
+            noises=tuple(self._noises()) if self._maps else (),
+            seed=self._seed,
         )
 
     @property
@@ -101,14 +157,49 @@ class _Checks:
 
     def _count(self, done: int) -> None:
         self._done += done
-        self._on_progress(self._done / (self._images + self._maps))
+        self._shown_share = max(self._shown_share, min(1.0, self._done / self._to_do))
+        self._on_progress(self._shown_share)
 
-    def _predict(self, images: Tensor) -> Tensor:
-        module = self._model.module
-        with exclusive(module), torch.no_grad(), self._precision():
-            probabilities = self._model.probabilities(module(images))[:, self._e.target.index]
-        self._count(len(images))
-        return probabilities
+    def _predict(self, images: Sequence[Tensor]) -> np.ndarray:
+        """Probabilities [M, classes] of images [1, C, H, W]."""
+        module, found = self._model.module, []
+        for at in range(0, len(images), BATCH_SIZE):
+            batch = torch.cat(list(images[at : at + BATCH_SIZE]))
+            with exclusive(module), torch.no_grad(), self._precision():
+                found.append(self._model.probabilities(module(batch)).float().cpu().numpy())
+            self._count(len(batch))
+        return np.nan_to_num(np.concatenate(found))
+
+    def _of_target(self, probabilities: np.ndarray) -> list[float]:
+        return probabilities[:, self._e.target.index].tolist()
+
+    def _altered(self, share: float, image: Tensor, probabilities: np.ndarray) -> Altered:
+        labels = self._model.info.labels
+        best = np.argsort(-probabilities, kind="stable")[:TOP].tolist()
+        top = tuple(Prediction(n, labels[n].name, float(probabilities[n])) for n in best)
+        probability = float(probabilities[self._e.target.index])
+        return Altered(share, _picture(image, self._preprocessing), probability, top)
+
+    def _elsewhere(
+        self,
+        own: tuple[Curve, Curve],
+        grounds: Backgrounds,
+        ends: Sequence[float],
+        heat: np.ndarray,
+    ) -> list[tuple[Curve, Curve]]:
+        """Until the lead is settled, or there are as many as there may be."""
+        places, found = placements(heat, self._seed), []
+        for count in PLACES:
+            if len(found) >= 2 and Lead.of(own, found).is_settled:
+                break
+            more = list(islice(places, count - len(found)))
+            versions = [version for place in more for version in grounds.versions(place)]
+            if found:
+                self._to_do += len(versions)
+            inner = self._of_target(self._predict(versions))
+            each = len(versions) // len(more)
+            found += [curves(ends, inner[n * each : (n + 1) * each]) for n in range(len(more))]
+        return found
 
     def _correlation(self, module: nn.Module, batch: Tensor, geometry: View) -> float | None:
         """Of the ranks of this map's heat and the real one's, where both saw the photo."""
@@ -138,10 +229,17 @@ class _Checks:
             noisy = batch + noise.to(self._device)
             yield self._correlation(self._model.module, noisy, self._e.geometry)
 
-    def _sanity(self) -> Iterator[Randomised]:
-        batch = self._batch(self._e.geometry)
-        for part, module in cascade(self._model.module, batch, self._model.stages, self._seed):
-            yield Randomised(part, self._correlation(module, batch, self._e.geometry))
+    def _random(self) -> tuple[tuple[Randomised, ...], tuple[float | None, ...]]:
+        """Of the network made random step by step, and of those with all weights random."""
+        batch, stages = self._batch(self._e.geometry), self._model.stages
+        networks = cascade(self._model.module, batch, stages, self._seed, again=RANDOM_NETWORKS - 1)
+        found = [
+            Randomised(part, self._correlation(module, batch, self._e.geometry))
+            for part, module in networks
+        ]
+        steps = len(found) - (RANDOM_NETWORKS - 1)
+        whole = tuple(one.correlation for one in found[steps - 1 :])
+        return tuple(found[:steps]), whole
 
 
 def _over(feature_map: np.ndarray, image: Tensor) -> np.ndarray:
@@ -149,3 +247,11 @@ def _over(feature_map: np.ndarray, image: Tensor) -> np.ndarray:
     heat = torch.from_numpy(feature_map)[None, None].float()
     over = nn.functional.interpolate(heat, image.shape[2:], mode="bilinear")[0, 0]
     return (over / over.max()).numpy()
+
+
+def _picture(image: Tensor, preprocessing: Preprocessing) -> Image.Image:
+    """The way back from a network's input [1, C, H, W] to pixels, RGB."""
+    channels = image[0].permute(1, 2, 0).float().cpu().numpy()
+    pixels = channels * np.array(preprocessing.std) + np.array(preprocessing.mean)
+    grey_or_rgb = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    return Image.fromarray(np.broadcast_to(grey_or_rgb, (*grey_or_rgb.shape[:2], 3)).copy())

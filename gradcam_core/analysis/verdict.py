@@ -1,21 +1,46 @@
-"""What the checks of one map have found: its verdict, the reasons for it, and the figures."""
+"""What the checks of one map have found: the outcome of each, the verdict, and the figures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Literal, get_args
 
-from gradcam_core.analysis.deletion_insertion import Curve
-from gradcam_core.explanation import Explanation
-from gradcam_core.wording import decimal, listed
+import numpy as np
+from PIL import Image
+
+from gradcam_core.analysis.deletion_insertion import STANDARD_ERRORS, Curve, Lead
+from gradcam_core.explanation import Explanation, Prediction
+from gradcam_core.wording import decimal, listed, percentage_in_sentence
+
+IMPROBABLE = 0.01
+"""Probability below which a class is too improbable to find out what it rests on."""
 
 SURVIVES = 0.7
-"""Rank correlation from which on a map with random weights is much the same as the real one."""
+"""Mean rank correlation from which on maps with random weights are much the same as the map."""
+
+DIFFERS = 0.5
+"""The same, up to which they are others."""
 
 STABLE = 0.8
 """Rank correlation below which a small change of the picture has changed the map."""
+
+Check = Literal["deletion_insertion", "randomisation", "stability"]
+Outcome = Literal["holds", "unclear", "fails"]
+
+CHECKS: tuple[Check, ...] = get_args(Check)
+"""The checks: whether the hottest places matter most for the class, whether the map depends on the
+weights, and whether it stays when the picture hardly changes."""
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+"""The best first."""
+
+_BEGINNINGS: dict[Outcome, str] = {
+    "holds": "This map holds",
+    "unclear": "It is not clear whether this map holds",
+    "fails": "This map fails",
+}
 
 
 @dataclass(frozen=True)
@@ -28,44 +53,70 @@ class Randomised:
     correlation: float | None
 
 
-Check = Literal["deletion_insertion", "randomisation", "stability"]
-Verdict = Literal["holds", "fails"]
+@dataclass(frozen=True)
+class Reason:
+    """What one check has found. text: a clause for people, of a sentence about the map, with the
+    check's own number and spread."""
 
-CHECKS: tuple[Check, ...] = get_args(Check)
-"""The checks: whether the hottest places matter most for the class, whether the map depends on the
-weights, and whether it stays when the picture hardly changes."""
+    check: Check
+    outcome: Outcome
+    text: str
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome == "holds"
+
+    def record(self) -> dict[str, object]:
+        return {**asdict(self), "passed": self.passed}
 
 
 @dataclass(frozen=True)
-class Reason:
-    """What one check has found. text: a clause for people, of a sentence about the map."""
+class Altered:
+    """The photo as the network saw it, with some of it taken away, and what the network says then.
 
-    check: Check
-    passed: bool
-    text: str
+    share: of the picture, the hottest, that was taken away, or that alone was left. picture: RGB,
+    of the size of the network's input. probability: of the class explained; top: the most probable
+    classes.
+    """
+
+    share: float
+    picture: Image.Image
+    probability: float
+    top: tuple[Prediction, ...]
+
+    def record(self) -> dict[str, object]:
+        """All but the picture."""
+        top = [asdict(prediction) for prediction in self.top]
+        return {"share": self.share, "probability": self.probability, "top": top}
 
 
 @dataclass(frozen=True)
 class Trust:
     """The results of checking one explanation. Probabilities are those of its class.
 
-    deletion, insertion: by its heat, and by the same heat with its cells in a random order; see
-    `deletion_insertion`. probability: of the photo; shown_alone: of what the heat lets through.
-    sanity: the last one has all weights random. shifts, noises: rank correlations with the maps of
-    a photo that was shifted, or had noise added; None as above. For slow methods, whose map takes
-    up to minutes, the last three are empty.
+    deletion, insertion: by its heat; elsewhere: pairs of the same by the map laid elsewhere, none
+    for a class that is too improbable; see `deletion_insertion`. without, alone: the photo without
+    its hottest places, and with only them. probability: of the photo; shown_alone: of the photo
+    seen through the heat. sanity: of the network made random step by step, the last step is all of
+    it; random_weights: of several networks with all weights random. shifts, noises: of a photo
+    that was shifted, or had noise added. These are rank correlations with the map, None where
+    there is no other map; for slow methods, whose map takes up to minutes, they are empty. seed: of
+    all that was random.
     """
 
     explanation: Explanation
     deletion: Curve
     insertion: Curve
-    random_deletion: Curve
-    random_insertion: Curve
+    elsewhere: tuple[tuple[Curve, Curve], ...]
+    without: Altered
+    alone: Altered
     probability: float
     shown_alone: float
     sanity: tuple[Randomised, ...]
+    random_weights: tuple[float | None, ...]
     shifts: tuple[float | None, ...]
     noises: tuple[float | None, ...]
+    seed: int = 0
 
     @property
     def average_drop(self) -> float:
@@ -79,23 +130,27 @@ class Trust:
         """Whether the network is more confident where only hot places are visible."""
         return self.shown_alone > self.probability
 
-    @property
-    def advantage(self) -> float:
-        """Area of insertion minus area of deletion, minus the same for the random order. One number
-        for both, because either alone depends much on the random order."""
-        by_chance = self.random_insertion.area - self.random_deletion.area
-        return self.insertion.area - self.deletion.area - by_chance
+    @cached_property
+    def lead(self) -> Lead | None:
+        """How much more the hottest places matter than places elsewhere; None where the class is
+        too improbable to tell."""
+        return Lead.of((self.deletion, self.insertion), self.elsewhere) if self.elsewhere else None
 
     @property
-    def survives(self) -> bool:
-        """Whether the map is much the same where all weights are random."""
-        return bool(self.sanity) and (self.sanity[-1].correlation or 0) >= SURVIVES
+    def survival(self) -> float | None:
+        """Mean rank correlation with the maps of networks with random weights, 0 where there is no
+        map; None if there are none."""
+        return _mean(self.random_weights)
 
     @property
     def steadiness(self) -> float | None:
         """The lowest of the rank correlations under small changes of the photo; 0 where one of them
         has left no map. None where there are none."""
-        return min((found or 0.0 for found in (*self.shifts, *self.noises)), default=None)
+        return min((found or 0.0 for found in self._changes), default=None)
+
+    @property
+    def _changes(self) -> tuple[float | None, ...]:
+        return (*self.shifts, *self.noises)
 
     @cached_property
     def reasons(self) -> tuple[Reason, ...]:
@@ -103,69 +158,114 @@ class Trust:
         return tuple(self._reasons())
 
     @property
-    def verdict(self) -> Verdict:
-        """ "holds" if the map has passed all checks, else "fails"."""
-        return "holds" if all(reason.passed for reason in self.reasons) else "fails"
+    def verdict(self) -> Outcome:
+        """The worst outcome of all checks."""
+        return max((reason.outcome for reason in self.reasons), key=OUTCOMES.index)
 
     @property
     def sentence(self) -> str:
         """The verdict and the reasons for it, for people."""
-        if self.verdict == "holds":
-            passed = [reason.text for reason in self.reasons]
-            return f"This map holds: {listed(passed, last=', and ')}."
-        failed = [reason.text for reason in self.reasons if not reason.passed]
-        return f"Be careful with this map: {listed(failed, last=', and ')}."
+        worst = [reason.text for reason in self.reasons if reason.outcome == self.verdict]
+        return f"{_BEGINNINGS[self.verdict]}: {listed(worst, last=', and ')}."
 
     def _reasons(self) -> Iterator[Reason]:
-        name = f"“{self.explanation.target.name}”"
-        passed = self.advantage > 0
-        more = "more" if passed else "no more"
-        taken_out = f"{self.deletion.area:.2f} against {self.random_deletion.area:.2f}"
-        put_in = f"{self.insertion.area:.2f} against {self.random_insertion.area:.2f}"
-        areas = f"areas: taken out {taken_out}, put in {put_in}"
-        text = f"its hottest places matter {more} for {name} than random places ({areas})"
-        yield Reason("deletion_insertion", passed, text)
-        if self.sanity:
-            yield Reason("randomisation", not self.survives, self._of_random_weights())
+        yield self._deletion_insertion()
+        if self.survival is not None:
+            yield self._randomisation(self.survival)
         if self.steadiness is not None:
-            passed = self.steadiness >= STABLE
-            change = "hardly change" if passed else "change"
-            least = f"rank correlation {decimal(self.steadiness)} at least"
-            text = f"small shifts and a little noise {change} it ({least})"
-            yield Reason("stability", passed, text)
+            yield self._stability(self.steadiness)
 
-    def _of_random_weights(self) -> str:
-        left = self.sanity[-1].correlation
-        if left is None:
-            return "with random weights nothing is left of it"
-        correlation = f"(rank correlation {decimal(left)})"
-        if not self.survives:
-            return f"with random weights the map differs {correlation}"
-        text = f"with random weights it stays much the same {correlation}"
-        return f"{text}, so it says nothing of the network"
+    def _deletion_insertion(self) -> Reason:
+        name, lead = f"“{self.explanation.target.name}”", self.lead
+        if lead is None:
+            percentage = percentage_in_sentence(self.probability)
+            text = f"{name} has only {percentage} here, too little to find out what it rests on"
+            return Reason("deletion_insertion", "unclear", text)
+        outcome: Outcome = "unclear"
+        words = "matter about as much"
+        if lead.is_settled:
+            outcome = "holds" if lead.value > 0 else "fails"
+            words = "matter more" if lead.value > 0 else "matter less"
+        than = "as" if outcome == "unclear" else "than"
+        number = f"{decimal(lead.value, 1)} ± {decimal(STANDARD_ERRORS * lead.error, 1)}"
+        text = (
+            f"its hottest places {words} for {name} {than} the same map laid elsewhere "
+            f"(lead {number}, {lead.count} places)"
+        )
+        return Reason("deletion_insertion", outcome, text)
+
+    def _randomisation(self, mean: float) -> Reason:
+        if not any(found is not None for found in self.random_weights):
+            return Reason("randomisation", "holds", "with random weights nothing is left of it")
+        number = f"(rank correlation {_spread(self.random_weights)})"
+        if mean >= SURVIVES:
+            text = f"with random weights it stays much the same {number}"
+            return Reason("randomisation", "fails", f"{text}, so it says nothing of the network")
+        if mean > DIFFERS:
+            return Reason(
+                "randomisation", "unclear", f"with random weights it stays similar {number}"
+            )
+        return Reason("randomisation", "holds", f"with random weights the map differs {number}")
+
+    def _stability(self, least: float) -> Reason:
+        number = f"(rank correlation {_spread(self._changes)})"
+        if least >= STABLE:
+            text = f"small shifts and a little noise hardly change it {number}"
+            return Reason("stability", "holds", text)
+        if (_mean(self._changes) or 0) >= STABLE:
+            text = f"some small shifts or a little noise change it, others do not {number}"
+            return Reason("stability", "unclear", text)
+        return Reason("stability", "fails", f"small shifts and a little noise change it {number}")
 
     def record(self) -> dict[str, object]:
-        """All of it but the explanation, in types that JSON has."""
-        curves = {
-            name: {"probabilities": list(curve.probabilities), "area": curve.area}
-            for name, curve in (
-                ("deletion", self.deletion),
-                ("insertion", self.insertion),
-                ("random_deletion", self.random_deletion),
-                ("random_insertion", self.random_insertion),
-            )
-        }
+        """All of it but the explanation and the pictures, in types that JSON has."""
+        deletions, insertions = zip(*self.elsewhere, strict=True) if self.elsewhere else ((), ())
         return {
             "verdict": self.verdict,
-            "reasons": [asdict(reason) for reason in self.reasons],
+            "reasons": [reason.record() for reason in self.reasons],
             "sentence": self.sentence,
-            **curves,
+            "lead": asdict(self.lead) if self.lead else None,
+            "deletion": _curve(self.deletion),
+            "insertion": _curve(self.insertion),
+            "random_deletion": _band(deletions),
+            "random_insertion": _band(insertions),
+            "without": self.without.record(),
+            "alone": self.alone.record(),
             "probability": self.probability,
             "shown_alone": self.shown_alone,
             "average_drop": self.average_drop,
             "has_increased": self.has_increased,
             "sanity": [asdict(step) for step in self.sanity],
-            "survives": self.survives,
+            "random_weights": list(self.random_weights),
+            "survives": self.survival is not None and self.survival >= SURVIVES,
             "shifts": list(self.shifts),
             "noises": list(self.noises),
+            "seed": self.seed,
         }
+
+
+def _curve(curve: Curve) -> dict[str, object]:
+    return asdict(curve) | {"area": curve.area}
+
+
+def _band(curves: Sequence[Curve]) -> dict[str, object] | None:
+    """The mean of several curves, with the lowest and highest probabilities; None without any."""
+    if not curves:
+        return None
+    values = np.array([curve.probabilities for curve in curves])
+    mean = Curve(curves[0].shares, tuple(values.mean(axis=0).tolist()))
+    ends = {"lowest": values.min(axis=0).tolist(), "highest": values.max(axis=0).tolist()}
+    return _curve(mean) | ends
+
+
+def _mean(correlations: Sequence[float | None]) -> float | None:
+    """Of rank correlations, 0 where there is no map; None without any."""
+    values = [found or 0.0 for found in correlations]
+    return sum(values) / len(values) if values else None
+
+
+def _spread(correlations: Sequence[float | None]) -> str:
+    """The lowest and the highest, as text."""
+    values = [found or 0.0 for found in correlations]
+    lowest, highest = decimal(min(values)), decimal(max(values))
+    return lowest if lowest == highest else f"{lowest} to {highest}"
