@@ -187,7 +187,7 @@ class Trust:
             outcome = "holds" if lead.value > 0 else "fails"
             words = "matter more" if lead.value > 0 else "matter less"
         than = "as" if outcome == "unclear" else "than"
-        number = f"{decimal(lead.value, 1)} ± {decimal(STANDARD_ERRORS * lead.error, 1)}"
+        number = f"{decimal(lead.value)} ± {decimal(STANDARD_ERRORS * lead.error)}"
         text = (
             f"its hottest places {words} for {name} {than} the same map laid elsewhere "
             f"(lead {number}, {lead.count} places)"
