@@ -41,7 +41,7 @@ STANDARD_ERRORS = 2.0
 """Standard errors by which a lead must differ from 0 to be one: a chance of one in twenty."""
 
 WEIGHTS = (2 / 3, 1 / 3)
-"""Of deletion and insertion in a lead: a scene or a face is not known by its hottest tenth alone."""
+"""Of deletion and insertion in a lead: a scene is not known by its hottest tenth alone."""
 
 _JITTER = 0.1  # of the picture's sides, by which a seed moves the places
 _STEP_Y, _STEP_X = 1 / 1.3247179572447460, 1 / 1.3247179572447460**2  # of Roberts' R2 sequence
