@@ -37,8 +37,9 @@ LEAST_SPREAD = 0.35
 """Least standard deviation of the orders' scores that is divided by: where they hardly differ, a
 small lead is no lead."""
 
-STANDARD_ERRORS = 2.0
-"""Standard errors by which a lead must differ from 0 to be one: a chance of one in twenty."""
+PLACES = {6: 3.0, 10: 2.0, 16: 1.5}
+"""Places elsewhere after which it is seen whether a lead is settled, and the standard errors by
+which it must differ from 0 for that: more at the first looks, because one of several may mislead."""
 
 WEIGHTS = (2 / 3, 1 / 3)
 """Of deletion and insertion in a lead: a scene is not known by its hottest tenth alone."""
@@ -81,8 +82,9 @@ class Lead:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it differs from 0 by more than chance."""
-        return abs(self.value) > STANDARD_ERRORS * self.error
+        """Whether it differs from 0 by more than chance, see `PLACES`."""
+        needed = [errors for count, errors in PLACES.items() if count <= self.count]
+        return abs(self.value) > (needed or list(PLACES.values())[:1])[-1] * self.error
 
     @classmethod
     def of(cls, own: tuple[Curve, Curve], elsewhere: Sequence[tuple[Curve, Curve]]) -> Lead:

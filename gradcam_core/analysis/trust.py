@@ -17,6 +17,7 @@ from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.deletion_insertion import (
     DELETED_SHARES,
     INSERTED_SHARES,
+    PLACES,
     Backgrounds,
     Curve,
     Lead,
@@ -48,9 +49,6 @@ NOISES = 2
 
 RANDOM_NETWORKS = 3
 """Networks with all weights random that the map is compared with those of."""
-
-PLACES = (6, 10, 14, 18)
-"""Places elsewhere that the map is laid: the first number, then more until it is settled."""
 
 BATCH_SIZE = 4
 """Images in one pass: the fastest number on a CPU."""
@@ -111,7 +109,7 @@ class _Checks:
         versions = len(DELETED_SHARES) + len(INSERTED_SHARES)
         is_slow = method_named(e.method).is_slow
         self._maps = 0 if is_slow else 2 + NOISES + len(model.stages) + RANDOM_NETWORKS
-        self._to_do = 3 + versions * (1 + PLACES[0]) + 1 + self._maps
+        self._to_do = 3 + versions * (1 + min(PLACES)) + 1 + self._maps
 
     def all(self) -> Trust:
         e = self._e

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image
 
-from gradcam_core.analysis.deletion_insertion import STANDARD_ERRORS, Curve, Lead
+from gradcam_core.analysis.deletion_insertion import Curve, Lead
 from gradcam_core.explanation import Explanation, Prediction
 from gradcam_core.wording import decimal, listed, percentage_in_sentence
 
@@ -187,7 +187,7 @@ class Trust:
             outcome = "holds" if lead.value > 0 else "fails"
             words = "matter more" if lead.value > 0 else "matter less"
         than = "as" if outcome == "unclear" else "than"
-        number = f"{decimal(lead.value)} ± {decimal(STANDARD_ERRORS * lead.error)}"
+        number = f"{decimal(lead.value)} ± {decimal(lead.error)}"
         text = (
             f"its hottest places {words} for {name} {than} the same map laid elsewhere "
             f"(lead {number}, {lead.count} places)"
