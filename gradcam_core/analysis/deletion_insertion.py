@@ -39,7 +39,7 @@ small lead is no lead."""
 
 PLACES = {6: 3.0, 10: 2.0, 16: 1.5}
 """Places elsewhere after which it is seen whether a lead is settled, and the standard errors by
-which it must differ from 0 for that: more at the first looks, because one of several may mislead."""
+which it must differ from 0 for that: more at the first looks, as one of several may mislead."""
 
 WEIGHTS = (2 / 3, 1 / 3)
 """Of deletion and insertion in a lead: a scene is not known by its hottest tenth alone."""

@@ -160,7 +160,8 @@ class _Checks:
 
     def _predict(self, images: Sequence[Tensor]) -> np.ndarray:
         """Probabilities [M, classes] of images [1, C, H, W]."""
-        module, found = self._model.module, []
+        module = self._model.module
+        found: list[np.ndarray] = []
         for at in range(0, len(images), BATCH_SIZE):
             batch = torch.cat(list(images[at : at + BATCH_SIZE]))
             with exclusive(module), torch.no_grad(), self._precision():

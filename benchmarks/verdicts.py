@@ -1,0 +1,111 @@
+"""How often the trust checks' verdict is right, and the same with another seed.
+
+Real maps of a network's own top class should hold. The same map moved to where it overlaps itself
+least, the inverted map, and the map of a class below 0.1 % should not. By default on the
+photographs of `make quality`; --photos takes any other folder, best one that nothing was chosen on.
+Part of `make quality`, whose table stands in docs/trust.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+import gradcam_core as gc
+from benchmarks.table import Row, print_table, print_versions
+from gradcam_core.analysis.verdict import OUTCOMES
+
+PHOTOS = Path(__file__).parent / "photos"
+NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+HOTTEST = 0.2
+IMPROBABLE = 0.001
+SEED = 4
+
+HOLDS_TO_REACH = {
+    "own top class": ("≥", 0.85),
+    "moved": ("≤", 0.05),
+    "inverted": ("≤", 0.02),
+    "class below 0.1 %": ("≤", 0.0),
+}
+FAILS_TO_REACH = 0.05  # of real maps
+SAME_TO_REACH = 0.95
+
+
+def moved(feature_map: np.ndarray) -> np.ndarray:
+    """Where its hottest fifth overlaps itself least; what leaves at one side comes in again."""
+    hot = feature_map >= np.quantile(feature_map, 1 - HOTTEST, method="higher")
+
+    def overlap(shift: tuple[int, int]) -> tuple[float, float]:
+        other = np.roll(hot, shift, (0, 1))
+        heat = np.roll(feature_map, shift, (0, 1))
+        return (hot & other).sum() / (hot | other).sum(), float((heat * feature_map).sum())
+
+    shifts = product(*(range(side) for side in feature_map.shape))
+    return np.roll(feature_map, min(shifts, key=overlap), (0, 1))
+
+
+def maps(held: gc.Examination) -> Iterator[tuple[str, gc.Explanation]]:
+    """What is checked of one photo and network, if it can be."""
+    e = held.explain()
+    if not e.degenerate:
+        yield "own top class", e
+        yield "moved", replace(e, feature_map=moved(e.feature_map))
+        yield "inverted", replace(e, feature_map=e.feature_map.max() - e.feature_map)
+    improbable = np.flatnonzero(held.probabilities < IMPROBABLE)
+    chosen = int(np.random.default_rng(SEED).choice(improbable))
+    other = held.explain(chosen)
+    if not other.degenerate:
+        yield "class below 0.1 %", other
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=Path, default=PHOTOS, help="a folder")
+    parser.add_argument("--most", type=int, default=1000, help="photographs")
+    options = parser.parse_args()
+    print_versions("torch", "timm")
+    verdicts: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    paths = sorted(path for path in options.photos.iterdir() if path.suffix in (".jpg", ".png"))
+    for path, name in tqdm(list(product(paths[: options.most], NETWORKS))):
+        photo = gc.read_image(path)
+        for kind, e in maps(gc.examine(photo, name)):
+            first, second = (gc.check(photo, e, seed).verdict for seed in (0, 1))
+            verdicts[kind, e.title].append((first, second))
+    titles = sorted({title for _, title in verdicts})
+    rows = []
+    for kind, (relation, bound) in HOLDS_TO_REACH.items():
+        for title in [*titles, "all"]:
+            pairs = [
+                pair
+                for (of_kind, of_title), found in verdicts.items()
+                if of_kind == kind and title in (of_title, "all")
+                for pair in found
+            ]
+            rows.append(_row(kind, title, pairs, relation, bound))
+    print_table(
+        "Verdicts of the trust checks, each with two seeds",
+        ("Map", "Network", "Maps", *OUTCOMES, "Same with another seed", "holds: to reach"),
+        rows,
+    )
+
+
+def _row(kind: str, title: str, pairs: list[tuple[str, str]], relation: str, bound: float) -> Row:
+    count = Counter(verdict for pair in pairs for verdict in pair)
+    shares = [count[outcome] / (2 * len(pairs)) for outcome in OUTCOMES]
+    same = sum(first == second for first, second in pairs) / len(pairs)
+    reached = shares[0] >= bound if relation == "≥" else shares[0] <= bound
+    if kind == "own top class":
+        reached = reached and shares[-1] <= FAILS_TO_REACH and same >= SAME_TO_REACH
+    cells = [f"{share:.1%}" for share in (*shares, same)]
+    return Row(kind, title, str(len(pairs)), *cells, f"{relation} {bound:.0%}", reached)
+
+
+if __name__ == "__main__":
+    main()
