@@ -15,6 +15,7 @@ from gradio.data_classes import FileData
 from demo.api import arguments
 from demo.api.files import make_files
 from demo.api.records import ClassRecord, Findings, ModelRecord, Output, PredictionsRecord
+from demo.compute.backend import CheckResult
 from demo.compute.photo import PhotoFile
 from demo.compute.service import service
 from demo.server.downloads import FileMaker
@@ -157,8 +158,9 @@ class Functions:
                 in [0, 1], 1 where it is hottest). Overlays and heatmaps have the size of the photo,
                 up to 3072 pixels a side.
             trust: Whether to check how far each map can be trusted, which takes some seconds for
-                each network: deletion and insertion, maps with random weights, of a shifted and of
-                a noisy photo, and what the network predicts from the hot places alone.
+                each network: whether the hottest places matter more for the class than the same map
+                laid elsewhere (deletion and insertion), maps with random weights, and maps of a
+                shifted and of a noisy photo.
             against: The old name of contrast. It goes with version 1.2.
             depth: The old name of layer. It goes with version 1.2.
 
@@ -167,8 +169,10 @@ class Functions:
                 of the network that ran, the class explained with its probability and rank, the five
                 most probable classes, how the map was made, where the heat lies, the box (left,
                 top, right, bottom) of the photo that the network saw, its weights, its files, and
-                the results of the checks or null. For all of them: how far they look at the same
-                place, and a summary in sentences. Then the labelled figure, or None.
+                the results of the checks or null: a verdict ("holds", "unclear" or "fails"), which
+                is the worst outcome of all checks, each check's reason with its own outcome, and
+                the figures behind them. For all networks: how far they look at the same place, and
+                a summary in sentences. Then the labelled figure, or None.
         """
         names = arguments.models(models)
         others = arguments.contrast(contrast if against is None else against)
@@ -203,22 +207,22 @@ def _predictions(name: str, e: Explanation) -> Any:
 
 async def _checks(
     photo: PhotoFile, requests: Sequence[ExplanationRequest], explanations: Sequence[Explanation]
-) -> dict[str, dict[str, object]]:
-    """The results of the checks by the names of the networks, for the maps that can be checked."""
+) -> dict[str, Mapping[str, object]]:
+    """The records of the checks by the names of the networks, for the maps that can be checked."""
     found = {}
     for request, e in zip(requests, explanations, strict=True):
         if e.degenerate:
             continue
         async for step in service().check(photo, request, e):
-            if not isinstance(step, str):
-                found[request.model] = step
+            if isinstance(step, CheckResult):
+                found[request.model] = step.record
     return found
 
 
 def _findings(
     named: Sequence[tuple[str, Explanation]],
     files: Mapping[tuple[str, str], dict[str, Any]],
-    checks: Mapping[str, dict[str, object]],
+    checks: Mapping[str, Mapping[str, object]],
 ) -> Any:
     names, explanations = [name for name, _ in named], [e for _, e in named]
     found = agreement(explanations)

@@ -7,6 +7,12 @@ from gradio.data_classes import FileData
 Output = Literal["comparison", "overlay", "heatmap"]
 """A kind of file that `explain` makes."""
 
+Check = Literal["deletion_insertion", "randomisation", "stability"]
+"""A check of a map."""
+
+Outcome = Literal["holds", "unclear", "fails"]
+"""Of a check."""
+
 
 class ModelRecord(TypedDict):
     name: str
@@ -45,8 +51,26 @@ class WeightsRecord(TypedDict):
 
 
 class CurveRecord(TypedDict):
+    shares: list[float]
     probabilities: list[float]
     area: float
+
+
+class BandRecord(CurveRecord):
+    lowest: list[float]
+    highest: list[float]
+
+
+class LeadRecord(TypedDict):
+    value: float
+    error: float
+    count: int
+
+
+class AlteredRecord(TypedDict):
+    share: float
+    probability: float
+    top: list[PredictionRecord]
 
 
 class RandomisedRecord(TypedDict):
@@ -55,27 +79,33 @@ class RandomisedRecord(TypedDict):
 
 
 class ReasonRecord(TypedDict):
-    check: str
-    passed: bool
+    check: Check
+    outcome: Outcome
     text: str
+    passed: bool
 
 
 class TrustRecord(TypedDict):
-    verdict: str
+    verdict: Outcome
     reasons: list[ReasonRecord]
     sentence: str
+    lead: LeadRecord | None
     deletion: CurveRecord
     insertion: CurveRecord
-    random_deletion: CurveRecord
-    random_insertion: CurveRecord
+    random_deletion: BandRecord | None
+    random_insertion: BandRecord | None
+    without: AlteredRecord
+    alone: AlteredRecord
     probability: float
     shown_alone: float
     average_drop: float
     has_increased: bool
     sanity: list[RandomisedRecord]
+    random_weights: list[float | None]
     survives: bool
     shifts: list[float | None]
     noises: list[float | None]
+    seed: int
 
 
 class ExplanationRecord(TypedDict):

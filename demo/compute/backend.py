@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import io
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from PIL import Image
 
 from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import QueueTicket
 from gradcam_core import Explanation, Model, ModelInfo
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.request import ExplanationRequest
+
+if TYPE_CHECKING:
+    from gradcam_core.analysis.verdict import Trust
+
+_JPEG_QUALITY = 88
 
 
 class AbandonedError(Exception):
@@ -33,6 +41,23 @@ class NetworkInfo:
     @classmethod
     def of(cls, model: Model) -> NetworkInfo:
         return cls(model.info, model.preprocessing, model.stands_in_for, model.notice)
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What the checks of an explanation found, without what only PyTorch can read.
+
+    record: `Trust.record`. pictures: as JPEG, the photo "without" the hottest places and with them
+    "alone", by the names of the fields of `Trust`.
+    """
+
+    record: Mapping[str, object]
+    pictures: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, found: Trust) -> CheckResult:
+        pictures = {"without": found.without.picture, "alone": found.alone.picture}
+        return cls(found.record(), {name: _jpeg(one) for name, one in pictures.items()})
 
 
 class Backend(Protocol):
@@ -68,9 +93,14 @@ class Backend(Protocol):
 
     def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
-    ) -> AsyncGenerator[float | dict[str, object]]:
-        """What the checks of an explanation find, as `Trust.record` gives it; before, the share
-        that is done."""
+    ) -> AsyncGenerator[float | CheckResult]:
+        """What the checks of an explanation find; before, the share that is done."""
 
     def close(self) -> None:
         """Begin no further work."""
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=_JPEG_QUALITY)
+    return file.getvalue()

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 
-from demo.compute.backend import Backend, NetworkInfo
+from demo.compute.backend import Backend, CheckResult, NetworkInfo
 from demo.compute.memory_limit import memory_limit_bytes
 from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import QueueTicket
@@ -56,7 +56,7 @@ class LocalBackend(Backend):
 
     async def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
-    ) -> AsyncGenerator[float | dict[str, object]]:
+    ) -> AsyncGenerator[float | CheckResult]:
         checking = self.worker.check(await photo.decode(), request, e)
         async with aclosing(checking) as steps:
             async for step in steps:

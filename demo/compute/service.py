@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import cachetools
 
-from demo.compute.backend import Backend, NetworkInfo
+from demo.compute.backend import Backend, CheckResult, NetworkInfo
 from demo.compute.memory_limit import affordable
 from demo.compute.photo import PhotoFile, PhotoStore
 from demo.compute.request_queue import LENGTH, QueueTicket, RequestQueue
@@ -27,16 +27,16 @@ BACKEND = "GRADCAM_BACKEND"
 SLOW_QUEUE_LENGTH = 8
 """Requests that may wait for a slow method, of which each takes up to minutes."""
 
-CHECKS = 1000
-"""Results of checks that are kept: some kilobytes each."""
+CHECKS = 500
+"""Results of checks that are kept: some 40 kilobytes each, most of it the two pictures."""
+
+CHECKS_KEPT_S = 3600
+"""Time that they are kept: no longer than the photos they show."""
 
 PHOTOS = 10_000
 """Photos that are remembered to have been served."""
 
-TrustRecord = dict[str, object]
-"""What the checks of an explanation found, as `Trust.record` gives it."""
-
-_Result = TypeVar("_Result", Explanation, TrustRecord)
+_Result = TypeVar("_Result", Explanation, CheckResult)
 
 
 class ComputeService:
@@ -51,7 +51,8 @@ class ComputeService:
         self._backend = backend
         self._queue = RequestQueue(backend.photos_at_once, queue_length)
         self._slow_queue = RequestQueue(backend.slow_at_once, SLOW_QUEUE_LENGTH)
-        self._checks: cachetools.LRUCache[Hashable, TrustRecord] = cachetools.LRUCache(CHECKS)
+        self._checks: cachetools.TTLCache[Hashable, CheckResult]
+        self._checks = cachetools.TTLCache(CHECKS, CHECKS_KEPT_S)
         self._served: cachetools.LRUCache[str, None] = cachetools.LRUCache(PHOTOS)
 
     def enter(
@@ -114,7 +115,7 @@ class ComputeService:
 
     async def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
-    ) -> AsyncGenerator[str | TrustRecord]:
+    ) -> AsyncGenerator[str | CheckResult]:
         """How far the checks of an explanation of `explain` are, in words, and what they found.
         They take as long as a slow method and wait in the same queue."""
         request = affordable(request)

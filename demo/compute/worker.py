@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from demo.compute.backend import AbandonedError
+from demo.compute.backend import AbandonedError, CheckResult
 from demo.compute.memory_limit import check_memory
 from demo.compute.single_flight import SingleFlight
 from gradcam_core import Examination, Explanation, Model
@@ -155,16 +155,19 @@ class Worker:
 
     async def check(
         self, photo: ResizablePhoto, request: ExplanationRequest, e: Explanation
-    ) -> AsyncGenerator[float | dict[str, object]]:
+    ) -> AsyncGenerator[float | CheckResult]:
         """What the checks of an explanation find; before, the share that is done."""
         from gradcam_core.analysis.trust import trust
 
         model = await self.loaded(request.model)
         check_memory(model, e.geometry, self._memory_limit_bytes, copies=1)
-        checking = _with_progress(self._slow, partial(trust, photo, model, e))
-        async with aclosing(checking) as steps:
+
+        def check(on_progress: Callable[[float], None]) -> CheckResult:
+            return CheckResult.of(trust(photo, model, e, on_progress))
+
+        async with aclosing(_with_progress(self._slow, check)) as steps:
             async for step in steps:
-                yield step if isinstance(step, float) else step.record()
+                yield step
 
     async def run_together(self, passes: Sequence[PassRequest]) -> list[Examination]:
         """Passes of one network and layer over inputs of equal size, run as one."""

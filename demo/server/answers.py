@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from demo.compute.backend import NetworkInfo
+from demo.compute.backend import CheckResult, NetworkInfo
 from demo.server.classes import all_classes
 from gradcam_core import Explanation
 from gradcam_core.analysis.agreement import agreement
@@ -66,6 +66,14 @@ def comparison_of(explanations: Mapping[str, Explanation]) -> dict[str, Any]:
     found = agreement(several)
     record = found and found.record(names) | {"region": _shares(several[0], found.region)}
     return {"insight": {"sentences": list(summary(several)), "agreement": record}}
+
+
+def check_of(found: CheckResult) -> dict[str, Any]:
+    """What checks have found: their record, and the two pictures as base64."""
+    pictures = {
+        name: base64.b64encode(jpeg).decode("ascii") for name, jpeg in found.pictures.items()
+    }
+    return {"trust": {**found.record, "pictures": pictures}}
 
 
 def _levels(e: Explanation) -> str:

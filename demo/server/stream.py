@@ -20,7 +20,7 @@ from demo.compute.request_queue import QueueTicket
 from demo.compute.service import service
 from demo.middleware.disconnect import DisconnectedError, until_disconnected
 from demo.middleware.error_answers import sentence_of
-from demo.server.answers import comparison_of, network_of, photo_of, result_of
+from demo.server.answers import check_of, comparison_of, network_of, photo_of, result_of
 from demo.server.remote_pictures import RemotePictures
 from demo.server.requests import MapRequest, PageRequest
 from gradcam_core import Explanation
@@ -132,8 +132,10 @@ async def _send_map(
                 send(await asyncio.to_thread(_line_of, _cell_result, one.id, step))
         if one.trust and explanation is not None:
             async for found in service().check(photo, explanation_request, explanation):
-                kind = "status" if isinstance(found, str) else "trust"
-                send(_line(cell | {kind: found}))
+                if isinstance(found, str):
+                    send(_line(cell | {"status": found}))
+                else:
+                    send(_line(cell | check_of(found)))
     except Exception as error:
         send(_line(cell | {"failed": sentence_of(error, BROKEN_NETWORK)}))
     return explanation

@@ -11,6 +11,7 @@ const ICONS = {
   compare: "M4 5h7v6H4zM13 5h7v6h-7zM4 13h7v6H4zM13 13h7v6h-7z",
   check: "M12 3l7 3v5c0 5-3 8-7 10-4-2-7-5-7-10V6zM8.5 12l2.5 2.5 4.5-5",
   holds: "M5 13l4.5 4.5L19 7",
+  unclear: "M8.5 9a3.5 3.5 0 1 1 5.6 2.8c-1.3 1-2.1 1.7-2.1 3.2M12 19v.1",
   fails: "M12 3.5L2.5 20h19zM12 10v4.5M12 17.2v.1",
   close: "M6 6l12 12M18 6L6 18",
 };

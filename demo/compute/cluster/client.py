@@ -15,7 +15,7 @@ from typing import Any
 import cachetools
 import numpy as np
 
-from demo.compute.backend import Backend, NetworkInfo
+from demo.compute.backend import Backend, CheckResult, NetworkInfo
 from demo.compute.cluster.connection import connected_handle
 from demo.compute.cluster.messages import (
     CheckRequest,
@@ -120,7 +120,7 @@ class ClusterBackend(Backend):
 
     async def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
-    ) -> AsyncGenerator[float | dict[str, object]]:
+    ) -> AsyncGenerator[float | CheckResult]:
         network = self._networks[request.model]
         preparing = self._preparing.submit(_check_request, photo, network, request, e)
         message = await asyncio.wrap_future(preparing)

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from ray import serve
 
-from demo.compute.backend import NetworkInfo
+from demo.compute.backend import CheckResult, NetworkInfo
 from demo.compute.cluster.messages import (
     CheckRequest,
     Failed,
@@ -141,7 +141,7 @@ class Replica:
                 yield step
 
     @_answers
-    async def check(self, message: CheckRequest) -> AsyncGenerator[float | dict[str, object]]:
+    async def check(self, message: CheckRequest) -> AsyncGenerator[float | CheckResult]:
         network, e = await self._network(message.request.model), message.explanation
         if network.info.name != e.model:
             raise CamError("The network has changed since this map was made. Ask for it again.")
