@@ -48,15 +48,18 @@ the second is hot. Between look-alikes little may be left.
 **Layer.** Grad-CAM is made for the last feature map. Earlier ones have more cells, but know edges
 and textures rather than objects: the slider shows how the evidence forms, not a better map.
 
-**How far can I trust this?** *Trust* checks each map. *Taken out* and *put in* plot the probability
-of the class while the hottest places are removed from the photo, or added to a blurred copy (RISE,
-Petsiuk and others, 2018), beside the same heat with its cells in random order. A good map lies
-below the random order in the first plot and above it in the second. *Random weights*: the map is
-made again with the network's weights random, from the head downwards (Adebayo and others, 2018). A
-map that stays the same says nothing about the network. *Photo shifted* and *noise*: a map that such
-small changes alter is an accident. *Only the heat shown*: the probability when only the hot places
-are shown (Chattopadhay and others, 2018). All checks are about the network, not about the world: a
-map can hold and the network still be wrong.
+**How far can I trust this?** *Trust* checks each map in three ways. Each check holds, fails or is
+not clear, and the worst of the three is the verdict. *Hottest places*: the probability of the class
+while the hottest places are blurred, and while only they are shown (deletion and insertion, after
+RISE, Petsiuk and others, 2018), beside the same map laid elsewhere, moved and mirrored. A good map
+lies below the grey band in the first plot and above it in the second. *Lead* says by how much, in
+standard deviations between the other places; ± is its standard error. More places are tried until
+the outcome is settled. A class below 1 % is not clear: too little to find out what it rests on.
+*Random weights*: the map is made again with the network's weights random, from the head downwards
+(Adebayo and others, 2018). A map that stays the same says nothing about the network. *Small
+changes*: a map that a small shift or a little noise alters is an accident. *Only the heat shown*:
+the probability when the photo is seen through its heat (Chattopadhay and others, 2018). All checks
+are about the network, not about the world: a map can hold and the network still be wrong.
 
 **Sharp.** The networks see the same picture at twice their input size, which gives four times as
 many cells. At each cell, only the lead of the class over the strongest of the ten most probable

@@ -179,7 +179,7 @@ class Trust:
         name, lead = f"“{self.explanation.target.name}”", self.lead
         if lead is None:
             percentage = percentage_in_sentence(self.probability)
-            text = f"{name} has only {percentage} here, too little to find out what it rests on"
+            text = f"{name} has {percentage} here, too little to find out what it rests on"
             return Reason("deletion_insertion", "unclear", text)
         outcome: Outcome = "unclear"
         words = "matter about as much"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -134,17 +134,13 @@ def _mean(overlaps: Sequence[float]) -> float | None:
 
 
 def _trust(check: Trust) -> dict[str, object]:
-    return {
-        "verdict": check.verdict,
-        "sentence": check.sentence,
-        "deletion": check.deletion.area,
-        "insertion": check.insertion.area,
-        "random_deletion": check.random_deletion.area,
-        "random_insertion": check.random_insertion.area,
-        "average_drop": check.average_drop,
+    """Its record, with areas in place of curves and the last step in place of all."""
+    record: dict[str, Any] = check.record()
+    for name in ("deletion", "insertion", "random_deletion", "random_insertion"):
+        record[name] = record[name] and record[name]["area"]
+    return record | {
         "sanity": check.sanity[-1].correlation if check.sanity else None,
         "steadiness": check.steadiness,
-        "reasons": [asdict(reason) for reason in check.reasons],
     }
 
 

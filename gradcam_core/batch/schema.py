@@ -12,6 +12,9 @@ THUMBNAIL_SIDE_PX = 160
 
 _INT, _FLOAT, _TEXT = pa.int32(), pa.float32(), pa.string()
 _PREDICTION = pa.struct([("index", _INT), ("name", _TEXT), ("probability", _FLOAT)])
+_ALTERED = pa.struct(
+    [("share", _FLOAT), ("probability", _FLOAT), ("top", pa.list_(_PREDICTION))]
+)
 
 
 def _column(name: str, kind: pa.DataType, words: str) -> pa.Field:
@@ -56,19 +59,40 @@ SCHEMA = pa.schema(
             "trust",
             pa.struct(
                 [
-                    ("verdict", _TEXT),  # holds or fails
+                    ("verdict", _TEXT),  # holds, unclear or fails: the worst outcome
                     ("sentence", _TEXT),
+                    (
+                        "lead",  # over the map laid elsewhere; null: the class is too improbable
+                        pa.struct([("value", _FLOAT), ("error", _FLOAT), ("count", _INT)]),
+                    ),
                     ("deletion", _FLOAT),  # areas under the curves
                     ("insertion", _FLOAT),
-                    ("random_deletion", _FLOAT),
+                    ("random_deletion", _FLOAT),  # means of the map laid elsewhere
                     ("random_insertion", _FLOAT),
+                    ("without", _ALTERED),  # the hottest places
+                    ("alone", _ALTERED),  # the hottest places
+                    ("probability", _FLOAT),
+                    ("shown_alone", _FLOAT),
                     ("average_drop", _FLOAT),
+                    ("has_increased", pa.bool_()),
                     ("sanity", _FLOAT),  # rank correlation, all weights random; null: no heat left
-                    ("steadiness", _FLOAT),  # lowest rank correlation under small changes
+                    ("random_weights", pa.list_(_FLOAT)),  # the same of several networks
+                    ("survives", pa.bool_()),
+                    ("shifts", pa.list_(_FLOAT)),  # rank correlations under small changes
+                    ("noises", pa.list_(_FLOAT)),
+                    ("steadiness", _FLOAT),  # the lowest of these
+                    ("seed", _INT),
                     (
                         "reasons",
                         pa.list_(
-                            pa.struct([("check", _TEXT), ("passed", pa.bool_()), ("text", _TEXT)])
+                            pa.struct(
+                                [
+                                    ("check", _TEXT),
+                                    ("outcome", _TEXT),
+                                    ("text", _TEXT),
+                                    ("passed", pa.bool_()),
+                                ]
+                            )
                         ),
                     ),
                 ]

@@ -84,7 +84,7 @@ def _checks(photo: Image.Image, named: Sequence[tuple[str, Explanation]]) -> dic
             continue
         with ProgressBar(f"checking {e.title}") as bar:
             checks[name] = trust(photo, load_model(name), e, bar.show)
-        print(f"{e.title}: {checks[name].sentence}")
+        print(_verdict(e, checks[name]))
     return checks
 
 
@@ -114,6 +114,13 @@ def _summary(e: Explanation) -> str:
     asked = f"{e.target.name!r} {e.rather_than}".strip()
     explained = f"explains {asked} ({e.target.probability:.2f}, rank {e.rank})"
     return f"{e.title}: {top}; {explained}"
+
+
+def _verdict(e: Explanation, found: Trust) -> str:
+    """The sentence, and a line for each check that it does not name: those that came out better."""
+    others = [reason for reason in found.reasons if reason.outcome != found.verdict]
+    lines = [f"{e.title}: {found.sentence}"]
+    return "\n".join([*lines, *(f"  {reason.outcome}: {reason.text}" for reason in others)])
 
 
 def _write_all(folder: Path, made: Sequence[File]) -> None:

@@ -1,49 +1,125 @@
-"""The curves of deletion and insertion as a picture."""
+"""What the checks of a map have found, as a picture: the verdict, the photo without the hottest
+places and with only them, and the curves of deletion and insertion."""
 
 from __future__ import annotations
 
 import io
-import textwrap
 from typing import TYPE_CHECKING
 
-import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-if TYPE_CHECKING:
-    from gradcam_core.analysis.verdict import Trust
+from gradcam_core.export.text import FAMILY, PIXELS_A_POINT, Font
+from gradcam_core.wording import percentage
 
-_SIZE = (9.6, 5.4)  # inches
-_DPI = 150
-_BY_HEAT, _BY_CHANCE = "#4f46e5", "#6b7280"
+if TYPE_CHECKING:
+    from gradcam_core.analysis.deletion_insertion import Curve
+    from gradcam_core.analysis.verdict import Altered, Outcome, Trust
+
+_WIDTH_PX, _HEIGHT_PX = 1440, 810
+_DPI = 72 * PIXELS_A_POINT
+_MARGIN_PX, _TEXT_WIDTH_PX = 40, 410
+_TEXT, _SUBDUED, _BY_HEAT = "#14171f", "#555c6b", "#4f46e5"
+
+_COLOURS: dict[Outcome, str] = {"holds": "#047857", "unclear": "#a16207", "fails": "#b91c1c"}
+_SIGNS: dict[Outcome, str] = {"holds": "✓", "unclear": "?", "fails": "✗"}
+_VERDICTS: dict[Outcome, str] = {
+    "holds": "This map holds",
+    "unclear": "Not clear",
+    "fails": "This map fails",
+}
 
 
 def trust_png(found: Trust) -> bytes:
-    """Both curves beside those of a random order, with their areas and what it all comes to."""
-    e = found.explanation
-    figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained", facecolor="white")
-    figure.suptitle(
-        f"{e.heading}: {e.target.name}\n{textwrap.fill(found.sentence, 100)}", fontsize=11
+    """The verdict with each check's reason, the two altered photos with what the network says of
+    them, and both curves beside the mean and range of the same map laid elsewhere."""
+    size = _WIDTH_PX / _DPI, _HEIGHT_PX / _DPI
+    figure = Figure(figsize=size, dpi=_DPI, facecolor="white")
+    _write_verdict(figure, found)
+    left = (2 * _MARGIN_PX + _TEXT_WIDTH_PX + 30) / _WIDTH_PX
+    grid = figure.add_gridspec(
+        2, 2, left=left, right=0.975, top=0.92, bottom=0.085, wspace=0.28, hspace=0.42
     )
-    curves = (
-        ("Hottest places taken out", found.deletion, found.random_deletion),
-        ("Hottest places put in", found.insertion, found.random_insertion),
+    _draw_altered(figure.add_subplot(grid[0, 0]), found, found.without, "Without its hottest")
+    _draw_altered(figure.add_subplot(grid[0, 1]), found, found.alone, "Only its hottest")
+    deletions, insertions = zip(*found.elsewhere, strict=True) if found.elsewhere else ((), ())
+    _draw_curves(
+        figure.add_subplot(grid[1, 0]), found.deletion, deletions, "Hottest places blurred"
     )
-    for axes, (title, by_heat, by_chance) in zip(figure.subplots(1, 2), curves, strict=True):
-        changed = np.linspace(0, 1, len(by_heat.probabilities))
-        axes.plot(
-            changed, by_chance.probabilities, "--", color=_BY_CHANCE,
-            label=f"at random: area {by_chance.area:.2f}",
-        )  # fmt: skip
-        axes.plot(
-            changed, by_heat.probabilities, color=_BY_HEAT, linewidth=2.5,
-            label=f"by heat: area {by_heat.area:.2f}",
-        )  # fmt: skip
-        axes.set(title=title, xlabel="of the picture", ylabel="probability", ylim=(-0.02, 1.02))
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+    _draw_curves(
+        figure.add_subplot(grid[1, 1]), found.insertion, insertions, "Only hottest places shown"
+    )
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return file.getvalue()
+
+
+def _write_verdict(figure: Figure, found: Trust) -> None:
+    """In the column at the left."""
+    e = found.explanation
+    y = float(_MARGIN_PX)
+
+    def write(text: str, font: Font, colour: str, indent: float = 0, after: float = 0) -> None:
+        nonlocal y
+        for line in font.wrapped(text, _TEXT_WIDTH_PX - indent)[0]:
+            y += 1.3 * font.pixels
+            _text(figure, _MARGIN_PX + indent, y, line, font, colour)
+        y += after
+
+    write(e.heading, Font(11, bold=True), _TEXT)
+    write(f"{e.target.name} {percentage(e.target.probability)}", Font(11), _SUBDUED, after=26)
+    verdict = f"{_SIGNS[found.verdict]}  {_VERDICTS[found.verdict]}"
+    write(verdict, Font(15, bold=True), _COLOURS[found.verdict], after=22)
+    for reason in found.reasons:
+        sign, font = _SIGNS[reason.outcome], Font(9.5)
+        bold = Font(font.size, bold=True)
+        _text(figure, _MARGIN_PX, y + 1.3 * font.pixels, sign, bold, _COLOURS[reason.outcome])
+        text = reason.text[0].upper() + reason.text[1:]
+        write(text, font, _TEXT, indent=30, after=14)
+
+
+def _text(figure: Figure, x: float, y: float, text: str, font: Font, colour: str) -> None:
+    figure.text(
+        x / _WIDTH_PX,
+        1 - y / _HEIGHT_PX,
+        text,
+        size=font.size,
+        weight="bold" if font.bold else "normal",
+        family=FAMILY,
+        color=colour,
+        parse_math=False,
+    )
+
+
+def _draw_altered(axes: Axes, found: Trust, altered: Altered, title: str) -> None:
+    """The picture, with the class's probability before and after, and the most probable class."""
+    name, first = found.explanation.target.name, altered.top[0]
+    change = f"{percentage(found.probability)} → {percentage(altered.probability)}"
+    axes.imshow(altered.picture)
+    axes.set_axis_off()
+    axes.set_title(f"{title} {100 * altered.share:.0f} %", size=10, weight="bold", pad=6, family=FAMILY)
+    lines = f"{name} {change}\ntop class: {first.name} {percentage(first.probability)}"
+    axes.text(
+        0.5, -0.04, lines, size=8.5, ha="center", va="top", linespacing=1.3, family=FAMILY,
+        color=_TEXT, transform=axes.transAxes, parse_math=False,
+    )  # fmt: skip
+
+
+def _draw_curves(axes: Axes, own: Curve, elsewhere: tuple[Curve, ...], title: str) -> None:
+    if elsewhere:
+        values = list(zip(*(curve.probabilities for curve in elsewhere), strict=True))
+        mean = [sum(each) / len(each) for each in values]
+        lowest, highest = [min(each) for each in values], [max(each) for each in values]
+        axes.fill_between(own.shares, lowest, highest, color=_SUBDUED, alpha=0.22, linewidth=0)
+        label = f"laid elsewhere, {len(elsewhere)} places"
+        axes.plot(own.shares, mean, "--", color=_SUBDUED, linewidth=1.2, label=label)
+    axes.plot(own.shares, own.probabilities, "o-", color=_BY_HEAT, markersize=4, label="this map")
+    axes.set_title(title, size=10, weight="bold", family=FAMILY)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.03, 1.03), xlabel="of the picture", ylabel="probability")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        axis.label.set_size(8.5)
+        axis.set_tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)

@@ -1,6 +1,10 @@
-"""Deletion, insertion and the picture seen through its heat, where the answer is known."""
+"""Deletion, insertion, the map laid elsewhere, and the picture seen through its heat, where the
+answer is known."""
 
 from __future__ import annotations
+
+import math
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -10,7 +14,17 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import Tensor, nn
 
 import gradcam_core as gc
-from gradcam_core.analysis.deletion_insertion import STEPS, Curve, curves, shown_alone
+from gradcam_core.analysis.deletion_insertion import (
+    DELETED_SHARES,
+    INSERTED_SHARES,
+    Backgrounds,
+    Curve,
+    Lead,
+    curves,
+    placements,
+    replaced,
+    shown_alone,
+)
 from gradcam_core.images.prepare import prepare
 
 SIDE, PATCH = 32, 8
@@ -24,8 +38,8 @@ class Patch(nn.Module):
         return torch.stack([bright, 1 - bright], dim=1).log()
 
 
-def predict(images: Tensor) -> Tensor:
-    return Patch()(images).softmax(dim=1)[:, 0]
+def predict(image: Tensor) -> float:
+    return float(Patch()(image).softmax(dim=1)[0, 0])
 
 
 @pytest.fixture
@@ -40,44 +54,114 @@ def on_patch(image: Tensor) -> np.ndarray:
     return image[0, 0].numpy()
 
 
-def test_a_curve_has_its_area():
-    assert Curve((1.0, 0.0)).area == 0.5
-    assert Curve((1.0, 1.0, 0.0, 0.0)).area == pytest.approx(0.5)
-    assert Curve((0.25,) * 9).area == pytest.approx(0.25)
+def test_a_curve_has_its_area_and_its_level():
+    assert Curve((0.0, 1.0), (1.0, 0.0)).area == 0.5
+    assert Curve((0.0, 0.2, 1.0), (1.0, 0.0, 0.0)).area == pytest.approx(0.1)
+    # Where all or nothing is changed, every map is the same.
+    level = Curve((0.0, 0.2, 0.5, 1.0), (1.0, 0.1, 0.4, 0.0)).level
+    assert level == pytest.approx((math.log(0.1) + math.log(0.4)) / 2)
+    assert Curve((0.0, 0.5, 1.0), (1.0, 0.0, 1.0)).level > -math.inf
 
 
 def test_a_linear_classifier_loses_just_what_is_taken_from_its_patch(
     image: Tensor, on_patch: np.ndarray
 ):
-    steps = 64  # each of 16 pixels; the patch has 64
-    ((deletion, insertion),) = curves(predict, image, [on_patch], steps)
-    expected = np.clip(1 - np.arange(steps + 1) / 4, 0, 1)
-    np.testing.assert_allclose(deletion.probabilities, expected, atol=1e-6)
-    # Put in, the blurred patch becomes the sharp one, and then all is there.
-    assert insertion.probabilities[4:] == pytest.approx([1.0] * (steps - 3))
-    assert insertion.probabilities[0] < 1
-    assert list(insertion.probabilities) == sorted(insertion.probabilities)
-
-
-def test_a_map_of_everything_else_keeps_the_probability_to_the_last(
-    image: Tensor, on_patch: np.ndarray
-):
-    (right, wrong) = curves(predict, image, [on_patch, 1 - on_patch])
-    assert wrong[0].probabilities == pytest.approx([1.0] * STEPS + [0.0])
-    assert right[0].area < 0.1 < 0.9 < wrong[0].area
-    assert right[1].area > wrong[1].area
+    shares = np.arange(65) / 64  # each of 16 pixels; the patch has 64
+    nothing = torch.zeros_like(image)
+    found = [predict(replaced(image, nothing, on_patch, share)) for share in shares]
+    np.testing.assert_allclose(found, np.clip(1 - np.arange(65) / 4, 0, 1), atol=1e-6)
+    found = [predict(replaced(image, nothing, 1 - on_patch, share)) for share in shares]
+    assert found[:61] == pytest.approx([1.0] * 61)
 
 
 def test_a_uniform_map_takes_pixels_row_by_row(image: Tensor, on_patch: np.ndarray):
-    ((deletion, _),) = curves(predict, image, [np.ones_like(on_patch)], 8)
-    # 4 of the 32 rows at a step, and the patch has the first 8.
-    assert deletion.probabilities == pytest.approx([1, 0.5] + [0] * 7)
+    version = replaced(image, image + 5, np.ones_like(on_patch), 4 / SIDE)
+    assert (version[:, :, :4] - image[:, :, :4] == 5).all()
+    assert torch.equal(version[:, :, 4:], image[:, :, 4:])
+
+
+def test_what_is_deleted_is_blurred_away_and_what_is_inserted_stands_on_the_mean():
+    image = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    heat = np.random.default_rng(0).random((SIDE, SIDE))
+    grounds = Backgrounds.of(image)
+    assert grounds.blur.mean().item() == pytest.approx(image.mean().item(), abs=0.03)
+    assert grounds.blur.std() < image.std() / 4
+    versions = grounds.versions(heat)
+    deleted, alone = versions[: len(DELETED_SHARES)], versions[len(DELETED_SHARES) :]
+    hottest_first = np.argsort(-heat, axis=None)
+    for version, share in zip(deleted, DELETED_SHARES, strict=True):
+        is_changed = (version != image).all(dim=1).flatten().numpy()
+        assert set(np.flatnonzero(is_changed)) == set(hottest_first[: int(SIDE**2 * share)])
+    for version, share in zip(alone, INSERTED_SHARES, strict=True):
+        is_shown = (version == image).all(dim=1).flatten().numpy()
+        assert set(np.flatnonzero(is_shown)) == set(hottest_first[: int(SIDE**2 * share)])
+        assert (version.flatten(2)[:, :, ~is_shown] == 0).all()
+
+
+def test_curves_end_where_all_is_changed():
+    deletion, insertion = curves((0.9, 0.1, 0.2), (0.5, 0.3, 0.4, 0.8))
+    assert deletion.shares == (0, *DELETED_SHARES, 1)
+    assert deletion.probabilities == (0.9, 0.5, 0.3, 0.1)
+    assert insertion.shares == (0, *INSERTED_SHARES, 1)
+    assert insertion.probabilities == (0.2, 0.4, 0.8, 0.9)
+
+
+def test_the_map_laid_elsewhere_is_the_same_map_moved_and_mirrored():
+    heat = np.random.default_rng(0).random((6, 9))
+    found = list(islice(placements(heat, seed=0), 12))
+    moved = {
+        np.roll(one, (down, right), axis=(0, 1)).tobytes()
+        for one in (heat, heat[::-1], heat[:, ::-1], heat[::-1, ::-1])
+        for down in range(6)
+        for right in range(9)
+    }
+    assert {one.tobytes() for one in found} <= moved
+    assert len({one.tobytes() for one in found}) == len(found)
+    unmirrored = {
+        np.roll(heat, (down, right), axis=(0, 1)).tobytes() for down in range(6) for right in range(9)
+    }
+    assert [one.tobytes() in unmirrored for one in found[:4]] == [True, False, False, False]
+
+
+def test_places_are_spread_over_the_picture_and_a_seed_moves_them_a_little():
+    dot = np.zeros((100, 100))
+    dot[0, 0] = 1
+
+    def places(seed: int) -> list[tuple[int, int]]:
+        made = islice(placements(dot, seed), 8)
+        return [divmod(int(one.argmax()), 100) for one in made]
+
+    quarters = {(down // 50, right // 50) for down, right in places(0)}
+    assert len(quarters) == 4
+    assert places(1) == places(1) != places(0)
+
+
+def pair(deleted: float, inserted: float) -> tuple[Curve, Curve]:
+    return curves((0.9, 0.01, 0.01), (deleted, deleted, inserted, inserted))
+
+
+ELSEWHERE = [pair(0.5 + 0.04 * n, 0.5 - 0.04 * n) for n in (-2, 1, 0, 2, -1, 1, -2, 2)]
+
+
+def test_a_map_that_beats_all_other_places_leads_and_its_opposite_trails():
+    ahead = Lead.of(pair(0.05, 0.85), ELSEWHERE)
+    behind = Lead.of(pair(0.85, 0.05), ELSEWHERE)
+    assert ahead.value > 0 > behind.value
+    assert ahead.is_settled
+    assert behind.is_settled
+    assert ahead.count == len(ELSEWHERE)
+
+
+def test_a_map_like_those_at_other_places_neither_leads_nor_trails():
+    assert not Lead.of(pair(0.5, 0.5), ELSEWHERE).is_settled
+    # Where all places are alike, a lead of next to nothing is none.
+    assert not Lead.of(pair(0.5, 0.5), [pair(0.501, 0.499)] * 8).is_settled
 
 
 def test_the_picture_seen_through_its_heat(image: Tensor, on_patch: np.ndarray):
-    assert shown_alone(predict, image, on_patch) == pytest.approx(1)
-    assert shown_alone(predict, image, 1 - on_patch) == pytest.approx(0)
-    assert shown_alone(predict, image, 0.25 * np.ones_like(on_patch)) == pytest.approx(0.25)
+    assert predict(shown_alone(image, on_patch)) == pytest.approx(1)
+    assert predict(shown_alone(image, 1 - on_patch)) == pytest.approx(0)
+    assert predict(shown_alone(image, 0.25 * np.ones_like(on_patch))) == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("target", [281, 285, 504])
@@ -85,11 +169,11 @@ def test_what_it_says_alone_is_what_pytorch_grad_cam_says(cat, lite0: gc.Model, 
     image = prepare(cat, lite0.preprocessing).batch
     heat = np.random.default_rng(target).random(tuple(image.shape[2:]), dtype=np.float32)
 
-    def probability(images: Tensor) -> Tensor:
+    def probability(images: Tensor) -> float:
         with torch.no_grad():
-            return lite0.module(images).softmax(dim=1)[:, target]
+            return float(lite0.module(images).softmax(dim=1)[0, target])
 
-    ours = shown_alone(probability, image, heat) - float(probability(image)[0])
+    ours = probability(shown_alone(image, heat)) - probability(image)
     targets = [ClassifierOutputSoftmaxTarget(target)]
     theirs = CamMultImageConfidenceChange()(image, heat[None], targets, lite0.module)
     assert ours == pytest.approx(float(theirs[0]), abs=1e-3)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import gradcam_core as gc
-from gradcam_core.analysis.randomisation import HEAD, cascade
+from gradcam_core.analysis.randomisation import AGAIN, HEAD, cascade
 from tests.support.networks import scattered
 
 BATCH = torch.zeros(1, 3, 96, 96)
@@ -81,3 +81,15 @@ def test_the_same_seed_gives_the_same_weights():
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["fc.weight"], other["fc.weight"])
+
+
+def test_all_but_the_head_may_be_made_random_again():
+    module = scattered(timm.create_model("resnet18")).eval()
+    stages = gc.layers(module, BATCH)
+    steps = [(part, tensors(copy)) for part, copy in cascade(module, BATCH, stages, again=2)]
+    *_, (_, whole), (first, once), (second, twice) = steps
+    assert (first, second) == (AGAIN, AGAIN)
+    assert len(steps) == len(stages) + 3
+    for before, after in ((whole, once), (once, twice)):
+        assert not torch.equal(before["conv1.weight"], after["conv1.weight"])
+        assert torch.equal(before["fc.weight"], after["fc.weight"])

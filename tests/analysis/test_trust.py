@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +12,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 import gradcam_core as gc
+from gradcam_core.analysis.deletion_insertion import DELETED_SHARES, INSERTED_SHARES, PLACES
 from gradcam_core.analysis.randomisation import HEAD
-from gradcam_core.analysis.trust import NOISES, trust
-from gradcam_core.analysis.verdict import CHECKS, SURVIVES, Trust
+from gradcam_core.analysis.trust import NOISES, RANDOM_NETWORKS, trust
+from gradcam_core.analysis.verdict import CHECKS, IMPROBABLE, SURVIVES, Trust
 from gradcam_core.cam.methods import METHODS
+from gradcam_core.images.geometry import view_of
+from tests.support.photos import EXAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -26,35 +29,66 @@ def found(coffee: Image.Image, lite0: gc.Model) -> Trust:
 def test_grad_cam_of_a_cup_holds(found: Trust):
     assert found.verdict == "holds"
     assert [reason.check for reason in found.reasons] == list(CHECKS)
+    assert [reason.outcome for reason in found.reasons] == ["holds"] * len(CHECKS)
     assert all(reason.passed for reason in found.reasons)
     assert found.sentence.startswith(
         "This map holds: its hottest places matter more for “espresso” than"
     )
-    assert found.deletion.area < found.random_deletion.area
-    assert found.insertion.area > found.random_insertion.area
+    assert found.lead is not None
+    assert found.lead.value > 0
+    for deletion, insertion in found.elsewhere:
+        assert found.deletion.level < deletion.level
+        assert found.insertion.level > insertion.level - 1
 
 
 def test_its_numbers_are_those_of_the_network(coffee: Image.Image, lite0: gc.Model, found: Trust):
     e = found.explanation
     assert found.probability == pytest.approx(e.target.probability, abs=1e-4)
-    for curve in (found.deletion, found.random_deletion):
-        assert curve.probabilities[0] == found.probability
-        assert curve.probabilities[-1] == found.deletion.probabilities[-1]
-    for curve in (found.insertion, found.random_insertion):
-        assert curve.probabilities[-1] == found.probability
+    for deletion, insertion in ((found.deletion, found.insertion), *found.elsewhere):
+        assert deletion.probabilities[0] == insertion.probabilities[-1] == found.probability
+        assert deletion.probabilities[-1] == found.deletion.probabilities[-1]
+        assert insertion.probabilities[0] == found.insertion.probabilities[0]
     drop = 1 - found.shown_alone / found.probability
     assert found.average_drop == pytest.approx(max(0, drop))
     assert found.has_increased == (found.shown_alone > found.probability)
     parts = [HEAD, *(stage.layer for stage in reversed(lite0.stages))]
     assert [one.part for one in found.sanity] == parts
     assert len(found.noises) == NOISES
+    assert len(found.random_weights) == RANDOM_NETWORKS
+    assert found.random_weights[0] == found.sanity[-1].correlation
     for correlation in (*found.shifts, *found.noises):
         assert correlation is not None
         assert 0.8 < correlation <= 1
 
 
-def test_the_same_seed_finds_the_same(coffee: Image.Image, lite0: gc.Model, found: Trust):
-    assert trust(coffee, lite0, found.explanation).record() == found.record()
+def test_the_same_seed_finds_the_same_and_another_lays_the_map_elsewhere(
+    coffee: Image.Image, found: Trust
+):
+    again = gc.check(EXAMPLES / "2_coffee.jpg", found.explanation)
+    assert again.record() == found.record()
+    other = gc.check(coffee, found.explanation, seed=1)
+    assert (found.seed, other.seed) == (0, 1)
+    assert other.deletion == found.deletion
+    assert other.elsewhere[0] != found.elsewhere[0]
+    assert other.random_weights != found.random_weights
+    assert other.verdict == found.verdict
+
+
+def test_what_the_network_says_of_parts_of_the_photo(
+    coffee: Image.Image, lite0: gc.Model, found: Trust
+):
+    whole = np.asarray(view_of(coffee.size, lite0.preprocessing).picture(coffee, lite0.preprocessing))
+    for part, share in ((found.without, DELETED_SHARES[0]), (found.alone, INSERTED_SHARES[-1])):
+        assert part.share == share
+        is_kept = (np.abs(np.asarray(part.picture, int) - whole) <= 1).all(axis=2)
+        kept = share if part is found.alone else 1 - share
+        assert is_kept.mean() == pytest.approx(kept, abs=0.02)
+        seen = gc.examine(part.picture, lite0, view="whole")
+        assert part.top[0].index == seen.top[0].index
+        assert part.top[0].probability == pytest.approx(seen.top[0].probability, abs=0.02)
+        assert part.probability == pytest.approx(float(seen.probabilities[967]), abs=0.02)
+    assert found.without.probability == found.deletion.probabilities[1]
+    assert found.alone.probability == found.insertion.probabilities[-2]
 
 
 def test_the_network_is_left_as_it_was(coffee: Image.Image, lite0: gc.Model, found: Trust):
@@ -70,7 +104,22 @@ def test_a_record_is_what_json_has(found: Trust):
     record = json.loads(json.dumps(found.record(), allow_nan=False))
     assert record["sentence"] == found.sentence
     assert record["verdict"] == found.verdict
-    assert record["reasons"] == [asdict(reason) for reason in found.reasons]
+    for reason, written in zip(found.reasons, record["reasons"], strict=True):
+        assert written == {
+            "check": reason.check,
+            "outcome": reason.outcome,
+            "text": reason.text,
+            "passed": reason.outcome == "holds",
+        }
+    assert set(record["without"]) == set(record["alone"]) == {"share", "probability", "top"}
+    band = record["random_deletion"]
+    for lowest, mean, highest in zip(
+        band["lowest"], band["probabilities"], band["highest"], strict=True
+    ):
+        assert lowest <= mean + 1e-9
+        assert mean <= highest + 1e-9
+    assert record["lead"]["count"] == len(found.elsewhere)
+    assert record["seed"] == 0
     assert record["sanity"][0]["part"] == HEAD
     assert record["deletion"]["area"] == found.deletion.area
 
@@ -80,10 +129,47 @@ def test_a_map_turned_upside_down_is_found_out(coffee: Image.Image, lite0: gc.Mo
     wrong = replace(e, feature_map=e.feature_map.max() - e.feature_map)
     of_wrong = trust(coffee, lite0, wrong)
     assert of_wrong.verdict == "fails"
-    failed = next(reason for reason in of_wrong.reasons if not reason.passed)
+    failed = next(reason for reason in of_wrong.reasons if reason.outcome == "fails")
     assert failed.check == "deletion_insertion"
-    assert failed.text.startswith("its hottest places matter no more for “espresso” than")
-    assert of_wrong.sentence.startswith(f"Be careful with this map: {failed.text}")
+    assert failed.text.startswith("its hottest places matter less for “espresso” than")
+    assert of_wrong.sentence == f"This map fails: {failed.text}."
+    assert of_wrong.lead is not None
+    assert of_wrong.lead.value < 0
+
+
+def test_a_class_that_is_too_improbable_is_not_clear(coffee: Image.Image, lite0: gc.Model):
+    found = trust(coffee, lite0, gc.explain(coffee, lite0, "tabby"))
+    assert found.probability < IMPROBABLE
+    assert (found.elsewhere, found.lead) == ((), None)
+    reason = found.reasons[0]
+    assert (reason.check, reason.outcome) == ("deletion_insertion", "unclear")
+    assert "“tabby” has less than 0.01 % here, too little to find out" in reason.text
+    assert found.verdict != "holds"
+    record = json.loads(json.dumps(found.record(), allow_nan=False))
+    assert record["lead"] is record["random_deletion"] is record["random_insertion"] is None
+
+
+def test_the_verdict_is_the_worst_outcome_and_names_its_reasons(found: Trust):
+    stable, shaky, unstable = (0.99,) * 2, (0.7, 0.99), (0.4, 0.5)
+    for noises, outcome, beginning in (
+        (stable, "holds", "This map holds: its hottest places"),
+        (shaky, "unclear", "It is not clear whether this map holds: some small shifts"),
+        (unstable, "fails", "This map fails: small shifts and a little noise change it"),
+    ):
+        changed = replace(found, shifts=noises, noises=noises)
+        assert changed.reasons[-1].outcome == changed.verdict == outcome
+        assert changed.sentence.startswith(beginning)
+    # The mean of a check that fails and two that hold is no way out.
+    much_the_same = replace(found, random_weights=(0.9, 0.9), shifts=stable, noises=stable)
+    assert much_the_same.verdict == "fails"
+    similar = replace(found, random_weights=(0.6, 0.6), shifts=unstable, noises=unstable)
+    assert [reason.outcome for reason in similar.reasons] == ["holds", "unclear", "fails"]
+    assert similar.verdict == "fails"
+
+
+def test_another_photo_than_the_one_explained_is_refused(cat: Image.Image, found: Trust):
+    with pytest.raises(gc.CamError, match=r"is of a photo of \d+ × \d+ pixels, and this one has"):
+        gc.check(cat.resize((64, 64)), found.explanation)
 
 
 class Brightness(nn.Module):
@@ -114,8 +200,24 @@ def test_a_map_that_survives_random_weights_is_said_to_say_nothing(
     found = trust(cat, model, e)
     assert found.sanity[-1].correlation is not None
     assert found.sanity[-1].correlation >= SURVIVES
-    assert found.survives
+    assert found.record()["survives"]
+    assert found.verdict == "fails"
     assert "so it says nothing of the network" in found.sentence
+
+
+def test_other_places_are_tried_until_the_outcome_is_settled(
+    cat: Image.Image, lite0: gc.Model, found: Trust
+):
+    assert len(found.elsewhere) < max(PLACES)
+    # To this network all places are alike, however many are tried.
+    module = Brightness().eval().requires_grad_(False)
+    module.head.weight.data.zero_()
+    module.head.bias.data.zero_()
+    model = with_module(lite0, module, "conv")
+    alike = trust(cat, model, gc.explain(cat, model, method="eigencam"))
+    assert alike.lead is not None
+    assert (alike.lead.value, alike.lead.count) == (pytest.approx(0), max(PLACES))
+    assert alike.reasons[0].outcome == "unclear"
 
 
 def test_a_map_without_heat_is_refused(cat: Image.Image, lite0: gc.Model):
@@ -162,6 +264,7 @@ def test_a_slow_method_is_only_checked_for_what_its_map_shows(
     slow = replace(found.explanation, method="scorecam")
     of_slow = trust(coffee, lite0, slow)
     assert (of_slow.sanity, of_slow.shifts, of_slow.noises) == ((), (), ())
+    assert of_slow.random_weights == ()
     assert of_slow.deletion == found.deletion
     assert of_slow.sentence.startswith("This map holds: its hottest places matter more for “")
 

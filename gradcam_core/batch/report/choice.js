@@ -10,6 +10,7 @@ const DEFAULTS = {
   difference: 0,
   differ: false,
   failed: false,
+  verdict: "",
   show: "overlay",
 };
 
@@ -59,9 +60,10 @@ function chosen(choice) {
   const isChosenNetwork = isOf(choice.network);
   const [from, to] = [choice.from / 100, choice.to / 100];
   const anyProbability = from <= 0 && to >= 1;
-  const anyRow = !classes && !choice.network && anyProbability;
+  const anyRow = !classes && !choice.network && !choice.verdict && anyProbability;
   const fits = (row) =>
     isChosenNetwork(row) &&
+    (!choice.verdict || rows.verdict[row] === choice.verdict) &&
     (!classes || (rows.class[row] >= 0 && classes[rows.class[row]])) &&
     (anyProbability ||
       (rows.probability[row] !== null && rows.probability[row] >= from && rows.probability[row] <= to));

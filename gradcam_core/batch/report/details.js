@@ -1,10 +1,13 @@
 // One picture, larger, with all that its rows say.
 
+const VERDICTS = { holds: "This map holds", unclear: "Not clear", fails: "This map fails" };
+const OUTCOMES = { holds: ["✓", "Holds: "], unclear: ["?", "Not clear: "], fails: ["✗", "Fails: "] };
+
 const CHECKS = {
   deletion: "Deletion, area",
-  random_deletion: "… in a random order",
+  random_deletion: "… by the map laid elsewhere",
   insertion: "Insertion, area",
-  random_insertion: "… in a random order",
+  random_insertion: "… by the map laid elsewhere",
   average_drop: "Probability lost when only the heat is shown",
   sanity: "Rank correlation with random weights",
   steadiness: "Lowest rank correlation under small changes",
@@ -30,6 +33,17 @@ function settingsText({ method, detail, view, layer }) {
 
 /** The URL of a file beside the report, whatever characters its path has. */
 const hrefOf = (path) => `./${path.split("/").map(encodeURIComponent).join("/")}`;
+
+/** The outcome of a check as a sign; its word is for screen readers where it is not written. */
+const sign = (outcome) => h("span", { class: "sign", "aria-hidden": "true" }, OUTCOMES[outcome]?.[0] ?? "");
+
+/** What one check has found. Data sets of earlier versions have `passed` alone. */
+function reasonItem({ outcome = null, passed, text }) {
+  const known = outcome ?? (passed ? "holds" : "fails");
+  const word = h("span", { class: "visually-hidden" }, OUTCOMES[known]?.[1] ?? "");
+  const sentence = text ? text[0].toUpperCase() + text.slice(1) : "";
+  return h("li", { "data-outcome": known }, sign(known), h("span", {}, word, sentence));
+}
 
 class Details {
   /** step(by): to the picture before or behind; closed(): nothing is open any more. */
@@ -173,12 +187,17 @@ class Details {
     );
   }
 
-  trust({ sentence, ...checks }) {
+  trust({ verdict, reasons, sentence, ...checks }) {
     const known = Object.entries(CHECKS).filter(([name]) => checks[name] !== null && checks[name] !== undefined);
     return h(
       "div",
       { class: "trust" },
-      sentence && h("p", {}, Array.isArray(sentence) ? sentence.join(" ") : sentence),
+      ...(VERDICTS[verdict] && reasons?.length
+        ? [
+            h("p", { class: "verdict", "data-outcome": verdict }, sign(verdict), VERDICTS[verdict]),
+            h("ul", {}, ...reasons.map(reasonItem)),
+          ]
+        : [sentence && h("p", {}, Array.isArray(sentence) ? sentence.join(" ") : sentence)]),
       known.length
         ? h(
             "table",

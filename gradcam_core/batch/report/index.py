@@ -42,7 +42,7 @@ class Index:
         self._paths: list[str] = []
         names = ("width", "height", "agreement", "differ", "failed", "rows")
         self._pictures: dict[str, list[Any]] = {name: [] for name in names}
-        of_rows = ("network", "class", "probability", "rank", "where")
+        of_rows = ("network", "class", "probability", "rank", "where", "verdict")
         self._rows: dict[str, list[Any]] = {name: [] for name in of_rows}
 
     def add(self, rows: list[Row]) -> dict[str, Any]:
@@ -83,6 +83,7 @@ class Index:
             "probability": _number(row.get("probability")),
             "rank": row.get("rank") or 0,
             "where": self._places.of(row["where"]) if row.get("where") else -1,
+            "verdict": (row.get("trust") or {}).get("verdict") or "",
         }
         for name, value in values.items():
             self._rows[name].append(value)

@@ -39,8 +39,8 @@ function apply(next) {
   one("#shown").textContent = thousands(order.length);
   one("#total").textContent = `of ${plural(COUNT, "picture")}`;
   one("#nothing").hidden = order.length > 0;
-  const { text, class: name, network, from, to, difference: least, differ, failed } = choice;
-  const used = [text, name, network, from > 0 || to < 100, least, differ, failed].filter(Boolean).length;
+  const { text, class: name, network, from, to, difference: least, differ, failed, verdict } = choice;
+  const used = [text, name, network, from > 0 || to < 100, least, differ, failed, verdict].filter(Boolean).length;
   one("#unfold").textContent = used ? `Filters (${used})` : "Filters";
   one("[type=reset]", bar).hidden = !used;
   showSpread();
@@ -100,7 +100,7 @@ function readAddress() {
   if (location.hash === shownHash) return;
   const read = readHash(location.hash);
   const has = (name) => [...one(`select[name=${name}]`).options].some(({ value }) => value === read.choice[name]);
-  for (const name of ["sort", "network"]) if (!has(name)) read.choice[name] = DEFAULTS[name];
+  for (const name of ["sort", "network", "verdict"]) if (!has(name)) read.choice[name] = DEFAULTS[name];
   if (!["overlay", "heat", "photo"].includes(read.choice.show)) read.choice.show = "overlay";
   apply(read.choice);
   fillFields();
@@ -201,6 +201,7 @@ function summarise() {
     if (!isAvailable) one(`option[value=${name}]`).remove();
   }
   one(".difference").hidden = !available.difference;
+  one("[name=verdict]").parentElement.hidden = !rows.verdict.some(Boolean);
   one("[name=differ]").parentElement.hidden = !available.classes;
 }
 
