@@ -40,7 +40,8 @@ fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures and measure what the
 	@$(BIN)/python -m benchmarks.fuzz
 	@$(BIN)/python -m benchmarks.bad_pictures
 
-quality: $(VENV)/installed-dev ## measure how well every method locates, beside pytorch-grad-cam and TorchCAM (an hour and a half)
+quality: $(VENV)/installed-dev ## measure the trust checks' verdicts, and how well every method locates, beside others (an hour and a half)
+	@$(BIN)/python -m benchmarks.verdicts
 	@$(BIN)/python -m benchmarks.quality
 
 load: $(VENV)/installed-dev ## serve 1 to 64 visitors at once, without and with replicas, then 2,000 explanations (12 minutes)

@@ -42,10 +42,10 @@ def moved(feature_map: np.ndarray) -> np.ndarray:
     """Where its hottest fifth overlaps itself least; what leaves at one side comes in again."""
     hot = feature_map >= np.quantile(feature_map, 1 - HOTTEST, method="higher")
 
-    def overlap(shift: tuple[int, int]) -> tuple[float, float]:
+    def overlap(shift: tuple[int, ...]) -> tuple[float, float]:
         other = np.roll(hot, shift, (0, 1))
         heat = np.roll(feature_map, shift, (0, 1))
-        return (hot & other).sum() / (hot | other).sum(), float((heat * feature_map).sum())
+        return float((hot & other).sum() / (hot | other).sum()), float((heat * feature_map).sum())
 
     shifts = product(*(range(side) for side in feature_map.shape))
     return np.roll(feature_map, min(shifts, key=overlap), (0, 1))

@@ -12,9 +12,7 @@ THUMBNAIL_SIDE_PX = 160
 
 _INT, _FLOAT, _TEXT = pa.int32(), pa.float32(), pa.string()
 _PREDICTION = pa.struct([("index", _INT), ("name", _TEXT), ("probability", _FLOAT)])
-_ALTERED = pa.struct(
-    [("share", _FLOAT), ("probability", _FLOAT), ("top", pa.list_(_PREDICTION))]
-)
+_ALTERED = pa.struct([("share", _FLOAT), ("probability", _FLOAT), ("top", pa.list_(_PREDICTION))])
 
 
 def _column(name: str, kind: pa.DataType, words: str) -> pa.Field:

@@ -98,7 +98,9 @@ def _draw_altered(axes: Axes, found: Trust, altered: Altered, title: str) -> Non
     change = f"{percentage(found.probability)} → {percentage(altered.probability)}"
     axes.imshow(altered.picture)
     axes.set_axis_off()
-    axes.set_title(f"{title} {100 * altered.share:.0f} %", size=10, weight="bold", pad=6, family=FAMILY)
+    axes.set_title(
+        f"{title} {100 * altered.share:.0f} %", size=10, weight="bold", pad=6, family=FAMILY
+    )
     lines = f"{name} {change}\ntop class: {first.name} {percentage(first.probability)}"
     axes.text(
         0.5, -0.04, lines, size=8.5, ha="center", va="top", linespacing=1.3, family=FAMILY,

@@ -118,7 +118,9 @@ def test_the_map_laid_elsewhere_is_the_same_map_moved_and_mirrored():
     assert {one.tobytes() for one in found} <= moved
     assert len({one.tobytes() for one in found}) == len(found)
     unmirrored = {
-        np.roll(heat, (down, right), axis=(0, 1)).tobytes() for down in range(6) for right in range(9)
+        np.roll(heat, (down, right), axis=(0, 1)).tobytes()
+        for down in range(6)
+        for right in range(9)
     }
     assert [one.tobytes() in unmirrored for one in found[:4]] == [True, False, False, False]
 

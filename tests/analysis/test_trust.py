@@ -77,7 +77,9 @@ def test_the_same_seed_finds_the_same_and_another_lays_the_map_elsewhere(
 def test_what_the_network_says_of_parts_of_the_photo(
     coffee: Image.Image, lite0: gc.Model, found: Trust
 ):
-    whole = np.asarray(view_of(coffee.size, lite0.preprocessing).picture(coffee, lite0.preprocessing))
+    whole = np.asarray(
+        view_of(coffee.size, lite0.preprocessing).picture(coffee, lite0.preprocessing)
+    )
     for part, share in ((found.without, DELETED_SHARES[0]), (found.alone, INSERTED_SHARES[-1])):
         assert part.share == share
         is_kept = (np.abs(np.asarray(part.picture, int) - whole) <= 1).all(axis=2)
