@@ -187,7 +187,8 @@ class _Checks:
         heat: np.ndarray,
     ) -> list[tuple[Curve, Curve]]:
         """Until the lead is settled, or there are as many as there may be."""
-        places, found = placements(heat, self._seed), []
+        places = placements(heat, self._seed)
+        found: list[tuple[Curve, Curve]] = []
         for count in PLACES:
             if len(found) >= 2 and Lead.of(own, found).is_settled:
                 break
