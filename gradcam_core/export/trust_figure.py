@@ -121,7 +121,7 @@ def _draw_curves(axes: Axes, own: Curve, elsewhere: tuple[Curve, ...], title: st
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.03, 1.03), xlabel="of the picture", ylabel="probability")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-        axis.label.set_size(8.5)
+        axis.label.set_fontsize(8.5)
         axis.set_tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)

@@ -23,6 +23,7 @@ from PIL import Image
 
 import gradcam_core as gc
 from demo.api.arguments import NO_ADDRESSES, NO_PICTURE
+from demo.api.records import AlteredRecord, TrustRecord
 from demo.compute.photo import GONE
 from demo.compute.service import start
 from demo.ui.layout import build
@@ -265,6 +266,10 @@ def test_what_checks_have_found_is_what_the_core_finds(client: Client, cat_path:
     photo, model = gc.read_image(cat_path), gc.load_model(SMALL[0])
     expected = trust(photo, model, gc.explain(photo, model, "tabby")).record()
     assert one["trust"]["sentence"] == expected["sentence"]
+    assert set(one["trust"]) == set(expected) == set(TrustRecord.__annotations__)
+    assert one["trust"]["reasons"] == expected["reasons"]
+    for part in ("without", "alone"):
+        assert set(one["trust"][part]) == set(AlteredRecord.__annotations__)
     for name in ("deletion", "random_insertion"):
         found = one["trust"][name]["probabilities"]
         assert found == pytest.approx(expected[name]["probabilities"], abs=1e-3)  # type: ignore[index]

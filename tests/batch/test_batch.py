@@ -16,6 +16,7 @@ from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from subprocess import PIPE, Popen
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -258,13 +259,25 @@ def test_trust_is_written(album: Path, tmp_path: Path):
     found = trust(photo, model, gc.explain(photo, model))
     assert row["trust"]["verdict"] == found.verdict
     assert row["trust"]["sentence"].startswith(found.sentence[:20])
-    checks = [(reason["check"], reason["passed"]) for reason in row["trust"]["reasons"]]
-    assert checks == [(reason.check, reason.passed) for reason in found.reasons]
+    checks = [
+        (reason["check"], reason["outcome"], reason["passed"]) for reason in row["trust"]["reasons"]
+    ]
+    assert checks == [(reason.check, reason.outcome, reason.passed) for reason in found.reasons]
     for reason in row["trust"]["reasons"]:
-        is_named = found.verdict == "holds" or not reason["passed"]
+        is_named = reason["outcome"] == found.verdict
         assert (reason["text"] in row["trust"]["sentence"]) is is_named
+    record: dict[str, Any] = found.record()
     for name in ("deletion", "insertion", "random_deletion", "random_insertion"):
-        assert row["trust"][name] == pytest.approx(getattr(found, name).area, abs=1e-3)
+        assert row["trust"][name] == pytest.approx(record[name]["area"], abs=1e-3)
+    for name in ("probability", "shown_alone", "random_weights", "shifts", "noises"):
+        assert row["trust"][name] == pytest.approx(record[name], abs=1e-2)
+    assert row["trust"]["lead"]["count"] == record["lead"]["count"]
+    for name in ("without", "alone"):
+        assert row["trust"][name]["share"] == pytest.approx(record[name]["share"])
+        assert row["trust"][name]["probability"] == pytest.approx(
+            record[name]["probability"], abs=1e-3
+        )
+    assert set(row["trust"]) == {*record, "steadiness"}
     assert row["trust"]["average_drop"] == pytest.approx(found.average_drop, abs=1e-3)
     assert row["trust"]["steadiness"] == pytest.approx(found.steadiness, abs=1e-2)
     assert row["trust"]["sanity"] == pytest.approx(found.sanity[-1].correlation, abs=1e-2)

@@ -25,7 +25,15 @@ from gradcam_core.batch.report import write_report
 from gradcam_core.errors import ReportError
 from gradcam_core.images.render import colormap_table, levels, overlay
 from tests.support.browser import canvas_pixels
-from tests.support.synthetic_batch import HOSTILE, NETWORKS, SCHEMA, Tile, row_of, write_data_set
+from tests.support.synthetic_batch import (
+    HOSTILE,
+    NETWORKS,
+    SCHEMA,
+    VERDICTS,
+    Tile,
+    row_of,
+    write_data_set,
+)
 
 PICTURES = 5000
 PHONE: dict[str, Any] = {
@@ -51,7 +59,7 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> Batch:
     out = tmp_path_factory.mktemp("batch")
     tiles = write_data_set(out, PICTURES, count=21)
     columns = ["path", "title", "stands_in_for", "class", "probability", "top"]
-    columns += ["picture_agreement", "error"]
+    columns += ["picture_agreement", "error", "trust"]
     pictures: dict[str, Rows] = {}
     for row in pq.read_table(out / "data", columns=columns).to_pylist():
         pictures.setdefault(row["path"], []).append(row)
@@ -194,6 +202,10 @@ def some(rows: Rows, fits: Callable[[dict[str, Any]], bool]) -> bool:
     return any(row["class"] is not None and fits(row) for row in rows)
 
 
+def verdict_is(outcome: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda row: (row["trust"] or {}).get("verdict") == outcome
+
+
 FILTERS: dict[str, Callable[[str, Rows], bool]] = {
     "text=PICTURE+12": lambda path, rows: "picture 12" in path,
     "class=espresso": lambda path, rows: some(rows, lambda row: row["class"] == "espresso"),
@@ -204,6 +216,8 @@ FILTERS: dict[str, Callable[[str, Rows], bool]] = {
     "from=20&to=30": lambda path, rows: some(rows, lambda row: 0.2 <= row["probability"] <= 0.3),
     "difference=70": lambda path, rows: (difference(rows) or 0) >= 0.7,
     "differ=1": lambda path, rows: classes_differ(rows),
+    "verdict=unclear": lambda path, rows: some(rows, verdict_is("unclear")),
+    "verdict=fails": lambda path, rows: some(rows, verdict_is("fails")),
     "failed=1": lambda path, rows: any(row["error"] for row in rows),
     "class=espresso&from=20&differ=1&text=7": lambda path, rows: (
         "7" in path
@@ -343,7 +357,10 @@ def test_a_picture_opens_with_all_that_its_rows_say(visit: Visit, batch: Batch, 
         expect(network.get_by_text(f"stands in for {NETWORKS[e.model]}")).to_be_visible()
         names = network.locator(".top li > span:first-child")
         expect(names).to_have_text([one.name for one in e.top])
-        expect(network.locator(".trust")).to_contain_text("This map holds")
+        found = batch.pictures["photos/000/picture 0.jpg"][n]["trust"]
+        expect(network.locator(".trust .verdict")).to_contain_text(VERDICTS[found["verdict"]])
+        text = found["reasons"][0]["text"]
+        expect(network.locator(".trust li")).to_contain_text(text[0].upper() + text[1:])
         expect(network.locator(".trust td")).to_have_count(7)
         link = network.get_by_role("link", name="Full-size overlay")
         address = link.evaluate("link => link.href")

@@ -73,9 +73,13 @@ def test_how_far_a_map_can_be_trusted_is_said_and_written(
     assert main([str(coffee_path), *LITE0, "--trust", "--out", str(tmp_path)]) == 0
     (record,) = json.loads((tmp_path / "explanations.json").read_text(encoding="utf-8"))
     assert record["target"]["name"] == "espresso"  # its own top prediction
-    assert record["trust"]["sentence"].startswith("This map holds: ")
-    assert f"EfficientNet-Lite0: {record['trust']['sentence']}" in capsys.readouterr().out
-    assert record["trust"]["deletion"]["area"] < record["trust"]["random_deletion"]["area"]
+    printed = capsys.readouterr().out
+    assert record["trust"]["verdict"] in ("holds", "unclear", "fails")
+    assert f"EfficientNet-Lite0: {record['trust']['sentence']}\n" in printed
+    for reason in record["trust"]["reasons"]:
+        is_worst = reason["outcome"] == record["trust"]["verdict"]
+        assert (reason["text"] in record["trust"]["sentence"]) is is_worst
+        assert (f"\n  {reason['outcome']}: {reason['text']}\n" in printed) is not is_worst
     with Image.open(tmp_path / "efficientnet_lite0_trust.png") as plot:
         assert plot.size == (1440, 810)
         assert np.ptp(np.asarray(plot.convert("L"))) > 200

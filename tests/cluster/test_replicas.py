@@ -3,6 +3,8 @@ notice nothing, also when a replica is killed."""
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import re
 import signal
@@ -14,10 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
 import timm
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 import gradcam_core as gc
@@ -170,6 +174,9 @@ def test_checks_find_the_same(url: str, lite0: gc.Model):
     assert found["shifts"] == pytest.approx(expected.shifts, abs=1e-3)
     probabilities = found["insertion"]["probabilities"]
     assert probabilities == pytest.approx(expected.insertion.probabilities, abs=1e-3)
+    with Image.open(io.BytesIO(base64.b64decode(found["pictures"]["alone"]))) as shown:
+        difference = np.abs(np.asarray(shown, int) - np.asarray(expected.alone.picture, int))
+    assert difference.mean() < 4
 
 
 def test_errors_are_the_same_sentences(url: str):

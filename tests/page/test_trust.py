@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 import gradcam_core as gc
+from gradcam_core.analysis.deletion_insertion import Curve
 from gradcam_core.analysis.trust import trust
-from gradcam_core.analysis.verdict import Trust
+from gradcam_core.analysis.verdict import OUTCOMES, Outcome, Trust
+from gradcam_core.wording import percentage
 from tests.support.browser import PHONE, WIDE, Visits, plain, wait_for_results
 from tests.support.photos import EXAMPLES
 
 CAT = EXAMPLES / "1_cat.jpg"
 RESNET = "?example=1_cat&models=resnet50"
+VERDICTS = {"holds": "This map holds", "unclear": "Not clear", "fails": "This map fails"}
+WORDS = {"holds": "Holds: ", "unclear": "Not clear: ", "fails": "Fails: "}
+
+
+def points(curve: Curve) -> Iterator[tuple[float, float]]:
+    return zip(curve.shares, curve.probabilities, strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -41,25 +54,28 @@ def test_it_says_what_the_checks_have_found_and_of_which_class(visit: Visits, fo
     card = open_checks(page)
     expect(card).to_have_count(1)
     assert plain(card.locator("h3").inner_text()).startswith("EfficientNet-Lite0")
-    verdict = "This map holds" if found.verdict == "holds" else "Be careful with this map"
-    expect(card.locator(".verdict")).to_have_text(verdict)
+    expect(card.locator(".verdict")).to_have_text(VERDICTS[found.verdict])
     reasons = [plain(text) for text in card.locator(".reasons li").all_inner_texts()]
-    words = {True: "Passed: ", False: "Failed: "}
     assert reasons == [
-        words[one.passed] + one.text[0].upper() + one.text[1:] for one in found.reasons
+        WORDS[one.outcome] + one.text[0].upper() + one.text[1:] for one in found.reasons
     ]
-    plots = card.get_by_role("img")
+    plots = card.locator(".plot")
     expect(plots).to_have_count(2)
-    for plot, by_heat, by_chance in zip(
+    for plot, own, elsewhere in zip(
         plots.all(),
         (found.deletion, found.insertion),
-        (found.random_deletion, found.random_insertion),
+        zip(*found.elsewhere, strict=True),
         strict=True,
     ):
-        label = plot.get_attribute("aria-label")
+        label = plot.get_by_role("img").get_attribute("aria-label")
         assert label
-        areas = [float(area) for area in re.findall(r"\d\.\d\d", label)]
-        assert areas == pytest.approx([by_heat.area, by_chance.area], abs=0.011)
+        said = plain(label).split(": ")[1].split("; ")
+        shares = [f"{percentage(one)} at {100 * share:.0f} %" for share, one in points(own)]
+        assert said[0] == plain(", ".join(shares))
+        mean = np.mean([curve.area for curve in elsewhere])
+        areas = [float(area) for area in plot.locator(".areas b").all_inner_texts()]
+        assert areas == pytest.approx([own.area, mean], abs=0.011)
+        expect(plot.locator(".band")).to_have_count(1)
     numbers = [plain(text) for text in card.locator("tr").all_inner_texts()]
     assert numbers[0].startswith("Only the heat shown ")
     names = [plain(text) for text in card.locator("tr th").all_inner_texts()[2:]]
@@ -70,7 +86,7 @@ def test_it_says_what_the_checks_have_found_and_of_which_class(visit: Visits, fo
     expected = [min(one or 0 for one in found.shifts), min(one or 0 for one in found.noises)]
     expected += [one.correlation for one in found.sanity if one.correlation is not None]
     assert shown == pytest.approx(expected, abs=0.011)
-    assert len(said) == 3 + len(found.sanity)
+    assert len(said) == 4 + len(found.sanity)
     page.set_viewport_size(PHONE)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["width"]
     page.set_viewport_size(WIDE)
@@ -87,13 +103,43 @@ def test_it_says_what_the_checks_have_found_and_of_which_class(visit: Visits, fo
     assert name in card.locator(".reasons").inner_text()
 
 
-def test_reasons_are_shown_whatever_they_are_punctuated_with(visit: Visits, found: Trust):
+def test_it_shows_parts_of_the_photo_and_what_the_network_says_of_them(visit: Visits, found: Trust):
+    page = visit(RESNET)
+    wait_for_results(page, 1)
+    card = open_checks(page)
+    figures = card.locator(".altered")
+    expect(figures).to_have_count(2)
+    name = found.explanation.target.name
+    for figure, part in zip(figures.all(), (found.without, found.alone), strict=True):
+        text = plain(figure.inner_text())
+        assert f"hottest {100 * part.share:.0f} %" in text
+        assert name in text
+        change = f"{percentage(found.probability)} → {percentage(part.probability)}"
+        assert plain(change) in text
+        top = part.top[0]
+        assert plain(f"top class: {top.name} {percentage(top.probability)}") in text
+        source = figure.get_by_role("img").get_attribute("src")
+        assert source
+        with Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) as shown:
+            assert shown.size == part.picture.size
+            difference = np.abs(np.asarray(shown, int) - np.asarray(part.picture, int))
+        assert difference.mean() < 4
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_each_outcome_has_its_words_whatever_the_reasons_are_punctuated_with(
+    visit: Visits, found: Trust, outcome: Outcome
+):
     """The page once split a sentence at its first colon."""
     text = "a class named “screen: CRT” counts 50 % – and −0.12"
     record = found.record() | {
-        "verdict": "fails",
-        "reasons": [{"check": "stability", "passed": False, "text": text}],
+        "verdict": outcome,
+        "reasons": [{"check": "stability", "outcome": outcome, "passed": False, "text": text}],
         "sentence": "No longer of the form that it had.",
+        "pictures": {"without": "", "alone": ""},
+        "lead": None,
+        "random_deletion": None,
+        "random_insertion": None,
     }
     page = visit(RESNET)
     wait_for_results(page, 1)
@@ -101,9 +147,12 @@ def test_reasons_are_shown_whatever_they_are_punctuated_with(visit: Visits, foun
     body = "".join(json.dumps(answer) + "\n" for answer in answers)
     page.route("**/explain-stream", lambda route: route.fulfill(body=body))
     card = open_checks(page)
-    expect(card.locator(".verdict")).to_have_text("Be careful with this map")
+    expect(card.locator(".verdict")).to_have_text(VERDICTS[outcome])
+    # Of a class that is too improbable the map is not laid elsewhere.
+    expect(card.locator(".plot")).to_have_count(2)
+    expect(card.locator(".band")).to_have_count(0)
     (reason,) = card.locator(".reasons li").all_inner_texts()
-    assert plain(reason) == f"Failed: A{text[1:]}"
+    assert plain(reason) == f"{WORDS[outcome]}A{text[1:]}"
 
 
 def test_closing_it_ends_the_checks(visit: Visits):

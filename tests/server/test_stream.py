@@ -139,6 +139,12 @@ def test_a_map_is_checked_with_progress_where_that_is_asked_for(app: str, lite0:
     assert answers[-1]["trust"]["sentence"] == expected.sentence
     found = answers[-1]["trust"]["insertion"]["probabilities"]
     assert found == pytest.approx(expected.insertion.probabilities, abs=1e-3)
+    assert set(answers[-1]["trust"]) == {*expected.record(), "pictures"}
+    for name, part in (("without", expected.without), ("alone", expected.alone)):
+        jpeg = base64.b64decode(answers[-1]["trust"]["pictures"][name])
+        with Image.open(io.BytesIO(jpeg)) as shown:
+            difference = np.abs(np.asarray(shown, int) - np.asarray(part.picture, int))
+        assert difference.mean() < 4
     again = explain_stream(app, {"example": CAT, "target": 281, "cells": [cell]})
     assert not any("Checking" in answer.get("status", "") for answer in again)
     assert [answer for answer in again if "trust" in answer] == answers[-1:]
