@@ -80,11 +80,12 @@ def test_it_says_what_the_checks_have_found_and_of_which_class(visit: Visits, fo
     assert numbers[0].startswith("Only the heat shown ")
     names = [plain(text) for text in card.locator("tr th").all_inner_texts()[2:]]
     assert names[:3] == ["photo shifted by 2 %", "a little noise added", "head random"]
-    assert names[-1] == "all weights random"
+    assert names[-2:] == ["all weights random", "other random weights"]
     said = [plain(text).replace("−", "-") for text in card.locator(".number").all_inner_texts()]
-    shown = [float(text) for text in said[1:] if text != "no map"]
+    shown = [float(one) for text in said[1:] for one in text.split(", ") if one != "no map"]
     expected = [min(one or 0 for one in found.shifts), min(one or 0 for one in found.noises)]
-    expected += [one.correlation for one in found.sanity if one.correlation is not None]
+    randomised = (*(one.correlation for one in found.sanity), *found.random_weights[1:])
+    expected += [one for one in randomised if one is not None]
     assert shown == pytest.approx(expected, abs=0.011)
     assert len(said) == 4 + len(found.sanity)
     page.set_viewport_size(PHONE)
