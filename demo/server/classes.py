@@ -6,12 +6,14 @@ those of a person's own networks follow. Classes of the same name are the same c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from typing import Any
 
 from gradcam_core import imagenet_labels, list_models
 from gradcam_core.errors import LabelError
-from gradcam_core.models.labels import Label
+from gradcam_core.models.class_search import search
+from gradcam_core.models.labels import Label, Labels
 from gradcam_core.models.registry import model_info
 
 
@@ -27,6 +29,22 @@ class Classes:
     def alphabetical(self) -> list[int]:
         """All places, in the order of the names."""
         return sorted(range(len(self.labels)), key=lambda n: self.labels[n].name.casefold())
+
+    def search(self, text: str) -> dict[str, Any]:
+        """What the page lists for a text that somebody types: the places of classes, and a note
+        that says what they are where the text is no class."""
+        found = search(self._listed, text)
+        by = found[0].by if found else None
+        note = "" if by == "name" else f"“{text}” is not one of the {len(self.labels)} classes."
+        if by is not None and by != "name" and (near := self._listed.nearest(text)):
+            note += f" {near.sentence}:"
+        return {"classes": [match.label.index for match in found], "note": note}
+
+    @cached_property
+    def _listed(self) -> Labels:
+        """The same classes by their places."""
+        placed = (replace(label, index=place) for place, label in enumerate(self.labels))
+        return Labels("list of classes", tuple(placed), is_imagenet=True)
 
     def index(self, model: str, place: int) -> int:
         """The class's index in a network's outputs. Raises LabelError if the network lacks it."""

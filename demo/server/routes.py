@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ import gradcam_core
 from demo.examples import examples_folder
 from demo.middleware.disconnect import DisconnectedError, until_disconnected
 from demo.middleware.error_answers import sentence_of
+from demo.server.classes import all_classes
 from demo.server.downloads import FileMaker, file_of
 from demo.server.remote_pictures import RemotePictures
 from demo.server.requests import DownloadRequest, PageRequest
@@ -24,6 +26,9 @@ from gradcam_core.errors import BusyError, ChoiceError
 WEB = Path(__file__).parents[1] / "web"
 CORE_WEB = Path(gradcam_core.__file__).parent / "web"
 """The scripts that the page shares with the report of a batch."""
+
+MAX_WORD_LETTERS = 80
+"""Of a word that is searched among the classes."""
 
 MAX_REQUEST_BYTES = 64 * 1024
 
@@ -43,6 +48,7 @@ def routes(
     return [
         Route("/explain-stream", handlers.explain, methods=["POST"]),
         Route("/download", handlers.download, methods=["POST"]),
+        Route("/class-search", _find_classes, methods=["GET"]),
         Mount("/web/core", StaticFiles(directory=CORE_WEB)),
         Mount("/web", StaticFiles(directory=WEB)),
         Mount("/examples", StaticFiles(directory=examples_folder())),
@@ -84,6 +90,12 @@ class _Handlers:
         disposition = f'attachment; filename="{name}"'
         headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
         return Response(content, media_type=media_type, headers=headers)
+
+
+async def _find_classes(request: Request) -> Response:
+    word = request.query_params.get("word", "")[:MAX_WORD_LETTERS].strip()
+    found = await asyncio.to_thread(all_classes().search, word)
+    return JSONResponse(found, headers={"Cache-Control": "no-store"})
 
 
 class _RefusedError(Exception):

@@ -16,7 +16,6 @@ from demo.middleware.error_answers import ErrorAnswers
 from demo.middleware.headers import SecurityHeaders
 from demo.middleware.route_allow_list import RouteAllowList
 from demo.server import remote_pictures as address
-from demo.server.classes import all_classes
 from demo.server.downloads import FileMaker
 from demo.server.routes import routes
 from demo.server.uploads import KEPT_S, SWEEP_INTERVAL_S
@@ -27,9 +26,6 @@ from gradcam_core import list_models
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.images.geometry import DETAILS
 from gradcam_core.presets import PRESETS
-
-NONE = -1
-"""The value of a class selector for each network's own top prediction, or for no other class."""
 
 UPLOAD_LIMIT = "64mb"
 
@@ -73,19 +69,10 @@ def _controls() -> dict[str, Any]:
     _html(texts.SETTINGS_BUTTON, elem_classes="unfold-block")
     defaults = default_choices()
     with gr.Column(elem_classes="settings"):
-        target = gr.Dropdown(
-            _classes(texts.OWN_TOP),
-            value=NONE,
-            label="Class to explain",
-            info="Or click any prediction.",
-            elem_id="target",
-        )
-        contrast = gr.Dropdown(
-            _classes(texts.NO_OTHER),
-            value=NONE,
-            label="Contrast: rather than …",
-            info=texts.CONTRAST,
-            elem_id="contrast",
+        _html(
+            _class_field("target", "Class to explain", texts.TARGET, texts.OWN_TOP)
+            + _class_field("contrast", "Contrast: rather than …", texts.CONTRAST, texts.NO_OTHER),
+            elem_classes="class-fields",
         )
         models = gr.Dropdown(
             [(info.title, info.name) for info in list_models()],
@@ -126,8 +113,6 @@ def _controls() -> dict[str, Any]:
     return {
         "photo": photo,
         "models": models,
-        "target": target,
-        "contrast": contrast,
         "view": view,
         "kind": kind,
         "method": method,
@@ -199,8 +184,17 @@ def _kinds() -> list[tuple[str, str]]:
     return [(texts.AS_PUBLISHED, AS_PUBLISHED), *presets, (texts.OWN_CHOICE, OWN_CHOICE)]
 
 
-def _classes(first: str) -> list[tuple[str, int]]:
-    """All classes by name with their synonyms. The page's script lists those first that the
-    networks name for a photo."""
-    known = all_classes()
-    return [(first, NONE), *((known.labels[n].full_name, n) for n in known.alphabetical)]
+def _class_field(name: str, label: str, info: str, none: str) -> str:
+    """A field for one class; demo/web/inputs/class_field.js fills its list. none: what it says
+    where no class is chosen."""
+    return f"""
+<div class="class-field" data-class-field="{name}">
+  <label for="{name}-class">{label}</label>
+  <p class="info" id="{name}-info">{info}</p>
+  <input type="text" id="{name}-class" role="combobox" aria-expanded="false"
+    aria-autocomplete="list" aria-controls="{name}-list" aria-describedby="{name}-info"
+    autocomplete="off" spellcheck="false" value="{html.escape(none)}">
+  <p class="note" role="status"></p>
+  <ul role="listbox" id="{name}-list" aria-label="Classes" hidden></ul>
+</div>
+"""

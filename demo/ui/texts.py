@@ -89,6 +89,8 @@ ADDRESS_FORM = """
 </form>
 """
 
+TARGET = "Or click any prediction."
+
 CONTRAST = "Only what speaks more for the class than for this one."
 
 NO_OTHER = "No other class"

@@ -4,6 +4,7 @@
 import { h } from "./core/elements.js";
 import { palette } from "./core/heat.js";
 import { listenToAddressForm } from "./inputs/address.js";
+import { ClassField } from "./inputs/class_field.js";
 import { Controls } from "./inputs/controls.js";
 import { Examples } from "./inputs/examples.js";
 import { listenToKeys } from "./inputs/keys.js";
@@ -44,7 +45,6 @@ class App {
         state: this.state,
         photo: this.results.photo,
         isCurrent: this.results.isCurrent,
-        predictions: this.results.predictions,
       }),
     });
     this.examples = new Examples(
@@ -52,8 +52,26 @@ class App {
       (photo) => this.choosePhoto(photo),
     );
     makeElements(this, element);
+    this.fields = [this.classField("target", props.ownTop), this.classField("contrast", props.noOther)];
     this.results.showMessage(props.hint);
     this.listenToKeys();
+  }
+
+  /** The field that says and changes one of the classes in the state. */
+  classField(name, none) {
+    return new ClassField({
+      element: document.querySelector(`[data-class-field="${name}"]`),
+      none,
+      classes: () => this.classes(),
+      textOf: (index) => this.props.classes[index],
+      choose: (index) => this.change({ [name]: index }),
+    });
+  }
+
+  /** All classes: those that the networks named for this photo first, the most probable on top. */
+  classes() {
+    const predictions = this.results.predictions.sort((a, b) => b.probability - a.probability);
+    return [...new Set([...predictions.map(({ index }) => index), ...this.props.alphabetical])];
   }
 
   start(address) {
@@ -88,9 +106,11 @@ class App {
     document.body.dataset.kind = after.kind;
     if (isNewPhoto) this.controls.hidePreview(Boolean(after.photo?.upload));
     this.toolbar.setLayer(after.layer);
+    for (const [i, name] of ["target", "contrast"].entries()) this.fields[i].show(after[name]);
     this.toolbar.setExplained(this.nameOf(after.target), this.nameOf(after.contrast));
     this.examples.mark(after.photo);
-    if (!isFromControl || isNewPhoto) this.controls.update();
+    const isReordered = changes.models && String(changes.models) !== String(after.models);
+    if (!isFromControl || isNewPhoto || isReordered) this.controls.update();
     if (!isStart || after.photo) history.replaceState(history.state, "", this.link());
     this.refresh();
   }

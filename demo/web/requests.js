@@ -40,6 +40,19 @@ export async function streamExplanations(body, onAnswer, signal) {
   }
 }
 
+/** Classes for a word that a person types, as {classes, note}; none if the server does not answer. */
+export async function findClasses(word) {
+  try {
+    const url = urlFor("class-search");
+    url.searchParams.set("word", word);
+    const response = await fetch(url);
+    if (response.ok) return await response.json();
+  } catch (error) {
+    console.warn(error);
+  }
+  return { classes: [], note: "" };
+}
+
 /** What a visitor reads while waiting. position: in the queue, from 1. */
 export const queueText = (position) => `You are number ${position} in the queue …`;
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gradcam_core.models.kinds import kind_named, singulars
+from gradcam_core.models.kinds import NEW_WORDS, kind_named, singulars
 from gradcam_core.models.labels import Label, Labels
 
 
@@ -22,12 +23,12 @@ class Match:
 def search(labels: Labels, text: str) -> Sequence[Match]:
     """The classes for a text, the best first; all of them for an empty one."""
     word = text.strip().casefold()
-    parts = singulars(word) if word else [""]
-    found = [
-        Match(label, "name")
-        for label in labels
-        if any(part in label.full_name.casefold() for part in parts)
-    ]
+    singular = set[str]() if word in NEW_WORDS else set(singulars(word)) - {word}
+    found = []
+    for label in labels:
+        name = label.full_name.casefold()
+        if word in name or not singular.isdisjoint(re.findall(r"\w+", name)):
+            found.append(Match(label, "name"))
     if word:
         found.sort(key=lambda match: not match.label.name.casefold().startswith(word))
     if labels.is_imagenet:

@@ -1,12 +1,11 @@
 // Gradio's controls at the left: what a person chooses there, and what they are to show.
 
 const OURS = "shown from here: "; // begins the path of a file that Gradio's photo control is given
-const NONE = -1; // in a class selector: each network's own top prediction, or no other class
 const UPDATE_DELAY_MS = 100;
 
 export class Controls {
   /** props: from demo/ui/page_data.py. trigger(): has Gradio ask for `values()`. change(changes): of
-   * the page's state. view(): what the page shows, as {state, photo, isCurrent, predictions}. */
+   * the page's state. view(): what the page shows, as {state, photo, isCurrent}. */
   constructor({ props, trigger, change, view }) {
     Object.assign(this, { props, trigger, change, view });
     // What the controls have now, as JSON. The models report their first value when they are made.
@@ -23,20 +22,14 @@ export class Controls {
       if (!value?.path.startsWith(OURS)) this.change({ photo: value && { upload: value.path } });
       return;
     }
-    const isNone = value === null || ((name === "target" || name === "contrast") && value === NONE);
-    this.change({ [name]: isNone ? null : value });
+    this.change({ [name]: value });
   }
 
   /** What the controls are to show, in the order of `props.controls`; undefined is what they show
    * already. */
   values() {
     const { state } = this.view();
-    const values = {
-      ...state,
-      photo: this.photoFile(),
-      target: this.selector(state.target, this.props.ownTop),
-      contrast: this.selector(state.contrast, this.props.noOther),
-    };
+    const values = { ...state, photo: this.photoFile() };
     return this.props.controls.map((name) => {
       const json = JSON.stringify(values[name]);
       if (json === this.lastValues[name]) return undefined;
@@ -57,25 +50,6 @@ export class Controls {
   updateSoon() {
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.update(), UPDATE_DELAY_MS);
-  }
-
-  /** Has the selectors list the classes anew, if other ones come first now. */
-  updateClasses() {
-    const first = JSON.stringify(this.classes().slice(0, 40));
-    if (first === this.listedFirst) return;
-    this.listedFirst = first;
-    this.updateSoon();
-  }
-
-  /** All classes: those that the networks named for this photo first, the most probable on top. */
-  classes() {
-    const predictions = this.view().predictions.sort((a, b) => b.probability - a.probability);
-    return [...new Set([...predictions.map(({ index }) => index), ...this.props.alphabetical])];
-  }
-
-  selector(value, first) {
-    const choices = [[first, NONE], ...this.classes().map((index) => [this.props.classes[index], index])];
-    return { __type__: "update", choices, value: value ?? NONE };
   }
 
   /** The photo in the form that Gradio's control takes, once there is something to show. */

@@ -76,7 +76,6 @@ export class Results {
     if (panel && result) {
       panel.showResult(result);
       this.parts.presentation.layOut();
-      this.parts.controls.updateClasses();
     }
     if (insight) this.parts.insight.show(insight);
   }

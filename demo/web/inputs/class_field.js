@@ -1,0 +1,157 @@
+// The fields in which a person chooses a class, which demo/ui/layout.py puts on the page as plain HTML.
+// A list of Gradio's can only be filtered by the texts in it; here the server also finds kinds, and
+// what is near a word that is no class. The field says what is explained whenever nobody types in it.
+
+import { h } from "../core/elements.js";
+import { findClasses } from "../requests.js";
+
+const SEARCH_DELAY_MS = 150; // after the last letter
+
+export class ClassField {
+  /** element: of the field. none: what it says where no class is chosen. classes(): all of them, those to
+   * list first on top; textOf(index): a class with its synonyms; choose(index or null). */
+  constructor({ element, none, classes, textOf, choose }) {
+    Object.assign(this, { element, none, classes, textOf, choose });
+    this.input = element.querySelector("input");
+    this.note = element.querySelector(".note");
+    this.list = element.querySelector("ul");
+    this.value = null;
+    this.input.addEventListener("click", () => this.open());
+    this.input.addEventListener("focus", () => this.input.select());
+    this.input.addEventListener("input", () => this.type());
+    this.input.addEventListener("keydown", (event) => this.pressKey(event));
+    this.input.addEventListener("blur", () => this.leave());
+    this.list.addEventListener("mousedown", (event) => event.preventDefault()); // the focus stays in the field
+    this.list.addEventListener("click", ({ target }) => {
+      const option = target.closest("li");
+      if (option) this.take(option);
+    });
+    this.show(null);
+  }
+
+  get isOpen() {
+    return this.input.getAttribute("aria-expanded") === "true";
+  }
+
+  get options() {
+    return [...this.list.children];
+  }
+
+  textFor(index) {
+    return index === null ? this.none : this.textOf(index);
+  }
+
+  /** Says which class is chosen, unless a person is typing. */
+  show(index) {
+    this.value = index;
+    if (!this.isOpen) this.input.value = this.textFor(index);
+  }
+
+  /** Lists all classes. */
+  open() {
+    if (this.isOpen) return;
+    this.input.select();
+    this.fill([null, ...this.classes()]);
+    this.expand(true);
+    this.activate(this.options.find((option) => option.getAttribute("aria-selected") === "true"));
+  }
+
+  close() {
+    clearTimeout(this.waiting);
+    this.searched = undefined;
+    this.activate(undefined);
+    this.expand(false);
+    this.note.textContent = "";
+    this.input.value = this.textFor(this.value);
+  }
+
+  expand(isOpen) {
+    this.input.setAttribute("aria-expanded", String(isOpen));
+    this.list.hidden = !isOpen || !this.list.children.length;
+  }
+
+  fill(indices) {
+    this.list.replaceChildren(...indices.map((index) => this.option(index)));
+    this.list.scrollTop = 0;
+  }
+
+  option(index) {
+    const isChosen = index === this.value;
+    const id = `${this.list.id}-${index ?? "none"}`;
+    const made = h("li", { id, role: "option", "aria-selected": String(isChosen) }, this.textFor(index));
+    made.index = index;
+    return made;
+  }
+
+  /** What has the letters typed so far is listed at once, and a moment later what the server finds. */
+  type() {
+    const word = this.input.value.trim();
+    const letters = word.toLowerCase();
+    const indices = [null, ...this.classes()];
+    const having = indices.filter((index) => this.textFor(index).toLowerCase().includes(letters));
+    this.note.textContent = "";
+    this.fill(having);
+    this.expand(true);
+    this.activate(word ? this.options[0] : undefined);
+    clearTimeout(this.waiting);
+    this.searched = word;
+    if (word) this.waiting = setTimeout(() => this.search(word, having), SEARCH_DELAY_MS);
+  }
+
+  async search(word, having) {
+    const { classes, note } = await findClasses(word);
+    if (this.searched !== word || !this.isOpen) return;
+    const others = classes.filter((index) => !having.includes(index));
+    this.list.append(...others.map((index) => this.option(index)));
+    this.note.textContent = having.length ? "" : note;
+    this.expand(true);
+  }
+
+  activate(option) {
+    this.active?.classList.remove("active");
+    this.active = option;
+    if (!option) {
+      this.input.removeAttribute("aria-activedescendant");
+      return;
+    }
+    option.classList.add("active");
+    option.scrollIntoView({ block: "nearest" });
+    this.input.setAttribute("aria-activedescendant", option.id);
+  }
+
+  take({ index }) {
+    this.value = index;
+    this.close();
+    this.choose(index);
+  }
+
+  pressKey(event) {
+    const { key } = event;
+    if (key === "ArrowDown" || key === "ArrowUp") {
+      if (this.isOpen) this.step(key === "ArrowDown" ? 1 : -1);
+      else this.open();
+    } else if (key === "Enter") {
+      if (this.isOpen && this.active) this.take(this.active);
+    } else if (key === "Escape" && this.isOpen) this.close();
+    else return;
+    event.preventDefault();
+  }
+
+  step(by) {
+    const { options } = this;
+    if (!options.length) return;
+    const at = options.indexOf(this.active);
+    this.activate(options[at < 0 ? (by > 0 ? 0 : options.length - 1) : (at + by + options.length) % options.length]);
+  }
+
+  /** A class whose name was typed in full is chosen; anything else gives way to what is explained. */
+  leave() {
+    if (!this.isOpen) return;
+    const word = this.input.value.trim().toLowerCase();
+    const named = this.options.find(
+      ({ index }) => index !== null && this.textOf(index).toLowerCase().split(", ").includes(word),
+    );
+    if (named && named.index !== this.value && this.searched !== undefined) this.take(named);
+    else this.close();
+  }
+}

@@ -1,0 +1,67 @@
+"""The fields for a class: what they find, and that they never show another class than the maps."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.browser import OWN_TOP, Visits, expect_explained, wait_for_results
+
+
+@pytest.fixture
+def page(visit: Visits) -> Page:
+    page = visit("?example=1_cat")
+    wait_for_results(page)
+    return page
+
+
+def typed(page: Page, word: str) -> Locator:
+    field = page.get_by_label("Class to explain")
+    field.click()
+    field.press("Control+a")
+    field.press_sequentially(word)
+    return field
+
+
+def options(page: Page) -> Locator:
+    return page.get_by_role("listbox").get_by_role("option")
+
+
+def test_a_word_that_is_no_class_is_said_to_be_none_and_leaves_what_is_explained(page: Page):
+    field = typed(page, "person")
+    note = page.get_by_text("“person” is not one of the 1000 classes. Kinds of person:")
+    expect(note).to_be_visible()
+    expect(options(page)).to_contain_text(["ballplayer", "groom", "scuba diver"])
+    field.press("Enter")  # chooses nothing that nobody has pointed at
+    expect(field).to_have_value("person")
+    field.press("Tab")
+    expect(field).to_have_value(OWN_TOP)
+    expect(note).to_be_hidden()
+    expect(page.locator(".headline h2")).to_have_text("Explaining each network's top class")
+    typed(page, "person")
+    expect(options(page)).to_have_count(3)
+    field.press("ArrowDown")
+    field.press("ArrowDown")
+    field.press("Enter")
+    expect_explained(page, "groom")
+    expect(field).to_have_value("groom, bridegroom")
+    typed(page, "zzzzzz")
+    expect(page.get_by_text("“zzzzzz” is not one of the 1000 classes.")).to_be_visible()
+    field.press("Escape")
+    expect(field).to_have_value("groom, bridegroom")
+
+
+def test_plurals_and_kinds_are_found_and_a_name_typed_in_full_is_chosen(page: Page):
+    field = typed(page, "birds")
+    expect(options(page).filter(has_text="goldfinch")).to_be_visible()
+    field.press("Control+a")
+    field.press_sequentially("Tabby Cat")
+    field.press("Tab")
+    expect(field).to_have_value("tabby, tabby cat")
+    expect_explained(page, "tabby")
+    # A click on a prediction is shown by the field, also while its list is open.
+    field.click()
+    page.locator("ol.top button").first.dispatch_event("click")
+    expect_explained(page, "Egyptian cat")
+    field.press("Escape")
+    expect(field).to_have_value("Egyptian cat")
