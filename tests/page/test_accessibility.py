@@ -71,19 +71,11 @@ def tabbed(page: Page) -> list[dict[str, Any]]:
 def test_tab_reaches_everything_in_a_sensible_order_and_shows_where_it_is(cat_page: Page):
     all_reached = tabbed(cat_page)
     names = [one["name"].split("\n")[0] for one in all_reached]
-    for wanted in ("Opacity", "Colours", "Layer", "Class to explain", "Methods"):
+    for wanted in ("Opacity", "Colours", "Layer", "Class to explain", "Contrast: rather than …"):
         assert wanted in names, names
-    for wanted in (
-        "Contrast: rather than …",
-        "Download",
-        "Share",
-        "Present",
-        "Keys",
-        "Overlay",
-        "Centre crop",
-        "Grad-CAM",
-    ):
+    for wanted in ("Methods", "Download", "Share", "Present", "Keys", "Overlay", "Grad-CAM"):
         assert wanted in names, names
+    assert "Centre crop" in names, names
     assert [one["example"] for one in all_reached if one["example"]] == sorted(
         path.stem for path in EXAMPLES.glob("*.jpg")
     )
