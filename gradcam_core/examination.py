@@ -148,6 +148,8 @@ def _explain(
             geometry=one.geometry,
             feature_map=feature_map,
             is_of_last_layer=run.layer == one.model.info.layer,
+            classes=len(one.probabilities),
+            independent=one.model.info.independent,
             photo=one.photo,
         )
         for one, target, feature_map, others in zip(

@@ -49,15 +49,17 @@ class Explanation:
     """Where one network found the evidence for one class in one photo.
 
     target: the class explained, rank: its place among all classes by probability, from 1.
-    top: the five most probable classes. model, title: the network that ran; stands_in_for: the
-    title of the network it replaces, if it does, and notice: the sentence to show with it. layer,
-    method, detail, weights: how the map was made; contrast: the classes rather than which it
-    explains the target.
+    top: the five most probable classes, or all if there are fewer. model, title: the network that
+    ran; stands_in_for: the title of the network it replaces, if it does, and notice: the sentence
+    to show with it. layer, method, detail, weights: how the map was made; contrast: the classes
+    rather than which it explains the target.
     Classes and probabilities are those of detail 1, the network as published. view: the name of the
     view; geometry: what it is in the photo's pixels. feature_map: float32 [h, w], >= 0, not
     normalised: the map as the method gives it. is_of_last_layer: whether `layer` is that of the
-    paper, the last feature map. photo: the RGB picture, for notebooks, where `gc.explain` or
-    `gc.examine` was given it; it is no part of what is compared, pickled or recorded.
+    paper, the last feature map. classes: how many the network knows; independent: whether each has
+    a probability of its own instead of a share of one. photo: the RGB picture, for notebooks, where
+    `gc.explain` or `gc.examine` was given it; it is no part of what is compared, pickled or
+    recorded.
     """
 
     model: str
@@ -76,6 +78,8 @@ class Explanation:
     geometry: View
     feature_map: np.ndarray
     is_of_last_layer: bool = True
+    classes: int = 1000
+    independent: bool = False
     photo: Image.Image | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -147,6 +151,7 @@ class Explanation:
             "rank": self.rank,
             "degenerate": self.degenerate or None,
             "top": [asdict(prediction) for prediction in self.top],
+            "classes": self.classes,
             "method": self.method,
             "contrast": [asdict(prediction) for prediction in self.contrast],
             "rivals": [asdict(prediction) for prediction in self.contrast],  # the old name

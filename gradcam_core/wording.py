@@ -14,7 +14,7 @@ TIED = "\N{NO-BREAK SPACE}"
 
 
 def percentage(share: float) -> str:
-    """A share in [0, 1] in labels and tables: "39.1 %", with a space that does not break.
+    """A probability, in [0, 1]: "39.1 %", with a space that does not break.
 
     A network is never wholly sure, so rounding must not say it: "> 99.9 %" and "< 0.1 %".
     """
@@ -24,17 +24,20 @@ def percentage(share: float) -> str:
 
 
 def percentage_in_sentence(share: float) -> str:
-    """A share in [0, 1] within a sentence: "39 %", "more than 99 %", "0.15 %".
+    """The same text with spaces as in any sentence."""
+    return percentage(share).replace(TIED, " ")
 
-    Not as in labels: a sentence reads better with whole numbers and words, and has to tell small
-    probabilities apart ("0.15 % and 0.02 %"), which labels need not.
-    """
-    percent = 100 * share
-    if percent >= 99.5:
-        return "more than 99 %"
-    if percent >= 1:
-        return f"{percent:.0f} %"
-    return f"{round(percent, 2):g} %" if percent >= 0.01 else "less than 0.01 %"
+
+def whole_percentage(share: float) -> str:
+    """A share of places, in [0, 1]: "54 %". Only all of them are "100 %", only none are "0 %"."""
+    if 0 < share < 0.005:
+        return f"<{TIED}1{TIED}%"
+    return f">{TIED}99{TIED}%" if 0.995 <= share < 1 else f"{decimal(100 * share, 0)}{TIED}%"
+
+
+def whole_percentage_in_sentence(share: float) -> str:
+    """The same text with spaces as in any sentence."""
+    return whole_percentage(share).replace(TIED, " ")
 
 
 def decimal(value: float, digits: int = 2) -> str:

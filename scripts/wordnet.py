@@ -28,6 +28,13 @@ VAGUE = {
     "conveyance", "component", "mechanism", "durables", "agent", "fluid", "unit", "system",
     "way", "chordate", "vertebrate", "placental", "domestic animal", "structure",
     "geological formation", "establishment",
+    "container", "craft", "instrument", "machine", "electronic device", "produce", "nutriment",
+    "obstruction", "barrier", "mercantile establishment", "place of business", "housing", "house",
+    "headdress", "attire", "game", "piece", "article", "support", "top", "cap", "blind", "brass",
+    "staff", "stick", "control", "communication", "communication system", "decoration", "filter",
+    "gear", "transducer", "trap", "weight", "reservoir", "tank", "drug", "alcohol", "liquid",
+    "sheath", "shield", "shelter", "reflector", "fabric", "screen", "floor cover", "citrus",
+    "ridge",
 }  # fmt: skip
 """Names of kinds that say too little to be of use in a sentence."""
 

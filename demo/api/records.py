@@ -118,6 +118,7 @@ class ExplanationRecord(TypedDict):
     rank: int
     degenerate: str | None
     top: list[PredictionRecord]
+    classes: int
     method: str
     contrast: list[PredictionRecord]
     rivals: list[PredictionRecord]
@@ -141,7 +142,9 @@ class HottestRecord(TypedDict):
 
 class PairRecord(TypedDict):
     names: list[str]
-    overlap: float
+    overlap: float | None
+    chance: float | None
+    words: str | None
     rank_correlation: float | None
 
 
@@ -150,6 +153,8 @@ class AgreementRecord(TypedDict):
     hottest: float
     looked_at: list[HottestRecord]
     pairs: list[PairRecord]
+    overlap: float | None
+    words: str | None
     shares: list[float]
 
 

@@ -27,8 +27,8 @@ export function icon(name) {
 export const iconButton = (name, label, act, attributes = {}) =>
   h("button", { type: "button", title: label, "aria-label": label, onclick: act, ...attributes }, icon(name));
 
-/** A sentence whose numbers stay on the line of their percent signs. */
-export const together = (text) => text.replaceAll(" %", "\u00a0%");
+/** A sentence whose numbers stay on the line of their signs: "< 0.1 %". */
+export const together = (text) => text.replaceAll(" %", "\u00a0%").replace(/([<>]) (?=\d)/g, "$1\u00a0");
 
 /** A menu under a button: the browser closes it at a click elsewhere or Escape. */
 export function menu(button, label, entries) {

@@ -1,6 +1,7 @@
 """Where networks agree: how far the hottest places of their maps are the same ones.
 
 Computed on a small raster over the whole photo, so it costs the same for a photo of any size.
+`likeness` has the words for an overlap.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradcam_core.analysis.likeness import grade_of
 from gradcam_core.explanation import Explanation
 
 HOTTEST = 0.2
@@ -31,15 +33,26 @@ class Pair:
     """How alike the maps of two explanations are, within the region that all of them saw.
 
     first, second: which two, as indices. overlap: intersection over union, in [0, 1], of the places
-    that either looked at; 0 if neither looked at any. Two fifths laid down blindly have 0.11.
-    correlation: of the ranks of their heat (Spearman), in [-1, 1]; None if one of the maps is the
-    same everywhere, which has no ranks.
+    that either looked at; None where a network has no map, or neither looked at any place there.
+    chance: the overlap of two areas as large as theirs that were laid down blindly, 0.11 for two
+    fifths; None as above. correlation: of the ranks of their heat (Spearman), in [-1, 1]; None if
+    one of the maps is the same everywhere, which has no ranks.
     """
 
     first: int
     second: int
-    overlap: float
+    overlap: float | None
+    chance: float | None
     correlation: float | None
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        return self.first, self.second
+
+    @property
+    def words(self) -> str | None:
+        """Of which places both look at, "mostly the same places"; None without an overlap."""
+        return None if self.overlap is None else grade_of(self.overlap).words
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,17 @@ class Agreement:
     thresholds: tuple[float, ...]
     pairs: tuple[Pair, ...]
     shares: tuple[float, ...]
+
+    @property
+    def overlap(self) -> float | None:
+        """The mean over all pairs that have one."""
+        overlaps = [pair.overlap for pair in self.pairs if pair.overlap is not None]
+        return float(np.mean(overlaps)) if overlaps else None
+
+    @property
+    def words(self) -> str | None:
+        """Of which places the networks look at on average, as `Pair.words`."""
+        return None if self.overlap is None else grade_of(self.overlap).words
 
     def record(self, names: Sequence[str]) -> dict[str, object]:
         """The same in types that JSON has. names: of the explanations, in their order.
@@ -74,27 +98,32 @@ class Agreement:
                 {
                     "names": [names[pair.first], names[pair.second]],
                     "overlap": pair.overlap,
+                    "chance": pair.chance,
+                    "words": pair.words,
                     "rank_correlation": pair.correlation,
                 }
                 for pair in self.pairs
             ],
+            "overlap": self.overlap,
+            "words": self.words,
             "shares": list(self.shares),
         }
 
 
 def agreement(explanations: Sequence[Explanation]) -> Agreement | None:
-    """How far the networks looked at the same places; None if fewer than two can be compared.
+    """How far the networks looked at the same places; None if fewer than two have a map.
 
     A network looked at the hottest fifth of the region, `HOTTEST`. Places as hot as the coldest of
     these belong to them, too, so it can be more where heat is level; places without heat never
     belong, so it is less where less has any. None also if there is nothing that all of them saw.
     Raises ValueError for explanations of photos of different sizes.
     """
-    if len(explanations) < 2:
-        return None
     sizes = {e.geometry.photo_size for e in explanations}
     if len(sizes) > 1:
         raise ValueError(f"The explanations are of different photos: {sorted(sizes)}.")
+    mapless = {number for number, e in enumerate(explanations) if e.degenerate}
+    if len(explanations) - len(mapless) < 2:
+        return None
     lefts, tops, rights, bottoms = zip(*(e.box for e in explanations), strict=True)
     region = max(lefts), max(tops), min(rights), min(bottoms)
     if region[0] >= region[2] or region[1] >= region[3]:
@@ -115,7 +144,12 @@ def agreement(explanations: Sequence[Explanation]) -> Agreement | None:
         region=region,
         thresholds=thresholds,
         pairs=tuple(
-            Pair(i, j, _overlap(looked[i], looked[j]), _correlation(ranks[i], ranks[j]))
+            Pair(
+                i,
+                j,
+                *((None, None) if {i, j} & mapless else _overlap(looked[i], looked[j])),
+                _correlation(ranks[i], ranks[j]),
+            )
             for i, j in itertools.combinations(range(len(explanations)), 2)
         ),
         shares=tuple((counts / looked.shape[1]).tolist()),
@@ -179,9 +213,14 @@ def _threshold(levels: np.ndarray) -> float:
     return max((coldest - 0.5) / _LEVELS, FAINTEST)
 
 
-def _overlap(first: np.ndarray, second: np.ndarray) -> float:
+def _overlap(first: np.ndarray, second: np.ndarray) -> tuple[float | None, float | None]:
+    """Of two areas, and by chance of areas as large as they are; None if there are none."""
     union = np.count_nonzero(first | second)
-    return float(np.count_nonzero(first & second) / union) if union else 0.0
+    if not union:
+        return None, None
+    areas = first.mean(), second.mean()
+    both = areas[0] * areas[1]
+    return float(np.count_nonzero(first & second) / union), float(both / (sum(areas) - both))
 
 
 def _ranks(levels: np.ndarray) -> np.ndarray:

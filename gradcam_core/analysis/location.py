@@ -1,11 +1,12 @@
 """Where in the photo the heat lies, in words.
 
-A place is hot from half of the map's maximum on. Places are named by thirds of the photo.
+A place is hot from half of the map's maximum on. Places are named by thirds of the photo. In the
+middle third, what is off the centre is said so: words of places next to each other differ by one
+grade.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,84 +21,144 @@ HOT = 0.5
 MUCH = 1 / 3
 """Share of the photo from which on what is hot is much of the picture."""
 
-APART = 1 / 3
-"""Share of the photo's width or height from which on two places are far apart."""
+WIDE = 1 / 4
+"""The same share, from which on the heat is not at a place but spread around it."""
 
-SEVERAL = 0.25
-"""Share of what is hot, far from the main spot, from which on the heat is in several places."""
+NEAR = 1 / 4
+"""Share of the photo's width and height up to which, on either side, is near a place."""
+
+COMPACT = 0.7
+"""Share of all hot places' heat that is near one place, from which on the heat lies there."""
 
 MOST = 0.5
-"""The same share, from which on the main spot does not have most of it."""
+"""Share of all hot places' heat above which a spot has most of it."""
+
+LONG = 0.25
+"""Share of a spot's heat that is not near its centre in one direction, from which on it is long."""
+
+CENTRAL = 0.08
+"""Distance from the middle, as share of the photo's width or height, up to which it is central."""
 
 _PLACES = 2**14  # of the raster on which spots are told apart
+
+_ABOVE = {-1: "above", 1: "below"}
+_BESIDE = {-1: "left of", 1: "right of"}
+_ACROSS = ("the top", "the middle", "the bottom")
+_DOWN = ("the left side", "the middle", "the right side")
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where heat lies: in one place, in several far apart, or all over.
+    """Where heat lies.
 
-    centre: (x, y) as shares of the photo's width and height, of the one place, or of the one among
-    several that has most of the heat; None if there is none.
+    kind: at one place; spread around one; in a band across the photo or down it; in several places;
+    all over. centre: (x, y) as shares of the photo's width and height, of the place or band, or of
+    the spot that has most of the heat among several; None if there is none.
     """
 
-    kind: Literal["one", "several", "spread"]
+    kind: Literal["one", "around", "across", "down", "several", "spread"]
     centre: tuple[float, float] | None = None
 
     @property
-    def name(self) -> str:
-        """Of the centre: one of nine."""
-        if self.centre is None:
-            return ""
-        x, y = (min(int(3 * share), 2) for share in self.centre)
-        if x == 1:
-            return ("top", "centre", "bottom")[y]
-        return ("upper ", "", "lower ")[y] + ("left", "", "right")[x]
+    def words(self) -> str:
+        """As they stand after a colon: "upper left", "spread around the centre"."""
+        return self.clause.removeprefix("at the ")
 
-    def words(self, before: str = "") -> str:
-        """before: stands before the name of a place."""
+    @property
+    def verb(self) -> str:
+        """What stands between the heat and `clause`."""
+        return "is" if self.kind in ("spread", "around") else "lies"
+
+    @property
+    def clause(self) -> str:
+        """As they stand in a sentence: "at the upper left", "in several places"."""
         if self.kind == "spread":
             return "spread over much of the picture"
-        if self.kind == "one":
-            return before + self.name
-        return "in several places" + (f", most of all {before}{self.name}" if self.name else "")
+        if self.centre is None:
+            return "in several places"
+        x, y = self.centre
+        if self.kind == "several":
+            return f"in several places, most of all {_place(x, y)}"
+        if self.kind == "around":
+            return f"spread around the {_third(x, y)}"
+        if self.kind == "across":
+            return _band("across", _ACROSS, _ABOVE, y)
+        return _band("down", _DOWN, _BESIDE, x) if self.kind == "down" else _place(x, y)
+
+
+def _third(x: float, y: float) -> str:
+    """The name of one ninth of the photo."""
+    if 1 / 3 <= x < 2 / 3:
+        return ("top", "centre", "bottom")[_index(y)]
+    return ("upper ", "", "lower ")[_index(y)] + ("left", "", "right")[_index(x)]
+
+
+def _place(x: float, y: float) -> str:
+    name, above, beside = _third(x, y), _ABOVE.get(_off(y)), _BESIDE.get(_off(x))
+    sides = " and ".join(filter(None, (above, beside)))
+    if name == "centre":
+        return f"{sides} the centre" if sides else "at the centre"
+    return f"at the {name}, {sides} the middle" if sides else f"at the {name}"
+
+
+def _band(verb: str, names: tuple[str, ...], sides: dict[int, str], share: float) -> str:
+    side = sides.get(_off(share))
+    return f"{verb} the picture, {side} the middle" if side else f"{verb} {names[_index(share)]}"
+
+
+def _index(share: float) -> int:
+    return int(share >= 1 / 3) + int(share >= 2 / 3)
+
+
+def _off(share: float) -> int:
+    """-1 or 1 on either side of the centre within the middle third; else 0."""
+    if _index(share) != 1 or abs(share - 0.5) <= CENTRAL:
+        return 0
+    return 1 if share > 0.5 else -1
 
 
 def where(e: Explanation) -> str:
     """Where in the photo the heat lies, as words that may follow a colon.
 
-    One of nine places ("upper left", "top", "centre", "lower right", …): that of the centre of mass
-    of the largest spot that is hot. "in several places" if a quarter of what is hot lies far from
-    it, and "most of all" where, if more than half does not; "spread over much of the picture" if a
-    third of the photo is hot. For a degenerate map, why it shows nothing.
+    One of nine places ("upper left", "top", "centre", "lower right", …) if most of what is hot is
+    near the centre of mass of the largest hot spot: where that lies off the centre within the
+    middle third, so are the words ("right of the centre", "top, left of the middle"). Else "spread
+    around" a place, "across" or "down" the picture for a long spot, or "in several places", with
+    the spot that has most of the heat if one has. "Spread over much of the picture" if a third of
+    the photo is hot. For a degenerate map, why it shows nothing.
     """
-    return clause(e.degenerate) if e.degenerate else location_of([e]).words()
+    return clause(e.degenerate) if e.degenerate else location_of(e).words
 
 
-def location_of(explanations: Sequence[Explanation]) -> Location:
-    """Where the heat lies that all of these have: at each place the least of theirs."""
-    photo_size = explanations[0].geometry.photo_size
+def location_of(e: Explanation) -> Location:
+    """Where the heat lies in a map that has some."""
+    photo_size = e.geometry.photo_size
     size = raster(photo_size, _PLACES)
-    heat = np.minimum.reduce([heat_on(e, size) for e in explanations])
+    heat = heat_on(e, size)
     if not heat.any():  # all that is seen is smaller than a place of this raster
-        left, top, right, bottom = explanations[0].box
+        left, top, right, bottom = e.box
         centre = (left + right) / 2 / photo_size[0], (top + bottom) / 2 / photo_size[1]
         return Location("one", centre)
     hot = heat >= HOT * heat.max()
     if hot.mean() >= MUCH:
         return Location("spread")
     spots = _spots(hot)
-    main = spots == np.bincount(spots[hot], weights=heat[hot]).argmax()
+    heat = np.where(hot, heat, 0)
+    spot = np.where(spots == np.bincount(spots[hot], weights=heat[hot]).argmax(), heat, 0)
     rows, columns = ((np.arange(side) + 0.5) / side for side in heat.shape)
-    weights = np.where(main, heat, 0)
-    y = np.average(rows, weights=weights.sum(axis=1))
-    x = np.average(columns, weights=weights.sum(axis=0))
-    far = np.maximum(np.abs(rows - y)[:, None], np.abs(columns - x)) >= APART
-    # A large ring has its centre where it is not.
-    inside = main[int(y * size[1]), int(x * size[0])]
-    share = heat[hot & far & ~(main & inside)].sum() / heat[hot].sum()
-    if share < SEVERAL:
-        return Location("one", (x, y))
-    return Location("several", (x, y) if inside and share < MOST else None)
+    x = float(np.average(columns, weights=spot.sum(axis=0)))
+    y = float(np.average(rows, weights=spot.sum(axis=1)))
+    near_x, near_y = np.abs(columns - x) <= NEAR, np.abs(rows - y) <= NEAR
+    if heat[np.ix_(near_y, near_x)].sum() >= COMPACT * heat.sum():
+        return Location("around" if hot.mean() >= WIDE else "one", (x, y))
+    share = spot.sum() / heat.sum()
+    if share < COMPACT:
+        is_there = spot[np.ix_(near_y, near_x)].sum() >= COMPACT * spot.sum()
+        return Location("several", (x, y) if is_there and share > MOST else None)
+    wide, high = (1 - part.sum() / spot.sum() for part in (spot[:, near_x], spot[near_y]))
+    if wide >= LONG > high:
+        return Location("across", (x, y))
+    return Location("down" if high >= LONG > wide else "around", (x, y))
 
 
 def _spots(mask: np.ndarray) -> np.ndarray:

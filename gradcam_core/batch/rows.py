@@ -71,7 +71,7 @@ def rows_of(
     rows = []
     for number, (e, check) in enumerate(zip(explanations, checks, strict=True)):
         record = e.record()
-        overlaps = [pair.overlap for pair in pairs if number in (pair.first, pair.second)]
+        overlaps = [pair.overlap for pair in pairs if number in pair.ends]
         left, top, right, bottom = e.geometry.region
         rows.append(
             _common(picture, number, models[number], settings)
@@ -83,7 +83,7 @@ def rows_of(
                 "heat_box": None if e.degenerate else e.geometry.hot(e.feature_map, HOT),
                 "where": where(e),
                 "agreement": _mean(overlaps),
-                "picture_agreement": _mean([pair.overlap for pair in pairs]),
+                "picture_agreement": compared.overlap if compared else None,
                 "trust": None if check is None else _trust(check),
                 "overlay": overlay_path(picture.key, stems[number]),
                 "map": _map(e.feature_map),
@@ -129,8 +129,9 @@ def _versions() -> list[tuple[str, str]]:
     return [(name, version(name)) for name in ("torch", "timm", "numpy", "Pillow")]
 
 
-def _mean(overlaps: Sequence[float]) -> float | None:
-    return float(np.mean(overlaps)) if overlaps else None
+def _mean(overlaps: Sequence[float | None]) -> float | None:
+    known = [overlap for overlap in overlaps if overlap is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _trust(check: Trust) -> dict[str, object]:

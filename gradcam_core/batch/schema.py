@@ -50,7 +50,7 @@ SCHEMA = pa.schema(
             "agreement",
             _FLOAT,
             "mean overlap (intersection over union) of the hottest fifth of this map with those of "
-            "the other networks' maps; null if it is alone",
+            "the other networks' maps; null if it is alone or empty",
         ),
         _column("picture_agreement", _FLOAT, "the same over all pairs of this picture's maps"),
         _column(

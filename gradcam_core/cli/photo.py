@@ -22,6 +22,7 @@ from gradcam_core.images.sandbox import read_isolated
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.request import ExplanationRequest
 from gradcam_core.version import __version__
+from gradcam_core.wording import percentage_in_sentence
 
 if TYPE_CHECKING:
     from gradcam_core.analysis.verdict import Trust
@@ -110,9 +111,10 @@ def _parser() -> Parser:
 
 
 def _summary(e: Explanation) -> str:
-    top = ", ".join(f"{p.name} {p.probability:.2f}" for p in e.top)
-    asked = f"{e.target.name!r} {e.rather_than}".strip()
-    explained = f"explains {asked} ({e.target.probability:.2f}, rank {e.rank})"
+    top = ", ".join(f"{p.name} {percentage_in_sentence(p.probability)}" for p in e.top)
+    requested = f"{e.target.name!r} {e.rather_than}".strip()
+    probability = percentage_in_sentence(e.target.probability)
+    explained = f"explains {requested} ({probability}, rank {e.rank})"
     return f"{e.title}: {top}; {explained}"
 
 

@@ -15,6 +15,10 @@ from pathlib import Path
 TABLE = Path(__file__).with_name("wordnet_kinds.json")
 NOUNS = Path(__file__).with_name("wordnet_nouns.json")
 
+OF_ANOTHER_SENSE = {916, 922, 968}
+"""Web site, menu and cup: in ImageNet's photographs these are no computer, no food and no drink,
+which their synsets are."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -53,15 +57,20 @@ class Kinds:
                 found[kind].append(index)
         return tuple(map(tuple, found))
 
+    def narrowest(self, classes: Iterable[int]) -> int | None:
+        """The number of the narrowest kind with a plain name that all of these classes are."""
+        given = set(classes)
+        if not given or given & OF_ANOTHER_SENSE:
+            return None
+        common = set.intersection(*(set(self._above[index]) for index in given))
+        plain = [kind for kind in common if self.kinds[kind].is_plain]
+        return min(plain, key=lambda kind: (len(self.members[kind]), kind), default=None)
+
     def shared(self, classes: Iterable[int]) -> str | None:
         """The name of the narrowest kind that all of these ImageNet classes are, in a plain word:
         "cat" for tabby and Egyptian cat; None if there is no such word."""
-        sets = [set(self._above[index]) for index in set(classes)]
-        common = set.intersection(*sets) if sets else set()
-        plain = [kind for kind in common if self.kinds[kind].is_plain]
-        if not plain:
-            return None
-        return self.kinds[min(plain, key=lambda kind: (len(self.members[kind]), kind))].names[0]
+        kind = self.narrowest(classes)
+        return None if kind is None else self.kinds[kind].names[0]
 
     def named(self, word: str) -> list[int]:
         """The classes that are of a kind of this name."""

@@ -1,6 +1,6 @@
 // How numbers are written: the same as gradcam_core/wording.py.
 
-/** A share as "54.4 %", for a table or a label; empty where there is none. */
+/** A probability as "54.4 %"; empty where there is none. */
 export function percentage(share) {
   if (share === null || share === undefined) return "";
   if (share >= 0.9995) return ">\u00a099.9\u00a0%";
@@ -8,8 +8,12 @@ export function percentage(share) {
   return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
-/** A share as "54 %". */
-export const wholePercentage = (share) => `${decimal(100 * share, 0)}\u00a0%`;
+/** A share of places as "54 %". Only all of them are "100 %", only none are "0 %". */
+export function wholePercentage(share) {
+  if (share > 0 && share < 0.005) return "<\u00a01\u00a0%";
+  if (share < 1 && share >= 0.995) return ">\u00a099\u00a0%";
+  return `${decimal(100 * share, 0)}\u00a0%`;
+}
 
 /** A number with so many decimals; a minus sign is as wide as a plus. */
 export function decimal(value, digits = 2) {

@@ -27,6 +27,8 @@ def explained(
     target: tuple[int, float] | None = None,
     rank: int = 1,
     method: str = "gradcam",
+    classes: int = 1000,
+    independent: bool = False,
 ) -> gc.Explanation:
     """An explanation with this map. top, target: classes by index, with their probabilities."""
     preprocessing = Preprocessing(64, crop_share, Image.Resampling.BILINEAR, (0,), (1,))
@@ -51,4 +53,6 @@ def explained(
         notice="",
         geometry=view_of(photo_size, preprocessing, view),
         feature_map=np.array(cells, dtype=np.float32),
+        classes=classes,
+        independent=independent,
     )

@@ -63,17 +63,18 @@ export class Insight {
     if (!agreement) return;
     this.layers.setBox(agreement.region);
     this.layers.redraw();
-    this.pairs.replaceChildren(pairsTable(agreement.pairs, this.page.title));
-    this.showLegend(agreement.shares);
+    this.pairs.replaceChildren(pairsTable(agreement, this.page.title));
+    this.showLegend(agreement);
   }
 
-  showLegend(shares) {
-    const count = shares.length - 1;
+  showLegend({ shares, looked_at }) {
+    const count = mapsOf(looked_at);
     const colors = this.page.colors();
     const words = [];
     this.legend.replaceChildren(
       ...Array.from({ length: count }, (_, i) => count - i).map((k) => {
-        const who = k < count ? wordOf(k) : count === 2 ? "both" : `all ${wordOf(count)}`;
+        const isAll = k === looked_at.length;
+        const who = isAll ? (k === 2 ? "both" : `all ${wordOf(k)}`) : wordOf(k);
         const part = wholePercentage(shares[k]);
         words.push(`${who} ${part}`);
         const swatch = h("span", { class: "swatch" });
@@ -91,6 +92,7 @@ export class Insight {
   counts(width, height) {
     if (!this.data) return null;
     const { looked_at, region } = this.data;
+    const count = mapsOf(looked_at);
     const counts = new Float32Array(width * height);
     for (const { name, from_heat } of looked_at) {
       const map = this.page.map(name);
@@ -105,19 +107,22 @@ export class Insight {
       if (!counts[i]) continue;
       const x = ((i % width) + 0.5) / width;
       const y = (Math.floor(i / width) + 0.5) / height;
-      counts[i] = isInside(region, x, y) ? levelOf(counts[i], looked_at.length) : 0;
+      counts[i] = isInside(region, x, y) ? levelOf(counts[i], count) : 0;
     }
     return counts;
   }
 
   recolor() {
     this.layers.recolor();
-    if (this.data) this.showLegend(this.data.shares);
+    if (this.data) this.showLegend(this.data);
   }
 }
 
 const WORDS = ["none", "one", "two", "three", "four", "five", "six"];
 const wordOf = (count) => WORDS[count] ?? String(count);
+
+/** How many of the networks have a map. */
+const mapsOf = (looked_at) => looked_at.filter(({ from_heat }) => from_heat !== null).length;
 
 const levelOf = (k, count) => (count < 2 ? 1 : FEWEST + ((1 - FEWEST) * (k - 1)) / (count - 1));
 
@@ -126,21 +131,24 @@ function cssColor(packed) {
   return `rgb(${red} ${green} ${blue})`;
 }
 
-function pairsTable(pairs, title) {
-  const cell = (share, text) => {
+function pairsTable({ pairs, overlap: mean, words: onAverage }, title) {
+  const cell = (share, text, words) => {
+    if (share === null) return h("td", { title: "There are no two maps to compare" }, h("span", { class: "number" }, "–"));
     const bar = h("span", { class: "bar" });
-    bar.style.setProperty("--share", Math.max(0, share ?? 0));
-    return h("td", {}, h("span", { class: "number" }, text), bar);
+    bar.style.setProperty("--share", Math.max(0, share));
+    return h("td", { title: words }, h("span", { class: "number" }, text(share)), bar);
   };
-  const rows = pairs.map(({ names: [first, second], overlap, rank_correlation: correlation }) =>
+  const rows = pairs.map(({ names: [first, second], overlap, words, rank_correlation: correlation }) =>
     h(
       "tr",
       {},
       h("th", { scope: "row" }, `${title(first)} – ${title(second)}`),
-      cell(overlap, wholePercentage(overlap)),
-      cell(correlation, correlation === null ? "–" : decimal(correlation)),
+      cell(overlap, wholePercentage, words),
+      cell(correlation, decimal),
     ),
   );
+  const known = pairs.filter(({ overlap }) => overlap !== null);
+  const average = h("tr", {}, h("th", { scope: "row" }, "Average"), cell(mean, wholePercentage, onAverage), h("td", {}));
   return h(
     "table",
     {},
@@ -156,5 +164,6 @@ function pairsTable(pairs, title) {
       ),
     ),
     h("tbody", {}, ...rows),
+    known.length > 1 ? h("tfoot", {}, average) : null,
   );
 }

@@ -132,11 +132,12 @@ export class Panel {
   }
 
   /** Which network it is. Known before its result, which then changes no height. */
-  showNetwork({ title, stands_in_for, notice }) {
+  showNetwork({ title, stands_in_for, notice, classes }) {
     this.heading.textContent = title;
     this.saveButton.setAttribute("aria-label", `Download of ${title}`);
     this.standsIn.textContent = stands_in_for && `in place of ${stands_in_for}`;
     this.notice.textContent = notice;
+    this.rows.forEach(({ item }, i) => (item.hidden = i >= classes));
   }
 
   showResult(result) {

@@ -6,21 +6,21 @@ class Likeness {
     this.circles = h("span", { class: "circles", "aria-hidden": "true" }, h("i"), h("i"));
     this.words = h("span");
     this.number = h("b");
-    this.unit = h("span", { class: "unit" }, "overlap");
+    this.unit = h("span", { class: "unit" });
     this.element = h("span", { class: "likeness" }, this.circles, this.words, this.unit, this.number);
   }
 
   show(i) {
-    const kind = likeness(i);
-    this.element.hidden = !kind;
-    if (!kind) return;
+    const grade = likeness(i);
+    this.element.hidden = !grade;
+    if (!grade) return;
     const overlap = pictures.agreement[i];
-    this.element.dataset.kind = kind;
+    this.element.dataset.kind = grade.group;
     this.circles.style.setProperty("--apart", `${(1 - overlap) * 0.75}em`);
-    this.words.textContent = THINGS[kind];
+    this.words.textContent = grade.words;
+    this.unit.textContent = pictures.rows[i] > 2 ? "mean overlap" : "overlap";
     this.number.textContent = wholePercentage(overlap);
-    const text = `The networks look at ${THINGS[kind]}: an overlap of ${wholePercentage(overlap)}`;
-    this.element.title = text;
+    this.element.title = `The networks look at ${grade.words}: ${this.unit.textContent} ${wholePercentage(overlap)}`;
   }
 }
 

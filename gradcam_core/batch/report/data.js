@@ -20,15 +20,9 @@ const ALL_FAILED = 2;
 /** In [0, 1]; NaN where there are no two maps to compare. */
 const difference = (i) => (pictures.agreement[i] === null ? NaN : 1 - pictures.agreement[i]);
 
-/** "same", "partly" or "different"; "" where there are no two maps to compare. */
-function likeness(i) {
-  const overlap = pictures.agreement[i];
-  if (overlap === null) return "";
-  if (overlap >= index.same) return "same";
-  return overlap >= index.partly ? "partly" : "different";
-}
-
-const THINGS = { same: "the same things", partly: "partly the same things", different: "different things" };
+/** Of which places the networks look at, on average: {words, group}; undefined where there are no two
+ * maps to compare. */
+const likeness = (i) => index.grades[pictures.grade[i]];
 
 /** What a network is called, and chosen by. */
 for (const network of index.networks) {

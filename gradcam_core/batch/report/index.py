@@ -7,10 +7,11 @@ import base64
 import math
 import re
 from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from gradcam_core.analysis.comparison import PARTLY, SAME
+from gradcam_core.analysis.likeness import GRADES, grade_of
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.images.render import DIMMING, OPACITY, colormap_table
 
@@ -40,7 +41,7 @@ class Index:
         self._networks, self._classes, self._places = _Numbered(), _Numbered(), _Numbered()
         self._settings, self._versions = _Numbered(), _Numbered()
         self._paths: list[str] = []
-        names = ("width", "height", "agreement", "differ", "failed", "rows")
+        names = ("width", "height", "agreement", "grade", "differ", "failed", "rows")
         self._pictures: dict[str, list[Any]] = {name: [] for name in names}
         of_rows = ("network", "class", "probability", "rank", "where", "verdict")
         self._rows: dict[str, list[Any]] = {name: [] for name in of_rows}
@@ -51,10 +52,12 @@ class Index:
         sized = next((row for row in rows if row.get("width")), first)
         self._paths.append(first["path"])
         tops = {_top_class(row) for row in rows} - {None}
+        overlap = _number(first.get("picture_agreement"))
         picture = {
             "width": sized.get("width") or 0,
             "height": sized.get("height") or 0,
-            "agreement": _number(first.get("picture_agreement")),
+            "agreement": overlap,
+            "grade": -1 if overlap is None else GRADES.index(grade_of(overlap)),
             "differ": int(len(tops) > 1),
             "failed": _failed(rows),
             "rows": len(rows),
@@ -122,8 +125,7 @@ class Index:
         return {
             "written": datetime.now(UTC).isoformat(timespec="minutes"),
             "blockSize": BLOCK_SIZE,
-            "same": SAME,
-            "partly": PARTLY,
+            "grades": [asdict(grade) for grade in GRADES],
             "opacity": OPACITY,
             "dimming": DIMMING,
             "colors": base64_of(colormap_table().tobytes()),

@@ -47,25 +47,21 @@ function apply(next) {
   cards.show(order);
 }
 
-/** How many of the shown pictures have networks that look at the same, partly the same or different things. */
+/** How many of the shown pictures have networks that look at the same places, at different ones, and so on. */
 function showSpread() {
-  const counts = { same: 0, partly: 0, different: 0 };
-  for (const i of order) {
-    const kind = likeness(i);
-    if (kind) counts[kind]++;
-  }
+  const counts = index.grades.map(() => 0);
+  for (const i of order) if (likeness(i)) counts[pictures.grade[i]]++;
+  const grades = index.grades.map((grade, n) => ({ ...grade, count: counts[n] })).filter(({ count }) => count).reverse();
+  const all = grades.reduce((sum, { count }) => sum + count, 0);
   const strip = one("#spread");
-  const all = counts.same + counts.partly + counts.different;
   strip.hidden = !all;
-  const parts = Object.entries(counts).map(([kind, count]) => {
-    const part = h("span", { class: "likeness", "data-kind": kind }, h("b", {}, thousands(count)), ` ${THINGS[kind]}`);
-    part.style.flexGrow = all ? count / all : 0;
-    part.title = THINGS[kind];
-    part.hidden = !count;
+  const parts = grades.map(({ words, group, count }) => {
+    const part = h("span", { class: "likeness", "data-kind": group, title: words }, h("b", {}, thousands(count)), ` ${words}`);
+    part.style.flexGrow = count / all;
     return part;
   });
   strip.replaceChildren(...parts);
-  const words = Object.entries(counts).map(([kind, count]) => `${THINGS[kind]} in ${thousands(count)}`);
+  const words = grades.map(({ words, count }) => `${words} in ${thousands(count)}`);
   strip.setAttribute("aria-label", `The networks look at ${words.join(", ")} of these pictures`);
 }
 
@@ -188,8 +184,8 @@ function summarise() {
   one("#versions").textContent = index.versions.length ? `Made with ${index.versions.join("; ")}.` : "";
   const keys = new Set(index.networks.map(({ key }) => key));
   one("[name=network]").append(...[...keys].map((key) => h("option", { value: key }, key)));
-  one("#same").textContent = wholePercentage(index.same);
-  one("#partly").textContent = wholePercentage(index.partly);
+  const grades = index.grades.slice(1, -1).map(({ least, words }) => `${words} from ${wholePercentage(least / 100)} on`);
+  one("#grades").textContent = [index.grades[0].words, ...grades].join(", ");
   const root = document.documentElement.style;
   root.setProperty("--opacity", index.opacity);
   root.setProperty("--dimming", index.dimming);

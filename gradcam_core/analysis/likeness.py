@@ -1,0 +1,47 @@
+"""How alike the places are where networks look, in graded words: the same ones for the page, the
+report, the API and the command line.
+
+Words next to each other differ by one grade, so that two overlaps on either side of a border are
+not told as opposites; and the number stands beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gradcam_core.wording import decimal
+
+
+@dataclass(frozen=True)
+class Grade:
+    """least: the overlap, in whole percents as it is written, from which on `words` are so. group:
+    for colours."""
+
+    least: int
+    words: str
+    group: Literal["different", "partly", "same"]
+
+    @property
+    def is_near_chance(self) -> bool:
+        """Whether the overlap that chance gives should stand beside the number."""
+        return self.group == "different"
+
+
+GRADES = (
+    Grade(0, "different places", "different"),
+    Grade(5, "hardly any of the same places", "different"),
+    Grade(20, "some of the same places", "partly"),
+    Grade(40, "about half the same places", "partly"),
+    Grade(60, "mostly the same places", "same"),
+    Grade(80, "almost the same places", "same"),
+    Grade(100, "the same places", "same"),
+)
+"""From no overlap to a whole one. Two fifths laid down blindly overlap by 11 %."""
+
+
+def grade_of(overlap: float) -> Grade:
+    """The grade of an overlap (intersection over union) in [0, 1]; by the number as it is written,
+    so that the same number has the same words."""
+    percents = min(int(decimal(100 * overlap, 0)), 100 if overlap >= 1 else 99)
+    return next(grade for grade in reversed(GRADES) if grade.least <= percents)

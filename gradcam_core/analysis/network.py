@@ -1,0 +1,73 @@
+"""A network as sentences speak of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gradcam_core.analysis.agreement import heat_on, raster
+from gradcam_core.analysis.location import HOT, Location, location_of
+from gradcam_core.explanation import Explanation
+from gradcam_core.wording import listed, percentage_in_sentence
+
+_ALL = {2: "both", 3: "all three", 4: "all four", 5: "all five", 6: "all six"}
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """An explanation and what its network is called."""
+
+    name: str
+    e: Explanation
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether its probabilities are any: all are 0 where the scores are not numbers."""
+        return self.e.top[0].probability > 0
+
+    @property
+    def has_map(self) -> bool:
+        return not self.e.degenerate
+
+    @cached_property
+    def location(self) -> Location:
+        """Where the heat of its map lies, if it has one."""
+        return location_of(self.e)
+
+    @cached_property
+    def hot_area(self) -> int:
+        """How many places of a raster over the photo are hot, the same raster for all networks."""
+        heat = heat_on(self.e, raster(self.e.geometry.photo_size))
+        return int(np.count_nonzero(heat >= HOT))
+
+
+def grouped(networks: Iterable[Network], key: Callable[[Network], Hashable]) -> list[list[Network]]:
+    """Those with the same key together, in the order of their firsts."""
+    groups: dict[Hashable, list[Network]] = {}
+    for one in networks:
+        groups.setdefault(key(one), []).append(one)
+    return list(groups.values())
+
+
+def names_of(group: Iterable[Network]) -> str:
+    return listed([one.name for one in group])
+
+
+def subject(group: Sequence[Network], networks: Sequence[Network]) -> str:
+    """The words "both", "all three" and so on if there are no others, else their names."""
+    if len(group) == len(networks) > 1:
+        return _ALL.get(len(group), f"all {len(group)}")
+    return names_of(group)
+
+
+def form(group: Sequence[Network], singular: str, plural: str) -> str:
+    return singular if len(group) == 1 else plural
+
+
+def percentages(probabilities: Sequence[float]) -> str:
+    """One for each; only one if they look the same."""
+    words = [percentage_in_sentence(probability) for probability in probabilities]
+    return listed(words if len(set(words)) > 1 else words[:1])

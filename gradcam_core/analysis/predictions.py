@@ -1,0 +1,165 @@
+"""What networks predict for one photo, in words: which class, what their classes have in common,
+and how sure they are."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from gradcam_core.analysis.network import Network, form, grouped, percentages, subject
+from gradcam_core.explanation import Prediction
+from gradcam_core.models.kinds import kinds
+from gradcam_core.models.labels import imagenet_labels
+from gradcam_core.wording import percentage_in_sentence
+
+CLOSE = 0.1
+"""Difference of the two highest probabilities below which a network is unsure."""
+
+WEAK = 0.3
+"""Highest probability below which it is unsure, too."""
+
+GUESS = 1.01
+"""Times the probability that a guess has, below which the highest is no better than that."""
+
+HARDLY_BETTER = 1.1
+"""The same, below which it is hardly better."""
+
+NARROWER = 3
+"""Times as many classes a kind must have, for the kind of a part of the networks to be named."""
+
+MASS_NOUNS = {
+    *("food", "clothing", "furniture", "electronic equipment", "armor", "makeup", "bread"),
+}
+"""Kinds without an article."""
+
+
+def predictions(networks: Sequence[Network]) -> Iterator[str]:
+    """What they predict, in one sentence, if any of them has scores."""
+    groups = grouped((one for one in networks if one.has_scores), lambda one: one.e.top[0].name)
+    targets = {one.e.target.name for one in networks}
+    # The class that all explain, if no network predicts it.
+    other = ""
+    if len(targets) == 1 and targets.isdisjoint(group[0].e.top[0].name for group in groups):
+        other = networks[0].e.target.name
+    if len(groups) == 1:
+        yield _says(groups[0], networks) + (f", not {other}" if other else "")
+    elif groups:
+        none = "neither" if sum(map(len, groups)) == 2 else "none"
+        last = [f"{none} says {other}"] if other else []
+        yield "; ".join([*_clauses(groups, networks), *last])
+
+
+def _clauses(groups: Sequence[list[Network]], networks: Sequence[Network]) -> Iterator[str]:
+    """groups: by what they predict, two at least."""
+    kind = _kind(groups)
+    some = _some_of_a_kind(groups, kind)
+    rest = [_says(group, networks) for group in groups if group not in some]
+    beginning = "they disagree"
+    if kind is not None:
+        everyone = [one for group in groups for one in group]
+        differ = "" if some else " but differ on which"
+        beginning = f"{subject(everyone, networks)} see {_a(kind)}{differ}"
+    if some:
+        its_kind = _kind(some)
+        assert its_kind is not None
+        names = " and ".join(_with_prediction(group) for group in some)
+        rest = [f"{names} see {_a(its_kind)}", *rest]
+    yield f"{beginning}: {rest[0]}"
+    yield from rest[1:]
+
+
+def _some_of_a_kind(groups: Sequence[list[Network]], kind: int | None) -> Sequence[list[Network]]:
+    """The most of these, but not all, whose classes are of a kind much narrower than that of all;
+    empty if there are none."""
+    found: tuple[tuple[int, int], Sequence[list[Network]]] = (0, 0), ()
+    members = kinds().members
+    for size in range(2, len(groups)):
+        for some in itertools.combinations(groups, size):
+            own = _kind(some)
+            if own is None or (kind and NARROWER * len(members[own]) > len(members[kind])):
+                continue
+            worth = sum(map(len, some)), -len(members[own])
+            found = max(found, (worth, some), key=lambda one: one[0])
+    return found[1]
+
+
+def _kind(groups: Sequence[list[Network]]) -> int | None:
+    """What the predictions of all of these are, where they are classes of ImageNet."""
+    best = [group[0].e.top[0] for group in groups]
+    return kinds().narrowest(one.index for one in best) if all(map(_is_of_imagenet, best)) else None
+
+
+def _is_of_imagenet(prediction: Prediction) -> bool:
+    labels = imagenet_labels()
+    return prediction.index < len(labels) and labels[prediction.index].name == prediction.name
+
+
+def _a(kind: int) -> str:
+    name = kinds().kinds[kind].names[0]
+    if name in MASS_NOUNS:
+        return name
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _says(group: Sequence[Network], networks: Sequence[Network]) -> str:
+    name, values = group[0].e.top[0].name, _probabilities(group)
+    # Such a name ends in brackets of its own: "crane (bird, 39.1 %)".
+    prediction = f"{name[:-1]}, {values})" if name.endswith(")") else f"{name} ({values})"
+    return f"{subject(group, networks)} {form(group, 'says', 'say')} {prediction}"
+
+
+def _with_prediction(group: Sequence[Network]) -> str:
+    names = " and ".join(one.name for one in group)
+    return f"{names} ({group[0].e.top[0].name}, {_probabilities(group)})"
+
+
+def _probabilities(group: Sequence[Network]) -> str:
+    return percentages([one.e.top[0].probability for one in group])
+
+
+def doubts(networks: Sequence[Network]) -> Iterator[str]:
+    """Who is no better than a guess, and who is unsure, in one sentence each."""
+    having_scores = [one for one in networks if one.has_scores]
+    guessing = [one for one in having_scores if _times_a_guess(one) < HARDLY_BETTER]
+    for group in grouped(guessing, lambda one: (one.e.classes, _times_a_guess(one) < GUESS)):
+        better = "no better" if _times_a_guess(group[0]) < GUESS else "hardly better"
+        count = group[0].e.classes
+        yield (
+            f"{subject(group, networks)} {form(group, 'is', 'are')} {better} than guessing "
+            f"{'between' if count == 2 else 'among'} {form(group, 'its', 'their')} {count} classes "
+            f"({_probabilities(group)})"
+        )
+    yield from _unsure([one for one in having_scores if one not in guessing], networks)
+
+
+def _times_a_guess(one: Network) -> float:
+    """The highest probability as a multiple of what each class has in a guess."""
+    # Classes that have a probability each are not guessed among.
+    return float("inf") if one.e.independent else one.e.top[0].probability * one.e.classes
+
+
+def _unsure(having_scores: Sequence[Network], networks: Sequence[Network]) -> Iterator[str]:
+    weak, close = [], []
+    for one in having_scores:
+        best, *others = (prediction.probability for prediction in one.e.top)
+        if best < WEAK:
+            weak.append(one)
+        elif others and best - others[0] < CLOSE and not one.e.independent:
+            close.append(one)
+    clauses = []
+    if weak:
+        its_best = form(weak, "its best guess has", "their best guesses have")
+        clauses.append(
+            f"{subject(weak, networks)} {form(weak, 'is', 'are')} unsure: "
+            f"{its_best} only {_probabilities(weak)}"
+        )
+    if close:
+        top = [prediction.probability for prediction in close[0].e.top[:2]]
+        ends = (
+            f"its top two are close ({' and '.join(map(percentage_in_sentence, top))})",
+            f"their top two are less than {100 * CLOSE:.0f} points apart",
+        )
+        unsure = f"{form(close, 'is', 'are')} unsure{', too' if weak else ''}"
+        clauses.append(f"{subject(close, networks)} {unsure}: {form(close, *ends)}")
+    if clauses:
+        yield "; ".join(clauses)

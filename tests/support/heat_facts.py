@@ -1,0 +1,111 @@
+"""What is so of maps, computed by plain NumPy and SciPy on a raster of their own: where the heat
+lies and how far hottest fifths overlap. Shares no line with `gradcam_core.analysis`."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage  # type: ignore[import-untyped]
+
+import gradcam_core as gc
+
+SIDE = 210
+"""Places of the raster across and down, whatever the photo's shape."""
+
+centres = (np.arange(SIDE) + 0.5) / SIDE
+
+
+class HeatFacts:
+    """One map over the photo: `heat` [SIDE, SIDE] as shares of its maximum, 0 where nothing was
+    seen; `box` as shares of the photo's sides."""
+
+    def __init__(self, e: gc.Explanation) -> None:
+        width, height = e.geometry.photo_size
+        left, top, right, bottom = e.box
+        self.box = left / width, top / height, right / width, bottom / height
+        cells = np.asarray(e.feature_map, dtype=float)
+        self.has_map = bool(np.isfinite(cells).all() and np.ptp(cells) > 1e-4 * cells.max() > 0)
+        self.heat = np.zeros((SIDE, SIDE))
+        if self.has_map:
+            rows = self._positions(1, e, cells.shape[0])
+            columns = self._positions(0, e, cells.shape[1])
+            fine = np.array([np.interp(rows, np.arange(cells.shape[0]), one) for one in cells.T]).T
+            laid = np.array([np.interp(columns, np.arange(cells.shape[1]), one) for one in fine])
+            inside = [
+                (centres > self.box[axis]) & (centres < self.box[axis + 2]) for axis in (0, 1)
+            ]
+            self.heat = laid * np.outer(inside[1], inside[0])
+            self.has_map = self.heat.max() > 0
+            self.heat /= self.heat.max() or 1
+        self.at_edges = self._at_edges(cells) if self.has_map else False
+
+    @staticmethod
+    def _positions(axis: int, e: gc.Explanation, cells: int) -> np.ndarray:
+        """Where the raster's places lie, counted in cells from the centre of the first."""
+        view = e.geometry
+        in_input = centres * view.resized[axis] - view.offset[axis]
+        return in_input / view.size[axis] * cells - 0.5
+
+    def _at_edges(self, cells: np.ndarray) -> bool:
+        """Whether it is hot at a side behind which the photo goes on."""
+        unseen = self.box[0], self.box[1], 1 - self.box[2], 1 - self.box[3]
+        sides = cells[:, 0], cells[0], cells[:, -1], cells[-1]
+        return any(
+            share > 0.049 and side.max() > 0.499 * cells.max()
+            for share, side in zip(unseen, sides, strict=True)
+        )
+
+    @property
+    def hot(self) -> np.ndarray:
+        return self.heat >= 0.5
+
+    def largest_spot(self) -> tuple[np.ndarray, float]:
+        """The heat of the connected hot spot that has most of it, and its share of all."""
+        labels, count = ndimage.label(self.hot)
+        sums = ndimage.sum(self.heat, labels, np.arange(1, count + 1))
+        spot = np.where(labels == np.argmax(sums) + 1, self.heat, 0)
+        return spot, float(np.max(sums) / np.sum(sums))
+
+    def centre(self) -> tuple[float, float]:
+        """(x, y) of the centre of mass of the largest spot."""
+        y, x = ndimage.center_of_mass(self.largest_spot()[0])
+        return (x + 0.5) / SIDE, (y + 0.5) / SIDE
+
+    def median(self) -> tuple[float, float]:
+        """(x, y) with half of the heat of all hot places on either side."""
+        heat = np.where(self.hot, self.heat, 0)
+        sums = [np.cumsum(heat.sum(axis=axis)) for axis in (0, 1)]
+        x, y = (float(centres[np.searchsorted(one, one[-1] / 2)]) for one in sums)
+        return x, y
+
+    def share_near(self, x: float, y: float, only_x: bool = False, only_y: bool = False) -> float:
+        """Of the heat of all hot places, what lies within a quarter of the photo on either side."""
+        near_x = (np.abs(centres - x) <= 0.25) | only_y
+        near_y = (np.abs(centres - y) <= 0.25) | only_x
+        heat = np.where(self.hot, self.heat, 0)
+        return float((heat * np.outer(near_y, near_x)).sum() / heat.sum())
+
+
+def hottest_fifth(one: HeatFacts, region: np.ndarray) -> np.ndarray:
+    """bool [SIDE, SIDE]: what it looked at within a region, with all that is as hot."""
+    inside = np.sort(one.heat[region])
+    coldest = inside[int(np.ceil(0.8 * len(inside) - 1e-9)) if len(inside) > 5 else -1]
+    return region & (one.heat >= max(coldest - 1e-4, 1 / 255))
+
+
+def common_region(several: list[HeatFacts]) -> np.ndarray:
+    """bool [SIDE, SIDE]: what all of them saw."""
+    lefts, tops, rights, bottoms = zip(*(one.box for one in several), strict=True)
+    columns = (centres > max(lefts)) & (centres < min(rights))
+    rows = (centres > max(tops)) & (centres < min(bottoms))
+    return np.outer(rows, columns)
+
+
+def overlap(first: np.ndarray, second: np.ndarray) -> float:
+    """Intersection over union."""
+    return float((first & second).sum() / (first | second).sum())
+
+
+def overlap_by_chance(first: np.ndarray, second: np.ndarray, region: np.ndarray) -> float:
+    """What two areas of this size have if they are laid down blindly."""
+    a, b = first.sum() / region.sum(), second.sum() / region.sum()
+    return float(a * b / (a + b - a * b)) if a and b else 0.0

@@ -1,0 +1,270 @@
+"""Whether what sentences say of maps is so: how far they overlap, and where the heat lies."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from tests.support.heat_facts import centres, hottest_fifth, overlap, overlap_by_chance
+from tests.support.photo_facts import NUMBER, PhotoFacts, whole
+
+ALIKE = {
+    "different places": (0, 4),
+    "hardly any of the same places": (5, 19),
+    "some of the same places": (20, 39),
+    "about half the same places": (40, 59),
+    "mostly the same places": (60, 79),
+    "almost the same places": (80, 99),
+    "the same places": (100, 100),
+}
+"""Words for an overlap, and the whole percents they are right for."""
+
+LOOK = "|".join(sorted(ALIKE, key=len, reverse=True))
+OVERLAPS = rf"{NUMBER}(?: to {NUMBER})? %"
+
+# What words say of a place along one side, in shares of it, with a place of the raster to spare.
+LOW, MIDDLE, HIGH, ANYWHERE = (-0.01, 0.345), (0.41, 0.59), (0.655, 1.01), (0.0, 1.0)
+BEFORE, BEHIND = (0.325, 0.43), (0.57, 0.675)
+
+SIDES = {
+    "left of": (BEFORE, None),
+    "right of": (BEHIND, None),
+    "above": (None, BEFORE),
+    "below": (None, BEHIND),
+}
+THIRDS = {
+    f"{vertical}{horizontal}".strip(): (across, down)
+    for vertical, down in (("upper ", LOW), ("", MIDDLE), ("lower ", HIGH))
+    for horizontal, across in (("left", LOW), ("right", HIGH))
+} | {"top": (MIDDLE, LOW), "centre": (MIDDLE, MIDDLE), "bottom": (MIDDLE, HIGH)}
+
+
+def check_alike(facts: PhotoFacts, text: str) -> None:
+    """How far networks look at the same places."""
+    text = text.removeprefix("still, ")
+    text, joint = _without_joint_place(text)
+    if joint:
+        for name in facts.mapped:
+            check_place(facts, name, joint)
+    named: set[str] = set()
+    best = []
+    for clause in text.split("; "):
+        if found := re.fullmatch(rf"(.+) look at ({LOOK}) \((overlap .+)\)", clause):
+            which, names = "", found[1]
+            if alike := re.fullmatch(r"(most|least) alike are (.+), which", names):
+                which, names = alike[1], alike[2]
+            group = facts.mapped if names == "they" else facts.who(names)
+            assert names != "they" or len(facts.mapped) == len(facts.e), text
+            pairs = [frozenset((a, b)) for a in group for b in group if a < b]
+            _check_pairs(facts, pairs, found[2], found[3])
+            if which == "least":
+                known = [
+                    one["overlap"] for one in facts.table.values() if one["overlap"] is not None
+                ]
+                assert facts.table[pairs[0]]["overlap"] == min(known), text
+            elif len(group) == 2:
+                best += pairs
+        elif found := re.fullmatch(rf"(.+) looks at ({LOOK}) \((.+)\)", clause):
+            numbers, _, chance = found[3].partition(", by chance ")
+            beside = re.findall(rf"({NUMBER} %) with (.+?)(?: and |$)", numbers)
+            group = [found[1], *(name for _, name in beside)]
+            for number, name in beside:
+                _check_pairs(
+                    facts, [frozenset((found[1], name))], found[2], f"overlap {number}", False
+                )
+            _check_chance(facts, [frozenset((found[1], name)) for _, name in beside], chance)
+        else:
+            found = re.fullmatch(r"(.+?) overlaps (.+?)(?: \(by chance (.+)\))?", clause)
+            assert found, text
+            beside = re.findall(rf"(.+?) by ({NUMBER} %)(?: and |$)", found[2])
+            group = [found[1], *(name for name, _ in beside)]
+            for name, number in beside:
+                _check_pairs(facts, [frozenset((found[1], name))], "", f"overlap {number}", False)
+            _check_chance(
+                facts, [frozenset((found[1], name)) for name, _ in beside], found[3] or ""
+            )
+        named.update(group)
+    assert named <= set(facts.mapped), text
+    assert "most alike" in text or named == set(facts.mapped), text
+    for pair in best:  # a pair that is named before others is the best
+        known = [one["overlap"] or 0 for one in facts.table.values()]
+        assert facts.table[pair]["overlap"] == max(known), text
+
+
+def _without_joint_place(text: str) -> tuple[str, str]:
+    before, found, joint = text.rpartition("), ")
+    if not found:
+        return text, ""
+    though = re.fullmatch(r"though the heat of each (lies|is) (.+)", joint)
+    return before + ")", though[2] if though else joint
+
+
+def _check_pairs(
+    facts: PhotoFacts,
+    pairs: list[frozenset[str]],
+    words: str,
+    numbers: str,
+    has_chance: bool = True,
+) -> None:
+    """numbers: "overlap 12 to 17 %, by chance 11 %", as it is in the table and as it is."""
+    told, _, chance = numbers.removeprefix("overlap ").partition(", by chance ")
+    overlaps = []
+    for pair in pairs:
+        entry = facts.table[pair]
+        assert entry["overlap"] is not None, pairs
+        first, second = (hottest_fifth(facts.heat[name], facts.region) for name in pair)
+        assert abs(overlap(first, second) - entry["overlap"]) < 0.05, (pair, entry)
+        by_chance = overlap_by_chance(first, second, facts.region)
+        assert abs(by_chance - entry["chance"]) < 0.02, (pair, entry)
+        overlaps.append(entry["overlap"])
+    _check_range(told, overlaps)
+    for share in overlaps if words else ():
+        shown = re.findall(r"\d+", whole(share))[0]
+        low, high = ALIKE[words]
+        assert low <= int(shown) - ("<" in whole(share)) <= high, (words, whole(share))
+    if has_chance:
+        _check_chance(facts, pairs, chance)
+
+
+def _check_chance(facts: PhotoFacts, pairs: list[frozenset[str]], chance: str) -> None:
+    is_near = any(facts.table[pair]["overlap"] < 0.195 for pair in pairs)
+    assert bool(chance) == is_near, (pairs, chance)
+    if chance:
+        _check_range(chance, [facts.table[pair]["chance"] for pair in pairs])
+
+
+def _check_range(text: str, shares: list[float]) -> None:
+    found = re.fullmatch(rf"({NUMBER})(?: to ({NUMBER}))? %", text)
+    assert found, text
+    ends = list(dict.fromkeys((whole(min(shares)), whole(max(shares)))))
+    assert [f"{number} %" for number in found.groups() if number] == ends, (text, ends)
+
+
+def check_places(facts: PhotoFacts, text: str) -> None:
+    """Where the heat of each lies, and whose covers more."""
+    told: list[str] = []
+    verb = ""
+    for clause in text.split("; "):
+        if found := re.fullmatch(
+            r"the heat of (.+) covers at least (twice|[\d.]+ times) the area of (any other|(.+)'s)",
+            clause,
+        ):
+            times = 2.0 if found[2] == "twice" else float(found[2].split()[0])
+            areas = {name: facts.heat[name].hot.sum() for name in facts.mapped}
+            own = areas.pop(found[1])
+            assert found[4] is None or list(areas) == [found[4]], text
+            assert own >= 0.97 * times * max(areas.values()), (text, own, areas)
+            continue
+        found = re.fullmatch(rf"(?:the heat|that) of (.+?) (lies |is )?((?:{FIRST}).*)", clause)
+        assert found, text
+        verb = found[2] or verb
+        assert (verb == "is ") == found[3].startswith("spread"), text
+        for name in facts.who(found[1]):
+            check_place(facts, name, found[3])
+            told.append(name)
+    assert sorted(told) in ([], sorted(facts.mapped)), text
+
+
+FIRST = "at|in|spread|across|down|above|below|left|right"
+"""First words of places."""
+
+
+def check_place(facts: PhotoFacts, name: str, words: str) -> None:
+    """That the heat of a map is where it is said to be."""
+    heat = facts.heat[name]
+    spot, share = heat.largest_spot()
+    x, y = heat.centre()
+    area = heat.hot.mean()
+    if words == "spread over much of the picture":
+        assert area > 0.325, (words, area)
+        return
+    assert area < 0.34, (words, area)
+    if words == "in several places":
+        assert heat.share_near(x, y) < 0.72, words
+        return
+    if found := re.fullmatch(r"in several places, most of all (.+)", words):
+        assert 0.49 < share < 0.72, (words, share)
+        assert heat.share_near(x, y) < 0.72, words
+        check_centre(found[1], x, y)
+    elif found := re.fullmatch(r"spread around the (.+)", words):
+        across, down = (
+            (low if low < 0.3 else 0.325, high if high > 0.7 else 0.675)
+            for low, high in THIRDS[found[1]]
+        )
+        assert across[0] <= x <= across[1], (words, x)
+        assert down[0] <= y <= down[1], (words, y)
+        assert area > 0.24 or heat.share_near(x, y) < 0.72, (words, area)
+    elif found := re.fullmatch(r"(across|down) (?:the picture, )?(.+)", words):
+        along, beside = (0, 1) if found[1] == "across" else (1, 0)
+        assert spot.sum(axis=along)[far((x, y)[along])].sum() > 0.24 * spot.sum(), words
+        assert spot.sum(axis=beside)[far((x, y)[beside])].sum() < 0.26 * spot.sum(), words
+        bounds = BANDS[found[2]]
+        assert bounds[0] <= (x, y)[beside] <= bounds[1], (words, x, y)
+    else:
+        check_centre(words, x, y)
+        assert heat.share_near(x, y) > 0.68, (words, heat.share_near(x, y))
+        # Also for who has never heard of a largest spot: half of the heat is on either side of it.
+        check_centre(words, *heat.median(), spare=0.12)
+
+
+BANDS = {
+    "the top": LOW, "the left side": LOW, "above the middle": BEFORE, "left of the middle": BEFORE,
+    "the middle": MIDDLE, "below the middle": BEHIND, "right of the middle": BEHIND,
+    "the bottom": HIGH, "the right side": HIGH,
+}  # fmt: skip
+
+
+def far(share: float) -> np.ndarray:
+    """bool [SIDE]: what is not near a place along one side."""
+    return np.abs(centres - share) > 0.25
+
+
+def check_centre(words: str, x: float, y: float, spare: float = 0.0) -> None:
+    """words: of a place: "at the top, right of the middle", "above and left of the centre"."""
+    across, down = MIDDLE, MIDDLE
+    sides = words
+    if found := re.fullmatch(r"at the ([\w ]+?)(?:, (.+) the middle)?", words):
+        (across, down), sides = THIRDS[found[1]], found[2] or ""
+    else:
+        assert words.endswith(" the centre"), words
+        sides = words.removesuffix(" the centre")
+    for side in filter(None, sides.split(" and ")):
+        across, down = SIDES[side][0] or across, SIDES[side][1] or down
+    assert across[0] - spare <= x <= across[1] + spare, (words, x, y)
+    assert down[0] - spare <= y <= down[1] + spare, (words, x, y)
+
+
+def check_no_map(facts: PhotoFacts, text: str) -> None:
+    found = re.fullmatch(
+        r"(?:(?P<one>.+) has no map|neither (?P<a>.+) nor (?P<b>.+) has a map"
+        r"|none of (?P<more>.+) has a map) of (?P<label>.+?): (?P<why>.+)",
+        text,
+    )
+    assert found, text
+    names = (
+        facts.who(found["more"])
+        if found["more"]
+        else [name for name in (found["one"], found["a"], found["b"]) if name]
+    )
+    for name in names:
+        cells = facts.e[name].feature_map
+        assert name not in facts.mapped, text
+        assert facts.e[name].target.name == found["label"], text
+        if found["why"] == "the network's scores for this picture are not numbers":
+            assert not np.isfinite(cells).all(), text
+        elif found["why"] == "nothing here speaks for this class":
+            assert cells.max() <= 0, text
+        else:
+            assert found["why"] == "the heat is the same everywhere, so it points at no place", text
+            assert np.ptp(cells) < 0.001 * cells.max(), text
+
+
+def check_cut_off(facts: PhotoFacts, text: str) -> None:
+    found = re.fullmatch(
+        r"the heat of (.+) reaches the edge of what (it|they) saw: there may be more outside", text
+    )
+    assert found, text
+    names = facts.who(found[1])
+    assert (found[2] == "it") == (len(names) == 1), text
+    assert all(facts.heat[name].at_edges for name in names), text

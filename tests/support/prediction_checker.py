@@ -1,0 +1,174 @@
+"""Whether what sentences say of predictions is so."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradcam_core as gc
+from tests.support.photo_facts import PERCENTS, PhotoFacts, percent
+
+KINDS = Path(gc.__file__).with_name("models") / "wordnet_kinds.json"
+
+OTHER_THINGS = {"cup", "menu", "web site"}
+"""Classes whose photographs show something else than their synset says."""
+
+
+@cache
+def _table() -> Any:
+    return json.loads(KINDS.read_text(encoding="utf-8"))
+
+
+def kinds_of(index: int) -> set[str]:
+    """The names of everything that a class of ImageNet is a kind of."""
+    found: set[int] = set()
+    new = set(_table()["classes"][index])
+    while new:
+        found |= new
+        new = {up for one in new for up in _table()["kinds"][one]["parents"]} - found
+    return {
+        _table()["kinds"][one]["names"][0] for one in found if _table()["kinds"][one]["is_plain"]
+    }
+
+
+def shared_kinds(facts: PhotoFacts, names: list[str]) -> set[str]:
+    """What the top classes of these networks have in common, in words for people."""
+    best = [facts.e[name].top[0] for name in names]
+    labels = gc.imagenet_labels()
+    if any(one.index >= 1000 or labels[one.index].name != one.name for one in best):
+        return set()
+    if OTHER_THINGS & {one.name for one in best}:
+        return set()
+    return set.intersection(*(kinds_of(one.index) for one in best))
+
+
+def check_predictions(facts: PhotoFacts, text: str) -> None:
+    told: dict[str, str] = {}
+    kinds: list[tuple[list[str], str, str]] = []  # who, of what article, which
+    head, _, rest = text.partition(": ")
+    if not re.search(r"they disagree$| see ", head):
+        head, rest = "", text
+    for clause in rest.split("; "):
+        if found := re.fullmatch(r"(neither|none) says (.+)", clause):
+            assert (found[1] == "neither") == (len(facts.scored) == 2), text
+            _check_nobody_says(facts, found[2])
+        elif found := re.fullmatch(r"(.+?\)) see (an? )?(.+)", clause):
+            kinds.append((_bracketed(facts, found[1], told), found[2] or "", found[3]))
+        else:
+            clause, _, other = clause.partition(", not ")
+            _says(facts, clause, told)
+            if other:
+                _check_nobody_says(facts, other)
+    assert sorted(told) == sorted(facts.scored), text
+    assert (len(set(told.values())) > 1) == bool(head), text
+    if found := re.fullmatch(r"(.+) see (an? )?(.+?)( but differ on which)?", head):
+        assert sorted(facts.who(found[1])) == sorted(facts.scored), text
+        assert bool(found[4]) == (not kinds), text
+        kinds.append((list(told), found[2] or "", found[3]))
+    elif head:
+        assert not shared_kinds(facts, list(told)), text
+    for names, article, kind in kinds:
+        assert len({told[name] for name in names}) > 1, text
+        assert kind in shared_kinds(facts, names), f"{names} do not see {kind}"
+        assert not article or (article == "an ") == (kind[0] in "aeiou"), text
+
+
+def _says(facts: PhotoFacts, clause: str, told: dict[str, str]) -> None:
+    found = re.fullmatch(rf"(.+?) (says?) (.+?)(?: \(|, )({PERCENTS})\)", clause)
+    assert found, clause
+    label = found[3] + ")" * (found[3].count("(") - found[3].count(")"))
+    names = facts.who(found[1])
+    assert (found[2] == "says") == (len(names) == 1), clause
+    _have(facts, names, label, found[4], told)
+
+
+def _bracketed(facts: PhotoFacts, text: str, told: dict[str, str]) -> list[str]:
+    """Names with what they say in brackets: "A and B (tabby, 45.0 %) and C (lynx, 9.0 %)"."""
+    found = re.findall(rf"(.+?) \((.+?), ({PERCENTS})\)(?: and |$)", text)
+    assert len(found) > 1, text
+    for names, label, numbers in found:
+        _have(facts, facts.who(names), label, numbers, told)
+    return [name for names, *_ in found for name in facts.who(names)]
+
+
+def _have(
+    facts: PhotoFacts, names: list[str], label: str, numbers: str, told: dict[str, str]
+) -> None:
+    """That this is their top class, with these probabilities."""
+    facts.has_numbers(names, numbers, [facts.e[name].top[0].probability for name in names])
+    for name in names:
+        assert facts.e[name].top[0].name == label, (name, label)
+        assert name not in told, name
+        told[name] = label
+
+
+def _check_nobody_says(facts: PhotoFacts, label: str) -> None:
+    assert all(facts.e[name].top[0].name != label for name in facts.scored), label
+    assert {e.target.name for e in facts.e.values()} == {label}
+
+
+def check_improbable(facts: PhotoFacts, text: str) -> None:
+    found = re.fullmatch(
+        rf"for ({facts.whoever}), (.+) is improbable \(({PERCENTS})(?:, rank (\d+))?\): "
+        r"(?:its map shows where it|their maps show where they) would look for it",
+        text,
+    )
+    assert found, text
+    names = facts.who(found[1])
+    assert ("its map" in text) == (len(names) == 1), text
+    facts.has_numbers(names, found[3], [facts.e[name].target.probability for name in names])
+    for name in names:
+        e = facts.e[name]
+        assert name in facts.mapped, text
+        assert e.target.name == found[2], text
+        assert e.target.probability < 0.01, text
+        assert e.rank > 1, text
+        assert found[4] in (None, str(e.rank)), text
+
+
+def check_guessing(facts: PhotoFacts, text: str) -> None:
+    found = re.fullmatch(
+        r"(.+) (is|are) (no|hardly) better than guessing (between|among) (its|their) (\d+) classes "
+        rf"\(({PERCENTS})\)",
+        text,
+    )
+    assert found, text
+    names = facts.who(found[1])
+    assert (found[2] == "is") == (found[5] == "its") == (len(names) == 1), text
+    assert (found[4] == "between") == (found[6] == "2"), text
+    facts.has_numbers(names, found[7], [facts.e[name].top[0].probability for name in names])
+    for name in names:
+        e = facts.e[name]
+        assert not e.independent, text
+        assert e.classes == int(found[6]), text
+        times = e.top[0].probability * e.classes
+        assert (times < 1.01) == (found[3] == "no"), text
+        assert times < 1.1, text
+
+
+def check_unsure(facts: PhotoFacts, text: str) -> None:
+    for number, clause in enumerate(text.split("; ")):
+        found = re.fullmatch(r"(.+) (is|are) unsure(, too)?: (.+)", clause)
+        assert found, text
+        assert bool(found[3]) == (number > 0), text
+        names, why = facts.who(found[1]), found[4]
+        assert (found[2] == "is") == (len(names) == 1), text
+        top = [[one.probability for one in facts.e[name].top] for name in names]
+        if weak := re.fullmatch(
+            rf"(its best guess has|their best guesses have) only ({PERCENTS})", why
+        ):
+            assert weak[1].startswith("its") == (len(names) == 1), text
+            facts.has_numbers(names, weak[2], [best for best, *_ in top])
+            assert all(best < 0.3 for best, *_ in top), text
+            continue
+        assert not any(facts.e[name].independent for name in names), text
+        assert all(best - second < 0.1 for best, second, *_ in top), text
+        if close := re.fullmatch(rf"its top two are close \(({PERCENTS})\)", why):
+            assert len(names) == 1, text
+            assert close[1] == " and ".join(map(percent, top[0][:2])), text
+        else:
+            assert why == "their top two are less than 10 points apart", text
+            assert len(names) > 1, text
