@@ -165,15 +165,15 @@ LIES = {
     "not the best pair": (r"(?s)^(\S+) and (\S+) (look .*; )(\S+) looks", r"\1 and \4 \3\2 looks"),
     "another pair": (r"^(\S+) and (\S+) (look .*; )(\S+) overlaps", r"\4 and \2 \3\1 overlaps"),
     "the least as the most": ("^Most alike (.*); least", r"Least alike \1; most"),
-    "right as centre": ("right of the centre", "at the centre"),
+    "right as upper left": ("right of the centre", "at the upper left"),
     "right as left": ("right of the centre", "left of the centre"),
     "centre as right": (r"at the centre\b", "at the right"),
     "top as bottom": (r"at the (top|upper left)\b", "at the bottom"),
-    "a place for all over": ("spread over much of the picture", "spread around the upper left"),
+    "a place for all over": ("is spread over much of the picture", "lies at the upper left"),
     "all over for a place": ("lies at the ", "is spread over much of the picture at the "),
-    "one place for several": (r"in several places, most of all ", ""),
+    "a band for several places": ("in several places", "across the top"),
     "several places for one": ("lies (right|left) of the centre", "lies in several places"),
-    "a spot for a band": ("across the middle", "at the centre"),
+    "a band the other way": ("across the middle", "down the middle"),
     "another band": ("across the middle", "across the top"),
     "a larger area": (r"at least (twice|1.5 times)", "at least 6 times"),
     "another probability": (r"(\d+)\.(\d) %\)", lambda m: f"{m[1]}.{(int(m[2]) + 1) % 10} %)"),
@@ -182,7 +182,7 @@ LIES = {
     "another kind": (r"see an? \w+", "see a parrot"),
     "no kind": (r"^.* see an? \w+ but differ on which:", "They disagree:"),
     "too much agreement": (r"^They disagree:", "All three see an animal but differ on which:"),
-    "none says what one says": (r"\((.*)\); (.*) says? (.*) \((.*)\)\.", r"(\1); \2 says \3 (\4); none says \3."),
+    "none says what one says": (r"^(.* says? (\w+) .*)\.$", r"\1; none says \2."),
     "another rank": (r"rank (\d+)", lambda m: f"rank {int(m[1]) + 1}"),
     "probable": (r"\((.*) %(.*)\): (its|their) map", r"(3.0 %\2): \3 map"),
     "better than a guess": ("no better than", "hardly better than"),
@@ -190,8 +190,7 @@ LIES = {
     "other classes": (r"(its|their) (\d+) classes", lambda m: f"{m[1]} {int(m[2]) + 1} classes"),
     "surer": (r"has only (\d)", lambda m: f"has only {int(m[1]) + 1}"),
     "not so close": (r"close \((\d)", lambda m: f"close ({int(m[1]) + 1}"),
-    "another reason": ("nothing here speaks for this class", "the heat is the same everywhere, so it points at no place"),
-    "who has a map": (r"^(\S+) has no map", lambda m: f"{OTHER[m[1]]} has no map"),
+    "another reason": ("nothing here speaks for this", "nothing here speaks for any"),
     "one of several": (r"^All (three|four|six) say ", "Both say "),
     "something new": (r"\.$", " with great care."),
 }  # fmt: skip
@@ -200,14 +199,36 @@ LIES = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_planted_lie_is_found(photographs: list[Story], by_hand: list[Story], lie: str):
-    old, new = LIES[lie]
     planted = 0
     for facts, sentences in photographs + by_hand:
         for sentence in sentences:
-            told = re.sub(old, new, sentence)
+            told = re.sub(*LIES[lie], sentence)
             if told != sentence:
                 planted += 1
-                with pytest.raises(AssertionError):
-                    check(facts, [told])
-                    pytest.fail(f"believed: {told}", pytrace=False)
+                assert not is_believed(facts, told), told
     assert planted
+
+
+def test_what_is_said_of_the_wrong_network_is_found(by_hand: list[Story]):
+    planted = 0
+    for facts, sentences in by_hand:
+        for sentence in sentences:
+            named = [name for name in facts.e if name in sentence]
+            for other in facts.e.keys() - named if WHO_ALONE.search(sentence) else ():
+                for name in named:
+                    planted += 1
+                    told = sentence.replace(name, other)
+                    assert not is_believed(facts, told), told
+    assert planted > 50
+
+
+WHO_ALONE = re.compile("reaches the edge|a?no? map of|is improbable|than guessing")
+"""Sentences on all networks of which they are so, and on no others."""
+
+
+def is_believed(facts: PhotoFacts, sentence: str) -> bool:
+    try:
+        check(facts, [sentence])
+    except AssertionError:
+        return False
+    return True

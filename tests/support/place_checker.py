@@ -68,6 +68,7 @@ def check_alike(facts: PhotoFacts, text: str) -> None:
         elif found := re.fullmatch(rf"(.+) looks at ({LOOK}) \((.+)\)", clause):
             numbers, _, chance = found[3].partition(", by chance ")
             beside = re.findall(rf"({NUMBER} %) with (.+?)(?: and |$)", numbers)
+            assert " and ".join(f"{number} with {name}" for number, name in beside) == numbers, text
             group = [found[1], *(name for _, name in beside)]
             for number, name in beside:
                 _check_pairs(
@@ -78,6 +79,7 @@ def check_alike(facts: PhotoFacts, text: str) -> None:
             found = re.fullmatch(r"(.+?) overlaps (.+?)(?: \(by chance (.+)\))?", clause)
             assert found, text
             beside = re.findall(rf"(.+?) by ({NUMBER} %)(?: and |$)", found[2])
+            assert " and ".join(f"{name} by {number}" for name, number in beside) == found[2], text
             group = [found[1], *(name for name, _ in beside)]
             for name, number in beside:
                 _check_pairs(facts, [frozenset((found[1], name))], "", f"overlap {number}", False)
@@ -111,6 +113,7 @@ def _check_pairs(
     told, _, chance = numbers.removeprefix("overlap ").partition(", by chance ")
     overlaps = []
     for pair in pairs:
+        assert pair in facts.table, pair
         entry = facts.table[pair]
         assert entry["overlap"] is not None, pairs
         first, second = (hottest_fifth(facts.heat[name], facts.region) for name in pair)
@@ -188,6 +191,7 @@ def check_place(facts: PhotoFacts, name: str, words: str) -> None:
         assert heat.share_near(x, y) < 0.72, words
         check_centre(found[1], x, y)
     elif found := re.fullmatch(r"spread around the (.+)", words):
+        assert found[1] in THIRDS, words
         across, down = (
             (low if low < 0.3 else 0.325, high if high > 0.7 else 0.675)
             for low, high in THIRDS[found[1]]
@@ -199,6 +203,7 @@ def check_place(facts: PhotoFacts, name: str, words: str) -> None:
         along, beside = (0, 1) if found[1] == "across" else (1, 0)
         assert spot.sum(axis=along)[far((x, y)[along])].sum() > 0.24 * spot.sum(), words
         assert spot.sum(axis=beside)[far((x, y)[beside])].sum() < 0.26 * spot.sum(), words
+        assert found[2] in BANDS, words
         bounds = BANDS[found[2]]
         assert bounds[0] <= (x, y)[beside] <= bounds[1], (words, x, y)
     else:
@@ -225,11 +230,13 @@ def check_centre(words: str, x: float, y: float, spare: float = 0.0) -> None:
     across, down = MIDDLE, MIDDLE
     sides = words
     if found := re.fullmatch(r"at the ([\w ]+?)(?:, (.+) the middle)?", words):
+        assert found[1] in THIRDS, words
         (across, down), sides = THIRDS[found[1]], found[2] or ""
     else:
         assert words.endswith(" the centre"), words
         sides = words.removesuffix(" the centre")
     for side in filter(None, sides.split(" and ")):
+        assert side in SIDES, words
         across, down = SIDES[side][0] or across, SIDES[side][1] or down
     assert across[0] - spare <= x <= across[1] + spare, (words, x, y)
     assert down[0] - spare <= y <= down[1] + spare, (words, x, y)

@@ -89,6 +89,7 @@ def _bracketed(facts: PhotoFacts, text: str, told: dict[str, str]) -> list[str]:
     """Names with what they say in brackets: "A and B (tabby, 45.0 %) and C (lynx, 9.0 %)"."""
     found = re.findall(rf"(.+?) \((.+?), ({PERCENTS})\)(?: and |$)", text)
     assert len(found) > 1, text
+    assert " and ".join("{} ({}, {})".format(*one) for one in found) == text
     for names, label, numbers in found:
         _have(facts, facts.who(names), label, numbers, told)
     return [name for names, *_ in found for name in facts.who(names)]
