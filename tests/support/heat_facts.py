@@ -16,7 +16,9 @@ centres = (np.arange(SIDE) + 0.5) / SIDE
 
 class HeatFacts:
     """One map over the photo: `heat` [SIDE, SIDE] as shares of its maximum, 0 where nothing was
-    seen; `box` as shares of the photo's sides."""
+    seen; `box` as shares of the photo's sides. level: of heat, from which on a place is hot."""
+
+    level = 0.5
 
     def __init__(self, e: gc.Explanation) -> None:
         width, height = e.geometry.photo_size
@@ -56,7 +58,7 @@ class HeatFacts:
 
     @property
     def hot(self) -> np.ndarray:
-        return self.heat >= 0.5
+        return self.heat >= self.level
 
     def largest_spot(self) -> tuple[np.ndarray, float]:
         """The heat of the connected hot spot that has most of it, and its share of all."""
