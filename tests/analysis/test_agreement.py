@@ -157,20 +157,38 @@ def test_a_plateau_is_found_however_its_heat_is_rounded():
 
 @pytest.mark.parametrize("cells", [np.zeros((7, 7)), np.ones((7, 7)), np.full((7, 7), np.nan)])
 def test_a_degenerate_map_looked_at_nothing_and_has_no_ranks(cells: np.ndarray):
-    explanations = [explained(cells), explained(random_map(4))]
+    explanations = [explained(cells), explained(random_map(4)), explained(random_map(5))]
     assert explanations[0].degenerate
     found = of(*explanations)
     assert math.isinf(found.thresholds[0])
     assert found.thresholds[1] < 1
-    (pair,) = found.pairs
-    assert (pair.overlap, pair.correlation) == (0, None)
-    assert found.shares == pytest.approx((0.8, 0.2, 0), abs=0.001)
-    assert looked_at(explanations, found, (40, 40)).max() == 1
+    pair = found.pairs[0]
+    assert (pair.overlap, pair.chance, pair.words, pair.correlation) == (None,) * 4
+    assert found.pairs[2].overlap == found.overlap
+    assert found.shares[0] < 0.8
+    assert found.shares[3] == 0
+    assert looked_at(explanations, found, (40, 40)).max() <= 2
 
 
-def test_two_maps_without_heat_have_no_overlap():
-    (pair,) = of(explained(np.zeros((7, 7))), explained(np.zeros((7, 7)))).pairs
-    assert (pair.overlap, pair.correlation) == (0, None)
+def test_less_than_two_maps_are_not_compared():
+    nothing = explained(np.zeros((7, 7)))
+    assert agreement([nothing, nothing]) is None
+    assert agreement([nothing, explained(random_map(4)), nothing]) is None
+
+
+def test_chance_is_that_of_two_areas_of_this_size_laid_down_blindly():
+    (pair,) = of(explained(random_map(1)), explained(random_map(2))).pairs
+    assert pair.chance == pytest.approx(1 / 9, abs=0.002)
+    # 7.5 % of the picture each.
+    few = [explained(np.array([[1] + [0] * 19])), explained(np.array([[1] + [0] * 19]).T)]
+    (pair,) = of(*few).pairs
+    assert pair.chance == pytest.approx(0.075**2 / (2 * 0.075 - 0.075**2), abs=0.003)
+
+
+def test_the_mean_overlap_and_its_words_are_those_of_all_pairs():
+    found = of(*(explained(random_map(seed)) for seed in range(3)))
+    assert found.overlap == pytest.approx(np.mean([pair.overlap for pair in found.pairs]))
+    assert found.words in ("hardly any of the same places", "some of the same places")
 
 
 def test_a_map_that_is_constant_where_all_saw_has_no_ranks():
@@ -211,6 +229,7 @@ def test_the_same_places_in_different_crops_overlap_wholly():
         centres = left + (np.arange(50) + 0.5) * (right - left) / 50
         maps.append(explained(np.tile(centres, (50, 1)), size, crop_share=share))
     for pair in of(*maps).pairs:
+        assert pair.overlap is not None
         assert pair.overlap > 0.97
         assert pair.correlation == pytest.approx(1, abs=0.001)
 
@@ -286,6 +305,7 @@ def test_the_correlation_is_scipys(cats, cups):
 def test_networks_that_see_a_cup_look_at_the_same_place(cups):
     found = of(*cups)
     for pair in found.pairs:
+        assert pair.overlap is not None
         assert pair.overlap > 0.6
         assert pair.correlation is not None
         assert pair.correlation > 0.8
@@ -299,10 +319,12 @@ def test_networks_asked_for_two_objects_look_at_different_places():
     picture = Path(__file__).parents[2] / "assets" / "examples" / "3_cat_and_coffee.jpg"
     held = [gc.examine(picture, name) for name in LITE[:2]]
     (pair,) = of(held[0].explain("Egyptian cat"), held[1].explain("espresso")).pairs
+    assert pair.overlap is not None
     assert pair.overlap < 0.02
     assert pair.correlation is not None
     assert pair.correlation < 0
     (pair,) = of(*(one.explain("espresso") for one in held)).pairs
+    assert pair.overlap is not None
     assert pair.overlap > 0.3
 
 
@@ -352,7 +374,12 @@ def test_the_record_is_json_and_names_the_networks():
     assert record["looked_at"][2] == {"name": "c", "from_heat": found.thresholds[2]}
     assert [pair["names"] for pair in record["pairs"]] == [["a", "b"], ["a", "c"], ["b", "c"]]
     assert record["pairs"][0]["rank_correlation"] is None
-    assert record["pairs"][2]["overlap"] == found.pairs[2].overlap
+    assert record["pairs"][0]["overlap"] is None
+    pair = found.pairs[2]
+    told = record["pairs"][2]
+    assert (told["overlap"], told["chance"]) == (pair.overlap, pair.chance)
+    assert (told["words"], record["words"]) == (pair.words, found.words)
+    assert record["overlap"] == found.overlap
     assert record["shares"] == list(found.shares)
     with pytest.raises(ValueError, match="argument"):
         found.record(["a", "b"])

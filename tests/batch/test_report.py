@@ -20,7 +20,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
 
 import gradcam_core as gc
-from gradcam_core.analysis.comparison import PARTLY, SAME
+from gradcam_core.analysis.likeness import grade_of
 from gradcam_core.batch.report import write_report
 from gradcam_core.errors import ReportError
 from gradcam_core.images.render import colormap_table, levels, overlay
@@ -330,9 +330,8 @@ def test_a_card_says_what_each_network_makes_of_the_picture(
     card = cards(page)
     rows = next(rows for path, rows in batch.pictures.items() if path.endswith("/picture 2.jpg"))
     overlap = rows[0]["picture_agreement"]
-    kind = "the same" if overlap >= SAME else "partly the same" if overlap >= PARTLY else ""
-    alike = f"{kind or 'different'} things"
-    expect(card.locator(".likeness")).to_contain_text(alike)
+    expect(card.locator(".likeness")).to_contain_text(grade_of(overlap).words)
+    expect(card.locator(".likeness .unit")).to_have_text("mean overlap")
     expect(card.locator(".likeness b")).to_have_text(f"{100 * overlap:.0f}\u00a0%")
     for n, (row, of_one) in enumerate(zip(rows, batch.tiles[2].explanations, strict=True)):
         network = card.locator(".network").nth(n)
@@ -516,8 +515,9 @@ def test_the_summary_says_who_stands_in_for_whom_and_where_weights_are_from(
         expect(row).to_contain_text(e.weights.sha256)
         expect(row).to_contain_text(e.weights.source)
     spread = [rows[0]["picture_agreement"] for rows in batch.pictures.values()]
-    same = sum(overlap is not None and overlap >= SAME for overlap in spread)
-    expect(page.locator("#spread [data-kind=same]")).to_have_text(f"{same:,} the same things")
+    words = "mostly the same places"
+    same = sum(overlap is not None and grade_of(overlap).words == words for overlap in spread)
+    expect(page.locator(f"#spread [title='{words}']")).to_have_text(f"{same:,} {words}")
 
 
 def test_one_network_is_enough_and_what_a_data_set_lacks_is_left_out(

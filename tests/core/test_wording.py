@@ -1,28 +1,44 @@
-"""Percentages say nothing that is not so."""
+"""Percentages say nothing that is not so, and the same everywhere."""
 
 from __future__ import annotations
 
 import pytest
 
-from gradcam_core.wording import decimal, percentage, percentage_in_sentence
+from gradcam_core.wording import (
+    TIED,
+    decimal,
+    percentage,
+    percentage_in_sentence,
+    whole_percentage,
+    whole_percentage_in_sentence,
+)
 
 
 @pytest.mark.parametrize(
-    ("share", "label", "in_sentence"),
+    ("share", "text"),
     [
-        (1.0, "> 99.9 %", "more than 99 %"),
-        (0.9996, "> 99.9 %", "more than 99 %"),
-        (0.9949, "99.5 %", "99 %"),
-        (0.391, "39.1 %", "39 %"),
-        (0.01, "1.0 %", "1 %"),
-        (0.0015, "0.1 %", "0.15 %"),
-        (0.00099, "< 0.1 %", "0.1 %"),
-        (0.0, "< 0.1 %", "less than 0.01 %"),
+        (1.0, "> 99.9 %"),
+        (0.9996, "> 99.9 %"),
+        (0.9949, "99.5 %"),
+        (0.391, "39.1 %"),
+        (0.01, "1.0 %"),
+        (0.0015, "0.1 %"),
+        (0.00099, "< 0.1 %"),
+        (0.0, "< 0.1 %"),
     ],
 )
-def test_a_percentage_is_rounded_to_something_true(share: float, label: str, in_sentence: str):
-    assert percentage(share).replace("\N{NO-BREAK SPACE}", " ") == label
-    assert percentage_in_sentence(share) == in_sentence
+def test_a_probability_is_rounded_to_something_true(share: float, text: str):
+    assert percentage(share).replace(TIED, " ") == percentage_in_sentence(share) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0 %"), (0.002, "< 1 %"), (0.005, "1 %"), (0.495, "50 %"), (0.994, "99 %"),
+     (0.9951, "> 99 %"), (1.0, "100 %")],
+)  # fmt: skip
+def test_only_all_places_are_100_percent_and_only_none_are_0(share: float, text: str):
+    assert whole_percentage(share).replace(TIED, " ") == text
+    assert whole_percentage_in_sentence(share) == text
 
 
 def test_a_number_stays_with_its_sign_at_the_end_of_a_line():

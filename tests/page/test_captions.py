@@ -50,6 +50,7 @@ def insight_of(page: Page) -> dict[str, list[str]]:
             ("sentences", ".sentences p"),
             ("names", "tbody th"),
             ("numbers", "tbody td"),
+            ("average", "tfoot td:first-of-type"),
             ("legend", ".legend li"),
         )
     }
@@ -60,14 +61,17 @@ def expected_insight(found: list[gc.Explanation]) -> dict[str, list[str]]:
     assert compared
     numbers = []
     for pair in compared.pairs:
+        assert pair.overlap is not None
         numbers.append(f"{round(100 * pair.overlap)} %")
         assert pair.correlation is not None
         numbers.append(f"{pair.correlation:.2f}".replace("-", "\u2212"))
+    assert compared.overlap is not None
     words = {3: "all three", 2: "two", 1: "one"}
     return {
         "sentences": [plain(sentence) for sentence in summary(found)],
         "names": [f"{found[p.first].title} – {found[p.second].title}" for p in compared.pairs],
         "numbers": numbers,
+        "average": [f"{round(100 * compared.overlap)} %"],
         "legend": [f"{words[k]} {round(100 * compared.shares[k])} %" for k in (3, 2, 1)],
     }
 

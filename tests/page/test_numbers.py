@@ -6,17 +6,34 @@ import itertools
 
 from playwright.sync_api import Page
 
-from gradcam_core.wording import decimal, percentage
+from gradcam_core.wording import decimal, percentage, whole_percentage
 
 WRITTEN = """async (values) => {
-    const { decimal, percentage } = await import(new URL("web/core/numbers.js", location.href));
-    return values.map((value) => [percentage(value), decimal(value), decimal(100 * value, 0)]);
+    const numbers = await import(new URL("web/core/numbers.js", location.href));
+    const { decimal, percentage, wholePercentage } = numbers;
+    return values.map((value) => [percentage(value), wholePercentage(value), decimal(value)]);
 }"""
 
 
 def test_python_and_the_browser_write_the_same(cat_page: Page):
-    edges = [0, 1e-9, 0.00099, 0.001, 0.0025, 0.125, 0.385, 0.5, 0.6245, 0.9994, 0.9995, 1]
+    edges = [
+        0,
+        1e-9,
+        0.00099,
+        0.001,
+        0.0025,
+        0.004999,
+        0.005,
+        0.125,
+        0.385,
+        0.5,
+        0.6245,
+        0.995,
+        0.9994,
+        0.9995,
+        1,
+    ]
     shares = [*edges, *(n / 800 for n in range(801)), *(n / 997 for n in range(997))]
     values = list(itertools.chain.from_iterable((share, -share) for share in shares))
-    expected = [[percentage(v), decimal(v), decimal(100 * v, 0)] for v in values]
+    expected = [[percentage(v), whole_percentage(v), decimal(v)] for v in values]
     assert cat_page.evaluate(WRITTEN, values) == expected

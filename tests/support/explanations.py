@@ -29,14 +29,14 @@ def explained(
     method: str = "gradcam",
     classes: int = 1000,
     independent: bool = False,
+    names: Sequence[str] = (),
 ) -> gc.Explanation:
-    """An explanation with this map. top, target: classes by index, with their probabilities."""
+    """An explanation with this map. top, target: classes by index, with their probabilities. names:
+    of the classes; ImageNet's if there are none."""
     preprocessing = Preprocessing(64, crop_share, Image.Resampling.BILINEAR, (0,), (1,))
-    labels = gc.imagenet_labels()
-    best = tuple(gc.Prediction(index, labels[index].name, share) for index, share in top)
-    wanted = (
-        best[0] if target is None else gc.Prediction(target[0], labels[target[0]].name, target[1])
-    )
+    known = names or [label.name for label in gc.imagenet_labels()]
+    best = tuple(gc.Prediction(index, known[index], share) for index, share in top)
+    wanted = best[0] if target is None else gc.Prediction(target[0], known[target[0]], target[1])
     return gc.Explanation(
         model=title.lower(),
         title=title,

@@ -106,7 +106,7 @@ class Tile:
         if chosen not in self.overlaps:
             found = agreement([of[i] for of, i in zip(self.explanations, chosen, strict=True)])
             assert found
-            self.overlaps[chosen] = [pair.overlap for pair in found.pairs]
+            self.overlaps[chosen] = [pair.overlap or 0 for pair in found.pairs]
         return self.overlaps[chosen]
 
 
