@@ -125,7 +125,8 @@ def _places(with_map: Sequence[Network], networks: Sequence[Network]) -> str:
     groups = grouped(with_map, lambda one: one.location.clause)
     if len(groups) > _PLACES_TOLD:
         return ""
-    clauses, verb = [], ""
+    clauses: list[str] = []
+    verb = ""
     for group in groups:
         location = group[0].location
         repeated = "" if location.verb == verb else f"{location.verb} "

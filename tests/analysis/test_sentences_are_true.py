@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.captions import summary
+from gradcam_core.images.geometry import ViewName
 from tests.support.app_server import ROOT
 from tests.support.explanations import LITE, explained
 from tests.support.photo_facts import PhotoFacts
@@ -38,7 +39,8 @@ TABBY, LYNX, BEAGLE, GOLDFISH, ESPRESSO, CRANE = 281, 287, 162, 1, 967, 134
 
 def story_of(shown: list[gc.Explanation]) -> Story:
     compared = agreement(shown)
-    record = compared and compared.record([str(number) for number in range(len(shown))])
+    names = [str(number) for number in range(len(shown))]
+    record = None if compared is None else compared.record(names)
     return PhotoFacts(shown, record), summary(shown)
 
 
@@ -62,7 +64,7 @@ def photographs() -> list[Story]:
     stories = []
     for number, path in enumerate(FILES):
         for part, photo in enumerate(views_of(path, number)):
-            view = "whole" if (number + part) % 3 == 0 else "crop"
+            view: ViewName = "whole" if (number + part) % 3 == 0 else "crop"
             held = [gc.examine(photo, model, view) for model in models[bool(number % 3) :]]
             asked = held[number % len(held)].top[1 + part].index if number % 4 else TABBY
             method = ("gradcam", "layercam", "eigencam")[number % 3]
@@ -201,9 +203,10 @@ LIES = {
 @pytest.mark.parametrize("lie", LIES)
 def test_a_planted_lie_is_found(photographs: list[Story], by_hand: list[Story], lie: str):
     planted = 0
+    pattern, instead = LIES[lie]
     for facts, sentences in photographs + by_hand:
         for sentence in sentences:
-            told = re.sub(*LIES[lie], sentence)
+            told = re.sub(pattern, instead, sentence)
             if told != sentence:
                 planted += 1
                 assert not is_believed(facts, told), told
