@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,7 +156,7 @@ def test_what_is_said_of_maps_made_by_hand_is_so(by_hand: list[Story]):
     assert set(found) == {one.__name__ for one in CHECKS.values()}
 
 
-LIES = {
+LIES: dict[str, tuple[str, Any]] = {
     "another overlap": (r"overlap (\d)(\d) %", lambda m: f"overlap {10 - int(m[1])}{m[2]} %"),
     "another overlap with one": (r"(\d+) % with", lambda m: f"{int(m[1]) + 2} % with"),
     "another overlap of a third": (r"(\d+) %(?= and [\w-]+ by)", lambda m: f"{int(m[1]) + 3} %"),
