@@ -1,5 +1,7 @@
 """The texts of the page."""
 
+from gradcam_core.analysis.likeness import GRADES
+
 TITLE = "Grad-CAM, side by side"
 
 HEAD = """
@@ -16,7 +18,9 @@ HEADER = f"""
 </header>
 """
 
-HOW_TO_READ = """
+_GRADES = ", ".join(f"{grade.words} from {grade.least} % on" for grade in GRADES[1:-1])
+
+HOW_TO_READ = f"""
 **The colours.** Each map belongs to one class. The brightest colours mark the places that raised
 the score of that class most; where the photo shows through, little or nothing supported it. The
 scale starts anew in every picture: it compares places within one picture, not pictures with each
@@ -32,8 +36,9 @@ then gives the nearest class it knows.
 
 **Where they agree.** A network *looked at* the hottest fifth of what all networks saw. *Overlap* is
 the intersection of two such fifths over their union: 100 % means the same places; two fifths placed
-at random have 11 %. *Rank corr.* is Spearman's correlation of the heat at all places: 1 means the
-same order from cold to hot, 0 means no relation. Networks that agree are not therefore right.
+at random have 11 %. In words, networks look at {GRADES[0].words} or, by the overlap, at {_GRADES}.
+*Rank corr.* is Spearman's correlation of the heat at all places: 1 means the same order from cold
+to hot, 0 means no relation. Networks that agree are not therefore right.
 
 **What the colours do not say.** The maps are coarse: the last feature map has 7 × 7 to 14 × 14
 cells, and an edge of the heat is not an edge of the object. They show what spoke *for* a class, not
