@@ -78,7 +78,7 @@ def test_another_detail_keeps_the_probabilities_of_the_published_size(inputs, ca
     assert held.run.activation.shape[2:] == (14, 14)
 
 
-@pytest.mark.parametrize("architecture_then", [None, "resnet10t"])
+@pytest.mark.parametrize("architecture_then", [None, "test_resnet"])
 def test_an_explanation_outlives_its_network_in_the_registry(
     cat: Image.Image, tmp_path: Path, architecture_then: str | None
 ):

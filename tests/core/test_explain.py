@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -22,7 +20,6 @@ from gradcam_core.explanation import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
 from gradcam_core.images.geometry import VIEWS
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.registry import ModelInfo
-from tests.support.app_server import ROOT
 
 CELLS = 7
 
@@ -54,7 +51,7 @@ def brightness() -> gc.Model:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize(
-    "size", [(300, 451), (640, 427), (512, 512), (1280, 320), (60, 40), (8000, 6000)]
+    "size", [(300, 451), (640, 427), (512, 512), (1280, 320), (60, 40), (4000, 3000)]
 )
 def test_the_peak_is_on_a_bright_square_anywhere_in_the_box(brightness, size, view):
     plain = gc.examine(Image.new("RGB", size), brightness, view)
@@ -63,7 +60,7 @@ def test_the_peak_is_on_a_bright_square_anywhere_in_the_box(brightness, size, vi
     columns, rows = plain.geometry.size
     cell = (x1 - x0) * 32 / columns, (y1 - y0) * 32 / rows
     for across in (0.0, 0.3, 0.5, 0.77, 1.0):
-        for down in (0.0, 0.5, 1.0) if size != (8000, 6000) else (across,):
+        for down in (0.0, 0.5, 1.0) if size != (4000, 3000) else (across,):
             # The square has the side of a cell and lies wholly inside the box.
             x = left + across * (right - left - cell[0])
             y = top + down * (bottom - top - cell[1])
@@ -331,12 +328,6 @@ def test_probabilities_are_the_published_models(cat: Image.Image, lite0: gc.Mode
         expected = lite0.module(create_transform(**config)(cat)[None]).softmax(1)[0]
     got = gc.examine(cat, lite0).probabilities
     np.testing.assert_allclose(got, expected.numpy(), atol=1e-6)
-
-
-def test_importing_the_package_does_not_import_pytorch():
-    code = "import sys, demo.ui.layout, gradcam_core; print({'torch', 'timm'} & sys.modules.keys())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout.strip() == "set()", done.stderr
 
 
 def test_every_public_name_is_there():

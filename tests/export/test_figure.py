@@ -131,8 +131,13 @@ def test_a_map_without_heat_says_why(cat, tabby):
     assert NOT_NUMBERS not in texts(figure(cat, [tabby])).replace("\n", " ")
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("size", [(451, 300), (300, 451), (1, 1), (60_000, 1), (1, 60_000)])
+@pytest.mark.parametrize(
+    ("size", "theme"),
+    [
+        *(((451, 300), theme) for theme in THEMES),
+        *((size, "light") for size in ((1, 1), (60_000, 1), (1, 60_000))),
+    ],
+)
 def test_it_is_16_to_9_to_the_pixel_for_any_photo(lite0, tabby, size, theme: Theme):
     photo = Image.new("RGB", size, "red")
     drawn = shown(figure(photo, several(tabby, lite0, 3, size), theme))
@@ -151,8 +156,10 @@ def hot(tabby: gc.Explanation, column: int, row: int, title: str) -> gc.Explanat
     return replace(tabby, feature_map=feature_map, title=title)
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("size", [(600, 400), (400, 700), (500, 500), (1400, 500)])
+@pytest.mark.parametrize(
+    ("size", "theme"),
+    [((600, 400), "light"), ((400, 700), "dark"), ((500, 500), "light"), ((1400, 500), "dark")],
+)
 def test_each_networks_heat_is_in_its_own_picture_at_its_own_place(lite0, tabby, size, theme):
     photo = Image.new("RGB", size, (90, 90, 90))
     e = replace(tabby, geometry=view_of(size, lite0.preprocessing, "whole"), view="whole")
@@ -215,7 +222,7 @@ def boxes(drawn: Figure, dpi: int) -> dict[str, Bbox]:
     """What each text and each picture covers, in pixels at a scale."""
     drawn.set_dpi(dpi)
     renderer = FigureCanvasAgg(drawn).get_renderer()
-    drawn.draw(renderer)
+    drawn.draw_without_rendering()
     found = {
         f"{n} {text.get_text()}": text.get_window_extent(renderer)
         for n, text in enumerate(drawn.texts)
@@ -240,9 +247,14 @@ def test_nothing_overlaps_or_runs_out_of_the_figure(lite0, tabby, count, size, d
         assert overlap is None or min(overlap.width, overlap.height) <= 0, f"{one} and {other}"
 
 
-@pytest.mark.parametrize("degenerate", [False, True])
 @pytest.mark.parametrize(("count", "least"), [(1, 20), (3, 20), (6, 13)])
-@pytest.mark.parametrize("size", [(451, 300), (900, 1600), (1200, 400), (2000, 100), (100, 2000)])
+@pytest.mark.parametrize(
+    ("size", "degenerate"),
+    [
+        *((size, False) for size in ((451, 300), (900, 1600), (2000, 100), (100, 2000))),
+        *((size, True) for size in ((451, 300), (1200, 400))),
+    ],
+)
 def test_labels_are_large_and_whole(lite0, tabby, count, least, size, degenerate):
     changes = {"feature_map": np.full((7, 7), np.nan)} if degenerate else {}
     explanations = several(tabby, lite0, count, size, **changes)
@@ -337,7 +349,7 @@ def test_the_svg_is_valid_and_needs_nothing_but_itself(cat, tabby):
 def test_the_same_figure_gives_the_same_bytes(cat, tabby, monkeypatch):
     once, again = figure(cat, [tabby]), figure(cat, [tabby])
     assert png(once) == png(once) == png(again)
-    assert svg(once) == svg(once) == svg(again)
+    assert svg(once) == svg(again)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     assert b"1970-01-02" not in svg(once)
 

@@ -13,7 +13,12 @@ from tests.support.private_names import private_names
 
 PACKAGES = ("gradcam_core", "demo", "app", "scripts")
 FILES = modules(ROOT, [*PACKAGES, "tests", "benchmarks"])
-IMPORTS = imports(FILES)
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Import]:
+    """The imports of all files."""
+    return imports(FILES)
 
 
 def is_test(module: str) -> bool:
@@ -32,28 +37,28 @@ def test_every_file_is_in_a_room():
     assert len(FILES) > 150
 
 
-def test_no_room_imports_a_higher_one():
-    assert [str(one) for one in upward(IMPORTS)] == []
+def test_no_room_imports_a_higher_one(found: list[Import]):
+    assert [str(one) for one in upward(found)] == []
 
 
-def test_no_files_import_each_other_in_a_circle():
-    assert circles(IMPORTS, FILES) == []
+def test_no_files_import_each_other_in_a_circle(found: list[Import]):
+    assert circles(found, FILES) == []
 
 
-def test_the_engine_knows_nothing_of_the_page():
+def test_the_engine_knows_nothing_of_the_page(found: list[Import]):
     pages = ("gradio", "gradio_client", "demo", "app")
-    known = [one for one in IMPORTS if of_the_engine(one) and one.of.split(".")[0] in pages]
+    known = [one for one in found if of_the_engine(one) and one.of.split(".")[0] in pages]
     assert [str(one) for one in known] == []
 
 
-def test_no_test_imports_another():
-    others = [one for one in IMPORTS if is_test(one.by) and is_test(one.of) and one.by != one.of]
+def test_no_test_imports_another(found: list[Import]):
+    others = [one for one in found if is_test(one.by) and is_test(one.of) and one.by != one.of]
     assert [str(one) for one in others] == []
 
 
-def test_tests_import_no_benchmark():
+def test_tests_import_no_benchmark(found: list[Import]):
     of_benchmarks = [
-        one for one in IMPORTS if one.by.startswith("tests.") and one.of.startswith("benchmarks")
+        one for one in found if one.by.startswith("tests.") and one.of.startswith("benchmarks")
     ]
     assert [str(one) for one in of_benchmarks] == []
 

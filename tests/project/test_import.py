@@ -18,7 +18,7 @@ FILES = modules(ROOT, ["gradcam_core", "demo", "app"])
 
 WATCH = r"""
 import atexit, importlib, json, multiprocessing.process, os, subprocess, sys, threading, warnings
-root, begun = sys.argv[1], []
+root, begun, heavy = sys.argv[1], [], {}
 
 def watched(owner, name, depth=100):
     original = getattr(owner, name)
@@ -47,12 +47,14 @@ watched(warnings, "filterwarnings", depth=1)
 watched(warnings, "simplefilter", depth=1)
 for name in sys.argv[2:]:
     importlib.import_module(name)
-print(json.dumps(begun))
+    heavy[name] = sorted({"PIL", "timm", "torch"} & sys.modules.keys())
+print(json.dumps([begun, heavy]))
 """
 
 
-def begun_by(names: Sequence[str], root: Path) -> list[str]:
-    """What our files begin or set while these modules are imported, in a process of its own."""
+def imported(names: Sequence[str], root: Path) -> tuple[list[str], dict[str, list[str]]]:
+    """What our files begin or set while these modules are imported, in a process of its own; and
+    which heavy libraries are there after each of them."""
     done = subprocess.run(
         [sys.executable, "-c", WATCH, str(root), *names],
         cwd=root,
@@ -65,10 +67,16 @@ def begun_by(names: Sequence[str], root: Path) -> list[str]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_importing_begins_no_thread_no_process_and_nothing_for_the_end_and_changes_no_setting():
+def test_importing_begins_and_sets_nothing_and_the_page_is_there_before_pytorch():
+    """No thread, no process, nothing for the end, and no setting that others see."""
     pytest.importorskip("ray")
-    names = [name for name in FILES if not name.endswith("__main__")]
-    assert begun_by(names, ROOT) == []
+    first = ("gradcam_core", "demo.ui.layout")
+    others = [name for name in FILES if not name.endswith("__main__") and name not in first]
+    begun, heavy = imported([*first, *others], ROOT)
+    assert begun == []
+    assert heavy["gradcam_core"] == []
+    assert heavy["demo.ui.layout"] == ["PIL"]
+    assert "torch" in heavy[others[-1]]
 
 
 @pytest.mark.parametrize(
@@ -88,13 +96,5 @@ def test_importing_begins_no_thread_no_process_and_nothing_for_the_end_and_chang
 )
 def test_what_a_module_begins_is_noticed(text: str, begun: str | None, tmp_path: Path):
     (tmp_path / "module.py").write_text(text)
-    found = begun_by(["module"], tmp_path)
+    found, _ = imported(["module"], tmp_path)
     assert set(found) == ({f"module.py: {begun}"} if begun else set())
-
-
-def test_the_engine_is_imported_without_pytorch():
-    program = "import sys, gradcam_core; print('torch' in sys.modules, 'PIL' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert done.stdout.split() == ["False", "False"], done.stderr
