@@ -80,12 +80,15 @@ def test_every_endpoint_and_argument_is_described(info: dict):
         for parameter in endpoint["parameters"]:
             assert parameter["python_type"]["description"], parameter["parameter_name"]
             assert parameter["component"] == "Api"
-    arguments = info["named_endpoints"]["/explain"]["parameters"]
-    assert [a["parameter_name"] for a in arguments if not a["parameter_has_default"]] == ["image"]
-    image, models, *_, method, _, _, _, _, _ = arguments
-    assert image["python_type"]["type"] == "filepath"
-    assert models["type"]["items"]["enum"] == [known.name for known in gc.list_models()]
-    assert method["type"]["enum"] == list(METHODS)
+    arguments = {
+        one["parameter_name"]: one for one in info["named_endpoints"]["/explain"]["parameters"]
+    }
+    needed = [name for name, one in arguments.items() if not one["parameter_has_default"]]
+    assert needed == ["image"]
+    assert arguments["image"]["python_type"]["type"] == "filepath"
+    models = arguments["models"]["type"]["items"]["enum"]
+    assert models == [known.name for known in gc.list_models()]
+    assert arguments["method"]["type"]["enum"] == list(METHODS)
 
 
 def test_the_networks_are_those_that_there_are_when_the_page_is_built(
