@@ -22,8 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import timm
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
@@ -39,6 +41,8 @@ from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.batch.store import ResultFolder
 from gradcam_core.cli.batch import main
 from gradcam_core.errors import BatchError, PicturesError
+from gradcam_core.models.custom import register_all
+from gradcam_core.models.registry import remove_model
 from gradcam_core.request import ExplanationRequest
 from tests.support.app_server import ROOT
 from tests.support.batch_results import Rows, assert_same_rows, levels, rows_of
@@ -297,7 +301,7 @@ def test_a_batch_that_is_killed_and_then_stopped_goes_on_until_every_row_is_ther
     tmp_path: Path,
 ):
     """kill -9, Ctrl-C, and a run to the end, each as a person meets it."""
-    count = 60
+    count = 45
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
     for number, example in zip(range(count - 1), cycle(sorted(EXAMPLES.glob("*.jpg")))):
@@ -516,11 +520,22 @@ def test_overlays_of_different_pictures_never_meet():
     assert len(names) == len(keys)
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[gc.Model]:
+    """A network of its owner with random weights, for what does not depend on its maps."""
+    weights = tmp_path / "small.safetensors"
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_efficientnet", num_classes=3).state_dict(), weights)
+    (info,) = register_all([f"Small=test_efficientnet,weights={weights}"])
+    yield gc.load_model(info.name)
+    remove_model(info.name)
+
+
 def test_memory_does_not_grow_with_the_number_of_pictures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite0: gc.Model
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: gc.Model
 ):
     monkeypatch.setattr("gradcam_core.batch.store.PART_PICTURES", 10)
-    settings, pictures = BatchSettings((ExplanationRequest(LITE[0]),)), 160
+    settings, pictures = BatchSettings((ExplanationRequest(small.info.name),)), 160
     requested, memory = [], []
 
     def walk() -> Iterator[PictureSource]:
@@ -535,7 +550,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
             time.sleep(1)  # whoever does not wait for this one runs away now
 
     with ResultFolder(tmp_path, "all", settings) as folder:
-        assert run(folder, Pictures(pictures, walk), [lite0], settings, explain_locally, note)
+        assert run(folder, Pictures(pictures, walk), [small], settings, explain_locally, note)
     assert len(rows_of(tmp_path)) == pictures
     third = pictures // 3
     with Image.open(EXAMPLES / "7_wide_strip.jpg") as one:

@@ -31,7 +31,7 @@ ARCHITECTURES = [
 
 
 SIDE_PX = 128
-DENSE_SIDE_PX = 224  # VGG's first dense layer is a product at the published input only
+DENSE_SIDE_PX = 224  # from which on VGG's first dense layer sees more than its kernel
 
 Published = Callable[[str], tuple[nn.Module, Path]]
 
@@ -59,9 +59,9 @@ def test_logits_and_maps_are_those_of_the_network_as_it_is_published(
 ):
     theirs, file = published(architecture)
     ours = read_network(architecture, file)
-    side = DENSE_SIDE_PX if architecture == "vgg11" else SIDE_PX
+    side, larger = SIDE_PX, DENSE_SIDE_PX if architecture == "vgg11" else SIDE_PX
     # Also larger, and not square, as for detail 2 and the whole photo.
-    for height, width in ((side, side), (side + 13, side + 45)):
+    for height, width in ((side, side), (larger + 13, larger + 45)):
         batch = torch.randn(2, 3, height, width)
         layer = gc.last_feature_map(theirs, batch[:, :, :side, :side])
         expected = gc.forward(theirs, batch, layer)
