@@ -91,6 +91,63 @@ def test_agreement_legend_and_sentences_are_those_of_the_core(cat_page: Page, ne
     assert insight_of(cat_page) == expected_insight(found)
 
 
+def test_a_network_of_two_classes_has_two_rows(cat_page: Page):
+    rows = cat_page.evaluate(
+        """async (counts) => {
+            const { Panel } = await import(new URL("web/results/panel.js", location.href));
+            const panel = new Panel("own", "Own", { colors: () => [], point: () => {} });
+            const network = { title: "Own", stands_in_for: null, notice: null };
+            document.querySelector(".app .panels").append(panel.element);
+            const found = counts.map((classes) => {
+                panel.showNetwork({ ...network, classes });
+                const rows = [...panel.element.querySelectorAll(".top li")];
+                return rows.filter((row) => row.offsetHeight).length;
+            });
+            panel.element.remove();
+            return found;
+        }""",
+        [2, 3, 5, 1000],
+    )
+    assert rows == [2, 3, 5, 5]
+
+
+def test_overlap_is_not_shown_where_there_is_no_map(cat_page: Page):
+    told = cat_page.evaluate(
+        """async (agreement) => {
+            const { Insight } = await import(new URL("web/results/insight.js", location.href));
+            const colors = () => new Uint32Array(256);
+            const insight = new Insight({ colors, map: () => null, title: (name) => name });
+            insight.show({ sentences: [], agreement });
+            const texts = (selector) =>
+                [...insight.element.querySelectorAll(selector)].map((one) => one.textContent);
+            return [texts("tbody td"), texts("tfoot td"), texts(".legend li span:not(.swatch)")];
+        }""",
+        {
+            "region": [0, 0, 1, 1],
+            "looked_at": [
+                {"name": n, "from_heat": heat}
+                for n, heat in zip("abc", (0.5, None, 0.4), strict=True)
+            ],
+            "pairs": [
+                {
+                    "names": list(names),
+                    "overlap": overlap,
+                    "words": None,
+                    "rank_correlation": overlap,
+                }
+                for names, overlap in (("ab", None), ("ac", 0.69), ("bc", None))
+            ],
+            "overlap": 0.69,
+            "words": "mostly the same places",
+            "shares": [0.7, 0.2, 0.1, 0],
+        },
+    )
+    numbers, average, legend = told
+    assert [plain(text) for text in numbers] == ["–", "–", "69 %", "0.69", "–", "–"]
+    assert average == []  # of one pair there is none
+    assert legend == ["two", "one"]
+
+
 def test_the_picture_of_where_they_agree_is_drawn_where_they_looked(cat_page: Page, networks):
     found = [gc.explain(CAT, model) for model in networks]
     compared = agreement(found)
