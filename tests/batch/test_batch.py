@@ -256,6 +256,20 @@ def test_the_choices_are_honoured(album: Path, tmp_path: Path):
         assert max(overlay.size) == 200
 
 
+def test_a_contrast_is_that_of_one_photo_and_belongs_to_the_batch(
+    album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    cat = album / "cat.JPG"
+    options = ("--target", "tabby", "--contrast", "lynx")
+    (row,) = batch(cat, tmp_path, *options).values()
+    e = gc.explain(cat, LITE[0], "tabby", contrast="lynx")
+    assert [other["name"] for other in row["contrast"]] == ["lynx"]
+    assert levels(row) / 255 == pytest.approx(e.feature_map / e.feature_map.max(), abs=0.004)
+    with pytest.raises(SystemExit):
+        batch(cat, tmp_path, "--target", "tabby")
+    assert "contrast" in capsys.readouterr().err
+
+
 def test_trust_is_written(album: Path, tmp_path: Path):
     (row,) = batch(album / "cat.JPG", tmp_path, "--trust").values()
     model = gc.load_model(LITE[0])
