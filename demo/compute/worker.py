@@ -163,7 +163,7 @@ class Worker:
         check_memory(model, e.geometry, self._memory_limit_bytes, copies=1)
 
         def check(on_progress: Callable[[float], None]) -> CheckResult:
-            return CheckResult.of(trust(photo, model, e, on_progress))
+            return CheckResult.of(trust(photo, model, e, on_progress=on_progress))
 
         async with aclosing(_with_progress(self._slow, check)) as steps:
             async for step in steps:

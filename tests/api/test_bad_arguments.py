@@ -147,8 +147,9 @@ def schemas(url: str) -> dict[str, dict[str, Any]]:
 
 def is_allowed(schema: dict[str, Any], value: Any) -> bool:
     """Whether a value has the type that an argument is described with."""
-    if "anyOf" in schema:
-        return any(is_allowed(one, value) for one in schema["anyOf"])
+    for several in ("anyOf", "oneOf"):
+        if several in schema:
+            return any(is_allowed(one, value) for one in schema[several])
     if "enum" in schema:
         return isinstance(value, str) and value in schema["enum"]
     types: dict[str, Any] = {

@@ -385,6 +385,7 @@ def test_run_json_says_what_the_batch_is_as_it_always_has(album: Path, tmp_path:
         "photos": source.as_posix(),
         "models": [LITE[0]],
         "targets": [281],
+        "contrast": None,
         "method": "gradcam",
         "detail": 2,
         "view": "crop",
