@@ -22,7 +22,7 @@ _DPI = 72 * PIXELS_A_POINT
 _MARGIN_PX, _TEXT_WIDTH_PX = 40, 410
 _TEXT, _SUBDUED, _BY_HEAT = "#14171f", "#555c6b", "#4f46e5"
 
-_COLOURS: dict[Outcome, str] = {"holds": "#047857", "unclear": "#a16207", "fails": "#b91c1c"}
+_COLOURS: dict[Outcome, str] = {"holds": "#047857", "unclear": "#854d0e", "fails": "#b91c1c"}
 _SIGNS: dict[Outcome, str] = {"holds": "✓", "unclear": "?", "fails": "✗"}
 _VERDICTS: dict[Outcome, str] = {
     "holds": "This map holds",
