@@ -90,6 +90,30 @@ def test_all_who_wait_notice_that_one_has_left():
     asyncio.run(wait())
 
 
+def test_a_position_that_stays_the_same_is_not_given_again():
+    async def wait() -> None:
+        queue = RequestQueue(at_once=1)
+        served, mine, behind = [joined(queue) for _ in range(3)]
+        given: list[int] = []
+
+        async def note() -> None:
+            async for found in mine.positions():
+                given.append(found)
+
+        noting = asyncio.create_task(note())
+        await asyncio.sleep(0)
+        behind.release()  # which wakes all who wait
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert given == [1]
+        served.release()
+        async with asyncio.timeout(10):
+            await noting
+        assert given == [1]
+
+    asyncio.run(wait())
+
+
 def test_whoever_is_cancelled_while_waiting_leaves_the_queue():
     async def wait() -> None:
         queue = RequestQueue(at_once=1, length=1)
