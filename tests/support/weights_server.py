@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             elif not self.server.may_end.is_set():
                 self._send_until_it_may_end(data)
             else:
-                step = 1000 if fault == "slow" else len(data)
+                step = 1000 if fault == "slow" else len(data) or 1
                 for at in range(start, len(data), step):
                     self.wfile.write(data[at : at + step])
                     time.sleep(0.1 if fault == "slow" else 0)
