@@ -64,6 +64,7 @@ class BandRecord(CurveRecord):
 class LeadRecord(TypedDict):
     value: float
     error: float
+    difference: float
     count: int
 
 

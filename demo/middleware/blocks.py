@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import gradio as gr
@@ -28,11 +29,8 @@ class Page(gr.Blocks):
         if function.fn is None:
             names = [str(one.api_name) for one in self.fns.values() if one.fn is not None]
             raise _mistake(NO_FUNCTION.format(", ".join(names)))
-        if len(inputs) < len(function.inputs):
-            raise _mistake(
-                f"/{function.api_name} takes {len(function.inputs)} arguments, not {len(inputs)}."
-            )
         try:
+            inputs = _with_defaults(function, inputs)
             return await super().process_api(block_fn, inputs, *args, **kwargs)
         except gr.Error:
             raise
@@ -45,6 +43,19 @@ class Page(gr.Blocks):
             return await super().preprocess_data(*args, **kwargs)
         except (OSError, ValueError):  # of a path that it does not allow, or that there cannot be
             raise _mistake(GONE) from None
+
+
+def _with_defaults(function: BlockFunction, inputs: list[Any]) -> list[Any]:
+    """What a call by position leaves out at its end: Gradio fills it in only for calls by name, so
+    that a new argument would break every program that was written before."""
+    parameters = list(inspect.signature(function.fn).parameters.values())
+    missing = parameters[len(inputs) :]
+    needed = [one.name for one in parameters if one.default is one.empty]
+    if any(one.name in needed for one in missing):
+        raise _mistake(
+            f"/{function.api_name} got {len(inputs)} arguments and needs {', '.join(needed)}."
+        )
+    return [*inputs, *(one.default for one in missing)]
 
 
 def _mistake(sentence: str) -> gr.Error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -34,8 +34,8 @@ SAME = 0.05
 """Difference of logarithms of probabilities that is none: one in twenty."""
 
 LEAST_SPREAD = 0.35
-"""Least standard deviation of the orders' scores that is divided by: where they hardly differ, a
-small lead is no lead."""
+"""Least standard deviation of the scores elsewhere that is divided by, because few places may be
+alike by chance."""
 
 PLACES = {6: 3.0, 10: 2.0, 16: 1.5}
 """Places elsewhere after which it is seen whether a lead is settled, and the standard errors by
@@ -73,18 +73,33 @@ class Lead:
 
     value: the weighted mean of what deletion lowers and insertion raises the logarithm of the
     probability more than with the map elsewhere, in standard deviations between the places
-    elsewhere; error: its standard error; count: of the places elsewhere.
+    elsewhere; difference: the same mean as it is; count: of the places elsewhere.
     """
 
     value: float
-    error: float
+    difference: float
     count: int
 
     @property
+    def error(self) -> float:
+        """Standard error of the value."""
+        return 1 / math.sqrt(self.count)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the probability depends on the place at all, see `SAME`."""
+        return abs(self.difference) >= SAME
+
+    @property
     def is_settled(self) -> bool:
-        """Whether it differs from 0 by more than chance, see `PLACES`."""
+        """Whether it differs from 0 by more than chance, see `PLACES`, and by as much as counts."""
         needed = [errors for count, errors in PLACES.items() if count <= self.count]
-        return abs(self.value) > (needed or list(PLACES.values())[:1])[-1] * self.error
+        by_chance = (needed or list(PLACES.values())[:1])[-1] * self.error
+        agrees = self.value * self.difference > 0
+        return abs(self.value) > by_chance and self.is_large and agrees
+
+    def record(self) -> dict[str, float]:
+        return asdict(self) | {"error": self.error}
 
     @classmethod
     def of(cls, own: tuple[Curve, Curve], elsewhere: Sequence[tuple[Curve, Curve]]) -> Lead:
@@ -93,10 +108,9 @@ class Lead:
         levels = np.array([_levels(pair) for pair in elsewhere])
         mean, scale = levels.mean(axis=0), levels.std(axis=0, ddof=1) + SAME
         scores = (levels - mean) / scale @ WEIGHTS
-        spread = scores.std(ddof=1)
-        unit = max(spread, LEAST_SPREAD)
-        value = (_levels(own) - mean) / scale @ WEIGHTS / unit
-        return cls(float(value), float(spread / unit / math.sqrt(len(levels))), len(levels))
+        unit = max(scores.std(ddof=1), LEAST_SPREAD)
+        lead = _levels(own) - mean
+        return cls(float(lead / scale @ WEIGHTS / unit), float(lead @ WEIGHTS), len(levels))
 
 
 def _levels(pair: tuple[Curve, Curve]) -> np.ndarray:

@@ -181,6 +181,9 @@ class Trust:
             percentage = percentage_in_sentence(self.probability)
             text = f"{name} has {percentage} here, too little to find out what it rests on"
             return Reason("deletion_insertion", "unclear", text)
+        if not lead.is_large:
+            text = f"what is hidden hardly changes the probability of {name}, wherever it is"
+            return Reason("deletion_insertion", "unclear", text)
         outcome: Outcome = "unclear"
         words = "matter about as much"
         if lead.is_settled:
@@ -224,7 +227,7 @@ class Trust:
             "verdict": self.verdict,
             "reasons": [reason.record() for reason in self.reasons],
             "sentence": self.sentence,
-            "lead": asdict(self.lead) if self.lead else None,
+            "lead": self.lead.record() if self.lead else None,
             "deletion": _curve(self.deletion),
             "insertion": _curve(self.insertion),
             "random_deletion": _band(deletions),

@@ -61,7 +61,14 @@ SCHEMA = pa.schema(
                     ("sentence", _TEXT),
                     (
                         "lead",  # over the map laid elsewhere; null: the class is too improbable
-                        pa.struct([("value", _FLOAT), ("error", _FLOAT), ("count", _INT)]),
+                        pa.struct(
+                            [
+                                ("value", _FLOAT),
+                                ("difference", _FLOAT),
+                                ("count", _INT),
+                                ("error", _FLOAT),
+                            ]
+                        ),
                     ),
                     ("deletion", _FLOAT),  # areas under the curves
                     ("insertion", _FLOAT),

@@ -17,6 +17,7 @@ import gradcam_core as gc
 from gradcam_core.analysis.deletion_insertion import (
     DELETED_SHARES,
     INSERTED_SHARES,
+    PLACES,
     Backgrounds,
     Curve,
     Lead,
@@ -156,6 +157,13 @@ def test_a_map_that_beats_all_other_places_leads_and_its_opposite_trails():
 
 def test_a_map_like_those_at_other_places_neither_leads_nor_trails():
     assert not Lead.of(pair(0.5, 0.5), ELSEWHERE).is_settled
+
+
+def test_a_tiny_difference_does_not_count_however_much_alike_the_other_places_are():
+    lead = Lead.of(pair(0.499, 0.501), [pair(0.5, 0.5)] * max(PLACES))
+    assert lead.difference == pytest.approx(math.log(0.501 / 0.499) * 0.5, rel=0.1)
+    assert not lead.is_large
+    assert not lead.is_settled
 
 
 def test_the_picture_seen_through_its_heat(image: Tensor, on_patch: np.ndarray):

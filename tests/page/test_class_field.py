@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.support.browser import OWN_TOP, Visits, expect_explained, wait_for_results
+from tests.support.browser import (
+    OWN_TOP,
+    Visits,
+    expect_explained,
+    new_tab,
+    wait_for_results,
+)
 
 
 @pytest.fixture
@@ -65,3 +71,17 @@ def test_plurals_and_kinds_are_found_and_a_name_typed_in_full_is_chosen(page: Pa
     expect_explained(page, "Egyptian cat")
     field.press("Escape")
     expect(field).to_have_value("Egyptian cat")
+
+
+def test_what_is_typed_before_the_script_has_come_is_searched_for(app: str, browser: Browser):
+    page = new_tab(browser)
+    scripts: list[Route] = []
+    page.route("**/app.js*", lambda route: scripts.append(route))
+    page.goto(app)
+    field = typed(page, "tabby")
+    expect(field).to_have_value("tabby")
+    (script,) = scripts
+    script.continue_()
+    expect(options(page).filter(has_text="tabby, tabby cat")).to_be_visible()
+    expect(field).to_have_value("tabby")
+    page.context.close()

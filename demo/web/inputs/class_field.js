@@ -26,7 +26,9 @@ export class ClassField {
       const option = target.closest("li");
       if (option) this.take(option);
     });
-    this.show(null);
+    // What a quick visitor typed before this script had come is taken up, not lost.
+    if (document.activeElement === this.input && this.input.value !== none) this.type();
+    else this.show(null);
   }
 
   get isOpen() {
