@@ -48,6 +48,7 @@ class Page(gr.Blocks):
 def _with_defaults(function: BlockFunction, inputs: list[Any]) -> list[Any]:
     """What a call by position leaves out at its end: Gradio fills it in only for calls by name, so
     that a new argument would break every program that was written before."""
+    assert function.fn
     parameters = list(inspect.signature(function.fn).parameters.values())
     missing = parameters[len(inputs) :]
     needed = [one.name for one in parameters if one.default is one.empty]
