@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export GRADIO_ANALYTICS_ENABLED ?= False
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its two processes share the cores
+PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its processes share the cores
 
 .DEFAULT_GOAL := help
 .PHONY: help run serve-cluster check test bench fuzz load faults quality weights screenshots clean

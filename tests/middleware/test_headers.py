@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import requests
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Error, Route, expect
 
 from tests.support.api import SMALL
 from tests.support.browser import READY, Visits, wait_for_all
@@ -125,9 +126,8 @@ def test_what_was_uploaded_never_runs_as_a_page_of_ours(app: str, browser: Brows
         assert "default-src 'none'" in policy
         if name.split(".")[-1] not in ("jpg", "txt"):
             assert answer.headers["Content-Disposition"].startswith("attachment")
-        page.goto(f"{app}robots.txt")
-        page.evaluate("(address) => { location.href = address; }", address)
-        page.wait_for_timeout(300)
+        with suppress(Error):  # of a page that is saved instead of shown
+            page.goto(address)
         page.goto(f"{app}robots.txt")
         assert page.evaluate("localStorage.getItem('ran')") is None, name
     context.close()
