@@ -52,6 +52,10 @@ class PicturesError(BatchError, ValueError):
     """A batch has no pictures, or its table of them cannot be read."""
 
 
+class GroundTruthError(BatchError, ValueError):
+    """The labels of a batch's pictures cannot be read, or are no classes of its networks."""
+
+
 class ReportError(BatchError, OSError):
     """There is no data set to report on, or none that can be read. The message says which."""
 

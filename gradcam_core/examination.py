@@ -60,6 +60,10 @@ class Examination:
         name = self.model.info.labels[index].name
         return Prediction(index, name, float(self.probabilities[index]))
 
+    def rank_of(self, index: int) -> int:
+        """The place of one class among all by probability, from 1."""
+        return int(np.flatnonzero(self._ranking == index)[0]) + 1
+
     def at(self, image: Photo, detail: int = 1, layer: str | float | None = None) -> Examination:
         """The same photo at another detail or layer; costs one forward pass. See `examine`."""
         prepared = prepare(read_image(image), self.model.preprocessing, self.view, detail)
@@ -135,7 +139,7 @@ def _explain(
             model=one.model.info.name,
             title=one.model.info.title,
             target=one.prediction(target),
-            rank=int(np.flatnonzero(one._ranking == target)[0]) + 1,
+            rank=one.rank_of(target),
             top=one.top,
             method=method,
             contrast=tuple(map(one.prediction, others)),

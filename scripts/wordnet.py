@@ -60,7 +60,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     synsets = read_synsets(folder)
-    classes = [name[1:] for name in ImageNetInfo().label_names()]
+    ids = ImageNetInfo().label_names()
+    classes = [name[1:] for name in ids]
     kinds = kinds_above(synsets, classes)
     number = {synset: n for n, synset in enumerate(kinds)}
     entries = [
@@ -72,7 +73,7 @@ def main() -> None:
         for kind in kinds
     ]
     parents = [[number[parent] for parent in synsets[one].parents] for one in classes]
-    _write(TABLE, {"kinds": entries, "classes": parents})
+    _write(TABLE, {"kinds": entries, "classes": parents, "synsets": ids})
     nodes = {one: -1 - index for index, one in enumerate(classes)} | number
     sizes = Counter(kind for one in classes for kind in {*above(synsets, one)})
     _write(NOUNS, nouns(folder, synsets, nodes, sizes))

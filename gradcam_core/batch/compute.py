@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
+from gradcam_core.batch.ground_truth import Outcome, PictureLabel, outcome
 from gradcam_core.batch.overlays import jpeg, overlay_jpeg, overlay_path
 from gradcam_core.batch.pictures import NOTHING_THERE, PictureSource
-from gradcam_core.batch.rows import PictureFacts, PictureResult, failed_rows, rows_of
+from gradcam_core.batch.rows import PictureFacts, PictureResult, Row, failed_rows, rows_of
 from gradcam_core.batch.schema import THUMBNAIL_SIDE_PX
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.errors import ImageError
@@ -23,7 +24,6 @@ from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.images.render import shrunk
 from gradcam_core.models.loading import Model
-from gradcam_core.request import ExplanationRequest
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +38,14 @@ class PreparedPicture:
 
     inputs: for each network, by detail: 1, and the detail of its request. small: the photo as its
     overlays show it. photo: the whole photo, which can take 200 MB, where it is needed once more.
+    label: what it truly is.
     """
 
     facts: PictureFacts
     inputs: list[dict[int, PreparedInput]]
     small: Image.Image
     photo: Image.Image | None
+    label: PictureLabel | None
 
 
 @contextmanager
@@ -86,11 +88,12 @@ def prepare_picture(
             inputs=[inputs[model.preprocessing] for model in models],
             small=small,
             photo=photo if settings.trust else None,
+            label=source.label,
         )
     except ImageError as error:
-        return _failed(facts, models, settings, str(error))
+        return _failed(facts, source.label, models, settings, str(error))
     except Exception as error:
-        return _failed(facts, models, settings, _unexpected(facts, error))
+        return _failed(facts, source.label, models, settings, _unexpected(facts, error))
 
 
 def explain_pictures(
@@ -114,8 +117,8 @@ def explain_pictures(
                 for picture in pictures
                 for result in explain_pictures([picture], models, settings, check_stopped)
             ]
-        facts = pictures[0].facts
-        return [_failed(facts, models, settings, _unexpected(facts, error))]
+        facts, label = pictures[0].facts, pictures[0].label
+        return [_failed(facts, label, models, settings, _unexpected(facts, error))]
 
 
 def _explain_pictures(
@@ -125,28 +128,27 @@ def _explain_pictures(
     check_stopped: Callable[[], None],
 ) -> list[PictureResult]:
     by_network = [
-        _explain_by(
-            model,
-            request,
-            [picture.inputs[number] for picture in pictures],
-            check_stopped,
-        )
-        for number, (model, request) in enumerate(zip(models, settings.requests, strict=True))
+        _explain_by(number, model, pictures, settings, check_stopped)
+        for number, model in enumerate(models)
     ]
     return [
-        _result(picture, explanations, models, settings, check_stopped)
-        for picture, explanations in zip(pictures, zip(*by_network, strict=True), strict=True)
+        _result(picture, found, models, settings, check_stopped)
+        for picture, found in zip(pictures, zip(*by_network, strict=True), strict=True)
     ]
 
 
 def _explain_by(
+    number: int,
     model: Model,
-    request: ExplanationRequest,
-    inputs: Sequence[dict[int, PreparedInput]],
+    pictures: Sequence[PreparedPicture],
+    settings: BatchSettings,
     check_stopped: Callable[[], None],
-) -> list[Explanation]:
-    """One network's explanations of these pictures, those of equal size in one pass."""
-    explanations: dict[int, Explanation] = {}
+) -> list[tuple[Explanation, Outcome | None]]:
+    """One network's explanations of these pictures, those of equal size in one pass, and what it
+    makes of their true classes. number: its place in the batch."""
+    request = settings.requests[number]
+    inputs = [picture.inputs[number] for picture in pictures]
+    found: dict[int, tuple[Explanation, Outcome | None]] = {}
     places_by_size: dict[tuple[int, ...], list[int]] = {}
     for place, by_detail in enumerate(inputs):
         places_by_size.setdefault(by_detail[1].batch.shape, []).append(place)
@@ -159,13 +161,18 @@ def _explain_by(
             detailed = [inputs[place][request.detail] for place in places]
             held = run_passes(model, detailed, probabilities=probabilities)
         answers = answer_together(held, request, lambda _: check_stopped())
-        explanations |= zip(places, answers, strict=True)
-    return [explanations[place] for place in range(len(inputs))]
+        for place, answer, one in zip(places, answers, held, strict=True):
+            label = pictures[place].label
+            found[place] = (
+                answer,
+                outcome(settings.truth, label, number, model.info.labels, one),
+            )
+    return [found[place] for place in range(len(inputs))]
 
 
 def _result(
     picture: PreparedPicture,
-    explanations: Sequence[Explanation],
+    found: Sequence[tuple[Explanation, Outcome | None]],
     models: Sequence[Model],
     settings: BatchSettings,
     check_stopped: Callable[[], None],
@@ -174,6 +181,7 @@ def _result(
 
     check_stopped()
     key = picture.facts.key
+    explanations = [e for e, _ in found]
     checks = [
         None
         if picture.photo is None or e.degenerate
@@ -186,13 +194,30 @@ def _result(
         for stem, e in zip(stems, explanations, strict=True)
     ]
     rows = rows_of(picture.facts, explanations, checks, models, settings)
+    _add_outcomes(rows, [its_outcome for _, its_outcome in found])
     return PictureResult(key, rows, overlays)
 
 
 def _failed(
-    picture: PictureFacts, models: Sequence[Model], settings: BatchSettings, error: str
+    picture: PictureFacts,
+    label: PictureLabel | None,
+    models: Sequence[Model],
+    settings: BatchSettings,
+    error: str,
 ) -> PictureResult:
-    return PictureResult(picture.key, failed_rows(picture, models, settings, error), [])
+    rows = failed_rows(picture, models, settings, error)
+    outcomes = [
+        outcome(settings.truth, label, number, model.info.labels)
+        for number, model in enumerate(models)
+    ]
+    _add_outcomes(rows, outcomes)
+    return PictureResult(picture.key, rows, [])
+
+
+def _add_outcomes(rows: Sequence[Row], outcomes: Sequence[Outcome | None]) -> None:
+    for row, its_outcome in zip(rows, outcomes, strict=True):
+        if its_outcome is not None:
+            row |= its_outcome.columns(row["agreement"])
 
 
 def _unexpected(picture: PictureFacts, error: Exception) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from gradcam_core.analysis.likeness import GRADES
+
 DATA = "data"
 """Folder of the data set, below that of the results."""
 
 THUMBNAIL_SIDE_PX = 160
 """Long side of a thumbnail."""
+
+_PARTLY_FROM = next(grade.least for grade in GRADES if not grade.is_near_chance)
 
 _INT, _FLOAT, _TEXT = pa.int32(), pa.float32(), pa.string()
 _PREDICTION = pa.struct([("index", _INT), ("name", _TEXT), ("probability", _FLOAT)])
@@ -53,6 +57,28 @@ SCHEMA = pa.schema(
             "the other networks' maps; null if it is alone or empty",
         ),
         _column("picture_agreement", _FLOAT, "the same over all pairs of this picture's maps"),
+        _column(
+            "label",
+            _TEXT,
+            "what the picture truly is: the name of this network's class, or the label as it was "
+            "given if the network lacks the class; null if it has no label",
+        ),
+        _column("label_index", _INT, "the same, by its index; null if the network lacks the class"),
+        _column("label_rank", _INT, "of the label among all classes by probability, from 1"),
+        _column("label_probability", _FLOAT, "of the label, in [0, 1]"),
+        _column(
+            "correct",
+            pa.bool_(),
+            "whether the label is the most probable class; null without a label that the network "
+            "knows",
+        ),
+        _column(
+            "elsewhere",
+            pa.bool_(),
+            "whether it is, but the map lies elsewhere than those of the other networks: "
+            f"`agreement` is below {_PARTLY_FROM} %, near chance or less; null where `agreement` "
+            "or `correct` is",
+        ),
         _column(
             "trust",
             pa.struct(

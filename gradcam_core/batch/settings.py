@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradcam_core.batch.ground_truth import GroundTruth
 from gradcam_core.cam.methods import method_named
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.request import ExplanationRequest
@@ -20,12 +21,14 @@ class BatchSettings:
     """What is to be explained of every picture.
 
     requests: one for each network, alike but for the network and its index of the class. trust:
-    whether each map is checked. overlay_side_px: the most pixels of an overlay's side.
+    whether each map is checked. overlay_side_px: the most pixels of an overlay's side. truth: what
+    the labels of the pictures are, if they have any.
     """
 
     requests: tuple[ExplanationRequest, ...]
     trust: bool = False
     overlay_side_px: int = OVERLAY_MAX_SIDE_PX
+    truth: GroundTruth | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -53,4 +56,5 @@ class BatchSettings:
             "view": first.view,
             "trust": self.trust,
             "longest": self.overlay_side_px,
+            "labels": self.truth and self.truth.source,
         }

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from gradcam_core.cli.arguments import Parser, add_map_arguments, program, reque
 from gradcam_core.cli.loading import loaded
 from gradcam_core.errors import BatchError, WeightsError
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
+from gradcam_core.models.registry import model_info
 from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ def main(arguments: Sequence[str]) -> int:
 def _run(
     parser: Parser, options: argparse.Namespace, requests: Sequence[ExplanationRequest]
 ) -> int:
+    from gradcam_core.batch.ground_truth import accuracy
+    from gradcam_core.batch.labelling import column_of, with_labels
     from gradcam_core.batch.pictures import find_pictures
     from gradcam_core.batch.rows import PictureResult
     from gradcam_core.batch.run import run
@@ -76,9 +80,18 @@ def _run(
     settings = BatchSettings(tuple(requests), options.trust, options.longest)
     failed = new = 0
     try:
-        pictures = find_pictures(source, leave_out=options.out)
+        pictures = find_pictures(source, options.out, column_of(options.labels))
+        if options.labels is not None:
+            infos = [model_info(name) for name in settings.models]
+            networks = [(info.title, info.labels) for info in infos]
+            pictures, truth, notes = with_labels(pictures, options.labels, networks)
+            settings = replace(settings, truth=truth)
+        else:
+            notes = []
         with _stop_signal() as stop, ResultFolder(options.out, source, settings) as folder:
             before = folder.done
+            for note in notes:
+                print(note, file=sys.stderr)
             models = list(loaded(settings.models))
             engine = _engine(options, stop.is_set)
             with tqdm(
@@ -104,6 +117,8 @@ def _run(
                 )
                 return 128 + stop.signal
             print(_summary(options.out, folder.done, before, new, failed, len(models), seconds))
+            if settings.truth and (right := accuracy(options.out)):
+                print(right)
             if options.report:
                 _write_report(parser.prog, options.out)
     except BatchError as error:
@@ -203,6 +218,13 @@ def _parser() -> Parser:
         "--out", type=Path, required=True, metavar="DIR", help="folder for the results"
     )
     add_map_arguments(parser)
+    parser.add_argument(
+        "--labels",
+        metavar="folder|CSV|column:NAME",
+        help="what the pictures truly are, to say whether networks are right: the names of their "
+        "folders, a CSV file with the columns path,label, or a column of the Parquet file; by "
+        "name, synonym, index or WordNet id (n02123045) of a class",
+    )
     parser.add_argument(
         "--longest",
         type=int,

@@ -32,10 +32,12 @@ class Kind:
 
 @dataclass(frozen=True, eq=False)
 class Kinds:
-    """parents: of each class, the numbers of its kinds."""
+    """parents: of each class, the numbers of its kinds. synsets: of each class, WordNet's number of
+    it, "n02123045", which ImageNet's folders are named after."""
 
     kinds: tuple[Kind, ...]
     parents: tuple[tuple[int, ...], ...]
+    synsets: tuple[str, ...]
 
     @cached_property
     def _above(self) -> tuple[tuple[int, ...], ...]:
@@ -56,6 +58,11 @@ class Kinds:
             for kind in kinds:
                 found[kind].append(index)
         return tuple(map(tuple, found))
+
+    @cached_property
+    def by_synset(self) -> dict[str, int]:
+        """The index of each class by WordNet's number of it."""
+        return {synset: index for index, synset in enumerate(self.synsets)}
 
     def narrowest(self, classes: Iterable[int]) -> int | None:
         """The number of the narrowest kind with a plain name that all of these classes are."""
@@ -92,6 +99,7 @@ def kinds() -> Kinds:
             for one in table["kinds"]
         ),
         tuple(map(tuple, table["classes"])),
+        tuple(table["synsets"]),
     )
 
 

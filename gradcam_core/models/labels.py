@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, overload
 
 from gradcam_core.errors import LabelError
-from gradcam_core.models.kinds import NEW_WORDS, kind_named, near_in_meaning, singulars
+from gradcam_core.models.kinds import NEW_WORDS, kind_named, kinds, near_in_meaning, singulars
 
 # WordNet gives two classes each of these names; the words in brackets tell them apart.
 _DISTINGUISHED = {
@@ -80,13 +80,25 @@ class Labels(Sequence[Label]):
         return self.labels[at]
 
     def find(self, name: int | str) -> Label:
-        """The label of a class given by its index, its name or one of its synonyms.
+        """The label of a class given by its index, its name, one of its synonyms, or WordNet's
+        number of an ImageNet class, such as n02123045.
 
         Upper and lower case do not matter, and a plural will do. A class's own name goes before a
         synonym of another class, and a name that is a number before an index, if it is given as
         text. Raises LabelError if the class is unknown or the name stands for several, with the
         nearest.
         """
+        if label := self.known(name):
+            return label
+        text = str(name).strip()
+        near = self.nearest(text)
+        hint = (
+            f"{near.sentence}: {self._offer(near.indices)}." if near else f"See the {self.title}."
+        )
+        raise LabelError(f"There is no class {text!r} among the {len(self)}. {hint}")
+
+    def known(self, name: int | str) -> Label | None:
+        """The same; None for a word that is no class, without a search for the nearest."""
         text = str(name).strip()
         word = text.casefold()
         if not word:
@@ -103,6 +115,8 @@ class Labels(Sequence[Label]):
                     if found:
                         several = self._offer(found)
                         raise LabelError(f"{text!r} stands for several classes: {several}.")
+        if self.is_imagenet and word in kinds().by_synset:
+            return self[kinds().by_synset[word]]
         if re.fullmatch(r"[+-]?[0-9]{1,9}", text):
             index = int(text)
             if not 0 <= index < len(self):
@@ -110,11 +124,7 @@ class Labels(Sequence[Label]):
                     f"There is no class {index}: indices go from 0 to {len(self) - 1}."
                 )
             return self[index]
-        near = self.nearest(word)
-        hint = (
-            f"{near.sentence}: {self._offer(near.indices)}." if near else f"See the {self.title}."
-        )
-        raise LabelError(f"There is no class {text!r} among the {len(self)}. {hint}")
+        return None
 
     def nearest(self, text: str) -> Nearest | None:
         """What to offer for a word that is no class: the classes of that kind, or else those

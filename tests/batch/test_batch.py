@@ -565,7 +565,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
             time.sleep(1)  # whoever does not wait for this one runs away now
 
     with ResultFolder(tmp_path, "all", settings) as folder:
-        assert run(folder, Pictures(pictures, walk), [small], settings, explain_locally, note)
+        assert run(folder, Pictures(pictures, walk, walk), [small], settings, explain_locally, note)
     assert len(rows_of(tmp_path)) == pictures
     third = pictures // 3
     with Image.open(EXAMPLES / "7_wide_strip.jpg") as one:

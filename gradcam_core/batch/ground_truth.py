@@ -1,0 +1,101 @@
+"""What the pictures of a batch truly are, and whether its networks are right."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import pyarrow.parquet as pq
+
+from gradcam_core.analysis.likeness import grade_of
+from gradcam_core.batch.schema import DATA
+from gradcam_core.models.labels import Labels
+from gradcam_core.wording import listed, percentage_in_sentence
+
+if TYPE_CHECKING:
+    from gradcam_core.examination import Examination
+
+PictureLabel: TypeAlias = "str | int"
+"""As it was given: the name or the index of a class."""
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """source: where the labels are from, as `run.json` has it. classes: of each label, the index of
+    its class in each network, or None in one that lacks it."""
+
+    source: str
+    classes: Mapping[PictureLabel, tuple[int | None, ...]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one network makes of the true class of a picture.
+
+    name: of the class, or the label as it was given if the network lacks the class. index: None if
+    it does. rank, probability: of the class; None where nothing could be computed.
+    """
+
+    name: str
+    index: int | None = None
+    rank: int | None = None
+    probability: float | None = None
+
+    def columns(self, agreement: float | None) -> dict[str, object]:
+        """What a row of the data set says of it. agreement: as the row has it."""
+        is_correct = None if self.rank is None else self.rank == 1
+        is_elsewhere = None
+        if is_correct is not None and agreement is not None:
+            is_elsewhere = is_correct and grade_of(agreement).is_near_chance
+        return {
+            "label": self.name,
+            "label_index": self.index,
+            "label_rank": self.rank,
+            "label_probability": self.probability,
+            "correct": is_correct,
+            "elsewhere": is_elsewhere,
+        }
+
+
+def outcome(
+    truth: GroundTruth | None,
+    label: PictureLabel | None,
+    network: int,
+    labels: Labels,
+    held: Examination | None = None,
+) -> Outcome | None:
+    """What a network makes of a picture with this label; None if it has none.
+
+    network: its place in the batch; labels: of its classes. held: its pass over the picture; None
+    if there is none.
+    """
+    if truth is None or label is None:
+        return None
+    index = truth.classes[label][network]
+    if index is None:
+        return Outcome(str(label))
+    name = labels[index].name
+    if held is None or not held.probabilities.any():  # where the scores are not numbers
+        return Outcome(name, index)
+    return Outcome(name, index, held.rank_of(index), held.prediction(index).probability)
+
+
+def accuracy(out: Path) -> str | None:
+    """How many of the labelled pictures in a data set each network is right about, for people;
+    None if there are none."""
+    found: dict[str, Counter[bool]] = {}
+    for part in sorted((out / DATA).glob("*.parquet")):
+        columns = ["title", "stands_in_for", "correct"]
+        for row in pq.read_table(part, columns=columns, partitioning=None).to_pylist():
+            if row["correct"] is not None:
+                instead = f" for {row['stands_in_for']}" if row["stands_in_for"] else ""
+                found.setdefault(row["title"] + instead, Counter())[row["correct"]] += 1
+    each = [
+        f"{title} {percentage_in_sentence(right[True] / right.total())} "
+        f"({right[True]} of {right.total()})"
+        for title, right in sorted(found.items())
+    ]
+    return f"right about labelled pictures: {listed(each)}" if each else None

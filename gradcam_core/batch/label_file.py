@@ -1,0 +1,167 @@
+"""A CSV file of labels: a line for each picture, as spreadsheets and programs write it."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import os
+import posixpath
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradcam_core.batch.pictures import PictureSource
+from gradcam_core.errors import GroundTruthError
+
+COLUMNS = ("path", "label")
+
+_SEPARATORS = (",", ";", "\t")
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_AS_WANTED = "a CSV file of labels has the columns path,label in its first line"
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """The labels of a CSV file by path, as `_plain` writes it; None where the label is empty.
+
+    file: absolute. digest: of what it says, however it is written.
+    """
+
+    file: Path
+    labels: Mapping[str, str | None]
+
+    @property
+    def digest(self) -> str:
+        said = sorted((path, label or "") for path, label in self.labels.items())
+        return hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+    def entries(self, sources: Iterable[PictureSource]) -> dict[str, str]:
+        """The path in this file that each picture has there, by the picture's key; those that have
+        none are left out.
+
+        A picture is named by its key, its absolute path, its path from this file's folder or from
+        here; or else by its file name alone, if no other picture has that name. Raises
+        GroundTruthError for a file name alone that several have.
+        """
+        found: dict[str, str] = {}
+        by_name: dict[str, list[str]] = {}
+        for source in sources:
+            path = next((one for one in self._names_of(source) if one in self.labels), None)
+            if path is not None:
+                found[source.key] = path
+            elif (name := _plain(source.key).rsplit("/", 1)[-1]) in self.labels:
+                by_name.setdefault(name, []).append(source.key)
+        used = set(found.values())
+        for name, keys in by_name.items():
+            if name in used:
+                continue
+            if len(keys) > 1:
+                raise GroundTruthError(
+                    f"{self.file.name} names {name} without its folder, and {len(keys)} pictures "
+                    f"have that name, {keys[0]} and {keys[1]} among them: write the paths"
+                )
+            found[keys[0]] = name
+        return found
+
+    def _names_of(self, source: PictureSource) -> Iterator[str]:
+        yield _plain(source.key)
+        yield _plain(re.sub(r"#row-[0-9]+$", "", source.key))
+        if source.path is not None:
+            yield _plain(source.path)
+            for folder in (self.file.parent, Path.cwd()):
+                try:
+                    yield _plain(os.path.relpath(source.path, folder))
+                except ValueError:  # on another drive of Windows
+                    continue
+
+
+def read_label_file(file: Path) -> LabelFile:
+    """The labels of a CSV file, in the encodings and with the separators that spreadsheets use.
+
+    Raises GroundTruthError, with the line, for what cannot be understood, and where one picture has
+    two labels.
+    """
+    lines = re.split(r"\r\n|\r|\n", _text(file))
+    start = 0
+    if lines and lines[0].lower().startswith("sep="):  # Excel's own way to name the separator
+        start = 1
+    while start < len(lines) and not lines[start].strip(" \t,;"):
+        start += 1
+    if start == len(lines):
+        raise GroundTruthError(f"{file} is empty: {_AS_WANTED}")
+    separator, columns = _header(file, lines[start])
+    labels: dict[str, str | None] = {}
+    first_line: dict[str, int] = {}
+    rows = csv.reader(lines[start + 1 :], delimiter=separator, strict=True)
+    try:
+        for row in rows:
+            number = start + 1 + rows.line_num
+            values = [value.strip() for value in row]
+            if not any(values):
+                continue
+            if any(values[len(columns) :]):
+                raise GroundTruthError(
+                    f"line {number} of {file} has {len(values)} values and the first line "
+                    f"{len(columns)}: put a value with {separator!r} in it into quotes"
+                )
+            named = dict(zip(columns, values, strict=False))
+            path, label = _plain(named["path"]), _nfc(named.get("label", "")) or None
+            if not named["path"]:
+                raise GroundTruthError(f"line {number} of {file} has no path")
+            if path in labels and (labels[path] or "").casefold() != (label or "").casefold():
+                raise GroundTruthError(
+                    f"{file} has two labels for {path}: {labels[path] or 'none'} in line "
+                    f"{first_line[path]}, {label or 'none'} in line {number}"
+                )
+            labels.setdefault(path, label)
+            first_line.setdefault(path, number)
+    except csv.Error as error:
+        number = start + 1 + rows.line_num
+        raise GroundTruthError(f"line {number} of {file} is no CSV: {error}") from error
+    return LabelFile(Path(os.path.abspath(file)), labels)
+
+
+def _text(file: Path) -> str:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise GroundTruthError(f"{file} cannot be read: {error.strerror or error}") from error
+    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    # Without a mark it is UTF-8, or else what Excel writes in western Europe and America.
+    for encoding in [marked] if marked else ["utf-8", "cp1252"]:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
+    raise GroundTruthError(f"{file} is no text in UTF-8: save it as CSV UTF-8; {_AS_WANTED}")
+
+
+def _header(file: Path, line: str) -> tuple[str, Sequence[str]]:
+    """The separator, and the names of the columns."""
+    found = {}
+    for separator in _SEPARATORS:
+        names = next(csv.reader([line], delimiter=separator))
+        found[separator] = [name.strip().casefold() for name in names]
+    for separator, columns in found.items():
+        if all(columns.count(name) == 1 for name in COLUMNS):
+            return separator, columns
+    columns = max(found.values(), key=len)
+    raise GroundTruthError(f"{_AS_WANTED}; that of {file} has {', '.join(columns)[:200]}")
+
+
+def _plain(path: str) -> str:
+    """A path in one way of writing it: with "/", and accents in one piece with their letters."""
+    return posixpath.normpath(_nfc(path).replace("\\", "/"))
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
