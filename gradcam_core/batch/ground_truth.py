@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from gradcam_core.analysis.likeness import grade_of
 from gradcam_core.batch.schema import DATA
 from gradcam_core.models.labels import Labels
-from gradcam_core.wording import listed, percentage_in_sentence
+from gradcam_core.wording import decimal, listed
 
 if TYPE_CHECKING:
     from gradcam_core.examination import Examination
@@ -84,8 +84,8 @@ def outcome(
 
 
 def accuracy(out: Path) -> str | None:
-    """How many of the labelled pictures in a data set each network is right about, for people;
-    None if there are none."""
+    """How many of the labelled pictures in a data set each network is right about, in words; None
+    if there are none."""
     found: dict[str, Counter[bool]] = {}
     for part in sorted((out / DATA).glob("*.parquet")):
         columns = ["title", "stands_in_for", "correct"]
@@ -94,8 +94,8 @@ def accuracy(out: Path) -> str | None:
                 instead = f" for {row['stands_in_for']}" if row["stands_in_for"] else ""
                 found.setdefault(row["title"] + instead, Counter())[row["correct"]] += 1
     each = [
-        f"{title} {percentage_in_sentence(right[True] / right.total())} "
-        f"({right[True]} of {right.total()})"
-        for title, right in sorted(found.items())
+        f"{title} {decimal(100 * counts[True] / counts.total(), 1)} % "
+        f"({counts[True]} of {counts.total()})"
+        for title, counts in sorted(found.items())
     ]
-    return f"right about labelled pictures: {listed(each)}" if each else None
+    return f"correct: {listed(each)}" if each else None

@@ -62,7 +62,7 @@ def with_labels(
         source_of = _Source(
             FOLDER,
             "from its folder's name",
-            "rename the folder, or give a CSV file, in which pictures may lack a label",
+            "Rename the folder, or give a CSV file, in which pictures may lack a label.",
             _of_folder,
             _is_in_a_folder,
         )
@@ -70,7 +70,7 @@ def with_labels(
         source_of = _Source(
             labels,
             f"in the column {column}",
-            "correct it there, or leave it null",
+            "Correct it there, or leave it null.",
             lambda source: source.label,
         )
     else:
@@ -80,7 +80,7 @@ def with_labels(
         source_of = _Source(
             f"of a CSV file, {file.digest}",
             f"in {file.file.name}",
-            "correct it there, or leave it empty",
+            "Correct it there, or leave it empty.",
             partial(_of_file, file, entries),
         )
     sure, perhaps = Counter[PictureLabel](), Counter[PictureLabel]()
@@ -91,9 +91,10 @@ def with_labels(
             (sure if source_of.is_meant(picture) else perhaps)[label] += 1
     classes = _classes([*sure, *perhaps], networks)
     if unknown := {label: n for label, n in sure.items() if label not in classes}:
-        raise GroundTruthError(f"{_unknown(unknown, networks)} ({source_of.remedy})")
+        raise GroundTruthError(f"{_unknown(unknown, networks)} {source_of.remedy}")
     if not classes:
-        raise GroundTruthError(f"no picture has a label {source_of.where}: {_how(pictures)}")
+        hint = f": {_of_folders(pictures)}" if labels == FOLDER else ""
+        raise GroundTruthError(f"no picture has a label {source_of.where}{hint}")
     counts = Counter({label: n for label, n in (sure + perhaps).items() if label in classes})
     if without := count - counts.total():
         notes.append(f"{without} of {count} pictures have no label {source_of.where}.")
@@ -125,9 +126,9 @@ def _of_file(file: LabelFile, entries: Mapping[str, str], source: PictureSource)
 
 def _label_file(labels: str) -> LabelFile:
     path = Path(labels)
-    if not path.exists():
+    if not labels or not path.exists():
         raise GroundTruthError(
-            f"there is no file {labels}; --labels is {FOLDER}, a CSV file with the columns "
+            f"there is no file {labels!r}; --labels is {FOLDER}, a CSV file with the columns "
             f"path,label, or {COLUMN}NAME for a column of a Parquet file"
         )
     if path.is_dir():
@@ -249,9 +250,9 @@ def _lacking(
             )
 
 
-def _how(pictures: Pictures) -> str:
+def _of_folders(pictures: Pictures) -> str:
     first = next(pictures.walk_unread()).key
     return (
-        f"the first picture is {first!r}; with --labels {FOLDER} each is in a folder named after "
-        "its class, such as tabby/1.jpg"
+        f"the first one is {first!r}; those of a class are in a folder with its name, such as "
+        "tabby/1.jpg"
     )

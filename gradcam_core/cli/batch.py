@@ -117,8 +117,8 @@ def _run(
                 )
                 return 128 + stop.signal
             print(_summary(options.out, folder.done, before, new, failed, len(models), seconds))
-            if settings.truth and (right := accuracy(options.out)):
-                print(right)
+            if settings.truth and (correct := accuracy(options.out)):
+                print(correct)
             if options.report:
                 _write_report(parser.prog, options.out)
     except BatchError as error:

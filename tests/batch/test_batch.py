@@ -391,6 +391,7 @@ def test_run_json_says_what_the_batch_is_as_it_always_has(album: Path, tmp_path:
         "view": "crop",
         "trust": False,
         "longest": 768,
+        "labels": None,
         "weights": {LITE[0]: gc.load_model(LITE[0]).weights.sha256},
     }
 

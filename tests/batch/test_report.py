@@ -59,7 +59,7 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> Batch:
     out = tmp_path_factory.mktemp("batch")
     tiles = write_data_set(out, PICTURES, count=21)
     columns = ["path", "title", "stands_in_for", "class", "probability", "top"]
-    columns += ["picture_agreement", "error", "trust"]
+    columns += ["picture_agreement", "error", "trust", "label", "correct", "elsewhere"]
     pictures: dict[str, Rows] = {}
     for row in pq.read_table(out / "data", columns=columns).to_pylist():
         pictures.setdefault(row["path"], []).append(row)
@@ -218,6 +218,12 @@ FILTERS: dict[str, Callable[[str, Rows], bool]] = {
     "differ=1": lambda path, rows: classes_differ(rows),
     "verdict=unclear": lambda path, rows: some(rows, verdict_is("unclear")),
     "verdict=fails": lambda path, rows: some(rows, verdict_is("fails")),
+    "label=correct": lambda path, rows: any(row["correct"] for row in rows),
+    "label=wrong&network=EfficientNet-Lite1+for+VGG19": lambda path, rows: any(
+        row["stands_in_for"] == "VGG19" and row["correct"] is False for row in rows
+    ),
+    "label=elsewhere": lambda path, rows: any(row["elsewhere"] for row in rows),
+    "label=none": lambda path, rows: all(row["label"] is None for row in rows),
     "failed=1": lambda path, rows: any(row["error"] for row in rows),
     "class=espresso&from=20&differ=1&text=7": lambda path, rows: (
         "7" in path
@@ -332,6 +338,7 @@ def test_a_card_says_what_each_network_makes_of_the_picture(
     overlap = rows[0]["picture_agreement"]
     expect(card.locator(".likeness")).to_contain_text(grade_of(overlap).words)
     expect(card.locator(".likeness .unit")).to_have_text("mean overlap")
+    expect(card.locator(".tags")).to_contain_text(f"label: {rows[0]['label']}")
     expect(card.locator(".likeness b")).to_have_text(f"{100 * overlap:.0f}\u00a0%")
     for n, (row, of_one) in enumerate(zip(rows, batch.tiles[2].explanations, strict=True)):
         network = card.locator(".network").nth(n)
@@ -339,6 +346,8 @@ def test_a_card_says_what_each_network_makes_of_the_picture(
         expect(network.locator("strong")).to_have_text(row["class"])
         percent = f"{100 * row['probability']:.1f}\u00a0%"
         expect(network.locator(".probability")).to_have_text(percent)
+        outcome = "✓ correct" if row["correct"] else "✗ wrong"
+        expect(network.locator(".outcome")).to_contain_text(outcome)
         expect(network.locator(".where")).to_have_text(f"heat: {batch.tiles[2].places[n][0]}")
         said = f"Heat of {row['title']} for the class {of_one[0].target.name}"
         expect(network.get_by_role("img", name=said)).to_be_visible()
@@ -514,6 +523,15 @@ def test_the_summary_says_who_stands_in_for_whom_and_where_weights_are_from(
         expect(row).to_contain_text(NETWORKS[e.model])
         expect(row).to_contain_text(e.weights.sha256)
         expect(row).to_contain_text(e.weights.source)
+    labelled = sum(rows[0]["label"] is not None for rows in batch.pictures.values())
+    expect(page.locator("#accuracy")).to_contain_text(
+        f"{labelled:,} of 5,000 pictures have a label"
+    )
+    of_one = [row for rows in batch.pictures.values() for row in rows if row["title"] == e.title]
+    outcomes = [row["correct"] for row in of_one if row["correct"] is not None]
+    correct, known = sum(outcomes), len(outcomes)
+    words = f"{100 * correct / known:.1f}\u00a0% correct ({correct:,} of {known:,})"
+    expect(page.locator("#accuracy")).to_contain_text(words)
     spread = [rows[0]["picture_agreement"] for rows in batch.pictures.values()]
     words = "mostly the same places"
     same = sum(overlap is not None and grade_of(overlap).words == words for overlap in spread)
@@ -537,6 +555,10 @@ def test_one_network_is_enough_and_what_a_data_set_lacks_is_left_out(
     expect(cards(page).nth(1).get_by_text("No picture.")).to_be_visible()
     expect(page.get_by_label("Difference ≥")).to_be_hidden()
     expect(page.get_by_label("Classes differ")).to_be_hidden()
+    expect(page.get_by_label("Label", exact=True)).to_be_hidden()
+    expect(page.locator("#accuracy, .outcome")).to_have_count(3)
+    for hidden in page.locator("#accuracy, .outcome").all():
+        expect(hidden).to_be_hidden()
     sorts = ["path", "highest probability", "lowest probability", "errors first"]
     expect(page.get_by_label("Sort by").locator("option")).to_have_text(sorts)
     expect(page.locator("#spread")).to_be_hidden()

@@ -8,6 +8,7 @@ from torchvision.models import ResNet50_Weights
 
 from gradcam_core import find_label, imagenet_labels
 from gradcam_core.errors import LabelError
+from gradcam_core.models.kinds import kinds
 from gradcam_core.models.labels import labels_of
 
 
@@ -25,6 +26,10 @@ def test_the_names_are_torchvisions_in_torchvisions_order():
 def test_the_names_are_timms_in_timms_order():
     theirs = ImageNetInfo("imagenet-1k").label_descriptions()
     assert [", ".join(label.synonyms) for label in imagenet_labels()] == theirs
+
+
+def test_wordnets_numbers_are_timms_in_timms_order():
+    assert list(kinds().synsets) == ImageNetInfo("imagenet-1k").label_names()
 
 
 def test_every_name_is_unique_and_finds_its_own_class():
@@ -45,6 +50,7 @@ def test_every_name_is_unique_and_finds_its_own_class():
         ("tabbies", 281),
         ("Espressos", 967),
         ("tench", 0),
+        ("n02123045", 281),
         ("school buses", 779),
     ],
 )

@@ -17,6 +17,7 @@ from PIL import Image, ImageEnhance
 
 import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
+from gradcam_core.analysis.likeness import grade_of
 from gradcam_core.analysis.location import where
 from gradcam_core.images.render import levels
 from tests.support.photos import EXAMPLES
@@ -59,6 +60,12 @@ SCHEMA = pa.schema(
         ("where", pa.string()),
         ("agreement", pa.float32()),
         ("picture_agreement", pa.float32()),
+        ("label", pa.string()),
+        ("label_index", pa.int32()),
+        ("label_rank", pa.int32()),
+        ("label_probability", pa.float32()),
+        ("correct", pa.bool_()),
+        ("elsewhere", pa.bool_()),
         (
             "trust",
             pa.struct(
@@ -149,7 +156,7 @@ def write_data_set(out: Path, pictures: int = 5000, count: int = 42, seed: int =
 
     The first pictures are the tiles as they are, in their order, with every network's own top
     prediction. Of the others, every 40th could not be read, every 25th has one network's error and
-    every 10th was checked; the last has a hostile name.
+    every 10th was checked; the last has a hostile name. Every 7th, from the first, has no label.
     """
     made = list(tiles(count))
     chance = random.Random(seed)
@@ -160,6 +167,8 @@ def write_data_set(out: Path, pictures: int = 5000, count: int = 42, seed: int =
         for number in range(start, min(start + IN_PART, pictures)):
             path = f"photos/{number // 100:03}/picture {number}.jpg"
             rows += _picture(path, number, made, chance)
+            if number % 7:
+                _label(rows[-len(NETWORKS) :], made[number % len(made)])
         if start + IN_PART >= pictures:
             last = rows[-1]["path"]
             for row in rows:
@@ -240,6 +249,20 @@ def row_of(
         "weights": {"source": e.weights.source, "sha256": e.weights.sha256},
         "versions": {"gradcam_core": "1.0", "torch": "2.14"},
     }
+
+
+def _label(rows: Sequence[dict[str, Any]], tile: Tile) -> None:
+    """The label of a picture: what the first network finds in a tile, which may be another one."""
+    label = tile.explanations[0][0].target
+    for row in rows:
+        row |= {"label": label.name, "label_index": label.index}
+        if row.get("error"):
+            continue
+        ranks = {one["index"]: rank for rank, one in enumerate(row["top"], 1)}
+        rank = ranks.get(label.index, 40)
+        row["label_rank"], row["correct"] = rank, rank == 1
+        row["label_probability"] = row["top"][rank - 1]["probability"] if rank < 40 else 0.001
+        row["elsewhere"] = rank == 1 and grade_of(row["agreement"]).is_near_chance
 
 
 def _trust(row: dict[str, Any], chance: random.Random) -> dict[str, Any]:

@@ -24,6 +24,27 @@ class Likeness {
   }
 }
 
+/** Whether a network is right about a picture's label: a sign and words. */
+class Outcome {
+  static WORDS = { [WRONG]: ["✗", "wrong"], [CORRECT]: ["✓", "correct"], [ELSEWHERE]: ["✓", "correct, heat elsewhere"] };
+
+  constructor() {
+    this.sign = h("span", { class: "sign", "aria-hidden": "true" });
+    this.words = h("span");
+    this.element = h("p", { class: "outcome" }, this.sign, " ", this.words);
+  }
+
+  show(row) {
+    const [sign, words] = Outcome.WORDS[rows.outcome[row]] ?? ["", ""];
+    this.element.hidden = !HAS_LABELS;
+    this.element.dataset.outcome = rows.outcome[row] === WRONG ? "fails" : "holds";
+    this.sign.textContent = sign;
+    // Where another class is explained, it is not that one that is correct or wrong.
+    const whose = words && rows.rank[row] > 1 ? "top class " : "";
+    this.words.textContent = this.element.title = whose + words;
+  }
+}
+
 /** One network's part of a card. */
 class Cell {
   constructor() {
@@ -34,6 +55,7 @@ class Cell {
     this.name = h("strong");
     this.number = h("span", { class: "probability" });
     this.where = h("p", { class: "where" });
+    this.outcome = new Outcome();
     this.element = h(
       "div",
       { class: "network" },
@@ -41,6 +63,7 @@ class Cell {
       this.frame,
       h("p", { class: "class" }, this.name),
       this.number,
+      this.outcome.element,
       this.where,
     );
   }
@@ -56,6 +79,7 @@ class Cell {
     this.number.textContent = percentage(rows.probability[row]) + (rank > 1 ? `, rank ${rank}` : "");
     this.where.textContent = whereOf(row) && `heat: ${whereOf(row)}`;
     this.where.title = whereOf(row);
+    this.outcome.show(row);
     this.isExplained = name !== undefined;
     this.error.textContent = "";
     this.frame.classList.toggle("failed", !this.isExplained);
@@ -75,6 +99,8 @@ class Cell {
 
 const heatLabel = (row) => `Heat of ${networkOf(row)?.title} for the class ${classOf(row)}: ${whereOf(row)}`;
 
+const labelText = (i) => (labelOf(i) === undefined ? "no label" : `label: ${labelOf(i)}`);
+
 const ratioOf = (i) => pictures.width[i] / pictures.height[i] || 1;
 
 class Card {
@@ -89,13 +115,14 @@ class Card {
     this.likeness = new Likeness();
     this.differ = h("span", { class: "tag" }, "classes differ");
     this.failed = h("span", { class: "tag failed" }, "error");
+    this.label = h("span", { class: "tag label" });
     this.networks = h("div", { class: "networks" });
     this.cells = [];
     this.element = h(
       "li",
       { class: "card" },
       h("h2", {}, this.button),
-      h("p", { class: "tags" }, this.likeness.element, this.differ, this.failed),
+      h("p", { class: "tags" }, this.label, this.likeness.element, this.differ, this.failed),
       this.networks,
     );
   }
@@ -111,6 +138,8 @@ class Card {
     this.element.setAttribute("aria-posinset", place + 1);
     this.element.setAttribute("aria-setsize", count);
     this.likeness.show(i);
+    this.label.hidden = !HAS_LABELS;
+    this.label.textContent = this.label.title = labelText(i);
     this.differ.hidden = !pictures.differ[i];
     this.failed.hidden = !pictures.failed[i];
     const needed = shownRows(i);

@@ -59,8 +59,11 @@ class Cards {
     const cell = Math.floor((card - 2 * padding - 2 - (perLine - 1) * between) / perLine);
     this.size = { width: cell, whole: card - 2 * padding - 2, height: Math.round(Math.min(cell * 0.75, 260)) };
     const lines = Math.ceil(most / perLine);
-    const texts = isNarrow ? 116 : 98; // of a network: title, class, probability and where
-    const heading = 62;
+    const outcome = HAS_LABELS ? (isNarrow ? 36 : 18) : 0;
+    const texts = (isNarrow ? 116 : 98) + outcome; // of a network: title, class, probability, outcome and where
+    const isWrapped = isNarrow && HAS_LABELS; // the tags
+    list.classList.toggle("wrapped", isWrapped);
+    const heading = isWrapped ? 90 : 62;
     this.cardWidth = card;
     this.cardHeight = 2 * padding + 2 + heading + lines * (this.size.height + texts) + (lines - 1) * between;
     const style = list.style;

@@ -11,6 +11,7 @@ const DEFAULTS = {
   differ: false,
   failed: false,
   verdict: "",
+  label: "",
   show: "overlay",
 };
 
@@ -53,6 +54,14 @@ function classesNamed(typed) {
 /** Whether a row is of the network that a choice names; every one is if it names none. */
 const isOf = (name) => (row) => name === "" || networkOf(row)?.key === name;
 
+/** Whether a row has the outcome that a choice names. */
+const OUTCOME_FITS = {
+  correct: (row) => rows.outcome[row] >= CORRECT,
+  wrong: (row) => rows.outcome[row] === WRONG,
+  elsewhere: (row) => rows.outcome[row] === ELSEWHERE,
+  none: (row) => rows.label[row] < 0,
+};
+
 /** The pictures of a choice, in its order. Of one picture, one network must fit as a whole. */
 function chosen(choice) {
   const text = choice.text.trim().toLowerCase();
@@ -60,10 +69,11 @@ function chosen(choice) {
   const isChosenNetwork = isOf(choice.network);
   const [from, to] = [choice.from / 100, choice.to / 100];
   const anyProbability = from <= 0 && to >= 1;
-  const anyRow = !classes && !choice.network && !choice.verdict && anyProbability;
+  const anyRow = !classes && !choice.network && !choice.verdict && !choice.label && anyProbability;
   const fits = (row) =>
     isChosenNetwork(row) &&
     (!choice.verdict || rows.verdict[row] === choice.verdict) &&
+    (!choice.label || OUTCOME_FITS[choice.label](row)) &&
     (!classes || (rows.class[row] >= 0 && classes[rows.class[row]])) &&
     (anyProbability ||
       (rows.probability[row] !== null && rows.probability[row] >= from && rows.probability[row] <= to));

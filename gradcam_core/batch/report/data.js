@@ -34,6 +34,13 @@ const networkOf = (row) => index.networks[rows.network[row]];
 const classOf = (row) => index.classes[rows.class[row]];
 const whereOf = (row) => index.places[rows.where[row]] ?? "";
 
+/** Of a labelled picture, what a network's prediction is; -1 where that is not known. */
+const [WRONG, CORRECT, ELSEWHERE] = [0, 1, 2];
+const HAS_LABELS = rows.label.some((label) => label >= 0);
+
+/** What a picture truly is; undefined if it has no label. */
+const labelOf = (i) => index.classes[rows.label[firstRow[i]]];
+
 const BLOCKS_KEPT = 24;
 const blocks = new Map(); // the last ones read, by their numbers
 

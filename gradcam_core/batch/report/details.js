@@ -110,6 +110,7 @@ class Details {
           ),
         ),
       ),
+      HAS_LABELS ? h("p", { class: "tags" }, h("span", { class: "tag label" }, labelText(i))) : null,
       h("p", { class: "tags" }, likeness(i) ? "The networks look at" : null, alike.element, pictures.differ[i] ? h("span", { class: "tag" }, "classes differ") : null),
       h("div", { class: "networks" }, ...this.networks()),
       h(
@@ -155,6 +156,7 @@ class Details {
       line.error && h("p", { class: "error" }, line.error),
       name === undefined ? null : h("div", { class: "frame" }, stage.element),
       name === undefined ? null : h("p", { class: "class" }, h("strong", {}, name), ` ${number}`),
+      rows.outcome[row] >= 0 ? this.outcome(row, line.label ?? []) : null,
       whereOf(row) && h("p", { class: "where" }, `heat: ${whereOf(row)}`),
       line.top?.length ? this.top(line.top, row) : null,
       line.trust ? this.trust(line.trust) : null,
@@ -166,6 +168,13 @@ class Details {
           h("a", { href: hrefOf(line.overlay), target: "_blank", rel: "noopener" }, "Full-size overlay"),
         ),
     );
+  }
+
+  outcome(row, [rank, probability]) {
+    const shown = new Outcome();
+    shown.show(row);
+    if (rank > 1) shown.element.append(`: ${index.classes[rows.label[row]]} has rank ${rank}, ${percentage(probability)}`);
+    return shown.element;
   }
 
   top(predictions, row) {

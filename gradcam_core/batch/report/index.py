@@ -44,6 +44,7 @@ class Index:
         names = ("width", "height", "agreement", "grade", "differ", "failed", "rows")
         self._pictures: dict[str, list[Any]] = {name: [] for name in names}
         of_rows = ("network", "class", "probability", "rank", "where", "verdict")
+        of_rows += ("label", "outcome")
         self._rows: dict[str, list[Any]] = {name: [] for name in of_rows}
 
     def add(self, rows: list[Row]) -> dict[str, Any]:
@@ -87,6 +88,8 @@ class Index:
             "rank": row.get("rank") or 0,
             "where": self._places.of(row["where"]) if row.get("where") else -1,
             "verdict": (row.get("trust") or {}).get("verdict") or "",
+            "label": self._class(row.get("label_index"), row["label"]) if row.get("label") else -1,
+            "outcome": _outcome(row),
         }
         for name, value in values.items():
             self._rows[name].append(value)
@@ -107,6 +110,7 @@ class Index:
                 [self._class(one["index"], one["name"]), _number(one["probability"])]
                 for one in row.get("top") or ()
             ],
+            "label": [row.get("label_rank"), _number(row.get("label_probability"))],
             "settings": -1 if row.get("method") is None else self._settings.of(settings),
             "agreement": _number(row.get("agreement")),
             "trust": _as_json(row.get("trust")),
@@ -172,6 +176,13 @@ def _top_class(row: Row) -> int | str | None:
     """The class that a network finds most probable, whichever was explained."""
     top = row.get("top")
     return top[0]["index"] if top else row.get("class_index")
+
+
+def _outcome(row: Row) -> int:
+    """-1 if it is not known, 0 for wrong, 1 for correct, 2 for correct with the heat elsewhere."""
+    if row.get("correct") is None:
+        return -1
+    return int(row["correct"]) + int(row.get("elsewhere") or False)
 
 
 def _failed(rows: list[Row]) -> int:

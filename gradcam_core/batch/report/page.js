@@ -39,8 +39,8 @@ function apply(next) {
   one("#shown").textContent = thousands(order.length);
   one("#total").textContent = `of ${plural(COUNT, "picture")}`;
   one("#nothing").hidden = order.length > 0;
-  const { text, class: name, network, from, to, difference: least, differ, failed, verdict } = choice;
-  const used = [text, name, network, from > 0 || to < 100, least, differ, failed, verdict].filter(Boolean).length;
+  const { text, class: name, network, from, to, difference: least, differ, failed, verdict, label } = choice;
+  const used = [text, name, network, from > 0 || to < 100, least, differ, failed, verdict, label].filter(Boolean).length;
   one("#unfold").textContent = used ? `Filters (${used})` : "Filters";
   one("[type=reset]", bar).hidden = !used;
   showSpread();
@@ -96,7 +96,7 @@ function readAddress() {
   if (location.hash === shownHash) return;
   const read = readHash(location.hash);
   const has = (name) => [...one(`select[name=${name}]`).options].some(({ value }) => value === read.choice[name]);
-  for (const name of ["sort", "network", "verdict"]) if (!has(name)) read.choice[name] = DEFAULTS[name];
+  for (const name of ["sort", "network", "verdict", "label"]) if (!has(name)) read.choice[name] = DEFAULTS[name];
   if (!["overlay", "heat", "photo"].includes(read.choice.show)) read.choice.show = "overlay";
   apply(read.choice);
   fillFields();
@@ -198,8 +198,31 @@ function summarise() {
   }
   one(".difference").hidden = !available.difference;
   one("[name=verdict]").parentElement.hidden = !rows.verdict.some(Boolean);
+  const far = index.grades.filter(({ group }) => group === "different").map(({ words }) => words);
+  one("#elsewhere").textContent = far.join(" or ");
+  one("#labels-note").hidden = !HAS_LABELS;
+  one("[name=label]").parentElement.hidden = !HAS_LABELS;
   one("[name=differ]").parentElement.hidden = !available.classes;
 }
 
+/** How many of the labelled pictures each network is right about. */
+function showAccuracy() {
+  one("#accuracy").hidden = !HAS_LABELS;
+  if (!HAS_LABELS) return;
+  const counts = new Map(index.networks.map(({ key }) => [key, [0, 0]]));
+  rows.outcome.forEach((outcome, row) => {
+    if (outcome >= 0) counts.get(networkOf(row).key)[outcome === WRONG ? 0 : 1] += 1;
+  });
+  let labelled = 0;
+  for (let i = 0; i < COUNT; i++) if (labelOf(i) !== undefined) labelled++;
+  const facts = [labelled < COUNT ? `${thousands(labelled)} of ${plural(COUNT, "picture")} have a label` : "all pictures have a label"];
+  for (const [key, [wrong, correct]] of counts) {
+    const all = wrong + correct;
+    if (all) facts.push(`${key}: ${decimal((100 * correct) / all, 1)}\u00a0% correct (${thousands(correct)} of ${thousands(all)})`);
+  }
+  one("#accuracy").append(...facts.map((fact) => h("span", {}, fact)));
+}
+
 summarise();
+showAccuracy();
 readAddress();
