@@ -90,7 +90,8 @@ WRITTEN: dict[str, bytes] = {
     "Excel": b"\xef\xbb\xbf" + CSV.replace(",", ";").replace("\n", "\r\n").encode(),
     "UTF-16": ("sep=\t\n" + CSV.replace(",", "\t")).encode("utf-16"),
     "Windows": CSV.replace("/", "\\").replace("tabby\\1", ".\\tabby\\1").encode(),
-    "more": b"Label ,note, PATH\ntabby,,tabby/1.jpg\n281.0,\xe9,2.jpg\nEspresso,,espresso/1.jpg\n,,",
+    "more": b"Label ,note, PATH\ntabby,,tabby/1.jpg\n281.0,\xe9,2.jpg\n"
+    b"Espresso,,espresso/1.jpg\n,,",
     "beside": b"path,label\nphotos/tabby/1.jpg,tabby\nphotos/tabby/2.jpg,tabby\n"
     b"photos/espresso/1.jpg,espresso",
     "twice": CSV.encode() + b"\ntabby/1.jpg,Tabby\n\n",

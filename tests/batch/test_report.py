@@ -394,7 +394,13 @@ def test_nothing_that_a_data_set_says_is_markup(visit: Visit, batch: Batch, tmp_
     first = dict.fromkeys(SCHEMA.names) | {"path": BAD, "model": BAD, "title": BAD, "width": 4}
     first |= {"height": 3, "class": BAD, "class_index": 1, "probability": float("nan"), "rank": 1}
     first |= {"where": BAD, "error": BAD, "overlay": f"javascript:alert(1)/{BAD}", "method": BAD}
-    first |= {"stands_in_for": BAD, "trust": {"sentence": BAD}, "view": BAD, "layer": BAD}
+    first |= {
+        "stands_in_for": BAD,
+        "trust": {"sentence": BAD},
+        "view": BAD,
+        "layer": BAD,
+        "label": BAD,
+    }
     first |= {"weights": {"source": BAD, "sha256": BAD}, "versions": {"torch": BAD}}
     first |= {"top": [{"index": 1, "name": BAD, "probability": 0.5}]}
     page = visit(path=report_of(tmp_path, [first]))
