@@ -209,8 +209,8 @@ def _spellings(label: PictureLabel) -> Iterator[PictureLabel]:
 
 
 def _is_index(label: PictureLabel, found: Label) -> bool:
-    text = str(label).strip().casefold()
-    return text.removesuffix(".0") == str(found.index) and text != found.name.casefold()
+    text = str(label).strip()
+    return bool(re.fullmatch(r"[+-]?[0-9]+(\.0+)?", text)) and text not in found.synonyms
 
 
 def _unknown(unknown: Mapping[PictureLabel, int], networks: Sequence[tuple[str, Labels]]) -> str:

@@ -533,8 +533,8 @@ def test_the_summary_says_who_stands_in_for_whom_and_where_weights_are_from(
     expect(page.locator("#accuracy")).to_contain_text(
         f"{labelled:,} of 5,000 pictures have a label"
     )
-    of_one = [row for rows in batch.pictures.values() for row in rows if row["title"] == e.title]
-    outcomes = [row["correct"] for row in of_one if row["correct"] is not None]
+    its = [row for rows in batch.pictures.values() for row in rows if row["title"] == e.title]
+    outcomes = [row["correct"] for row in its if row["correct"] is not None]
     correct, known = sum(outcomes), len(outcomes)
     words = f"{100 * correct / known:.1f}\u00a0% correct ({correct:,} of {known:,})"
     expect(page.locator("#accuracy")).to_contain_text(words)

@@ -43,8 +43,10 @@ class Index:
         self._paths: list[str] = []
         names = ("width", "height", "agreement", "grade", "differ", "failed", "rows")
         self._pictures: dict[str, list[Any]] = {name: [] for name in names}
-        of_rows = ("network", "class", "probability", "rank", "where", "verdict")
-        of_rows += ("label", "outcome")
+        of_rows = (
+            *("network", "class", "probability", "rank", "where", "verdict"),
+            *("label", "outcome"),
+        )
         self._rows: dict[str, list[Any]] = {name: [] for name in of_rows}
 
     def add(self, rows: list[Row]) -> dict[str, Any]:
