@@ -18,7 +18,7 @@ from gradcam_core.images.render import COLORMAP, OPACITY, overlay_bands, shrunk
 from gradcam_core.models.weights import Weights
 from gradcam_core.old_names import warn
 from gradcam_core.version import __version__
-from gradcam_core.wording import listed
+from gradcam_core.wording import file_name, listed, percentage_in_sentence
 
 _OTHERS_NAMED = 2
 
@@ -104,7 +104,7 @@ class Explanation:
             return ""
         if len(self.contrast) > _OTHERS_NAMED:
             return f"rather than {len(self.contrast)} others"
-        return f"rather than {self._contrast_named}"
+        return f"rather than {self._contrast_named()}"
 
     @property
     def unusual(self) -> str:
@@ -117,9 +117,8 @@ class Explanation:
         ]
         return ", ".join(filter(None, parts))
 
-    @property
-    def _contrast_named(self) -> str:
-        names = [other.name for other in self.contrast[:_OTHERS_NAMED]]
+    def _contrast_named(self, form: str = "{}") -> str:
+        names = [form.format(other.name) for other in self.contrast[:_OTHERS_NAMED]]
         more = len(self.contrast) - len(names)
         return listed([*names, f"{more} more"] if more else names)
 
@@ -135,7 +134,7 @@ class Explanation:
         method = method_named(self.method)
         parts = [method.title if method.knows_class else f"{method.title}, which knows no class"]
         if self.contrast:
-            parts[0] += f" in contrast to {self._contrast_named}"
+            parts[0] += f" in contrast to {self._contrast_named()}"
         if self.detail > 1:
             parts.append(f"detail {self.detail} ×")
         return ", ".join(parts)
@@ -163,13 +162,40 @@ class Explanation:
             "weights": {"source": self.weights.source, "sha256": self.weights.sha256},
         }
 
+    def caption(self, photo_name: str = "") -> str:
+        """What stands under this map in a text, in one line: photo, method, class and contrast,
+        network, probability and rank, layer, view, and what the scale means.
+
+        photo_name: of the photo's file, without its folders; empty if it is not to be said.
+        """
+        method, name = method_named(self.method), f"“{self.target.name}”"
+        pixels = "{} × {} pixels".format(*self.geometry.photo_size)
+        photo = f"{file_name(photo_name)} ({pixels})" if photo_name else f"A photo of {pixels}"
+        contrast = f" rather than {self._contrast_named('“{}”')}" if self.contrast else ""
+        of = f" for {name}{contrast}" if method.knows_class else ", which knows no class"
+        detail = f" at detail {self.detail} ×" if self.detail > 1 else ""
+        instead = f", which stands in for {self.stands_in_for}" if self.stands_in_for else ""
+        share = percentage_in_sentence(self.target.probability)
+        sure = f"{name} has {share} (rank {self.rank} of {self.classes} classes)."
+        ends = "nothing for the class to the most evidence" if method.knows_class else "none to most"
+        scale = f"The heat goes from {ends} in this map"
+        sentences = (
+            f"{photo}: {method.title}{of}, by {self.title}{detail}{instead}.",
+            sure if self.top[0].probability > 0 else "",  # else its scores are not numbers
+            f"Layer {self.layer}, {VIEW_TITLES[self.view]}.",
+            f"There is no map. {self.degenerate}"
+            if self.degenerate
+            else f"{scale}: it compares places within this picture, not pictures or networks.",
+        )
+        return " ".join(" ".join(sentences).split())
+
     def metadata(self, photo_name: str = "") -> dict[str, str]:
         """What a picture of the map says of itself, by key: see `gradcam_core.images.metadata`.
 
         photo_name: of the photo's file, without its folders; empty if it is not to be said.
         """
         given = {
-            "Photo": photo_name.encode(errors="replace").decode(),  # on Linux it may be any bytes
+            "Photo": file_name(photo_name),
             "Network": self.title,
             "Stands in for": self.stands_in_for,
             "Class": f"{self.target.name} ({self.target.index})",

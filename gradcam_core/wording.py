@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
+_NAME_LETTERS = 80  # of a file, at most
+
 TIED = "\N{NO-BREAK SPACE}"
 """A space at which no line breaks."""
 
@@ -49,3 +51,15 @@ def decimal(value: float, digits: int = 2) -> str:
 def listed(words: Sequence[str], last: str = " and ") -> str:
     """Words or clauses, of which there is at least one, as a list: "a, b and c"."""
     return last.join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def file_name(name: str) -> str:
+    """The name of a file as it stands in a text: one line of visible letters, its middle left out
+    if it is very long. On Linux a name may be any bytes but "/"."""
+    decoded = name.encode(errors="replace").decode()
+    visible = "".join(letter if letter.isprintable() else " " for letter in decoded)
+    words = " ".join(visible.split())
+    if len(words) <= _NAME_LETTERS:
+        return words
+    end = _NAME_LETTERS // 4  # with the kind of file
+    return f"{words[: _NAME_LETTERS - end - 1]}…{words[-end:]}"

@@ -20,9 +20,7 @@ from demo.compute.photo import PhotoFile
 from demo.compute.service import service
 from demo.server.downloads import FileMaker
 from gradcam_core import Explanation, list_models
-from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import summary
-from gradcam_core.analysis.location import where
+from gradcam_core.analysis.findings import findings
 from gradcam_core.cam.methods import DEFAULT_METHOD
 from gradcam_core.images.geometry import ViewName
 from gradcam_core.models import class_search
@@ -165,14 +163,16 @@ class Functions:
             depth: The old name of layer. It goes with version 1.2.
 
         Returns:
-            First the findings. For each network: the name it was requested by, the name and title
-                of the network that ran, the class explained with its probability and rank, the five
-                most probable classes, how the map was made, where the heat lies, the box (left,
-                top, right, bottom) of the photo that the network saw, its weights, its files, and
-                the results of the checks or null: a verdict ("holds", "unclear" or "fails"), which
-                is the worst outcome of all checks, each check's reason with its own outcome, and
-                the figures behind them. For all networks: how far they look at the same place, and
-                a summary in sentences. Then the labelled figure, or None.
+            First the findings, in the same record as explanations.json of the command line, with
+                its schema_version. For each network: the name it was requested by, the name and
+                title of the network that ran, the class explained with its probability and rank,
+                the five most probable classes, how the map was made, where the heat lies, a caption
+                that says all of this, the box (left, top, right, bottom) of the photo that the
+                network saw, its weights, its files, and the results of the checks or null: a
+                verdict ("holds", "unclear" or "fails"), which is the worst outcome of all checks,
+                each check's reason with its own outcome, and the figures behind them. For all
+                networks: how far they look at the same place, and a summary in sentences, which may
+                be quoted as they are. Then the labelled figure, or None.
         """
         names = arguments.models(models)
         others = arguments.contrast(contrast if against is None else against)
@@ -195,8 +195,8 @@ class Functions:
         files = {}
         if kinds:
             files = await self._maker.run(partial(make_files, photo, named, kinds))
-        findings = await asyncio.to_thread(_findings, named, files, checks)
-        return findings, files.get(("comparison", ""))  # type: ignore[return-value]
+        found = await asyncio.to_thread(_findings, named, files, checks)
+        return found, files.get(("comparison", ""))  # type: ignore[return-value]
 
 
 def _predictions(name: str, e: Explanation) -> Any:
@@ -224,23 +224,9 @@ def _findings(
     files: Mapping[tuple[str, str], dict[str, Any]],
     checks: Mapping[str, Mapping[str, object]],
 ) -> Any:
-    names, explanations = [name for name, _ in named], [e for _, e in named]
-    found = agreement(explanations)
-    findings = {
-        "explanations": [
-            {
-                "asked_for": name,
-                **e.record(),
-                "how": e.how,
-                "where": where(e),
-                "overlay": files.get(("overlay", name)),
-                "heatmap": files.get(("heatmap", name)),
-                "trust": checks.get(name),
-            }
-            for name, e in named
-        ],
-        "agreement": found and found.record(names),
-        "sentences": list(summary(explanations)),
+    of_networks = {
+        name: {kind: files.get((kind, name)) for kind in ("overlay", "heatmap")}
+        for name, _ in named
     }
     # Tuples and NumPy's numbers, of which Gradio makes texts, become what they are in JSON.
-    return json.loads(json.dumps(findings, allow_nan=False))
+    return json.loads(json.dumps(findings(named, checks, of_networks), allow_nan=False))

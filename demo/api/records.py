@@ -131,6 +131,7 @@ class ExplanationRecord(TypedDict):
     weights: WeightsRecord
     how: str
     where: str
+    caption: str
     overlay: FileData | None
     heatmap: FileData | None
     trust: TrustRecord | None
@@ -159,7 +160,15 @@ class AgreementRecord(TypedDict):
     shares: list[float]
 
 
+class PhotoRecord(TypedDict):
+    name: str | None
+    size: list[int]
+
+
 class Findings(TypedDict):
+    schema_version: int
+    software_version: str
+    photo: PhotoRecord
     explanations: list[ExplanationRecord]
     agreement: AgreementRecord | None
     sentences: list[str]

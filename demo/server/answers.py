@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,7 @@ import numpy as np
 from demo.compute.backend import CheckResult, NetworkInfo
 from demo.server.classes import all_classes
 from gradcam_core import Explanation
-from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import summary
-from gradcam_core.analysis.location import where
+from gradcam_core.analysis.findings import finding, in_common
 
 _LEVELS = 65535
 
@@ -35,26 +33,25 @@ def network_of(network: NetworkInfo) -> dict[str, Any]:
     }
 
 
-def result_of(e: Explanation) -> dict[str, Any]:
-    """What a panel shows of an explanation: its record, and the bare map.
+def result_of(asked_for: str, e: Explanation, photo_name: str = "") -> dict[str, Any]:
+    """What a panel shows of an explanation: its `finding`, and the bare map.
 
     index: of a class, its place in `all_classes`. box: what the network saw; region: what the map
     covers, padding included; both as shares of the photo's sides. map: rows, columns and, row by
     row, unsigned 16-bit levels, little-endian, of the map's maximum; all 0 if it is degenerate.
     """
     rows, columns = e.feature_map.shape
-    record: dict[str, Any] = e.record()
-    del record["rivals"]
+    record = finding(asked_for, e, photo_name=photo_name)
+    for name in ("rivals", "overlay", "heatmap", "trust"):  # the page asks for those of its own
+        del record[name]
     place = all_classes().place
     for name in ("target", "top", "contrast"):
         given = record[name]
         for prediction in given if isinstance(given, list) else [given]:
             prediction["index"] = place(e.model, prediction["index"])
     return record | {
-        "how": e.how,
         "rather_than": e.rather_than,
         "unusual": e.unusual,
-        "where": where(e),
         "box": _shares(e, e.box),
         "region": _shares(e, e.geometry.region),
         "map": {"rows": rows, "columns": columns, "levels": _levels(e)},
@@ -63,10 +60,11 @@ def result_of(e: Explanation) -> dict[str, Any]:
 
 def comparison_of(explanations: Mapping[str, Explanation]) -> dict[str, Any]:
     """What several explanations of one photo have in common, by the names that these have."""
-    names, several = list(explanations), list(explanations.values())
-    found = agreement(several)
-    record = found and found.record(names) | {"region": _shares(several[0], found.region)}
-    return {"insight": {"sentences": list(summary(several)), "agreement": record}}
+    insight = in_common(list(explanations.items()))
+    if compared := insight["agreement"]:
+        any_of_them = next(iter(explanations.values()))
+        compared["region"] = _shares(any_of_them, compared["region"])
+    return {"insight": insight}
 
 
 def check_of(found: CheckResult) -> dict[str, Any]:
@@ -83,7 +81,7 @@ def _levels(e: Explanation) -> str:
     return base64.b64encode(np.round(share * _LEVELS).astype("<u2").tobytes()).decode("ascii")
 
 
-def _shares(e: Explanation, box: tuple[float, ...]) -> list[float]:
+def _shares(e: Explanation, box: Sequence[float]) -> list[float]:
     width, height = e.geometry.photo_size
     left, top, right, bottom = box
     return [left / width, top / height, right / width, bottom / height]

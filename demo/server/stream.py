@@ -129,7 +129,7 @@ async def _send_map(
                 send(_line(cell | {"network": network_of(step)}))
             else:
                 explanation = step
-                send(await asyncio.to_thread(_line_of, _cell_result, one.id, step))
+                send(await asyncio.to_thread(_line_of, _cell_result, one, step, request.photo_name))
         if one.trust and explanation is not None:
             async for found in service().check(photo, explanation_request, explanation):
                 if isinstance(found, str):
@@ -141,8 +141,8 @@ async def _send_map(
     return explanation
 
 
-def _cell_result(cell: str, e: Explanation) -> dict[str, Any]:
-    return {"cell": cell, "result": result_of(e)}
+def _cell_result(one: MapRequest, e: Explanation, photo_name: str) -> dict[str, Any]:
+    return {"cell": one.id, "result": result_of(one.model, e, photo_name)}
 
 
 async def _send_photo(photo: PhotoFile, ticket: QueueTicket, send: Send) -> None:

@@ -30,6 +30,17 @@ export const iconButton = (name, label, act, attributes = {}) =>
 /** A sentence whose numbers stay on the line of their signs: "< 0.1 %". */
 export const together = (text) => text.replaceAll(" %", "\u00a0%").replace(/([<>]) (?=\d)/g, "$1\u00a0");
 
+/** Writes to the clipboard; gives whether it could: only pages that came over HTTPS, or from this
+ * machine, may. */
+export async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A menu under a button: the browser closes it at a click elsewhere or Escape. */
 export function menu(button, label, entries) {
   const list = h("div", { class: "menu", popover: "auto", role: "group", "aria-label": label });

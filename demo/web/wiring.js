@@ -25,6 +25,7 @@ export function makeElements(app, element) {
     map: (model) => app.results.panels.get(model)?.map,
     title: (model) => app.results.panels.get(model)?.result?.title ?? app.titleOf(model),
     models: () => app.state.models.map((name) => [name, page.title(name)]),
+    captions: () => app.state.models.map((model) => app.results.panels.get(model)?.result?.caption).filter(Boolean),
     request: () => app.request(),
     cells: () => app.cells(),
     settings: () => ({

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+from gradcam_core.analysis.agreement import Agreement, agreement
 from gradcam_core.analysis.comparison import comparison
 from gradcam_core.analysis.location import HOT, clause
 from gradcam_core.analysis.network import Network, form, grouped, percentages, subject
@@ -26,20 +28,24 @@ CUT_OFF = 0.05
 """Share of the photo's width or height that a network must miss at a side to be named."""
 
 
-def summary(explanations: Sequence[Explanation]) -> tuple[str, ...]:
+def summary(
+    explanations: Sequence[Explanation], compared: Agreement | None = None
+) -> tuple[str, ...]:
     """At most `SENTENCES` sentences on what networks made of one photo.
 
     The first of these, each only if there is something to say: what they predict; who has no map;
     how far they look at the same places; where their heat lies, and whose covers more; for whom the
     class is improbable; who is unsure; whose heat is cut off. Networks are called by their titles,
-    by their headings where two have the same title. Raises ValueError for explanations of photos of
+    by their headings where two have the same title. compared: their `agreement`, if it is at
+    hand: it takes longer than all the rest. Raises ValueError for explanations of photos of
     different sizes.
     """
     titles = [e.title for e in explanations]
     networks = [
         Network(e.title if titles.count(e.title) == 1 else e.heading, e) for e in explanations
     ]
-    parts = (predictions, _missing_maps, _places, _improbable, doubts, _cut_off)
+    places = partial(_places, compared=compared)
+    parts = (predictions, _missing_maps, places, _improbable, doubts, _cut_off)
     sentences = (sentence for part in parts for sentence in part(networks))
     return tuple(
         f"{sentence[0].upper()}{sentence[1:]}."
@@ -61,13 +67,14 @@ def _missing_maps(networks: Sequence[Network]) -> Iterator[str]:
         yield f"{beginning} of {e.target.name}: {clause(e.degenerate)}"
 
 
-def _places(networks: Sequence[Network]) -> Iterator[str]:
+def _places(networks: Sequence[Network], compared: Agreement | None) -> Iterator[str]:
     with_map = [one for one in networks if one.has_map]
     if len(with_map) == 1:
         ((name, location),) = ((one.name, one.location) for one in with_map)
         yield f"the heat of {name} {location.verb} {location.clause}"
     elif with_map:
-        yield from comparison(with_map, networks)
+        found = compared or agreement([one.e for one in networks])
+        yield from comparison(with_map, networks, found)
 
 
 def _improbable(networks: Sequence[Network]) -> Iterator[str]:

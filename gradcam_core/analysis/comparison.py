@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gradcam_core.analysis.agreement import Pair, agreement
+from gradcam_core.analysis.agreement import Agreement, Pair
 from gradcam_core.analysis.likeness import Grade, grade_of
 from gradcam_core.analysis.network import Network, grouped, names_of, subject
 from gradcam_core.wording import whole_percentage_in_sentence
@@ -23,10 +23,12 @@ _PLACES_TOLD = 4  # at most, that are told apart in one sentence
 _ALIKE = 40  # percents of overlap from which on networks look at the same places all the same
 
 
-def comparison(with_map: Sequence[Network], networks: Sequence[Network]) -> Iterator[str]:
+def comparison(
+    with_map: Sequence[Network], networks: Sequence[Network], found: Agreement | None
+) -> Iterator[str]:
     """Up to two sentences on those networks, two at least, that have a map: how far they look at
-    the same places; where the heat of each lies, and whose covers more."""
-    found = agreement([one.e for one in networks])  # of all, as in the table
+    the same places; where the heat of each lies, and whose covers more. found: the agreement of all
+    networks, as in the table."""
     pairs = [pair for pair in found.pairs if pair.overlap is not None] if found else []
     pairs.sort(key=lambda pair: pair.overlap or 0, reverse=True)
     locations = {one.location for one in with_map}

@@ -20,8 +20,7 @@ _MAX_NAME_LETTERS = 80  # of each part of it
 
 def overlay_jpeg(photo: Image.Image, e: Explanation, key: str) -> bytes:
     """The heat over the photo, which may be a shrunk copy. key: the picture's in the data set."""
-    name = _parts(key)[-1]
-    return jpeg(e.overlay(photo), e.metadata(name))
+    return jpeg(e.overlay(photo), e.metadata(file_name_of(key)))
 
 
 def jpeg(picture: Image.Image, metadata: Mapping[str, str] | None = None) -> bytes:
@@ -42,6 +41,11 @@ def overlay_path(key: str, stem: str) -> str:
     folders = [folder + "_" if folder.lower().endswith(".jpg") else folder for folder in folders]
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     return "/".join(["overlays", *folders, f"{name}.{digest}.{_harmless(stem)}.jpg"])
+
+
+def file_name_of(key: str) -> str:
+    """What captions and overlays call the picture with this key: its last part."""
+    return _parts(key)[-1]
 
 
 def _parts(key: str) -> tuple[str, ...]:

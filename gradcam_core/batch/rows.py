@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.location import HOT, where
-from gradcam_core.batch.overlays import overlay_path
+from gradcam_core.analysis.findings import finding, in_common
+from gradcam_core.analysis.location import HOT
+from gradcam_core.batch.overlays import file_name_of, overlay_path
 from gradcam_core.batch.schema import SCHEMA
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.explanation import Explanation
@@ -26,9 +26,9 @@ Row: TypeAlias = "dict[str, Any]"
 
 _FROM_RECORD = (
     *("title", "stands_in_for", "top", "rank", "contrast", "box"),
-    *("method", "detail", "view", "layer", "weights"),
+    *("method", "detail", "view", "layer", "weights", "how", "where", "caption"),
 )
-"""Columns that are fields of `Explanation.record()`, too."""
+"""Columns that are fields of `finding`, too."""
 
 _LEVELS = 255
 
@@ -65,13 +65,15 @@ def rows_of(
     """The rows of a picture whose size is known. checks: None where a map was not checked."""
     assert picture.size is not None
     width, height = picture.size
-    compared = agreement(explanations)
-    pairs = compared.pairs if compared else ()
-    stems = file_stems(list(zip(settings.models, explanations, strict=True)))
+    named = list(zip(settings.models, explanations, strict=True))
+    common = in_common(named)
+    compared = common["agreement"] or {"pairs": (), "overlap": None}
+    stems = file_stems(named)
     rows = []
     for number, (e, check) in enumerate(zip(explanations, checks, strict=True)):
-        record = e.record()
-        overlaps = [pair.overlap for pair in pairs if number in pair.ends]
+        name = settings.models[number]
+        record = finding(name, e, photo_name=file_name_of(picture.key))
+        overlaps = [pair["overlap"] for pair in compared["pairs"] if name in pair["names"]]
         left, top, right, bottom = e.geometry.region
         rows.append(
             _common(picture, number, models[number], settings)
@@ -81,9 +83,9 @@ def rows_of(
                 "class": e.target.name,
                 "probability": e.target.probability,
                 "heat_box": None if e.degenerate else e.geometry.hot(e.feature_map, HOT),
-                "where": where(e),
                 "agreement": _mean(overlaps),
-                "picture_agreement": compared.overlap if compared else None,
+                "picture_agreement": compared["overlap"],
+                "sentences": common["sentences"] if number == 0 else None,
                 "trust": None if check is None else _trust(check),
                 "overlay": overlay_path(picture.key, stems[number]),
                 "map": _map(e.feature_map),

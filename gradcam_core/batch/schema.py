@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from gradcam_core.analysis.findings import SCHEMA_VERSION
 from gradcam_core.analysis.likeness import GRADES
 
 DATA = "data"
@@ -50,6 +51,13 @@ SCHEMA = pa.schema(
             "maximum or more; null where there is no heat",
         ),
         _column("where", _TEXT, "where in the photo the heat lies, in words; or why there is none"),
+        _column("how", _TEXT, "how the map was made, in words"),
+        _column("caption", _TEXT, "of the map, to stand under it in a text"),
+        _column(
+            "sentences",
+            pa.list_(_TEXT),
+            "on what was found in the picture, in the row of the first network; else null",
+        ),
         _column(
             "agreement",
             _FLOAT,
@@ -160,7 +168,9 @@ SCHEMA = pa.schema(
         ),
         _column("versions", pa.map_(_TEXT, _TEXT), "of the libraries that computed this"),
         _column("error", _TEXT, "why there is no result; null if there is one"),
-    ]
+    ],
+    metadata={"schema_version": str(SCHEMA_VERSION)},
 )
-"""One row for every picture and network. Where there is an error, all that it has prevented is
-null. What the columns mean is also in the files, as each field's `description`."""
+"""One row for every picture and network. Columns with the name of a field of `findings` are that
+field, and the files' metadata has its schema version. Where there is an error, all that it has
+prevented is null. What the columns mean is also in the files, as each field's `description`."""

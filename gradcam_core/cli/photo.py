@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from tqdm import tqdm
 
+from gradcam_core.analysis.captions import summary
 from gradcam_core.cli.arguments import Parser, add_map_arguments, program, requests_of
 from gradcam_core.cli.loading import ProgressBar, loaded
 from gradcam_core.errors import CamError, ImageError, WeightsError
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             (request.model, _explain(photo, request, model))
             for request, model in zip(requests, models, strict=True)
         ]
+        print(*summary([e for _, e in named]), sep="\n")
         checks = _checks(photo, named) if options.trust else None
         made = files(photo, named, checks=checks, photo_name=Path(options.photo).name)
     except CamError as error:

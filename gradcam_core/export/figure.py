@@ -20,6 +20,7 @@ from matplotlib.image import AxesImage
 from matplotlib.transforms import Affine2D
 from PIL import Image
 
+from gradcam_core.analysis.captions import summary
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.grid import Place, Text
@@ -63,7 +64,8 @@ def figure(
     opacity: float = OPACITY,
     photo_name: str = "",
 ) -> Slide:
-    """The photo and each network's overlay, with its name, the class explained and how sure it is.
+    """The photo and each network's overlay, with its name, the class explained and how sure it is;
+    below them as many sentences of `summary` as there is room for.
 
     photo: RGB. explanations: of this photo, at least one. The photo is as large as the overlays, or
     small beside the footer where that makes these much larger. Labels have 20 points or more for up
@@ -87,7 +89,7 @@ def figure(
         "Description": "\n\n".join(map(lines, every)),
         SOFTWARE: every[0][SOFTWARE],
     }
-    plan = best_plan(photo.width / photo.height, explanations)
+    plan = best_plan(photo.width / photo.height, explanations, summary(explanations))
     resized, larger = {}, photo
     for size in sorted({plan.photo.size, plan.overlays[0].size}, reverse=True):
         resized[size] = larger = _resized(larger, size)

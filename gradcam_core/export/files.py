@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from gradcam_core.analysis.findings import Record, findings
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.figure import Slide, Theme, figure, png, svg
 from gradcam_core.export.names import file_stems
@@ -65,11 +66,10 @@ def files(
     - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1];
     - <name>_heatmap.png: the heat as 16-bit grey levels, 65535 where it is hottest;
     - comparison.png, comparison.svg: see `gradcam_core.export.figure`;
-    - <name>_trust.png: the curves of deletion and insertion, of those that were checked;
-    - explanations.json: a list of `Explanation.record()`, each with the name that was asked for as
-      "asked_for", the names of its files as "overlay" and "heatmap", and with what checks have
-      found as "trust", if there were any. Sizes and boxes in it are in pixels of the photo as it
-      is, also where it was shrunk.
+    - <name>_trust.png: what checks have found, of those that were checked;
+    - captions.txt: a caption for each overlay, and the sentences of `summary`;
+    - explanations.json: `findings`, with the names of files. Sizes and boxes in it are in pixels of
+      the photo as it is, also where it was shrunk.
 
     <name> is that of the network that ran: see `file_stems`. Pictures of maps have
     `Explanation.metadata`.
@@ -77,20 +77,22 @@ def files(
     Raises OSError if a file of weights cannot be read: explanations.json holds its SHA-256.
     """
     stems = file_stems(named)
-    records = [
-        {"asked_for": name}
-        | e.record()
-        | {"overlay": f"{stem}_output.png", "heatmap": f"{stem}_heatmap.npy"}
-        for stem, (name, e) in zip(stems, named, strict=True)
-    ]
-    if checks is not None:
-        for record, (name, _) in zip(records, named, strict=True):
-            record["trust"] = checks[name].record() if name in checks else None
-    text = json.dumps(records, indent=2, ensure_ascii=False) + "\n"
+    checks = checks or {}
+    names = {
+        name: {"overlay": f"{stem}_output.png", "heatmap": f"{stem}_heatmap.npy"}
+        for stem, (name, _) in zip(stems, named, strict=True)
+    }
+    records = {name: check.record() for name, check in checks.items()}
     explanations = [e for _, e in named]
+    for e in explanations:
+        e.weights.sha256  # noqa: B018  # a file that cannot be read is told of before any is written
     resized = photo
     if max_side_px is not None:
         resized = shrunk(photo, max_side_px, Image.Resampling.LANCZOS)
+
+    @cache
+    def found() -> Record:
+        return findings(named, records, names, photo_name)
 
     @cache
     def drawn() -> Slide:
@@ -104,15 +106,16 @@ def files(
             "heatmap.npy": partial(_array, e, resized.size),
             "heatmap.png": partial(_grey, e, resized.size, info),
         }
-        if checks and name in checks:
-            of_network["trust.png"] = partial(_trust, checks[name])
+        if name in checks:
+            of_network["trust.png"] = partial(_trust, checks[name], photo_name)
         made += [
             File(f"{stem}_{kind}", write, f"{name}_{kind}") for kind, write in of_network.items()
         ]
     made += [
         File("comparison.png", lambda file: file.write(png(drawn()))),
         File("comparison.svg", lambda file: file.write(svg(drawn()))),
-        File("explanations.json", lambda file: file.write(text.encode())),
+        File("captions.txt", lambda file: file.write(_captions(found()).encode())),
+        File("explanations.json", lambda file: file.write(_json(found()).encode())),
     ]
     return tuple(made)
 
@@ -148,8 +151,18 @@ def _overlay(
     write_png(file, *photo.size, e.overlay_bands(photo, colormap, opacity), info)
 
 
-def _trust(check: Trust, file: IO[bytes]) -> None:
-    file.write(trust_png(check))
+def _trust(check: Trust, photo_name: str, file: IO[bytes]) -> None:
+    file.write(trust_png(check, photo_name))
+
+
+def _json(found: Record) -> str:
+    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _captions(found: Record) -> str:
+    """A paragraph for each overlay, with the file's name, and one with the sentences."""
+    paragraphs = [f"{one['overlay']}\n{one['caption']}\n" for one in found["explanations"]]
+    return "\n".join([*paragraphs, "\n".join(["What the numbers say", *found["sentences"], ""])])
 
 
 def _array(e: Explanation, size: tuple[int, int], file: IO[bytes]) -> None:

@@ -9,6 +9,8 @@ Lengths are in pixels of the slide; y runs downwards.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -39,6 +41,7 @@ _BAR_PT = 14
 _FOOTER_PT = 11
 _FOOTER_LINE = 31
 _FOOTER_MAX_LINES = 14
+_UNDER_SAID = 12  # between the sentences and the footer
 _FOOTER_BASELINE = HEIGHT_PX - 54  # of its last line
 
 _PHOTO = "Photo"
@@ -61,22 +64,31 @@ class Plan:
     worth: float
 
 
-def best_plan(aspect: float, explanations: Sequence[Explanation]) -> Plan:
-    """aspect: width over height of the photo. Raises ValueError if there is no room."""
-    plans = [_plan(aspect, explanations, beside) for beside in (False, True)]
-    if found := [plan for plan in plans if plan is not None]:
-        return max(found, key=lambda plan: plan.worth)
+def best_plan(
+    aspect: float, explanations: Sequence[Explanation], sentences: Sequence[str] = ()
+) -> Plan:
+    """aspect: width over height of the photo. sentences: on what was found, the first the most
+    needed. Raises ValueError if there is no room."""
+    for count in range(len(sentences), -1, -1):
+        plans = [_plan(aspect, explanations, sentences[:count], beside) for beside in (False, True)]
+        if found := [plan for plan in plans if plan is not None]:
+            return max(found, key=lambda plan: plan.worth)
     raise ChoiceError(f"A figure has no room for {len(explanations)} networks.")
 
 
-def _plan(aspect: float, explanations: Sequence[Explanation], beside: bool) -> Plan | None:
+def _plan(
+    aspect: float, explanations: Sequence[Explanation], sentences: Sequence[str], beside: bool
+) -> Plan | None:
     """beside: the photo stands beside the footer, small; else it is the first of the pictures."""
     small = fitted(aspect, *_SMALL_PHOTO)
-    left = _MARGIN + (small[0] + _BESIDE_PHOTO if beside else 0)
     bar_font, font = Font(_BAR_PT), Font(_FOOTER_PT)
-    footer = _footer(explanations, font, WIDTH_PX - _MARGIN - left)
-
-    bar_middle = _FOOTER_BASELINE - len(footer) * _FOOTER_LINE - _ABOVE_FOOTER
+    small_width = max(small[0], math.ceil(bar_font.width(_PHOTO)))
+    left = _MARGIN + (small_width + _BESIDE_PHOTO if beside else 0)
+    width = WIDTH_PX - _MARGIN - left
+    footer = _footer(explanations, font, width)
+    said = font.wrapped(_together(" ".join(sentences)), width, 99)[0] if sentences else []
+    said_baseline = _FOOTER_BASELINE - len(footer) * _FOOTER_LINE - (_UNDER_SAID if said else 0)
+    bar_middle = said_baseline - len(said) * _FOOTER_LINE - _ABOVE_FOOTER
     bar_left = left + round(bar_font.width(NOTHING)) + 20
     bar = Place(bar_left, bar_middle - _BAR[1] // 2, *_BAR)
     photo = Place(_MARGIN, _FOOTER_BASELINE - _UNDER_SMALL - small[1], *small)
@@ -97,10 +109,16 @@ def _plan(aspect: float, explanations: Sequence[Explanation], beside: bool) -> P
     baseline = bar_middle + 0.36 * bar_font.pixels
     texts.append(Text(NOTHING, left, baseline, bar_font, subdued=True))
     texts.append(Text(MOST, bar.x + bar.width + 20, baseline, bar_font, subdued=True))
-    for number, line in enumerate(footer, start=1 - len(footer)):
-        y = _FOOTER_BASELINE + number * _FOOTER_LINE
-        texts.append(Text(line, left, y, font, subdued=True))
+    for lines, last in ((said, said_baseline), (footer, _FOOTER_BASELINE)):
+        for number, line in enumerate(lines, start=1 - len(lines)):
+            y = last + number * _FOOTER_LINE
+            texts.append(Text(line, left, y, font, subdued=lines is footer))
     return Plan(photo, places, bar, texts, grid.area * (1 if beside else _LARGE_PHOTO_BONUS))
+
+
+def _together(text: str) -> str:
+    """Numbers stay on the line of their signs: "< 0.1 %"."""
+    return re.sub(r"(?<=[<>]) (?=\d)| (?=%)", TIED, text)
 
 
 def _way(e: Explanation) -> str:

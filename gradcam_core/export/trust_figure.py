@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from gradcam_core.export.text import FAMILY, PIXELS_A_POINT, Font
+from gradcam_core.images.metadata import png_info
 from gradcam_core.wording import percentage
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ _VERDICTS: dict[Outcome, str] = {
 }
 
 
-def trust_png(found: Trust) -> bytes:
+def trust_png(found: Trust, photo_name: str = "") -> bytes:
     """The verdict with each check's reason, the two altered photos with what the network says of
-    them, and both curves beside the mean and range of the same map laid elsewhere."""
+    them, and both curves beside the mean and range of the same map laid elsewhere.
+
+    photo_name: of the photo's file, for the metadata: the map's, with the verdict and its sentence.
+    """
     size = _WIDTH_PX / _DPI, _HEIGHT_PX / _DPI
     figure = Figure(figsize=size, dpi=_DPI, facecolor="white")
     _write_verdict(figure, found)
@@ -50,8 +54,10 @@ def trust_png(found: Trust) -> bytes:
     _draw_curves(
         figure.add_subplot(grid[1, 1]), found.insertion, insertions, "Only hottest places shown"
     )
+    said = {"Verdict": found.verdict, "Description": found.sentence}
+    info = png_info(found.explanation.metadata(photo_name) | said)
     file = io.BytesIO()
-    figure.savefig(file, format="png")
+    figure.savefig(file, format="png", pil_kwargs={"pnginfo": info})
     return file.getvalue()
 
 

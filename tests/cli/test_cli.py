@@ -6,6 +6,7 @@ import json
 import resource
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,10 +26,15 @@ WRITTEN = {
     "input_image.jpg",
     "comparison.png",
     "comparison.svg",
+    "captions.txt",
     "explanations.json",
     *(f"{name}_output.png" for name in STAND_INS),
     *(f"{name}_heatmap.{kind}" for name in STAND_INS for kind in ("npy", "png")),
 }
+
+
+def found_in(out: Path) -> dict[str, Any]:
+    return json.loads((out / "explanations.json").read_text(encoding="utf-8"))
 
 
 def test_the_example_of_the_help_works_as_pasted_and_writes_what_the_contract_says(
@@ -46,8 +52,10 @@ def test_the_example_of_the_help_works_as_pasted_and_writes_what_the_contract_sa
     path = ROOT / words[3]
     size = gc.read_image(path).size
     assert Image.open(out / "input_image.jpg").size == size
-    text = (out / "explanations.json").read_text(encoding="utf-8")
-    records = {record["asked_for"]: record for record in json.loads(text)}
+    found = found_in(out)
+    assert found["photo"] == {"name": path.name, "size": list(size)}
+    assert done.stdout.endswith("\n".join(["", *found["sentences"], ""]))
+    records = {record["asked_for"]: record for record in found["explanations"]}
     for name, stand_in in zip(gc.DEFAULT_MODELS, STAND_INS, strict=True):
         record = records[name]
         assert record["overlay"] == f"{stand_in}_output.png"
@@ -71,7 +79,7 @@ def test_how_far_a_map_can_be_trusted_is_said_and_written(
     coffee_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     assert main([str(coffee_path), *LITE0, "--trust", "--out", str(tmp_path)]) == 0
-    (record,) = json.loads((tmp_path / "explanations.json").read_text(encoding="utf-8"))
+    (record,) = found_in(tmp_path)["explanations"]
     assert record["target"]["name"] == "espresso"  # its own top prediction
     printed = capsys.readouterr().out
     assert record["trust"]["verdict"] in ("holds", "unclear", "fails")
@@ -82,6 +90,8 @@ def test_how_far_a_map_can_be_trusted_is_said_and_written(
         assert (f"\n  {reason['outcome']}: {reason['text']}\n" in printed) is not is_worst
     with Image.open(tmp_path / "efficientnet_lite0_trust.png") as plot:
         assert plot.size == (1440, 810)
+        assert plot.info["Verdict"] == record["trust"]["verdict"]
+        assert plot.info["Photo"] == coffee_path.name
         assert np.ptp(np.asarray(plot.convert("L"))) > 200
 
 
@@ -101,7 +111,7 @@ def test_the_choices_are_honoured(cat_path: Path, tmp_path: Path):
         got = np.load(tmp_path / "efficientnet_lite0_heatmap.npy")
         expected = gc.explain(cat_path, "efficientnet_lite0", "tabby", **same)  # type: ignore[arg-type]
         np.testing.assert_allclose(got, expected.heatmap, atol=1e-4)
-        (record,) = json.loads((tmp_path / "explanations.json").read_text())
+        (record,) = found_in(tmp_path)["explanations"]
         assert record["target"]["name"] == "tabby"
         assert (record["method"], record["detail"]) == (expected.method, expected.detail)
         assert (record["view"], tuple(record["box"])) == (expected.view, expected.box)
@@ -161,7 +171,10 @@ def test_a_full_disk_leaves_no_half_written_file(cat_path: Path, tmp_path: Path,
     assert "File too large" in capsys.readouterr().err
     written = {path.name for path in tmp_path.iterdir()}
     assert "input_image.jpg" in written
-    assert written <= {"input_image.jpg", "efficientnet_lite0_heatmap.png", "explanations.json"}
+    assert written <= {
+        *("input_image.jpg", "efficientnet_lite0_heatmap.png"),
+        *("captions.txt", "explanations.json"),
+    }
     for path in tmp_path.glob("*.??g"):
         with Image.open(path) as picture:
             picture.load()

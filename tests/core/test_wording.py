@@ -7,6 +7,7 @@ import pytest
 from gradcam_core.wording import (
     TIED,
     decimal,
+    file_name,
     percentage,
     percentage_in_sentence,
     whole_percentage,
@@ -51,3 +52,11 @@ def test_a_number_stays_with_its_sign_at_the_end_of_a_line():
 )
 def test_a_negative_number_has_a_minus_sign_and_no_hyphen(value: float, written: str):
     assert decimal(value) == written
+
+
+def test_a_usual_file_name_stays_as_it_is_and_a_long_one_keeps_both_ends():
+    assert file_name("kaffee ☕ (2).png") == "kaffee ☕ (2).png"
+    long = file_name(f"first{'x' * 300}.jpeg")
+    assert long.startswith("firstx")
+    assert long.endswith("x.jpeg")
+    assert len(long) == 80

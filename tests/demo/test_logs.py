@@ -24,10 +24,10 @@ VISITOR = "203.0.113.77"
 FAULTY = f"""
 import app, demo.server.stream, demo.api.functions
 
-def where(explanation):
+def faulty(*given, **named):
     raise ValueError("/home/{TELLING}.jpg of {ADDRESS}") from KeyError("{TELLING}")
 
-demo.server.stream.result_of = demo.api.functions.where = where
+demo.server.stream.result_of = demo.api.functions.findings = faulty
 app.main()
 """
 """The app with a bug, whose message holds what it must not say."""

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import gradcam_core as gc
+from gradcam_core.analysis.findings import findings
 from gradcam_core.export.figure import figure, png, svg
 from gradcam_core.export.files import File, by_request, files, zipped
 from gradcam_core.images.geometry import view_of
@@ -67,6 +68,7 @@ def test_the_files_hold_what_the_explanations_say(cat, named, usual):
         ),
         "comparison.png",
         "comparison.svg",
+        "captions.txt",
         "explanations.json",
     ]
     photo = opened(got["input_image.jpg"])
@@ -87,11 +89,16 @@ def test_the_files_hold_what_the_explanations_say(cat, named, usual):
     explanations = [e for _, e in named]
     assert got["comparison.png"] == png(figure(cat, explanations))
     assert got["comparison.svg"] == svg(figure(cat, explanations))
-    records = json.loads(got["explanations.json"].decode("utf-8"))
-    expected_records = [{"asked_for": name} | e.record() for name, e in named]
-    for record, (_, e) in zip(expected_records, named, strict=True):
-        record |= {"overlay": f"{e.model}_output.png", "heatmap": f"{e.model}_heatmap.npy"}
-    assert records == json.loads(json.dumps(expected_records))
+    names = {
+        name: {"overlay": f"{e.model}_output.png", "heatmap": f"{e.model}_heatmap.npy"}
+        for name, e in named
+    }
+    found = json.loads(got["explanations.json"].decode("utf-8"))
+    assert found == json.loads(json.dumps(findings(named, files=names)))
+    captions = got["captions.txt"].decode("utf-8")
+    for _, e in named:
+        assert f"{e.model}_output.png\n{e.caption()}\n" in captions
+    assert captions.endswith("\n".join(["", *found["sentences"], ""]))
 
 
 def test_a_file_is_found_by_the_network_that_was_asked_for(cat, named):
@@ -152,8 +159,8 @@ def test_a_large_photo_may_be_shrunk(cat, lite0, named):
         full = overlay(photo, e.heatmap, e.box).resize((451, 300), Image.Resampling.BOX)
         # Away from the edge of the box, of which a pixel may lie on either side.
         assert np.abs(np.asarray(picture).astype(int) - np.asarray(full)).mean() < 3
-    records = json.loads(got["explanations.json"])
-    assert records[0]["photo_size"] == [2255, 1500]
+    found = json.loads(got["explanations.json"])
+    assert found["explanations"][0]["photo_size"] == [2255, 1500]
     whole = contents(files(photo, large), "image.jpg", "comparison.png")
     assert got["comparison.png"] == whole["comparison.png"]
     assert opened(whole["input_image.jpg"]).size == photo.size

@@ -191,7 +191,7 @@ def test_the_command_line_explains_it_beside_another_network(
         *("--models", f"{registered_by_a_command},efficientnet_lite0"),
     ]
     assert command_line(command) == 0
-    records = json.loads((out / "explanations.json").read_text())
+    records = json.loads((out / "explanations.json").read_text())["explanations"]
     assert [record["title"] for record in records] == ["Numerals", "EfficientNet-Lite0"]
     assert {one["name"] for one in records[0]["top"]} < {str(digit) for digit in range(10)}
     assert (out / "numerals_output.png").exists()

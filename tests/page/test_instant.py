@@ -317,7 +317,7 @@ def test_the_heat_in_the_browser_is_that_of_python(cat_page: Page, view: str):
     for photo, detail in zip(photos, (1, 2, 1), strict=True):
         e = gc.explain(photo, "efficientnet_lite0", detail=detail, view=view)  # type: ignore[arg-type]
         for size in ((97, 61), (150, 40), (33, 150), (photo.width, 20)):
-            data = cat_page.evaluate(spread, [result_of(e), *size])
+            data = cat_page.evaluate(spread, [result_of(e.model, e), *size])
             heat = np.array(data).reshape(size[::-1])
             np.testing.assert_allclose(heat, e.heatmap_at(size), atol=2 / 255)
 

@@ -7,6 +7,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -122,10 +123,10 @@ def test_everything_comes_in_one_archive(cat_page: Page):
         assert archive.testzip() is None
         kinds = ("output.png", "heatmap.npy", "heatmap.png")
         maps = {f"{model}_{kind}" for model in STAND_INS.values() for kind in kinds}
-        others = {"input_image.jpg", "comparison.png", "comparison.svg", "explanations.json"}
-        assert set(archive.namelist()) == maps | others
+        figures = {"input_image.jpg", "comparison.png", "comparison.svg"}
+        assert set(archive.namelist()) == maps | figures | {"captions.txt", "explanations.json"}
         assert opened(archive.read("comparison.png")).size == FIGURE
-        records = json.loads(archive.read("explanations.json"))
+        records = json.loads(archive.read("explanations.json"))["explanations"]
         assert [record["asked_for"] for record in records] == list(STAND_INS)
         for record, stand_in in zip(records, STAND_INS.values(), strict=True):
             e = gc.explain(CAT, stand_in)
@@ -134,6 +135,26 @@ def test_everything_comes_in_one_archive(cat_page: Page):
             assert record["weights"]["sha256"] == e.weights.sha256
             heatmap = np.load(io.BytesIO(archive.read(record["heatmap"])))
             np.testing.assert_allclose(heatmap, e.heatmap, atol=1e-4)
+
+
+def test_captions_are_copied_or_else_selected(cat_page: Page):
+    titles = {info.name: info.title for info in gc.list_models()}
+    captions = "\n\n".join(
+        replace(gc.explain(CAT, stand_in), stands_in_for=titles[name]).caption(CAT.name)
+        for name, stand_in in STAND_INS.items()
+    )
+    button = cat_page.get_by_role("button", name="Copy captions")
+    done = cat_page.locator(".captions").get_by_role("status")
+    cat_page.context.grant_permissions(["camera", "clipboard-read", "clipboard-write"])
+    button.press("Enter")
+    expect(done).to_have_text("Copied")
+    assert cat_page.evaluate("navigator.clipboard.readText()") == captions
+    # As on a page that came over plain HTTP.
+    cat_page.evaluate("Object.defineProperty(navigator, 'clipboard', {configurable: true})")
+    button.press("Enter")
+    expect(done).to_contain_text("copy them with Ctrl+C")
+    assert cat_page.evaluate("getSelection().toString()") == captions
+    cat_page.evaluate("delete navigator.clipboard")
 
 
 def test_a_download_that_is_refused_can_be_tried_again(visit: Visits, cat_page: Page):

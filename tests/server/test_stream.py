@@ -286,7 +286,7 @@ def test_the_event_loop_computes_nothing(client: TestClient, monkeypatch: pytest
 
         monkeypatch.setattr(module, name, called)
 
-    for name in ("where", "summary", "agreement"):
+    for name in ("finding", "in_common"):
         watched(demo.server.answers, name)
     watched(base64, "b64encode")
     watched(json, "dumps", lambda line: len(line) > 1000)

@@ -1,7 +1,7 @@
 // A dialog with a link to this view, and with what the link cannot carry.
 
 import { h } from "../core/elements.js";
-import { dialog } from "../dom.js";
+import { copied, dialog } from "../dom.js";
 
 export class ShareDialog {
   constructor() {
@@ -22,12 +22,7 @@ export class ShareDialog {
 
   async copy() {
     this.link.select();
-    try {
-      await navigator.clipboard.writeText(this.link.value);
-      this.done.textContent = "Copied.";
-    } catch {
-      // Only pages that came over HTTPS, or from this machine, may write to the clipboard.
-      this.done.textContent = "The link is selected: copy it with Ctrl+C.";
-    }
+    const isCopied = await copied(this.link.value);
+    this.done.textContent = isCopied ? "Copied." : "The link is selected: copy it with Ctrl+C.";
   }
 }

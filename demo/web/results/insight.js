@@ -5,12 +5,13 @@ import { h } from "../core/elements.js";
 import { isInside, spread } from "../core/heat.js";
 import { decimal, wholePercentage } from "../core/numbers.js";
 import { together } from "../dom.js";
+import { Captions } from "./captions.js";
 import { PhotoLayers } from "./layers.js";
 
 const FEWEST = 0.35; // of the colour scale, for a place that one network looked at; all: the end
 
 export class Insight {
-  /** page: colors() and map(model) as the panels have them, title(model). */
+  /** page: colors() and map(model) as the panels have them, title(model), captions(). */
   constructor(page) {
     this.page = page;
     this.layers = new PhotoLayers({
@@ -18,6 +19,7 @@ export class Insight {
       colors: page.colors,
     });
     this.sentences = h("div", { class: "sentences" });
+    this.captions = new Captions(page.captions);
     this.pairs = h("div", { class: "pairs" });
     this.legend = h("ul", { class: "legend" });
     this.agreement = h(
@@ -36,7 +38,7 @@ export class Insight {
       "section",
       { class: "insight", "aria-labelledby": "insight-title" },
       h("h2", { id: "insight-title" }, "What the numbers say"),
-      this.sentences,
+      h("div", { class: "told" }, this.sentences, this.captions.element),
       this.agreement,
     );
     this.clear();
@@ -49,6 +51,7 @@ export class Insight {
 
   clear() {
     this.data = null;
+    this.captions.reset(false);
     this.sentences.replaceChildren(h("p", { class: "subtle" }, "This appears when all networks are ready."));
     this.agreement.classList.add("empty");
     this.layers.setBox(null);
@@ -57,6 +60,7 @@ export class Insight {
 
   show({ sentences, agreement }) {
     this.data = agreement;
+    this.captions.reset(true);
     this.sentences.replaceChildren(...sentences.map((text) => h("p", {}, together(text))));
     this.agreement.classList.toggle("empty", !agreement);
     this.agreement.hidden = !agreement;

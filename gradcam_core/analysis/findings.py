@@ -1,0 +1,80 @@
+"""What was found in one photo, in the same record for command line, ZIP, API, MCP, page and batch.
+
+docs/findings.md describes it field by field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gradcam_core.analysis.agreement import agreement
+from gradcam_core.analysis.captions import summary
+from gradcam_core.analysis.location import where
+from gradcam_core.explanation import Explanation
+from gradcam_core.version import __version__
+
+SCHEMA_VERSION = 1
+"""Of the record. It grows by one when a field is taken away or means something else, and stays
+when one is added."""
+
+Record = dict[str, Any]
+"""What JSON can hold, with tuples for lists."""
+
+
+def findings(
+    named: Sequence[tuple[str, Explanation]],
+    checks: Mapping[str, Mapping[str, object]] | None = None,
+    files: Mapping[str, Mapping[str, object]] | None = None,
+    photo_name: str = "",
+) -> Record:
+    """All that was found in one photo.
+
+    named: the networks by the names they were asked for, each once, with their explanations, at
+    least one. checks: `Trust.record()` of those that were checked, files: their "overlay" and
+    "heatmap", both by the same names. photo_name: of the photo's file; empty if it is not to be
+    said. Raises OSError if a file of weights cannot be read: their SHA-256 is among it.
+    """
+    checks, files = checks or {}, files or {}
+    name = photo_name.encode(errors="replace").decode()  # on Linux it may be any bytes
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "software_version": __version__,
+        "photo": {"name": name or None, "size": named[0][1].geometry.photo_size},
+        "explanations": [
+            finding(asked_for, e, checks.get(asked_for), files.get(asked_for), photo_name)
+            for asked_for, e in named
+        ],
+        **in_common(named),
+    }
+
+
+def finding(
+    asked_for: str,
+    e: Explanation,
+    check: Mapping[str, object] | None = None,
+    files: Mapping[str, object] | None = None,
+    photo_name: str = "",
+) -> Record:
+    """The part of one network. See `findings`."""
+    return {
+        "asked_for": asked_for,
+        **e.record(),
+        "how": e.how,
+        "where": where(e),
+        "caption": e.caption(photo_name),
+        "overlay": None,
+        "heatmap": None,
+        **(files or {}),
+        "trust": check,
+    }
+
+
+def in_common(named: Sequence[tuple[str, Explanation]]) -> Record:
+    """The part of all networks: how far they look at the same places, and sentences."""
+    names, explanations = [name for name, _ in named], [e for _, e in named]
+    found = agreement(explanations)
+    return {
+        "agreement": found and found.record(names),
+        "sentences": list(summary(explanations, found)),
+    }
