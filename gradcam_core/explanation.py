@@ -177,7 +177,9 @@ class Explanation:
         instead = f", which stands in for {self.stands_in_for}" if self.stands_in_for else ""
         share = percentage_in_sentence(self.target.probability)
         sure = f"{name} has {share} (rank {self.rank} of {self.classes} classes)."
-        ends = "nothing for the class to the most evidence" if method.knows_class else "none to most"
+        ends = "none to the most"
+        if method.knows_class:
+            ends = "nothing for the class to the most evidence"
         scale = f"The heat goes from {ends} in this map"
         sentences = (
             f"{photo}: {method.title}{of}, by {self.title}{detail}{instead}.",

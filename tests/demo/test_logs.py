@@ -117,7 +117,7 @@ def test_the_log_says_nothing_of_visitors_and_where_a_bug_is(tmp_path: Path, cat
     # Of no picture, address or upload, but of the bug: its type, its cause, and the way to it.
     bug = r"ERROR demo\.middleware\.error_answers: a request failed\nTraceback.*\nValueError\n"
     assert re.search(bug, log)
-    assert '"<string>", line 5, in where' in log
+    assert '"<string>", line 5, in faulty' in log
     assert "demo/server/stream.py" in log
     assert "demo/api/functions.py" in log
     assert "KeyError\n" in log
