@@ -238,7 +238,8 @@ def test_a_pattern_parquet_of_paths_of_bytes_and_of_structs_give_the_same_rows(
             strict=True,
         ):
             model = LITE[0]
-            same = by_folder[path, model] | {"path": row["path"], "overlay": row["overlay"]}
+            named = {name: row[name] for name in ("path", "overlay", "caption")}  # by the key
+            same = by_folder[path, model] | named
             assert_same_rows({("", model): row}, {("", model): same})
 
 
@@ -507,7 +508,7 @@ def test_what_fails_for_one_picture_alone_does_not_cost_the_others(
             raise RuntimeError("not this one")
         return where(e)
 
-    monkeypatch.setattr("gradcam_core.batch.rows.where", sometimes)
+    monkeypatch.setattr("gradcam_core.analysis.findings.where", sometimes)
     rows = batch(album, tmp_path)
     assert rows["holiday/7_wide_strip.jpg", LITE[0]]["error"] == "RuntimeError: not this one"
     assert sum(row["error"] is None for row in rows.values()) == 2
