@@ -78,7 +78,7 @@ def with_labels(
         entries = file.entries(pictures.walk_unread())
         notes += _unused(file, entries, pictures)
         source_of = _Source(
-            f"of a CSV file, {file.digest}",
+            f"of a CSV file with the fingerprint {file.digest}",
             f"in {file.file.name}",
             "Correct it there, or leave it empty.",
             partial(_of_file, file, entries),
@@ -216,7 +216,7 @@ def _is_index(label: PictureLabel, found: Label) -> bool:
 def _unknown(unknown: Mapping[PictureLabel, int], networks: Sequence[tuple[str, Labels]]) -> str:
     pictures = sum(unknown.values())
     named = [
-        f"{label!r} ({count} picture{'s' if count > 1 else ''})"
+        f"{label!r} ({_counted(count)})"
         for label, count in sorted(unknown.items(), key=lambda pair: -pair[1])
     ]
     titles = listed(list(dict.fromkeys(title for title, _ in networks)), " or ")
@@ -228,6 +228,10 @@ def _unknown(unknown: Mapping[PictureLabel, int], networks: Sequence[tuple[str, 
         reason = f" {error}"
     have = "picture has a label that is" if pictures == 1 else "pictures have labels that are"
     return f"{pictures} {have} no class of {titles}: {_some(named)}.{reason}"
+
+
+def _counted(pictures: int) -> str:
+    return "1 picture" if pictures == 1 else f"{pictures} pictures"
 
 
 def _some(words: Sequence[str]) -> str:
@@ -244,9 +248,10 @@ def _lacking(
         lacking = [label for label, indices in classes.items() if indices[number] is None]
         if lacking:
             pictures = sum(counts[label] for label in lacking)
+            named = _some(list(map(str, lacking)))
             yield (
-                f"{title} lacks the class of {pictures} pictures ({_some(list(map(str, lacking)))})"
-                " and is neither right nor wrong about them."
+                f"{title} lacks the class of {_counted(pictures)} ({named}) and is neither right "
+                "nor wrong there."
             )
 
 

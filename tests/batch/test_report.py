@@ -218,12 +218,13 @@ FILTERS: dict[str, Callable[[str, Rows], bool]] = {
     "differ=1": lambda path, rows: classes_differ(rows),
     "verdict=unclear": lambda path, rows: some(rows, verdict_is("unclear")),
     "verdict=fails": lambda path, rows: some(rows, verdict_is("fails")),
-    "label=correct": lambda path, rows: any(row["correct"] for row in rows),
-    "label=wrong&network=EfficientNet-Lite1+for+VGG19": lambda path, rows: any(
-        row["stands_in_for"] == "VGG19" and row["correct"] is False for row in rows
+    "outcome=correct": lambda path, rows: any(row["correct"] for row in rows),
+    "label=espresso&outcome=wrong&network=EfficientNet-Lite1+for+VGG19": lambda path, rows: any(
+        (row["stands_in_for"], row["label"], row["correct"]) == ("VGG19", "espresso", False)
+        for row in rows
     ),
-    "label=elsewhere": lambda path, rows: any(row["elsewhere"] for row in rows),
-    "label=none": lambda path, rows: all(row["label"] is None for row in rows),
+    "outcome=elsewhere": lambda path, rows: any(row["elsewhere"] for row in rows),
+    "outcome=none": lambda path, rows: all(row["label"] is None for row in rows),
     "failed=1": lambda path, rows: any(row["error"] for row in rows),
     "class=espresso&from=20&differ=1&text=7": lambda path, rows: (
         "7" in path
@@ -561,7 +562,8 @@ def test_one_network_is_enough_and_what_a_data_set_lacks_is_left_out(
     expect(cards(page).nth(1).get_by_text("No picture.")).to_be_visible()
     expect(page.get_by_label("Difference ≥")).to_be_hidden()
     expect(page.get_by_label("Classes differ")).to_be_hidden()
-    expect(page.get_by_label("Label", exact=True)).to_be_hidden()
+    for name in ("Label", "Outcome"):
+        expect(page.get_by_label(name, exact=True)).to_be_hidden()
     expect(page.locator("#accuracy, .outcome")).to_have_count(3)
     for hidden in page.locator("#accuracy, .outcome").all():
         expect(hidden).to_be_hidden()

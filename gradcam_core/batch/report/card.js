@@ -26,7 +26,12 @@ class Likeness {
 
 /** Whether a network is right about a picture's label: a sign and words. */
 class Outcome {
-  static WORDS = { [WRONG]: ["✗", "wrong"], [CORRECT]: ["✓", "correct"], [ELSEWHERE]: ["✓", "correct, heat elsewhere"] };
+  static WORDS = {
+    [LACKING]: ["–", "lacks this class", "neither"],
+    [WRONG]: ["✗", "wrong", "fails"],
+    [CORRECT]: ["✓", "correct", "holds"],
+    [ELSEWHERE]: ["✓", "correct, heat elsewhere", "holds"],
+  };
 
   constructor() {
     this.sign = h("span", { class: "sign", "aria-hidden": "true" });
@@ -35,12 +40,12 @@ class Outcome {
   }
 
   show(row) {
-    const [sign, words] = Outcome.WORDS[rows.outcome[row]] ?? ["", ""];
+    const [sign, words, outcome] = Outcome.WORDS[rows.outcome[row]] ?? ["", "", ""];
     this.element.hidden = !HAS_LABELS;
-    this.element.dataset.outcome = rows.outcome[row] === WRONG ? "fails" : "holds";
+    this.element.dataset.outcome = outcome;
     this.sign.textContent = sign;
     // Where another class is explained, it is not that one that is correct or wrong.
-    const whose = words && rows.rank[row] > 1 ? "top class " : "";
+    const whose = rows.outcome[row] >= 0 && rows.rank[row] > 1 ? "top class " : "";
     this.words.textContent = this.element.title = whose + words;
   }
 }

@@ -61,7 +61,7 @@ class Cards {
     const lines = Math.ceil(most / perLine);
     const outcome = HAS_LABELS ? (isNarrow ? 36 : 18) : 0;
     const texts = (isNarrow ? 116 : 98) + outcome; // of a network: title, class, probability, outcome and where
-    const isWrapped = isNarrow && HAS_LABELS; // the tags
+    const isWrapped = HAS_LABELS && most > 1 && card < 640; // the tags
     list.classList.toggle("wrapped", isWrapped);
     const heading = isWrapped ? 90 : 62;
     this.cardWidth = card;

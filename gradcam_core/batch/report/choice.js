@@ -12,6 +12,7 @@ const DEFAULTS = {
   failed: false,
   verdict: "",
   label: "",
+  outcome: "",
   show: "overlay",
 };
 
@@ -66,14 +67,16 @@ const OUTCOME_FITS = {
 function chosen(choice) {
   const text = choice.text.trim().toLowerCase();
   const classes = classesNamed(choice.class);
+  const labels = classesNamed(choice.label);
   const isChosenNetwork = isOf(choice.network);
   const [from, to] = [choice.from / 100, choice.to / 100];
   const anyProbability = from <= 0 && to >= 1;
-  const anyRow = !classes && !choice.network && !choice.verdict && !choice.label && anyProbability;
+  const anyRow = !classes && !choice.network && !choice.verdict && !labels && !choice.outcome && anyProbability;
   const fits = (row) =>
     isChosenNetwork(row) &&
     (!choice.verdict || rows.verdict[row] === choice.verdict) &&
-    (!choice.label || OUTCOME_FITS[choice.label](row)) &&
+    (!choice.outcome || OUTCOME_FITS[choice.outcome](row)) &&
+    (!labels || (rows.label[row] >= 0 && labels[rows.label[row]])) &&
     (!classes || (rows.class[row] >= 0 && classes[rows.class[row]])) &&
     (anyProbability ||
       (rows.probability[row] !== null && rows.probability[row] >= from && rows.probability[row] <= to));

@@ -35,7 +35,7 @@ const classOf = (row) => index.classes[rows.class[row]];
 const whereOf = (row) => index.places[rows.where[row]] ?? "";
 
 /** Of a labelled picture, what a network's prediction is; -1 where that is not known. */
-const [WRONG, CORRECT, ELSEWHERE] = [0, 1, 2];
+const [LACKING, WRONG, CORRECT, ELSEWHERE] = [-2, 0, 1, 2];
 const HAS_LABELS = rows.label.some((label) => label >= 0);
 
 /** What a picture truly is; undefined if it has no label. */

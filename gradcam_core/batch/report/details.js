@@ -156,7 +156,7 @@ class Details {
       line.error && h("p", { class: "error" }, line.error),
       name === undefined ? null : h("div", { class: "frame" }, stage.element),
       name === undefined ? null : h("p", { class: "class" }, h("strong", {}, name), ` ${number}`),
-      rows.outcome[row] >= 0 ? this.outcome(row, line.label ?? []) : null,
+      rows.outcome[row] !== -1 ? this.outcome(row, line.label ?? []) : null,
       whereOf(row) && h("p", { class: "where" }, `heat: ${whereOf(row)}`),
       line.top?.length ? this.top(line.top, row) : null,
       line.trust ? this.trust(line.trust) : null,

@@ -181,9 +181,10 @@ def _top_class(row: Row) -> int | str | None:
 
 
 def _outcome(row: Row) -> int:
-    """-1 if it is not known, 0 for wrong, 1 for correct, 2 for correct with the heat elsewhere."""
+    """-2 if the network lacks the label, -1 if it is not known for another reason, 0 for wrong, 1
+    for correct, 2 for correct with the heat elsewhere."""
     if row.get("correct") is None:
-        return -1
+        return -2 if row.get("label") and row.get("label_index") is None else -1
     return int(row["correct"]) + int(row.get("elsewhere") or False)
 
 

@@ -39,8 +39,8 @@ function apply(next) {
   one("#shown").textContent = thousands(order.length);
   one("#total").textContent = `of ${plural(COUNT, "picture")}`;
   one("#nothing").hidden = order.length > 0;
-  const { text, class: name, network, from, to, difference: least, differ, failed, verdict, label } = choice;
-  const used = [text, name, network, from > 0 || to < 100, least, differ, failed, verdict, label].filter(Boolean).length;
+  const { text, class: name, network, from, to, difference: least, differ, failed, verdict, label, outcome } = choice;
+  const used = [text, name, network, from > 0 || to < 100, least, differ, failed, verdict, label, outcome].filter(Boolean).length;
   one("#unfold").textContent = used ? `Filters (${used})` : "Filters";
   one("[type=reset]", bar).hidden = !used;
   showSpread();
@@ -96,7 +96,7 @@ function readAddress() {
   if (location.hash === shownHash) return;
   const read = readHash(location.hash);
   const has = (name) => [...one(`select[name=${name}]`).options].some(({ value }) => value === read.choice[name]);
-  for (const name of ["sort", "network", "verdict", "label"]) if (!has(name)) read.choice[name] = DEFAULTS[name];
+  for (const name of ["sort", "network", "verdict", "outcome"]) if (!has(name)) read.choice[name] = DEFAULTS[name];
   if (!["overlay", "heat", "photo"].includes(read.choice.show)) read.choice.show = "overlay";
   apply(read.choice);
   fillFields();
@@ -132,23 +132,30 @@ one("#unfold").addEventListener("click", ({ currentTarget }) => {
   currentTarget.setAttribute("aria-expanded", isOpen);
 });
 
-/** All classes that were explained, with how many pictures have each; made when first needed. */
-one("[name=class]").addEventListener(
-  "focus",
-  () => {
+/** Suggests all classes that a column of rows has, with how many pictures have each; made when first
+ * needed. */
+function suggest(field, column) {
+  const list = h("datalist", { id: `all-${field}` });
+  const input = one(`[name=${field}]`);
+  input.setAttribute("list", list.id);
+  input.after(list);
+  const fill = () => {
     const counts = new Map();
     for (let i = 0; i < COUNT; i++) {
       const names = new Set();
       for (let row = firstRow[i]; row < firstRow[i + 1]; row++) {
-        if (rows.class[row] >= 0) names.add(classOf(row));
+        if (column[row] >= 0) names.add(index.classes[column[row]]);
       }
       for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
     }
     const names = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
-    one("#classes").append(...names.map(([value, count]) => h("option", { value, label: `${value}, ${plural(count, "picture")}` })));
-  },
-  { once: true },
-);
+    list.append(...names.map(([value, count]) => h("option", { value, label: `${value}, ${plural(count, "picture")}` })));
+  };
+  input.addEventListener("focus", fill, { once: true });
+}
+
+suggest("class", rows.class);
+suggest("label", rows.label);
 
 function summarise() {
   document.title = `${plural(COUNT, "picture")} – Grad-CAM, side by side`;
@@ -201,7 +208,7 @@ function summarise() {
   const far = index.grades.filter(({ group }) => group === "different").map(({ words }) => words);
   one("#elsewhere").textContent = far.join(" or ");
   one("#labels-note").hidden = !HAS_LABELS;
-  one("[name=label]").parentElement.hidden = !HAS_LABELS;
+  for (const name of ["label", "outcome"]) one(`[name=${name}]`).parentElement.hidden = !HAS_LABELS;
   one("[name=differ]").parentElement.hidden = !available.classes;
 }
 
