@@ -182,7 +182,7 @@ class Explanation:
             ends = "nothing for the class to the most evidence"
         scale = f"The heat goes from {ends} in this map"
         sentences = (
-            f"{photo}: {method.title}{of}, by {self.title}{detail}{instead}.",
+            f"{photo}: {method.title}{detail}{of}, by {self.title}{instead}.",
             sure if self.top[0].probability > 0 else "",  # else its scores are not numbers
             f"Layer {self.layer}, {VIEW_TITLES[self.view]}.",
             f"There is no map. {self.degenerate}"

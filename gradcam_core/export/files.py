@@ -67,7 +67,7 @@ def files(
     - <name>_heatmap.png: the heat as 16-bit grey levels, 65535 where it is hottest;
     - comparison.png, comparison.svg: see `gradcam_core.export.figure`;
     - <name>_trust.png: what checks have found, of those that were checked;
-    - captions.txt: a caption for each overlay, and the sentences of `summary`;
+    - captions.txt: a caption for each overlay with what checks say, and the sentences of `summary`;
     - explanations.json: `findings`, with the names of files. Sizes and boxes in it are in pixels of
       the photo as it is, also where it was shrunk.
 
@@ -160,9 +160,13 @@ def _json(found: Record) -> str:
 
 
 def _captions(found: Record) -> str:
-    """A paragraph for each overlay, with the file's name, and one with the sentences."""
-    paragraphs = [f"{one['overlay']}\n{one['caption']}\n" for one in found["explanations"]]
-    return "\n".join([*paragraphs, "\n".join(["What the numbers say", *found["sentences"], ""])])
+    """A paragraph for each overlay, with its name and the verdict of checks, and one with the
+    sentences."""
+    lines = []
+    for one in found["explanations"]:
+        verdict = [one["trust"]["sentence"]] if one["trust"] else []
+        lines += [one["overlay"], one["caption"], *verdict, ""]
+    return "\n".join([*lines, "What the numbers say", *found["sentences"], ""])
 
 
 def _array(e: Explanation, size: tuple[int, int], file: IO[bytes]) -> None:

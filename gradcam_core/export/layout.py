@@ -44,13 +44,16 @@ _FOOTER_MAX_LINES = 14
 _UNDER_SAID = 12  # between the sentences and the footer
 _FOOTER_BASELINE = HEIGHT_PX - 54  # of its last line
 
+_ENOUGH_AREA = 200 * 200  # to which large overlays may shrink for sentences
+_MIN_AREA_SHARE = 0.5  # to which others may
+
 _PHOTO = "Photo"
 
 
 def _label(e: Explanation) -> Label:
     sure = f"{percentage(e.target.probability)}, rank{TIED}{e.rank}"
     heading = e.heading.replace(" for ", f" for{TIED}")
-    return (heading, e.question, sure, *filter(None, (e.unusual, e.degenerate)))
+    return (heading, e.question, sure, *filter(None, (_together(e.unusual), e.degenerate)))
 
 
 @dataclass(frozen=True)
@@ -63,17 +66,32 @@ class Plan:
     texts: Sequence[Text]
     worth: float
 
+    @property
+    def area(self) -> int:
+        """Of one overlay."""
+        return self.overlays[0].width * self.overlays[0].height
+
 
 def best_plan(
     aspect: float, explanations: Sequence[Explanation], sentences: Sequence[str] = ()
 ) -> Plan:
     """aspect: width over height of the photo. sentences: on what was found, the first the most
-    needed. Raises ValueError if there is no room."""
-    for count in range(len(sentences), -1, -1):
+    needed; the last are left out where pictures would become too small. Raises ValueError if there
+    is no room."""
+
+    def best(count: int) -> Plan | None:
         plans = [_plan(aspect, explanations, sentences[:count], beside) for beside in (False, True)]
-        if found := [plan for plan in plans if plan is not None]:
-            return max(found, key=lambda plan: plan.worth)
-    raise ChoiceError(f"A figure has no room for {len(explanations)} networks.")
+        return max(filter(None, plans), key=lambda plan: plan.worth, default=None)
+
+    without = best(0)
+    if without is None:
+        raise ChoiceError(f"A figure has no room for {len(explanations)} networks.")
+    least = min(_ENOUGH_AREA, _MIN_AREA_SHARE * without.area)
+    for count in range(len(sentences), 0, -1):
+        plan = best(count)
+        if plan and plan.area >= least:
+            return plan
+    return without
 
 
 def _plan(
@@ -117,8 +135,8 @@ def _plan(
 
 
 def _together(text: str) -> str:
-    """Numbers stay on the line of their signs: "< 0.1 %"."""
-    return re.sub(r"(?<=[<>]) (?=\d)| (?=%)", TIED, text)
+    """Numbers stay on the line of their signs: "< 0.1 %", "2 ×"."""
+    return re.sub(r"(?<=[<>]) (?=\d)| (?=[%×])", TIED, text)
 
 
 def _way(e: Explanation) -> str:

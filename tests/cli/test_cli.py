@@ -84,6 +84,8 @@ def test_how_far_a_map_can_be_trusted_is_said_and_written(
     printed = capsys.readouterr().out
     assert record["trust"]["verdict"] in ("holds", "unclear", "fails")
     assert f"EfficientNet-Lite0: {record['trust']['sentence']}\n" in printed
+    captions = (tmp_path / "captions.txt").read_text(encoding="utf-8")
+    assert f"{record['caption']}\n{record['trust']['sentence']}\n" in captions
     for reason in record["trust"]["reasons"]:
         is_worst = reason["outcome"] == record["trust"]["verdict"]
         assert (reason["text"] in record["trust"]["sentence"]) is is_worst

@@ -20,8 +20,8 @@ def test_a_caption_says_everything_in_one_line():
     contrast = replace(e.target, index=287, name="lynx")
     e = replace(e, contrast=(contrast,), method="layercam", detail=2, view="whole", layer="conv")
     assert e.caption("cat.jpg") == (
-        "cat.jpg (400 × 400 pixels): LayerCAM for “tiger cat” rather than “lynx”, by Lite0 at "
-        "detail 2 ×, which stands in for ResNet50. “tiger cat” has < 0.1 % (rank 37 of 1000 "
+        "cat.jpg (400 × 400 pixels): LayerCAM at detail 2 × for “tiger cat” rather than “lynx”, "
+        "by Lite0, which stands in for ResNet50. “tiger cat” has < 0.1 % (rank 37 of 1000 "
         "classes). Layer conv, whole photo. The heat goes from nothing for the class to the most "
         f"evidence in this map: {SCALE}"
     )

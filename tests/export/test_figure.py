@@ -19,11 +19,13 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 import gradcam_core as gc
+from gradcam_core.analysis.captions import summary
 from gradcam_core.explanation import NOT_NUMBERS
 from gradcam_core.export.figure import THEMES, Slide, Theme, figure, png, svg
 from gradcam_core.export.layout import MOST, NOTHING
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.render import DIMMING, colormap_table, overlay
+from gradcam_core.wording import TIED
 
 SIZE = (1920, 1080)
 
@@ -100,6 +102,8 @@ def test_it_names_networks_classes_probabilities_and_how_it_was_made(cat, tabby)
     assert "did not see is darkened" in said
     assert NOTHING in said
     assert MOST in said
+    paragraph = said.replace("\n", " ").replace(TIED, " ")
+    assert " ".join(summary([tabby, other])) in paragraph
     sure = replace(tabby, target=gc.Prediction(5, "tabby", 0.99999))
     assert "> 99.9 %, rank" in texts(figure(cat, [sure]))
 
