@@ -1,8 +1,11 @@
 """What several test modules share: photographs, a real network, an empty place for weights, and
 the page in a browser."""
 
+# ruff: noqa: E402, as two things come before the imports
+
 from __future__ import annotations
 
+import gc as garbage
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +14,10 @@ from pathlib import Path
 # processes themselves: with a thread for each core in all of them, they wait for each other. Before
 # PyTorch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Until all is imported: a third of that time goes to looking for garbage in what libraries bring,
+# again and again.
+garbage.disable()
 
 import huggingface_hub.constants
 import pytest
@@ -48,6 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("system")
     place = {name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported is not looked through in the tests, either."""
+    garbage.freeze()
+    garbage.enable()
 
 
 @pytest.fixture(scope="session")
