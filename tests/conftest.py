@@ -36,6 +36,17 @@ LONG = (
 )
 """Files that take long, the longest first."""
 
+NOT_WANTED = {
+    "GRADIO_SHARE": "true",
+    "GRADIO_ALLOWED_PATHS": "/",
+    "GRADIO_PROFILING": "1",
+    "GRADIO_NUM_WORKERS": "1",
+    "GRADIO_RUN_HISTORY": "true",
+    "GRADIO_DEBUG": "1",
+}
+"""An environment that asks Gradio for what the app must not do. It makes no difference to anybody,
+so all tests of the shared app have it."""
+
 SYSTEM_FIXTURES = {"shared_app", "app", "browser"}
 SYSTEM_NAMES = {"running_app", "started_app", "chromium", "ray"}
 
@@ -111,7 +122,7 @@ def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def shared_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     """The app as a person starts it, one for all tests that need no other settings."""
-    with started_app(tmp_path_factory.mktemp("app")) as started:
+    with started_app(tmp_path_factory.mktemp("app"), **NOT_WANTED) as started:
         yield started
 
 

@@ -16,7 +16,7 @@ import requests
 
 from demo.api.functions import NAMES
 from demo.server import uploads
-from tests.support.app_server import Started, started_app
+from tests.support.app_server import NO_NETWORKS, Started, started_app
 from tests.support.uploads import upload
 from tests.support.waiting import until
 
@@ -27,7 +27,7 @@ SPACE = {
     "GRADIO_NUM_PORTS": "1",
 }
 
-START = """
+START = f"""{NO_NETWORKS}
 import sys
 sys.modules["mcp"] = None
 from demo.server import uploads

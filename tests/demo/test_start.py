@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,14 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from demo.compute.photo import GONE
-from tests.support.app_server import ROOT, Started, started_app
+from demo.middleware.shutdown import STOPPING
+from tests.support.api import posted
+from tests.support.app_server import NO_NETWORKS, ROOT, Started, started_app
 from tests.support.browser import choose_class, drop, examples, wait_for_results
-from tests.support.stream import asked, sentence_of
-from tests.support.uploads import upload
+from tests.support.photos import EXAMPLES
+from tests.support.stream import CAT, asked, cells, explain_stream, results, sentence_of
+from tests.support.uploads import DECLARED, upload
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +34,11 @@ def settings() -> dict[str, str]:
     with socket.socket() as free:
         free.bind(("127.0.0.2", 0))
         port = free.getsockname()[1]
-    return {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.2"}
+    return {
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_SERVER_NAME": "127.0.0.2",
+        "GRADCAM_STOP_WITHIN": "120",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +70,7 @@ def test_the_address_asked_for_is_the_one_that_is_printed(first: Started, settin
 
 def test_a_port_that_is_taken_ends_with_one_line(first: Started, settings: dict[str, str]):
     done = subprocess.run(
-        [sys.executable, "app.py"],
+        [sys.executable, "-c", f"{NO_NETWORKS}import app; app.main()"],
         cwd=ROOT,
         env=os.environ | {"HF_HUB_OFFLINE": "1"} | settings,
         capture_output=True,
@@ -72,23 +82,84 @@ def test_a_port_that_is_taken_ends_with_one_line(first: Started, settings: dict[
     assert "Traceback" not in done.stderr
 
 
+@pytest.fixture(scope="module")
+def second(first: Started, settings: dict[str, str]) -> Iterator[Started]:
+    """The app once more, after Ctrl-C has ended the first."""
+    first.process.send_signal(signal.SIGINT)
+    assert first.process.wait(30) == 128 + signal.SIGINT
+    assert "Traceback" not in first.log.read_text()
+    with started_app(first.log.parent, host="127.0.0.2", **settings) as started:
+        yield started
+
+
 def test_an_open_page_goes_on_after_ctrl_c_and_a_restart(
-    first: Started, settings: dict[str, str], tab: Page, coffee_path: Path
+    first: Started, tab: Page, coffee_path: Path, request: pytest.FixtureRequest
 ):
     tab.goto(first.url)
     drop(tab, coffee_path)
     wait_for_results(tab)
-    first.process.send_signal(signal.SIGINT)
-    assert first.process.wait(30) == 128 + signal.SIGINT
-    assert "Traceback" not in first.log.read_text()
-    with started_app(first.log.parent, host="127.0.0.2", **settings) as second:
-        choose_class(tab, "tabby", "tabby, tabby cat")
-        explained = tab.locator(".explained", has_text="tabby")
-        lost = tab.get_by_text("no longer on the server")
-        expect(explained.or_(lost).first).to_be_visible(timeout=60_000)
-        examples(tab).first.click()
-        wait_for_results(tab)
+    second = request.getfixturevalue("second")
+    choose_class(tab, "tabby", "tabby, tabby cat")
+    explained = tab.locator(".explained", has_text="tabby")
+    lost = tab.get_by_text("no longer on the server")
+    expect(explained.or_(lost).first).to_be_visible(timeout=60_000)
+    examples(tab).first.click()
+    wait_for_results(tab)
     assert "Traceback" not in second.log.read_text()
+
+
+SHORT = {"example": CAT, "cells": cells("efficientnet_lite0")}
+
+
+def downloaded(app: Started, request: dict[str, Any]) -> bytes:
+    answer = requests.post(f"{app.url}download", json=request, timeout=120)
+    answer.raise_for_status()
+    return answer.content
+
+
+def test_sigterm_lets_running_requests_finish_and_refuses_new_ones(second: Started):
+    app = second
+    with ThreadPoolExecutor(3) as visitors:
+        explain_stream(app.url, SHORT)
+        # An MCP client listens for as long as it is there. The page does not.
+        events = {"Accept": "text/event-stream"}
+        listening = requests.get(
+            f"{app.url}gradio_api/mcp/", headers=events, stream=True, timeout=60
+        )
+        assert listening.status_code == 200
+        assert not requests.get(f"{app.url}config", timeout=30).json()["connect_heartbeat"]
+        maps = [
+            {"id": f"{size} {detail} {depth}", "model": f"efficientnet_lite{size}",
+             "detail": detail, "layer": depth}
+            for size in (2,) for detail in (3, 2) for depth in (1, 0.9, 0.8)
+        ]  # fmt: skip
+        looking = visitors.submit(explain_stream, app.url, {"example": "5_rocket", "cells": maps})
+        photo = {"path": upload(app.url, EXAMPLES / "2_coffee.jpg"), **DECLARED}
+        models = ["efficientnet_lite0", "efficientnet_lite2"]
+        calling = visitors.submit(
+            posted, app.url, photo, models=models, detail=3, outputs=["comparison"]
+        )
+        wanted = {"example": "6_astronaut", "file": "comparison.png", "cells": maps[:1]}
+        downloading = visitors.submit(downloaded, app, wanted)
+        time.sleep(1)
+        app.process.send_signal(signal.SIGTERM)
+        until(lambda: "Stopping" in app.log.read_text())
+        is_over = [request.done() for request in (looking, calling, downloading)]
+        refused = requests.post(f"{app.url}explain-stream", json=SHORT, timeout=30)
+        assert (refused.status_code, refused.json()) == (503, {"problem": STOPPING})
+        assert requests.get(app.url, timeout=30).status_code == 503
+        assert results(looking.result()).keys() == {one["id"] for one in maps}
+        assert downloading.result().startswith(b"\x89PNG")
+        # Its files clients fetch when the call is done.
+        figure = calling.result().json()["data"][1]["path"]
+        fetched = requests.get(f"{app.url}gradio_api/file={figure}", timeout=30)
+        assert fetched.status_code == 200
+        assert len(fetched.content) > 10_000
+        assert app.process.wait(60) == 0
+        assert not any(is_over)
+        listening.close()
+    assert "Traceback" not in app.log.read_text()
+    assert not list(app.log.parent.joinpath("gradio").rglob("*.jpg"))  # what was uploaded
 
 
 ONE_MAP: dict[str, Any] = {"cells": [{"id": "one", "model": "efficientnet_lite0"}]}

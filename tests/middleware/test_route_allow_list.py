@@ -21,7 +21,7 @@ from starlette.routing import Route as ServerRoute
 
 from demo.ui.layout import build, launch_options
 from tests.support.api import SMALL, arguments, called, text_of
-from tests.support.app_server import ROOT, running_app
+from tests.support.app_server import ROOT, Started
 from tests.support.uploads import DECLARED, upload
 
 SOURCE = "def launch_options"
@@ -60,8 +60,11 @@ Gradio brings is shut until somebody has looked at it."""
 
 @dataclass(frozen=True)
 class Server:
+    """The shared app. logged_before: characters of its log that were there before these tests."""
+
     url: str
     folder: Path
+    logged_before: int
 
     @property
     def uploads(self) -> Path:
@@ -74,19 +77,8 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Started where the environment asks Gradio for all that is not wanted here."""
-    folder = tmp_path_factory.mktemp("public")
-    asked_for = {
-        "GRADIO_SHARE": "true",
-        "GRADIO_ALLOWED_PATHS": "/",
-        "GRADIO_PROFILING": "1",
-        "GRADIO_NUM_WORKERS": "1",
-        "GRADIO_RUN_HISTORY": "true",
-        "GRADIO_DEBUG": "1",
-    }
-    with running_app(folder, **asked_for) as url:
-        yield Server(url, folder)
+def server(shared_app: Started) -> Server:
+    return Server(shared_app.url, shared_app.log.parent, len(shared_app.log.read_text()))
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +144,7 @@ def test_of_gradio_s_paths_only_those_are_open_that_are_needed(server: Server):
 
 
 def test_the_environment_cannot_have_the_app_shared(server: Server):
+    """What it asks Gradio for is in `tests/conftest.py`."""
     assert "local URL" in server.log
     for word in ("public URL", "share link", "frpc", "Static file workers", "Monitoring URL"):
         assert word not in server.log
@@ -390,4 +383,4 @@ def test_nobody_is_shown_a_stack_trace(server: Server):
     for answer in answers:
         assert not re.search(r"Traceback|File \"|site-packages|\.py\b", answer.text), answer.text
     assert requests.get(server.url, timeout=30).ok
-    assert "Traceback" not in server.log
+    assert "Traceback" not in server.log[server.logged_before :]

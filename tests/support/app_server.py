@@ -16,6 +16,13 @@ import requests
 
 ROOT = Path(__file__).parents[2]
 
+NO_NETWORKS = """
+from demo.compute.worker import Worker
+Worker.preload = lambda *_: None
+"""
+"""Begins a program whose app loads no network before one is asked for, for tests that ask for none:
+half of the time of a start."""
+
 
 @contextmanager
 def running_app(
