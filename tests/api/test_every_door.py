@@ -22,7 +22,7 @@ from gradcam_core.analysis.findings import SCHEMA_VERSION, findings
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cli.photo import main
 from tests.support.api import called, text_of
-from tests.support.app_server import Started
+from tests.support.app_server import ROOT, Started
 from tests.support.batch_results import rows_of
 from tests.support.photos import EXAMPLES
 from tests.support.stream import CAT, MODELS, cells, explain_stream, results
@@ -153,6 +153,20 @@ def test_the_types_that_the_api_declares_have_the_fields_of_the_record(
     (name, e), _ = explained
     check = trust(gc.read_image(PHOTO), gc.load_model(name), e)
     assert_declared(findings(explained, {name: check.record()}), Findings)
+
+
+def test_every_field_is_documented():
+    text = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    missing = [name for name in sorted(declared(Findings)) if f"`{name}`" not in text]
+    assert missing == []
+
+
+def declared(kind: Any) -> set[str]:
+    """The names of all fields of a record and of those in it."""
+    if is_typeddict(kind):
+        hints = {} if kind.__name__ == "FileData" else get_type_hints(kind)
+        return set(hints).union(*map(declared, hints.values()))
+    return set().union(*map(declared, get_args(kind)))
 
 
 def assert_declared(value: Any, kind: Any) -> None:
