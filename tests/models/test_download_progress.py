@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,12 @@ import torch
 from playwright.sync_api import Browser, expect
 from safetensors.torch import save_file
 
-from tests.support.app_server import ROOT, running_app
+from gradcam_core.cli.photo import main
+from gradcam_core.models.registry import add_model, remove_model
+from tests.support.app_server import running_app
 from tests.support.browser import drop, panels
+from tests.support.served_network import ServedNetwork, served_network
+from tests.support.waiting import until
 from tests.support.weights_server import Weights, serving
 
 DEAD = "http://127.0.0.1:9"
@@ -36,11 +38,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weights]:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def slow(server: Weights) -> Iterator[None]:
+@pytest.fixture
+def slow(server: Weights) -> Iterator[Weights]:
     """No download ends before the test lets it."""
     server.may_end.clear()
-    yield
+    yield server
     server.may_end.set()
 
 
@@ -58,9 +60,9 @@ def environment(server: Weights, folder: Path) -> dict[str, Any]:
 
 
 def test_the_page_shows_progress_and_the_other_networks_meanwhile(
-    server: Weights, browser: Browser, coffee_path: Path, tmp_path: Path
+    slow: Weights, browser: Browser, coffee_path: Path, tmp_path: Path
 ):
-    with running_app(tmp_path, **environment(server, tmp_path)) as url:
+    with running_app(tmp_path, **environment(slow, tmp_path)) as url:
         page = browser.new_page()
         page.goto(url)
         expect(page.locator(".page[data-ready=true]")).to_be_attached()
@@ -72,7 +74,7 @@ def test_the_page_shows_progress_and_the_other_networks_meanwhile(
         # The stand-ins of the two that cannot be had do not wait for it.
         expect(panels(page).nth(0)).to_have_attribute("data-status", "ready", timeout=30_000)
         expect(resnet).to_have_attribute("data-status", "busy")
-        server.may_end.set()
+        slow.may_end.set()
         expect(resnet).to_have_attribute("data-status", "ready", timeout=60_000)
         expect(resnet.get_by_role("heading")).to_have_text("ResNet50")
         expect(resnet).not_to_contain_text("in place of")
@@ -80,24 +82,37 @@ def test_the_page_shows_progress_and_the_other_networks_meanwhile(
         page.close()
 
 
-def test_the_command_line_shows_a_progress_bar(server: Weights, coffee_path: Path, tmp_path: Path):
-    command = [sys.executable, "-m", "gradcam_core", str(coffee_path), "--models", "resnet50"]
-    with subprocess.Popen(
-        [*command, "--out", str(tmp_path / "out")],
-        cwd=ROOT,
-        env=os.environ | environment(server, tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr
-        error = ""
-        while not re.search(r"weights of resnet50: +[1-9]\d?%", error):
-            more = process.stderr.read(1)
-            assert more, error
-            error += more
-        server.may_end.set()
-        output, more = process.communicate(timeout=60)
-    assert process.returncode == 0, error + more
-    assert "stands in" not in error + more
-    assert output.startswith("ResNet50: ")
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[ServedNetwork]:
+    """A small network that can be named on a command line. No download of it ends before the test
+    lets it."""
+    with served_network("hub", tmp_path) as network:
+        add_model(network.info)
+        network.server.may_end.clear()
+        yield network
+        remove_model(network.info.name)
+
+
+def test_the_command_line_shows_a_progress_bar(
+    small: ServedNetwork, coffee_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    command = [str(coffee_path), "--models", small.info.name, "--out", str(tmp_path / "out")]
+    output, error = "", ""
+
+    def is_seen_to_move() -> bool:
+        nonlocal output, error
+        said = capsys.readouterr()
+        output, error = output + said.out, error + said.err
+        return bool(re.search(r"weights of small: +[1-9]\d?%", error))
+
+    with ThreadPoolExecutor(1) as person:
+        running = person.submit(main, command)
+        try:
+            until(lambda: is_seen_to_move() or running.done())
+            assert not running.done(), error
+        finally:
+            small.server.may_end.set()
+        assert running.result(60) == 0
+    is_seen_to_move()
+    assert "stands in" not in error
+    assert output.startswith("Small: ")
