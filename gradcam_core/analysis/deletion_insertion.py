@@ -37,11 +37,12 @@ LEAST_SPREAD = 0.35
 """Least standard deviation of the scores elsewhere that is divided by, because few places may be
 alike by chance."""
 
-PLACES = {6: 3.0, 10: 2.0, 16: 1.5}
+PLACES = {6: (4.0, 5.0), 10: (3.0, 4.0), 16: (2.0, 3.0)}
 """Places elsewhere after which it is seen whether a lead is settled, and the standard errors by
-which it must differ from 0 for that: more at the first looks, as one of several may mislead."""
+which it must be above 0 or below 0 for that: more at the first looks, as one of several may
+mislead, and more below, so that few right maps are said to fail."""
 
-WEIGHTS = (2 / 3, 1 / 3)
+WEIGHTS = (0.8, 0.2)
 """Of deletion and insertion in a lead: a scene is not known by its hottest tenth alone."""
 
 _JITTER = 0.1  # of the picture's sides, by which a seed moves the places
@@ -87,14 +88,15 @@ class Lead:
 
     @property
     def is_large(self) -> bool:
-        """Whether the probability depends on the place at all, see `SAME`."""
+        """Whether the difference counts, see `SAME`."""
         return abs(self.difference) >= SAME
 
     @property
     def is_settled(self) -> bool:
         """Whether it differs from 0 by more than chance, see `PLACES`, and by as much as counts."""
         needed = [errors for count, errors in PLACES.items() if count <= self.count]
-        by_chance = (needed or list(PLACES.values())[:1])[-1] * self.error
+        above, below = (needed or list(PLACES.values())[:1])[-1]
+        by_chance = (above if self.value > 0 else below) * self.error
         agrees = self.value * self.difference > 0
         return abs(self.value) > by_chance and self.is_large and agrees
 

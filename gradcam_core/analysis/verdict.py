@@ -181,9 +181,6 @@ class Trust:
             percentage = percentage_in_sentence(self.probability)
             text = f"{name} has {percentage} here, too little to find out what it rests on"
             return Reason("deletion_insertion", "unclear", text)
-        if not lead.is_large:
-            text = f"what is hidden hardly changes the probability of {name}, wherever it is"
-            return Reason("deletion_insertion", "unclear", text)
         outcome: Outcome = "unclear"
         words = "matter about as much"
         if lead.is_settled:
