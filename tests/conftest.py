@@ -23,18 +23,50 @@ import huggingface_hub.constants
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling, Scheduling
 
 import gradcam_core as gc
 from tests.support.app_server import Started, started_app
 from tests.support.browser import Visits, chromium, new_tab
 from tests.support.photos import PHOTOS
 
-LONG = (
-    *("test_faults", "test_replicas", "test_custom_digits", "test_start", "test_ray_data"),
-    *("test_shutdown", "test_batch", "test_weights", "test_methods", "test_bad_pictures"),
-    *("test_accessibility", "test_photos", "test_choices"),
+OF_THE_SHARED_APP = (
+    *("test_start", "test_route_allow_list", "test_bad_arguments", "test_functions"),
+    *("test_docs_examples", "test_every_door", "test_leaving", "test_settings", "test_headers"),
 )
-"""Files that take long, the longest first."""
+"""Files whose tests use it, besides those of the page."""
+
+LONG = (
+    *("page", "app", "test_faults", "test_replicas", "test_custom_digits", "test_ray_data"),
+    *("test_batch", "test_weights", "test_methods", "test_bad_pictures"),
+)
+"""Work that one process does as a whole and that takes long, the longest first."""
+
+
+def work_of(test: str) -> str:
+    """What one process does as a whole: the tests of a file; or all of the page, or all others of
+    the shared app, so that two processes start it instead of all.
+
+    test: its node id.
+    """
+    path = Path(test.partition("::")[0])
+    if path.stem in OF_THE_SHARED_APP or path.match("tests/server/test_bad_pictures.py"):
+        return "app"
+    is_of_the_page = path.parent.name == "page" and path.stem != "test_address"  # has its own app
+    return "page" if is_of_the_page else str(path)
+
+
+class WorkScheduling(LoadFileScheduling):
+    """As `--dist loadfile`, by `work_of`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return work_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    return WorkScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
 
 NOT_WANTED = {
     "GRADIO_SHARE": "true",
@@ -59,13 +91,13 @@ def is_of_the_system(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what `make check` leaves out. Long files come first, so that no process of tests has
+    """Marks what `make check` leaves out. Long work comes first, so that no process of tests has
     one left when the other one is done."""
     for item in items:
         if is_of_the_system(item):
             item.add_marker("system")
     place = {name: number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+    items.sort(key=lambda item: place.get(Path(work_of(item.nodeid)).stem, len(LONG)))
 
 
 def pytest_collection_finish() -> None:

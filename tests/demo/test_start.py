@@ -85,6 +85,8 @@ def test_a_port_that_is_taken_ends_with_one_line(first: Started, settings: dict[
 @pytest.fixture(scope="module")
 def second(first: Started, settings: dict[str, str]) -> Iterator[Started]:
     """The app once more, after Ctrl-C has ended the first."""
+    # The last line of `launch`: now signals are received.
+    until(lambda: "public link" in first.log.read_text())
     first.process.send_signal(signal.SIGINT)
     assert first.process.wait(30) == 128 + signal.SIGINT
     assert "Traceback" not in first.log.read_text()
