@@ -23,8 +23,8 @@ import huggingface_hub.constants
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
-from xdist.remote import Producer
-from xdist.scheduler import LoadFileScheduling, Scheduling
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadFileScheduling, Scheduling  # type: ignore[import-untyped]
 
 import gradcam_core as gc
 from tests.support.app_server import Started, started_app
