@@ -159,6 +159,14 @@ def test_a_map_like_those_at_other_places_neither_leads_nor_trails():
     assert not Lead.of(pair(0.5, 0.5), ELSEWHERE).is_settled
 
 
+def test_a_map_needs_more_to_fail_than_to_hold_and_less_the_more_places_were_tried():
+    assert Lead(0.6, 0.3, 16).is_settled
+    assert not Lead(-0.6, -0.3, 16).is_settled
+    assert Lead(-0.8, -0.4, 16).is_settled
+    assert not Lead(0.6, 0.3, 10).is_settled
+    assert not Lead(0.6, -0.3, 16).is_settled  # in most places ahead, by more behind in few
+
+
 def test_a_tiny_difference_does_not_count_however_much_alike_the_other_places_are():
     lead = Lead.of(pair(0.499, 0.501), [pair(0.5, 0.5)] * max(PLACES))
     assert lead.difference == pytest.approx(math.log(0.501 / 0.499) * 0.5, rel=0.1)
