@@ -23,6 +23,7 @@ from gradcam_core.images.geometry import view_of
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.custom.description import described_in, described_in_file
 from gradcam_core.models.registry import default_models, remove_model
+from tests.support.narrow_vgg import NARROW_VGG
 from tests.support.weights_server import serving
 
 LABELS = ["no finding", "effusion", "nodule"]
@@ -83,7 +84,7 @@ ARCHITECTURES = (
     "regnety_002",
     "test_efficientnet",
     "test_convnext",
-    "vgg11_bn",
+    NARROW_VGG,
     "torchvision:resnet18",
     "torchvision:squeezenet1_0",
     "torchvision:shufflenet_v2_x0_5",

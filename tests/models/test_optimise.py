@@ -14,11 +14,12 @@ from torch import nn
 
 import gradcam_core as gc
 from gradcam_core.models.optimise import DenseConv2d, read_network
+from tests.support.narrow_vgg import NARROW_VGG
 from tests.support.networks import scattered
 
 ARCHITECTURES = [
     "resnet18",
-    "vgg11",
+    NARROW_VGG,
     "densenet121",
     "mobilenetv3_small_050",
     "tf_efficientnet_lite0",
@@ -59,7 +60,7 @@ def test_logits_and_maps_are_those_of_the_network_as_it_is_published(
 ):
     theirs, file = published(architecture)
     ours = read_network(architecture, file)
-    side, larger = SIDE_PX, DENSE_SIDE_PX if architecture == "vgg11" else SIDE_PX
+    side, larger = SIDE_PX, DENSE_SIDE_PX if architecture == NARROW_VGG else SIDE_PX
     # Also larger, and not square, as for detail 2 and the whole photo.
     for height, width in ((side, side), (larger + 13, larger + 45)):
         batch = torch.randn(2, 3, height, width)
@@ -75,7 +76,7 @@ def test_logits_and_maps_are_those_of_the_network_as_it_is_published(
 def test_batch_norms_are_folded_and_dense_convolutions_are_products(published: Published):
     resnet = read_network("resnet18", published("resnet18")[1])
     assert not any(isinstance(part, nn.BatchNorm2d) for part in resnet.modules())
-    vgg = read_network("vgg11", published("vgg11")[1])
+    vgg = read_network(NARROW_VGG, published(NARROW_VGG)[1])
     assert [name for name, part in vgg.named_modules() if isinstance(part, DenseConv2d)] == [
         "pre_logits.fc1",
         "pre_logits.fc2",
