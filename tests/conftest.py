@@ -80,7 +80,7 @@ NOT_WANTED = {
 so all tests of the shared app have it."""
 
 SYSTEM_FIXTURES = {"shared_app", "app", "browser"}
-SYSTEM_NAMES = {"running_app", "started_app", "chromium", "ray"}
+SYSTEM_NAMES = {"running_app", "started_app", "slow_page", "chromium", "ray"}
 
 
 def is_of_the_system(item: pytest.Item) -> bool:

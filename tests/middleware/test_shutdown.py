@@ -3,67 +3,74 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
-import sys
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.support.app_server import Started, started_app
+from tests.support import slow_page
 from tests.support.waiting import until
 
-SLOW = """
-import asyncio, os, time
-from concurrent.futures import ThreadPoolExecutor
-import gradio as gr
-from starlette.routing import Route
-from demo.middleware.shutdown import serve
 
-async def work(request):
-    print("working", flush=True)
-    await asyncio.get_running_loop().run_in_executor(ThreadPoolExecutor(1), time.sleep, 600)
+@dataclass(frozen=True)
+class Server:
+    process: BaseProcess
+    log: Path
 
-with gr.Blocks() as page:
-    pass
-routes = [Route("/work", work)]
-port = int(os.environ["GRADIO_SERVER_PORT"])
-serve(page, {"server_port": port, "app_kwargs": {"routes": routes}})
-"""
-"""A page without networks, whose work takes minutes and holds a thread that Python waits for."""
+    def send(self, number: signal.Signals) -> None:
+        assert self.process.pid
+        os.kill(self.process.pid, number)
+
+    def status(self, within_s: float) -> int | None:
+        """Its exit status; None if it does not end in time."""
+        self.process.join(within_s)
+        return self.process.exitcode
 
 
 @pytest.fixture
-def slow(tmp_path: Path) -> Iterator[Started]:
+def slow(tmp_path: Path) -> Iterator[Server]:
     """A server that has to do with a request."""
-    with (
-        ThreadPoolExecutor(1) as visitor,
-        started_app(tmp_path, command=(sys.executable, "-c", SLOW), GRADCAM_STOP_WITHIN="2") as app,
-    ):
-        visitor.submit(requests.get, f"{app.url}work")
-        until(lambda: "working" in app.log.read_text())
+    # A process that has imported Gradio once, and is copied for each of them.
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([slow_page.__name__])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path / "app.log"
+    process = processes.Process(target=slow_page.run, args=(port, log), daemon=True)
+    process.start()
+    with ThreadPoolExecutor(1) as visitor:
         # The last line of `launch`: now signals are received.
-        until(lambda: "public link" in app.log.read_text())
-        yield app
-    assert "Traceback" not in app.log.read_text()
+        until(lambda: log.exists() and "public link" in log.read_text())
+        visitor.submit(requests.get, f"http://127.0.0.1:{port}/work")
+        until(lambda: "working" in log.read_text())
+        yield Server(process, log)
+        process.kill()
+    assert "Traceback" not in log.read_text()
 
 
-def test_slow_work_holds_the_end_up_no_longer_than_it_may(slow: Started):
-    slow.process.send_signal(signal.SIGTERM)
+def test_slow_work_holds_the_end_up_no_longer_than_it_may(slow: Server):
+    slow.send(signal.SIGTERM)
     # Not a measure of speed: the work would take longer.
-    assert slow.process.wait(15) == 0
+    assert slow.status(15) == 0
 
 
-def test_a_second_sigterm_ends_it_at_once(slow: Started):
-    slow.process.send_signal(signal.SIGTERM)
+def test_a_second_sigterm_ends_it_at_once(slow: Server):
+    slow.send(signal.SIGTERM)
     until(lambda: "Stopping" in slow.log.read_text())
-    slow.process.send_signal(signal.SIGTERM)
-    assert slow.process.wait(10) == 128 + signal.SIGTERM
+    slow.send(signal.SIGTERM)
+    assert slow.status(10) == 128 + signal.SIGTERM
 
 
-def test_ctrl_c_ends_it_at_once_without_a_traceback(slow: Started):
-    slow.process.send_signal(signal.SIGINT)
-    assert slow.process.wait(10) == 128 + signal.SIGINT
+def test_ctrl_c_ends_it_at_once_without_a_traceback(slow: Server):
+    slow.send(signal.SIGINT)
+    assert slow.status(10) == 128 + signal.SIGINT
     assert "Stopping" not in slow.log.read_text()

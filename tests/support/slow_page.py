@@ -1,0 +1,34 @@
+"""A page without networks, whose work takes minutes and holds a thread that Python waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import gradio as gr
+from starlette.requests import Request
+from starlette.routing import Route
+
+from demo.middleware.shutdown import serve
+
+
+def run(port: int, log: Path) -> None:
+    """Serves it at this port until the process is told to end; `/work` is slow. log: the file that
+    everything is printed to."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(output, stream.fileno())
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    os.environ["GRADCAM_STOP_WITHIN"] = "2"
+    with gr.Blocks() as page:
+        pass
+    serve(page, {"server_port": port, "app_kwargs": {"routes": [Route("/work", _work)]}})
+
+
+async def _work(request: Request) -> None:
+    print("working", flush=True)
+    await asyncio.get_running_loop().run_in_executor(ThreadPoolExecutor(1), time.sleep, 600)
