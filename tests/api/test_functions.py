@@ -24,7 +24,6 @@ from PIL import Image
 import gradcam_core as gc
 from demo.api.arguments import NO_ADDRESSES, NO_PICTURE
 from demo.api.records import AlteredRecord, TrustRecord
-from demo.compute.photo import GONE
 from demo.compute.service import start
 from demo.ui.layout import build
 from gradcam_core.analysis.agreement import agreement
@@ -336,25 +335,6 @@ def test_gradio_client_raises_the_sentence(client: Client, cat_path: Path, tmp_p
         with pytest.raises(AppError) as raised:
             client.predict(image, api_name="/explain")
         assert raised.value.message == NO_PICTURE
-
-
-def test_no_file_is_read_that_was_not_uploaded(url: str, folder: Path, cat_path: Path):
-    secret = folder / "secret.png"
-    secret.write_bytes(cat_path.read_bytes())
-    mine = upload(url, cat_path)
-    up = "../" * 12
-    link = Path(mine).with_name("link.png")
-    link.symlink_to(secret)
-    paths = (str(secret), f"{mine}/{up}{secret}", f"{up}{secret}", str(link), "/etc/passwd", "\0")
-    for path in paths:
-        for declared in ({}, DECLARED, DECLARED | {"is_stream": True}):
-            answer = posted(url, {"path": path, **declared})
-            assert answer.status_code == 500
-            assert answer.json()["error"] in (None, GONE)
-        if path != "\0":
-            address = {"path": f"{url}gradio_api/file={path}", **DECLARED}
-            assert posted(url, address).json()["error"] == GONE
-    assert posted(url, {"path": mine, **DECLARED}).status_code == 200
 
 
 class _Asked(http.server.BaseHTTPRequestHandler):

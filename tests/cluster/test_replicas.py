@@ -208,7 +208,8 @@ def test_a_slow_method_tells_how_far_it_is_and_ends_with_its_visitor(url: str):
 
 def test_a_replica_that_is_killed_loses_no_request(url: str, cluster: Cluster):
     files = [fresh_photo(seed) for seed in range(700, 708)]
-    bodies = [{"upload": upload(url, file), "cells": cells(*MODELS)} for file in files]
+    models = MODELS[:2]
+    bodies = [{"upload": upload(url, file), "cells": cells(*models)} for file in files]
     before = cluster.replicas()
     assert len(before) == 2
     with ThreadPoolExecutor(len(bodies)) as visitors:
@@ -221,7 +222,7 @@ def test_a_replica_that_is_killed_loses_no_request(url: str, cluster: Cluster):
         changed = list(visitors.map(lambda body: explain_stream(url, body | {"target": 7}), bodies))
     for told in (*answers, *changed):
         assert not [answer for answer in told if "failed" in answer or "problem" in answer]
-        assert sorted(results(told)) == sorted(MODELS)
+        assert sorted(results(told)) == sorted(models)
     for n in (0, 7):
         assert_is(results(answers[n])[LITE0], gc.explain(files[n], LITE0))
         assert_is(results(changed[n])[LITE0], gc.explain(files[n], LITE0, 7))

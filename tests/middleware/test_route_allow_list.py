@@ -258,7 +258,7 @@ def test_the_api_reads_no_file_that_was_not_uploaded_however_it_is_named(
     up = "../" * 12
     forged: list[Any] = []
     around = (f"{uploaded}/{up}{secret}", f"{up}{secret}", f"file://{secret}")
-    for path in (str(secret), *around, str(link)):
+    for path in (str(secret), *around, str(link), "/etc/passwd", "\0"):
         forged += [
             {"path": path, **DECLARED},
             {"path": path},
@@ -296,7 +296,7 @@ def test_the_api_reads_no_file_that_was_not_uploaded_however_it_is_named(
     assert all(result.isError for result in results)
     assert "Traceback" not in "".join(map(text_of, results))
     # Nothing of it was copied to where it could be asked for, either.
-    assert not list(server.uploads.rglob("secret*"))
+    assert not list(server.uploads.rglob("secret_picture*"))
     assert (server.uploads / ".." / ".." / "secret_picture.png").is_file()
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.download_faults import at_once, with_the_app_killed
-from tests.support.killed_server import kills, serving_resnet50
 from tests.support.machine import Disk, Machine, own_mounts
 from tests.support.processes import command_of
 from tests.support.served_network import ServedNetwork, served_network
@@ -67,15 +66,3 @@ def test_an_app_that_is_killed_in_a_download_takes_it_along_and_the_next_start_h
     assert network.leftovers() != []
     assert network.is_right(network.start())
     assert network.leftovers() == []
-
-
-def test_a_killed_server_serves_again_with_nothing_cleaned_by_hand(tmp_path: Path):
-    # Downloads are under way, too.
-    with serving_resnet50(tmp_path) as weights:
-        rounds = list(kills(tmp_path, weights, rounds=1, seed=5, visitors=2))
-    assert len(rounds) == 1  # `make faults` has more
-    for killed in rounds:
-        assert killed.before == killed.after
-        assert killed.children
-        assert killed.orphans == []
-        assert killed.left_in_cache == []
