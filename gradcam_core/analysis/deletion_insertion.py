@@ -37,7 +37,7 @@ LEAST_SPREAD = 0.35
 """Least standard deviation of the scores elsewhere that is divided by, because few places may be
 alike by chance."""
 
-PLACES = {6: (4.0, 5.0), 10: (3.0, 4.0), 16: (2.0, 3.0)}
+PLACES = {5: (4.0, 5.0), 8: (3.0, 4.0), 12: (2.0, 3.0)}
 """Places elsewhere after which it is seen whether a lead is settled, and the standard errors by
 which it must be above 0 or below 0 for that: more at the first looks, as one of several may
 mislead, and more below, so that few right maps are said to fail."""

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import spearmanr  # type: ignore[import-untyped]
 
 import gradcam_core as gc
 import gradcam_core.analysis.agreement as module
@@ -289,6 +288,8 @@ def test_the_thresholds_hold_on_another_raster(cats, cups, longest: int):
 
 
 def test_the_correlation_is_scipys(cats, cups):
+    from scipy.stats import spearmanr  # type: ignore[import-untyped]  # takes a second
+
     zeros = [explained(np.maximum(random_map(seed) - 0.6, 0)) for seed in (8, 9)]
     for explanations in (cats, cups, zeros):
         found = of(*explanations)
