@@ -8,7 +8,7 @@ LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its processes share the cores
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve-cluster check test lint tests bench fuzz load faults quality weights screenshots clean
+.PHONY: help run serve-cluster check test lint audit tests quick-tests bench fuzz load faults quality weights screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,19 +20,25 @@ serve-cluster: $(VENV)/installed-ray ## start replicas that compute for a page w
 	@$(BIN)/python -m demo.serve_cluster
 
 check: $(VENV)/installed-dev ## linter, formatter, types, and the tests that need no server, no browser and no Ray (2 minutes)
-	@$(LINT) && $(PYTEST) -m "not system"
+	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests
 
-test: $(VENV)/installed-dev ## all of check, known vulnerabilities, and all other tests with a real browser (17 minutes)
+test: $(VENV)/installed-dev ## all of check, known vulnerabilities, and all other tests with a real browser (8 minutes)
 	@began=$$(date +%s); \
-	$(BIN)/python -m scripts.chromium && $(MAKE) --no-print-directory --jobs=2 lint tests; \
+	$(BIN)/python -m scripts.chromium && $(MAKE) --no-print-directory --jobs=2 audit tests; \
 	status=$$?; took=$$(($$(date +%s) - began)); \
 	echo "make test took $$((took / 60)) min $$((took % 60)) s"; exit $$status
 
 lint:
+	@$(LINT)
+
+audit:
 	@$(LINT) && $(BIN)/python -m scripts.audit
 
 tests:
 	@$(PYTEST)
+
+quick-tests:
+	@$(PYTEST) -n 2 -m "not system"
 
 bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report and page, beside pytorch-grad-cam and TorchCAM (20 minutes)
 	@$(BIN)/python -m scripts.chromium

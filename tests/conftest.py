@@ -80,12 +80,15 @@ NOT_WANTED = {
 so all tests of the shared app have it."""
 
 SYSTEM_FIXTURES = {"shared_app", "app", "browser"}
-SYSTEM_NAMES = {"running_app", "started_app", "slow_page", "chromium", "ray"}
+SYSTEM_NAMES = {
+    *("running_app", "started_app", "slow_page", "chromium", "ray"),
+    *("serving", "served_network", "Machine"),
+}
 
 
 def is_of_the_system(item: pytest.Item) -> bool:
-    """Whether a test needs a running app, a browser or Ray: it asks for one of their fixtures, or
-    its file can start them."""
+    """Whether a test needs a running app or another server, a browser or Ray: it asks for one of
+    their fixtures, or its file can start them."""
     names = vars(item.module).keys()  # type: ignore[attr-defined]
     return bool(SYSTEM_FIXTURES & set(item.fixturenames) or SYSTEM_NAMES & names)  # type: ignore[attr-defined]
 

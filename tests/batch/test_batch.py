@@ -312,6 +312,7 @@ def test_pytorch_has_its_threads_back(album: Path, tmp_path: Path):
         torch.set_num_threads(usual)
 
 
+@pytest.mark.system
 def test_a_batch_that_is_killed_and_then_stopped_goes_on_until_every_row_is_there_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

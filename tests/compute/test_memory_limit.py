@@ -60,6 +60,7 @@ def test_a_setting_that_is_not_a_number_is_an_error(setting: str, monkeypatch: p
         memory_limit_bytes()
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("command", [["app.py"], ["-m", "demo.serve_cluster"]])
 def test_it_ends_the_start_with_one_line(command: list[str]):
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}

@@ -133,5 +133,5 @@ def test_where_no_database_answers_one_line_says_so(database: Database):
 def test_make_test_audits():
     makefile = (ROOT / "Makefile").read_text()
     recipes = dict(re.findall(r"^(\w+):.*\n((?:\t.*\n)+)", makefile, re.MULTILINE))
-    assert re.search(r"\$\(MAKE\) .*\blint tests;", recipes["test"])
-    assert recipes["lint"].rstrip().endswith("&& $(BIN)/python -m scripts.audit")
+    assert re.search(r"\$\(MAKE\) .*\baudit tests;", recipes["test"])
+    assert recipes["audit"].rstrip().endswith("&& $(BIN)/python -m scripts.audit")

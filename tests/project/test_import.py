@@ -67,6 +67,7 @@ def imported(names: Sequence[str], root: Path) -> tuple[list[str], dict[str, lis
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.system
 def test_importing_begins_and_sets_nothing_and_the_page_is_there_before_pytorch():
     """No thread, no process, nothing for the end, and no setting that others see."""
     pytest.importorskip("ray")
