@@ -212,10 +212,16 @@ class Trust:
         if least >= STABLE:
             text = f"small shifts and a little noise hardly change it {number}"
             return Reason("stability", "holds", text)
-        if (_mean(self._changes) or 0) >= STABLE:
-            text = f"some small shifts or a little noise change it, others do not {number}"
-            return Reason("stability", "unclear", text)
-        return Reason("stability", "fails", f"small shifts and a little noise change it {number}")
+        outcome: Outcome = "unclear" if (_mean(self._changes) or 0) >= STABLE else "fails"
+        if min(found or 0.0 for found in self.shifts) >= STABLE:
+            text = "a little noise changes it, small shifts hardly do"
+        elif min(found or 0.0 for found in self.noises) >= STABLE:
+            text = "small shifts change it, a little noise hardly does"
+        elif outcome == "fails":
+            text = "small shifts and a little noise change it"
+        else:
+            text = "some small shifts and some noise change it, others do not"
+        return Reason("stability", outcome, f"{text} {number}")
 
     def record(self) -> dict[str, object]:
         """All of it but the explanation and the pictures, in types that JSON has."""

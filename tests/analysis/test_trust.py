@@ -157,12 +157,20 @@ def test_the_verdict_is_the_worst_outcome_and_names_its_reasons(found: Trust):
     stable, shaky, unstable = (0.99,) * 2, (0.7, 0.99), (0.4, 0.5)
     for noises, outcome, beginning in (
         (stable, "holds", "This map holds: its hottest places"),
-        (shaky, "unclear", "It is not clear whether this map holds: some small shifts"),
+        (shaky, "unclear", "It is not clear whether this map holds: some small shifts and some noise"),
         (unstable, "fails", "This map fails: small shifts and a little noise change it"),
     ):
         changed = replace(found, shifts=noises, noises=noises)
         assert changed.reasons[-1].outcome == changed.verdict == outcome
         assert changed.sentence.startswith(beginning)
+    for shifts, noises, outcome, text in (
+        (stable, shaky, "unclear", "a little noise changes it, small shifts hardly do"),
+        (stable, (0.2, 0.3), "fails", "a little noise changes it, small shifts hardly do"),
+        (shaky, stable, "unclear", "small shifts change it, a little noise hardly does"),
+    ):
+        reason = replace(found, shifts=shifts, noises=noises).reasons[-1]
+        assert reason.outcome == outcome
+        assert reason.text.startswith(text)
     # The mean of a check that fails and two that hold is no way out.
     much_the_same = replace(found, random_weights=(0.9, 0.9), shifts=stable, noises=stable)
     assert much_the_same.verdict == "fails"
