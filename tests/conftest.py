@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Three processes test at the same time, because tests often wait for servers and browsers, which are
-# processes themselves: with a thread for each core in all of them, they wait for each other. Before
-# PyTorch is imported.
+# Three processes test at the same time, because tests often wait for servers and browsers, which
+# are processes themselves: with a thread for each core in all of them, they wait for each other.
+# Before PyTorch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Until all is imported: a third of that time goes to looking for garbage in what libraries bring,

@@ -157,7 +157,11 @@ def test_the_verdict_is_the_worst_outcome_and_names_its_reasons(found: Trust):
     stable, shaky, unstable = (0.99,) * 2, (0.7, 0.99), (0.4, 0.5)
     for noises, outcome, beginning in (
         (stable, "holds", "This map holds: its hottest places"),
-        (shaky, "unclear", "It is not clear whether this map holds: some small shifts and some noise"),
+        (
+            shaky,
+            "unclear",
+            "It is not clear whether this map holds: some small shifts and some noise",
+        ),
         (unstable, "fails", "This map fails: small shifts and a little noise change it"),
     ):
         changed = replace(found, shifts=noises, noises=noises)
