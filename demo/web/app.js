@@ -3,6 +3,7 @@
 // The server mounts gradcam_core/web as core/: these are shared with the report of a batch.
 import { h } from "./core/elements.js";
 import { palette } from "./core/heat.js";
+import { elementsFor } from "./dom.js";
 import { listenToAddressForm } from "./inputs/address.js";
 import { ClassField } from "./inputs/class_field.js";
 import { Controls } from "./inputs/controls.js";
@@ -22,6 +23,9 @@ const URL_KEPT_MS = 60_000; // for the browser to save a file
 const LINK_OF_UPLOAD = "The link cannot carry an uploaded photo. Whoever opens it chooses a photo first.";
 const LINK_OF_ALL = "Whoever opens the link sees the same picture, networks, class and map.";
 const LINK_WITHOUT_PHOTO = "No photo is chosen yet. The link carries the other choices.";
+
+const CLASS_FIELDS = ["target", "contrast"]; // the names of the state that they change
+const classField = (name) => `[data-class-field="${name}"]`;
 
 class App {
   /** element: where the page goes. props: from demo/ui/page_data.py. trigger(): has Gradio ask for
@@ -60,7 +64,7 @@ class App {
   /** The field that says and changes one of the classes in the state. */
   classField(name, none) {
     return new ClassField({
-      element: document.querySelector(`[data-class-field="${name}"]`),
+      element: document.querySelector(classField(name)),
       none,
       classes: () => this.classes(),
       textOf: (index) => this.props.classes[index],
@@ -106,7 +110,7 @@ class App {
     document.body.dataset.kind = after.kind;
     if (isNewPhoto) this.controls.hidePreview(Boolean(after.photo?.upload));
     this.toolbar.setLayer(after.layer);
-    for (const [i, name] of ["target", "contrast"].entries()) this.fields[i].show(after[name]);
+    for (const [i, name] of CLASS_FIELDS.entries()) this.fields[i].show(after[name]);
     this.toolbar.setExplained(this.nameOf(after.target), this.nameOf(after.contrast));
     this.examples.mark(after.photo);
     const isReordered = changes.models && String(changes.models) !== String(after.models);
@@ -248,7 +252,8 @@ class App {
 }
 
 /** Starts the page in `element`. trigger: Gradio's, of the component that the page is in. */
-export function start({ element, props, trigger }) {
+export async function start({ element, props, trigger }) {
+  await elementsFor("#models", ...CLASS_FIELDS.map(classField));
   const app = new App({ element, props, trigger: () => trigger("input") });
   acceptPicturesAnywhere();
   improveModels();

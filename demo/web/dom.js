@@ -30,6 +30,22 @@ export const iconButton = (name, label, act, attributes = {}) =>
 /** A sentence whose numbers stay on the line of their signs: "< 0.1 %". */
 export const together = (text) => text.replaceAll(" %", "\u00a0%").replace(/([<>]) (?=\d)/g, "$1\u00a0");
 
+/** Resolves once each selector finds an element. Gradio fetches the scripts of its components one by
+ * one, so those that come later may put theirs on the page after ours has started. */
+export function elementsFor(...selectors) {
+  const isComplete = () => selectors.every((selector) => document.querySelector(selector));
+  return new Promise((resolve) => {
+    const look = () => {
+      if (!isComplete()) return;
+      observer.disconnect();
+      resolve();
+    };
+    const observer = new MutationObserver(look);
+    observer.observe(document.body, { childList: true, subtree: true });
+    look();
+  });
+}
+
 /** Writes to the clipboard; gives whether it could: only pages that came over HTTPS, or from this
  * machine, may. */
 export async function copied(text) {

@@ -63,9 +63,9 @@ def fetch(
     pace = _Pace(stall_timeout_s, min_bytes_per_s)
     try:
         _run_download(arguments, on_progress, pace, _host(source.url))
-    except WeightsError:
+    finally:
+        # Also after a success: a process that was killed a moment before may have had its lock yet.
         source.remove_partial()
-        raise
     path = source.cached()
     if path is None:
         raise WeightsError("the download left no file")

@@ -85,3 +85,35 @@ def test_what_is_typed_before_the_script_has_come_is_searched_for(app: str, brow
     expect(options(page).filter(has_text="tabby, tabby cat")).to_be_visible()
     expect(field).to_have_value("tabby")
     page.context.close()
+
+
+_TAKE_OUT = """
+const late = (window.late = []);
+new MutationObserver(() => {
+    for (const selector of ["#models", "[data-class-field=target]"]) {
+        const element = document.querySelector(selector);
+        if (!element || late.some((one) => one.element === element)) continue;
+        late.push({ element, parent: element.parentNode, next: element.nextSibling });
+        element.remove();
+    }
+}).observe(document, { childList: true, subtree: true });
+"""
+
+
+def test_the_page_waits_for_controls_that_gradio_puts_on_it_late(app: str, browser: Browser):
+    page = new_tab(browser)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.add_init_script(_TAKE_OUT)
+    with page.expect_response("**/wiring.js*"):  # which app.js is started with
+        page.goto(app)
+    page.wait_for_function("late.length === 2")
+    page.wait_for_timeout(500)  # for it to have started
+    expect(page.locator(".page:not([data-ready])")).to_be_attached()
+    page.evaluate("late.forEach(({ element, parent, next }) => parent.insertBefore(element, next))")
+    expect(page.locator(".page[data-ready=true]")).to_be_attached()
+    expect(page.get_by_title("Remove Xception")).to_be_visible()
+    typed(page, "tabby")
+    expect(options(page).filter(has_text="tabby, tabby cat")).to_be_visible()
+    assert faults == []
+    page.context.close()
