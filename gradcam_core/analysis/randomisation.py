@@ -9,7 +9,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,51 +36,82 @@ def cascade(
     what the head is given is another, and that of VGG19 alone takes a second to draw.
 
     The network itself is never touched: what is given is a copy, the same one again and again,
-    which shares with it the weights that are not random yet. Each tensor is drawn anew from a
-    normal distribution with its own mean and deviation, so that the scale of what flows through
-    stays. batch: an input [N, C, H, W]. stages: of the network, see `layers`.
+    which shares with it the weights that are not random yet. It answers for `batch` alone: the
+    modules below what is random give what they gave then, which saves a third of VGG19's time.
+    Each tensor is drawn anew from a normal distribution with its own mean and deviation, so that
+    the scale of what flows through stays. batch: an input [N, C, H, W]. stages: of the network, see
+    `layers`.
     """
     parts = _parts(module, batch, [stage.layer for stage in stages])
     with exclusive(module):  # without the hooks of others
         shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
         randomised = copy.deepcopy(module, shared)
+    for part in parts:
+        for owner, output in part.outputs.items():
+            randomised.get_submodule(owner).forward = partial(_given, output)
     generators = [torch.Generator(batch.device).manual_seed(2 * seed + n) for n in range(2)]
-    for name, owners in parts:
-        for owner in owners:
-            _randomise(randomised.get_submodule(owner), generators)
-        yield name, randomised
+    for part in parts:
+        for owner in part.owners:
+            changed = randomised.get_submodule(owner)
+            if part.outputs.pop(owner, None) is not None:
+                del changed.forward
+            _randomise(changed, generators)
+        yield part.name, randomised
     for _ in range(again):
-        for _, owners in parts[1:]:
-            for owner in owners:
+        for part in parts[1:]:
+            for owner in part.owners:
                 _randomise(randomised.get_submodule(owner), generators)
         yield AGAIN, randomised
 
 
-def _parts(module: nn.Module, batch: Tensor, stages: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """The modules with parameters of their own, of the head and every stage, the last first."""
+def _given(output: Tensor, *_: object, **__: object) -> Tensor:
+    return output.clone()  # what follows may change it in place
+
+
+@dataclass
+class _Part:
+    """The head or a stage. owners: its modules with parameters of their own. outputs: of those of
+    them that have no parts, ran once and gave a tensor; of the head none."""
+
+    name: str
+    owners: list[str] = field(default_factory=list)
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+
+
+def _parts(module: nn.Module, batch: Tensor, stages: Sequence[str]) -> list[_Part]:
+    """The last first."""
     events: list[tuple[str, bool]] = []  # what began, and the stages that ended, in their order
+    outputs: dict[str, Any] = {}
 
     def note(name: str, has_ended: bool, *_: object) -> None:
         events.append((name, has_ended))
+
+    def keep(name: str, _module: nn.Module, _inputs: object, output: Any) -> None:
+        is_first = name not in outputs and isinstance(output, Tensor)
+        outputs[name] = output.clone() if is_first else None
 
     with exclusive(module) as undo, torch.no_grad():
         for name, part in module.named_modules():
             if next(part.parameters(recurse=False), None) is not None:
                 begins = partial(note, name, False)
                 undo.callback(part.register_forward_pre_hook(begins).remove)
+                if next(part.children(), None) is None:
+                    undo.callback(part.register_forward_hook(partial(keep, name)).remove)
             if name in stages:
                 undo.callback(part.register_forward_hook(partial(note, name, True)).remove)
-        module(batch[:1])
+        module(batch)
     ends = {name: at for at, (name, has_ended) in enumerate(events) if has_ended}
-    found: dict[str, list[str]] = {name: [] for name in (*stages, HEAD)}
+    found = {name: _Part(name) for name in (*stages, HEAD)}
     seen = set()
     for at, (name, has_ended) in enumerate(events):
         if has_ended or name in seen:
             continue
         seen.add(name)
-        part_of = next((stage for stage in stages if at < ends[stage]), HEAD)
-        found[part_of].append(name)
-    return list(reversed(found.items()))
+        part_of = found[next((stage for stage in stages if at < ends[stage]), HEAD)]
+        part_of.owners.append(name)
+        if part_of.name != HEAD and outputs.get(name) is not None:
+            part_of.outputs[name] = outputs[name]
+    return list(reversed(found.values()))
 
 
 def _randomise(part: nn.Module, generators: Sequence[torch.Generator]) -> None:

@@ -30,16 +30,20 @@ from gradcam_core.analysis.verdict import IMPROBABLE, Altered, Randomised, Trust
 from gradcam_core.cam.hooks import exclusive
 from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import CamError
-from gradcam_core.examination import TOP, device_of, precision, run_passes
+from gradcam_core.examination import TOP, answer_together, device_of, precision, run_passes
 from gradcam_core.explanation import Explanation, Prediction
 from gradcam_core.images.geometry import View, view_of
 from gradcam_core.images.prepare import PreparedInput
 from gradcam_core.images.preprocessing import Preprocessing, ResizablePhoto
 from gradcam_core.images.read import Photo, read_image
 from gradcam_core.models.loading import Model, load_model
+from gradcam_core.request import ExplanationRequest
 
 SHIFT = 0.02
 """Share of the input's side that the picture is shifted by, to the right and down."""
+
+SHIFTS = 2
+"""Number of times the picture is shifted."""
 
 NOISE = 0.02
 """Standard deviation of the noise that is added to the picture, whose values are in [0, 1]."""
@@ -108,38 +112,37 @@ class _Checks:
         self._shown_share = 0.0
         versions = len(DELETED_SHARES) + len(INSERTED_SHARES)
         is_slow = method_named(e.method).is_slow
-        self._maps = 0 if is_slow else 2 + NOISES + len(model.stages) + RANDOM_NETWORKS
-        self._to_do = 3 + versions * (1 + min(PLACES)) + 1 + self._maps
+        self._maps = 0 if is_slow else SHIFTS + NOISES + len(model.stages) + RANDOM_NETWORKS
+        self._to_do = 4 + versions * (1 + min(PLACES)) + self._maps
 
     def all(self) -> Trust:
         e = self._e
         image = self._batch(view_of(self._photo.size, self._preprocessing, e.view))
         grounds, heat = Backgrounds.of(image), _over(e.feature_map, image)
         versions = grounds.versions(heat)
-        ends = self._predict([grounds.image, grounds.blur, grounds.mean])
+        through = shown_alone(image, heat)
+        first = self._predict([grounds.image, grounds.blur, grounds.mean, through])
+        *ends, alone = self._of_target(first)
         inner = self._predict(versions)
-        own = curves(self._of_target(ends), self._of_target(inner))
+        own = curves(ends, self._of_target(inner))
         probability = own[0].probabilities[0]
-        alone = self._predict([shown_alone(image, heat)])
-        first_alone = len(DELETED_SHARES) + len(INSERTED_SHARES) - 1
         is_testable = probability >= IMPROBABLE
-        elsewhere = (
-            self._elsewhere(own, grounds, self._of_target(ends), heat) if is_testable else ()
-        )
+        elsewhere = self._elsewhere(own, grounds, ends, heat) if is_testable else ()
         sanity, random_weights = self._random() if self._maps else ((), ())
+        changed = self._hardly_changed() if self._maps else ()
         return Trust(
             explanation=e,
             deletion=own[0],
             insertion=own[1],
             elsewhere=tuple(elsewhere),
             without=self._altered(DELETED_SHARES[0], versions[0], inner[0]),
-            alone=self._altered(INSERTED_SHARES[-1], versions[first_alone], inner[first_alone]),
+            alone=self._altered(INSERTED_SHARES[-1], versions[-1], inner[-1]),
             probability=probability,
-            shown_alone=self._of_target(alone)[0],
+            shown_alone=alone,
             sanity=sanity,
             random_weights=random_weights,
-            shifts=tuple(self._shifts()) if self._maps else (),
-            noises=tuple(self._noises()) if self._maps else (),
+            shifts=changed[:SHIFTS],
+            noises=changed[SHIFTS:],
             seed=self._seed,
         )
 
@@ -201,41 +204,56 @@ class _Checks:
             found += [curves(ends, inner[n * each : (n + 1) * each]) for n in range(len(more))]
         return found
 
-    def _correlation(self, module: nn.Module, batch: Tensor, geometry: View) -> float | None:
-        """Of the ranks of this map's heat and the real one's, where both saw the photo."""
+    def _correlations(
+        self, module: nn.Module, inputs: Sequence[PreparedInput]
+    ) -> tuple[float | None, ...]:
+        """Of the ranks of each input's heat and the real one's, where both saw the photo."""
         e = self._e
-        contrast = [other.index for other in e.contrast] or False
-        changed = PreparedInput(geometry, e.view, e.detail, batch)
-        held = run_passes(replace(self._model, module=module), [changed], e.layer)[0]
-        other = held.explain(e.target.index, e.method, contrast)
-        self._count(1)
-        found = agreement((e, other))
-        return found.pairs[0].correlation if found else None
+        model = replace(self._model, module=module)
+        contrast = tuple(other.index for other in e.contrast)
+        request = ExplanationRequest(
+            e.model, e.view, e.target.index, contrast, e.method, e.detail, e.layer
+        )
+        found: list[float | None] = []
+        together = max(1, BATCH_SIZE // e.detail**2)
+        for at in range(0, len(inputs), together):
+            held = run_passes(model, inputs[at : at + together], e.layer)
+            for other in answer_together(held, request):
+                shared = agreement((e, other))
+                found.append(shared.pairs[0].correlation if shared else None)
+            self._count(len(held))
+        return tuple(found)
 
-    def _shifts(self) -> Iterator[float | None]:
+    def _input(self, batch: Tensor, geometry: View) -> PreparedInput:
+        return PreparedInput(geometry, self._e.view, self._e.detail, batch)
+
+    def _hardly_changed(self) -> tuple[float | None, ...]:
+        """With the photo shifted, then with noise added."""
+        return self._correlations(self._model.module, [*self._shifted(), *self._noisy()])
+
+    def _shifted(self) -> Iterator[PreparedInput]:
         geometry = self._e.geometry
         pixels = max(1, round(SHIFT * min(geometry.size)))
-        for right, down in ((pixels, 0), (0, pixels)):
-            left, top = geometry.offset
-            shifted = replace(geometry, offset=(left - right, top - down))
-            yield self._correlation(self._model.module, self._batch(shifted), shifted)
+        left, top = geometry.offset
+        for offset in ((left - pixels, top), (left, top - pixels)):
+            shifted = replace(geometry, offset=offset)
+            yield self._input(self._batch(shifted), shifted)
 
-    def _noises(self) -> Iterator[float | None]:
+    def _noisy(self) -> Iterator[PreparedInput]:
         generator = torch.Generator().manual_seed(self._seed)
         batch = self._batch(self._e.geometry)
         deviation = NOISE / torch.tensor(self._preprocessing.std).view(1, -1, 1, 1)
         for _ in range(NOISES):
             noise = torch.randn(batch.shape, generator=generator) * deviation
-            noisy = batch + noise.to(self._device)
-            yield self._correlation(self._model.module, noisy, self._e.geometry)
+            yield self._input(batch + noise.to(self._device), self._e.geometry)
 
     def _random(self) -> tuple[tuple[Randomised, ...], tuple[float | None, ...]]:
         """Of the network made random step by step, and of those with all weights random."""
         batch, stages = self._batch(self._e.geometry), self._model.stages
         networks = cascade(self._model.module, batch, stages, self._seed, again=RANDOM_NETWORKS - 1)
+        prepared = [self._input(batch, self._e.geometry)]
         found = [
-            Randomised(part, self._correlation(module, batch, self._e.geometry))
-            for part, module in networks
+            Randomised(part, self._correlations(module, prepared)[0]) for part, module in networks
         ]
         steps = len(found) - (RANDOM_NETWORKS - 1)
         whole = tuple(one.correlation for one in found[steps - 1 :])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import timm
 import torch
@@ -42,6 +44,37 @@ def test_from_the_head_downwards_until_all_weights_are_random(name: str):
     # A single number has no deviation to be drawn with.
     several = {name for name, one in module.named_parameters() if one.numel() > 1}
     assert changed == several
+
+
+class Shared(nn.Module):
+    """With a parameter of its own, and a convolution that runs twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.rand(8, 1, 1))
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.twice = nn.Conv2d(8, 8, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.last = nn.Conv2d(8, 8, 3, stride=2)
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.relu(self.stem(x)) * self.scale
+        x = self.relu(self.twice(self.relu(self.twice(x))))
+        return self.fc(self.relu(self.last(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "legacy_xception", "densenet121", "shared"])
+def test_what_is_not_random_yet_gives_what_it_gave_and_the_rest_is_computed(name: str):
+    torch.manual_seed(0)
+    module = scattered(Shared() if name == "shared" else timm.create_model(name)).eval()
+    batch = torch.rand(1, 3, 96, 96)
+    stages = gc.layers(module, batch)
+    for part, changed in cascade(module, batch, stages, again=1):
+        literal = deepcopy(module)
+        literal.load_state_dict(changed.state_dict())
+        with torch.no_grad():
+            torch.testing.assert_close(changed(batch), literal(batch), msg=part)
 
 
 def test_the_head_is_all_behind_the_last_feature_map():
