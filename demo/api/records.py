@@ -65,6 +65,8 @@ class LeadRecord(TypedDict):
     value: float
     error: float
     difference: float
+    deletion: float
+    insertion: float
     count: int
 
 

@@ -75,11 +75,14 @@ class Lead:
 
     value: the weighted mean of what deletion lowers and insertion raises the logarithm of the
     probability more than with the map elsewhere, in standard deviations between the places
-    elsewhere; difference: the same mean as it is; count: of the places elsewhere.
+    elsewhere; difference: the same mean as it is; deletion, insertion: of each alone, as it is;
+    count: of the places elsewhere.
     """
 
     value: float
     difference: float
+    deletion: float
+    insertion: float
     count: int
 
     @property
@@ -113,7 +116,8 @@ class Lead:
         scores = (levels - mean) / scale @ WEIGHTS
         unit = max(scores.std(ddof=1), LEAST_SPREAD)
         lead = _levels(own) - mean
-        return cls(float(lead / scale @ WEIGHTS / unit), float(lead @ WEIGHTS), len(levels))
+        value, difference = float(lead / scale @ WEIGHTS / unit), float(lead @ WEIGHTS)
+        return cls(value, difference, *lead.tolist(), len(levels))
 
 
 def _levels(pair: tuple[Curve, Curve]) -> np.ndarray:

@@ -186,13 +186,25 @@ class Trust:
         if lead.is_settled:
             outcome = "holds" if lead.value > 0 else "fails"
             words = "matter more" if lead.value > 0 else "matter less"
-        than = "as" if outcome == "unclear" else "than"
+        than = "than" if lead.is_settled else "as"
         number = f"{decimal(lead.value)} ± {decimal(lead.error)}"
         text = (
             f"its hottest places {words} for {name} {than} the same map laid elsewhere "
             f"(lead {number}, {lead.count} places)"
         )
+        if outcome == "holds" and (doubt := self._doubt(lead)):
+            return Reason("deletion_insertion", "unclear", f"{text}, but {doubt}")
         return Reason("deletion_insertion", outcome, text)
+
+    def _doubt(self, lead: Lead) -> str:
+        """What a person who looks at the pictures or the curves would hold against a lead."""
+        if self.without.probability >= self.probability:
+            return "the class is no less probable without them"
+        if lead.deletion < 0:
+            return "taking them out lowers the probability no more than elsewhere"
+        if lead.insertion < 0:
+            return "shown alone they raise the probability no more than elsewhere"
+        return ""
 
     def _randomisation(self, mean: float) -> Reason:
         if not any(found is not None for found in self.random_weights):

@@ -160,11 +160,13 @@ def test_a_map_like_those_at_other_places_neither_leads_nor_trails():
 
 
 def test_a_map_needs_more_to_fail_than_to_hold_and_less_the_more_places_were_tried():
-    assert Lead(0.6, 0.3, 12).is_settled
-    assert not Lead(-0.6, -0.3, 12).is_settled
-    assert Lead(-0.9, -0.4, 12).is_settled
-    assert not Lead(0.6, 0.3, 8).is_settled
-    assert not Lead(0.6, -0.3, 12).is_settled  # in most places ahead, by more behind in few
+    assert Lead(0.6, 0.3, 0.3, 0.3, 12).is_settled
+    assert not Lead(-0.6, -0.3, -0.3, -0.3, 12).is_settled
+    assert Lead(-0.9, -0.4, -0.4, -0.4, 12).is_settled
+    assert not Lead(0.6, 0.3, 0.3, 0.3, 8).is_settled
+    assert not Lead(
+        0.6, -0.3, -0.3, -0.3, 12
+    ).is_settled  # in most places ahead, by more behind in few
 
 
 def test_a_tiny_difference_does_not_count_however_much_alike_the_other_places_are():

@@ -237,6 +237,23 @@ def test_other_places_are_tried_until_the_outcome_is_settled(cat: Image.Image, l
     assert alike.reasons[0].outcome == "unclear"
 
 
+def test_a_lead_that_the_pictures_speak_against_is_not_clear(found: Trust):
+    no_less = replace(found.without, probability=found.probability)
+    worse = [(deletion, found.insertion) for deletion, _ in found.elsewhere]
+    better = replace(found.insertion, probabilities=(0.001, 0.9, found.probability))
+    for changed, words in (
+        (replace(found, without=no_less), "but the class is no less probable without them"),
+        (
+            replace(found, elsewhere=tuple((deletion, better) for deletion, _ in worse)),
+            "but shown alone they raise the probability no more than elsewhere",
+        ),
+    ):
+        assert changed.lead is not None
+        reason = changed.reasons[0]
+        assert reason.outcome == changed.verdict == "unclear"
+        assert reason.text.endswith(words)
+
+
 def test_a_map_without_heat_is_refused(cat: Image.Image, lite0: gc.Model):
     e = gc.explain(cat, lite0)
     nothing = replace(e, feature_map=np.zeros_like(e.feature_map))
