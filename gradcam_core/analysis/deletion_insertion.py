@@ -117,7 +117,8 @@ class Lead:
         unit = max(scores.std(ddof=1), LEAST_SPREAD)
         lead = _levels(own) - mean
         value, difference = float(lead / scale @ WEIGHTS / unit), float(lead @ WEIGHTS)
-        return cls(value, difference, *lead.tolist(), len(levels))
+        deletion, insertion = lead.tolist()
+        return cls(value, difference, deletion, insertion, len(levels))
 
 
 def _levels(pair: tuple[Curve, Curve]) -> np.ndarray:

@@ -7,6 +7,7 @@ section 3): a map that stays what it was says nothing of what the network has le
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.hooks import exclusive
-from gradcam_core.cam.layers import Stage
+from gradcam_core.cam.hooks import exclusive, here_only
+from gradcam_core.cam.layers import Stage, share_maps
 
 HEAD = "head"
 """Name of the part of a network behind its last feature map."""
@@ -46,6 +47,7 @@ def cascade(
     with exclusive(module):  # without the hooks of others
         shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
         randomised = copy.deepcopy(module, shared)
+    share_maps(module, randomised)  # what does not run cannot be looked through
     for part in parts:
         for owner, output in part.outputs.items():
             randomised.get_submodule(owner).forward = partial(_given, output)
@@ -82,8 +84,14 @@ def _parts(module: nn.Module, batch: Tensor, stages: Sequence[str]) -> list[_Par
     """The last first."""
     events: list[tuple[str, bool]] = []  # what began, and the stages that ended, in their order
     outputs: dict[str, Any] = {}
+    modules = {stage.partition("#")[0] for stage in stages}
+    ended: Counter[str] = Counter()
 
     def note(name: str, has_ended: bool, *_: object) -> None:
+        if has_ended:
+            ended[name] += 1
+            numbered = f"{name}#{ended[name]}"
+            name = numbered if numbered in stages else name
         events.append((name, has_ended))
 
     def keep(name: str, _module: nn.Module, _inputs: object, output: Any) -> None:
@@ -94,13 +102,15 @@ def _parts(module: nn.Module, batch: Tensor, stages: Sequence[str]) -> list[_Par
         for name, part in module.named_modules():
             if next(part.parameters(recurse=False), None) is not None:
                 begins = partial(note, name, False)
-                undo.callback(part.register_forward_pre_hook(begins).remove)
+                undo.callback(part.register_forward_pre_hook(here_only(begins)).remove)
                 if next(part.children(), None) is None:
-                    undo.callback(part.register_forward_hook(partial(keep, name)).remove)
-            if name in stages:
-                undo.callback(part.register_forward_hook(partial(note, name, True)).remove)
+                    undo.callback(part.register_forward_hook(here_only(partial(keep, name))).remove)
+            if name in modules:
+                undo.callback(
+                    part.register_forward_hook(here_only(partial(note, name, True))).remove
+                )
         module(batch)
-    ends = {name: at for at, (name, has_ended) in enumerate(events) if has_ended}
+    ends = {name: at for at, (name, has_ended) in enumerate(events) if has_ended}  # the last
     found = {name: _Part(name) for name in (*stages, HEAD)}
     seen = set()
     for at, (name, has_ended) in enumerate(events):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.hooks import exclusive
+from gradcam_core.cam.hooks import exclusive, here_only
+from gradcam_core.cam.layout import ChannelsFirst, Layout
+from gradcam_core.cam.outputs import logits_of_output
+
+_AS_IT_IS = ChannelsFirst()
 
 
 class Head:
@@ -24,11 +31,27 @@ class Head:
     """
 
     def __init__(
-        self, module: nn.Module, layer: str, image: Tensor, activation: Tensor, logits: Tensor
+        self,
+        module: nn.Module,
+        layer: str,
+        image: Tensor,
+        activation: Tensor,
+        logits: Tensor,
+        *,
+        call: int = 1,
+        layout: Layout = _AS_IT_IS,
+        output: Tensor | None = None,
+        logits_of: Callable[[Any], Tensor] = logits_of_output,
     ) -> None:
-        """image: [1, 3, H, W], with its activation [1, C, h, w] and its logits [1, classes]."""
+        """image: [1, C, H, W], with its activation [1, C, h, w] and its logits [1, classes]. layer:
+        the dotted name of a module; call: which of its calls. layout: how the activation lies in
+        its output."""
         self._module = module
         self._layer = layer
+        self._call = call
+        self._layout = layout
+        self._output = activation if output is None else output
+        self._logits_of = logits_of
         self._image = image
         self._skipped = self._before_target()
         self.is_enough = self._skipped is not None and self._reproduces(activation, logits)
@@ -59,8 +82,10 @@ class Head:
 
         with exclusive(self._module) as undo, torch.no_grad():
             for name, part in self._module.named_modules():
-                undo.callback(part.register_forward_pre_hook(partial(begin, name)).remove)
-                undo.callback(part.register_forward_hook(partial(end, name)).remove)
+                undo.callback(
+                    part.register_forward_pre_hook(here_only(partial(begin, name))).remove
+                )
+                undo.callback(part.register_forward_hook(here_only(partial(end, name))).remove)
             self._module(self._image)
         simple = calls[self._layer] == 1 and all(map(all, skipped.values()))
         return skipped if simple else None
@@ -83,15 +108,26 @@ class Head:
                 outputs = iter([nan.expand(count, *shape[1:]) for shape in shapes])
                 _replace_forward(self._module.get_submodule(name), outputs.__next__, undo, True)
             target = self._module.get_submodule(self._layer)
-            _replace_forward(target, activation.clone, undo)
-            return self._module(self._image.expand(count, -1, -1, -1))
+            _replace_forward(target, lambda: self._layer_output(activation), undo)
+            return self._run(count)
 
     def _whole(self, activation: Tensor) -> Tensor:
+        calls = itertools.count(1)
+
+        def replaced(*_: object) -> Tensor | None:
+            return self._layer_output(activation) if next(calls) == self._call else None
+
         with exclusive(self._module) as undo, torch.no_grad():
             target = self._module.get_submodule(self._layer)
-            hook = target.register_forward_hook(lambda *_: activation.clone())
-            undo.callback(hook.remove)
-            return self._module(self._image.expand(len(activation), -1, -1, -1))
+            undo.callback(target.register_forward_hook(here_only(replaced)).remove)
+            return self._run(len(activation))
+
+    def _layer_output(self, activation: Tensor) -> Tensor:
+        """As the layer gives it, with this map in it."""
+        return self._layout.put_back(activation, self._output).clone()
+
+    def _run(self, count: int) -> Tensor:
+        return self._logits_of(self._module(self._image.expand(count, *self._image.shape[1:])))
 
 
 def _replace_forward(
@@ -101,8 +137,11 @@ def _replace_forward(
     used up, because a module may run before the target layer and behind it."""
     own = part.__dict__.get("forward")
     real = part.forward
+    owner = threading.get_ident()
 
     def forward(*inputs: Tensor, **options: object) -> Tensor:
+        if threading.get_ident() != owner:
+            return real(*inputs, **options)
         if not then_real:
             return give()
         try:

@@ -1,10 +1,12 @@
-"""Hooks on a network that others share: one pass at a time, and everything undone at its end."""
+"""Hooks on a network that others share: one pass of ours at a time, which no other thread notices,
+and everything undone at its end."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import nn
@@ -15,11 +17,22 @@ _locks_lock = threading.Lock()
 
 @contextmanager
 def exclusive(module: nn.Module) -> Iterator[ExitStack]:
-    """The network for one thread alone, because two passes at once would see each other's hooks.
+    """The network for one pass of ours, because two at once would see each other's changes.
 
     Gives a stack for what puts hooks and other changes back; it does so before others may enter.
+    Who runs the network without us does not wait: see `here_only`.
     """
     with _locks_lock:
         lock = _locks.setdefault(module, threading.Lock())
     with lock, ExitStack() as undo:
         yield undo
+
+
+def here_only(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """A hook that does nothing in other threads, which may run the same module meanwhile."""
+    owner = threading.get_ident()
+
+    def in_this_thread(*arguments: Any) -> Any:
+        return hook(*arguments) if threading.get_ident() == owner else None
+
+    return in_this_thread

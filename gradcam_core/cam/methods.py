@@ -2,7 +2,8 @@
 
 A method gives the maps of a batch [N, h, w], >= 0 and not normalised. A is the activation of the
 target layer [N, C, h, w], y the logit of the class explained, G = dy/dA its gradient. A docstring
-gives the map, or the weight w_k of each channel in the map relu(sum_k w_k A_k).
+gives the map, or the weight w_k of each channel in the map relu(sum_k w_k A_k). Signals, with one
+side in place of h and w, and volumes, with three, work as images do.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def gradcam(activation: Tensor, gradient: Tensor) -> Tensor:
 
     activation, gradient: [N, C, h, w] -> map [N, h, w].
     """
-    return _weighted_sum(gradient.mean(dim=(2, 3), keepdim=True), activation)
+    return _weighted_sum(gradient.mean(dim=_places(gradient), keepdim=True), activation)
 
 
 def gradcam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -84,8 +85,10 @@ def gradcam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
     has no effect.
     """
     # Reduced by G_k^2, which float32 cannot hold where gradients are small.
-    alpha = _quotient(gradient.sign().abs(), 2 + activation.sum((2, 3), keepdim=True) * gradient)
-    weight = (gradient.relu() * alpha).sum(dim=(2, 3), keepdim=True)
+    alpha = _quotient(
+        gradient.sign().abs(), 2 + activation.sum(_places(activation), keepdim=True) * gradient
+    )
+    weight = (gradient.relu() * alpha).sum(dim=_places(gradient), keepdim=True)
     return _weighted_sum(weight, activation)
 
 
@@ -104,8 +107,10 @@ def xgradcam(activation: Tensor, gradient: Tensor) -> Tensor:
 
     activation, gradient: [N, C, h, w] -> map [N, h, w].
     """
-    share = (gradient * activation).sum(dim=(2, 3), keepdim=True)
-    return _weighted_sum(_quotient(share, activation.sum((2, 3), keepdim=True)), activation)
+    share = (gradient * activation).sum(dim=_places(activation), keepdim=True)
+    return _weighted_sum(
+        _quotient(share, activation.sum(_places(activation), keepdim=True)), activation
+    )
 
 
 def layercam(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -152,7 +157,7 @@ def eigencam(activation: Tensor) -> Tensor:
     """
     import torch
 
-    images, _, height, width = activation.shape
+    images, _, *places = activation.shape
     is_number = activation.isfinite().flatten(1).all(dim=1)
     activation = activation.nan_to_num()
     # In double precision, where nearly equal singular values do not mix.
@@ -160,7 +165,7 @@ def eigencam(activation: Tensor) -> Tensor:
     projected = left[:, :, 0] * values[:, None, 0]
     projected = projected * projected.sum(dim=1, keepdim=True).sign()
     projected[~is_number] = torch.nan
-    return projected.relu().view(images, height, width).to(activation.dtype)
+    return projected.relu().view(images, *places).to(activation.dtype)
 
 
 def scorecam(activation: Tensor, scores: Tensor, score: Tensor) -> Tensor:
@@ -170,7 +175,7 @@ def scorecam(activation: Tensor, scores: Tensor, score: Tensor) -> Tensor:
     activation: [N, C, h, w]. scores: [N, C]. -> map [N, h, w]. score: y of the image itself [N],
     not used: the score of a baseline, which the paper subtracts, falls out of the softmax.
     """
-    return _weighted_sum(scores.softmax(dim=1)[:, :, None, None], activation)
+    return _weighted_sum(_over_places(scores.softmax(dim=1), activation), activation)
 
 
 def masked_images(activation: Tensor, image: Tensor, channels: Tensor) -> Tensor:
@@ -181,9 +186,10 @@ def masked_images(activation: Tensor, image: Tensor, channels: Tensor) -> Tensor
     """
     from torch.nn.functional import interpolate
 
-    height, width = image.shape[2:]
-    mask = interpolate(activation[0, channels, None], (height, width), mode="bilinear")
-    low, high = mask.amin((2, 3), keepdim=True), mask.amax((2, 3), keepdim=True)
+    sides = tuple(image.shape[2:])
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(sides)]
+    mask = interpolate(activation[0, channels, None], sides, mode=mode)
+    low, high = (find(_places(mask), keepdim=True) for find in (mask.amin, mask.amax))
     return image * _quotient(mask - low, high - low)
 
 
@@ -195,7 +201,8 @@ def ablationcam(activation: Tensor, scores: Tensor, score: Tensor) -> Tensor:
     a negative y would turn the map round, as it does in pytorch-grad-cam.
     """
     whole = score[:, None]
-    return _weighted_sum(_quotient(whole - scores, whole.abs())[:, :, None, None], activation)
+    weight = _quotient(whole - scores, whole.abs())
+    return _weighted_sum(_over_places(weight, activation), activation)
 
 
 def ablated_activations(activation: Tensor, image: Tensor, channels: Tensor) -> Tensor:
@@ -206,7 +213,7 @@ def ablated_activations(activation: Tensor, image: Tensor, channels: Tensor) -> 
     """
     import torch
 
-    ablated = activation.repeat(len(channels), 1, 1, 1)
+    ablated = activation.repeat(len(channels), *[1] * (activation.ndim - 1))
     ablated[torch.arange(len(channels)), channels] = 0
     return ablated
 
@@ -215,8 +222,19 @@ def _weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:
     """relu(sum_k w_k A_k); all 0 where a map is no more than the rounding of its sum."""
     terms = weight * activation
     total = terms.sum(dim=1)
-    rounding = _ROUNDING * terms.abs().sum(dim=1).amax(dim=(1, 2), keepdim=True)
-    return total.relu().masked_fill(total.amax(dim=(1, 2), keepdim=True) <= rounding, 0)
+    places = tuple(range(1, total.ndim))
+    rounding = _ROUNDING * terms.abs().sum(dim=1).amax(dim=places, keepdim=True)
+    return total.relu().masked_fill(total.amax(dim=places, keepdim=True) <= rounding, 0)
+
+
+def _places(tensor: Tensor) -> tuple[int, ...]:
+    """The axes of the places in [N, C, *places]."""
+    return tuple(range(2, tensor.ndim))
+
+
+def _over_places(weight: Tensor, activation: Tensor) -> Tensor:
+    """A weight for each channel [N, C] in a form that is multiplied with an activation."""
+    return weight.view(*weight.shape, *[1] * (activation.ndim - 2))
 
 
 def _quotient(above: Tensor, below: Tensor) -> Tensor:

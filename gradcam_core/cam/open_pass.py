@@ -7,33 +7,51 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
+
+from gradcam_core.cam.layout import Layout
 
 
 @dataclass(frozen=True, eq=False)
 class OpenPass:
     """What one forward pass over N images keeps, shared by the runs of these images.
 
-    batch: [N, C, H, W]. leaf: the activation at the layer, from which the graph goes on. logits:
-    the end of the graph. precision: the autocast that was on.
+    batch: [N, C, H, W]. layer, call: whose output is held, by its dotted name, and which of its
+    calls. leaf: the feature map in it, from which the graph goes on; layout: how it lies there.
+    output: all that the layer gave, where the map is a part of it. given: what the network gave.
+    logits: the end of the graph; logits_of: from what the network gives to them. precision: the
+    autocast that was on.
     """
 
     module: nn.Module
     layer: str
+    call: int
+    layout: Layout
     batch: Tensor
     leaf: Tensor
+    output: Tensor | None
+    given: Any
     logits: Tensor
+    logits_of: Callable[[Any], Tensor]
     precision: Callable[[], AbstractContextManager]
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def path(self) -> str:
+        """The dotted name of the layer's module."""
+        return self.layer.partition("#")[0]
 
     @cached_property
     def nbytes(self) -> int:
         weights = {_storage(parameter) for parameter in self.module.parameters()}
         held = {
-            _storage(tensor): tensor for tensor in [self.leaf, *_saved_tensors(self.logits.grad_fn)]
+            _storage(tensor): tensor
+            for tensor in [self.leaf, self.output, *_saved_tensors(self.logits.grad_fn)]
+            if tensor is not None
         }
         graph = sum(
             tensor.untyped_storage().nbytes()

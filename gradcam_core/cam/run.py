@@ -5,7 +5,10 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -80,7 +83,7 @@ class Run:
 
     def cam(
         self,
-        targets: int | Sequence[int],
+        targets: Targets = None,
         method: str = DEFAULT_METHOD,
         contrast: Sequence[int] | bool = False,
         on_progress: Callable[[float], None] = lambda share: None,
@@ -89,7 +92,9 @@ class Run:
     ) -> Tensor:
         """The maps of one class (an int) or of one class an image (N ints): float32 (float64 of a
         double network) [N, h, w], >= 0, not normalised. May be called again and again; most methods
-        need no further forward pass.
+        need no further forward pass. None is each image's most probable class. A function from
+        what the network gives to one number an image [N] is explained as a class is: the mean of a
+        class over a mask, a value of a regression, the likeness to an embedding.
 
         contrast: classes rather than which the class is explained, or True for those that the
         method chooses by the logits of this pass. False is none, but for methods that always have
@@ -103,11 +108,44 @@ class Run:
             contrast = rivals
         # Tensors of inference mode can never have gradients.
         with torch.inference_mode(False):
-            return self._cam(targets, method_named(method), contrast, on_progress)
+            chosen = method_named(method)
+            if not callable(targets):
+                return self._cam(targets, chosen, contrast, on_progress)
+            if contrast is not False or chosen.contrast is not None:
+                raise CamError(
+                    f"A function of the output has no classes in contrast: {chosen.title} with "
+                    f"contrast={contrast!r} cannot explain it."
+                )
+            return self._of_function(targets)._cam(0, chosen, False, on_progress)
+
+    def _of_function(self, target: Callable[[Any], Tensor]) -> Run:
+        """The same pass with one class, which is what the function gives."""
+
+        def score(given: Any) -> Tensor:
+            found = target(given)
+            if not isinstance(found, Tensor) or found.ndim != 1:
+                came = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+                raise CamError(
+                    f"The target function gave {came} and must give one number an image."
+                )
+            return found[:, None]
+
+        held = self.open_pass
+        with held.lock, torch.enable_grad():
+            scores = score(held.given)
+        if len(scores) != len(held.batch):
+            raise CamError(
+                f"The target function gave {len(scores)} numbers for {len(held.batch)} images."
+            )
+        if not scores.requires_grad:
+            raise CamError(
+                "What the target function gives does not depend on the network's output."
+            )
+        return Run(replace(held, logits=scores, logits_of=score), self._images)
 
     def _cam(
         self,
-        targets: int | Sequence[int],
+        targets: int | Sequence[int] | None,
         chosen: Method,
         contrast: Sequence[int] | bool,
         on_progress: Callable[[float], None],
@@ -129,7 +167,7 @@ class Run:
 
     def contrast(
         self,
-        targets: int | Sequence[int],
+        targets: int | Sequence[int] | None,
         method: str = DEFAULT_METHOD,
         contrast: Sequence[int] | bool = False,
     ) -> list[list[int]]:
@@ -141,7 +179,7 @@ class Run:
 
     def rivals(
         self,
-        targets: int | Sequence[int],
+        targets: int | Sequence[int] | None,
         method: str = DEFAULT_METHOD,
         rivals: Sequence[int] | bool = False,
     ) -> list[list[int]]:
@@ -186,36 +224,75 @@ class Run:
     def _head(self, activation: Tensor, image: Tensor) -> Head:
         with self.open_pass.precision():
             logits = self.open_pass.logits.detach()[self._images]
-            return Head(self.open_pass.module, self.layer, image, activation, logits)
+            held = self.open_pass
+            return Head(
+                held.module,
+                held.path,
+                image,
+                activation,
+                logits,
+                call=held.call,
+                layout=held.layout,
+                output=None if held.output is None else held.output[self._images],
+                logits_of=held.logits_of,
+            )
 
     def _logits_of(self, network: nn.Module | Head, inputs: Tensor) -> Tensor:
         with self.open_pass.precision(), torch.no_grad():
             if isinstance(network, Head):
                 return _at_least_float32(network(inputs))
             with exclusive(network):
-                return _at_least_float32(network(inputs))
+                return _at_least_float32(self.open_pass.logits_of(network(inputs)))
 
     def _score(self, method: Method, index: Tensor, contrast: Sequence[int] | bool) -> Score:
-        valid = contrast if isinstance(contrast, bool) else self._valid(contrast)
+        valid: Sequence[int] | bool = contrast
+        if not isinstance(contrast, bool):
+            valid = list(dict.fromkeys(self._valid(contrast)))
         return score_of(method, self.logits, index, valid)
 
-    def _indices(self, targets: int | Sequence[int]) -> Tensor:
+    def _indices(self, targets: int | Sequence[int] | None) -> Tensor:
         images = len(self)
-        try:
-            indices = [operator.index(targets)] * images  # type: ignore[arg-type]
-        except TypeError:
-            indices = list(targets)  # type: ignore[arg-type]
+        logits = self.logits
+        if logits.ndim != 2:
+            raise CamError(
+                f"The network gives {list(logits.shape)} and no logits [N, classes]. Give a "
+                "function of it as the target, for instance the mean of one channel over a mask, "
+                "or output= to `forward`."
+            )
+        if targets is None:
+            return logits.nan_to_num(-torch.inf).argmax(dim=1)
+        indices = [targets] * images if _is_one(targets) else list(targets)  # type: ignore[arg-type]
         if len(indices) != images:
             raise CamError(f"{len(indices)} target classes were given for {images} images.")
-        return torch.tensor(self._valid(indices), device=self.open_pass.logits.device)
+        return torch.tensor(self._valid(indices), device=logits.device)
 
-    def _valid(self, classes: Sequence[int]) -> list[int]:
+    def _valid(self, classes: Sequence[Any]) -> list[int]:
         count = self.open_pass.logits.shape[1]
-        indices = [operator.index(index) for index in classes]
-        for index in indices:
-            if not 0 <= index < count:
-                raise CamError(f"There is no class {index}: the network has {count} classes.")
-        return indices
+        return [_index(one, count) for one in classes]
+
+
+Targets = int | Sequence[int] | Callable[[Any], Tensor] | None
+
+
+def _is_one(targets: object) -> bool:
+    is_number = isinstance(targets, (bool, str)) or not hasattr(targets, "__len__")
+    return is_number or (isinstance(targets, Tensor) and targets.ndim == 0)
+
+
+def _index(given: Any, count: int) -> int:
+    """A class's index. Raises CamError for what is none."""
+    what = type(given).__name__
+    try:
+        if isinstance(given, (bool, np.bool_)) or getattr(given, "dtype", None) == torch.bool:
+            raise TypeError
+        index = operator.index(given)
+    except TypeError:
+        raise CamError(
+            f"{given!r} is a {what} and no class: give its index, from 0 to {count - 1}."
+        ) from None
+    if not 0 <= index < count:
+        raise CamError(f"There is no class {index}: the network has {count} classes.")
+    return index
 
 
 def _images_at_once(batch: Tensor) -> int:

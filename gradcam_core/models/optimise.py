@@ -69,15 +69,24 @@ def read_network(architecture: str, path: Path, same_names: bool = True) -> nn.M
     return module.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def layout(build: Callable[[], nn.Module], input_size: tuple[int, int, int]) -> nn.Module:
-    """As `own_network`, without values: to see which modules the network has and what they give."""
-    with torch.device("meta"):
-        module = build().eval()
-    try:
-        _arrange(module, _structure(module, input_size))
-    except (RuntimeError, NotImplementedError):  # what cannot run without values
-        module = build().eval()
-        _arrange(module, _Structure())
+def layout(
+    build: Callable[[], nn.Module], input_size: tuple[int, int, int], has_values: bool = False
+) -> nn.Module:
+    """As `own_network`, without values: to see which modules the network has and what they give.
+    has_values: with random ones, none of which are all 0, as heads are before training."""
+    if not has_values:
+        with torch.device("meta"):
+            module = build().eval()
+        try:
+            _arrange(module, _structure(module, input_size))
+            return module
+        except (RuntimeError, NotImplementedError):  # what cannot run without values
+            pass
+    module = build().eval()
+    for parameter in module.parameters():
+        if parameter.ndim > 1 and not parameter.any():
+            nn.init.normal_(parameter, std=0.02)
+    _arrange(module, _Structure())
     return module
 
 
@@ -179,6 +188,8 @@ def _arrange(module: nn.Module, structure: _Structure) -> None:
         assert isinstance(norm, nn.BatchNorm2d)
         if norm.running_mean is None or norm.running_var is None:
             continue
+        # For whoever explains the convolution itself: see gradcam_core/cam/layout.py.
+        vars(conv)["folded_norm"] = _of_norm(norm)
         conv.weight, conv.bias = fuse_conv_bn_weights(
             conv.weight,
             conv.bias,
@@ -197,3 +208,16 @@ def _arrange(module: nn.Module, structure: _Structure) -> None:
     module.eval().requires_grad_(False)  # what was put in, too
     # Xception runs 1.5 times as fast in this memory format, the others no slower.
     module.to(memory_format=torch.channels_last)
+
+
+def _of_norm(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """What a batch norm multiplies by and adds: [C, 1, 1] each."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = (norm.running_var + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight.detach()
+    shift = -norm.running_mean * scale
+    if norm.bias is not None:
+        shift = shift + norm.bias.detach()
+    return scale[:, None, None], shift[:, None, None]

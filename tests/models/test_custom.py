@@ -24,6 +24,7 @@ from gradcam_core.models.custom import register_all
 from gradcam_core.models.custom.description import described_in, described_in_file
 from gradcam_core.models.registry import default_models, remove_model
 from tests.support.narrow_vgg import NARROW_VGG
+from tests.support.networks import scattered
 from tests.support.weights_server import serving
 
 LABELS = ["no finding", "effusion", "nodule"]
@@ -260,6 +261,23 @@ def test_published_weights_are_known_without_asking_a_network():
     assert len(larger.labels) == 11821
 
 
+@pytest.mark.parametrize(
+    ("architecture", "shape"),
+    [("vit_tiny_patch16_224", (14, 14)), ("swin_tiny_patch4_window7_224", (7, 7))],
+)
+def test_a_transformer_of_ones_own_is_explained_on_its_grid(
+    tmp_path: Path, cat: Image.Image, architecture: str, shape: tuple[int, int]
+):
+    torch.manual_seed(0)
+    module = scattered(timm.create_model(architecture, num_classes=5)).eval()
+    gc.register("Mine", architecture, weights=save(module, tmp_path / "mine.safetensors"))
+    e = gc.explain(cat, "mine", target=3)
+    assert e.feature_map.shape == shape
+    assert e.is_of_last_layer
+    run = gc.forward(module, gc.examine(cat, "mine").run.open_pass.batch)
+    np.testing.assert_allclose(run.cam(3)[0], e.feature_map, rtol=1e-3, atol=1e-7)
+
+
 def test_a_network_of_the_hub_is_registered_by_its_name(empty_caches: Path, monkeypatch):
     module = made()
     folder = empty_caches / "served"
@@ -336,9 +354,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "there is no architecture 'resnet_18' in timm or torchvision; the nearest names: resnet18",
     ),
     "an unknown library": ({"architecture": "keras:resnet18"}, "only timm:, torchvision: or hf"),
-    "a transformer": (
-        {"architecture": "vit_tiny_patch16_224", "weights": None, "labels": None},
-        "as transformers have",
+    "a transformer whose tokens lie in blocks": (
+        {"architecture": "nest_tiny_jx", "weights": None, "labels": None},
+        "nest_tiny_jx cannot be explained: .* could not be laid out over the picture",
     ),
     "no such file": ({"weights": "nix.pth"}, "nix.pth: No such file"),
     "no weights": ({"weights": "a.txt"}, "a.txt is not a file of weights"),

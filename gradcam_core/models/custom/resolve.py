@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from gradcam_core.errors import LabelError, NetworkError
+from gradcam_core.errors import CamError, LabelError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.description import Description, checked
 from gradcam_core.models.custom.label_files import names_in, read_label_names
@@ -149,23 +149,26 @@ def _with_layer(
     described: Description, recipe: _Recipe, labels: Labels, source: Source
 ) -> ModelInfo:
     import torch
-    from torch import nn
 
-    from gradcam_core.cam.layers import layers
+    from gradcam_core.cam.layers import NeedsValuesError, layers
     from gradcam_core.models.optimise import layout
 
-    module = layout(recipe.build, recipe.input_size)
-    batch = torch.empty(1, *recipe.input_size, device=next(module.parameters()).device)
-    stages = [stage.layer for stage in layers(module, batch)]
-    convolutions = sum(isinstance(part, nn.Conv2d) for part in module.modules())
-    if described.layer is None and convolutions == 1:
-        raise NetworkError(
-            f"{recipe.architecture} has no convolution but its first, as transformers have: "
-            "there is no feature map for Grad-CAM; take a convolutional network"
-        )
-    layer = described.layer or stages[-1]
-    if layer not in dict(module.named_modules()):
-        last = ", ".join(stages)
+    layer = described.layer
+    for has_values in (False, True):
+        module = layout(recipe.build, recipe.input_size, has_values)
+        batch = torch.zeros(1, *recipe.input_size, device=next(module.parameters()).device)
+        try:
+            stages = [stage.layer for stage in layers(module, batch)]
+        except NeedsValuesError:
+            continue
+        except CamError as error:
+            if layer is None:
+                raise NetworkError(f"{recipe.architecture} cannot be explained: {error}") from None
+            stages = []
+        break
+    layer = layer or stages[-1]
+    if layer.partition("#")[0] not in dict(module.named_modules()):
+        last = ", ".join(stages) or "not known"
         raise NetworkError(
             f"there is no layer {layer!r}; the last feature maps of each resolution are: {last}"
         )

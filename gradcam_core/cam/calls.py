@@ -1,0 +1,249 @@
+"""What the modules of a network do in a pass: which call gave what, which places of the picture it
+answers to, and what the logits depend on."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+
+from gradcam_core.cam.hooks import exclusive, here_only
+
+_PATCHES = ((0.25, 0.25, 0.25), (0.3, 0.8, 0.55), (0.8, 0.45, 0.75))
+"""Middles of the patches that are changed, as shares of the input's sides; no symmetry maps them
+onto each other."""
+
+_PATCH = 0.25  # of the input's sides
+_PRIME = 2**61 - 1
+
+
+@dataclass
+class Call:
+    """One call of a module. name, number: the module's dotted name and which of its calls this is,
+    from 1. input_sizes: of the tensors it was given, without N. shape: of the tensor it gave.
+    makes: whether it is a part without parts that has weights, so that it makes its feature map
+    from another; made: how many of these ended while it ran, itself included.
+
+    node: of the autograd graph. changed: by how much each place changed with each patch of the
+    input, [patches, *shape without N and channels], by the axis of the channels. reached: which
+    places the logits depend on, by the same."""
+
+    name: str
+    number: int
+    part: nn.Module
+    input_shapes: tuple[torch.Size, ...]
+    shape: torch.Size
+    makes: bool
+    made: int
+    node: Node | None = None
+    changed: dict[int, Tensor] = field(default_factory=dict)
+    reached: dict[int, Tensor] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.name, self.number
+
+
+def makes_a_map(part: nn.Module) -> bool:
+    """Whether a module is a convolution, a dense layer or the like: a part with a weight matrix."""
+    if next(part.children(), None) is not None:
+        return False
+    return any(one.ndim > 1 for one in part.parameters(recurse=False))
+
+
+def record(
+    module: nn.Module, batch: Tensor, note: Callable[[Call, Tensor], None]
+) -> tuple[list[Call], Any]:
+    """Run a network and note each call that gives a tensor for each image, in the order in which
+    they end. -> the calls, the network's output"""
+    calls: list[Call] = []
+    numbers: Counter[str] = Counter()
+    made: list[str] = []
+    begun: list[int] = []
+
+    def begin(_module: nn.Module, _inputs: object) -> None:
+        begun.append(len(made))
+
+    def end(name: str, part: nn.Module, inputs: tuple, output: object) -> None:
+        before = begun.pop()
+        numbers[name] += 1
+        if not isinstance(output, Tensor) or output.ndim < 3 or len(output) != len(batch):
+            return
+        makes = makes_a_map(part)
+        if makes:
+            made.append(name)
+        shapes = tuple(one.shape[1:] for one in inputs if isinstance(one, Tensor) and one.ndim > 2)
+        ended = len(made) - before
+        call = Call(name, numbers[name], part, shapes, output.shape, makes, ended)
+        calls.append(call)
+        note(call, output)
+
+    with exclusive(module) as undo:
+        for name, part in module.named_modules():
+            if name:
+                undo.callback(part.register_forward_pre_hook(here_only(begin)).remove)
+                undo.callback(part.register_forward_hook(here_only(partial(end, name))).remove)
+        output = module(batch)
+    return calls, output
+
+
+def with_graph(module: nn.Module, image: Tensor) -> tuple[list[Call], Any]:
+    """The calls of a pass over one image [1, C, *sides] that requires gradients, each with its
+    place in the autograd graph. -> the calls, the network's output"""
+
+    def note(call: Call, output: Tensor) -> None:
+        call.node = output.grad_fn
+
+    with torch.enable_grad():
+        # A copy, as the network may write into its input.
+        return record(module, image.clone(), note)
+
+
+def see_what_counts(calls: Sequence[Call], logits: Tensor, image: Tensor) -> None:
+    """Note for each call which of its places the logits depend on."""
+    weights = torch.linspace(1, 2, logits.shape[-1], dtype=logits.dtype, device=logits.device)
+    undo = []
+    for call in calls:
+        if call.node is None:
+            continue
+
+        def keep(gradients: Sequence[Tensor], call: Call = call) -> None:
+            for gradient in gradients:
+                if gradient is None or gradient.shape != call.shape:
+                    continue
+                for axis in _axes(gradient):
+                    found = (gradient[0] != 0).any(dim=axis - 1)
+                    call.reached[axis] = call.reached.get(axis, found) | found
+
+        undo.append(call.node.register_prehook(keep))
+    try:
+        torch.autograd.grad((logits * weights).sum(), image, retain_graph=True)
+    finally:
+        for handle in undo:
+            handle.remove()
+
+
+def see_what_changes(calls: Sequence[Call], module: nn.Module, image: Tensor) -> None:
+    """Note for each call how much its places change with patches of the image [1, C, *sides]."""
+    known = {call.key: call for call in calls}
+
+    def note(call: Call, output: Tensor) -> None:
+        same = known.get(call.key)
+        if same is None or same.shape[1:] != output.shape[1:] or not output.is_floating_point():
+            return
+        difference = output[1:].float() - output[:1].float()
+        for axis in _axes(output):
+            same.changed[axis] = difference.norm(dim=axis)
+
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(image.shape, generator=generator).to(image)
+    spread = float(image.float().std().nan_to_num()) or 1.0
+    versions = [image]
+    for middle in _PATCHES:
+        inside = patch(middle, tuple(image.shape[2:])).to(image.device)
+        versions.append(torch.where(inside, image + 2 * spread * noise, image))
+    with torch.no_grad():
+        record(module, torch.cat(versions), note)
+
+
+def patch(middle: Sequence[float], sides: tuple[int, ...]) -> Tensor:
+    """The places of a raster [*sides] that a patch of the input covers; one at least."""
+    inside = torch.ones(sides, dtype=torch.bool)
+    for axis, (share, side) in enumerate(zip(middle, sides, strict=False)):
+        positions = (torch.arange(side) + 0.5) / side
+        near = (positions - share).abs() <= max(_PATCH / 2, 0.5 / side + 1e-9)
+        inside &= near.view(-1, *[1] * (len(sides) - axis - 1))
+    return inside
+
+
+def answers_to_its_places(changed: Tensor) -> float:
+    """How clearly the places of a map [patches, *places] change where the input does: the mean
+    change there over that elsewhere, for the patch where this is least; 1 is not at all."""
+    sides = tuple(changed.shape[1:])
+    ratios = []
+    for middle, one in zip(_PATCHES, changed, strict=True):
+        inside = patch(middle, sides).to(one.device)
+        if inside.all():
+            return 1.0
+        within, outside = float(one[inside].mean()), float(one[~inside].mean())
+        if not within > 0:
+            return 0.0
+        ratios.append(within / outside if outside else float("inf"))
+    return min(ratios)
+
+
+def passed_by_all(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]:
+    """The calls that all the logits know of the input went through.
+
+    Counted are the ways through the autograd graph, in a field of whole numbers with a random
+    weight for each edge: all lead through a node if the ways to it times the ways from it are as
+    many as there are.
+    """
+    if logits.grad_fn is None:
+        return set()
+    order = list(_in_order(logits.grad_fn))
+    chance = random.Random(0)
+    edges = {
+        node: [
+            (following, chance.randrange(1, _PRIME))
+            for following, _ in node.next_functions
+            if following is not None
+        ]
+        for node in order
+    }
+    from_logits: dict[Node, int] = dict.fromkeys(order, 0)
+    from_logits[logits.grad_fn] = 1
+    for node in order:
+        for following, weight in edges[node]:
+            from_logits[following] = (from_logits[following] + from_logits[node] * weight) % _PRIME
+    to_input: dict[Node, int] = {}
+    for node in reversed(order):
+        if _is_input(node):
+            to_input[node] = 1
+        else:
+            ways = (to_input[following] * weight for following, weight in edges[node])
+            to_input[node] = sum(ways) % _PRIME
+    total = to_input[logits.grad_fn]
+    return {
+        call.key
+        for call in calls
+        if call.node in to_input
+        and total
+        and from_logits[call.node] * to_input[call.node] % _PRIME == total
+    }
+
+
+def _in_order(end: Node) -> Iterator[Node]:
+    """The nodes of a graph, each before those that it is made from."""
+    finished: list[Node] = []
+    seen = {end}
+    stack = [(end, iter(end.next_functions))]
+    while stack:
+        node, rest = stack[-1]
+        for following, _ in rest:
+            if following is not None and following not in seen:
+                seen.add(following)
+                stack.append((following, iter(following.next_functions)))
+                break
+        else:
+            finished.append(node)
+            stack.pop()
+    return reversed(finished)
+
+
+def _is_input(node: Node) -> bool:
+    """Whether this is where a tensor begins that requires gradients and is no parameter."""
+    variable = getattr(node, "variable", None)
+    return variable is not None and not isinstance(variable, nn.Parameter)
+
+
+def _axes(tensor: Tensor) -> tuple[int, ...]:
+    """The axes that may be the channels: the first after N, and the last."""
+    return tuple(dict.fromkeys((1, tensor.ndim - 1)))

@@ -1,0 +1,148 @@
+"""Where a feature map lies in what a module gives: channels first, channels last, or as tokens.
+
+A layout turns the output of a module into a map [N, C, *places] and puts a changed map back, so
+that all methods see one form, whatever the network computes with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gradcam_core.errors import CamError
+
+Reshape = Callable[[Tensor], Tensor]
+"""From a module's output to a map [N, C, h, w] of the same values, some of them left out."""
+
+
+class Layout(Protocol):
+    """How a module's output holds a feature map."""
+
+    def to_map(self, output: Tensor) -> Tensor:
+        """The output of a module -> [N, C, *places]."""
+
+    def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
+        """The output with another map in it: [M, C, *places], output of M images or one."""
+
+
+@dataclass(frozen=True)
+class ChannelsFirst:
+    """[N, C, *places], as convolutions give it."""
+
+    def to_map(self, output: Tensor) -> Tensor:
+        return output
+
+    def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
+        return changed
+
+
+@dataclass(frozen=True)
+class ChannelsLast:
+    """[N, *places, C]."""
+
+    def to_map(self, output: Tensor) -> Tensor:
+        return output.movedim(-1, 1)
+
+    def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
+        return changed.movedim(1, -1)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """[N, before + places + after, C]: the places row by row, between tokens for the whole picture
+    (class, distillation, registers), which are no part of the map."""
+
+    grid: tuple[int, ...]
+    before: int = 0
+
+    def _places(self) -> slice:
+        return slice(self.before, self.before + math.prod(self.grid))
+
+    def to_map(self, output: Tensor) -> Tensor:
+        return output[:, self._places()].unflatten(1, self.grid).movedim(-1, 1)
+
+    def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
+        others = output.expand(len(changed), -1, -1)
+        places = self._places()
+        tokens = changed.flatten(2).mT
+        return torch.cat([others[:, : places.start], tokens, others[:, places.stop :]], dim=1)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """[N, C, h, w] of a convolution into which a batch norm was folded: the map is what the
+    convolution gave before it. scale, shift: [C, 1, 1] of the norm."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def to_map(self, output: Tensor) -> Tensor:
+        return (output - self.shift) / self.scale
+
+    def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
+        return changed * self.scale + self.shift
+
+
+class Rearranged:
+    """What a person's function makes of a module's output."""
+
+    def __init__(self, reshape: Reshape) -> None:
+        self._reshape = reshape
+
+    def to_map(self, output: Tensor) -> Tensor:
+        found = self._reshape(output)
+        if not isinstance(found, Tensor) or found.ndim < 3 or len(found) != len(output):
+            came = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise CamError(
+                f"reshape= made {came} of the layer's output {list(output.shape)}: it must give "
+                f"a map [N, C, h, w] with N = {len(output)}."
+            )
+        return found
+
+    def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
+        # Which values the function takes is seen from what it does with their numbers.
+        numbers = torch.arange(output[0].numel(), dtype=torch.float64, device=output.device)
+        taken = self.to_map(numbers.view(1, *output.shape[1:])).flatten()
+        index = taken.round().long()
+        is_own = bool((taken == index).all()) and index.min() >= 0 and index.max() < len(numbers)
+        if not is_own or len(index.unique()) < len(index):
+            raise CamError(
+                "reshape= may only choose and rearrange values of the layer's output, as slices, "
+                "reshape and permute do; it must not compute others from them."
+            )
+        flat = output.expand(len(changed), *output.shape[1:]).flatten(1)
+        return flat.index_copy(1, index, changed.flatten(1)).unflatten(1, output.shape[1:])
+
+
+def grids(count: int, sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """The grids with so many places into which an input with these sides may have been divided: one
+    stride for all of them, all rounded up or all down."""
+    if count < 1:
+        return
+    _, *others = sides
+    for cells in range(1, count + 1):
+        rest, remainder = divmod(count, cells)
+        if remainder:
+            continue
+        if not others:
+            candidates: list[tuple[int, ...]] = [(count,)] if cells == count else []
+        else:
+            candidates = [(cells, *more) for more in grids(rest, tuple(others))]
+        yield from (grid for grid in candidates if has_one_stride(grid, sides))
+
+
+def has_one_stride(grid: Sequence[int], sides: Sequence[int]) -> bool:
+    """Whether one stride, by rounding up or by rounding down, makes the grid of the sides."""
+    down = [(side / (cells + 1), side / cells) for cells, side in zip(grid, sides, strict=True)]
+    up = [
+        (side / cells, side / (cells - 1) if cells > 1 else math.inf)
+        for cells, side in zip(grid, sides, strict=True)
+    ]
+    return any(
+        max(low for low, _ in bounds) < min(high for _, high in bounds) for bounds in (down, up)
+    )

@@ -1,0 +1,79 @@
+"""The logits among what a network gives."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from gradcam_core.errors import CamError
+
+Output = Callable[[Any], Tensor]
+"""From what a network gives to its logits [N, classes], or to what targets are functions of."""
+
+_LOGITS = ("logits", "out")
+
+
+def logits_of_output(output: Any) -> Tensor:
+    """What the classes are read from, where that is clear: the tensor itself; `logits` (or `out`,
+    of torchvision's segmentation) of a mapping or a dataclass, as Hugging Face gives it; the only
+    tensor [N, classes] of a tuple. One number an image, [N], is one class.
+
+    Raises CamError, which names what came, for anything else.
+    """
+    found = _among(output)
+    if found is None or not found.is_floating_point() or not found.ndim:
+        raise CamError(
+            f"The network gives {_described(output)}: which of it are the logits is not clear. "
+            "Give output= a function of it that returns them as a tensor [N, classes]."
+        )
+    return found[:, None] if found.ndim == 1 else found
+
+
+def chosen_by(pick: Output | None) -> Callable[[Any], Tensor]:
+    """The same with a person's own function. Raises CamError if it gives no tensor."""
+    if pick is None:
+        return logits_of_output
+
+    def logits(output: Any) -> Tensor:
+        found = pick(output)
+        if not isinstance(found, Tensor) or not found.ndim:
+            raise CamError(f"output= gave {_described(found)} and must give a tensor [N, classes].")
+        return found[:, None] if found.ndim == 1 else found
+
+    return logits
+
+
+def _among(output: Any) -> Tensor | None:
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping):
+        named = output
+    elif dataclasses.is_dataclass(output) and not isinstance(output, type):
+        named = {field.name: getattr(output, field.name) for field in dataclasses.fields(output)}
+    elif hasattr(output, "_asdict"):
+        named = output._asdict()
+    elif isinstance(output, (tuple, list)):
+        named = dict(enumerate(output))
+    else:
+        return None
+    for name in _LOGITS:
+        if isinstance(named.get(name), Tensor):
+            return named[name]
+    tensors = [one for one in named.values() if isinstance(one, Tensor)]
+    flat = [one for one in tensors if one.ndim == 2]
+    if len(flat) == 1:
+        return flat[0]
+    return tensors[0] if len(tensors) == 1 else None
+
+
+def _described(output: Any) -> str:
+    if isinstance(output, Tensor):
+        return f"a tensor {list(output.shape)} of {str(output.dtype).removeprefix('torch.')}"
+    if isinstance(output, Mapping):
+        return "{" + ", ".join(f"{name!r}: {_described(one)}" for name, one in output.items()) + "}"
+    if isinstance(output, (tuple, list)):
+        return f"({', '.join(map(_described, output))})"
+    return type(output).__name__
