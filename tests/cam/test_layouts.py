@@ -83,7 +83,7 @@ def test_a_transformer_is_explained_on_its_grid_as_pytorch_grad_cam_does(name: s
         theirs = peer.activations_and_grads
         ours = run.cam(target)
         peer(batch.clone(), [ClassifierOutputTarget(target)] * 2)
-        (activation,), (gradient,) = theirs.activations, theirs.gradients  # type: ignore[misc]
+        (activation,), (gradient,) = theirs.activations, theirs.gradients
         expected = (gradient.mean((2, 3), keepdim=True) * activation).sum(1).relu()
         scale = float(expected.abs().max()) or 1.0
         torch.testing.assert_close(ours, expected, atol=1e-4 * scale, rtol=1e-4)
