@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import accumulate
 
 from gradcam_core.export.text import PIXELS_A_POINT, Font
@@ -97,16 +98,21 @@ def best_grid(
 ) -> Grid | None:
     """The largest pictures in a room of this size, for labels of a good size; None if there is no
     room. aspect: width over height of a picture."""
-    found = {size: _largest(labels, aspect, (width, height), size) for size in _LABEL_SIZES_PT}
-    fitting = {size: grid for size, grid in found.items() if grid is not None}
-    if not fitting:
-        return None
+
+    # Most figures have room for large labels, so smaller ones are not even arranged.
+    @cache
+    def of_size(size: int) -> Grid | None:
+        return _largest(labels, aspect, (width, height), size)
+
     least = _LABEL_MIN_PT if networks > _USUAL_NETWORKS else _LABEL_USUAL_PT
-    enough = fitting[least].area * _MIN_AREA_SHARE if least in fitting else 0
-    for size, grid in fitting.items():
-        if grid.whole and (size < least or grid.area >= enough):
+    usual = of_size(least)
+    enough = usual.area * _MIN_AREA_SHARE if usual else 0
+    for size in _LABEL_SIZES_PT:
+        grid = of_size(size)
+        if grid and grid.whole and (size < least or grid.area >= enough):
             return grid
-    return fitting[min(_LABEL_MIN_PT, max(fitting))]
+    fitting = {size: grid for size in _LABEL_SIZES_PT if (grid := of_size(size))}
+    return fitting[min(_LABEL_MIN_PT, max(fitting))] if fitting else None
 
 
 def _largest(
@@ -180,9 +186,11 @@ def _captions(
     texts: list[list[Text]] = [[] for _ in row]
     lines, whole = 0, True
     for parts in form:
-        ends = list(accumulate((_widest(labels, part, size) for part in parts), initial=0.0))
-        if len(parts) > 1 and ends[-1] > width:
-            return None
+        ends = [0.0]
+        if len(parts) > 1:
+            ends = list(accumulate((_widest(labels, part, size) for part in parts), initial=0.0))
+            if ends[-1] > width:
+                return None
         most = 0
         for part, x in zip(parts, ends, strict=False):
             font = _font(part, size)

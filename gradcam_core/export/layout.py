@@ -104,7 +104,7 @@ def _plan(
     left = _MARGIN + (small_width + _BESIDE_PHOTO if beside else 0)
     width = WIDTH_PX - _MARGIN - left
     footer = _footer(explanations, font, width)
-    said = font.wrapped(_together(" ".join(sentences)), width, 99)[0] if sentences else []
+    said = font.wrapped(_together(" ".join(sentences)), width, 99)[0] if sentences else ()
     said_baseline = _FOOTER_BASELINE - len(footer) * _FOOTER_LINE - (_UNDER_SAID if said else 0)
     bar_middle = said_baseline - len(said) * _FOOTER_LINE - _ABOVE_FOOTER
     bar_left = left + round(bar_font.width(NOTHING)) + 20

@@ -40,32 +40,17 @@ class Font:
 
     def wrapped(
         self, text: str, width: float, max_lines: int = _MAX_LINES
-    ) -> tuple[list[str], bool]:
+    ) -> tuple[tuple[str, ...], bool]:
         """Lines no wider than this, at most so many, and whether they have all words unbroken."""
-        lines: list[str] = []
-        whole = True
-        for word in text.split(" "):
-            joined = f"{lines[-1]} {word}" if lines else word
-            if self.width(joined) <= width:
-                lines[-1:] = [joined]
-                continue
-            *pieces, last = self._pieces(word, width)
-            whole = whole and not pieces
-            lines += [*pieces, last]
-        if len(lines) > max_lines:
-            lines, whole = (
-                [*lines[: max_lines - 1], self.cut(" ".join(lines[max_lines - 1 :]), width)],
-                False,
-            )
-        return [line.replace(TIED, " ") for line in lines], whole
+        return _wrapped(self, text, width, max_lines)
 
-    def _pieces(self, word: str, width: float) -> list[str]:
+    def pieces(self, word: str, width: float) -> list[str]:
         """The word, broken where it has hyphens, and only without them anywhere."""
         if self.width(word) <= width or len(word) < 2:
             return [word]
         fit = max(self._fitting(word, width), 1)
         at = word.rfind("-", 0, fit) + 1 or fit
-        return [word[:at], *self._pieces(word[at:], width)]
+        return [word[:at], *self.pieces(word[at:], width)]
 
     def cut(self, text: str, width: float) -> str:
         """As much of the text as fits, with an ellipsis if that is not all."""
@@ -84,3 +69,21 @@ class Font:
 def _width_of_unit(text: str, bold: bool) -> float:
     font = FontProperties(family=FAMILY, weight="bold" if bold else "normal", size=100)
     return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 100
+
+
+@lru_cache(maxsize=8192)  # the layout tries the same columns again with other sentences
+def _wrapped(font: Font, text: str, width: float, max_lines: int) -> tuple[tuple[str, ...], bool]:
+    lines: list[str] = []
+    whole = True
+    for word in text.split(" "):
+        joined = f"{lines[-1]} {word}" if lines else word
+        if font.width(joined) <= width:
+            lines[-1:] = [joined]
+            continue
+        *pieces, last = font.pieces(word, width)
+        whole = whole and not pieces
+        lines += [*pieces, last]
+    if len(lines) > max_lines:
+        rest = font.cut(" ".join(lines[max_lines - 1 :]), width)
+        lines, whole = [*lines[: max_lines - 1], rest], False
+    return tuple(line.replace(TIED, " ") for line in lines), whole
