@@ -9,6 +9,7 @@ import gc as garbage
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Three processes test at the same time, because tests often wait for servers and browsers, which
 # are processes themselves: with a thread for each core in all of them, they wait for each other.
@@ -19,17 +20,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # again and again.
 garbage.disable()
 
-import huggingface_hub.constants
 import pytest
-from PIL import Image
-from playwright.sync_api import Browser, Page
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadFileScheduling, Scheduling  # type: ignore[import-untyped]
 
-import gradcam_core as gc
-from tests.support.app_server import Started, started_app
-from tests.support.browser import Visits, chromium, new_tab
-from tests.support.photos import PHOTOS
+# The process that only hands out the tests needs nothing of what the fixtures import.
+if TYPE_CHECKING:
+    from PIL import Image
+    from playwright.sync_api import Browser, Page
+
+    import gradcam_core as gc
+    from tests.support.app_server import Started
+    from tests.support.browser import Visits
 
 OF_THE_SHARED_APP = (
     *("test_start", "test_route_allow_list", "test_bad_arguments", "test_functions"),
@@ -111,6 +113,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def cat_path() -> Path:
+    from tests.support.photos import PHOTOS
+
     return PHOTOS / "chelsea.png"
 
 
@@ -121,28 +125,38 @@ def cat_bytes(cat_path: Path) -> bytes:
 
 @pytest.fixture(scope="session")
 def coffee_path() -> Path:
+    from tests.support.photos import PHOTOS
+
     return PHOTOS / "coffee.png"
 
 
 @pytest.fixture(scope="session")
 def cat(cat_path: Path) -> Image.Image:
+    import gradcam_core as gc
+
     return gc.read_image(cat_path)
 
 
 @pytest.fixture(scope="session")
 def coffee(coffee_path: Path) -> Image.Image:
+    import gradcam_core as gc
+
     return gc.read_image(coffee_path)
 
 
 @pytest.fixture(scope="session")
 def lite0() -> gc.Model:
     """EfficientNet-Lite0 with its real weights."""
+    import gradcam_core as gc
+
     return gc.load_model("efficientnet_lite0")
 
 
 @pytest.fixture
 def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No weights on this machine but those in packages, for this process and its children."""
+    import huggingface_hub.constants
+
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
@@ -157,6 +171,8 @@ def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def shared_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     """The app as a person starts it, one for all tests that need no other settings."""
+    from tests.support.app_server import started_app
+
     with started_app(tmp_path_factory.mktemp("app"), **NOT_WANTED) as started:
         yield started
 
@@ -170,6 +186,8 @@ def app(shared_app: Started) -> str:
 # Not for the session: while it runs, no other test can have an event loop of its own.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    from tests.support.browser import chromium
+
     with chromium() as running:
         yield running
 
@@ -177,6 +195,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def tab(browser: Browser) -> Page:
     """One in which one test after the other opens the page: it has the scripts already."""
+    from tests.support.browser import new_tab
+
     return new_tab(browser)
 
 
@@ -185,6 +205,8 @@ def visit(
     app: str, browser: Browser, tab: Page, request: pytest.FixtureRequest
 ) -> Iterator[Visits]:
     """Opens the page. The test also fails on whatever goes wrong in the browser."""
+    from tests.support.browser import Visits
+
     visits = Visits(browser, app, tab)
     failed_before = request.session.testsfailed
     yield visits
