@@ -75,6 +75,14 @@ def test_the_example_of_the_help_works_as_pasted_and_writes_what_the_contract_sa
     assert "Traceback" not in done.stderr
 
 
+@pytest.fixture
+def no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figure, which takes most of the time of a command, is not drawn where nobody looks."""
+    for kind in ("png", "svg"):
+        monkeypatch.setattr(f"gradcam_core.export.files.{kind}", lambda _: b"")
+
+
+@pytest.mark.usefixtures("no_figure")
 def test_how_far_a_map_can_be_trusted_is_said_and_written(
     coffee_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -97,6 +105,7 @@ def test_how_far_a_map_can_be_trusted_is_said_and_written(
         assert np.ptp(np.asarray(plot.convert("L"))) > 200
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_the_choices_are_honoured(cat_path: Path, tmp_path: Path):
     cases = {
         ("--method", "layercam", "--detail", "2"): {"method": "layercam", "detail": 2},
