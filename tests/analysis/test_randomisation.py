@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import timm
@@ -15,6 +16,17 @@ from tests.support.networks import scattered
 
 BATCH = torch.zeros(1, 3, 96, 96)
 
+NARROWER: dict[str, dict[str, Any]] = {
+    "densenet121": {"growth_rate": 8},
+    "resnet18": {"channels": (16, 32, 64, 128)},
+    "vgg11": {"mlp_ratio": 1 / 16},
+}
+"""With the same layers, of fewer channels: weights are copied again and again."""
+
+
+def network(name: str) -> nn.Module:
+    return timm.create_model(name, **NARROWER.get(name, {}))
+
 
 def tensors(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
@@ -23,8 +35,7 @@ def tensors(module: nn.Module) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("name", ["resnet18", "vgg11", "legacy_xception", "densenet121"])
 def test_from_the_head_downwards_until_all_weights_are_random(name: str):
     torch.manual_seed(0)
-    smaller = {"mlp_ratio": 1 / 16} if name.startswith("vgg") else {}
-    module = scattered(timm.create_model(name, **smaller)).eval()
+    module = scattered(network(name)).eval()
     before = tensors(module)
     stages = [stage.layer for stage in gc.layers(module, BATCH)]
     parts: list[str] = []
@@ -67,7 +78,7 @@ class Shared(nn.Module):
 @pytest.mark.parametrize("name", ["resnet18", "legacy_xception", "densenet121", "shared"])
 def test_what_is_not_random_yet_gives_what_it_gave_and_the_rest_is_computed(name: str):
     torch.manual_seed(0)
-    module = scattered(Shared() if name == "shared" else timm.create_model(name)).eval()
+    module = scattered(Shared() if name == "shared" else network(name)).eval()
     batch = torch.rand(1, 3, 96, 96)
     stages = gc.layers(module, batch)
     for part, changed in cascade(module, batch, stages, again=1):
@@ -78,7 +89,7 @@ def test_what_is_not_random_yet_gives_what_it_gave_and_the_rest_is_computed(name
 
 
 def test_the_head_is_all_behind_the_last_feature_map():
-    module = timm.create_model("resnet18").eval()
+    module = network("resnet18").eval()
     before = tensors(module)
     _, copy = next(cascade(module, BATCH, gc.layers(module, BATCH)))
     changed = {name for name, one in copy.named_parameters() if not torch.equal(one, before[name])}
@@ -86,7 +97,7 @@ def test_the_head_is_all_behind_the_last_feature_map():
 
 
 def test_the_network_itself_is_never_touched_and_its_weights_are_not_copied_before_their_turn():
-    module = scattered(timm.create_model("resnet18")).eval()
+    module = scattered(network("resnet18")).eval()
     before = tensors(module)
     first = True
     for _, copy in cascade(module, BATCH, gc.layers(module, BATCH)):
@@ -100,7 +111,7 @@ def test_the_network_itself_is_never_touched_and_its_weights_are_not_copied_befo
 
 
 def test_random_weights_have_the_scale_of_the_real_ones():
-    module = scattered(timm.create_model("resnet18")).eval()
+    module = scattered(network("resnet18")).eval()
     *_, (_, copy) = cascade(module, BATCH, gc.layers(module, BATCH))
     for ours, theirs in zip(copy.parameters(), module.parameters(), strict=True):
         if ours.numel() > 10_000:
@@ -108,7 +119,7 @@ def test_random_weights_have_the_scale_of_the_real_ones():
 
 
 def test_the_same_seed_gives_the_same_weights():
-    module = timm.create_model("resnet18").eval()
+    module = network("resnet18").eval()
     stages = gc.layers(module, BATCH)
     first, again, other = (
         tensors(list(cascade(module, BATCH, stages, seed))[-1][1]) for seed in (1, 1, 2)
@@ -118,7 +129,7 @@ def test_the_same_seed_gives_the_same_weights():
 
 
 def test_all_but_the_head_may_be_made_random_again():
-    module = scattered(timm.create_model("resnet18")).eval()
+    module = scattered(network("resnet18")).eval()
     stages = gc.layers(module, BATCH)
     steps = [(part, tensors(copy)) for part, copy in cascade(module, BATCH, stages, again=2)]
     *_, (_, whole), (first, once), (second, twice) = steps

@@ -271,11 +271,22 @@ def test_a_contrast_is_that_of_one_photo_and_belongs_to_the_batch(
     assert "contrast" in capsys.readouterr().err
 
 
-def test_trust_is_written(album: Path, tmp_path: Path):
-    (row,) = batch(album / "cat.JPG", tmp_path, "--trust").values()
-    model = gc.load_model(LITE[0])
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[gc.Model]:
+    """A network of its owner with random weights, for what does not depend on its maps."""
+    weights = tmp_path / "small.safetensors"
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_efficientnet", num_classes=3).state_dict(), weights)
+    (info,) = register_all([f"Small=test_efficientnet,weights={weights}"])
+    yield gc.load_model(info.name)
+    remove_model(info.name)
+
+
+def test_trust_is_written(album: Path, tmp_path: Path, small: gc.Model):
+    network = ("--models", small.info.name)
+    (row,) = batch(album / "cat.JPG", tmp_path / "out", "--trust", *network).values()
     photo = gc.read_image(album / "cat.JPG")
-    found = trust(photo, model, gc.explain(photo, model))
+    found = trust(photo, small, gc.explain(photo, small))
     assert row["trust"]["verdict"] == found.verdict
     assert row["trust"]["sentence"].startswith(found.sentence[:20])
     checks = [
@@ -535,22 +546,13 @@ def test_overlays_of_different_pictures_never_meet():
     assert len(names) == len(keys)
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[gc.Model]:
-    """A network of its owner with random weights, for what does not depend on its maps."""
-    weights = tmp_path / "small.safetensors"
-    torch.manual_seed(0)
-    save_file(timm.create_model("test_efficientnet", num_classes=3).state_dict(), weights)
-    (info,) = register_all([f"Small=test_efficientnet,weights={weights}"])
-    yield gc.load_model(info.name)
-    remove_model(info.name)
-
-
 def test_memory_does_not_grow_with_the_number_of_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: gc.Model
 ):
     monkeypatch.setattr("gradcam_core.batch.store.PART_PICTURES", 10)
-    settings, pictures = BatchSettings((ExplanationRequest(small.info.name),)), 160
+    # Small overlays, which take most of the time and are not what is measured.
+    settings = BatchSettings((ExplanationRequest(small.info.name),), overlay_side_px=64)
+    pictures = 160
     requested, memory = [], []
 
     def walk() -> Iterator[PictureSource]:
