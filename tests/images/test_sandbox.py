@@ -24,6 +24,7 @@ from gradcam_core.images import decoder_process, sandbox
 from gradcam_core.images import read as images
 from gradcam_core.images.read import DAMAGED
 from gradcam_core.images.sandbox import TOO_LONG, Reader, Readers, read_isolated
+from tests.support import impatient_decoder
 from tests.support.app_server import ROOT
 from tests.support.handmade_pictures import jpeg, png
 
@@ -97,6 +98,7 @@ def test_one_child_process_reads_many_pictures(cat: Image.Image, reader: Reader)
 def test_a_picture_that_takes_too_long_is_given_up(
     reader: Reader, cat_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(sandbox, "decoder_process", impatient_decoder)
     # Each scan costs ten bytes here, and there a walk over the whole picture.
     data = jpeg.many_scans(6900, 6900, scans=5000)
     assert len(data) < 2**17

@@ -9,14 +9,15 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 
 import pytest
 from packaging.version import Version
 
-from scripts.audit import installed, requirements
+from scripts.audit import installed, main, requirements
 from tests.support.app_server import ROOT
 
 
@@ -72,7 +73,29 @@ def database() -> Iterator[Database]:
         server.shutdown()
 
 
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Audit = Callable[[str], Done]
+
+
+@pytest.fixture
+def audited_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Audit:
+    """As `audited`, in this process."""
+
+    def audited_by(url: str) -> Done:
+        monkeypatch.setattr("scripts.audit.DATABASE", url)
+        return Done(main(), *capsys.readouterr())
+
+    return audited_by
+
+
 def audited(url: str) -> subprocess.CompletedProcess:
+    """The program as `make test` starts it."""
     return subprocess.run(
         [sys.executable, "-m", "scripts.audit"],
         cwd=ROOT,
@@ -98,10 +121,12 @@ def test_all_that_the_requirements_bring_along_is_asked_for_as_it_is_installed(d
     assert len(dict(installed(requirements()))) == len(database.asked.keys() | {"pip"}) - 1
 
 
-def test_a_known_vulnerability_fails_and_says_which_and_where_it_is_fixed(database: Database):
+def test_a_known_vulnerability_fails_and_says_which_and_where_it_is_fixed(
+    database: Database, audited_here: Audit
+):
     database.known["pillow"] = [advisory("pillow", "GHSA-aaaa-bbbb-cccc", "99.1")]
     database.known["starlette"] = [advisory("starlette", "PYSEC-2026-1")]
-    done = audited(database.url)
+    done = audited_here(database.url)
     assert done.returncode == 1
     assert sorted(done.stderr.splitlines()) == [
         f"pillow {version('pillow')}: GHSA-aaaa-bbbb-cccc, fixed in 99.1",
@@ -109,22 +134,22 @@ def test_a_known_vulnerability_fails_and_says_which_and_where_it_is_fixed(databa
     ]
 
 
-def test_where_no_database_answers_one_line_says_so(database: Database):
+def test_where_no_database_answers_one_line_says_so(database: Database, audited_here: Audit):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-        done = audited(nobody)
+        done = audited_here(nobody)
     assert done.returncode == 0
     assert re.fullmatch(
         r"Not audited for known vulnerabilities: 127\.0\.0\.1:\d+ is not there\.\n", done.stdout
     )
     database.fault = 403
-    done = audited(database.url)
+    done = audited_here(database.url)
     assert done.returncode == 0
     assert done.stdout.endswith(" answers with 403.\n")
     assert database.asked.keys() == {"pip"}
     database.fault, database.faulty_from = 503, 10
-    done = audited(database.url)
+    done = audited_here(database.url)
     assert done.returncode == 0
     assert done.stdout.endswith(" stopped answering.\n")
     assert "Traceback" not in done.stderr
