@@ -168,7 +168,7 @@ def test_a_large_photo_may_be_shrunk(cat, lite0, named):
 
 def test_a_small_photo_is_not_enlarged(cat, named, usual):
     # The figure is of the photo as it is anyway: see the test before.
-    got = contents(files(cat, named, max_side_px=451), "jpg", "output.png", "npy", "heatmap.png")
+    got = contents(files(cat, named, max_side_px=900), "jpg", "output.png", "npy", "heatmap.png")
     assert len(got) == 7
     assert got.items() <= usual.items()
 
