@@ -140,16 +140,20 @@ class Explanation:
         return ", ".join(parts)
 
     def record(self) -> dict[str, object]:
-        """All but the maps, in types that JSON has."""
+        """All but the maps, in types that JSON has. Where the scores are not numbers there are no
+        probabilities, no rank and no most probable classes."""
+        target = asdict(self.target)
+        if not self.has_scores:
+            target["probability"] = None
         return {
             "model": self.model,
             "title": self.title,
             "stands_in_for": self.stands_in_for or None,
             "notice": self.notice or None,
-            "target": asdict(self.target),
-            "rank": self.rank,
+            "target": target,
+            "rank": self.rank if self.has_scores else None,
             "degenerate": self.degenerate or None,
-            "top": [asdict(prediction) for prediction in self.top],
+            "top": [asdict(one) for one in self.top if self.has_scores],
             "classes": self.classes,
             "method": self.method,
             "contrast": [asdict(prediction) for prediction in self.contrast],
@@ -183,7 +187,7 @@ class Explanation:
         scale = f"The heat goes from {ends} in this map"
         sentences = (
             f"{photo}: {method.title}{detail}{of}, by {self.title}{instead}.",
-            sure if self.top[0].probability > 0 else "",  # else its scores are not numbers
+            sure if self.has_scores else "",
             f"Layer {self.layer}, {VIEW_TITLES[self.view]}.",
             f"There is no map. {self.degenerate}"
             if self.degenerate
@@ -201,8 +205,8 @@ class Explanation:
             "Network": self.title,
             "Stands in for": self.stands_in_for,
             "Class": f"{self.target.name} ({self.target.index})",
-            "Probability": f"{self.target.probability:.4g}",
-            "Rank": str(self.rank),
+            "Probability": f"{self.target.probability:.4g}" if self.has_scores else "",
+            "Rank": str(self.rank) if self.has_scores else "",
             "Contrast": ", ".join(f"{other.name} ({other.index})" for other in self.contrast),
             "Method": method_named(self.method).title,
             "Detail": str(self.detail),
@@ -218,10 +222,20 @@ class Explanation:
         """float32 [H, W] of the original photo, in [0, 1]; 0 outside `box`."""
         return self.heatmap_at(self.geometry.photo_size)
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """The same for two explanations that are one, as where a network stands in for two."""
+        return self.model, self.target.index, self.how, self.layer, self.feature_map.tobytes()
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether the network's scores for this photo are numbers; else all probabilities are 0."""
+        return self.top[0].probability > 0
+
     @cached_property
     def degenerate(self) -> str:
         """Why the heatmap is 0 everywhere, in a sentence; empty if it is not."""
-        if not np.isfinite(self.feature_map).all():
+        if not self.has_scores or not np.isfinite(self.feature_map).all():
             return NOT_NUMBERS
         if self.geometry.peak(self.feature_map) <= 0:
             return NOTHING

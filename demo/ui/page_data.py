@@ -84,10 +84,10 @@ def _props() -> dict[str, Any]:
     }
 
 
-def _names(labels: Sequence[Label]) -> dict[int, str]:
+def _names(labels: Sequence[Label]) -> dict[str, str]:
     """By place, the names that differ from the part of the full name before its first comma."""
     return {
-        place: label.name
+        str(place): label.name
         for place, label in enumerate(labels)
         if label.name != label.full_name.split(",")[0]
     }

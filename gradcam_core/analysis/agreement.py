@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -80,6 +80,14 @@ class Agreement:
     def words(self) -> str | None:
         """Of which places the networks look at on average, as `Pair.words`."""
         return None if self.overlap is None else grade_of(self.overlap).words
+
+    def between_others(self, identities: Sequence[object]) -> Agreement:
+        """Without the pairs of a map with itself, as where one network stands in for two.
+
+        identities: `Explanation.identity` of each.
+        """
+        pairs = (pair for pair in self.pairs if identities[pair.first] != identities[pair.second])
+        return replace(self, pairs=tuple(pairs))
 
     def record(self, names: Sequence[str]) -> dict[str, object]:
         """The same in types that JSON has. names: of the explanations, in their order.

@@ -40,17 +40,37 @@ def summary(
     hand: it takes longer than all the rest. Raises ValueError for explanations of photos of
     different sizes.
     """
-    titles = [e.title for e in explanations]
-    networks = [
-        Network(e.title if titles.count(e.title) == 1 else e.heading, e) for e in explanations
-    ]
+    # A network that stands in for several is one.
+    shared = list(_shared(explanations))
+    others = [e for several in shared for e in several[1:]]
+    distinct = [e for e in explanations if not any(e is other for other in others)]
+    if others:
+        compared = None
+    titles = [e.title for e in distinct]
+    networks = [Network(e.title if titles.count(e.title) == 1 else e.heading, e) for e in distinct]
     places = partial(_places, compared=compared)
     parts = (predictions, _missing_maps, places, _improbable, doubts, _cut_off)
-    sentences = (sentence for part in parts for sentence in part(networks))
+    sentences = itertools.chain(
+        map(_one_network, shared), (sentence for part in parts for sentence in part(networks))
+    )
     return tuple(
         f"{sentence[0].upper()}{sentence[1:]}."
         for sentence in itertools.islice(sentences, SENTENCES)
     )
+
+
+def _shared(explanations: Sequence[Explanation]) -> Iterator[list[Explanation]]:
+    """Those that are shown as several networks and are one."""
+    for identity in dict.fromkeys(e.identity for e in explanations):
+        several = [e for e in explanations if e.identity == identity]
+        if len({e.heading for e in several}) > 1:
+            yield several
+
+
+def _one_network(several: Sequence[Explanation]) -> str:
+    names = listed([e.stands_in_for or e.title for e in several])
+    verb = "are both" if len(several) == 2 else "are all"
+    return f"{names} {verb} {several[0].title} here, one network and not {len(several)}"
 
 
 def _missing_maps(networks: Sequence[Network]) -> Iterator[str]:
@@ -81,7 +101,7 @@ def _improbable(networks: Sequence[Network]) -> Iterator[str]:
     looking = (
         one
         for one in networks
-        if one.has_scores
+        if one.e.has_scores
         and one.has_map
         and one.e.rank > 1
         and one.e.target.probability < IMPROBABLE

@@ -50,7 +50,7 @@ def _all_alike(
 ) -> str:
     """pairs: of one grade."""
     # "They" are those whom the first sentence names, unless one had no scores.
-    all_named = len(with_map) == len(networks) and all(one.has_scores for one in networks)
+    all_named = len(with_map) == len(networks) and all(one.e.has_scores for one in networks)
     they = "they" if all_named else names_of(with_map)
     still = "still, " if _grade(pairs[0]).least >= _ALIKE and _differ(with_map) else ""
     return f"{still}{they} {_look_at(pairs)}"

@@ -87,7 +87,13 @@ class Lead:
 
     @property
     def error(self) -> float:
-        """Standard error of the value."""
+        """Standard error of the value: its unit is estimated from the same places, so it grows with
+        the value (Hedges, "Distribution theory for Glass's estimator", 1981, eq. 8)."""
+        return math.hypot(self._error_at_0, self.value / math.sqrt(2 * (self.count - 1)))
+
+    @property
+    def _error_at_0(self) -> float:
+        """The same where the places make no difference, which is what has to be ruled out."""
         return 1 / math.sqrt(self.count)
 
     @property
@@ -100,7 +106,7 @@ class Lead:
         """Whether it differs from 0 by more than chance, see `PLACES`, and by as much as counts."""
         needed = [errors for count, errors in PLACES.items() if count <= self.count]
         above, below = (needed or list(PLACES.values())[:1])[-1]
-        by_chance = (above if self.value > 0 else below) * self.error
+        by_chance = (above if self.value > 0 else below) * self._error_at_0
         agrees = self.value * self.difference > 0
         return abs(self.value) > by_chance and self.is_large and agrees
 

@@ -74,6 +74,8 @@ def in_common(named: Sequence[tuple[str, Explanation]]) -> Record:
     """The part of all networks: how far they look at the same places, and sentences."""
     names, explanations = [name for name, _ in named], [e for _, e in named]
     found = agreement(explanations)
+    if found:
+        found = found.between_others([e.identity for e in explanations])
     return {
         "agreement": found and found.record(names),
         "sentences": list(summary(explanations, found)),

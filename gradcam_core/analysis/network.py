@@ -24,11 +24,6 @@ class Network:
     e: Explanation
 
     @property
-    def has_scores(self) -> bool:
-        """Whether its probabilities are any: all are 0 where the scores are not numbers."""
-        return self.e.top[0].probability > 0
-
-    @property
     def has_map(self) -> bool:
         return not self.e.degenerate
 

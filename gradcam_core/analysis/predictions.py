@@ -10,7 +10,7 @@ from gradcam_core.analysis.network import Network, form, grouped, percentages, s
 from gradcam_core.explanation import Prediction
 from gradcam_core.models.kinds import kinds
 from gradcam_core.models.labels import imagenet_labels
-from gradcam_core.wording import percentage_in_sentence
+from gradcam_core.wording import percentage, percentage_in_sentence
 
 CLOSE = 0.1
 """Difference of the two highest probabilities below which a network is unsure."""
@@ -27,6 +27,12 @@ HARDLY_BETTER = 1.1
 NARROWER = 3
 """Times as many classes a kind must have, for the kind of a part of the networks to be named."""
 
+YES = 0.5
+"""Probability from which on a network says a class that has a probability of its own."""
+
+UNDECIDED = 0.05
+"""Difference from one half below which it says neither yes nor no."""
+
 MASS_NOUNS = {
     *("food", "clothing", "furniture", "electronic equipment", "armor", "makeup", "bread"),
 }
@@ -35,18 +41,36 @@ MASS_NOUNS = {
 
 def predictions(networks: Sequence[Network]) -> Iterator[str]:
     """What they predict, in one sentence, if any of them has scores."""
-    groups = grouped((one for one in networks if one.has_scores), lambda one: one.e.top[0].name)
+    groups = grouped((one for one in networks if one.e.has_scores), lambda one: one.e.top[0].name)
     targets = {one.e.target.name for one in networks}
     # The class that all explain, if no network predicts it.
     other = ""
     if len(targets) == 1 and targets.isdisjoint(group[0].e.top[0].name for group in groups):
         other = networks[0].e.target.name
+    everyone = [one for group in groups for one in group]
+    too = [one for one in everyone if other and _says_too(one)]
     if len(groups) == 1:
-        yield _says(groups[0], networks) + (f", not {other}" if other else "")
+        yield _says(groups[0], networks) + (f", not {other}" if other and not too else "")
     elif groups:
-        none = "neither" if sum(map(len, groups)) == 2 else "none"
-        last = [f"{none} says {other}"] if other else []
+        none = "neither" if len(everyone) == 2 else "none"
+        last = [f"{none} says {other}"] if other and not too else []
         yield "; ".join([*_clauses(groups, networks), *last])
+    if too:
+        yield (
+            f"{subject(too, networks)} {form(too, 'says', 'say')} {other}, too "
+            f"({_probabilities_of_target(too)})"
+        )
+
+
+def _says_too(one: Network) -> bool:
+    """Whether a network says the class explained besides the one on top: where each class has a
+    probability of its own and this one's is above one half, or both have the same."""
+    best, target = one.e.top[0].probability, one.e.target.probability
+    return (one.e.independent and target >= YES) or percentage(best) == percentage(target)
+
+
+def _probabilities_of_target(group: Sequence[Network]) -> str:
+    return percentages([one.e.target.probability for one in group])
 
 
 def _clauses(groups: Sequence[list[Network]], networks: Sequence[Network]) -> Iterator[str]:
@@ -119,7 +143,7 @@ def _probabilities(group: Sequence[Network]) -> str:
 
 def doubts(networks: Sequence[Network]) -> Iterator[str]:
     """Who is no better than a guess, and who is unsure, in one sentence each."""
-    having_scores = [one for one in networks if one.has_scores]
+    having_scores = [one for one in networks if one.e.has_scores]
     guessing = [one for one in having_scores if _times_a_guess(one) < HARDLY_BETTER]
     for group in grouped(guessing, lambda one: (one.e.classes, _times_a_guess(one) < GUESS)):
         better = "no better" if _times_a_guess(group[0]) < GUESS else "hardly better"
@@ -129,7 +153,19 @@ def doubts(networks: Sequence[Network]) -> Iterator[str]:
             f"{'between' if count == 2 else 'among'} {form(group, 'its', 'their')} {count} classes "
             f"({_probabilities(group)})"
         )
-    yield from _unsure([one for one in having_scores if one not in guessing], networks)
+    undecided = [
+        one
+        for one in having_scores
+        if one.e.independent and abs(one.e.top[0].probability - YES) < UNDECIDED
+    ]
+    if undecided:
+        best = form(undecided, "its most probable class has", "their most probable classes have")
+        yield (
+            f"{subject(undecided, networks)} {form(undecided, 'is', 'are')} undecided: {best} "
+            f"{_probabilities(undecided)}, where 50 % parts yes from no"
+        )
+    rest = [one for one in having_scores if one not in guessing and one not in undecided]
+    yield from _unsure(rest, networks)
 
 
 def _times_a_guess(one: Network) -> float:

@@ -138,9 +138,10 @@ class Trust:
 
     @property
     def survival(self) -> float | None:
-        """Mean rank correlation with the maps of networks with random weights, 0 where there is no
-        map; None if there are none."""
-        return _mean(self.random_weights)
+        """Mean rank correlation with the maps of networks with random weights, of those that have a
+        map; None if none has."""
+        measured = [found for found in self.random_weights if found is not None]
+        return sum(measured) / len(measured) if measured else None
 
     @property
     def steadiness(self) -> float | None:
@@ -170,7 +171,7 @@ class Trust:
 
     def _reasons(self) -> Iterator[Reason]:
         yield self._deletion_insertion()
-        if self.survival is not None:
+        if self.random_weights:
             yield self._randomisation(self.survival)
         if self.steadiness is not None:
             yield self._stability(self.steadiness)
@@ -206,10 +207,10 @@ class Trust:
             return "shown alone they raise the probability no more than elsewhere"
         return ""
 
-    def _randomisation(self, mean: float) -> Reason:
-        if not any(found is not None for found in self.random_weights):
+    def _randomisation(self, mean: float | None) -> Reason:
+        if mean is None:
             return Reason("randomisation", "holds", "with random weights nothing is left of it")
-        number = f"(rank correlation {_spread(self.random_weights)})"
+        number = f"({_spread(self.random_weights)})"
         if mean >= SURVIVES:
             text = f"with random weights it stays much the same {number}"
             return Reason("randomisation", "fails", f"{text}, so it says nothing of the network")
@@ -220,7 +221,7 @@ class Trust:
         return Reason("randomisation", "holds", f"with random weights the map differs {number}")
 
     def _stability(self, least: float) -> Reason:
-        number = f"(rank correlation {_spread(self._changes)})"
+        number = f"({_spread(self._changes)})"
         if least >= STABLE:
             text = f"small shifts and a little noise hardly change it {number}"
             return Reason("stability", "holds", text)
@@ -283,7 +284,12 @@ def _mean(correlations: Sequence[float | None]) -> float | None:
 
 
 def _spread(correlations: Sequence[float | None]) -> str:
-    """The lowest and the highest, as text."""
-    values = [found or 0.0 for found in correlations]
+    """The lowest and the highest of those that there are, and how many are missing, as text."""
+    values = [found for found in correlations if found is not None]
+    missing = len(correlations) - len(values)
+    none = f"no map in {missing} of {len(correlations)}"
+    if not values:
+        return none
     lowest, highest = decimal(min(values)), decimal(max(values))
-    return lowest if lowest == highest else f"{lowest} to {highest}"
+    spread = lowest if lowest == highest else f"{lowest} to {highest}"
+    return f"rank correlation {spread}{f', {none}' if missing else ''}"

@@ -215,9 +215,12 @@ def _failed(
 
 
 def _add_outcomes(rows: Sequence[Row], outcomes: Sequence[Outcome | None]) -> None:
+    # Maps of different classes are not expected in the same places.
+    classes = {row["class"] for row in rows if row.get("class") is not None}
     for row, its_outcome in zip(rows, outcomes, strict=True):
         if its_outcome is not None:
-            row |= its_outcome.columns(row["agreement"])
+            agreement = row.get("agreement") if len(classes) == 1 else None
+            row |= its_outcome.columns(row.get("class_index"), agreement)
 
 
 def _unexpected(picture: PictureFacts, error: Exception) -> str:

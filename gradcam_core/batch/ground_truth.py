@@ -44,11 +44,12 @@ class Outcome:
     rank: int | None = None
     probability: float | None = None
 
-    def columns(self, agreement: float | None) -> dict[str, object]:
-        """What a row of the data set says of it. agreement: as the row has it."""
+    def columns(self, explained: int | None, agreement: float | None) -> dict[str, object]:
+        """What a row of the data set says of it. explained: the class whose map the row has; None
+        if there is no map. agreement: with the maps of the same class by the other networks."""
         is_correct = None if self.rank is None else self.rank == 1
         is_elsewhere = None
-        if is_correct is not None and agreement is not None:
+        if is_correct is not None and agreement is not None and explained == self.index:
             is_elsewhere = is_correct and grade_of(agreement).is_near_chance
         return {
             "label": self.name,

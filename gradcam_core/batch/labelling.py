@@ -202,8 +202,9 @@ def _spellings(label: PictureLabel) -> Iterator[PictureLabel]:
     "n02123045-tabby" and "281.0" for what is before that."""
     yield label
     if isinstance(label, str):
-        yield label.replace("_", " ")
-        yield re.sub(r"[-_]+", " ", label)
+        # Between words: before one, "-1" for not known would become the class with index 1.
+        yield re.sub(r"(?<=[^\W_])_(?=[^\W_])", " ", label)
+        yield re.sub(r"(?<=[^\W_])[-_]+(?=[^\W_])", " ", label)
         if known := re.match(r"(n[0-9]{8})[-_ .]|([0-9]+)\.0+$", label, re.IGNORECASE):
             yield known[1] or known[2]
 

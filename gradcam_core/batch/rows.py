@@ -81,7 +81,7 @@ def rows_of(
             | {
                 "class_index": e.target.index,
                 "class": e.target.name,
-                "probability": e.target.probability,
+                "probability": record["target"]["probability"],
                 "heat_box": None if e.degenerate else e.geometry.hot(e.feature_map, HOT),
                 "agreement": _mean(overlaps),
                 "picture_agreement": compared["overlap"],

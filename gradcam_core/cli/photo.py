@@ -16,7 +16,7 @@ from gradcam_core.cli.arguments import Parser, add_map_arguments, program, reque
 from gradcam_core.cli.loading import ProgressBar, loaded
 from gradcam_core.errors import CamError, ImageError, WeightsError
 from gradcam_core.examination import examine
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation import NOT_NUMBERS, Explanation
 from gradcam_core.export.files import File, files
 from gradcam_core.files import written_whole
 from gradcam_core.images.sandbox import read_isolated
@@ -113,6 +113,8 @@ def _parser() -> Parser:
 
 
 def _summary(e: Explanation) -> str:
+    if not e.has_scores:
+        return f"{e.title}: {NOT_NUMBERS}"
     top = ", ".join(f"{p.name} {percentage_in_sentence(p.probability)}" for p in e.top)
     requested = f"{e.target.name!r} {e.rather_than}".strip()
     probability = percentage_in_sentence(e.target.probability)

@@ -113,6 +113,8 @@ def network_by_hand(
     indices = chance.sample(list(few), min(len(few), 5))
     top = list(zip(indices, [best, second, *rest], strict=False))
     own = chance.random() < 0.5
+    independent = classes == 1000 and chance.random() < 0.15
+    others = (0.2, 0.004, 0.00001) if not independent else (0.2, 0.6 * best, best)
     return explained(
         cells,
         size,
@@ -121,10 +123,10 @@ def network_by_hand(
         title=title,
         stands_in_for="VGG19" if title == "Lite" else "",
         top=top,
-        target=None if own else (CRANE, chance.choice((0.2, 0.004, 0.00001))),
+        target=None if own else (CRANE, chance.choice(others)),
         rank=1 if own else chance.randint(2, 900),
         classes=classes,
-        independent=classes == 1000 and chance.random() < 0.1,
+        independent=independent,
     )
 
 
@@ -192,6 +194,8 @@ LIES: dict[str, tuple[str, Any]] = {
     "better than a guess": ("no better than", "hardly better than"),
     "no better than a guess": ("hardly better than", "no better than"),
     "other classes": (r"(its|their) (\d+) classes", lambda m: f"{m[1]} {int(m[2]) + 1} classes"),
+    "said by others": (r", too \((\d+)", lambda m: f", too ({int(m[1]) + 1}"),
+    "decided": (r"undecided: its (.*) \d\d\.", r"undecided: its \1 88."),
     "surer": (r"has only (\d)", lambda m: f"has only {int(m[1]) + 1}"),
     "not so close": (r"close \((\d)", lambda m: f"close ({int(m[1]) + 1}"),
     "another reason": ("nothing here speaks for this", "nothing here speaks for any"),

@@ -208,8 +208,10 @@ def test_a_label_is_found_in_the_classes_of_each_network(photos: Path, tmp_path:
 def test_heat_is_elsewhere_where_a_correct_network_overlaps_with_others_by_little(
     rank: int | None, agreement: float | None, correct: bool | None, elsewhere: bool | None
 ):
-    row = Outcome("tabby", 281, rank, 0.5).columns(agreement)
+    row = Outcome("tabby", 281, rank, 0.5).columns(281, agreement)
     assert (row["correct"], row["elsewhere"]) == (correct, elsewhere)
+    # Nothing is said of the place of another class.
+    assert Outcome("tabby", 281, rank, 0.5).columns(285, agreement)["elsewhere"] is None
 
 
 def test_rows_say_whether_the_network_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

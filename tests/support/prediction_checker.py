@@ -108,7 +108,41 @@ def _have(
 
 def _check_nobody_says(facts: PhotoFacts, label: str) -> None:
     assert all(facts.e[name].top[0].name != label for name in facts.scored), label
+    assert not any(_is_said(facts.e[name]) for name in facts.scored), label
     assert {e.target.name for e in facts.e.values()} == {label}
+
+
+def _is_said(e: gc.Explanation) -> bool:
+    """Whether a network says the class explained as it says the one on top."""
+    tied = percent(e.target.probability) == percent(e.top[0].probability)
+    return tied or (e.independent and e.target.probability >= 0.5)
+
+
+def check_says_too(facts: PhotoFacts, text: str) -> None:
+    found = re.fullmatch(rf"({facts.whoever}) (says?) (.+), too \(({PERCENTS})\)", text)
+    assert found, text
+    names = facts.who(found[1])
+    assert (found[2] == "says") == (len(names) == 1), text
+    facts.has_numbers(names, found[4], [facts.e[name].target.probability for name in names])
+    for name in facts.scored:
+        e = facts.e[name]
+        assert e.target.name == found[3] != e.top[0].name, text
+        assert _is_said(e) == (name in names), text
+
+
+def check_undecided(facts: PhotoFacts, text: str) -> None:
+    found = re.fullmatch(
+        rf"(.+) (is|are) undecided: (its most probable class has|their most probable classes have) "
+        rf"({PERCENTS}), where 50 % parts yes from no",
+        text,
+    )
+    assert found, text
+    names = facts.who(found[1])
+    assert (found[2] == "is") == found[3].startswith("its") == (len(names) == 1), text
+    top = [facts.e[name].top[0].probability for name in names]
+    facts.has_numbers(names, found[4], top)
+    assert all(abs(best - 0.5) < 0.05 for best in top), text
+    assert all(facts.e[name].independent for name in names), text
 
 
 def check_improbable(facts: PhotoFacts, text: str) -> None:

@@ -16,6 +16,8 @@ from tests.support.prediction_checker import (
     check_guessing,
     check_improbable,
     check_predictions,
+    check_says_too,
+    check_undecided,
     check_unsure,
 )
 
@@ -26,7 +28,9 @@ CHECKS: dict[str, Callable[[PhotoFacts, str], None]] = {
     r"\bha(s no|s a) map of ": check_no_map,
     r" is improbable ": check_improbable,
     r" than guessing ": check_guessing,
+    r" undecided: ": check_undecided,
     r" unsure": check_unsure,
+    r", too \(": check_says_too,
     r" says? | see ": check_predictions,
 }
 """What sentences with these words speak of, the first that fits."""
