@@ -4,25 +4,32 @@ here was written for Gradio 6; `tests/demo/test_gradio_internals.py` says when a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from gradio import routes
 from gradio.components.api_component import Api
 from gradio.context import LocalContext
-from gradio.processing_utils import save_file_to_cache
+from gradio.mcp import GradioMCPServer
+from gradio.processing_utils import add_root_url, save_file_to_cache
 from gradio.utils import get_function_description, get_upload_folder
+from gradio_client.utils import is_file_obj_with_meta  # type: ignore[import-untyped]
 from starlette.requests import Request
 
 __all__ = [
     "NO_FUNCTION",
     "Api",
     "LocalContext",
+    "answer_mcp_in_json",
     "client_left",
     "describe_example",
     "get_function_description",
     "get_upload_folder",
     "keep_addresses",
+    "mend_snippets",
     "save_file_to_cache",
 ]
 
@@ -73,3 +80,64 @@ def describe_example(argument: Api, meaning: str, example: dict[str, Any] | None
     argument.api_info()["additional_description"] = meaning
     if example is not None:
         argument.example_payload = lambda: example  # type: ignore[method-assign]
+
+
+_POSTED = re.compile(
+    r"curl -X POST (.*?) \\\n  \| read EVENT_ID; curl -N (\S+)/\$EVENT_ID", re.DOTALL
+)
+_JS_FILE = re.compile(r'\{"path": "([^"]+)", .*?"gradio\.FileData"\}\}')
+
+
+def mend_snippets(hidden: Collection[str]) -> None:
+    """Let the examples of "Use via API" and of /gradio_api/info work as they are pasted.
+
+    Gradio 6 writes `… | read EVENT_ID` for a shell, which bash and sh run in a process of its own,
+    so that the name is empty behind it; Python's None for JavaScript; and "..." where the default
+    is none. hidden: arguments that are only there for old programs.
+    """
+    names = vars(routes)
+    of_code, of_command = names["generate_code_snippets"], names["generate_cli_snippet"]
+    if hasattr(of_code, "__wrapped__"):
+        return  # another page of this process
+
+    def shown(endpoint: dict[str, Any]) -> dict[str, Any]:
+        kept = [one for one in endpoint["parameters"] if one["parameter_name"] not in hidden]
+        return {**endpoint, "parameters": kept}
+
+    def code(name: str, endpoint: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, str]:
+        made = of_code(name, shown(endpoint), *args, **kwargs)
+        bash = made["bash"].replace("/path/to/your/file", "photo.jpg")
+        made["bash"] = _POSTED.sub(r"EVENT_ID=$(curl -X POST \1)\ncurl -N \2/$EVENT_ID", bash)
+        script = _JS_FILE.sub(r'handle_file("\1")', made["javascript"])
+        if "handle_file(" in script:
+            script = script.replace("import { Client }", "import { Client, handle_file }")
+        made["javascript"] = script.replace(": None", ": null")
+        return made
+
+    def commands(endpoints: dict[str, dict[str, Any]]) -> dict[str, str]:
+        made = of_command({name: shown(endpoint) for name, endpoint in endpoints.items()})
+        return {name: text.replace(': "..."', ": null") for name, text in made.items()}
+
+    vars(code)["__wrapped__"] = of_code
+    names.update(generate_code_snippets=code, generate_cli_snippet=commands)
+
+
+def answer_mcp_in_json() -> None:
+    """Give MCP clients what functions return as JSON. Gradio 6 gives them Python's own notation,
+    in which None and True are no JSON."""
+    of_gradio = GradioMCPServer.postprocess_output_data
+    if hasattr(of_gradio, "__wrapped__"):
+        return  # another page of this process
+
+    def in_json(server: GradioMCPServer, data: Any, root_url: str) -> Any:
+        outputs = add_root_url(data, root_url, None)
+        texts = [
+            json.dumps(one, ensure_ascii=False, allow_nan=False)
+            if isinstance(one, (dict, list)) and not is_file_obj_with_meta(one)
+            else one
+            for one in outputs
+        ]
+        return of_gradio(server, texts, root_url)
+
+    vars(in_json)["__wrapped__"] = of_gradio
+    setattr(GradioMCPServer, "postprocess_output_data", in_json)  # noqa: B010

@@ -21,11 +21,16 @@ from gradcam_core import list_models
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.models.registry import default_models
 
+OLD_NAMES = ("rivals", "against", "depth")
+"""Arguments that are only there for old programs."""
+
 LEFT = "The client has gone."
 
 
 def register(page: gr.Blocks, maker: FileMaker | None = None) -> None:
     """Add the functions to a page that is being built, after networks are registered."""
+    gradio_internals.mend_snippets(OLD_NAMES)
+    gradio_internals.answer_mcp_in_json()
     functions = Functions(maker or FileMaker())
     for name in NAMES:
         function = _endpoint(getattr(functions, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import gradcam_core as gc
 from gradcam_core.analysis.captions import SENTENCES, summary
+from gradcam_core.analysis.findings import in_common
 from tests.support.spots import (
     CRANE_BIRD,
     EGYPTIAN,
@@ -125,6 +127,18 @@ def test_networks_of_the_same_title_are_called_by_their_headings():
 def test_the_same_network_may_be_there_twice():
     shown = [of(spot("top")), of(spot("top")), of(spot("right"))]
     assert len(summary(shown)) == 3
+
+
+def test_one_network_that_is_shown_as_two_does_not_agree_with_itself():
+    own = of(spot("centre"), "Lite0")
+    instead = replace(own, stands_in_for="ResNet50")
+    other = of(spot("left"), "Lite1")
+    one, *others = summary([instead, own])
+    assert one == "ResNet50 and Lite0 are both Lite0 here, one network and not 2."
+    assert others == list(summary([own]))
+    assert "Lite0 – Lite0" not in str(in_common([("a", instead), ("b", own)]))
+    pairs = in_common([("a", instead), ("b", own), ("c", other)])["agreement"]["pairs"]
+    assert [pair["names"] for pair in pairs] == [["a", "c"], ["b", "c"]]
 
 
 def test_photos_of_different_sizes_are_refused():

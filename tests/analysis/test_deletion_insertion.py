@@ -140,7 +140,7 @@ def test_places_are_spread_over_the_picture_and_a_seed_moves_them_a_little():
 
 
 def pair(deleted: float, inserted: float) -> tuple[Curve, Curve]:
-    return curves((0.9, 0.01, 0.01), (deleted, deleted, inserted, inserted))
+    return curves((0.9, 0.01, 0.01), (deleted, deleted, inserted))
 
 
 ELSEWHERE = [pair(0.5 + 0.04 * n, 0.5 - 0.04 * n) for n in (-2, 1, 0, 2, -1, 1, -2, 2)]
@@ -195,3 +195,15 @@ def test_what_it_says_alone_is_what_pytorch_grad_cam_says(cat, lite0: gc.Model, 
     targets = [ClassifierOutputSoftmaxTarget(target)]
     theirs = CamMultImageConfidenceChange()(image, heat[None], targets, lite0.module)
     assert ours == pytest.approx(float(theirs[0]), abs=1e-3)
+
+
+def test_the_error_of_a_lead_is_how_far_it_varies_between_seeds():
+    chance = np.random.default_rng(0)
+    places, effect = 7, 3.0
+    own = pair(0.5 * np.exp(-effect), 0.5)
+    leads = [
+        Lead.of(own, [pair(0.5 * np.exp(one), 0.5) for one in chance.normal(0, 1, places)])
+        for _ in range(2000)
+    ]
+    spread = float(np.std([lead.value for lead in leads]))
+    assert np.median([lead.error for lead in leads]) == pytest.approx(spread, rel=0.5)

@@ -270,6 +270,21 @@ def test_a_lead_that_the_pictures_speak_against_is_not_clear(found: Trust):
         assert reason.text.endswith(words)
 
 
+def test_a_correlation_that_nobody_could_measure_is_no_number(found: Trust):
+    for weights, outcome, text in (
+        ((None, None, 0.14), "holds", "differs (rank correlation 0.14, no map in 2 of 3)"),
+        ((None, None, 0.9), "fails", "much the same (rank correlation 0.90, no map in 2 of 3)"),
+        ((None, 0.1, 0.3), "holds", "differs (rank correlation 0.10 to 0.30, no map in 1 of 3)"),
+        ((None, None, None), "holds", "nothing is left of it"),
+    ):
+        reason = replace(found, random_weights=weights).reasons[1]
+        assert reason.outcome == outcome
+        assert text in reason.text
+    vanished = replace(found, shifts=(None, 0.99))
+    assert "no map in 1 of 4" in vanished.reasons[2].text
+    assert vanished.reasons[2].outcome == "fails"
+
+
 def test_a_map_without_heat_is_refused(cat: Image.Image, lite0: gc.Model):
     e = gc.explain(cat, lite0)
     nothing = replace(e, feature_map=np.zeros_like(e.feature_map))

@@ -3,7 +3,6 @@ and sentence by sentence."""
 
 from __future__ import annotations
 
-import ast
 import io
 import json
 import zipfile
@@ -100,7 +99,7 @@ def test_the_api_and_mcp(shared_app: Started, of_an_upload: dict[str, Any], tmp_
     by_api, _ = client.predict(handle_file(str(PHOTO)), **ASKED, api_name="/explain")
     image = f"{shared_app.url}gradio_api/file={upload(shared_app.url, PHOTO)}"
     (answer,) = called(shared_app.url, ("explain", {"image": image, **ASKED}))
-    by_mcp = ast.literal_eval(text_of(answer).splitlines()[0])
+    by_mcp = json.loads(text_of(answer).splitlines()[0])
     for found in (by_api, by_mcp):
         for one in found["explanations"]:
             assert one["overlay"]

@@ -6,13 +6,18 @@ import asyncio
 import base64
 import http.server
 import json
+import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import requests
+import timm
 from gradio.route_utils import delete_files_created_by_app
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
@@ -20,19 +25,23 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 from mcp.types import ImageContent
 from PIL import Image
+from safetensors.torch import save_file
 
 import gradcam_core as gc
 from demo.api.arguments import NO_ADDRESSES, NO_PICTURE
 from demo.api.records import AlteredRecord, TrustRecord
 from demo.compute.service import start
+from demo.server.classes import all_classes
 from demo.ui.layout import build
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.captions import summary
 from gradcam_core.analysis.location import where
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cam.methods import METHODS
+from gradcam_core.models.registry import remove_model
 from tests.support.api import SMALL, called, posted, text_of
 from tests.support.app_server import Started
+from tests.support.photos import EXAMPLES
 from tests.support.uploads import DECLARED, upload
 
 ENDPOINTS = ["/models", "/classes", "/predict", "/explain"]
@@ -429,7 +438,7 @@ def test_mcp_explains_a_picture_and_shows_the_figure(url: str, cat_path: Path):
     assert "EfficientNet-Lite0" in text_of(models)
     for result in explained:
         assert not result.isError
-        assert "'name': 'tabby'" in text_of(result)
+        assert '"name": "tabby"' in text_of(result)
         (picture,) = (part for part in result.content if isinstance(part, ImageContent))
         assert picture.mimeType == "image/jpeg"
         assert len(picture.data) < 1_000_000
@@ -450,3 +459,39 @@ def test_mcp_is_told_of_mistakes_in_sentences(url: str, folder: Path, cat_path: 
     assert text_of(wrong_detail) == "There is no detail 7. Choose one of: 1, 2, 3."
     assert text_of(elsewhere) == NO_ADDRESSES
     assert (folder / "app.log").read_text() == logged
+
+
+def test_the_examples_of_use_via_api_work_as_pasted(url: str, client: Client, tmp_path: Path):
+    Image.open(EXAMPLES / "1_cat.jpg").save(tmp_path / "photo.jpg")
+    endpoints = requests.get(f"{url}gradio_api/info", timeout=30).json()["named_endpoints"]
+    assert list(endpoints) == ENDPOINTS
+    for endpoint in endpoints.values():
+        snippets = endpoint["code_snippets"]
+        shell = subprocess.run(
+            ["sh", "-c", snippets["bash"]], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert "event: complete" in shell.stdout, shell.stdout
+        written = json.loads(shell.stdout.split("data: ")[-1].splitlines()[0])
+        python = snippets["python"].replace("print(result)", "print('ran', len(result))")
+        command = [sys.executable, "-c", python]
+        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert "ran" in ran.stdout
+        assert written
+        for text in (snippets["javascript"], snippets["cli"]):
+            assert not re.search(r'None|True|False|"\.\.\."|rivals|against|depth', text)
+        assert ("handle_file" in snippets["javascript"]) == ("image" in snippets["javascript"])
+        json.loads(re.search(r"'(.*)'", snippets["cli"], re.DOTALL)[1])  # type: ignore[index]
+
+
+def test_a_class_of_ones_own_with_a_comma_in_its_name_does_not_stop_the_page(tmp_path: Path):
+    weights, labels = tmp_path / "mine.safetensors", tmp_path / "labels.txt"
+    save_file(timm.create_model("test_resnet", num_classes=2).state_dict(), weights)
+    labels.write_text("Smith, John\nother\n")
+    gc.register("Mine", "test_resnet", weights=weights, labels=labels)
+    try:
+        all_classes.cache_clear()
+        config = build().get_config_file()
+    finally:
+        remove_model("mine")
+        all_classes.cache_clear()
+    assert b"Smith, John" in orjson.dumps(config, default=str)

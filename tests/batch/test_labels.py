@@ -245,3 +245,13 @@ def test_rows_say_whether_the_network_is_right(tmp_path: Path, capsys: pytest.Ca
             main([*given, *others])
         assert stopped.value.code == 2
         assert "with labels of a CSV file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("label", ["-1", "_281", "--281", "-281.0", "- 281"])
+def test_what_is_left_of_a_number_behind_a_sign_is_no_index(tmp_path: Path, label: str):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "1.jpg").touch()
+    file = tmp_path / "labels.csv"
+    file.write_text(f"path,label\n1.jpg,{label}\n")
+    refused(photos, file, repr(label), "no class of Xception")

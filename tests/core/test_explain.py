@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -335,3 +336,20 @@ def test_every_public_name_is_there():
         assert getattr(gc, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
         gc.nonsense  # noqa: B018
+
+
+def test_scores_that_are_not_numbers_have_no_probability_rank_or_map(
+    cat: Image.Image, lite0: gc.Model
+):
+    module = deepcopy(lite0.module)
+    module.get_parameter("classifier.bias").data[3] = torch.nan
+    e = gc.explain(cat, replace(lite0, module=module))
+    reason = "The network's scores for this picture are not numbers."
+    assert e.degenerate == reason
+    record = json.loads(json.dumps(e.record(), allow_nan=False))
+    assert record["target"]["probability"] is record["rank"] is None
+    assert record["top"] == []
+    assert not {"Probability", "Rank"} & e.metadata().keys()
+    assert not e.heatmap.any()
+    with pytest.raises(gc.CamError, match=reason):
+        gc.check(cat, e)
