@@ -18,7 +18,7 @@ from gradcam_core.images.read import Photo, read_image
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.models.registry import model_info
 from gradcam_core.presets import preset_named
-from gradcam_core.request import ExplanationRequest, as_several
+from gradcam_core.request import AUTO, ExplanationRequest, as_several
 
 if TYPE_CHECKING:
     import torch
@@ -81,8 +81,8 @@ class Examination:
         """The explanation of one class; costs little but for the slow methods.
 
         target: an index, a name or a synonym; None is the network's own top prediction. contrast: a
-        class or several, rather than which it is explained; True are those that are most probable
-        besides it in the pass at this detail.
+        class or several, rather than which it is explained; True or "auto" are those that are most
+        probable besides it in the pass at this detail.
         on_progress: called by slow methods with the share that is done; what it raises ends them.
         Raises LabelError for an unknown class, ValueError for an unknown method or a contrast that
         does not fit.
@@ -90,10 +90,11 @@ class Examination:
         labels = self.model.info.labels
         index = int(self._ranking[0]) if target is None else labels.find(target).index
         others: bool | list[int]
-        if isinstance(contrast, bool):
-            others = contrast
+        if isinstance(contrast, bool) or contrast == AUTO:
+            others = bool(contrast)
         else:
-            others = [labels.find(one).index for one in as_several(contrast)]
+            found = (labels.find(one).index for one in as_several(contrast))
+            others = list(dict.fromkeys(found))
         return _explain([self], [index], method, others, on_progress)[0]
 
     def answer(

@@ -82,7 +82,8 @@ def requests_for(
         contrasts = [contrast] * len(models)
     else:
         others = [find_in_all(one, networks) for one in as_several(contrast)]
-        contrasts = [tuple(indices[n] for indices in others) for n in range(len(models))]
+        each = [[indices[n] for indices in others] for n in range(len(models))]
+        contrasts = [tuple(dict.fromkeys(indices)) for indices in each]
     return [
         ExplanationRequest(model, view, one, its_contrast, method, detail, layer)
         for model, one, its_contrast in zip(models, targets, contrasts, strict=True)

@@ -5,12 +5,15 @@ const NUMBERS = ["target", "contrast", "detail", "layer"];
 const WORDS = ["view", "kind", "method"];
 const NAMES = { target: "class", kind: "map" };
 const AUTO = "auto"; // as contrast: the most probable other classes
+const OWN = "own"; // the kind of map in which it has an effect
 const OLD_NAMES = ["rather_than", "rivals"]; // of the contrast, in links of version 1.0
 const nameOf = (key) => NAMES[key] ?? key;
 
 /** What an address says that this page knows. props: from demo/ui/page_data.py. */
 export function readLink(address, props) {
-  return Object.fromEntries(Object.entries(parameters(address)).filter(([key, value]) => isKnown(key, value, props)));
+  const given = parameters(address);
+  if (given.auto_contrast) given.kind = OWN;
+  return Object.fromEntries(Object.entries(given).filter(([key, value]) => isKnown(key, value, props)));
 }
 
 function isKnown(key, value, { models, methods, details, kinds, views, examples, classes }) {
@@ -64,7 +67,7 @@ export function linkTo(address, state, defaults) {
     else given.set(nameOf(key), String(value));
   };
   for (const key of [...LISTS, ...NUMBERS, ...WORDS]) put(key, state[key], defaults[key]);
-  if (state.contrast === null && state.auto_contrast) given.set("contrast", AUTO);
+  if (state.contrast === null && state.auto_contrast && state.kind === OWN) given.set("contrast", AUTO);
   for (const old of OLD_NAMES) given.delete(old);
   put("example", state.photo?.example ?? null, null);
   put("picture", state.photo?.address ?? null, null);

@@ -52,12 +52,16 @@ class LabelFile:
         """
         found: dict[str, str] = {}
         by_name: dict[str, list[str]] = {}
+        twice: dict[str, str] = {}  # of a picture with a line for its path, another for its name
         for source in sources:
             path = next((one for one in self._names_of(source) if one in self.labels), None)
             if path is not None:
                 found[source.key] = path
-            elif (name := _plain(source.key).rsplit("/", 1)[-1]) in self.labels:
+            name = _plain(source.key).rsplit("/", 1)[-1]
+            if name in self.labels and path is None:
                 by_name.setdefault(name, []).append(source.key)
+            elif name in self.labels and path != name:
+                twice[name] = str(path)
         used = set(found.values())
         for name, keys in by_name.items():
             if name in used:
@@ -68,6 +72,13 @@ class LabelFile:
                     f"have that name, {keys[0]} and {keys[1]} among them: write the paths"
                 )
             found[keys[0]] = name
+            used.add(name)
+        for name, path in twice.items():
+            if name not in used and self.labels[name] != self.labels[path]:
+                raise GroundTruthError(
+                    f"{self.file.name} gives {path} the label {self.labels[path]!r} and {name}, "
+                    f"which is the same picture, {self.labels[name]!r}: write one line for it"
+                )
         return found
 
     def _names_of(self, source: PictureSource) -> Iterator[str]:

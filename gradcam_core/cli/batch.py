@@ -179,10 +179,10 @@ def _stop_signal() -> Iterator[_StopSignal]:
 def _summary(
     out: Path, done: int, before: int, new: int, failed: int, networks: int, seconds: float
 ) -> str:
-    each = f"{new} pictures" + (f" ({before} were done before)" if before else "")
+    each = f"{_counted(new, 'picture')}" + (f" ({before} were done before)" if before else "")
     several = f"{networks} networks" if networks > 1 else "one network"
     speed = f", {new / seconds:.1f} a second" if new else ""
-    text = f"{each}, {several}{speed}: {done * networks} rows in {out / 'data'}"
+    text = f"{each}, {several}{speed}: {_counted(done * networks, 'row')} in {out / 'data'}"
     if failed:
         text += f"; {failed} with an error, which is in their rows"
     return text
@@ -248,3 +248,7 @@ def _parser() -> Parser:
         help="do not write report.html at the end",
     )
     return parser
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

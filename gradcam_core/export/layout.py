@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.grid import Label, Place, Text, best_grid, fitted
@@ -21,9 +22,11 @@ from gradcam_core.export.text import Font
 from gradcam_core.images.geometry import VIEW_TITLES
 from gradcam_core.wording import TIED, percentage
 
-NOTHING = "nothing for the class"
-MOST = "most evidence"
+NOTHING, MOST = "nothing for the class", "most evidence"
 """Meaning of the two ends of the colour bar."""
+
+LEAST_HEAT, MOST_HEAT = "no heat", "most heat"
+"""The same for methods that know no class."""
 
 WIDTH_PX, HEIGHT_PX = 1920, 1080
 
@@ -107,7 +110,9 @@ def _plan(
     said = font.wrapped(_together(" ".join(sentences)), width, 99)[0] if sentences else ()
     said_baseline = _FOOTER_BASELINE - len(footer) * _FOOTER_LINE - (_UNDER_SAID if said else 0)
     bar_middle = said_baseline - len(said) * _FOOTER_LINE - _ABOVE_FOOTER
-    bar_left = left + round(bar_font.width(NOTHING)) + 20
+    is_of_class = all(method_named(e.method).knows_class for e in explanations)
+    lowest, highest = (NOTHING, MOST) if is_of_class else (LEAST_HEAT, MOST_HEAT)
+    bar_left = left + round(bar_font.width(lowest)) + 20
     bar = Place(bar_left, bar_middle - _BAR[1] // 2, *_BAR)
     photo = Place(_MARGIN, _FOOTER_BASELINE - _UNDER_SMALL - small[1], *small)
     top = min(bar.y, photo.y) if beside else bar.y
@@ -125,8 +130,8 @@ def _plan(
     else:
         photo, *places = places
     baseline = bar_middle + 0.36 * bar_font.pixels
-    texts.append(Text(NOTHING, left, baseline, bar_font, subdued=True))
-    texts.append(Text(MOST, bar.x + bar.width + 20, baseline, bar_font, subdued=True))
+    texts.append(Text(lowest, left, baseline, bar_font, subdued=True))
+    texts.append(Text(highest, bar.x + bar.width + 20, baseline, bar_font, subdued=True))
     for lines, last in ((said, said_baseline), (footer, _FOOTER_BASELINE)):
         for number, line in enumerate(lines, start=1 - len(lines)):
             y = last + number * _FOOTER_LINE

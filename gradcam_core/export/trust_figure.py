@@ -74,7 +74,7 @@ def _write_verdict(figure: Figure, found: Trust) -> None:
         y += after
 
     write(e.heading, Font(11, bold=True), _TEXT)
-    write(f"{e.target.name} {percentage(e.target.probability)}", Font(11), _SUBDUED, after=26)
+    write(f"{e.question} {percentage(e.target.probability)}", Font(11), _SUBDUED, after=26)
     verdict = f"{_SIGNS[found.verdict]}  {_VERDICTS[found.verdict]}"
     write(verdict, Font(15, bold=True), _COLOURS[found.verdict], after=22)
     for reason in found.reasons:

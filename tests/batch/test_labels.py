@@ -255,3 +255,17 @@ def test_what_is_left_of_a_number_behind_a_sign_is_no_index(tmp_path: Path, labe
     file = tmp_path / "labels.csv"
     file.write_text(f"path,label\n1.jpg,{label}\n")
     refused(photos, file, repr(label), "no class of Xception")
+
+
+def test_two_labels_for_one_picture_by_its_path_and_by_its_name_are_an_error(tmp_path: Path):
+    photos = tmp_path / "photos"
+    (photos / "tabby").mkdir(parents=True)
+    (photos / "tabby" / "a.jpg").touch()
+    file = tmp_path / "labels.csv"
+    file.write_text("path,label\ntabby/a.jpg,tabby\na.jpg,tiger cat\n")
+    refused(photos, file, "tabby/a.jpg", "a.jpg, which is the same picture", "'tiger cat'")
+    file.write_text("path,label\ntabby/a.jpg,tabby\na.jpg,tabby\n")
+    assert found(photos, file)[0] == {"tabby/a.jpg": (281,)}
+    (photos / "a.jpg").touch()  # another one
+    file.write_text("path,label\ntabby/a.jpg,tabby\na.jpg,tiger cat\n")
+    assert found(photos, file)[0] == {"tabby/a.jpg": (281,), "a.jpg": (282,)}

@@ -353,3 +353,12 @@ def test_scores_that_are_not_numbers_have_no_probability_rank_or_map(
     assert not e.heatmap.any()
     with pytest.raises(gc.CamError, match=reason):
         gc.check(cat, e)
+
+
+def test_the_word_auto_and_a_class_named_twice_are_what_they_mean(
+    cat: Image.Image, lite0: gc.Model
+):
+    auto, true = (gc.explain(cat, lite0, "tabby", contrast=one) for one in ("auto", True))
+    assert auto.contrast == true.contrast != ()
+    twice = gc.explain(cat, lite0, "tabby", contrast=["lynx", "lynx"])
+    assert [other.name for other in twice.contrast] == ["lynx"]

@@ -406,3 +406,9 @@ def test_threads_get_what_one_alone_gets(cat, tabby, rendered):
 def test_an_unknown_theme_is_an_error_that_lists_the_themes(cat, tabby):
     with pytest.raises(ValueError, match="light, dark"):
         figure(cat, [tabby], "sepia")  # type: ignore[arg-type]
+
+
+def test_the_scale_of_a_method_that_knows_no_class_speaks_of_none(cat, tabby):
+    drawn = figure(cat, [replace(tabby, method="eigencam")])
+    assert not {NOTHING, MOST} & set(texts(drawn).splitlines())
+    assert "most heat" in texts(drawn)

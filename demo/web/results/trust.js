@@ -64,7 +64,7 @@ export class TrustCheck extends Section {
     if (waiting) for (const card of this.cards.values()) card.setStatus(queueText(waiting));
     const card = this.cards.get(cell);
     if (!card) return;
-    if (result) card.setClass(result.target.name);
+    if (result) card.setClass(`${result.target.name} ${result.rather_than}`.trim());
     if (status || failed) card.setStatus(status ?? failed);
     if (trust) card.show(trust);
   }
