@@ -235,6 +235,16 @@ def test_the_link_of_a_view_opens_the_same_view(visit: Visits):
     assert shared_link(page)[0] == link
 
 
+def test_a_link_of_the_first_version_still_asks_for_a_map_in_contrast(visit: Visits):
+    page = visit("?example=1_cat&class=282&rivals=1&models=resnet50")
+    wait_for_results(page, 1)
+    expect(panels(page).locator(".how")).to_contain_text("Grad-CAM in contrast to ")
+    asked = parse_qs(urlsplit(page.url).query)
+    assert (asked["contrast"], asked["map"]) == (["auto"], ["own"])
+    page.get_by_role("button", name="Trust").click()
+    expect(page.locator(".trust")).to_contain_text("tiger cat rather than ")
+
+
 def test_the_dialog_says_what_the_link_of_an_upload_cannot_carry(visit: Visits, cat_path: Path):
     page = visit("?models=resnet50")
     drop(page, cat_path)
