@@ -1,4 +1,5 @@
-"""How often the trust checks' verdict is right, and the same with another seed.
+"""How often the trust checks' verdict is right, and the same with another seed; and how often that
+of deletion and insertion alone is.
 
 Real maps of a network's own top class should hold. The same map moved to where it overlaps itself
 least, the inverted map, and the map of a class below 0.1 % should not. By default on the
@@ -72,28 +73,36 @@ def main() -> None:
     options = parser.parse_args()
     print_versions("torch", "timm")
     verdicts: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    alone: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    places: Counter[int] = Counter()  # after which the outcome was settled, of real maps
     paths = sorted(path for path in options.photos.iterdir() if path.suffix in (".jpg", ".png"))
     for path, name in tqdm(list(product(paths[: options.most], NETWORKS))):
         photo = gc.read_image(path)
         for kind, e in maps(gc.examine(photo, name)):
-            first, second = (gc.check(photo, e, seed).verdict for seed in (0, 1))
-            verdicts[kind, e.title].append((first, second))
+            first, second = (gc.check(photo, e, seed) for seed in (0, 1))
+            verdicts[kind, e.title].append((first.verdict, second.verdict))
+            alone[kind, e.title].append((first.reasons[0].outcome, second.reasons[0].outcome))
+            if kind == "own top class":
+                places.update(len(one.elsewhere) for one in (first, second))
     titles = sorted({title for _, title in verdicts})
-    rows = []
-    for kind, (relation, bound) in HOLDS_TO_REACH.items():
-        for title in [*titles, "all"]:
-            pairs = [
-                pair
-                for (of_kind, of_title), found in verdicts.items()
-                if of_kind == kind and title in (of_title, "all")
-                for pair in found
-            ]
-            rows.append(_row(kind, title, pairs, relation, bound))
-    print_table(
-        "Verdicts of the trust checks, each with two seeds",
-        ("Map", "Network", "Maps", *OUTCOMES, "Same with another seed", "holds: to reach"),
-        rows,
-    )
+    for which, found in (("The whole verdict", verdicts), ("Deletion and insertion alone", alone)):
+        rows = []
+        for kind, (relation, bound) in HOLDS_TO_REACH.items():
+            for title in [*titles, "all"]:
+                pairs = [
+                    pair
+                    for (of_kind, of_title), of_maps in found.items()
+                    if of_kind == kind and title in (of_title, "all")
+                    for pair in of_maps
+                ]
+                rows.append(_row(kind, title, pairs, relation, bound))
+        print_table(
+            f"{which}, with two seeds",
+            ("Map", "Network", "Maps", *OUTCOMES, "Same with another seed", "holds: to reach"),
+            rows,
+        )
+    settled = ", ".join(f"{places[one] / places.total():.0%} {one}" for one in sorted(places))
+    print(f"\nPlaces elsewhere that maps of the own top class were compared with: {settled}")
 
 
 def _row(kind: str, title: str, pairs: list[tuple[str, str]], relation: str, bound: float) -> Row:
