@@ -147,6 +147,7 @@ def _explain_by(
     """One network's explanations of these pictures, those of equal size in one pass, and what it
     makes of their true classes. number: its place in the batch."""
     request = settings.requests[number]
+    layer = model.layer_named(request.layer)
     inputs = [picture.inputs[number] for picture in pictures]
     found: dict[int, tuple[Explanation, Outcome | None]] = {}
     places_by_size: dict[tuple[int, ...], list[int]] = {}
@@ -154,12 +155,13 @@ def _explain_by(
         places_by_size.setdefault(by_detail[1].batch.shape, []).append(place)
     for places in places_by_size.values():
         check_stopped()
-        held = run_passes(model, [inputs[place][1] for place in places])
+        first = [inputs[place][1] for place in places]
+        held = run_passes(model, first, layer if request.detail == 1 else None)
         if request.detail > 1:
             check_stopped()
             probabilities = [one.probabilities for one in held]
             detailed = [inputs[place][request.detail] for place in places]
-            held = run_passes(model, detailed, probabilities=probabilities)
+            held = run_passes(model, detailed, layer, probabilities)
         answers = answer_together(held, request, lambda _: check_stopped())
         for place, answer, one in zip(places, answers, held, strict=True):
             label = pictures[place].label

@@ -120,7 +120,7 @@ def _common(picture: PictureFacts, number: int, model: Model, settings: BatchSet
         "method": request.method,
         "detail": request.detail,
         "view": request.view,
-        "layer": model.info.layer,
+        "layer": model.layer_named(request.layer) or model.info.layer,
         "weights": {"source": model.weights.source, "sha256": model.weights.sha256},
         "versions": _versions(),
     }

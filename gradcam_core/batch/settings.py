@@ -47,7 +47,9 @@ class BatchSettings:
         """As `run.json` has them, in types that JSON has."""
         first = self.requests[0]
         targets: Sequence[int | None] = [request.target for request in self.requests]
-        return {
+        # Data sets of version 1.0 have no layer in theirs.
+        layer = {} if first.layer == 1 else {"layer": first.layer}
+        return layer | {
             "models": list(self.models),
             "targets": None if first.target is None else targets,
             "contrast": [request.contrast for request in self.requests] if first.contrast else None,

@@ -76,8 +76,23 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
         help="crop: the published preprocessing; whole: all of the photo (default: %(default)s)",
     )
     parser.add_argument(
+        "--layer",
+        type=_layer,
+        default=1.0,
+        metavar="NAME|0…1",
+        help="layer to explain: its dotted name, or a number from 0, the first feature map, to "
+        "1, the last (default: 1)",
+    )
+    parser.add_argument(
         "--trust", action="store_true", help="check how far each map can be trusted (slower)"
     )
+
+
+def _layer(given: str) -> str | float:
+    try:
+        return float(given)
+    except ValueError:
+        return given
 
 
 def requests_of(parser: Parser, options: argparse.Namespace) -> list[ExplanationRequest]:
@@ -108,6 +123,7 @@ def requests_of(parser: Parser, options: argparse.Namespace) -> list[Explanation
             contrast=contrast == [AUTO] or contrast,
             method=method,
             detail=detail or 1,
+            layer=options.layer,
         )
     except (NetworkError, ChoiceError, LabelError) as error:
         parser.error(str(error))

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from gradcam_core.cli.arguments import Parser, add_map_arguments, program, requests_of
 from gradcam_core.cli.loading import loaded
-from gradcam_core.errors import BatchError, WeightsError
+from gradcam_core.errors import BatchError, ChoiceError, WeightsError
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.registry import model_info
 from gradcam_core.request import ExplanationRequest
@@ -93,6 +93,8 @@ def _run(
             for note in notes:
                 print(note, file=sys.stderr)
             models = list(loaded(settings.models))
+            for model, request in zip(models, settings.requests, strict=True):
+                model.layer_named(request.layer)
             engine = _engine(options, stop.is_set)
             with tqdm(
                 total=pictures.count, initial=before, unit="picture", desc="pictures", leave=False
@@ -121,7 +123,7 @@ def _run(
                 print(correct)
             if options.report:
                 _write_report(parser.prog, options.out)
-    except BatchError as error:
+    except (BatchError, ChoiceError) as error:
         parser.error(str(error))
     except WeightsError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")

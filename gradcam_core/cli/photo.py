@@ -14,7 +14,7 @@ from tqdm import tqdm
 from gradcam_core.analysis.captions import summary
 from gradcam_core.cli.arguments import Parser, add_map_arguments, program, requests_of
 from gradcam_core.cli.loading import ProgressBar, loaded
-from gradcam_core.errors import CamError, ImageError, WeightsError
+from gradcam_core.errors import CamError, ChoiceError, ImageError, WeightsError
 from gradcam_core.examination import examine
 from gradcam_core.explanation import NOT_NUMBERS, Explanation
 from gradcam_core.export.files import File, files
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(*summary([e for _, e in named]), sep="\n")
         checks = _checks(photo, named) if options.trust else None
         made = files(photo, named, checks=checks, photo_name=Path(options.photo).name)
-    except CamError as error:
+    except (CamError, ChoiceError) as error:
         parser.error(str(error))
     except WeightsError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(photo: Image.Image, request: ExplanationRequest, model: Model) -> Explanation:
-    held = examine(photo, model, request.view, request.detail)
+    held = examine(photo, model, request.view, request.detail, request.layer)
     with ProgressBar(f"{request.method} with {model.info.title}") as bar:
         explanation = held.answer(request, bar.show)
     print(_summary(explanation))

@@ -61,12 +61,24 @@ class Model:
     def layer_named(self, layer: str | float | None) -> str | None:
         """The dotted name of a target layer: given by it, or by a number from 0, the first feature
         map, to 1, the last. None and 1 are the one of the paper, for which this gives None. The
-        first time, a number below 1 takes a forward pass."""
-        if layer is None or layer == 1 or isinstance(layer, str):
-            return layer if isinstance(layer, str) else None
+        first time, a number below 1 takes a forward pass. Raises ChoiceError for a name that no
+        module has."""
+        if isinstance(layer, str):
+            return self._existing(layer)
+        if layer is None or layer == 1:
+            return None
         check_layer(layer)
         stage = round(layer * (len(self.stages) - 1))
         return None if stage == len(self.stages) - 1 else self.stages[stage].layer
+
+    def _existing(self, layer: str) -> str:
+        if layer.partition("#")[0] in dict(self.module.named_modules()) and layer:
+            return layer
+        names = ", ".join(stage.layer for stage in self.stages)
+        raise ChoiceError(
+            f"{self.info.title} has no layer {layer!r}. The last feature maps of each resolution "
+            f"are: {names}."
+        )
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of all classes, in [0, 1]: [N, classes] -> float32 of the same shape."""

@@ -15,7 +15,9 @@ from PIL import Image
 import gradcam_core as gc
 from gradcam_core.cli.photo import main
 from tests.support.app_server import ROOT
+from tests.support.batch_results import rows_of
 from tests.support.command_line import run
+from tests.support.photos import EXAMPLES
 
 STAND_INS = ("efficientnet_lite2", "efficientnet_lite0", "efficientnet_lite1")
 """Of the networks that the command line uses by default, in their order."""
@@ -189,3 +191,25 @@ def test_a_full_disk_leaves_no_half_written_file(cat_path: Path, tmp_path: Path,
     for path in tmp_path.glob("*.??g"):
         with Image.open(path) as picture:
             picture.load()
+
+
+def test_a_layer_is_chosen_by_name_or_number_for_a_photo_and_a_batch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    chosen = ["--models", "efficientnet_lite0", "--layer"]
+    for layer, name in (("0.5", "blocks.2"), ("blocks.4", "blocks.4"), ("1", "bn2")):
+        assert main([str(EXAMPLES / "1_cat.jpg"), *chosen, layer, "--out", str(tmp_path)]) == 0
+        record = json.loads((tmp_path / "explanations.json").read_text())
+        assert record["explanations"][0]["layer"] == name
+    with pytest.raises(SystemExit) as ended:
+        main([str(EXAMPLES / "1_cat.jpg"), *chosen, "blocks.9", "--out", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "no layer 'blocks.9'. The last feature maps" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["batch", str(EXAMPLES), *chosen, "blocks.9", "--out", str(tmp_path / "wrong")])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith("blocks.4, bn2.")
+    out = tmp_path / "batch"
+    batch = ["batch", str(EXAMPLES / "1_cat.jpg"), *chosen, "0.5", "--out", str(out), "--no-report"]
+    assert main(batch) == 0
+    assert {row["layer"] for row in rows_of(out).values()} == {"blocks.2"}
