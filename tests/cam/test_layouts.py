@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc as garbage
 import math
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -296,3 +297,34 @@ def test_signals_and_volumes_are_explained_by_the_formula(sides: tuple[int, ...]
         assert run.cam(1, method).shape == activation[:, 0].shape
     for method in ("eigencam", "scorecam", "ablationcam"):
         assert run.cam(1, method).shape == activation[:, 0].shape
+
+
+def test_other_threads_get_their_own_right_outputs_meanwhile():
+    torch.manual_seed(0)
+    module = trained(timm.create_model("test_vit", img_size=64)).requires_grad_(False)
+    batch, other = torch.randn(2, 1, 3, 64, 64)
+    with torch.no_grad():
+        expected = module(other)
+    wrong: list[str] = []
+    has_ended = threading.Event()
+
+    def predict() -> None:
+        while not has_ended.is_set():
+            with torch.no_grad():
+                output = module(other)
+            if output.requires_grad or output.shape != expected.shape:
+                wrong.append(f"{list(output.shape)}, requires_grad {output.requires_grad}")
+            elif not torch.allclose(output, expected, atol=1e-5):
+                wrong.append("other numbers")
+
+    threads = [threading.Thread(target=predict) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for method in ("gradcam", "ablationcam", "gradcam", "scorecam"):
+            gc.forward(module, batch).cam(1, method)
+    finally:
+        has_ended.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []

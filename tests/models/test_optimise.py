@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.models.optimise import DenseConv2d, read_network
+from gradcam_core.models.registry import remove_model
 from tests.support.narrow_vgg import NARROW_VGG
 from tests.support.networks import scattered
 
@@ -132,3 +133,29 @@ def test_a_dense_convolution_equals_the_convolution_on_any_input(kernel: tuple[i
     for size in ((7, 7), (9, 14)):
         x = torch.randn(2, 8, *size).to(memory_format=torch.channels_last)
         torch.testing.assert_close(dense(x), conv(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_convolution_named_as_layer_is_what_it_was_before_its_batch_norm_was_folded(
+    tmp_path: Path,
+):
+    torch.manual_seed(0)
+    module = scattered(timm.create_model("resnet18", num_classes=5)).eval()
+    weights = tmp_path / "mine.safetensors"
+    save_file(module.state_dict(), weights)
+    gc.register("Mine", "resnet18", weights=weights)
+    try:
+        loaded = gc.load_model("mine").module
+    finally:
+        remove_model("mine")
+    batch = torch.randn(2, 3, 96, 96)
+    for layer in ("layer4.1.conv2", "layer4.1.bn2", "layer3.0.conv1", "layer4"):
+        ours, literal = gc.forward(loaded, batch, layer), gc.forward(module, batch, layer)
+        scale = float(literal.activation.abs().max())
+        torch.testing.assert_close(
+            ours.activation, literal.activation, atol=1e-4 * scale, rtol=1e-3
+        )
+        for method in ("gradcam", "layercam"):
+            expected = literal.cam(3, method)
+            scale = float(expected.max())
+            assert scale
+            torch.testing.assert_close(ours.cam(3, method), expected, atol=1e-3 * scale, rtol=1e-3)
