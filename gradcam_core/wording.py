@@ -48,6 +48,16 @@ def decimal(value: float, digits: int = 2) -> str:
     return f"\N{MINUS SIGN}{written}" if value < 0 and written else str(written)
 
 
+def decimal_beside(value: float, limits: Sequence[float], digits: int = 2) -> str:
+    """The same with as many decimals as it takes to see on which side of a limit it is: 0.797,
+    where 0.80 is one."""
+    while digits < 6 and any(
+        value != limit and decimal(value, digits) == decimal(limit, digits) for limit in limits
+    ):
+        digits += 1
+    return decimal(value, digits)
+
+
 def listed(words: Sequence[str], last: str = " and ") -> str:
     """Words or clauses, of which there is at least one, as a list: "a, b and c"."""
     return last.join(filter(None, (", ".join(words[:-1]), words[-1])))

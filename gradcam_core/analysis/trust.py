@@ -38,6 +38,7 @@ from gradcam_core.images.preprocessing import Preprocessing, ResizablePhoto
 from gradcam_core.images.read import Photo, read_image
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.request import ExplanationRequest
+from gradcam_core.wording import percentage_in_sentence
 
 SHIFT = 0.02
 """Share of the input's side that the picture is shifted by, to the right and down."""
@@ -53,6 +54,9 @@ NOISES = 2
 
 RANDOM_NETWORKS = 3
 """Networks with all weights random that the map is compared with those of."""
+
+_SAME_PHOTO = 0.01
+"""Difference of a class's probabilities that the arithmetic of another machine may make."""
 
 BATCH_SIZE = 4
 """Images in one pass: the fastest number on a CPU."""
@@ -80,7 +84,14 @@ def check(
             "The explanation is of a photo of {} pixels, and this one has {}: give the photo that "
             "was explained.".format(*sizes)
         )
-    return trust(photo, model, explanation, on_progress, seed)
+    found = trust(photo, model, explanation, on_progress, seed)
+    if abs(found.probability - explanation.target.probability) > _SAME_PHOTO:
+        own, here = map(percentage_in_sentence, (explanation.target.probability, found.probability))
+        raise CamError(
+            f"The explanation is of another photo: “{explanation.target.name}” has {own} in it, "
+            f"and {here} in this one. Give the photo that was explained."
+        )
+    return found
 
 
 def trust(

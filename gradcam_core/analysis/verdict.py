@@ -12,7 +12,7 @@ from PIL import Image
 
 from gradcam_core.analysis.deletion_insertion import Curve, Lead
 from gradcam_core.explanation import Explanation, Prediction
-from gradcam_core.wording import decimal, listed, percentage_in_sentence
+from gradcam_core.wording import decimal, decimal_beside, listed, percentage_in_sentence
 
 IMPROBABLE = 0.01
 """Probability below which a class is too improbable to find out what it rests on."""
@@ -25,6 +25,8 @@ DIFFERS = 0.5
 
 STABLE = 0.8
 """Rank correlation below which a small change of the picture has changed the map."""
+
+_LIMITS = (SURVIVES, DIFFERS, STABLE)
 
 Check = Literal["deletion_insertion", "randomisation", "stability"]
 Outcome = Literal["holds", "unclear", "fails"]
@@ -180,6 +182,8 @@ class Trust:
         name, lead = f"“{self.explanation.target.name}”", self.lead
         if lead is None:
             percentage = percentage_in_sentence(self.probability)
+            if percentage == percentage_in_sentence(IMPROBABLE):
+                percentage = f"{decimal_beside(100 * self.probability, [100 * IMPROBABLE], 1)} %"
             text = f"{name} has {percentage} here, too little to find out what it rests on"
             return Reason("deletion_insertion", "unclear", text)
         outcome: Outcome = "unclear"
@@ -290,6 +294,6 @@ def _spread(correlations: Sequence[float | None]) -> str:
     none = f"no map in {missing} of {len(correlations)}"
     if not values:
         return none
-    lowest, highest = decimal(min(values)), decimal(max(values))
+    lowest, highest = (decimal_beside(one, _LIMITS) for one in (min(values), max(values)))
     spread = lowest if lowest == highest else f"{lowest} to {highest}"
     return f"rank correlation {spread}{f', {none}' if missing else ''}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gradcam_core.errors import LabelError
 from gradcam_core.models.kinds import NEW_WORDS, kind_named, singulars
 from gradcam_core.models.labels import Label, Labels
 
@@ -22,7 +23,10 @@ class Match:
 
 def search(labels: Labels, text: str) -> Sequence[Match]:
     """The classes for a text, the best first; all of them for an empty one."""
-    word = text.strip().casefold()
+    word = " ".join(re.sub(r"[_\s]+", " ", text).split()).casefold()
+    numbered = _by_number(labels, word)
+    if numbered is not None:
+        return [Match(numbered, "name")]
     singular = set[str]() if word in NEW_WORDS else set(singulars(word)) - {word}
     found = []
     for label in labels:
@@ -30,7 +34,13 @@ def search(labels: Labels, text: str) -> Sequence[Match]:
         if word in name or not singular.isdisjoint(re.findall(r"\w+", name)):
             found.append(Match(label, "name"))
     if word:
-        found.sort(key=lambda match: not match.label.name.casefold().startswith(word))
+        whole = re.compile(rf"\b{re.escape(word)}\b")
+        found.sort(
+            key=lambda match: (
+                not whole.search(match.label.full_name.casefold()),
+                not match.label.name.casefold().startswith(word),
+            )
+        )
     if labels.is_imagenet:
         known = {match.label.index for match in found}
         _, members = kind_named(word)
@@ -42,3 +52,15 @@ def search(labels: Labels, text: str) -> Sequence[Match]:
         return []
     by: Literal["meaning", "spelling"] = "spelling" if near.how == "name" else "meaning"
     return [Match(labels[index], by) for index in near.indices]
+
+
+def _by_number(labels: Labels, word: str) -> Label | None:
+    """The class with this index or WordNet number, unless the text is in a name."""
+    if not re.fullmatch(r"[0-9]+|n[0-9]{8}", word):
+        return None
+    if any(word in label.full_name.casefold() for label in labels):
+        return None
+    try:
+        return labels.known(word)
+    except LabelError:
+        return None

@@ -204,6 +204,9 @@ def test_the_verdict_is_the_worst_outcome_and_names_its_reasons(found: Trust):
 def test_another_photo_than_the_one_explained_is_refused(cat: Image.Image, found: Trust):
     with pytest.raises(gc.CamError, match=r"is of a photo of \d+ × \d+ pixels, and this one has"):
         gc.check(cat.resize((64, 64)), found.explanation)
+    white = Image.new("RGB", found.explanation.geometry.photo_size, "white")
+    with pytest.raises(gc.CamError, match=r"of another photo: “espresso” has 95.. % in it, and"):
+        gc.check(white, found.explanation)
 
 
 class Brightness(nn.Module):
@@ -283,6 +286,15 @@ def test_a_correlation_that_nobody_could_measure_is_no_number(found: Trust):
     vanished = replace(found, shifts=(None, 0.99))
     assert "no map in 1 of 4" in vanished.reasons[2].text
     assert vanished.reasons[2].outcome == "fails"
+
+
+def test_a_number_beside_a_limit_is_on_its_side_of_it(found: Trust):
+    shaky = replace(found, shifts=(0.7969, 0.99), noises=(0.99, 0.99))
+    assert "(rank correlation 0.797 to 0.99)" in shaky.reasons[2].text
+    just = replace(found, shifts=(0.8, 0.99), noises=(0.99, 0.99))
+    assert "(rank correlation 0.80 to 0.99)" in just.reasons[2].text
+    rare = replace(found, elsewhere=(), probability=0.00956)
+    assert "has 0.96 % here, too little" in rare.reasons[0].text
 
 
 def test_a_map_without_heat_is_refused(cat: Image.Image, lite0: gc.Model):

@@ -38,3 +38,21 @@ def test_names_that_start_with_the_text_come_first_and_kinds_after_names():
     order = [match.by for match in found]
     assert order == sorted(order, key=["name", "kind"].index)
     assert len(search(imagenet_labels(), "")) == 1000
+
+
+FIRST = {
+    "281": "tabby",
+    "n02123045": "tabby",
+    "0": "tench",
+    "tiger_cat": "tiger cat",
+    "egyptian  cat": "Egyptian cat",
+    "  Tiger Cat ": "tiger cat",
+    "bee": "bee",
+    "ox": "ox",
+    "ant": "ant",
+}
+
+
+@pytest.mark.parametrize("text", FIRST)
+def test_numbers_spaces_and_whole_words_are_found_first(text: str):
+    assert search(imagenet_labels(), text)[0].label.name == FIRST[text]
