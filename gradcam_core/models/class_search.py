@@ -37,6 +37,7 @@ def search(labels: Labels, text: str) -> Sequence[Match]:
         whole = re.compile(rf"\b{re.escape(word)}\b")
         found.sort(
             key=lambda match: (
+                word not in match.label.full_name.casefold().split(", "),
                 not whole.search(match.label.full_name.casefold()),
                 not match.label.name.casefold().startswith(word),
             )
