@@ -119,7 +119,7 @@ class ComputeService:
         """How far the checks of an explanation of `explain` are, in words, and what they found.
         They take as long as a slow method and wait in the same queue."""
         request = affordable(request)
-        key = (photo.id, e.model, e.stands_in_for, replace(request, target=e.target.index))
+        key = self._key_of_check(photo, request, e)
         found = self._checks.get(key)
         if found is None:
             async for progress in self._backend.load(request.model):
@@ -134,6 +134,19 @@ class ComputeService:
                         found = self._checks[key] = step
         assert found is not None
         yield found
+
+    def known_check(
+        self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
+    ) -> CheckResult | None:
+        """What `check` has found of this explanation, if it was asked for a while ago."""
+        return self._checks.get(self._key_of_check(photo, request, e))
+
+    @staticmethod
+    def _key_of_check(
+        photo: PhotoFile, request: ExplanationRequest, e: Explanation
+    ) -> tuple[Hashable, ...]:
+        of_class = replace(affordable(request), target=e.target.index)
+        return photo.id, e.model, e.stands_in_for, of_class
 
     def close(self) -> None:
         """Begin no further work."""

@@ -6,7 +6,7 @@ import asyncio
 import io
 import mimetypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -84,7 +84,12 @@ async def file_of(
     requests = [request.explanation_request(one) for one in maps]
     explanations = await service().explain_all(photo, requests)
     named = [(one.model, e) for one, e in zip(maps, explanations, strict=True)]
-    content, name = await maker.run(partial(_content, request, photo, named))
+    checks = {
+        one.model: found.record
+        for one, its_request, e in zip(maps, requests, explanations, strict=True)
+        if (found := service().known_check(photo, its_request, e))
+    }
+    content, name = await maker.run(partial(_content, request, photo, named, checks))
     return content, name, mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
@@ -92,6 +97,7 @@ def _content(
     request: DownloadRequest,
     photo: PhotoFile,
     named: list[tuple[str, Explanation]],
+    checks: Mapping[str, Mapping[str, object]],
     check: RaiseIfAbandoned,
 ) -> tuple[bytes, str]:
     made = files(
@@ -102,6 +108,7 @@ def _content(
         request.opacity,
         MAX_SIDE_PX,
         photo_name=request.photo_name,
+        check_records=checks,
     )
     target = _Target(check)
     if request.file == EVERYTHING:

@@ -53,6 +53,7 @@ def files(
     max_side_px: int | None = None,
     checks: Mapping[str, Trust] | None = None,
     photo_name: str = "",
+    check_records: Mapping[str, Mapping[str, object]] | None = None,
 ) -> tuple[File, ...]:
     """The files of a photo and what was found in it.
 
@@ -60,7 +61,8 @@ def files(
     explanations of this photo. theme: of the figure. max_side_px: of pictures and heatmaps; a
     larger photo is shrunk to it; None keeps its size. checks: what was found of these explanations,
     by the same names, if they were checked. photo_name: of the photo's file, for what the pictures
-    say of themselves. Gives
+    say of themselves. check_records: `Trust.record()` of checks, in place of `checks` where the
+    rest of them is not at hand: then there are no figures of them. Gives
 
     - input_image.jpg: the photo;
     - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1];
@@ -82,7 +84,7 @@ def files(
         name: {"overlay": f"{stem}_output.png", "heatmap": f"{stem}_heatmap.npy"}
         for stem, (name, _) in zip(stems, named, strict=True)
     }
-    records = {name: check.record() for name, check in checks.items()}
+    records = {name: check.record() for name, check in checks.items()} | dict(check_records or {})
     explanations = [e for _, e in named]
     for e in explanations:
         e.weights.sha256  # noqa: B018  # a file that cannot be read is told of before any is written

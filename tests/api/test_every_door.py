@@ -94,6 +94,22 @@ def test_the_archive_of_the_page(app: str, expected: dict[str, Any]):
         assert captions.splitlines()[-len(expected["sentences"]) :] == expected["sentences"]
 
 
+def test_the_archive_of_the_page_after_a_check_has_what_it_found(app: str):
+    # Another class than the test before, which nobody has checked.
+    checked = ON_PAGE | {"target": 282, "cells": cells(*NETWORKS, trust=True)}
+    found = {one["cell"]: one["trust"] for one in explain_stream(app, checked) if "trust" in one}
+    assert sorted(found) == sorted(NETWORKS)
+    body = ON_PAGE | {"target": 282, "file": "everything.zip"}
+    answer = requests.post(f"{app}download", json=body, timeout=60)
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        record = json.loads(archive.read("explanations.json"))
+        captions = archive.read("captions.txt").decode()
+    for one in record["explanations"]:
+        trust = found[one["asked_for"]]
+        assert one["trust"] == {key: value for key, value in trust.items() if key != "pictures"}
+        assert f"{one['caption']}\n{trust['sentence']}\n" in captions
+
+
 def test_the_api_and_mcp(shared_app: Started, of_an_upload: dict[str, Any], tmp_path: Path):
     client = Client(shared_app.url, download_files=str(tmp_path), verbose=False)
     by_api, _ = client.predict(handle_file(str(PHOTO)), **ASKED, api_name="/explain")
