@@ -25,7 +25,11 @@ export function makeElements(app, element) {
     map: (model) => app.results.panels.get(model)?.map,
     title: (model) => app.results.panels.get(model)?.result?.title ?? app.titleOf(model),
     models: () => app.state.models.map((name) => [name, page.title(name)]),
-    captions: () => app.state.models.map((model) => app.results.panels.get(model)?.result?.caption).filter(Boolean),
+    captions: () =>
+      app.state.models
+        .map((model) => [app.results.panels.get(model)?.result?.caption, app.trust.sentenceOf(model)])
+        .filter(([caption]) => caption)
+        .map((lines) => lines.filter(Boolean).join("\n")),
     request: () => app.request(),
     cells: () => app.cells(),
     settings: () => ({

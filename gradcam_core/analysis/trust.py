@@ -68,7 +68,7 @@ def check(
     seed: int = 0,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> Trust:
-    """Find out how far an explanation can be trusted; takes some fifty passes.
+    """Find out how far an explanation can be trusted; takes some forty passes.
 
     image: the photo that was explained, as for `explain`. seed: of all that is random.
     on_progress: called with the share that is done; what it raises ends the work.

@@ -243,6 +243,12 @@ def test_a_link_of_the_first_version_still_asks_for_a_map_in_contrast(visit: Vis
     assert (asked["contrast"], asked["map"]) == (["auto"], ["own"])
     page.get_by_role("button", name="Trust").click()
     expect(page.locator(".trust")).to_contain_text("tiger cat rather than ")
+    expect(page.locator(".trust .verdict")).to_be_visible()
+    page.context.grant_permissions(["camera", "clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy captions").click()
+    expect(page.locator(".captions").get_by_role("status")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert re.search(r"\n(This map (holds|fails)|It is not clear whether this map holds): ", copied)
 
 
 def test_the_dialog_says_what_the_link_of_an_upload_cannot_carry(visit: Visits, cat_path: Path):

@@ -16,7 +16,7 @@ export class TrustCheck extends Section {
       explanation:
         "Each map is tested: does the network rely on the hot places more than on others, does the map depend on what " +
         "the network has learned, and does it stay the same when the photo hardly changes? The verdict is the worst of " +
-        "the three outcomes. This takes some fifty passes per network.",
+        "the three outcomes. This takes some forty passes per network.",
       list: "checks",
     });
     this.page = page;
@@ -38,6 +38,11 @@ export class TrustCheck extends Section {
 
   refresh() {
     if (this.isOpen && this.checked !== this.current()) this.clear();
+  }
+
+  /** What was found of the map that a network has on the page now; undefined if it was not checked. */
+  sentenceOf(model) {
+    return this.checked === this.current() ? this.cards.get(model)?.sentence : undefined;
   }
 
   current() {
@@ -64,7 +69,7 @@ export class TrustCheck extends Section {
     if (waiting) for (const card of this.cards.values()) card.setStatus(queueText(waiting));
     const card = this.cards.get(cell);
     if (!card) return;
-    if (result) card.setClass(`${result.target.name} ${result.rather_than}`.trim());
+    if (result) card.setClass(result.target.name, result.rather_than);
     if (status || failed) card.setStatus(status ?? failed);
     if (trust) card.show(trust);
   }

@@ -30,14 +30,16 @@ export class TrustCard {
     this.status.textContent = text;
   }
 
-  /** name: of the class that the map explains. */
-  setClass(name) {
-    this.explained.textContent = name;
+  /** name: of the class that the map explains; contrast: "rather than" which, or "". */
+  setClass(name, contrast) {
+    this.name = name;
+    this.explained.textContent = `${name} ${contrast}`.trim();
   }
 
   show(trust) {
     const { verdict, reasons, probability, without, alone, pictures } = trust;
-    const name = this.explained.textContent;
+    const name = this.name;
+    this.sentence = trust.sentence;
     this.setStatus("");
     this.found.replaceChildren(
       h("p", { class: "verdict", "data-outcome": verdict }, icon(verdict), VERDICTS[verdict]),
