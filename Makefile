@@ -8,7 +8,7 @@ LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its processes share the cores
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve-cluster check test lint audit tests quick-tests bench fuzz load faults quality weights screenshots clean
+.PHONY: help run serve-cluster check test lint audit tests quick-tests bench fuzz sweep load faults quality weights screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report and pag
 fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures and measure what the worst ones cost (10 minutes)
 	@$(BIN)/python -m benchmarks.fuzz
 	@$(BIN)/python -m benchmarks.bad_pictures
+
+sweep: $(VENV)/installed-dev ## look which layer is explained in every small network of timm and torchvision (an hour)
+	@$(BIN)/python -m benchmarks.sweep
 
 quality: $(VENV)/installed-dev ## measure the trust checks' verdicts, and how well every method locates, beside others (an hour and a half)
 	@$(BIN)/python -m benchmarks.verdicts
