@@ -153,6 +153,7 @@ def _explain(
             geometry=one.geometry,
             feature_map=feature_map,
             is_of_last_layer=run.layer == one.model.info.layer,
+            tokens=run.is_of_tokens,
             classes=len(one.probabilities),
             independent=one.model.info.independent,
             photo=one.photo,

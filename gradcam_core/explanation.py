@@ -55,7 +55,8 @@ class Explanation:
     rather than which it explains the target.
     Classes and probabilities are those of detail 1, the network as published. view: the name of the
     view; geometry: what it is in the photo's pixels. feature_map: float32 [h, w], >= 0, not
-    normalised: the map as the method gives it. is_of_last_layer: whether `layer` is that of the
+    normalised: the map as the method gives it. tokens: whether its cells are the tokens of a
+    transformer, laid out on their grid. is_of_last_layer: whether `layer` is that of the
     paper, the last feature map. classes: how many the network knows; independent: whether each has
     a probability of its own instead of a share of one. photo: the RGB picture, for notebooks, where
     `gc.explain` or `gc.examine` was given it; it is no part of what is compared, pickled or
@@ -78,6 +79,7 @@ class Explanation:
     geometry: View
     feature_map: np.ndarray
     is_of_last_layer: bool = True
+    tokens: bool = False
     classes: int = 1000
     independent: bool = False
     photo: Image.Image | None = field(default=None, compare=False, repr=False)
@@ -159,6 +161,7 @@ class Explanation:
             "contrast": [asdict(prediction) for prediction in self.contrast],
             "rivals": [asdict(prediction) for prediction in self.contrast],  # the old name
             "layer": self.layer,
+            "tokens": self.tokens,
             "detail": self.detail,
             "view": self.view,
             "photo_size": self.geometry.photo_size,
@@ -188,7 +191,8 @@ class Explanation:
         sentences = (
             f"{photo}: {method.title}{detail}{of}, by {self.title}{instead}.",
             sure if self.has_scores else "",
-            f"Layer {self.layer}, {VIEW_TITLES[self.view]}.",
+            f"Layer {self.layer}{', tokens on a grid' if self.tokens else ''}, "
+            f"{VIEW_TITLES[self.view]}.",
             f"There is no map. {self.degenerate}"
             if self.degenerate
             else f"{scale}: it compares places within this picture, not pictures or networks.",

@@ -126,6 +126,7 @@ class ExplanationRecord(TypedDict):
     contrast: list[PredictionRecord]
     rivals: list[PredictionRecord]
     layer: str
+    tokens: bool
     detail: int
     view: str
     photo_size: list[int]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gradcam_core.cam.head import Head
 from gradcam_core.cam.hooks import exclusive
+from gradcam_core.cam.layout import Tokens
 from gradcam_core.cam.methods import DEFAULT_METHOD, Method, method_named
 from gradcam_core.cam.open_pass import OpenPass
 from gradcam_core.cam.score import Score, score_of
@@ -45,6 +46,11 @@ class Run:
     def __len__(self) -> int:
         """N, the number of images."""
         return self._images.stop - self._images.start
+
+    @property
+    def is_of_tokens(self) -> bool:
+        """Whether the cells of the activation are tokens, laid out on their grid."""
+        return isinstance(self.open_pass.layout, Tokens)
 
     @property
     def logits(self) -> Tensor:

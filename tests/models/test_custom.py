@@ -274,6 +274,8 @@ def test_a_transformer_of_ones_own_is_explained_on_its_grid(
     e = gc.explain(cat, "mine", target=3)
     assert e.feature_map.shape == shape
     assert e.is_of_last_layer
+    assert e.tokens == architecture.startswith("vit")  # Swin has channels last
+    assert ("tokens on a grid" in e.caption()) == e.tokens
     run = gc.forward(module, gc.examine(cat, "mine").run.open_pass.batch)
     np.testing.assert_allclose(run.cam(3)[0], e.feature_map, rtol=1e-3, atol=1e-7)
 

@@ -160,7 +160,7 @@ export class Panel {
       h("span", { class: "how-probable" }, ` ${percentage(target.probability)}, rank ${rank}`),
     );
     const { rows, columns } = result.map;
-    const cells = `${result.layer}, ${columns} × ${rows} cells`;
+    const cells = `${result.layer}, ${columns} × ${rows} ${result.tokens ? "tokens on a grid" : "cells"}`;
     this.how.replaceChildren(
       h("span", { title: result.how }, result.how),
       h("span", { class: "dot" }, " · "),
