@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from benchmarks.table import print_versions
-from gradcam_core.cam.layers import Found, maps_of
+from gradcam_core.cam.layers import maps_of
+from gradcam_core.cam.stages import Found
 
 ALLOWED = 1e-4
 """Difference from the formula, as a share of the map's maximum."""

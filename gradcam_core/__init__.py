@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from gradcam_core.analysis.trust import check
     from gradcam_core.analysis.verdict import Trust
     from gradcam_core.cam.forward import forward
-    from gradcam_core.cam.layers import Stage, last_feature_map, layers
+    from gradcam_core.cam.layers import last_feature_map, layers
     from gradcam_core.cam.run import Run
+    from gradcam_core.cam.stages import Stage
     from gradcam_core.errors import (
         CamError,
         ChoiceError,
@@ -75,7 +76,8 @@ _NAMES = {
     "analysis.trust": ("check",),
     "analysis.verdict": ("Trust",),
     "cam.forward": ("forward",),
-    "cam.layers": ("Stage", "last_feature_map", "layers"),
+    "cam.layers": ("last_feature_map", "layers"),
+    "cam.stages": ("Stage",),
     "cam.run": ("Run",),
     "errors": (
         *("CamError", "ChoiceError", "GradcamError", "ImageError", "LabelError"),

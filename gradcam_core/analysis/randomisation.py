@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from gradcam_core.cam.hooks import exclusive, here_only
-from gradcam_core.cam.layers import Stage, share_maps
+from gradcam_core.cam.layers import share_maps
+from gradcam_core.cam.stages import Stage
 
 HEAD = "head"
 """Name of the part of a network behind its last feature map."""

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from gradcam_core.cam.hooks import exclusive, here_only
-from gradcam_core.cam.layers import Maps, in_eval_mode, is_plain, maps_of
+from gradcam_core.cam.layers import in_eval_mode, is_plain, maps_of
 from gradcam_core.cam.layout import ChannelsFirst, Folded, Layout, Rearranged, Reshape
 from gradcam_core.cam.open_pass import OpenPass, precision_here
 from gradcam_core.cam.outputs import Output, chosen_by
 from gradcam_core.cam.run import Run
+from gradcam_core.cam.stages import Maps
 from gradcam_core.errors import CamError
 
 

@@ -25,7 +25,7 @@ from gradcam_core.upstream import import_timm
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from gradcam_core.cam.layers import Stage
+    from gradcam_core.cam.stages import Stage
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,318 @@
+"""The feature maps among the calls of a pass: which hold a map, how it lies in them, and which is
+the last of its resolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from gradcam_core.cam.calls import Call, answers_to_its_places
+from gradcam_core.cam.layout import (
+    ChannelsFirst,
+    ChannelsLast,
+    Layout,
+    Tokens,
+    grids,
+    has_one_stride,
+)
+from gradcam_core.errors import CamError
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+_TOKENS_FOR_ALL = 8
+"""Most tokens that stand for the whole picture: class, distillation, registers."""
+
+_CLEARLY = 1.05
+"""By how much more a place must change with its own part of the picture than with others."""
+
+_MOST_BEHIND = 4
+"""Parts with weights behind a map that still give places; more of them are most of a network. Of
+193 networks sensible maps had two at most, and stems five and more."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The last feature map of one resolution.
+
+    layer: dotted name of a module; with "#2", its second call, where it runs several times.
+    shape: (channels, h, w), with one or three sides where the input has.
+    """
+
+    layer: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A feature map of a network. name, number: of the call that gives it, see `Call`."""
+
+    stage: Stage
+    name: str
+    number: int
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What a pass has told of a network's feature maps.
+
+    stages: as `layers` gives them, or why there are none. layouts: of all calls that give a map.
+    unused: those whose places the logits do not depend on.
+    """
+
+    stages: list[Found] | CamError
+    layouts: dict[tuple[str, int], Layout]
+    unused: set[tuple[str, int]]
+
+    @property
+    def found(self) -> list[Found]:
+        if isinstance(self.stages, CamError):
+            raise self.stages
+        return self.stages
+
+    @property
+    def names(self) -> str:
+        """The layers that can be named, for a person who named another."""
+        return ", ".join(found.stage.layer for found in self.found)
+
+
+class _Map:
+    """A call that gives a feature map. size: its sides; shape: (channels, *sides); entered: the
+    sides of the maps that it was given."""
+
+    def __init__(self, call: Call, layout: Layout) -> None:
+        self.call, self.layout = call, layout
+        found = layout.to_map(torch.empty(call.shape, device="meta"))
+        self.size = found.shape[2:]
+        self.shape = tuple(found.shape[1:])
+        is_last = isinstance(layout, ChannelsLast)
+        self.entered = {
+            shape[:-1] if is_last else shape[1:]
+            for shape in call.input_shapes
+            if len(shape) == len(self.shape)
+        }
+
+
+class Search:
+    """For the stages among the calls of a pass. through: the calls that all the logits know of the
+    input went through."""
+
+    def __init__(
+        self, calls: Sequence[Call], sides: tuple[int, ...], through: set[tuple[str, int]]
+    ) -> None:
+        self._sides = sides
+        self._through = through
+        self.is_convolutional = is_convolutional(calls)
+        self._calls = calls
+        self.is_any_reached = any(
+            bool(one.any()) for call in calls for one in call.reached.values()
+        )
+        self._befores: dict[int, int | None] = {}
+        self._often = {call.name for call in calls if call.number > 1}
+        self._layouts = {call.key: layout for call in calls if (layout := self._layout(call))}
+        self._maps = [
+            _Map(call, layout)
+            for call in calls
+            if (layout := self._layouts.get(call.key)) and self._counts(call, layout)
+        ]
+
+    def maps(self) -> Maps:
+        used = {one.call.key for one in self._maps}
+        try:
+            stages: list[Found] | CamError = self._stages()
+        except CamError as error:
+            stages = error
+        return Maps(stages, self._layouts, self._layouts.keys() - used)
+
+    def _stages(self) -> list[Found]:
+        sizes = [one.size for one in self._maps if one.call.makes]
+        several = [size for size in sizes if size.numel() > 1] or sizes
+        # By the last one of each, because a branch may leave a resolution and return to it.
+        ordered = list(dict.fromkeys(reversed(several)))[::-1]
+        found = [self._last_of(size, size == ordered[-1]) for size in ordered]
+        stages = [one for one in found if one is not None]
+        if not stages:
+            raise CamError(self._nothing())
+        self._check_last(stages[-1])
+        return stages
+
+    def _last_of(self, size: torch.Size, is_last: bool) -> Found | None:
+        of_size = [one for one in self._maps if one.size == size and self._belongs(one)]
+        # One channel is a mask, where others have more.
+        chosen = [one for one in of_size if one.shape[0] > 1] or of_size
+        all_of_it = [one for one in chosen if one.call.key in self._through]
+        if is_last:
+            # Where two ways lead past each other, rather a norm than one of attention's matrices.
+            chosen = all_of_it or [one for one in chosen if not one.call.makes] or chosen
+        elif not self.is_convolutional:
+            chosen = all_of_it
+        if not chosen:
+            return None
+        call = chosen[-1].call
+        name = f"{call.name}#{call.number}" if call.name in self._often else call.name
+        return Found(Stage(name, chosen[-1].shape), call.name, call.number, chosen[-1].layout)
+
+    def _belongs(self, one: _Map) -> bool:
+        """Whether a map is of its resolution, and no enlarged one of another, nor the inside of a
+        block on the way to the next."""
+        if isinstance(one.call.part, nn.Identity) or one.call.key in self._enlarged:
+            return False
+        return not any(
+            one.call.name.startswith(f"{block}.") and one.size in entered
+            for block, entered in self._reducing
+        )
+
+    @cached_property
+    def _reducing(self) -> list[tuple[str, set[torch.Size]]]:
+        """Blocks that make a smaller map, with the sizes that they begin with."""
+        return [
+            (one.call.name, one.entered)
+            for one in self._maps
+            # A list of blocks is no block.
+            if type(one.call.part) is not nn.Sequential
+            and one.size.numel() > 1
+            and one.entered
+            and one.size not in one.entered
+        ]
+
+    @cached_property
+    def _enlarged(self) -> set[tuple[str, int]]:
+        """The calls whose map was enlarged since a convolution made one of its size."""
+        found: set[tuple[str, int]] = set()
+        enlarged: set[torch.Size] = set()
+        for one in self._maps:
+            if one.call.made:
+                enlarged.discard(one.size)
+            elif one.entered and all(one.size.numel() > size.numel() for size in one.entered):
+                enlarged.add(one.size)
+            if one.size in enlarged:
+                found.add(one.call.key)
+        return found
+
+    def _layout(self, call: Call) -> Layout | None:
+        """How a call's output holds a map; None if it holds none that is known."""
+        dimensions = len(self._sides) + 2
+        if self.is_convolutional or is_convolution(call.part):
+            return ChannelsFirst() if len(call.shape) == dimensions else None
+        if len(call.shape) == 3:
+            layout, clearness = self._tokens(call)
+        else:
+            layout, clearness = self._with_places(call)
+        return layout if clearness >= _CLEARLY else None
+
+    def _with_places(self, call: Call) -> tuple[Layout | None, float]:
+        if len(call.shape) != len(self._sides) + 2:
+            return None, 0.0
+        best: tuple[Layout | None, float] = None, 0.0
+        for axis, changed in call.changed.items():
+            clearness = answers_to_its_places(changed)
+            if has_one_stride(changed.shape[1:], self._sides) and clearness > best[1]:
+                best = ChannelsFirst() if axis == 1 else ChannelsLast(), clearness
+        return best
+
+    def _tokens(self, call: Call) -> tuple[Layout | None, float]:
+        """Laid out on the one grid that leaves out the fewest of them."""
+        changed = call.changed.get(2)
+        if changed is None:
+            return None, 0.0
+        for others, grid in self._grids(call):
+            before = self._before(others)
+            if before is None:
+                return None, 0.0
+            clearness = _clearness(changed, grid, before)
+            # Where attention alone has mixed all places evenly, which tells nothing, they are
+            # taken to lie as in the calls before.
+            return Tokens(grid, before), _CLEARLY if clearness > 0.95 else clearness
+        return None, 0.0
+
+    def _grids(self, call: Call) -> Iterator[tuple[int, tuple[int, ...]]]:
+        for others in range(_TOKENS_FOR_ALL + 1):
+            for grid in grids(call.shape[1] - others, self._sides):
+                yield others, grid
+
+    def _before(self, others: int) -> int | None:
+        """How many of so many tokens for the whole picture come first, by all calls with so many;
+        None if none of them tells."""
+        if others not in self._befores:
+            scores = dict.fromkeys(range(others + 1), 0.0)
+            for call in self._calls:
+                changed = call.changed.get(2)
+                if len(call.shape) != 3 or changed is None:
+                    continue
+                fewest = next(self._grids(call), None)
+                if fewest is None or fewest[0] != others:
+                    continue
+                found = {one: _clearness(changed, fewest[1], one) for one in scores}
+                if max(found.values()) >= _CLEARLY:
+                    for one, clearness in found.items():
+                        scores[one] += math.log(max(clearness, 0.1))
+            best = max(scores, key=lambda one: scores[one])
+            self._befores[others] = best if scores[best] > 0 else None
+        return self._befores[others]
+
+    def _counts(self, call: Call, layout: Layout) -> bool:
+        """Whether the logits depend on the places of this map, and not just on one."""
+        axis = 1 if isinstance(layout, ChannelsFirst) else len(call.shape) - 1
+        if self.is_convolutional or not self.is_any_reached:
+            return True  # nothing was asked, or all weights behind are 0, as before training
+        places = call.reached.get(axis)
+        if places is None:
+            return False
+        if isinstance(layout, Tokens):
+            places = layout.to_map(places[None, :, None])
+        return int(places.sum()) > 1 or places.numel() == 1
+
+    def _check_last(self, last: Found) -> None:
+        """Raises CamError where most of the network is behind the last map, whose output still has
+        places that could not be laid out."""
+        if self.is_convolutional:
+            return
+        at = next(n for n, call in enumerate(self._calls) if call.key == (last.name, last.number))
+        behind = {
+            call.name: call
+            for call in self._calls[at + 1 :]
+            if call.makes and self._has_places(call)
+        }
+        if len(behind) > _MOST_BEHIND:
+            shape = list(next(reversed(behind.values())).shape)
+            raise CamError(
+                f"The last feature map that was found is that of {last.stage.layer!r}, but "
+                f"{len(behind)} layers follow it whose outputs, like {shape}, could not be laid "
+                "out over the picture. Name the layer= to explain, and as reshape= a function "
+                "from its output to [N, C, h, w]."
+            )
+
+    def _has_places(self, call: Call) -> bool:
+        axes = call.reached if len(call.shape) > 3 else {2: call.reached.get(2)}
+        return any(found is not None and int(found.sum()) > 1 for found in axes.values())
+
+    def _nothing(self) -> str:
+        came = next((list(call.shape) for call in reversed(self._calls) if call.makes), None)
+        if came is None:
+            return "The network has no convolution whose output is a feature map."
+        return (
+            f"Nothing in the network gives a feature map: its last layers give {came}, which "
+            "could not be laid out over the picture. Name the layer= to explain, and as reshape= a "
+            "function from its output to [N, C, h, w]."
+        )
+
+
+def _clearness(changed: Tensor, grid: tuple[int, ...], before: int) -> float:
+    """`answers_to_its_places` of tokens: changed is [patches, L]."""
+    places = changed[:, before : before + math.prod(grid)]
+    return answers_to_its_places(places.unflatten(1, grid))
+
+
+def is_convolutional(calls: Sequence[Call]) -> bool:
+    """Whether all that makes feature maps are convolutions, whose channels come first."""
+    return all(is_convolution(call.part) for call in calls if call.makes)
+
+
+def is_convolution(part: nn.Module) -> bool:
+    """Also one of a library's own, which is called so."""
+    return isinstance(part, _CONVOLUTIONS) or "Conv" in type(part).__name__
