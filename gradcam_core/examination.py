@@ -212,7 +212,7 @@ def run_passes(
     batches = [one.batch for one in inputs]
     batch = (batches[0] if len(batches) == 1 else torch.cat(batches)).to(device)
     with precision(device.type):
-        run = forward(model.module, batch, layer or model.info.layer)
+        run = forward(model.module, batch, layer or model.info.layer, output=model.output)
     if probabilities is None:
         probabilities = np.nan_to_num(model.probabilities(run.logits).cpu().numpy())
     return [

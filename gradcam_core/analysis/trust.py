@@ -179,7 +179,8 @@ class _Checks:
         for at in range(0, len(images), BATCH_SIZE):
             batch = torch.cat(list(images[at : at + BATCH_SIZE]))
             with exclusive(module), torch.no_grad(), self._precision():
-                found.append(self._model.probabilities(module(batch)).float().cpu().numpy())
+                logits = self._model.logits(module(batch))
+                found.append(self._model.probabilities(logits).float().cpu().numpy())
             self._count(len(batch))
         return np.nan_to_num(np.concatenate(found))
 

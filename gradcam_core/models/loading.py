@@ -13,10 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gradcam_core.errors import ChoiceError, WeightsError
 from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.models.custom.own_module import ModuleRecipe, ModuleSource
 from gradcam_core.models.fetch import fetch
 from gradcam_core.models.registry import ModelInfo, list_models, model_info
 from gradcam_core.models.weights import PackagedFile, Source, Weights
@@ -83,13 +84,32 @@ class Model:
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of all classes, in [0, 1]: [N, classes] -> float32 of the same shape."""
         logits = logits.float()
+        if self.gives_probabilities:
+            return logits
         return logits.sigmoid() if self.info.independent else logits.softmax(dim=1)
 
     @property
+    def gives_probabilities(self) -> bool:
+        """Whether a softmax or sigmoid is in the network, so that its logits are no such."""
+        return getattr(self.info.recipe, "gives", "logits") != "logits"
+
+    @property
+    def output(self) -> Callable[[Any], Tensor] | None:
+        """From what the module gives to its logits, for `forward`; None where that is clear."""
+        return getattr(self.info.recipe, "output", None)
+
+    def logits(self, output: Any) -> Tensor:
+        """The same, of what the module gave: [N, classes]."""
+        from gradcam_core.cam.outputs import chosen_by
+
+        return chosen_by(self.output)(output)
+
+    @property
     def notice(self) -> str:
-        """The sentence to show with this network's results where it is a stand-in; else empty."""
+        """What is to be shown with this network's results: that it is a stand-in, or what was taken
+        otherwise than a person's file has it; else empty."""
         if self.stands_in_for is None:
-            return ""
+            return self.info.notice
         return (
             f"{self.info.title}, a smaller network, stands in for {self.stands_in_for.title}, "
             f"whose weights are not available: {self.reason}."
@@ -168,6 +188,8 @@ class Loader:
 
         Raises WeightsError, whose message is the plain reason, where its weights are not available.
         """
+        if isinstance(self.info.source, ModuleSource):
+            return _of_module(self.info)
         source = self.info.weights_source
         path, fault = source.cached(), None
         if path is not None:
@@ -234,6 +256,12 @@ def load_model(
     if model.stands_in_for is not None and not stand_in:
         raise WeightsError(model.reason)
     return model
+
+
+def _of_module(info: ModelInfo) -> Model:
+    recipe = info.recipe
+    assert isinstance(recipe, ModuleRecipe)
+    return Model(info, recipe.module, recipe.preprocessing, recipe.weights())
 
 
 class _BadFileError(WeightsError):

@@ -25,6 +25,7 @@ class ModelInfo:
     stand_in: the name of the network that replaces it where there are no weights. labels: of its
     classes. independent: whether each class has a probability of its own (sigmoid) instead of a
     share of one (softmax). recipe: how a network that is not ours is read from its file.
+    notice: a sentence on what was taken otherwise than it was given; else empty.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ModelInfo:
     labels: Labels = field(default_factory=imagenet_labels, compare=False, repr=False)
     independent: bool = False
     recipe: Recipe | None = field(default=None, compare=False, repr=False)
+    notice: str = field(default="", compare=False)
 
     @property
     def weights_source(self) -> Source:

@@ -3,10 +3,10 @@ origin, registered in Python, on the command line or in a file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradcam_core.errors import GradcamError, NetworkError
 from gradcam_core.models.custom.description import (
@@ -16,16 +16,21 @@ from gradcam_core.models.custom.description import (
     described_in_file,
     description_of,
 )
-from gradcam_core.models.custom.resolve import resolve
+from gradcam_core.models.custom.resolve import of_module, resolve
 from gradcam_core.models.registry import ModelInfo, add_model, list_models
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 _Given = TypeVar("_Given")
 
 
 def register(
     title: str,
-    architecture: str,
+    architecture: str | None = None,
     *,
+    module: nn.Module | None = None,
+    output: Callable[[Any], Tensor] | None = None,
     weights: str | Path | None = None,
     labels: str | Path | Sequence[str] | None = None,
     **settings: Any,
@@ -33,20 +38,39 @@ def register(
     """Put a network of your own beside the others, for `explain`, `load_model` and all the rest.
 
         gc.register("Chest X-ray", "resnet18", weights="xray.safetensors", labels="labels.txt")
+        gc.register("Mine", module=net, labels=["cat", "dog"], mean=0.5, std=0.5)
 
-    See `Description` for the arguments. The file of weights is looked into at once, its values are
-    read when they are first needed. One with the same name is replaced. Raises NetworkError.
+    module: built by you, in eval mode, taken as it is; output: from what it gives to its logits
+    [N, classes], where that is not clear. See `Description` for the other arguments, and the
+    `notice` of what this gives for what was taken otherwise than it stands in the file. The file of
+    weights is looked into at once, its values are read when they are first needed. One with the
+    same name is replaced. Raises NetworkError.
     """
     given = {"title": title, "architecture": architecture, "weights": weights, "labels": labels}
-    return register_described(description_of(given | settings))
+    described = description_of(given | settings, has_module=module is not None)
+    if module is None and output is not None:
+        raise NetworkError(f"network {title!r}: output= belongs to module=")
+    return _added(
+        described,
+        lambda: resolve(described) if module is None else of_module(described, module, output),
+        is_module=module is not None,
+    )
 
 
 def register_described(described: Description) -> ModelInfo:
     """See `register`. Raises NetworkError."""
+    return _added(described, lambda: resolve(described))
 
+
+def _added(
+    described: Description, resolved: Callable[[], ModelInfo], *, is_module: bool = False
+) -> ModelInfo:
     try:
-        info = resolve(described)
+        info = resolved()
         add_model(info)
+        _modules.discard(info.name)
+        if is_module:
+            _modules.add(info.name)
         _registered[info.name] = replace(
             described, weights=_absolute(described.weights), labels=_absolute(described.labels)
         )
@@ -58,12 +82,27 @@ def register_described(described: Description) -> ModelInfo:
     return info
 
 
-def registered() -> list[Description]:
-    """Of a person's own networks that there are, for another process that is to have them, too."""
-    return [_registered[info.name] for info in list_models() if info.name in _registered]
+def registered(names: Iterable[str] | None = None) -> list[Description]:
+    """Of a person's own networks that there are, for another process that is to have them, too.
+
+    names: of those that are needed; None is all. Raises NetworkError for one that is a module.
+    """
+    found = [info.name for info in list_models() if info.name in _registered]
+    if names is not None:
+        needed = set(names)
+        found = [name for name in found if name in needed]
+    for name in found:
+        if name in _modules:
+            raise NetworkError(
+                f"network {_registered[name].title!r} is a module of this process, which other "
+                "processes do not have: save its state_dict() and register the file with weights="
+            )
+    return [_registered[name] for name in found]
 
 
 _registered: dict[str, Description] = {}
+_modules: set[str] = set()
+"""Names of networks that are modules of this process."""
 
 
 def _absolute(given: _Given) -> _Given:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
@@ -17,6 +17,10 @@ from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.upstream import import_timm
 
 Library: TypeAlias = Literal["timm", "torchvision"]
+
+TRANSFORMING = ("googlenet", "inception_v3")
+"""torchvision's networks that may normalise their input once more (`transform_input`). Those that
+are published do, and so does what was trained from them."""
 
 Shapes: TypeAlias = Mapping[str, torch.Size]
 """Shapes of all tensors, by name."""
@@ -42,13 +46,24 @@ class Architecture:
                 arguments["num_classes"] = classes
             name = self.name
             return import_timm().create_model(name, in_chans=channels, **arguments).eval()
-        arguments = {} if classes is None else {"num_classes": classes}
-        if self.name in ("googlenet", "inception_v3"):
+        arguments = dict(self.arguments)
+        if classes is not None:
+            arguments["num_classes"] = classes
+        if self.name in TRANSFORMING:
             arguments["init_weights"] = False  # takes a minute
+            arguments["aux_logits"] = False  # heads that only training uses
         module = _torchvision().get_model(self.name, weights=None, **arguments).eval()
         if channels != 3:
             _set_channels(module, channels)
         return module
+
+    def transforming(self, is_on: bool) -> Architecture:
+        """The same, with or without a normalisation of its own; see `TRANSFORMING`."""
+        return replace(self, arguments={**self.arguments, "transform_input": is_on})
+
+    @property
+    def may_transform(self) -> bool:
+        return self.library == "torchvision" and self.name in TRANSFORMING
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -76,7 +91,8 @@ def architectures_named(name: str) -> list[Architecture]:
     if library != "torchvision" and import_timm().is_model(plain):
         found.append(Architecture("timm", plain))
     if library != "timm" and plain in _torchvision_names():
-        found.append(Architecture("torchvision", plain))
+        other = Architecture("torchvision", plain)
+        found.append(other.transforming(True) if other.may_transform else other)
     if not found:
         near = difflib.get_close_matches(plain, [*_timm_names(), *_torchvision_names()], 5)
         hint = f"; the nearest names: {', '.join(dict.fromkeys(near))}" if near else ""

@@ -1,10 +1,12 @@
-"""The tensors in a file of weights, however it was saved, and without running anything in it."""
+"""What is in a file of weights, however it was saved, and without running anything in it."""
 
 from __future__ import annotations
 
 import argparse
 import pickle
-from collections.abc import Mapping
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,36 +17,41 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gradcam_core.errors import CheckpointError
-
-_NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    ValueError,
-    EOFError,
-    KeyError,
-    AttributeError,
-    IndexError,
-    TypeError,
+from gradcam_core.models.custom.pickles import (
+    HostileError,
+    Inert,
+    is_torchscript,
+    load_inertly,
+    torchscript_values,
 )
-_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.")
-"""Put before all names by DataParallel, `torch.compile`, Lightning and people."""
+
+_WRAPPED = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+"""Put between the names of modules by `torch.compile` and others that wrap single modules."""
+
+_SETTINGS = ("args", "opt", "cfg", "config", "hparams", "hyper_parameters", "pretrained_cfg")
+"""Where training scripts keep what a network was built with."""
+
+_OF_TRAINING = re.compile(r"optim|sched|scaler|callback|^opt$|exp_avg|momentum_buffer|^loops$")
+
+_DEEPEST = 8  # mappings in mappings
+
+_SAVE = "save model.state_dict() alone, or as safetensors"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """tensors: by name, without what was put before all names; not copied into memory where the
-    file's form allows it. metadata: what else it holds, for instance "arch" or "class_to_idx"."""
+    """tensors: all that the file holds, by the dotted way to them, in the file's order; not
+    copied into memory where the file's form allows it. metadata: what else it holds, for instance
+    "arch"."""
 
     tensors: dict[str, Tensor]
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Tensors from a .safetensors file, or from one that `torch.save` has written: a state dict,
-    also under "state_dict", "model" and the like, also with "module." before all names.
+    """Everything in a .safetensors file, one that `torch.save` has written, or TorchScript.
 
-    Nothing in the file is run (`weights_only=True`). Raises CheckpointError, and OSError.
+    Nothing in the file is run. Raises CheckpointError, and OSError.
     """
     with path.open("rb") as file:
         begin = file.read(9)
@@ -54,61 +61,165 @@ def read_checkpoint(path: Path) -> Checkpoint:
         try:
             with safe_open(path, "pt") as opened:
                 metadata = opened.metadata() or {}
-            return Checkpoint(_without_prefix(load_file(path)), metadata)
+            return Checkpoint(_unwrapped(load_file(path)), metadata)
         except SafetensorError as error:
             raise CheckpointError(f"{path.name} is damaged ({error})") from error
-    found = _loaded(path)
-    if not isinstance(found, Mapping):
-        raise CheckpointError(f"{path.name} holds {_kind(found)} and no state dict")
-    tensors, metadata = _tensors_in(found)
-    if not tensors:
+    if is_torchscript(path):
+        return _of_torchscript(path)
+    found = _loaded(path, begin)
+    if isinstance(found, Inert) and (found.is_module or not found):
+        raise CheckpointError(_whole_module(path, found))
+    if not isinstance(found, Mapping | list | tuple):
+        kind = "one tensor" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+        raise CheckpointError(f"{path.name} holds {kind} and no state dict")
+    tensors = dict(_tensors_in(found, "", 0))
+    if not any(tensor.ndim for tensor in tensors.values()):
+        module = next(_modules_in(found), None)
+        if module is not None:  # it may be empty
+            raise CheckpointError(_whole_module(path, module))
         held = ", ".join(map(str, list(found)[:5]))
         raise CheckpointError(f"{path.name} holds no tensors, but: {held or 'nothing'}")
-    return Checkpoint(_without_prefix(tensors), metadata)
+    return Checkpoint(_unwrapped(tensors), _metadata_in(found, 0))
 
 
-def _loaded(path: Path) -> Any:
-    # timm's own training script saves its arguments, too.
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        for mapped in (True, False):  # files from before 2020 cannot be mapped
-            try:
+def _of_torchscript(path: Path) -> Checkpoint:
+    try:
+        values = torchscript_values(path)
+    except (*_UNREADABLE, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path.name} is TorchScript that cannot be read ({error})"
+        ) from error
+    tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise CheckpointError(
+            f"{path.name} is frozen TorchScript, whose weights have no names: {_SAVE} before it is "
+            "frozen"
+        )
+    quantised = next((name for name in values if "_packed_params" in name), None)
+    if quantised:
+        raise CheckpointError(f"{path.name} is quantised ({quantised}): {_SAVE} in float")
+    beside = {name: value for name, value in values.items() if not isinstance(value, Tensor)}
+    return Checkpoint(_unwrapped(tensors), beside)
+
+
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    TypeError,
+    ImportError,
+    AssertionError,
+    StopIteration,
+)
+
+
+def _loaded(path: Path, begin: bytes) -> Any:
+    for mapped in (True, False):  # files from before 2020 cannot be mapped
+        try:
+            # timm's own training script saves its arguments, too.
+            with torch.serialization.safe_globals([argparse.Namespace]):
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-            except _UNREADABLE as error:
-                if isinstance(error, pickle.UnpicklingError) and "lobal" in str(error):
-                    raise CheckpointError(
-                        f"{path.name} holds more than tensors, which is not loaded because it "
-                        "could run code: save model.state_dict() alone, or as safetensors"
-                    ) from error
-                if not mapped:
-                    raise CheckpointError(f"{path.name} is not a file of weights") from error
-    raise AssertionError("a file is read or refused")
+        except _UNREADABLE as error:
+            if isinstance(error, pickle.UnpicklingError):
+                break  # an object that is none of PyTorch's
+    try:
+        return load_inertly(path)
+    except HostileError as error:
+        raise CheckpointError(
+            f"{path.name} holds more than tensors ({error}), which is not loaded because it could "
+            f"run code: {_SAVE}"
+        ) from error
+    except _UNREADABLE as error:
+        raise CheckpointError(f"{path.name} is not a file of weights{_kind_of(path, begin)}") from (
+            error
+        )
 
 
-def _tensors_in(found: Mapping[Any, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors of the outermost mapping that has any, and what stands beside them."""
-    own = {name: value for name, value in found.items() if isinstance(value, Tensor)}
-    inner = [key for key in _NESTED if isinstance(found.get(key), Mapping)]
-    inner += [
-        key for key, value in found.items() if isinstance(value, Mapping) and key not in inner
-    ]
-    if len(own) > 1 or (own and not inner):
-        return own, {key: value for key, value in found.items() if key not in own}
-    for key in inner:
-        tensors, inner_metadata = _tensors_in(found[key])
-        if tensors:
-            beside = {name: value for name, value in found.items() if name != key}
-            args = beside.get("args")
-            of_args = vars(args) if isinstance(args, argparse.Namespace) else {}
-            return tensors, of_args | beside | inner_metadata
-    return own, {}
+def _kind_of(path: Path, begin: bytes) -> str:
+    if begin.startswith(b"\x89HDF"):
+        return ": it is HDF5, as Keras writes it, and only PyTorch's are read"
+    if path.suffix.lower() == ".onnx":
+        return ": it is ONNX; save the state_dict() of the network that it was exported from"
+    if begin.startswith(b"PK"):
+        return ", or it is damaged"
+    return ""
 
 
-def _without_prefix(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    names = dict(tensors)
-    while prefix := next((p for p in _PREFIXES if all(name.startswith(p) for name in names)), None):
-        names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
-    return names
+def _whole_module(path: Path, found: Inert) -> str:
+    return (
+        f"{path.name} holds a whole object ({found.name}) instead of tensors, which is not loaded "
+        f"because it could run code: {_SAVE}; or load it yourself and give it as "
+        "gc.register(…, module=…)"
+    )
 
 
-def _kind(found: Any) -> str:
-    return "one tensor" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+def _items(found: Any) -> Iterator[tuple[str, Any]]:
+    """What a mapping or a list holds, by key; of an object that was no mapping, nothing."""
+    if isinstance(found, Mapping):
+        yield from ((str(key), value) for key, value in found.items())
+    elif isinstance(found, list | tuple):
+        yield from ((str(n), value) for n, value in enumerate(found))
+
+
+def _tensors_in(found: Any, above: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+    for key, value in _items(found):
+        if depth == 0 and _OF_TRAINING.search(key.lower()) and not isinstance(value, Tensor):
+            continue
+        if isinstance(value, Tensor):
+            if value.layout == torch.strided:
+                yield above + key, value
+        elif depth < _DEEPEST:
+            yield from _tensors_in(value, f"{above}{key}.", depth + 1)
+
+
+def _modules_in(found: Any, depth: int = 0) -> Iterator[Inert]:
+    for _, value in _items(found):
+        if isinstance(value, Inert) and value.is_module:
+            yield value
+        elif depth < _DEEPEST:
+            yield from _modules_in(value, depth + 1)
+
+
+def _metadata_in(found: Any, depth: int) -> dict[str, Any]:
+    """What is no tensor and no mapping of tensors: settings first, so that what stands beside the
+    tensors goes before them."""
+    if not isinstance(found, Mapping):
+        return {}
+    of_settings: dict[str, Any] = {}
+    of_parts: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for key, value in found.items():
+        if not isinstance(key, str) or _OF_TRAINING.search(key.lower()):
+            continue
+        if key in _SETTINGS:
+            held = _attributes(value)
+            of_settings |= _metadata_in(held, depth + 1) if depth < _DEEPEST else {}
+        if (
+            isinstance(value, Mapping)
+            and depth < _DEEPEST
+            and next(_tensors_in(value, "", 1), None)
+        ):
+            of_parts |= _metadata_in(value, depth + 1)
+        elif not isinstance(value, Tensor):
+            own[key] = value
+    return of_settings | own | of_parts
+
+
+def _attributes(value: Any) -> Any:
+    if isinstance(value, argparse.Namespace):
+        return vars(value)
+    if isinstance(value, Inert):
+        return {**value.state, **value}
+    return value
+
+
+def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        parts = [part for part in name.split(".") if part not in _WRAPPED]
+        found[".".join(parts)] = tensor
+    return found

@@ -23,7 +23,7 @@ FILE = "networks.toml"
 """Read from the folder that a program is started in, if it is there."""
 
 SPEC = "TITLE=ARCHITECTURE[,KEY=VALUE …]"
-"""The form of a text that describes a network."""
+"""The form of a text that describes a network. Without ARCHITECTURE the weights name it."""
 
 _MAX_SIZE_PX = 2048
 
@@ -33,17 +33,20 @@ class Description:
     """A person's own network; None where a value is read from the weights or looked up.
 
     architecture: a name of timm's or torchvision's, if need be with "timm:" or "torchvision:"
-    before it; or "hf-hub:" and a timm repository of the Hugging Face Hub, or what stands before
-    its config.json. weights: .safetensors or .pth; None are those published with the architecture.
+    before it; or "hf-hub:" and a timm repository of the Hugging Face Hub; or a folder with a
+    config.json; None leaves it to the weights to name it. weights: .safetensors, .pth, TorchScript
+    or such a folder; None are those published with the architecture. prefix: names that stand
+    before those of the network in the file, where it holds several; "." for none.
     labels: a file (see `read_label_names`) or the names. name: as in the API and on the command
     line; None makes it from the title. classes, channels: numbers, the latter 1 or 3. size: side of
     the input, pixels. mean, std: of the channels, in [0, 1]. crop: share of the short side.
     interpolation: "bilinear", "bicubic", … layer: dotted name of the target layer. sigmoid: each
-    class has a probability of its own; a single output always has.
+    class has a probability of its own; a single output always has. transform_input: whether
+    torchvision's GoogLeNet or Inception v3 normalises its input once more, as the published do.
     """
 
     title: str
-    architecture: str
+    architecture: str | None = None
     weights: Path | None = None
     labels: Path | tuple[str, ...] | None = None
     name: str | None = None
@@ -56,6 +59,8 @@ class Description:
     interpolation: str | None = None
     layer: str | None = None
     sigmoid: bool = False
+    prefix: str | None = None
+    transform_input: bool | None = None
 
     @property
     def api_name(self) -> str:
@@ -90,7 +95,11 @@ def described_in(spec: str) -> Description:
     architecture, *settings = (part.strip() for part in rest.split(","))
     if not (has_title and title.strip() and architecture):
         raise NetworkError(f"{spec!r} is not of the form {SPEC}")
-    given: dict[str, Any] = {"title": title.strip(), "architecture": architecture}
+    given: dict[str, Any] = {"title": title.strip()}
+    if "=" in architecture:
+        settings.insert(0, architecture)
+    else:
+        given["architecture"] = architecture
     for setting in settings:
         key, has_value, value = (part.strip() for part in setting.partition("="))
         if not has_value or not value:
@@ -126,8 +135,11 @@ def _number_or_text(value: str) -> Any:
     return {"true": True, "false": False}.get(value.lower(), value)
 
 
-def description_of(given: Mapping[str, Any], folder: Path = Path()) -> Description:
-    """Checked. folder: where relative paths start. Raises NetworkError."""
+def description_of(
+    given: Mapping[str, Any], folder: Path = Path(), *, has_module: bool = False
+) -> Description:
+    """Checked. folder: where relative paths start. has_module: whether it is of a module that is
+    there, so that it needs no architecture. Raises NetworkError."""
     known = [one.name for one in fields(Description)]
     title = given["title"]
 
@@ -136,8 +148,12 @@ def description_of(given: Mapping[str, Any], folder: Path = Path()) -> Descripti
 
     if not isinstance(title, str) or not title.strip():
         raise NetworkError("a network needs a title")
-    if "architecture" not in given:
-        raise wrong("the key architecture is missing, for instance architecture = 'resnet18'")
+    is_named = given.get("architecture") is not None or given.get("weights") is not None
+    if not is_named and not has_module:
+        raise wrong(
+            "the key architecture is missing, for instance architecture = 'resnet18'; or give "
+            "weights that name it"
+        )
     found: dict[str, Any] = {}
     for key, value in given.items():
         if key not in known:
@@ -239,6 +255,8 @@ _KEYS: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "layer": (_text, "a text"),
     "sigmoid": (_yes_or_no, "true or false"),
+    "prefix": (_text, "a text"),
+    "transform_input": (_yes_or_no, "true or false"),
 }
 """By key, what checks a value, and what it has to be."""
 

@@ -2,108 +2,226 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradcam_core.errors import ArchitectureError
 from gradcam_core.models.custom.architectures import Architecture, Shapes, shapes_of
 from gradcam_core.models.custom.likeness import COUNTER, likeliest
+from gradcam_core.models.custom.placement import (
+    Rest,
+    below,
+    head,
+    in_order,
+    is_averaged,
+    is_within,
+    preferred,
+    prefixes,
+    rest,
+)
 
 _NAMED_MISFITS = 3  # tensors
+_PLACES = 6  # in a file, at which a network is looked for
 
 
 @dataclass(frozen=True)
 class Fit:
     """How a network has to be built for these tensors. outputs: that the file has; classes: what is
-    told apart by them, two by a single one. split: the tensors whose one row becomes two."""
+    told apart by them, two by a single one. split: the tensors whose one row becomes two. names: of
+    its tensors in the file, by its own. notes: what was taken otherwise than it stands there.
+    apart: names in the file that belong to none of its copies."""
 
     architecture: Architecture
     outputs: int
     classes: int
     channels: int
     split: Mapping[str, int]
+    names: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
 
     def tensors(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the network loads. A single output z, whose sigmoid is a probability, becomes the
         two -z/2 and z/2, whose softmax is the same."""
         return {
-            name: torch.cat([-tensor / 2, tensor / 2], self.split[name])
-            if name in self.split
-            else tensor
-            for name, tensor in given.items()
+            own: torch.cat([-given[name] / 2, given[name] / 2], self.split[own])
+            if own in self.split
+            else given[name]
+            for own, name in self.names.items()
         }
 
 
-def fit(architectures: Iterable[Architecture], given: Mapping[str, Tensor]) -> Fit:
-    """The first of these architectures that the tensors fit, with the number of classes and of
-    channels that they have.
+@dataclass(frozen=True)
+class _Attempt:
+    """An architecture at one place in the file. differing: what does not fit, in words."""
 
-    Raises ArchitectureError, which names the first tensors that differ from the last one's, with
-    both shapes, and the likeliest architecture.
+    fit: Fit
+    prefix: str
+    differing: list[str]
+
+
+def fit(
+    architectures: Iterable[Architecture], given: Mapping[str, Tensor], prefix: str | None = None
+) -> Fit:
+    """The first of these architectures that the tensors fit, with the number of classes and of
+    channels that they have. prefix: names that stand before those of the network in the file; None
+    finds them.
+
+    Raises ArchitectureError, which names the first tensors that differ from the likeliest one's,
+    with both shapes, and the likeliest architecture.
     """
     shapes = {name: tensor.shape for name, tensor in given.items()}
-    problems = list[tuple[Architecture, list[str]]]()
+    failed: list[_Attempt] = []
     for architecture in architectures:
-        sizes = _sizes(architecture, shapes)
-        own = shapes_of(architecture, sizes.classes, sizes.channels)
-        differing = list(_differing(own, shapes, sizes))
-        if not differing:
-            single = sizes.outputs == 1
-            classes = 2 if single else sizes.outputs
-            split = dict(sizes.of_classes) if single else {}
-            return Fit(architecture, sizes.outputs, classes, sizes.channels, split)
-        problems.append((architecture, differing))
-    architecture, differing = min(problems, key=lambda problem: len(problem[1]))
-    named = "; ".join(differing[:_NAMED_MISFITS])
-    more = (
-        f"; and {len(differing) - _NAMED_MISFITS} more" if len(differing) > _NAMED_MISFITS else ""
-    )
+        attempts = list(_attempts(architecture, shapes, prefix))
+        good = [one for one in attempts if not one.differing]
+        if good:
+            own = good[0].fit.names
+            place = preferred([one.prefix for one in good], given, own)
+            chosen = next(one for one in good if one.prefix == place)
+            others = [one.prefix for one in good if one is not chosen]
+            result, surplus = _complete(chosen, others, shapes, given, prefix is not None)
+            if not surplus:
+                return result
+            chosen.differing.extend(surplus)
+        failed += attempts
+    worst = min(failed, key=lambda one: len(one.differing))
+    named = "; ".join(worst.differing[:_NAMED_MISFITS])
+    count = len(worst.differing) - _NAMED_MISFITS
+    more = f"; and {count} more" if count > 0 else ""
     raise ArchitectureError(
-        f"the weights do not fit {architecture}: {named}{more}. {_hint(shapes)}"
+        f"the weights do not fit {worst.fit.architecture}: {named}{more}. {_hint(shapes)}"
     )
 
 
-@dataclass(frozen=True)
-class _Sizes:
-    """outputs: rows that the file has for the classes; classes: that the network is built with.
-    of_classes, of_channels: which tensors have them, and in which dimension."""
-
-    outputs: int
-    classes: int
-    channels: int
-    of_classes: Mapping[str, int]
-    of_channels: Mapping[str, int]
-
-
-def _sizes(architecture: Architecture, given: Shapes) -> _Sizes:
-    """How many classes and channels the tensors have, from those that differ between two networks
-    of this architecture with different numbers."""
+def _attempts(architecture: Architecture, shapes: Shapes, wanted: str | None) -> Iterator[_Attempt]:
     usual = shapes_of(architecture, 2, 3)
+    of_classes, of_channels = _dimensions_of(architecture, usual)
+    places = prefixes(usual, shapes)
+    if wanted is not None:
+        if wanted.strip("."):
+            places = [place for place in places if is_within(wanted, place)]
+        else:
+            places = [place for place in places if not place]
+        if not places:
+            tops = ", ".join(dict.fromkeys(name.partition(".")[0] for name in shapes))
+            raise ArchitectureError(
+                f"no tensors of {architecture} stand behind prefix={wanted}; the first names in "
+                f"the file are: {tops}"
+            )
+    for place in places[:_PLACES]:
+        names = below(place, shapes)
+        yield _attempt(architecture, usual, of_classes, of_channels, shapes, names, place)
+    parts = in_order(usual, shapes, of_classes) if wanted is None else {}
+    if parts and _is_chain(architecture):
+        found = _attempt(architecture, usual, of_classes, of_channels, shapes, parts, "")
+        notes = (*found.fit.notes, "its parts are known by their order in a Sequential")
+        yield _Attempt(replace(found.fit, notes=notes), "", found.differing)
+
+
+def _attempt(
+    architecture: Architecture,
+    usual: Shapes,
+    of_classes: Mapping[str, int],
+    of_channels: Mapping[str, int],
+    shapes: Shapes,
+    names: Mapping[str, str],
+    prefix: str,
+) -> _Attempt:
+    missing = [name for name in usual if name not in names and not name.endswith(COUNTER)]
+    replaced = head(missing, usual, of_classes, shapes, prefix, set(names.values()))
+    notes = (replaced.note,) if replaced else ()
+    names = {**names, **(replaced.names if replaced else {})}
+    given = {own: shapes[name] for own, name in names.items()}
+    if replaced and not replaced.names:
+        given |= {one: given[f"{one.rpartition('.')[0]}.weight"][:1] for one in missing}
+    outputs = _size(of_classes, usual, given, 2)
+    channels = _size(of_channels, usual, given, 3)
+    # A network with a single output is built with two; see `Fit.tensors`.
+    classes = max(outputs, 2)
+    own = shapes_of(architecture, classes, channels if channels in (1, 3) else 3)
+    differing = list(_differing(own, given, outputs, of_classes))
+    if channels not in (1, 3) and len(differing) <= len(of_channels):
+        raise ArchitectureError(
+            f"the weights are for pictures of {channels} channels; 1 and 3 will do"
+        )
+    single = outputs == 1
+    split = {n: d for n, d in of_classes.items() if n in names} if single else {}
+    used = {name: names[name] for name in own if name in names}
+    return _Attempt(
+        Fit(architecture, outputs, classes, channels, split, used, notes), prefix, differing
+    )
+
+
+def _complete(
+    chosen: _Attempt,
+    others: Sequence[str],
+    shapes: Shapes,
+    given: Mapping[str, Tensor],
+    is_asked: bool,
+) -> tuple[Fit, list[str]]:
+    """The fit with notes of what it leaves out, and what it must not leave out."""
+    found, place = chosen.fit, chosen.prefix
+    left = rest(set(found.names.values()), found.names, shapes, given, place, others)
+    notes = [*found.notes]
+    if others and is_averaged(place):
+        raw = next(one for one in others if not is_averaged(one)).rstrip(".")
+        notes.insert(0, f"its averaged weights (EMA) are taken, not {raw or 'the others'}")
+    apart = [*left.apart, *(left.part if is_asked else ())]
+    if apart:
+        notes.append(f"left out beside the network: {_counted(apart)}")
+    foreign = tuple(name for name in apart if not name.startswith(tuple(filter(None, others))))
+    result = replace(found, notes=tuple(notes), apart=foreign)
+    return result, _surplus(left, shapes, found, place, is_asked)
+
+
+def _surplus(left: Rest, shapes: Shapes, found: Fit, place: str, is_asked: bool) -> list[str]:
+    if left.inside:
+        return [
+            f"{name.removeprefix(place)} {_text(shapes[name])} is not in the network"
+            for name in left.inside
+        ]
+    if left.part and not is_asked:
+        raise ArchitectureError(
+            f"all tensors of {found.architecture} are in the file, but {_counted(left.part)} may "
+            f"be a part of it, too: if it is not, give prefix={place.rstrip('.') or '.'}; else "
+            "build the network, load the file, and give it as gc.register(…, module=…)"
+        )
+    return []
+
+
+def _counted(names: Sequence[str]) -> str:
+    """The modules that these tensors belong to."""
+    modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+    tops = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    shown = modules if len(modules) <= _NAMED_MISFITS else tops
+    more = len(shown) - _NAMED_MISFITS
+    return ", ".join(shown[:_NAMED_MISFITS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _dimensions_of(
+    architecture: Architecture, usual: Shapes
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Which tensors have a number of classes or of channels, and in which dimension: what differs
+    between two networks of this architecture with different numbers."""
     of_classes = _dimensions(usual, shapes_of(architecture, 3, 3))
     try:
         of_channels = _dimensions(usual, shapes_of(architecture, 2, 1))
     except (RuntimeError, ValueError, AssertionError, TypeError):
         of_channels = {}  # some cannot be built for one channel
+    return of_classes, of_channels
 
-    def size(dimensions: Mapping[str, int], otherwise: int) -> int:
-        found = [
-            given[name][dimension]
-            for name, dimension in dimensions.items()
-            if len(given.get(name, ())) == len(usual[name])
-        ]
-        return found[0] if found else otherwise
 
-    outputs = size(of_classes, 2)
-    channels = size(of_channels, 3)
-    if channels not in (1, 3):
-        raise ArchitectureError(
-            f"the weights are for pictures of {channels} channels; 1 and 3 will do"
-        )
-    # A network with a single output is built with two; see `Fit.tensors`.
-    return _Sizes(outputs, max(outputs, 2), channels, of_classes, of_channels)
+def _size(dimensions: Mapping[str, int], usual: Shapes, given: Shapes, otherwise: int) -> int:
+    found = [
+        given[name][dimension]
+        for name, dimension in dimensions.items()
+        if len(given.get(name, ())) == len(usual[name])
+    ]
+    return found[0] if found else otherwise
 
 
 def _dimensions(first: Shapes, second: Shapes) -> dict[str, int]:
@@ -115,31 +233,48 @@ def _dimensions(first: Shapes, second: Shapes) -> dict[str, int]:
     }
 
 
-def _differing(own: Shapes, given: Shapes, sizes: _Sizes) -> Iterator[str]:
+def _differing(
+    own: Shapes, given: Shapes, outputs: int, of_classes: Mapping[str, int]
+) -> Iterator[str]:
     """What does not fit, in words, in the order of the network."""
     for name, shape in own.items():
         if name.endswith(COUNTER):
             continue
         expected = list(shape)
-        if sizes.outputs == 1 and name in sizes.of_classes:
-            expected[sizes.of_classes[name]] = 1
+        if outputs == 1 and name in of_classes:
+            expected[of_classes[name]] = 1
         found = given.get(name)
         if found is None:
             yield f"{name} {_text(expected)} is missing"
         elif list(found) != expected:
             yield f"{name} is {_text(found)} in the file and {_text(expected)} in the network"
-    for name, shape in given.items():
-        if name not in own and not name.endswith(COUNTER):
-            yield f"{name} {_text(shape)} is not in the network"
 
 
 def _text(shape: Iterable[int]) -> str:
     return f"[{', '.join(map(str, shape))}]"
 
 
+def _is_chain(architecture: Architecture) -> bool:
+    """Whether the network before its head does nothing but run its parts one after the other, so
+    that a Sequential of them is the same."""
+    module = architecture.build(2)
+    children = list(module.children())
+    seen: list[Tensor] = []
+    children[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    batch = torch.rand(1, 3, 96, 96)
+    try:
+        with torch.no_grad():
+            module(batch)
+            found = nn.Sequential(*children[:-1])(batch)
+    except (RuntimeError, ValueError, AssertionError, TypeError):
+        return False
+    return len(seen) == 1 and torch.allclose(found.flatten(1), seen[0].flatten(1), rtol=1e-3)
+
+
 def _hint(given: Shapes) -> str:
-    best, share = likeliest(given)
+    best = likeliest(given)
     if best is None:
         return "No architecture of timm or torchvision is much like it"
-    whole = "all" if share == 1 else f"{share:.0%}"
-    return f"The likeliest architecture is {best}: {whole} of its tensors fit"
+    whole = "all" if best.share == 1 else f"{best.share:.0%}"
+    behind = f" behind {best.prefix.rstrip('.')!r}" if best.prefix else ""
+    return f"The likeliest architecture is {best.architecture}: {whole} of its tensors fit{behind}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -17,34 +20,100 @@ INDEX = Path(__file__).with_name("architectures.json")
 COUNTER = "num_batches_tracked"
 """Suffix of the names of counters. Older files have none, and nobody needs them."""
 
-_BUILT = 12  # architectures that a file of weights is compared with
+_BUILT = 24  # architectures that a file of weights is compared with
 _LIKELY = 0.5  # share of the tensors that must fit an architecture for it to be offered
+_GOOD_PART = 0.2  # share of all tensors that a network among them has
+_DEEPEST = 6  # names before those of a network
+
+LIBRARIES: tuple[Library, ...] = ("timm", "torchvision")
 
 
-def likeliest(given: Shapes) -> tuple[Architecture | None, float]:
-    """The architecture most of whose tensors, without those of classes and channels, have the same
-    names and shapes as these, and the share of them; None if none is much like them.
+@dataclass(frozen=True)
+class Likeness:
+    """share: of the tensors, without those of classes and channels, that have the same names and
+    shapes behind this prefix as in the architecture."""
+
+    architecture: Architecture
+    share: float
+    prefix: str
+
+
+def likeliest(given: Shapes) -> Likeness | None:
+    """The architecture that these tensors, or those behind one prefix, resemble most; None if none
+    is much like them.
 
     Only those are built that have about as many tensors and values.
     """
-    count, values = size_of(given)
-    sizes = json.loads(INDEX.read_text(encoding="utf-8"))
-
-    def difference(of: tuple[Library, str]) -> float:
-        other_count, other_values = sizes[of[0]][of[1]]
-        return abs(math.log(count / other_count)) + abs(math.log(values / other_values))
-
-    libraries: tuple[Library, ...] = ("timm", "torchvision")
-    known = [(library, name) for library in libraries for name in sizes[library]]
-    best: tuple[Architecture | None, float] = (None, 0.0)
-    for library, name in sorted(known, key=difference)[:_BUILT]:
-        architecture = Architecture(library, name)
-        likeness = _likeness(architecture, given)
-        if likeness > best[1]:
-            best = architecture, likeness
-        if likeness == 1:
+    best: Likeness | None = None
+    for prefix, architecture in _nearest(given):
+        shapes = {
+            name.removeprefix(prefix): shape
+            for name, shape in given.items()
+            if name.startswith(prefix)
+        }
+        found = Likeness(architecture, _likeness(architecture, shapes), prefix)
+        if best is None or found.share > best.share:
+            best = found
+        if found.share == 1:
             break
-    return best if best[1] >= _LIKELY else (None, 0.0)
+    return best if best is not None and best.share >= _LIKELY else None
+
+
+def alike(architecture: Architecture) -> list[Architecture]:
+    """This one, and those with as many tensors and values, torchvision's last."""
+    sizes = _sizes()
+    size = sizes[architecture.library].get(architecture.name)
+    found = [
+        Architecture(library, name)
+        for library in LIBRARIES
+        for name, other in sizes[library].items()
+        if other == size
+    ]
+    return found or [architecture]
+
+
+@cache
+def _sizes() -> dict[Library, dict[str, tuple[int, int]]]:
+    return json.loads(INDEX.read_text(encoding="utf-8"))
+
+
+def _nearest(given: Shapes) -> list[tuple[str, Architecture]]:
+    """Prefixes and architectures about as large as what is behind them, the nearest first."""
+    measured: dict[tuple[int, int], str] = {}
+    for prefix in _prefixes(given):
+        size = size_of({n: shape for n, shape in given.items() if n.startswith(prefix)})
+        if prefix.startswith(measured.get(size, prefix)):  # the longest that all have
+            measured[size] = prefix
+
+    def difference(size: tuple[int, int], other: tuple[int, int]) -> float:
+        # The number of values depends on that of classes, that of tensors does not.
+        return 4 * abs(math.log(size[0] / other[0])) + abs(math.log(size[1] / other[1]))
+
+    ranked = sorted(
+        (
+            difference(size, other),
+            len(prefix),
+            LIBRARIES.index(library),
+            order,
+            prefix,
+            library,
+            name,
+        )
+        for size, prefix in measured.items()
+        for library in LIBRARIES
+        for order, (name, other) in enumerate(_sizes()[library].items())
+    )
+    return [(prefix, Architecture(library, name)) for *_, prefix, library, name in ranked[:_BUILT]]
+
+
+def _prefixes(given: Shapes) -> list[str]:
+    """What may stand before a whole network: names with a good part of all tensors behind them."""
+    count: Counter[str] = Counter()
+    for name in given:
+        parts = name.split(".")[:-1][:_DEEPEST]
+        for at in range(len(parts) + 1):
+            count["".join(f"{part}." for part in parts[:at])] += 1
+    return [prefix for prefix, number in count.items() if number >= _GOOD_PART * len(given)]
 
 
 def size_of(shapes: Shapes) -> tuple[int, int]:
@@ -75,6 +144,6 @@ def _alike(first: torch.Size, second: torch.Size) -> bool:
 
 def _is_edge(first: torch.Size, second: torch.Size) -> bool:
     """Whether they differ only in the number of classes or of channels."""
-    if len(first) == 4:
-        return first[0] == second[0] and first[2:] == second[2:] and {first[1], second[1]} == {1, 3}
+    if len(first) == 4 and {first[1], second[1]} == {1, 3}:
+        return first[0] == second[0] and first[2:] == second[2:]
     return first[1:] == second[1:] and 1000 in (first[0], second[0])

@@ -1,0 +1,166 @@
+"""Folders as the Hugging Face Hub has them: config.json beside weights, in timm's or transformers'
+form."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from gradcam_core.errors import LabelError, NetworkError
+from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.models.custom.architectures import Architecture
+from gradcam_core.models.custom.label_files import names_in
+from gradcam_core.upstream import import_timm
+
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin", "model.pth")
+_BYTE = 1 / 255
+
+
+@dataclass(frozen=True)
+class Config:
+    """What config.json says. architecture: None if it is transformers', whose class is `kind`."""
+
+    architecture: Architecture | None
+    kind: str
+    preprocessing: Preprocessing | None
+    classes: int | None
+    names: Sequence[str] | None
+
+
+def is_folder(text: str | Path) -> bool:
+    """Whether it is a folder with a config.json."""
+    return Path(text).expanduser().joinpath("config.json").is_file()
+
+
+def read_folder(folder: Path) -> tuple[Config, Path]:
+    """What the folder's config.json and preprocessor_config.json say, and its file of weights.
+    Raises NetworkError."""
+    config = config_in(folder / "config.json", folder.name)
+    settings = folder / "preprocessor_config.json"
+    if config.architecture is None and settings.is_file():
+        found = _of_processor(_json(settings), folder.name)
+        config = Config(None, config.kind, found, config.classes, config.names)
+    for name in _WEIGHTS:
+        if (folder / name).is_file():
+            return config, folder / name
+    files = [one for end in ("safetensors", "bin", "pth", "pt") for one in folder.glob(f"*.{end}")]
+    if len(files) == 1:
+        return config, files[0]
+    if list(folder.glob("*.index.json")):
+        raise NetworkError(f"the weights in {folder.name} are in several files: save them in one")
+    raise NetworkError(
+        f"{folder.name} has {len(files) or 'no'} files of weights: one called model.safetensors "
+        "is expected"
+    )
+
+
+def config_in(path: Path, name: str) -> Config:
+    """From a config.json. name: of where it is from. Raises NetworkError."""
+    config = _json(path)
+    try:
+        if isinstance(config.get("architecture"), str):
+            return _of_timm(config)
+        kinds = config.get("architectures")
+        if isinstance(kinds, list) and kinds and isinstance(config.get("model_type"), str):
+            names = config.get("id2label")
+            return Config(None, str(kinds[0]), None, None, names_in(names) if names else None)
+        raise KeyError("architecture")
+    except (KeyError, TypeError, AttributeError, LabelError) as error:
+        raise NetworkError(
+            f"config.json of {name} is not that of a timm classifier ({error})"
+        ) from None
+
+
+def needs_transformers(kind: str, name: str) -> None:
+    """Raises NetworkError if a folder of transformers cannot be read here."""
+    if not kind.endswith("ForImageClassification"):
+        raise NetworkError(f"{name} holds a {kind}, and no classifier of images")
+    if importlib.util.find_spec("transformers") is None:
+        raise NetworkError(
+            f"{name} holds a {kind} of transformers, which is not installed: pip install "
+            "transformers"
+        )
+
+
+def _of_timm(config: Mapping[str, Any]) -> Config:
+    architecture = Architecture("timm", config["architecture"], config.get("model_args") or {})
+    if not import_timm().is_model(architecture.name.partition(".")[0]):
+        raise KeyError(f"timm has no {architecture.name}")
+    settings = config.get("pretrained_cfg") or config
+    from timm.data import resolve_data_config
+
+    preprocessing = Preprocessing.from_timm(resolve_data_config(dict(settings)))
+    names = _names(config, settings)
+    classes = config.get("num_classes", settings.get("num_classes"))
+    return Config(architecture, "", preprocessing, classes and int(classes), names)
+
+
+def _names(*configs: Mapping[str, Any]) -> list[str] | None:
+    for config in configs:
+        for key in ("label_names", "id2label"):
+            if config.get(key):
+                return names_in(config[key])
+    return None
+
+
+def _of_processor(settings: Mapping[str, Any], name: str) -> Preprocessing:
+    """From transformers' preprocessor_config.json."""
+
+    def side(value: Any) -> tuple[int, bool]:
+        """And whether it is that of a square, to which a picture is stretched."""
+        if isinstance(value, int):
+            return value, False
+        if "shortest_edge" in value:
+            return int(value["shortest_edge"]), False
+        if value["height"] != value["width"]:
+            raise NetworkError(
+                f"{name} takes pictures of {value['width']} × {value['height']}: only squares will "
+                "do"
+            )
+        return int(value["height"]), True
+
+    try:
+        short, _ = side(settings["size"])
+        size = short
+        if settings.get("do_center_crop") and settings.get("crop_size"):
+            size, _ = side(settings["crop_size"])
+        crop = size / short
+        if settings.get("crop_pct") and size == short:
+            crop = float(settings["crop_pct"])
+        if (
+            settings.get("do_rescale", True)
+            and abs(float(settings.get("rescale_factor") or _BYTE) - _BYTE) > 1e-5
+        ):
+            raise NetworkError(
+                f"preprocessor_config.json of {name} scales pictures by "
+                f"{settings['rescale_factor']}: only 1/255 will do; give mean and std for values "
+                "from 0 to 1"
+            )
+        is_normalised = settings.get("do_normalize", True)
+        mean = tuple(map(float, settings["image_mean"])) if is_normalised else (0.0,) * 3
+        std = tuple(map(float, settings["image_std"])) if is_normalised else (1.0,) * 3
+        resample = Image.Resampling(settings.get("resample", 2))
+        return Preprocessing(size, min(crop, 1.0), resample, mean, std)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, NetworkError):
+            raise
+        raise NetworkError(
+            f"preprocessor_config.json of {name} does not say how pictures are prepared ({error}): "
+            "give size, mean and std, and take the file away"
+        ) from None
+
+
+def _json(path: Path) -> Any:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise NetworkError(f"{path.name} is not JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise NetworkError(f"{path.name} is no object of settings")
+    return found

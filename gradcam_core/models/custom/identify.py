@@ -1,0 +1,178 @@
+"""Which architecture a file of weights is of, where nobody says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcam_core.errors import ArchitectureError
+from gradcam_core.models.custom.architectures import Architecture, architectures_named
+from gradcam_core.models.custom.fit import Fit, fit
+from gradcam_core.models.custom.likeness import alike, likeliest
+from gradcam_core.models.custom.placement import is_within
+from gradcam_core.models.optimise import own_network
+
+_KEYS = ("architecture", "arch", "model_name", "timm_model", "backbone", "encoder_name", "model")
+"""Under which training scripts write the name of an architecture."""
+
+_VARIANT = re.compile("aa|blur")
+"""In timm's names of ResNets that shrink their maps in another way, with the same tensors."""
+
+_ANOTHER = 0.2  # share of a network's layers, above which what is left out is another network
+
+_NAMED = 6  # architectures that an error names
+
+
+def identified(
+    given: Mapping[str, Tensor],
+    metadata: Mapping[str, Any],
+    prefix: str | None = None,
+    is_normalisation_known: bool = False,
+) -> tuple[list[Architecture], str]:
+    """The architecture that a file names, or else its tensors; and what is to be said of it.
+
+    Raises ArchitectureError if there is none, or if there are several of the same tensors that
+    compute something else: or want another normalisation, unless that is known.
+    """
+    for key in _KEYS:
+        name = metadata.get(key)
+        if isinstance(name, str) and name.strip():
+            try:
+                named = architectures_named(name.strip())
+                return [fit(named, given, prefix).architecture], ""
+            except ArchitectureError:
+                continue
+    is_whole = prefix is None or not prefix.strip(".")
+    best = likeliest(
+        {
+            name: tensor.shape
+            for name, tensor in given.items()
+            if is_whole or is_within(prefix or "", name)
+        }
+    )
+    if best is None:
+        raise ArchitectureError(
+            "no architecture of timm or torchvision is much like what the file holds "
+            f"({_first(given)}): name it, or build the network and give it as "
+            "gc.register(…, module=…)"
+        )
+    fits: list[Fit] = []
+    refused: ArchitectureError | None = None
+    others = [one for one in alike(best.architecture) if one != best.architecture]
+    for architecture in [best.architecture, *others]:
+        try:
+            fits.append(fit([_as_published(architecture)], given, prefix))
+        except ArchitectureError as error:
+            refused = refused or error
+    if not fits:
+        raise refused or ArchitectureError("no architecture fits")
+    if prefix is None:
+        _check_alone(fits[0], given)
+    return _chosen(fits, given, is_normalisation_known)
+
+
+def _check_alone(found: Fit, given: Mapping[str, Tensor]) -> None:
+    """Raises ArchitectureError if another network is in the file, too."""
+
+    def layers(names: Iterable[str]) -> int:
+        return sum(given[name].ndim > 1 for name in names)
+
+    if layers(found.apart) > _ANOTHER * layers(found.names.values()):
+        first = next(iter(found.names.values())).partition(".")[0]
+        others = dict.fromkeys(name.partition(".")[0] for name in found.apart)
+        tops = ", ".join(dict.fromkeys([first, *others]))
+        raise ArchitectureError(
+            f"the file holds several networks, one of which is {found.architecture}: give "
+            f"architecture= or prefix= for the one that is meant; the first names in it are: {tops}"
+        )
+
+
+def _chosen(
+    fits: list[Fit], given: Mapping[str, Tensor], is_normalisation_known: bool
+) -> tuple[list[Architecture], str]:
+    groups: list[tuple[Tensor | None, list[Architecture]]] = []
+    for one in fits:
+        output = None if len(fits) == 1 else _output(one, given)
+        for known, members in groups:
+            if _same(known, output):
+                members.append(one.architecture)
+                break
+        else:
+            groups.append((output, [one.architecture]))
+    found = [sorted(members, key=_rank) for _, members in groups]
+    chosen = _plain(found)
+    names = [str(members[0]) for members in found]
+    if chosen is None:
+        raise ArchitectureError(
+            f"the file has the tensors of {', '.join(names[:_NAMED])}, which compute something "
+            "else with them: give architecture= one of them"
+        )
+    wanted = {(one.preprocessing.mean, one.preprocessing.std) for one in chosen}
+    if len(wanted) > 1 and not is_normalisation_known:
+        raise ArchitectureError(
+            f"the file has the tensors of {', '.join(map(str, chosen[:_NAMED]))}, which are "
+            "published with different normalisations: give architecture= one of them, or mean "
+            "and std"
+        )
+    others = [name for name in names if name != str(chosen[0])]
+    if others:
+        others = [name.partition("'s ")[2] for name in others[:_NAMED]]
+        return chosen[:1], f"its tensors name {chosen[0]} (or, if it is said, {', '.join(others)})"
+    return chosen[:1], f"its tensors name {chosen[0]}"
+
+
+def _plain(groups: list[list[Architecture]]) -> list[Architecture] | None:
+    """Of several, the one that the others are variants of: torchvision has it, too, or the names of
+    the others begin with its name."""
+    if len(groups) == 1:
+        return groups[0]
+    of_both = [one for one in groups if len({member.library for member in one}) == 2]
+    if len(of_both) == 1:
+        return of_both[0]
+    shortest = min(groups, key=lambda group: len(group[0].name))
+    name = shortest[0].name
+    is_plain = all(
+        group[0].name.startswith(name) or _VARIANT.sub("", group[0].name) == name
+        for group in groups
+    )
+    return shortest if is_plain else None
+
+
+def _rank(architecture: Architecture) -> tuple[bool, int, str]:
+    return architecture.library == "torchvision", len(architecture.name), architecture.name
+
+
+def _as_published(architecture: Architecture) -> Architecture:
+    return architecture.transforming(True) if architecture.may_transform else architecture
+
+
+def _output(one: Fit, given: Mapping[str, Tensor]) -> Tensor | None:
+    """What the architecture computes of noise with these weights; None if it cannot."""
+    size = one.architecture.preprocessing.size
+    batch = torch.rand(1, one.channels, size, size, generator=torch.Generator().manual_seed(0))
+    try:
+        module = own_network(
+            lambda: one.architecture.build(one.classes, one.channels),
+            one.tensors(given),
+            (one.channels, size, size),
+        )
+        with torch.no_grad():
+            return module(batch.to(next(module.parameters()).device)).cpu()
+    except (RuntimeError, ValueError, AssertionError, TypeError):
+        return None
+
+
+def _same(first: Tensor | None, second: Tensor | None) -> bool:
+    if first is None or second is None or first.shape != second.shape:
+        return first is second
+    scale = float(second.abs().max())
+    return torch.allclose(first, second, rtol=1e-3, atol=1e-3 * scale)
+
+
+def _first(given: Mapping[str, Tensor]) -> str:
+    named = [f"{name} {list(tensor.shape)}" for name, tensor in list(given.items())[:3]]
+    return ", ".join(named) + (", …" if len(given) > len(named) else "")

@@ -1,0 +1,288 @@
+"""Where in a file the tensors of a network are: behind which prefix, and what else is there."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gradcam_core.errors import ArchitectureError
+from gradcam_core.models.custom.architectures import Shapes
+from gradcam_core.models.custom.likeness import COUNTER
+
+_COMPUTED = ("attn_mask", "relative_position_index", "total_ops", "total_params")
+"""Last names of tensors that networks of other versions compute, and of what profilers count."""
+
+_BESIDE = re.compile(
+    r"loss|criteri|metric|accurac|confusion|conf_?mat|optim|sched|^aux|discriminator|n_averaged"
+    r"|(^|_)(acc|auc|auroc|f1|iou|recall|precision|queue|ema|teacher|student|momentum|centers?)(_|$)"
+)
+"""Names of modules beside a network that what it computes does not depend on."""
+
+_EMA = re.compile(r"(^|_)ema(_|$)")
+
+_SOME = 0.5  # share of a network's tensors that must have their names behind a prefix
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last layer in the place of the architecture's own. names: in the file, by own name.
+    note: what is to be said of it."""
+
+    names: Mapping[str, str]
+    note: str
+
+
+def prefixes(own: Collection[str], names: Iterable[str]) -> list[str]:
+    """What may stand before the names of a network in a file, the likeliest first; with its dot."""
+    wanted = {name for name in own if not name.endswith(COUNTER)}
+    found: Counter[str] = Counter()
+    for name in names:
+        parts = name.split(".")
+        for at in range(len(parts)):
+            if ".".join(parts[at:]) in wanted:
+                found["".join(f"{part}." for part in parts[:at])] += 1
+    most = found.most_common()
+    good = [prefix for prefix, count in most if count >= _SOME * len(wanted)]
+    return good or [prefix for prefix, _ in most[:1]] or [""]
+
+
+def below(prefix: str, shapes: Shapes) -> dict[str, str]:
+    """The whole name in the file of every tensor behind a prefix, by its name without it."""
+    return {name.removeprefix(prefix): name for name in shapes if name.startswith(prefix)}
+
+
+def is_within(part: str, prefix: str) -> bool:
+    """Whether a prefix has these names, one after the other, in it."""
+    return f".{part.strip('.')}." in f".{prefix}"
+
+
+def preferred(found: Sequence[str], tensors: Mapping[str, Tensor], own: Collection[str]) -> str:
+    """Of several prefixes behind each of which all tensors are, the one that is meant: any if the
+    values are the same, that of averaged weights (EMA) beside raw ones. Raises ArchitectureError.
+    """
+
+    def same(first: str, second: str) -> bool:
+        return all(
+            tensors[first + name].equal(tensors[second + name])
+            for name in own
+            if first + name in tensors and second + name in tensors
+        )
+
+    distinct: list[str] = []
+    for prefix in sorted(found, key=len):
+        if not any(same(prefix, other) for other in distinct):
+            distinct.append(prefix)
+    averaged = [prefix for prefix in distinct if is_averaged(prefix)]
+    if len(distinct) > 1 and len(averaged) == 1 and len(distinct) == 2:
+        return averaged[0]
+    if len(distinct) > 1:
+        named = [repr(prefix.rstrip(".")) for prefix in distinct]
+        raise ArchitectureError(
+            f"the file holds {len(distinct)} networks of this architecture with other values, "
+            f"{', '.join(named)}: give prefix= one of them, or prefix=. for the names without one"
+            if "" in distinct
+            else f"the file holds {len(distinct)} networks of this architecture with other values, "
+            f"{', '.join(named)}: give prefix= one of them"
+        )
+    return distinct[0]
+
+
+def is_averaged(prefix: str) -> bool:
+    """Whether the weights behind it are an exponential moving average."""
+    return any(_EMA.search(_words(part)) for part in prefix.split("."))
+
+
+def head(
+    missing: Collection[str],
+    usual: Shapes,
+    of_classes: Mapping[str, int],
+    shapes: Shapes,
+    prefix: str,
+    used: Collection[str],
+) -> Head | None:
+    """The last layer, where the file has it under another name than the architecture: alone in a
+    Sequential, or beside the network. None if nothing fits.
+
+    Raises ArchitectureError if several layers stand in its place, or could.
+    """
+    stems = {name.rpartition(".")[0] for name in missing}
+    if not missing or not set(missing) <= set(of_classes) or len(stems) != 1:
+        return None
+    (stem,) = stems
+    weight = f"{stem}.weight"
+    if weight not in missing:  # a layer without a bias adds nothing, which is what it has then
+        return Head({}, f"{prefix}{stem} has no bias")
+    dimension = of_classes[weight]
+    wanted = [size for n, size in enumerate(usual[weight]) if n != dimension]
+    layers = {
+        name.removesuffix(".weight"): shape
+        for name, shape in shapes.items()
+        if name.endswith(".weight") and len(shape) >= 2
+    }
+
+    def fits(name: str) -> bool:
+        shape = layers[name]
+        sizes = [size for n, size in enumerate(shape) if n != dimension]
+        bias = shapes.get(f"{name}.bias")
+        return sizes == wanted and bias is not None and list(bias) == [shape[dimension]]
+
+    def taken(name: str, note: str) -> Head:
+        parts = [one.removeprefix(f"{stem}.") for one in missing]
+        return Head({f"{stem}.{part}": f"{name}.{part}" for part in parts}, note)
+
+    place = f"{prefix}{stem}"
+    inside = [name for name in layers if name.startswith(f"{place}.")]
+    if inside:
+        others = {n for n in shapes if n.startswith(f"{place}.")} - {
+            f"{name}.{part}" for name in inside for part in ("weight", "bias")
+        }
+        if len(inside) == 1 and fits(inside[0]) and not others:
+            return taken(inside[0], f"{inside[0]} is taken as {stem}")
+        named = ", ".join(f"{name}.weight {list(layers[name])}" for name in inside)
+        raise ArchitectureError(
+            f"the head {stem} has several layers in the file ({named}), and what lies between them "
+            "is not in it: build the network, load the file, and give it as gc.register(…, "
+            "module=…)"
+        )
+    above = stem.rpartition(".")[0]
+    if above and f"{prefix}{above}" in layers and fits(f"{prefix}{above}"):
+        return taken(f"{prefix}{above}", f"{prefix}{above} is taken as {stem}")
+    beside = [
+        name
+        for name in layers
+        if f"{name}.weight" not in used and fits(name) and not _is_beside(name)
+    ]
+    if len(beside) == 1:
+        return taken(beside[0], f"{beside[0]} is taken as {stem}")
+    if beside:
+        raise ArchitectureError(
+            f"the file has no {stem}, and {len(beside)} layers that could be it: "
+            f"{', '.join(beside)}; build the network with the one that is meant, and give it as "
+            "gc.register(…, module=…)"
+        )
+    return None
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What a file holds besides a network. inside: within its modules; part: of it, as it seems;
+    apart: what may be left out."""
+
+    inside: list[str]
+    part: list[str]
+    apart: list[str]
+
+
+def rest(
+    used: Collection[str], own: Collection[str], shapes: Shapes, tensors: Mapping[str, Tensor],
+    prefix: str, other_prefixes: Sequence[str],
+) -> Rest:  # fmt: skip
+    """The tensors that are not used. other_prefixes: of networks that were not chosen."""
+    modules = {name.partition(".")[0] for name in own}
+    found = Rest([], [], [])
+    for name in shapes:
+        if name in used or name.endswith((COUNTER, *_COMPUTED)):
+            continue
+        relative = name.removeprefix(prefix) if name.startswith(prefix) else None
+        if relative is not None and relative.partition(".")[0] in modules:
+            found.inside.append(name)
+        elif (
+            any(name.startswith(other) for other in other_prefixes if other)
+            or _is_beside(relative or name)
+            or not _computes(name, shapes, tensors)
+        ):
+            found.apart.append(name)
+        else:
+            found.part.append(name)
+    return found
+
+
+def _is_beside(name: str) -> bool:
+    return any(_BESIDE.search(_words(part)) for part in name.split("."))
+
+
+def _words(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _computes(name: str, shapes: Shapes, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether it seems to be a layer: more than a number, and not a row of them alone."""
+    if not tensors[name].is_floating_point() or shapes[name].numel() <= 1:
+        return False
+    stem, _, last = name.rpartition(".")
+    if last in ("mean", "std") and shapes[name].numel() <= 4:
+        return False
+    if len([size for size in shapes[name] if size > 1]) > 1:
+        return True
+    siblings = [other for other in shapes if other.rpartition(".")[0] == stem and other != name]
+    return (
+        bool(stem)
+        and last in ("weight", "bias", "running_mean", "running_var")
+        and any(
+            other.rpartition(".")[2] in ("weight", "bias", "running_mean") for other in siblings
+        )
+    )
+
+
+def in_order(own: Shapes, shapes: Shapes, optional: Collection[str]) -> dict[str, str]:
+    """Whole names in the file by own names, where the network's parts stand in a Sequential, as in
+    `nn.Sequential(*network.children())`: under the same names but for their numbers, with the same
+    shapes, in the same order. optional: names of the head. Empty if they do not."""
+    parts: dict[str, list[str]] = {}
+    for name in own:
+        if not name.endswith(COUNTER):
+            parts.setdefault(name.partition(".")[0], []).append(name.partition(".")[2])
+    required = [top for top in parts if any(f"{top}.{one}" not in optional for one in parts[top])]
+    if len(required) < 2 or any("" in parts[top] for top in required):
+        return {}
+    largest = max(required, key=lambda top: len(parts[top]))
+    anchor = parts[largest][0]
+    parents = {
+        name.removesuffix(anchor).rstrip(".").rpartition(".")[0]
+        for name in shapes
+        if name.endswith(f".{anchor}")
+    }
+    for parent in sorted(parents, key=len):
+        before = f"{parent}." if parent else ""
+        numbers = sorted(
+            {
+                int(number)
+                for name in shapes
+                if name.startswith(before)
+                and (number := name.removeprefix(before).partition(".")[0]).isdecimal()
+            }
+        )
+        found: dict[str, str] = {}
+        last = -1
+        for top in parts:
+            place = next(
+                (
+                    number
+                    for number in numbers
+                    if number > last
+                    and all(
+                        shapes.get(f"{before}{number}.{one}") == own[f"{top}.{one}"]
+                        for one in parts[top]
+                        if f"{top}.{one}" not in optional
+                    )
+                    and all(
+                        f"{before}{number}.{one}" in shapes
+                        for one in parts[top]
+                        if f"{top}.{one}" in optional
+                    )
+                ),
+                None,
+            )
+            if place is None:
+                if top in required:
+                    break
+                continue
+            last = place
+            found |= {f"{top}.{one}": f"{before}{place}.{one}" for one in parts[top]}
+        else:
+            return found
+    return {}

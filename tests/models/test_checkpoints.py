@@ -1,0 +1,512 @@
+"""A right file is taken however it was saved; what is not clear is refused in one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import pathlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+import torchvision.models
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import gradcam_core as gc
+from gradcam_core.models.registry import remove_model
+
+State = dict[str, Tensor]
+
+
+@pytest.fixture(autouse=True)
+def no_others() -> Iterator[None]:
+    yield
+    for info in gc.list_models():
+        if info.recipe is not None:
+            remove_model(info.name)
+
+
+def scrambled(module: nn.Module, seed: int = 0) -> nn.Module:
+    """With values none of which are as they are made."""
+    torch.manual_seed(seed)
+    for name, tensor in module.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5)
+        elif tensor.is_floating_point() and tensor.ndim < 2:
+            tensor.add_(0.1 * torch.randn_like(tensor))
+    return module.eval()
+
+
+def small(classes: int = 3, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return scrambled(timm.create_model("test_resnet", num_classes=classes), seed)
+
+
+def put(state: State, prefix: str) -> State:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+def saved(path: Path, held: Any) -> Path:
+    torch.save(held, path)
+    return path
+
+
+def assert_same(name: str, module: nn.Module, size: int = 96, batch: Tensor | None = None) -> None:
+    """The loaded network gives what the module gives."""
+    batch = torch.rand(2, 3, size, size) if batch is None else batch
+    with torch.no_grad():
+        expected, got = module(batch), gc.load_model(name).module(batch)
+    scale = float(expected.abs().max())
+    torch.testing.assert_close(got, expected, atol=1e-5 * scale, rtol=1e-4)
+
+
+PREFIXES = (
+    "net.",
+    "encoder.model.",
+    "module.",
+    "model.backbone.",
+    "module._orig_mod.resnet.",
+    "a.b.c.d.",
+    "0.",
+    "layer1.",
+)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("architecture", ["test_resnet", None])
+def test_whatever_stands_before_all_names_is_found(
+    tmp_path: Path, prefix: str, architecture: str | None
+):
+    module = small()
+    path = saved(tmp_path / "a.pth", {"state_dict": put(module.state_dict(), prefix), "epoch": 3})
+    info = gc.register("Mine", architecture, weights=path)
+    assert info.architecture == "test_resnet"
+    assert_same("mine", module)
+
+
+def test_a_wrapper_around_single_modules_is_found(tmp_path: Path):
+    module = small()
+    state = {
+        name.replace("layer1.", "layer1._orig_mod.").replace("2.0", "2.0._fsdp_wrapped_module"): t
+        for name, t in module.state_dict().items()
+    }
+    gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", state))
+    assert_same("mine", module)
+
+
+class Settings(dict):
+    """As of Lightning or OmegaConf: a class that the reader does not have."""
+
+
+class Anything:
+    def __init__(self) -> None:
+        self.path = pathlib.PosixPath("/tmp")
+        self.score = np.float64(0.9)
+
+
+def of_lightning(state: State) -> dict[str, Any]:
+    loss = {"criterion.weight": torch.rand(3), "val_acc.tp": torch.zeros(3, dtype=torch.long)}
+    return {
+        "epoch": 4,
+        "pytorch-lightning_version": "2.2",
+        "state_dict": put(state, "model.") | loss | {"loss_fn.center": torch.rand(3, 64)},
+        "hyper_parameters": Settings(lr=0.1, where=pathlib.PosixPath("/tmp")),
+        "optimizer_states": [{"state": {0: {"exp_avg": torch.rand(32, 3, 3, 3)}}}],
+        "callbacks": {"ModelCheckpoint": {"best_model_score": torch.tensor(0.9)}},
+    }
+
+
+def of_timm(state: State) -> dict[str, Any]:
+    return {
+        "epoch": 4,
+        "arch": "test_resnet",
+        "state_dict": state,
+        "optimizer": {"state": {0: {"momentum_buffer": torch.rand(3)}}},
+        "args": argparse.Namespace(model="test_resnet", mean=None, std=None),
+        "metric": np.float64(77.1),
+        "amp_scaler": {"scale": 65536.0},
+    }
+
+
+def of_averaging(state: State) -> dict[str, Any]:
+    return {"n_averaged": torch.tensor(7), **put(state, "module.")}
+
+
+BESIDE: dict[str, Callable[[State], Any]] = {
+    "Lightning": of_lightning,
+    "timm": of_timm,
+    "AveragedModel": of_averaging,
+    "NumPy numbers": lambda state: {"model": state, "best": np.float32(0.5), "log": Anything()},
+    "a list": lambda state: [state, {"lr": 0.1}],
+    "deep": lambda state: {"a": {"b": {"c": put(state, "net.")}}},
+    "a profiler's": lambda state: state | {"layer1.total_ops": torch.zeros(1)},
+    "an ordered mapping of another class": lambda state: {
+        "state_dict": collections.defaultdict(int, state)
+    },
+    "double precision": lambda state: {
+        name: t.double() if t.is_floating_point() else t for name, t in state.items()
+    },
+}
+
+
+@pytest.mark.parametrize("form", BESIDE)
+def test_what_stands_beside_the_network_is_left_out(tmp_path: Path, form: str):
+    module = small()
+    path = saved(tmp_path / "a.pth", BESIDE[form](module.state_dict()))
+    gc.register("Named", "test_resnet", weights=path)
+    gc.register("Mine", weights=path)
+    assert_same("named", module)
+    assert_same("mine", module)
+
+
+def test_what_is_left_out_is_named(tmp_path: Path):
+    path = saved(tmp_path / "a.pth", of_lightning(small().state_dict()))
+    info = gc.register("Mine", "test_resnet", weights=path)
+    assert "left out beside the network" in info.notice
+    for name in ("criterion", "val_acc", "loss_fn"):
+        assert name in info.notice
+    assert gc.load_model("mine").notice == info.notice
+
+
+def test_averaged_weights_go_before_raw_ones(tmp_path: Path):
+    raw, averaged = small(seed=1), small(seed=2)
+    both = {"state_dict": raw.state_dict(), "state_dict_ema": averaged.state_dict()}
+    path = saved(tmp_path / "a.pth", both)
+    info = gc.register("Mine", "test_resnet", weights=path)
+    assert "EMA" in info.notice
+    assert_same("mine", averaged)
+    gc.register("Mine", "test_resnet", weights=path, prefix="state_dict")
+    assert_same("mine", raw)
+    inside = put(raw.state_dict(), "model.") | put(averaged.state_dict(), "ema_model.module.")
+    gc.register("Mine", weights=saved(tmp_path / "b.pth", {"state_dict": inside}))
+    assert_same("mine", averaged)
+
+
+def test_of_two_networks_one_has_to_be_named(tmp_path: Path):
+    student, teacher = small(seed=1), small(seed=2)
+    both = put(student.state_dict(), "student.") | put(teacher.state_dict(), "teacher.")
+    path = saved(tmp_path / "a.pth", both)
+    for architecture in ("test_resnet", None):
+        with pytest.raises(
+            gc.NetworkError, match=r"2 networks .*'student', 'teacher': give prefix="
+        ):
+            gc.register("Mine", architecture, weights=path)
+        gc.register("Mine", architecture, weights=path, prefix="teacher")
+        assert_same("mine", teacher)
+    with pytest.raises(gc.NetworkError, match=r"stand behind prefix=pupil; .*: student, teacher"):
+        gc.register("Mine", "test_resnet", weights=path, prefix="pupil")
+    same = put(student.state_dict(), "net.") | put(student.state_dict(), "model.")
+    gc.register("Mine", weights=saved(tmp_path / "b.pth", same))
+    assert_same("mine", student)
+
+
+def test_a_teacher_of_another_architecture_is_left_out_if_the_network_is_named(tmp_path: Path):
+    module = small()
+    teacher = put(timm.create_model("test_efficientnet").state_dict(), "teacher.")
+    path = saved(tmp_path / "a.pth", put(module.state_dict(), "student.") | teacher)
+    with pytest.raises(gc.NetworkError, match=r"several networks, .* in it are: teacher, student"):
+        gc.register("Mine", weights=path)
+    gc.register("Mine", "test_resnet", weights=path)
+    assert_same("mine", module)
+    gc.register("Mine", weights=path, prefix="student")
+    assert_same("mine", module)
+
+
+def test_what_may_be_a_part_of_the_network_is_not_left_out(tmp_path: Path):
+    module = small(classes=10)
+    state = put(module.state_dict(), "net.") | {
+        "last.weight": torch.rand(2, 10),
+        "last.bias": torch.rand(2),
+    }
+    path = saved(tmp_path / "a.pth", state)  # fmt: skip
+    with pytest.raises(gc.NetworkError, match=r"but last may be a part of it, too: .*prefix=net;"):
+        gc.register("Mine", "test_resnet", weights=path)
+    info = gc.register("Mine", "test_resnet", weights=path, prefix="net")
+    assert "left out beside the network: last" in info.notice
+    assert_same("mine", module)
+    larger = timm.create_model("seresnet18", num_classes=3)
+    path = saved(tmp_path / "b.pth", put(larger.state_dict(), "net."))
+    with pytest.raises(gc.NetworkError, match=r"layer1.0.se.fc1.weight .* is not in the network"):
+        gc.register("Mine", "resnet18", weights=path)
+
+
+# Heads.
+
+
+def test_a_head_in_a_sequential_is_rebuilt(tmp_path: Path):
+    module = small()
+    torch.manual_seed(3)
+    features: int = module.get_submodule("fc").in_features  # type: ignore[assignment]
+    for n, head in enumerate(
+        (
+            nn.Sequential(nn.Dropout(0.2), nn.Linear(features, 5)),
+            nn.Sequential(nn.Linear(features, 4)),
+            nn.Linear(features, 7),
+            nn.Linear(features, 6, bias=False),
+        )
+    ):
+        module.fc = head.eval()
+        path = saved(tmp_path / f"{n}.pth", put(module.state_dict(), "net."))
+        for architecture in ("test_resnet", None):
+            gc.register("Mine", architecture, weights=path)
+            assert_same("mine", module)
+
+
+def test_a_head_beside_the_network_is_taken(tmp_path: Path):
+    module = small()
+    head = module.get_submodule("fc")
+    state = put({n: t for n, t in module.state_dict().items() if not n.startswith("fc.")}, "body.")
+    state |= put(head.state_dict(), "classifier.1.")
+    info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", state))
+    assert "classifier.1 is taken as fc" in info.notice
+    assert_same("mine", module)
+    state |= put(head.state_dict(), "other.")
+    with pytest.raises(gc.NetworkError, match=r"no fc, and 2 layers that could be it: "):
+        gc.register("Mine", "test_resnet", weights=saved(tmp_path / "b.pth", state))
+
+
+@pytest.mark.parametrize("norm", [nn.ReLU(), nn.BatchNorm1d(8)])
+def test_a_head_of_several_layers_is_refused(tmp_path: Path, norm: nn.Module):
+    module = small()
+    features: int = module.get_submodule("fc").in_features  # type: ignore[assignment]
+    module.fc = nn.Sequential(nn.Linear(features, 8), norm, nn.Linear(8, 3))
+    path = saved(tmp_path / "a.pth", module.state_dict())
+    for architecture in ("test_resnet", None):
+        with pytest.raises(gc.NetworkError, match=r"head fc has several layers .*module=") as error:
+            gc.register("Mine", architecture, weights=path)
+        assert "fc.0.weight [8, " in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_1", "efficientnet_b0"])
+def test_torchvisions_head_is_found_where_people_put_theirs(tmp_path: Path, name: str):
+    module: Any = scrambled(torchvision.models.get_model(name, num_classes=6))
+    if name != "squeezenet1_1":
+        module.classifier = nn.Linear(1280, 6)
+    path = saved(tmp_path / "a.pth", put(module.state_dict(), "features_of."))
+    info = gc.register("Mine", weights=path)
+    assert info.architecture == name
+    assert_same("mine", module)
+
+
+def test_parts_in_a_sequential_are_known_by_their_order(tmp_path: Path):
+    module = scrambled(torchvision.models.resnet18(num_classes=4))
+    body = nn.Sequential(*list(module.children())[:-1])
+    state = put(body.state_dict(), "features.") | put(
+        module.get_submodule("fc").state_dict(), "fc."
+    )
+    gc.register("Mine", "torchvision:resnet18", weights=saved(tmp_path / "a.pth", state))
+    assert_same("mine", module)
+    dense = torchvision.models.densenet121(num_classes=4)  # a ReLU stands between its parts
+    body = nn.Sequential(*dense.children())
+    with pytest.raises(gc.NetworkError, match="do not fit"):
+        gc.register("Mine", "densenet121", weights=saved(tmp_path / "b.pth", body.state_dict()))
+
+
+# Which architecture.
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "torchvision:densenet121", "torchvision:mobilenet_v3_small", "resnet34d"]
+)
+def test_the_tensors_name_the_architecture(tmp_path: Path, name: str):
+    library, _, plain = name.rpartition(":")
+    torch.manual_seed(0)
+    made = torchvision.models.get_model if library else timm.create_model
+    module = scrambled(made(plain, num_classes=3))
+    path = saved(tmp_path / "a.pth", {"model": put(module.state_dict(), f"module.{plain}.")})
+    info = gc.register("Mine", weights=path)
+    assert info.architecture == plain
+    assert f"{plain}" in info.notice
+    assert_same("mine", module)
+
+
+def test_variants_with_the_same_tensors_have_to_be_named(tmp_path: Path):
+    module = scrambled(timm.create_model("tf_efficientnet_b0", num_classes=3))
+    path = saved(tmp_path / "a.pth", module.state_dict())
+    with pytest.raises(
+        gc.NetworkError, match=r"efficientnet_b0, .*tf_efficientnet_b0.*architecture="
+    ):
+        gc.register("Mine", weights=path)
+    told = saved(
+        tmp_path / "b.pth", {"state_dict": module.state_dict(), "arch": "tf_efficientnet_b0"}
+    )
+    gc.register("Mine", weights=told)
+    assert_same("mine", module)
+
+
+def test_a_plain_network_behind_a_prefix_is_recognised_in_the_error(tmp_path: Path):
+    state = put(timm.create_model("resnet18", num_classes=3).state_dict(), "encoder.model.")
+    path = saved(tmp_path / "a.pth", {"state_dict": state})
+    with pytest.raises(gc.NetworkError) as refused:
+        gc.register("Mine", "resnet34", weights=path)
+    text = str(refused.value)
+    assert "likeliest architecture is timm's resnet18: all of its tensors fit" in text
+    assert "encoder.model" in text
+    strange = nn.Sequential(nn.Conv2d(3, 9, 3), nn.Flatten(), nn.Linear(9, 2)).state_dict()
+    with pytest.raises(gc.NetworkError, match=r"much like what the file holds .*module="):
+        gc.register("Mine", weights=saved(tmp_path / "b.pth", strange))
+
+
+# torchvision's own normalisation and heads.
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+@pytest.mark.parametrize("has_heads", [True, False])
+@pytest.mark.parametrize("on", [True, False])
+def test_torchvisions_own_normalisation_and_heads(
+    tmp_path: Path, name: str, has_heads: bool, on: bool
+):
+    torch.manual_seed(0)
+    module = torchvision.models.get_model(
+        name, num_classes=3, aux_logits=has_heads, init_weights=False, transform_input=on
+    )
+    path = saved(tmp_path / "a.pth", scrambled(module).state_dict())
+    given: dict[str, Any] = {} if on else {"transform_input": False}
+    info = gc.register("Mine", f"torchvision:{name}", weights=path, **given)
+    assert_same("mine", module, 299)
+    assert ("transform_input is taken to be on" in info.notice) == on
+    assert ("aux" in info.notice.lower()) == has_heads
+    assert gc.load_model("mine").preprocessing.mean == (0.485, 0.456, 0.406)
+
+
+def test_a_head_that_only_training_uses_may_have_other_classes(tmp_path: Path):
+    module: Any = torchvision.models.inception_v3(init_weights=False, transform_input=True)
+    module.fc = nn.Linear(2048, 2)
+    path = saved(tmp_path / "a.pth", scrambled(module).state_dict())
+    info = gc.register("Mine", "inception_v3", weights=path)
+    assert len(info.labels) == 2
+    assert_same("mine", module, 299)
+
+
+def test_published_weights_of_torchvision_are_normalised_as_published():
+    info = gc.register("Mine", "torchvision:googlenet")
+    assert info.recipe is not None
+    built: Any = info.recipe.build()  # type: ignore[attr-defined]
+    assert built.transform_input
+
+
+# Other forms of files.
+
+
+@pytest.mark.parametrize("form", ["scripted", "traced"])
+def test_torchscript_is_read(tmp_path: Path, form: str):
+    module = scrambled(torchvision.models.resnet18(num_classes=4))
+    batch = torch.rand(1, 3, 64, 64)
+    made = torch.jit.script(module) if form == "scripted" else torch.jit.trace(module, batch)
+    made.save(tmp_path / "a.pt")
+    for architecture in ("torchvision:resnet18", None):
+        gc.register("Mine", architecture, weights=tmp_path / "a.pt")
+        assert_same("mine", module)
+    frozen = torch.jit.freeze(torch.jit.script(module))
+    frozen.save(tmp_path / "frozen.pt")
+    with pytest.raises(gc.NetworkError, match="frozen TorchScript, whose weights have no names"):
+        gc.register("Mine", "torchvision:resnet18", weights=tmp_path / "frozen.pt")
+
+
+def test_torchscript_says_whether_it_normalises(tmp_path: Path):
+    module = torchvision.models.googlenet(
+        num_classes=3, aux_logits=False, init_weights=False, transform_input=False
+    )
+    torch.jit.script(scrambled(module)).save(tmp_path / "a.pt")
+    gc.register("Mine", weights=tmp_path / "a.pt")
+    assert_same("mine", module, 128)
+
+
+@pytest.mark.parametrize("how", ["whole", "under model", "beside"])
+def test_a_whole_module_is_refused_with_what_to_do(tmp_path: Path, how: str):
+    module = small()
+    held = {"whole": module, "under model": {"model": module, "epoch": 3}, "beside": [module]}[how]
+    path = saved(tmp_path / "a.pth", held)
+    with pytest.raises(
+        gc.NetworkError, match=r"whole object \(timm.models.resnet.ResNet\).*module="
+    ):
+        gc.register("Mine", "test_resnet", weights=path)
+
+
+OTHER: dict[str, tuple[bytes, str]] = {
+    "a.h5": (b"\x89HDF\r\n\x1a\n" + bytes(64), "it is HDF5, as Keras writes it"),
+    "a.onnx": (b"\x08\x07\x12\x07pytorch", "it is ONNX"),
+    "a.zip": (b"PK\x03\x04" + bytes(64), "not a file of weights, or it is damaged"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_a_file_of_another_kind_is_said_to_be_that(tmp_path: Path, name: str):
+    content, reason = OTHER[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(gc.NetworkError, match=reason):
+        gc.register("Mine", "test_resnet", weights=tmp_path / name)
+
+
+# What the file says of its input.
+
+MEAN, STD = [0.3, 0.4, 0.5], [0.2, 0.25, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("said", "mean"),
+    [
+        ({"mean": MEAN, "std": STD}, MEAN),
+        ({"pretrained_cfg": {"mean": MEAN, "std": STD, "input_size": [3, 96, 96]}}, MEAN),
+        ({"args": argparse.Namespace(mean=MEAN, std=STD)}, MEAN),
+        ({"hyper_parameters": Settings(mean=MEAN, std=STD)}, MEAN),
+        ({"mean": torch.tensor(MEAN), "std": torch.tensor(STD)}, MEAN),
+        ({"normalize.mean": torch.tensor(MEAN)[:, None, None],
+          "normalize.std": torch.tensor(STD)[:, None, None]}, MEAN),
+        ({"mean": 0.91}, None),
+        ({"mean": 0.91, "std": 0.02}, None),
+        ({"mean": 0.91, "std": 0.1}, None),
+        ({"mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]}, None),
+        ({"mean": [0.9, 0.8, 0.7], "std": [0.01, 0.02, 0.01]}, None),
+        ({"mean": MEAN}, None),
+        ({"mean": np.float64(0.5), "std": np.float64(0.5)}, None),
+        ({"mean": torch.rand(64), "std": torch.rand(64)}, None),
+        ({"metrics": {"mean": MEAN, "std": STD}}, None),
+    ],
+)  # fmt: skip
+def test_only_a_normalisation_is_taken_for_one(
+    tmp_path: Path, said: dict[str, Any], mean: list[float] | None
+):
+    path = saved(tmp_path / "a.pth", {"state_dict": small().state_dict(), **said})
+    gc.register("Mine", "test_resnet", weights=path)
+    expected = mean or [0.485, 0.456, 0.406]
+    usual = gc.load_model("mine").preprocessing
+    if mean is None:
+        gc.register("Plain", "test_resnet", weights=saved(tmp_path / "b.pth", small().state_dict()))
+        assert usual == gc.load_model("plain").preprocessing
+    else:
+        assert usual.mean == pytest.approx(expected)
+        assert usual.std == pytest.approx(STD)
+
+
+def test_a_normalisation_of_another_scale_is_named(tmp_path: Path):
+    held = {"state_dict": small().state_dict(), "mean": [123.7, 1.0, 1.0], "std": [58.0, 1.0, 1.0]}
+    info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
+    assert "mean [123.7, 1.0, 1.0] and std" in info.notice
+    gc.register("Mine", "test_resnet", weights=tmp_path / "a.pth", mean=0.5, std=0.5)
+    assert gc.load_model("mine").preprocessing.mean == (0.5,) * 3
+
+
+def test_text_in_safetensors_is_read(tmp_path: Path):
+    module = small()
+    said = {"mean": "[0.3, 0.4, 0.5]", "std": "[0.2, 0.25, 0.3]", "input_size": "[3, 96, 96]"}
+    save_file(
+        put(module.state_dict(), "net."), tmp_path / "a.safetensors", said | {"arch": "test_resnet"}
+    )
+    gc.register("Mine", weights=tmp_path / "a.safetensors")
+    found = gc.load_model("mine").preprocessing
+    assert (found.size, found.mean) == (96, tuple(MEAN))
+    assert_same("mine", module)
+
+
+def test_the_command_line_needs_no_architecture(tmp_path: Path):
+    from gradcam_core.models.custom import register_all
+
+    path = saved(tmp_path / "a.pth", small().state_dict())
+    (info,) = register_all([f"Mine=weights={path},labels=a/b"[: -len(",labels=a/b")]])
+    assert info.architecture == "test_resnet"
