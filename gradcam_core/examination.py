@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
+from gradcam_core.errors import CamError
 from gradcam_core.explanation import Explanation, Prediction
 from gradcam_core.images.geometry import View, ViewName
 from gradcam_core.images.prepare import PreparedInput, prepare
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from gradcam_core.cam.run import Run
 
 TOP = 5
+
+_SATURATED = 1e-6  # what is left to certainty, of which float32 has few digits
+_UNDERFLOW = 1e-30
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,8 @@ def _explain(
     contrast: bool | Sequence[int],
     on_progress: Callable[[float], None],
 ) -> list[Explanation]:
+    for one, target in zip(held, targets, strict=True):
+        _check_gradients(one, target)
     run = held[0].run.join([one.run for one in held[1:]])
     feature_maps = run.cam(targets, method, contrast, on_progress).cpu().numpy()
     contrasts = run.contrast(targets, method, contrast)
@@ -162,6 +168,19 @@ def _explain(
             held, targets, feature_maps, contrasts, strict=True
         )
     ]
+
+
+def _check_gradients(one: Examination, target: int) -> None:
+    """Raises CamError where a softmax or sigmoid in the network is so sure that what its gradients
+    are is rounding errors."""
+    probability = float(one.probabilities[target])
+    is_saturated = 1 - probability < _SATURATED or probability < _UNDERFLOW
+    if one.model.gives_probabilities and is_saturated:
+        raise CamError(
+            f"{one.model.info.title} has a softmax or sigmoid in it that is saturated for this "
+            f"photo ({one.prediction(target).name}: {probability:.7f}), so that nothing of its "
+            "gradients is left: leave it out, or give output= a function that returns the logits."
+        )
 
 
 def examine(

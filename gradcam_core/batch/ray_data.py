@@ -175,7 +175,7 @@ def explain_round(
         warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
         results = table.map_batches(
             Explainer,
-            fn_constructor_args=(settings, registered()),
+            fn_constructor_args=(settings, registered(settings.models)),
             batch_size=ACTOR_PICTURES,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=actors),

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 import collections
+import dataclasses
+import importlib.machinery
+import json
 import pathlib
+import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +19,8 @@ import pytest
 import timm
 import torch
 import torchvision.models
-from safetensors.torch import save_file
+from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import gradcam_core as gc
@@ -510,3 +516,153 @@ def test_the_command_line_needs_no_architecture(tmp_path: Path):
     path = saved(tmp_path / "a.pth", small().state_dict())
     (info,) = register_all([f"Mine=weights={path},labels=a/b"[: -len(",labels=a/b")]])
     assert info.architecture == "test_resnet"
+
+
+# Folders of the Hugging Face Hub.
+
+
+def folder_of(
+    path: Path, module: nn.Module, config: dict[str, Any], name: str = "model.safetensors"
+) -> Path:
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps(config))
+    if name.endswith(".safetensors"):
+        save_file(module.state_dict(), path / name)
+    else:
+        torch.save(module.state_dict(), path / name)
+    return path
+
+
+CONFIG = {
+    "architecture": "test_resnet",
+    "num_classes": 3,
+    "label_names": ["n1", "n2", "n3"],
+    "label_descriptions": {"n1": "tench", "n2": "goldfish", "n3": "shark"},
+    "pretrained_cfg": {
+        "input_size": [3, 96, 96], "mean": MEAN, "std": STD, "crop_pct": 1.0,
+        "interpolation": "bilinear",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin", "best.pth"])
+@pytest.mark.parametrize("as_weights", [True, False])
+def test_a_folder_of_timm_says_all(tmp_path: Path, file: str, as_weights: bool):
+    module = small()
+    folder = folder_of(tmp_path / "mine", module, CONFIG, file)
+    info = gc.register("Mine", weights=folder) if as_weights else gc.register("Mine", str(folder))
+    assert [label.name for label in info.labels] == ["tench", "goldfish", "shark"]
+    found = gc.load_model("mine").preprocessing
+    assert (found.size, found.mean, found.crop_share) == (96, tuple(MEAN), 1)
+    assert_same("mine", module)
+
+
+def test_a_folder_of_transformers_wrapper_of_timm_is_read(tmp_path: Path):
+    module = small()
+    config = {"architectures": ["TimmWrapperForImageClassification"], "model_type": "timm_wrapper"}
+    folder = folder_of(tmp_path / "mine", module, CONFIG | config)
+    save_file(put(module.state_dict(), "timm_model."), folder / "model.safetensors")
+    gc.register("Mine", weights=folder)
+    assert_same("mine", module)
+
+
+OF_TRANSFORMERS = {
+    "architectures": ["ResNetForImageClassification"],
+    "model_type": "resnet",
+    "id2label": {"0": "a", "1": "b", "2": "c"},
+}
+PROCESSOR = {
+    "do_resize": True, "size": {"shortest_edge": 64}, "crop_pct": 0.875, "do_normalize": True,
+    "image_mean": MEAN, "image_std": STD, "resample": 3,
+}  # fmt: skip
+
+
+def test_a_folder_of_transformers_needs_transformers(tmp_path: Path, monkeypatch):
+    folder = folder_of(tmp_path / "mine", small(), OF_TRANSFORMERS)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(gc.NetworkError, match=r"ResNetForImageClassification of transformers, wh"):
+        gc.register("Mine", weights=folder)
+    (folder / "config.json").write_text(
+        json.dumps(OF_TRANSFORMERS | {"architectures": ["BertModel"]})
+    )
+    with pytest.raises(gc.NetworkError, match="holds a BertModel, and no classifier of images"):
+        gc.register("Mine", weights=folder)
+
+
+@dataclasses.dataclass
+class Output:
+    loss: None
+    logits: Tensor
+
+
+class OfTransformers(nn.Module):
+    """As transformers has them: the output is an object with the logits in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = small()
+
+    def forward(self, pixel_values: Tensor) -> Output:
+        return Output(None, self.net(pixel_values))
+
+    @classmethod
+    def from_pretrained(cls, folder: str, local_files_only: bool) -> nn.Module:
+        assert local_files_only
+        made = cls()
+        made.net.load_state_dict(load_file(Path(folder, "model.safetensors")))
+        return made
+
+
+def test_a_folder_of_transformers_is_read_by_it(tmp_path: Path, monkeypatch, cat: Image.Image):
+    library = types.ModuleType("transformers")
+    library.AutoModelForImageClassification = OfTransformers  # type: ignore[attr-defined]
+    library.__spec__ = importlib.machinery.ModuleSpec("transformers", None)
+    monkeypatch.setitem(sys.modules, "transformers", library)
+    module = small(seed=5)
+    folder = folder_of(tmp_path / "mine", module, OF_TRANSFORMERS)
+    with pytest.raises(gc.NetworkError, match="no preprocessor_config"):
+        gc.register("Mine", weights=folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
+    gc.register("Mine", weights=folder)
+    found = gc.load_model("mine").preprocessing
+    assert (found.size, found.crop_share, found.mean) == (64, 0.875, tuple(MEAN))
+    held = gc.examine(cat, "mine")
+    with torch.no_grad():
+        expected = module(held.run.open_pass.batch)
+    torch.testing.assert_close(held.run.logits, expected, atol=1e-5, rtol=1e-4)
+    assert held.top[0].name in "abc"
+    run = gc.forward(module, held.run.open_pass.batch)
+    np.testing.assert_allclose(held.explain("b").feature_map, run.cam(1)[0], rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"size": {"height": 64, "width": 96}}, "pictures of 96 × 64: only squares"),
+        ({"rescale_factor": 0.00784}, "only 1/255 will do"),
+        ({"image_mean": None}, "does not say how pictures are prepared"),
+    ],
+)
+def test_a_preparation_that_cannot_be_followed_is_refused(
+    tmp_path: Path, monkeypatch, said: dict[str, Any], reason: str
+):
+    folder = folder_of(tmp_path / "mine", small(), OF_TRANSFORMERS)
+    (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR | said))
+    with pytest.raises(gc.NetworkError, match=reason):
+        gc.register("Mine", weights=folder)
+
+
+def test_a_folder_without_what_is_needed_is_refused(tmp_path: Path):
+    folder = folder_of(tmp_path / "mine", small(), CONFIG)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(gc.NetworkError, match=r"mine has no files of weights: one called model"):
+        gc.register("Mine", weights=folder)
+    (folder / "model.safetensors.index.json").touch()
+    with pytest.raises(gc.NetworkError, match="in several files"):
+        gc.register("Mine", weights=folder)
+    (folder / "config.json").write_text('{"a": 1}')
+    with pytest.raises(gc.NetworkError, match=r"config.json of mine is not that of a timm class"):
+        gc.register("Mine", weights=folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(gc.NetworkError, match=r"mine is a folder without a config.json"):
+        gc.register("Mine", "test_resnet", weights=folder)

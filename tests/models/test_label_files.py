@@ -19,6 +19,21 @@ GOOD = {
     "by_index.json": '{"2": "Pneumonie", "0": "no finding", "1": "effusion, left"}',
     "by_name.json": '{"Pneumonie": 2, "no finding": 0, "effusion, left": 1}',
     "hub.json": '{"id2label": {"0": "no finding", "1": "effusion, left", "2": "Pneumonie"}}',
+    "keras.json": '{"0": ["n01440764", "no finding"], "2": ["n01443537", "Pneumonie"],'
+    ' "1": ["n01484850", "effusion, left"]}',
+    "keras_list.json": '[["n01440764", "no finding"], ["n01484850", "effusion, left"],'
+    ' ["n01443537", "Pneumonie"]]',
+    "timm.json": '{"architecture": "resnet18", "num_classes": 3,'
+    ' "label_names": ["no finding", "effusion, left", "Pneumonie"]}',
+    "timm_described.json": '{"label_names": ["n1", "n2", "n3"], "label_descriptions":'
+    ' {"n1": "no finding", "n2": "effusion, left", "n3": "Pneumonie"}}',
+    "timm_list.json": '{"label_names": ["n1", "n2", "n3"], "label_descriptions":'
+    ' ["no finding", "effusion, left", "Pneumonie"]}',
+    "timm_cfg.json": '{"num_classes": 3, "pretrained_cfg": {"label_names":'
+    ' ["no finding", "effusion, left", "Pneumonie"], "mean": [0.5, 0.5, 0.5]}}',
+    "label2id.json": '{"label2id": {"Pneumonie": 2, "no finding": 0, "effusion, left": "1"}}',
+    "coco.json": '[{"id": 1, "name": "effusion, left"}, {"id": 0, "name": "no finding"},'
+    ' {"id": 2, "name": "Pneumonie"}]',
     "one.csv": 'no finding\n"effusion, left"\nPneumonie\n',
     "named.csv": 'code,Label\nx,no finding\ny,"effusion, left"\nz,Pneumonie\n',
     "both.csv": 'name,index\nPneumonie,2\nno finding,0\n"effusion, left",1\n',
@@ -40,6 +55,9 @@ BAD = {
     "broken.json": (b'["a", ', "not JSON"),
     "number.json": (b"3", "neither a list of names"),
     "gap.json": (b'{"0": "a", "2": "c"}', "class 1 has no name"),
+    "pairs.json": (b'{"0": ["a", "b"]}', "neither a list of names"),
+    "twice.json": (b'[{"id": 0, "name": "a"}, {"id": 0, "name": "b"}]', "have the same index"),
+    "nameless.json": (b'[{"id": 0}]', "entry 0 of the labels has no name"),
     "many.csv": (b"a,b,c\nd,e,f\n", 'no column is called "name"'),
     "two.csv": (b"a,b\nc,d\n", "one has to hold indices"),
     "short.csv": (b"name,index\na\n", "fewer columns"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Config:
     preprocessing: Preprocessing | None
     classes: int | None
     names: Sequence[str] | None
+    note: str = ""
 
 
 def is_folder(text: str | Path) -> bool:
@@ -44,8 +45,8 @@ def read_folder(folder: Path) -> tuple[Config, Path]:
     config = config_in(folder / "config.json", folder.name)
     settings = folder / "preprocessor_config.json"
     if config.architecture is None and settings.is_file():
-        found = _of_processor(_json(settings), folder.name)
-        config = Config(None, config.kind, found, config.classes, config.names)
+        found, note = _of_processor(_json(settings), folder.name)
+        config = replace(config, preprocessing=found, note=note)
     for name in _WEIGHTS:
         if (folder / name).is_file():
             return config, folder / name
@@ -96,21 +97,16 @@ def _of_timm(config: Mapping[str, Any]) -> Config:
     from timm.data import resolve_data_config
 
     preprocessing = Preprocessing.from_timm(resolve_data_config(dict(settings)))
-    names = _names(config, settings)
+    try:
+        names = names_in(config)
+    except LabelError:
+        names = None
     classes = config.get("num_classes", settings.get("num_classes"))
     return Config(architecture, "", preprocessing, classes and int(classes), names)
 
 
-def _names(*configs: Mapping[str, Any]) -> list[str] | None:
-    for config in configs:
-        for key in ("label_names", "id2label"):
-            if config.get(key):
-                return names_in(config[key])
-    return None
-
-
-def _of_processor(settings: Mapping[str, Any], name: str) -> Preprocessing:
-    """From transformers' preprocessor_config.json."""
+def _of_processor(settings: Mapping[str, Any], name: str) -> tuple[Preprocessing, str]:
+    """From transformers' preprocessor_config.json; and what is done otherwise here."""
 
     def side(value: Any) -> tuple[int, bool]:
         """And whether it is that of a square, to which a picture is stretched."""
@@ -126,10 +122,10 @@ def _of_processor(settings: Mapping[str, Any], name: str) -> Preprocessing:
         return int(value["height"]), True
 
     try:
-        short, _ = side(settings["size"])
+        short, is_stretched = side(settings["size"])
         size = short
         if settings.get("do_center_crop") and settings.get("crop_size"):
-            size, _ = side(settings["crop_size"])
+            size, is_stretched = side(settings["crop_size"])[0], False
         crop = size / short
         if settings.get("crop_pct") and size == short:
             crop = float(settings["crop_pct"])
@@ -146,7 +142,9 @@ def _of_processor(settings: Mapping[str, Any], name: str) -> Preprocessing:
         mean = tuple(map(float, settings["image_mean"])) if is_normalised else (0.0,) * 3
         std = tuple(map(float, settings["image_std"])) if is_normalised else (1.0,) * 3
         resample = Image.Resampling(settings.get("resample", 2))
-        return Preprocessing(size, min(crop, 1.0), resample, mean, std)
+        note = "a picture's centre is taken where transformers stretches all of it to a square"
+        made = Preprocessing(size, min(crop, 1.0), resample, mean, std)
+        return made, note if is_stretched else ""
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, NetworkError):
             raise

@@ -5,13 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gradcam_core.errors import LabelError
 
 _LARGEST = 10_000_000  # bytes; a file of weights that was taken for labels is not read
+NAMES_KEYS = (
+    "id2label",
+    "label_names",
+    "class_names",
+    "classes",
+    "class_to_idx",
+    "label2id",
+    "labels",
+)
+"""Of JSON objects: what the names stand under, the best first."""
+
+_CONFIGS = ("pretrained_cfg", "dataset_info")
+_WORDNET = re.compile("n[0-9]{8}")
 _INDEX_COLUMNS = ("index", "id", "idx", "class_id", "class_index", "label_id")
 _NAME_COLUMNS = ("name", "label", "class", "class_name", "label_name", "description")
 
@@ -20,10 +34,12 @@ def read_label_names(path: Path) -> list[str]:
     """The names in the order of the network's outputs, from a file in one of these forms.
 
     .txt: one name per line. .json: a list of names; an object of names by index, or of indices by
-    name (torchvision's `class_to_idx`); either also under "id2label", "label_names", "classes" or
-    "class_to_idx". .csv: a column of names, or one of indices and one of names, with a header or
-    without. Raises LabelError for everything else, for an index that is missing, and for a file
-    that cannot be read.
+    name (torchvision's `class_to_idx`); also under "id2label", "label_names", "classes",
+    "class_to_idx" or the like, in "pretrained_cfg", too; Keras' pairs of WordNet's number and name
+    by index; timm's "label_names" with "label_descriptions"; objects with "id" and "name".
+    .csv: a column of names, or one of indices and one of names, with a header or without. Raises
+    LabelError for everything else, for an index that is missing, and for a file that cannot be
+    read.
     """
     try:
         if path.stat().st_size > _LARGEST:
@@ -57,23 +73,78 @@ def _from_json(text: str) -> list[str]:
         found = json.loads(text)
     except ValueError as error:
         raise LabelError(f"this is not JSON ({error})") from None
-    for key in ("id2label", "label_names", "classes", "class_to_idx"):
-        if isinstance(found, dict) and isinstance(found.get(key), list | dict):
-            found = found[key]
     return names_in(found)
 
 
 def names_in(found: Any) -> list[str]:
-    """From a list of names, names by index, or indices by name. Raises LabelError."""
-    if isinstance(found, list | tuple) and all(isinstance(name, str) for name in found):
-        return list(found)
+    """From a list of names, names by index, or indices by name; or from an object that has these
+    beside other things, such as a config.json. Raises LabelError."""
+    described = _described(found)
+    return described if described is not None else _plain(found)
+
+
+def _described(found: Any) -> list[str] | None:
+    """From the object around names, if it is one: with what describes them."""
+    if not isinstance(found, Mapping):
+        return None
+    for key in _CONFIGS:
+        if isinstance(inner := found.get(key), Mapping) and any(one in inner for one in NAMES_KEYS):
+            return names_in({**inner, **{k: found[k] for k in NAMES_KEYS if found.get(k)}})
+    for key in NAMES_KEYS:
+        if isinstance(found.get(key), list | tuple | Mapping) and found[key]:
+            names = _plain(found[key])
+            texts = found.get("label_descriptions")
+            if isinstance(texts, list | tuple) and len(texts) == len(names):
+                return _plain(texts)
+            if isinstance(texts, Mapping):
+                return [str(texts.get(name) or name) for name in names]
+            return names
+    return None
+
+
+def _plain(found: Any) -> list[str]:
+    if isinstance(found, list | tuple):
+        if all(isinstance(name, str) for name in found):
+            return list(found)
+        if found and all(isinstance(entry, Mapping) for entry in found):
+            return _of_entries(found)
+        if _are_pairs(found):
+            return [pair[1] for pair in found]
     if isinstance(found, Mapping):
         pairs = list(found.items())
         if all(_is_index(index) and isinstance(name, str) for index, name in pairs):
             return _ordered({int(index): name for index, name in pairs})
+        if all(_is_index(index) for index in found) and _are_pairs(found.values()):  # Keras
+            return _ordered({int(index): pair[1] for index, pair in pairs})
         if all(isinstance(name, str) and _is_index(index) for name, index in pairs):
             return _ordered({int(index): name for name, index in pairs})
     raise LabelError("the labels are neither a list of names nor names by index")
+
+
+def _are_pairs(found: Iterable[Any]) -> bool:
+    """Whether each is WordNet's number and a name, as Keras has them."""
+    return all(
+        isinstance(pair, list | tuple)
+        and len(pair) == 2
+        and all(isinstance(text, str) for text in pair)
+        and _WORDNET.fullmatch(pair[0])
+        for pair in found
+    )
+
+
+def _of_entries(found: Iterable[Mapping[str, Any]]) -> list[str]:
+    """From objects with an index and a name each, such as COCO's categories."""
+    names = []
+    for n, entry in enumerate(found):
+        name = next((entry[key] for key in _NAME_COLUMNS if isinstance(entry.get(key), str)), None)
+        index = next((entry[key] for key in _INDEX_COLUMNS if _is_index(entry.get(key))), n)
+        if name is None:
+            raise LabelError(f"entry {n} of the labels has no name")
+        names.append((int(index), name))
+    indices = [index for index, _ in names]
+    if len(set(indices)) < len(indices):
+        raise LabelError("two entries of the labels have the same index")
+    return _ordered(dict(names))
 
 
 def _is_index(value: Any) -> bool:

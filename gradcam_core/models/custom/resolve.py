@@ -21,7 +21,7 @@ from gradcam_core.models.custom.hub_folder import (
     needs_transformers,
     read_folder,
 )
-from gradcam_core.models.custom.label_files import names_in, read_label_names
+from gradcam_core.models.custom.label_files import NAMES_KEYS, names_in, read_label_names
 from gradcam_core.models.fetch import fetch
 from gradcam_core.models.labels import Labels, imagenet_labels, labels_of
 from gradcam_core.models.registry import ModelInfo, Recipe
@@ -143,7 +143,7 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         is_published=False,
         prefix=described.prefix,
     )
-    names = known.names or _names_in(checkpoint)
+    names = known.names or _names_in(checkpoint, found.outputs)
     labels = _labels(described, found.outputs, names)
     notes = (
         named,
@@ -196,7 +196,7 @@ def _of_transformers(described: Description, config: Config, folder: Path, path:
     seen = look_at(recipe.read(path), recipe.preprocessing, described.layer, None)
     labels = _labels(described, seen.outputs, config.names)
     source = LocalFile(path.absolute())
-    return _info(described, recipe, labels, source, config.kind, seen.layer)
+    return _info(described, recipe, labels, source, config.kind, seen.layer, (config.note,))
 
 
 @dataclass(frozen=True)
@@ -248,11 +248,15 @@ def of_module(
         raise NetworkError(f"classes is {described.classes}, but the module gives {seen.outputs}")
     labels = _labels(described, seen.outputs, None)
     recipe = ModuleRecipe(module, preprocessing, output, seen.outputs == 1, seen.gives)
+    inside = ""
     if seen.gives == "softmax":
-        note = "; ".join(filter(None, (note, "its own softmax gives the probabilities")))
+        inside = (
+            "a softmax is in the network, so its maps fade where it is sure; logits are better: "
+            "leave it out"
+        )
     name = type(module).__name__
     source = ModuleSource(name)
-    info = _info(described, recipe, labels, source, name, seen.layer, (note,))
+    info = _info(described, recipe, labels, source, name, seen.layer, (note, inside))
     is_each = described.sigmoid or (seen.gives == "sigmoid" and seen.outputs > 1)
     return replace(info, independent=is_each)
 
@@ -272,7 +276,7 @@ def _imagenet() -> Preprocessing:
     import_timm()
     from timm.data import resolve_data_config
 
-    return Preprocessing.from_timm(resolve_data_config({}))
+    return Preprocessing.from_timm(resolve_data_config({"input_size": (3, 224, 224)}))
 
 
 def _published(described: Description, known: _Known) -> ModelInfo:
@@ -509,13 +513,17 @@ def _layer_before(
     return found[0] if len(found) == 1 else None
 
 
-def _names_in(checkpoint: Checkpoint) -> list[str] | None:
-    for key in ("label_names", "class_names", "classes", "id2label", "class_to_idx"):
-        found = _parsed(checkpoint.metadata.get(key))
+def _names_in(checkpoint: Checkpoint, outputs: int) -> list[str] | None:
+    """What the file calls the classes, if they are as many as the network has."""
+    metadata = {key: _parsed(value) for key, value in checkpoint.metadata.items()}
+    descriptions = metadata.get("label_descriptions")
+    for key in (*NAMES_KEYS, "pretrained_cfg"):
         try:
-            return names_in(found)
+            names = names_in({key: metadata.get(key), "label_descriptions": descriptions})
         except LabelError:
             continue
+        if len(names) == outputs or (outputs == 1 and len(names) == 2):
+            return names
     return None
 
 

@@ -1,0 +1,268 @@
+"""A module that a person has built, as one of the networks."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import gradcam_core as gc
+from gradcam_core.images.geometry import view_of
+from gradcam_core.models.custom import registered
+from gradcam_core.models.registry import remove_model
+
+LABELS = ["cat", "dog", "bird"]
+
+
+@pytest.fixture(autouse=True)
+def no_others() -> Iterator[None]:
+    yield
+    for info in gc.list_models():
+        if info.recipe is not None:
+            remove_model(info.name)
+
+
+class Small(nn.Module):
+    def __init__(self, *head: nn.Module, channels: int = 3, outputs: int = 3) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 8, 5, 2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 3, 2),
+            nn.ReLU(),
+        )
+        self.head = nn.Sequential(nn.Flatten(1), nn.Linear(16, outputs), *head)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x).mean((2, 3)))
+
+
+def small(*head: nn.Module, **given: Any) -> nn.Module:
+    return Small(*head, **given).eval()
+
+
+def batch_of(photo: Image.Image, name: str) -> Tensor:
+    preprocessing = gc.load_model(name).preprocessing
+    return view_of(photo.size, preprocessing, "crop").batch(photo, preprocessing)
+
+
+def test_a_module_is_explained_as_it_is(cat: Image.Image):
+    module = small()
+    before = copy.deepcopy(module.state_dict())
+    needs = [p.requires_grad for p in module.parameters()]
+    info = gc.register("Mine", module=module, labels=LABELS, size=64, mean=0.5, std=0.25)
+    model = gc.load_model("mine")
+    assert model.module is module
+    assert (info.architecture, info.notice) == ("Small", "")
+    e = gc.explain(cat, "mine", "dog")
+    batch = batch_of(cat, "mine")
+    with torch.no_grad():
+        expected = module(batch).softmax(1)[0]
+    assert {p.name: p.probability for p in e.top} == pytest.approx(
+        dict(zip(LABELS, expected.tolist(), strict=True)), abs=1e-6
+    )
+    np.testing.assert_allclose(e.feature_map, gc.forward(module, batch).cam(1)[0], rtol=1e-4)
+    record: Any = e.record()
+    assert record["weights"]["source"] == "module:Small"
+    assert len(record["weights"]["sha256"]) == 64
+    assert all(torch.equal(t, before[n]) for n, t in module.state_dict().items())
+    assert [p.requires_grad for p in module.parameters()] == needs
+    assert not any(part._forward_hooks for part in module.modules())
+    with_map = next(e for name in LABELS if not (e := gc.explain(cat, "mine", name)).degenerate)
+    assert gc.check(cat, with_map).verdict in ("holds", "unclear", "fails")
+
+
+def test_a_module_says_what_was_not_given(cat: Image.Image):
+    info = gc.register("Mine", module=small())
+    assert info.notice == "Mine: mean and std are ImageNet's, because none were given."
+    assert [label.name for label in info.labels] == ["class 0", "class 1", "class 2"]
+    of_timm = timm.create_model("test_vit", num_classes=3).eval()
+    gc.register("Timm", module=of_timm)
+    found = gc.load_model("timm").preprocessing
+    assert found.size == 160
+    assert found.mean == tuple(of_timm.pretrained_cfg["mean"])
+    assert gc.explain(cat, "timm").feature_map.shape == (10, 10)
+    gc.register("Grey", module=small(channels=1), size=64, mean=0.5, std=0.5)
+    assert gc.load_model("grey").preprocessing.channels == 1
+    assert gc.explain(cat, "grey").heatmap.shape == cat.size[::-1]
+
+
+def test_another_module_of_the_same_name_takes_its_place(cat: Image.Image):
+    first, second = small(), biased(by=9)
+    gc.register("Mine", module=first, labels=LABELS)
+    digest = gc.load_model("mine").weights.sha256
+    gc.register("Mine", module=second, labels=LABELS)
+    assert gc.load_model("mine").module is second
+    assert gc.load_model("mine").weights.sha256 != digest
+    assert gc.explain(cat, "mine").target.name == "cat"
+
+
+class Wrapped(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = small()
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        found = self.net(x)
+        return {"a": found, "b": found[:, :2]}
+
+
+def test_the_output_may_be_a_function_of_what_the_module_gives(cat: Image.Image):
+    module = Wrapped().eval()
+    with pytest.raises(gc.NetworkError, match="which of it are the logits is not clear"):
+        gc.register("Mine", module=module)
+    gc.register("Mine", module=module, output=lambda given: given["b"], labels=["x", "y"])
+    e = gc.explain(cat, "mine", "y")
+    with torch.no_grad():
+        expected = float(module(batch_of(cat, "mine"))["b"].softmax(1)[0, 1])
+    assert e.target.probability == pytest.approx(expected, abs=1e-6)
+    assert gc.check(cat, e).verdict in ("holds", "unclear", "fails")
+
+
+def test_one_output_is_a_probability_of_a_class_and_of_its_opposite(cat: Image.Image):
+    module = small(outputs=1)
+    gc.register("Ill", module=module, labels=["ill"], size=64, mean=0.5, std=0.5)
+    held = gc.examine(cat, "ill")
+    batch = batch_of(cat, "ill")
+    with torch.no_grad():
+        probability = float(module(batch).sigmoid())
+    assert {p.name: p.probability for p in held.top} == pytest.approx(
+        {"ill": probability, "not ill": 1 - probability}, abs=1e-6
+    )
+    expected = gc.forward(module, batch).cam(0)[0].numpy()
+    np.testing.assert_allclose(held.explain("ill").feature_map, expected / 2, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_sigmoid_in_the_module_gives_the_probabilities(cat: Image.Image, outputs: int):
+    module = small(nn.Sigmoid(), outputs=outputs)
+    labels = LABELS if outputs == 3 else ["ill"]
+    info = gc.register("Mine", module=module, labels=labels, size=64, mean=0.5, std=0.5)
+    assert info.independent == (outputs == 3)
+    held = gc.examine(cat, "mine")
+    with torch.no_grad():
+        expected = module(batch_of(cat, "mine"))[0]
+    np.testing.assert_allclose(held.probabilities[-outputs:], expected, atol=1e-6)
+    assert held.explain(labels[-1]).feature_map.max() >= 0
+
+
+class Functional(Small):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).softmax(dim=1)
+
+
+@pytest.mark.parametrize("how", ["module", "function"])
+def test_a_softmax_in_the_module_is_not_applied_again(cat: Image.Image, how: str):
+    module = small(nn.Softmax(dim=1)) if how == "module" else Functional().eval()
+    info = gc.register("Mine", module=module, labels=LABELS, size=64, mean=0.5, std=0.5)
+    assert "a softmax is in the network" in info.notice
+    held = gc.examine(cat, "mine")
+    with torch.no_grad():
+        expected = module(batch_of(cat, "mine"))[0]
+    np.testing.assert_allclose(held.probabilities, expected, atol=1e-6)
+    assert held.explain("dog").target.probability == pytest.approx(float(expected[1]), abs=1e-6)
+
+
+@pytest.mark.parametrize("last", [nn.Softmax(dim=1), nn.Sigmoid()])
+def test_a_saturated_softmax_in_the_module_is_noticed(cat: Image.Image, last: nn.Module):
+    module = biased(last, by=90)
+    gc.register("Mine", module=module, labels=LABELS, size=64, mean=0.5, std=0.5)
+    held = gc.examine(cat, "mine")
+    assert held.top[0].probability == pytest.approx(1)
+    with pytest.raises(gc.CamError, match=r"Mine .* is saturated .* leave it out"):
+        held.explain("cat")
+
+
+def in_training() -> nn.Module:
+    return small().train()
+
+
+def with_batch_norm_of_one() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(4, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+
+
+def without_places() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 3)).eval()
+
+
+def of_maps() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3)).eval()
+
+
+def for_another_size() -> nn.Module:
+    layers = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 900, 2)
+    return nn.Sequential(*layers).eval()
+
+
+def biased(*head: nn.Module, by: float) -> nn.Module:
+    module: Any = small(*head)
+    with torch.no_grad():
+        module.head[1].bias[0] += by
+    return module
+
+
+WRONG: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "training": (in_training, {}, "in training mode: call its eval"),
+    "channels": (with_batch_norm_of_one, {}, "takes 4 channels; 1 and 3 will do"),
+    "a state dict": (lambda: small().state_dict(), {}, "module= is a OrderedDict and must be"),
+    "a class": (lambda: Small, {}, "module= is a type and must be"),
+    "an architecture, too": (small, {"architecture": "resnet18"}, "architecture= does not go with"),
+    "weights, too": (small, {"weights": "a.pth"}, "weights= does not go with"),
+    "labels": (small, {"labels": ["a"]}, "1 labels are given for 3 classes"),
+    "classes": (small, {"classes": 4}, "classes is 4, but the module gives 3"),
+    "layer": (small, {"layer": "nix"}, "no layer 'nix'"),
+    "no map": (without_places, {"size": 32}, "cannot be explained"),
+    "a size": (for_another_size, {}, "does not take a batch .* give size= and channels="),
+    "a map": (of_maps, {}, "one number for each class is expected"),
+    "no values": (lambda: small().to("meta"), {}, "has no values"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_cannot_be_registered_is_said_in_one_sentence(wrong: str):
+    make, given, reason = WRONG[wrong]
+    with pytest.raises(gc.NetworkError, match=reason) as refused:
+        gc.register("Mine", module=make(), **given)
+    assert "\n" not in str(refused.value)
+    assert all(info.title != "Mine" for info in gc.list_models())
+
+
+def test_output_needs_a_module():
+    with pytest.raises(gc.NetworkError, match="output= belongs to module="):
+        gc.register("Mine", "resnet18", output=lambda given: given)
+
+
+def test_a_module_is_not_sent_to_other_processes(tmp_path: Path):
+    gc.register("Mine", module=small())
+    torch.save(timm.create_model("test_resnet", num_classes=3).state_dict(), tmp_path / "a.pth")
+    gc.register("File", "test_resnet", weights=tmp_path / "a.pth")
+    with pytest.raises(gc.NetworkError, match="'Mine' is a module of this process"):
+        registered()
+    assert [one.title for one in registered(["file"])] == ["File"]
+    gc.register("Mine", "test_resnet", weights=tmp_path / "a.pth")
+    assert len(registered()) == 2
+
+
+def test_a_module_is_used_by_many_threads_at_once(cat: Image.Image):
+    gc.register("Mine", module=small(), labels=LABELS, size=64, mean=0.5, std=0.5)
+    found: list[gc.Explanation] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(gc.explain(cat, "mine", "bird")))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({e.feature_map.tobytes() for e in found}) == 1
