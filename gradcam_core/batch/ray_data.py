@@ -77,8 +77,10 @@ def explain_on_ray(
 
     address: of a cluster; None starts Ray on this machine, or uses the one that this process is
     connected to. Its nodes need this package's requirements, and must be able to read the pictures'
-    files. Raises BatchError if there is no cluster, or a node has other weights than this machine.
+    files. Raises BatchError if there is no cluster, or a node has other weights than this machine,
+    and NetworkError for a network that is a module of this process.
     """
+    registered(settings.models)  # raises for what cannot be sent there, before anything starts
     weights = tuple(model.weights.sha256 for model in models)
     with ExitStack() as undo:
         _connect(address, undo)

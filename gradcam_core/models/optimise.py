@@ -99,10 +99,9 @@ def own_network(
     and in eval mode. input_size: (channels, height, width). A GPU is used where there is one."""
     with torch.device("meta"):
         module = build().eval()
-    given = {
-        name: tensors.get(name, torch.zeros(tensor.shape, dtype=tensor.dtype))
-        for name, tensor in module.state_dict().items()
-    }
+    given = module.state_dict()  # with the version of its form, which torchvision's MNASNet needs
+    for name, tensor in given.items():
+        given[name] = tensors.get(name, torch.zeros(tensor.shape, dtype=tensor.dtype))
     try:
         structure = _structure(module, input_size)
     except (RuntimeError, NotImplementedError):  # what cannot run without values

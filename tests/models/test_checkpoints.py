@@ -22,6 +22,7 @@ import torchvision.models
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune
 
 import gradcam_core as gc
 from gradcam_core.models.registry import remove_model
@@ -313,11 +314,86 @@ def test_parts_in_a_sequential_are_known_by_their_order(tmp_path: Path):
         gc.register("Mine", "densenet121", weights=saved(tmp_path / "b.pth", body.state_dict()))
 
 
+ALTERED: dict[str, Callable[[nn.Module], Any]] = {
+    "prune.remove": lambda module: prune.l1_unstructured(module.get_submodule("fc"), "weight", 0.5),
+    "remove_parametrizations": lambda module: parametrizations.weight_norm(
+        module.get_submodule("fc")
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ALTERED)
+def test_altered_weights_are_refused_with_what_to_do(tmp_path: Path, how: str):
+    module = small()
+    ALTERED[how](module)
+    path = saved(tmp_path / "a.pth", module.state_dict())
+    with pytest.raises(gc.NetworkError, match=f"{how} before they are saved"):
+        gc.register("Mine", "test_resnet", weights=path)
+
+
+def without_head(state: State) -> State:
+    return {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
+
+
+def test_a_network_without_a_head_is_refused(tmp_path: Path):
+    body = put(without_head(small().state_dict()), "encoder.")
+    segmenting = body | {"decoder.0.weight": torch.rand(4, 64, 3, 3)}
+    by_direction = body | {"head.weight": torch.rand(9, 64)}
+    for n, state in enumerate((body, segmenting, by_direction)):
+        path = saved(tmp_path / f"{n}.pth", state)
+        with pytest.raises(gc.NetworkError, match=r"but those of its head \(fc.weight \[classes, "):
+            gc.register("Mine", "test_resnet", weights=path)
+
+
+def test_a_head_of_several_layers_beside_the_network_is_refused(tmp_path: Path):
+    module = small()
+    features: int = module.get_submodule("fc").in_features  # type: ignore[assignment]
+    head = nn.Sequential(nn.Linear(features, 8), nn.ReLU(), nn.Linear(8, 3))
+    state = put(without_head(module.state_dict()), "body.") | put(head.state_dict(), "head.")
+    path = saved(tmp_path / "a.pth", state)
+    with pytest.raises(gc.NetworkError, match=r"head fc has several layers .*head.2.weight \[3, 8"):
+        gc.register("Mine", "test_resnet", weights=path)
+    with pytest.raises(gc.NetworkError, match="but those of its head"):
+        gc.register("Mine", "test_resnet", weights=path, prefix="body")
+
+
+def test_a_temperature_is_not_left_out(tmp_path: Path):
+    for name in ("temperature", "net.logit_scale"):
+        state = put(small().state_dict(), "net.") | {name: torch.tensor(2.0)}
+        path = saved(tmp_path / f"{name}.pth", state)
+        with pytest.raises(gc.NetworkError, match=f"but {name} may be a part of it"):
+            gc.register("Mine", "test_resnet", weights=path)
+
+
+UNUSABLE: dict[str, tuple[Callable[[State], Any], str]] = {
+    "NumPy": (lambda state: {n: t.numpy() for n, t in state.items()}, "holds NumPy arrays"),
+    "quantised": (
+        lambda state: state | {"fc._packed_params.x": torch.rand(1)},
+        "is quantised",
+    ),
+    "meta": (lambda state: {n: t.to("meta") for n, t in state.items()}, "has no values"),
+    "one tensor": (lambda _: torch.rand(3, 3), "holds one tensor"),
+    "numbers": (lambda _: {"epoch": 3}, "holds no tensors, but: epoch"),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_what_holds_no_weights_is_said(tmp_path: Path, kind: str):
+    make, reason = UNUSABLE[kind]
+    path = saved(tmp_path / "a.pth", make(small().state_dict()))
+    with pytest.raises(gc.NetworkError, match=reason):
+        gc.register("Mine", "test_resnet", weights=path)
+
+
 # Which architecture.
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18", "torchvision:densenet121", "torchvision:mobilenet_v3_small", "resnet34d"]
+    "name",
+    [
+        *("resnet18", "resnet34d", "torchvision:densenet121", "torchvision:mobilenet_v3_small"),
+        *("torchvision:mnasnet0_5", "regnety_002", "convnext_atto", "mobilenetv3_small_050"),
+    ],
 )
 def test_the_tensors_name_the_architecture(tmp_path: Path, name: str):
     library, _, plain = name.rpartition(":")

@@ -16,9 +16,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 import gradcam_core as gc
+from gradcam_core.cli.batch import main
 from gradcam_core.images.geometry import view_of
 from gradcam_core.models.custom import registered
 from gradcam_core.models.registry import remove_model
+from tests.support.batch_results import rows_of
 
 LABELS = ["cat", "dog", "bird"]
 
@@ -266,3 +268,14 @@ def test_a_module_is_used_by_many_threads_at_once(cat: Image.Image):
     for thread in threads:
         thread.join()
     assert len({e.feature_map.tobytes() for e in found}) == 1
+
+
+def test_a_batch_uses_a_module_on_this_machine(tmp_path: Path, cat: Image.Image):
+    gc.register("Mine", module=small(), labels=LABELS, size=64, mean=0.5, std=0.5)
+    (tmp_path / "photos").mkdir()
+    cat.save(tmp_path / "photos" / "cat.png")
+    out = tmp_path / "out"
+    main([str(tmp_path / "photos"), "--out", str(out), "--models", "mine"])
+    (row,) = rows_of(out).values()
+    digest = gc.load_model("mine").weights.sha256
+    assert row["weights"] == {"source": "module:Small", "sha256": digest}

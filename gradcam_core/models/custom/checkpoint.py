@@ -61,7 +61,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         try:
             with safe_open(path, "pt") as opened:
                 metadata = opened.metadata() or {}
-            return Checkpoint(_unwrapped(load_file(path)), metadata)
+            return _checked(path, Checkpoint(_unwrapped(load_file(path)), metadata))
         except SafetensorError as error:
             raise CheckpointError(f"{path.name} is damaged ({error})") from error
     if is_torchscript(path):
@@ -77,9 +77,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         module = next(_modules_in(found), None)
         if module is not None:  # it may be empty
             raise CheckpointError(_whole_module(path, module))
+        if any(isinstance(one, Inert) and "numpy" in one.name for _, one in _items(found)):
+            raise CheckpointError(f"{path.name} holds NumPy arrays and no tensors: {_SAVE}")
         held = ", ".join(map(str, list(found)[:5]))
         raise CheckpointError(f"{path.name} holds no tensors, but: {held or 'nothing'}")
-    return Checkpoint(_unwrapped(tensors), _metadata_in(found, 0))
+    return _checked(path, Checkpoint(_unwrapped(tensors), _metadata_in(found, 0)))
 
 
 def _of_torchscript(path: Path) -> Checkpoint:
@@ -95,11 +97,18 @@ def _of_torchscript(path: Path) -> Checkpoint:
             f"{path.name} is frozen TorchScript, whose weights have no names: {_SAVE} before it is "
             "frozen"
         )
-    quantised = next((name for name in values if "_packed_params" in name), None)
-    if quantised:
-        raise CheckpointError(f"{path.name} is quantised ({quantised}): {_SAVE} in float")
     beside = {name: value for name, value in values.items() if not isinstance(value, Tensor)}
-    return Checkpoint(_unwrapped(tensors), beside)
+    return _checked(path, Checkpoint(_unwrapped(tensors), beside))
+
+
+def _checked(path: Path, found: Checkpoint) -> Checkpoint:
+    """Raises CheckpointError for what are no values that a network of ours has."""
+    for name, tensor in found.tensors.items():
+        if tensor.is_meta:
+            raise CheckpointError(f"{path.name} has no values ({name} is on the meta device)")
+        if tensor.is_quantized or "_packed_params" in name:
+            raise CheckpointError(f"{path.name} is quantised ({name}): {_SAVE}, before that")
+    return found
 
 
 _UNREADABLE = (

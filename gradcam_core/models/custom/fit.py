@@ -24,6 +24,17 @@ from gradcam_core.models.custom.placement import (
 )
 
 _NAMED_MISFITS = 3  # tensors
+_OR_MODULE = "; or build the network, load the file, and give it as gc.register(…, module=…)"
+
+_ALTERED = {
+    "parametrizations.": "parametrised: call torch.nn.utils.parametrize.remove_parametrizations "
+    "before they are saved",
+    "weight_orig": "pruned: call torch.nn.utils.prune.remove before they are saved",
+    "weight_g": "normalised: call torch.nn.utils.remove_weight_norm before they are saved",
+    "lora_": "those of LoRA: call merge_and_unload() before they are saved",
+}
+"""By what is in the names of tensors, how they were altered, and what to do."""
+
 _PLACES = 6  # in a file, at which a network is looked for
 
 
@@ -56,11 +67,13 @@ class Fit:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """An architecture at one place in the file. differing: what does not fit, in words."""
+    """An architecture at one place in the file. differing: what does not fit, in
+    words. is_headless: whether that is only that the head is missing."""
 
     fit: Fit
     prefix: str
     differing: list[str]
+    is_headless: bool = False
 
 
 def fit(
@@ -89,11 +102,18 @@ def fit(
             chosen.differing.extend(surplus)
         failed += attempts
     worst = min(failed, key=lambda one: len(one.differing))
+    architecture = worst.fit.architecture
+    if worst.is_headless and not _altered(shapes):
+        raise ArchitectureError(
+            f"the file has all tensors of {architecture} but those of its head "
+            f"({', '.join(one.partition(' is missing')[0] for one in worst.differing)}), without "
+            f"which there are no classes: give the file of the whole network{_OR_MODULE}"
+        )
     named = "; ".join(worst.differing[:_NAMED_MISFITS])
     count = len(worst.differing) - _NAMED_MISFITS
     more = f"; and {count} more" if count > 0 else ""
     raise ArchitectureError(
-        f"the weights do not fit {worst.fit.architecture}: {named}{more}. {_hint(shapes)}"
+        f"the weights do not fit {architecture}: {named}{more}. {_hint(shapes, architecture)}"
     )
 
 
@@ -114,10 +134,12 @@ def _attempts(architecture: Architecture, shapes: Shapes, wanted: str | None) ->
             )
     for place in places[:_PLACES]:
         names = below(place, shapes)
-        yield _attempt(architecture, usual, of_classes, of_channels, shapes, names, place)
+        yield _attempt(
+            architecture, usual, of_classes, of_channels, shapes, names, place, wanted is not None
+        )
     parts = in_order(usual, shapes, of_classes) if wanted is None else {}
     if parts and _is_chain(architecture):
-        found = _attempt(architecture, usual, of_classes, of_channels, shapes, parts, "")
+        found = _attempt(architecture, usual, of_classes, of_channels, shapes, parts, "", False)
         notes = (*found.fit.notes, "its parts are known by their order in a Sequential")
         yield _Attempt(replace(found.fit, notes=notes), "", found.differing)
 
@@ -130,9 +152,10 @@ def _attempt(
     shapes: Shapes,
     names: Mapping[str, str],
     prefix: str,
+    is_asked: bool,
 ) -> _Attempt:
     missing = [name for name in usual if name not in names and not name.endswith(COUNTER)]
-    replaced = head(missing, usual, of_classes, shapes, prefix, set(names.values()))
+    replaced = head(missing, usual, of_classes, shapes, prefix, set(names.values()), is_asked)
     notes = (replaced.note,) if replaced else ()
     names = {**names, **(replaced.names if replaced else {})}
     given = {own: shapes[name] for own, name in names.items()}
@@ -151,9 +174,12 @@ def _attempt(
     single = outputs == 1
     split = {n: d for n, d in of_classes.items() if n in names} if single else {}
     used = {name: names[name] for name in own if name in names}
-    return _Attempt(
-        Fit(architecture, outputs, classes, channels, split, used, notes), prefix, differing
-    )
+    lacking = {name for name in own if name not in given and not name.endswith(COUNTER)}
+    is_headless = 0 < len(differing) == len(lacking) and lacking <= set(of_classes)
+    if is_headless:  # nothing says how many classes there are
+        differing = [one.replace(f"[{classes}", "[classes", 1) for one in differing]
+    found = Fit(architecture, outputs, classes, channels, split, used, notes)
+    return _Attempt(found, prefix, differing, is_headless)
 
 
 def _complete(
@@ -171,10 +197,11 @@ def _complete(
         raw = next(one for one in others if not is_averaged(one)).rstrip(".")
         notes.insert(0, f"its averaged weights (EMA) are taken, not {raw or 'the others'}")
     apart = [*left.apart, *(left.part if is_asked else ())]
+    copies = tuple(filter(None, others))
+    apart = [name for name in apart if not name.startswith(copies)] if copies else apart
     if apart:
-        notes.append(f"left out beside the network: {_counted(apart)}")
-    foreign = tuple(name for name in apart if not name.startswith(tuple(filter(None, others))))
-    result = replace(found, notes=tuple(notes), apart=foreign)
+        notes.append(f"left out beside the network: {_counted(apart, place)}")
+    result = replace(found, notes=tuple(notes), apart=tuple(apart))
     return result, _surplus(left, shapes, found, place, is_asked)
 
 
@@ -186,16 +213,22 @@ def _surplus(left: Rest, shapes: Shapes, found: Fit, place: str, is_asked: bool)
         ]
     if left.part and not is_asked:
         raise ArchitectureError(
-            f"all tensors of {found.architecture} are in the file, but {_counted(left.part)} may "
-            f"be a part of it, too: if it is not, give prefix={place.rstrip('.') or '.'}; else "
-            "build the network, load the file, and give it as gc.register(…, module=…)"
+            f"all tensors of {found.architecture} are in the file, but "
+            f"{_counted(left.part, place)} may be a part of it, too: if it is not, give "
+            f"prefix={place.rstrip('.') or '.'}; else build the network, load the file, and give it as "
+            "gc.register(…, module=…)"
         )
     return []
 
 
-def _counted(names: Sequence[str]) -> str:
-    """The modules that these tensors belong to."""
-    modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+def _counted(names: Sequence[str], place: str) -> str:
+    """The modules that these tensors belong to, if they are not what the network lies in."""
+
+    def module(name: str) -> str:
+        above = name.rpartition(".")[0]
+        return name if not above or place.startswith(f"{above}.") else above
+
+    modules = list(dict.fromkeys(map(module, names)))
     tops = list(dict.fromkeys(name.partition(".")[0] for name in names))
     shown = modules if len(modules) <= _NAMED_MISFITS else tops
     more = len(shown) - _NAMED_MISFITS
@@ -271,10 +304,26 @@ def _is_chain(architecture: Architecture) -> bool:
     return len(seen) == 1 and torch.allclose(found.flatten(1), seen[0].flatten(1), rtol=1e-3)
 
 
-def _hint(given: Shapes) -> str:
+def _altered(given: Shapes) -> str:
+    """How people have altered the weights, if their names say so, and what to do."""
+    for part, what in _ALTERED.items():
+        if any(
+            part in name if "." in part or part[-1] == "_" else name.endswith(part)
+            for name in given
+        ):
+            return what
+    return ""
+
+
+def _hint(given: Shapes, architecture: Architecture) -> str:
+    """What to do."""
+    if altered := _altered(given):
+        return f"They are {altered}"
     best = likeliest(given)
     if best is None:
-        return "No architecture of timm or torchvision is much like it"
+        return f"No architecture of timm or torchvision is much like it{_OR_MODULE}"
+    if best.architecture.name == architecture.name:
+        return f"It is another form of it{_OR_MODULE}"
     whole = "all" if best.share == 1 else f"{best.share:.0%}"
     behind = f" behind {best.prefix.rstrip('.')!r}" if best.prefix else ""
     return f"The likeliest architecture is {best.architecture}: {whole} of its tensors fit{behind}"

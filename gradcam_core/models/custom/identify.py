@@ -121,7 +121,10 @@ def _chosen(
     others = [name for name in names if name != str(chosen[0])]
     if others:
         others = [name.partition("'s ")[2] for name in others[:_NAMED]]
-        return chosen[:1], f"its tensors name {chosen[0]} (or, if it is said, {', '.join(others)})"
+        return chosen[:1], (
+            f"its tensors name {chosen[0]} (those of {', '.join(others)} look the same: name it if "
+            "it is that)"
+        )
     return chosen[:1], f"its tensors name {chosen[0]}"
 
 

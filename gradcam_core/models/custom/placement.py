@@ -22,6 +22,9 @@ _BESIDE = re.compile(
 )
 """Names of modules beside a network that what it computes does not depend on."""
 
+_SCALING = re.compile(r"temperature|(^|_)scale(_|$)")
+"""Numbers by which people divide or multiply logits."""
+
 _EMA = re.compile(r"(^|_)ema(_|$)")
 
 _SOME = 0.5  # share of a network's tensors that must have their names behind a prefix
@@ -102,10 +105,12 @@ def head(
     of_classes: Mapping[str, int],
     shapes: Shapes,
     prefix: str,
-    used: Collection[str],
+    used: set[str],
+    is_asked: bool,
 ) -> Head | None:
     """The last layer, where the file has it under another name than the architecture: alone in a
-    Sequential, or beside the network. None if nothing fits.
+    Sequential, or beside the network. is_asked: whether the prefix was given, so that what is not
+    behind it does not count. None if nothing fits.
 
     Raises ArchitectureError if several layers stand in its place, or could.
     """
@@ -137,34 +142,49 @@ def head(
     place = f"{prefix}{stem}"
     inside = [name for name in layers if name.startswith(f"{place}.")]
     if inside:
-        others = {n for n in shapes if n.startswith(f"{place}.")} - {
-            f"{name}.{part}" for name in inside for part in ("weight", "bias")
-        }
-        if len(inside) == 1 and fits(inside[0]) and not others:
-            return taken(inside[0], f"{inside[0]} is taken as {stem}")
-        named = ", ".join(f"{name}.weight {list(layers[name])}" for name in inside)
-        raise ArchitectureError(
-            f"the head {stem} has several layers in the file ({named}), and what lies between them "
-            "is not in it: build the network, load the file, and give it as gc.register(…, "
-            "module=…)"
-        )
+        if len(inside) > 1 or not fits(inside[0]) or _others(place, inside[0], shapes):
+            raise ArchitectureError(_several(stem, inside, layers))
+        return taken(inside[0], f"{inside[0]} is taken as {stem}")
     above = stem.rpartition(".")[0]
     if above and f"{prefix}{above}" in layers and fits(f"{prefix}{above}"):
         return taken(f"{prefix}{above}", f"{prefix}{above} is taken as {stem}")
     beside = [
         name
         for name in layers
-        if f"{name}.weight" not in used and fits(name) and not _is_beside(name)
+        if f"{name}.weight" not in used
+        and (not is_asked or name.startswith(prefix))
+        and fits(name)
+        and not _is_beside(name)
     ]
-    if len(beside) == 1:
-        return taken(beside[0], f"{beside[0]} is taken as {stem}")
-    if beside:
+    if len(beside) > 1:
         raise ArchitectureError(
             f"the file has no {stem}, and {len(beside)} layers that could be it: "
             f"{', '.join(beside)}; build the network with the one that is meant, and give it as "
             "gc.register(…, module=…)"
         )
+    for name in beside:
+        parent = name.rpartition(".")[0]
+        if parent and parent not in ("", prefix.rstrip(".")):
+            siblings = [one for one in layers if one.startswith(f"{parent}.")]
+            siblings = [one for one in siblings if f"{one}.weight" not in used]
+            if len(siblings) > 1 or _others(parent, name, shapes) - used:
+                raise ArchitectureError(_several(stem, siblings, layers))
+        return taken(name, f"{name} is taken as {stem}")
     return None
+
+
+def _others(place: str, layer: str, shapes: Shapes) -> set[str]:
+    """What is below a place besides a layer."""
+    own = {f"{layer}.weight", f"{layer}.bias"}
+    return {name for name in shapes if name.startswith(f"{place}.")} - own
+
+
+def _several(stem: str, names: Sequence[str], layers: Shapes) -> str:
+    named = ", ".join(f"{name}.weight {list(layers[name])}" for name in names)
+    return (
+        f"the head {stem} has several layers in the file ({named}), and what lies between them is "
+        "not in it: build the network, load the file, and give it as gc.register(…, module=…)"
+    )
 
 
 @dataclass(frozen=True)
@@ -211,9 +231,11 @@ def _words(name: str) -> str:
 
 def _computes(name: str, shapes: Shapes, tensors: Mapping[str, Tensor]) -> bool:
     """Whether it seems to be a layer: more than a number, and not a row of them alone."""
-    if not tensors[name].is_floating_point() or shapes[name].numel() <= 1:
-        return False
     stem, _, last = name.rpartition(".")
+    if not tensors[name].is_floating_point():
+        return False
+    if shapes[name].numel() <= 1:
+        return bool(_SCALING.search(_words(last)))
     if last in ("mean", "std") and shapes[name].numel() <= 4:
         return False
     if len([size for size in shapes[name] if size > 1]) > 1:

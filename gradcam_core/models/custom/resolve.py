@@ -509,8 +509,12 @@ def _layer_before(
         stem, _, last = name.rpartition(".")
         std = checkpoint.tensors.get(f"{stem}.std" if stem else "std")
         if last == "mean" and std is not None and mean.numel() == std.numel() in (1, 3):
-            found.append(_plausible(mean.flatten().tolist(), std.flatten().tolist()))
+            found.append(_plausible(_numbers(mean), _numbers(std)))
     return found[0] if len(found) == 1 else None
+
+
+def _numbers(tensor: Tensor) -> list[float]:
+    return [round(value, 6) for value in tensor.flatten().tolist()]
 
 
 def _names_in(checkpoint: Checkpoint, outputs: int) -> list[str] | None:
