@@ -178,6 +178,9 @@ def _attempt(
     is_headless = 0 < len(differing) == len(lacking) and lacking <= set(of_classes)
     if is_headless:  # nothing says how many classes there are
         differing = [one.replace(f"[{classes}", "[classes", 1) for one in differing]
+    elif differing:
+        surplus = (name for name in given if name not in own and not name.endswith(COUNTER))
+        differing += [f"{name} {_text(given[name])} is not in the network" for name in surplus]
     found = Fit(architecture, outputs, classes, channels, split, used, notes)
     return _Attempt(found, prefix, differing, is_headless)
 
@@ -215,8 +218,8 @@ def _surplus(left: Rest, shapes: Shapes, found: Fit, place: str, is_asked: bool)
         raise ArchitectureError(
             f"all tensors of {found.architecture} are in the file, but "
             f"{_counted(left.part, place)} may be a part of it, too: if it is not, give "
-            f"prefix={place.rstrip('.') or '.'}; else build the network, load the file, and give it as "
-            "gc.register(…, module=…)"
+            f"prefix={place.rstrip('.') or '.'}; else build the network, load the file, and give "
+            "it as gc.register(…, module=…)"
         )
     return []
 

@@ -8,15 +8,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from gradcam_core.errors import LabelError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
-from gradcam_core.models.custom.architectures import Architecture
 from gradcam_core.models.custom.label_files import names_in
 from gradcam_core.upstream import import_timm
+
+if TYPE_CHECKING:
+    from gradcam_core.models.custom.architectures import Architecture
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin", "model.pth")
 _BYTE = 1 / 255
@@ -90,6 +92,8 @@ def needs_transformers(kind: str, name: str) -> None:
 
 
 def _of_timm(config: Mapping[str, Any]) -> Config:
+    from gradcam_core.models.custom.architectures import Architecture
+
     architecture = Architecture("timm", config["architecture"], config.get("model_args") or {})
     if not import_timm().is_model(architecture.name.partition(".")[0]):
         raise KeyError(f"timm has no {architecture.name}")
