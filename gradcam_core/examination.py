@@ -37,9 +37,9 @@ _UNDERFLOW = 1e-30
 class Examination:
     """One network's forward pass over one photo, held open: it explains any class.
 
-    probabilities: float32 [classes], at detail 1. run: the pass at `detail`, of this photo alone,
-    or its part of a pass over several (see `run_passes`). photo: only for notebooks, see
-    `Explanation`.
+    probabilities: float32 [classes], at detail 1; of a regression its values. run: the pass at
+    `detail`, of this photo alone, or its part of a pass over several (see `run_passes`). photo:
+    only for notebooks, see `Explanation`.
     """
 
     model: Model
@@ -52,6 +52,8 @@ class Examination:
 
     @cached_property
     def _ranking(self) -> np.ndarray:
+        if self.model.info.unit is not None:  # values of different things
+            return np.arange(len(self.probabilities))
         return np.argsort(-self.probabilities, kind="stable")
 
     @property
@@ -162,6 +164,7 @@ def _explain(
             tokens=run.is_of_tokens,
             classes=len(one.probabilities),
             independent=one.model.info.independent,
+            unit=one.model.info.unit,
             photo=one.photo,
         )
         for one, target, feature_map, others in zip(
@@ -233,7 +236,8 @@ def run_passes(
     with precision(device.type):
         run = forward(model.module, batch, layer or model.info.layer, output=model.output)
     if probabilities is None:
-        probabilities = np.nan_to_num(model.probabilities(run.logits).cpu().numpy())
+        found = model.probabilities(run.logits).cpu().numpy()
+        probabilities = list(np.nan_to_num(found) if model.info.unit is None else found)
     return [
         Examination(model, its_run, one.geometry, one.view, one.detail, its_probabilities)
         for its_run, one, its_probabilities in zip(run.split(), inputs, probabilities, strict=True)

@@ -18,7 +18,7 @@ from gradcam_core.images.render import COLORMAP, OPACITY, overlay_bands, shrunk
 from gradcam_core.models.weights import Weights
 from gradcam_core.old_names import warn
 from gradcam_core.version import __version__
-from gradcam_core.wording import file_name, listed, percentage_in_sentence
+from gradcam_core.wording import amount, file_name, listed, percentage_in_sentence
 
 _OTHERS_NAMED = 2
 
@@ -32,12 +32,14 @@ NOTEBOOK_MAX_SIDE_PX = 768
 
 NOT_NUMBERS = "The network's scores for this picture are not numbers."
 NOTHING = "Nothing here speaks for this class."
+NOTHING_RAISES = "Nothing here raises this value."
 SAME_EVERYWHERE = "The heat is the same everywhere, so it points at no place."
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class and the probability, in [0, 1], that a network gives it."""
+    """One class and the probability, in [0, 1], that a network gives it; or what a regression gives
+    and its value."""
 
     index: int
     name: str
@@ -58,7 +60,9 @@ class Explanation:
     normalised: the map as the method gives it. tokens: whether its cells are the tokens of a
     transformer, laid out on their grid. is_of_last_layer: whether `layer` is that of the
     paper, the last feature map. classes: how many the network knows; independent: whether each has
-    a probability of its own instead of a share of one. photo: the RGB picture, for notebooks, where
+    a probability of its own instead of a share of one. unit: None for a classifier; of a regression
+    that of its values, which stand in the place of probabilities, and whose rise is explained.
+    photo: the RGB picture, for notebooks, where
     `gc.explain` or `gc.examine` was given it; it is no part of what is compared, pickled or
     recorded.
     """
@@ -82,12 +86,24 @@ class Explanation:
     tokens: bool = False
     classes: int = 1000
     independent: bool = False
+    unit: str | None = None
     photo: Image.Image | None = field(default=None, compare=False, repr=False)
 
     @property
     def box(self) -> tuple[int, int, int, int]:
         """(left, top, right, bottom) in the photo's pixels: what the network saw."""
         return self.geometry.box
+
+    @property
+    def value(self) -> float | None:
+        """What a regression gives, in `unit`; None for a classifier."""
+        return None if self.unit is None else self.target.probability
+
+    def score(self, prediction: Prediction) -> str:
+        """The probability or value of one class, for a sentence: "39.1 %", "41.3 years"."""
+        if self.unit is None:
+            return percentage_in_sentence(prediction.probability)
+        return amount(prediction.probability, self.unit)
 
     @property
     def heading(self) -> str:
@@ -144,7 +160,7 @@ class Explanation:
     def record(self) -> dict[str, object]:
         """All but the maps, in types that JSON has. Where the scores are not numbers there are no
         probabilities, no rank and no most probable classes."""
-        target = asdict(self.target)
+        target = self._recorded(self.target)
         if not self.has_scores:
             target["probability"] = None
         return {
@@ -155,7 +171,7 @@ class Explanation:
             "target": target,
             "rank": self.rank if self.has_scores else None,
             "degenerate": self.degenerate or None,
-            "top": [asdict(one) for one in self.top if self.has_scores],
+            "top": [self._recorded(one) for one in self.top if self.has_scores],
             "classes": self.classes,
             "method": self.method,
             "contrast": [asdict(prediction) for prediction in self.contrast],
@@ -168,6 +184,12 @@ class Explanation:
             "box": self.box,
             "weights": {"source": self.weights.source, "sha256": self.weights.sha256},
         }
+
+    def _recorded(self, prediction: Prediction) -> dict[str, Any]:
+        if self.unit is None:
+            return asdict(prediction)
+        value = prediction.probability if self.has_scores else None
+        return {**asdict(prediction), "probability": None, "value": value, "unit": self.unit}
 
     def caption(self, photo_name: str = "") -> str:
         """What stands under this map in a text, in one line: photo, method, class and contrast,
@@ -182,11 +204,15 @@ class Explanation:
         of = f" for {name}{contrast}" if method.knows_class else ", which knows no class"
         detail = f" at detail {self.detail} ×" if self.detail > 1 else ""
         instead = f", which stands in for {self.stands_in_for}" if self.stands_in_for else ""
-        share = percentage_in_sentence(self.target.probability)
+        share = self.score(self.target)
         sure = f"{name} has {share} (rank {self.rank} of {self.classes} classes)."
+        if self.unit is not None:
+            sure = f"{name} is {share}."
         ends = "none to the most"
         if method.knows_class:
             ends = "nothing for the class to the most evidence"
+            if self.unit is not None:
+                ends = "what does not raise the value to what raises it most"
         scale = f"The heat goes from {ends} in this map"
         sentences = (
             f"{photo}: {method.title}{detail}{of}, by {self.title}{instead}.",
@@ -204,13 +230,15 @@ class Explanation:
 
         photo_name: of the photo's file, without its folders; empty if it is not to be said.
         """
+        has_shares = self.has_scores and self.unit is None
         given = {
             "Photo": file_name(photo_name),
             "Network": self.title,
             "Stands in for": self.stands_in_for,
             "Class": f"{self.target.name} ({self.target.index})",
-            "Probability": f"{self.target.probability:.4g}" if self.has_scores else "",
-            "Rank": str(self.rank) if self.has_scores else "",
+            "Probability": f"{self.target.probability:.4g}" if has_shares else "",
+            "Value": self.score(self.target) if self.has_scores and not has_shares else "",
+            "Rank": str(self.rank) if has_shares else "",
             "Contrast": ", ".join(f"{other.name} ({other.index})" for other in self.contrast),
             "Method": method_named(self.method).title,
             "Detail": str(self.detail),
@@ -234,6 +262,8 @@ class Explanation:
     @property
     def has_scores(self) -> bool:
         """Whether the network's scores for this photo are numbers; else all probabilities are 0."""
+        if self.unit is not None:
+            return all(np.isfinite(one.probability) for one in self.top)
         return self.top[0].probability > 0
 
     @cached_property
@@ -242,7 +272,7 @@ class Explanation:
         if not self.has_scores or not np.isfinite(self.feature_map).all():
             return NOT_NUMBERS
         if self.geometry.peak(self.feature_map) <= 0:
-            return NOTHING
+            return NOTHING if self.unit is None else NOTHING_RAISES
         if np.ptp(self.feature_map) <= _EVEN * self.feature_map.max():
             return SAME_EVERYWHERE
         return ""

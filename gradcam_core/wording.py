@@ -42,6 +42,12 @@ def whole_percentage_in_sentence(share: float) -> str:
     return whole_percentage(share).replace(TIED, " ")
 
 
+def amount(value: float, unit: str) -> str:
+    """A value with its unit: "41.3 years", "−0.12"."""
+    written = f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+    return f"{written} {unit}".strip()
+
+
 def decimal(value: float, digits: int = 2) -> str:
     """A finite number with so many decimals: "0.54", "−0.12" with a minus sign and not a hyphen."""
     written = Decimal(abs(float(value))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)

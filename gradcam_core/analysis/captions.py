@@ -103,6 +103,7 @@ def _improbable(networks: Sequence[Network]) -> Iterator[str]:
         for one in networks
         if one.e.has_scores
         and one.has_map
+        and one.e.unit is None
         and one.e.rank > 1
         and one.e.target.probability < IMPROBABLE
         and method_named(one.e.method).knows_class

@@ -10,7 +10,7 @@ from gradcam_core.analysis.network import Network, form, grouped, percentages, s
 from gradcam_core.explanation import Prediction
 from gradcam_core.models.kinds import kinds
 from gradcam_core.models.labels import imagenet_labels
-from gradcam_core.wording import percentage, percentage_in_sentence
+from gradcam_core.wording import listed, percentage, percentage_in_sentence
 
 CLOSE = 0.1
 """Difference of the two highest probabilities below which a network is unsure."""
@@ -41,6 +41,11 @@ MASS_NOUNS = {
 
 def predictions(networks: Sequence[Network]) -> Iterator[str]:
     """What they predict, in one sentence, if any of them has scores."""
+    values = [one for one in networks if one.e.has_scores and one.e.unit is not None]
+    for one in values:
+        given = listed([f"{top.name} is {one.e.score(top)}" for top in one.e.top])
+        yield f"{one.name} says that {given}"
+    networks = [one for one in networks if one.e.unit is None]
     groups = grouped((one for one in networks if one.e.has_scores), lambda one: one.e.top[0].name)
     targets = {one.e.target.name for one in networks}
     # The class that all explain, if no network predicts it.
@@ -143,7 +148,7 @@ def _probabilities(group: Sequence[Network]) -> str:
 
 def doubts(networks: Sequence[Network]) -> Iterator[str]:
     """Who is no better than a guess, and who is unsure, in one sentence each."""
-    having_scores = [one for one in networks if one.e.has_scores]
+    having_scores = [one for one in networks if one.e.has_scores and one.e.unit is None]
     guessing = [one for one in having_scores if _times_a_guess(one) < HARDLY_BETTER]
     for group in grouped(guessing, lambda one: (one.e.classes, _times_a_guess(one) < GUESS)):
         better = "no better" if _times_a_guess(group[0]) < GUESS else "hardly better"

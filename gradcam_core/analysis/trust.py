@@ -58,6 +58,11 @@ RANDOM_NETWORKS = 3
 _SAME_PHOTO = 0.01
 """Difference of a class's probabilities that the arithmetic of another machine may make."""
 
+NO_CLASS = (
+    "The checks follow the probability of a class, and this network gives a value: compare maps of "
+    "several photos instead."
+)
+
 BATCH_SIZE = 4
 """Images in one pass: the fastest number on a CPU."""
 
@@ -77,6 +82,8 @@ def check(
     checked, and for another photo than the explanation is of; ImageError for a picture that cannot
     be used.
     """
+    if explanation.unit is not None:
+        raise CamError(NO_CLASS)
     photo, model = read_image(image), load_model(explanation.model)
     if photo.size != explanation.geometry.photo_size:
         sizes = ("{} × {}".format(*size) for size in (explanation.geometry.photo_size, photo.size))

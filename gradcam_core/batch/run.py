@@ -9,6 +9,7 @@ from gradcam_core.batch.pictures import Pictures, PictureSource
 from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.batch.store import ResultFolder
+from gradcam_core.errors import BatchError
 from gradcam_core.models.loading import Model
 
 
@@ -37,6 +38,10 @@ def run(
     on_picture: called with each result as it arrives. is_stopped: called between pictures; results
     until then are written. Raises BatchError, or PicturesError where a source cannot be read.
     """
+    if values := next((one.info.title for one in models if one.info.unit is not None), None):
+        raise BatchError(
+            f"{values} gives values, and batches are of classes: explain its photos one by one"
+        )
     folder.begin(models)
     left = (source for source in pictures.walk() if not folder.is_done(source.key))
     results = engine(left, models, settings)

@@ -23,7 +23,6 @@ from gradcam_core.images.sandbox import read_isolated
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.request import ExplanationRequest
 from gradcam_core.version import __version__
-from gradcam_core.wording import percentage_in_sentence
 
 if TYPE_CHECKING:
     from gradcam_core.analysis.verdict import Trust
@@ -83,7 +82,7 @@ def _checks(photo: Image.Image, named: Sequence[tuple[str, Explanation]]) -> dic
 
     checks = {}
     for name, e in named:
-        if e.degenerate:
+        if e.degenerate or e.unit is not None:
             continue
         with ProgressBar(f"checking {e.title}") as bar:
             checks[name] = trust(photo, load_model(name), e, bar.show)
@@ -115,10 +114,11 @@ def _parser() -> Parser:
 def _summary(e: Explanation) -> str:
     if not e.has_scores:
         return f"{e.title}: {NOT_NUMBERS}"
-    top = ", ".join(f"{p.name} {percentage_in_sentence(p.probability)}" for p in e.top)
+    top = ", ".join(f"{p.name} {e.score(p)}" for p in e.top)
     requested = f"{e.target.name!r} {e.rather_than}".strip()
-    probability = percentage_in_sentence(e.target.probability)
-    explained = f"explains {requested} ({probability}, rank {e.rank})"
+    if e.unit is not None:
+        return f"{e.title}: {top}; explains the rise of {requested}"
+    explained = f"explains {requested} ({e.score(e.target)}, rank {e.rank})"
     return f"{e.title}: {top}; {explained}"
 
 

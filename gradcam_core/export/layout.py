@@ -55,6 +55,8 @@ _PHOTO = "Photo"
 
 def _label(e: Explanation) -> Label:
     sure = f"{percentage(e.target.probability)}, rank{TIED}{e.rank}"
+    if e.unit is not None:
+        sure = _together(e.score(e.target))
     heading = e.heading.replace(" for ", f" for{TIED}")
     return (heading, e.question, sure, *filter(None, (_together(e.unusual), e.degenerate)))
 

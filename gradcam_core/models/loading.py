@@ -82,9 +82,10 @@ class Model:
         )
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Of all classes, in [0, 1]: [N, classes] -> float32 of the same shape."""
+        """Of all classes, in [0, 1]: [N, classes] -> float32 of the same shape. A regression's
+        values are as they are."""
         logits = logits.float()
-        if self.gives_probabilities:
+        if self.gives_probabilities or self.info.unit is not None:
             return logits
         return logits.sigmoid() if self.info.independent else logits.softmax(dim=1)
 

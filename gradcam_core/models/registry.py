@@ -25,7 +25,8 @@ class ModelInfo:
     stand_in: the name of the network that replaces it where there are no weights. labels: of its
     classes. independent: whether each class has a probability of its own (sigmoid) instead of a
     share of one (softmax). recipe: how a network that is not ours is read from its file.
-    notice: a sentence on what was taken otherwise than it was given; else empty.
+    notice: a sentence on what was taken otherwise than it was given; else empty. unit: of the
+    values that a regression gives, which may be empty; None for a classifier.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ModelInfo:
     independent: bool = False
     recipe: Recipe | None = field(default=None, compare=False, repr=False)
     notice: str = field(default="", compare=False)
+    unit: str | None = None
 
     @property
     def weights_source(self) -> Source:

@@ -134,7 +134,7 @@ def main() -> None:
     add_network_arguments(parser)
     options = parser.parse_args()
     try:
-        register_all(options.network, options.networks)
+        register_all(options.network, options.networks, classes_only=True)
     except NetworkError as error:
         sys.exit(f"The replicas cannot start: {error}")
     run()

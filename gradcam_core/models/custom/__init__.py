@@ -109,13 +109,21 @@ def _absolute(given: _Given) -> _Given:
     return given.absolute() if isinstance(given, Path) else given
 
 
-def register_all(specs: Iterable[str], file: Path | None = None) -> list[ModelInfo]:
-    """What a file and then texts describe; without a file the usual one, if it is there. Raises
-    NetworkError."""
+def register_all(
+    specs: Iterable[str], file: Path | None = None, *, classes_only: bool = False
+) -> list[ModelInfo]:
+    """What a file and then texts describe; without a file the usual one, if it is there.
+    classes_only: whether there is no place for networks that give values. Raises NetworkError."""
     described = []
     if file is not None or Path(FILE).is_file():
         described += described_in_file(file or Path(FILE))
     described += [described_in(spec) for spec in specs]
+    for one in described:
+        if one.regression and classes_only:
+            raise NetworkError(
+                f"network {one.title!r}: the page shows classes, and this one gives values: "
+                "explain its photos on the command line or in Python"
+            )
     names = [one.api_name for one in described]
     for one, name in zip(described, names, strict=True):
         if names.count(name) > 1:

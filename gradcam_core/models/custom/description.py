@@ -41,7 +41,8 @@ class Description:
     line; None makes it from the title. classes, channels: numbers, the latter 1 or 3. size: side of
     the input, pixels. mean, std: of the channels, in [0, 1]. crop: share of the short side.
     interpolation: "bilinear", "bicubic", … layer: dotted name of the target layer. sigmoid: each
-    class has a probability of its own; a single output always has. transform_input: whether
+    class has a probability of its own; a single output always has. regression: the outputs are
+    values, in the unit given, and no classes. transform_input: whether
     torchvision's GoogLeNet or Inception v3 normalises its input once more, as the published do.
     """
 
@@ -59,6 +60,8 @@ class Description:
     interpolation: str | None = None
     layer: str | None = None
     sigmoid: bool = False
+    regression: bool = False
+    unit: str | None = None
     prefix: str | None = None
     transform_input: bool | None = None
 
@@ -167,6 +170,10 @@ def description_of(
     for key in ("weights", "labels"):
         if isinstance(path := found.get(key), Path):
             found[key] = folder / path.expanduser()
+    if found.get("unit") and not found.get("regression"):
+        raise wrong("unit belongs to a network that gives values: add regression = true")
+    if found.get("regression") and found.get("sigmoid"):
+        raise wrong("a regression has no probabilities: leave out sigmoid")
     return Description(**found)
 
 
@@ -255,6 +262,8 @@ _KEYS: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "layer": (_text, "a text"),
     "sigmoid": (_yes_or_no, "true or false"),
+    "regression": (_yes_or_no, "true or false"),
+    "unit": (_text, "a text"),
     "prefix": (_text, "a text"),
     "transform_input": (_yes_or_no, "true or false"),
 }

@@ -54,6 +54,10 @@ class Fit:
     notes: tuple[str, ...] = ()
     apart: tuple[str, ...] = ()
 
+    def of_values(self) -> Fit:
+        """The same where the outputs are values, so that a single one stays one."""
+        return replace(self, classes=self.outputs, split={})
+
     def tensors(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the network loads. A single output z, whose sigmoid is a probability, becomes the
         two -z/2 and z/2, whose softmax is the same."""

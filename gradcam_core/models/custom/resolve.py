@@ -47,6 +47,7 @@ class _Recipe:
     preprocessing: Preprocessing
     is_published: bool
     prefix: str | None = None
+    is_regression: bool = False
 
     def build(self) -> nn.Module:
         return self.architecture.build(self.classes, self.preprocessing.channels)
@@ -65,6 +66,8 @@ class _Recipe:
             return read_network(self.architecture.name, path)
         tensors = read_checkpoint(path).tensors
         found = fit([self.architecture], tensors, self.prefix)
+        if self.is_regression:
+            found = found.of_values()
         if (found.classes, found.channels) != (self.classes, self.preprocessing.channels):
             raise NetworkError(f"the file {path.name} has changed since it was registered")
         return own_network(self.build, found.tensors(tensors), self.input_size)
@@ -126,6 +129,8 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         )
     architectures, transforming = _transforming(described, architectures, checkpoint)
     found = fit(architectures, checkpoint.tensors, described.prefix)
+    if described.regression:
+        found = found.of_values()
     outputs = described.classes
     if outputs not in (None, found.outputs):
         raise NetworkError(f"classes is {outputs}, but the weights have {found.outputs}")
@@ -142,6 +147,7 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         _preprocessing(described, usual, found.channels),
         is_published=False,
         prefix=described.prefix,
+        is_regression=described.regression,
     )
     names = known.names or _names_in(checkpoint, found.outputs)
     labels = _labels(described, found.outputs, names)
@@ -247,9 +253,11 @@ def of_module(
     if described.classes not in (None, seen.outputs):
         raise NetworkError(f"classes is {described.classes}, but the module gives {seen.outputs}")
     labels = _labels(described, seen.outputs, None)
-    recipe = ModuleRecipe(module, preprocessing, output, seen.outputs == 1, seen.gives)
+    is_single = seen.outputs == 1 and not described.regression
+    gives = "logits" if described.regression else seen.gives
+    recipe = ModuleRecipe(module, preprocessing, output, is_single, gives)
     inside = ""
-    if seen.gives == "softmax":
+    if gives == "softmax":
         inside = (
             "a softmax is in the network, so its maps fade where it is sure; logits are better: "
             "leave it out"
@@ -257,7 +265,7 @@ def of_module(
     name = type(module).__name__
     source = ModuleSource(name)
     info = _info(described, recipe, labels, source, name, seen.layer, (note, inside))
-    is_each = described.sigmoid or (seen.gives == "sigmoid" and seen.outputs > 1)
+    is_each = described.sigmoid or (gives == "sigmoid" and seen.outputs > 1)
     return replace(info, independent=is_each)
 
 
@@ -281,6 +289,8 @@ def _imagenet() -> Preprocessing:
 
 def _published(described: Description, known: _Known) -> ModelInfo:
     architecture = known.architectures[0]
+    if described.regression:
+        raise NetworkError("the published weights tell classes apart: give your own, weights=…")
     if described.channels not in (None, 3):
         raise NetworkError("the published weights are for 3 channels; give your own for another")
     source, classes = known.source, known.classes
@@ -363,6 +373,7 @@ def _info(
         independent=described.sigmoid,
         recipe=recipe,
         notice=f"{described.title}: {said}." if said else "",
+        unit=(described.unit or "") if described.regression else None,
     )
 
 
@@ -391,9 +402,15 @@ def _labels(described: Description, outputs: int, names: Sequence[str] | None) -
         given = described.labels
     elif names is not None:
         given = names
-    elif outputs == 1000:
+    elif outputs == 1000 and not described.regression:
         return imagenet_labels()
     title = f"labels of {described.title}"
+    if described.regression:
+        usual = ["value"] if outputs == 1 else [f"value {n}" for n in range(outputs)]
+        given = usual if given is None else given
+        if len(given) != outputs:
+            raise LabelError(f"{len(given)} labels are given for {outputs} values")
+        return labels_of(given, title)
     if given is None:
         given = _imagenet_names(outputs) or [f"class {n}" for n in range(outputs)]
         if outputs == 1:
