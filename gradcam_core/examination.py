@@ -233,8 +233,9 @@ def run_passes(
     device = device_of(model)
     batches = [one.batch for one in inputs]
     batch = (batches[0] if len(batches) == 1 else torch.cat(batches)).to(device)
+    given = {} if model.output is None else {"output": model.output}
     with precision(device.type):
-        run = forward(model.module, batch, layer or model.info.layer, output=model.output)
+        run = forward(model.module, batch, layer or model.info.layer, **given)
     if probabilities is None:
         found = model.probabilities(run.logits).cpu().numpy()
         probabilities = list(np.nan_to_num(found) if model.info.unit is None else found)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +18,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 import gradcam_core as gc
+from demo.compute.local import LocalBackend
+from demo.compute.service import ComputeService
 from gradcam_core.cli.batch import main
 from gradcam_core.images.geometry import view_of
 from gradcam_core.models.custom import registered
 from gradcam_core.models.registry import remove_model
+from gradcam_core.request import ExplanationRequest
 from tests.support.batch_results import rows_of
 
 LABELS = ["cat", "dog", "bird"]
@@ -279,3 +284,22 @@ def test_a_batch_uses_a_module_on_this_machine(tmp_path: Path, cat: Image.Image)
     (row,) = rows_of(out).values()
     digest = gc.load_model("mine").weights.sha256
     assert row["weights"] == {"source": "module:Small", "sha256": digest}
+
+
+def test_the_page_computes_with_a_module(cat: Image.Image):
+    gc.register("Mine", module=small(), labels=LABELS, size=64, mean=0.5, std=0.5)
+    encoded = io.BytesIO()
+    cat.save(encoded, "PNG")
+
+    async def visit() -> gc.Explanation:
+        service = ComputeService(LocalBackend())
+        try:
+            photo = service.photos.from_bytes(encoded.getvalue())
+            (e,) = await service.explain_all(photo, [ExplanationRequest("mine", target=1)])
+            return e
+        finally:
+            service.close()
+
+    e = asyncio.run(visit())
+    assert e.target.name == "dog"
+    assert np.array_equal(e.feature_map, gc.explain(cat, "mine", "dog").feature_map)
