@@ -3,17 +3,15 @@ labels and layer. Its weights are looked into, not loaded."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from gradcam_core.errors import CamError, LabelError, NetworkError
+from gradcam_core.errors import CamError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
-from gradcam_core.models.custom.description import Description, checked
+from gradcam_core.models.custom.class_names import labels_for, names_of
+from gradcam_core.models.custom.description import Description
 from gradcam_core.models.custom.hub_folder import (
     Config,
     config_in,
@@ -21,15 +19,15 @@ from gradcam_core.models.custom.hub_folder import (
     needs_transformers,
     read_folder,
 )
-from gradcam_core.models.custom.label_files import NAMES_KEYS, names_in, read_label_names
+from gradcam_core.models.custom.input_settings import imagenet_input, input_of, normalisation_in
 from gradcam_core.models.fetch import fetch
-from gradcam_core.models.labels import Labels, imagenet_labels, labels_of
+from gradcam_core.models.labels import Labels
 from gradcam_core.models.registry import ModelInfo, Recipe
 from gradcam_core.models.weights import HubFile, LocalFile, ReleaseFile, Source
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from gradcam_core.models.custom.architectures import Architecture
     from gradcam_core.models.custom.checkpoint import Checkpoint
@@ -119,7 +117,7 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     if path.is_dir():
         raise NetworkError(f"{path.name} is a folder without a config.json: name the file in it")
     checkpoint = read_checkpoint(path)
-    said = _normalisation_in(checkpoint)
+    said = normalisation_in(checkpoint)
     architectures: Sequence[Architecture] = known.architectures
     named = ""
     if not architectures:
@@ -144,13 +142,13 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     recipe = _Recipe(
         found.architecture,
         found.classes,
-        _preprocessing(described, usual, found.channels),
+        input_of(described, usual, found.channels),
         is_published=False,
         prefix=described.prefix,
         is_regression=described.regression,
     )
-    names = known.names or _names_in(checkpoint, found.outputs)
-    labels = _labels(described, found.outputs, names)
+    names = known.names or names_of(checkpoint, found.outputs)
+    labels = labels_for(described, found.outputs, names)
     notes = (
         named,
         *found.notes,
@@ -197,12 +195,12 @@ def _of_transformers(described: Description, config: Config, folder: Path, path:
         raise NetworkError(
             f"{folder.name} has no preprocessor_config.json: give size, mean and std"
         )
-    usual = config.preprocessing or _imagenet()
-    recipe = _TransformersRecipe(folder, _preprocessing(described, usual, usual.channels))
+    usual = config.preprocessing or imagenet_input()
+    recipe = _TransformersRecipe(folder, input_of(described, usual, usual.channels))
     seen = look_at(recipe.read(path), recipe.preprocessing, described.layer, None)
-    labels = _labels(described, seen.outputs, config.names)
+    labels = labels_for(described, seen.outputs, config.names)
     source = LocalFile(path.absolute())
-    return _info(described, recipe, labels, source, config.kind, seen.layer, (config.note,))
+    return info_of(described, recipe, labels, source, config.kind, seen.layer, (config.note,))
 
 
 @dataclass(frozen=True)
@@ -218,73 +216,6 @@ class _TransformersRecipe:
         )
         module.eval().requires_grad_(False)
         return module
-
-
-def of_module(
-    described: Description,
-    module: nn.Module,
-    output: Callable[[Any], Tensor] | None = None,
-) -> ModelInfo:
-    """A module that a person has built. See `resolve`."""
-    from torch import nn
-
-    from gradcam_core.models.custom.own_module import (
-        ModuleRecipe,
-        ModuleSource,
-        channels_of,
-        look_at,
-    )
-
-    if not isinstance(module, nn.Module):
-        raise NetworkError(f"module= is a {type(module).__name__} and must be a torch.nn.Module")
-    if module.training:
-        raise NetworkError("the module is in training mode: call its eval() first")
-    for key in ("architecture", "weights", "prefix", "transform_input"):
-        if getattr(described, key) is not None:
-            raise NetworkError(f"{key}= does not go with module=, which is taken as it is")
-    channels = described.channels or channels_of(module)
-    if channels not in (1, 3):
-        raise NetworkError(f"the module takes {channels} channels; 1 and 3 will do")
-    usual, note = _usual_of(module)
-    preprocessing = _preprocessing(described, usual, channels)
-    if None not in (described.mean, described.std) or channels != usual.channels:
-        note = ""
-    seen = look_at(module, preprocessing, described.layer, output)
-    if described.classes not in (None, seen.outputs):
-        raise NetworkError(f"classes is {described.classes}, but the module gives {seen.outputs}")
-    labels = _labels(described, seen.outputs, None)
-    is_single = seen.outputs == 1 and not described.regression
-    gives = "logits" if described.regression else seen.gives
-    recipe = ModuleRecipe(module, preprocessing, output, is_single, gives)
-    inside = ""
-    if gives == "softmax":
-        inside = (
-            "a softmax is in the network, so its maps fade where it is sure; logits are better: "
-            "leave it out"
-        )
-    name = type(module).__name__
-    source = ModuleSource(name)
-    info = _info(described, recipe, labels, source, name, seen.layer, (note, inside))
-    is_each = described.sigmoid or (gives == "sigmoid" and seen.outputs > 1)
-    return replace(info, independent=is_each)
-
-
-def _usual_of(module: nn.Module) -> tuple[Preprocessing, str]:
-    """What timm's networks say of themselves, or else ImageNet's usual, and that it is that."""
-    settings = getattr(module, "pretrained_cfg", None)
-    if isinstance(settings, Mapping) and settings.get("mean"):
-        import_timm()
-        from timm.data import resolve_data_config
-
-        return Preprocessing.from_timm(resolve_data_config(dict(settings))), ""
-    return _imagenet(), "mean and std are ImageNet's, because none were given"
-
-
-def _imagenet() -> Preprocessing:
-    import_timm()
-    from timm.data import resolve_data_config
-
-    return Preprocessing.from_timm(resolve_data_config({"input_size": (3, 224, 224)}))
 
 
 def _published(described: Description, known: _Known) -> ModelInfo:
@@ -312,10 +243,10 @@ def _published(described: Description, known: _Known) -> ModelInfo:
     recipe = _Recipe(
         architecture,
         max(classes, 2),
-        _preprocessing(described, usual, usual.channels),
+        input_of(described, usual, usual.channels),
         is_published=known.source is None,
     )
-    labels = _labels(described, classes, known.names)
+    labels = labels_for(described, classes, known.names)
     return _with_layer(described, recipe, labels, source)
 
 
@@ -350,10 +281,10 @@ def _with_layer(
         raise NetworkError(
             f"there is no layer {layer!r}; the last feature maps of each resolution are: {last}"
         )
-    return _info(described, recipe, labels, source, recipe.architecture.name, layer, notes)
+    return info_of(described, recipe, labels, source, recipe.architecture.name, layer, notes)
 
 
-def _info(
+def info_of(
     described: Description,
     recipe: Recipe,
     labels: Labels,
@@ -375,177 +306,6 @@ def _info(
         notice=f"{described.title}: {said}." if said else "",
         unit=(described.unit or "") if described.regression else None,
     )
-
-
-def _preprocessing(described: Description, usual: Preprocessing, channels: int) -> Preprocessing:
-    """What was given, and the usual for the rest."""
-    found = usual.for_channels(channels)
-    given: dict[str, Any] = {
-        "size": described.size,
-        "crop_share": described.crop,
-        "resample": described.interpolation and Image.Resampling[described.interpolation.upper()],
-    }
-    for key in ("mean", "std"):
-        values = getattr(described, key)
-        if values is not None and len(values) not in (1, channels):
-            raise NetworkError(f"{key} has {len(values)} numbers for {channels} channels")
-        given[key] = values and (values if len(values) == channels else values * channels)
-    return replace(found, **{key: value for key, value in given.items() if value is not None})
-
-
-def _labels(described: Description, outputs: int, names: Sequence[str] | None) -> Labels:
-    """Raises LabelError if they are not as many as the network's outputs."""
-    given: Sequence[str] | None = None
-    if isinstance(described.labels, Path):
-        given = read_label_names(described.labels)
-    elif described.labels is not None:
-        given = described.labels
-    elif names is not None:
-        given = names
-    elif outputs == 1000 and not described.regression:
-        return imagenet_labels()
-    title = f"labels of {described.title}"
-    if described.regression:
-        usual = ["value"] if outputs == 1 else [f"value {n}" for n in range(outputs)]
-        given = usual if given is None else given
-        if len(given) != outputs:
-            raise LabelError(f"{len(given)} labels are given for {outputs} values")
-        return labels_of(given, title)
-    if given is None:
-        given = _imagenet_names(outputs) or [f"class {n}" for n in range(outputs)]
-        if outputs == 1:
-            given = ["positive"]
-    if outputs == 1 and len(given) == 1:
-        given = [f"not {given[0]}", given[0]]
-    classes = max(outputs, 2)
-    if len(given) != classes:
-        raise LabelError(f"{len(given)} labels are given for {classes} classes")
-    return labels_of(given, title)
-
-
-def _imagenet_names(count: int) -> list[str] | None:
-    """timm's of one of the larger ImageNets, if it has one of so many classes."""
-    import_timm()
-    from timm.data import ImageNetInfo, infer_imagenet_subset
-
-    subset = infer_imagenet_subset({"num_classes": count})
-    if subset is None:
-        return None
-    known = ImageNetInfo(subset)
-    return [known.index_to_description(n) for n in range(count)]
-
-
-@dataclass(frozen=True)
-class _Normalisation:
-    """What a file says of its input. note: what it says that cannot be meant."""
-
-    size: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    note: str = ""
-
-    @property
-    def is_found(self) -> bool:
-        return self.mean is not None
-
-    def preprocessing(self, usual: Preprocessing, channels: int) -> Preprocessing:
-        """The usual, with what the file says."""
-        given: dict[str, Any] = {} if self.size is None else {"size": self.size}
-        if self.mean is not None and self.std is not None:
-            usual = usual.for_channels(channels)
-            given |= {"mean": _as_many(self.mean, channels), "std": _as_many(self.std, channels)}
-        return replace(usual, **given)
-
-
-def _as_many(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    return values if len(values) == channels else (sum(values) / len(values),) * channels
-
-
-def _normalisation_in(checkpoint: Checkpoint) -> _Normalisation:
-    """From the settings in the file, or from a layer of its own before the network.
-
-    Mean and standard deviation are taken together, as lists of a number for each channel, and if
-    they can be those of values from 0 to 1: "mean" may be anything, such as that of a metric.
-    """
-    config = _parsed(checkpoint.metadata.get("pretrained_cfg"))
-    metadata = {**checkpoint.metadata, **(config if isinstance(config, Mapping) else {})}
-    size = _parsed(metadata.get("input_size") or metadata.get("img_size"))
-    if isinstance(size, list | tuple) and size:
-        size = size[-1] if len(set(size[-2:])) == 1 else None
-    try:
-        size = checked("size", size)
-    except (TypeError, ValueError):
-        size = None  # nothing, or of another meaning
-    mean, std = _parsed(metadata.get("mean")), _parsed(metadata.get("std"))
-    if mean is None or std is None:
-        before = _layer_before(checkpoint)
-        if before is not None:
-            return _Normalisation(size, *before, "mean and std are those of a layer in the file")
-        return _Normalisation(size)
-    found = _plausible(mean, std)
-    if found is None:
-        shown = f"mean {_short(mean)} and std {_short(std)}"
-        return _Normalisation(
-            size, note=f"{shown} in the file are not those of channels from 0 to 1, and not taken"
-        )
-    return _Normalisation(size, *found)
-
-
-def _parsed(value: Any) -> Any:
-    if isinstance(value, str):  # in safetensors everything is text
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _short(value: Any) -> str:
-    return f"{value!r}" if len(repr(value)) < 40 else f"{repr(value)[:36]} …"
-
-
-_LEAST_STD = 0.05  # of a channel, in [0, 1]; a data set with less would be nearly one colour
-
-
-def _plausible(mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    if not all(isinstance(one, list | tuple) for one in (mean, std)) or len(mean) != len(std):
-        return None
-    try:
-        found = checked("mean", mean), checked("std", std)
-    except (TypeError, ValueError):
-        return None
-    return found if min(found[1]) >= _LEAST_STD else None
-
-
-def _layer_before(
-    checkpoint: Checkpoint,
-) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """The buffers of a layer that normalises pictures, as many people put before a network."""
-    found = []
-    for name, mean in checkpoint.tensors.items():
-        stem, _, last = name.rpartition(".")
-        std = checkpoint.tensors.get(f"{stem}.std" if stem else "std")
-        if last == "mean" and std is not None and mean.numel() == std.numel() in (1, 3):
-            found.append(_plausible(_numbers(mean), _numbers(std)))
-    return found[0] if len(found) == 1 else None
-
-
-def _numbers(tensor: Tensor) -> list[float]:
-    return [round(value, 6) for value in tensor.flatten().tolist()]
-
-
-def _names_in(checkpoint: Checkpoint, outputs: int) -> list[str] | None:
-    """What the file calls the classes, if they are as many as the network has."""
-    metadata = {key: _parsed(value) for key, value in checkpoint.metadata.items()}
-    descriptions = metadata.get("label_descriptions")
-    for key in (*NAMES_KEYS, "pretrained_cfg"):
-        try:
-            names = names_in({key: metadata.get(key), "label_descriptions": descriptions})
-        except LabelError:
-            continue
-        if len(names) == outputs or (outputs == 1 and len(names) == 2):
-            return names
-    return None
 
 
 def _on_the_hub(name: str) -> _Known:

@@ -1,0 +1,83 @@
+"""What the classes of a person's own network are called: as is given, as its file says, or else as
+is usual for so many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradcam_core.errors import LabelError
+from gradcam_core.models.custom.description import Description
+from gradcam_core.models.custom.label_files import NAMES_KEYS, names_in, read_label_names
+from gradcam_core.models.labels import Labels, imagenet_labels, labels_of
+from gradcam_core.upstream import import_timm
+
+if TYPE_CHECKING:
+    from gradcam_core.models.custom.checkpoint import Checkpoint
+
+
+def labels_for(described: Description, outputs: int, names: Sequence[str] | None) -> Labels:
+    """Raises LabelError if they are not as many as the network's outputs."""
+    given: Sequence[str] | None = None
+    if isinstance(described.labels, Path):
+        given = read_label_names(described.labels)
+    elif described.labels is not None:
+        given = described.labels
+    elif names is not None:
+        given = names
+    elif outputs == 1000 and not described.regression:
+        return imagenet_labels()
+    title = f"labels of {described.title}"
+    if described.regression:
+        usual = ["value"] if outputs == 1 else [f"value {n}" for n in range(outputs)]
+        given = usual if given is None else given
+        if len(given) != outputs:
+            raise LabelError(f"{len(given)} labels are given for {outputs} values")
+        return labels_of(given, title)
+    if given is None:
+        given = _imagenet_names(outputs) or [f"class {n}" for n in range(outputs)]
+        if outputs == 1:
+            given = ["positive"]
+    if outputs == 1 and len(given) == 1:
+        given = [f"not {given[0]}", given[0]]
+    classes = max(outputs, 2)
+    if len(given) != classes:
+        raise LabelError(f"{len(given)} labels are given for {classes} classes")
+    return labels_of(given, title)
+
+
+def _imagenet_names(count: int) -> list[str] | None:
+    """timm's of one of the larger ImageNets, if it has one of so many classes."""
+    import_timm()
+    from timm.data import ImageNetInfo, infer_imagenet_subset
+
+    subset = infer_imagenet_subset({"num_classes": count})
+    if subset is None:
+        return None
+    known = ImageNetInfo(subset)
+    return [known.index_to_description(n) for n in range(count)]
+
+
+def parsed(value: Any) -> Any:
+    if isinstance(value, str):  # in safetensors everything is text
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def names_of(checkpoint: Checkpoint, outputs: int) -> list[str] | None:
+    """What the file calls the classes, if they are as many as the network has."""
+    metadata = {key: parsed(value) for key, value in checkpoint.metadata.items()}
+    descriptions = metadata.get("label_descriptions")
+    for key in (*NAMES_KEYS, "pretrained_cfg"):
+        try:
+            names = names_in({key: metadata.get(key), "label_descriptions": descriptions})
+        except LabelError:
+            continue
+        if len(names) == outputs or (outputs == 1 and len(names) == 2):
+            return names
+    return None

@@ -1,0 +1,133 @@
+"""How a network's input is prepared: as is given, as its file says, or else as is usual."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from gradcam_core.errors import NetworkError
+from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.models.custom.class_names import parsed
+from gradcam_core.models.custom.description import Description, checked
+from gradcam_core.upstream import import_timm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gradcam_core.models.custom.checkpoint import Checkpoint
+
+
+def imagenet_input() -> Preprocessing:
+    import_timm()
+    from timm.data import resolve_data_config
+
+    return Preprocessing.from_timm(resolve_data_config({"input_size": (3, 224, 224)}))
+
+
+def input_of(described: Description, usual: Preprocessing, channels: int) -> Preprocessing:
+    """What was given, and the usual for the rest."""
+    found = usual.for_channels(channels)
+    given: dict[str, Any] = {
+        "size": described.size,
+        "crop_share": described.crop,
+        "resample": described.interpolation and Image.Resampling[described.interpolation.upper()],
+    }
+    for key in ("mean", "std"):
+        values = getattr(described, key)
+        if values is not None and len(values) not in (1, channels):
+            raise NetworkError(f"{key} has {len(values)} numbers for {channels} channels")
+        given[key] = values and (values if len(values) == channels else values * channels)
+    return replace(found, **{key: value for key, value in given.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """What a file says of its input. note: what it says that cannot be meant."""
+
+    size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    note: str = ""
+
+    @property
+    def is_found(self) -> bool:
+        return self.mean is not None
+
+    def preprocessing(self, usual: Preprocessing, channels: int) -> Preprocessing:
+        """The usual, with what the file says."""
+        given: dict[str, Any] = {} if self.size is None else {"size": self.size}
+        if self.mean is not None and self.std is not None:
+            usual = usual.for_channels(channels)
+            given |= {"mean": _as_many(self.mean, channels), "std": _as_many(self.std, channels)}
+        return replace(usual, **given)
+
+
+def _as_many(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    return values if len(values) == channels else (sum(values) / len(values),) * channels
+
+
+def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
+    """From the settings in the file, or from a layer of its own before the network.
+
+    Mean and standard deviation are taken together, as lists of a number for each channel, and if
+    they can be those of values from 0 to 1: "mean" may be anything, such as that of a metric.
+    """
+    config = parsed(checkpoint.metadata.get("pretrained_cfg"))
+    metadata = {**checkpoint.metadata, **(config if isinstance(config, Mapping) else {})}
+    size = parsed(metadata.get("input_size") or metadata.get("img_size"))
+    if isinstance(size, list | tuple) and size:
+        size = size[-1] if len(set(size[-2:])) == 1 else None
+    try:
+        size = checked("size", size)
+    except (TypeError, ValueError):
+        size = None  # nothing, or of another meaning
+    mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
+    if mean is None or std is None:
+        before = _layer_before(checkpoint)
+        if before is not None:
+            return Normalisation(size, *before, "mean and std are those of a layer in the file")
+        return Normalisation(size)
+    found = _plausible(mean, std)
+    if found is None:
+        shown = f"mean {_short(mean)} and std {_short(std)}"
+        return Normalisation(
+            size, note=f"{shown} in the file are not those of channels from 0 to 1, and not taken"
+        )
+    return Normalisation(size, *found)
+
+
+def _short(value: Any) -> str:
+    return f"{value!r}" if len(repr(value)) < 40 else f"{repr(value)[:36]} …"
+
+
+_LEAST_STD = 0.05  # of a channel, in [0, 1]; a data set with less would be nearly one colour
+
+
+def _plausible(mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    if not all(isinstance(one, list | tuple) for one in (mean, std)) or len(mean) != len(std):
+        return None
+    try:
+        found = checked("mean", mean), checked("std", std)
+    except (TypeError, ValueError):
+        return None
+    return found if min(found[1]) >= _LEAST_STD else None
+
+
+def _layer_before(
+    checkpoint: Checkpoint,
+) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """The buffers of a layer that normalises pictures, as many people put before a network."""
+    found = []
+    for name, mean in checkpoint.tensors.items():
+        stem, _, last = name.rpartition(".")
+        std = checkpoint.tensors.get(f"{stem}.std" if stem else "std")
+        if last == "mean" and std is not None and mean.numel() == std.numel() in (1, 3):
+            found.append(_plausible(_numbers(mean), _numbers(std)))
+    return found[0] if len(found) == 1 else None
+
+
+def _numbers(tensor: Tensor) -> list[float]:
+    return [round(value, 6) for value in tensor.flatten().tolist()]

@@ -1,0 +1,78 @@
+"""Registering a module that a person has built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gradcam_core.errors import NetworkError
+from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.models.custom.class_names import labels_for
+from gradcam_core.models.custom.description import Description
+from gradcam_core.models.custom.input_settings import imagenet_input, input_of
+from gradcam_core.models.custom.own_module import (
+    ModuleRecipe,
+    ModuleSource,
+    channels_of,
+    look_at,
+)
+from gradcam_core.models.custom.resolve import info_of
+from gradcam_core.models.registry import ModelInfo
+from gradcam_core.upstream import import_timm
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def of_module(
+    described: Description,
+    module: nn.Module,
+    output: Callable[[Any], Tensor] | None = None,
+) -> ModelInfo:
+    """A module that a person has built. See `resolve`."""
+    from torch import nn
+
+    if not isinstance(module, nn.Module):
+        raise NetworkError(f"module= is a {type(module).__name__} and must be a torch.nn.Module")
+    if module.training:
+        raise NetworkError("the module is in training mode: call its eval() first")
+    for key in ("architecture", "weights", "prefix", "transform_input"):
+        if getattr(described, key) is not None:
+            raise NetworkError(f"{key}= does not go with module=, which is taken as it is")
+    channels = described.channels or channels_of(module)
+    if channels not in (1, 3):
+        raise NetworkError(f"the module takes {channels} channels; 1 and 3 will do")
+    usual, note = _usual_of(module)
+    preprocessing = input_of(described, usual, channels)
+    if None not in (described.mean, described.std) or channels != usual.channels:
+        note = ""
+    seen = look_at(module, preprocessing, described.layer, output)
+    if described.classes not in (None, seen.outputs):
+        raise NetworkError(f"classes is {described.classes}, but the module gives {seen.outputs}")
+    labels = labels_for(described, seen.outputs, None)
+    is_single = seen.outputs == 1 and not described.regression
+    gives = "logits" if described.regression else seen.gives
+    recipe = ModuleRecipe(module, preprocessing, output, is_single, gives)
+    inside = ""
+    if gives == "softmax":
+        inside = (
+            "a softmax is in the network, so its maps fade where it is sure; logits are better: "
+            "leave it out"
+        )
+    name = type(module).__name__
+    source = ModuleSource(name)
+    info = info_of(described, recipe, labels, source, name, seen.layer, (note, inside))
+    is_each = described.sigmoid or (gives == "sigmoid" and seen.outputs > 1)
+    return replace(info, independent=is_each)
+
+
+def _usual_of(module: nn.Module) -> tuple[Preprocessing, str]:
+    """What timm's networks say of themselves, or else ImageNet's usual, and that it is that."""
+    settings = getattr(module, "pretrained_cfg", None)
+    if isinstance(settings, Mapping) and settings.get("mean"):
+        import_timm()
+        from timm.data import resolve_data_config
+
+        return Preprocessing.from_timm(resolve_data_config(dict(settings))), ""
+    return imagenet_input(), "mean and std are ImageNet's, because none were given"
