@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     add_network_arguments(parser)
     options = parser.parse_args(arguments)
     try:
-        register_all(options.network, options.networks, classes_only=True)
+        for info in register_all(options.network, options.networks, classes_only=True):
+            if info.notice:
+                print(info.notice, file=sys.stderr)
     except NetworkError as error:
         sys.exit(f"The app cannot start: {error}")
     _serve()

@@ -566,6 +566,36 @@ def test_only_a_normalisation_is_taken_for_one(
         assert usual.std == pytest.approx(STD)
 
 
+def test_crop_and_interpolation_are_read_from_the_file(tmp_path: Path):
+    said = {"crop_pct": 0.8, "interpolation": "lanczos", "input_size": [3, 96, 96]}
+    held = {"state_dict": small().state_dict(), "pretrained_cfg": said}
+    gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
+    found = gc.load_model("mine").preprocessing
+    assert (found.size, found.crop_share) == (96, 0.8)
+    assert found.resample == Image.Resampling.LANCZOS
+    train = argparse.Namespace(crop_pct=None, interpolation="", img_size=None, mean=None, std=None)
+    path = saved(tmp_path / "b.pth", {"state_dict": small().state_dict(), "args": train})
+    gc.register("Plain", "test_resnet", weights=path)
+    assert gc.load_model("plain").preprocessing.size == 160
+
+
+def test_pictures_that_are_no_squares_are_not_taken_for_squares(tmp_path: Path):
+    held = {"state_dict": small().state_dict(), "input_size": [3, 96, 128]}
+    path = saved(tmp_path / "a.pth", held)
+    with pytest.raises(gc.NetworkError, match="pictures are 128 × 96 pixels, and only squares"):
+        gc.register("Mine", "test_resnet", weights=path)
+    gc.register("Mine", "test_resnet", weights=path, size=96)
+    assert gc.load_model("mine").preprocessing.size == 96
+
+
+def test_a_loss_for_independent_classes_is_noticed(tmp_path: Path):
+    held = put(small().state_dict(), "net.") | {"criterion.pos_weight": torch.rand(3)}
+    path = saved(tmp_path / "a.pth", held)
+    assert "give sigmoid=true" in gc.register("Mine", "test_resnet", weights=path).notice
+    info = gc.register("Mine", "test_resnet", weights=path, sigmoid=True)
+    assert "sigmoid" not in info.notice
+
+
 def test_a_normalisation_of_another_scale_is_named(tmp_path: Path):
     held = {"state_dict": small().state_dict(), "mean": [123.7, 1.0, 1.0], "std": [58.0, 1.0, 1.0]}
     info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
@@ -709,6 +739,28 @@ def test_a_folder_of_transformers_is_read_by_it(tmp_path: Path, monkeypatch, cat
     assert held.top[0].name in "abc"
     run = gc.forward(module, held.run.open_pass.batch)
     np.testing.assert_allclose(held.explain("b").feature_map, run.cam(1)[0], rtol=1e-3, atol=1e-7)
+
+
+def test_the_config_says_whether_classes_exclude_each_other(
+    tmp_path: Path, monkeypatch, cat: Image.Image
+):
+    library = types.ModuleType("transformers")
+    library.AutoModelForImageClassification = OfTransformers  # type: ignore[attr-defined]
+    library.__spec__ = importlib.machinery.ModuleSpec("transformers", None)
+    monkeypatch.setitem(sys.modules, "transformers", library)
+    several = OF_TRANSFORMERS | {"problem_type": "multi_label_classification"}
+    folder = folder_of(tmp_path / "mine", small(), several)
+    (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
+    assert gc.register("Mine", weights=folder).independent
+    held = gc.examine(cat, "mine")
+    expected = held.run.logits[0].sigmoid().numpy()
+    np.testing.assert_allclose(held.probabilities, expected, atol=1e-6)
+
+
+def test_a_named_architecture_goes_before_that_of_the_folder(tmp_path: Path):
+    folder = folder_of(tmp_path / "mine", small(), CONFIG)
+    with pytest.raises(gc.NetworkError, match="do not fit timm's resnet34"):
+        gc.register("Mine", "resnet34", weights=folder)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ _BYTE = 1 / 255
 
 @dataclass(frozen=True)
 class Config:
-    """What config.json says. architecture: None if it is transformers', whose class is `kind`."""
+    """What config.json says. architecture: None if it is transformers', whose class is `kind`.
+    outputs: transformers' word for what they are."""
 
     architecture: Architecture | None
     kind: str
@@ -34,11 +35,17 @@ class Config:
     classes: int | None
     names: Sequence[str] | None
     note: str = ""
+    outputs: str = ""
 
 
 def is_folder(text: str | Path) -> bool:
     """Whether it is a folder with a config.json."""
     return Path(text).expanduser().joinpath("config.json").is_file()
+
+
+def is_path(text: str) -> bool:
+    """Whether it is written as one, and not as the name of an architecture."""
+    return "/" in text or "\\" in text or text.startswith((".", "~"))
 
 
 def read_folder(folder: Path) -> tuple[Config, Path]:
@@ -72,7 +79,8 @@ def config_in(path: Path, name: str) -> Config:
         kinds = config.get("architectures")
         if isinstance(kinds, list) and kinds and isinstance(config.get("model_type"), str):
             names = config.get("id2label")
-            return Config(None, str(kinds[0]), None, None, names_in(names) if names else None)
+            found = Config(None, str(kinds[0]), None, None, names_in(names) if names else None)
+            return replace(found, outputs=str(config.get("problem_type") or ""))
         raise KeyError("architecture")
     except (KeyError, TypeError, AttributeError, LabelError) as error:
         raise NetworkError(

@@ -45,9 +45,13 @@ def input_of(described: Description, usual: Preprocessing, channels: int) -> Pre
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What a file says of its input. note: what it says that cannot be meant."""
+    """What a file says of its input. sides: of one that is no square. note: what it says that
+    cannot be meant."""
 
     size: int | None = None
+    crop_share: float | None = None
+    resample: Image.Resampling | None = None
+    sides: tuple[int, ...] = ()
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     note: str = ""
@@ -58,7 +62,8 @@ class Normalisation:
 
     def preprocessing(self, usual: Preprocessing, channels: int) -> Preprocessing:
         """The usual, with what the file says."""
-        given: dict[str, Any] = {} if self.size is None else {"size": self.size}
+        plain = {"size": self.size, "crop_share": self.crop_share, "resample": self.resample}
+        given: dict[str, Any] = {key: value for key, value in plain.items() if value is not None}
         if self.mean is not None and self.std is not None:
             usual = usual.for_channels(channels)
             given |= {"mean": _as_many(self.mean, channels), "std": _as_many(self.std, channels)}
@@ -78,25 +83,40 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     config = parsed(checkpoint.metadata.get("pretrained_cfg"))
     metadata = {**checkpoint.metadata, **(config if isinstance(config, Mapping) else {})}
     size = parsed(metadata.get("input_size") or metadata.get("img_size"))
+    sides: tuple[int, ...] = ()
     if isinstance(size, list | tuple) and size:
-        size = size[-1] if len(set(size[-2:])) == 1 else None
-    try:
-        size = checked("size", size)
-    except (TypeError, ValueError):
-        size = None  # nothing, or of another meaning
+        is_square = len(set(size[-2:])) == 1
+        if not is_square and all(isinstance(side, int) for side in size):
+            sides = tuple(size[-2:])
+        size = size[-1] if is_square else None
+    interpolation = _known("interpolation", metadata.get("interpolation"))
+    plain = Normalisation(
+        _known("size", size),
+        _known("crop", parsed(metadata.get("crop_pct"))),
+        Image.Resampling[interpolation.upper()] if interpolation else None,
+        sides,
+    )
     mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
     if mean is None or std is None:
         before = _layer_before(checkpoint)
         if before is not None:
-            return Normalisation(size, *before, "mean and std are those of a layer in the file")
-        return Normalisation(size)
+            note = "mean and std are those of a layer in the file"
+            return replace(plain, mean=before[0], std=before[1], note=note)
+        return plain
     found = _plausible(mean, std)
     if found is None:
         shown = f"mean {_short(mean)} and std {_short(std)}"
-        return Normalisation(
-            size, note=f"{shown} in the file are not those of channels from 0 to 1, and not taken"
-        )
-    return Normalisation(size, *found)
+        note = f"{shown} in the file are not those of channels from 0 to 1, and not taken"
+        return replace(plain, note=note)
+    return replace(plain, mean=found[0], std=found[1])
+
+
+def _known(key: str, value: Any) -> Any:
+    """The value as a description would have it; None if it is of another meaning."""
+    try:
+        return checked(key, value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _short(value: Any) -> str:

@@ -124,7 +124,7 @@ def is_torchscript(path: Path) -> bool:
         return False
     with zipfile.ZipFile(path) as archive:
         parts = {name.partition("/")[2] for name in archive.namelist()}
-    return "constants.pkl" in parts and "data.pkl" in parts
+    return "constants.pkl" in parts
 
 
 def torchscript_values(path: Path) -> dict[str, Any]:

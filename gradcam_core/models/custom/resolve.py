@@ -4,7 +4,7 @@ labels and layer. Its weights are looked into, not loaded."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from gradcam_core.models.custom.hub_folder import (
     Config,
     config_in,
     is_folder,
+    is_path,
     needs_transformers,
     read_folder,
 )
@@ -92,14 +93,17 @@ def resolve(described: Description) -> ModelInfo:
     from gradcam_core.models.custom.architectures import architectures_named
 
     name, path = described.architecture, described.weights
-    folder = next((Path(one).expanduser() for one in (name, path) if one and is_folder(one)), None)
+    of_name = Path(name).expanduser() if name and is_path(name) and is_folder(name) else None
+    folder = of_name or (path if path is not None and is_folder(path) else None)
     if folder is not None:
-        config, path = read_folder(folder)
-        if config.architecture is None:
-            return _of_transformers(described, config, folder, path)
-        known = _of_config(config)
-        if path == described.weights or described.weights not in (None, folder):
-            path = described.weights
+        config, in_folder = read_folder(folder)
+        described = _as_in(config, described)
+        if config.architecture is None and (of_name or name is None):
+            return _of_transformers(described, config, folder, in_folder)
+        path = in_folder if path in (None, folder) else path
+        known = _of_config(config) if config.architecture else _Known()
+        if name is not None and of_name is None:
+            known = replace(known, architectures=architectures_named(name))
     elif name is not None and name.startswith(_HUB):
         known = _on_the_hub(name.removeprefix(_HUB))
     else:
@@ -107,6 +111,15 @@ def resolve(described: Description) -> ModelInfo:
     if path is not None:
         return _of_file(described, known, path)
     return _published(described, known)
+
+
+def _as_in(config: Config, described: Description) -> Description:
+    """With what kind of outputs the config says that there are."""
+    if config.outputs == "multi_label_classification":
+        return replace(described, sigmoid=True)
+    if config.outputs == "regression":
+        return replace(described, regression=True)
+    return described
 
 
 def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
@@ -118,6 +131,11 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         raise NetworkError(f"{path.name} is a folder without a config.json: name the file in it")
     checkpoint = read_checkpoint(path)
     said = normalisation_in(checkpoint)
+    if said.sides and described.size is None and known.preprocessing is None:
+        raise NetworkError(
+            "the file says that pictures are {} × {} pixels, and only squares can be taken: give "
+            "size=".format(*reversed(said.sides))
+        )
     architectures: Sequence[Architecture] = known.architectures
     named = ""
     if not architectures:
@@ -153,9 +171,19 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         named,
         *found.notes,
         said.note if described.mean is None and known.preprocessing is None else "",
+        _sigmoid_note(described, checkpoint, found.outputs),
         transforming if found.architecture.may_transform and found.channels == 3 else "",
     )
     return _with_layer(described, recipe, labels, LocalFile(path.absolute()), notes)
+
+
+def _sigmoid_note(described: Description, checkpoint: Checkpoint, outputs: int) -> str:
+    """A loss that only independent classes have speaks for them."""
+    if described.sigmoid or outputs == 1:
+        return ""
+    if not any(name.rpartition(".")[2] == "pos_weight" for name in checkpoint.tensors):
+        return ""
+    return "pos_weight in the file is of classes with a probability each: give sigmoid=true"
 
 
 def _transforming(
