@@ -69,14 +69,22 @@ def read_network(architecture: str, path: Path, same_names: bool = True) -> nn.M
     return module.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def without_values(build: Callable[[], nn.Module]) -> nn.Module:
+    """What `build` gives, in eval mode, on the meta device: without memory for its tensors."""
+    try:
+        with torch.device("meta"):
+            return build().eval()
+    except NotImplementedError:  # torchvision's RegNets compute their widths with tensors
+        return build().eval().to("meta")
+
+
 def layout(
     build: Callable[[], nn.Module], input_size: tuple[int, int, int], has_values: bool = False
 ) -> nn.Module:
     """As `own_network`, without values: to see which modules the network has and what they give.
     has_values: with random ones, none of which are all 0, as heads are before training."""
     if not has_values:
-        with torch.device("meta"):
-            module = build().eval()
+        module = without_values(build)
         try:
             _arrange(module, _structure(module, input_size))
             return module
@@ -97,8 +105,7 @@ def own_network(
 ) -> nn.Module:
     """The network that `build` gives with these values, which are all of its own, arranged, frozen
     and in eval mode. input_size: (channels, height, width). A GPU is used where there is one."""
-    with torch.device("meta"):
-        module = build().eval()
+    module = without_values(build)
     given = module.state_dict()  # with the version of its form, which torchvision's MNASNet needs
     for name, tensor in given.items():
         given[name] = tensors.get(name, torch.zeros(tensor.shape, dtype=tensor.dtype))

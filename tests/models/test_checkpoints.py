@@ -7,7 +7,9 @@ import collections
 import dataclasses
 import importlib.machinery
 import json
+import os
 import pathlib
+import shutil
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -171,6 +173,39 @@ def test_what_stands_beside_the_network_is_left_out(tmp_path: Path, form: str):
     assert_same("mine", module)
 
 
+class Calling:
+    """Runs a function when it is unpickled."""
+
+    def __init__(self, function: Callable[..., Any], *given: Any) -> None:
+        self.call = function, given
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def test_nothing_in_a_file_is_run(tmp_path: Path):
+    module, made = small(), tmp_path / "made"
+    hostile: list[tuple[Any, Any]] = [
+        (os.system, (f"touch {made}",)),
+        (eval, (f"open({str(made)!r}, 'w')",)),
+        (shutil.copyfile, (__file__, made)),
+    ]
+    others: list[tuple[Any, Any]] = [
+        (Path.touch, (made,)),
+        (torch.save, (1, made)),
+        (np.save, (made, 1)),
+    ]
+    for function, given in hostile:
+        held = {"state_dict": module.state_dict(), "x": Calling(function, *given)}
+        with pytest.raises(gc.NetworkError, match="could run code"):
+            gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
+    for function, given in others:
+        held = {"state_dict": module.state_dict(), "x": Calling(function, *given)}
+        gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
+        assert_same("mine", module)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pth"]
+
+
 def test_what_is_left_out_is_named(tmp_path: Path):
     path = saved(tmp_path / "a.pth", of_lightning(small().state_dict()))
     info = gc.register("Mine", "test_resnet", weights=path)
@@ -272,6 +307,9 @@ def test_a_head_beside_the_network_is_taken(tmp_path: Path):
     info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", state))
     assert "classifier.1 is taken as fc" in info.notice
     assert_same("mine", module)
+    cadene = {name.replace("fc.", "last_linear."): t for name, t in module.state_dict().items()}
+    gc.register("Mine", weights=saved(tmp_path / "c.pth", cadene))
+    assert_same("mine", module)
     state |= put(head.state_dict(), "other.")
     with pytest.raises(gc.NetworkError, match=r"no fc, and 2 layers that could be it: "):
         gc.register("Mine", "test_resnet", weights=saved(tmp_path / "b.pth", state))
@@ -361,7 +399,9 @@ def test_a_temperature_is_not_left_out(tmp_path: Path):
     for name in ("temperature", "net.logit_scale"):
         state = put(small().state_dict(), "net.") | {name: torch.tensor(2.0)}
         path = saved(tmp_path / f"{name}.pth", state)
-        with pytest.raises(gc.NetworkError, match=f"but {name} may be a part of it"):
+        with pytest.raises(
+            gc.NetworkError, match=f"but {name.removeprefix('net.')} may be a part of it"
+        ):
             gc.register("Mine", "test_resnet", weights=path)
 
 
@@ -392,6 +432,7 @@ def test_what_holds_no_weights_is_said(tmp_path: Path, kind: str):
     "name",
     [
         *("resnet18", "resnet34d", "torchvision:densenet121", "torchvision:mobilenet_v3_small"),
+        *("torchvision:regnet_y_400mf", "inception_v3"),
         *("torchvision:mnasnet0_5", "regnety_002", "convnext_atto", "mobilenetv3_small_050"),
     ],
 )
@@ -454,6 +495,20 @@ def test_torchvisions_own_normalisation_and_heads(
     assert ("transform_input is taken to be on" in info.notice) == on
     assert ("aux" in info.notice.lower()) == has_heads
     assert gc.load_model("mine").preprocessing.mean == (0.485, 0.456, 0.406)
+
+
+def test_torchvisions_own_normalisation_may_be_told_without_the_architecture(tmp_path: Path):
+    for on in (True, False):
+        module = torchvision.models.inception_v3(
+            num_classes=3, aux_logits=False, init_weights=False, transform_input=on
+        )
+        path = saved(tmp_path / "a.pth", scrambled(module).state_dict())
+        gc.register("Mine", weights=path, transform_input=on)
+        assert_same("mine", module, 299)
+    with pytest.raises(gc.NetworkError, match="transform_input belongs to torchvision:googlenet"):
+        gc.register(
+            "Mine", "test_resnet", weights=saved(path, small().state_dict()), transform_input=True
+        )
 
 
 def test_a_head_that_only_training_uses_may_have_other_classes(tmp_path: Path):

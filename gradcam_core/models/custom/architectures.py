@@ -14,6 +14,7 @@ from torch import nn
 
 from gradcam_core.errors import ArchitectureError
 from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.models.optimise import without_values
 from gradcam_core.upstream import import_timm
 
 Library: TypeAlias = Literal["timm", "torchvision"]
@@ -117,8 +118,7 @@ def shapes_of(
     architecture: Architecture, classes: int | None, channels: int
 ) -> dict[str, torch.Size]:
     """Of all tensors, by name. See `Architecture.build`."""
-    with torch.device("meta"):
-        module = architecture.build(classes, channels)
+    module = without_values(lambda: architecture.build(classes, channels))
     return {name: tensor.shape for name, tensor in module.state_dict().items()}
 
 

@@ -145,7 +145,7 @@ def _attempts(architecture: Architecture, shapes: Shapes, wanted: str | None) ->
     if parts and _is_chain(architecture):
         found = _attempt(architecture, usual, of_classes, of_channels, shapes, parts, "", False)
         notes = (*found.fit.notes, "its parts are known by their order in a Sequential")
-        yield _Attempt(replace(found.fit, notes=notes), "", found.differing)
+        yield replace(found, fit=replace(found.fit, notes=notes))
 
 
 def _attempt(
@@ -159,7 +159,8 @@ def _attempt(
     is_asked: bool,
 ) -> _Attempt:
     missing = [name for name in usual if name not in names and not name.endswith(COUNTER)]
-    replaced = head(missing, usual, of_classes, shapes, prefix, set(names.values()), is_asked)
+    taken = {name for own, name in names.items() if own in usual}
+    replaced = head(missing, usual, of_classes, shapes, prefix, taken, is_asked)
     notes = (replaced.note,) if replaced else ()
     names = {**names, **(replaced.names if replaced else {})}
     given = {own: shapes[name] for own, name in names.items()}
@@ -229,14 +230,10 @@ def _surplus(left: Rest, shapes: Shapes, found: Fit, place: str, is_asked: bool)
 
 
 def _counted(names: Sequence[str], place: str) -> str:
-    """The modules that these tensors belong to, if they are not what the network lies in."""
-
-    def module(name: str) -> str:
-        above = name.rpartition(".")[0]
-        return name if not above or place.startswith(f"{above}.") else above
-
-    modules = list(dict.fromkeys(map(module, names)))
-    tops = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    """The modules that these tensors belong to, without what the network lies in."""
+    short = [name.removeprefix(place) for name in names]
+    modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in short))
+    tops = list(dict.fromkeys(name.partition(".")[0] for name in short))
     shown = modules if len(modules) <= _NAMED_MISFITS else tops
     more = len(shown) - _NAMED_MISFITS
     return ", ".join(shown[:_NAMED_MISFITS]) + (f" and {more} more" if more > 0 else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,9 @@ COUNTER = "num_batches_tracked"
 
 _BUILT = 24  # architectures that a file of weights is compared with
 _LIKELY = 0.5  # share of the tensors that must fit an architecture for it to be offered
+_OF_TRAINING = re.compile(r"(^|\.)aux", re.IGNORECASE)
+"""In the names of heads that networks are not built with here."""
+
 _GOOD_PART = 0.2  # share of all tensors that a network among them has
 _DEEPEST = 6  # names before those of a network
 
@@ -45,6 +49,7 @@ def likeliest(given: Shapes) -> Likeness | None:
     Only those are built that have about as many tensors and values.
     """
     best: Likeness | None = None
+    given = {name: shape for name, shape in given.items() if not _OF_TRAINING.search(name)}
     for prefix, architecture in _nearest(given):
         shapes = {
             name.removeprefix(prefix): shape

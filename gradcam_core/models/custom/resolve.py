@@ -123,6 +123,7 @@ def _as_in(config: Config, described: Description) -> Description:
 
 
 def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
+    from gradcam_core.models.custom.architectures import architectures_named
     from gradcam_core.models.custom.checkpoint import read_checkpoint
     from gradcam_core.models.custom.fit import fit
     from gradcam_core.models.custom.identify import identified
@@ -143,6 +144,8 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         architectures, named = identified(
             checkpoint.tensors, checkpoint.metadata, described.prefix, is_given or said.is_found
         )
+    if named and described.transform_input is not None:  # torchvision's, where timm has it, too
+        architectures = architectures_named(f"torchvision:{architectures[0].name}")
     architectures, transforming = _transforming(described, architectures, checkpoint)
     found = fit(architectures, checkpoint.tensors, described.prefix)
     if described.regression:
