@@ -7,6 +7,7 @@ import base64
 import http.server
 import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -233,6 +234,22 @@ def test_the_arguments_of_version_1_0_still_work(client: Client, cat_path: Path)
         again, _ = explain(client, cat_path, **usual, **new)
         assert first == again
         assert first["explanations"][0]["contrast"]
+
+
+def test_the_new_name_of_an_argument_counts_if_the_old_one_is_given_too(
+    client: Client, cat_path: Path
+):
+    usual = {"models": SMALL, "target": "tabby", "outputs": []}
+    for both, new in (
+        ({"against": "tiger cat", "contrast": "lynx"}, {"contrast": "lynx"}),
+        ({"rivals": True, "contrast": "lynx"}, {"contrast": "lynx"}),
+        ({"depth": 0.2, "layer": 0.5}, {"layer": 0.5}),
+        ({"depth": 0.2, "layer": 1.0}, {"layer": 1.0}),
+        ({"depth": 0.5, "layer": 0}, {"layer": 0}),
+    ):
+        first, _ = explain(client, cat_path, **usual, **both)
+        again, _ = explain(client, cat_path, **usual, **new)
+        assert first == again, both
 
 
 def test_explain_says_where_networks_agree(client: Client, cat: Image.Image, cat_path: Path):
@@ -467,18 +484,23 @@ def test_the_examples_of_use_via_api_work_as_pasted(url: str, client: Client, tm
     assert list(endpoints) == ENDPOINTS
     for endpoint in endpoints.values():
         snippets = endpoint["code_snippets"]
-        shell = subprocess.run(
-            ["sh", "-c", snippets["bash"]], cwd=tmp_path, capture_output=True, text=True, check=True
-        )
-        assert "event: complete" in shell.stdout, shell.stdout
-        written = json.loads(shell.stdout.split("data: ")[-1].splitlines()[0])
+        for shell in filter(shutil.which, ("sh", "bash")):
+            command = [shell, "-c", snippets["bash"]]
+            told = subprocess.run(
+                command, cwd=tmp_path, capture_output=True, text=True, check=True
+            ).stdout
+            assert "event: complete" in told, told
+            assert json.loads(told.split("data: ")[-1].splitlines()[0])
         python = snippets["python"].replace("print(result)", "print('ran', len(result))")
         command = [sys.executable, "-c", python]
         ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         assert "ran" in ran.stdout
-        assert written
         for text in (snippets["javascript"], snippets["cli"]):
             assert not re.search(r'None|True|False|"\.\.\."|rivals|against|depth', text)
+        script = tmp_path / "script.mjs"
+        script.write_text(snippets["javascript"])
+        if node := shutil.which("node"):
+            subprocess.run([node, "--check", script], check=True)
         assert ("handle_file" in snippets["javascript"]) == ("image" in snippets["javascript"])
         json.loads(re.search(r"'(.*)'", snippets["cli"], re.DOTALL)[1])  # type: ignore[index]
 
