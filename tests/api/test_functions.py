@@ -24,7 +24,7 @@ from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
-from mcp.types import ImageContent
+from mcp.types import ImageContent, TextContent
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -460,6 +460,23 @@ def test_mcp_explains_a_picture_and_shows_the_figure(url: str, cat_path: Path):
         assert picture.mimeType == "image/jpeg"
         assert len(picture.data) < 1_000_000
         assert base64.b64decode(picture.data).startswith(b"\xff\xd8")
+
+
+def test_mcp_answers_in_json(url: str, cat_path: Path):
+    image = f"{url}gradio_api/file={upload(url, cat_path)}"
+    without_files = {"image": image, "models": SMALL, "outputs": []}
+    for result in called(
+        url,
+        ("models", {}),
+        ("classes", {"search": "cat"}),
+        ("classes", {"search": "zzzzqqqq"}),
+        ("predict", {"image": image, "models": SMALL}),
+        ("explain", without_files),  # its second output, the figure, is none
+        ("explain", {**without_files, "target": "tabby", "trust": True}),
+    ):
+        for part in result.content:
+            assert isinstance(part, TextContent)
+            json.loads(part.text)
 
 
 def test_mcp_is_told_of_mistakes_in_sentences(url: str, folder: Path, cat_path: Path):
