@@ -520,6 +520,12 @@ def test_the_examples_of_use_via_api_work_as_pasted(url: str, client: Client, tm
             subprocess.run([node, "--check", script], check=True)
         assert ("handle_file" in snippets["javascript"]) == ("image" in snippets["javascript"])
         json.loads(re.search(r"'(.*)'", snippets["cli"], re.DOTALL)[1])  # type: ignore[index]
+    # One of them is enough, each imports Gradio anew: that which has a file and nulls.
+    line = endpoints["/explain"]["code_snippets"]["cli"]
+    line = line.replace("{command} predict", f"{sys.executable} -m gradio predict")
+    command = ["sh", "-c", f"{line.strip()} --download-files {tmp_path}"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert '"schema_version"' in json.dumps(json.loads(told))
 
 
 def test_a_class_of_ones_own_with_a_comma_in_its_name_does_not_stop_the_page(tmp_path: Path):
