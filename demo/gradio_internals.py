@@ -133,7 +133,7 @@ def answer_mcp_in_json() -> None:
         outputs = add_root_url(data, root_url, None)
         texts = [
             json.dumps(one, ensure_ascii=False, allow_nan=False)
-            if isinstance(one, (dict, list)) and not is_file_obj_with_meta(one)
+            if one is None or (isinstance(one, (dict, list)) and not is_file_obj_with_meta(one))
             else one
             for one in outputs
         ]

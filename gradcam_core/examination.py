@@ -19,7 +19,7 @@ from gradcam_core.images.read import Photo, read_image
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.models.registry import model_info
 from gradcam_core.presets import preset_named
-from gradcam_core.request import AUTO, ExplanationRequest, as_several
+from gradcam_core.request import ExplanationRequest, as_several, is_auto
 
 if TYPE_CHECKING:
     import torch
@@ -96,8 +96,10 @@ class Examination:
         labels = self.model.info.labels
         index = int(self._ranking[0]) if target is None else labels.find(target).index
         others: bool | list[int]
-        if isinstance(contrast, bool) or contrast == AUTO:
-            others = bool(contrast)
+        if isinstance(contrast, bool):
+            others = contrast
+        elif is_auto(contrast):
+            others = True
         else:
             found = (labels.find(one).index for one in as_several(contrast))
             others = list(dict.fromkeys(found))

@@ -78,6 +78,8 @@ def requests_for(
     if target is not None:
         targets = find_in_all(target, networks)
     contrasts: Sequence[bool | tuple[int, ...]]
+    if is_auto(contrast):
+        contrast = True
     if isinstance(contrast, bool):
         contrasts = [contrast] * len(models)
     else:
@@ -88,6 +90,14 @@ def requests_for(
         ExplanationRequest(model, view, one, its_contrast, method, detail, layer)
         for model, one, its_contrast in zip(models, targets, contrasts, strict=True)
     ]
+
+
+def is_auto(contrast: object) -> bool:
+    """Whether it is `AUTO`, by itself or as the only one of a sequence, as the command line has
+    it."""
+    if isinstance(contrast, list | tuple) and len(contrast) == 1:
+        contrast = contrast[0]
+    return isinstance(contrast, str) and contrast == AUTO
 
 
 def as_several(classes: int | str | Sequence[int | str]) -> Sequence[int | str]:

@@ -93,6 +93,8 @@ def view(name: object) -> ViewName:
 
 
 def layer(share: object) -> float:
+    if share is None:
+        return 1.0
     if not is_number(share) or not 0 <= share <= 1:
         raise InvalidArgumentError(
             "layer is a number from 0, the first feature map, to 1, the last."

@@ -124,7 +124,7 @@ class Functions:
         method: str = DEFAULT_METHOD,
         detail: int = 1,
         view: ViewName = "crop",
-        layer: float = 1.0,
+        layer: float | None = None,
         outputs: list[Output] = _DEFAULT_OUTPUTS,
         trust: bool = False,
         against: int | str | None = None,
@@ -150,7 +150,7 @@ class Functions:
             view: Which part of the photo the networks see: "crop" is its centre, as in the
                 published preprocessing; "whole" is all of it.
             layer: Which layer to explain, as its position in the network: from 0, the first feature
-                map, to 1, the last one as in the paper.
+                map, to 1, the last. None is the last, as in the paper.
             outputs: The files to make: "comparison" is one labelled figure of all networks,
                 "overlay" the heat over the photo (PNG), "heatmap" the heat itself (NumPy, float32
                 in [0, 1], 1 where it is hottest). Overlays and heatmaps have the size of the photo,
@@ -159,8 +159,9 @@ class Functions:
                 each network: whether the hottest places matter more for the class than the same map
                 laid elsewhere (deletion and insertion), maps with random weights, and maps of a
                 shifted and of a noisy photo.
-            against: The old name of contrast. It goes with version 1.2.
-            depth: The old name of layer. It goes with version 1.2.
+            against: The old name of contrast, which counts if both are given. It goes with version
+                1.2.
+            depth: The old name of layer, which counts if both are given. It goes with version 1.2.
 
         Returns:
             First the findings, in the same record as explanations.json of the command line, with
@@ -175,7 +176,7 @@ class Functions:
                 be quoted as they are. Then the labelled figure, or None.
         """
         names = arguments.models(models)
-        others = arguments.contrast(contrast if against is None else against)
+        others = arguments.contrast(against if contrast is None else contrast)
         is_auto = arguments.flag("rivals", rivals)
         requests = requests_for(
             names,
@@ -184,7 +185,7 @@ class Functions:
             is_auto if others is False else others,
             arguments.quoted(method),
             arguments.detail(detail),
-            arguments.layer(layer if depth is None else depth),
+            arguments.layer(depth if layer is None else layer),
         )
         kinds = arguments.outputs(outputs)
         is_checked = arguments.flag("trust", trust)

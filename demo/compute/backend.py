@@ -17,6 +17,7 @@ from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
     from gradcam_core.analysis.verdict import Trust
+    from gradcam_core.export.trust_figure import Checked
 
 _JPEG_QUALITY = 88
 
@@ -58,6 +59,13 @@ class CheckResult:
     def of(cls, found: Trust) -> CheckResult:
         pictures = {"without": found.without.picture, "alone": found.alone.picture}
         return cls(found.record(), {name: _jpeg(one) for name, one in pictures.items()})
+
+    def checked(self) -> Checked:
+        """As files take it."""
+        from gradcam_core.export.trust_figure import Checked
+
+        opened = {name: Image.open(io.BytesIO(jpeg)) for name, jpeg in self.pictures.items()}
+        return Checked(self.record, opened)
 
 
 class Backend(Protocol):

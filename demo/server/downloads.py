@@ -23,6 +23,7 @@ from gradcam_core.memory import trim
 if TYPE_CHECKING:
     from demo.server.remote_pictures import RemotePictures
     from demo.server.requests import DownloadRequest
+    from gradcam_core.export.trust_figure import Checked
 
 EVERYTHING = "everything.zip"
 
@@ -85,7 +86,7 @@ async def file_of(
     explanations = await service().explain_all(photo, requests)
     named = [(one.model, e) for one, e in zip(maps, explanations, strict=True)]
     checks = {
-        one.model: found.record
+        one.model: found.checked()
         for one, its_request, e in zip(maps, requests, explanations, strict=True)
         if (found := service().known_check(photo, its_request, e))
     }
@@ -97,7 +98,7 @@ def _content(
     request: DownloadRequest,
     photo: PhotoFile,
     named: list[tuple[str, Explanation]],
-    checks: Mapping[str, Mapping[str, object]],
+    checks: Mapping[str, Checked],
     check: RaiseIfAbandoned,
 ) -> tuple[bytes, str]:
     made = files(
@@ -107,8 +108,8 @@ def _content(
         request.colormap,
         request.opacity,
         MAX_SIDE_PX,
-        photo_name=request.photo_name,
-        check_records=checks,
+        checks,
+        request.photo_name,
     )
     target = _Target(check)
     if request.file == EVERYTHING:

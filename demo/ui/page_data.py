@@ -62,7 +62,10 @@ def _props() -> dict[str, Any]:
     return {
         "defaults": default_choices(),
         "models": [{"name": info.name, "title": info.title} for info in list_models()],
-        "methods": [{"name": known.name, "title": known.title} for known in METHODS.values()],
+        "methods": [
+            {"name": known.name, "title": known.title, "knows_class": known.knows_class}
+            for known in METHODS.values()
+        ],
         "details": list(DETAILS),
         "views": list(VIEWS),
         "kinds": {AS_PUBLISHED: _map(DEFAULT_METHOD, 1), **presets, OWN_CHOICE: None},

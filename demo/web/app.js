@@ -111,7 +111,7 @@ class App {
     if (isNewPhoto) this.controls.hidePreview(Boolean(after.photo?.upload));
     this.toolbar.setLayer(after.layer);
     for (const [i, name] of CLASS_FIELDS.entries()) this.fields[i].show(after[name]);
-    this.toolbar.setExplained(this.nameOf(after.target), this.nameOf(after.contrast));
+    this.toolbar.setExplained(this.nameOf(after.target), this.explainedRatherThan());
     this.examples.mark(after.photo);
     const isReordered = changes.models && String(changes.models) !== String(after.models);
     if (!isFromControl || isNewPhoto || isReordered) this.controls.update();
@@ -144,6 +144,13 @@ class App {
     const { kind, method, detail, auto_contrast: contrast } = this.state;
     const preset = this.props.kinds[kind];
     return preset ? { ...preset, contrast: false } : { method, detail, contrast };
+  }
+
+  /** The name of the class in contrast, true for the most probable others, null for none or where it has no effect. */
+  explainedRatherThan() {
+    const { method, contrast: isAuto } = this.map();
+    if (!this.props.methods.find(({ name }) => name === method).knows_class) return null;
+    return this.nameOf(this.state.contrast) ?? (isAuto || null);
   }
 
   request() {

@@ -52,6 +52,7 @@ function parameters(address) {
 }
 
 function withNewNames(given) {
+  if (given.has("contrast")) return given; // the new name counts
   if (given.get("rivals") === "1") given.set("contrast", AUTO);
   if (given.has("rather_than")) given.set("contrast", given.get("rather_than"));
   return given;

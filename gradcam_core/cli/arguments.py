@@ -120,7 +120,7 @@ def requests_of(parser: Parser, options: argparse.Namespace) -> list[Explanation
             names,
             options.view,
             options.target,
-            contrast=contrast == [AUTO] or contrast,
+            contrast=contrast,
             method=method,
             detail=detail or 1,
             layer=options.layer,

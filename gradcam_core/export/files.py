@@ -17,7 +17,7 @@ from gradcam_core.analysis.findings import Record, findings
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.figure import Slide, Theme, figure, png, svg
 from gradcam_core.export.names import file_stems
-from gradcam_core.export.trust_figure import trust_png
+from gradcam_core.export.trust_figure import Checked, trust_png
 from gradcam_core.images.metadata import png_info
 from gradcam_core.images.png import write_png
 from gradcam_core.images.render import COLORMAP, OPACITY, shrunk
@@ -51,9 +51,8 @@ def files(
     colormap: str = COLORMAP,
     opacity: float = OPACITY,
     max_side_px: int | None = None,
-    checks: Mapping[str, Trust] | None = None,
+    checks: Mapping[str, Trust | Checked] | None = None,
     photo_name: str = "",
-    check_records: Mapping[str, Mapping[str, object]] | None = None,
 ) -> tuple[File, ...]:
     """The files of a photo and what was found in it.
 
@@ -61,8 +60,7 @@ def files(
     explanations of this photo. theme: of the figure. max_side_px: of pictures and heatmaps; a
     larger photo is shrunk to it; None keeps its size. checks: what was found of these explanations,
     by the same names, if they were checked. photo_name: of the photo's file, for what the pictures
-    say of themselves. check_records: `Trust.record()` of checks, in place of `checks` where the
-    rest of them is not at hand: then there are no figures of them. Gives
+    say of themselves. Gives
 
     - input_image.jpg: the photo;
     - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1];
@@ -79,12 +77,15 @@ def files(
     Raises OSError if a file of weights cannot be read: explanations.json holds its SHA-256.
     """
     stems = file_stems(named)
-    checks = checks or {}
+    checked = {
+        name: one if isinstance(one, Checked) else Checked.of(one)
+        for name, one in (checks or {}).items()
+    }
     names = {
         name: {"overlay": f"{stem}_output.png", "heatmap": f"{stem}_heatmap.npy"}
         for stem, (name, _) in zip(stems, named, strict=True)
     }
-    records = {name: check.record() for name, check in checks.items()} | dict(check_records or {})
+    records = {name: one.record for name, one in checked.items()}
     explanations = [e for _, e in named]
     for e in explanations:
         e.weights.sha256  # noqa: B018  # a file that cannot be read is told of before any is written
@@ -108,8 +109,8 @@ def files(
             "heatmap.npy": partial(_array, e, resized.size),
             "heatmap.png": partial(_grey, e, resized.size, info),
         }
-        if name in checks:
-            of_network["trust.png"] = partial(_trust, checks[name], photo_name)
+        if name in checked:
+            of_network["trust.png"] = partial(_trust, e, checked[name], photo_name)
         made += [
             File(f"{stem}_{kind}", write, f"{name}_{kind}") for kind, write in of_network.items()
         ]
@@ -153,8 +154,8 @@ def _overlay(
     write_png(file, *photo.size, e.overlay_bands(photo, colormap, opacity), info)
 
 
-def _trust(check: Trust, photo_name: str, file: IO[bytes]) -> None:
-    file.write(trust_png(check, photo_name))
+def _trust(e: Explanation, found: Checked, photo_name: str, file: IO[bytes]) -> None:
+    file.write(trust_png(e, found, photo_name))
 
 
 def _json(found: Record) -> str:

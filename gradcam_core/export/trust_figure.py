@@ -4,19 +4,22 @@ places and with only them, and the curves of deletion and insertion."""
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from PIL import Image
 
+from gradcam_core.explanation import Explanation
 from gradcam_core.export.text import FAMILY, PIXELS_A_POINT, Font
 from gradcam_core.images.metadata import png_info
 from gradcam_core.wording import percentage
 
 if TYPE_CHECKING:
-    from gradcam_core.analysis.deletion_insertion import Curve
-    from gradcam_core.analysis.verdict import Altered, Outcome, Trust
+    from gradcam_core.analysis.verdict import Outcome, Trust
 
 _WIDTH_PX, _HEIGHT_PX = 1440, 810
 _DPI = 72 * PIXELS_A_POINT
@@ -31,39 +34,57 @@ _VERDICTS: dict[Outcome, str] = {
     "fails": "This map fails",
 }
 
+_ALTERED = {"without": "Without its hottest", "alone": "Only its hottest"}
+_CURVES = {"deletion": "Hottest places blurred", "insertion": "Only hottest places shown"}
+"""Titles, by the names of the record's fields."""
 
-def trust_png(found: Trust, photo_name: str = "") -> bytes:
+
+@dataclass(frozen=True)
+class Checked:
+    """What checks have found, as files say it: all that is left of it where it was sent or kept.
+
+    record: `Trust.record()`. pictures: the photo "without" its hottest places and with them
+    "alone".
+    """
+
+    record: Mapping[str, Any]
+    pictures: Mapping[str, Image.Image]
+
+    @classmethod
+    def of(cls, found: Trust) -> Checked:
+        pictures = {"without": found.without.picture, "alone": found.alone.picture}
+        return cls(found.record(), pictures)
+
+
+def trust_png(e: Explanation, found: Checked, photo_name: str = "") -> bytes:
     """The verdict with each check's reason, the two altered photos with what the network says of
     them, and both curves beside the mean and range of the same map laid elsewhere.
 
-    photo_name: of the photo's file, for the metadata: the map's, with the verdict and its sentence.
+    e: the explanation that was checked. photo_name: of the photo's file, for the metadata: the
+    map's, with the verdict and its sentence.
     """
+    record = found.record
     size = _WIDTH_PX / _DPI, _HEIGHT_PX / _DPI
     figure = Figure(figsize=size, dpi=_DPI, facecolor="white")
-    _write_verdict(figure, found)
+    _write_verdict(figure, e, record)
     left = (2 * _MARGIN_PX + _TEXT_WIDTH_PX + 30) / _WIDTH_PX
     grid = figure.add_gridspec(
         2, 2, left=left, right=0.975, top=0.92, bottom=0.085, wspace=0.28, hspace=0.42
     )
-    _draw_altered(figure.add_subplot(grid[0, 0]), found, found.without, "Without its hottest")
-    _draw_altered(figure.add_subplot(grid[0, 1]), found, found.alone, "Only its hottest")
-    deletions, insertions = zip(*found.elsewhere, strict=True) if found.elsewhere else ((), ())
-    _draw_curves(
-        figure.add_subplot(grid[1, 0]), found.deletion, deletions, "Hottest places blurred"
-    )
-    _draw_curves(
-        figure.add_subplot(grid[1, 1]), found.insertion, insertions, "Only hottest places shown"
-    )
-    said = {"Verdict": found.verdict, "Description": found.sentence}
-    info = png_info(found.explanation.metadata(photo_name) | said)
+    for column, (kind, title) in enumerate(_ALTERED.items()):
+        axes = figure.add_subplot(grid[0, column])
+        _draw_altered(axes, e.target.name, record, found.pictures[kind], kind, title)
+    for column, (kind, title) in enumerate(_CURVES.items()):
+        _draw_curves(figure.add_subplot(grid[1, column]), record, kind, title)
+    said = {"Verdict": record["verdict"], "Description": record["sentence"]}
+    info = png_info(e.metadata(photo_name) | said)
     file = io.BytesIO()
     figure.savefig(file, format="png", pil_kwargs={"pnginfo": info})
     return file.getvalue()
 
 
-def _write_verdict(figure: Figure, found: Trust) -> None:
+def _write_verdict(figure: Figure, e: Explanation, record: Mapping[str, Any]) -> None:
     """In the column at the left."""
-    e = found.explanation
     y = float(_MARGIN_PX)
 
     def write(text: str, font: Font, colour: str, indent: float = 0, after: float = 0) -> None:
@@ -75,13 +96,14 @@ def _write_verdict(figure: Figure, found: Trust) -> None:
 
     write(e.heading, Font(11, bold=True), _TEXT)
     write(f"{e.question} {percentage(e.target.probability)}", Font(11), _SUBDUED, after=26)
-    verdict = f"{_SIGNS[found.verdict]}  {_VERDICTS[found.verdict]}"
-    write(verdict, Font(15, bold=True), _COLOURS[found.verdict], after=22)
-    for reason in found.reasons:
-        sign, font = _SIGNS[reason.outcome], Font(9.5)
+    outcome: Outcome = record["verdict"]
+    verdict = f"{_SIGNS[outcome]}  {_VERDICTS[outcome]}"
+    write(verdict, Font(15, bold=True), _COLOURS[outcome], after=22)
+    for reason in record["reasons"]:
+        outcome, font = reason["outcome"], Font(9.5)
         bold = Font(font.size, bold=True)
-        _text(figure, _MARGIN_PX, y + 1.3 * font.pixels, sign, bold, _COLOURS[reason.outcome])
-        text = reason.text[0].upper() + reason.text[1:]
+        _text(figure, _MARGIN_PX, y + 1.3 * font.pixels, _SIGNS[outcome], bold, _COLOURS[outcome])
+        text = reason["text"][0].upper() + reason["text"][1:]
         write(text, font, _TEXT, indent=30, after=14)
 
 
@@ -98,31 +120,36 @@ def _text(figure: Figure, x: float, y: float, text: str, font: Font, colour: str
     )
 
 
-def _draw_altered(axes: Axes, found: Trust, altered: Altered, title: str) -> None:
+def _draw_altered(
+    axes: Axes, name: str, record: Mapping[str, Any], picture: Image.Image, kind: str, title: str
+) -> None:
     """The picture, with the class's probability before and after, and the most probable class."""
-    name, first = found.explanation.target.name, altered.top[0]
-    change = f"{percentage(found.probability)} → {percentage(altered.probability)}"
-    axes.imshow(altered.picture)
+    altered = record[kind]
+    first = altered["top"][0]
+    change = f"{percentage(record['probability'])} → {percentage(altered['probability'])}"
+    axes.imshow(picture)
     axes.set_axis_off()
     axes.set_title(
-        f"{title} {100 * altered.share:.0f} %", size=10, weight="bold", pad=6, family=FAMILY
+        f"{title} {100 * altered['share']:.0f} %", size=10, weight="bold", pad=6, family=FAMILY
     )
-    lines = f"{name} {change}\ntop class: {first.name} {percentage(first.probability)}"
+    lines = f"{name} {change}\ntop class: {first['name']} {percentage(first['probability'])}"
     axes.text(
         0.5, -0.04, lines, size=8.5, ha="center", va="top", linespacing=1.3, family=FAMILY,
         color=_TEXT, transform=axes.transAxes, parse_math=False,
     )  # fmt: skip
 
 
-def _draw_curves(axes: Axes, own: Curve, elsewhere: tuple[Curve, ...], title: str) -> None:
+def _draw_curves(axes: Axes, record: Mapping[str, Any], kind: str, title: str) -> None:
+    own, elsewhere = record[kind], record[f"random_{kind}"]
     if elsewhere:
-        values = list(zip(*(curve.probabilities for curve in elsewhere), strict=True))
-        mean = [sum(each) / len(each) for each in values]
-        lowest, highest = [min(each) for each in values], [max(each) for each in values]
-        axes.fill_between(own.shares, lowest, highest, color=_SUBDUED, alpha=0.22, linewidth=0)
-        label = f"laid elsewhere, {len(elsewhere)} places"
-        axes.plot(own.shares, mean, "--", color=_SUBDUED, linewidth=1.2, label=label)
-    axes.plot(own.shares, own.probabilities, "o-", color=_BY_HEAT, markersize=4, label="this map")
+        shares = elsewhere["shares"]
+        lowest, highest = elsewhere["lowest"], elsewhere["highest"]
+        axes.fill_between(shares, lowest, highest, color=_SUBDUED, alpha=0.22, linewidth=0)
+        label = f"laid elsewhere, {record['lead']['count']} places"
+        mean = elsewhere["probabilities"]
+        axes.plot(shares, mean, "--", color=_SUBDUED, linewidth=1.2, label=label)
+    probabilities = own["probabilities"]
+    axes.plot(own["shares"], probabilities, "o-", color=_BY_HEAT, markersize=4, label="this map")
     axes.set_title(title, size=10, weight="bold", family=FAMILY)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.03, 1.03), xlabel="of the picture", ylabel="probability")
     for axis in (axes.xaxis, axes.yaxis):

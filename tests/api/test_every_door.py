@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
+from PIL import Image
 
 import gradcam_core as gc
 from demo.api.records import Findings
@@ -104,10 +105,24 @@ def test_the_archive_of_the_page_after_a_check_has_what_it_found(app: str):
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         record = json.loads(archive.read("explanations.json"))
         captions = archive.read("captions.txt").decode()
+        figures = {
+            one["model"]: archive.read(f"{one['model']}_trust.png")
+            for one in record["explanations"]
+        }
     for one in record["explanations"]:
         trust = found[one["asked_for"]]
         assert one["trust"] == {key: value for key, value in trust.items() if key != "pictures"}
         assert f"{one['caption']}\n{trust['sentence']}\n" in captions
+        said = Image.open(io.BytesIO(figures[one["model"]])).info
+        assert (said["Verdict"], said["Description"]) == (trust["verdict"], trust["sentence"])
+        assert said["Contrast"] == f"lynx ({CONTRAST})"
+    other = ON_PAGE | {"target": 282, "view": "whole", "file": "everything.zip"}
+    with zipfile.ZipFile(
+        io.BytesIO(requests.post(f"{app}download", json=other, timeout=60).content)
+    ) as archive:
+        assert not [name for name in archive.namelist() if "trust" in name]
+        unchecked = json.loads(archive.read("explanations.json"))["explanations"]
+    assert [one["trust"] for one in unchecked] == [None] * len(NETWORKS)
 
 
 def test_the_api_and_mcp(shared_app: Started, of_an_upload: dict[str, Any], tmp_path: Path):

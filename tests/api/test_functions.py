@@ -7,6 +7,7 @@ import base64
 import http.server
 import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
-from mcp.types import ImageContent
+from mcp.types import ImageContent, TextContent
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -233,6 +234,22 @@ def test_the_arguments_of_version_1_0_still_work(client: Client, cat_path: Path)
         again, _ = explain(client, cat_path, **usual, **new)
         assert first == again
         assert first["explanations"][0]["contrast"]
+
+
+def test_the_new_name_of_an_argument_counts_if_the_old_one_is_given_too(
+    client: Client, cat_path: Path
+):
+    usual = {"models": SMALL, "target": "tabby", "outputs": []}
+    for both, new in (
+        ({"against": "tiger cat", "contrast": "lynx"}, {"contrast": "lynx"}),
+        ({"rivals": True, "contrast": "lynx"}, {"contrast": "lynx"}),
+        ({"depth": 0.2, "layer": 0.5}, {"layer": 0.5}),
+        ({"depth": 0.2, "layer": 1.0}, {"layer": 1.0}),
+        ({"depth": 0.5, "layer": 0}, {"layer": 0}),
+    ):
+        first, _ = explain(client, cat_path, **usual, **both)
+        again, _ = explain(client, cat_path, **usual, **new)
+        assert first == again, both
 
 
 def test_explain_says_where_networks_agree(client: Client, cat: Image.Image, cat_path: Path):
@@ -445,6 +462,23 @@ def test_mcp_explains_a_picture_and_shows_the_figure(url: str, cat_path: Path):
         assert base64.b64decode(picture.data).startswith(b"\xff\xd8")
 
 
+def test_mcp_answers_in_json(url: str, cat_path: Path):
+    image = f"{url}gradio_api/file={upload(url, cat_path)}"
+    without_files = {"image": image, "models": SMALL, "outputs": []}
+    for result in called(
+        url,
+        ("models", {}),
+        ("classes", {"search": "cat"}),
+        ("classes", {"search": "zzzzqqqq"}),
+        ("predict", {"image": image, "models": SMALL}),
+        ("explain", without_files),  # its second output, the figure, is none
+        ("explain", {**without_files, "target": "tabby", "trust": True}),
+    ):
+        for part in result.content:
+            assert isinstance(part, TextContent)
+            json.loads(part.text)
+
+
 def test_mcp_is_told_of_mistakes_in_sentences(url: str, folder: Path, cat_path: Path):
     logged = (folder / "app.log").read_text()
     image = f"{url}gradio_api/file={upload(url, cat_path)}"
@@ -467,20 +501,31 @@ def test_the_examples_of_use_via_api_work_as_pasted(url: str, client: Client, tm
     assert list(endpoints) == ENDPOINTS
     for endpoint in endpoints.values():
         snippets = endpoint["code_snippets"]
-        shell = subprocess.run(
-            ["sh", "-c", snippets["bash"]], cwd=tmp_path, capture_output=True, text=True, check=True
-        )
-        assert "event: complete" in shell.stdout, shell.stdout
-        written = json.loads(shell.stdout.split("data: ")[-1].splitlines()[0])
+        for shell in filter(shutil.which, ("sh", "bash")):
+            command = [shell, "-c", snippets["bash"]]
+            told = subprocess.run(
+                command, cwd=tmp_path, capture_output=True, text=True, check=True
+            ).stdout
+            assert "event: complete" in told, told
+            assert json.loads(told.split("data: ")[-1].splitlines()[0])
         python = snippets["python"].replace("print(result)", "print('ran', len(result))")
         command = [sys.executable, "-c", python]
         ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         assert "ran" in ran.stdout
-        assert written
         for text in (snippets["javascript"], snippets["cli"]):
             assert not re.search(r'None|True|False|"\.\.\."|rivals|against|depth', text)
+        script = tmp_path / "script.mjs"
+        script.write_text(snippets["javascript"])
+        if node := shutil.which("node"):
+            subprocess.run([node, "--check", script], check=True)
         assert ("handle_file" in snippets["javascript"]) == ("image" in snippets["javascript"])
         json.loads(re.search(r"'(.*)'", snippets["cli"], re.DOTALL)[1])  # type: ignore[index]
+    # One of them is enough, each imports Gradio anew: that which has a file and nulls.
+    line = endpoints["/explain"]["code_snippets"]["cli"]
+    line = line.replace("{command} predict", f"{sys.executable} -m gradio predict")
+    command = ["sh", "-c", f"{line.strip()} --download-files {tmp_path}"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert '"schema_version"' in json.dumps(json.loads(told))
 
 
 def test_a_class_of_ones_own_with_a_comma_in_its_name_does_not_stop_the_page(tmp_path: Path):

@@ -21,6 +21,7 @@ from gradcam_core.explanation import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
 from gradcam_core.images.geometry import VIEWS
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.registry import ModelInfo
+from gradcam_core.request import requests_for
 
 CELLS = 7
 
@@ -360,5 +361,11 @@ def test_the_word_auto_and_a_class_named_twice_are_what_they_mean(
 ):
     auto, true = (gc.explain(cat, lite0, "tabby", contrast=one) for one in ("auto", True))
     assert auto.contrast == true.contrast != ()
+    for one in (["auto"], ("auto",)):  # as the command line has it
+        assert gc.explain(cat, lite0, "tabby", contrast=one).contrast == true.contrast
+        (request,) = requests_for(["efficientnet_lite0"], target="tabby", contrast=one)
+        assert request.contrast is True
+    with pytest.raises(ValueError, match="auto"):
+        gc.explain(cat, lite0, "tabby", contrast=["auto", "lynx"])
     twice = gc.explain(cat, lite0, "tabby", contrast=["lynx", "lynx"])
     assert [other.name for other in twice.contrast] == ["lynx"]

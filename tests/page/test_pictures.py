@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
@@ -239,6 +240,8 @@ def test_a_link_of_the_first_version_still_asks_for_a_map_in_contrast(visit: Vis
     page = visit("?example=1_cat&class=282&rivals=1&models=resnet50")
     wait_for_results(page, 1)
     expect(panels(page).locator(".how")).to_contain_text("Grad-CAM in contrast to ")
+    said = "Explaining tiger cat rather than the most probable others"
+    expect(page.locator(".headline h2")).to_have_text(said)
     asked = parse_qs(urlsplit(page.url).query)
     assert (asked["contrast"], asked["map"]) == (["auto"], ["own"])
     page.get_by_role("button", name="Trust").click()
@@ -249,6 +252,33 @@ def test_a_link_of_the_first_version_still_asks_for_a_map_in_contrast(visit: Vis
     expect(page.locator(".captions").get_by_role("status")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert re.search(r"\n(This map (holds|fails)|It is not clear whether this map holds): ", copied)
+
+
+@pytest.mark.parametrize(
+    ("query", "contrast", "headline"),
+    [
+        ("contrast=auto", "auto", "rather than the most probable others"),
+        ("contrast=auto&map=published", "auto", "rather than the most probable others"),
+        ("contrast=auto&map=own&method=eigencam", "auto", ""),
+        ("contrast=287&rivals=1", "287", "rather than lynx"),
+        ("contrast=287&rather_than=285", "287", "rather than lynx"),
+        ("rather_than=287", "287", "rather than lynx"),
+        ("rivals=0", None, ""),
+    ],
+)
+def test_the_contrast_of_a_link_and_the_headline(
+    visit: Visits, query: str, contrast: str | None, headline: str
+):
+    page = visit(f"?example=1_cat&class=282&models=resnet50&{query}")
+    wait_for_results(page, 1)
+    assert parse_qs(urlsplit(page.url).query).get("contrast", [None]) == [contrast]
+    said = f"Explaining tiger cat {headline}".strip()
+    expect(page.locator(".headline h2")).to_have_text(said)
+    how = panels(page).locator(".how")
+    if headline:
+        expect(how).to_contain_text("in contrast to ")
+    else:
+        expect(how).not_to_contain_text("in contrast to ")
 
 
 def test_the_dialog_says_what_the_link_of_an_upload_cannot_carry(visit: Visits, cat_path: Path):

@@ -25,7 +25,7 @@ def arguments(image: Any, **others: Any) -> list[Any]:
         "method": "gradcam",
         "detail": 1,
         "view": "crop",
-        "layer": 1.0,
+        "layer": None,
         "outputs": [],
         "trust": False,
         "against": None,

@@ -108,13 +108,14 @@ export class Toolbar {
     this.layer.setAttribute("aria-valuetext", text);
   }
 
-  /** Says what is explained: a class or null for each network's own, and rather than which. */
+  /** Says what is explained: a class or null for each network's own, and rather than which: a class, null for none, or true for the most probable others. */
   setExplained(target, contrast) {
     const name = (text) => h("b", {}, text);
+    const others = contrast === true ? "the most probable others" : name(contrast);
     this.explaining.replaceChildren(
       "Explaining ",
       target === null ? "each network's top class" : name(target),
-      ...(contrast === null ? [] : [" rather than ", name(contrast)]),
+      ...(contrast === null ? [] : [" rather than ", others]),
     );
   }
 
