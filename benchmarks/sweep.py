@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from benchmarks.table import print_versions
+from gradcam_core.cam.inputs import Inputs
 from gradcam_core.cam.layers import maps_of
 from gradcam_core.cam.stages import Found
 
@@ -74,7 +75,7 @@ def look(name: str, module: nn.Module, side: int) -> Row:
         run = gc.forward(module, batch)
     except gc.CamError as error:
         return Row(name, "", "", 0.0, str(error))
-    found = maps_of(module, batch).found[-1]
+    found = maps_of(module, Inputs.of(batch)).found[-1]
     expected, target = torch.zeros(()), -1
     while not expected.max() > 0 and target < 9:  # a map may be 0 everywhere
         target += 1

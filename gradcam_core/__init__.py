@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from gradcam_core.analysis.trust import check
     from gradcam_core.analysis.verdict import Trust
     from gradcam_core.cam.forward import forward
+    from gradcam_core.cam.fused import FusedRun
+    from gradcam_core.cam.guided import guided_gradcam
     from gradcam_core.cam.layers import last_feature_map, layers
     from gradcam_core.cam.run import Run
     from gradcam_core.cam.stages import Stage
@@ -42,6 +44,7 @@ __all__ = [
     "Examination",
     "Explanation",
     "Explanations",
+    "FusedRun",
     "GradcamError",
     "ImageError",
     "Label",
@@ -62,6 +65,7 @@ __all__ = [
     "explain",
     "find_label",
     "forward",
+    "guided_gradcam",
     "imagenet_labels",
     "last_feature_map",
     "layers",
@@ -76,6 +80,8 @@ _NAMES = {
     "analysis.trust": ("check",),
     "analysis.verdict": ("Trust",),
     "cam.forward": ("forward",),
+    "cam.fused": ("FusedRun",),
+    "cam.guided": ("guided_gradcam",),
     "cam.layers": ("last_feature_map", "layers"),
     "cam.stages": ("Stage",),
     "cam.run": ("Run",),

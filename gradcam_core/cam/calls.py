@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradcam_core.cam.hooks import exclusive, here_only
+from gradcam_core.cam.inputs import Inputs
 
 _PATCHES = ((0.25, 0.25, 0.25), (0.3, 0.8, 0.55), (0.8, 0.45, 0.75))
 """Middles of the patches that are changed, as shares of the input's sides; no symmetry maps them
@@ -59,10 +60,14 @@ def makes_a_map(part: nn.Module) -> bool:
 
 
 def record(
-    module: nn.Module, batch: Tensor, note: Callable[[Call, Tensor], None]
+    module: nn.Module,
+    inputs: Inputs,
+    note: Callable[[Call, Tensor], None],
+    images: Tensor | None = None,
 ) -> tuple[list[Call], Any]:
     """Run a network and note each call that gives a tensor for each image, in the order in which
-    they end. -> the calls, the network's output"""
+    they end. images: in the place of those of the inputs. -> the calls, the network's output"""
+    count = len(inputs if images is None else images)
     calls: list[Call] = []
     numbers: Counter[str] = Counter()
     made: list[str] = []
@@ -74,7 +79,7 @@ def record(
     def end(name: str, part: nn.Module, inputs: tuple, output: object) -> None:
         before = begun.pop()
         numbers[name] += 1
-        if not isinstance(output, Tensor) or output.ndim < 3 or len(output) != len(batch):
+        if not isinstance(output, Tensor) or output.ndim < 3 or len(output) != count:
             return
         makes = makes_a_map(part)
         if makes:
@@ -87,14 +92,14 @@ def record(
 
     with exclusive(module) as undo:
         for name, part in module.named_modules():
-            if name:
+            if name and not isinstance(part, torch.jit.ScriptModule):  # which takes no hooks
                 undo.callback(part.register_forward_pre_hook(here_only(begin)).remove)
                 undo.callback(part.register_forward_hook(here_only(partial(end, name))).remove)
-        output = module(batch)
+        output = inputs.run(module, images)
     return calls, output
 
 
-def with_graph(module: nn.Module, image: Tensor) -> tuple[list[Call], Any]:
+def with_graph(module: nn.Module, inputs: Inputs) -> tuple[list[Call], Any]:
     """The calls of a pass over one image [1, C, *sides] that requires gradients, each with its
     place in the autograd graph. -> the calls, the network's output"""
 
@@ -102,8 +107,7 @@ def with_graph(module: nn.Module, image: Tensor) -> tuple[list[Call], Any]:
         call.node = output.grad_fn
 
     with torch.enable_grad():
-        # A copy, as the network may write into its input.
-        return record(module, image.clone(), note)
+        return record(module, inputs, note)
 
 
 def see_what_counts(calls: Sequence[Call], logits: Tensor, image: Tensor) -> None:
@@ -130,9 +134,10 @@ def see_what_counts(calls: Sequence[Call], logits: Tensor, image: Tensor) -> Non
             handle.remove()
 
 
-def see_what_changes(calls: Sequence[Call], module: nn.Module, image: Tensor) -> None:
+def see_what_changes(calls: Sequence[Call], module: nn.Module, inputs: Inputs) -> None:
     """Note for each call how much its places change with patches of the image [1, C, *sides]."""
     known = {call.key: call for call in calls}
+    image = inputs.images.detach()
 
     def note(call: Call, output: Tensor) -> None:
         same = known.get(call.key)
@@ -150,7 +155,7 @@ def see_what_changes(calls: Sequence[Call], module: nn.Module, image: Tensor) ->
         inside = patch(middle, tuple(image.shape[2:])).to(image.device)
         versions.append(torch.where(inside, image + 2 * spread * noise, image))
     with torch.no_grad():
-        record(module, torch.cat(versions), note)
+        record(module, inputs, note, torch.cat(versions))
 
 
 def patch(middle: Sequence[float], sides: tuple[int, ...]) -> Tensor:
@@ -177,6 +182,22 @@ def answers_to_its_places(changed: Tensor) -> float:
             return 0.0
         ratios.append(within / outside if outside else float("inf"))
     return min(ratios)
+
+
+def depends_on(logits: Tensor, tensor: Tensor) -> bool:
+    """Whether the autograd graph leads from the logits to a tensor."""
+    if logits.grad_fn is None:
+        return False
+    nodes = _in_order(logits.grad_fn)
+    if tensor.grad_fn is not None:
+        return tensor.grad_fn in nodes
+    return any(getattr(node, "variable", None) is tensor for node in nodes)
+
+
+def used(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]:
+    """The calls whose output the logits are computed from, as another head's are not."""
+    nodes = set() if logits.grad_fn is None else set(_in_order(logits.grad_fn))
+    return {call.key for call in calls if call.node in nodes}
 
 
 def passed_by_all(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gradcam_core.cam.hooks import exclusive, here_only
+from gradcam_core.cam.inputs import Inputs
 from gradcam_core.cam.layout import ChannelsFirst, Layout
 from gradcam_core.cam.outputs import logits_of_output
 
@@ -34,7 +35,7 @@ class Head:
         self,
         module: nn.Module,
         layer: str,
-        image: Tensor,
+        inputs: Inputs,
         activation: Tensor,
         logits: Tensor,
         *,
@@ -43,16 +44,16 @@ class Head:
         output: Tensor | None = None,
         logits_of: Callable[[Any], Tensor] = logits_of_output,
     ) -> None:
-        """image: [1, C, H, W], with its activation [1, C, h, w] and its logits [1, classes]. layer:
-        the dotted name of a module; call: which of its calls. layout: how the activation lies in
-        its output."""
+        """inputs: of one image, with its activation [1, C, h, w] and its logits [1, classes].
+        layer: the dotted name of a module; call: which of its calls. layout: how the activation
+        lies in its output."""
         self._module = module
         self._layer = layer
         self._call = call
         self._layout = layout
         self._output = activation if output is None else output
         self._logits_of = logits_of
-        self._image = image
+        self._inputs = inputs
         self._skipped = self._before_target()
         self.is_enough = self._skipped is not None and self._reproduces(activation, logits)
 
@@ -82,11 +83,13 @@ class Head:
 
         with exclusive(self._module) as undo, torch.no_grad():
             for name, part in self._module.named_modules():
+                if isinstance(part, torch.jit.ScriptModule):
+                    continue  # it takes no hooks
                 undo.callback(
                     part.register_forward_pre_hook(here_only(partial(begin, name))).remove
                 )
                 undo.callback(part.register_forward_hook(here_only(partial(end, name))).remove)
-            self._module(self._image)
+            self._inputs.run(self._module)
         simple = calls[self._layer] == 1 and all(map(all, skipped.values()))
         return skipped if simple else None
 
@@ -94,7 +97,8 @@ class Head:
         if not logits.isfinite().all():
             return False
         try:
-            alone = self._alone(activation)
+            # Of two, whose images lie in the same memory: a network that writes into them fails.
+            alone = self._alone(activation.expand(2, *activation.shape[1:]))[:1]
         except (RuntimeError, TypeError, AttributeError, ValueError):
             return False  # what stands between the modules cannot do with placeholders
         # A NaN that matters differs from everything.
@@ -109,7 +113,7 @@ class Head:
                 _replace_forward(self._module.get_submodule(name), outputs.__next__, undo, True)
             target = self._module.get_submodule(self._layer)
             _replace_forward(target, lambda: self._layer_output(activation), undo)
-            return self._run(count)
+            return self._run(count, copied=False)
 
     def _whole(self, activation: Tensor) -> Tensor:
         calls = itertools.count(1)
@@ -120,14 +124,16 @@ class Head:
         with exclusive(self._module) as undo, torch.no_grad():
             target = self._module.get_submodule(self._layer)
             undo.callback(target.register_forward_hook(here_only(replaced)).remove)
-            return self._run(len(activation))
+            return self._run(len(activation), copied=True)
 
     def _layer_output(self, activation: Tensor) -> Tensor:
         """As the layer gives it, with this map in it."""
         return self._layout.put_back(activation, self._output).clone()
 
-    def _run(self, count: int) -> Tensor:
-        return self._logits_of(self._module(self._image.expand(count, *self._image.shape[1:])))
+    def _run(self, count: int, *, copied: bool) -> Tensor:
+        image = self._inputs.images
+        images = image.expand(count, *image.shape[1:])
+        return self._logits_of(self._inputs.run(self._module, images, copied=copied))
 
 
 def _replace_forward(

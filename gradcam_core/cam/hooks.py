@@ -11,6 +11,8 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
+from gradcam_core.cam.eager import run_eagerly
+
 _locks: WeakKeyDictionary[nn.Module, threading.Lock] = WeakKeyDictionary()
 _locks_lock = threading.Lock()
 
@@ -25,6 +27,7 @@ def exclusive(module: nn.Module) -> Iterator[ExitStack]:
     with _locks_lock:
         lock = _locks.setdefault(module, threading.Lock())
     with lock, ExitStack() as undo:
+        run_eagerly(module, undo)
         yield undo
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
-from weakref import WeakKeyDictionary
+import inspect
+from dataclasses import replace
+from weakref import WeakKeyDictionary, WeakMethod, ref
 
 import torch
 from torch import Tensor, nn
 
 from gradcam_core.cam.calls import (
+    depends_on,
     makes_a_map,
     passed_by_all,
     see_what_changes,
     see_what_counts,
+    used,
     with_graph,
 )
-from gradcam_core.cam.outputs import logits_of_output
+from gradcam_core.cam.explainable import explainable, saying_what_came
+from gradcam_core.cam.inputs import Batch, Inputs
+from gradcam_core.cam.outputs import Output, chosen_by
 from gradcam_core.cam.stages import Maps, Search, Stage, is_convolution, is_convolutional
 from gradcam_core.errors import CamError
 
@@ -26,46 +30,55 @@ class NeedsValuesError(CamError):
     """What the feature maps are cannot be told without numbers, as of a network on "meta"."""
 
 
+NO_GRADIENTS = (
+    "The network computes without gradients (no_grad or detach in its forward), so there is no "
+    "telling which places its answer depends on. Give a network that computes with them, or name a "
+    "layer=."
+)
+
 _USUAL = 224  # pixels; side of the input where the network does not say
 
 _remembered: WeakKeyDictionary[nn.Module, dict[object, Maps]] = WeakKeyDictionary()
 _SIZES_REMEMBERED = 16
 
 
-def layers(module: nn.Module, batch: Tensor | None = None) -> list[Stage]:
+def layers(
+    module: nn.Module, batch: Batch | None = None, *, output: Output | None = None
+) -> list[Stage]:
     """The stages of a network in the order they run: of each resolution that a convolution or a
     dense layer gives, the module that ends last. So the norm and the activation that follow the
     last convolution of a resolution belong to it, and a pooling does not. The tokens of a
     transformer are laid out on their grid. The last stage is the feature map of the paper: what the
     logits are made from last while it still has places.
 
-    batch: an input [N, C, H, W], of which the first image is run; None is a black image of the size
-    that timm's configuration of the network names, or 224 x 224. Any other module whose output is
-    a feature map will do as a target layer, too: `module.named_modules()` has their names.
-    Raises CamError if nothing gives a feature map, or if the network is in training mode.
+    batch, output: as for `forward`; of a batch the first image is run, None is a black image of the
+    size that timm's configuration of the network names, or 224 x 224. Any other module whose output
+    is a feature map will do as a target layer, too: `module.named_modules()` has their names.
+    Raises CamError if nothing gives a feature map, or if the network cannot be explained.
     """
-    in_eval_mode(module)
-    example = _example(module) if batch is None else batch[:1]
-    return [found.stage for found in maps_of(module, example).found]
+    module = explainable(module)
+    inputs = Inputs.of(_example(module) if batch is None else batch)
+    return [found.stage for found in maps_of(module, inputs, output).found]
 
 
-def last_feature_map(module: nn.Module, batch: Tensor | None = None) -> str:
+def last_feature_map(
+    module: nn.Module, batch: Batch | None = None, *, output: Output | None = None
+) -> str:
     """The layer of the last feature map before pooling, as in the paper.
 
     See `layers`, also for the error.
     """
-    return layers(module, batch)[-1].layer
+    return layers(module, batch, output=output)[-1].layer
 
 
-def maps_of(
-    module: nn.Module, image: Tensor, logits_of: Callable[[Any], Tensor] = logits_of_output
-) -> Maps:
-    """The feature maps of a network, found once a module and input size, and again after the
-    module's parts have changed. image: [1, C, *sides]."""
+def maps_of(module: nn.Module, inputs: Inputs, output: Output | None = None) -> Maps:
+    """The feature maps of a network, found once a module, kind of input and output, and again after
+    the module's parts have changed. Of the inputs the first image is run."""
     known = _remembered.setdefault(module, {})
-    key = (_parts(module), tuple(image.shape[1:]), image.device.type)
+    shape, device = tuple(inputs.images.shape[1:]), inputs.images.device.type
+    key = (_parts(module), shape, device, inputs.place, _reference(output))
     if key not in known:
-        maps, is_known = _look(module, image, logits_of)
+        maps, is_known = _look(module, inputs, output)
         if not is_known:
             return maps
         known[key] = maps
@@ -74,29 +87,44 @@ def maps_of(
     return known[key]
 
 
+def _reference(output: Output | None) -> object:
+    """What is equal for the same function only, and does not keep it, nor a network within it."""
+    try:
+        if inspect.ismethod(output):
+            return WeakMethod(output)
+        return output if output is None else ref(output)
+    except TypeError:  # what takes no references, such as an itemgetter
+        return output
+
+
 def share_maps(known: nn.Module, other: nn.Module) -> None:
     """Let a network of the same parts, with other weights, have the feature maps of this one."""
     _remembered[other] = _remembered.setdefault(known, {})
 
 
-def _look(
-    module: nn.Module, image: Tensor, logits_of: Callable[[Any], Tensor]
-) -> tuple[Maps, bool]:
+def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Maps, bool]:
     """-> the maps, and whether they stay so when the weights change"""
+    if not inputs.images.is_floating_point():
+        raise CamError(
+            f"The batch is {inputs.described()}: the last feature map is found by gradients, which "
+            "only floats have. Give floats, or name a layer=."
+        )
     with torch.inference_mode(False):
-        image = image.detach().clone().requires_grad_()
-        calls, output = with_graph(module, image)
-        logits = logits_of(output)
-        if not logits.requires_grad:
-            raise CamError(
-                "The network computes without gradients (no_grad or detach in its forward), so "
-                "there is no telling which places its answer depends on."
-            )
+        first = inputs.rows(slice(0, 1))
+        image = first.images.detach().clone().requires_grad_()
+        first = replace(first, images=image)
+        with saying_what_came(module, inputs):
+            calls, given = with_graph(module, first)
+        logits = chosen_by(output)(given)
+        if not logits.requires_grad or not depends_on(logits, image):
+            raise CamError(NO_GRADIENTS)
         if not is_convolutional(calls):
             if image.device.type == "meta":
                 raise NeedsValuesError("The network has to be run to find its feature maps.")
             see_what_counts(calls, logits, image)
-            see_what_changes(calls, module, image.detach())
+            see_what_changes(calls, module, first)
+        known = used(calls, logits)
+        calls = [call for call in calls if call.key in known]
         search = Search(calls, tuple(image.shape[2:]), passed_by_all(calls, logits))
         return search.maps(), search.is_any_reached or search.is_convolutional
 
@@ -120,13 +148,6 @@ def _parts(module: nn.Module) -> str:
     """Of what a module consists, so that one that was changed is looked through again."""
     parts = ((name, type(part).__qualname__) for name, part in module.named_modules())
     return hashlib.blake2b(repr(list(parts)).encode(), digest_size=16).hexdigest()
-
-
-def in_eval_mode(module: nn.Module) -> None:
-    """Raises CamError if a part of the network is in training mode, where a pass changes its
-    statistics and mixes the images of a batch."""
-    if any(part.training for part in module.modules()):
-        raise CamError("The network is in training mode. Call .eval() on it first.")
 
 
 def _example(module: nn.Module) -> Tensor:

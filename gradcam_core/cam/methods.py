@@ -48,6 +48,7 @@ class Method:
     needs: what `compute` is given besides the activation: the gradient of the class; that and those
     of the classes in contrast; nothing; or the scores of the network, or of its head, for as many
     inputs as there are channels, which `perturb` makes. contrast: of a method that always has one.
+    signed: its signed map, where that is not the difference of two, see `signed`.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Method:
     needs: Literal["gradient", "gradients", "nothing", "scores of images", "scores of activations"]
     contrast: Contrast | None = None
     perturb: Perturb | None = None
+    signed: Callable[..., Tensor] | None = None
 
     @property
     def is_slow(self) -> bool:
@@ -66,6 +68,11 @@ class Method:
     def knows_class(self) -> bool:
         """Whether the map depends on the class explained."""
         return self.needs != "nothing"
+
+    @property
+    def can_be_signed(self) -> bool:
+        """Whether what speaks against the class can be kept, see `signed`."""
+        return self.needs in ("gradient", "gradients")
 
 
 def gradcam(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -141,10 +148,15 @@ def competitive(activation: Tensor, gradient: Tensor, contrast: Tensor) -> Tenso
     input). activation, gradient: [N, C, h, w], contrast: gradients of the others
     [R, N, C, h, w] -> map [N, h, w].
     """
+    return signed_competitive(activation, gradient, contrast).relu()
+
+
+def signed_competitive(activation: Tensor, gradient: Tensor, contrast: Tensor) -> Tensor:
+    """M_c - max_r M_r, see `competitive`: below 0 where another class has more evidence."""
     strongest = gradcam(activation, contrast[0])
     for other in contrast[1:]:
         strongest = strongest.maximum(gradcam(activation, other))
-    return (gradcam(activation, gradient) - strongest).relu()
+    return gradcam(activation, gradient) - strongest
 
 
 def eigencam(activation: Tensor) -> Tensor:
@@ -218,6 +230,20 @@ def ablated_activations(activation: Tensor, image: Tensor, channels: Tensor) -> 
     return ablated
 
 
+def signed(method: Method) -> Callable[..., Tensor]:
+    """The method with what speaks against the class, as values below 0: its map minus the one of
+    the opposite score, -y, which Grad-CAM's paper calls counterfactual (section 3.3). For a sum
+    that only its last ReLU cuts, Grad-CAM's or HiResCAM's, that is the sum itself.
+
+    Takes what `method.compute` takes. For methods with `can_be_signed`.
+    """
+
+    def difference(activation: Tensor, gradient: Tensor) -> Tensor:
+        return method.compute(activation, gradient) - method.compute(activation, -gradient)
+
+    return method.signed or difference
+
+
 def _weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:
     """relu(sum_k w_k A_k); all 0 where a map is no more than the rounding of its sum."""
     terms = weight * activation
@@ -251,7 +277,14 @@ METHODS = {
         Method("xgradcam", "XGrad-CAM", xgradcam, "gradient"),
         Method("layercam", "LayerCAM", layercam, "gradient"),
         Method("finercam", "FinerCAM", finercam, "gradient", Contrast(0.6, 3, "nearest")),
-        Method("competitive", "Competitive Grad-CAM", competitive, "gradients", DEFAULT_CONTRAST),
+        Method(
+            "competitive",
+            "Competitive Grad-CAM",
+            competitive,
+            "gradients",
+            DEFAULT_CONTRAST,
+            signed=signed_competitive,
+        ),
         Method("eigencam", "Eigen-CAM", eigencam, "nothing"),
         Method("scorecam", "Score-CAM", scorecam, "scores of images", perturb=masked_images),
         Method(

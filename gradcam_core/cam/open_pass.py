@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
+from gradcam_core.cam.inputs import Inputs
 from gradcam_core.cam.layout import Layout
 
 
@@ -20,25 +21,34 @@ from gradcam_core.cam.layout import Layout
 class OpenPass:
     """What one forward pass over N images keeps, shared by the runs of these images.
 
-    batch: [N, C, H, W]. layer, call: whose output is held, by its dotted name, and which of its
-    calls. leaf: the feature map in it, from which the graph goes on; layout: how it lies there.
-    output: all that the layer gave, where the map is a part of it. given: what the network gave.
-    logits: the end of the graph; logits_of: from what the network gives to them. precision: the
-    autocast that was on.
+    inputs: as they were given, with images [N, C, H, W]; version: of these. layer, call: whose
+    output is held, by its dotted name, and which of its calls. leaf: the feature map in it, from
+    which the graph goes on; layout: how it lies there. output: all that the layer gave, where the
+    map is a part of it. given: what the network gave. logits: the end of the graph; logits_of: from
+    what the network gives to them. precision: the autocast that was on. again: the same with other
+    inputs, in a new pass of all its layers; at: which of these this one is.
     """
 
     module: nn.Module
     layer: str
     call: int
     layout: Layout
-    batch: Tensor
+    inputs: Inputs
     leaf: Tensor
     output: Tensor | None
     given: Any
     logits: Tensor
     logits_of: Callable[[Any], Tensor]
     precision: Callable[[], AbstractContextManager]
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    again: Callable[[Inputs], list[OpenPass]]
+    at: int
+    lock: threading.Lock
+    version: int | None
+
+    @property
+    def batch(self) -> Tensor:
+        """The images [N, C, H, W]."""
+        return self.inputs.images
 
     @property
     def path(self) -> str:

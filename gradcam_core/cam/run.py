@@ -5,19 +5,22 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from gradcam_core.cam import smoothing
 from gradcam_core.cam.head import Head
 from gradcam_core.cam.hooks import exclusive
+from gradcam_core.cam.inputs import Inputs
 from gradcam_core.cam.layout import Tokens
-from gradcam_core.cam.methods import DEFAULT_METHOD, Method, method_named
+from gradcam_core.cam.methods import DEFAULT_METHOD, Method, method_named, signed
 from gradcam_core.cam.open_pass import OpenPass
 from gradcam_core.cam.score import Score, score_of
+from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.errors import CamError
 from gradcam_core.old_names import warn
 
@@ -61,6 +64,11 @@ class Run:
         return _at_least_float32(self.open_pass.leaf.detach()[self._images])
 
     @property
+    def top(self) -> list[int]:
+        """The most probable class of each image."""
+        return self.logits.nan_to_num(-torch.inf).argmax(dim=1).tolist()
+
+    @property
     def nbytes(self) -> int:
         """Bytes that are held: the input, the activation, and what the graph behind it keeps. Of
         what several runs share, each counts its images' part."""
@@ -94,6 +102,8 @@ class Run:
         contrast: Sequence[int] | bool = False,
         on_progress: Callable[[float], None] = lambda share: None,
         *,
+        signed: bool = False,
+        smooth: Smooth | None = None,
         rivals: Sequence[int] | bool | None = None,
     ) -> Tensor:
         """The maps of one class (an int) or of one class an image (N ints): float32 (float64 of a
@@ -106,8 +116,16 @@ class Run:
         method chooses by the logits of this pass. False is none, but for methods that always have
         one. on_progress: called by the slow methods with the share that is done; what it raises
         ends the work. rivals: the old name of `contrast`.
+
+        signed: keep what speaks against the class, as values below 0 (see `methods.signed`).
+        smooth: the mean of the maps of other versions of the images, each with a pass of its own:
+        "noise" of eight copies with noise (SmoothGrad, see `smoothing`), "flips" of six, mirrored
+        and not, times 0.9, 1 and 1.1, each divided by its maximum first, which is
+        pytorch-grad-cam's aug_smooth. The class and those in contrast are those of this pass.
+
         Raises CamError for a class that the network does not have, for a contrast that does not fit
-        or a method that knows no class, ValueError for an unknown method.
+        or a method that knows no class, for a signed map of a method without gradients, ValueError
+        for an unknown method.
         """
         if rivals is not None:
             warn("rivals", "contrast")
@@ -115,14 +133,59 @@ class Run:
         # Tensors of inference mode can never have gradients.
         with torch.inference_mode(False):
             chosen = method_named(method)
+            if signed and not chosen.can_be_signed:
+                raise CamError(
+                    f"{chosen.title} has no signed map: only methods by gradients tell what speaks "
+                    "against a class."
+                )
             if not callable(targets):
-                return self._cam(targets, chosen, contrast, on_progress)
-            if contrast is not False or chosen.contrast is not None:
+                index = self._indices(targets)
+                explained = _Explained(chosen, self._score(chosen, index, contrast), signed)
+            elif contrast is not False or chosen.contrast is not None:
                 raise CamError(
                     f"A function of the output has no classes in contrast: {chosen.title} with "
                     f"contrast={contrast!r} cannot explain it."
                 )
-            return self._of_function(targets)._cam(0, chosen, False, on_progress)
+            else:
+                first = torch.zeros(len(self), dtype=torch.long, device=self.logits.device)
+                explained = _Explained(chosen, Score(first), signed, targets)
+            if smooth is None:
+                return self._map(explained, on_progress)
+            return self._smoothed(explained, smooth, on_progress)
+
+    def _smoothed(
+        self, explained: _Explained, smooth: Smooth, on_progress: Callable[[float], None]
+    ) -> Tensor:
+        total, count = torch.zeros(()), smoothing.count(smooth)
+        for done, (images, back) in enumerate(smoothing.versions(self._own_inputs.images, smooth)):
+
+            def progress(share: float, done: int = done) -> None:
+                on_progress((done + share) / count)
+
+            progress(0)
+            found = back(self._of_images(images)._map(explained, progress))
+            if smooth == "flips":
+                found = _over_maximum(found)
+            total = total + found / count
+        return total
+
+    def _of_images(self, images: Tensor) -> Run:
+        """The same run with other images in the place of its own."""
+        inputs = replace(self._own_inputs, images=images)
+        with self.open_pass.precision():
+            passes = self.open_pass.again(inputs)
+        return Run(passes[self.open_pass.at], slice(0, len(self)))
+
+    @property
+    def _own_inputs(self) -> Inputs:
+        """Raises CamError if somebody wrote into the batch since the pass."""
+        held = self.open_pass
+        if held.inputs.version != held.version:
+            raise CamError(
+                "The batch was changed since the forward pass, and this needs it as it was: run "
+                "`forward` again, or give it a copy."
+            )
+        return held.inputs.rows(self._images)
 
     def _of_function(self, target: Callable[[Any], Tensor]) -> Run:
         """The same pass with one class, which is what the function gives."""
@@ -149,27 +212,24 @@ class Run:
             )
         return Run(replace(held, logits=scores, logits_of=score), self._images)
 
-    def _cam(
-        self,
-        targets: int | Sequence[int] | None,
-        chosen: Method,
-        contrast: Sequence[int] | bool,
-        on_progress: Callable[[float], None],
-    ) -> Tensor:
-        index = self._indices(targets)
-        score = self._score(chosen, index, contrast)
+    def _map(self, explained: _Explained, on_progress: Callable[[float], None]) -> Tensor:
+        if explained.function is not None:
+            run = self._of_function(explained.function)
+            return run._map(replace(explained, function=None), on_progress)
+        chosen, score = explained.method, explained.score
+        compute = signed(chosen) if explained.signed else chosen.compute
         if chosen.needs == "nothing":
-            return chosen.compute(self.activation)
+            return compute(self.activation)
         if chosen.needs == "gradient":
-            return chosen.compute(self.activation, self._gradient(score))
+            return compute(self.activation, self._gradient(score))
         if chosen.needs == "gradients":
             assert score.contrast is not None
             others = [self._gradient(Score(other)) for other in score.contrast.T]
-            gradient = self._gradient(Score(index))
-            return chosen.compute(self.activation, gradient, torch.stack(others))
+            gradient = self._gradient(Score(score.targets))
+            return compute(self.activation, gradient, torch.stack(others))
         perturbed = self._perturbed(chosen, on_progress)
         scores = torch.stack([score.of(logits) for logits in perturbed.unbind(1)], dim=1)
-        return chosen.compute(self.activation, scores, score.of(self.logits))
+        return compute(self.activation, scores, score.of(self.logits))
 
     def contrast(
         self,
@@ -211,30 +271,36 @@ class Run:
     def _compute_perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:
         assert method.perturb is not None
         of_images = method.needs == "scores of images"
+        if of_images and self.open_pass.inputs.several:
+            raise CamError(
+                f"{method.title} masks the picture, and this network is given several: which of "
+                "them the layer belongs to is not known."
+            )
+        whole = self._own_inputs
         channels = self.open_pass.leaf.shape[1]
         logits = []
         for done, run in enumerate(self.split()):
             activation = self.open_pass.leaf.detach()[run._images]
-            image = self.open_pass.batch[run._images]
-            network = self.open_pass.module if of_images else run._head(activation, image)
-            if isinstance(network, Head) and network.is_enough:
+            inputs = whole.rows(slice(done, done + 1))
+            head = None if of_images else run._head(activation, inputs)
+            if head is not None and head.is_enough:
                 at_once = min(_MAX_ACTIVATIONS, _MAX_ACTIVATION_BYTES // activation.nbytes)
             else:
                 at_once = _images_at_once(self.open_pass.batch)
             for chunk in torch.arange(channels).split(max(1, at_once)):
                 on_progress((done + int(chunk[0]) / channels) / len(self))
-                inputs = method.perturb(activation, image, chunk.to(activation.device))
-                logits.append(self._logits_of(network, inputs))
+                changed = method.perturb(activation, inputs.images, chunk.to(activation.device))
+                logits.append(self._logits_of(inputs, head, changed))
         return torch.cat(logits).unflatten(0, (len(self), channels))
 
-    def _head(self, activation: Tensor, image: Tensor) -> Head:
+    def _head(self, activation: Tensor, inputs: Inputs) -> Head:
         with self.open_pass.precision():
             logits = self.open_pass.logits.detach()[self._images]
             held = self.open_pass
             return Head(
                 held.module,
                 held.path,
-                image,
+                inputs,
                 activation,
                 logits,
                 call=held.call,
@@ -243,12 +309,14 @@ class Run:
                 logits_of=held.logits_of,
             )
 
-    def _logits_of(self, network: nn.Module | Head, inputs: Tensor) -> Tensor:
-        with self.open_pass.precision(), torch.no_grad():
-            if isinstance(network, Head):
-                return _at_least_float32(network(inputs))
-            with exclusive(network):
-                return _at_least_float32(self.open_pass.logits_of(network(inputs)))
+    def _logits_of(self, inputs: Inputs, head: Head | None, changed: Tensor) -> Tensor:
+        """Of changed activations by the head, or of changed images."""
+        held = self.open_pass
+        with held.precision(), torch.no_grad():
+            if head is not None:
+                return _at_least_float32(head(changed))
+            with exclusive(held.module):
+                return _at_least_float32(held.logits_of(inputs.run(held.module, changed)))
 
     def _score(self, method: Method, index: Tensor, contrast: Sequence[int] | bool) -> Score:
         valid: Sequence[int] | bool = contrast
@@ -266,7 +334,7 @@ class Run:
                 "or output= to `forward`."
             )
         if targets is None:
-            return logits.nan_to_num(-torch.inf).argmax(dim=1)
+            return torch.tensor(self.top, device=logits.device)
         indices = [targets] * images if _is_one(targets) else list(targets)  # type: ignore[arg-type]
         if len(indices) != images:
             raise CamError(f"{len(indices)} target classes were given for {images} images.")
@@ -278,6 +346,16 @@ class Run:
 
 
 Targets = int | Sequence[int] | Callable[[Any], Tensor] | None
+
+
+@dataclass(frozen=True)
+class _Explained:
+    """What a map is made of. function: the target, where it is no class."""
+
+    method: Method
+    score: Score
+    signed: bool
+    function: Callable[[Any], Tensor] | None = None
 
 
 def _is_one(targets: object) -> bool:
@@ -304,6 +382,12 @@ def _index(given: Any, count: int) -> int:
 def _images_at_once(batch: Tensor) -> int:
     pixels = _MAX_PIXELS.get(batch.device.type, _MAX_PIXELS["cpu"])
     return max(1, pixels // batch.shape[2:].numel())
+
+
+def _over_maximum(found: Tensor) -> Tensor:
+    """Each map divided by its largest absolute value; 0 where that is 0."""
+    highest = found.abs().amax(dim=tuple(range(1, found.ndim)), keepdim=True)
+    return found / highest.where(highest > 0, torch.ones_like(highest))
 
 
 def _at_least_float32(tensor: Tensor) -> Tensor:

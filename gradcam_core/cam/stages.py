@@ -294,7 +294,10 @@ class Search:
     def _nothing(self) -> str:
         came = next((list(call.shape) for call in reversed(self._calls) if call.makes), None)
         if came is None:
-            return "The network has no convolution whose output is a feature map."
+            return (
+                "The network has no convolution whose output is a feature map, or none that can be "
+                "seen: what torch.export or TorchScript made has no parts to look into."
+            )
         return (
             f"Nothing in the network gives a feature map: its last layers give {came}, which "
             "could not be laid out over the picture. Name the layer= to explain, and as reshape= a "

@@ -57,7 +57,7 @@ class Model:
         """Its feature maps, one a resolution, from the first to the target layer of the paper."""
         from gradcam_core.cam.layers import layers
 
-        return tuple(layers(self.module))
+        return tuple(layers(self.module, output=self.output))
 
     def layer_named(self, layer: str | float | None) -> str | None:
         """The dotted name of a target layer: given by it, or by a number from 0, the first feature

@@ -9,11 +9,12 @@ from torch.utils.hooks import RemovableHandle
 
 import gradcam_core as gc
 from gradcam_core.cam.head import Head
+from gradcam_core.cam.inputs import Inputs
 
 
 def head_of(module: nn.Module, batch: Tensor, layer: str) -> tuple[Head, Tensor]:
     run = gc.forward(module, batch, layer)
-    return Head(module, layer, batch, run.activation, run.logits), run.activation
+    return Head(module, layer, Inputs.of(batch), run.activation, run.logits), run.activation
 
 
 def whole(module: nn.Module, batch: Tensor, layer: str, activation: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.cam.head import Head
+from gradcam_core.cam.inputs import Inputs
 from gradcam_core.cam.methods import (
     METHODS,
     ablated_activations,
@@ -228,7 +229,7 @@ def test_ablationcam_equals_the_paper_and_pytorch_grad_cam(any_case: Case):
         weight = (logits[n, c] - y) / logits[n, c]
         paper.append((weight[:, None, None] * own[0, :channels]).sum(dim=0).clamp(min=0))
 
-        head = Head(any_case.module, any_case.layer, image, own, logits[n : n + 1])
+        head = Head(any_case.module, any_case.layer, Inputs.of(image), own, logits[n : n + 1])
         assert head.is_enough
         inputs = ablated_activations(own, image, torch.arange(channels))
         scores.append(head(inputs)[:, c])

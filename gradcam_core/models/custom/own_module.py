@@ -132,12 +132,12 @@ def look_at(
     last: list[tuple[Any, Any]] = []
     try:
         run = forward(module, batch, layer, output=output)
-    except (CamError, RuntimeError, ValueError, TypeError) as error:
-        if isinstance(error, CamError):
+    except CamError as error:
+        if error.__cause__ is None:
             raise NetworkError(f"the module cannot be explained: {error}") from None
         raise NetworkError(
-            f"the module does not take a batch {list(shape)} ({_first_line(error)}): give size= "
-            "and channels= as it was trained with"
+            f"the module does not take a batch {list(shape)} ({_first_line(error.__cause__)}): "
+            "give size= and channels= as it was trained with"
         ) from None
     finally:
         for hook in hooks:
@@ -156,7 +156,7 @@ def look_at(
     return Seen(logits.shape[1], gives[0] if gives else "logits", run.layer)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

@@ -1,0 +1,103 @@
+"""What would keep a pass of ours from being an ordinary one, switched off while it runs: compiled
+parts, gradient checkpointing, tensors of inference mode."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils import checkpoint
+
+_lock = threading.Lock()
+_compilers_off = 0
+_stances: list[Any] = []
+_without_checkpoints: set[int] = set()
+_CheckpointFunction = checkpoint.CheckpointFunction
+
+
+def run_eagerly(module: nn.Module, undo: ExitStack) -> None:
+    """Until `undo` is closed. Other threads get right results meanwhile; compiled networks run
+    eagerly in them, too."""
+    if is_compiled(module):
+        undo.enter_context(_without_compiler())
+    undo.enter_context(_without_checkpoints_here())
+    _with_gradients(module, undo)
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether any part of a network was given to `torch.compile`."""
+    return any(
+        hasattr(part, "_orig_mod") or part._compiled_call_impl is not None
+        for part in module.modules()
+    )
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Compiled code leaves hooks out, and frees what a second backward pass needs. The stance of
+    the compiler is one for all threads, so the first sets it and the last puts it back."""
+    global _compilers_off
+    with _lock:
+        if not _compilers_off:
+            _stances.append(torch.compiler.set_stance("force_eager"))
+        _compilers_off += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _compilers_off -= 1
+            if not _compilers_off:
+                _stances.pop().__exit__(None, None, None)
+
+
+class _DirectlyHere(checkpoint.CheckpointFunction):
+    """Reentrant checkpointing computes without gradients unless its input has some, which it has
+    not before the target layer."""
+
+    @classmethod
+    def apply(cls, function: Any, preserve: bool, *inputs: Any) -> Any:
+        if threading.get_ident() in _without_checkpoints:
+            return function(*inputs)
+        return _CheckpointFunction.apply(function, preserve, *inputs)
+
+
+@contextmanager
+def _without_checkpoints_here() -> Iterator[None]:
+    own = threading.get_ident()
+    with _lock:
+        is_first = own not in _without_checkpoints
+        _without_checkpoints.add(own)
+        checkpoint.CheckpointFunction = _DirectlyHere  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        with _lock:
+            if is_first:
+                _without_checkpoints.discard(own)
+            if not _without_checkpoints:
+                checkpoint.CheckpointFunction = _CheckpointFunction  # type: ignore[misc]
+
+
+def _with_gradients(module: nn.Module, undo: ExitStack) -> None:
+    """Lets copies stand for parameters and buffers that were made in inference mode, because a
+    graph cannot keep those."""
+    copies: dict[int, torch.Tensor] = {}
+
+    def put_back(tensors: dict[str, Any], name: str, own: torch.Tensor) -> None:
+        tensors[name] = own
+
+    for part in module.modules():
+        for tensors in (part._parameters, part._buffers):
+            for name, own in list(tensors.items()):
+                if own is None or not own.is_inference():
+                    continue
+                with torch.inference_mode(False):
+                    copy = copies.setdefault(id(own), own.clone())
+                is_parameter = isinstance(own, nn.Parameter)
+                new = nn.Parameter(copy, requires_grad=False) if is_parameter else copy
+                vars(part)["_parameters" if is_parameter else "_buffers"][name] = new
+                undo.callback(put_back, tensors, name, own)

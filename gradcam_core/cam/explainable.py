@@ -1,0 +1,63 @@
+"""Which networks can be explained, and what is said of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from gradcam_core.cam.inputs import Inputs
+from gradcam_core.errors import CamError
+
+_SAME = (nn.DataParallel, nn.Sequential, nn.ModuleList, nn.ModuleDict, torch.fx.GraphModule)
+"""Kinds of parts that do the same in training mode, apart from their own parts."""
+
+
+def explainable(module: nn.Module) -> nn.Module:
+    """The network itself, without the wrapper of `torch.compile`.
+
+    Raises CamError if it is none, is TorchScript or quantised, or if a part of it is in training
+    mode, where a pass changes its statistics and mixes the images of a batch.
+    """
+    if not isinstance(module, nn.Module):
+        name = type(module).__qualname__
+        raise CamError(f"The network is of the type {name}: a torch.nn.Module is expected.")
+    module = getattr(module, "_orig_mod", module)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise CamError(
+            "The network is TorchScript (traced or scripted), whose layers cannot be looked into: "
+            "give the module that it was made from."
+        )
+    if any("quantized" in type(part).__module__.split(".") for part in module.modules()):
+        raise CamError(
+            "The network is quantised, and whole numbers have no gradients: give the network of "
+            "floats that it was made from."
+        )
+    for name, part in module.named_modules():
+        # What torch.fx and torch.export make has parts of no kind of its own.
+        is_made = type(part) is nn.Module or type(part).__module__.startswith("torch.export")
+        if part.training and not is_made and not isinstance(part, _SAME):
+            which = f"The part {name!r} of the network" if name else "The network"
+            raise CamError(f"{which} is in training mode. Call .eval() on the network first.")
+    return module
+
+
+@contextmanager
+def saying_what_came(module: nn.Module, inputs: Inputs) -> Iterator[None]:
+    """Turns what a network raises for its first pass into a CamError that names the batch."""
+    try:
+        yield
+    except (CamError, torch.OutOfMemoryError):
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError) as error:
+        first = next(module.parameters(), None)
+        weights = ""
+        if first is not None:
+            kind = str(first.dtype).removeprefix("torch.")
+            weights = f"; its weights are {kind} on {first.device}"
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CamError(
+            f"The network does not take this batch, {inputs.described()}{weights}: {reason}"
+        ) from error

@@ -1,0 +1,77 @@
+"""Maps of several layers of one pass, joined into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gradcam_core.errors import CamError
+
+if TYPE_CHECKING:
+    from gradcam_core.cam.run import Run, Targets
+
+GAMMA = 2.0
+"""Of LayerCAM's scaling: the higher, the nearer to 1 are all places but the coldest."""
+
+
+class FusedRun:
+    """A pass that is held open at several layers, as LayerCAM's paper joins them (Jiang et al., TIP
+    2021, eq. 9).
+
+    runs: one a layer, each with `cam` of its own. layer: their names. logits: [N, classes].
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs = list(runs)
+        self.layer = tuple(run.layer for run in runs)
+
+    def __len__(self) -> int:
+        """N, the number of images."""
+        return len(self.runs[0])
+
+    @property
+    def logits(self) -> Tensor:
+        return self.runs[0].logits
+
+    def cam(
+        self,
+        targets: Targets = None,
+        method: str = "layercam",
+        contrast: Sequence[int] | bool = False,
+        on_progress: Callable[[float], None] = lambda share: None,
+        **options: Any,
+    ) -> Tensor:
+        """The joined maps: [N, h, w] with the cells of the finest layer, in [0, 1].
+
+        Each layer's map M is scaled to tanh(2 M / max M), enlarged to the finest (bilinear,
+        half-pixel centres), and the largest value counts at each cell. As
+        `torchcam.methods.LayerCAM.fuse_cams`, but for its subtracting the minimum of each map
+        before, which hides heat that is everywhere. For the arguments and errors see `Run.cam`;
+        there are no signed maps of several layers.
+        """
+        if options.get("signed"):
+            raise CamError("Maps of several layers are joined by their maximum: none is signed.")
+        maps = []
+        for at, run in enumerate(self.runs):
+
+            def progress(share: float, at: int = at) -> None:
+                on_progress((at + share) / len(self.runs))
+
+            maps.append(run.cam(targets, method, contrast, progress, **options))
+        return joined(maps)
+
+
+def joined(maps: Sequence[Tensor]) -> Tensor:
+    """[N, h, w] each, >= 0 -> [N, h, w] of the largest, in [0, 1]. See `FusedRun.cam`."""
+    sides = max((one.shape[1:] for one in maps), key=lambda shape: shape.numel())
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(sides)]
+    scaled = []
+    for one in maps:
+        highest = one.amax(dim=tuple(range(1, one.ndim)), keepdim=True)
+        share = torch.tanh(GAMMA * one / highest.where(highest > 0, torch.ones_like(highest)))
+        scaled.append(functional.interpolate(share[:, None], tuple(sides), mode=mode)[:, 0])
+    return torch.stack(scaled).amax(dim=0)

@@ -1,0 +1,214 @@
+"""One pass of a network, cut at its target layers: what is held of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradcam_core.cam.explainable import saying_what_came
+from gradcam_core.cam.hooks import exclusive, here_only
+from gradcam_core.cam.inputs import Inputs
+from gradcam_core.cam.layers import is_plain, maps_of
+from gradcam_core.cam.layout import ChannelsFirst, Folded, Layout, Rearranged, Reshape
+from gradcam_core.cam.outputs import Output
+from gradcam_core.cam.stages import Maps
+from gradcam_core.errors import CamError
+
+
+@dataclass(frozen=True)
+class Target:
+    """A layer to hold. name: as a person writes it. number: of the module's call, 0 for the last
+    that gives a feature map. layout_of: how the map lies in what a call gave; None for none."""
+
+    name: str
+    number: int
+    layout_of: Callable[[nn.Module, int, Any], Layout | None]
+
+    @property
+    def path(self) -> str:
+        """The dotted name of the module."""
+        return self.name.partition("#")[0]
+
+
+@dataclass(frozen=True)
+class Held:
+    """leaf: the map, which requires grad. output: what the module gave, where the map is not all of
+    it. call: its number."""
+
+    leaf: Tensor
+    output: Tensor | None
+    layout: Layout
+    call: int
+
+
+def hold(
+    module: nn.Module, inputs: Inputs, targets: Sequence[Target], *, with_graph: bool = False
+) -> tuple[list[Held | None], Any]:
+    """What is held of each layer, in one pass, and the network's output. The graph begins at the
+    first of them to run, or with_graph where the network's parameters do."""
+    parts = [_part(module, inputs, target.path) for target in targets]
+    held: list[Held | None] = [None] * len(targets)
+    calls = [0] * len(targets)
+
+    def keep(at: int, part: nn.Module, _inputs: object, output: object) -> Tensor | None:
+        target = targets[at]
+        calls[at] += 1
+        if target.number and calls[at] != target.number:
+            return None
+        layout = target.layout_of(part, calls[at], output)
+        if layout is None:
+            return None
+        assert isinstance(output, Tensor)
+        is_first = all(one is None for n, one in enumerate(held) if n != at)
+        given = output.detach() if is_first else output
+        found = layout.to_map(given)
+        before = held[at]
+        if before is not None and found[0, 0].numel() <= 1 < before.leaf[0, 0].numel():
+            return None  # of a vector, behind the pooling
+        leaf = found if found.requires_grad else found.requires_grad_()
+        keeps = isinstance(layout, ChannelsFirst)
+        held[at] = Held(leaf, None if keeps else output.detach(), layout, calls[at])
+        torch.set_grad_enabled(True)
+        # The clone, because an in-place operation (ReLU after a batch norm) refuses a leaf.
+        return leaf.clone() if keeps else layout.put_back(leaf, given)
+
+    with exclusive(module) as undo, torch.set_grad_enabled(with_graph):
+        for at, part in enumerate(parts):
+            hook = here_only(partial(keep, at))
+            undo.callback(part.register_forward_hook(hook).remove)
+        with saying_what_came(module, inputs):
+            given = inputs.run(module)
+    for at, target in enumerate(targets):
+        if calls[at] < target.number:
+            raise CamError(
+                f"The layer {target.path!r} runs {calls[at]} times: there is no call "
+                f"{target.number}."
+            )
+    return held, given
+
+
+def _part(module: nn.Module, inputs: Inputs, path: str) -> nn.Module:
+    try:
+        if path:
+            return module.get_submodule(path)
+    except AttributeError:
+        pass
+    raise no_such_layer(module, inputs, f"The network has no layer {path!r}.")
+
+
+class NamedLayer:
+    """A layer that a person has named."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        inputs: Inputs,
+        layer: str,
+        reshape: Reshape | None,
+        output: Output | None,
+    ) -> None:
+        number = layer.partition("#")[2]
+        if number and not number.isdecimal():
+            raise CamError(f"The layer {layer!r} names no call: after # comes its number.")
+        self.target = Target(layer, int(number or 0), self._layout)
+        self._module, self._inputs, self._output = module, inputs, output
+        self._given = None if reshape is None else Rearranged(reshape)
+        self._problem = ""
+        # Found before the pass: while it runs the network is taken.
+        self._maps: Maps | None = None
+        if self._given is None and not is_plain(module):
+            self._maps = maps_of(module, inputs, output)
+
+    def _layout(self, part: nn.Module, number: int, output: object) -> Layout | None:
+        """The layout of what a call of the layer gave; None, and `problem` why, if it holds no map
+        that the logits depend on."""
+        layer = self.target.name
+        shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        self._problem = f"The layer {layer!r} gives no feature map but {shape}."
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            return None
+        if self._given is not None:
+            return self._given
+        if self._maps is None:  # a network of convolutions, whose channels come first
+            images = self._inputs.images
+            is_map = output.ndim == images.ndim and len(output) == len(images)
+            return _of_convolution(part) if is_map else None
+        key = self.target.path, number
+        if key in self._maps.unused:
+            self._problem = (
+                f"The logits do not depend on the places of the layer {layer!r}: behind a "
+                "transformer's last block only the class token counts."
+            )
+            return None
+        return self._maps.layouts.get(key)
+
+    def problem(self) -> CamError:
+        """Why nothing was held. Not to be asked while the network runs."""
+        if not self._problem:
+            return CamError(
+                f"The layer {self.target.name!r} is not used in the forward pass of this network."
+            )
+        return no_such_layer(
+            self._module, self._inputs, self._problem, self._output, maps=self._maps
+        )
+
+
+def _of_convolution(part: nn.Module) -> Layout:
+    """A batch norm that was folded into a convolution is behind it."""
+    folded = getattr(part, "folded_norm", None)
+    return ChannelsFirst() if folded is None else Folded(*folded)
+
+
+def no_such_layer(
+    module: nn.Module,
+    inputs: Inputs,
+    problem: str,
+    output: Output | None = None,
+    *,
+    maps: Maps | None = None,
+) -> CamError:
+    """An error about a target layer that lists the right ones."""
+    try:
+        right = (maps or maps_of(module, inputs, output)).names
+    except CamError as error:
+        return error
+    return CamError(f"{problem} The last feature maps of each resolution are: {right}.")
+
+
+def not_depending(
+    module: nn.Module, inputs: Inputs, target: Target, held: Held, logits: Tensor, logits_of: Any
+) -> CamError:
+    """Why no gradient leads from the logits to a layer: seen by running the network once more with
+    another map there."""
+
+    def changed(part: nn.Module, number: int, output: Any) -> Layout | None:
+        layout = target.layout_of(part, number, output)
+        return None if layout is None else _Changed(layout)
+
+    _, given = hold(module, inputs, [Target(target.name, held.call, changed)])
+    if torch.equal(logits_of(given).detach(), logits.detach()):
+        return CamError(f"The logits do not depend on the layer {target.name!r}.")
+    return CamError(
+        f"The logits depend on the layer {target.name!r}, but the network computes them without "
+        "gradients (no_grad or detach in its forward, behind the layer). Give a network that "
+        "computes with them, or name a layer behind that."
+    )
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """A layout that gives a map with other values."""
+
+    layout: Layout
+
+    def to_map(self, output: Tensor) -> Tensor:
+        found = self.layout.to_map(output)
+        return found + found.detach().abs().mean() + 1
+
+    def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
+        return self.layout.put_back(changed, output)

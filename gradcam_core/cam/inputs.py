@@ -1,0 +1,117 @@
+"""What a network is given: pictures alone, or pictures among several inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from gradcam_core.errors import CamError
+
+Batch = Tensor | tuple | Mapping[str, Any]
+"""Pictures [N, C, H, W], or all that a network is given: by position, or by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """images: [N, C, *sides], the first of them that may be pictures. others: all that the network
+    is given besides, by position or by name; place: that of the images. several: whether others
+    may be pictures, too."""
+
+    images: Tensor
+    others: Mapping[Any, Any]
+    place: int | str
+    several: bool = False
+
+    @classmethod
+    def of(cls, batch: Batch) -> Inputs:
+        """Raises CamError for what is no batch."""
+        if isinstance(batch, Tensor):
+            return cls(_checked(batch), {}, 0)
+        if isinstance(batch, Mapping):
+            named: dict[Any, Any] = dict(batch)
+        elif isinstance(batch, tuple):
+            named = dict(enumerate(batch))
+        else:
+            name = type(batch).__qualname__
+            raise CamError(
+                f"The batch is of the type {name}: a tensor [N, C, H, W] is "
+                "expected, or a tuple or a dictionary of what the network is given."
+            )
+        tensors = {at: one for at, one in named.items() if isinstance(one, Tensor)}
+        floats = {at: one for at, one in tensors.items() if one.is_floating_point()}
+        pictures = [at for at, one in floats.items() if one.ndim > 3] or [
+            at for at, one in floats.items() if one.ndim == 3
+        ]
+        if not pictures:
+            came = {at: list(one.shape) for at, one in tensors.items()} or list(named)
+            raise CamError(f"None of the inputs {came} is a batch of pictures [N, C, H, W].")
+        place = pictures[0]
+        images = _checked(named.pop(place))
+        return cls(images, named, place, len(pictures) > 1)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def rows(self, rows: slice) -> Inputs:
+        """Of some of the images only."""
+        others = {at: one[rows] if self._has_rows(one) else one for at, one in self.others.items()}
+        return replace(self, images=self.images[rows], others=others)
+
+    def run(self, module: nn.Module, images: Tensor | None = None, *, copied: bool = True) -> Any:
+        """What the network gives for these inputs, or for other images in the place of theirs; for
+        M images in the place of one the others are repeated. copied: so that a network that writes
+        into its input leaves ours as they are."""
+        given = self.images if images is None else images
+        others = {at: self._for(one, len(given)) for at, one in self.others.items()}
+        inputs = {self.place: given, **others}
+        if copied:
+            inputs = {
+                at: one.clone() if isinstance(one, Tensor) else one for at, one in inputs.items()
+            }
+        if isinstance(self.place, str):
+            return module(**inputs)
+        return module(*(inputs[at] for at in sorted(inputs)))
+
+    @property
+    def version(self) -> int | None:
+        """Which changes when somebody writes into the images; None where that is not told."""
+        return None if self.images.is_inference() else self.images._version
+
+    def described(self) -> str:
+        """For a person whose network does not take them."""
+
+        def one(given: Any) -> str:
+            if not isinstance(given, Tensor):
+                return type(given).__name__
+            return (
+                f"{list(given.shape)} {str(given.dtype).removeprefix('torch.')} on {given.device}"
+            )
+
+        if not self.others:
+            return one(self.images)
+        inputs = {self.place: self.images, **self.others}
+        return ", ".join(f"{at}: {one(inputs[at])}" for at in sorted(inputs, key=str))
+
+    def _has_rows(self, other: Any) -> bool:
+        return isinstance(other, Tensor) and other.ndim > 0 and len(other) == len(self.images)
+
+    def _for(self, other: Any, count: int) -> Any:
+        if count == len(self.images) or not self._has_rows(other):
+            return other
+        return other.expand(count, *other.shape[1:])
+
+
+def _checked(images: Tensor) -> Tensor:
+    if images.ndim < 3:
+        raise CamError(
+            f"The batch is {list(images.shape)}: pictures are [N, C, H, W], volumes "
+            "[N, C, D, H, W], signals [N, C, L]."
+        )
+    if not len(images):
+        raise CamError(f"The batch {list(images.shape)} has no images.")
+    if images.is_sparse or images.is_quantized:
+        raise CamError("The batch is sparse or quantised: a plain tensor is expected.")
+    return images.detach() if images.requires_grad else images

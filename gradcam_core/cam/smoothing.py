@@ -1,0 +1,53 @@
+"""Versions of a picture whose maps are averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from gradcam_core.errors import ChoiceError
+
+Smooth = Literal["noise", "flips"]
+
+NOISY_COPIES = 8
+NOISE = 0.15
+"""Standard deviation of the noise, as a share of the range of an image's values: SmoothGrad
+(Smilkov et al., 2017) recommends 0.1 to 0.2."""
+
+FACTORS = (0.9, 1.0, 1.1)
+"""By which pytorch-grad-cam's aug_smooth multiplies the input, mirrored and not."""
+
+Version = tuple[Tensor, Callable[[Tensor], Tensor]]
+
+
+def versions(images: Tensor, smooth: Smooth) -> Iterator[Version]:
+    """Other inputs [N, C, *sides] in the place of these, each with what lays its map [N, *places]
+    back over the image. Raises ChoiceError for an unknown name."""
+    if smooth not in get_args(Smooth):
+        known = " or ".join(map(repr, get_args(Smooth)))
+        raise ChoiceError(f"There is no smooth={smooth!r}. Choose {known}.")
+    return _noisy(images) if smooth == "noise" else _flipped(images)
+
+
+def count(smooth: Smooth) -> int:
+    """How many versions there are."""
+    return NOISY_COPIES if smooth == "noise" else 2 * len(FACTORS)
+
+
+def _noisy(images: Tensor) -> Iterator[Version]:
+    generator = torch.Generator().manual_seed(0)
+    axes = tuple(range(1, images.ndim))
+    spread = NOISE * (images.amax(axes, keepdim=True) - images.amin(axes, keepdim=True))
+    for _ in range(NOISY_COPIES):
+        noise = torch.randn(images.shape, generator=generator).to(images)
+        yield images + spread * noise, lambda found: found
+
+
+def _flipped(images: Tensor) -> Iterator[Version]:
+    for is_mirrored in (False, True):
+        for factor in FACTORS:
+            given = images.flip(-1) if is_mirrored else images
+            yield given * factor, (lambda found: found.flip(-1)) if is_mirrored else lambda f: f
