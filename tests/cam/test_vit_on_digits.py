@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 from torch.nn import functional
