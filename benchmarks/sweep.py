@@ -80,6 +80,8 @@ def look(name: str, module: nn.Module, side: int) -> Row:
     while not expected.max() > 0 and target < 9:  # a map may be 0 everywhere
         target += 1
         expected = literal(module, batch, found, target)
+    if not expected.max() > 0:
+        return Row(name, "", "", 0.0, f"{run.layer}: the maps of all classes are 0")
     share = float((run.cam(target) - expected).abs().max() / expected.max().clamp(min=1e-30))
     grid = " × ".join(map(str, run.activation.shape[2:]))
     kind = type(found.layout).__name__

@@ -27,12 +27,17 @@ from gradcam_core.cam.outputs import Output, chosen_by
 from gradcam_core.cam.run import Run
 from gradcam_core.errors import CamError
 
+Layer = str | nn.Module
+"""A dotted name, or the module itself."""
+
+Layers = list[str] | list[nn.Module] | tuple[Layer, ...]
+
 
 @overload
 def forward(
     module: nn.Module,
     batch: Batch,
-    layer: str | None = None,
+    layer: Layer | None = None,
     *,
     reshape: Reshape | None = None,
     output: Output | None = None,
@@ -43,7 +48,7 @@ def forward(
 def forward(
     module: nn.Module,
     batch: Batch,
-    layer: list[str] | tuple[str, ...],
+    layer: Layers,
     *,
     reshape: Reshape | None = None,
     output: Output | None = None,
@@ -53,7 +58,7 @@ def forward(
 def forward(
     module: nn.Module,
     batch: Batch,
-    layer: str | list[str] | tuple[str, ...] | None = None,
+    layer: Layer | Layers | None = None,
     *,
     reshape: Reshape | None = None,
     output: Output | None = None,
@@ -61,8 +66,8 @@ def forward(
     """Run a classifier on a batch [N, C, H, W] and hold the pass open at a layer.
 
     batch: of a network with several inputs a tuple or a dictionary, of which the first tensor of
-    floats with four sides (or else three) is taken for the pictures. layer: the dotted name of a
-    module whose output is a feature map: [N, C, h, w], [N, h, w, C], or tokens [N, L, C] that lie
+    floats with four sides (or else three) is taken for the pictures. layer: a module, or its dotted
+    name, whose output is a feature map: [N, C, h, w], [N, h, w, C], or tokens [N, L, C] that lie
     on a grid; "name#2" is its second call, where it runs several times, and its last one is meant
     where none is named. None is the last feature map of the network, found by running it once more
     the first time (see `layers`). Several names: their maps are joined, see `FusedRun`. reshape:
@@ -77,13 +82,31 @@ def forward(
     with torch.inference_mode(False):  # see `Run.cam`
         network = explainable(module)
         inputs = Inputs.of(batch)
-        names = [layer] if layer is None or isinstance(layer, str) else list(layer)
+        asked_for: Sequence[object] = layer if isinstance(layer, (list, tuple)) else [layer]
+        names = [_name(module, one) for one in asked_for]
         if not names:
             raise CamError("layer= names no layers: give one name or more, or None.")
         asked = _Asked(network, names, reshape, output)
         passes = asked.run(inputs)
     runs = [Run(one, slice(0, len(inputs))) for one in passes]
-    return runs[0] if layer is None or isinstance(layer, str) else FusedRun(runs)
+    return FusedRun(runs) if isinstance(layer, (list, tuple)) else runs[0]
+
+
+def _name(module: nn.Module, layer: object) -> str | None:
+    """The dotted name of a layer. Raises CamError for what is none."""
+    if layer is None:
+        return None
+    if isinstance(layer, str):
+        return layer.removeprefix("_orig_mod.")
+    if isinstance(layer, nn.Module):
+        for name, part in module.named_modules():
+            if part is layer and name:
+                return name.removeprefix("_orig_mod.")
+        raise CamError(f"The layer, a {type(layer).__name__}, is no part of the network.")
+    raise CamError(
+        f"The layer {layer!r} is of the type {type(layer).__name__}: its dotted name, or the "
+        "module itself, is expected."
+    )
 
 
 @dataclass(frozen=True)
@@ -100,7 +123,11 @@ class _Asked:
         targets: list[Target] = []
         named: list[NamedLayer | None] = []
         for name in self.names:
-            layer = None if name is None else self._named(name, inputs)
+            layer = (
+                None
+                if name is None
+                else NamedLayer(self.module, inputs, name, self.reshape, self.output)
+            )
             named.append(layer)
             targets.append(self._last(inputs) if layer is None else layer.target)
         found, given = hold(self.module, inputs, targets)
@@ -128,13 +155,6 @@ class _Asked:
                 raise not_depending(self.module, inputs, target, held, logits, logits_of)
             passes.append(self._open(inputs, target, held, given, logits, lock, at))
         return passes
-
-    def _named(self, name: str, inputs: Inputs) -> NamedLayer:
-        if not isinstance(name, str):
-            raise CamError(f"The layer {name!r} is no dotted name of a module.")
-        return NamedLayer(
-            self.module, inputs, name.removeprefix("_orig_mod."), self.reshape, self.output
-        )
 
     def _last(self, inputs: Inputs) -> Target:
         if self.reshape is not None:

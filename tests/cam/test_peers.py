@@ -1,0 +1,176 @@
+"""What users of pytorch-grad-cam and TorchCAM rely on, as those libraries' own tests have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+import gradcam_core as gc
+from gradcam_core.cam.methods import METHODS
+
+FAST = [name for name, method in METHODS.items() if not method.is_slow]
+
+
+@pytest.fixture(scope="module")
+def resnet() -> Any:
+    torch.manual_seed(0)
+    return torchvision.models.resnet18(num_classes=20).eval()
+
+
+@pytest.fixture(scope="module")
+def vgg() -> Any:
+    torch.manual_seed(0)
+    return torchvision.models.vgg11(num_classes=20).eval()
+
+
+@pytest.mark.parametrize("sides", [(2, 32, 32), (1, 32, 40)])
+@pytest.mark.parametrize("method", FAST)
+def test_every_method_gives_a_map_an_image_at_any_size(
+    resnet: Any, vgg: Any, method: str, sides: tuple[int, int, int]
+):
+    count, height, width = sides
+    batch = torch.randn(count, 3, height, width)
+    layers = [(resnet, resnet.layer4[-1]), (resnet, resnet.layer4[-2]), (vgg, vgg.features[-1])]
+    for module, layer in layers:
+        run = gc.forward(module, batch, layer)
+        for target in (None, 10):
+            maps = run.cam(target, method)
+            assert maps.shape == (count, *run.activation.shape[2:])
+            assert maps.isfinite().all()
+            assert (maps >= 0).all()
+
+
+class Video(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv3d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv3d(8, 6, 3, padding=1),
+            nn.ReLU(inplace=True),
+        )  # fmt: skip
+        self.fc = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.features(x).mean((2, 3, 4)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_videos_have_maps_of_their_own_by_every_method(method: str):
+    torch.manual_seed(0)
+    module = Video().eval().requires_grad_(False)
+    batch = torch.rand(1, 3, 8, 16, 16, requires_grad=True)
+    for layer in ("features.2", "features.3", None):  # the first is read by a ReLU in place
+        maps = gc.forward(module, batch, layer).cam(1, method)
+        assert maps.shape == (1, 8, 16, 16)
+        assert maps.isfinite().all()
+    assert batch.grad is None
+
+
+def test_one_channel_and_many_images(resnet: Any):
+    module: Any = torchvision.models.resnet18(num_classes=20)
+    module.conv1 = nn.Conv2d(1, 64, 7, 2, 3, bias=False)
+    maps = gc.forward(module.eval(), torch.rand(16, 1, 64, 64)).cam()
+    assert maps.shape == (16, 2, 2)
+
+
+class Structured(nn.Module):
+    """Gives a dictionary for each image, as detectors do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(1, 2, 1)
+
+    def forward(self, x: Tensor) -> list[dict[str, Tensor]]:
+        scores = self.features(x).flatten(2).mean(-1)
+        return [{"primary": row[0], "secondary": row[1]} for row in scores]
+
+
+def primary(given: list[dict[str, Tensor]]) -> Tensor:
+    return torch.stack([row["primary"] for row in given])
+
+
+def test_a_target_may_read_what_was_given_for_each_image():
+    module, batch = Structured().eval(), torch.rand(2, 1, 4, 4)
+    run = gc.forward(module, batch, "features", output=primary)
+
+    def of_each(given: list[dict[str, Tensor]]) -> Tensor:
+        return torch.stack([given[0]["primary"], given[1]["secondary"]])
+
+    maps = run.cam(of_each)
+    activation = module.features(batch).detach()
+    assert torch.allclose(maps[0], activation[0, 0].relu() / 16)
+    assert torch.allclose(maps[1], activation[1, 1].relu() / 16)
+    assert all(parameter.grad is None for parameter in module.parameters())
+    refused: list[tuple[Any, str]] = [
+        (lambda given: primary(given).detach(), "does not depend on the network's output"),
+        (lambda given: torch.ones(2, 3), "one number an image"),
+        (lambda given: 1.0, "gave float"),
+        (lambda given: primary(given)[:1], "gave 1 numbers for 2 images"),
+    ]
+    for target, sentence in refused:
+        with pytest.raises(gc.CamError, match=sentence):
+            run.cam(target)
+    with pytest.raises(gc.CamError, match="Give output="):
+        gc.forward(module, batch, "features")
+
+
+def test_the_score_of_a_detectors_box_is_explained():
+    torch.manual_seed(0)
+    module: Any = torchvision.models.detection.fasterrcnn_mobilenet_v3_large_320_fpn(
+        weights=None, weights_backbone=None, box_score_thresh=0.0
+    ).eval()
+    batch = torch.rand(2, 3, 96, 96)
+
+    def best(given: list[dict[str, Tensor]]) -> Tensor:
+        return torch.stack([row["scores"][0] for row in given])
+
+    run = gc.forward(module, batch, module.backbone.body["16"], output=best)
+    kept: list[Tensor] = []
+    hook = module.backbone.body["16"].register_forward_hook(lambda _, __, out: kept.append(out))
+    scores = best(module(batch.clone().requires_grad_()))
+    hook.remove()
+    (gradient,) = torch.autograd.grad(scores.sum(), kept[0])
+    expected = (gradient.mean((2, 3), keepdim=True) * kept[0]).sum(1).relu().detach()
+    assert expected.max() > 0
+    torch.testing.assert_close(run.cam(best) / expected.max(), expected / expected.max())
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_classes_in_contrast_are_those_there_are(classes: int):
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, classes),
+    ).eval()  # fmt: skip
+    run = gc.forward(module, torch.rand(2, 3, 8, 8))
+    for method in ("finercam", "competitive"):
+        assert [sorted(others) for others in run.contrast(0, method)] == [[*range(1, classes)]] * 2
+        assert run.cam(0, method).shape == (2, 8, 8)
+
+
+def test_what_is_no_layer_is_told(resnet: Any):
+    batch = torch.rand(1, 3, 32, 32)
+    for layer, sentence in [
+        ("layer9", "no layer 'layer9'"),
+        (3, "of the type int: its dotted name, or the module itself"),
+        ([3], "of the type int"),
+        (nn.ReLU(), "a ReLU, is no part of the network"),
+        (resnet, "is no part of the network"),
+        ("", "no layer ''"),
+    ]:
+        with pytest.raises(gc.CamError, match=sentence):
+            gc.forward(resnet, batch, layer)
+    with pytest.raises(gc.CamError, match="There is no class -1"):
+        gc.forward(resnet, batch).cam(-1)
+
+
+def test_the_svd_leaves_the_activation_as_it_is(resnet: Any):
+    run = gc.forward(resnet, torch.rand(1, 3, 64, 64))
+    before = run.activation.clone()
+    for method in METHODS:
+        if METHODS[method].needs in ("nothing", "gradient"):
+            run.cam(3, method)
+    assert torch.equal(run.activation, before)
