@@ -43,6 +43,7 @@ quick-tests:
 bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report and page, beside pytorch-grad-cam and TorchCAM (20 minutes)
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m benchmarks.speed
+	@$(BIN)/python -m benchmarks.own_module
 	@$(BIN)/python -m benchmarks.trust
 	@$(BIN)/python -m benchmarks.batch
 	@$(BIN)/python -m benchmarks.report

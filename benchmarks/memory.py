@@ -1,7 +1,8 @@
 """The peak of memory of one explanation above the loaded weights, or of one bare forward pass.
 
-A process measures one of them, once: `python -m benchmarks.memory bare|ours NETWORK FILE` prints
-MB. Linux only.
+A process measures one of them, once: `python -m benchmarks.memory WAY NETWORK FILE` prints MB. The
+ways: a bare pass; an explanation by the network as it is loaded here; by a module, as its library
+gives it and prepared, each the first time, when the layer has to be found, and again. Linux only.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 import gradcam_core as gc
+from gradcam_core.memory import trim
 from gradcam_core.models.optimise import read_network
 from gradcam_core.models.registry import model_info
 
-WAYS = ("bare", "ours")
+LOADED = ("bare", "ours")
+OWN = ("own", "own again", "prepared", "prepared again")
 
 
 def resident(field: str) -> int:
@@ -40,19 +43,24 @@ def main(way: str, name: str, file: str) -> None:
     info = model_info(name)
     side = timm.get_pretrained_cfg(info.architecture).input_size[1]
     image = torch.randn(1, 3, side, side)
-    if way == "bare":
+    if way == "ours":
+        module = read_network(info.architecture, Path(file))
+    else:
         module = timm.create_model(info.architecture, pretrained=False).eval()
         module.load_state_dict(load_file(file), assign=True)
-    else:
-        module = read_network(info.architecture, Path(file))
+    if way.startswith("prepared"):
+        module = gc.prepare(module)
     touch(module)
+    if way.endswith("again"):
+        gc.forward(module, image)
+    trim()  # what earlier passes have freed would hide what this one takes
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # sets the peak back
     if way == "bare":
         with torch.no_grad():
             module(image)
     else:
-        run = gc.forward(module, image, info.layer)
+        run = gc.forward(module, image, info.layer if way == "ours" else None)
         run.cam(int(run.logits.argmax()))
     print(resident("VmHWM") - before)
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gradcam_core.models.custom import register
     from gradcam_core.models.labels import Label, find_label, imagenet_labels
     from gradcam_core.models.loading import Model, load_model
+    from gradcam_core.models.prepare import prepare
     from gradcam_core.models.registry import DEFAULT_MODELS, ModelInfo, list_models
     from gradcam_core.models.weights import Weights
 
@@ -72,6 +73,7 @@ __all__ = [
     "list_models",
     "load_ipython_extension",
     "load_model",
+    "prepare",
     "read_image",
     "register",
 ]
@@ -96,6 +98,7 @@ _NAMES = {
     "models.custom": ("register",),
     "models.labels": ("Label", "find_label", "imagenet_labels"),
     "models.loading": ("Model", "load_model"),
+    "models.prepare": ("prepare",),
     "models.registry": ("DEFAULT_MODELS", "ModelInfo", "list_models"),
     "models.weights": ("Weights",),
 }

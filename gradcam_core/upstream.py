@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL import Image
-    from torch import Tensor
+    from torch import Tensor, nn
 
 _timm_lock = threading.Lock()
 
@@ -113,3 +113,12 @@ def watching_operations(note: Callable[[list[Tensor]], None]) -> Iterator[None]:
 
     with Watch():
         yield
+
+
+def has_hooks(part: nn.Module) -> bool:
+    """Whether something else runs with a module: pruning, weight_norm, or whoever looks on.
+
+    Needless once `torch.nn.Module` can be asked for its hooks.
+    """
+    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+    return any(getattr(part, f"_{kind}") for kind in kinds)

@@ -6,13 +6,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import Node
+from torch.autograd.graph import Node, saved_tensors_hooks
 
 from gradcam_core.cam.hooks import exclusive, here_only
 from gradcam_core.cam.inputs import Inputs
@@ -99,15 +100,24 @@ def record(
     return calls, output
 
 
-def with_graph(module: nn.Module, inputs: Inputs) -> tuple[list[Call], Any]:
+def with_graph(module: nn.Module, inputs: Inputs, to_run: bool = True) -> tuple[list[Call], Any]:
     """The calls of a pass over one image [1, C, *sides] that requires gradients, each with its
-    place in the autograd graph. -> the calls, the network's output"""
+    place in the autograd graph. -> the calls, the network's output
+
+    to_run: whether there will be a backward pass, for which the graph keeps all activations."""
 
     def note(call: Call, output: Tensor) -> None:
         call.node = output.grad_fn
 
-    with torch.enable_grad():
+    keeping: AbstractContextManager = nullcontext()
+    if not to_run:
+        keeping = saved_tensors_hooks(lambda _: None, _nothing)
+    with torch.enable_grad(), keeping:
         return record(module, inputs, note)
+
+
+def _nothing(_kept: None) -> Tensor:
+    raise RuntimeError("This graph keeps no activations for a backward pass.")
 
 
 def see_what_counts(calls: Sequence[Call], logits: Tensor, image: Tensor) -> None:

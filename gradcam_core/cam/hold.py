@@ -137,7 +137,7 @@ class NamedLayer:
         if self._maps is None:  # a network of convolutions, whose channels come first
             images = self._inputs.images
             is_map = output.ndim == images.ndim and len(output) == len(images)
-            return _of_convolution(part) if is_map else None
+            return _of_convolution(part, output) if is_map else None
         key = self.target.path, number
         if key in self._maps.unused:
             self._problem = (
@@ -158,10 +158,12 @@ class NamedLayer:
         )
 
 
-def _of_convolution(part: nn.Module) -> Layout:
+def _of_convolution(part: nn.Module, output: Tensor) -> Layout:
     """A batch norm that was folded into a convolution is behind it."""
     folded = getattr(part, "folded_norm", None)
-    return ChannelsFirst() if folded is None else Folded(*folded)
+    if folded is None:
+        return ChannelsFirst()
+    return Folded(*(one.to(output) for one in folded))  # the module may have moved since
 
 
 def no_such_layer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from dataclasses import replace
 from weakref import WeakKeyDictionary, WeakMethod, ref
@@ -57,7 +56,7 @@ def layers(
     Raises CamError if nothing gives a feature map, or if the network cannot be explained.
     """
     module = explainable(module)
-    inputs = Inputs.of(_example(module) if batch is None else batch)
+    inputs = Inputs.of(example_batch(module) if batch is None else batch)
     return [found.stage for found in maps_of(module, inputs, output).found]
 
 
@@ -114,7 +113,10 @@ def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Map
         image = first.images.detach().clone().requires_grad_()
         first = replace(first, images=image)
         with saying_what_came(module, inputs):
-            calls, given = with_graph(module, first)
+            # Of convolutions, the graph is looked at and never run.
+            calls, given = with_graph(module, first, to_run=not is_plain(module))
+            if is_plain(module) and not is_convolutional(calls):
+                calls, given = with_graph(module, first)
         logits = chosen_by(output)(given)
         if not logits.requires_grad or not depends_on(logits, image):
             raise CamError(NO_GRADIENTS)
@@ -144,13 +146,13 @@ def is_plain(module: nn.Module) -> bool:
     )
 
 
-def _parts(module: nn.Module) -> str:
+def _parts(module: nn.Module) -> tuple[tuple[str, type], ...]:
     """Of what a module consists, so that one that was changed is looked through again."""
-    parts = ((name, type(part).__qualname__) for name, part in module.named_modules())
-    return hashlib.blake2b(repr(list(parts)).encode(), digest_size=16).hexdigest()
+    return tuple((name, type(part)) for name, part in module.named_modules())
 
 
-def _example(module: nn.Module) -> Tensor:
+def example_batch(module: nn.Module) -> Tensor:
+    """A black image of the size that timm's configuration of the network names, or 224 x 224."""
     config = getattr(module, "pretrained_cfg", None) or {}
     _, *size = config.get("input_size", (3, _USUAL, _USUAL))  # it may have other channels since
     like = next(module.parameters(), torch.empty(0))

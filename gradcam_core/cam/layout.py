@@ -19,6 +19,9 @@ from gradcam_core.errors import CamError
 Reshape = Callable[[Tensor], Tensor]
 """From a module's output to a map [N, C, h, w] of the same values, some of them left out."""
 
+_SWITCHED_OFF = 1e-5
+"""Share of a batch norm's largest factor below which rounding is larger than what is left."""
+
 
 class Layout(Protocol):
     """How a module's output holds a feature map."""
@@ -76,13 +79,16 @@ class Tokens:
 @dataclass(frozen=True)
 class Folded:
     """[N, C, h, w] of a convolution into which a batch norm was folded: the map is what the
-    convolution gave before it. scale, shift: [C, 1, 1] of the norm."""
+    convolution gave before it. scale, shift: [C, 1, 1] of the norm. A channel that the norm has all
+    but switched off cannot be told from what it gives, nor does anything depend on it: it is 0."""
 
     scale: Tensor
     shift: Tensor
 
     def to_map(self, output: Tensor) -> Tensor:
-        return (output - self.shift) / self.scale
+        size = self.scale.abs()
+        is_on = size > _SWITCHED_OFF * size.amax()
+        return torch.where(is_on, (output - self.shift) / self.scale, 0)
 
     def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
         return changed * self.scale + self.shift

@@ -72,7 +72,7 @@ class Maps:
     @property
     def found(self) -> list[Found]:
         if isinstance(self.stages, CamError):
-            raise self.stages
+            raise CamError(str(self.stages))
         return self.stages
 
     @property
@@ -126,7 +126,8 @@ class Search:
         try:
             stages: list[Found] | CamError = self._stages()
         except CamError as error:
-            stages = error
+            # It is kept, and must not keep the frames that it came from, which hold the network.
+            stages = CamError(str(error))
         return Maps(stages, self._layouts, self._layouts.keys() - used)
 
     def _stages(self) -> list[Found]:
@@ -160,7 +161,9 @@ class Search:
     def _belongs(self, one: _Map) -> bool:
         """Whether a map is of its resolution, and no enlarged one of another, nor the inside of a
         block on the way to the next."""
-        if isinstance(one.call.part, nn.Identity) or one.call.key in self._enlarged:
+        part = one.call.part
+        is_nothing = isinstance(part, nn.Identity) and not hasattr(part, "is_folded_norm")
+        if is_nothing or one.call.key in self._enlarged:
             return False
         return not any(
             one.call.name.startswith(f"{block}.") and one.size in entered

@@ -44,6 +44,22 @@ def test_pytorch_does_not_export_its_dispatch_mode():
     assert given[0][0] is tensor
 
 
+def test_pytorch_does_not_tell_of_hooks():
+    part = torch.nn.Linear(2, 2)
+    assert not hasattr(part, "has_hooks"), GONE
+    assert not upstream.has_hooks(part)
+    for install in (
+        part.register_forward_hook,
+        part.register_forward_pre_hook,
+        part.register_full_backward_hook,
+        part.register_full_backward_pre_hook,
+    ):
+        handle = install(lambda *_: None)
+        assert upstream.has_hooks(part)
+        handle.remove()
+    assert not upstream.has_hooks(part)
+
+
 def test_pillow_keeps_the_decoder_of_a_picture_that_it_opened():
     file = io.BytesIO()
     Image.new("RGB", (3, 2), (1, 2, 3)).save(file, "PNG")

@@ -1,0 +1,121 @@
+"""A person's own network, copied and arranged so that it runs as fast as those loaded here."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradcam_core.cam.explainable import explainable, saying_what_came
+from gradcam_core.cam.hooks import exclusive
+from gradcam_core.cam.inputs import Batch, Inputs
+from gradcam_core.cam.layers import example_batch
+from gradcam_core.errors import CamError
+from gradcam_core.models.optimise import Structure, arrange, is_same, structure_of, tensors_of
+
+_SAME = 1e-5
+"""Share of the largest logit by which the copy's may differ."""
+
+_MOST_IMAGES = 2
+
+
+def prepare(module: nn.Module, batch: Batch | None = None) -> nn.Module:
+    """A copy of a classifier that gives the same and runs as fast as the networks loaded here: its
+    weights lie as convolutions read them (`channels_last`), batch norms are folded into the
+    convolutions before them, and convolutions that give a single cell are matrix products.
+
+    batch: an input as for `forward`, of which two images are run to see what reads what; None is
+    noise of the size that timm's configuration of the network names, or 224 x 224. The copy has
+    modules of the same names, so `layer=` means the same: a folded norm is an Identity there, and
+    its convolution stands for itself before the norm. The copy is frozen, on the device of the
+    module and in its precision; hooks go along. What cannot be folded stays: norms without
+    statistics or whose input is read elsewhere, too, parts with hooks or computed weights, half
+    precision. If what the network gives for the batch still differs by more than 1e-5 of the
+    largest logit, nothing is folded. The module itself is left as it is.
+
+    Folding: Jacob et al., CVPR 2018, section 3.2, eq. 14.
+    Raises CamError if the module is in training mode, scripted or quantised, has no values, cannot
+    be copied, or does not take the batch.
+    """
+    module = explainable(module)
+    _check(module)
+    with torch.inference_mode(False), torch.no_grad():
+        copy = _copy(module)
+        inputs = Inputs.of(_noise(copy) if batch is None else batch).rows(slice(0, _MOST_IMAGES))
+        with torch.autocast(inputs.images.device.type, enabled=False):
+            structure, expected = _run(copy, inputs, batch is None)
+            for tried in (structure, Structure()):
+                try:
+                    arrange(copy, tried)
+                    if _is_same(inputs.run(copy), expected):
+                        return copy
+                except Exception:  # what a network's own parts do with the new ones is not known
+                    pass
+                del copy  # two copies at once take twice the memory
+                copy = _copy(module)
+    return copy
+
+
+def _check(module: nn.Module) -> None:
+    """Raises CamError for what has no values to copy, or parts that cannot be exchanged."""
+    if any(hasattr(part, "_orig_mod") for part in module.modules()):
+        raise CamError(
+            "A part of the network is what torch.compile has made: give the network before that. "
+            "The copy can be compiled again."
+        )
+    if any(nn.parameter.is_lazy(parameter) for parameter in module.parameters()):
+        raise CamError("The network has lazy parts without values: run it once before.")
+    if any(parameter.is_meta for parameter in module.parameters()):
+        raise CamError('The network is on the device "meta", where it has no values.')
+
+
+def _copy(module: nn.Module) -> nn.Module:
+    """A deep copy, frozen. Raises CamError for a module that has none."""
+    # Computed values, such as the weights of weight_norm, refuse to be copied: they belong to an
+    # autograd graph.
+    computed = {
+        id(value): value.detach().clone()
+        for part in module.modules()
+        for value in (*vars(part).values(), *part.buffers(recurse=False))
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    try:
+        with exclusive(module):  # a pass of ours in another thread has its hooks on it
+            copy = deepcopy(module, computed)
+    except Exception as error:  # whatever an attribute's own way of being copied raises
+        raise CamError(
+            f"The network cannot be copied: {_one_line(error)}. Make copy.deepcopy(module) work."
+        ) from None
+    for parameter in copy.parameters():
+        parameter.grad = None
+    return copy.requires_grad_(False)
+
+
+def _noise(module: nn.Module) -> Tensor:
+    like = example_batch(module)
+    noise = torch.rand(like.shape, generator=torch.Generator().manual_seed(0))
+    return noise.to(like)
+
+
+def _run(module: nn.Module, inputs: Inputs, is_noise: bool) -> tuple[Structure, Any]:
+    try:
+        with saying_what_came(module, inputs):
+            return structure_of(module, inputs.run)
+    except CamError as error:
+        if is_noise:
+            raise CamError(f"{error}. Give batch=, an input that it takes.") from error
+        raise
+
+
+def _is_same(given: Any, expected: Any) -> bool:
+    got, right = tensors_of(given), tensors_of(expected)
+    if len(got) != len(right) or not any(bool(one.any()) for one in right):
+        return False  # where all is 0, as before training, nothing can be told
+    return all(is_same(one, other, _SAME) for one, other in zip(got, right, strict=True))
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")
