@@ -29,7 +29,8 @@ _PRIME = 2**61 - 1
 @dataclass
 class Call:
     """One call of a module. name, number: the module's dotted name and which of its calls this is,
-    from 1. input_sizes: of the tensors it was given, without N. shape: of the tensor it gave.
+    from 1. input_sizes: of the tensors it was given, without N. shape: of the tensor it gave;
+    is_of_images: whether that has one entry an image.
     makes: whether it is a part without parts that has weights, so that it makes its feature map
     from another; made: how many of these ended while it ran, itself included.
 
@@ -44,6 +45,7 @@ class Call:
     shape: torch.Size
     makes: bool
     made: int
+    is_of_images: bool
     node: Node | None = None
     changed: dict[int, Tensor] = field(default_factory=dict)
     reached: dict[int, Tensor] = field(default_factory=dict)
@@ -66,8 +68,9 @@ def record(
     note: Callable[[Call, Tensor], None],
     images: Tensor | None = None,
 ) -> tuple[list[Call], Any]:
-    """Run a network and note each call that gives a tensor for each image, in the order in which
-    they end. images: in the place of those of the inputs. -> the calls, the network's output"""
+    """Run a network and list each call that gives a tensor with places, in the order in which they
+    end; note those that give one entry an image. images: in the place of those of the inputs. ->
+    the calls, the network's output"""
     count = len(inputs if images is None else images)
     calls: list[Call] = []
     numbers: Counter[str] = Counter()
@@ -80,16 +83,18 @@ def record(
     def end(name: str, part: nn.Module, inputs: tuple, output: object) -> None:
         before = begun.pop()
         numbers[name] += 1
-        if not isinstance(output, Tensor) or output.ndim < 3 or len(output) != count:
+        if not isinstance(output, Tensor) or output.ndim < 3:
             return
         makes = makes_a_map(part)
-        if makes:
+        if makes and len(output) == count:
             made.append(name)
         shapes = tuple(one.shape[1:] for one in inputs if isinstance(one, Tensor) and one.ndim > 2)
         ended = len(made) - before
-        call = Call(name, numbers[name], part, shapes, output.shape, makes, ended)
+        is_of_images = len(output) == count
+        call = Call(name, numbers[name], part, shapes, output.shape, makes, ended, is_of_images)
         calls.append(call)
-        note(call, output)
+        if is_of_images:
+            note(call, output)
 
     with exclusive(module) as undo:
         for name, part in module.named_modules():

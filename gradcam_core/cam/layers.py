@@ -126,8 +126,10 @@ def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Map
             see_what_counts(calls, logits, image)
             see_what_changes(calls, module, first)
         known = used(calls, logits)
+        folded = [call for call in calls if call.makes and not call.is_of_images]
         calls = [call for call in calls if call.key in known]
-        search = Search(calls, tuple(image.shape[2:]), passed_by_all(calls, logits))
+        through = passed_by_all(calls, logits)
+        search = Search(calls, tuple(image.shape[2:]), through, folded)
         return search.maps(), search.is_any_reached or search.is_convolutional
 
 

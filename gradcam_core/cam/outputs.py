@@ -39,8 +39,10 @@ def chosen_by(pick: Output | None) -> Callable[[Any], Tensor]:
 
     def logits(output: Any) -> Tensor:
         found = pick(output)
-        if not isinstance(found, Tensor) or not found.ndim:
-            raise CamError(f"output= gave {_described(found)} and must give a tensor [N, classes].")
+        if not isinstance(found, Tensor) or not found.ndim or not found.is_floating_point():
+            raise CamError(
+                f"output= gave {_described(found)} and must give a tensor [N, classes] of floats."
+            )
         return found[:, None] if found.ndim == 1 else found
 
     return logits

@@ -100,11 +100,16 @@ class _Map:
 
 class Search:
     """For the stages among the calls of a pass. through: the calls that all the logits know of the
-    input went through."""
+    input went through. folded: calls that make maps, which have not one entry an image."""
 
     def __init__(
-        self, calls: Sequence[Call], sides: tuple[int, ...], through: set[tuple[str, int]]
+        self,
+        calls: Sequence[Call],
+        sides: tuple[int, ...],
+        through: set[tuple[str, int]],
+        folded: Sequence[Call] = (),
     ) -> None:
+        self._folded = folded
         self._sides = sides
         self._through = through
         self.is_convolutional = is_convolutional(calls)
@@ -149,9 +154,12 @@ class Search:
         all_of_it = [one for one in chosen if one.call.key in self._through]
         if is_last:
             # Where two ways lead past each other, rather a norm than one of attention's matrices.
-            chosen = all_of_it or [one for one in chosen if not one.call.makes] or chosen
+            norms = [one for one in chosen if "Norm" in type(one.call.part).__name__]
+            chosen = all_of_it or (chosen if self.is_convolutional else norms)
         elif not self.is_convolutional:
             chosen = all_of_it
+        if is_last and of_size and (not chosen or (self.is_convolutional and not all_of_it)):
+            raise CamError(self._side_by_side(chosen or of_size))
         if not chosen:
             return None
         call = chosen[-1].call
@@ -214,7 +222,9 @@ class Search:
         best: tuple[Layout | None, float] = None, 0.0
         for axis, changed in call.changed.items():
             clearness = answers_to_its_places(changed)
-            if has_one_stride(changed.shape[1:], self._sides) and clearness > best[1]:
+            # Of a video, time may have a stride of its own.
+            grid, sides = changed.shape[1:][-2:], self._sides[-2:]
+            if has_one_stride(grid, sides) and clearness > best[1]:
                 best = ChannelsFirst() if axis == 1 else ChannelsLast(), clearness
         return best
 
@@ -294,7 +304,26 @@ class Search:
         axes = call.reached if len(call.shape) > 3 else {2: call.reached.get(2)}
         return any(found is not None and int(found.sum()) > 1 for found in axes.values())
 
+    def _side_by_side(self, maps: Sequence[_Map]) -> str:
+        """Of an ensemble, or of a network that looks at a picture twice."""
+        last: dict[object, str] = {}
+        for one in maps:
+            call = one.call
+            name = f"{call.name}#{call.number}" if call.name in self._often else call.name
+            last[call.name.partition(".")[0], call.number] = name
+        names = ", ".join(last.values())
+        return (
+            f"The logits are made from several feature maps side by side ({names}): none of them "
+            "is what they all depend on. Name the layer= to explain, and mind that it is a part."
+        )
+
     def _nothing(self) -> str:
+        if self._folded:
+            shape = list(self._folded[-1].shape)
+            return (
+                f"The layers give {shape} for one image: crops, frames or windows lie in the place "
+                "of the images, so no map belongs to one. Give the network one picture at a time."
+            )
         came = next((list(call.shape) for call in reversed(self._calls) if call.makes), None)
         if came is None:
             return (

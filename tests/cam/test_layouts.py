@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+import torchvision
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
@@ -328,3 +329,52 @@ def test_other_threads_get_their_own_right_outputs_meanwhile():
         for thread in threads:
             thread.join()
     assert wrong == []
+
+
+class Twice(nn.Module):
+    """Looks at a picture and at its mirror image."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.net(x) + self.net(x.flip(-1))) / 2
+
+
+class Both(Twice):
+    """An ensemble."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net[0](x) + self.net[1](x)  # type: ignore[index]
+
+
+class Halves(Twice):
+    """Looks at two crops, which lie in the place of the images."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        crops = torch.cat([x[..., :32], x[..., 32:]])
+        return self.net(crops).unflatten(0, (2, len(x))).mean(0)
+
+
+def test_what_lies_side_by_side_is_not_taken_for_the_whole():
+    def net() -> nn.Module:
+        return scattered(timm.create_model("test_resnet", num_classes=4))
+
+    batch = torch.rand(2, 3, 64, 64)
+    with pytest.raises(gc.CamError, match=r"side by side \(net.layer4#1, net.layer4#2\)"):
+        gc.forward(Twice(net()).eval(), batch)
+    both = Both(nn.ModuleList([net(), net()])).eval()
+    with pytest.raises(gc.CamError, match="side by side"):
+        gc.layers(both, batch)
+    assert gc.forward(both, batch, "net.0.layer4").cam(1).shape == (2, 2, 2)
+    with pytest.raises(gc.CamError, match=r"give \[2, 96, 2, 1\] for one image: crops"):
+        gc.forward(Halves(net()).eval(), batch)
+
+
+def test_a_video_may_have_a_stride_of_its_own_in_time():
+    module = torchvision.models.video.swin3d_t(num_classes=4).eval()
+    with torch.no_grad():
+        module.head.weight.normal_()
+    run = gc.forward(module, torch.rand(1, 3, 8, 64, 64))
+    assert (run.layer, tuple(run.activation.shape)) == ("norm", (1, 768, 4, 2, 2))
