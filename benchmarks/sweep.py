@@ -145,7 +145,9 @@ def main() -> None:
     wrong = [row.name for row in explained if row.error > ALLOWED]
     print(
         f"\n{len(rows)} networks: {len(explained)} explained, {len(rows) - len(explained)} refused "
-        f"with a sentence; {len(wrong)} differ from the formula by more than {ALLOWED:.0e} {wrong}; {len(failed)} failed {failed}"
+        f"with a sentence; {len(wrong)} differ from the formula by more than {ALLOWED:.0e} "
+        f"{wrong}; "
+        f"{len(failed)} failed {failed}"
     )
 
 
