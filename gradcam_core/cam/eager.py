@@ -30,8 +30,9 @@ def run_eagerly(module: nn.Module, undo: ExitStack) -> None:
 
 def is_compiled(module: nn.Module) -> bool:
     """Whether any part of a network was given to `torch.compile`."""
+    # Not by hasattr, which takes a microsecond for each part that has none.
     return any(
-        hasattr(part, "_orig_mod") or part._compiled_call_impl is not None
+        "_orig_mod" in part._modules or part._compiled_call_impl is not None
         for part in module.modules()
     )
 

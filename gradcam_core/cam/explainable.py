@@ -30,15 +30,18 @@ def explainable(module: nn.Module) -> nn.Module:
             "The network is TorchScript (traced or scripted), whose layers cannot be looked into: "
             "give the module that it was made from."
         )
-    if any("quantized" in type(part).__module__.split(".") for part in module.modules()):
+    parts = list(module.named_modules())  # walked once: this runs before every pass
+    if any("quantized" in kind.__module__.split(".") for kind in {type(part) for _, part in parts}):
         raise CamError(
             "The network is quantised, and whole numbers have no gradients: give the network of "
             "floats that it was made from."
         )
-    for name, part in module.named_modules():
+    for name, part in parts:
         # What torch.fx and torch.export make has parts of no kind of its own.
+        if not part.training:
+            continue
         is_made = type(part) is nn.Module or type(part).__module__.startswith("torch.export")
-        if part.training and not is_made and not isinstance(part, _SAME):
+        if not is_made and not isinstance(part, _SAME):
             which = f"The part {name!r} of the network" if name else "The network"
             raise CamError(f"{which} is in training mode. Call .eval() on the network first.")
     return module
