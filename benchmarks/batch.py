@@ -35,6 +35,7 @@ from gradcam_core.batch.pictures import find_pictures
 from gradcam_core.batch.run import run
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.batch.store import ResultFolder
+from gradcam_core.images.preprocessing import InputSize
 from gradcam_core.memory import keep_freed
 from gradcam_core.models.registry import model_info
 from gradcam_core.models.weights import PackagedFile
@@ -71,8 +72,8 @@ def make_photos(folder: Path, count: int, size: tuple[int, int]) -> None:
 class Bare:
     """The bare passes of some networks, in a process that nothing else has touched."""
 
-    def __init__(self, modules: Callable[[], list[nn.Module]], sides: Sequence[int]) -> None:
-        self._process = multiprocessing.get_context("spawn").Pool(1, _hold, [modules, sides])
+    def __init__(self, modules: Callable[[], list[nn.Module]], sizes: Sequence[InputSize]) -> None:
+        self._process = multiprocessing.get_context("spawn").Pool(1, _hold, [modules, sizes])
         self._pass(BATCHES[0])  # warms up
         self._size = max(BATCHES, key=self._pass)
 
@@ -91,9 +92,9 @@ class Bare:
         return self._process.apply(_bare, [size])
 
 
-def _hold(modules: Callable[[], list[nn.Module]], sides: Sequence[int]) -> None:
+def _hold(modules: Callable[[], list[nn.Module]], sizes: Sequence[InputSize]) -> None:
     global _held
-    inputs = [torch.randn(BARE_PHOTOS, 3, side, side) for side in sides]
+    inputs = [torch.randn(BARE_PHOTOS, 3, *size) for size in sizes]
     _held = list(zip(modules(), inputs, strict=True))
 
 
@@ -143,11 +144,11 @@ def measure(
 ) -> Row:
     models = load_all()
     settings = BatchSettings(tuple(ExplanationRequest(model.info.name) for model in models))
-    sides = [model.preprocessing.size for model in models]
+    sizes = [model.preprocessing.size for model in models]
     given, loaded, speeds = [], [], []
     with (
-        Bare(partial(as_given, load_all), sides) as bare_given,
-        Bare(partial(as_loaded, load_all), sides) as bare_loaded,
+        Bare(partial(as_given, load_all), sizes) as bare_given,
+        Bare(partial(as_loaded, load_all), sizes) as bare_loaded,
     ):
         whole(models, folder.parent / WARM, settings)
         for _ in range(rounds):

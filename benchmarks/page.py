@@ -117,9 +117,8 @@ def own_time(networks: list[gc.Model]) -> tuple[float, float]:
     start = time.perf_counter()
     first = 0.0
     for network in networks:
-        side = network.preprocessing.size
         with torch.no_grad():
-            network.module(torch.zeros(1, 3, side, side))
+            network.module(torch.zeros(1, 3, *network.preprocessing.size))
         first = first or time.perf_counter() - start
     return first, time.perf_counter() - start
 

@@ -95,6 +95,11 @@ class Explanation:
         return self.geometry.box
 
     @property
+    def view_title(self) -> str:
+        """What the network saw, for labels: "centre crop"."""
+        return "stretched photo" if self.geometry.is_stretched else VIEW_TITLES[self.view]
+
+    @property
     def value(self) -> float | None:
         """What a regression gives, in `unit`; None for a classifier."""
         return None if self.unit is None else self.target.probability
@@ -217,8 +222,7 @@ class Explanation:
         sentences = (
             f"{photo}: {method.title}{detail}{of}, by {self.title}{instead}.",
             sure if self.has_scores else "",
-            f"Layer {self.layer}{', tokens on a grid' if self.tokens else ''}, "
-            f"{VIEW_TITLES[self.view]}.",
+            f"Layer {self.layer}{', tokens on a grid' if self.tokens else ''}, {self.view_title}.",
             f"There is no map. {self.degenerate}"
             if self.degenerate
             else f"{scale}: it compares places within this picture, not pictures or networks.",
@@ -243,7 +247,7 @@ class Explanation:
             "Method": method_named(self.method).title,
             "Detail": str(self.detail),
             "Layer": self.layer,
-            "View": VIEW_TITLES[self.view],
+            "View": self.view_title,
             "Scale": "from 0 to the most of this map",
             SOFTWARE: f"Grad-CAM, side by side {__version__}",
         }

@@ -61,7 +61,7 @@ def pass_bytes(model: Model, geometry: View) -> int:
     """What a pass takes at most, beside what the server holds anyway."""
     width, height = geometry.size
     needed = _BYTES_PER_PIXEL * width * height
-    if geometry.size != (model.preprocessing.size, model.preprocessing.size):
+    if geometry.size != model.preprocessing.size.width_height:
         needed += int(_WEIGHTS_AGAIN * _weight_bytes(model))
     return needed
 

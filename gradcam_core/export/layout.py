@@ -19,7 +19,6 @@ from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.grid import Label, Place, Text, best_grid, fitted
 from gradcam_core.export.text import Font
-from gradcam_core.images.geometry import VIEW_TITLES
 from gradcam_core.wording import TIED, percentage
 
 NOTHING, MOST = "nothing for the class", "most evidence"
@@ -148,7 +147,7 @@ def _together(text: str) -> str:
 
 def _way(e: Explanation) -> str:
     layer = "" if e.is_of_last_layer else f", layer {e.layer}"
-    return f"{e.how}{layer}, {VIEW_TITLES[e.view]}"
+    return f"{e.how}{layer}, {e.view_title}"
 
 
 def _footer(explanations: Sequence[Explanation], font: Font, width: float) -> list[str]:

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from PIL import Image
 
 from gradcam_core.errors import ChoiceError
-from gradcam_core.images.preprocessing import Preprocessing, ResizablePhoto, normalised
+from gradcam_core.images.preprocessing import (
+    InputSize,
+    Preprocessing,
+    ResizablePhoto,
+    normalised,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +37,7 @@ RESIZE_MAX_PIXELS = 16_000_000
 """Largest size that a whole photo is resized to: one of 1 x 20000 would become 256 x 5120000."""
 
 WHOLE_MAX_ASPECT = 3
-"""Longest side in view="whole", as a multiple of the network's input size."""
+"""Most that a side is in view="whole", as a multiple of the same side of the network's input."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,14 @@ class View:
 
     All sizes are (width, height). photo_size: of the photo. resized: what the whole photo is
     resized to. size: of the network's input. offset: where that input starts in the resized
-    photo; negative where it is padded.
+    photo; negative where it is padded. is_stretched: whether the aspect ratio is not kept.
     """
 
     photo_size: tuple[int, int]
     resized: tuple[int, int]
     size: tuple[int, int]
     offset: tuple[int, int]
+    is_stretched: bool = False
 
     def enlarged(self, times: int) -> View:
         """The same region of the photo in an input that is so many times as wide and high."""
@@ -55,7 +61,7 @@ class View:
             (across * times, down * times)
             for across, down in (self.resized, self.size, self.offset)
         )
-        return View(self.photo_size, resized, size, offset)
+        return replace(self, resized=resized, size=size, offset=offset)
 
     @property
     def region(self) -> tuple[float, float, float, float]:
@@ -149,11 +155,11 @@ def view_of(
 ) -> View:
     """The view of a photo of (width, height) that a network with this preprocessing gets.
 
-    "crop" is the published one: the short side resized to size / crop share, the centre cropped.
-    "whole" shows all of the photo at its own aspect ratio, the short side at the network's input
-    size; from an aspect ratio of `WHOLE_MAX_ASPECT` on, the photo is shrunk further and the short
-    side padded. detail: how many times as wide and high the same region is shown; 1 is the
-    published size. Raises ChoiceError for a name or a detail that there is not.
+    "crop" is the published one: resized (see `Resizing`), the centre cropped.
+    "whole" shows all of the photo at its own aspect ratio, as small as covers the network's input;
+    where one side would be more than `WHOLE_MAX_ASPECT` times the input's, the photo is shrunk
+    further and the other side padded. detail: how many times as wide and high the same region is
+    shown; 1 is the published size. Raises ChoiceError for a name or a detail that there is not.
     """
     check_view(view, detail)
     width, height = photo_size
@@ -175,21 +181,35 @@ def _listed(values: Sequence[object]) -> str:
 
 
 def _centre_crop(width: int, height: int, preprocessing: Preprocessing) -> View:
-    # torchvision's Resize and CenterCrop: whole pixels at both steps, long side cut down.
+    # torchvision's CenterCrop: whole pixels.
+    size = preprocessing.size.width_height
+    resized = _resized(width, height, preprocessing)
+    left, top = (round((full - side) / 2.0) for full, side in zip(resized, size, strict=True))
+    is_stretched = preprocessing.resizing == "stretch"
+    return View((width, height), resized, size, (left, top), is_stretched)
+
+
+def _resized(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, int]:
     size = preprocessing.size
-    short = math.floor(size / preprocessing.crop_share)
+    across, down = (math.floor(side / preprocessing.crop_share) for side in size.width_height)
+    if preprocessing.resizing == "stretch":
+        return across, down
+    if preprocessing.resizing == "cover" and not size.is_square:  # timm's ResizeKeepRatio
+        ratio = min(height / down, width / across)
+        return round(width / ratio), round(height / ratio)
+    # torchvision's Resize: the long side cut down.
+    short = max(across, down)
     if width <= height:
-        resized = (short, int(short * height / width))
-    else:
-        resized = (int(short * width / height), short)
-    left, top = (round((full - size) / 2.0) for full in resized)
-    return View((width, height), resized, (size, size), (left, top))
+        return short, int(short * height / width)
+    return int(short * width / height), short
 
 
-def _whole(width: int, height: int, size: int) -> View:
-    scale = min(size / min(width, height), WHOLE_MAX_ASPECT * size / max(width, height))
+def _whole(width: int, height: int, size: InputSize) -> View:
+    cover = max(size.width / width, size.height / height)
+    most = min(WHOLE_MAX_ASPECT * size.width / width, WHOLE_MAX_ASPECT * size.height / height)
+    scale = min(cover, most)
     resized = max(1, round(width * scale)), max(1, round(height * scale))
-    side = max(size, resized[0]), max(size, resized[1])
+    side = max(size.width, resized[0]), max(size.height, resized[1])
     margin = (side[0] - resized[0]) // 2, (side[1] - resized[1]) // 2
     return View((width, height), resized, side, (-margin[0], -margin[1]))
 

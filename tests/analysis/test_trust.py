@@ -20,6 +20,7 @@ from gradcam_core.analysis.trust import NOISES, RANDOM_NETWORKS, trust
 from gradcam_core.analysis.verdict import CHECKS, IMPROBABLE, SURVIVES, Trust
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.images.geometry import view_of
+from gradcam_core.images.preprocessing import InputSize
 from tests.support.networks import scattered
 from tests.support.photos import EXAMPLES
 
@@ -328,7 +329,7 @@ def small(lite0: gc.Model) -> gc.Model:
     torch.manual_seed(0)
     module = scattered(timm.create_model("test_resnet")).eval().requires_grad_(False)
     model = with_module(lite0, module, "layer4")
-    return replace(model, preprocessing=replace(lite0.preprocessing, size=96))
+    return replace(model, preprocessing=replace(lite0.preprocessing, size=InputSize(96, 96)))
 
 
 @pytest.mark.parametrize("view", ["crop", "whole"])

@@ -19,7 +19,7 @@ import gradcam_core as gc
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.explanation import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
 from gradcam_core.images.geometry import VIEWS
-from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.images.preprocessing import InputSize, Preprocessing
 from gradcam_core.models.registry import ModelInfo
 from gradcam_core.request import requests_for
 
@@ -46,7 +46,9 @@ def brightness() -> gc.Model:
     return gc.Model(
         ModelInfo("brightness", "Brightness", "none", layer="features"),
         Brightness().eval(),
-        Preprocessing(32 * CELLS, 0.875, Image.Resampling.BILINEAR, (0, 0, 0), (1, 1, 1)),
+        Preprocessing(
+            InputSize.of(32 * CELLS), 0.875, Image.Resampling.BILINEAR, (0, 0, 0), (1, 1, 1)
+        ),
         gc.Weights("made by the test", Path(__file__)),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import timm
@@ -9,13 +11,16 @@ import torch
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torch.nn.functional import interpolate
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms._presets import ImageClassification
 
-from gradcam_core.images.geometry import WHOLE_MAX_ASPECT, view_of
-from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.images.geometry import DETAILS, WHOLE_MAX_ASPECT, view_of
+from gradcam_core.images.preprocessing import InputSize, Preprocessing
 from gradcam_core.models.registry import list_models
 
 SIZES = [(451, 300), (300, 451), (512, 512), (1999, 3000), (33, 97), (8, 600), (1, 1), (2, 1)]
-TINY_MODEL = Preprocessing(64, 0.875, Image.Resampling.BILINEAR, (0.5,) * 3, (0.5,) * 3)
+SQUARE = InputSize(64, 64)
+TINY_MODEL = Preprocessing(SQUARE, 0.875, Image.Resampling.BILINEAR, (0.5,) * 3, (0.5,) * 3)
 
 
 def noise(size: tuple[int, int]) -> Image.Image:
@@ -32,6 +37,78 @@ def test_the_crop_is_the_published_preprocessing(architecture: str, size: tuple[
     ours = view_of(size, preprocessing, "crop").batch(photo, preprocessing)
     theirs = create_transform(**config)(photo)[None]
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["center", "squash"])
+@pytest.mark.parametrize("crop_pct", [0.875, 0.9, 1.0])
+@pytest.mark.parametrize("input_size", [(256, 128), (96, 224), (225, 224), (64, 64), (37, 130)])
+@pytest.mark.parametrize("size", SIZES)
+def test_an_input_of_any_shape_is_timms(
+    input_size: tuple[int, int], size: tuple[int, int], crop_pct: float, mode: str
+):
+    config = resolve_data_config(
+        {"input_size": (3, *input_size), "crop_pct": crop_pct, "crop_mode": mode}
+    )
+    preprocessing = Preprocessing.from_timm(config)
+    assert preprocessing.size == input_size
+    photo = noise(size)
+    ours = view_of(size, preprocessing, "crop").batch(photo, preprocessing)
+    theirs = create_transform(**config)(photo)[None]
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_a_crop_mode_that_cannot_be_followed_is_refused():
+    with pytest.raises(ValueError, match="crop_mode is 'border', and only center and squash"):
+        Preprocessing.from_timm(resolve_data_config({"crop_mode": "border", "img_size": 64}))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("crop", "resize"),
+    [([224], [232]), ([256, 128], [293]), ([96, 160], [160, 267]), ([256, 128], [256, 128])],
+)
+def test_torchvisions_transforms_may_have_two_sides(
+    crop: list[int], resize: list[int], size: tuple[int, int]
+):
+    transforms = ImageClassification(crop_size=1, interpolation=InterpolationMode.BICUBIC)
+    transforms.crop_size, transforms.resize_size = crop, resize
+    preprocessing = Preprocessing.from_torchvision(transforms)
+    photo = noise(size)
+    ours = view_of(size, preprocessing, "crop").batch(photo, preprocessing)
+    torch.testing.assert_close(ours, transforms(photo)[None], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("crop", "resize"), [([256, 128], [200]), ([256, 128], [256, 256]), ([64, 96], [64, 90])]
+)
+def test_a_crop_that_is_larger_or_of_another_shape_is_refused(crop: list[int], resize: list[int]):
+    transforms = ImageClassification(crop_size=1)
+    transforms.crop_size, transforms.resize_size = crop, resize
+    with pytest.raises(ValueError, match="a crop of .* resized to .* cannot be followed"):
+        Preprocessing.from_torchvision(transforms)
+
+
+GIVEN_SIZES = {
+    224: (224, 224), "224": (224, 224), "256x128": (256, 128), "256×128": (256, 128),
+    (256, 128): (256, 128), (8,): (8, 8), (2048, 8): (2048, 8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", GIVEN_SIZES)
+def test_a_size_is_given_with_its_height_first(given: object):
+    found = InputSize.of(given)
+    assert (found.height, found.width) == GIVEN_SIZES[given]
+    assert found.width_height == (found.width, found.height)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["256x", "x128", "0x128", "axb", "256x128x3", "-256x128", "256 x 128", "", "2049x64", "٣٢x٣٢",
+     7, -224, 10**9, True, 224.0, (3, 256, 128), (256, 128.0), (True, 64), (), None, {"height": 9}],
+)  # fmt: skip
+def test_what_is_no_size_is_refused(given: object):
+    with pytest.raises(ValueError, match="is no"):
+        InputSize.of(given)
 
 
 @pytest.mark.parametrize("size", [(20_000, 7), (7, 20_000)])
@@ -58,8 +135,40 @@ def test_the_whole_view_sees_every_pixel_and_keeps_the_aspect_ratio(size: tuple[
     assert max(view.size) <= WHOLE_MAX_ASPECT * 64
 
 
+@pytest.mark.parametrize("size", [*SIZES, (3000, 1000), (600, 8), (100, 200), (1, 20_000)])
+def test_the_whole_view_covers_an_input_of_any_shape(size: tuple[int, int]):
+    tall = replace(TINY_MODEL, size=InputSize(128, 64))
+    view = view_of(size, tall, "whole")
+    assert view.box == (0, 0, *size)
+    times = view.size[0] / 64, view.size[1] / 128
+    assert min(times) == 1
+    assert max(times) <= WHOLE_MAX_ASPECT
+    if size == (100, 200):
+        assert view.size == view.resized == (64, 128)
+
+
+def test_the_box_of_an_input_that_is_no_square_has_its_shape():
+    tall = replace(TINY_MODEL, size=InputSize(128, 64), crop_share=1.0)
+    # 400 x 400 is resized to 128 x 128, of which the middle half is seen.
+    assert view_of((400, 400), tall, "crop").box == (100, 0, 300, 400)
+    assert view_of((400, 400), replace(tall, size=InputSize(64, 128)), "crop").box == (
+        *(0, 100),
+        *(400, 300),
+    )
+    assert view_of((200, 400), tall, "crop").box == (0, 0, 200, 400)
+    for detail in DETAILS:
+        view = view_of((400, 400), tall, "crop", detail)
+        assert view.size == (64 * detail, 128 * detail)
+        assert view.box == (100, 0, 300, 400)
+    stretched = view_of((300, 100), replace(tall, resizing="stretch"), "crop")
+    assert stretched.box == (0, 0, 300, 100)
+    assert stretched.size == (64, 128)
+
+
 def test_padding_has_the_training_mean_and_is_not_part_of_the_box():
-    preprocessing = Preprocessing(64, 1.0, Image.Resampling.BILINEAR, (0.2, 0.4, 0.6), (0.5,) * 3)
+    preprocessing = Preprocessing(
+        SQUARE, 1.0, Image.Resampling.BILINEAR, (0.2, 0.4, 0.6), (0.5,) * 3
+    )
     view = view_of((600, 20), preprocessing, "whole")
     picture = view.picture(Image.new("RGB", (600, 20), "white"), preprocessing)
     assert picture.getpixel((96, 0)) == picture.getpixel((96, 63)) == (51, 102, 153)
@@ -70,7 +179,9 @@ def test_padding_has_the_training_mean_and_is_not_part_of_the_box():
 def test_the_way_back_is_bilinear_with_half_pixel_centres():
     cells = np.random.default_rng(3).random((7, 7), dtype=np.float32)
     view = view_of(
-        (224, 224), Preprocessing(224, 1.0, Image.Resampling.BILINEAR, (0,), (1,)), "crop"
+        (224, 224),
+        Preprocessing(InputSize(224, 224), 1.0, Image.Resampling.BILINEAR, (0,), (1,)),
+        "crop",
     )
     expected = interpolate(
         torch.from_numpy(cells)[None, None], size=(224, 224), mode="bilinear", align_corners=False
@@ -95,7 +206,9 @@ def test_the_box_of_a_wide_photo_is_its_middle():
 
 
 def test_the_peak_of_a_map_is_the_maximum_over_the_photo_on_a_fine_raster():
-    preprocessing = Preprocessing(224, 0.875, Image.Resampling.BICUBIC, (0.5,) * 3, (0.5,) * 3)
+    preprocessing = Preprocessing(
+        InputSize(224, 224), 0.875, Image.Resampling.BICUBIC, (0.5,) * 3, (0.5,) * 3
+    )
     feature_map = np.zeros((7, 7), dtype=np.float32)
     feature_map[3, 5] = 2
     for size in ((451, 300), (300, 451), (5000, 30)):

@@ -626,12 +626,12 @@ def test_crop_and_interpolation_are_read_from_the_file(tmp_path: Path):
     held = {"state_dict": small().state_dict(), "pretrained_cfg": said}
     gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
     found = gc.load_model("mine").preprocessing
-    assert (found.size, found.crop_share) == (96, 0.8)
+    assert (found.size, found.crop_share) == ((96, 96), 0.8)
     assert found.resample == Image.Resampling.LANCZOS
     train = argparse.Namespace(crop_pct=None, interpolation="", img_size=None, mean=None, std=None)
     path = saved(tmp_path / "b.pth", {"state_dict": small().state_dict(), "args": train})
     gc.register("Plain", "test_resnet", weights=path)
-    assert gc.load_model("plain").preprocessing.size == 160
+    assert gc.load_model("plain").preprocessing.size == (160, 160)
 
 
 def test_pictures_that_are_no_squares_are_not_taken_for_squares(tmp_path: Path):
@@ -667,7 +667,7 @@ def test_text_in_safetensors_is_read(tmp_path: Path):
     )
     gc.register("Mine", weights=tmp_path / "a.safetensors")
     found = gc.load_model("mine").preprocessing
-    assert (found.size, found.mean) == (96, tuple(MEAN))
+    assert (found.size, found.mean) == ((96, 96), tuple(MEAN))
     assert_same("mine", module)
 
 
@@ -714,7 +714,7 @@ def test_a_folder_of_timm_says_all(tmp_path: Path, file: str, as_weights: bool):
     info = gc.register("Mine", weights=folder) if as_weights else gc.register("Mine", str(folder))
     assert [label.name for label in info.labels] == ["tench", "goldfish", "shark"]
     found = gc.load_model("mine").preprocessing
-    assert (found.size, found.mean, found.crop_share) == (96, tuple(MEAN), 1)
+    assert (found.size, found.mean, found.crop_share) == ((96, 96), tuple(MEAN), 1)
     assert_same("mine", module)
 
 
@@ -786,7 +786,7 @@ def test_a_folder_of_transformers_is_read_by_it(tmp_path: Path, monkeypatch, cat
     (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
     gc.register("Mine", weights=folder)
     found = gc.load_model("mine").preprocessing
-    assert (found.size, found.crop_share, found.mean) == (64, 0.875, tuple(MEAN))
+    assert (found.size, found.crop_share, found.mean) == ((64, 64), 0.875, tuple(MEAN))
     held = gc.examine(cat, "mine")
     with torch.no_grad():
         expected = module(held.run.open_pass.batch)

@@ -162,7 +162,7 @@ def test_weights_are_read_however_they_were_saved(tmp_path: Path, form: str):
     loose = 1e-2 if form == "half precision" else 1e-5
     torch.testing.assert_close(logits_of("mine", batch), expected, atol=loose, rtol=loose)
     size = gc.load_model("mine").preprocessing.size
-    assert size == (96 if form == "under model, compiled" else 160)
+    assert size == ((96, 96) if form == "under model, compiled" else (160, 160))
 
 
 def test_a_single_output_is_a_probability_of_one_class_and_of_its_opposite(
@@ -221,7 +221,11 @@ def test_what_is_given_goes_before_what_is_known(tmp_path: Path):
     info = gc.register("Mine", "resnet18", weights=path, labels=LABELS, **settings)
     assert (info.name, info.layer) == ("other", "layer3")
     found = gc.load_model("other").preprocessing
-    assert (found.size, found.crop_share, found.resample) == (160, 1, Image.Resampling.BILINEAR)
+    assert (found.size, found.crop_share, found.resample) == (
+        (160, 160),
+        1,
+        Image.Resampling.BILINEAR,
+    )
     assert (found.mean, found.std) == ((0.5,) * 3, (0.1, 0.2, 0.3))
     assert gc.explain(Image.new("RGB", (90, 90)), "other").layer == "layer3"
 
@@ -307,7 +311,7 @@ def test_a_network_of_the_hub_is_registered_by_its_name(empty_caches: Path, monk
         info = gc.register("Mine", "hf-hub:me/mine")
         assert [label.name for label in info.labels] == LABELS
         model = gc.load_model("mine", stand_in=False)
-        assert model.preprocessing.size == 96
+        assert model.preprocessing.size == (96, 96)
         batch = torch.rand(1, 3, 96, 96)
         with torch.no_grad():
             expected = module(batch)

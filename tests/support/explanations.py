@@ -10,7 +10,7 @@ from PIL import Image
 
 import gradcam_core as gc
 from gradcam_core.images.geometry import ViewName, view_of
-from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.images.preprocessing import InputSize, Preprocessing
 
 LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
@@ -33,7 +33,9 @@ def explained(
 ) -> gc.Explanation:
     """An explanation with this map. top, target: classes by index, with their probabilities. names:
     of the classes; ImageNet's if there are none."""
-    preprocessing = Preprocessing(64, crop_share, Image.Resampling.BILINEAR, (0,), (1,))
+    preprocessing = Preprocessing(
+        InputSize(64, 64), crop_share, Image.Resampling.BILINEAR, (0,), (1,)
+    )
     known = names or [label.name for label in gc.imagenet_labels()]
     best = tuple(gc.Prediction(index, known[index], share) for index, share in top)
     wanted = best[0] if target is None else gc.Prediction(target[0], known[target[0]], target[1])

@@ -226,6 +226,6 @@ def _photos_per_pass(one: PassRequest) -> int:
     parameters = list(one.model.module.parameters())
     device = parameters[0].device.type
     is_large = device == "cpu" and sum(part.nbytes for part in parameters) > LARGE_BYTES
-    if is_large or one.prepared.geometry.size != (one.model.preprocessing.size,) * 2:
+    if is_large or one.prepared.geometry.size != one.model.preprocessing.size.width_height:
         return 1
     return PHOTOS_PER_PASS[device]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import ModuleType
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from gradcam_core.errors import ArchitectureError
-from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.images.preprocessing import InputSize, Preprocessing
 from gradcam_core.models.optimise import without_values
 from gradcam_core.upstream import import_timm
 
@@ -62,6 +62,15 @@ class Architecture:
         """The same, with or without a normalisation of its own; see `TRANSFORMING`."""
         return replace(self, arguments={**self.arguments, "transform_input": is_on})
 
+    def sized(self, size: InputSize) -> Architecture:
+        """The same for inputs of this size: timm builds transformers for one. Others run at any."""
+        config = import_timm().get_pretrained_cfg(self.name) if self.library == "timm" else None
+        if config is None or not config.fixed_input_size or config.input_size[1:] == size:
+            return self
+        if not {"img_size", "dynamic_img_size"}.isdisjoint(self.arguments):
+            return self
+        return replace(self, arguments={**self.arguments, "img_size": tuple(size)})
+
     @property
     def may_transform(self) -> bool:
         return self.library == "torchvision" and self.name in TRANSFORMING
@@ -73,7 +82,9 @@ class Architecture:
             config = import_timm().get_pretrained_cfg(self.name)
             from timm.data import resolve_data_config
 
-            return Preprocessing.from_timm(resolve_data_config(config.to_dict() if config else {}))
+            found = Preprocessing.from_timm(resolve_data_config(config.to_dict() if config else {}))
+            size = self.arguments.get("img_size")
+            return replace(found, size=InputSize.of(size)) if size else found
         transforms = _torchvision().get_model_weights(self.name).DEFAULT.transforms()
         return Preprocessing.from_torchvision(transforms)
 
@@ -98,6 +109,15 @@ def architectures_named(name: str) -> list[Architecture]:
         near = difflib.get_close_matches(plain, [*_timm_names(), *_torchvision_names()], 5)
         hint = f"; the nearest names: {', '.join(dict.fromkeys(near))}" if near else ""
         raise ArchitectureError(f"there is no architecture {name!r} in timm or torchvision{hint}")
+    return found
+
+
+def built_for(size: InputSize | None, architectures: Iterable[Architecture]) -> list[Architecture]:
+    """Each as it is for inputs of this size, and then, if that differs, as it was published."""
+    found: list[Architecture] = []
+    for one in architectures:
+        sized = one if size is None else one.sized(size)
+        found += [one] if sized is one else [sized, one]
     return found
 
 

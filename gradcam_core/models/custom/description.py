@@ -17,6 +17,7 @@ from typing import Any
 from PIL import Image
 
 from gradcam_core.errors import NetworkError
+from gradcam_core.images.preprocessing import LEAST_SIDE_PX, MOST_SIDE_PX, InputSize
 from gradcam_core.models.custom.label_files import names_in
 
 FILE = "networks.toml"
@@ -24,8 +25,6 @@ FILE = "networks.toml"
 
 SPEC = "TITLE=ARCHITECTURE[,KEY=VALUE …]"
 """The form of a text that describes a network. Without ARCHITECTURE the weights name it."""
-
-_MAX_SIZE_PX = 2048
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,9 @@ class Description:
     or such a folder; None are those published with the architecture. prefix: names that stand
     before those of the network in the file, where it holds several; "." for none.
     labels: a file (see `read_label_names`) or the names. name: as in the API and on the command
-    line; None makes it from the title. classes, channels: numbers, the latter 1 or 3. size: side of
-    the input, pixels. mean, std: of the channels, in [0, 1]. crop: share of the short side.
+    line; None makes it from the title. classes, channels: numbers, the latter 1 or 3. size: of
+    the input, pixels: the side of a square, "256x128" or (256, 128), height first. mean, std: of the channels, in [0, 1]. crop: share of the photo's
+    short side (where the input is no square: of the side that is cut less).
     interpolation: "bilinear", "bicubic", … layer: dotted name of the target layer. sigmoid: each
     class has a probability of its own; a single output always has. regression: the outputs are
     values, in the unit given, and no classes. transform_input: whether
@@ -53,7 +53,7 @@ class Description:
     name: str | None = None
     classes: int | None = None
     channels: int | None = None
-    size: int | None = None
+    size: InputSize | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     crop: float | None = None
@@ -250,8 +250,9 @@ _KEYS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "classes": (_whole(1, 1_000_000), "a whole number from 1 on"),
     "channels": (_one_or_three, "1 or 3"),
     "size": (
-        _whole(8, _MAX_SIZE_PX),
-        f"a whole number of pixels from 8 to {_MAX_SIZE_PX}",
+        InputSize.of,
+        f"a whole number of pixels from {LEAST_SIDE_PX} to {MOST_SIDE_PX}, the side of a square, "
+        "or two, the height and then the width, such as 256x128",
     ),
     "mean": (_shares(0), "one number or three, from 0 to 1"),
     "std": (_shares(1e-6), "one number or three, above 0 and up to 1"),

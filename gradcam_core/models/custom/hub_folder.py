@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from gradcam_core.errors import LabelError, NetworkError
-from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.images.preprocessing import InputSize, Preprocessing, crop_from
 from gradcam_core.models.custom.label_files import names_in
 from gradcam_core.upstream import import_timm
 
@@ -120,26 +120,28 @@ def _of_timm(config: Mapping[str, Any]) -> Config:
 def _of_processor(settings: Mapping[str, Any], name: str) -> tuple[Preprocessing, str]:
     """From transformers' preprocessor_config.json; and what is done otherwise here."""
 
-    def side(value: Any) -> tuple[int, bool]:
-        """And whether it is that of a square, to which a picture is stretched."""
+    def sides(value: Any) -> tuple[int, ...]:
+        """The short side alone, or height and width, to which a picture is stretched."""
         if isinstance(value, int):
-            return value, False
+            return (value,)
         if "shortest_edge" in value:
-            return int(value["shortest_edge"]), False
-        if value["height"] != value["width"]:
-            raise NetworkError(
-                f"{name} takes pictures of {value['width']} × {value['height']}: only squares will "
-                "do"
-            )
-        return int(value["height"]), True
+            return (int(value["shortest_edge"]),)
+        return int(value["height"]), int(value["width"])
 
     try:
-        short, is_stretched = side(settings["size"])
-        size = short
+        cut = resized = sides(settings["size"])
         if settings.get("do_center_crop") and settings.get("crop_size"):
-            size, is_stretched = side(settings["crop_size"])[0], False
-        crop = size / short
-        if settings.get("crop_pct") and size == short:
+            cut = sides(settings["crop_size"])
+        size = InputSize(cut[0], cut[-1])
+        note = ""
+        if size.is_square and resized[0] == resized[-1]:
+            if cut is resized and len(resized) == 2:
+                note = (
+                    "a picture's centre is taken where transformers stretches all of it to a square"
+                )
+            resized = resized[:1]
+        crop, resizing = crop_from(size, resized)
+        if settings.get("crop_pct") and size.is_square and cut[0] == resized[0]:
             crop = float(settings["crop_pct"])
         if (
             settings.get("do_rescale", True)
@@ -154,9 +156,7 @@ def _of_processor(settings: Mapping[str, Any], name: str) -> tuple[Preprocessing
         mean = tuple(map(float, settings["image_mean"])) if is_normalised else (0.0,) * 3
         std = tuple(map(float, settings["image_std"])) if is_normalised else (1.0,) * 3
         resample = Image.Resampling(settings.get("resample", 2))
-        note = "a picture's centre is taken where transformers stretches all of it to a square"
-        made = Preprocessing(size, min(crop, 1.0), resample, mean, std)
-        return made, note if is_stretched else ""
+        return Preprocessing(size, min(crop, 1.0), resample, mean, std, resizing), note
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, NetworkError):
             raise

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from gradcam_core.errors import ArchitectureError
-from gradcam_core.models.custom.architectures import Architecture, architectures_named
+from gradcam_core.images.preprocessing import InputSize
+from gradcam_core.models.custom.architectures import Architecture, architectures_named, built_for
 from gradcam_core.models.custom.fit import Fit, fit
 from gradcam_core.models.custom.likeness import alike, likeliest
 from gradcam_core.models.custom.placement import is_within
@@ -34,8 +35,10 @@ def identified(
     metadata: Mapping[str, Any],
     prefix: str | None = None,
     is_normalisation_known: bool = False,
+    size: InputSize | None = None,
 ) -> tuple[list[Architecture], str]:
-    """The architecture that a file names, or else its tensors; and what is to be said of it.
+    """The architecture that a file names, or else its tensors; and what is to be said of it. size:
+    of the network's input, if that is known.
 
     Raises ArchitectureError if there is none, or if there are several of the same tensors that
     compute something else: or want another normalisation, unless that is known.
@@ -45,7 +48,7 @@ def identified(
         if isinstance(name, str) and name.strip():
             try:
                 named = architectures_named(name.strip())
-                return [fit(named, given, prefix).architecture], ""
+                return [fit(built_for(size, named), given, prefix).architecture], ""
             except ArchitectureError:
                 continue
     is_whole = prefix is None or not prefix.strip(".")
@@ -67,7 +70,8 @@ def identified(
     others = [one for one in alike(best.architecture) if one != best.architecture]
     for architecture in [best.architecture, *others]:
         try:
-            fits.append(fit([_as_published(architecture)], given, prefix))
+            variants = built_for(size, [_as_published(architecture)])
+            fits.append(fit(variants, given, prefix))
         except ArchitectureError as error:
             refused = refused or error
     if not fits:
@@ -155,13 +159,13 @@ def _as_published(architecture: Architecture) -> Architecture:
 
 def _output(one: Fit, given: Mapping[str, Tensor]) -> Tensor | None:
     """What the architecture computes of noise with these weights; None if it cannot."""
-    size = one.architecture.preprocessing.size
-    batch = torch.rand(2, one.channels, size, size, generator=torch.Generator().manual_seed(0))
+    input_size = (one.channels, *one.architecture.preprocessing.size)
+    batch = torch.rand(2, *input_size, generator=torch.Generator().manual_seed(0))
     try:
         module = own_network(
             lambda: one.architecture.build(one.classes, one.channels),
             one.tensors(given),
-            (one.channels, size, size),
+            input_size,
         )
         with torch.no_grad():
             return module(batch.to(next(module.parameters()).device)).cpu()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from gradcam_core.errors import NetworkError
-from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.images.preprocessing import InputSize, Preprocessing
 from gradcam_core.models.custom.class_names import parsed
 from gradcam_core.models.custom.description import Description, checked
 from gradcam_core.upstream import import_timm
@@ -45,13 +45,11 @@ def input_of(described: Description, usual: Preprocessing, channels: int) -> Pre
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What a file says of its input. sides: of one that is no square. note: what it says that
-    cannot be meant."""
+    """What a file says of its input. note: what it says that cannot be meant."""
 
-    size: int | None = None
+    size: InputSize | None = None
     crop_share: float | None = None
     resample: Image.Resampling | None = None
-    sides: tuple[int, ...] = ()
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     note: str = ""
@@ -83,18 +81,13 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     config = parsed(checkpoint.metadata.get("pretrained_cfg"))
     metadata = {**checkpoint.metadata, **(config if isinstance(config, Mapping) else {})}
     size = parsed(metadata.get("input_size") or metadata.get("img_size"))
-    sides: tuple[int, ...] = ()
-    if isinstance(size, list | tuple) and size:
-        is_square = len(set(size[-2:])) == 1
-        if not is_square and all(isinstance(side, int) for side in size):
-            sides = tuple(size[-2:])
-        size = size[-1] if is_square else None
+    if isinstance(size, list | tuple):  # the channels may stand before it or behind it
+        size = size[-3:-1] if len(size) > 2 and size[-1] in (1, 3) else size[-2:]
     interpolation = _known("interpolation", metadata.get("interpolation"))
     plain = Normalisation(
         _known("size", size),
         _known("crop", parsed(metadata.get("crop_pct"))),
         Image.Resampling[interpolation.upper()] if interpolation else None,
-        sides,
     )
     mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
     if mean is None or std is None:

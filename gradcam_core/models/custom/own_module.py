@@ -120,8 +120,7 @@ def look_at(
     if any(p.is_meta for p in module.parameters()):
         raise NetworkError("the module has no values (it is on the meta device): load its weights")
     random = torch.Generator().manual_seed(0)
-    size = preprocessing.size
-    shape = (2, preprocessing.channels, size, size)
+    shape = (2, preprocessing.channels, *preprocessing.size)
     batch = torch.randn(shape, generator=random).to(device)
     gives: list[str] = []
     hooks = [

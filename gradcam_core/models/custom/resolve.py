@@ -53,8 +53,7 @@ class _Recipe:
 
     @property
     def input_size(self) -> tuple[int, int, int]:
-        size = self.preprocessing.size
-        return self.preprocessing.channels, size, size
+        return self.preprocessing.channels, *self.preprocessing.size
 
     def read(self, path: Path) -> nn.Module:
         from gradcam_core.models.custom.checkpoint import read_checkpoint
@@ -123,7 +122,7 @@ def _as_in(config: Config, described: Description) -> Description:
 
 
 def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
-    from gradcam_core.models.custom.architectures import architectures_named
+    from gradcam_core.models.custom.architectures import architectures_named, built_for
     from gradcam_core.models.custom.checkpoint import read_checkpoint
     from gradcam_core.models.custom.fit import fit
     from gradcam_core.models.custom.identify import identified
@@ -132,22 +131,22 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         raise NetworkError(f"{path.name} is a folder without a config.json: name the file in it")
     checkpoint = read_checkpoint(path)
     said = normalisation_in(checkpoint)
-    if said.sides and described.size is None and known.preprocessing is None:
-        raise NetworkError(
-            "the file says that pictures are {} × {} pixels, and only squares can be taken: give "
-            "size=".format(*reversed(said.sides))
-        )
+    size = described.size or (known.preprocessing or said).size
     architectures: Sequence[Architecture] = known.architectures
     named = ""
     if not architectures:
         is_given = described.mean is not None or known.preprocessing is not None
         architectures, named = identified(
-            checkpoint.tensors, checkpoint.metadata, described.prefix, is_given or said.is_found
+            checkpoint.tensors,
+            checkpoint.metadata,
+            described.prefix,
+            is_given or said.is_found,
+            size,
         )
     if named and described.transform_input is not None:  # torchvision's, where timm has it, too
         architectures = architectures_named(f"torchvision:{architectures[0].name}")
     architectures, transforming = _transforming(described, architectures, checkpoint)
-    found = fit(architectures, checkpoint.tensors, described.prefix)
+    found = fit(built_for(size, architectures), checkpoint.tensors, described.prefix)
     if described.regression:
         found = found.of_values()
     outputs = described.classes
