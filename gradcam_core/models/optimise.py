@@ -50,26 +50,36 @@ class DenseConv2d(nn.Module):
         return functional.conv2d(x, self.weight.view(self.shape), self.bias)
 
 
-def read_network(architecture: str, path: Path, same_names: bool = True) -> nn.Module:
+def read_network(
+    architecture: str,
+    path: Path,
+    same_names: bool = True,
+    img_size: tuple[int, int] | None = None,
+) -> nn.Module:
     """The network of this timm name with the weights of a file, frozen and in eval mode.
 
-    same_names: whether the file's tensors have timm's names; else they have timm's order. A GPU is
-    used where there is one. Raises almost anything for a file that does not hold the weights:
+    same_names: whether the file's tensors have timm's names; else they have timm's order. img_size:
+    (height, width) of the input that a transformer is built for; None is the published one. A GPU
+    is used where there is one. Raises almost anything for a file that does not hold the weights:
     SafetensorError, UnpicklingError, RuntimeError, KeyError, EOFError, …
     """
     timm = import_timm()
+    channels, *published = timm.get_pretrained_cfg(architecture).input_size
+    arguments = {} if img_size is None else {"img_size": img_size}
     # Without memory or values for the tensors, which come from the file.
     with torch.device("meta"):
-        module = timm.create_model(architecture, pretrained=False).eval()
+        module = timm.create_model(architecture, pretrained=False, **arguments).eval()
     own = module.state_dict()
     tensors = timm.models.load_state_dict(str(path), use_ema=False)
     if not same_names:
         tensors = dict(zip(own, tensors.values(), strict=True))
-    structure, _ = structure_of(module, _shaped(timm.get_pretrained_cfg(architecture).input_size))
-    if tensors.keys() != own.keys() or not _complete(module, tensors):
-        # Tensors of an older form, which timm's own loader converts.
+    structure, _ = structure_of(module, _shaped((channels, *(img_size or published))))
+    if arguments or tensors.keys() != own.keys() or not _complete(module, tensors):
+        # Tensors of an older form or of another input size, which timm's own loader converts.
         overlay = {"file": str(path)}
-        module = timm.create_model(architecture, pretrained=True, pretrained_cfg_overlay=overlay)
+        module = timm.create_model(
+            architecture, pretrained=True, pretrained_cfg_overlay=overlay, **arguments
+        )
     module.eval().float()
     arrange(module, structure)
     return module.to("cuda" if torch.cuda.is_available() else "cpu")

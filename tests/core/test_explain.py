@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 import gradcam_core as gc
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.explanation import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
-from gradcam_core.images.geometry import VIEWS
+from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.images.preprocessing import InputSize, Preprocessing
 from gradcam_core.models.registry import ModelInfo
 from gradcam_core.request import requests_for
@@ -92,6 +93,52 @@ def test_the_heatmap_has_the_photos_size_and_is_zero_outside_the_box(brightness,
     assert not outside.any()
     if view == "whole":
         assert e.box == (0, 0, *size)
+
+
+# Photo, input (height, width), how it is resized, view, box, and cells of the map.
+SHAPES: dict[str, tuple[tuple[int, int], tuple[int, int], Any, Any, Any, tuple[int, int]]] = {
+    "tall": ((400, 400), (128, 64), "cover", "crop", (100, 0, 300, 400), (4, 2)),
+    "wide": ((400, 400), (64, 128), "cover", "crop", (0, 100, 400, 300), (2, 4)),
+    "tall, of a tall photo": ((300, 800), (128, 96), "cover", "crop", (0, 200, 300, 600), (4, 3)),
+    "tall, all of a photo": ((400, 400), (128, 64), "cover", "whole", (0, 0, 400, 400), (4, 4)),
+    "wide, all of a tall photo": ((100, 600), (64, 96), "cover", "whole", (0, 0, 100, 600), (6, 3)),
+    "stretched": ((800, 100), (128, 64), "stretch", "crop", (0, 0, 800, 100), (4, 2)),
+    "stretched, all of it": ((200, 200), (64, 128), "stretch", "whole", (0, 0, 200, 200), (4, 4)),
+    "short side": ((400, 200), (64, 128), "short side", "crop", (100, 50, 300, 150), (2, 4)),
+}
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_heat_lies_where_a_network_with_an_input_of_any_shape_has_seen_it(
+    brightness: gc.Model, shape: str, detail: Literal[1, 2, 3]
+):
+    size, input_size, resizing, view, box, (rows, columns) = SHAPES[shape]
+    preprocessing = replace(
+        brightness.preprocessing, size=InputSize(*input_size), crop_share=1.0, resizing=resizing
+    )
+    network = replace(brightness, preprocessing=preprocessing)
+    left, top, right, bottom = gc.examine(Image.new("RGB", size), network, view).geometry.region
+    across, down = (right - left) / columns, (bottom - top) / rows
+    for row, column in np.ndindex(rows, columns):
+        x, y = left + column * across, top + row * down
+        photo = Image.new("RGB", size)
+        # The whole cell, without the pixels that the neighbours see a little of.
+        inside = (x + across / 8, y + down / 8, x + across * 7 / 8 - 1, y + down * 7 / 8 - 1)
+        if inside[0] < 0 or inside[2] > size[0]:
+            continue  # padding
+        ImageDraw.Draw(photo).rectangle(inside, fill="white")
+        e = gc.explain(photo, network, 0, view=view, detail=detail)
+        assert e.box == box
+        assert e.feature_map.shape == (rows * detail, columns * detail)
+        cells = e.feature_map.reshape(rows, detail, columns, detail).sum(axis=(1, 3))
+        assert cells[row, column] > 0.97 * cells.sum()
+        y_peak, x_peak = np.unravel_index(np.argmax(e.heatmap), e.heatmap.shape)
+        assert x <= x_peak + 0.5 <= x + across
+        assert y <= y_peak + 0.5 <= y + down
+        outside = e.heatmap.copy()
+        outside[box[1] : box[3], box[0] : box[2]] = 0
+        assert not outside.any()
 
 
 def with_network(brightness: gc.Model, module: nn.Module) -> gc.Model:

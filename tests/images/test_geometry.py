@@ -84,7 +84,7 @@ def test_torchvisions_transforms_may_have_two_sides(
 def test_a_crop_that_is_larger_or_of_another_shape_is_refused(crop: list[int], resize: list[int]):
     transforms = ImageClassification(crop_size=1)
     transforms.crop_size, transforms.resize_size = crop, resize
-    with pytest.raises(ValueError, match="a crop of .* resized to .* cannot be followed"):
+    with pytest.raises(ValueError, match="cannot be followed"):
         Preprocessing.from_torchvision(transforms)
 
 

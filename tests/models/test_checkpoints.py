@@ -28,6 +28,7 @@ from torch.nn.utils import parametrizations, prune
 
 import gradcam_core as gc
 from gradcam_core.models.registry import remove_model
+from tests.support.networks import scattered
 
 State = dict[str, Tensor]
 
@@ -634,13 +635,47 @@ def test_crop_and_interpolation_are_read_from_the_file(tmp_path: Path):
     assert gc.load_model("plain").preprocessing.size == (160, 160)
 
 
-def test_pictures_that_are_no_squares_are_not_taken_for_squares(tmp_path: Path):
-    held = {"state_dict": small().state_dict(), "input_size": [3, 96, 128]}
-    path = saved(tmp_path / "a.pth", held)
-    with pytest.raises(gc.NetworkError, match="pictures are 128 × 96 pixels, and only squares"):
-        gc.register("Mine", "test_resnet", weights=path)
-    gc.register("Mine", "test_resnet", weights=path, size=96)
-    assert gc.load_model("mine").preprocessing.size == 96
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"input_size": [3, 96, 128]},
+        {"input_size": (96, 128, 3)},
+        {"pretrained_cfg": {"input_size": [3, 96, 128]}},
+        {"args": argparse.Namespace(img_size=[96, 128])},
+        {"hyper_parameters": Settings(input_size=torch.Size((3, 96, 128)))},
+        {"hyper_parameters": {"img_size": "96x128"}},
+    ],
+)
+def test_an_input_that_is_no_square_is_read_from_the_file(tmp_path: Path, said: dict[str, Any]):
+    module = small()
+    path = saved(tmp_path / "a.pth", {"state_dict": module.state_dict(), **said})
+    gc.register("Mine", "test_resnet", weights=path)
+    assert gc.load_model("mine").preprocessing.size == (96, 128)
+    assert_same("mine", module)
+    gc.register("Mine", "test_resnet", weights=path, size=64)
+    assert gc.load_model("mine").preprocessing.size == (64, 64)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+@pytest.mark.parametrize("is_said", [True, False])
+@pytest.mark.parametrize("size", [(96, 48), (64, 64)])
+def test_a_transformer_is_built_for_the_size_of_its_input(
+    tmp_path: Path, cat: Image.Image, size: tuple[int, int], is_said: bool, is_named: bool
+):
+    module = scattered(timm.create_model("test_vit", num_classes=3, img_size=size)).eval()
+    said: dict[str, Any] = {"input_size": [3, *size]} if is_said else {}
+    if is_named:
+        said["arch"] = "test_vit"
+    path = saved(tmp_path / "a.pth", {"state_dict": module.state_dict(), **said})
+    gc.register("Mine", weights=path, size=None if is_said else size)
+    e = gc.explain(cat, "mine", 1)
+    assert e.tokens
+    assert e.feature_map.shape == (size[0] // 16, size[1] // 16)
+    batch = gc.examine(cat, "mine").run.open_pass.batch
+    assert batch.shape == (1, 3, *size)
+    np.testing.assert_allclose(
+        gc.forward(module, batch).cam(1)[0], e.feature_map, rtol=1e-3, atol=1e-7
+    )
 
 
 def test_a_loss_for_independent_classes_is_noticed(tmp_path: Path):
@@ -796,6 +831,55 @@ def test_a_folder_of_transformers_is_read_by_it(tmp_path: Path, monkeypatch, cat
     np.testing.assert_allclose(held.explain("b").feature_map, run.cam(1)[0], rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("said", "resized", "size"),
+    [
+        ({"size": {"height": 64, "width": 96}}, (96, 64), (64, 96)),
+        (
+            {
+                "size": {"height": 80, "width": 40}, "do_center_crop": True,
+                "crop_size": {"height": 64, "width": 32},
+            },
+            (40, 80),
+            (64, 32),
+        ),
+        (
+            {
+                "size": {"shortest_edge": 100}, "do_center_crop": True,
+                "crop_size": {"height": 32, "width": 64},
+            },
+            (150, 100),
+            (32, 64),
+        ),
+    ],
+)  # fmt: skip
+def test_a_picture_goes_in_as_transformers_prepares_it(
+    tmp_path: Path,
+    monkeypatch,
+    cat: Image.Image,
+    said: dict[str, Any],
+    resized: tuple[int, int],
+    size: tuple[int, int],
+):
+    library = types.ModuleType("transformers")
+    library.AutoModelForImageClassification = OfTransformers  # type: ignore[attr-defined]
+    library.__spec__ = importlib.machinery.ModuleSpec("transformers", None)
+    monkeypatch.setitem(sys.modules, "transformers", library)
+    folder = folder_of(tmp_path / "mine", small(), OF_TRANSFORMERS)
+    (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR | said))
+    info = gc.register("Mine", weights=folder)
+    assert "stretch" not in info.notice
+    photo = cat.resize((300, 200))
+    batch = gc.examine(photo, "mine").run.open_pass.batch
+    picture = photo.resize(resized, Image.Resampling.BICUBIC)
+    left, top = ((a - b) // 2 for a, b in zip(resized, size[::-1], strict=True))
+    picture = picture.crop((left, top, left + size[1], top + size[0]))
+    expected = (np.asarray(picture, dtype=np.float32) / 255 - MEAN) / STD
+    np.testing.assert_allclose(batch[0].permute(1, 2, 0), expected, atol=1e-5)
+    e = gc.explain(photo, "mine", 1)
+    assert ("stretched photo" in e.caption()) == (len(said["size"]) == 2)
+
+
 def test_the_config_says_whether_classes_exclude_each_other(
     tmp_path: Path, monkeypatch, cat: Image.Image
 ):
@@ -821,7 +905,10 @@ def test_a_named_architecture_goes_before_that_of_the_folder(tmp_path: Path):
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ({"size": {"height": 64, "width": 96}}, "pictures of 96 × 64: only squares"),
+        (
+            {"do_center_crop": True, "crop_size": {"height": 64, "width": 96}},
+            r"\(a crop of 64x96 from a picture resized to 64 cannot be followed\): give size",
+        ),
         ({"rescale_factor": 0.00784}, "only 1/255 will do"),
         ({"image_mean": None}, "does not say how pictures are prepared"),
     ],

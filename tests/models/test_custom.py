@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.images.geometry import view_of
+from gradcam_core.images.preprocessing import InputSize
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.custom.description import described_in, described_in_file
 from gradcam_core.models.registry import default_models, remove_model
@@ -377,7 +379,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a wrong word": ({"interpolation": "cubic"}, "one of nearest, "),
     "an unknown key": ({"weigths": "a"}, "no key 'weigths'; choose from: architecture, weights"),
     "one of our names": ({"name": "vgg19"}, "'vgg19' is the name of another network"),
-    "a text": ({"size": "large"}, "size = 'large' will not do; it has to be a whole number"),
+    **{
+        f"size {size!r}": ({"size": size}, f"size = {re.escape(repr(size))} will not do; it has to")
+        for size in ("large", "256x", "0x128", "axb", "256x128x3", -64, (4096, 64), "", (64, 0.5))
+    },
+    "what a size is": ({"size": "256x"}, "two, the height and then the width, such as 256x128"),
 }
 
 
@@ -414,7 +420,9 @@ def test_a_text_describes_a_network():
     )
     assert (one.title, one.architecture) == ("Chest X-ray", "resnet18")
     assert (one.weights, one.labels) == (Path("x.pth"), Path("l.txt"))
-    assert (one.mean, one.size, one.sigmoid) == ((0.5, 0.4, 0.3), 96, True)
+    assert (one.mean, one.size, one.sigmoid) == ((0.5, 0.4, 0.3), (96, 96), True)
+    for given in ("size=256x128", "size=256×128", "size=256/128"):
+        assert described_in(f"Tall=resnet18,{given}").size == InputSize(height=256, width=128)
 
 
 @pytest.mark.parametrize("spec", ["resnet18", "=resnet18", "A=", "A=resnet18,weights", "A=b,size="])
@@ -432,11 +440,14 @@ def test_a_file_describes_networks_with_the_same_keys(tmp_path: Path, monkeypatc
     file.write_text(
         f'["Chest X-ray"]\narchitecture = "{SMALL}"\nweights = "a.safetensors"\n'
         f'labels = "labels.txt"\nmean = [0.5, 0.5, 0.5]\n\n["Other"]\narchitecture = "{SMALL}"\n'
+        'size = "96x64"\n'
     )
     assert [one.title for one in described_in_file(file)] == ["Chest X-ray", "Other"]
     infos = register_all([f"Third={SMALL}"], file)
     assert [info.name for info in infos] == ["chest_x_ray", "other", "third"]
     assert [label.name for label in infos[0].labels] == LABELS
+    assert infos[1].recipe
+    assert infos[1].recipe.preprocessing.size == (96, 64)
     assert default_models() == ("chest_x_ray", "other", "third")
     monkeypatch.chdir(folder)  # where it is found without being named
     assert [info.title for info in register_all([])] == ["Chest X-ray", "Other"]

@@ -37,13 +37,13 @@ class Description:
     or such a folder; None are those published with the architecture. prefix: names that stand
     before those of the network in the file, where it holds several; "." for none.
     labels: a file (see `read_label_names`) or the names. name: as in the API and on the command
-    line; None makes it from the title. classes, channels: numbers, the latter 1 or 3. size: of
-    the input, pixels: the side of a square, "256x128" or (256, 128), height first. mean, std: of the channels, in [0, 1]. crop: share of the photo's
-    short side (where the input is no square: of the side that is cut less).
-    interpolation: "bilinear", "bicubic", … layer: dotted name of the target layer. sigmoid: each
-    class has a probability of its own; a single output always has. regression: the outputs are
-    values, in the unit given, and no classes. transform_input: whether
-    torchvision's GoogLeNet or Inception v3 normalises its input once more, as the published do.
+    line; None makes it from the title. classes, channels: numbers, the latter 1 or 3. size: of the
+    input in pixels: the side of a square, or "256x128" or (256, 128), height first. mean, std: of
+    the channels, in [0, 1]. crop: share of the short side (see `Resizing` for other inputs than
+    squares). interpolation: "bilinear", "bicubic", … layer: dotted name of the target layer.
+    sigmoid: each class has a probability of its own; a single output always has. regression: the
+    outputs are values, in the unit given, and no classes. transform_input: whether torchvision's
+    GoogLeNet or Inception v3 normalises its input once more, as the published do.
     """
 
     title: str

@@ -61,7 +61,8 @@ class _Recipe:
         from gradcam_core.models.optimise import own_network, read_network
 
         if self.is_published and self.architecture.library == "timm":
-            return read_network(self.architecture.name, path)
+            img_size = self.architecture.arguments.get("img_size")
+            return read_network(self.architecture.name, path, img_size=img_size)
         tensors = read_checkpoint(path).tensors
         found = fit([self.architecture], tensors, self.prefix)
         if self.is_regression:
@@ -270,10 +271,11 @@ def _published(described: Description, known: _Known) -> ModelInfo:
     if described.classes not in (None, classes):
         raise NetworkError(f"classes is {described.classes}, but the weights have {classes}")
     usual = known.preprocessing or architecture.preprocessing
+    preprocessing = input_of(described, usual, usual.channels)
     recipe = _Recipe(
-        architecture,
+        architecture.sized(preprocessing.size),
         max(classes, 2),
-        input_of(described, usual, usual.channels),
+        preprocessing,
         is_published=known.source is None,
     )
     labels = labels_for(described, classes, known.names)
