@@ -329,7 +329,7 @@ def small(lite0: gc.Model) -> gc.Model:
     torch.manual_seed(0)
     module = scattered(timm.create_model("test_resnet")).eval().requires_grad_(False)
     model = with_module(lite0, module, "layer4")
-    return replace(model, preprocessing=replace(lite0.preprocessing, size=InputSize(96, 96)))
+    return replace(model, preprocessing=replace(lite0.preprocessing, size=InputSize(96, 160)))
 
 
 @pytest.mark.parametrize("view", ["crop", "whole"])
@@ -343,6 +343,7 @@ def test_every_quick_method_and_view_can_be_checked(
     found = trust(cat, small, e)
     assert len(found.sanity) == len(small.stages) + 1
     assert found.sentence
+    assert found.without.picture.size == view_of(cat.size, small.preprocessing, view).size
 
 
 def test_a_slow_method_is_only_checked_for_what_its_map_shows(

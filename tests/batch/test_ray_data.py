@@ -61,7 +61,7 @@ def models(tmp_path: Path) -> Iterator[list[gc.Model]]:
     weights = tmp_path / "own.safetensors"
     torch.manual_seed(0)
     save_file(timm.create_model(OWN, num_classes=3, in_chans=1).state_dict(), weights)
-    (info,) = register_all([f"Mine={OWN},weights={weights},size=96"])
+    (info,) = register_all([f"Mine={OWN},weights={weights},size=128x96"])
     yield [gc.load_model(name) for name in SETTINGS.models]
     remove_model(info.name)
 

@@ -86,7 +86,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         torch.manual_seed(3)  # of other random networks nothing may speak for the class
         module = timm.create_model(OWN, num_classes=3, in_chans=1)
     save_file(module.state_dict(), own)
-    network = f"Mine={OWN},weights={own},size=96"
+    network = f"Mine={OWN},weights={own},size=96x128"
     command = [sys.executable, "-m", "demo.serve_cluster", "--network", network]
     with subprocess.Popen(
         command,

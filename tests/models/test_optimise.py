@@ -74,6 +74,20 @@ def test_logits_and_maps_are_those_of_the_network_as_it_is_published(
         assert float((got.cam([3, 5]) - maps).abs().max()) < 1e-3 * float(maps.max())
 
 
+def test_a_transformer_is_built_for_another_size_as_timm_does(tmp_path: Path):
+    published = scattered(timm.create_model("test_vit"))
+    file = tmp_path / "a.safetensors"
+    save_file(published.state_dict(), file)
+    size = 96, 48
+    theirs = timm.create_model(
+        "test_vit", pretrained=True, pretrained_cfg_overlay={"file": str(file)}, img_size=size
+    ).eval()
+    ours = read_network("test_vit", file, img_size=size)
+    batch = torch.randn(2, 3, *size)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(batch), theirs(batch), rtol=1e-4, atol=1e-4)
+
+
 def test_batch_norms_are_folded_and_dense_convolutions_are_products(published: Published):
     resnet = read_network("resnet18", published("resnet18")[1])
     assert not any(isinstance(part, nn.BatchNorm2d) for part in resnet.modules())

@@ -97,12 +97,26 @@ def test_a_module_says_what_was_not_given(cat: Image.Image):
     of_timm = timm.create_model("test_vit", num_classes=3).eval()
     gc.register("Timm", module=of_timm)
     found = gc.load_model("timm").preprocessing
-    assert found.size == 160
+    assert found.size == (160, 160)
     assert found.mean == tuple(of_timm.pretrained_cfg["mean"])
     assert gc.explain(cat, "timm").feature_map.shape == (10, 10)
     gc.register("Grey", module=small(channels=1), size=64, mean=0.5, std=0.5)
     assert gc.load_model("grey").preprocessing.channels == 1
     assert gc.explain(cat, "grey").heatmap.shape == cat.size[::-1]
+
+
+def test_a_transformer_has_the_grid_of_its_input(cat: Image.Image):
+    module = timm.create_model(
+        "vit_tiny_patch16_224", num_classes=3, img_size=(96, 48), depth=2
+    ).eval()
+    with pytest.raises(gc.NetworkError, match=r"does not take a batch \[2, 3, 224, 224\].*size="):
+        gc.register("Tall", module=module)
+    gc.register("Tall", module=module, size=(96, 48))
+    e = gc.explain(cat, "tall")
+    assert e.feature_map.shape == (6, 3)
+    left, top, right, bottom = e.box
+    assert (right - left) / (bottom - top) == pytest.approx(0.5, abs=0.01)
+    assert e.geometry.size == (48, 96)
 
 
 def test_another_module_of_the_same_name_takes_its_place(cat: Image.Image):
