@@ -267,6 +267,13 @@ def test_published_weights_are_known_without_asking_a_network():
     assert len(larger.labels) == 11821
 
 
+def test_published_transformers_are_built_for_the_size_of_their_input():
+    info = gc.register("A", "deit_tiny_patch16_224", size="224x96")
+    assert info.recipe
+    assert info.recipe.preprocessing.size == (224, 96)
+    gc.register("B", "crossvit_9_240", size=224)  # resizes by itself, and its weights are for 240
+
+
 @pytest.mark.parametrize(
     ("architecture", "shape"),
     [("vit_tiny_patch16_224", (14, 14)), ("swin_tiny_patch4_window7_224", (7, 7))],
@@ -383,6 +390,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         f"size {size!r}": ({"size": size}, f"size = {re.escape(repr(size))} will not do; it has to")
         for size in ("large", "256x", "0x128", "axb", "256x128x3", -64, (4096, 64), "", (64, 0.5))
     },
+    "a size that the network is not built for": (
+        {"architecture": "deit_tiny_patch16_224", "size": "224x96"},
+        r"does not take pictures of 224x96 \(Input width \(96\) doesn't match.*\): give the size=",
+    ),
     "what a size is": ({"size": "256x"}, "two, the height and then the width, such as 256x128"),
 }
 
@@ -396,6 +407,8 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path, monkeypatch, wron
     Path("empty.pth").touch()
     settings, reason = WRONG[wrong]
     given: dict[str, Any] = {"title": "Mine", "architecture": SMALL, "weights": path} | settings
+    if given["architecture"].startswith("deit"):
+        save(timm.create_model(given["architecture"], num_classes=3), path)
     with pytest.raises(gc.NetworkError, match=reason) as refused:
         gc.register(**given)
     assert "\n" not in str(refused.value)

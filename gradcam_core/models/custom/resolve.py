@@ -273,13 +273,16 @@ def _published(described: Description, known: _Known) -> ModelInfo:
     usual = known.preprocessing or architecture.preprocessing
     preprocessing = input_of(described, usual, usual.channels)
     recipe = _Recipe(
-        architecture.sized(preprocessing.size),
-        max(classes, 2),
-        preprocessing,
-        is_published=known.source is None,
+        architecture, max(classes, 2), preprocessing, is_published=known.source is None
     )
     labels = labels_for(described, classes, known.names)
-    return _with_layer(described, recipe, labels, source)
+    try:
+        return _with_layer(described, recipe, labels, source)
+    except NetworkError:
+        sized = architecture.sized(preprocessing.size)
+        if sized is architecture:
+            raise
+        return _with_layer(described, replace(recipe, architecture=sized), labels, source)
 
 
 def _with_layer(
@@ -296,12 +299,18 @@ def _with_layer(
 
     layer = described.layer
     for has_values in (False, True):
-        module = layout(recipe.build, recipe.input_size, has_values)
-        batch = torch.zeros(1, *recipe.input_size, device=next(module.parameters()).device)
         try:
+            module = layout(recipe.build, recipe.input_size, has_values)
+            batch = torch.zeros(1, *recipe.input_size, device=next(module.parameters()).device)
             stages = [stage.layer for stage in layers(module, batch)]
         except NeedsValuesError:
             continue
+        except AssertionError as error:  # timm's word for a size that the network is not built for
+            _, height, width = recipe.input_size
+            raise NetworkError(
+                f"{recipe.architecture} does not take pictures of {height}x{width} ({error}): give "
+                "the size= that it was trained with"
+            ) from None
         except CamError as error:
             if layer is None:
                 raise NetworkError(f"{recipe.architecture} cannot be explained: {error}") from None
