@@ -27,8 +27,8 @@ scale starts anew in every picture: it compares places within one picture, not p
 other. A bright spot in one panel is not stronger than one in another. Point at a place to read its
 heat in all panels.
 
-**The dark frame** is what the network did not see. The published preprocessing cuts a square from
-the middle; choose *Whole photo* to let the networks see everything.
+**The dark frame** is what the network did not see. The published preprocessing cuts a part, usually
+a square, from the middle; choose *Whole photo* to let the networks see everything.
 
 **The percentages** are the network's own probabilities for the classes it was
 trained on: for most networks here, the 1000 of ImageNet. A network cannot name anything else: it
