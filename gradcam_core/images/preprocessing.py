@@ -44,8 +44,8 @@ class InputSize(NamedTuple):
     @classmethod
     def of(cls, given: Any) -> InputSize:
         """From 224, the side of a square; "256x128"; or (256, 128). Raises ValueError."""
-        if isinstance(given, str) and re.fullmatch(r"[0-9]+([x×][0-9]+)?", given):
-            given = [int(side) for side in re.split("[x×]", given)]
+        if isinstance(given, str) and re.fullmatch(r"[0-9]+([xX×][0-9]+)?", given):
+            given = [int(side) for side in re.split("[xX×]", given)]
         sides = list(given) if isinstance(given, list | tuple) else [given]
         if len(sides) not in (1, 2) or any(type(side) is not int for side in sides):
             raise ValueError(f"{given!r} is no size")

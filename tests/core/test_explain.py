@@ -141,6 +141,16 @@ def test_heat_lies_where_a_network_with_an_input_of_any_shape_has_seen_it(
         assert not outside.any()
 
 
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.is_slow])
+def test_slow_methods_find_the_place_in_an_input_of_any_shape(brightness: gc.Model, method: str):
+    tall = replace(brightness.preprocessing, size=InputSize(128, 64), crop_share=1.0)
+    photo = Image.new("RGB", (400, 400))
+    ImageDraw.Draw(photo).rectangle((212, 112, 287, 187), fill="white")  # in the second row
+    e = gc.explain(photo, replace(brightness, preprocessing=tall), 0, method)
+    assert e.feature_map.shape == (4, 2)
+    assert np.argmax(e.feature_map) == 3
+
+
 def with_network(brightness: gc.Model, module: nn.Module) -> gc.Model:
     return replace(brightness, module=module.eval())
 

@@ -290,7 +290,7 @@ def test_a_module_is_used_by_many_threads_at_once(cat: Image.Image):
 
 
 def test_a_batch_uses_a_module_on_this_machine(tmp_path: Path, cat: Image.Image):
-    gc.register("Mine", module=small(), labels=LABELS, size=64, mean=0.5, std=0.5)
+    gc.register("Mine", module=small(), labels=LABELS, size=(96, 64), mean=0.5, std=0.5)
     (tmp_path / "photos").mkdir()
     cat.save(tmp_path / "photos" / "cat.png")
     out = tmp_path / "out"
@@ -301,7 +301,7 @@ def test_a_batch_uses_a_module_on_this_machine(tmp_path: Path, cat: Image.Image)
 
 
 def test_the_page_computes_with_a_module(cat: Image.Image):
-    gc.register("Mine", module=small(), labels=LABELS, size=64, mean=0.5, std=0.5)
+    gc.register("Mine", module=small(), labels=LABELS, size=(96, 64), mean=0.5, std=0.5)
     encoded = io.BytesIO()
     cat.save(encoded, "PNG")
 
