@@ -656,6 +656,15 @@ def test_an_input_that_is_no_square_is_read_from_the_file(tmp_path: Path, said: 
     assert gc.load_model("mine").preprocessing.size == (64, 64)
 
 
+def test_a_size_in_the_file_that_cannot_be_taken_is_not_passed_over(tmp_path: Path):
+    held = {"state_dict": small().state_dict(), "input_size": [3, 4096, 64]}
+    path = saved(tmp_path / "a.pth", held)
+    with pytest.raises(gc.NetworkError, match="are 4096 pixels high and 64 wide, which is too"):
+        gc.register("Mine", "test_resnet", weights=path)
+    gc.register("Mine", "test_resnet", weights=path, size=(128, 64))
+    assert gc.load_model("mine").preprocessing.size == (128, 64)
+
+
 @pytest.mark.parametrize("is_named", [True, False])
 @pytest.mark.parametrize("is_said", [True, False])
 @pytest.mark.parametrize("size", [(96, 48), (64, 64)])

@@ -45,11 +45,13 @@ def input_of(described: Description, usual: Preprocessing, channels: int) -> Pre
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What a file says of its input. note: what it says that cannot be meant."""
+    """What a file says of its input. sides: of one that is no square and cannot be taken. note:
+    what it says that cannot be meant."""
 
     size: InputSize | None = None
     crop_share: float | None = None
     resample: Image.Resampling | None = None
+    sides: tuple[int, ...] = ()
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     note: str = ""
@@ -81,13 +83,17 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     config = parsed(checkpoint.metadata.get("pretrained_cfg"))
     metadata = {**checkpoint.metadata, **(config if isinstance(config, Mapping) else {})}
     size = parsed(metadata.get("input_size") or metadata.get("img_size"))
+    sides: tuple[int, ...] = ()
     if isinstance(size, list | tuple):  # the channels may stand before it or behind it
         size = size[-3:-1] if len(size) > 2 and size[-1] in (1, 3) else size[-2:]
+        if len(set(size)) > 1 and all(isinstance(side, int) for side in size):
+            sides = tuple(size) if _known("size", size) is None else ()
     interpolation = _known("interpolation", metadata.get("interpolation"))
     plain = Normalisation(
         _known("size", size),
         _known("crop", parsed(metadata.get("crop_pct"))),
         Image.Resampling[interpolation.upper()] if interpolation else None,
+        sides,
     )
     mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
     if mean is None or std is None:

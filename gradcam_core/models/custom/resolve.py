@@ -133,6 +133,11 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     checkpoint = read_checkpoint(path)
     said = normalisation_in(checkpoint)
     size = described.size or (known.preprocessing or said).size
+    if said.sides and size is None:
+        raise NetworkError(
+            "the file says that pictures are {} pixels high and {} wide, which is too small or too "
+            "large: give size=".format(*said.sides)
+        )
     architectures: Sequence[Architecture] = known.architectures
     named = ""
     if not architectures:
