@@ -38,21 +38,59 @@ VAGUE = {
 }  # fmt: skip
 """Names of kinds that say too little to be of use in a sentence."""
 
-MOST_CLASSES = 130
-"""Classes of a kind up to which a noun of that kind is near them in meaning."""
+TOO_WIDE = VAGUE | {
+    "area", "room", "plant part", "plant organ", "reproductive structure", "body", "shape",
+    "mechanical device", "product", "creation", "work", "representation", "material", "food",
+    "food product", "foodstuff", "beverage", "furnishing", "clothing", "building", "facility",
+    "location", "region", "surface", "opening", "strip", "sheet", "layer", "framework", "paper",
+    "supporting structure", "elevation", "activity", "event", "group", "sign", "signal", "writing",
+    "medium", "vascular plant", "plant", "woody plant", "tool", "vessel", "invertebrate",
+    "arthropod", "mammal", "reptile", "animal", "vehicle", "wheeled vehicle", "course", "dish",
+    "geological phenomenon", "line", "hole", "source of illumination", "woodwind", "bony fish",
+    "padding", "lid", "fastener", "restraint", "electrical device", "measuring instrument",
+    "bar", "rod", "shaft", "memory device", "drug of abuse", "public transport",
+    "point", "plate", "board", "rotating mechanism", "platform", "lever", "piece of cloth",
+    "cloth covering", "acoustic device", "motorboat", "optical device", "print media", "diversion",
+    "commerce", "publication",
+    "geographic point", "workplace", "horizontal surface", "baseball equipment",
+    "sports equipment",
+}  # fmt: skip
+"""Names of kinds of which a noun may be one and yet be near none of their classes: a lake is no
+nearer to a toilet tissue for both being material."""
+
+FAR = {1: 20, 2: 15, 3: 10}
+"""Steps from a noun up to a kind, and the classes that the kind has at most, for them to be near
+the noun in meaning. Where the usual sense is a person, persons are near, however far."""
+
+FEW = 3
+"""Classes below which those of the next kind above are near, too: a cow is near an ox, and then a
+water buffalo."""
 
 SENSES = 2
-"""Of a noun, the first of which count."""
+"""Of a noun, the first of which count: the second if it is at least half as usual."""
 
 
 @dataclass(frozen=True)
 class Synset:
-    """names: its lemmas. parents: what it is a kind of; individuals are told apart from kinds."""
+    """names: its lemmas. parents: what it is a kind of; individuals are told apart from kinds.
+    counts: how often each name has this sense in WordNet's texts."""
 
     names: tuple[str, ...]
     parents: tuple[str, ...]
     is_individual: bool
-    count: int
+    counts: tuple[int, ...]
+    definition: str
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts)
+
+    def count_of(self, lemma: str) -> int:
+        return next(
+            count
+            for name, count in zip(self.names, self.counts, strict=True)
+            if name.lower() == lemma.replace("_", " ")
+        )
 
 
 def main() -> None:
@@ -89,7 +127,8 @@ def read_synsets(folder: Path) -> dict[str, Synset]:
     for line in (folder / "data.noun").read_text().splitlines():
         if line.startswith("  "):
             continue
-        offset, lexicographer, _, size, *fields = line.split(" | ")[0].split()
+        data, definition = line.split(" | ", maxsplit=1)
+        offset, lexicographer, _, size, *fields = data.split()
         lemmas = fields[: 2 * int(size, 16) : 2]
         ids = fields[1 : 2 * int(size, 16) : 2]
         _, *rest = fields[2 * int(size, 16) :]
@@ -102,7 +141,8 @@ def read_synsets(folder: Path) -> dict[str, Synset]:
             names=tuple(lemma.replace("_", " ") for lemma in lemmas),
             parents=tuple(to for symbol, to, *_ in pointers if symbol in ("@", "@i")),
             is_individual=any(symbol == "@i" for symbol, *_ in pointers),
-            count=sum(counts.get(key, 0) for key in keys),
+            counts=tuple(counts.get(key, 0) for key in keys),
+            definition=definition,
         )
     return found
 
@@ -122,22 +162,36 @@ def kinds_above(synsets: dict[str, Synset], classes: Iterable[str]) -> list[str]
 def nouns(
     folder: Path, synsets: dict[str, Synset], nodes: dict[str, int], sizes: Counter[str]
 ) -> dict[str, object]:
-    """What each common noun is near to: kinds by their number, classes as −1 − index. And the
-    singular of irregular plurals."""
-    near: dict[str, list[int]] = {}
+    """What each noun is near to: kinds by their number, classes as −1 − index. Nothing for a common
+    noun that is near none. And the singular of irregular plurals."""
+    senses = {}
     for line in (folder / "index.noun").read_text().splitlines():
         lemma, *fields = line.split(" ") if not line.startswith("  ") else [""]
-        if not re.fullmatch(r"[a-z]+([-_][a-z]+)?", lemma):
-            continue
-        senses = [field for field in fields if re.fullmatch(r"\d{8}", field)][:SENSES]
-        of_senses = [
-            node
-            for sense in senses
-            if not synsets[sense].is_individual and (synsets[sense].count > 0 or "_" not in lemma)
-            for node in _nearest(synsets, sense, nodes, sizes)
+        if re.fullmatch(r"[a-z]+([-_][a-z]+)?", lemma):
+            senses[lemma] = [field for field in fields if re.fullmatch(r"\d{8}", field)]
+    person = next(one for one in senses["person"] if one in nodes)
+    near: dict[str, list[int]] = {}
+    for lemma, of_lemma in senses.items():
+        counts = [synsets[one].count_of(lemma) for one in of_lemma]
+        found = []
+        for one, count in zip(of_lemma[:SENSES], counts, strict=False):
+            is_usual = 2 * count >= counts[0]
+            is_word = synsets[one].count > 0 or "_" not in lemma
+            if not synsets[one].is_individual and is_usual and is_word:
+                found += _nearest(synsets, _grown(synsets, senses, one), nodes, sizes)
+        persons = [node for node in found if node >= 0 and node == nodes[person]]
+        # A whale, or a mug, is a person in its first sense.
+        is_thing = any(one in nodes and one != person for one in of_lemma)
+        is_person = found == persons and 2 * counts[0] > sum(counts) and not is_thing
+        if not is_person:
+            found = [node for node in found if node not in persons]
+        found = found or [
+            nodes[one]
+            for one in of_lemma
+            if one in nodes and synsets[one].names[0] not in TOO_WIDE and one != person
         ]
-        if of_senses:
-            near[lemma.replace("_", " ")] = list(dict.fromkeys(of_senses))[:SENSES]
+        if found or any(counts):
+            near[lemma.replace("_", " ")] = list(dict.fromkeys(found))
     irregular = {}
     for line in (folder / "noun.exc").read_text().splitlines():
         plural, singular, *_ = line.replace("_", " ").split(" ")
@@ -146,16 +200,51 @@ def nouns(
     return {"near": near, "singular": irregular}
 
 
+def _grown(synsets: dict[str, Synset], senses: dict[str, list[str]], one: str) -> str:
+    """The animal that a young animal is the young of, by its definition, because WordNet knows it
+    only as a young mammal; of anything else, itself."""
+    if not any(synsets[each].names[0].startswith("young") for each in above(synsets, one)):
+        return one
+    for word in re.findall(r"[a-z]+", synsets[one].definition.split(";")[0]):
+        for sense in senses.get(word, ()) if word != "young" else ():
+            kinds = [synsets[each].names[0] for each in above(synsets, sense)]
+            if "animal" in kinds and not any(kind.startswith("young") for kind in kinds):
+                return sense
+    return one
+
+
 def _nearest(
     synsets: dict[str, Synset], one: str, nodes: dict[str, int], sizes: Counter[str]
 ) -> list[int]:
-    for each in (one, *above(synsets, one)):
-        if each in nodes:
-            is_class = nodes[each] < 0
+    """The noun itself, where it is a class or a kind; else the nearest above it."""
+    if one in nodes:
+        return [nodes[one]]
+    steps, level = 0, [one]
+    while level := list(dict.fromkeys(up for each in level for up in synsets[each].parents)):
+        steps += 1
+        for each in filter(nodes.__contains__, level):
             name = synsets[each].names[0]
-            tells = is_class or (sizes[each] <= MOST_CLASSES and name not in VAGUE)
-            return [nodes[each]] if tells else []
+            if nodes[each] < 0:
+                return [nodes[each]] if steps <= max(FAR) else []
+            if name == "person":
+                return [nodes[each]]
+            if name in TOO_WIDE or sizes[each] > FAR.get(steps, 0):
+                continue
+            return [nodes[each], *_next(synsets, each, nodes, sizes, steps)]
     return []
+
+
+def _next(
+    synsets: dict[str, Synset], kind: str, nodes: dict[str, int], sizes: Counter[str], steps: int
+) -> list[int]:
+    """The kind above one that has few classes."""
+    if sizes[kind] >= FEW:
+        return []
+    return [
+        nodes[up]
+        for up in above(synsets, kind)
+        if synsets[up].names[0] not in TOO_WIDE and FEW <= sizes[up] <= FAR[max(FAR)]
+    ][:1]
 
 
 def _write(path: Path, table: dict) -> None:

@@ -68,16 +68,16 @@ class Functions:
 
         Args:
             search: Part of a class's name or of one of its synonyms, or a kind of thing ("bird"),
-                in upper or lower case. Names that start with it come first. If there is no such
-                class, those nearest in meaning are found. Empty lists all classes by their index.
+                in upper or lower case. A class of this very name comes first. If there is none, its
+                kinds do, or else those nearest in meaning. Empty lists all classes by their index.
             limit: The largest number of classes to return, from 1.
             model: The name of a network. Empty lists the 1000 classes of ImageNet, which every
                 network has except those that the owner of the app added.
 
         Returns:
             For each class: its index, its name and all its synonyms, of which the other functions
-                accept any; and what it was found by: "name", "kind", or, for a word that is not
-                among the classes, "meaning" or "spelling".
+                accept any; and what it was found by: "name" (the word is in its name), "kind",
+                "meaning" (near), "part" (a word of its name begins or ends so) or "spelling".
         """
         labels = arguments.labels_of(model)
         most = arguments.limit(limit, max(len(labels), 1000))

@@ -12,7 +12,7 @@ from typing import Any
 
 from gradcam_core import imagenet_labels, list_models
 from gradcam_core.errors import LabelError
-from gradcam_core.models.class_search import search
+from gradcam_core.models.class_search import note, search
 from gradcam_core.models.labels import Label, Labels
 from gradcam_core.models.registry import model_info
 
@@ -34,11 +34,8 @@ class Classes:
         """What the page lists for a text that somebody types: the places of classes, and a note
         that says what they are where the text is no class."""
         found = search(self._listed, text)
-        by = found[0].by if found else None
-        note = "" if by == "name" else f"“{text}” is not one of the {len(self.labels)} classes."
-        if by is not None and by != "name" and (near := self._listed.nearest(text)):
-            note += f" {near.sentence}:"
-        return {"classes": [match.label.index for match in found], "note": note}
+        indices = [match.label.index for match in found]
+        return {"classes": indices, "note": note(self._listed, text, found)}
 
     @cached_property
     def _listed(self) -> Labels:

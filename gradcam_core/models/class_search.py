@@ -1,4 +1,4 @@
-"""Searching classes as a person types: by part of a name, by kind, or else by what is nearest."""
+"""Searching classes as a person types: by name, kind, part of a name, or what is nearest."""
 
 from __future__ import annotations
 
@@ -8,51 +8,88 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gradcam_core.errors import LabelError
-from gradcam_core.models.kinds import NEW_WORDS, kind_named, singulars
+from gradcam_core.models.kinds import NEW_WORDS, singulars
 from gradcam_core.models.labels import Label, Labels
+
+By = Literal["name", "kind", "meaning", "part", "spelling"]
 
 
 @dataclass(frozen=True)
 class Match:
-    """One class that was found. by: its name or a synonym has the text in it; it is of that kind;
-    or, where there is no such class, it is near in meaning or in spelling."""
+    """One class that was found. by: its name or a synonym has the word in it; it is of that kind;
+    it is near in meaning; a word of its name begins or ends so; or it is near in spelling."""
 
     label: Label
-    by: Literal["name", "kind", "meaning", "spelling"]
+    by: By
 
 
 def search(labels: Labels, text: str) -> Sequence[Match]:
-    """The classes for a text, the best first; all of them for an empty one."""
-    word = " ".join(re.sub(r"[_\s]+", " ", text).split()).casefold()
+    """The classes for a text, the best first; all of them for an empty one.
+
+    First those of that name, and then, of what is named by no class: its kinds, or else those
+    nearest in meaning; other names that have the word in them; and words that begin or end so. If
+    there are none of these, those nearest in spelling.
+    """
+    word = _words(text)
     numbered = _by_number(labels, word)
     if numbered is not None:
         return [Match(numbered, "name")]
-    singular = set[str]() if word in NEW_WORDS else set(singulars(word)) - {word}
-    found = []
-    for label in labels:
-        name = label.full_name.casefold()
-        if word in name or not singular.isdisjoint(re.findall(r"\w+", name)):
-            found.append(Match(label, "name"))
-    if word:
-        whole = re.compile(rf"\b{re.escape(word)}\b")
-        found.sort(
-            key=lambda match: (
-                word not in match.label.full_name.casefold().split(", "),
-                not whole.search(match.label.full_name.casefold()),
-                not match.label.name.casefold().startswith(word),
-            )
-        )
-    if labels.is_imagenet:
-        known = {match.label.index for match in found}
-        _, members = kind_named(word)
-        found += [Match(labels[index], "kind") for index in members if index not in known]
-    if found:
-        return found
+    if not word:
+        return [Match(label, "name") for label in labels]
+    forms = _forms(word)
+    whole = re.compile(rf"\b({'|'.join(map(re.escape, forms))})\b")
+    edge = re.compile(rf"\b{re.escape(word)}|{re.escape(word)}\b")
+    same = [label for label in labels if _is_named(label, forms)]
+    found = {label.index: Match(label, "name") for label in same}
+    near = labels.nearest(word) if labels.is_imagenet else None
+    if near and (near.how == "kind" or (near.how == "meaning" and not found)):
+        by: By = "kind" if near.how == "kind" else "meaning"
+        for index in sorted(near.indices, key=lambda n: not whole.search(_name(labels[n]))):
+            found.setdefault(index, Match(labels[index], by))
+    for way, pattern in (("name", whole), ("part", edge)):
+        having = [label for label in labels if pattern.search(_name(label))]
+        for label in sorted(having, key=lambda one: not one.name.casefold().startswith(word)):
+            found.setdefault(label.index, Match(label, "name" if way == "name" else "part"))
+    if not found and (alike := labels.nearest(word)):
+        return [Match(labels[index], "spelling") for index in alike.indices]
+    return list(found.values())
+
+
+def note(labels: Labels, text: str, found: Sequence[Match]) -> str:
+    """What the classes found are, in a sentence, where the text is none of them; else empty."""
+    word = _words(text)
+    if not word or _by_number(labels, word) or any(_is_named(m.label, _forms(word)) for m in found):
+        return ""
     near = labels.nearest(word)
-    if near is None:
-        return []
-    by: Literal["meaning", "spelling"] = "spelling" if near.how == "name" else "meaning"
-    return [Match(labels[index], by) for index in near.indices]
+    says = {
+        "kind": near.sentence if near else "",
+        "meaning": "The nearest in meaning",
+        "name": "Names with this word",
+        "part": "Names with a word that begins or ends so",
+        "spelling": "The nearest names",
+    }
+    parts = [says[by] for by in dict.fromkeys(match.by for match in found)]
+    listed = ", then ".join([*parts[:1], *(part[0].lower() + part[1:] for part in parts[1:])])
+    sentence = f"“{text}” is not one of the {len(labels)} classes."
+    return f"{sentence} {listed}:" if listed else sentence
+
+
+def _words(text: str) -> str:
+    return " ".join(re.sub(r"[_\s]+", " ", text).split()).casefold()
+
+
+def _forms(word: str) -> Sequence[str]:
+    """The word and what it may be the plural of."""
+    return [word] if word in NEW_WORDS else singulars(word)
+
+
+def _name(label: Label) -> str:
+    return label.full_name.casefold()
+
+
+def _is_named(label: Label, forms: Sequence[str]) -> bool:
+    names = (label.name, *label.synonyms, label.full_name)
+    return not set(forms).isdisjoint(map(str.casefold, names))
 
 
 def _by_number(labels: Labels, word: str) -> Label | None:

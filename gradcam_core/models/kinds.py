@@ -29,6 +29,10 @@ class Kind:
     parents: tuple[int, ...]
     is_plain: bool
 
+    @property
+    def lower_names(self) -> list[str]:
+        return [name.casefold() for name in self.names]
+
 
 @dataclass(frozen=True, eq=False)
 class Kinds:
@@ -84,7 +88,7 @@ class Kinds:
         found = [
             (len(self.members[n]), self.members[n])
             for n, kind in enumerate(self.kinds)
-            if word in (name.casefold() for name in kind.names)
+            if word in kind.lower_names
         ]
         return [index for _, members in sorted(found) for index in members]
 
@@ -114,7 +118,7 @@ ENDINGS = (("ches", "ch"), ("shes", "sh"), ("ses", "s"), ("xes", "x"), ("zes", "
 """Of regular plurals and their singulars, as in WordNet's own morphology (morphy, 7WN)."""
 
 
-NEW_WORDS = {"smartphone": "cellphone", "people": "person"}
+NEW_WORDS = {"smartphone": "cellphone", "people": "person", "human": "person"}
 """Common words that WordNet 3.0 lacks, or lacks in this sense, and words that it has for them."""
 
 
@@ -126,12 +130,24 @@ def singulars(word: str) -> Sequence[str]:
     return list(dict.fromkeys([word, *irregular, *regular]))
 
 
+def is_noun(word: str) -> bool:
+    """Whether this is a common noun, perhaps in the plural, near any class or not."""
+    return any(one in _nouns()[0] for one in singulars(word))
+
+
 def kind_named(word: str) -> tuple[str, list[int]]:
-    """The kind that a noun, perhaps in the plural, is the name of, and the ImageNet classes of that
-    kind; none if it names no kind."""
+    """WordNet's name of the kind that a noun, perhaps in the plural, means ("cattle" for cows), and
+    the ImageNet classes of that kind; none if it names no kind. The usual senses count."""
+    table = kinds()
     for one in singulars(word):
-        if members := list(dict.fromkeys(kinds().named(one))):
-            return one, members
+        if one in _nouns()[0]:
+            nodes = [n for n in _nouns()[0][one] if n >= 0 and one in table.kinds[n].lower_names]
+            named = " or ".join(dict.fromkeys(table.kinds[n].names[0] for n in nodes))
+            members = [index for n in nodes for index in table.members[n]]
+        else:
+            named, members = one, table.named(one)
+        if members:
+            return named, list(dict.fromkeys(members))
     return word, []
 
 

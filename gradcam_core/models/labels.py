@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Literal, overload
 
 from gradcam_core.errors import LabelError
-from gradcam_core.models.kinds import NEW_WORDS, kind_named, kinds, near_in_meaning, singulars
+from gradcam_core.models.kinds import (
+    NEW_WORDS,
+    is_noun,
+    kind_named,
+    kinds,
+    near_in_meaning,
+    singulars,
+)
 
 # WordNet gives two classes each of these names; the words in brackets tell them apart.
 _DISTINGUISHED = {
@@ -32,6 +39,9 @@ _DISTINGUISHED = {
 
 OFFERED = 5
 """Classes that an error names, at most."""
+
+ALIKE = 0.75
+"""difflib's ratio of two words from which on one may be a misspelling of the other."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +143,9 @@ class Labels(Sequence[Label]):
         if self.is_imagenet:
             for one in (word, word.split()[-1] if word else ""):  # "a flying cow" is a cow
                 kind, members = kind_named(one)
-                if near := list(dict.fromkeys([*near_in_meaning(one), *members])):
-                    of_kind = [index for index in near if index in members]
-                    if of_kind:
-                        return Nearest("kind", f"Kinds of {kind}", tuple(of_kind))
+                if members:
+                    return Nearest("kind", f"Kinds of {kind}", tuple(members))
+                if near := near_in_meaning(one):
                     return Nearest("meaning", "The nearest in meaning", tuple(near))
         near = self._alike(word)
         return Nearest("name", "The nearest names", tuple(near)) if near else None
@@ -156,13 +165,15 @@ class Labels(Sequence[Label]):
         return _index(pairs)
 
     def _alike(self, word: str, most: int = OFFERED) -> list[int]:
-        """Classes with a synonym that has this very word in it, then those spelt most like it."""
+        """Classes with a synonym that has this very word in it, then those spelt most like it,
+        unless it is a word of its own: a stove is not what who says love means."""
         names = self._synonyms
         words = singulars(word)
         having = [
             name for name in names if not set(words).isdisjoint(name.replace("-", " ").split())
         ]
-        alike = difflib.get_close_matches(word, names, n=most, cutoff=0.6)
+        is_word = self.is_imagenet and is_noun(word)
+        alike = [] if is_word else difflib.get_close_matches(word, names, n=most, cutoff=ALIKE)
         indices = [index for name in (*sorted(having, key=len), *alike) for index in names[name]]
         return list(dict.fromkeys(indices))[:most]
 

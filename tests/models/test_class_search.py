@@ -5,22 +5,33 @@ from __future__ import annotations
 import pytest
 
 from gradcam_core import imagenet_labels
-from gradcam_core.models.class_search import search
+from gradcam_core.models.class_search import note, search
 
 
 @pytest.mark.parametrize(
     ("text", "by", "name"),
     [
-        ("tabb", "name", "tabby"),
+        ("tabb", "part", "tabby"),
         ("catamount", "name", "lynx"),
         ("espressos", "name", "espresso"),
-        ("dog", "name", "Maltese dog"),
+        ("dog", "kind", "Maltese dog"),
         ("dogs", "kind", "Chihuahua"),
         ("birds", "kind", "cock"),
         ("saucer", "meaning", "soup bowl"),
         ("giraffe", "meaning", "ibex"),
         ("smartphone", "meaning", "cellular telephone"),
-        ("cats", "name", "tabby"),
+        ("cats", "kind", "tabby"),
+        ("dog", "name", "hotdog"),
+        ("cow", "meaning", "ox"),
+        ("cow", "part", "cowboy hat"),
+        ("tea", "part", "teapot"),
+        ("tea", None, "echidna"),
+        ("kitten", "meaning", "Egyptian cat"),
+        ("kitten", None, "mitten"),
+        ("snow", "name", "snow leopard"),
+        ("snow", "part", "snowplow"),
+        ("lake", "part", "lakeside"),
+        ("lake", None, "toilet tissue"),
         ("cats", None, "catamaran"),
         ("espreso", "spelling", "espresso"),
         ("zzzzzz", None, None),
@@ -32,11 +43,9 @@ def test_classes_are_found_by_name_kind_meaning_and_spelling(text, by, name):
     assert bool(found) == (text != "zzzzzz")
 
 
-def test_names_that_start_with_the_text_come_first_and_kinds_after_names():
-    found = search(imagenet_labels(), "dog")
-    assert found[0].label.name.casefold().startswith("dog")
-    order = [match.by for match in found]
-    assert order == sorted(order, key=["name", "kind"].index)
+def test_kinds_come_before_names_and_names_before_parts_of_words():
+    order = [match.by for match in search(imagenet_labels(), "cat")]
+    assert order == sorted(order, key=["kind", "name", "part"].index)
     assert len(search(imagenet_labels(), "")) == 1000
 
 
@@ -56,3 +65,60 @@ FIRST = {
 @pytest.mark.parametrize("text", FIRST)
 def test_numbers_spaces_and_whole_words_are_found_first(text: str):
     assert search(imagenet_labels(), text)[0].label.name == FIRST[text]
+
+
+NOTES: dict[str, str | None] = {
+    "tabby": None,
+    "Tabbies": None,
+    "281": None,
+    "ox": None,
+    "dogs": "Kinds of dog, then names with this word:",
+    "cow": "The nearest in meaning, then names with a word that begins or ends so:",
+    "cows": "Kinds of cattle: ox",
+    "pants": "Kinds of trouser: jean",
+    "calf": "The nearest in meaning: ox",
+    "tea": "Names with a word that begins or ends so: teapot",
+    "man": "The nearest in meaning, then names with this word, then",
+    "love": "",
+}
+
+
+@pytest.mark.parametrize("text", NOTES)
+def test_a_text_that_names_no_class_is_said_so_and_what_is_listed(text: str):
+    found = search(imagenet_labels(), text)
+    said = note(imagenet_labels(), text, found)
+    says = NOTES[text]
+    listed = f"{said} {found[0].label.name}" if found else said
+    expected = "" if says is None else f"“{text}” is not one of the 1000 classes. {says}"
+    assert (said if says is None else listed).startswith(expected.strip())
+    assert bool(said) == (says is not None)
+
+
+SENSIBLE = {
+    "kitten": {"tabby", "Egyptian cat"},
+    "calf": {"ox"},
+    "foal": {"sorrel"},
+    "puppy": {"Chihuahua"},
+    "cow": {"ox", "water buffalo"},
+    "giraffe": {"ox", "ibex"},
+    "chicken": {"prairie chicken", "quail"},
+    "teacher": {"scuba diver"},
+    "helicopter": {"airliner", "airship"},
+    "wheelchair": {"rocking chair"},
+    "octopus": {"chambered nautilus"},
+}
+NONE = ["love", "waterfall", "river", "sky", "city", "farm", "garden", "milk", "shadow", "money"]
+
+
+def test_the_nearest_in_meaning_are_sensible_and_none_is_better_than_an_odd_one():
+    labels = imagenet_labels()
+    for word, names in SENSIBLE.items():
+        near = labels.nearest(word)
+        assert near is not None
+        assert names <= {labels[index].name for index in near.indices}, word
+    for word in NONE:
+        near = labels.nearest(word)
+        assert near is None or near.how == "name"
+        assert near is None or all(
+            word in labels[index].full_name.casefold() for index in near.indices
+        ), word

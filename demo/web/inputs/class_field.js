@@ -103,9 +103,16 @@ export class ClassField {
   async search(word, having) {
     const { classes, note } = await findClasses(word);
     if (this.searched !== word || !this.isOpen) return;
-    const others = classes.filter((index) => !having.includes(index));
-    this.list.append(...others.map((index) => this.option(index)));
-    this.note.textContent = having.length ? "" : note;
+    // The server knows which are nearest. What is no match of letters waits to be pointed at.
+    const { active } = this;
+    const isPointedAt = active && active !== this.options[0];
+    this.fill([...new Set([...having.filter((index) => index === null), ...classes, ...having])]);
+    const first = this.options.find(({ index }) => having.includes(index));
+    this.activate(
+      this.options.find(({ index }) => isPointedAt && index === active.index) ??
+        (first === this.options[0] ? first : undefined),
+    );
+    this.note.textContent = note;
     this.expand(true);
   }
 
