@@ -38,6 +38,21 @@ VAGUE = {
 }  # fmt: skip
 """Names of kinds that say too little to be of use in a sentence."""
 
+USUAL = {
+    "feline", "big cat", "canine", "retriever", "pointer", "setter", "schnauzer", "poodle", "corgi",
+    "greyhound", "foxhound", "wolfhound", "springer spaniel", "toy spaniel", "shepherd dog",
+    "sled dog", "rodent", "primate", "great ape", "lemur", "equine", "ruminant", "marsupial",
+    "whale", "aquatic mammal", "bird of prey", "finch", "thrush", "grouse", "waterfowl", "stork",
+    "heron", "sandpiper", "wading bird", "aquatic bird", "amphibian", "newt", "turtle", "viper",
+    "boa", "crocodilian reptile", "ray", "butterfly", "arachnid", "crustacean", "lobster",
+    "mollusk", "fungus", "squash", "motor vehicle", "van", "sled", "sailboat", "warship",
+    "personal computer", "portable computer", "stringed instrument", "wind instrument", "woodwind",
+    "keyboard instrument", "measuring instrument", "optical instrument", "medical instrument",
+    "kitchen appliance", "home appliance", "slot machine", "helmet", "footwear", "puzzle",
+    "place of worship", "writing implement", "condiment", "cosmetic", "frozen dessert",
+}  # fmt: skip
+"""Names of kinds that are usual words, although no text that WordNet counts has them."""
+
 TOO_WIDE = VAGUE | {
     "area", "room", "plant part", "plant organ", "reproductive structure", "body", "shape",
     "mechanical device", "product", "creation", "work", "representation", "material", "food",
@@ -106,7 +121,7 @@ def main() -> None:
         {
             "names": list(synsets[kind].names),
             "parents": [number[parent] for parent in synsets[kind].parents],
-            "is_plain": synsets[kind].count > 0 and synsets[kind].names[0] not in VAGUE,
+            "is_plain": _is_plain(synsets[kind]),
         }
         for kind in kinds
     ]
@@ -115,6 +130,10 @@ def main() -> None:
     nodes = {one: -1 - index for index, one in enumerate(classes)} | number
     sizes = Counter(kind for one in classes for kind in {*above(synsets, one)})
     _write(NOUNS, nouns(folder, synsets, nodes, sizes))
+
+
+def _is_plain(kind: Synset) -> bool:
+    return kind.names[0] in USUAL or (kind.count > 0 and kind.names[0] not in VAGUE)
 
 
 def read_synsets(folder: Path) -> dict[str, Synset]:

@@ -34,7 +34,16 @@ UNDECIDED = 0.05
 """Difference from one half below which it says neither yes nor no."""
 
 MASS_NOUNS = {
-    *("food", "clothing", "furniture", "electronic equipment", "armor", "makeup", "bread"),
+    *(
+        "food",
+        "clothing",
+        "furniture",
+        "electronic equipment",
+        "armor",
+        "makeup",
+        "bread",
+        "footwear",
+    ),
 }
 """Kinds without an article."""
 
