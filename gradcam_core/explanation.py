@@ -34,6 +34,7 @@ NOT_NUMBERS = "The network's scores for this picture are not numbers."
 NOTHING = "Nothing here speaks for this class."
 NOTHING_RAISES = "Nothing here raises this value."
 SAME_EVERYWHERE = "The heat is the same everywhere, so it points at no place."
+ONE_PIXEL = "The network saw one pixel, so the heat points at no place."
 
 
 @dataclass(frozen=True)
@@ -275,6 +276,9 @@ class Explanation:
         """Why the heatmap is 0 everywhere, in a sentence; empty if it is not."""
         if not self.has_scores or not np.isfinite(self.feature_map).all():
             return NOT_NUMBERS
+        left, top, right, bottom = self.box
+        if (right - left) * (bottom - top) <= 1:
+            return ONE_PIXEL
         if self.geometry.peak(self.feature_map) <= 0:
             return NOTHING if self.unit is None else NOTHING_RAISES
         if np.ptp(self.feature_map) <= _EVEN * self.feature_map.max():

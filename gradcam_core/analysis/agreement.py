@@ -179,8 +179,9 @@ def looked_at(
 
 
 def raster(photo_size: tuple[int, int], places: int = PLACES) -> tuple[int, int]:
-    """(width, height) of a raster of about so many places, square ones, over a whole photo."""
-    scale = math.sqrt(places / math.prod(photo_size))
+    """(width, height) of a raster of about so many places, square ones, over a whole photo; of its
+    pixels where it has fewer, because within a pixel there are no places."""
+    scale = min(1, math.sqrt(places / math.prod(photo_size)))
     width, height = (max(1, round(side * scale)) for side in photo_size)
     return width, height
 

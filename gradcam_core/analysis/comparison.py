@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from gradcam_core.analysis.agreement import Agreement, Pair
 from gradcam_core.analysis.likeness import Grade, grade_of
+from gradcam_core.analysis.location import Location
 from gradcam_core.analysis.network import Network, grouped, names_of, subject
 from gradcam_core.wording import whole_percentage_in_sentence
 
@@ -36,13 +37,20 @@ def comparison(
     if len({_grade(pair) for pair in pairs}) == 1:
         alike = _all_alike(pairs, with_map, networks)
         if len({location.clause for location in locations}) == 1:
-            place = locations.pop()
-            though = f"though the heat of each {place.verb} {place.clause}"
-            alike += f", {though if _grade(pairs[-1]).is_near_chance else place.clause}"
+            alike += _joint_place(_grade(pairs[-1]), locations.pop())
             places = ""
     elif pairs:
         alike = _most_and_least_alike(pairs, networks)
     yield from filter(None, (alike, "; ".join(filter(None, (places, _widest(with_map))))))
+
+
+def _joint_place(grade: Grade, place: Location) -> str:
+    """The place of each map. It is that of the places that they share only where these are most of
+    what each looks at, and lie at a place."""
+    if grade.group == "same" and place.kind == "one":
+        return f", {place.clause}"
+    then = ", though" if grade.is_near_chance else ";"
+    return f"{then} the heat of each {place.verb} {place.clause}"
 
 
 def _all_alike(

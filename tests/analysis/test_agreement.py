@@ -330,7 +330,7 @@ def test_networks_asked_for_two_objects_look_at_different_places():
 
 
 @pytest.mark.parametrize("view", ["crop", "whole"])
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (8, 600), (600, 8), (20_000, 7), (6000, 8000)])
+@pytest.mark.parametrize("size", [(2, 3), (8, 600), (600, 8), (20_000, 7), (6000, 8000)])
 def test_photos_of_any_shape_are_compared(size: tuple[int, int], view: ViewName):
     explanations = [explained(random_map(seed), size, view=view) for seed in (1, 2)]
     found = of(*explanations)

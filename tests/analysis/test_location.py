@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradcam_core.analysis.agreement import heat_on, raster
+from gradcam_core.analysis.agreement import agreement, heat_on, raster
 from gradcam_core.analysis.location import where
-from gradcam_core.explanation import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
+from gradcam_core.explanation import NOT_NUMBERS, NOTHING, ONE_PIXEL, SAME_EVERYWHERE
 from tests.support.spots import PLACES, of, spot
 
 
@@ -50,12 +50,39 @@ def test_a_degenerate_map_is_nowhere_and_says_why(cells: np.ndarray, reason: str
 
 @pytest.mark.parametrize("view", ["crop", "whole"])
 @pytest.mark.parametrize(
-    "size", [(1, 1), (8, 600), (600, 8), (20_000, 7), (7, 20_000), (65_000, 1)]
+    "size", [(3, 3), (8, 600), (600, 8), (20_000, 7), (7, 20_000), (65_000, 1)]
 )
 def test_photos_of_any_shape_have_a_place(size: tuple[int, int], view):
     # Of a photo that is a line, all of the short side may be hot.
     middle = {"centre", "across the middle", "down the middle", "spread around the centre"}
     assert where(of(spot("centre") + 0.2, photo_size=size, view=view)) in middle
+
+
+def test_one_pixel_has_no_places():
+    for size, view in (((1, 1), "crop"), ((1, 1), "whole"), ((1, 5), "crop")):
+        e = of(spot("upper left"), photo_size=size, view=view)
+        assert e.degenerate == ONE_PIXEL
+        assert not e.heatmap.any()
+        assert agreement([e, of(spot("right"), photo_size=size, view=view)]) is None
+
+
+@pytest.mark.parametrize("size", [(1, 2), (2, 1), (2, 2), (1, 5), (3, 3), (4, 2)])
+def test_places_of_a_few_pixels_are_those_of_the_heatmap(size: tuple[int, int]):
+    """No place is said that lies within a pixel: words and overlap follow from `heatmap` alone."""
+    for seed in range(20):
+        maps = [np.random.default_rng([seed, n]).random((7, 7)) ** 4 for n in (0, 1)]
+        one, other = (of(cells, photo_size=size, view="whole") for cells in maps)
+        hot = one.heatmap >= 0.5
+        assert (where(one) == "spread over much of the picture") == (hot.mean() >= 1 / 3)
+        if size[0] == 1:
+            assert "left" not in where(one)
+            assert "right" not in where(one)
+        compared = agreement([one, other])
+        assert compared is not None
+        first, second = (e.heatmap >= np.quantile(e.heatmap, 0.8, method="higher") - 1e-4
+                         for e in (one, other))  # fmt: skip
+        expected = (first & second).sum() / (first | second).sum()
+        assert compared.overlap == pytest.approx(expected)
 
 
 def test_what_is_smaller_than_a_place_of_the_raster_still_has_a_place():

@@ -42,11 +42,13 @@ THIRDS = {
 
 def check_alike(facts: PhotoFacts, text: str) -> None:
     """How far networks look at the same places."""
-    text = text.removeprefix("still, ")
+    whole_text = text = text.removeprefix("still, ")
     text, joint = _without_joint_place(text)
     if joint:
         for name in facts.mapped:
             check_place(facts, name, joint)
+        if "the heat of each" not in whole_text:
+            check_shared(facts, joint)
     named: set[str] = set()
     best = []
     for clause in text.split("; "):
@@ -94,12 +96,22 @@ def check_alike(facts: PhotoFacts, text: str) -> None:
         assert facts.table[pair]["overlap"] == max(known), text
 
 
+def check_shared(facts: PhotoFacts, words: str) -> None:
+    """That the places that all look at are where they are said to be: most of them near it."""
+    shared = np.logical_and.reduce(
+        [hottest_fifth(facts.heat[name], facts.region) for name in facts.mapped]
+    )
+    y, x = (float(np.median(one)) / len(shared) for one in np.nonzero(shared))
+    check_centre(words, x, y, spare=0.15)
+
+
 def _without_joint_place(text: str) -> tuple[str, str]:
+    if of_each := re.fullmatch(r"(.+\))(, though|;) the heat of each (lies|is) (.+)", text):
+        assert (of_each[2] == ", though") == ("by chance" in text), text
+        assert (of_each[3] == "is") == of_each[4].startswith("spread"), text
+        return of_each[1], of_each[4]
     before, found, joint = text.rpartition("), ")
-    if not found:
-        return text, ""
-    though = re.fullmatch(r"though the heat of each (lies|is) (.+)", joint)
-    return before + ")", though[2] if though else joint
+    return (before + ")", joint) if found else (text, "")
 
 
 def _check_pairs(
