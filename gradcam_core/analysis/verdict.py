@@ -152,6 +152,11 @@ class Trust:
         return min((found or 0.0 for found in self._changes), default=None)
 
     @property
+    def lowest_change(self) -> float | None:
+        """The same of those that were measured; None where none was."""
+        return min((found for found in self._changes if found is not None), default=None)
+
+    @property
     def _changes(self) -> tuple[float | None, ...]:
         return (*self.shifts, *self.noises)
 

@@ -143,7 +143,7 @@ def _trust(check: Trust) -> dict[str, object]:
         record[name] = record[name] and record[name]["area"]
     return record | {
         "sanity": check.sanity[-1].correlation if check.sanity else None,
-        "steadiness": check.steadiness,
+        "steadiness": check.lowest_change,
     }
 
 

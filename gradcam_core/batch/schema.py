@@ -119,7 +119,7 @@ SCHEMA = pa.schema(
                     ("survives", pa.bool_()),
                     ("shifts", pa.list_(_FLOAT)),  # rank correlations under small changes
                     ("noises", pa.list_(_FLOAT)),
-                    ("steadiness", _FLOAT),  # the lowest of these
+                    ("steadiness", _FLOAT),  # the lowest of these that are measured
                     ("seed", _INT),
                     (
                         "reasons",

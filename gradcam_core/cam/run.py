@@ -115,7 +115,7 @@ class Run:
         contrast: classes rather than which the class is explained, or True for those that the
         method chooses by the logits of this pass. False is none, but for methods that always have
         one. on_progress: called by the slow methods with the share that is done; what it raises
-        ends the work. rivals: the old name of `contrast`.
+        ends the work. rivals: the old name of `contrast`, which goes before it.
 
         signed: keep what speaks against the class, as values below 0 (see `methods.signed`).
         smooth: the mean of the maps of other versions of the images, each with a pass of its own:
@@ -129,7 +129,7 @@ class Run:
         """
         if rivals is not None:
             warn("rivals", "contrast")
-            contrast = rivals
+            contrast = rivals if contrast is False else contrast
         # Tensors of inference mode can never have gradients.
         with torch.inference_mode(False):
             chosen = method_named(method)

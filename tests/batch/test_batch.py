@@ -309,7 +309,7 @@ def test_trust_is_written(album: Path, tmp_path: Path, small: gc.Model):
         )
     assert set(row["trust"]) == {*record, "steadiness"}
     assert row["trust"]["average_drop"] == pytest.approx(found.average_drop, abs=1e-3)
-    assert row["trust"]["steadiness"] == pytest.approx(found.steadiness, abs=1e-2)
+    assert row["trust"]["steadiness"] == pytest.approx(found.lowest_change, abs=1e-2)
     assert row["trust"]["sanity"] == pytest.approx(found.sanity[-1].correlation, abs=1e-2)
 
 

@@ -261,6 +261,9 @@ def test_the_names_of_version_1_0_work_with_a_warning(cat: Image.Image):
         old = held.run.cam(281, rivals=[287])
     np.testing.assert_array_equal(old[0], e.feature_map)
     with pytest.warns(DeprecationWarning, match="rivals"):
+        new = held.run.cam(281, contrast=[287], rivals=[162])
+    np.testing.assert_array_equal(new[0], e.feature_map)
+    with pytest.warns(DeprecationWarning, match="rivals"):
         assert held.run.rivals(281, rivals=[287]) == held.run.contrast(281, contrast=[287])
 
 

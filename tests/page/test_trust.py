@@ -104,6 +104,27 @@ def test_it_says_what_the_checks_have_found_and_of_which_class(visit: Visits, fo
     assert name in card.locator(".reasons").inner_text()
 
 
+CARD = """async (trust) => {
+    const { TrustCard } = await import(new URL("web/results/trust_card.js", location.href));
+    const card = new TrustCard("Net");
+    card.setClass("tabby", "");
+    card.show(trust);
+    return [...card.element.querySelectorAll(".number")].map((cell) => cell.textContent);
+}"""
+
+
+def test_a_correlation_that_was_not_measured_is_no_number(cat_page: Page, found: Trust):
+    record = found.record() | {
+        "pictures": {"without": "", "alone": ""},
+        "shifts": [None, 0.91],
+        "noises": [None, None],
+        "sanity": [{"part": "head", "correlation": None}],
+        "random_weights": [None, None, 0.14],
+    }
+    said = [plain(text) for text in cat_page.evaluate(CARD, record)]
+    assert said[1:] == ["0.91, no map in 1 of 2", "no map", "no map", "no map, 0.14"]
+
+
 def test_it_shows_parts_of_the_photo_and_what_the_network_says_of_them(visit: Visits, found: Trust):
     page = visit(RESNET)
     wait_for_results(page, 1)

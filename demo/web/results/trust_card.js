@@ -170,7 +170,12 @@ function key(lead, name) {
 function numbers({ sanity, random_weights, shifts, noises, probability, shown_alone }) {
   const row = (name, value) =>
     h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "number" }, value));
-  const lowest = (found) => written(Math.min(...found.map((one) => one ?? 0)));
+  const lowest = (found) => {
+    const measured = found.filter((one) => one !== null);
+    if (!measured.length) return "no map";
+    const lost = found.length - measured.length;
+    return written(Math.min(...measured)) + (lost ? `, no map in ${lost} of ${found.length}` : "");
+  };
   const written = (correlation) => (correlation === null ? "no map" : decimal(correlation));
   const nameOf = (part, i) =>
     i === 0 ? "head random" : i === sanity.length - 1 ? "all weights random" : `… and ${part}`;
