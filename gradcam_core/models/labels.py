@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -194,18 +195,28 @@ def imagenet_labels() -> Labels:
     return Labels("list of ImageNet classes", tuple(labels), is_imagenet=True)
 
 
-def labels_of(names: Iterable[str], title: str = "list of classes") -> Labels:
+def labels_of(names: Iterable[str], title: str = "list of classes", noun: str = "class") -> Labels:
     """Labels from the names of classes, in the order of a network's outputs; two of the same name
-    are told apart by their index."""
-    names = [" ".join(name.split()) for name in names]
+    are told apart by their index, and what is no name is called by its index, too: "class 3"."""
+    given = [" ".join(name.split()) for name in names]
+    names = [_readable(name, f"{noun} {n}") for n, name in enumerate(given)]
     count = Counter(name.casefold() for name in names)
     return Labels(
         title,
         tuple(
-            Label(n, name if count[name.casefold()] == 1 else f"{name} ({n})", (name,))
+            Label(n, name if count[name.casefold()] == 1 else f"{name} ({n})", (given[n] or name,))
             for n, name in enumerate(names)
         ),
     )
+
+
+def _readable(name: str, instead: str) -> str:
+    """A name as it can stand in a sentence. Without a letter, digit or sign it is none: "says - (36
+    %)"."""
+    if any(unicodedata.category(letter)[0] in "LNS" for letter in name):
+        return name
+    visible = "".join(letter for letter in name if letter.isprintable()).strip()
+    return f"{instead} ({visible})" if visible else instead
 
 
 def find_label(wanted: int | str) -> Label:

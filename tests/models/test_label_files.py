@@ -104,3 +104,15 @@ def test_a_class_is_found_in_all_networks_or_the_one_without_it_is_named():
     with pytest.raises(LabelError, match="1 is another class in each of these networks"):
         find_in_all(1, networks)
     assert find_in_all(1, [networks[1]]) == [1]
+
+
+def test_what_is_no_name_is_called_by_its_index():
+    labels = labels_of(["", "lynx", "  ", "?!", "\u200b", "+", "class 0", "犬", "-"])
+    names = [label.name for label in labels]
+    assert names == [
+        *("class 0 (0)", "lynx", "class 2", "class 3 (?!)", "class 4", "+", "class 0 (6)"),
+        *("犬", "class 8 (-)"),
+    ]
+    assert labels.find("?!").index == 3
+    assert labels.find("class 8 (-)").index == 8
+    assert [one.name for one in labels_of(["", "age"], noun="value")] == ["value 0", "age"]

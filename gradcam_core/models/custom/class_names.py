@@ -35,13 +35,14 @@ def labels_for(described: Description, outputs: int, names: Sequence[str] | None
         given = usual if given is None else given
         if len(given) != outputs:
             raise LabelError(f"{len(given)} labels are given for {outputs} values")
-        return labels_of(given, title)
+        return labels_of(given, title, "value")
     if given is None:
         given = _imagenet_names(outputs) or [f"class {n}" for n in range(outputs)]
         if outputs == 1:
             given = ["positive"]
     if outputs == 1 and len(given) == 1:
-        given = [f"not {given[0]}", given[0]]
+        yes = given[0].strip() or "positive"
+        given = [f"not {yes}", yes]
     classes = max(outputs, 2)
     if len(given) != classes:
         raise LabelError(f"{len(given)} labels are given for {classes} classes")
