@@ -13,7 +13,7 @@ import numpy as np
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.errors import CamError
 from gradcam_core.explanation import Explanation, Prediction
-from gradcam_core.images.geometry import View, ViewName
+from gradcam_core.images.geometry import View, ViewName, check_view
 from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.read import Photo, read_image
 from gradcam_core.models.loading import Model, load_model
@@ -205,8 +205,9 @@ def examine(
     from 0, the first feature map, to 1, the last; None is the last, as in the paper.
     Raises ImageError for a picture that cannot be used, ValueError for anything unknown.
     """
+    check_view(view, detail)
     photo = read_image(image)
-    ready = load_model(model) if isinstance(model, str) else model
+    ready = model if isinstance(model, Model) else load_model(model)
     inputs = [prepare(photo, ready.preprocessing, view, one) for one in sorted({1, detail})]
     name = ready.layer_named(layer)
     held = run_passes(ready, inputs[:1], name if detail == 1 else None)[0]
@@ -285,7 +286,7 @@ def explain(
         method, detail = chosen.method, chosen.detail
     method_named(method)
     if target is not None:
-        info = model_info(model) if isinstance(model, str) else model.info
+        info = model.info if isinstance(model, Model) else model_info(model)
         info.labels.find(target)
     held = examine(image, model, view, detail, layer)
     return held.explain(target, method, contrast, on_progress)

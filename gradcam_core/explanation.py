@@ -12,18 +12,23 @@ import numpy as np
 from PIL import Image
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
+from gradcam_core.errors import ChoiceError
 from gradcam_core.images.geometry import VIEW_TITLES, View, ViewName
 from gradcam_core.images.metadata import SOFTWARE, png_info
+from gradcam_core.images.read import Photo, read_image
 from gradcam_core.images.render import COLORMAP, OPACITY, overlay_bands, shrunk
 from gradcam_core.models.weights import Weights
 from gradcam_core.old_names import warn
 from gradcam_core.version import __version__
-from gradcam_core.wording import amount, file_name, listed, percentage_in_sentence
+from gradcam_core.wording import amount, as_whole, file_name, listed, percentage_in_sentence
 
 _OTHERS_NAMED = 2
 
 BAND_PIXELS = 2**18
 _BANDS_KEPT = 4  # at most, to save computing them again
+
+_MOST_PLACES = 2**30
+"""Of a raster of heat, which takes 4 GB then."""
 
 _EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the same everywhere
 
@@ -237,7 +242,7 @@ class Explanation:
         """
         has_shares = self.has_scores and self.unit is None
         given = {
-            "Photo": file_name(photo_name),
+            "Photo": file_name(photo_name) if photo_name else "",
             "Network": self.title,
             "Stands in for": self.stands_in_for,
             "Class": f"{self.target.name} ({self.target.index})",
@@ -303,11 +308,12 @@ class Explanation:
         return overlay_bands(photo, self.heatmap_bands(photo.size), box, opacity, colormap)
 
     def overlay(
-        self, photo: Image.Image, colormap: str = COLORMAP, opacity: float = OPACITY
+        self, photo: Photo, colormap: str = COLORMAP, opacity: float = OPACITY
     ) -> Image.Image:
         """The heat over its photo, which may have been resized: RGB of that size. What the network
-        did not see is darkened."""
-        bands = self.overlay_bands(photo, colormap, opacity)
+        did not see is darkened. Raises ChoiceError for an unknown colormap or opacity, ImageError
+        for no picture."""
+        bands = self.overlay_bands(read_image(photo), colormap, opacity)
         return Image.fromarray(np.concatenate(list(bands)))
 
     def _repr_png_(self) -> bytes | None:
@@ -325,8 +331,10 @@ class Explanation:
     def heatmap_at(self, size: tuple[int, int]) -> np.ndarray:
         """The heatmap on a raster of (width, height) that covers the whole photo.
 
-        float32 [height, width], its maximum 1; all 0 if the map is `degenerate`.
+        float32 [height, width], its maximum 1; all 0 if the map is `degenerate`. Raises ChoiceError
+        for another size.
         """
+        size = _valid_size(size)
         heat = np.empty((size[1], size[0]), dtype=np.float32)
         filled = 0
         for band in self.heatmap_bands(size):
@@ -354,3 +362,15 @@ class Explanation:
             else:
                 band[:] = 0
             yield band
+
+
+def _valid_size(size: object) -> tuple[int, int]:
+    sides = [as_whole(side) for side in size] if isinstance(size, tuple | list) else []
+    if len(sides) != 2 or any(side is None or side < 1 for side in sides):
+        raise ChoiceError(
+            f"The size must be (width, height) in whole pixels from 1 on, not {size!r}."
+        )
+    width, height = (side or 0 for side in sides)
+    if width * height > _MOST_PLACES:
+        raise ChoiceError(f"{width} × {height} pixels are too many: the most are {_MOST_PLACES}.")
+    return width, height

@@ -22,9 +22,6 @@ PRESETS = {"sharp": Preset("Sharp", method="competitive", detail=2)}
 
 def preset_named(name: str) -> Preset:
     """The preset of this name. Raises ValueError that lists the known ones."""
-    try:
+    if isinstance(name, str) and name in PRESETS:
         return PRESETS[name]
-    except KeyError:
-        raise ChoiceError(
-            f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}."
-        ) from None
+    raise ChoiceError(f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}.")

@@ -3,7 +3,7 @@ replicas."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
@@ -101,5 +101,11 @@ def is_auto(contrast: object) -> bool:
 
 
 def as_several(classes: int | str | Sequence[int | str]) -> Sequence[int | str]:
-    """One class, or several, as a sequence."""
-    return [classes] if isinstance(classes, int | str) else classes
+    """One class, or several, as a sequence. Raises LabelError for anything else."""
+    if isinstance(classes, int | str):
+        return [classes]
+    if not isinstance(classes, Iterable):
+        raise LabelError(
+            f"The contrast must be a class or several, True or False, not {classes!r}."
+        )
+    return list(classes)

@@ -6,6 +6,7 @@ as JavaScript's `toFixed` does.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -69,10 +70,29 @@ def listed(words: Sequence[str], last: str = " and ") -> str:
     return last.join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def file_name(name: str) -> str:
+def as_whole(value: object) -> int | None:
+    """A whole number of any type, such as NumPy's, that a person gave; None for anything else, also
+    for True."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def kind_of(value: object) -> str:
+    """What a person gave, where it cannot be what was expected: "A list"."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'An' if name[0] in 'aeiouAEIOU' else 'A'} {name}"
+
+
+def file_name(name: object) -> str:
     """The name of a file as it stands in a text: one line of visible letters, its middle left out
     if it is very long. On Linux a name may be any bytes but "/"."""
-    decoded = name.encode(errors="replace").decode()
+    decoded = str(name).encode(errors="replace").decode()
     visible = "".join(letter if letter.isprintable() else " " for letter in decoded)
     words = " ".join(visible.split())
     if len(words) <= _NAME_LETTERS:

@@ -29,7 +29,7 @@ from gradcam_core.analysis.randomisation import cascade
 from gradcam_core.analysis.verdict import IMPROBABLE, Altered, Randomised, Trust
 from gradcam_core.cam.hooks import exclusive
 from gradcam_core.cam.methods import method_named
-from gradcam_core.errors import CamError
+from gradcam_core.errors import CamError, ChoiceError
 from gradcam_core.examination import TOP, answer_together, device_of, precision, run_passes
 from gradcam_core.explanation import Explanation, Prediction
 from gradcam_core.images.geometry import View, view_of
@@ -38,7 +38,7 @@ from gradcam_core.images.preprocessing import Preprocessing, ResizablePhoto
 from gradcam_core.images.read import Photo, read_image
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.request import ExplanationRequest
-from gradcam_core.wording import percentage_in_sentence
+from gradcam_core.wording import as_whole, kind_of, percentage_in_sentence
 
 SHIFT = 0.02
 """Share of the input's side that the picture is shifted by, to the right and down."""
@@ -58,6 +58,8 @@ RANDOM_NETWORKS = 3
 _SAME_PHOTO = 0.01
 """Difference of a class's probabilities that the arithmetic of another machine may make."""
 
+MOST_SEED = 2**31 - 1
+
 NO_CLASS = (
     "The checks follow the probability of a class, and this network gives a value: compare maps of "
     "several photos instead."
@@ -75,13 +77,16 @@ def check(
 ) -> Trust:
     """Find out how far an explanation can be trusted; takes some forty passes.
 
-    image: the photo that was explained, as for `explain`. seed: of all that is random.
+    image: the photo that was explained, as for `explain`. seed: of all that is random, from 0.
     on_progress: called with the share that is done; what it raises ends the work.
     Gives the verdict ("holds", "unclear" or "fails": the worst outcome of three checks), one reason
     for each check, and the figures. Raises CamError for a map without heat, which cannot be
-    checked, and for another photo than the explanation is of; ImageError for a picture that cannot
-    be used.
+    checked, and for another photo than the explanation is of; ChoiceError for another seed;
+    ImageError for a picture that cannot be used.
     """
+    if not isinstance(explanation, Explanation):
+        raise CamError(f"{kind_of(explanation)} cannot be checked. Give what gc.explain made.")
+    seed = _valid_seed(seed)
     if explanation.unit is not None:
         raise CamError(NO_CLASS)
     photo, model = read_image(image), load_model(explanation.model)
@@ -99,6 +104,13 @@ def check(
             f"and {here} in this one. Give the photo that was explained."
         )
     return found
+
+
+def _valid_seed(seed: object) -> int:
+    number = as_whole(seed)
+    if number is None or not 0 <= number <= MOST_SEED:
+        raise ChoiceError(f"The seed must be a whole number from 0 to {MOST_SEED}, not {seed!r}.")
+    return number
 
 
 def trust(

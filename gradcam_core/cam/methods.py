@@ -303,8 +303,6 @@ DEFAULT_METHOD = "gradcam"
 
 def method_named(name: str) -> Method:
     """The method registered under this name. Raises ValueError that lists the known ones."""
-    try:
+    if isinstance(name, str) and name in METHODS:
         return METHODS[name]
-    except KeyError:
-        known = ", ".join(METHODS)
-        raise ChoiceError(f"There is no method {name!r}. Choose one of: {known}.") from None
+    raise ChoiceError(f"There is no method {name!r}. Choose one of: {', '.join(METHODS)}.")

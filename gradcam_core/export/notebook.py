@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsIndex, overload
 
 from gradcam_core.cam.methods import DEFAULT_METHOD
@@ -16,6 +16,7 @@ from gradcam_core.images.render import COLORMAP, OPACITY
 from gradcam_core.models.labels import find_in_all
 from gradcam_core.models.loading import loader
 from gradcam_core.models.registry import default_models, model_info
+from gradcam_core.wording import kind_of
 
 
 class Explanations(list[Explanation]):
@@ -55,7 +56,7 @@ class Explanations(list[Explanation]):
 
 def compare(
     image: Photo,
-    models: Sequence[str] | None = None,
+    models: Sequence[str] | str | None = None,
     target: int | str | None = None,
     method: str = DEFAULT_METHOD,
     detail: int = 1,
@@ -66,11 +67,11 @@ def compare(
 ) -> Explanations:
     """Where several networks find the evidence for a class in a photo, one explanation each.
 
-    models: names; None are your own networks, or else the three that the page shows. The other
-    arguments are those of `explain`. on_progress: called with the share of all that is done.
+    models: names, or one; None are your own networks, or else the three that the page shows. The
+    other arguments are those of `explain`. on_progress: called with the share of all that is done.
     Raises ImageError, LabelError or ChoiceError for what cannot be used.
     """
-    photo, names = read_image(image), default_models() if models is None else models
+    photo, names = read_image(image), _names(models)
     infos = [model_info(name) for name in names]
     if target is not None:
         find_in_all(target, [(info.title, info.labels) for info in infos])
@@ -86,6 +87,18 @@ def compare(
         found.append(e)
         report(1)
     return found
+
+
+def _names(models: Sequence[str] | str | None) -> Sequence[str]:
+    if models is None:
+        return default_models()
+    if isinstance(models, str):
+        return [models]
+    if not isinstance(models, Iterable):
+        raise ChoiceError(f"{kind_of(models)} is no list of networks. Give their names.")
+    if not (names := list(models)):
+        raise ChoiceError("No network is named. Give the names of some.")
+    return names
 
 
 def load_ipython_extension(ipython: Any) -> None:

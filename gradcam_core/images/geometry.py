@@ -171,7 +171,7 @@ def view_of(
 def check_view(view: str, detail: int) -> None:
     """Raises ChoiceError for a view or a detail that there is not."""
     if detail not in DETAILS:
-        raise ChoiceError(f"There is no detail {detail}. Choose one of: {_listed(DETAILS)}.")
+        raise ChoiceError(f"There is no detail {detail!r}. Choose one of: {_listed(DETAILS)}.")
     if view not in VIEWS:
         raise ChoiceError(f"There is no view {view!r}. Choose one of: {_listed(VIEWS)}.")
 

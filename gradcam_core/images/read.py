@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from gradcam_core.errors import ImageError
 from gradcam_core.upstream import without_decoder
+from gradcam_core.wording import kind_of
 
 Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
@@ -68,6 +69,11 @@ def read_image(photo: Photo) -> Image.Image:
         return _upright_rgb(photo)
     if isinstance(photo, bytes):
         return _decode(io.BytesIO(photo))
+    if not isinstance(photo, str | os.PathLike):
+        raise ImageError(
+            f"{kind_of(photo)} is no picture. Give a path, the bytes of a file, a PIL image, or a "
+            "uint8 array [H, W, 3]."
+        )
     path = Path(photo)
     try:
         if path.is_dir():

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import SupportsFloat
 
 import numpy as np
 from PIL import Image
+
+from gradcam_core.errors import ChoiceError
 
 COLORMAP = "inferno"
 """Perceptually uniform, and as readable for the colour-blind."""
@@ -36,6 +39,11 @@ def colormap_table(name: str = COLORMAP) -> np.ndarray:
     """The colour of each of 256 levels of heat, and how opaque it is: uint8 [256, 4] (RGBA)."""
     import matplotlib
 
+    if not isinstance(name, str) or name not in matplotlib.colormaps:
+        known = ", ".join(COLORMAPS)
+        raise ChoiceError(
+            f"There is no colormap {name!r}. Choose one of: {known}, or any other of matplotlib's."
+        )
     table = matplotlib.colormaps[name].resampled(256)(np.arange(256), bytes=True)
     opaque = np.clip(np.linspace(0, 1, 256) / FULL_FROM, 0, 1)
     table[:, 3] = np.round(255 * opaque)
@@ -74,6 +82,9 @@ def overlay_bands(
     """`overlay` some rows at a time, as many as the heatmap comes in: [rows, W] each, from the top
     down -> uint8 [rows, W, 3]. What is made on the way takes several times the memory of a band.
     """
+    is_share = isinstance(opacity, SupportsFloat) and 0 <= float(opacity) <= 1
+    if not is_share:
+        raise ChoiceError(f"The opacity must be a number from 0 to 1, not {opacity!r}.")
     table = colormap_table(colormap)
     table[:, 3] = table[:, 3] * opacity
     colours = np.ascontiguousarray(table).view(np.uint32)[:, 0]  # four times as fast to look up

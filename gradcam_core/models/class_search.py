@@ -66,7 +66,7 @@ def note(labels: Labels, text: str, found: Sequence[Match]) -> str:
         "meaning": "The nearest in meaning",
         "name": "Names with this word",
         "part": "Names with a word that begins or ends so",
-        "spelling": "The nearest names",
+        "spelling": near.sentence if near else "",
     }
     parts = [says[by] for by in dict.fromkeys(match.by for match in found)]
     listed = ", then ".join([*parts[:1], *(part[0].lower() + part[1:] for part in parts[1:])])

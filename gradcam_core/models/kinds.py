@@ -6,6 +6,7 @@ classes are. The tables are made by `scripts/wordnet.py`.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -149,6 +150,12 @@ def kind_named(word: str) -> tuple[str, list[int]]:
         if members:
             return named, list(dict.fromkeys(members))
     return word, []
+
+
+def kind_spelt_like(word: str, ratio: float) -> str | None:
+    """The plain name of a kind that is spelt most like this, by difflib's ratio; None if none is."""
+    names = [kind.names[0].casefold() for kind in kinds().kinds if kind.is_plain]
+    return next(iter(difflib.get_close_matches(word, names, 1, ratio)), None)
 
 
 def near_in_meaning(word: str) -> list[int]:

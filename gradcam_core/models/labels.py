@@ -22,6 +22,7 @@ from gradcam_core.models.kinds import (
     NEW_WORDS,
     is_noun,
     kind_named,
+    kind_spelt_like,
     kinds,
     near_in_meaning,
     singulars,
@@ -148,8 +149,12 @@ class Labels(Sequence[Label]):
                     return Nearest("kind", f"Kinds of {kind}", tuple(members))
                 if near := near_in_meaning(one):
                     return Nearest("meaning", "The nearest in meaning", tuple(near))
-        near = self._alike(word)
-        return Nearest("name", "The nearest names", tuple(near)) if near else None
+        if near := self._alike(word):
+            return Nearest("name", "The nearest names", tuple(near))
+        if self.is_imagenet and not is_noun(word) and (kind := kind_spelt_like(word, ALIKE)):
+            named, members = kind_named(kind)
+            return Nearest("name", f"Kinds of {named}", tuple(members))
+        return None
 
     @cached_property
     def _unique_names(self) -> dict[str, tuple[int, ...]]:

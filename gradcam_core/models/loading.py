@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from gradcam_core.errors import ChoiceError, WeightsError
 from gradcam_core.images.preprocessing import Preprocessing
@@ -119,7 +119,8 @@ class Model:
 
 def check_layer(layer: str | float) -> None:
     """Raises ChoiceError for a number that is no place of a layer."""
-    if not isinstance(layer, str) and not 0 <= layer <= 1:
+    is_place = isinstance(layer, SupportsFloat) and 0 <= float(layer) <= 1
+    if not isinstance(layer, str) and not is_place:
         raise ChoiceError(
             f"There is no layer {layer}. Give a number from 0, the first feature map, to 1, the "
             "last, or its dotted name."

@@ -117,7 +117,7 @@ def default_models() -> tuple[str, ...]:
 
 def model_info(name: str) -> ModelInfo:
     """The network of this name. Raises ChoiceError that lists the known names."""
-    info = _own.get(name) or _MODELS.get(name)
+    info = (_own.get(name) or _MODELS.get(name)) if isinstance(name, str) else None
     if info is None:
         known = ", ".join(one.name for one in list_models())
         raise ChoiceError(f"There is no model {name!r}. Choose from: {known}.")
