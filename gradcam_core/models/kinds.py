@@ -153,7 +153,7 @@ def kind_named(word: str) -> tuple[str, list[int]]:
 
 
 def kind_spelt_like(word: str, ratio: float) -> str | None:
-    """The plain name of a kind that is spelt most like this, by difflib's ratio; None if none is."""
+    """The plain name of a kind that is spelt like this, by difflib's ratio; None if none is."""
     names = [kind.names[0].casefold() for kind in kinds().kinds if kind.is_plain]
     return next(iter(difflib.get_close_matches(word, names, 1, ratio)), None)
 

@@ -151,9 +151,9 @@ class Labels(Sequence[Label]):
                     return Nearest("meaning", "The nearest in meaning", tuple(near))
         if near := self._alike(word):
             return Nearest("name", "The nearest names", tuple(near))
-        if self.is_imagenet and not is_noun(word) and (kind := kind_spelt_like(word, ALIKE)):
-            named, members = kind_named(kind)
-            return Nearest("name", f"Kinds of {named}", tuple(members))
+        if self.is_imagenet and not is_noun(word) and (like := kind_spelt_like(word, ALIKE)):
+            kind, members = kind_named(like)
+            return Nearest("name", f"The nearest kind is {kind}", tuple(members))
         return None
 
     @cached_property

@@ -80,7 +80,7 @@ NOTES: dict[str, str | None] = {
     "tea": "Names with a word that begins or ends so: teapot",
     "man": "The nearest in meaning, then names with this word, then",
     "love": "",
-    "catt": "Kinds of cat: tabby",
+    "doog": "The nearest kind is dog: Chihuahua",
 }
 
 

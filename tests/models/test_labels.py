@@ -71,7 +71,7 @@ def test_a_synonym_finds_its_class(wanted: str, index: int):
         ("smartphone", ["The nearest in meaning: cellular telephone (487)."]),
         ("a flying cow", ["The nearest in meaning: ox (345)"]),
         ("espreso", ["espresso (967)"]),
-        ("catt", ["Kinds of cat: tabby (281)"]),
+        ("catt", ["The nearest kind is cat: tabby (281)"]),
         ("tabbi", ["tabby (281)"]),
         (1000, ["0 to 999"]),
         ("-1", ["0 to 999"]),
