@@ -108,21 +108,7 @@ def test_the_photo_of_an_overlay_may_be_given_as_any_photo(e: gc.Explanation):
     assert "Photo" not in e.metadata(None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("module", [None, 3, LITE0])
-@pytest.mark.parametrize("use", [gc.layers, gc.last_feature_map, gc.forward])
-def test_what_is_no_network(use: Callable[..., object], module: Any):
-    with pytest.raises(gc.CamError, match=r"is no network\. Give a torch"):
-        use(module, torch.zeros(1, 3, 32, 32))
-
-
-@pytest.mark.parametrize("batch", ["x", np.zeros((1, 3, 32, 32)), [1]])
-@pytest.mark.parametrize("use", [gc.layers, gc.last_feature_map, gc.forward])
-def test_what_is_no_batch(use: Callable[..., object], batch: Any):
-    with pytest.raises(gc.CamError, match=r"is no batch\. Give a tensor"):
-        use(gc.load_model(LITE0).module, batch)
-
-
-@pytest.mark.parametrize("layer", [3, 1.5, []])
+@pytest.mark.parametrize("layer", [3, 1.5])
 def test_the_layer_of_a_pass_has_a_name(layer: Any):
-    with pytest.raises(gc.CamError, match="dotted name of a module, not"):
+    with pytest.raises(gc.CamError, match=f"dotted name of a module, or several, not {layer}"):
         gc.forward(gc.load_model(LITE0).module, torch.zeros(1, 3, 32, 32), layer)
