@@ -198,9 +198,10 @@ class Trust:
             words = "matter more" if lead.value > 0 else "matter less"
         than = "than" if lead.is_settled else "as"
         number = f"{decimal(lead.value)} ± {decimal(lead.error)}"
+        little = "" if lead.is_large else "; that is less than one in twenty"
         text = (
             f"its hottest places {words} for {name} {than} the same map laid elsewhere "
-            f"(lead {number}, {lead.count} places)"
+            f"(lead {number}, {lead.count} places{little})"
         )
         if outcome == "holds" and (doubt := self._doubt(lead)):
             return Reason("deletion_insertion", "unclear", f"{text}, but {doubt}")
@@ -220,6 +221,8 @@ class Trust:
         if mean is None:
             return Reason("randomisation", "holds", "with random weights nothing is left of it")
         number = f"({_spread(self.random_weights)})"
+        if not self._are_of_one_kind(mean):
+            number = f"on average {number}"
         if mean >= SURVIVES:
             text = f"with random weights it stays much the same {number}"
             return Reason("randomisation", "fails", f"{text}, so it says nothing of the network")
@@ -228,6 +231,14 @@ class Trust:
                 "randomisation", "unclear", f"with random weights it stays similar {number}"
             )
         return Reason("randomisation", "holds", f"with random weights the map differs {number}")
+
+    def _are_of_one_kind(self, mean: float) -> bool:
+        """Whether what is said of the mean is so of each map with random weights."""
+        kinds = (
+            (one >= SURVIVES) - (one <= DIFFERS)
+            for one in (mean, *(one for one in self.random_weights if one is not None))
+        )
+        return len(set(kinds)) == 1
 
     def _stability(self, least: float) -> Reason:
         number = f"({_spread(self._changes)})"

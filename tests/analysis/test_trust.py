@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 import gradcam_core as gc
-from gradcam_core.analysis.deletion_insertion import DELETED_SHARES, INSERTED_SHARES, PLACES
+from gradcam_core.analysis.deletion_insertion import (
+    DELETED_SHARES,
+    INSERTED_SHARES,
+    PLACES,
+    Curve,
+)
 from gradcam_core.analysis.randomisation import HEAD
 from gradcam_core.analysis.trust import NOISES, RANDOM_NETWORKS, trust
 from gradcam_core.analysis.verdict import CHECKS, IMPROBABLE, SURVIVES, Trust
@@ -23,6 +29,7 @@ from gradcam_core.images.geometry import view_of
 from gradcam_core.images.preprocessing import InputSize
 from tests.support.networks import scattered
 from tests.support.photos import EXAMPLES
+from tests.support.trust_checker import check_trust
 
 
 @pytest.fixture(scope="module")
@@ -368,3 +375,79 @@ def test_a_map_at_another_detail_and_against_a_class_is_checked_as_it_was_made(
     assert min(one or 0 for one in found.noises) > max(
         one or 0 for one in trust(cat, small, alone).noises
     )
+
+
+def varied(found: Trust, chance: random.Random) -> Trust:
+    """The same map with other figures."""
+
+    def correlations(count: int) -> tuple[float | None, ...]:
+        centre, spread = (
+            chance.choice((0.1, 0.5, 0.6, 0.75, 0.8, 0.95)),
+            chance.choice((0, 0.05, 0.3)),
+        )
+        drawn = [min(1.0, chance.gauss(centre, spread)) for _ in range(count)]
+        return tuple(None if chance.random() < 0.1 else one for one in drawn)
+
+    def curve(like: Curve, factor: float) -> Curve:
+        inner = (min(1.0, one * factor) for one in like.probabilities[1:-1])
+        return replace(like, probabilities=(like.probabilities[0], *inner, like.probabilities[-1]))
+
+    lower, spread = chance.choice((0.3, 0.97, 1, 1.03, 2)), chance.choice((0.001, 0.02, 0.3))
+    elsewhere = tuple(
+        (curve(found.deletion, lower * (1 + chance.gauss(0, spread))),
+         curve(found.insertion, (1 + chance.gauss(0, spread)) / chance.choice((lower, 1))))
+        for _ in range(chance.choice((5, 7)))
+    )  # fmt: skip
+    is_rare = chance.random() < 0.15
+    without = chance.choice((found.without.probability, found.probability + 0.01))
+    return replace(
+        found,
+        elsewhere=() if is_rare else elsewhere,
+        probability=chance.choice((0.00956, 0.00001, 0.004)) if is_rare else found.probability,
+        without=replace(found.without, probability=without),
+        random_weights=correlations(3),
+        shifts=correlations(2),
+        noises=correlations(2),
+    )
+
+
+def test_what_is_said_of_the_checks_is_so_in_any_combination(found: Trust, again: Again):
+    chance = random.Random(4)
+    name = found.explanation.target.name
+    texts = set()
+    for one in (found, again.found, *(varied(found, chance) for _ in range(600))):
+        record = json.loads(json.dumps(one.record()))
+        check_trust(record, name)
+        texts |= {re.sub(r"[\u2212\d.]+", "N", reason["text"]) for reason in record["reasons"]}
+    assert len(texts) > 20
+
+
+LIES = {
+    "more": ("matter less", "matter more"),
+    "much": ("matter more", "matter about as much"),
+    "lead": (r"lead (\u2212?)(\d)", r"lead \g<1>1\2"),
+    "differs": ("it stays much the same", "the map differs"),
+    "each": (r" on average", ""),
+    "measured": (r", no map in \d of \d", ""),
+    "hardly": ("small shifts change it", "small shifts hardly change it"),
+    "steady": ("some noise change it, others do not", "some noise hardly change it"),
+    "verdict": ("This map fails", "This map holds"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_about_the_checks_is_found(found: Trust, lie: str):
+    chance, name, planted = random.Random(4), found.explanation.target.name, 0
+    pattern, instead = LIES[lie]
+    for _ in range(300):
+        record = json.loads(json.dumps(varied(found, chance).record()))
+        true = json.dumps(record)
+        record["sentence"] = re.sub(pattern, instead, record["sentence"])
+        for reason in record["reasons"]:
+            reason["text"] = re.sub(pattern, instead, reason["text"])
+        if json.dumps(record) == true:
+            continue
+        planted += 1
+        with pytest.raises((AssertionError, KeyError)):
+            check_trust(record, name)
+    assert planted
