@@ -12,6 +12,9 @@ from decimal import ROUND_HALF_UP, Decimal
 
 _NAME_LETTERS = 80  # of a file, at most
 
+_LONGEST = 1e12  # of values, that are written in full
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 TIED = "\N{NO-BREAK SPACE}"
 """A space at which no line breaks."""
 
@@ -44,9 +47,16 @@ def whole_percentage_in_sentence(share: float) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """A value with its unit: "41.3 years", "−0.12"."""
-    written = f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
-    return f"{written} {unit}".strip()
+    """A value with its unit, to four digits, or to ones if it has more: "41.3 years", "−0.12",
+    "250120 €", "1.2 × 10⁻⁹"."""
+    written = f"{value:.4g}"
+    if "e" in written:
+        if 1 <= abs(value) < _LONGEST:
+            written = f"{value:.0f}"
+        else:
+            digits, power = written.split("e")
+            written = f"{digits} × 10{str(int(power)).translate(_RAISED)}"
+    return f"{written} {unit}".replace("-", "\N{MINUS SIGN}", written.startswith("-")).strip()
 
 
 def decimal(value: float, digits: int = 2) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from gradcam_core.wording import (
     TIED,
+    amount,
     decimal,
     file_name,
     percentage,
@@ -60,3 +61,21 @@ def test_a_usual_file_name_stays_as_it_is_and_a_long_one_keeps_both_ends():
     assert long.startswith("firstx")
     assert long.endswith("x.jpeg")
     assert len(long) == 80
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (41.3, "41.3 years"),
+        (0.0, "0 years"),
+        (-0.12, "−0.12 years"),
+        (12345.6, "12346 years"),
+        (250123.4, "250123 years"),
+        (0.0001234, "0.0001234 years"),
+        (-1.2e-9, "−1.2 × 10⁻⁹ years"),
+        (3e15, "3 × 10¹⁵ years"),
+    ],
+)
+def test_a_value_is_written_as_people_write_it(value: float, written: str):
+    assert amount(value, "years") == written
+    assert amount(value, "") == written.removesuffix(" years")

@@ -30,9 +30,11 @@ def explained(
     classes: int = 1000,
     independent: bool = False,
     names: Sequence[str] = (),
+    unit: str | None = None,
 ) -> gc.Explanation:
     """An explanation with this map. top, target: classes by index, with their probabilities. names:
-    of the classes; ImageNet's if there are none."""
+    of the classes; ImageNet's if there are none. unit: of a regression, whose values stand in the
+    place of probabilities."""
     preprocessing = Preprocessing(
         InputSize(64, 64), crop_share, Image.Resampling.BILINEAR, (0,), (1,)
     )
@@ -57,4 +59,5 @@ def explained(
         feature_map=np.array(cells, dtype=np.float32),
         classes=classes,
         independent=independent,
+        unit=unit,
     )

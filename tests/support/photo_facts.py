@@ -43,7 +43,9 @@ class PhotoFacts:
         self.e = {e.title if titles.count(e.title) == 1 else e.heading: e for e in explanations}
         self.heat = {name: HeatFacts(e) for name, e in self.e.items()}
         self.mapped = [name for name, heat in self.heat.items() if heat.has_map]
-        self.scored = [name for name, e in self.e.items() if e.top[0].probability > 0]
+        self.scored = [
+            name for name, e in self.e.items() if e.unit is None and e.top[0].probability > 0
+        ]
         self.table: dict[frozenset[str], dict[str, Any]] = {}
         for pair in (agreement or {}).get("pairs", ()):
             first, second = (list(self.e)[int(number)] for number in pair["names"])

@@ -207,3 +207,20 @@ def check_unsure(facts: PhotoFacts, text: str) -> None:
         else:
             assert why == "their top two are less than 10 points apart", text
             assert len(names) > 1, text
+
+
+def check_values(facts: PhotoFacts, text: str) -> None:
+    """What a regression gives, its values as they must be written."""
+    found = re.fullmatch(r"(.+?) says that (.+)", text)
+    assert found, text
+    e = facts.e[found[1]]
+    assert e.unit is not None, text
+    told = re.findall(
+        r"(\w+) is (\u2212?[\d.]+)( × 10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?( [a-z]+)?(?:, | and |$)", found[2]
+    )
+    assert len(told) == len(e.top), text
+    for one, (name, number, power, unit) in zip(e.top, told, strict=True):
+        assert (name, unit.strip()) == (one.name, e.unit), text
+        raised = power.removeprefix(" × 10").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+        value = float(number.replace("\u2212", "-")) * 10 ** int(raised or 0)
+        assert abs(value - one.probability) <= 5.01e-4 * abs(one.probability), text

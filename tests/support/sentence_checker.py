@@ -19,6 +19,7 @@ from tests.support.prediction_checker import (
     check_says_too,
     check_undecided,
     check_unsure,
+    check_values,
 )
 
 CHECKS: dict[str, Callable[[PhotoFacts, str], None]] = {
@@ -31,6 +32,7 @@ CHECKS: dict[str, Callable[[PhotoFacts, str], None]] = {
     r" undecided: ": check_undecided,
     r" unsure": check_unsure,
     r", too \(": check_says_too,
+    r" says that ": check_values,
     r" says? | see ": check_predictions,
 }
 """What sentences with these words speak of, the first that fits."""
@@ -41,7 +43,7 @@ def check(facts: PhotoFacts, sentences: Sequence[str]) -> list[str]:
     found = []
     for sentence in sentences:
         assert re.fullmatch(r"[A-Z].*[^.]\.", sentence), sentence
-        assert not re.search(r"[-\u2212]\d|\u00a0|  | ,| ;|,,|;;", sentence), sentence
+        assert not re.search(r"-\d|(?<! is )\u2212|\u00a0|  | ,| ;|,,|;;", sentence), sentence
         text = sentence[:-1]
         if not text.startswith(tuple(facts.e)):
             text = text[0].lower() + text[1:]
