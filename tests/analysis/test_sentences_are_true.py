@@ -160,9 +160,7 @@ def test_what_is_said_of_maps_made_by_hand_is_so(by_hand: list[Story]):
 
 def regression_by_hand(chance: random.Random, title: str, size: tuple[int, int]) -> gc.Explanation:
     count = chance.choice((1, 2, 7))
-    values = [
-        chance.choice((0.0, 41.3, -0.004, 250123.4, 0.02, -1.2e-9, 3e15)) for _ in range(count)
-    ]
+    values = chance.choices((0.0, 41.3, -0.004, 250123.4, 0.02, -1.2e-9, 3e15), k=count)
     return explained(
         map_by_hand(chance),
         size,
