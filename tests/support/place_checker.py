@@ -286,8 +286,15 @@ def check_no_map(facts: PhotoFacts, text: str) -> None:
         assert facts.e[name].target.name == found["label"], text
         if found["why"] == "the network's scores for this picture are not numbers":
             assert not np.isfinite(cells).all(), text
-        elif found["why"] == "nothing here speaks for this class":
+        elif found["why"] in (
+            "nothing here speaks for this class",
+            "nothing here raises this value",
+        ):
+            assert (facts.e[name].unit is None) == found["why"].endswith("class"), text
             assert cells.max() <= 0, text
+        elif found["why"] == "the network saw one pixel, so the heat points at no place":
+            left, top, right, bottom = facts.e[name].box
+            assert (right - left, bottom - top) == (1, 1), text
         else:
             assert found["why"] == "the heat is the same everywhere, so it points at no place", text
             assert np.ptp(cells) < 0.001 * cells.max(), text
