@@ -46,6 +46,12 @@ def whole_percentage_in_sentence(share: float) -> str:
     return whole_percentage(share).replace(TIED, " ")
 
 
+def counted_percentage(count: int, total: int) -> str:
+    """How many of all: "54.4 %". Only all of them are "100.0 %", only none are "0.0 %"."""
+    share = count / total
+    return percentage(share) if 0 < count < total else f"{decimal(100 * share, 1)}{TIED}%"
+
+
 def amount(value: float, unit: str) -> str:
     """A value with its unit, to four digits, or to ones if it has more: "41.3 years", "−0.12",
     "250120 €", "1.2 × 10⁻⁹"."""

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from gradcam_core.analysis.likeness import grade_of
 from gradcam_core.batch.schema import DATA
 from gradcam_core.models.labels import Labels
-from gradcam_core.wording import decimal, listed
+from gradcam_core.wording import TIED, counted_percentage, listed
 
 if TYPE_CHECKING:
     from gradcam_core.examination import Examination
@@ -95,7 +95,7 @@ def accuracy(out: Path) -> str | None:
                 instead = f" for {row['stands_in_for']}" if row["stands_in_for"] else ""
                 found.setdefault(row["title"] + instead, Counter())[row["correct"]] += 1
     each = [
-        f"{title} {decimal(100 * counts[True] / counts.total(), 1)} % "
+        f"{title} {counted_percentage(counts[True], counts.total()).replace(TIED, ' ')} "
         f"({counts[True]} of {counts.total()})"
         for title, counts in sorted(found.items())
     ]

@@ -15,6 +15,11 @@ export function wholePercentage(share) {
   return `${decimal(100 * share, 0)}\u00a0%`;
 }
 
+/** How many of all, as "54.4 %". Only all of them are "100.0 %", only none are "0.0 %". */
+export function countedPercentage(count, total) {
+  return 0 < count && count < total ? percentage(count / total) : `${decimal((100 * count) / total, 1)}\u00a0%`;
+}
+
 /** A number with so many decimals; a minus sign is as wide as a plus. */
 export function decimal(value, digits = 2) {
   const written = Math.abs(value).toFixed(digits);

@@ -7,6 +7,7 @@ import pytest
 from gradcam_core.wording import (
     TIED,
     amount,
+    counted_percentage,
     decimal,
     file_name,
     percentage,
@@ -79,3 +80,17 @@ def test_a_usual_file_name_stays_as_it_is_and_a_long_one_keeps_both_ends():
 def test_a_value_is_written_as_people_write_it(value: float, written: str):
     assert amount(value, "years") == written
     assert amount(value, "") == written.removesuffix(" years")
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "text"),
+    [
+        (0, 3, "0.0 %"),
+        (3, 3, "100.0 %"),
+        (2, 3, "66.7 %"),
+        (1, 5000, "< 0.1 %"),
+        (4999, 5000, "> 99.9 %"),
+    ],
+)
+def test_only_all_are_100_percent(count: int, total: int, text: str):
+    assert counted_percentage(count, total).replace(TIED, " ") == text

@@ -6,7 +6,7 @@ import itertools
 
 from playwright.sync_api import Page
 
-from gradcam_core.wording import decimal, percentage, whole_percentage
+from gradcam_core.wording import counted_percentage, decimal, percentage, whole_percentage
 
 WRITTEN = """async (values) => {
     const numbers = await import(new URL("web/core/numbers.js", location.href));
@@ -22,3 +22,14 @@ def test_python_and_the_browser_write_the_same(cat_page: Page):
     values = list(itertools.chain.from_iterable((share, -share) for share in shares))
     expected = [[percentage(v), whole_percentage(v), decimal(v)] for v in values]
     assert cat_page.evaluate(WRITTEN, values) == expected
+
+
+COUNTED = """async (counts) => {
+    const { countedPercentage } = await import(new URL("web/core/numbers.js", location.href));
+    return counts.map(([count, total]) => countedPercentage(count, total));
+}"""
+
+
+def test_counts_are_written_the_same(cat_page: Page):
+    counts = [(0, 3), (3, 3), (2, 3), (1, 5000), (4999, 5000), (1, 800), (5, 5000)]
+    assert cat_page.evaluate(COUNTED, counts) == [counted_percentage(*one) for one in counts]

@@ -225,7 +225,7 @@ function showAccuracy() {
   const facts = [labelled < COUNT ? `${thousands(labelled)} of ${plural(COUNT, "picture")} have a label` : "all pictures have a label"];
   for (const [key, [wrong, correct]] of counts) {
     const all = wrong + correct;
-    if (all) facts.push(`${key}: ${decimal((100 * correct) / all, 1)}\u00a0% correct (${thousands(correct)} of ${thousands(all)})`);
+    if (all) facts.push(`${key}: ${countedPercentage(correct, all)} correct (${thousands(correct)} of ${thousands(all)})`);
   }
   one("#accuracy").append(...facts.map((fact) => h("span", {}, fact)));
 }
