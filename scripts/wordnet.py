@@ -53,7 +53,18 @@ USUAL = {
 }  # fmt: skip
 """Names of kinds that are usual words, although no text that WordNet counts has them."""
 
-TOO_WIDE = VAGUE | {
+ODD = {
+    "entity", "physical entity", "abstraction", "psychological feature", "attribute", "relation",
+    "part", "matter", "substance", "solid", "fluid", "liquid", "material", "thing", "whole", "unit",
+    "causal agent", "agent", "location", "point", "surface", "area", "room", "system", "work",
+    "creation", "design", "circle", "round shape", "sphere", "pool", "excavation", "drug",
+    "institution", "way", "associate", "ligament", "attachment", "connection", "concoction",
+    "plate", "rack", "structural member", "defensive structure", "emblem", "signaling device",
+    "measuring stick", "object",
+}  # fmt: skip
+"""Names of kinds that are words for something else: no one who looks for a part means red wine."""
+
+TOO_WIDE = VAGUE | ODD | {
     "area", "room", "plant part", "plant organ", "reproductive structure", "body", "shape",
     "mechanical device", "product", "creation", "work", "representation", "material", "food",
     "food product", "foodstuff", "beverage", "furnishing", "clothing", "building", "facility",
@@ -237,7 +248,8 @@ def _nearest(
 ) -> list[int]:
     """The noun itself, where it is a class or a kind; else the nearest above it."""
     if one in nodes:
-        return [nodes[one]]
+        is_odd = nodes[one] >= 0 and synsets[one].names[0] in ODD
+        return [] if is_odd else [nodes[one]]
     steps, level = 0, [one]
     while level := list(dict.fromkeys(up for each in level for up in synsets[each].parents)):
         steps += 1
