@@ -88,6 +88,13 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def folder(given: str) -> Path:
+    """An empty name, as of a variable that is not set, would mean the folder one is in."""
+    if not given.strip():
+        raise argparse.ArgumentTypeError("the folder's name is empty")
+    return Path(given)
+
+
 def _layer(given: str) -> str | float:
     try:
         return float(given)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from gradcam_core.cli.arguments import Parser, add_map_arguments, program, requests_of
+from gradcam_core.cli.arguments import Parser, add_map_arguments, folder, program, requests_of
 from gradcam_core.cli.loading import loaded
 from gradcam_core.errors import BatchError, ChoiceError, WeightsError
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
@@ -217,7 +217,7 @@ def _parser() -> Parser:
         "`path`, `bytes` or `image`; with --engine ray, files that all nodes can read",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for the results"
+        "--out", type=folder, required=True, metavar="DIR", help="folder for the results"
     )
     add_map_arguments(parser)
     parser.add_argument(

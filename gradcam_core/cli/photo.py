@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from gradcam_core.analysis.captions import summary
-from gradcam_core.cli.arguments import Parser, add_map_arguments, program, requests_of
+from gradcam_core.cli.arguments import Parser, add_map_arguments, folder, program, requests_of
 from gradcam_core.cli.loading import ProgressBar, loaded
 from gradcam_core.errors import CamError, ChoiceError, ImageError, WeightsError
 from gradcam_core.examination import examine
@@ -103,7 +103,7 @@ def _parser() -> Parser:
     add_map_arguments(parser)
     parser.add_argument(
         "--out",
-        type=Path,
+        type=folder,
         default=Path("out"),
         metavar="DIR",
         help="folder for the results (default: %(default)s)",

@@ -42,6 +42,8 @@ _DISTINGUISHED = {
 OFFERED = 5
 """Classes that an error names, at most."""
 
+_LETTERS = 3  # at least, of a word that is looked for in parts of others
+
 ALIKE = 0.75
 """difflib's ratio of two words from which on one may be a misspelling of the other."""
 
@@ -171,16 +173,25 @@ class Labels(Sequence[Label]):
         return _index(pairs)
 
     def _alike(self, word: str, most: int = OFFERED) -> list[int]:
-        """Classes with a synonym that has this very word in it, then those spelt most like it,
-        unless it is a word of its own: a stove is not what who says love means."""
+        """Classes with a synonym that has this very word in it, then one that begins or ends so, then
+        those spelt most like it, unless it is a word of its own: who says love means no stove."""
         names = self._synonyms
         words = singulars(word)
-        having = [
-            name for name in names if not set(words).isdisjoint(name.replace("-", " ").split())
+        whole = {name: set(name.replace("-", " ").split()) for name in names}
+        having = [name for name in names if not whole[name].isdisjoint(words)]
+        parts = [
+            name
+            for name in names
+            if len(word) >= _LETTERS
+            and any(one.startswith(word) or one.endswith(word) for one in whole[name])
         ]
         is_word = self.is_imagenet and is_noun(word)
         alike = [] if is_word else difflib.get_close_matches(word, names, n=most, cutoff=ALIKE)
-        indices = [index for name in (*sorted(having, key=len), *alike) for index in names[name]]
+        indices = [
+            index
+            for name in (*sorted(having, key=len), *sorted(parts, key=len), *alike)
+            for index in names[name]
+        ]
         return list(dict.fromkeys(indices))[:most]
 
     def _offer(self, indices: Sequence[int]) -> str:

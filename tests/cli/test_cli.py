@@ -150,6 +150,7 @@ def test_the_choices_are_honoured(cat_path: Path, tmp_path: Path):
         (["{cat}", "--contrast", "tabby", "--target", "tabby"], "rather than itself"),
         (["{cat}", "--contrast", "auto", "--method", "eigencam"], "knows no class"),
         (["{cat}", "--out", __file__], "cannot be made"),
+        (["{cat}", "--out", ""], "name is empty"),
         (["{cat}", "--colour", "red"], "--colour"),
     ],
 )
