@@ -173,8 +173,8 @@ class Labels(Sequence[Label]):
         return _index(pairs)
 
     def _alike(self, word: str, most: int = OFFERED) -> list[int]:
-        """Classes with a synonym that has this very word in it, then one that begins or ends so, then
-        those spelt most like it, unless it is a word of its own: who says love means no stove."""
+        """Classes with a synonym that has this very word in it, then with one that begins or ends
+        so, then those spelt like it, unless it is a word of its own: love does not mean stove."""
         names = self._synonyms
         words = singulars(word)
         whole = {name: set(name.replace("-", " ").split()) for name in names}

@@ -106,9 +106,3 @@ def test_the_photo_of_an_overlay_may_be_given_as_any_photo(e: gc.Explanation):
     np.testing.assert_array_equal(e.overlay(np.asarray(gc.read_image(CAT))), expected)
     assert "1_cat.jpg" in e.caption(CAT.name)
     assert "Photo" not in e.metadata(None)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("layer", [3, 1.5])
-def test_the_layer_of_a_pass_has_a_name(layer: Any):
-    with pytest.raises(gc.CamError, match=f"dotted name of a module, or several, not {layer}"):
-        gc.forward(gc.load_model(LITE0).module, torch.zeros(1, 3, 32, 32), layer)
