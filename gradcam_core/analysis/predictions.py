@@ -159,8 +159,8 @@ def doubts(networks: Sequence[Network]) -> Iterator[str]:
     """Who is no better than a guess, and who is unsure, in one sentence each."""
     having_scores = [one for one in networks if one.e.has_scores and one.e.unit is None]
     guessing = [one for one in having_scores if _times_a_guess(one) < HARDLY_BETTER]
-    for group in grouped(guessing, lambda one: (one.e.classes, _times_a_guess(one) < GUESS)):
-        better = "no better" if _times_a_guess(group[0]) < GUESS else "hardly better"
+    for group in grouped(guessing, lambda one: (one.e.classes, _is_a_guess(one))):
+        better = "no better" if _is_a_guess(group[0]) else "hardly better"
         count = group[0].e.classes
         yield (
             f"{subject(group, networks)} {form(group, 'is', 'are')} {better} than guessing "
@@ -180,6 +180,12 @@ def doubts(networks: Sequence[Network]) -> Iterator[str]:
         )
     rest = [one for one in having_scores if one not in guessing and one not in undecided]
     yield from _unsure(rest, networks)
+
+
+def _is_a_guess(one: Network) -> bool:
+    """Whether the highest probability is that of a guess, also as it is written."""
+    written = percentage(one.e.top[0].probability)
+    return _times_a_guess(one) < GUESS and written == percentage(1 / one.e.classes)
 
 
 def _times_a_guess(one: Network) -> float:

@@ -136,9 +136,10 @@ def test_several_unsure_networks_share_a_sentence():
 @pytest.mark.parametrize(
     ("probability", "classes", "words"),
     [
-        (0.503, 2, "no better than guessing between its 2 classes (50.3 %)"),
+        (0.5003, 2, "no better than guessing between its 2 classes (50.0 %)"),
+        (0.503, 2, "hardly better than guessing between its 2 classes (50.3 %)"),
         (0.53, 2, "hardly better than guessing between its 2 classes (53.0 %)"),
-        (0.335, 3, "no better than guessing among its 3 classes (33.5 %)"),
+        (0.33334, 3, "no better than guessing among its 3 classes (33.3 %)"),
     ],
 )
 def test_at_chance_is_said_as_at_chance(probability: float, classes: int, words: str):

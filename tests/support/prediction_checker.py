@@ -180,7 +180,8 @@ def check_guessing(facts: PhotoFacts, text: str) -> None:
         assert not e.independent, text
         assert e.classes == int(found[6]), text
         times = e.top[0].probability * e.classes
-        assert (times < 1.01) == (found[3] == "no"), text
+        is_even = percent(e.top[0].probability) == percent(1 / e.classes)
+        assert (times < 1.01 and is_even) == (found[3] == "no"), text
         assert times < 1.1, text
 
 
