@@ -139,7 +139,9 @@ def location_of(e: Explanation) -> Location:
         left, top, right, bottom = e.box
         centre = (left + right) / 2 / photo_size[0], (top + bottom) / 2 / photo_size[1]
         return Location("one", centre)
-    hot = heat >= HOT * heat.max()
+    # As share of the maximum of the heatmap, which a coarser raster than its own may miss.
+    most = heat.max() if size == photo_size or heat.max() < HOT else 1
+    hot = heat >= HOT * most
     if hot.mean() >= MUCH:
         return Location("spread")
     spots = _spots(hot)

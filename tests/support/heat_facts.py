@@ -30,14 +30,18 @@ class HeatFacts:
         if self.has_map:
             rows = self._positions(1, e, cells.shape[0])
             columns = self._positions(0, e, cells.shape[1])
-            fine = np.array([np.interp(rows, np.arange(cells.shape[0]), one) for one in cells.T]).T
-            laid = np.array([np.interp(columns, np.arange(cells.shape[1]), one) for one in fine])
             inside = [
                 (centres > self.box[axis]) & (centres < self.box[axis + 2]) for axis in (0, 1)
             ]
-            self.heat = laid * np.outer(inside[1], inside[0])
+            self.heat = _interpolated(cells, rows, columns) * np.outer(inside[1], inside[0])
             self.has_map = self.heat.max() > 0
-            self.heat /= self.heat.max() or 1
+            # The maximum lies on the middle of a cell, which the raster may miss.
+            middles = (
+                np.arange(np.ceil(seen.min()), np.floor(seen.max()) + 1)
+                for seen in (rows[inside[1]], columns[inside[0]])
+            )
+            peak = max(self.heat.max(), _interpolated(cells, *middles).max(initial=0))
+            self.heat /= peak or 1
         self.at_edges = self._at_edges(cells) if self.has_map else False
 
     @staticmethod
@@ -85,6 +89,11 @@ class HeatFacts:
         near_y = (np.abs(centres - y) <= 0.25) | only_x
         heat = np.where(self.hot, self.heat, 0)
         return float((heat * np.outer(near_y, near_x)).sum() / heat.sum())
+
+
+def _interpolated(cells: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    fine = np.array([np.interp(rows, np.arange(cells.shape[0]), one) for one in cells.T]).T
+    return np.array([np.interp(columns, np.arange(cells.shape[1]), one) for one in fine])
 
 
 def hottest_fifth(one: HeatFacts, region: np.ndarray) -> np.ndarray:
