@@ -16,6 +16,7 @@ from gradcam_core.models.custom.own_module import (
     ModuleSource,
     channels_of,
     look_at,
+    unwrapped,
 )
 from gradcam_core.models.custom.resolve import info_of
 from gradcam_core.models.registry import ModelInfo
@@ -35,11 +36,14 @@ def of_module(
 
     if not isinstance(module, nn.Module):
         raise NetworkError(f"module= is a {type(module).__name__} and must be a torch.nn.Module")
+    module = unwrapped(module)
     if module.training:
         raise NetworkError("the module is in training mode: call its eval() first")
     for key in ("architecture", "weights", "prefix", "transform_input"):
         if getattr(described, key) is not None:
             raise NetworkError(f"{key}= does not go with module=, which is taken as it is")
+    if output is not None and not callable(output):
+        raise NetworkError(f"output= is a {type(output).__name__} and must be a function")
     channels = described.channels or channels_of(module)
     if channels not in (1, 3):
         raise NetworkError(f"the module takes {channels} channels; 1 and 3 will do")
