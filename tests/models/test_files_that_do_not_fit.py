@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import pickle
 import re
@@ -118,6 +119,10 @@ ALTERED: dict[str, tuple[Callable[[State], State], str]] = {
         lambda state: state | {"conv1.0.weight_fake_quant.scale": torch.ones(1)},
         "prepared for quantisation",
     ),
+    "parameters alone": (
+        lambda state: {n: t for n, t in state.items() if "running_" not in n},
+        r"statistics of its batch norms are not there: save all of its state_dict\(\)",
+    ),
     "int8": (
         lambda state: {n: t.to(torch.int8) if t.ndim > 1 else t for n, t in state.items()},
         r"conv1.0.weight is of int8, as quantised weights are",
@@ -194,3 +199,42 @@ def test_a_prefix_is_not_offered_if_it_would_lose_the_head(tmp_path: Path):
     path = saved(tmp_path / "a.pth", body | {"decoder.0.weight": torch.rand(4, 64, 3, 3)} | head)
     with pytest.raises(gc.NetworkError, match=r"decoder.0 may be a part of it, too: build the"):
         gc.register("Mine", "test_resnet", weights=path)
+
+
+def test_another_pooling_than_usual_is_not_overlooked(tmp_path: Path):
+    args = argparse.Namespace(model="test_resnet", gp="max")
+    path = saved(tmp_path / "a.pth", {"state_dict": small().state_dict(), "args": args})
+    with pytest.raises(gc.NetworkError, match="pools by 'max', and here it would by 'avg': build"):
+        gc.register("Mine", weights=path)
+    args.gp = "avg"
+    gc.register("Mine", weights=saved(path, {"state_dict": small().state_dict(), "args": args}))
+
+
+@pytest.mark.parametrize(
+    ("said", "size"),
+    [
+        ({"image_size": 96}, 96),
+        ({"input_size": [["a"], [1]]}, 160),
+        ({"input_size": [None, 96, 96]}, 160),
+        ({"classes": ["a", "", "c"]}, 160),
+    ],
+)
+def test_what_a_file_says_is_taken_if_it_can_be_meant(
+    tmp_path: Path, said: dict[str, Any], size: int
+):
+    path = saved(tmp_path / "a.pth", {"state_dict": small().state_dict(), **said})
+    info = gc.register("Mine", "test_resnet", weights=path)
+    assert gc.load_model("mine").preprocessing.size == size
+    assert info.labels[1].name == "class 1"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"weights": "https://example.org/a.pth"}, "has to be the path of a file on this machine"),
+        ({"architecture": __file__}, "it is a file, which is given as weights="),
+    ],
+)
+def test_a_file_in_the_wrong_place_is_said(given: dict[str, Any], reason: str):
+    with pytest.raises(gc.NetworkError, match=reason):
+        gc.register("Mine", **given)

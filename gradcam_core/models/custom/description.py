@@ -196,6 +196,12 @@ def _text(value: Any) -> str:
     return str(value).strip()
 
 
+def _file(value: Any) -> Path:
+    if "://" in str(value):
+        raise ValueError
+    return Path(value)
+
+
 def _name(value: Any) -> str:
     if not re.fullmatch(r"[\w-]+", text := _text(value)):
         raise ValueError
@@ -259,7 +265,7 @@ def _interpolation(value: Any) -> str:
 _KEYS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "title": (_text, "a text"),
     "architecture": (_text, "a text"),
-    "weights": (Path, "the path of a file"),
+    "weights": (_file, "the path of a file on this machine"),
     "labels": (_labels_given, "the path of a file or a list of names"),
     "name": (_name, "letters, digits, - and _"),
     "classes": (_whole(1, 1_000_000), "a whole number from 1 on"),

@@ -74,6 +74,10 @@ def _as_many(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
     return values if len(values) == channels else (sum(values) / len(values),) * channels
 
 
+_SIZES = ("input_size", "img_size", "image_size")
+"""Under which training scripts write the sides of the input."""
+
+
 def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     """From the settings in the file, or from a layer of its own before the network.
 
@@ -82,11 +86,12 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     """
     config = parsed(checkpoint.metadata.get("pretrained_cfg"))
     metadata = {**checkpoint.metadata, **(config if isinstance(config, Mapping) else {})}
-    size = parsed(metadata.get("input_size") or metadata.get("img_size"))
+    size = parsed(next(filter(None, map(metadata.get, _SIZES)), None))
     sides: tuple[int, ...] = ()
-    if isinstance(size, list | tuple):  # the channels may stand before it or behind it
+    if isinstance(size, list | tuple) and all(isinstance(side, int) for side in size):
+        # The channels may stand before it or behind it.
         size = size[-3:-1] if len(size) > 2 and size[-1] in (1, 3) else size[-2:]
-        if len(set(size)) > 1 and all(isinstance(side, int) for side in size):
+        if len(set(size)) > 1:
             sides = tuple(size) if _known("size", size) is None else ()
     interpolation = _known("interpolation", metadata.get("interpolation"))
     plain = Normalisation(

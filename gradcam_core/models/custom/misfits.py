@@ -40,6 +40,8 @@ def hint(given: Shapes, architecture: Architecture) -> str:
     if best is None:
         return f"No architecture of timm or torchvision is much like it: {AS_MODULE}"
     if best.architecture.name == architecture.name:
+        if not any(name.endswith("running_mean") for name in given):
+            return "The statistics of its batch norms are not there: save all of its state_dict()"
         return f"It is another form of it: {AS_MODULE}"
     whole = "all" if best.share == 1 else f"{best.share:.0%}"
     behind = f" behind {best.prefix.rstrip('.')!r}" if best.prefix else ""
