@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.transforms import Normalize
 
 import gradcam_core as gc
 from gradcam_core.images.geometry import view_of
@@ -163,3 +164,26 @@ def test_a_module_for_one_size_says_so_of_others(cat: Image.Image):
     gc.explain(cat, "mine")
     with pytest.raises(gc.CamError, match=r"Mine does not take a picture of 128 × 128 .*detail 1"):
         gc.explain(cat, "mine", detail=2)
+
+
+class Normalising(nn.Module):
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.4, 0.5, 0.6])[:, None, None])
+        self.register_buffer("std", torch.full((3, 1, 1), 0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+
+def test_pictures_are_not_normalised_twice():
+    for first in (Normalising(), Normalize([0.4, 0.5, 0.6], [0.2, 0.2, 0.2])):
+        module = nn.Sequential(first, Net()).eval()
+        with pytest.raises(
+            gc.NetworkError, match=r"0 \(Normali.* a std: if it .* mean=0 and std=1"
+        ):
+            registered(module, mean=None, std=None)
+        assert registered(module, mean=0, std=1).notice == ""

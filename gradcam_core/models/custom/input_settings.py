@@ -107,7 +107,7 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
             note = "mean and std are those of a layer in the file"
             return replace(plain, mean=before[0], std=before[1], note=note)
         return plain
-    found = _plausible(mean, std)
+    found = plausible(mean, std)
     if found is None:
         shown = f"mean {_short(mean)} and std {_short(std)}"
         note = f"{shown} in the file are not those of channels from 0 to 1, and not taken"
@@ -130,7 +130,8 @@ def _short(value: Any) -> str:
 _LEAST_STD = 0.05  # of a channel, in [0, 1]; a data set with less would be nearly one colour
 
 
-def _plausible(mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def plausible(mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Both, if they can be those of channels from 0 to 1."""
     if not all(isinstance(one, list | tuple) for one in (mean, std)) or len(mean) != len(std):
         return None
     try:
@@ -149,7 +150,7 @@ def _layer_before(
         stem, _, last = name.rpartition(".")
         std = checkpoint.tensors.get(f"{stem}.std" if stem else "std")
         if last == "mean" and std is not None and mean.numel() == std.numel() in (1, 3):
-            found.append(_plausible(_numbers(mean), _numbers(std)))
+            found.append(plausible(_numbers(mean), _numbers(std)))
     return found[0] if len(found) == 1 else None
 
 

@@ -10,7 +10,7 @@ from gradcam_core.errors import NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.class_names import labels_for
 from gradcam_core.models.custom.description import Description
-from gradcam_core.models.custom.input_settings import imagenet_input, input_of
+from gradcam_core.models.custom.input_settings import imagenet_input, input_of, plausible
 from gradcam_core.models.custom.own_module import (
     ModuleRecipe,
     ModuleSource,
@@ -48,6 +48,11 @@ def of_module(
     if channels not in (1, 3):
         raise NetworkError(f"the module takes {channels} channels; 1 and 3 will do")
     usual, note = _usual_of(module)
+    if described.mean is None and described.std is None and (place := _normalising(module)):
+        raise NetworkError(
+            f"{place} in the module has a mean and a std: if it normalises pictures, give mean=0 "
+            "and std=1; else those that it was trained with"
+        )
     preprocessing = input_of(described, usual, channels)
     if None not in (described.mean, described.std) or channels != usual.channels:
         note = ""
@@ -69,6 +74,16 @@ def of_module(
     info = info_of(described, recipe, labels, source, name, seen.layer, (note, inside))
     is_each = described.sigmoid or (gives == "sigmoid" and seen.outputs > 1)
     return replace(info, independent=is_each)
+
+
+def _normalising(module: nn.Module) -> str:
+    """The dotted name, and the class, of a part that may normalise pictures; empty if none does."""
+    for name, part in module.named_modules():
+        given: list[Any] = [getattr(part, key, None) for key in ("mean", "std")]
+        mean, std = (one.flatten().tolist() if hasattr(one, "tolist") else one for one in given)
+        if plausible(mean, std):
+            return f"{name} ({type(part).__name__})" if name else type(part).__name__
+    return ""
 
 
 def _usual_of(module: nn.Module) -> tuple[Preprocessing, str]:
