@@ -257,7 +257,7 @@ def _refused(model: Model, batch: torch.Tensor, error: BaseException) -> str:
     height, width = batch.shape[2:]
     text = (str(error).strip().splitlines() or [""])[0]
     what = f"{model.info.title} does not take a picture of {width} × {height} pixels ({text})"
-    is_usual = {height, width} == {model.preprocessing.size}
+    is_usual = (height, width) == model.preprocessing.size
     return f"{what}." if is_usual else f"{what}: choose detail 1 and the view “crop”."
 
 

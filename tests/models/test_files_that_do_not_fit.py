@@ -224,7 +224,7 @@ def test_what_a_file_says_is_taken_if_it_can_be_meant(
 ):
     path = saved(tmp_path / "a.pth", {"state_dict": small().state_dict(), **said})
     info = gc.register("Mine", "test_resnet", weights=path)
-    assert gc.load_model("mine").preprocessing.size == size
+    assert gc.load_model("mine").preprocessing.size == (size, size)
     assert info.labels[1].name == "class 1"
 
 
