@@ -74,7 +74,7 @@ def _run() -> None:
     from demo.ui.layout import build, launch_options
     from gradcam_core.images.sandbox import start_readers
     from gradcam_core.memory import keep_trimmed
-    from gradcam_core.models.registry import default_models
+    from gradcam_core.models.registry import default_classifiers
 
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     keep_visitors_out_of_the_log()
@@ -82,7 +82,7 @@ def _run() -> None:
     keep_trimmed()
     start_readers()
     port = os.environ.get("GRADIO_SERVER_PORT")
-    start(default_models())
+    start(default_classifiers())
     # Given explicitly, because Gradio would take the next free port without a word.
     maker = FileMaker()  # one for downloads and the API: each file takes a core
     options = {"server_port": int(port) if port else None, **launch_options(maker)}

@@ -36,6 +36,10 @@ class ArchitectureError(NetworkError):
     """There is no such architecture, or the weights do not fit it."""
 
 
+class HeadlessError(ArchitectureError):
+    """All weights of an architecture are there but those of its last layer."""
+
+
 class CheckpointError(NetworkError):
     """A file holds no tensors that can be read. The message says what it holds instead."""
 

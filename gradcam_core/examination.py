@@ -237,8 +237,14 @@ def run_passes(
     batches = [one.batch for one in inputs]
     batch = (batches[0] if len(batches) == 1 else torch.cat(batches)).to(device)
     given = {} if model.output is None else {"output": model.output}
-    with precision(device.type):
-        run = forward(model.module, batch, layer or model.info.layer, **given)
+    try:
+        with precision(device.type):
+            run = forward(model.module, batch, layer or model.info.layer, **given)
+    except Exception as error:  # a person's own code may raise anything
+        reason = error.__cause__ if isinstance(error, CamError) else error
+        if model.info.recipe is None or reason is None:
+            raise
+        raise CamError(_refused(model, batch, reason)) from error
     if probabilities is None:
         found = model.probabilities(run.logits).cpu().numpy()
         probabilities = list(np.nan_to_num(found) if model.info.unit is None else found)
@@ -246,6 +252,14 @@ def run_passes(
         Examination(model, its_run, one.geometry, one.view, one.detail, its_probabilities)
         for its_run, one, its_probabilities in zip(run.split(), inputs, probabilities, strict=True)
     ]
+
+
+def _refused(model: Model, batch: torch.Tensor, error: BaseException) -> str:
+    height, width = batch.shape[2:]
+    text = (str(error).strip().splitlines() or [""])[0]
+    what = f"{model.info.title} does not take a picture of {width} × {height} pixels ({text})"
+    is_usual = (height, width) == model.preprocessing.size
+    return f"{what}." if is_usual else f"{what}: choose detail 1 and the view “crop”."
 
 
 def device_of(model: Model) -> torch.device:

@@ -15,10 +15,10 @@ from demo.api.records import Output
 from demo.compute.photo import PhotoFile
 from demo.middleware.route_allow_list import FILES
 from demo.server.requests import open_upload
-from gradcam_core import imagenet_labels, list_models
+from gradcam_core import imagenet_labels
 from gradcam_core.images.geometry import DETAILS, VIEWS, ViewName
 from gradcam_core.models.labels import Labels
-from gradcam_core.models.registry import model_info
+from gradcam_core.models.registry import classifier_info, classifiers, model_info
 from gradcam_core.request import AUTO
 
 NO_PICTURE = 'Give a picture: handle_file("photo.jpg") with gradio_client.'
@@ -63,10 +63,10 @@ def models(names: object) -> list[str]:
     """The names of networks, each once."""
     given = [names] if isinstance(names, str) else names
     if not isinstance(given, list) or not given:
-        known = ", ".join(info.name for info in list_models())
+        known = ", ".join(info.name for info in classifiers())
         raise InvalidArgumentError(f"models is a list of names: {known}.")
     try:
-        return list(dict.fromkeys(model_info(quoted(name)).name for name in given))
+        return list(dict.fromkeys(classifier_info(quoted(name)).name for name in given))
     except ValueError as error:
         raise InvalidArgumentError(str(error)) from error
 

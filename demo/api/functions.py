@@ -19,12 +19,12 @@ from demo.compute.backend import CheckResult
 from demo.compute.photo import PhotoFile
 from demo.compute.service import service
 from demo.server.downloads import FileMaker
-from gradcam_core import Explanation, list_models
+from gradcam_core import Explanation
 from gradcam_core.analysis.findings import findings
 from gradcam_core.cam.methods import DEFAULT_METHOD
 from gradcam_core.images.geometry import ViewName
 from gradcam_core.models import class_search
-from gradcam_core.models.registry import default_models
+from gradcam_core.models.registry import classifiers, default_classifiers
 from gradcam_core.request import ExplanationRequest, requests_for
 
 NAMES = ("models", "classes", "predict", "explain")
@@ -48,7 +48,7 @@ class Functions:
                 weights in timm, the layer that is explained, the name of its stand-in, and whether
                 the other functions use it by default.
         """
-        usual = default_models()
+        usual = default_classifiers()
         return [
             {
                 "name": info.name,
@@ -58,7 +58,7 @@ class Functions:
                 "stand_in": info.stand_in,
                 "default": info.name in usual,
             }
-            for info in list_models()
+            for info in classifiers()
         ]
 
     async def classes(

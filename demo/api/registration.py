@@ -17,9 +17,8 @@ from demo.api.functions import NAMES, Functions
 from demo.middleware.disconnect import DisconnectedError, until
 from demo.middleware.error_answers import BROKEN, sentence_of
 from demo.server.downloads import FileMaker
-from gradcam_core import list_models
 from gradcam_core.cam.methods import METHODS
-from gradcam_core.models.registry import default_models
+from gradcam_core.models.registry import classifiers, default_classifiers
 
 OLD_NAMES = ("rivals", "against", "depth")
 """Arguments that are only there for old programs."""
@@ -82,10 +81,10 @@ def _endpoint(function: _Function) -> _Function:
 
 def _with_choices(parameter: inspect.Parameter) -> inspect.Parameter:
     if parameter.name == "models":
-        names = [info.name for info in list_models()]
+        names = [info.name for info in classifiers()]
         return parameter.replace(
             annotation=list[Literal[*names]],  # type: ignore[valid-type]
-            default=list(default_models()),
+            default=list(default_classifiers()),
         )
     if parameter.name == "method":
         return parameter.replace(annotation=Literal[*METHODS])

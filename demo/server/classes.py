@@ -6,15 +6,16 @@ those of a person's own networks follow. Classes of the same name are the same c
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
-from gradcam_core import imagenet_labels, list_models
+from gradcam_core import imagenet_labels
 from gradcam_core.errors import LabelError
 from gradcam_core.models.class_search import note, search
 from gradcam_core.models.labels import Label, Labels
-from gradcam_core.models.registry import model_info
+from gradcam_core.models.registry import ModelInfo, classifiers, model_info
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +60,28 @@ class Classes:
         return self.own.get(model, range(len(imagenet_labels())))
 
 
-@cache
+_found: tuple[list[ModelInfo], Classes] | None = None
+
+
 def all_classes() -> Classes:
-    """The classes of all networks that are registered when this is first called."""
-    labels = list[Label](imagenet_labels())
+    """The classes of all networks that there are. A class keeps its place, which open pages know,
+    when others come."""
+    global _found
+    networks = classifiers()
+    before, classes = _found or ([], None)
+    if classes is None or [*map(id, before)] != [*map(id, networks)]:
+        is_gone = {info.name for info in before} - {info.name for info in networks}
+        known = imagenet_labels() if classes is None or is_gone else classes.labels
+        classes = _of(networks, known)
+        _found = networks, classes
+    return classes
+
+
+def _of(networks: Sequence[ModelInfo], known: Iterable[Label]) -> Classes:
+    labels = list(known)
     places = {label.name.casefold(): n for n, label in enumerate(labels)}
     own = {}
-    for info in list_models():
+    for info in networks:
         if info.labels is imagenet_labels():
             continue
         for label in info.labels:

@@ -16,11 +16,11 @@ from demo.examples import examples_folder
 from demo.gradio_internals import get_upload_folder
 from demo.server.classes import all_classes
 from demo.server.remote_pictures import MAX_ADDRESS_LENGTH
-from gradcam_core import list_models
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.errors import LabelError
 from gradcam_core.images.geometry import DETAILS, ViewName
 from gradcam_core.images.render import COLORMAP, COLORMAPS, OPACITY
+from gradcam_core.models.registry import classifiers
 from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _is_class(place: int) -> int:
     return place
 
 
-_ModelName = Annotated[str, _known(lambda: (info.name for info in list_models()))]
+_ModelName = Annotated[str, _known(lambda: (info.name for info in classifiers()))]
 _MethodName = Annotated[str, _known(lambda: METHODS)]
 _Class = Annotated[int, AfterValidator(_is_class)]
 

@@ -22,9 +22,9 @@ from demo.server.uploads import KEPT_S, SWEEP_INTERVAL_S
 from demo.ui import texts
 from demo.ui.page_data import AS_PUBLISHED, OWN_CHOICE, default_choices, page_component
 from demo.ui.theme import theme
-from gradcam_core import list_models
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.images.geometry import DETAILS
+from gradcam_core.models.registry import classifiers
 from gradcam_core.presets import PRESETS
 
 UPLOAD_LIMIT = "64mb"
@@ -75,7 +75,7 @@ def _controls() -> dict[str, Any]:
             elem_classes="class-fields",
         )
         models = gr.Dropdown(
-            [(info.title, info.name) for info in list_models()],
+            [(info.title, info.name) for info in classifiers()],
             value=defaults["models"],
             multiselect=True,
             filterable=False,  # on a phone, an input to type in brings up the keyboard

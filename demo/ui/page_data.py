@@ -10,11 +10,11 @@ import gradio as gr
 from demo.examples import example_pictures
 from demo.server.classes import all_classes
 from demo.ui import texts
-from gradcam_core import Label, list_models
+from gradcam_core import Label
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.images.render import COLORMAPS, DIMMING, OPACITY, colormap_table
-from gradcam_core.models.registry import default_models
+from gradcam_core.models.registry import classifiers, default_classifiers
 from gradcam_core.presets import PRESETS
 
 AS_PUBLISHED, OWN_CHOICE = "published", "own"
@@ -47,7 +47,7 @@ def page_component(controls: list[str], **settings: Any) -> gr.HTML:
 def default_choices() -> dict[str, Any]:
     """What is chosen at first, by the names that the page's script uses."""
     return {
-        "models": list(default_models()),
+        "models": list(default_classifiers()),
         "view": VIEWS[0],
         "kind": AS_PUBLISHED,
         "method": DEFAULT_METHOD,
@@ -61,7 +61,7 @@ def _props() -> dict[str, Any]:
     presets = {name: _map(preset.method, preset.detail) for name, preset in PRESETS.items()}
     return {
         "defaults": default_choices(),
-        "models": [{"name": info.name, "title": info.title} for info in list_models()],
+        "models": [{"name": info.name, "title": info.title} for info in classifiers()],
         "methods": [
             {"name": known.name, "title": known.title, "knows_class": known.knows_class}
             for known in METHODS.values()

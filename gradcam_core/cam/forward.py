@@ -140,7 +140,8 @@ class _Asked:
         if len(logits) != len(inputs):
             raise CamError(
                 f"The network gives {list(logits.shape)} for {len(inputs)} images: its first side "
-                "must be that of the batch."
+                "must be that of the batch, which squeeze() without an axis drops if there is one "
+                "image."
             )
         lock = threading.Lock()
         passes = []

@@ -18,7 +18,7 @@ _LOGITS = ("logits", "out")
 
 def logits_of_output(output: Any) -> Tensor:
     """What the classes are read from, where that is clear: the tensor itself; `logits` (or `out`,
-    of torchvision's segmentation) of a mapping or a dataclass, as Hugging Face gives it; the only
+    of torchvision's segmentation) of a mapping or an object, as Hugging Face gives it; the only
     tensor [N, classes] of a tuple. One number an image, [N], is one class.
 
     Raises CamError, which names what came, for anything else.
@@ -38,7 +38,12 @@ def chosen_by(pick: Output | None) -> Callable[[Any], Tensor]:
         return logits_of_output
 
     def logits(output: Any) -> Tensor:
-        found = pick(output)
+        try:
+            found = pick(output)
+        except Exception as error:  # a person's own code may raise anything
+            raise CamError(
+                f"output= failed with {_described(output)} ({type(error).__name__}: {error})."
+            ) from None
         if not isinstance(found, Tensor) or not found.ndim or not found.is_floating_point():
             raise CamError(
                 f"output= gave {_described(found)} and must give a tensor [N, classes] of floats."
@@ -60,7 +65,7 @@ def _among(output: Any) -> Tensor | None:
     elif isinstance(output, (tuple, list)):
         named = dict(enumerate(output))
     else:
-        return None
+        named = {name: getattr(output, name, None) for name in _LOGITS}
     for name in _LOGITS:
         if isinstance(named.get(name), Tensor):
             return named[name]

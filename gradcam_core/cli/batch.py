@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from gradcam_core.cli.arguments import Parser, add_map_arguments, folder, program, requests_of
 from gradcam_core.cli.loading import loaded
-from gradcam_core.errors import BatchError, ChoiceError, WeightsError
+from gradcam_core.errors import BatchError, ChoiceError, NetworkError, WeightsError
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.registry import model_info
 from gradcam_core.request import ExplanationRequest
@@ -123,7 +123,7 @@ def _run(
                 print(correct)
             if options.report:
                 _write_report(parser.prog, options.out)
-    except (BatchError, ChoiceError) as error:
+    except (BatchError, ChoiceError, NetworkError) as error:
         parser.error(str(error))
     except WeightsError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")

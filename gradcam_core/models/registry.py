@@ -124,6 +124,28 @@ def model_info(name: str) -> ModelInfo:
     return info
 
 
+def classifiers() -> list[ModelInfo]:
+    """Those of `list_models` that tell classes apart: all but those that give values."""
+    return [info for info in list_models() if info.unit is None]
+
+
+def default_classifiers() -> tuple[str, ...]:
+    """See `default_models`."""
+    known = {info.name for info in classifiers()}
+    return tuple(name for name in default_models() if name in known) or DEFAULT_MODELS
+
+
+def classifier_info(name: str) -> ModelInfo:
+    """See `model_info`. Raises ChoiceError for a network that gives values, too."""
+    info = model_info(name)
+    if info.unit is not None:
+        raise ChoiceError(
+            f"{info.title} gives values and no classes, and the page and its API show classes: "
+            "explain its photos on the command line or in Python."
+        )
+    return info
+
+
 def add_model(info: ModelInfo) -> None:
     """Put a network beside the others; one of its own that has the same name is replaced.
 

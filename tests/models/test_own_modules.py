@@ -289,7 +289,7 @@ def test_a_module_is_used_by_many_threads_at_once(cat: Image.Image):
     assert len({e.feature_map.tobytes() for e in found}) == 1
 
 
-def test_a_batch_uses_a_module_on_this_machine(tmp_path: Path, cat: Image.Image):
+def test_a_batch_uses_a_module_on_this_machine(tmp_path: Path, cat: Image.Image, capsys):
     gc.register("Mine", module=small(), labels=LABELS, size=(96, 64), mean=0.5, std=0.5)
     (tmp_path / "photos").mkdir()
     cat.save(tmp_path / "photos" / "cat.png")
@@ -298,6 +298,9 @@ def test_a_batch_uses_a_module_on_this_machine(tmp_path: Path, cat: Image.Image)
     (row,) = rows_of(out).values()
     digest = gc.load_model("mine").weights.sha256
     assert row["weights"] == {"source": "module:Small", "sha256": digest}
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "photos"), "--out", str(tmp_path / "ray"), "--engine", "ray"])
+    assert "'Mine' is a module of this process" in capsys.readouterr().err
 
 
 def test_the_page_computes_with_a_module(cat: Image.Image):

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import timm
+from pydantic import ValidationError
 
 import gradcam_core as gc
+from demo.api import arguments
 from demo.server.classes import all_classes
+from demo.server.requests import MapRequest
+from demo.ui import page_data
+from gradcam_core.models.registry import remove_model
 
 
 @pytest.mark.parametrize(
@@ -24,3 +32,39 @@ def test_a_text_that_is_no_class_gets_a_note_and_what_is_nearest(text, note, fir
     assert bool(found["classes"]) == (text != "zzzzzz")
     if first is not None:
         assert found["classes"][0] == gc.find_label(first).index
+
+
+def test_a_network_that_comes_later_has_its_classes_and_takes_no_other_place():
+    def register(title: str, *labels: str, **given: Any) -> None:
+        module = timm.create_model("test_resnet", num_classes=len(labels)).eval()
+        gc.register(title, module=module, labels=labels, **given)
+
+    try:
+        register("First", "ours", "tabby")
+        ours = all_classes().place("first", 0)
+        register("Second", "theirs", "ours")
+        assert all_classes().place("second", 1) == all_classes().place("first", 0) == ours
+        theirs = all_classes().place("second", 0)
+        assert all_classes().labels[theirs].name == "theirs"
+        register("First", "new", "ours")
+        assert all_classes().index("first", ours) == 1
+        assert all_classes().place("second", 0) == theirs
+        register("Age", "years of age", regression=True)
+        assert "years of age" not in {label.name for label in all_classes().labels}
+    finally:
+        for name in ("first", "second", "age"):
+            remove_model(name)
+    assert len(all_classes().labels) == 1000
+
+
+def test_a_network_that_gives_values_is_not_on_the_page():
+    module = timm.create_model("test_resnet", num_classes=1).eval()
+    gc.register("Age", module=module, regression=True, unit="years")
+    try:
+        assert "age" not in page_data.default_choices()["models"]
+        with pytest.raises(ValidationError, match="choose one of"):
+            MapRequest.model_validate({"id": "a", "model": "age"})
+        with pytest.raises(arguments.InvalidArgumentError, match="Age gives values and no classes"):
+            arguments.models(["age"])
+    finally:
+        remove_model("age")

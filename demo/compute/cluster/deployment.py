@@ -21,7 +21,7 @@ from demo.compute.memory_limit import memory_limit_bytes
 from gradcam_core.errors import BackendError, NetworkError
 from gradcam_core.models.custom import register_all, registered
 from gradcam_core.models.custom.description import add_network_arguments
-from gradcam_core.models.registry import default_models
+from gradcam_core.models.registry import default_classifiers
 
 REPLICAS, THREADS = "GRADCAM_REPLICAS", "GRADCAM_THREADS"
 """The environment variables that set how many replicas there are, 2, and the threads of each, 1."""
@@ -75,7 +75,7 @@ def start(replica: type | None = None) -> str:
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
     }
     app = deployment.options(**options).bind(
-        replicas, threads, list(default_models()), list(registered())
+        replicas, threads, list(default_classifiers()), list(registered())
     )
     serve.run(app, name=APPLICATION, route_prefix=None)
     return address

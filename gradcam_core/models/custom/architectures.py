@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
@@ -108,6 +109,8 @@ def architectures_named(name: str) -> list[Architecture]:
     if not found:
         near = difflib.get_close_matches(plain, [*_timm_names(), *_torchvision_names()], 5)
         hint = f"; the nearest names: {', '.join(dict.fromkeys(near))}" if near else ""
+        if Path(plain).is_file():
+            hint = ": it is a file, which is given as weights="
         raise ArchitectureError(f"there is no architecture {name!r} in timm or torchvision{hint}")
     return found
 

@@ -7,6 +7,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,21 +18,28 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gradcam_core.errors import CheckpointError
+from gradcam_core.models.custom.file_kinds import FIRST, is_shard, kind_of
 from gradcam_core.models.custom.pickles import (
     HostileError,
     Inert,
     is_torchscript,
     load_inertly,
+    loaded,
     torchscript_values,
 )
 
 _WRAPPED = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 """Put between the names of modules by `torch.compile` and others that wrap single modules."""
 
+_OF_DENSENET = re.compile(r"(\.denselayer\d+\.)(?:layers\.)?(norm|conv)\.?([12])\.")
+"""The layers of DenseNets as MONAI and torchvision before 0.3 named them."""
+
 _SETTINGS = ("args", "opt", "cfg", "config", "hparams", "hyper_parameters", "pretrained_cfg")
 """Where training scripts keep what a network was built with."""
 
-_OF_TRAINING = re.compile(r"optim|sched|scaler|callback|^opt$|exp_avg|momentum_buffer|^loops$")
+_OF_TRAINING = re.compile(
+    r"optim|sched|scaler|callback|^opt(_|$)|exp_avg|momentum_buffer|^loops$|^grad(s|ients?)?(_|$)"
+)
 
 _DEEPEST = 8  # mappings in mappings
 
@@ -54,10 +62,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Nothing in the file is run. Raises CheckpointError, and OSError.
     """
     with path.open("rb") as file:
-        begin = file.read(9)
+        begin = file.read(FIRST)
     if not begin:
         raise CheckpointError(f"{path.name} is empty")
-    if begin[8:] == b"{":  # after eight bytes with the length of this header
+    if is_shard(path):
+        raise CheckpointError(f"{path.name} is one of several files: save the network in one")
+    if begin[8:9] == b"{":  # after eight bytes with the length of this header
         try:
             with safe_open(path, "pt") as opened:
                 metadata = opened.metadata() or {}
@@ -127,14 +137,9 @@ _UNREADABLE = (
 
 
 def _loaded(path: Path, begin: bytes) -> Any:
-    for mapped in (True, False):  # files from before 2020 cannot be mapped
-        try:
-            # timm's own training script saves its arguments, too.
-            with torch.serialization.safe_globals([argparse.Namespace]):
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-        except _UNREADABLE as error:
-            if isinstance(error, pickle.UnpicklingError):
-                break  # an object that is none of PyTorch's
+    # timm's own training script saves its arguments, too.
+    with suppress(*_UNREADABLE), torch.serialization.safe_globals([argparse.Namespace]):
+        return loaded(path, weights_only=True)
     try:
         return load_inertly(path)
     except HostileError as error:
@@ -143,19 +148,9 @@ def _loaded(path: Path, begin: bytes) -> Any:
             f"run code: {_SAVE}"
         ) from error
     except _UNREADABLE as error:
-        raise CheckpointError(f"{path.name} is not a file of weights{_kind_of(path, begin)}") from (
+        raise CheckpointError(f"{path.name} is not a file of weights{kind_of(path, begin)}") from (
             error
         )
-
-
-def _kind_of(path: Path, begin: bytes) -> str:
-    if begin.startswith(b"\x89HDF"):
-        return ": it is HDF5, as Keras writes it, and only PyTorch's are read"
-    if path.suffix.lower() == ".onnx":
-        return ": it is ONNX; save the state_dict() of the network that it was exported from"
-    if begin.startswith(b"PK"):
-        return ", or it is damaged"
-    return ""
 
 
 def _whole_module(path: Path, found: Inert) -> str:
@@ -230,5 +225,5 @@ def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         parts = [part for part in name.split(".") if part not in _WRAPPED]
-        found[".".join(parts)] = tensor
+        found[_OF_DENSENET.sub(r"\1\2\3.", ".".join(parts))] = tensor
     return found

@@ -79,6 +79,7 @@ def names_of(checkpoint: Checkpoint, outputs: int) -> list[str] | None:
             names = names_in({key: metadata.get(key), "label_descriptions": descriptions})
         except LabelError:
             continue
-        if len(names) == outputs or (outputs == 1 and len(names) == 2):
+        is_right = len(names) == outputs or (outputs == 1 and len(names) == 2)
+        if is_right and all(map(str.strip, names)):
             return names
     return None

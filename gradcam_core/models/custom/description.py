@@ -26,6 +26,8 @@ FILE = "networks.toml"
 SPEC = "TITLE=ARCHITECTURE[,KEY=VALUE …]"
 """The form of a text that describes a network. Without ARCHITECTURE the weights name it."""
 
+_LONGEST = 64  # characters of a name, which those of files begin with
+
 
 @dataclass(frozen=True)
 class Description:
@@ -68,7 +70,7 @@ class Description:
     @property
     def api_name(self) -> str:
         """The name given, or one made from the title."""
-        return self.name or re.sub(r"\W+", "_", self.title.casefold()).strip("_")
+        return self.name or re.sub(r"\W+", "_", self.title.casefold()).strip("_")[:_LONGEST]
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
@@ -163,6 +165,8 @@ def description_of(
             raise wrong(f"there is no key {key!r}; choose from: {', '.join(known[1:])}")
         if value is None:
             continue
+        if hasattr(value, "tolist"):  # NumPy's and PyTorch's
+            value = value.tolist()
         try:
             found[key] = checked(key, value)
         except (TypeError, ValueError):
@@ -170,11 +174,16 @@ def description_of(
     for key in ("weights", "labels"):
         if isinstance(path := found.get(key), Path):
             found[key] = folder / path.expanduser()
+    if isinstance(names := found.get("labels"), tuple) and "" in map(str.strip, names):
+        raise wrong("one of the labels is empty")
     if found.get("unit") and not found.get("regression"):
         raise wrong("unit belongs to a network that gives values: add regression = true")
     if found.get("regression") and found.get("sigmoid"):
         raise wrong("a regression has no probabilities: leave out sigmoid")
-    return Description(**found)
+    described = Description(**found)
+    if not described.api_name:
+        raise wrong("nothing in the title can be a name for the command line: give name=")
+    return described
 
 
 def _text(value: Any) -> str:
@@ -185,6 +194,18 @@ def _text(value: Any) -> str:
     ):
         raise ValueError
     return str(value).strip()
+
+
+def _file(value: Any) -> Path:
+    if "://" in str(value):
+        raise ValueError
+    return Path(value)
+
+
+def _name(value: Any) -> str:
+    if not re.fullmatch(r"[\w-]+", text := _text(value)):
+        raise ValueError
+    return text
 
 
 def _whole(least: int, most: int) -> Any:
@@ -244,9 +265,9 @@ def _interpolation(value: Any) -> str:
 _KEYS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "title": (_text, "a text"),
     "architecture": (_text, "a text"),
-    "weights": (Path, "the path of a file"),
+    "weights": (_file, "the path of a file on this machine"),
     "labels": (_labels_given, "the path of a file or a list of names"),
-    "name": (_text, "a text"),
+    "name": (_name, "letters, digits, - and _"),
     "classes": (_whole(1, 1_000_000), "a whole number from 1 on"),
     "channels": (_one_or_three, "1 or 3"),
     "size": (

@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.errors import ArchitectureError
+from gradcam_core.errors import ArchitectureError, HeadlessError
 from gradcam_core.models.custom.architectures import Architecture, Shapes, shapes_of
-from gradcam_core.models.custom.likeness import COUNTER, likeliest
+from gradcam_core.models.custom.likeness import COUNTER
+from gradcam_core.models.custom.misfits import AS_MODULE, altered, hint
 from gradcam_core.models.custom.placement import (
     Rest,
     below,
     head,
     in_order,
     is_averaged,
+    is_computed,
     is_within,
     preferred,
     prefixes,
@@ -24,17 +26,6 @@ from gradcam_core.models.custom.placement import (
 )
 
 _NAMED_MISFITS = 3  # tensors
-_OR_MODULE = "; or build the network, load the file, and give it as gc.register(…, module=…)"
-
-_ALTERED = {
-    "parametrizations.": "parametrised: call torch.nn.utils.parametrize.remove_parametrizations "
-    "before they are saved",
-    "weight_orig": "pruned: call torch.nn.utils.prune.remove before they are saved",
-    "weight_g": "normalised: call torch.nn.utils.remove_weight_norm before they are saved",
-    "lora_": "those of LoRA: call merge_and_unload() before they are saved",
-}
-"""By what is in the names of tensors, how they were altered, and what to do."""
-
 _PLACES = 6  # in a file, at which a network is looked for
 
 
@@ -93,7 +84,12 @@ def fit(
     shapes = {name: tensor.shape for name, tensor in given.items()}
     failed: list[_Attempt] = []
     for architecture in architectures:
-        attempts = list(_attempts(architecture, shapes, prefix))
+        try:
+            attempts = list(_attempts(architecture, shapes, prefix))
+        except ArchitectureError as error:
+            if found := altered(shapes):
+                raise ArchitectureError(f"the weights are {found}") from error
+            raise
         good = [one for one in attempts if not one.differing]
         if good:
             own = good[0].fit.names
@@ -107,17 +103,23 @@ def fit(
         failed += attempts
     worst = min(failed, key=lambda one: len(one.differing))
     architecture = worst.fit.architecture
-    if worst.is_headless and not _altered(shapes):
-        raise ArchitectureError(
+    if worst.is_headless and not altered(shapes):
+        used = set(worst.fit.names.values())
+        others = [name for name, shape in shapes.items() if name not in used and len(shape) > 1]
+        what = "give the file of the whole network, or "
+        if others:
+            more = " …" if len(others) > _NAMED_MISFITS else ""
+            what = f"if {', '.join(others[:_NAMED_MISFITS])}{more} belong to another head, "
+        raise HeadlessError(
             f"the file has all tensors of {architecture} but those of its head "
             f"({', '.join(one.partition(' is missing')[0] for one in worst.differing)}), without "
-            f"which there are no classes: give the file of the whole network{_OR_MODULE}"
+            f"which there are no classes: {what}{AS_MODULE}"
         )
     named = "; ".join(worst.differing[:_NAMED_MISFITS])
     count = len(worst.differing) - _NAMED_MISFITS
     more = f"; and {count} more" if count > 0 else ""
     raise ArchitectureError(
-        f"the weights do not fit {architecture}: {named}{more}. {_hint(shapes, architecture)}"
+        f"the weights do not fit {architecture}: {named}{more}. {hint(shapes, architecture)}"
     )
 
 
@@ -209,6 +211,17 @@ def _complete(
     apart = [name for name in apart if not name.startswith(copies)] if copies else apart
     if apart:
         notes.append(f"left out beside the network: {_counted(apart, place)}")
+    for name in found.names.values():
+        if (
+            shapes[name].numel() > 1
+            and not given[name].is_floating_point()
+            and not is_computed(name)
+        ):
+            kind = str(given[name].dtype).removeprefix("torch.")
+            raise ArchitectureError(
+                f"{name} is of {kind}, as quantised weights are: save those of the network before "
+                "that"
+            )
     result = replace(found, notes=tuple(notes), apart=tuple(apart))
     return result, _surplus(left, shapes, found, place, is_asked)
 
@@ -220,11 +233,12 @@ def _surplus(left: Rest, shapes: Shapes, found: Fit, place: str, is_asked: bool)
             for name in left.inside
         ]
     if left.part and not is_asked:
+        what = f"if it is not, give prefix={place.rstrip('.') or '.'}; else {AS_MODULE}"
+        if not all(name.startswith(place) for name in found.names.values()):
+            what = AS_MODULE  # the head is not behind that prefix
         raise ArchitectureError(
             f"all tensors of {found.architecture} are in the file, but "
-            f"{_counted(left.part, place)} may be a part of it, too: if it is not, give "
-            f"prefix={place.rstrip('.') or '.'}; else build the network, load the file, and give "
-            "it as gc.register(…, module=…)"
+            f"{_counted(left.part, place)} may be a part of it, too: {what}"
         )
     return []
 
@@ -306,28 +320,3 @@ def _is_chain(architecture: Architecture) -> bool:
     except (RuntimeError, ValueError, AssertionError, TypeError):
         return False
     return len(seen) == 1 and torch.allclose(found.flatten(1), seen[0].flatten(1), rtol=1e-3)
-
-
-def _altered(given: Shapes) -> str:
-    """How people have altered the weights, if their names say so, and what to do."""
-    for part, what in _ALTERED.items():
-        if any(
-            part in name if "." in part or part[-1] == "_" else name.endswith(part)
-            for name in given
-        ):
-            return what
-    return ""
-
-
-def _hint(given: Shapes, architecture: Architecture) -> str:
-    """What to do."""
-    if altered := _altered(given):
-        return f"They are {altered}"
-    best = likeliest(given)
-    if best is None:
-        return f"No architecture of timm or torchvision is much like it{_OR_MODULE}"
-    if best.architecture.name == architecture.name:
-        return f"It is another form of it{_OR_MODULE}"
-    whole = "all" if best.share == 1 else f"{best.share:.0%}"
-    behind = f" behind {best.prefix.rstrip('.')!r}" if best.prefix else ""
-    return f"The likeliest architecture is {best.architecture}: {whole} of its tensors fit{behind}"

@@ -11,10 +11,17 @@ from torch import Tensor
 
 from gradcam_core.errors import ArchitectureError
 from gradcam_core.images.preprocessing import InputSize
-from gradcam_core.models.custom.architectures import Architecture, architectures_named, built_for
+from gradcam_core.models.custom.architectures import (
+    Architecture,
+    Shapes,
+    architectures_named,
+    built_for,
+    shapes_of,
+)
 from gradcam_core.models.custom.fit import Fit, fit
-from gradcam_core.models.custom.likeness import alike, likeliest
-from gradcam_core.models.custom.placement import is_within
+from gradcam_core.models.custom.likeness import alike, likeliest, nearest
+from gradcam_core.models.custom.misfits import altered
+from gradcam_core.models.custom.placement import in_order, is_within
 from gradcam_core.models.optimise import own_network
 
 _KEYS = ("architecture", "arch", "model_name", "timm_model", "backbone", "encoder_name", "model")
@@ -52,14 +59,16 @@ def identified(
             except ArchitectureError:
                 continue
     is_whole = prefix is None or not prefix.strip(".")
-    best = likeliest(
-        {
-            name: tensor.shape
-            for name, tensor in given.items()
-            if is_whole or is_within(prefix or "", name)
-        }
-    )
+    shapes = {
+        name: tensor.shape
+        for name, tensor in given.items()
+        if is_whole or is_within(prefix or "", name)
+    }
+    likely = likeliest(shapes)
+    best = likely.architecture if likely else _of_parts(shapes)
     if best is None:
+        if found := altered(shapes):
+            raise ArchitectureError(f"the weights are {found}")
         raise ArchitectureError(
             "no architecture of timm or torchvision is much like what the file holds "
             f"({_first(given)}): name it, or build the network and give it as "
@@ -67,8 +76,8 @@ def identified(
         )
     fits: list[Fit] = []
     refused: ArchitectureError | None = None
-    others = [one for one in alike(best.architecture) if one != best.architecture]
-    for architecture in [best.architecture, *others]:
+    others = [one for one in alike(best) if one != best]
+    for architecture in [best, *others]:
         try:
             variants = built_for(size, [_as_published(architecture)])
             fits.append(fit(variants, given, prefix))
@@ -79,6 +88,16 @@ def identified(
     if prefix is None:
         _check_alone(fits[0], given)
     return _chosen(fits, given, is_normalisation_known)
+
+
+def _of_parts(given: Shapes) -> Architecture | None:
+    """The one whose parts stand in a Sequential, as fastai has them; None if none do."""
+    for _, architecture in nearest(given):
+        own = shapes_of(architecture, None, 3)
+        stem = next(reversed(own)).rpartition(".")[0]
+        if in_order(own, given, [name for name in own if name.startswith(f"{stem}.")]):
+            return architecture
+    return None
 
 
 def _check_alone(found: Fit, given: Mapping[str, Tensor]) -> None:

@@ -74,6 +74,10 @@ def _as_many(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
     return values if len(values) == channels else (sum(values) / len(values),) * channels
 
 
+_SIZES = ("input_size", "img_size", "image_size")
+"""Under which training scripts write the sides of the input."""
+
+
 def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     """From the settings in the file, or from a layer of its own before the network.
 
@@ -82,11 +86,12 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     """
     config = parsed(checkpoint.metadata.get("pretrained_cfg"))
     metadata = {**checkpoint.metadata, **(config if isinstance(config, Mapping) else {})}
-    size = parsed(metadata.get("input_size") or metadata.get("img_size"))
+    size = parsed(next(filter(None, map(metadata.get, _SIZES)), None))
     sides: tuple[int, ...] = ()
-    if isinstance(size, list | tuple):  # the channels may stand before it or behind it
+    if isinstance(size, list | tuple) and all(isinstance(side, int) for side in size):
+        # The channels may stand before it or behind it.
         size = size[-3:-1] if len(size) > 2 and size[-1] in (1, 3) else size[-2:]
-        if len(set(size)) > 1 and all(isinstance(side, int) for side in size):
+        if len(set(size)) > 1:
             sides = tuple(size) if _known("size", size) is None else ()
     interpolation = _known("interpolation", metadata.get("interpolation"))
     plain = Normalisation(
@@ -102,7 +107,7 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
             note = "mean and std are those of a layer in the file"
             return replace(plain, mean=before[0], std=before[1], note=note)
         return plain
-    found = _plausible(mean, std)
+    found = plausible(mean, std)
     if found is None:
         shown = f"mean {_short(mean)} and std {_short(std)}"
         note = f"{shown} in the file are not those of channels from 0 to 1, and not taken"
@@ -125,7 +130,8 @@ def _short(value: Any) -> str:
 _LEAST_STD = 0.05  # of a channel, in [0, 1]; a data set with less would be nearly one colour
 
 
-def _plausible(mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def plausible(mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Both, if they can be those of channels from 0 to 1."""
     if not all(isinstance(one, list | tuple) for one in (mean, std)) or len(mean) != len(std):
         return None
     try:
@@ -144,7 +150,7 @@ def _layer_before(
         stem, _, last = name.rpartition(".")
         std = checkpoint.tensors.get(f"{stem}.std" if stem else "std")
         if last == "mean" and std is not None and mean.numel() == std.numel() in (1, 3):
-            found.append(_plausible(_numbers(mean), _numbers(std)))
+            found.append(plausible(_numbers(mean), _numbers(std)))
     return found[0] if len(found) == 1 else None
 
 

@@ -50,7 +50,7 @@ def likeliest(given: Shapes) -> Likeness | None:
     """
     best: Likeness | None = None
     given = {name: shape for name, shape in given.items() if not _OF_TRAINING.search(name)}
-    for prefix, architecture in _nearest(given):
+    for prefix, architecture in nearest(given):
         shapes = {
             name.removeprefix(prefix): shape
             for name, shape in given.items()
@@ -82,7 +82,7 @@ def _sizes() -> dict[Library, dict[str, tuple[int, int]]]:
     return json.loads(INDEX.read_text(encoding="utf-8"))
 
 
-def _nearest(given: Shapes) -> list[tuple[str, Architecture]]:
+def nearest(given: Shapes) -> list[tuple[str, Architecture]]:
     """Prefixes and architectures about as large as what is behind them, the nearest first."""
     measured: dict[tuple[int, int], str] = {}
     for prefix in _prefixes(given):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,18 @@ from gradcam_core.models.weights import Source, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from torch.autograd.graph import Node
+
+    from gradcam_core.cam.run import Run
 
 _SURE = 1e-4
+_STEADY = 0.02  # of the largest logit; rounding, with another number of images, differs by less
+
+_SAME_VALUES = (
+    *("View", "ReshapeAlias", "UnsafeView", "Squeeze", "Unsqueeze", "Clone", "Alias", "ToCopy"),
+    *("Select", "Slice", "Transpose", "T", "Permute", "Expand", "Clamp", "Cat", "Stack"),
+)
+"""Operations, by their names in autograd graphs, that hand on the values that they are given."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,20 @@ def channels_of(module: nn.Module) -> int:
     return 3
 
 
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module that `torch.compile` or nn.DataParallel was called with. It has the same weights
+    and computes the same; compiled code has no parts to look into."""
+    from torch import nn
+
+    while True:
+        if type(module).__name__ == "OptimizedModule":
+            module = module.get_submodule("_orig_mod")
+        elif isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            module = module.module
+        else:
+            return module
+
+
 def look_at(
     module: nn.Module,
     preprocessing: Preprocessing,
@@ -114,49 +138,111 @@ def look_at(
     """Run the module on noise. Raises NetworkError if it cannot be explained, and says why."""
     import torch
 
-    from gradcam_core.cam.forward import forward
-
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    if any(p.is_meta for p in module.parameters()):
-        raise NetworkError("the module has no values (it is on the meta device): load its weights")
+    _check_values(module)
     random = torch.Generator().manual_seed(0)
-    shape = (2, preprocessing.channels, *preprocessing.size)
-    batch = torch.randn(shape, generator=random).to(device)
-    gives: list[str] = []
-    hooks = [
-        part.register_forward_hook(lambda part, _, given: last.append((part, given)))
-        for part in module.modules()
-        if isinstance(part, (torch.nn.Softmax, torch.nn.Sigmoid))
-    ]
-    last: list[tuple[Any, Any]] = []
-    try:
-        run = forward(module, batch, layer, output=output)
-    except CamError as error:
-        if error.__cause__ is None:
-            raise NetworkError(f"the module cannot be explained: {error}") from None
-        raise NetworkError(
-            f"the module does not take a batch {list(shape)} ({_first_line(error.__cause__)}): "
-            "give size= and channels= as it was trained with"
-        ) from None
-    finally:
-        for hook in hooks:
-            hook.remove()
-    logits = run.logits.detach().float()
-    if logits.ndim != 2:
+    batch = torch.randn((2, preprocessing.channels, *preprocessing.size), generator=random)
+    batch = batch.to(next((p.device for p in module.parameters()), torch.device("cpu")))
+    run = _run(module, batch, layer, output)
+    if run.logits.ndim != 2:
         raise NetworkError(
             f"the module gives {list(run.logits.shape)}: one number for each class is expected; "
             "give output= a function of it that returns them as a tensor [N, classes]"
         )
-    if last and last[-1][1].shape == run.logits.shape and last[-1][1].equal(run.logits):
-        gives.append("softmax" if isinstance(last[-1][0], torch.nn.Softmax) else "sigmoid")
-    is_shares = bool((logits >= 0).all()) and logits.shape[1] > 1
-    if is_shares and bool(((logits.sum(dim=1) - 1).abs() < _SURE).all()):
-        gives.insert(0, "softmax")
-    return Seen(logits.shape[1], gives[0] if gives else "logits", run.layer)
+    _check_steady(run, [_run(module, batch[:1], layer, output) for _ in range(2)])
+    return Seen(run.logits.shape[1], _given(run.open_pass.logits), run.layer)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _check_values(module: nn.Module) -> None:
+    import torch
+    from torch.nn.parameter import is_lazy
+
+    tensors = [*module.parameters(), *module.buffers()]
+    if any(map(is_lazy, tensors)):
+        raise NetworkError("the module has lazy layers without values: load its weights first")
+    if any(one.is_meta for one in tensors):
+        raise NetworkError("the module has no values (it is on the meta device): load its weights")
+    if isinstance(module, torch.jit.ScriptModule):
+        raise NetworkError(
+            "the module is TorchScript, whose parts cannot be looked into: give the module that it "
+            "was made from, or save it and give the file as weights="
+        )
+
+
+def _run(
+    module: nn.Module,
+    batch: Tensor,
+    layer: str | None,
+    output: Callable[[Any], Tensor] | None,
+) -> Run:
+    import torch
+
+    from gradcam_core.cam.forward import forward
+
+    try:
+        return forward(module, batch, layer, output=output)
+    except Exception as error:  # a person's own code may raise anything
+        reason = error.__cause__ if isinstance(error, CamError) else error
+        if reason is None:
+            raise NetworkError(f"the module cannot be explained: {error}") from error
+        what = "give size= and channels= as it was trained with"
+        kinds = {p.dtype for p in module.parameters() if p.is_floating_point()}
+        if kinds - {torch.float32}:
+            kind = str(min(kinds - {torch.float32}, key=str)).removeprefix("torch.")
+            what = f"its values are {kind} and not float32: give copy.deepcopy(module).float()"
+        elif isinstance(reason, TypeError) and "required positional argument" in str(reason):
+            what = "put it into one that takes pictures alone"
+        raise NetworkError(
+            f"the module does not take a batch {list(batch.shape)} ({first_line(reason)}): {what}"
+        ) from error
+
+
+def _check_steady(run: Run, alone: Sequence[Run]) -> None:
+    """Raises NetworkError unless a picture has the same logits each time, whatever else is in the
+    batch."""
+    import torch
+
+    def same(first: Tensor, second: Tensor) -> bool:
+        scale = float(first.float().abs().max().nan_to_num())
+        return torch.allclose(
+            first.float(), second.float(), rtol=0, atol=_STEADY * scale, equal_nan=True
+        )
+
+    first, second = (one.logits[0].detach() for one in alone)
+    if not same(first, second):
+        raise NetworkError(
+            "the module gives other numbers for the same picture each time: something in it is "
+            "random, such as a dropout that does not ask self.training"
+        )
+    if not same(first, run.logits[0].detach()):
+        raise NetworkError(
+            "the module gives other numbers for a picture if there is another one in the batch, "
+            "as batch norms without running statistics do"
+        )
+
+
+def _given(logits: Tensor) -> str:
+    """What the numbers [N, classes] at the end of an autograd graph are: see `Seen`."""
+    values = logits.detach().float()
+    is_shares = bool((values >= 0).all()) and values.shape[1] > 1
+    if is_shares and bool(((values.sum(dim=1) - 1).abs() < _SURE).all()):
+        return "softmax"
+    return "sigmoid" if _are_sigmoids(logits.grad_fn) else "logits"
+
+
+def _are_sigmoids(node: Node | None) -> bool:
+    """Whether nothing but a change of shape lies between sigmoids and this end of a graph."""
+    if node is None:
+        return False
+    name = node.name().removesuffix("Backward0").removesuffix("Backward1").removesuffix("Backward2")
+    if name in _SAME_VALUES:
+        before = [other for other, _ in node.next_functions if other is not None]
+        return bool(before) and all(map(_are_sigmoids, before))
+    return name == "Sigmoid"
+
+
+def first_line(error: BaseException) -> str:
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def _digest(module: nn.Module) -> str:

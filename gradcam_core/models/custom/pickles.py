@@ -107,15 +107,19 @@ def load_inertly(path: Path) -> Any:
         Unpickler=_Unpickler,
         load=lambda file, **given: _Unpickler(file, **given).load(),
     )
-    for mapped in (True, False):  # files from before 2020 cannot be mapped
-        try:
-            return torch.load(
-                path, map_location="cpu", weights_only=False, pickle_module=reader, mmap=mapped
-            )
-        except RuntimeError:
-            if not mapped:
-                raise
-    raise AssertionError("a file is read or refused")
+    return loaded(path, weights_only=False, pickle_module=reader)
+
+
+def loaded(path: Path, **given: Any) -> Any:
+    """What `torch.load` gives, whatever the file is called: by the suffix .safetensors alone it
+    would take it for one. Mapped into memory, if it is none from before 2020."""
+    if path.suffix.lower() == ".safetensors":
+        with path.open("rb") as file:
+            return torch.load(file, map_location="cpu", **given)
+    try:
+        return torch.load(path, map_location="cpu", mmap=True, **given)
+    except RuntimeError:
+        return torch.load(path, map_location="cpu", **given)
 
 
 def is_torchscript(path: Path) -> bool:

@@ -205,7 +205,7 @@ def rest(
     modules = {name.partition(".")[0] for name in own}
     found = Rest([], [], [])
     for name in shapes:
-        if name in used or name.endswith((COUNTER, *_COMPUTED)):
+        if name in used or is_computed(name):
             continue
         relative = name.removeprefix(prefix) if name.startswith(prefix) else None
         if relative is not None and relative.partition(".")[0] in modules:
@@ -219,6 +219,11 @@ def rest(
         else:
             found.part.append(name)
     return found
+
+
+def is_computed(name: str) -> bool:
+    """Whether nobody needs this tensor, because a network computes its like."""
+    return name.endswith((COUNTER, *_COMPUTED))
 
 
 def _is_beside(name: str) -> bool:

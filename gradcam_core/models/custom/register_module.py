@@ -10,12 +10,13 @@ from gradcam_core.errors import NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.class_names import labels_for
 from gradcam_core.models.custom.description import Description
-from gradcam_core.models.custom.input_settings import imagenet_input, input_of
+from gradcam_core.models.custom.input_settings import imagenet_input, input_of, plausible
 from gradcam_core.models.custom.own_module import (
     ModuleRecipe,
     ModuleSource,
     channels_of,
     look_at,
+    unwrapped,
 )
 from gradcam_core.models.custom.resolve import info_of
 from gradcam_core.models.registry import ModelInfo
@@ -35,15 +36,23 @@ def of_module(
 
     if not isinstance(module, nn.Module):
         raise NetworkError(f"module= is a {type(module).__name__} and must be a torch.nn.Module")
+    module = unwrapped(module)
     if module.training:
         raise NetworkError("the module is in training mode: call its eval() first")
     for key in ("architecture", "weights", "prefix", "transform_input"):
         if getattr(described, key) is not None:
             raise NetworkError(f"{key}= does not go with module=, which is taken as it is")
+    if output is not None and not callable(output):
+        raise NetworkError(f"output= is a {type(output).__name__} and must be a function")
     channels = described.channels or channels_of(module)
     if channels not in (1, 3):
         raise NetworkError(f"the module takes {channels} channels; 1 and 3 will do")
     usual, note = _usual_of(module)
+    if described.mean is None and described.std is None and (place := _normalising(module)):
+        raise NetworkError(
+            f"{place} in the module has a mean and a std: if it normalises pictures, give mean=0 "
+            "and std=1; else those that it was trained with"
+        )
     preprocessing = input_of(described, usual, channels)
     if None not in (described.mean, described.std) or channels != usual.channels:
         note = ""
@@ -65,6 +74,16 @@ def of_module(
     info = info_of(described, recipe, labels, source, name, seen.layer, (note, inside))
     is_each = described.sigmoid or (gives == "sigmoid" and seen.outputs > 1)
     return replace(info, independent=is_each)
+
+
+def _normalising(module: nn.Module) -> str:
+    """The dotted name, and the class, of a part that may normalise pictures; empty if none does."""
+    for name, part in module.named_modules():
+        given: list[Any] = [getattr(part, key, None) for key in ("mean", "std")]
+        mean, std = (one.flatten().tolist() if hasattr(one, "tolist") else one for one in given)
+        if plausible(mean, std):
+            return f"{name} ({type(part).__name__})" if name else type(part).__name__
+    return ""
 
 
 def _usual_of(module: nn.Module) -> tuple[Preprocessing, str]:

@@ -127,6 +127,7 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     from gradcam_core.models.custom.checkpoint import read_checkpoint
     from gradcam_core.models.custom.fit import fit
     from gradcam_core.models.custom.identify import identified
+    from gradcam_core.models.custom.misfits import AS_MODULE
 
     if path.is_dir():
         raise NetworkError(f"{path.name} is a folder without a config.json: name the file in it")
@@ -137,6 +138,12 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         raise NetworkError(
             "the file says that pictures are {} pixels high and {} wide, which is too small or too "
             "large: give size=".format(*said.sides)
+        )
+    pooling = checkpoint.metadata.get("gp") or checkpoint.metadata.get("global_pool")
+    if isinstance(pooling, str) and pooling.endswith("max") and known.preprocessing is None:
+        raise NetworkError(  # as timm's training script was told; tensors do not show it
+            f"the file says that its network pools by {pooling!r}, and here it would by 'avg': "
+            f"{AS_MODULE}"
         )
     architectures: Sequence[Architecture] = known.architectures
     named = ""

@@ -1,0 +1,68 @@
+"""What a file is that holds no weights of PyTorch's, for the sentence that says so."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+FIRST = 64  # bytes of a file that are looked at
+
+_SAVE = "save the state_dict() of the PyTorch network"
+
+_BEGINNINGS = {
+    b"\x89HDF": "HDF5, as Keras writes it, and only PyTorch's are read",
+    b"version https://git-lfs": "a pointer of Git LFS instead of the file: run `git lfs pull`",
+    b"\x1f\x8b": "compressed: unpack it",
+    b"\xfd7zXZ": "compressed: unpack it",
+    b"\x93NUMPY": f"a NumPy array: {_SAVE}",
+}
+_ENDINGS = {
+    ".onnx": f"ONNX: {_SAVE} that it was exported from",
+    ".pb": f"TensorFlow's: {_SAVE}",
+    ".tflite": f"TensorFlow Lite's: {_SAVE}",
+    ".keras": "Keras', and only PyTorch's are read",
+    ".mlmodel": f"Core ML's: {_SAVE} that it was exported from",
+    ".engine": f"TensorRT's: {_SAVE} that it was exported from",
+    ".json": "JSON: give the file with the weights, or the folder",
+}
+_MEMBERS = {  # of ZIP files
+    ".npy": f"NumPy's arrays: {_SAVE}",
+    ".h5": "Keras', and only PyTorch's are read",
+    "models/model.json": f"torch.export's: {_SAVE} that it was exported from",
+    ".pth": "a ZIP with files in it: unpack it",
+    ".pt": "a ZIP with files in it: unpack it",
+    ".ckpt": "a ZIP with files in it: unpack it",
+    ".safetensors": "a ZIP with files in it: unpack it",
+}
+_SHARD = re.compile(r"-\d+-of-\d+$")
+
+
+def is_shard(path: Path) -> bool:
+    """Whether it is named as one of several files that hold a network together."""
+    return _SHARD.search(path.stem) is not None
+
+
+def kind_of(path: Path, begin: bytes) -> str:
+    """What the file is instead, and what to do. begin: its first bytes. Empty if not known."""
+    found = next((kind for first, kind in _BEGINNINGS.items() if begin.startswith(first)), None)
+    if begin.lstrip()[:1] == b"<":
+        found = "a web page: download the file again"
+    if begin.startswith(b"PK"):
+        found = _in_zip(path)
+        if found is None:
+            return ", or it is damaged"
+    found = found or _ENDINGS.get(path.suffix.lower())
+    if found is None and begin[:1] == b"\x80":
+        return ": it is a pickle that torch.save did not write, or it is damaged"
+    return f": it is {found}" if found else ""
+
+
+def _in_zip(path: Path) -> str | None:
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    return next(
+        (kind for end, kind in _MEMBERS.items() if any(name.endswith(end) for name in names)), None
+    )

@@ -1,0 +1,189 @@
+"""What a module gives is recognised, and a module that cannot be relied on is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.transforms import Normalize
+
+import gradcam_core as gc
+from gradcam_core.images.geometry import view_of
+from gradcam_core.models.registry import remove_model
+
+
+@pytest.fixture(autouse=True)
+def no_others() -> Iterator[None]:
+    yield
+    for info in gc.list_models():
+        if info.recipe is not None:
+            remove_model(info.name)
+
+
+class Net(nn.Module):
+    """A small network and what is done with its picture and its logits."""
+
+    def __init__(
+        self,
+        after: Callable[[Tensor], Any] = lambda logits: logits,
+        before: Callable[[Tensor], Tensor] = lambda x: x,
+        outputs: int = 3,
+    ) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 5, 4), nn.ReLU())
+        self.fc = nn.Linear(8, outputs)
+        self.before, self.after = before, after
+        self.eval()
+
+    def forward(self, x: Tensor) -> Any:
+        return self.after(self.fc(self.body(self.before(x)).mean((2, 3))))
+
+
+def registered(module: nn.Module, **given: Any) -> gc.ModelInfo:
+    return gc.register("Mine", module=module, **{"size": 64, "mean": 0.5, "std": 0.5, **given})
+
+
+def batch_of(photo: Image.Image) -> Tensor:
+    preprocessing = gc.load_model("mine").preprocessing
+    return view_of(photo.size, preprocessing, "crop").batch(photo, preprocessing)
+
+
+SIGMOIDS: dict[str, Callable[[Tensor], Tensor]] = {
+    "function": torch.sigmoid,
+    "clamped": lambda logits: logits.sigmoid().clamp(1e-6, 1 - 1e-6),
+    "several heads": lambda logits: torch.cat(
+        [logits[:, :1].sigmoid(), logits[:, 1:].sigmoid()], 1
+    ),
+    "reshaped": lambda logits: logits.sigmoid()[:, :, None].squeeze(2),
+}
+
+
+@pytest.mark.parametrize("how", SIGMOIDS)
+@pytest.mark.parametrize("outputs", [2, 3])
+def test_a_sigmoid_at_the_end_is_not_applied_again(cat: Image.Image, how: str, outputs: int):
+    module = Net(SIGMOIDS[how], outputs=outputs)
+    assert registered(module).independent
+    held = gc.examine(cat, "mine")
+    with torch.no_grad():
+        expected = module(batch_of(cat))[0]
+    np.testing.assert_allclose(held.probabilities, expected, atol=1e-6)
+
+
+def test_a_single_sigmoid_is_the_probability_of_one_class(cat: Image.Image):
+    module = Net(lambda logits: logits.sigmoid().squeeze(1), outputs=1)
+    registered(module, labels=["ill"])
+    with torch.no_grad():
+        expected = float(module(batch_of(cat))[0])
+    found = {p.name: p.probability for p in gc.examine(cat, "mine").top}
+    assert found == pytest.approx({"ill": expected, "not ill": 1 - expected}, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "after", [lambda z: 4 * z.sigmoid(), lambda z: z.relu(), lambda z: z.sigmoid() + z]
+)
+def test_what_only_comes_from_a_sigmoid_is_no_probability(after: Callable[[Tensor], Tensor]):
+    assert not registered(Net(after)).independent
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, lambda m: torch.compile(m, backend="eager")])
+def test_the_module_within_a_wrapper_is_explained(wrap: Callable[[nn.Module], nn.Module]):
+    module = Net()
+    assert registered(wrap(module)).architecture == "Net"
+    assert gc.load_model("mine").module is module
+
+
+def test_logits_may_be_in_any_object(cat: Image.Image):
+    module = Net(lambda logits: SimpleNamespace(logits=logits))
+    registered(module)
+    with torch.no_grad():
+        expected = module(batch_of(cat)).logits.softmax(1)[0]
+    np.testing.assert_allclose(gc.examine(cat, "mine").probabilities, expected, atol=1e-6)
+
+
+def raising(error: Exception) -> Callable[[Any], Any]:
+    def fail(_: Any) -> Any:
+        raise error
+
+    return fail
+
+
+class OfTwo(Net):
+    def forward(self, x: Tensor, age: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(x + age)
+
+
+WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
+    "random": (lambda: Net(before=functional.dropout), {}, "other numbers for the same picture"),
+    "of the batch": (lambda: Net(before=lambda x: x - x.mean(0)), {}, "if there is another one in"),
+    "no batch for one": (lambda: Net(torch.squeeze), {}, r"squeeze\(\) without an axis"),
+    "lazy": (lambda: nn.Sequential(nn.LazyConv2d(3, 3)).eval(), {}, "lazy layers without values"),
+    "TorchScript": (lambda: torch.jit.trace(Net(), torch.rand(1, 3, 64, 64)), {}, "looked into"),
+    "double": (lambda: Net().double(), {}, r"are float64 and not float32: give copy.*float\(\)"),
+    "of two": (OfTwo, {}, "put it into one that takes pictures alone"),
+    "a key": (lambda: Net(raising(KeyError("x"))), {}, r"does not take a batch .*KeyError: 'x'"),
+    "no file": (lambda: Net(raising(OSError("disk"))), {}, r"does not take a batch .*: disk"),
+    "output": (Net, {"output": lambda given: given["x"]}, "output= failed with a tensor"),
+    "no function": (Net, {"output": "logits"}, "output= is a str and must be a function"),
+    "a label": (Net, {"labels": ["a", " ", "c"]}, "one of the labels is empty"),
+    "a name": (Net, {"name": "../x"}, "it has to be letters, digits, - and _"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_cannot_be_relied_on_is_refused_in_one_sentence(wrong: str):
+    make, given, reason = WRONG[wrong]
+    with pytest.raises(gc.NetworkError, match=reason) as refused:
+        registered(make(), **given)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_title_without_letters_needs_a_name():
+    with pytest.raises(gc.NetworkError, match="give name="):
+        gc.register("🐱", module=Net(), size=64)
+    assert gc.register("🐱", module=Net(), size=64, name="cat").name == "cat"
+    assert len(gc.register("x" * 300, module=Net(), size=64).name) == 64
+
+
+def test_numbers_and_labels_may_be_numpys_and_pytorchs():
+    info = registered(Net(), labels=np.array(["a", "b", "c"]), mean=torch.tensor([0.1, 0.2, 0.3]))
+    assert [label.name for label in info.labels] == ["a", "b", "c"]
+    assert gc.load_model("mine").preprocessing.mean == pytest.approx((0.1, 0.2, 0.3))
+
+
+def test_a_module_for_one_size_says_so_of_others(cat: Image.Image):
+    flat = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3)).eval()
+    registered(flat)
+    gc.explain(cat, "mine")
+    with pytest.raises(gc.CamError, match=r"Mine does not take a picture of 128 × 128 .*detail 1"):
+        gc.explain(cat, "mine", detail=2)
+
+
+class Normalising(nn.Module):
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.4, 0.5, 0.6])[:, None, None])
+        self.register_buffer("std", torch.full((3, 1, 1), 0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+
+def test_pictures_are_not_normalised_twice():
+    for first in (Normalising(), Normalize([0.4, 0.5, 0.6], [0.2, 0.2, 0.2])):
+        module = nn.Sequential(first, Net()).eval()
+        with pytest.raises(
+            gc.NetworkError, match=r"0 \(Normali.* a std: if it .* mean=0 and std=1"
+        ):
+            registered(module, mean=None, std=None)
+        assert registered(module, mean=0, std=1).notice == ""
