@@ -63,7 +63,12 @@ def _props() -> dict[str, Any]:
         "defaults": default_choices(),
         "models": [{"name": info.name, "title": info.title} for info in list_models()],
         "methods": [
-            {"name": known.name, "title": known.title, "knows_class": known.knows_class}
+            {
+                "name": known.name,
+                "title": known.title,
+                "knows_class": known.knows_class,
+                "is_common": known.is_common,
+            }
             for known in METHODS.values()
         ],
         "details": list(DETAILS),
