@@ -90,6 +90,7 @@ def attention_gradients(
     if not isinstance(layout, Tokens) or held.output is None:
         raise CamError(_NO_ATTENTION)
     count, tokens = len(held.batch), held.output.shape[1]
+    head: Head | None = None
     for n in range(count):
         on_progress(n / count)
         inputs, logits = held.inputs.rows(slice(n, n + 1)), held.logits.detach()[n : n + 1]
@@ -98,9 +99,11 @@ def attention_gradients(
             if not blocks:
                 raise CamError(_NO_ATTENTION)
             last = blocks[-1]
-            head = Head(
-                held.module, last.name, inputs, last.tokens, logits, logits_of=held.logits_of
-            )
+            # What runs alone, without its image, is the same for all.
+            if head is None or not head.is_enough:
+                head = Head(
+                    held.module, last.name, inputs, last.tokens, logits, logits_of=held.logits_of
+                )
             on_progress((n + 0.5) / count)
             means = torch.cat([block.tokens.mean(dim=1, keepdim=True) for block in blocks])
             means.requires_grad_()
