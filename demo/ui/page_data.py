@@ -68,6 +68,7 @@ def _props() -> dict[str, Any]:
                 "title": known.title,
                 "knows_class": known.knows_class,
                 "is_common": known.is_common,
+                "passes_a_channel": known.passes_a_channel,
             }
             for known in METHODS.values()
         ],

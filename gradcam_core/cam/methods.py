@@ -95,6 +95,11 @@ class Method:
         return self.needs not in ("gradient", "gradients", "nothing")
 
     @property
+    def passes_a_channel(self) -> int:
+        """How often it runs the network, or its head, for each channel."""
+        return self.samples if self.perturb else 0
+
+    @property
     def knows_class(self) -> bool:
         """Whether the map depends on the class explained."""
         return self.needs != "nothing"
