@@ -166,10 +166,14 @@ PEERS = {"pytorch-grad-cam": by_pytorch_grad_cam, "TorchCAM": by_torchcam}
 PEER_METHODS = ("GradCAM", "LayerCAM", "FinerCAM")
 
 
+COMPARED = [one for one in METHODS.values() if one.needs != "attention" and one.samples == 1]
+"""The methods that networks of convolutions can be explained by, but for those that take hours."""
+
+
 def ways(model: gc.Model) -> Iterator[tuple[tuple[str, str], Way, bool]]:
     """((what, detail), function of a grid, whether it is slow)."""
     for detail in DETAILS:
-        for method in METHODS.values():
+        for method in COMPARED:
             work = partial(ours, model, method.name, detail, False)
             yield (method.title, f"{detail} ×"), work, method.needs == "scores of images"
         work = partial(ours, model, "gradcam", detail, True)
@@ -206,7 +210,7 @@ def faithfulness(
         geometry = view_of(photo.picture.size, model.preprocessing, "crop")
         batch = geometry.batch(photo.picture, model.preprocessing)
         held = gc.examine(photo.picture, model)
-        maps = {m.title: held.explain(target, m.name) for m in METHODS.values()}
+        maps = {m.title: held.explain(target, m.name) for m in COMPARED}
         maps["Grad-CAM with contrast"] = held.explain(target, contrast=True)
         maps[SHARP] = gc.explain(photo.picture, model, target, preset="sharp")
         for name, explanation in maps.items():

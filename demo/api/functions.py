@@ -144,7 +144,8 @@ class Functions:
                 target. None explains the target by itself.
             rivals: True is the old way to say contrast="auto". It goes with version 1.2.
             method: The CAM method. "gradcam" is the original; "competitive" with detail 2 locates
-                best; "scorecam" and "ablationcam" take minutes; "eigencam" ignores the class.
+                best; "scorecam", "ablationcam", "sscam" and "iscam" take minutes; "eigencam"
+                ignores the class; "legrad" is for transformers.
             detail: Show the photo to the network at 1, 2 or 3 times its input size, for a finer
                 map. Predictions are always those at 1.
             view: Which part of the photo the networks see: "crop" is its centre, as in the

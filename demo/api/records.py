@@ -88,6 +88,12 @@ class ReasonRecord(TypedDict):
     passed: bool
 
 
+class MeasureRecord(TypedDict):
+    name: Literal["ROAD", "ARCC"]
+    value: float
+    text: str
+
+
 class TrustRecord(TypedDict):
     verdict: Outcome
     reasons: list[ReasonRecord]
@@ -108,6 +114,7 @@ class TrustRecord(TypedDict):
     survives: bool
     shifts: list[float | None]
     noises: list[float | None]
+    measures: list[MeasureRecord]
     seed: int
 
 

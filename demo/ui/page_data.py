@@ -63,7 +63,13 @@ def _props() -> dict[str, Any]:
         "defaults": default_choices(),
         "models": [{"name": info.name, "title": info.title} for info in classifiers()],
         "methods": [
-            {"name": known.name, "title": known.title, "knows_class": known.knows_class}
+            {
+                "name": known.name,
+                "title": known.title,
+                "knows_class": known.knows_class,
+                "is_common": known.is_common,
+                "passes_a_channel": known.passes_a_channel,
+            }
             for known in METHODS.values()
         ],
         "details": list(DETAILS),

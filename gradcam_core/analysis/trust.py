@@ -26,6 +26,15 @@ from gradcam_core.analysis.deletion_insertion import (
     shown_alone,
 )
 from gradcam_core.analysis.randomisation import cascade
+from gradcam_core.analysis.road import (
+    PERCENTILES,
+    Arcc,
+    Road,
+    coherency,
+    filled_in,
+    road_of,
+    taken_out,
+)
 from gradcam_core.analysis.verdict import IMPROBABLE, Altered, Randomised, Trust
 from gradcam_core.cam.hooks import exclusive
 from gradcam_core.cam.methods import method_named
@@ -144,20 +153,21 @@ class _Checks:
         is_slow = method_named(e.method).is_slow
         self._maps = 0 if is_slow else SHIFTS + NOISES + len(model.stages) + RANDOM_NETWORKS
         self._to_do = 4 + versions * (1 + min(PLACES)) + self._maps
+        self._to_do += 2 * len(PERCENTILES) + (self._maps > 0 and e.detail > 1)
 
     def all(self) -> Trust:
         e = self._e
         image = self._batch(view_of(self._photo.size, self._preprocessing, e.view))
         grounds, heat = Backgrounds.of(image), _over(e.feature_map, image)
         versions = grounds.versions(heat)
-        through = shown_alone(image, heat)
-        first = self._predict([grounds.image, grounds.blur, grounds.mean, through])
-        *ends, alone = self._of_target(first)
+        ends = self._of_target(self._predict([grounds.image, grounds.blur, grounds.mean]))
+        alone, alike = self._seen_through(image, heat)
         inner = self._predict(versions)
         own = curves(ends, self._of_target(inner))
         probability = own[0].probabilities[0]
         is_testable = probability >= IMPROBABLE
         elsewhere = self._elsewhere(own, grounds, ends, heat) if is_testable else ()
+        road = self._road(image, heat)
         sanity, random_weights = self._random() if self._maps else ((), ())
         changed = self._hardly_changed() if self._maps else ()
         return Trust(
@@ -173,6 +183,8 @@ class _Checks:
             random_weights=random_weights,
             shifts=changed[:SHIFTS],
             noises=changed[SHIFTS:],
+            road=road,
+            arcc=None if alike is None else Arcc(road.value, float(heat.mean()), alike),
             seed=self._seed,
         )
 
@@ -235,25 +247,47 @@ class _Checks:
             found += [curves(ends, inner[n * each : (n + 1) * each]) for n in range(len(more))]
         return found
 
+    def _road(self, image: Tensor, heat: np.ndarray) -> Road:
+        versions = [filled_in(image, missing, seed=self._seed) for missing in taken_out(heat)]
+        return road_of(self._of_target(self._predict(versions)))
+
+    def _seen_through(self, image: Tensor, heat: np.ndarray) -> tuple[float, float | None]:
+        """Of the photo seen through the heat: the class's probability, and how alike its map is;
+        None for a slow method."""
+        e = self._e
+        if not self._maps:
+            return self._of_target(self._predict([shown_alone(image, heat)]))[0], None
+        batch = image if e.detail == 1 else self._batch(e.geometry)
+        through = shown_alone(batch, _over(e.feature_map, batch))
+        (other,) = self._maps_of(self._model.module, [self._input(through, e.geometry)])
+        alike = coherency(heat, _over(other.feature_map, image))
+        if e.detail == 1:
+            return other.target.probability, alike
+        return self._of_target(self._predict([shown_alone(image, heat)]))[0], alike
+
     def _correlations(
         self, module: nn.Module, inputs: Sequence[PreparedInput]
     ) -> tuple[float | None, ...]:
         """Of the ranks of each input's heat and the real one's, where both saw the photo."""
+        found: list[float | None] = []
+        for other in self._maps_of(module, inputs):
+            shared = agreement((self._e, other))
+            found.append(shared.pairs[0].correlation if shared else None)
+        return tuple(found)
+
+    def _maps_of(self, module: nn.Module, inputs: Sequence[PreparedInput]) -> Iterator[Explanation]:
+        """The same explanation of other inputs, by this network or another."""
         e = self._e
         model = replace(self._model, module=module)
         contrast = tuple(other.index for other in e.contrast)
         request = ExplanationRequest(
             e.model, e.view, e.target.index, contrast, e.method, e.detail, e.layer
         )
-        found: list[float | None] = []
         together = max(1, BATCH_SIZE // e.detail**2)
         for at in range(0, len(inputs), together):
             held = run_passes(model, inputs[at : at + together], e.layer)
-            for other in answer_together(held, request):
-                shared = agreement((e, other))
-                found.append(shared.pairs[0].correlation if shared else None)
+            yield from answer_together(held, request)
             self._count(len(held))
-        return tuple(found)
 
     def _input(self, batch: Tensor, geometry: View) -> PreparedInput:
         return PreparedInput(geometry, self._e.view, self._e.detail, batch)
@@ -295,7 +329,7 @@ def _over(feature_map: np.ndarray, image: Tensor) -> np.ndarray:
     """The map over a network's input [1, C, H, W], in [0, 1]: float32 [H, W]."""
     heat = torch.from_numpy(feature_map)[None, None].float()
     over = nn.functional.interpolate(heat, image.shape[2:], mode="bilinear")[0, 0]
-    return (over / over.max()).numpy()
+    return (over / over.max()).nan_to_num().numpy()
 
 
 def _picture(image: Tensor, preprocessing: Preprocessing) -> Image.Image:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from gradcam_core.analysis.deletion_insertion import Curve, Lead
+from gradcam_core.analysis.road import Arcc, Road
 from gradcam_core.explanation import Explanation, Prediction
 from gradcam_core.wording import decimal, decimal_beside, listed, percentage_in_sentence
 
@@ -73,6 +74,20 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """A number that others know, told beside the checks and with no part in the verdict. text: what
+    it says, a clause for people."""
+
+    name: Literal["ROAD", "ARCC"]
+    value: float
+    text: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.name} {decimal(self.value)}: {self.text}."
+
+
+@dataclass(frozen=True)
 class Altered:
     """The photo as the network saw it, with some of it taken away, and what the network says then.
 
@@ -102,8 +117,8 @@ class Trust:
     seen through the heat. sanity: of the network made random step by step, the last step is all of
     it; random_weights: of several networks with all weights random. shifts, noises: of a photo
     that was shifted, or had noise added. These are rank correlations with the map, None where
-    there is no other map; for slow methods, whose map takes up to minutes, they are empty. seed: of
-    all that was random.
+    there is no other map; for slow methods, whose map takes up to minutes, they are empty, and
+    there is no arcc. seed: of all that was random.
     """
 
     explanation: Explanation
@@ -118,6 +133,8 @@ class Trust:
     random_weights: tuple[float | None, ...]
     shifts: tuple[float | None, ...]
     noises: tuple[float | None, ...]
+    road: Road
+    arcc: Arcc | None
     seed: int = 0
 
     @property
@@ -164,6 +181,14 @@ class Trust:
     def reasons(self) -> tuple[Reason, ...]:
         """What each check has found: up to three of `CHECKS`, in their order."""
         return tuple(self._reasons())
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What has no part in the verdict."""
+        road = Measure("ROAD", self.road.value, self.road.text)
+        if self.arcc is None:
+            return (road,)
+        return (road, Measure("ARCC", self.arcc.value, self.arcc.text))
 
     @property
     def verdict(self) -> Outcome:
@@ -279,6 +304,7 @@ class Trust:
             "survives": self.survival is not None and self.survival >= SURVIVES,
             "shifts": list(self.shifts),
             "noises": list(self.noises),
+            "measures": [asdict(measure) for measure in self.measures],
             "seed": self.seed,
         }
 

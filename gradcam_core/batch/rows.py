@@ -137,13 +137,17 @@ def _mean(overlaps: Sequence[float | None]) -> float | None:
 
 
 def _trust(check: Trust) -> dict[str, object]:
-    """Its record, with areas in place of curves and the last step in place of all."""
+    """Its record, with areas in place of curves, the last step in place of all, and the values
+    of measures."""
     record: dict[str, Any] = check.record()
     for name in ("deletion", "insertion", "random_deletion", "random_insertion"):
         record[name] = record[name] and record[name]["area"]
+    del record["measures"]
     return record | {
         "sanity": check.sanity[-1].correlation if check.sanity else None,
         "steadiness": check.lowest_change,
+        "road": check.road.value,
+        "arcc": check.arcc and check.arcc.value,
     }
 
 

@@ -120,6 +120,8 @@ SCHEMA = pa.schema(
                     ("shifts", pa.list_(_FLOAT)),  # rank correlations under small changes
                     ("noises", pa.list_(_FLOAT)),
                     ("steadiness", _FLOAT),  # the lowest of these that are measured
+                    ("road", _FLOAT),
+                    ("arcc", _FLOAT),  # null: a slow method
                     ("seed", _INT),
                     (
                         "reasons",

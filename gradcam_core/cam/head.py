@@ -7,7 +7,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,8 @@ _AS_IT_IS = ChannelsFirst()
 
 
 class Head:
-    """From activations at a target layer [M, C, h, w] to logits [M, classes], without gradients.
+    """From activations at a target layer [M, C, h, w] to logits [M, classes]; with gradients where
+    the activations require them.
 
     Every module that has ended before the target layer is skipped, and hands on NaN instead of its
     output. If the logits of the activation that was given are the same as before, none of the NaN
@@ -107,7 +108,7 @@ class Head:
     def _alone(self, activation: Tensor) -> Tensor:
         count = len(activation)
         nan = activation.new_full((), math.nan)
-        with exclusive(self._module) as undo, torch.no_grad():
+        with exclusive(self._module) as undo, _gradients_for(activation):
             for name, shapes in (self._skipped or {}).items():
                 outputs = iter([nan.expand(count, *shape[1:]) for shape in shapes])
                 _replace_forward(self._module.get_submodule(name), outputs.__next__, undo, True)
@@ -121,7 +122,7 @@ class Head:
         def replaced(*_: object) -> Tensor | None:
             return self._layer_output(activation) if next(calls) == self._call else None
 
-        with exclusive(self._module) as undo, torch.no_grad():
+        with exclusive(self._module) as undo, _gradients_for(activation):
             target = self._module.get_submodule(self._layer)
             undo.callback(target.register_forward_hook(here_only(replaced)).remove)
             return self._run(len(activation), copied=True)
@@ -134,6 +135,10 @@ class Head:
         image = self._inputs.images
         images = image.expand(count, *image.shape[1:])
         return self._logits_of(self._inputs.run(self._module, images, copied=copied))
+
+
+def _gradients_for(activation: Tensor) -> AbstractContextManager:
+    return torch.set_grad_enabled(activation.requires_grad)
 
 
 def _replace_forward(

@@ -12,15 +12,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from gradcam_core.cam.several_passes import (
+    IS_SAMPLES,
+    SS_SAMPLES,
+    ablated_activations,
+    ablationcam,
+    growing_masked_images,
+    iscam,
+    legrad,
+    masked_images,
+    noisy_masked_images,
+    refinecam,
+    scorecam,
+    smoothgradcam_plus_plus,
+    sscam,
+)
+from gradcam_core.cam.sums import places, quotient, weighted_sum
 from gradcam_core.errors import ChoiceError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Perturb: TypeAlias = "Callable[[Tensor, Tensor, Tensor], Tensor]"
+Perturb: TypeAlias = "Callable[[Tensor, Tensor, Tensor, int], Tensor]"
 
-_ROUNDING = 1e-6
-"""Share of the sum of the absolute values that a sum of float32 terms may be off by."""
+Need: TypeAlias = Literal[
+    "gradient",
+    "gradients",
+    "nothing",
+    "scores of images",
+    "scores of activations",
+    "noisy gradients",
+    "earlier maps",
+    "attention",
+]
 
 
 @dataclass(frozen=True)
@@ -45,24 +69,35 @@ DEFAULT_CONTRAST = Contrast(share=1.0, count=10, by="probable")
 class Method:
     """A CAM method. name: as in the API. title: as people write it.
 
-    needs: what `compute` is given besides the activation: the gradient of the class; that and those
-    of the classes in contrast; nothing; or the scores of the network, or of its head, for as many
-    inputs as there are channels, which `perturb` makes. contrast: of a method that always has one.
-    signed: its signed map, where that is not the difference of two, see `signed`.
+    needs: what `compute` is given besides the activation. Of one pass: the gradient of the class;
+    that and those of the classes in contrast; or nothing. Of further passes: the scores of the
+    network, or of its head, for as many inputs as there are channels, which `perturb` makes, means
+    over so many `samples`; the gradients for noisy pictures. Instead of the activation: the
+    Grad-CAM++ maps of this layer and earlier ones; or the gradients of attention.
+    contrast: of a method that always has one. signed: its signed map, where that is not the
+    difference of two, see `signed`. is_common: whether the page shows it at once, and not only
+    under "More methods".
     """
 
     name: str
     title: str
     compute: Callable[..., Tensor]
-    needs: Literal["gradient", "gradients", "nothing", "scores of images", "scores of activations"]
+    needs: Need
     contrast: Contrast | None = None
     perturb: Perturb | None = None
     signed: Callable[..., Tensor] | None = None
+    samples: int = 1
+    is_common: bool = True
 
     @property
     def is_slow(self) -> bool:
-        """Whether it runs the network, or its head, hundreds of times."""
-        return self.perturb is not None
+        """Whether it runs the network again, or its head, up to thousands of times."""
+        return self.needs not in ("gradient", "gradients", "nothing")
+
+    @property
+    def passes_a_channel(self) -> int:
+        """How often it runs the network, or its head, for each channel."""
+        return self.samples if self.perturb else 0
 
     @property
     def knows_class(self) -> bool:
@@ -80,7 +115,7 @@ def gradcam(activation: Tensor, gradient: Tensor) -> Tensor:
 
     activation, gradient: [N, C, h, w] -> map [N, h, w].
     """
-    return _weighted_sum(gradient.mean(dim=_places(gradient), keepdim=True), activation)
+    return weighted_sum(gradient.mean(dim=places(gradient), keepdim=True), activation)
 
 
 def gradcam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -92,11 +127,11 @@ def gradcam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
     has no effect.
     """
     # Reduced by G_k^2, which float32 cannot hold where gradients are small.
-    alpha = _quotient(
-        gradient.sign().abs(), 2 + activation.sum(_places(activation), keepdim=True) * gradient
+    alpha = quotient(
+        gradient.sign().abs(), 2 + activation.sum(places(activation), keepdim=True) * gradient
     )
-    weight = (gradient.relu() * alpha).sum(dim=_places(gradient), keepdim=True)
-    return _weighted_sum(weight, activation)
+    weight = (gradient.relu() * alpha).sum(dim=places(gradient), keepdim=True)
+    return weighted_sum(weight, activation)
 
 
 def hirescam(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -106,7 +141,7 @@ def hirescam(activation: Tensor, gradient: Tensor) -> Tensor:
     activation, gradient: [N, C, h, w] -> map [N, h, w]. The paper has no ReLU; pytorch-grad-cam
     has it, as what speaks against the class is not drawn.
     """
-    return _weighted_sum(gradient, activation)
+    return weighted_sum(gradient, activation)
 
 
 def xgradcam(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -114,9 +149,9 @@ def xgradcam(activation: Tensor, gradient: Tensor) -> Tensor:
 
     activation, gradient: [N, C, h, w] -> map [N, h, w].
     """
-    share = (gradient * activation).sum(dim=_places(activation), keepdim=True)
-    return _weighted_sum(
-        _quotient(share, activation.sum(_places(activation), keepdim=True)), activation
+    share = (gradient * activation).sum(dim=places(activation), keepdim=True)
+    return weighted_sum(
+        quotient(share, activation.sum(places(activation), keepdim=True)), activation
     )
 
 
@@ -126,7 +161,7 @@ def layercam(activation: Tensor, gradient: Tensor) -> Tensor:
 
     activation, gradient: [N, C, h, w] -> map [N, h, w].
     """
-    return _weighted_sum(gradient.relu(), activation)
+    return weighted_sum(gradient.relu(), activation)
 
 
 def finercam(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -169,65 +204,37 @@ def eigencam(activation: Tensor) -> Tensor:
     """
     import torch
 
-    images, _, *places = activation.shape
-    is_number = activation.isfinite().flatten(1).all(dim=1)
-    activation = activation.nan_to_num()
-    # In double precision, where nearly equal singular values do not mix.
-    left, values, _ = torch.linalg.svd(activation.double().flatten(2).mT, full_matrices=False)
-    projected = left[:, :, 0] * values[:, None, 0]
-    projected = projected * projected.sum(dim=1, keepdim=True).sign()
-    projected[~is_number] = torch.nan
-    return projected.relu().view(images, *places).to(activation.dtype)
+    return _along_first_direction(activation, torch.ones_like(activation[:, 0]))
 
 
-def scorecam(activation: Tensor, scores: Tensor, score: Tensor) -> Tensor:
-    """Score-CAM (Wang et al., CVPR workshops 2020, algorithm 1): w_k is the softmax over all
-    channels of the scores y_k of the image times A_k (see `masked_images`).
+def eigengradcam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """Eigen-Grad-CAM (a method of pytorch-grad-cam since 2021, without a paper): G A, as a matrix
+    of cells by channels with centred columns, times its first right singular vector.
 
-    activation: [N, C, h, w]. scores: [N, C]. -> map [N, h, w]. score: y of the image itself [N],
-    not used: the score of a baseline, which the paper subtracts, falls out of the softmax.
+    activation, gradient: [N, C, h, w] -> map [N, h, w]. In pytorch-grad-cam the sign of the map is
+    a matter of chance. Here the sign is the one by which the map rises with sum_k G_k A_k, the
+    evidence for the class.
     """
-    return _weighted_sum(_over_places(scores.softmax(dim=1), activation), activation)
+    product = gradient * activation
+    centred = product - product.mean(dim=places(product), keepdim=True)
+    return _along_first_direction(centred, product.sum(dim=1))
 
 
-def masked_images(activation: Tensor, image: Tensor, channels: Tensor) -> Tensor:
-    """The image times each of these channels, enlarged to it, then scaled to [0, 1].
-
-    activation: [1, C, h, w]. image: [1, 3, H, W]. channels: [M] -> [M, 3, H, W]. With half-pixel
-    centres; pytorch-grad-cam aligns the corners instead, TorchCAM scales before it enlarges.
-    """
-    from torch.nn.functional import interpolate
-
-    sides = tuple(image.shape[2:])
-    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(sides)]
-    mask = interpolate(activation[0, channels, None], sides, mode=mode)
-    low, high = (find(_places(mask), keepdim=True) for find in (mask.amin, mask.amax))
-    return image * _quotient(mask - low, high - low)
-
-
-def ablationcam(activation: Tensor, scores: Tensor, score: Tensor) -> Tensor:
-    """Ablation-CAM (Desai and Ramaswamy, WACV 2020, eq. 3 and 4): w_k = (y - y_k) / |y|, where y_k
-    is the score with channel k set to 0 (see `ablated_activations`).
-
-    activation: [N, C, h, w]. scores: y_k [N, C]. score: y [N]. -> map [N, h, w]. |y|, because
-    a negative y would turn the map round, as it does in pytorch-grad-cam.
-    """
-    whole = score[:, None]
-    weight = _quotient(whole - scores, whole.abs())
-    return _weighted_sum(_over_places(weight, activation), activation)
-
-
-def ablated_activations(activation: Tensor, image: Tensor, channels: Tensor) -> Tensor:
-    """The activation with each of these channels set to 0.
-
-    activation: [1, C, h, w]. image: not used. channels: [M] -> [M, C, h, w]. As in the paper to 0,
-    also where an activation may be negative; pytorch-grad-cam then takes its minimum minus 1e7.
-    """
+def _along_first_direction(matrix: Tensor, towards: Tensor) -> Tensor:
+    """relu of a matrix of cells by channels, [N, C, h, w], times its first right singular vector,
+    with the sign by which the scalar product with this map [N, h, w] is positive -> [N, h, w]."""
     import torch
 
-    ablated = activation.repeat(len(channels), *[1] * (activation.ndim - 1))
-    ablated[torch.arange(len(channels)), channels] = 0
-    return ablated
+    images, _, *sides = matrix.shape
+    is_number = matrix.isfinite().flatten(1).all(dim=1)
+    # In double precision, where nearly equal singular values do not mix.
+    cells = matrix.nan_to_num().double().flatten(2).mT
+    left, values, _ = torch.linalg.svd(cells, full_matrices=False)
+    projected = left[:, :, 0] * values[:, None, 0]
+    along = projected * towards.nan_to_num().double().flatten(1)
+    projected = projected * along.sum(dim=1, keepdim=True).sign()
+    projected[~is_number] = torch.nan
+    return projected.relu().view(images, *sides).to(matrix.dtype)
 
 
 def signed(method: Method) -> Callable[..., Tensor]:
@@ -242,30 +249,6 @@ def signed(method: Method) -> Callable[..., Tensor]:
         return method.compute(activation, gradient) - method.compute(activation, -gradient)
 
     return method.signed or difference
-
-
-def _weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:
-    """relu(sum_k w_k A_k); all 0 where a map is no more than the rounding of its sum."""
-    terms = weight * activation
-    total = terms.sum(dim=1)
-    places = tuple(range(1, total.ndim))
-    rounding = _ROUNDING * terms.abs().sum(dim=1).amax(dim=places, keepdim=True)
-    return total.relu().masked_fill(total.amax(dim=places, keepdim=True) <= rounding, 0)
-
-
-def _places(tensor: Tensor) -> tuple[int, ...]:
-    """The axes of the places in [N, C, *places]."""
-    return tuple(range(2, tensor.ndim))
-
-
-def _over_places(weight: Tensor, activation: Tensor) -> Tensor:
-    """A weight for each channel [N, C] in a form that is multiplied with an activation."""
-    return weight.view(*weight.shape, *[1] * (activation.ndim - 2))
-
-
-def _quotient(above: Tensor, below: Tensor) -> Tensor:
-    """above / below, 0 where below is 0."""
-    return (above / below).masked_fill(below == 0, 0)
 
 
 METHODS = {
@@ -293,6 +276,34 @@ METHODS = {
             ablationcam,
             "scores of activations",
             perturb=ablated_activations,
+        ),
+        Method("eigengradcam", "Eigen-Grad-CAM", eigengradcam, "gradient", is_common=False),
+        Method(
+            "smoothgradcam++",
+            "Smooth Grad-CAM++",
+            smoothgradcam_plus_plus,
+            "noisy gradients",
+            is_common=False,
+        ),
+        Method("refinecam", "RefineCAM", refinecam, "earlier maps", is_common=False),
+        Method("legrad", "LeGrad", legrad, "attention", is_common=False),
+        Method(
+            "sscam",
+            "SS-CAM",
+            sscam,
+            "scores of images",
+            perturb=noisy_masked_images,
+            samples=SS_SAMPLES,
+            is_common=False,
+        ),
+        Method(
+            "iscam",
+            "IS-CAM",
+            iscam,
+            "scores of images",
+            perturb=growing_masked_images,
+            samples=IS_SAMPLES,
+            is_common=False,
         ),
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -54,6 +54,16 @@ class OpenPass:
     def path(self) -> str:
         """The dotted name of the layer's module."""
         return self.layer.partition("#")[0]
+
+    def of(self, images: slice, inputs: Inputs) -> OpenPass:
+        """What of it belongs to some of the images, for further passes over their inputs."""
+        return replace(
+            self,
+            inputs=inputs,
+            leaf=self.leaf[images],
+            output=None if self.output is None else self.output[images],
+            logits=self.logits[images],
+        )
 
     @cached_property
     def nbytes(self) -> int:

@@ -17,8 +17,15 @@ from gradcam_core.cam.head import Head
 from gradcam_core.cam.hooks import exclusive
 from gradcam_core.cam.inputs import Inputs
 from gradcam_core.cam.layout import Tokens
-from gradcam_core.cam.methods import DEFAULT_METHOD, Method, method_named, signed
+from gradcam_core.cam.methods import (
+    DEFAULT_METHOD,
+    Method,
+    gradcam_plus_plus,
+    method_named,
+    signed,
+)
 from gradcam_core.cam.open_pass import OpenPass
+from gradcam_core.cam.passes import at_earlier_layers, attention_gradients, noisy_gradients
 from gradcam_core.cam.score import Score, score_of
 from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.errors import CamError
@@ -227,9 +234,28 @@ class Run:
             others = [self._gradient(Score(other)) for other in score.contrast.T]
             gradient = self._gradient(Score(score.targets))
             return compute(self.activation, gradient, torch.stack(others))
+        if chosen.needs in ("noisy gradients", "earlier maps", "attention"):
+            return self._by_further_passes(chosen, score, on_progress)
         perturbed = self._perturbed(chosen, on_progress)
         scores = torch.stack([score.of(logits) for logits in perturbed.unbind(1)], dim=1)
         return compute(self.activation, scores, score.of(self.logits))
+
+    def _by_further_passes(
+        self, chosen: Method, score: Score, on_progress: Callable[[float], None]
+    ) -> Tensor:
+        held = self.open_pass.of(self._images, self._own_inputs)
+        if chosen.needs == "noisy gradients":
+            gradients = noisy_gradients(held, score.of, on_progress)
+            return chosen.compute(self.activation, _at_least_float32(gradients))
+        if chosen.needs == "attention":
+            images = attention_gradients(held, lambda y, n: score.at(n).of(y), on_progress)
+            return torch.cat([chosen.compute(map(_at_least_float32, image)) for image in images])
+        on_progress(0.0)
+        earlier = at_earlier_layers(held, score.of)
+        pairs = [tuple(map(_at_least_float32, pair)) for pair in earlier]
+        pairs.append((self.activation, self._gradient(score)))
+        on_progress(1.0)
+        return chosen.compute([gradcam_plus_plus(*pair) for pair in pairs])
 
     def contrast(
         self,
@@ -288,9 +314,16 @@ class Run:
             else:
                 at_once = _images_at_once(self.open_pass.batch)
             for chunk in torch.arange(channels).split(max(1, at_once)):
-                on_progress((done + int(chunk[0]) / channels) / len(self))
-                changed = method.perturb(activation, inputs.images, chunk.to(activation.device))
-                logits.append(self._logits_of(inputs, head, changed))
+                found: list[Tensor] = []
+                for sample in range(method.samples):
+                    share = (int(chunk[0]) + len(chunk) * sample / method.samples) / channels
+                    on_progress((done + share) / len(self))
+                    changed = method.perturb(
+                        activation, inputs.images, chunk.to(activation.device), sample
+                    )
+                    found.append(self._logits_of(inputs, head, changed))
+                # A score is linear in the logits, so that it may be taken of their mean.
+                logits.append(torch.stack(found).mean(dim=0))
         return torch.cat(logits).unflatten(0, (len(self), channels))
 
     def _head(self, activation: Tensor, inputs: Inputs) -> Head:

@@ -24,12 +24,18 @@ class Score:
     contrast: Tensor | None = None
     share: float = 1.0
 
+    def at(self, image: int) -> Score:
+        """That of one image, for any number of logits."""
+        contrast = None if self.contrast is None else self.contrast[image : image + 1]
+        return Score(self.targets[image : image + 1], contrast, self.share)
+
     def of(self, logits: Tensor) -> Tensor:
         """The score of each image: logits [N, classes] -> [N]."""
-        score = logits.gather(1, self.targets[:, None])[:, 0]
+        score = logits.gather(1, self.targets[:, None].expand(len(logits), -1))[:, 0]
         if self.contrast is None:
             return score
-        return score - self.share * logits.gather(1, self.contrast).mean(dim=1)
+        others = self.contrast.expand(len(logits), -1)
+        return score - self.share * logits.gather(1, others).mean(dim=1)
 
 
 def score_of(

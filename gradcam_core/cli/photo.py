@@ -123,10 +123,12 @@ def _summary(e: Explanation) -> str:
 
 
 def _verdict(e: Explanation, found: Trust) -> str:
-    """The sentence, and a line for each check that it does not name: those that came out better."""
+    """The sentence, a line for each check that it does not name, as it came out better, and one for
+    each measure beside the checks."""
     others = [reason for reason in found.reasons if reason.outcome != found.verdict]
     lines = [f"{e.title}: {found.sentence}"]
-    return "\n".join([*lines, *(f"  {reason.outcome}: {reason.text}" for reason in others)])
+    lines += [f"  {reason.outcome}: {reason.text}" for reason in others]
+    return "\n".join([*lines, *(f"  {measure.sentence}" for measure in found.measures)])
 
 
 def _write_all(folder: Path, made: Sequence[File]) -> None:

@@ -288,7 +288,7 @@ def test_the_thresholds_hold_on_another_raster(cats, cups, longest: int):
 
 
 def test_the_correlation_is_scipys(cats, cups):
-    from scipy.stats import spearmanr  # type: ignore[import-untyped]  # takes a second
+    from scipy.stats import spearmanr  # takes a second
 
     zeros = [explained(np.maximum(random_map(seed) - 0.6, 0)) for seed in (8, 9)]
     for explanations in (cats, cups, zeros):

@@ -89,6 +89,29 @@ def test_its_numbers_are_those_of_the_network(coffee: Image.Image, lite0: gc.Mod
         assert 0.8 < correlation <= 1
 
 
+def test_road_and_arcc_are_told_and_have_no_part_in_the_verdict(
+    coffee: Image.Image, lite0: gc.Model, found: Trust
+):
+    road, arcc = found.measures
+    assert found.record()["measures"] == [
+        {"name": "ROAD", "value": found.road.value, "text": road.text},
+        {"name": "ARCC", "value": arcc.value, "text": arcc.text},
+    ]
+    assert road.sentence == f"ROAD {road.value:.2f}: {road.text}."
+    assert 0 < found.road.value <= 0.5
+    assert found.road.least > found.road.most
+    assert found.arcc is not None
+    left, top, right, bottom = map(round, found.explanation.box)
+    shown = found.explanation.heatmap[top:bottom, left:right]
+    assert found.arcc.complexity == pytest.approx(shown.mean(), abs=0.02)
+    assert found.arcc.coherency > 0.7
+    assert 0 < found.arcc.value < 1
+    worse = replace(found, road=replace(found.road, most=1.0, least=0.0), arcc=None)
+    assert worse.verdict == found.verdict
+    assert worse.reasons == found.reasons
+    assert [measure.name for measure in worse.measures] == ["ROAD"]
+
+
 def test_the_same_seed_finds_the_same_and_another_lays_the_map_elsewhere(
     coffee: Image.Image, found: Trust, again: Again
 ):

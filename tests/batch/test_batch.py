@@ -307,7 +307,10 @@ def test_trust_is_written(album: Path, tmp_path: Path, small: gc.Model):
         assert row["trust"][name]["probability"] == pytest.approx(
             record[name]["probability"], abs=1e-3
         )
-    assert set(row["trust"]) == {*record, "steadiness"}
+    assert set(row["trust"]) == {*record, "steadiness", "road", "arcc"} - {"measures"}
+    assert [row["trust"]["road"], row["trust"]["arcc"]] == pytest.approx(
+        [measure.value for measure in found.measures], abs=1e-2
+    )
     assert row["trust"]["average_drop"] == pytest.approx(found.average_drop, abs=1e-3)
     assert row["trust"]["steadiness"] == pytest.approx(found.lowest_change, abs=1e-2)
     assert row["trust"]["sanity"] == pytest.approx(found.sanity[-1].correlation, abs=1e-2)

@@ -203,7 +203,12 @@ def trained() -> nn.Module:
     return module
 
 
-@pytest.mark.parametrize("method", METHODS)
+# All but those for transformers.
+METHODS_HERE = [name for name, method in METHODS.items() if method.needs != "attention"]
+SLOW = [name for name in METHODS_HERE if METHODS[name].is_slow]
+
+
+@pytest.mark.parametrize("method", METHODS_HERE)
 def test_every_method_leaves_the_network_as_it_was(trained: nn.Module, method: str):
     before = state_of(trained)
     gc.forward(trained, torch.randn(2, 3, 96, 96)).cam([1, 2], method)
@@ -214,7 +219,7 @@ class CancelledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
+@pytest.mark.parametrize("method", SLOW)
 def test_a_cancelled_run_leaves_the_network_as_it_was(trained: nn.Module, method: str):
     before = state_of(trained)
     run = gc.forward(trained, torch.randn(1, 3, 96, 96))
@@ -226,7 +231,8 @@ def test_a_cancelled_run_leaves_the_network_as_it_was(trained: nn.Module, method
     with pytest.raises(CancelledError):
         run.cam(1, method, on_progress=cancel)
     assert state_of(trained) == before
-    assert run.cam(1, method).shape == (1, 3, 3)  # and nothing half done was kept
+    whole = gc.forward(trained, run.open_pass.batch).cam(1, method)
+    torch.testing.assert_close(run.cam(1, method), whole)  # and nothing half done was kept
 
 
 @pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
@@ -252,7 +258,7 @@ def test_a_failure_in_a_pass_of_a_slow_method_leaves_the_network_as_it_was(
 def test_threads_with_all_methods_at_once_leave_the_network_as_it_was(trained: nn.Module):
     before = state_of(trained)
     batch = torch.randn(1, 3, 96, 96)
-    expected = {name: gc.forward(trained, batch).cam(5, name) for name in METHODS}
+    expected = {name: gc.forward(trained, batch).cam(5, name) for name in METHODS_HERE}
     wrong: list[str] = []
 
     def work(name: str) -> None:
@@ -262,7 +268,7 @@ def test_threads_with_all_methods_at_once_leave_the_network_as_it_was(trained: n
             if not torch.allclose(got, expected[name], rtol=1e-3, atol=1e-5):
                 wrong.append(name)
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in METHODS]
+    threads = [threading.Thread(target=work, args=(name,)) for name in METHODS_HERE]
     for thread in threads:
         thread.start()
     for thread in threads:

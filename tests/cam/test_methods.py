@@ -18,15 +18,9 @@ from torch import Tensor, nn
 import gradcam_core as gc
 from gradcam_core.cam.head import Head
 from gradcam_core.cam.inputs import Inputs
-from gradcam_core.cam.methods import (
-    METHODS,
-    ablated_activations,
-    ablationcam,
-    competitive,
-    eigencam,
-    gradcam,
-)
+from gradcam_core.cam.methods import METHODS, competitive, eigencam, gradcam
 from gradcam_core.cam.run import Run
+from gradcam_core.cam.several_passes import ablated_activations, ablationcam
 from tests.support.networks import scattered
 
 # Architecture: side of the input, and of a smaller one for methods that run it again and again.
@@ -191,6 +185,24 @@ def test_eigencam_equals_pytorch_grad_cam_where_the_channels_are_centred(case: C
         same(one[None], np.maximum(turned, 0)[None])
 
 
+def test_eigengradcam_equals_pytorch_grad_cam_but_for_the_sign(case: Case):
+    """Where the peer's map falls with the evidence for the class, it is turned round."""
+    run = gc.forward(case.module, case.batch, case.layer)
+    got = run.cam(case.targets, "eigengradcam")
+    target_layer = case.module.get_submodule(case.layer)
+    targets = [ClassifierOutputTarget(target) for target in case.targets]
+    with pytorch_grad_cam.EigenGradCAM(case.module, [target_layer]) as peer:
+        seen = peer.activations_and_grads
+        outputs = seen(case.batch.clone().requires_grad_())
+        sum(t(output) for t, output in zip(targets, outputs, strict=True)).backward()
+        activation, gradient = seen.activations[0].detach().numpy(), seen.gradients[0].numpy()
+        projected = peer.get_cam_image(None, None, None, activation, gradient, False)
+    evidence = (gradient * activation).sum(axis=1)
+    for one, whole, towards in zip(got, projected, evidence, strict=True):
+        sign = np.sign((whole.astype(np.float64) * towards).sum())
+        same(one[None], np.maximum(sign * whole, 0)[None])
+
+
 CHANNELS = 12  # of up to 2048; the slow methods treat each like any other
 OTHER_CHANNELS = {"legacy_xception": 4, "regnety_008": 32}  # of the first 12, the map is empty
 
@@ -318,6 +330,9 @@ def test_a_channel_without_activation_or_spread_makes_no_nan():
     assert gradcam(activation, gradient).max() > 0
 
 
+SLOW = [name for name, m in METHODS.items() if m.is_slow and m.needs != "attention"]
+
+
 def test_progress_reaches_the_end_and_what_it_raises_cancels(lite0: gc.Model):
     run = gc.forward(lite0.module, torch.randn(2, 3, 64, 64), lite0.info.layer)
     shares: list[float] = []
@@ -334,7 +349,7 @@ def test_progress_reaches_the_end_and_what_it_raises_cancels(lite0: gc.Model):
             raise CancelledError
 
     run = gc.forward(lite0.module, torch.randn(2, 3, 64, 64), lite0.info.layer)
-    for method in ("scorecam", "ablationcam"):
+    for method in SLOW:
         with pytest.raises(CancelledError):
             run.cam([281, 7], method, on_progress=cancel)
 

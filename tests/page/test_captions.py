@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 
 import numpy as np
@@ -29,6 +30,7 @@ from tests.support.browser import (
     plain,
     show_grey,
     wait_for_all,
+    wait_for_results,
 )
 from tests.support.photos import EXAMPLES
 
@@ -233,19 +235,20 @@ def test_all_methods_are_shown_for_one_network_and_one_can_be_chosen_for_all(
     page = visit("?example=1_cat&models=xception,resnet50")
     wait_for_all(page, 2)
     show_grey(page)
-    page.get_by_role("button", name="Methods").click()
+    page.get_by_role("button", name="Methods", exact=True).click()
     section = page.get_by_role("region", name="Methods and detail")
     expect(section).to_be_visible()
     section.get_by_label("Network").select_option("EfficientNet-Lite0")
     cards = section.get_by_role("listitem")
-    titles = [method.title for method in METHODS.values()]
+    common = [method for method in METHODS.values() if method.is_common]
+    titles = [method.title for method in common]
     expect(cards.locator(".name")).to_have_text([*titles, "Grad-CAM, 2 ×", "Grad-CAM, 3 ×"])
     expect(cards.locator("button[aria-pressed=true] .name")).to_have_text("Grad-CAM")
     slow = cards.filter(has_text="Score-CAM").locator(".status")
     expect(slow).to_have_text(re.compile(r"Score-CAM: [1-9]\d*%"))
     slow = cards.filter(has_text="Ablation-CAM").locator(".status")
     expect(slow).to_have_text("Ablation-CAM: number 1 in the queue")
-    for n, method in enumerate(METHODS.values()):
+    for n, method in enumerate(common):
         if method.is_slow:
             continue
         expect(cards.nth(n).locator(".status")).to_be_empty()
@@ -262,8 +265,48 @@ def test_all_methods_are_shown_for_one_network_and_one_can_be_chosen_for_all(
     cards.get_by_role("button", name=re.compile("LayerCAM, 2 ×")).click()
     how = re.compile("^LayerCAM, detail 2 × · ")
     expect(page.locator(".panel .how", has_text=how)).to_have_count(2)
-    page.get_by_role("button", name="Methods").click()
+    page.get_by_role("button", name="Methods", exact=True).click()
     expect(section).to_be_hidden()
+
+
+def test_the_other_methods_are_behind_a_button(visit: Visits, networks):
+    page = visit("?example=1_cat&models=resnet50")
+    wait_for_results(page, 1)
+    show_grey(page)
+    page.get_by_role("button", name="Methods", exact=True).click()
+    section = page.get_by_role("region", name="Methods and detail")
+    cards = section.get_by_role("listitem")
+    common = [method.title for method in METHODS.values() if method.is_common]
+    details = ["Grad-CAM, 2 ×", "Grad-CAM, 3 ×"]
+    names = cards.locator(".name")
+    expect(names).to_have_text([*common, *details])
+    expect(cards.nth(0).locator(".status")).to_be_empty()
+    more = section.get_by_role("button", name="More methods")
+    expect(more).to_have_attribute("aria-expanded", "false")
+    with page.expect_request("**/explain-stream") as sent:
+        more.press("Enter")
+    requested = [cell["method"] for cell in json.loads(sent.value.post_data or "")["cells"]]
+    assert "legrad" in requested
+    assert "gradcam" not in requested  # its map is there
+    expect(more).to_have_attribute("aria-expanded", "true")
+    others = [method for method in METHODS.values() if not method.is_common]
+    expect(names).to_have_text([*common, *(method.title for method in others), *details])
+    its = cards.filter(has_text="LeGrad").locator(".status")
+    expect(its).to_have_text(re.compile("^LeGrad explains transformers"))
+    place = len(common) + [method.name for method in others].index("eigengradcam")
+    expect(cards.nth(place).locator(".status")).to_be_empty()
+    shown = canvas_pixels(cards.nth(place).locator("canvas.heat"))[:, :, 0] / 255
+    expected = gc.explain(CAT, networks[1], method="eigengradcam")
+    np.testing.assert_allclose(
+        shown, expected.heatmap_at((shown.shape[1], shown.shape[0])), atol=2 / 255
+    )
+    cards.get_by_role("button", name="Eigen-Grad-CAM").click()
+    expect(page.locator(".panel .how")).to_have_text(re.compile("^Eigen-Grad-CAM · "))
+    more.click()
+    # The one that is chosen stays.
+    expect(names).to_have_text(
+        [*common, "Eigen-Grad-CAM", *(f"Eigen-Grad-CAM, {times} ×" for times in (2, 3))]
+    )
 
 
 def test_what_was_not_seen_is_dimmed_and_named(cat_page: Page):

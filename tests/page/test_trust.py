@@ -175,6 +175,8 @@ def test_each_outcome_has_its_words_whatever_the_reasons_are_punctuated_with(
     expect(card.locator(".band")).to_have_count(0)
     (reason,) = card.locator(".reasons li").all_inner_texts()
     assert plain(reason) == f"{WORDS[outcome]}A{text[1:]}"
+    measures = card.locator(".measures li").all_inner_texts()
+    assert [plain(measure) for measure in measures] == [one.sentence for one in found.measures]
 
 
 def test_closing_it_ends_the_checks(visit: Visits):

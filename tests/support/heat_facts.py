@@ -4,7 +4,7 @@ lies and how far hottest fifths overlap. Shares no line with `gradcam_core.analy
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 import gradcam_core as gc
 

@@ -10,18 +10,34 @@ export class Comparison extends Section {
    * request() without its cells, applyMethod(method, detail) for all panels. */
   constructor(page) {
     const network = h("select", { id: "compared-network" });
+    const more = h("button", { type: "button", class: "action", "aria-expanded": "false" }, "More methods");
     super({
       name: "comparison",
       title: "Methods and detail",
-      beside: [h("label", { for: network.id }, "Network"), network],
+      beside: [h("label", { for: network.id }, "Network"), network, more],
       explanation:
         "The same class by every method, and by the chosen method at the other levels of detail. " +
-        "Choose one to use it in all panels. Slow methods run the network hundreds of times.",
+        "Choose one to use it in all panels. Slow methods run the network up to thousands of times.",
       list: "maps",
     });
     this.page = page;
     this.network = network;
     network.addEventListener("change", () => this.refresh());
+    this.more = more;
+    more.addEventListener("click", () => this.setMore(!this.showsMore));
+  }
+
+  get showsMore() {
+    return this.more.getAttribute("aria-expanded") === "true";
+  }
+
+  /** Whether the methods that are rarely used are among the maps, too. */
+  setMore(isShown) {
+    this.more.setAttribute("aria-expanded", String(isShown));
+    const known = new Set(this.cards.values());
+    this.refresh();
+    const first = [...this.cards.values()].find((card) => !known.has(card));
+    first?.element.scrollIntoView({ block: "nearest", inline: "start" });
   }
 
   begin() {
@@ -55,13 +71,19 @@ export class Comparison extends Section {
     if (requested === this.requested) return;
     this.requested = requested;
     this.makeCards(cells);
-    this.request(request);
+    const missing = cells.filter(({ id }) => !this.cards.get(id).map);
+    // Those that take long last, as they wait for each other.
+    const passes = ({ method }) => this.page.settings().methods.find(({ name }) => name === method).passes_a_channel;
+    missing.sort((one, other) => passes(one) - passes(other));
+    if (missing.length) this.request({ ...request, cells: missing });
+    else super.stop();
   }
 
   cells(model) {
     const { methods, details, method, detail, contrast, layer } = this.page.settings();
     const common = { model, contrast, layer };
-    const byMethod = methods.map(({ name }) => ({ ...common, id: `method ${name}`, method: name, detail }));
+    const shown = methods.filter(({ name, is_common }) => is_common || name === method || this.showsMore);
+    const byMethod = shown.map(({ name }) => ({ ...common, id: `method ${name}`, method: name, detail }));
     const others = details.filter((times) => times !== detail);
     return [
       ...byMethod,
@@ -71,14 +93,19 @@ export class Comparison extends Section {
 
   makeCards(cells) {
     this.setCards(new Map(cells.map((cell) => [cell.id, this.cards.get(cell.id) ?? this.makeCard()])));
+    const rest = this.page.request();
     for (const cell of cells) {
       const card = this.cards.get(cell.id);
       const { method, detail } = this.page.settings();
       const isCurrent = cell.method === method && cell.detail === detail;
-      card.cell = cell;
-      card.map = null;
       card.name.textContent = this.page.nameOf(cell);
       card.button.setAttribute("aria-pressed", String(isCurrent));
+      // A map that is there already stays, as where only more methods are shown.
+      const shows = JSON.stringify({ ...rest, cell });
+      if (card.shows === shows && card.map) continue;
+      card.shows = shows;
+      card.cell = cell;
+      card.map = null;
       card.status.textContent = "Waiting";
       card.layers.setPhoto(this.photo);
       card.layers.redraw();

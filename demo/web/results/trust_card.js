@@ -58,6 +58,7 @@ export class TrustCard {
       ),
       key(trust.lead, name),
       numbers(trust),
+      measures(trust.measures),
     );
   }
 }
@@ -164,6 +165,17 @@ function key(lead, name) {
     { class: "key subtle" },
     h("li", {}, h("i", { class: "by-heat" }), text),
     elsewhere && h("li", {}, h("i", { class: "elsewhere" }), elsewhere),
+  );
+}
+
+/** Numbers that others know, which have no part in the verdict. */
+function measures(found) {
+  return h(
+    "ul",
+    { class: "measures subtle" },
+    ...found.map(({ name, value, text }) =>
+      h("li", {}, h("b", {}, name, "\u00a0", decimal(value)), ": ", together(text), "."),
+    ),
   );
 }
 

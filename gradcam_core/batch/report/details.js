@@ -11,6 +11,8 @@ const CHECKS = {
   average_drop: "Probability lost when only the heat is shown",
   sanity: "Rank correlation with random weights",
   steadiness: "Lowest rank correlation under small changes",
+  road: "ROAD, from −0.5 to 0.5",
+  arcc: "ARCC, from 0 to 1",
 };
 
 const VIEWS = { crop: "centre crop", whole: "whole photo" };
