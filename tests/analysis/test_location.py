@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from gradcam_core.analysis.agreement import agreement, heat_on, raster
 from gradcam_core.analysis.location import location_of, where
