@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from benchmarks.table import print_versions
-from gradcam_core.cam.inputs import Inputs
-from gradcam_core.cam.layers import maps_of
-from gradcam_core.cam.stages import Found
+from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.cam.target_layers.layers import maps_of
+from gradcam_core.cam.target_layers.stages import Found
 
 ALLOWED = 1e-4
 """Difference from the formula, as a share of the map's maximum."""

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from gradcam_core.cam.forward import forward
     from gradcam_core.cam.fused import FusedRun
     from gradcam_core.cam.guided import guided_gradcam
-    from gradcam_core.cam.layers import last_feature_map, layers
     from gradcam_core.cam.run import Run
-    from gradcam_core.cam.stages import Stage
+    from gradcam_core.cam.target_layers.layers import last_feature_map, layers
+    from gradcam_core.cam.target_layers.stages import Stage
     from gradcam_core.errors import (
         CamError,
         ChoiceError,
@@ -84,8 +84,8 @@ _NAMES = {
     "cam.forward": ("forward",),
     "cam.fused": ("FusedRun",),
     "cam.guided": ("guided_gradcam",),
-    "cam.layers": ("last_feature_map", "layers"),
-    "cam.stages": ("Stage",),
+    "cam.target_layers.layers": ("last_feature_map", "layers"),
+    "cam.target_layers.stages": ("Stage",),
     "cam.run": ("Run",),
     "errors": (
         *("CamError", "ChoiceError", "GradcamError", "ImageError", "LabelError"),

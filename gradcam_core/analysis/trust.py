@@ -36,8 +36,8 @@ from gradcam_core.analysis.road import (
     taken_out,
 )
 from gradcam_core.analysis.verdict import IMPROBABLE, Altered, Randomised, Trust
-from gradcam_core.cam.hooks import exclusive
 from gradcam_core.cam.methods import method_named
+from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.errors import CamError, ChoiceError
 from gradcam_core.examination import TOP, answer_together, device_of, precision, run_passes
 from gradcam_core.explanation import Explanation, Prediction

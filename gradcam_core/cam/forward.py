@@ -15,16 +15,16 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.calls import depends_on
-from gradcam_core.cam.explainable import explainable
 from gradcam_core.cam.fused import FusedRun
 from gradcam_core.cam.hold import Held, NamedLayer, Target, hold, not_depending
-from gradcam_core.cam.inputs import Batch, Inputs
-from gradcam_core.cam.layers import maps_of
-from gradcam_core.cam.layout import Reshape
+from gradcam_core.cam.network.explainable import explainable
+from gradcam_core.cam.network.inputs import Batch, Inputs
+from gradcam_core.cam.network.outputs import Output, chosen_by
 from gradcam_core.cam.open_pass import OpenPass, precision_here
-from gradcam_core.cam.outputs import Output, chosen_by
 from gradcam_core.cam.run import Run
+from gradcam_core.cam.target_layers.calls import depends_on
+from gradcam_core.cam.target_layers.layers import maps_of
+from gradcam_core.cam.target_layers.layout import Reshape
 from gradcam_core.errors import CamError
 
 Layer = str | nn.Module

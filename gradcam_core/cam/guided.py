@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from gradcam_core.cam.explainable import explainable, saying_what_came
 from gradcam_core.cam.forward import forward
-from gradcam_core.cam.hooks import exclusive
-from gradcam_core.cam.inputs import Batch, Inputs
-from gradcam_core.cam.layout import Reshape
-from gradcam_core.cam.outputs import Output
+from gradcam_core.cam.network.explainable import explainable, saying_what_came
+from gradcam_core.cam.network.hooks import exclusive
+from gradcam_core.cam.network.inputs import Batch, Inputs
+from gradcam_core.cam.network.outputs import Output
 from gradcam_core.cam.run import Targets
+from gradcam_core.cam.target_layers.layout import Reshape
 from gradcam_core.errors import CamError
 
 _RELU = (functional.relu, torch.relu, Tensor.relu)

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.hooks import exclusive, here_only
-from gradcam_core.cam.inputs import Inputs
-from gradcam_core.cam.layout import ChannelsFirst, Layout
-from gradcam_core.cam.outputs import logits_of_output
+from gradcam_core.cam.network.hooks import exclusive, here_only
+from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.cam.network.outputs import logits_of_output
+from gradcam_core.cam.target_layers.layout import ChannelsFirst, Layout
 
 _AS_IT_IS = ChannelsFirst()
 

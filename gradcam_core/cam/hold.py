@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.explainable import saying_what_came
-from gradcam_core.cam.hooks import exclusive, here_only
-from gradcam_core.cam.inputs import Inputs
-from gradcam_core.cam.layers import is_plain, maps_of
-from gradcam_core.cam.layout import ChannelsFirst, Folded, Layout, Rearranged, Reshape
-from gradcam_core.cam.outputs import Output
-from gradcam_core.cam.stages import Maps
+from gradcam_core.cam.network.explainable import saying_what_came
+from gradcam_core.cam.network.hooks import exclusive, here_only
+from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.cam.network.outputs import Output
+from gradcam_core.cam.target_layers.layers import is_plain, maps_of
+from gradcam_core.cam.target_layers.layout import ChannelsFirst, Folded, Layout, Rearranged, Reshape
+from gradcam_core.cam.target_layers.stages import Maps
 from gradcam_core.errors import CamError
 
 

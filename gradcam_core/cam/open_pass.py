@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from gradcam_core.cam.inputs import Inputs
-from gradcam_core.cam.layout import Layout
+from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.cam.target_layers.layout import Layout
 
 
 @dataclass(frozen=True, eq=False)

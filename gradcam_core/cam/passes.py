@@ -9,14 +9,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gradcam_core.cam.attention import AttentionPass
 from gradcam_core.cam.head import Head
 from gradcam_core.cam.hold import Target, hold
-from gradcam_core.cam.inputs import Inputs
-from gradcam_core.cam.layers import maps_of
-from gradcam_core.cam.layout import Tokens
+from gradcam_core.cam.methods.several_passes import SMOOTH_NOISE, SMOOTH_SAMPLES, noise
+from gradcam_core.cam.network.attention import AttentionPass
+from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass
-from gradcam_core.cam.several_passes import SMOOTH_NOISE, SMOOTH_SAMPLES, noise
+from gradcam_core.cam.target_layers.layers import maps_of
+from gradcam_core.cam.target_layers.layout import Tokens
 from gradcam_core.errors import CamError
 
 ScoreOf = Callable[[Tensor], Tensor]

@@ -14,9 +14,6 @@ from torch import Tensor
 
 from gradcam_core.cam import smoothing
 from gradcam_core.cam.head import Head
-from gradcam_core.cam.hooks import exclusive
-from gradcam_core.cam.inputs import Inputs
-from gradcam_core.cam.layout import Tokens
 from gradcam_core.cam.methods import (
     DEFAULT_METHOD,
     Method,
@@ -24,10 +21,13 @@ from gradcam_core.cam.methods import (
     method_named,
     signed,
 )
+from gradcam_core.cam.network.hooks import exclusive
+from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass
 from gradcam_core.cam.passes import at_earlier_layers, attention_gradients, noisy_gradients
 from gradcam_core.cam.score import Score, score_of
 from gradcam_core.cam.smoothing import Smooth
+from gradcam_core.cam.target_layers.layout import Tokens
 from gradcam_core.errors import CamError
 from gradcam_core.old_names import warn
 
@@ -122,7 +122,7 @@ class Run:
         contrast: classes rather than which the class is explained, or True for those that the
         method chooses by the logits of this pass. False is none, but for methods that always have
         one. on_progress: called by the slow methods with the share that is done; what it raises
-        ends the work. rivals: the old name of `contrast`, which goes before it.
+        ends the work. rivals: the old name of `contrast`, which counts if both are given.
 
         signed: keep what speaks against the class, as values below 0 (see `methods.signed`).
         smooth: the mean of the maps of other versions of the images, each with a pass of its own:

@@ -26,7 +26,7 @@ from gradcam_core.upstream import import_timm
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from gradcam_core.cam.stages import Stage
+    from gradcam_core.cam.target_layers.stages import Stage
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Model:
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """Its feature maps, one a resolution, from the first to the target layer of the paper."""
-        from gradcam_core.cam.layers import layers
+        from gradcam_core.cam.target_layers.layers import layers
 
         return tuple(layers(self.module, output=self.output))
 
@@ -101,7 +101,7 @@ class Model:
 
     def logits(self, output: Any) -> Tensor:
         """The same, of what the module gave: [N, classes]."""
-        from gradcam_core.cam.outputs import chosen_by
+        from gradcam_core.cam.network.outputs import chosen_by
 
         return chosen_by(self.output)(output)
 

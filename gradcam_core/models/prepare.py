@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.explainable import explainable, saying_what_came
-from gradcam_core.cam.hooks import exclusive
-from gradcam_core.cam.inputs import Batch, Inputs
-from gradcam_core.cam.layers import example_batch
+from gradcam_core.cam.network.explainable import explainable, saying_what_came
+from gradcam_core.cam.network.hooks import exclusive
+from gradcam_core.cam.network.inputs import Batch, Inputs
+from gradcam_core.cam.target_layers.layers import example_batch
 from gradcam_core.errors import CamError
 from gradcam_core.models.optimise import Structure, arrange, is_same, structure_of, tensors_of
 

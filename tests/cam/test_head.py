@@ -9,7 +9,7 @@ from torch.utils.hooks import RemovableHandle
 
 import gradcam_core as gc
 from gradcam_core.cam.head import Head
-from gradcam_core.cam.inputs import Inputs
+from gradcam_core.cam.network.inputs import Inputs
 
 
 def head_of(module: nn.Module, batch: Tensor, layer: str) -> tuple[Head, Tensor]:

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.cam.head import Head
-from gradcam_core.cam.inputs import Inputs
 from gradcam_core.cam.methods import METHODS, competitive, eigencam, gradcam
+from gradcam_core.cam.methods.several_passes import ablated_activations, ablationcam
+from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.run import Run
-from gradcam_core.cam.several_passes import ablated_activations, ablationcam
 from tests.support.networks import scattered
 
 # Architecture: side of the input, and of a smaller one for methods that run it again and again.

@@ -15,8 +15,7 @@ from torch.nn.functional import interpolate
 
 import gradcam_core as gc
 from gradcam_core.cam.methods import METHODS, Method
-from gradcam_core.cam.run import Run
-from gradcam_core.cam.several_passes import (
+from gradcam_core.cam.methods.several_passes import (
     IS_SAMPLES,
     SMOOTH_NOISE,
     SMOOTH_SAMPLES,
@@ -26,6 +25,7 @@ from gradcam_core.cam.several_passes import (
     refinecam,
     smoothgradcam_plus_plus,
 )
+from gradcam_core.cam.run import Run
 from gradcam_core.errors import CamError
 from tests.support.networks import scattered
 

@@ -18,6 +18,8 @@ ORDER: tuple[tuple[str, ...], ...] = (
         *("gradcam_core.old_names", "gradcam_core.upstream", "gradcam_core.version"),
         "gradcam_core.wording",
     ),
+    ("gradcam_core.cam.network", "gradcam_core.cam.methods"),
+    ("gradcam_core.cam.target_layers",),
     ("gradcam_core.images", "gradcam_core.cam"),
     ("gradcam_core.models",),
     ("gradcam_core.presets", "gradcam_core.request"),

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam_core.errors import LabelError
 from gradcam_core.models.custom.description import Description
-from gradcam_core.models.custom.label_files import NAMES_KEYS, names_in, read_label_names
+from gradcam_core.models.custom.files.label_files import NAMES_KEYS, names_in, read_label_names
 from gradcam_core.models.labels import Labels, imagenet_labels, labels_of
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:
-    from gradcam_core.models.custom.checkpoint import Checkpoint
+    from gradcam_core.models.custom.files.checkpoint import Checkpoint
 
 
 def labels_for(described: Description, outputs: int, names: Sequence[str] | None) -> Labels:

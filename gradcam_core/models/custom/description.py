@@ -18,7 +18,7 @@ from PIL import Image
 
 from gradcam_core.errors import NetworkError
 from gradcam_core.images.preprocessing import LEAST_SIDE_PX, MOST_SIDE_PX, InputSize
-from gradcam_core.models.custom.label_files import names_in
+from gradcam_core.models.custom.files.label_files import names_in
 
 FILE = "networks.toml"
 """Read from the folder that a program is started in, if it is there."""

@@ -17,7 +17,7 @@ from gradcam_core.upstream import import_timm
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gradcam_core.models.custom.checkpoint import Checkpoint
+    from gradcam_core.models.custom.files.checkpoint import Checkpoint
 
 
 def imagenet_input() -> Preprocessing:

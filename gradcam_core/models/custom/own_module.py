@@ -80,7 +80,7 @@ class ModuleRecipe:
     def _both(self, given: Any) -> Tensor:
         import torch
 
-        from gradcam_core.cam.outputs import chosen_by
+        from gradcam_core.cam.network.outputs import chosen_by
 
         found = chosen_by(self.given_output)(given)
         if self.gives == "sigmoid":

@@ -12,7 +12,7 @@ from gradcam_core.errors import CamError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.class_names import labels_for, names_of
 from gradcam_core.models.custom.description import Description
-from gradcam_core.models.custom.hub_folder import (
+from gradcam_core.models.custom.files.hub_folder import (
     Config,
     config_in,
     is_folder,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from gradcam_core.models.custom.architectures import Architecture
-    from gradcam_core.models.custom.checkpoint import Checkpoint
+    from gradcam_core.models.custom.files.checkpoint import Checkpoint
 
 _HUB = "hf-hub:"
 
@@ -56,8 +56,8 @@ class _Recipe:
         return self.preprocessing.channels, *self.preprocessing.size
 
     def read(self, path: Path) -> nn.Module:
-        from gradcam_core.models.custom.checkpoint import read_checkpoint
-        from gradcam_core.models.custom.fit import fit
+        from gradcam_core.models.custom.files.checkpoint import read_checkpoint
+        from gradcam_core.models.custom.files.fit import fit
         from gradcam_core.models.optimise import own_network, read_network
 
         if self.is_published and self.architecture.library == "timm":
@@ -124,10 +124,10 @@ def _as_in(config: Config, described: Description) -> Description:
 
 def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     from gradcam_core.models.custom.architectures import architectures_named, built_for
-    from gradcam_core.models.custom.checkpoint import read_checkpoint
-    from gradcam_core.models.custom.fit import fit
-    from gradcam_core.models.custom.identify import identified
-    from gradcam_core.models.custom.misfits import AS_MODULE
+    from gradcam_core.models.custom.files.checkpoint import read_checkpoint
+    from gradcam_core.models.custom.files.fit import fit
+    from gradcam_core.models.custom.files.identify import identified
+    from gradcam_core.models.custom.files.misfits import AS_MODULE
 
     if path.is_dir():
         raise NetworkError(f"{path.name} is a folder without a config.json: name the file in it")
@@ -306,7 +306,7 @@ def _with_layer(
 ) -> ModelInfo:
     import torch
 
-    from gradcam_core.cam.layers import NeedsValuesError, layers
+    from gradcam_core.cam.target_layers.layers import NeedsValuesError, layers
     from gradcam_core.models.optimise import layout
 
     layer = described.layer

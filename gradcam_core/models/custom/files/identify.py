@@ -18,10 +18,10 @@ from gradcam_core.models.custom.architectures import (
     built_for,
     shapes_of,
 )
-from gradcam_core.models.custom.fit import Fit, fit
-from gradcam_core.models.custom.likeness import alike, likeliest, nearest
-from gradcam_core.models.custom.misfits import altered
-from gradcam_core.models.custom.placement import in_order, is_within
+from gradcam_core.models.custom.files.fit import Fit, fit
+from gradcam_core.models.custom.files.likeness import alike, likeliest, nearest
+from gradcam_core.models.custom.files.misfits import altered
+from gradcam_core.models.custom.files.placement import in_order, is_within
 from gradcam_core.models.optimise import own_network
 
 _KEYS = ("architecture", "arch", "model_name", "timm_model", "backbone", "encoder_name", "model")

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node, saved_tensors_hooks
 
-from gradcam_core.cam.hooks import exclusive, here_only
-from gradcam_core.cam.inputs import Inputs
+from gradcam_core.cam.network.hooks import exclusive, here_only
+from gradcam_core.cam.network.inputs import Inputs
 
 _PATCHES = ((0.25, 0.25, 0.25), (0.3, 0.8, 0.55), (0.8, 0.45, 0.75))
 """Middles of the patches that are changed, as shares of the input's sides; no symmetry maps them

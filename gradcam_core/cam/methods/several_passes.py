@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from gradcam_core.cam.sums import over_places, places, quotient, weighted_sum
+from gradcam_core.cam.methods.sums import over_places, places, quotient, weighted_sum
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from gradcam_core.cam.inputs import Inputs
+from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.errors import CamError
 
 _SAME = (nn.DataParallel, nn.Sequential, nn.ModuleList, nn.ModuleDict, torch.fx.GraphModule)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradcam_core.models.custom.architectures import Architecture, Shapes
-from gradcam_core.models.custom.likeness import likeliest
+from gradcam_core.models.custom.files.likeness import likeliest
 
 AS_MODULE = "build the network, load the file, and give it as gc.register(…, module=…)"
 

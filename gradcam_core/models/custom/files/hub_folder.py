@@ -14,7 +14,7 @@ from PIL import Image
 
 from gradcam_core.errors import LabelError, NetworkError
 from gradcam_core.images.preprocessing import InputSize, Preprocessing, crop_from
-from gradcam_core.models.custom.label_files import names_in
+from gradcam_core.models.custom.files.label_files import names_in
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:

@@ -9,7 +9,10 @@ from weakref import WeakKeyDictionary, WeakMethod, ref
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.calls import (
+from gradcam_core.cam.network.explainable import explainable, saying_what_came
+from gradcam_core.cam.network.inputs import Batch, Inputs
+from gradcam_core.cam.network.outputs import Output, chosen_by
+from gradcam_core.cam.target_layers.calls import (
     depends_on,
     makes_a_map,
     passed_by_all,
@@ -18,10 +21,13 @@ from gradcam_core.cam.calls import (
     used,
     with_graph,
 )
-from gradcam_core.cam.explainable import explainable, saying_what_came
-from gradcam_core.cam.inputs import Batch, Inputs
-from gradcam_core.cam.outputs import Output, chosen_by
-from gradcam_core.cam.stages import Maps, Search, Stage, is_convolution, is_convolutional
+from gradcam_core.cam.target_layers.stages import (
+    Maps,
+    Search,
+    Stage,
+    is_convolution,
+    is_convolutional,
+)
 from gradcam_core.errors import CamError
 
 

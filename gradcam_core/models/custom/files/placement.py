@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gradcam_core.errors import ArchitectureError
 from gradcam_core.models.custom.architectures import Shapes
-from gradcam_core.models.custom.likeness import COUNTER
+from gradcam_core.models.custom.files.likeness import COUNTER
 
 _COMPUTED = ("attn_mask", "relative_position_index", "total_ops", "total_params")
 """Last names of tensors that networks of other versions compute, and of what profilers count."""

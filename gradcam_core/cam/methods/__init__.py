@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from gradcam_core.cam.several_passes import (
+from gradcam_core.cam.methods.several_passes import (
     IS_SAMPLES,
     SS_SAMPLES,
     ablated_activations,
@@ -27,7 +27,7 @@ from gradcam_core.cam.several_passes import (
     smoothgradcam_plus_plus,
     sscam,
 )
-from gradcam_core.cam.sums import places, quotient, weighted_sum
+from gradcam_core.cam.methods.sums import places, quotient, weighted_sum
 from gradcam_core.errors import ChoiceError
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from gradcam_core.errors import ArchitectureError, HeadlessError
 from gradcam_core.models.custom.architectures import Architecture, Shapes, shapes_of
-from gradcam_core.models.custom.likeness import COUNTER
-from gradcam_core.models.custom.misfits import AS_MODULE, altered, hint
-from gradcam_core.models.custom.placement import (
+from gradcam_core.models.custom.files.likeness import COUNTER
+from gradcam_core.models.custom.files.misfits import AS_MODULE, altered, hint
+from gradcam_core.models.custom.files.placement import (
     Rest,
     below,
     head,

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from gradcam_core.cam.hooks import exclusive, here_only
-from gradcam_core.cam.inputs import Inputs
+from gradcam_core.cam.network.hooks import exclusive, here_only
+from gradcam_core.cam.network.inputs import Inputs
 
 _SOFTMAXES: tuple[Callable, ...] = (torch.softmax, functional.softmax, Tensor.softmax)
 

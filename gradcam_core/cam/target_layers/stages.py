@@ -11,8 +11,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.calls import Call, answers_to_its_places
-from gradcam_core.cam.layout import (
+from gradcam_core.cam.target_layers.calls import Call, answers_to_its_places
+from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
     ChannelsLast,
     Layout,

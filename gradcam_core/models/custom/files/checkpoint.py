@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gradcam_core.errors import CheckpointError
-from gradcam_core.models.custom.file_kinds import FIRST, is_shard, kind_of
-from gradcam_core.models.custom.pickles import (
+from gradcam_core.models.custom.files.file_kinds import FIRST, is_shard, kind_of
+from gradcam_core.models.custom.files.pickles import (
     HostileError,
     Inert,
     is_torchscript,

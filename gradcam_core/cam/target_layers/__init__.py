@@ -1,0 +1,1 @@
+"""Which layer is explained: found by running the network, not by names."""
