@@ -39,6 +39,7 @@ NOT_NUMBERS = "The network's scores for this picture are not numbers."
 NOTHING = "Nothing here speaks for this class."
 NOTHING_RAISES = "Nothing here raises this value."
 SAME_EVERYWHERE = "The heat is the same everywhere, so it points at no place."
+ONE_CELL = "The map of this layer has one cell, so it points at no place: choose an earlier layer."
 ONE_PIXEL = "The network saw one pixel, so the heat points at no place."
 
 
@@ -286,6 +287,8 @@ class Explanation:
             return ONE_PIXEL
         if self.geometry.peak(self.feature_map) <= 0:
             return NOTHING if self.unit is None else NOTHING_RAISES
+        if self.feature_map.size == 1:
+            return ONE_CELL
         if np.ptp(self.feature_map) <= _EVEN * self.feature_map.max():
             return SAME_EVERYWHERE
         return ""

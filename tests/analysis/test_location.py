@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from gradcam_core.analysis.agreement import agreement, heat_on, raster
 from gradcam_core.analysis.location import location_of, where
-from gradcam_core.explanation import NOT_NUMBERS, NOTHING, ONE_PIXEL, SAME_EVERYWHERE
+from gradcam_core.explanation import NOT_NUMBERS, NOTHING, ONE_CELL, ONE_PIXEL, SAME_EVERYWHERE
 from tests.support.spots import PLACES, of, spot
 
 
@@ -40,6 +40,7 @@ def test_near_spots_are_one_place():
     [
         (np.zeros((7, 7)), NOTHING),
         (np.ones((7, 7)), SAME_EVERYWHERE),
+        (np.ones((1, 1)), ONE_CELL),
         (np.full((7, 7), np.nan), NOT_NUMBERS),
     ],
 )
