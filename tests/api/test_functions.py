@@ -103,7 +103,7 @@ def test_the_networks_are_those_that_there_are_when_the_page_is_built(
     monkeypatch: pytest.MonkeyPatch,
 ):
     known = gc.list_models()[:2]
-    monkeypatch.setattr("demo.api.registration.list_models", lambda: known)
+    monkeypatch.setattr("demo.api.registration.classifiers", lambda: known)
     api_info = build().get_api_info()
     arguments = api_info["named_endpoints"]["/explain"]["parameters"]
     assert arguments[1]["type"]["items"]["enum"] == [info.name for info in known]
