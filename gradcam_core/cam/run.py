@@ -111,13 +111,14 @@ class Run:
         *,
         signed: bool = False,
         smooth: Smooth | None = None,
+        target: Targets = None,
         rivals: Sequence[int] | bool | None = None,
     ) -> Tensor:
         """The maps of one class (an int) or of one class an image (N ints): float32 (float64 of a
         double network) [N, h, w], >= 0, not normalised. May be called again and again; most methods
         need no further forward pass. None is each image's most probable class. A function from
         what the network gives to one number an image [N] is explained as a class is: the mean of a
-        class over a mask, a value of a regression, the likeness to an embedding.
+        class over a mask, a value of a regression, the likeness to an embedding. target: the same as targets.
 
         contrast: classes rather than which the class is explained, or True for those that the
         method chooses by the logits of this pass. False is none, but for methods that always have
@@ -134,6 +135,9 @@ class Run:
         or a method that knows no class, for a signed map of a method without gradients, ValueError
         for an unknown method.
         """
+        if target is not None and targets is not None:
+            raise CamError("target= is another name of targets: give one of them.")
+        targets = targets if target is None else target
         if rivals is not None:
             warn("rivals", "contrast")
             contrast = rivals if contrast is False else contrast

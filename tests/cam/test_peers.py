@@ -138,7 +138,9 @@ def test_the_score_of_a_detectors_box_is_explained():
     (gradient,) = torch.autograd.grad(scores.sum(), kept[0])
     expected = (gradient.mean((2, 3), keepdim=True) * kept[0]).sum(1).relu().detach()
     assert expected.max() > 0
-    torch.testing.assert_close(run.cam(best) / expected.max(), expected / expected.max())
+    torch.testing.assert_close(run.cam(target=best) / expected.max(), expected / expected.max())
+    with pytest.raises(gc.CamError, match="give one of them"):
+        run.cam(best, target=best)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
