@@ -22,10 +22,12 @@ from benchmarks.page import load, make_weights
 from benchmarks.table import Row, print_table, print_versions
 from gradcam_core.analysis import trust as checks
 from gradcam_core.analysis.deletion_insertion import DELETED_SHARES, INSERTED_SHARES, PLACES
+from gradcam_core.analysis.road import PERCENTILES
 from gradcam_core.analysis.trust import NOISES, RANDOM_NETWORKS, SHIFTS, trust
 from tests.support.photos import EXAMPLES
 
 TO_REACH = 6.0  # seconds
+ROAD_IMAGES = 2 * len(PERCENTILES)
 VERSIONS = len(DELETED_SHARES) + len(INSERTED_SHARES)
 SMALL_CHANGES = SHIFTS + NOISES
 
@@ -67,7 +69,7 @@ def main() -> None:
         each = [statistics.median(part) for part in zip(*rounds, strict=True)]
         total = statistics.median(map(sum, rounds))
         cells = [f"{part:.1f} s" for part in (*each, total)]
-        images = str(3 + VERSIONS * (1 + places) + 1)
+        images = str(3 + VERSIONS * (1 + places) + 1 + ROAD_IMAGES)
         rows.append(Row(title, str(places), images, *cells, total <= TO_REACH))
     print_table(
         f"How far can I trust this map? To be ≤ {TO_REACH:.0f} s for one network",
