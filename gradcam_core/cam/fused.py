@@ -12,7 +12,8 @@ from torch.nn import functional
 from gradcam_core.errors import CamError
 
 if TYPE_CHECKING:
-    from gradcam_core.cam.run import Run, Targets
+    from gradcam_core.cam.run import Run
+    from gradcam_core.cam.targets import Targets
 
 GAMMA = 2.0
 """Of LayerCAM's scaling: the higher, the nearer to 1 are all places but the coldest."""

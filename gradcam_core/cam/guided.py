@@ -15,8 +15,8 @@ from gradcam_core.cam.network.explainable import explainable, saying_what_came
 from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output
-from gradcam_core.cam.run import Targets
 from gradcam_core.cam.target_layers.layout import Reshape
+from gradcam_core.cam.targets import Targets
 from gradcam_core.errors import CamError
 
 _RELU = (functional.relu, torch.relu, Tensor.relu)

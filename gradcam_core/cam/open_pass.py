@@ -65,6 +65,10 @@ class OpenPass:
             logits=self.logits[images],
         )
 
+    def with_logits(self, logits: Tensor, logits_of: Callable[[Any], Tensor]) -> OpenPass:
+        """The same with another end of the graph."""
+        return replace(self, logits=logits, logits_of=logits_of)
+
     @cached_property
     def nbytes(self) -> int:
         weights = {_storage(parameter) for parameter in self.module.parameters()}
@@ -86,6 +90,11 @@ def precision_here(device: str) -> Callable[[], AbstractContextManager]:
     enabled = torch.is_autocast_enabled(device)
     dtype = torch.get_autocast_dtype(device)
     return lambda: torch.autocast(device, dtype=dtype, enabled=enabled)
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """What a pass in half precision gives, for sums that need more."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def _saved_tensors(graph: Node | None) -> Iterator[Tensor]:

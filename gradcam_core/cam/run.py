@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gradcam_core.cam import smoothing
-from gradcam_core.cam.head import Head
 from gradcam_core.cam.methods import (
     DEFAULT_METHOD,
     Method,
@@ -21,22 +18,22 @@ from gradcam_core.cam.methods import (
     method_named,
     signed,
 )
-from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.cam.network.inputs import Inputs
-from gradcam_core.cam.open_pass import OpenPass
+from gradcam_core.cam.open_pass import OpenPass, at_least_float32
 from gradcam_core.cam.passes import at_earlier_layers, attention_gradients, noisy_gradients
+from gradcam_core.cam.perturbed import perturbed_logits
 from gradcam_core.cam.score import Score, score_of
 from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.cam.target_layers.layout import Tokens
+from gradcam_core.cam.targets import (
+    Targets,
+    class_indices,
+    contrast_classes,
+    of_function,
+    top_classes,
+)
 from gradcam_core.errors import CamError
 from gradcam_core.old_names import warn
-
-_MAX_PIXELS = {"cpu": 4 * 224 * 224, "cuda": 128 * 224 * 224}
-"""Pixels in one pass: on a CPU, larger passes take 1.5 times as long for each image."""
-
-_MAX_ACTIVATIONS = 64
-_MAX_ACTIVATION_BYTES = 32 * 2**20
-"""Size of the activations in one pass of a head."""
 
 
 class Run:
@@ -64,16 +61,16 @@ class Run:
 
     @property
     def logits(self) -> Tensor:
-        return _at_least_float32(self.open_pass.logits.detach()[self._images])
+        return at_least_float32(self.open_pass.logits.detach()[self._images])
 
     @property
     def activation(self) -> Tensor:
-        return _at_least_float32(self.open_pass.leaf.detach()[self._images])
+        return at_least_float32(self.open_pass.leaf.detach()[self._images])
 
     @property
     def top(self) -> list[int]:
         """The most probable class of each image."""
-        return self.logits.nan_to_num(-torch.inf).argmax(dim=1).tolist()
+        return top_classes(self.logits)
 
     @property
     def nbytes(self) -> int:
@@ -106,7 +103,7 @@ class Run:
         self,
         targets: Targets = None,
         method: str = DEFAULT_METHOD,
-        contrast: Sequence[int] | bool = False,
+        contrast: int | Sequence[int] | bool = False,
         on_progress: Callable[[float], None] = lambda share: None,
         *,
         signed: bool = False,
@@ -118,12 +115,13 @@ class Run:
         double network) [N, h, w], >= 0, not normalised. May be called again and again; most methods
         need no further forward pass. None is each image's most probable class. A function from
         what the network gives to one number an image [N] is explained as a class is: the mean of a
-        class over a mask, a value of a regression, the likeness to an embedding. target: the same as targets.
+        class over a mask, a value of a regression, the likeness to an embedding. target: another
+        name of targets.
 
-        contrast: classes rather than which the class is explained, or True for those that the
-        method chooses by the logits of this pass. False is none, but for methods that always have
-        one. on_progress: called by the slow methods with the share that is done; what it raises
-        ends the work. rivals: the old name of `contrast`, which counts if both are given.
+        contrast: a class or several, rather than which the class is explained, or True for those
+        that the method chooses by the logits of this pass. False is none, but for methods that
+        always have one. on_progress: called by the slow methods with the share that is done; what
+        it raises ends the work. rivals: the old name of `contrast`, which counts if both are given.
 
         signed: keep what speaks against the class, as values below 0 (see `methods.signed`).
         smooth: the mean of the maps of other versions of the images, each with a pass of its own:
@@ -150,8 +148,7 @@ class Run:
                     "against a class."
                 )
             if not callable(targets):
-                index = self._indices(targets)
-                explained = _Explained(chosen, self._score(chosen, index, contrast), signed)
+                explained = _Explained(chosen, self._score(targets, chosen, contrast), signed)
             elif contrast is not False or chosen.contrast is not None:
                 raise CamError(
                     f"A function of the output has no classes in contrast: {chosen.title} with "
@@ -198,34 +195,9 @@ class Run:
             )
         return held.inputs.rows(self._images)
 
-    def _of_function(self, target: Callable[[Any], Tensor]) -> Run:
-        """The same pass with one class, which is what the function gives."""
-
-        def score(given: Any) -> Tensor:
-            found = target(given)
-            if not isinstance(found, Tensor) or found.ndim != 1:
-                came = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
-                raise CamError(
-                    f"The target function gave {came} and must give one number an image."
-                )
-            return found[:, None]
-
-        held = self.open_pass
-        with held.lock, torch.enable_grad():
-            scores = score(held.given)
-        if len(scores) != len(held.batch):
-            raise CamError(
-                f"The target function gave {len(scores)} numbers for {len(held.batch)} images."
-            )
-        if not scores.requires_grad:
-            raise CamError(
-                "What the target function gives does not depend on the network's output."
-            )
-        return Run(replace(held, logits=scores, logits_of=score), self._images)
-
     def _map(self, explained: _Explained, on_progress: Callable[[float], None]) -> Tensor:
         if explained.function is not None:
-            run = self._of_function(explained.function)
+            run = Run(of_function(self.open_pass, explained.function), self._images)
             return run._map(replace(explained, function=None), on_progress)
         chosen, score = explained.method, explained.score
         compute = signed(chosen) if explained.signed else chosen.compute
@@ -250,13 +222,13 @@ class Run:
         held = self.open_pass.of(self._images, self._own_inputs)
         if chosen.needs == "noisy gradients":
             gradients = noisy_gradients(held, score.of, on_progress)
-            return chosen.compute(self.activation, _at_least_float32(gradients))
+            return chosen.compute(self.activation, at_least_float32(gradients))
         if chosen.needs == "attention":
             images = attention_gradients(held, lambda y, n: score.at(n).of(y), on_progress)
-            return torch.cat([chosen.compute(map(_at_least_float32, image)) for image in images])
+            return torch.cat([chosen.compute(map(at_least_float32, image)) for image in images])
         on_progress(0.0)
         earlier = at_earlier_layers(held, score.of)
-        pairs = [tuple(map(_at_least_float32, pair)) for pair in earlier]
+        pairs = [tuple(map(at_least_float32, pair)) for pair in earlier]
         pairs.append((self.activation, self._gradient(score)))
         on_progress(1.0)
         return chosen.compute([gradcam_plus_plus(*pair) for pair in pairs])
@@ -265,13 +237,12 @@ class Run:
         self,
         targets: int | Sequence[int] | None,
         method: str = DEFAULT_METHOD,
-        contrast: Sequence[int] | bool = False,
+        contrast: int | Sequence[int] | bool = False,
     ) -> list[list[int]]:
         """The classes in contrast to which `cam` explains each image's class, given the same
         arguments."""
-        index = self._indices(targets)
-        score = self._score(method_named(method), index, contrast)
-        return [[]] * len(index) if score.contrast is None else score.contrast.tolist()
+        score = self._score(targets, method_named(method), contrast)
+        return [[]] * len(self) if score.contrast is None else score.contrast.tolist()
 
     def rivals(
         self,
@@ -283,106 +254,31 @@ class Run:
         warn("rivals", "contrast")
         return self.contrast(targets, method, rivals)
 
+    def _score(
+        self,
+        targets: int | Sequence[int] | None,
+        method: Method,
+        contrast: int | Sequence[int] | bool,
+    ) -> Score:
+        logits = self.logits
+        index = class_indices(targets, logits)
+        return score_of(method, logits, index, contrast_classes(contrast, logits.shape[1]))
+
     def _gradient(self, score: Score) -> Tensor:
         # One sum gives every image its own gradient: in eval mode images do not mix.
         with self.open_pass.lock, torch.enable_grad():
             total = score.of(self.open_pass.logits[self._images]).sum()
             (gradient,) = torch.autograd.grad(total, self.open_pass.leaf, retain_graph=True)
-        return _at_least_float32(gradient[self._images])
+        return at_least_float32(gradient[self._images])
 
     def _perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:
         """The logits for every perturbed channel [N, C, classes], kept for other classes."""
         with self._slow:
             if method.name not in self._kept:
-                self._kept = {method.name: self._compute_perturbed(method, on_progress)}
+                held = self.open_pass.of(self._images, self._own_inputs)
+                self._kept = {method.name: perturbed_logits(held, method, on_progress)}
             on_progress(1.0)
             return self._kept[method.name]
-
-    def _compute_perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:
-        assert method.perturb is not None
-        of_images = method.needs == "scores of images"
-        if of_images and self.open_pass.inputs.several:
-            raise CamError(
-                f"{method.title} masks the picture, and this network is given several: which of "
-                "them the layer belongs to is not known."
-            )
-        whole = self._own_inputs
-        channels = self.open_pass.leaf.shape[1]
-        logits = []
-        for done, run in enumerate(self.split()):
-            activation = self.open_pass.leaf.detach()[run._images]
-            inputs = whole.rows(slice(done, done + 1))
-            head = None if of_images else run._head(activation, inputs)
-            if head is not None and head.is_enough:
-                at_once = min(_MAX_ACTIVATIONS, _MAX_ACTIVATION_BYTES // activation.nbytes)
-            else:
-                at_once = _images_at_once(self.open_pass.batch)
-            for chunk in torch.arange(channels).split(max(1, at_once)):
-                found: list[Tensor] = []
-                for sample in range(method.samples):
-                    share = (int(chunk[0]) + len(chunk) * sample / method.samples) / channels
-                    on_progress((done + share) / len(self))
-                    changed = method.perturb(
-                        activation, inputs.images, chunk.to(activation.device), sample
-                    )
-                    found.append(self._logits_of(inputs, head, changed))
-                # A score is linear in the logits, so that it may be taken of their mean.
-                logits.append(torch.stack(found).mean(dim=0))
-        return torch.cat(logits).unflatten(0, (len(self), channels))
-
-    def _head(self, activation: Tensor, inputs: Inputs) -> Head:
-        with self.open_pass.precision():
-            logits = self.open_pass.logits.detach()[self._images]
-            held = self.open_pass
-            return Head(
-                held.module,
-                held.path,
-                inputs,
-                activation,
-                logits,
-                call=held.call,
-                layout=held.layout,
-                output=None if held.output is None else held.output[self._images],
-                logits_of=held.logits_of,
-            )
-
-    def _logits_of(self, inputs: Inputs, head: Head | None, changed: Tensor) -> Tensor:
-        """Of changed activations by the head, or of changed images."""
-        held = self.open_pass
-        with held.precision(), torch.no_grad():
-            if head is not None:
-                return _at_least_float32(head(changed))
-            with exclusive(held.module):
-                return _at_least_float32(held.logits_of(inputs.run(held.module, changed)))
-
-    def _score(self, method: Method, index: Tensor, contrast: Sequence[int] | bool) -> Score:
-        valid: Sequence[int] | bool = contrast
-        if not isinstance(contrast, bool):
-            valid = list(dict.fromkeys(self._valid(contrast)))
-        return score_of(method, self.logits, index, valid)
-
-    def _indices(self, targets: int | Sequence[int] | None) -> Tensor:
-        images = len(self)
-        logits = self.logits
-        if logits.ndim != 2:
-            raise CamError(
-                f"The network gives {list(logits.shape)} and no logits [N, classes]. Give a "
-                "function of it as the target, for instance the mean of one channel over a mask, "
-                "or output= to `forward`."
-            )
-        if targets is None:
-            return torch.tensor(self.top, device=logits.device)
-        indices = [targets] * images if _is_one(targets) else list(targets)  # type: ignore[arg-type]
-        if len(indices) != images:
-            raise CamError(f"{len(indices)} target classes were given for {images} images.")
-        return torch.tensor(self._valid(indices), device=logits.device)
-
-    def _valid(self, classes: Sequence[Any]) -> list[int]:
-        count = self.open_pass.logits.shape[1]
-        return [_index(one, count) for one in classes]
-
-
-Targets = int | Sequence[int] | Callable[[Any], Tensor] | None
 
 
 @dataclass(frozen=True)
@@ -395,38 +291,7 @@ class _Explained:
     function: Callable[[Any], Tensor] | None = None
 
 
-def _is_one(targets: object) -> bool:
-    is_number = isinstance(targets, (bool, str)) or not hasattr(targets, "__len__")
-    return is_number or (isinstance(targets, Tensor) and targets.ndim == 0)
-
-
-def _index(given: Any, count: int) -> int:
-    """A class's index. Raises CamError for what is none."""
-    what = type(given).__name__
-    try:
-        if isinstance(given, (bool, np.bool_)) or getattr(given, "dtype", None) == torch.bool:
-            raise TypeError
-        index = operator.index(given)
-    except TypeError:
-        raise CamError(
-            f"{given!r} is a {what} and no class: give its index, from 0 to {count - 1}."
-        ) from None
-    if not 0 <= index < count:
-        raise CamError(f"There is no class {index}: the network has {count} classes.")
-    return index
-
-
-def _images_at_once(batch: Tensor) -> int:
-    pixels = _MAX_PIXELS.get(batch.device.type, _MAX_PIXELS["cpu"])
-    return max(1, pixels // batch.shape[2:].numel())
-
-
 def _over_maximum(found: Tensor) -> Tensor:
     """Each map divided by its largest absolute value; 0 where that is 0."""
     highest = found.abs().amax(dim=tuple(range(1, found.ndim)), keepdim=True)
     return found / highest.where(highest > 0, torch.ones_like(highest))
-
-
-def _at_least_float32(tensor: Tensor) -> Tensor:
-    """What a pass in half precision gives, for sums that need more."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -179,3 +179,11 @@ def test_the_svd_leaves_the_activation_as_it_is(resnet: Any):
         if METHODS[method].needs in ("nothing", "gradient"):
             run.cam(3, method)
     assert torch.equal(run.activation, before)
+
+
+def test_one_class_in_contrast_needs_no_list(resnet: Any):
+    run = gc.forward(resnet, torch.rand(1, 3, 64, 64))
+    assert torch.equal(run.cam(3, contrast=5), run.cam(3, contrast=[5]))
+    assert run.contrast(3, contrast=5) == [[5]]
+    with pytest.raises(gc.CamError, match="'cat' is a str and no class"):
+        run.cam(3, contrast="cat")  # type: ignore[arg-type]

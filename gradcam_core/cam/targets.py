@@ -1,0 +1,98 @@
+"""What is to be explained: classes, those in contrast to them, or a function of the output."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradcam_core.cam.open_pass import OpenPass
+from gradcam_core.errors import CamError
+
+TargetFunction = Callable[[Any], Tensor]
+"""From what a network gives to one number an image [N]."""
+
+Targets = int | Sequence[int] | TargetFunction | None
+"""One class, one an image, a function, or each image's most probable class."""
+
+
+def top_classes(logits: Tensor) -> list[int]:
+    """The most probable class of each image: [N, classes] -> N."""
+    return logits.nan_to_num(-torch.inf).argmax(dim=1).tolist()
+
+
+def class_indices(targets: int | Sequence[int] | None, logits: Tensor) -> Tensor:
+    """The class of each image, [N], given the logits [N, classes]. Raises CamError."""
+    images = len(logits)
+    if logits.ndim != 2:
+        raise CamError(
+            f"The network gives {list(logits.shape)} and no logits [N, classes]. Give a function "
+            "of it as the target, for instance the mean of one channel over a mask, or output= to "
+            "`forward`."
+        )
+    if targets is None:
+        return torch.tensor(top_classes(logits), device=logits.device)
+    indices = [targets] * images if _is_one(targets) else list(targets)  # type: ignore[arg-type]
+    if len(indices) != images:
+        raise CamError(f"{len(indices)} target classes were given for {images} images.")
+    return torch.tensor(_valid(indices, logits.shape[1]), device=logits.device)
+
+
+def contrast_classes(contrast: Any, classes: int) -> list[int] | bool:
+    """Each once; True for those that the method chooses. Raises CamError."""
+    if isinstance(contrast, (bool, np.bool_)):
+        return bool(contrast)
+    if isinstance(contrast, str) and contrast == "auto":
+        return True
+    given = [contrast] if _is_one(contrast) else list(contrast)
+    return list(dict.fromkeys(_valid(given, classes)))
+
+
+def of_function(held: OpenPass, target: TargetFunction) -> OpenPass:
+    """The same pass with one class, which is what the function gives. Raises CamError."""
+
+    def score(given: Any) -> Tensor:
+        found = target(given)
+        if not isinstance(found, Tensor) or found.ndim != 1:
+            came = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise CamError(f"The target function gave {came} and must give one number an image.")
+        return found[:, None]
+
+    with held.lock, torch.enable_grad():
+        scores = score(held.given)
+    if len(scores) != len(held.batch):
+        raise CamError(
+            f"The target function gave {len(scores)} numbers for {len(held.batch)} images."
+        )
+    if not scores.requires_grad:
+        raise CamError("What the target function gives does not depend on the network's output.")
+    return held.with_logits(scores, score)
+
+
+def _is_one(targets: object) -> bool:
+    is_number = isinstance(targets, (bool, str)) or not hasattr(targets, "__len__")
+    return is_number or (isinstance(targets, Tensor) and targets.ndim == 0)
+
+
+def _valid(classes: Sequence[Any], count: int) -> list[int]:
+    return [_index(one, count) for one in classes]
+
+
+def _index(given: Any, count: int) -> int:
+    """A class's index. Raises CamError for what is none."""
+    what = type(given).__name__
+    try:
+        if isinstance(given, (bool, np.bool_)) or getattr(given, "dtype", None) == torch.bool:
+            raise TypeError
+        index = operator.index(given)
+    except TypeError:
+        raise CamError(
+            f"{given!r} is a {what} and no class: give its index, from 0 to {count - 1}."
+        ) from None
+    if not 0 <= index < count:
+        raise CamError(f"There is no class {index}: the network has {count} classes.")
+    return index
