@@ -118,6 +118,7 @@ def main() -> None:
     parser.add_argument("--most-millions", type=float, default=30.0, help="of parameters")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="end after these")
     parser.add_argument("--every", type=int, default=1, help="of so many networks look at one")
+    parser.add_argument("--first", type=int, default=0, help="which of these is the first")
     parser.add_argument("--after", default="", help="begin behind the network of this name")
     options = parser.parse_args()
     print_versions("torch", "torchvision", "timm")
@@ -126,7 +127,7 @@ def main() -> None:
     rows: list[Row] = []
     failed: list[str] = []
     for number, (name, module, side) in enumerate(networks(options.most_millions)):
-        if number % options.every or name <= options.after:
+        if number % options.every != options.first or name <= options.after:
             continue
         torch.manual_seed(0)
         try:
