@@ -44,11 +44,13 @@ def literal(module: nn.Module, batch: Tensor, found: Found, target: int) -> Tens
     kept: list[Tensor] = []
     calls = 0
 
-    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor | None:
         nonlocal calls
         calls += 1
-        if calls == found.number:
-            kept.append(output)
+        if calls != found.number:
+            return None
+        kept.append(output)
+        return output.clone()  # as a ReLU may write into it
 
     hook = module.get_submodule(found.name).register_forward_hook(keep)
     output = module(batch.clone().requires_grad_())
