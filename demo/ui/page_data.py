@@ -69,6 +69,7 @@ def _props() -> dict[str, Any]:
                 "knows_class": known.knows_class,
                 "is_common": known.is_common,
                 "passes_a_channel": known.passes_a_channel,
+                "needs_tokens": known.needs == "attention",
             }
             for known in METHODS.values()
         ],

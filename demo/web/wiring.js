@@ -32,6 +32,7 @@ export function makeElements(app, element) {
         .map((lines) => lines.filter(Boolean).join("\n")),
     request: () => app.request(),
     cells: () => app.cells(),
+    hasTokens: (model) => Boolean(app.results.panels.get(model)?.result?.tokens),
     settings: () => ({
       ...app.map(),
       methods: app.props.methods,

@@ -7,7 +7,7 @@ import { Section } from "./section.js";
 
 export class Comparison extends Section {
   /** page: settings() of the maps, with all methods and details; colors(), models() as [name, title],
-   * request() without its cells, applyMethod(method, detail) for all panels. */
+   * hasTokens(model) of a network whose maps are of tokens, request() without its cells, applyMethod(method, detail) for all panels. */
   constructor(page) {
     const network = h("select", { id: "compared-network" });
     const more = h("button", { type: "button", class: "action", "aria-expanded": "false" }, "More methods");
@@ -82,7 +82,8 @@ export class Comparison extends Section {
   cells(model) {
     const { methods, details, method, detail, contrast, layer } = this.page.settings();
     const common = { model, contrast, layer };
-    const shown = methods.filter(({ name, is_common }) => is_common || name === method || this.showsMore);
+    const fits = ({ needs_tokens }) => !needs_tokens || this.page.hasTokens(model);
+    const shown = methods.filter((one) => one.name === method || one.is_common || (this.showsMore && fits(one)));
     const byMethod = shown.map(({ name }) => ({ ...common, id: `method ${name}`, method: name, detail }));
     const others = details.filter((times) => times !== detail);
     return [
