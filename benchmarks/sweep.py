@@ -2,8 +2,9 @@
 formula's.
 
 With random weights, at the size that a network is published for. For each network: the layer that
-`gc.forward` finds, its cells and how they lie, and the largest difference from Grad-CAM written
-out, as a share of the map; or the sentence with which it is refused.
+`gc.forward` finds, its cells and how they lie, the share of the network's parameters that run
+behind it, and the largest difference from Grad-CAM written out, as a share of the map; or the
+sentence with which it is refused.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Row:
     name: str
     layer: str
     grid: str
+    behind: float
     error: float
     reason: str = ""
 
@@ -62,6 +64,35 @@ def literal(module: nn.Module, batch: Tensor, found: Found, target: int) -> Tens
     return (gradient.mean((2, 3), keepdim=True) * activation).sum(1).relu()
 
 
+def share_behind(module: nn.Module, batch: Tensor, found: Found) -> float:
+    """Of the parameters, how many are in parts that run only behind the call, from 0 to 1."""
+    before: set[str] = set()
+    calls = 0
+
+    def ended(name: str) -> None:
+        nonlocal calls
+        if name == found.name:
+            calls += 1
+        if calls < found.number or (name == found.name and calls == found.number):
+            before.add(name)
+
+    hooks = [
+        part.register_forward_hook(lambda *_, name=name: ended(name))
+        for name, part in module.named_modules()
+        if name
+    ]
+    with torch.no_grad():
+        module(batch)
+    for hook in hooks:
+        hook.remove()
+    total = behind = 0
+    for name, parameter in module.named_parameters():
+        owners = [name.rsplit(".", n)[0] for n in range(1, name.count(".") + 1)]
+        total += parameter.numel()
+        behind += 0 if any(owner in before for owner in owners) else parameter.numel()
+    return behind / total
+
+
 def random_weights(module: nn.Module) -> nn.Module:
     """As after training none is all 0, as heads and the last norms of blocks are before."""
     for parameter in module.parameters():
@@ -75,19 +106,20 @@ def look(name: str, module: nn.Module, side: int) -> Row:
     try:
         run = gc.forward(module, batch)
     except gc.CamError as error:
-        return Row(name, "", "", 0.0, str(error))
+        return Row(name, "", "", 0.0, 0.0, str(error))
     found = maps_of(module, Inputs.of(batch)).found[-1]
     expected, target = torch.zeros(()), -1
     while not expected.max() > 0 and target < 9:  # a map may be 0 everywhere
         target += 1
         expected = literal(module, batch, found, target)
     if not expected.max() > 0:
-        return Row(name, "", "", 0.0, f"{run.layer}: the maps of all classes are 0")
+        return Row(name, "", "", 0.0, 0.0, f"{run.layer}: the maps of all classes are 0")
     share = float((run.cam(target) - expected).abs().max() / expected.max().clamp(min=1e-30))
     grid = " × ".join(map(str, run.activation.shape[2:]))
     kind = type(found.layout).__name__
     forms = {"Tokens": ", tokens on a grid", "ChannelsLast": ", channels last"}
-    return Row(name, run.layer, grid + forms.get(kind, ""), share)
+    behind = share_behind(module, batch, found)
+    return Row(name, run.layer, grid + forms.get(kind, ""), behind, share)
 
 
 def networks(most_millions: float) -> Iterator[tuple[str, nn.Module, int]]:
@@ -124,7 +156,9 @@ def main() -> None:
     parser.add_argument("--after", default="", help="begin behind the network of this name")
     options = parser.parse_args()
     print_versions("torch", "torchvision", "timm")
-    print("\n| Network | Layer | Cells | Difference |\n|---|---|---|---|")
+    print(
+        "\n| Network | Layer | Cells | Parameters behind it | Difference |\n|---|---|---|---|---|"
+    )
     began = time.monotonic()
     rows: list[Row] = []
     failed: list[str] = []
@@ -136,9 +170,9 @@ def main() -> None:
             row = look(name, random_weights(module), side)
         except Exception as error:  # which is to be seen, and ends nothing
             failed.append(name)
-            row = Row(name, "", "", 0.0, f"FAILED: {type(error).__name__}: {error}")
+            row = Row(name, "", "", 0.0, 0.0, f"FAILED: {type(error).__name__}: {error}")
         rows.append(row)
-        end = row.reason or f"{row.layer} | {row.grid} | {row.error:.0e}"
+        end = row.reason or f"{row.layer} | {row.grid} | {row.behind:.1%} | {row.error:.0e}"
         print(f"| {row.name} | {end} |", flush=True)
         del module
         garbage.collect()
