@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.overrides import TorchFunctionMode
 from torch.nn.utils.parametrize import is_parametrized
 
 from gradcam_core.upstream import has_hooks, import_timm, watching_operations
@@ -67,7 +68,7 @@ def read_network(
     channels, *published = timm.get_pretrained_cfg(architecture).input_size
     arguments = {} if img_size is None else {"img_size": img_size}
     # Without memory or values for the tensors, which come from the file.
-    with torch.device("meta"):
+    with torch.device("meta"), _NotFilling():
         module = timm.create_model(architecture, pretrained=False, **arguments).eval()
     own = module.state_dict()
     tensors = timm.models.load_state_dict(str(path), use_ema=False)
@@ -85,10 +86,28 @@ def read_network(
     return module.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+_FILLING = frozenset(
+    getattr(Tensor, name)
+    for name in ("normal_", "uniform_", "fill_", "zero_", "erfinv_", "clamp_", "mul_", "add_")
+)
+
+
+class _NotFilling(TorchFunctionMode):
+    """Leaves out what only gives tensors their values: without memory for them it does nothing, and
+    takes most of the time in which a network is built."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if function in _FILLING and args[0].is_meta:
+            return args[0]
+        return function(*args, **(kwargs or {}))
+
+
 def without_values(build: Callable[[], nn.Module]) -> nn.Module:
     """What `build` gives, in eval mode, on the meta device: without memory for its tensors."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NotFilling():
             return build().eval()
     except NotImplementedError:  # torchvision's RegNets compute their widths with tensors
         return build().eval().to("meta")
