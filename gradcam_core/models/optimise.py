@@ -89,7 +89,7 @@ def read_network(
 _FILLING = frozenset(
     getattr(Tensor, name)
     for name in ("normal_", "uniform_", "fill_", "zero_", "erfinv_", "clamp_", "mul_", "add_")
-)
+) | {nn.init.normal_, nn.init.uniform_, nn.init.constant_, nn.init.kaiming_uniform_}
 
 
 class _NotFilling(TorchFunctionMode):
@@ -99,8 +99,10 @@ class _NotFilling(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        if function in _FILLING and args[0].is_meta:
-            return args[0]
+        if function in _FILLING:
+            tensor = args[0] if args else kwargs["tensor"]
+            if tensor.is_meta:
+                return tensor
         return function(*args, **(kwargs or {}))
 
 
