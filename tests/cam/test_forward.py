@@ -204,7 +204,9 @@ def trained() -> nn.Module:
 
 
 # All but those for transformers.
+# SS-CAM and IS-CAM mask pictures as Score-CAM does, several times.
 METHODS_HERE = [name for name, method in METHODS.items() if method.needs != "attention"]
+METHODS_HERE = [name for name in METHODS_HERE if METHODS[name].samples == 1]
 SLOW = [name for name in METHODS_HERE if METHODS[name].is_slow]
 
 

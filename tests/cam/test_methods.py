@@ -345,7 +345,7 @@ def test_progress_reaches_the_end_and_what_it_raises_cancels(lite0: gc.Model):
         pass
 
     def cancel(share: float) -> None:
-        if share > 0.1:
+        if share > 0:
             raise CancelledError
 
     run = gc.forward(lite0.module, torch.randn(2, 3, 64, 64), lite0.info.layer)
