@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from gradcam_core.cam.fused import FusedRun
 from gradcam_core.cam.hold import Held, NamedLayer, Target, hold, not_depending
-from gradcam_core.cam.network.explainable import explainable
+from gradcam_core.cam.network.explainable import check_images_do_not_mix, explainable
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output, chosen_by
-from gradcam_core.cam.open_pass import OpenPass, precision_here
+from gradcam_core.cam.open_pass import OpenPass, precision_here, weights_version
 from gradcam_core.cam.run import Run
 from gradcam_core.cam.target_layers.calls import depends_on
 from gradcam_core.cam.target_layers.layers import maps_of
@@ -82,6 +82,8 @@ def forward(
     with torch.inference_mode(False):  # see `Run.cam`
         network = explainable(module)
         inputs = Inputs.of(batch)
+        if len(inputs) > 1:
+            check_images_do_not_mix(network)
         asked_for: Sequence[object] = layer if isinstance(layer, (list, tuple)) else [layer]
         names = [_name(module, one) for one in asked_for]
         if not names:
@@ -131,6 +133,11 @@ class _Asked:
             named.append(layer)
             targets.append(self._last(inputs) if layer is None else layer.target)
         found, given = hold(self.module, inputs, targets)
+        unclear = [one for one in named if one is not None and one.is_unclear]
+        if unclear:
+            for one in unclear:
+                one.look()
+            found, given = hold(self.module, inputs, targets)
         logits_of = chosen_by(self.output)
         logits = logits_of(given)
         if all(found) and not logits.requires_grad:
@@ -188,5 +195,5 @@ class _Asked:
             self.run,
             at,
             lock,
-            inputs.version,
+            (inputs.version, weights_version(self.module)),
         )

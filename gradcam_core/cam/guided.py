@@ -107,6 +107,8 @@ def _guided_gradient(
 ) -> Tensor:
     module = explainable(module)
     with torch.inference_mode(False), torch.enable_grad():
+        if not inputs.images.is_floating_point():
+            raise CamError(f"The batch is {inputs.described()}: only floats have gradients.")
         image = inputs.images.detach().clone().requires_grad_()
         with exclusive(module), saying_what_came(module, inputs), _Guided() as guided:
             given = inputs.run(module, image)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.network.hooks import exclusive, here_only
+from gradcam_core.cam.network.hooks import exclusive, here_only, in_place_of
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.outputs import logits_of_output
 from gradcam_core.cam.target_layers.layout import ChannelsFirst, Layout
@@ -119,8 +119,10 @@ class Head:
     def _whole(self, activation: Tensor) -> Tensor:
         calls = itertools.count(1)
 
-        def replaced(*_: object) -> Tensor | None:
-            return self._layer_output(activation) if next(calls) == self._call else None
+        def replaced(_part: nn.Module, given: tuple, output: Tensor) -> Tensor | None:
+            if next(calls) != self._call:
+                return None
+            return in_place_of(output, given, self._layer_output(activation))
 
         with exclusive(self._module) as undo, _gradients_for(activation):
             target = self._module.get_submodule(self._layer)

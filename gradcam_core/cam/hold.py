@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from gradcam_core.cam.network.explainable import saying_what_came
-from gradcam_core.cam.network.hooks import exclusive, here_only
+from gradcam_core.cam.network.hooks import exclusive, here_only, in_place_of, is_its_input
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.outputs import Output
 from gradcam_core.cam.target_layers.layers import is_plain, maps_of
 from gradcam_core.cam.target_layers.layout import ChannelsFirst, Folded, Layout, Rearranged, Reshape
-from gradcam_core.cam.target_layers.stages import Maps
+from gradcam_core.cam.target_layers.stages import Maps, may_lie_otherwise
 from gradcam_core.errors import CamError
 
 
@@ -55,7 +55,7 @@ def hold(
     held: list[Held | None] = [None] * len(targets)
     calls = [0] * len(targets)
 
-    def keep(at: int, part: nn.Module, _inputs: object, output: object) -> Tensor | None:
+    def keep(at: int, part: nn.Module, given_to: tuple, output: object) -> Tensor | None:
         target = targets[at]
         calls[at] += 1
         if target.number and calls[at] != target.number:
@@ -64,18 +64,22 @@ def hold(
         if layout is None:
             return None
         assert isinstance(output, Tensor)
+        _check(target.name, output, len(inputs))
         is_first = all(one is None for n, one in enumerate(held) if n != at)
         given = output.detach() if is_first else output
+        if is_its_input(output, given_to):  # which the network may write into
+            given = given.clone()
         found = layout.to_map(given)
         before = held[at]
         if before is not None and found[0, 0].numel() <= 1 < before.leaf[0, 0].numel():
             return None  # of a vector, behind the pooling
         leaf = found if found.requires_grad else found.requires_grad_()
         keeps = isinstance(layout, ChannelsFirst)
-        held[at] = Held(leaf, None if keeps else output.detach(), layout, calls[at])
+        held[at] = Held(leaf, None if keeps else given.detach(), layout, calls[at])
         torch.set_grad_enabled(True)
         # The clone, because an in-place operation (ReLU after a batch norm) refuses a leaf.
-        return leaf.clone() if keeps else layout.put_back(leaf, given)
+        new = leaf.clone() if keeps else layout.put_back(leaf, given)
+        return in_place_of(output, given_to, new)
 
     with exclusive(module) as undo, torch.set_grad_enabled(with_graph):
         for at, part in enumerate(parts):
@@ -90,6 +94,21 @@ def hold(
                 f"{target.number}."
             )
     return held, given
+
+
+def _check(layer: str, output: Tensor, images: int) -> None:
+    """Raises CamError where a layer has not one map of real numbers an image."""
+    if output.is_complex():
+        raise CamError(
+            f"The layer {layer!r} gives complex numbers, whose heat is not defined: name a layer= "
+            "that gives real ones."
+        )
+    if len(output) != images:
+        raise CamError(
+            f"The layer {layer!r} gives {list(output.shape)} for {images} images, so that it is not "
+            "known which map is whose: give the network one picture at a time, or name another "
+            "layer=."
+        )
 
 
 def _part(module: nn.Module, inputs: Inputs, path: str) -> nn.Module:
@@ -113,16 +132,22 @@ class NamedLayer:
         output: Output | None,
     ) -> None:
         number = layer.partition("#")[2]
-        if number and not number.isdecimal():
-            raise CamError(f"The layer {layer!r} names no call: after # comes its number.")
+        if number == "0" or layer.endswith("#") or (number and not number.isdecimal()):
+            raise CamError(f"The layer {layer!r} names no call: after # comes its number, from 1.")
         self.target = Target(layer, int(number or 0), self._layout)
         self._module, self._inputs, self._output = module, inputs, output
         self._given = None if reshape is None else Rearranged(reshape)
         self._problem = ""
         # Found before the pass: while it runs the network is taken.
         self._maps: Maps | None = None
+        self.is_unclear = False
         if self._given is None and not is_plain(module):
-            self._maps = maps_of(module, inputs, output)
+            self.look()
+
+    def look(self) -> None:
+        """Find out how the layer's map lies, by running the network."""
+        self._maps = maps_of(self._module, self._inputs, self._output)
+        self.is_unclear = False
 
     def _layout(self, part: nn.Module, number: int, output: object) -> Layout | None:
         """The layout of what a call of the layer gave; None, and `problem` why, if it holds no map
@@ -130,14 +155,16 @@ class NamedLayer:
         layer = self.target.name
         shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
         self._problem = f"The layer {layer!r} gives no feature map but {shape}."
-        if not isinstance(output, Tensor) or not output.is_floating_point():
+        if not isinstance(output, Tensor) or not (output.is_floating_point() or output.is_complex()):
             return None
         if self._given is not None:
             return self._given
         if self._maps is None:  # a network of convolutions, whose channels come first
             images = self._inputs.images
-            is_map = output.ndim == images.ndim and len(output) == len(images)
-            return _of_convolution(part, output) if is_map else None
+            if output.ndim != images.ndim:
+                return None
+            self.is_unclear = may_lie_otherwise(part, output.shape, images.shape[2:])
+            return None if self.is_unclear else _of_convolution(part, output)
         key = self.target.path, number
         if key in self._maps.unused:
             self._problem = (

@@ -21,7 +21,8 @@ from gradcam_core.cam.target_layers.layout import Layout
 class OpenPass:
     """What one forward pass over N images keeps, shared by the runs of these images.
 
-    inputs: as they were given, with images [N, C, H, W]; version: of these. layer, call: whose
+    inputs: as they were given, with images [N, C, H, W]; version: of these and
+    of the weights. layer, call: whose
     output is held, by its dotted name, and which of its calls. leaf: the feature map in it, from
     which the graph goes on; layout: how it lies there. output: all that the layer gave, where the
     map is a part of it. given: what the network gave. logits: the end of the graph; logits_of: from
@@ -43,7 +44,7 @@ class OpenPass:
     again: Callable[[Inputs], list[OpenPass]]
     at: int
     lock: threading.Lock
-    version: int | None
+    version: tuple[int | None, int]
 
     @property
     def batch(self) -> Tensor:
@@ -83,6 +84,11 @@ class OpenPass:
             if memory not in weights
         )
         return self.batch.nbytes + self.logits.nbytes + graph
+
+
+def weights_version(module: nn.Module) -> int:
+    """Which changes when somebody writes into a network's weights."""
+    return sum(one._version for one in module.parameters() if not one.is_inference())
 
 
 def precision_here(device: str) -> Callable[[], AbstractContextManager]:

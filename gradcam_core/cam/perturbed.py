@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gradcam_core.cam.head import Head
 from gradcam_core.cam.methods import Method
+from gradcam_core.cam.network.explainable import check_images_do_not_mix
 from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass, at_least_float32
@@ -32,6 +33,7 @@ def perturbed_logits(
             f"{method.title} masks the picture, and this network is given several: which of "
             "them the layer belongs to is not known."
         )
+    check_images_do_not_mix(held.module)
     count = len(held.batch)
     logits = []
     for n in range(count):

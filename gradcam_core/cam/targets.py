@@ -75,7 +75,7 @@ def of_function(held: OpenPass, target: TargetFunction) -> OpenPass:
 
 def _is_one(targets: object) -> bool:
     is_number = isinstance(targets, (bool, str)) or not hasattr(targets, "__len__")
-    return is_number or (isinstance(targets, Tensor) and targets.ndim == 0)
+    return is_number or (isinstance(targets, (Tensor, np.ndarray)) and targets.ndim == 0)
 
 
 def _valid(classes: Sequence[Any], count: int) -> list[int]:

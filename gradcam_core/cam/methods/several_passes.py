@@ -171,7 +171,8 @@ def noise(like: Tensor, sample: int) -> Tensor:
     import torch
 
     generator = torch.Generator().manual_seed(sample)
-    return torch.randn((1, *like.shape[1:]), generator=generator, dtype=torch.float32).to(like)
+    found = torch.randn((1, *like.shape[1:]), generator=generator, dtype=torch.float32)
+    return found.to(like) if like.is_floating_point() else found.to(like.device)
 
 
 def enlarged(maps: Tensor, like: Tensor) -> Tensor:

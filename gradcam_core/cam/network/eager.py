@@ -3,6 +3,7 @@ parts, gradient checkpointing, tensors of inference mode."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,7 +23,7 @@ _CheckpointFunction = checkpoint.CheckpointFunction
 def run_eagerly(module: nn.Module, undo: ExitStack) -> None:
     """Until `undo` is closed. Other threads get right results meanwhile; compiled networks run
     eagerly in them, too."""
-    if is_compiled(module):
+    if is_compiled(module) or "torch._dynamo" in sys.modules:  # or a function that it calls
         undo.enter_context(_without_compiler())
     undo.enter_context(_without_checkpoints_here())
     _with_gradients(module, undo)

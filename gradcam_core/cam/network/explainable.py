@@ -7,12 +7,36 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.errors import CamError
 
 _SAME = (nn.DataParallel, nn.Sequential, nn.ModuleList, nn.ModuleDict, torch.fx.GraphModule)
 """Kinds of parts that do the same in training mode, apart from their own parts."""
+
+
+_OF_A_NETWORK = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AssertionError,
+    AttributeError,
+    ArithmeticError,
+)
+"""What a network may raise for a batch that it does not take."""
+
+
+def check_images_do_not_mix(module: nn.Module) -> None:
+    """Raises CamError for a network whose outputs depend on what else is in the batch."""
+    for name, part in module.named_modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is None:
+            raise CamError(
+                f"The part {name!r} of the network keeps no statistics but takes those of each "
+                "batch, in which images mix. Give one picture at a time, and choose a method that "
+                "needs no further passes."
+            )
 
 
 def explainable(module: nn.Module) -> nn.Module:
@@ -36,6 +60,8 @@ def explainable(module: nn.Module) -> nn.Module:
             "The network is quantised, and whole numbers have no gradients: give the network of "
             "floats that it was made from."
         )
+    if any(map(is_lazy, module.parameters())):
+        raise CamError("The network has lazy parts without values: run it once before.")
     for name, part in parts:
         # What torch.fx and torch.export make has parts of no kind of its own.
         if not part.training:
@@ -54,7 +80,7 @@ def saying_what_came(module: nn.Module, inputs: Inputs) -> Iterator[None]:
         yield
     except (CamError, torch.OutOfMemoryError):
         raise
-    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError) as error:
+    except _OF_A_NETWORK as error:
         first = next(module.parameters(), None)
         weights = ""
         if first is not None:

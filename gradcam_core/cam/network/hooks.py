@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from torch import nn
+from torch import Tensor, nn
 
 from gradcam_core.cam.network.eager import run_eagerly
 
@@ -29,6 +29,21 @@ def exclusive(module: nn.Module) -> Iterator[ExitStack]:
     with lock, ExitStack() as undo:
         run_eagerly(module, undo)
         yield undo
+
+
+def is_its_input(output: Tensor, inputs: tuple) -> bool:
+    """Whether a module gives the very tensor that it was given: an in-place ReLU, a dropout."""
+    return any(one is output for one in inputs)
+
+
+def in_place_of(output: Tensor, inputs: tuple, new: Tensor) -> Tensor:
+    """What a hook gives instead of a module's output. Where that is the module's input, the network
+    may go on with either, so the new values are written into it."""
+    if not is_its_input(output, inputs) or isinstance(output, nn.Parameter):
+        return new
+    if output.requires_grad or output.is_inference() or output._is_view():
+        return new
+    return output.copy_(new)
 
 
 def here_only(hook: Callable[..., Any]) -> Callable[..., Any]:

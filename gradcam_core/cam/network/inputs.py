@@ -80,6 +80,12 @@ class Inputs:
         """Which changes when somebody writes into the images; None where that is not told."""
         return None if self.images.is_inference() else self.images._version
 
+    @property
+    def choices(self) -> tuple[tuple[Any, Any], ...]:
+        """The numbers and words among the inputs, by which a network may go another way."""
+        plain = (bool, int, float, str, type(None))
+        return tuple((at, one) for at, one in self.others.items() if isinstance(one, plain))
+
     def described(self) -> str:
         """For a person whose network does not take them."""
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node, saved_tensors_hooks
+from torch.nn.utils import parametrize
 
 from gradcam_core.cam.network.hooks import exclusive, here_only
 from gradcam_core.cam.network.inputs import Inputs
@@ -56,10 +57,16 @@ class Call:
 
 
 def makes_a_map(part: nn.Module) -> bool:
-    """Whether a module is a convolution, a dense layer or the like: a part with a weight matrix."""
-    if next(part.children(), None) is not None:
-        return False
-    return any(one.ndim > 1 for one in part.parameters(recurse=False))
+    """Whether a module is a convolution, a dense layer or the like: a part with a weight matrix of
+    its own or a computed one (`torch.nn.utils.parametrize`), and no such part within it."""
+    has_own = any(one.ndim > 1 for one in part.parameters(recurse=False))
+    parts = dict(part.named_children())
+    computed = parts.pop("parametrizations", None)
+    if computed is not None and parametrize.is_parametrized(part):
+        has_own |= any(getattr(part, name).ndim > 1 for name in computed)
+    return has_own and not any(
+        makes_a_map(inner) for own in parts.values() for inner in own.modules()
+    )
 
 
 def record(
@@ -197,6 +204,12 @@ def answers_to_its_places(changed: Tensor) -> float:
             return 0.0
         ratios.append(within / outside if outside else float("inf"))
     return min(ratios)
+
+
+def reorders(logits: Tensor) -> bool:
+    """Whether axes change places anywhere before the logits."""
+    nodes = () if logits.grad_fn is None else _in_order(logits.grad_fn)
+    return any(node.name().startswith(("Permute", "Transpose")) for node in nodes)
 
 
 def depends_on(logits: Tensor, tensor: Tensor) -> bool:

@@ -16,6 +16,7 @@ from gradcam_core.cam.target_layers.calls import (
     depends_on,
     makes_a_map,
     passed_by_all,
+    reorders,
     see_what_changes,
     see_what_counts,
     used,
@@ -27,6 +28,7 @@ from gradcam_core.cam.target_layers.stages import (
     Stage,
     is_convolution,
     is_convolutional,
+    may_lie_otherwise,
 )
 from gradcam_core.errors import CamError
 
@@ -81,7 +83,7 @@ def maps_of(module: nn.Module, inputs: Inputs, output: Output | None = None) -> 
     the module's parts have changed. Of the inputs the first image is run."""
     known = _remembered.setdefault(module, {})
     shape, device = tuple(inputs.images.shape[1:]), inputs.images.device.type
-    key = (_parts(module), shape, device, inputs.place, _reference(output))
+    key = (_parts(module), shape, device, inputs.place, inputs.choices, _reference(output))
     if key not in known:
         maps, is_known = _look(module, inputs, output)
         if not is_known:
@@ -131,6 +133,10 @@ def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Map
                 raise NeedsValuesError("The network has to be run to find its feature maps.")
             see_what_counts(calls, logits, image)
             see_what_changes(calls, module, first)
+        elif reorders(logits) and any(
+            may_lie_otherwise(call.part, call.shape, image.shape[2:]) for call in calls
+        ):
+            see_what_changes(calls, module, first)
         known = used(calls, logits)
         folded = [call for call in calls if call.makes and not call.is_of_images]
         calls = [call for call in calls if call.key in known]
@@ -143,7 +149,7 @@ def is_plain(module: nn.Module) -> bool:
     """Whether a network is seen without running it to be one of convolutions, whose channels come
     first: batch norms are its only norms, and dense layers are few."""
     leaves = [part for part in module.modules() if next(part.children(), None) is None]
-    makers = [part for part in leaves if makes_a_map(part)]
+    makers = [part for part in module.modules() if makes_a_map(part)]
     dense = sum(isinstance(part, nn.Linear) for part in makers)
     convolutions = sum(map(is_convolution, makers))
     norms = [type(part).__name__ for part in leaves if "Norm" in type(part).__name__]

@@ -209,7 +209,12 @@ class Search:
         """How a call's output holds a map; None if it holds none that is known."""
         dimensions = len(self._sides) + 2
         if self.is_convolutional or is_convolution(call.part):
-            return ChannelsFirst() if len(call.shape) == dimensions else None
+            if len(call.shape) != dimensions:
+                return None
+            if not may_lie_otherwise(call.part, call.shape, self._sides):
+                return ChannelsFirst()
+            layout, clearness = self._with_places(call)
+            return layout if clearness >= _CLEARLY else ChannelsFirst()
         if len(call.shape) == 3:
             layout, clearness = self._tokens(call)
         else:
@@ -341,6 +346,13 @@ def _clearness(changed: Tensor, grid: tuple[int, ...], before: int) -> float:
     """`answers_to_its_places` of tokens: changed is [patches, L]."""
     places = changed[:, before : before + math.prod(grid)]
     return answers_to_its_places(places.unflatten(1, grid))
+
+
+def may_lie_otherwise(part: nn.Module, shape: Sequence[int], sides: Sequence[int]) -> bool:
+    """Whether the channels of what a part of a network of convolutions gave [N, ...] may be last."""
+    if len(shape) != len(sides) + 2 or is_convolution(part) or "BatchNorm" in type(part).__name__:
+        return False
+    return has_one_stride(shape[1:-1], sides) or not has_one_stride(shape[2:], sides)
 
 
 def is_convolutional(calls: Sequence[Call]) -> bool:
