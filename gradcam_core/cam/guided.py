@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import CheckpointError
 
 from gradcam_core.cam.forward import forward
 from gradcam_core.cam.network.explainable import explainable, saying_what_came
@@ -93,6 +94,8 @@ def guided_gradcam(
 
     Raises CamError as these do, and for a network without a ReLU.
     """
+    if isinstance(layer, (list, tuple)):
+        raise CamError("Guided Grad-CAM is of one layer: name one as layer=.")
     run = forward(module, batch, layer, reshape=reshape, output=output)
     chosen = run.top if targets is None else targets
     maps = run.cam(chosen)
@@ -123,5 +126,11 @@ def _guided_gradient(
             logits = logits_of(given)
             index = torch.as_tensor(targets, device=logits.device).expand(len(logits))
             scores = logits.gather(1, index[:, None])
-        (gradient,) = torch.autograd.grad(scores.sum(), image)
+        try:
+            (gradient,) = torch.autograd.grad(scores.sum(), image)
+        except CheckpointError as error:
+            raise CamError(
+                "The network's checkpointed parts run again in the backward pass, where their "
+                "ReLUs are not guided: switch checkpointing off."
+            ) from error
     return gradient.to(torch.promote_types(gradient.dtype, torch.float32))

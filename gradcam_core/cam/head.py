@@ -119,10 +119,10 @@ class Head:
     def _whole(self, activation: Tensor) -> Tensor:
         calls = itertools.count(1)
 
-        def replaced(_part: nn.Module, given: tuple, output: Tensor) -> Tensor | None:
+        def replaced(_part: nn.Module, _inputs: object, output: Tensor) -> Tensor | None:
             if next(calls) != self._call:
                 return None
-            return in_place_of(output, given, self._layer_output(activation))
+            return in_place_of(output, self._layer_output(activation))
 
         with exclusive(self._module) as undo, _gradients_for(activation):
             target = self._module.get_submodule(self._layer)

@@ -11,12 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from gradcam_core.cam.network.explainable import saying_what_came
-from gradcam_core.cam.network.hooks import exclusive, here_only, in_place_of, is_its_input
+from gradcam_core.cam.network.hooks import exclusive, here_only, in_place_of
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.outputs import Output
 from gradcam_core.cam.target_layers.layers import is_plain, maps_of
-from gradcam_core.cam.target_layers.layout import ChannelsFirst, Folded, Layout, Rearranged, Reshape
-from gradcam_core.cam.target_layers.stages import Maps, may_lie_otherwise
+from gradcam_core.cam.target_layers.layout import (
+    ChannelsFirst,
+    Folded,
+    Layout,
+    Rearranged,
+    Reshape,
+    may_lie_otherwise,
+)
+from gradcam_core.cam.target_layers.stages import Maps
 from gradcam_core.errors import CamError
 
 
@@ -55,7 +62,7 @@ def hold(
     held: list[Held | None] = [None] * len(targets)
     calls = [0] * len(targets)
 
-    def keep(at: int, part: nn.Module, given_to: tuple, output: object) -> Tensor | None:
+    def keep(at: int, part: nn.Module, _inputs: object, output: object) -> Tensor | None:
         target = targets[at]
         calls[at] += 1
         if target.number and calls[at] != target.number:
@@ -66,9 +73,7 @@ def hold(
         assert isinstance(output, Tensor)
         _check(target.name, output, len(inputs))
         is_first = all(one is None for n, one in enumerate(held) if n != at)
-        given = output.detach() if is_first else output
-        if is_its_input(output, given_to):  # which the network may write into
-            given = given.clone()
+        given = output.detach().clone() if is_first else output
         found = layout.to_map(given)
         before = held[at]
         if before is not None and found[0, 0].numel() <= 1 < before.leaf[0, 0].numel():
@@ -77,9 +82,8 @@ def hold(
         keeps = isinstance(layout, ChannelsFirst)
         held[at] = Held(leaf, None if keeps else given.detach(), layout, calls[at])
         torch.set_grad_enabled(True)
-        # The clone, because an in-place operation (ReLU after a batch norm) refuses a leaf.
-        new = leaf.clone() if keeps else layout.put_back(leaf, given)
-        return in_place_of(output, given_to, new)
+        # No leaf, because in-place operations (ReLU after a batch norm) refuse it.
+        return in_place_of(output, leaf if keeps else layout.put_back(leaf, given))
 
     with exclusive(module) as undo, torch.set_grad_enabled(with_graph):
         for at, part in enumerate(parts):
@@ -105,8 +109,8 @@ def _check(layer: str, output: Tensor, images: int) -> None:
         )
     if len(output) != images:
         raise CamError(
-            f"The layer {layer!r} gives {list(output.shape)} for {images} images, so that it is not "
-            "known which map is whose: give the network one picture at a time, or name another "
+            f"The layer {layer!r} gives {list(output.shape)} for {images} images, which does not "
+            "tell which map is whose: give the network one picture at a time, or name another "
             "layer=."
         )
 
@@ -155,7 +159,9 @@ class NamedLayer:
         layer = self.target.name
         shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
         self._problem = f"The layer {layer!r} gives no feature map but {shape}."
-        if not isinstance(output, Tensor) or not (output.is_floating_point() or output.is_complex()):
+        if not isinstance(output, Tensor) or not (
+            output.is_floating_point() or output.is_complex()
+        ):
             return None
         if self._given is not None:
             return self._given

@@ -15,6 +15,12 @@ from torch.autograd.graph import Node
 
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.target_layers.layout import Layout
+from gradcam_core.errors import CamError
+
+_CHANGED_WEIGHTS = (
+    "The network's weights were changed since the forward pass, as by a step of training: run "
+    "`forward` again."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +75,27 @@ class OpenPass:
     def with_logits(self, logits: Tensor, logits_of: Callable[[Any], Tensor]) -> OpenPass:
         """The same with another end of the graph."""
         return replace(self, logits=logits, logits_of=logits_of)
+
+    def gradient(self, score: Tensor) -> Tensor:
+        """Of a number by the feature map. Raises CamError if the weights behind it were changed."""
+        try:
+            return torch.autograd.grad(score, self.leaf, retain_graph=True)[0]
+        except RuntimeError as error:
+            if "modified by an inplace operation" in str(error):
+                raise CamError(_CHANGED_WEIGHTS) from error
+            raise
+
+    def check_unchanged(self) -> None:
+        """Raises CamError if somebody wrote into the batch or the weights since the pass, which a
+        further pass needs as they were."""
+        images, weights = self.version
+        if self.inputs.version != images:
+            raise CamError(
+                "The batch was changed since the forward pass, and this needs it as it was: run "
+                "`forward` again, or give it a copy."
+            )
+        if weights_version(self.module) != weights:
+            raise CamError(_CHANGED_WEIGHTS)
 
     @cached_property
     def nbytes(self) -> int:

@@ -19,7 +19,7 @@ from gradcam_core.cam.methods import (
     signed,
 )
 from gradcam_core.cam.network.inputs import Inputs
-from gradcam_core.cam.open_pass import OpenPass, at_least_float32, weights_version
+from gradcam_core.cam.open_pass import OpenPass, at_least_float32
 from gradcam_core.cam.passes import at_earlier_layers, attention_gradients, noisy_gradients
 from gradcam_core.cam.perturbed import perturbed_logits
 from gradcam_core.cam.score import Score, score_of
@@ -34,12 +34,6 @@ from gradcam_core.cam.targets import (
 )
 from gradcam_core.errors import CamError
 from gradcam_core.old_names import warn
-
-
-_CHANGED_WEIGHTS = (
-    "The network's weights were changed since the forward pass, as by a step of training: run "
-    "`forward` again."
-)
 
 
 class Run:
@@ -192,17 +186,9 @@ class Run:
 
     @property
     def _own_inputs(self) -> Inputs:
-        """Raises CamError if somebody wrote into the batch since the pass."""
-        held = self.open_pass
-        version, weights = held.version
-        if held.inputs.version != version:
-            raise CamError(
-                "The batch was changed since the forward pass, and this needs it as it was: run "
-                "`forward` again, or give it a copy."
-            )
-        if weights_version(held.module) != weights:
-            raise CamError(_CHANGED_WEIGHTS)
-        return held.inputs.rows(self._images)
+        """Raises CamError if somebody wrote into the batch or the weights since the pass."""
+        self.open_pass.check_unchanged()
+        return self.open_pass.inputs.rows(self._images)
 
     def _map(self, explained: _Explained, on_progress: Callable[[float], None]) -> Tensor:
         if explained.function is not None:
@@ -277,12 +263,7 @@ class Run:
         # One sum gives every image its own gradient: in eval mode images do not mix.
         with self.open_pass.lock, torch.enable_grad():
             total = score.of(self.open_pass.logits[self._images]).sum()
-            try:
-                (gradient,) = torch.autograd.grad(total, self.open_pass.leaf, retain_graph=True)
-            except RuntimeError as error:
-                if "modified by an inplace operation" in str(error):
-                    raise CamError(_CHANGED_WEIGHTS) from error
-                raise
+            gradient = self.open_pass.gradient(total)
         return at_least_float32(gradient[self._images])
 
     def _perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:

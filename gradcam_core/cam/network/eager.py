@@ -23,19 +23,10 @@ _CheckpointFunction = checkpoint.CheckpointFunction
 def run_eagerly(module: nn.Module, undo: ExitStack) -> None:
     """Until `undo` is closed. Other threads get right results meanwhile; compiled networks run
     eagerly in them, too."""
-    if is_compiled(module) or "torch._dynamo" in sys.modules:  # or a function that it calls
+    if "torch._dynamo" in sys.modules:  # which whatever is compiled has imported
         undo.enter_context(_without_compiler())
     undo.enter_context(_without_checkpoints_here())
     _with_gradients(module, undo)
-
-
-def is_compiled(module: nn.Module) -> bool:
-    """Whether any part of a network was given to `torch.compile`."""
-    # Not by hasattr, which takes a microsecond for each part that has none.
-    return any(
-        "_orig_mod" in part._modules or part._compiled_call_impl is not None
-        for part in module.modules()
-    )
 
 
 @contextmanager

@@ -31,19 +31,12 @@ def exclusive(module: nn.Module) -> Iterator[ExitStack]:
         yield undo
 
 
-def is_its_input(output: Tensor, inputs: tuple) -> bool:
-    """Whether a module gives the very tensor that it was given: an in-place ReLU, a dropout."""
-    return any(one is output for one in inputs)
-
-
-def in_place_of(output: Tensor, inputs: tuple, new: Tensor) -> Tensor:
-    """What a hook gives instead of a module's output. Where that is the module's input, the network
-    may go on with either, so the new values are written into it."""
-    if not is_its_input(output, inputs) or isinstance(output, nn.Parameter):
-        return new
-    if output.requires_grad or output.is_inference() or output._is_view():
-        return new
-    return output.copy_(new)
+def in_place_of(output: Tensor, new: Tensor) -> Tensor:
+    """What a hook gives instead of a module's output: the new values, written into it, because the
+    network may have it from elsewhere, too. It is the input of an in-place ReLU or a dropout, and
+    other hooks may have kept it."""
+    is_kept = isinstance(output, nn.Parameter) or output.requires_grad or output.is_inference()
+    return new.clone() if is_kept or output._is_view() else output.copy_(new)
 
 
 def here_only(hook: Callable[..., Any]) -> Callable[..., Any]:

@@ -63,7 +63,7 @@ def makes_a_map(part: nn.Module) -> bool:
     parts = dict(part.named_children())
     computed = parts.pop("parametrizations", None)
     if computed is not None and parametrize.is_parametrized(part):
-        has_own |= any(getattr(part, name).ndim > 1 for name in computed)
+        has_own |= any(getattr(part, name).ndim > 1 for name, _ in computed.named_children())
     return has_own and not any(
         makes_a_map(inner) for own in parts.values() for inner in own.modules()
     )

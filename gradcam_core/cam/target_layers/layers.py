@@ -22,13 +22,12 @@ from gradcam_core.cam.target_layers.calls import (
     used,
     with_graph,
 )
+from gradcam_core.cam.target_layers.layout import is_convolution, may_lie_otherwise
 from gradcam_core.cam.target_layers.stages import (
     Maps,
     Search,
     Stage,
-    is_convolution,
     is_convolutional,
-    may_lie_otherwise,
 )
 from gradcam_core.errors import CamError
 

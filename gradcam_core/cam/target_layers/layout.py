@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradcam_core.errors import CamError
 
 Reshape = Callable[[Tensor], Tensor]
 """From a module's output to a map [N, C, h, w] of the same values, some of them left out."""
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 _SWITCHED_OFF = 1e-5
 """Share of a batch norm's largest factor below which rounding is larger than what is left."""
@@ -152,3 +154,15 @@ def has_one_stride(grid: Sequence[int], sides: Sequence[int]) -> bool:
     return any(
         max(low for low, _ in bounds) < min(high for _, high in bounds) for bounds in (down, up)
     )
+
+
+def may_lie_otherwise(part: nn.Module, shape: Sequence[int], sides: Sequence[int]) -> bool:
+    """Whether channels may be last in what a part of a network of convolutions gave [N, ...]."""
+    if len(shape) != len(sides) + 2 or is_convolution(part) or "BatchNorm" in type(part).__name__:
+        return False
+    return has_one_stride(shape[1:-1], sides) or not has_one_stride(shape[2:], sides)
+
+
+def is_convolution(part: nn.Module) -> bool:
+    """Also one of a library's own, which is called so."""
+    return isinstance(part, _CONVOLUTIONS) or "Conv" in type(part).__name__

@@ -19,10 +19,10 @@ from gradcam_core.cam.target_layers.layout import (
     Tokens,
     grids,
     has_one_stride,
+    is_convolution,
+    may_lie_otherwise,
 )
 from gradcam_core.errors import CamError
-
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 _TOKENS_FOR_ALL = 8
 """Most tokens that stand for the whole picture: class, distillation, registers."""
@@ -348,18 +348,6 @@ def _clearness(changed: Tensor, grid: tuple[int, ...], before: int) -> float:
     return answers_to_its_places(places.unflatten(1, grid))
 
 
-def may_lie_otherwise(part: nn.Module, shape: Sequence[int], sides: Sequence[int]) -> bool:
-    """Whether the channels of what a part of a network of convolutions gave [N, ...] may be last."""
-    if len(shape) != len(sides) + 2 or is_convolution(part) or "BatchNorm" in type(part).__name__:
-        return False
-    return has_one_stride(shape[1:-1], sides) or not has_one_stride(shape[2:], sides)
-
-
 def is_convolutional(calls: Sequence[Call]) -> bool:
     """Whether all that makes feature maps are convolutions, whose channels come first."""
     return all(is_convolution(call.part) for call in calls if call.makes)
-
-
-def is_convolution(part: nn.Module) -> bool:
-    """Also one of a library's own, which is called so."""
-    return isinstance(part, _CONVOLUTIONS) or "Conv" in type(part).__name__
