@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -27,7 +28,9 @@ def resnet() -> Any:
 @pytest.fixture(scope="module")
 def vgg() -> Any:
     torch.manual_seed(0)
-    return torchvision.models.vgg11(num_classes=20).eval()
+    features = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["A"])
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 20))
+    return nn.Sequential(OrderedDict(features=features, head=pooled)).eval()
 
 
 @pytest.mark.parametrize("sides", [(2, 32, 32), (1, 32, 40)])
