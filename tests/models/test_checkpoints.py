@@ -12,7 +12,7 @@ import pathlib
 import shutil
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +27,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 
 import gradcam_core as gc
-from gradcam_core.models.registry import remove_model
 from tests.support.networks import scattered
 
 State = dict[str, Tensor]
-
-
-@pytest.fixture(autouse=True)
-def no_others() -> Iterator[None]:
-    yield
-    for info in gc.list_models():
-        if info.recipe is not None:
-            remove_model(info.name)
 
 
 def scrambled(module: nn.Module, seed: int = 0) -> nn.Module:

@@ -6,7 +6,6 @@ import argparse
 import json
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +30,6 @@ from tests.support.weights_server import serving
 
 LABELS = ["no finding", "effusion", "nodule"]
 SMALL = "test_efficientnet"  # timm's own, for tests: 0.4 million parameters
-
-
-@pytest.fixture(autouse=True)
-def no_others() -> Iterator[None]:
-    yield
-    for info in gc.list_models():
-        if info.recipe is not None:
-            remove_model(info.name)
 
 
 def made(architecture: str = SMALL, classes: int = 3, channels: int = 3) -> nn.Module:

@@ -7,7 +7,7 @@ import gzip
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,8 @@ from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
 import gradcam_core as gc
-from gradcam_core.models.registry import remove_model
 
 State = dict[str, Tensor]
-
-
-@pytest.fixture(autouse=True)
-def no_others() -> Iterator[None]:
-    yield
-    for info in gc.list_models():
-        if info.recipe is not None:
-            remove_model(info.name)
 
 
 def small() -> nn.Module:

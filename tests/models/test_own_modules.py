@@ -6,7 +6,6 @@ import asyncio
 import copy
 import io
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,10 @@ from demo.compute.service import ComputeService
 from gradcam_core.cli.batch import main
 from gradcam_core.images.geometry import view_of
 from gradcam_core.models.custom import registered
-from gradcam_core.models.registry import remove_model
 from gradcam_core.request import ExplanationRequest
 from tests.support.batch_results import rows_of
 
 LABELS = ["cat", "dog", "bird"]
-
-
-@pytest.fixture(autouse=True)
-def no_others() -> Iterator[None]:
-    yield
-    for info in gc.list_models():
-        if info.recipe is not None:
-            remove_model(info.name)
 
 
 class Small(nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,6 @@ from gradcam_core.cli.batch import main as batch
 from gradcam_core.cli.photo import main
 from gradcam_core.images.geometry import view_of
 from gradcam_core.models.custom import register_all
-from gradcam_core.models.registry import remove_model
-
-
-@pytest.fixture(autouse=True)
-def no_others() -> Iterator[None]:
-    yield
-    for info in gc.list_models():
-        if info.recipe is not None:
-            remove_model(info.name)
 
 
 def made(outputs: int = 1) -> nn.Module:

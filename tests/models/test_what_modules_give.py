@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,15 +16,6 @@ from torchvision.transforms import Normalize
 
 import gradcam_core as gc
 from gradcam_core.images.geometry import view_of
-from gradcam_core.models.registry import remove_model
-
-
-@pytest.fixture(autouse=True)
-def no_others() -> Iterator[None]:
-    yield
-    for info in gc.list_models():
-        if info.recipe is not None:
-            remove_model(info.name)
 
 
 class Net(nn.Module):
