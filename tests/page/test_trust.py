@@ -107,10 +107,24 @@ def test_it_says_what_the_checks_have_found_and_of_which_class(visit: Visits, fo
 CARD = """async (trust) => {
     const { TrustCard } = await import(new URL("web/results/trust_card.js", location.href));
     const card = new TrustCard("Net");
-    card.setClass("tabby", "");
+    card.setExplained("Net", "tabby", "");
     card.show(trust);
     return [...card.element.querySelectorAll(".number")].map((cell) => cell.textContent);
 }"""
+
+
+ARRIVES = """async () => {
+    const { TrustCard } = await import(new URL("web/results/trust_card.js", location.href));
+    const card = new TrustCard("Xception");
+    card.setExplained("EfficientNet-Lite2", "tabby", "rather than lynx");
+    return [card.element.querySelector("h3").textContent, card.element.ariaLabel];
+}"""
+
+
+def test_checks_that_began_before_the_map_was_there_name_the_network_that_ran(cat_page: Page):
+    heading, name = cat_page.evaluate(ARRIVES)
+    assert plain(heading) == "EfficientNet-Lite2 tabby rather than lynx"
+    assert name == "EfficientNet-Lite2"
 
 
 def test_a_correlation_that_was_not_measured_is_no_number(cat_page: Page, found: Trust):

@@ -69,7 +69,7 @@ export class TrustCheck extends Section {
     if (waiting) for (const card of this.cards.values()) card.setStatus(queueText(waiting));
     const card = this.cards.get(cell);
     if (!card) return;
-    if (result) card.setClass(result.target.name, result.rather_than);
+    if (result) card.setExplained(result.title, result.target.name, result.rather_than);
     if (status || failed) card.setStatus(status ?? failed);
     if (trust) card.show(trust);
   }

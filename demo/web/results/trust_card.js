@@ -14,13 +14,14 @@ const OUTCOMES = { holds: "Holds: ", unclear: "Not clear: ", fails: "Fails: " };
 
 export class TrustCard {
   constructor(title) {
+    this.title = h("span", {}, title);
     this.explained = h("span", { class: "subtle" });
     this.status = h("p", { class: "status", role: "status" }, "Waiting");
     this.found = h("div", { class: "found" });
     this.element = h(
       "div",
       { role: "listitem", "aria-label": title },
-      h("h3", {}, title, " ", this.explained),
+      h("h3", {}, this.title, " ", this.explained),
       this.status,
       this.found,
     );
@@ -30,8 +31,11 @@ export class TrustCard {
     this.status.textContent = text;
   }
 
-  /** name: of the class that the map explains; contrast: "rather than" which, or "". */
-  setClass(name, contrast) {
+  /** title: of the network that ran, which may stand in for another; name: of the class that the map
+   * explains; contrast: "rather than" which, or "". */
+  setExplained(title, name, contrast) {
+    this.title.textContent = title;
+    this.element.setAttribute("aria-label", title);
     this.name = name;
     this.explained.textContent = `${name} ${contrast}`.trim();
   }
