@@ -53,7 +53,7 @@ fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures and measure what the
 	@$(BIN)/python -m benchmarks.fuzz
 	@$(BIN)/python -m benchmarks.bad_pictures
 
-sweep: $(VENV)/installed-dev ## look which layer is explained in every small network of timm and torchvision (an hour)
+sweep: $(VENV)/installed-dev ## check which layer is explained in every small network of timm and torchvision (an hour)
 	@$(BIN)/python -m benchmarks.sweep
 
 quality: $(VENV)/installed-dev ## measure the trust checks' verdicts, and how well every method locates, beside others (an hour and a half)

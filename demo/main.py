@@ -70,7 +70,7 @@ def _run() -> None:
     from demo.compute.service import start
     from demo.logs import keep_visitors_out_of_the_log
     from demo.middleware.shutdown import serve
-    from demo.server.downloads import FileMaker
+    from demo.server.result_files import FileMaker
     from demo.ui.layout import build, launch_options
     from gradcam_core.images.sandbox import start_readers
     from gradcam_core.memory import keep_trimmed

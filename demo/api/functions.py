@@ -18,7 +18,7 @@ from demo.api.records import ClassRecord, Findings, ModelRecord, Output, Predict
 from demo.compute.backend import CheckResult
 from demo.compute.photo import PhotoFile
 from demo.compute.service import service
-from demo.server.downloads import FileMaker
+from demo.server.result_files import FileMaker
 from gradcam_core import Explanation
 from gradcam_core.analysis.findings import findings
 from gradcam_core.cam.methods import DEFAULT_METHOD

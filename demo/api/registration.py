@@ -16,7 +16,7 @@ from demo.api.files import file_data
 from demo.api.functions import NAMES, Functions
 from demo.middleware.disconnect import DisconnectedError, until
 from demo.middleware.error_answers import BROKEN, sentence_of
-from demo.server.downloads import FileMaker
+from demo.server.result_files import FileMaker
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.models.registry import classifiers, default_classifiers
 

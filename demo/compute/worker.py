@@ -122,7 +122,8 @@ class Worker:
     async def hold(
         self, photo_id: str, request: ExplanationRequest, source: InputSource
     ) -> tuple[PassKey, Examination]:
-        """The pass that the request needs, held open, and its key. Raises MemoryLimitError."""
+        """The pass that the request needs, held open, and its key. Raises MemoryLimitError,
+        WeightsError, and BusyError while it waits for its place."""
         model = await self.loaded(request.model)
         if _must_find_layer(model, request):
             async with source.slot():

@@ -81,15 +81,15 @@ class PageRequest(_Strict):
     address: where it is on the web; may_fetch: whether it may be fetched from there, or only used
     if it is still kept.
     target, contrast: their places in `all_classes`.
-    has_photo: the id of the photo that the page already shows. compare: whether to say, at the end,
-    what the maps have in common.
+    shown_photo_id: the id of the photo that the page already shows.
+    compare: whether to say, at the end, what the maps have in common.
     """
 
     upload: str | None = Field(None, max_length=1000)
     example: str | None = Field(None, max_length=100)
     address: str | None = Field(None, max_length=MAX_ADDRESS_LENGTH)
     may_fetch: bool = True
-    has_photo: str = Field("", max_length=64)
+    shown_photo_id: str = Field("", max_length=64)
     view: ViewName = "crop"
     target: _Class | None = None
     contrast: _Class | None = Field(None, validation_alias=AliasChoices("contrast", "against"))

@@ -17,9 +17,9 @@ from demo.examples import examples_folder
 from demo.middleware.disconnect import DisconnectedError, until_disconnected
 from demo.middleware.error_answers import sentence_of
 from demo.server.classes import all_classes
-from demo.server.downloads import FileMaker, file_of
 from demo.server.remote_pictures import RemotePictures
 from demo.server.requests import DownloadRequest, PageRequest
+from demo.server.result_files import FileMaker, file_of
 from demo.server.stream import answer_lines
 from gradcam_core.errors import BusyError, ChoiceError
 

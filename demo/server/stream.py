@@ -69,31 +69,34 @@ async def _answer(request: PageRequest, pictures: RemotePictures, send: Send) ->
     """Sends the position in the queue, and then everything about the photo."""
     try:
         photo = await request.open(pictures)
-        is_new = photo.id != request.has_photo
+        is_new = photo.id != request.shown_photo_id
         requests = [request.explanation_request(one) for one in request.answerable]
         ticket = service().enter(photo, requests, others=int(is_new))
     except BusyError as busy:
         send(_line({"problem": str(busy), "again": busy.seconds}))
         return
     except Exception as error:
-        send(_line({"problem": sentence_of(error, BROKEN_PHOTO)}))
+        _send_problem(error, send)
         return
     with ticket:
         async for position in ticket.positions():
             send(_line({"waiting": position}))
-        await _send_maps(photo, request, ticket, send)
+        await _send_maps(photo, is_new, request, ticket, send)
+
+
+def _send_problem(error: Exception, send: Send) -> None:
+    send(_line({"problem": sentence_of(error, BROKEN_PHOTO)}))
 
 
 async def _send_maps(
-    photo: PhotoFile, request: PageRequest, ticket: QueueTicket, send: Send
+    photo: PhotoFile, is_new: bool, request: PageRequest, ticket: QueueTicket, send: Send
 ) -> None:
-    """Sends the photo unless the page has it, every step of every map, and their comparison."""
-    is_new = photo.id != request.has_photo
+    """Sends the photo if it is new to the page, every step of every map, and their comparison."""
     try:
         if is_new:  # the page shows the other one, so it can be read
             await photo.decode()
     except Exception as error:
-        send(_line({"problem": sentence_of(error, BROKEN_PHOTO)}))
+        _send_problem(error, send)
         return
     send(_line({"id": photo.id}))
     async with asyncio.TaskGroup() as group:
@@ -150,6 +153,6 @@ async def _send_photo(photo: PhotoFile, ticket: QueueTicket, send: Send) -> None
         preview = await photo.preview()
         send(await asyncio.to_thread(_line_of, photo_of, photo.id, *preview))
     except Exception as error:
-        send(_line({"problem": sentence_of(error, BROKEN_PHOTO)}))
+        _send_problem(error, send)
     finally:
         ticket.release()

@@ -16,7 +16,7 @@ from demo.middleware.error_answers import ErrorAnswers
 from demo.middleware.headers import SecurityHeaders
 from demo.middleware.route_allow_list import RouteAllowList
 from demo.server import remote_pictures as address
-from demo.server.downloads import FileMaker
+from demo.server.result_files import FileMaker
 from demo.server.routes import routes
 from demo.server.uploads import KEPT_S, SWEEP_INTERVAL_S
 from demo.ui import texts

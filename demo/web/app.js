@@ -156,7 +156,7 @@ class App {
   request() {
     const { photo, view, target, contrast } = this.state;
     const may_fetch = !this.presentation.isOn; // no picture comes from the web before an audience
-    return { ...photo, may_fetch, view, target, contrast, has_photo: this.results.photo?.id ?? "" };
+    return { ...photo, may_fetch, view, target, contrast, shown_photo_id: this.results.photo?.id ?? "" };
   }
 
   cells() {
@@ -211,7 +211,7 @@ class App {
     const { layers, opacity } = this.display;
     this.root.style.setProperty("--opacity", layers === "overlay" ? opacity : 1);
     this.root.dataset.layers = layers;
-    this.toolbar.setLayers(layers);
+    this.toolbar.setDisplayMode(layers);
     if (!changes.colormap && !changes.layers) return;
     this.results.recolor();
     this.insight.recolor();

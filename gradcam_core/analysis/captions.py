@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from gradcam_core.analysis.agreement import Agreement, agreement
-from gradcam_core.analysis.comparison import comparison
+from gradcam_core.analysis.agreement_sentences import comparison
 from gradcam_core.analysis.location import HOT, clause
 from gradcam_core.analysis.network import Network, form, grouped, percentages, subject
 from gradcam_core.analysis.predictions import doubts, predictions

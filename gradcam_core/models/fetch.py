@@ -64,7 +64,7 @@ def fetch(
     try:
         _run_download(arguments, on_progress, pace, _host(source.url))
     finally:
-        # Also after a success: a process that was killed a moment before may have had its lock yet.
+        # Also after a success: a process that was just killed may still have held its lock.
         source.remove_partial()
     path = source.cached()
     if path is None:
@@ -77,7 +77,8 @@ def _host(url: str) -> str:
 
 
 def _check_server(url: str, answer_timeout_s: float) -> None:
-    """Whether the server answers at all. In a thread, as looking up a name has no time limit."""
+    """Raises WeightsError unless the server answers in time. In a thread, as looking up a name has
+    no time limit."""
     host = _host(url)
     answer: Future[int] = Future()
 

@@ -36,7 +36,8 @@ class Source(Protocol):
         """The first digits of the whole file's SHA-256; "" if none are known."""
 
     def download_arguments(self, force: bool) -> list[str]:
-        """The arguments of `download_process.py` that bring the file into its usual cache."""
+        """The arguments of `download_process.py` that bring the file into its usual cache. Raises
+        WeightsError if nothing can be downloaded."""
 
     def discard(self) -> None:
         """Remove a file that does not hold weights from the cache; nothing if it is not ours."""

@@ -311,7 +311,7 @@ def test_a_call_of_megabytes_is_answered_and_not_kept(url: str, usual, log: None
 ASKED: dict[str, Any] = {
     "example": "1_cat",
     "cells": [{"id": "one", "model": MODEL}],
-    "has_photo": "",
+    "shown_photo_id": "",
     "view": "crop",
     "target": None,
     "contrast": None,

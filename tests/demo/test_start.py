@@ -251,7 +251,7 @@ def test_what_no_page_asks_is_refused_with_a_sentence(shared_app: Started):
         assert answer.status_code == 404
         assert sentence_of(answer) == f"There is no file {file}."
     for name in ("explain-stream", "download"):
-        long = {"example": "1_cat", "has_photo": "x" * 100_000} | ONE_MAP
+        long = {"example": "1_cat", "shown_photo_id": "x" * 100_000} | ONE_MAP
         answer = asked(url, name, long)
         assert answer.status_code == 413
         assert sentence_of(answer) == "The request is too long."

@@ -240,7 +240,7 @@ def test_a_newer_choice_ends_the_request_before(cat_page: Page):
         cat_page.wait_for_timeout(20)
     newest = asked(held[1].request)
     assert newest["target"] == gc.find_label("tabby").index
-    assert newest["has_photo"]
+    assert newest["shown_photo_id"]
     held[1].continue_()
     expect_explained(cat_page, "tabby")
     cat_page.unroute("**/explain-stream")

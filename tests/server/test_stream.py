@@ -77,11 +77,13 @@ def test_the_answers_come_line_by_line_with_the_photo_once_and_what_is_common_at
 def test_a_photo_that_the_page_has_is_not_sent_again(app: str):
     first = explain_stream(app, {"example": CAT, "cells": cells(MODELS[0])})
     photo_id = first[0]["id"]
-    again = explain_stream(app, {"example": CAT, "cells": cells(MODELS[0]), "has_photo": photo_id})
+    again = explain_stream(
+        app, {"example": CAT, "cells": cells(MODELS[0]), "shown_photo_id": photo_id}
+    )
     assert again[0] == {"id": photo_id}
     assert not any("photo" in answer for answer in again)
     other = explain_stream(
-        app, {"example": COFFEE, "cells": cells(MODELS[0]), "has_photo": photo_id}
+        app, {"example": COFFEE, "cells": cells(MODELS[0]), "shown_photo_id": photo_id}
     )
     assert other[0]["id"] != photo_id
     assert sum("photo" in answer for answer in other) == 1

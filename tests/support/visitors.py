@@ -52,7 +52,7 @@ class PageVisitor:
         answers = explain_stream(self._url, self._request)
         found = self._results(answers)
         shown = next(answer["photo"] for answer in answers if "photo" in answer)
-        self._request["has_photo"] = shown["id"]
+        self._request["shown_photo_id"] = shown["id"]
         self._places = {one["name"]: one["index"] for one in found[0]["top"]}
         return list(self._places)
 

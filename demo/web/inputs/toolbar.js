@@ -3,7 +3,7 @@
 import { h } from "../core/elements.js";
 import { icon, menu } from "../dom.js";
 
-const LAYERS = [
+const DISPLAY_MODES = [
   ["overlay", "Overlay"],
   ["heat", "Heat"],
   ["photo", "Photo"],
@@ -17,7 +17,7 @@ export class Toolbar {
    * share(), present(), showKeys(). */
   constructor({ colormaps, opacity, steps, act }) {
     this.steps = steps;
-    this.layers = LAYERS.map(([value, title]) => {
+    this.layers = DISPLAY_MODES.map(([value, title]) => {
       const input = h("input", {
         type: "radio",
         name: "layers",
@@ -108,7 +108,7 @@ export class Toolbar {
     this.layer.setAttribute("aria-valuetext", text);
   }
 
-  /** Says what is explained: a class or null for each network's own, and rather than which: a class, null for none, or true for the most probable others. */
+  /** Says what is explained: a class or null for each network's own, the contrast: a class, null for none, or true for the most probable others. */
   setExplained(target, contrast) {
     const name = (text) => h("b", {}, text);
     const others = contrast === true ? "the most probable others" : name(contrast);
@@ -119,7 +119,7 @@ export class Toolbar {
     );
   }
 
-  setLayers(value) {
+  setDisplayMode(value) {
     for (const label of this.layers) {
       const input = label.firstChild;
       input.checked = input.value === value;

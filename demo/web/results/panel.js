@@ -86,7 +86,7 @@ export class Panel {
   }
 
   clear() {
-    clearTimeout(this.waiting);
+    this.clearStatusTimer();
     this.result = this.map = null;
     this.layers.setBox(null);
     this.layers.redraw();
@@ -110,25 +110,29 @@ export class Panel {
     this.element.setAttribute("aria-busy", "true");
     this.nextStatus = text;
     if (this.status.textContent || !this.result) this.status.textContent = text;
-    else this.waiting ??= setTimeout(() => (this.status.textContent = this.nextStatus), STATUS_DELAY_MS);
+    else this.statusTimer ??= setTimeout(() => (this.status.textContent = this.nextStatus), STATUS_DELAY_MS);
   }
 
-  rest(status, text = "") {
-    clearTimeout(this.waiting);
-    this.waiting = undefined;
+  finish(status, text = "") {
+    this.clearStatusTimer();
     this.element.dataset.status = status;
     this.element.setAttribute("aria-busy", "false");
     this.status.textContent = text;
   }
 
+  clearStatusTimer() {
+    clearTimeout(this.statusTimer);
+    this.statusTimer = undefined;
+  }
+
   showFailure(text) {
     this.clear();
-    this.rest("failed", text);
+    this.finish("failed", text);
   }
 
   /** The request has been replaced; what is shown stays. */
   cancel() {
-    if (this.element.dataset.status === "busy") this.rest(this.result ? "ready" : "waiting");
+    if (this.element.dataset.status === "busy") this.finish(this.result ? "ready" : "waiting");
   }
 
   /** Which network it is. Known before its result, which then changes no height. */
@@ -144,7 +148,7 @@ export class Panel {
     this.result = result;
     this.map = readMap(result);
     this.element.classList.remove("empty");
-    this.rest("ready", result.degenerate);
+    this.finish("ready", result.degenerate);
     this.showNetwork(result);
     this.layers.setBox(result.box);
     this.layers.redraw();

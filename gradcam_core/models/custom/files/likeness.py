@@ -1,5 +1,5 @@
-"""The architecture that a file of weights resembles most, for the message that it does not fit the
-named one."""
+"""Ranks architectures by how many of a file's tensors fit them: to identify it, and for the message
+that it does not fit the named one."""
 
 from __future__ import annotations
 

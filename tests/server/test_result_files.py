@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 
 import gradcam_core as gc
 from demo.compute.service import service
-from demo.server.downloads import FileMaker
 from demo.server.requests import open_upload
+from demo.server.result_files import FileMaker
 from gradcam_core.errors import BusyError
 from gradcam_core.request import ExplanationRequest
 from tests.support.forward_passes import HeldPasses, counted_passes
