@@ -15,10 +15,10 @@ from demo.compute.service import service
 from demo.examples import examples_folder
 from demo.gradio_internals import get_upload_folder
 from demo.server.classes import all_classes
-from demo.server.remote_pictures import MAX_ADDRESS_LENGTH
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.errors import LabelError
 from gradcam_core.images.geometry import DETAILS, ViewName
+from gradcam_core.images.remote.fetch import MAX_ADDRESS_LENGTH
 from gradcam_core.images.render import COLORMAP, COLORMAPS, OPACITY
 from gradcam_core.models.registry import classifiers
 from gradcam_core.request import ExplanationRequest

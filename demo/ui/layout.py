@@ -15,7 +15,6 @@ from demo.middleware.blocks import Page
 from demo.middleware.error_answers import ErrorAnswers
 from demo.middleware.headers import SecurityHeaders
 from demo.middleware.route_allow_list import RouteAllowList
-from demo.server import remote_pictures as address
 from demo.server.result_files import FileMaker
 from demo.server.routes import routes
 from demo.server.uploads import KEPT_S, SWEEP_INTERVAL_S
@@ -24,6 +23,7 @@ from demo.ui.page_data import AS_PUBLISHED, OWN_CHOICE, default_choices, page_co
 from demo.ui.theme import theme
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.images.geometry import DETAILS
+from gradcam_core.images.remote.fetch import is_on as pictures_by_address_are_on
 from gradcam_core.models.registry import classifiers
 from gradcam_core.presets import PRESETS
 
@@ -64,7 +64,7 @@ def _controls() -> dict[str, Any]:
     """Gradio's controls, by the names that the page's script has for them."""
     photo = _photo_component()
     _html(_examples())
-    if address.is_on():
+    if pictures_by_address_are_on():
         _html(texts.ADDRESS_FORM)
     _html(texts.SETTINGS_BUTTON, elem_classes="unfold-block")
     defaults = default_choices()

@@ -18,7 +18,8 @@ from tests.support.fake_web import Server, at, response, serving
 from tests.support.stream import cells
 
 ALLOWING = (
-    "import demo.server.remote_pictures as a; from demo.server.ssrf_guard import Guard;"
+    "import demo.server.remote_pictures as a;"
+    " from gradcam_core.images.remote.ssrf_guard import Guard;"
     " a.Guard = lambda: Guard(frozenset({{{port}}}), frozenset({{'127.0.0.1'}}));"
     " a.KEPT_BYTES = 2**20; import app; app.main()"
 )

@@ -27,18 +27,16 @@ from demo.server import remote_pictures
 from demo.server.remote_pictures import (
     KEPT_BYTES,
     KEPT_S,
-    MAX_BYTES,
     MAX_FETCHES,
-    MAX_REDIRECTS,
-    OFF,
-    SETTING,
     RemotePictures,
 )
 from demo.server.requests import PageRequest
 from demo.server.routes import routes
-from demo.server.ssrf_guard import THREADS, UNREACHABLE, Guard
 from demo.ui.layout import build
 from gradcam_core.errors import ImageError
+from gradcam_core.images.remote import fetch as fetching
+from gradcam_core.images.remote.fetch import MAX_BYTES, MAX_REDIRECTS, OFF, SETTING
+from gradcam_core.images.remote.ssrf_guard import THREADS, UNREACHABLE, Guard
 from tests.support.app_server import Started
 from tests.support.fake_web import (
     Answer,
@@ -193,7 +191,7 @@ def test_a_silent_name_server_keeps_a_visitor_no_longer_and_the_others_not_at_al
 
     start()
     network.names |= {f"{n}.silent.example": hang for n in range(40)}
-    monkeypatch.setattr(remote_pictures, "TIMEOUT_S", 2.0)
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 2.0)
 
     async def visits() -> None:
         hanging = [
@@ -217,7 +215,7 @@ def test_a_silent_name_server_keeps_a_visitor_no_longer_and_the_others_not_at_al
         assert not speaks.is_set()
     finally:
         speaks.set()
-    monkeypatch.setattr(remote_pictures, "TIMEOUT_S", 10.0)
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 10.0)
     assert fetch(remote, at(web, "cat.jpg")) == cat_bytes
     assert_threads_are_free(remote)
     assert len(network.looked_up) == MAX_FETCHES  # whoever had gone was not looked up
@@ -227,14 +225,14 @@ def test_whoever_comes_when_all_threads_wait_is_served_after_them(
     remote: RemotePictures, web: Server, monkeypatch: pytest.MonkeyPatch, cat_bytes: bytes
 ):
     async def visits() -> bytes:
-        monkeypatch.setattr(remote_pictures, "TIMEOUT_S", 2.0)
+        monkeypatch.setattr(fetching, "TIMEOUT_S", 2.0)
         for n in range(MAX_FETCHES):
             web.answers[f"/{n}.jpg"] = endless(response(b"", "Content-Length: 1000000"), b"x")
         slow = [asyncio.create_task(remote.fetch(at(web, f"{n}.jpg"))) for n in range(MAX_FETCHES)]
         while len(web.asked) < MAX_FETCHES:
             assert not slow[0].done(), "the machine was too busy to ask for all of them"
             await asyncio.sleep(0.01)
-        monkeypatch.setattr(remote_pictures, "TIMEOUT_S", 20.0)
+        monkeypatch.setattr(fetching, "TIMEOUT_S", 20.0)
         served = await remote.fetch(at(web, "cat.jpg"))
         await asyncio.gather(*slow, return_exceptions=True)
         return served

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from demo.server import remote_pictures
 from demo.server.remote_pictures import RemotePictures
-from demo.server.ssrf_guard import PORTS, UNREACHABLE, Guard
 from gradcam_core.errors import ImageError
+from gradcam_core.images.remote import fetch as fetching
+from gradcam_core.images.remote.ssrf_guard import PORTS, UNREACHABLE, Guard
 from tests.support.fake_web import (
     Answer,
     Network,
@@ -240,7 +240,7 @@ DRIPS = {
 def test_servers_that_drip_are_left_when_the_time_is_over(
     remote: RemotePictures, web: Server, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(remote_pictures, "TIMEOUT_S", 0.6)
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.6)
     web.answers |= {f"/{name.replace(' ', '_')}": drip for name, drip in DRIPS.items()}
 
     async def all_at_once() -> list[bytes | BaseException]:
@@ -258,8 +258,8 @@ def test_servers_that_drip_are_left_when_the_time_is_over(
 def test_a_chain_of_redirects_has_the_same_time(
     remote: RemotePictures, web: Server, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(remote_pictures, "TIMEOUT_S", 0.6)
-    monkeypatch.setattr(remote_pictures, "MAX_REDIRECTS", 10_000)
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.6)
+    monkeypatch.setattr(fetching, "MAX_REDIRECTS", 10_000)
 
     def onwards(sock: socket.socket) -> None:
         time.sleep(0.05)
@@ -274,7 +274,7 @@ def test_a_chain_of_redirects_has_the_same_time(
 def test_a_server_that_does_not_take_the_connection_is_left(
     remote: RemotePictures, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(remote_pictures, "TIMEOUT_S", 0.6)
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.6)
     with socket.create_server((WEB, 0), backlog=0) as deaf, contextlib.ExitStack() as stack:
         port = deaf.getsockname()[1]
         for _ in range(3):  # they fill the queue, and nobody accepts
@@ -372,7 +372,7 @@ def test_a_picture_comes_by_tls_and_only_from_who_it_says_it_is(
 def test_what_drips_by_tls_is_left_too(
     remote: RemotePictures, secure: Server, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(remote_pictures, "TIMEOUT_S", 1.0)
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 1.0)
     secure.answers["/slow.jpg"] = DRIPS["headers"]
     with pytest.raises(ImageError, match="did not arrive within"):
         fetch(remote, f"https://pictures.example:{secure.port}/slow.jpg")
@@ -382,7 +382,7 @@ def test_what_drips_by_tls_is_left_too(
 def test_a_handshake_that_drips_is_left(
     remote: RemotePictures, network: Network, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(remote_pictures, "TIMEOUT_S", 0.6)
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.6)
     left = threading.Event()
 
     class Drips(socketserver.BaseRequestHandler):

@@ -1,0 +1,1 @@
+"""Pictures from the web: which servers may be asked, and fetching one picture from them."""
