@@ -22,6 +22,7 @@ from gradcam_core.explanation import Explanation
 from gradcam_core.export.names import file_stems
 from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.images.remote.fetch import fetch_picture
 from gradcam_core.images.render import shrunk
 from gradcam_core.models.loading import Model
 
@@ -67,9 +68,13 @@ def prepare_picture(
 
     read: gives an upright RGB picture of a path or bytes, or raises ImageError.
     """
-    content = source.path if source.data is None else source.data
+    content: str | bytes | None = source.path if source.data is None else source.data
     facts = PictureFacts(source.key)
     try:
+        if source.problem is not None:
+            raise ImageError(source.problem)
+        if source.address is not None:
+            content = fetch_picture(source.address)
         if content is None:
             raise ImageError(NOTHING_THERE)
         photo = read(content)

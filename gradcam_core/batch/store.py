@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from gradcam_core.batch.pictures import key_digest
+from gradcam_core.batch.pictures import is_address, key_digest
 from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.schema import DATA, SCHEMA
 from gradcam_core.batch.settings import BatchSettings
@@ -42,16 +42,19 @@ _HALF_WRITTEN = ".part-*.tmp"
 class ResultFolder:
     """The folder of a batch's results, for one process at a time. Use it in a `with` statement.
 
-    done: the number of pictures that are done. Entering it raises BatchError if it belongs to a
-    batch with other settings, if another process works in it, or if a part of it is damaged.
+    done: the number of pictures that are done; explained: of those without an error. Entering it
+    raises BatchError if it belongs to a batch with other settings, if another process works in it,
+    or if a part of it is damaged.
     """
 
     def __init__(self, path: Path, pictures: str, settings: BatchSettings) -> None:
         self.path = path
-        identity = {"format": FORMAT, "photos": Path(pictures).absolute().as_posix()}
+        where = pictures if is_address(pictures) else Path(pictures).absolute().as_posix()
+        identity = {"format": FORMAT, "photos": where}
         self._identity: dict[str, Any] = identity | settings.record()
         self._models = settings.models
         self._keys: set[bytes] = set()
+        self.explained = 0
         self._unwritten: list[PictureResult] = []
         self._unwritten_since = 0.0
         self._number = 0
@@ -115,12 +118,14 @@ class ResultFolder:
             rest.unlink(missing_ok=True)
         for part in sorted((self.path / DATA).glob("part-*.parquet")):
             try:
-                paths = pq.read_table(part, columns=["path"], partitioning=None).column("path")
+                read = pq.read_table(part, columns=["path", "error"], partitioning=None)
             except (OSError, pa.ArrowException) as error:
                 raise BatchError(
                     f"{part} is damaged: remove it, and its pictures are done again"
                 ) from error
-            self._keys.update(map(key_digest, paths.to_pylist()))
+            self._keys.update(map(key_digest, read.column("path").to_pylist()))
+            whole = read.filter(read.column("error").is_null()).column("path")
+            self.explained += len(whole.unique())
             if number := re.fullmatch(r"part-(\d+)", part.stem):
                 self._number = max(self._number, int(number[1]) + 1)
 
@@ -162,6 +167,7 @@ class ResultFolder:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 _write(file, content, is_flushed=False)
         self._keys.add(key_digest(result.key))
+        self.explained += any(row["error"] is None for row in result.rows)
         if not self._unwritten:
             self._unwritten_since = time.monotonic()
         self._unwritten.append(PictureResult(result.key, result.rows, []))

@@ -24,19 +24,24 @@ from gradcam_core.errors import BatchError, ChoiceError, NetworkError, WeightsEr
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.registry import model_info
 from gradcam_core.request import ExplanationRequest
+from gradcam_core.wording import file_name
 
 if TYPE_CHECKING:
+    from gradcam_core.batch.pictures import Pictures
     from gradcam_core.batch.run import Engine
 
 ENGINES = ("local", "ray")
+
+NAMED = 3
+"""Pictures with an error that the summary names, at most."""
 
 OVERLAY_SIDES_PX = (64, 8192)
 """Least and most of --longest."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a batch. Gives the exit status: 2, after one line on stderr, for invalid input; 130 or
-    143 if a signal has stopped it."""
+    """Run a batch. Gives the exit status: 1 if no picture could be explained; 2, after one line on
+    stderr, for invalid input; 130 or 143 if a signal has stopped it."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if len(options.photos) > 1:
@@ -78,7 +83,8 @@ def _run(
 
     (source,) = options.photos
     settings = BatchSettings(tuple(requests), options.trust, options.longest)
-    failed = new = 0
+    failed: dict[str, str] = {}  # the first of them, by key
+    new = failures = 0
     try:
         pictures = find_pictures(source, options.out, column_of(options.labels))
         if options.labels is not None:
@@ -101,12 +107,14 @@ def _run(
             ) as bar:
 
                 def show(result: PictureResult) -> None:
-                    nonlocal failed, new
+                    nonlocal failures, new
                     new += 1
-                    failed += any(row["error"] for row in result.rows)
                     bar.update()
-                    if failed:
-                        bar.set_postfix_str(f"{failed} with an error", refresh=False)
+                    if errors := [row["error"] for row in result.rows if row["error"]]:
+                        failures += 1
+                        if len(failed) < NAMED:
+                            failed[result.key] = errors[0]
+                        bar.set_postfix_str(f"{failures} with an error", refresh=False)
 
                 stop.is_polled, start = True, time.monotonic()
                 is_whole = run(folder, pictures, models, settings, engine, show, stop.is_set)
@@ -118,11 +126,19 @@ def _run(
                     file=sys.stderr,
                 )
                 return 128 + stop.signal
-            print(_summary(options.out, folder.done, before, new, failed, len(models), seconds))
+            print(_summary(options.out, folder.done, before, new, failures, len(models), seconds))
+            for key, error in failed.items():
+                print(f"  {file_name(key)}: {error}")
+            if failures > len(failed):
+                print(f"  and {failures - len(failed)} more")
+            _tell_skipped(parser.prog, options.out, pictures)
             if settings.truth and (correct := accuracy(options.out)):
                 print(correct)
             if options.report:
                 _write_report(parser.prog, options.out)
+            if not folder.explained:
+                print(f"{parser.prog}: no picture could be explained", file=sys.stderr)
+                return 1
     except (BatchError, ChoiceError, NetworkError) as error:
         parser.error(str(error))
     except WeightsError as error:
@@ -190,6 +206,21 @@ def _summary(
     return text
 
 
+def _tell_skipped(program: str, out: Path, pictures: Pictures) -> None:
+    from gradcam_core.batch.listing.skipped import SKIPPED, write_skipped
+
+    try:
+        lines = write_skipped(out, pictures.skipped())
+    except OSError as error:
+        reason = error.strerror or error
+        print(f"{program}: {out / SKIPPED} cannot be written: {reason}", file=sys.stderr)
+        return
+    if lines:
+        print(f"left out, see {out / SKIPPED}:")
+    for line in lines:
+        print(f"  {line}")
+
+
 def _write_report(program: str, out: Path) -> None:
     report = importlib.import_module("gradcam_core.batch.report")
     try:
@@ -213,8 +244,9 @@ def _parser() -> Parser:
         "photos",
         metavar="PHOTOS",
         nargs="+",
-        help="a folder, a pattern in quotes ('photos/**/*.jpg'), or a Parquet file with a column "
-        "`path`, `bytes` or `image`; with --engine ray, files that all nodes can read",
+        help="a folder, a pattern in quotes ('photos/**/*.jpg'), a list of paths (TXT, or CSV with "
+        "a column `path`), a ZIP file, a Parquet file with a column `path`, `bytes` or `image`, or "
+        "the address of a picture; with --engine ray, files that all nodes can read",
     )
     parser.add_argument(
         "--out", type=folder, required=True, metavar="DIR", help="folder for the results"

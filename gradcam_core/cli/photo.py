@@ -19,6 +19,7 @@ from gradcam_core.examination import examine
 from gradcam_core.explanation import NOT_NUMBERS, Explanation
 from gradcam_core.export.files import File, files
 from gradcam_core.files import written_whole
+from gradcam_core.images.remote.fetch import fetch_picture, is_address, name_in
 from gradcam_core.images.sandbox import read_isolated
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.request import ExplanationRequest
@@ -40,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     requests = requests_of(parser, options)
     try:
-        photo = read_isolated(options.photo)
+        photo_name = Path(options.photo).name
+        content: str | bytes = options.photo
+        if is_address(options.photo):
+            photo_name, content = name_in(options.photo), fetch_picture(options.photo)
+        photo = read_isolated(content)
         options.out.mkdir(parents=True, exist_ok=True)
     except ImageError as error:
         parser.error(str(error))
@@ -54,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         print(*summary([e for _, e in named]), sep="\n")
         checks = _checks(photo, named) if options.trust else None
-        made = files(photo, named, checks=checks, photo_name=Path(options.photo).name)
+        made = files(photo, named, checks=checks, photo_name=photo_name)
     except (CamError, ChoiceError) as error:
         parser.error(str(error))
     except WeightsError as error:
@@ -99,7 +104,9 @@ def _parser() -> Parser:
         "assets/examples/1_cat.jpg --target tabby --out out",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.add_argument("photo", metavar="PHOTO", help="the picture to explain")
+    parser.add_argument(
+        "photo", metavar="PHOTO", help="the picture to explain: a file, or its address on the web"
+    )
     add_map_arguments(parser)
     parser.add_argument(
         "--out",

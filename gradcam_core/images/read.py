@@ -78,6 +78,8 @@ def read_image(photo: Photo) -> Image.Image:
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder, not a picture.")
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{path} is no file but a pipe or a device. Save it to a file first.")
         with path.open("rb") as file:
             return _decode(file)
     except FileNotFoundError:

@@ -9,6 +9,7 @@ import os
 import threading
 import traceback
 from concurrent.futures import Future
+from urllib.parse import unquote, urlsplit
 
 import requests
 import urllib3
@@ -53,6 +54,20 @@ _FAILURES = (
 )
 
 
+def is_address(where: str) -> bool:
+    """Whether this is where a picture is on the web, and no path."""
+    return where.lower().startswith(("http://", "https://"))
+
+
+def name_in(address: str) -> str:
+    """The name of the file at an address: for captions, and without what may be a password."""
+    try:
+        parts = urlsplit(address)
+        return unquote(parts.path.rstrip("/").rpartition("/")[2]) or parts.hostname or address
+    except ValueError:
+        return address
+
+
 def is_on() -> bool:
     """Whether pictures may be given by their address here."""
     return os.environ.get(SETTING, "on").strip().lower() == "on"
@@ -62,8 +77,7 @@ def check_address(address: str) -> None:
     """Raises ImageError for what is no address of the web, or where none is fetched."""
     if not is_on():
         raise ImageError(OFF)
-    is_web = address.lower().startswith(("http://", "https://"))
-    if len(address) > MAX_ADDRESS_LENGTH or not is_web:
+    if len(address) > MAX_ADDRESS_LENGTH or not is_address(address):
         raise ImageError(NO_ADDRESS)
 
 

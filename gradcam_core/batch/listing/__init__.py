@@ -1,0 +1,1 @@
+"""Where the pictures of a batch are: folders, patterns, lists of paths, ZIP and Parquet files."""

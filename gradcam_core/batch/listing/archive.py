@@ -1,0 +1,141 @@
+"""The pictures in a ZIP file, which is never unpacked to disk: a name in it can lead nowhere."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from zipfile import ZipFile, ZipInfo
+
+from gradcam_core.batch.listing.content import HEAD_BYTES, why_no_picture
+from gradcam_core.batch.listing.folder import HIDDEN
+from gradcam_core.batch.listing.source import (
+    UNREAD,
+    Found,
+    PictureSource,
+    Skipped,
+    text_of_name,
+)
+from gradcam_core.errors import PicturesError
+
+ARCHIVES = (".zip", ".cbz")
+OTHER_ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zst")
+
+MAX_PICTURE_BYTES = 128 * 2**20
+"""Size of the largest picture in a ZIP file, unpacked."""
+
+OF_MACOS = "macOS' own, and no picture"
+LOCKED = "protected by a password"
+
+_TOO_LARGE = (
+    f"The picture has more than {MAX_PICTURE_BYTES // 2**20} MB in its ZIP file. Unpack the ZIP "
+    "file and give the folder."
+)
+_DAMAGED = "The picture is damaged in its ZIP file. Make the ZIP file again, or give the folder."
+_UNKNOWN = (
+    "The picture is packed in a way that is not read. Unpack the ZIP file and give the folder."
+)
+
+_ENCRYPTED = 0x1
+_IS_UTF8 = 0x800
+_UNICODE_NAME = b"up"  # of an extra field
+
+_FAILURES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
+
+
+def in_archive(file: Path, suffixes: Collection[str], is_read: bool = True) -> Iterator[Found]:
+    """The pictures in a ZIP file and its folders, in the order of their names, as bytes.
+
+    suffixes: of pictures; see `why_no_picture`. is_read: whether their bytes are read. Raises
+    PicturesError if it cannot be opened.
+    """
+    with _opened(file) as archive:
+        named = sorted((_key(info), number) for number, info in enumerate(archive.infolist()))
+        last = ""
+        for key, number in named:
+            info = archive.infolist()[number]
+            if info.is_dir() or not key:
+                continue
+            unique = f"{key}#row-{number}" if key == last else key
+            last = key
+            yield _found(archive, info, unique, suffixes, is_read)
+
+
+def check_readable(file: Path) -> None:
+    """Raises PicturesError if it is no ZIP file, or nothing in it can be read without a
+    password."""
+    with _opened(file) as archive:
+        files = [info for info in archive.infolist() if not info.is_dir()]
+        if files and all(info.flag_bits & _ENCRYPTED for info in files):
+            raise PicturesError(f"{file} is {LOCKED}: unpack it and give the folder")
+
+
+def _opened(file: Path) -> ZipFile:
+    try:
+        return ZipFile(file)
+    except (*_FAILURES, NotImplementedError) as error:
+        raise PicturesError(f"{file} cannot be read as a ZIP file: {error}") from error
+
+
+def _found(
+    archive: ZipFile, info: ZipInfo, key: str, suffixes: Collection[str], is_read: bool
+) -> Found:
+    parts = key.split("/")
+    if "__MACOSX" in parts or parts[-1] == ".DS_Store":
+        return Skipped(key, OF_MACOS)
+    if any(part.startswith(".") for part in parts):
+        return Skipped(key, HIDDEN)
+    if info.flag_bits & _ENCRYPTED:
+        return Skipped(key, LOCKED)
+    try:
+        reason = why_no_picture(parts[-1], suffixes, lambda: _bytes(archive, info, HEAD_BYTES))
+        if reason:
+            return Skipped(key, reason)
+        if info.file_size > MAX_PICTURE_BYTES:
+            return PictureSource(key, problem=_TOO_LARGE)
+        data = _bytes(archive, info, MAX_PICTURE_BYTES + 1) if is_read else UNREAD
+    except (NotImplementedError, RuntimeError):
+        return PictureSource(key, problem=_UNKNOWN)
+    except _FAILURES:
+        return PictureSource(key, problem=_DAMAGED)
+    if len(data) > MAX_PICTURE_BYTES:
+        return PictureSource(key, problem=_TOO_LARGE)
+    return PictureSource(key, data=data)
+
+
+def _bytes(archive: ZipFile, info: ZipInfo, most: int) -> bytes:
+    with archive.open(info) as packed:
+        return packed.read(most)
+
+
+def _key(info: ZipInfo) -> str:
+    parts = _name(info).replace("\\", "/").split("/")
+    return text_of_name("/".join(part for part in parts if part not in ("", ".", "..")))
+
+
+def _name(info: ZipInfo) -> str:
+    """Its name in UTF-8, which many programs write without saying so, or say beside it."""
+    if info.flag_bits & _IS_UTF8:
+        return info.filename
+    try:
+        raw = info.orig_filename.encode("cp437")
+    except UnicodeEncodeError:
+        return info.filename
+    if said := _said_beside(info.extra, zlib.crc32(raw)):
+        return said
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return info.filename
+
+
+def _said_beside(extra: bytes, checksum: int) -> str | None:
+    while len(extra) >= 4:
+        size = int.from_bytes(extra[2:4], "little")
+        field = extra[4 : 4 + size]
+        is_of_name = extra[:2] == _UNICODE_NAME and field[1:5] == checksum.to_bytes(4, "little")
+        if is_of_name:
+            return field[5:].decode("utf-8", "replace")
+        extra = extra[4 + size :]
+    return None

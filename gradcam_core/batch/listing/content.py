@@ -1,0 +1,52 @@
+"""Whether a file is a picture: by its name, or else by how its content begins."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Collection
+from pathlib import PurePath
+
+HEAD_BYTES = 132
+"""So much of a file is looked at. DICOM's mark is at the end of it."""
+
+NO_PICTURE = "no picture by its name"
+NO_PICTURE_INSIDE = "no picture by its content"
+
+_MARKS = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"),
+    *(b"II*\0", b"MM\0*", b"II+\0\x08\0\0\0", b"MM\0+\0\x08\0\0"),
+)
+_BRANDS = (
+    *(b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
+)
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # their sizes, bytes
+
+# A suffix as kinds of files have them says what a file is; one such as .1, .jpg_large or .bak not.
+_OF_A_KIND = re.compile(r"\.[a-z][a-z0-9]{1,4}")
+_OF_ANY_KIND = (
+    *(".bak", ".bin", ".dat", ".data", ".file", ".image", ".img", ".old", ".orig", ".tmp"),
+)
+
+
+def why_no_picture(name: str, suffixes: Collection[str], head: Callable[[], bytes]) -> str | None:
+    """None for a picture. head: gives how its content begins, if the name does not tell."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix in suffixes:
+        return None
+    if _OF_A_KIND.fullmatch(suffix) and suffix not in _OF_ANY_KIND:
+        return NO_PICTURE
+    return None if looks_like_picture(head()) else NO_PICTURE_INSIDE
+
+
+def looks_like_picture(head: bytes) -> bool:
+    """Whether a file that begins so (`HEAD_BYTES`, or all of it) is in a format for pictures."""
+    if head.startswith(_MARKS):
+        return True
+    if head[4:8] == b"ftyp":
+        return head[8:12] in _BRANDS
+    if head[:4] == b"RIFF":
+        return head[8:12] == b"WEBP"
+    if head[:2] == b"BM" and len(head) >= 18:
+        return head[6:10] == bytes(4) and struct.unpack_from("<I", head, 14)[0] in _BMP_HEADERS
+    return head[128:132] == b"DICM" or re.match(rb"P[1-6]\s+(#|\d+\s+\d)", head) is not None

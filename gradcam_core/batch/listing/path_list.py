@@ -1,0 +1,231 @@
+"""A list of pictures: a text with a path or an address a line, or a CSV file with a column of them.
+
+A path is as seen from the list's own folder, or else from here; it may have quotes around it,
+Windows' backslashes, or the form file:///…
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePath
+from urllib.parse import unquote
+
+from gradcam_core.batch.listing.content import HEAD_BYTES, looks_like_picture
+from gradcam_core.batch.listing.source import (
+    Found,
+    PictureSource,
+    Skipped,
+    key_digest,
+    text_of_name,
+)
+from gradcam_core.errors import PicturesError
+from gradcam_core.images.remote.fetch import is_address
+from gradcam_core.wording import file_name
+
+TABLES = (".csv", ".tsv")
+LISTS = (".txt", ".list", ".lst", *TABLES)
+
+NAMED_TWICE = "named twice"
+
+_HEADERS = (
+    *("path", "paths", "file", "files", "filename", "file_name", "filepath", "file_path"),
+    *("photo", "photos", "picture", "pictures", "image", "images", "img", "image_path"),
+    *("img_path", "image_file", "image_name", "address", "url", "image_url"),
+)
+"""What the column of paths may be called, the likeliest first."""
+
+_SEPARATORS = (",", ";", "\t")
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_QUOTES = ('"', "'", "“”", "«»")
+_LONGEST = 32_767  # of a path that any system has
+
+
+def is_list(file: Path) -> bool:
+    """Whether this is a list, by its name, and by what is in it no picture."""
+    if file.suffix.lower() not in LISTS:
+        return False
+    try:
+        with file.open("rb") as opened:
+            return not looks_like_picture(opened.read(HEAD_BYTES))
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def in_list(file: Path, suffixes: Collection[str]) -> Iterator[Found]:
+    """The pictures that a list names, in its order, each once. suffixes: of pictures, by which a
+    column without a name is known. Raises PicturesError if it cannot be read as one."""
+    taken: set[bytes] = set()
+    for text in _entries(file, suffixes):
+        if is_address(text):
+            source, same = PictureSource(text_of_name(text), address=text), text
+        else:
+            key, path = _resolved(text, file.parent)
+            source, same = PictureSource(key, path), os.path.realpath(path)
+        digest = key_digest(same)
+        if digest in taken:
+            yield Skipped(source.key, NAMED_TWICE)
+            continue
+        taken.add(digest)
+        yield source
+
+
+def check_some_are_there(file: Path, suffixes: Collection[str]) -> int:
+    """How many pictures a list names. Raises PicturesError if none of them is there."""
+    count, first, is_any = 0, "", False
+    for one in in_list(file, suffixes):
+        if isinstance(one, PictureSource):
+            first = first or one.key
+            count += 1
+            is_any = is_any or one.address is not None or os.path.exists(one.path or "")
+    if not count:
+        raise PicturesError(f"{file} names no picture: it has a path or an address a line")
+    if not is_any:
+        number = f"none of the {count} paths" if count > 1 else "the path"
+        raise PicturesError(
+            f"{number} in {file} leads to a file, such as {file_name(first)!r}; "
+            f"paths are as seen from {file.parent}"
+        )
+    return count
+
+
+def _entries(file: Path, suffixes: Collection[str]) -> Iterator[str]:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    # Names of files are bytes: what is no UTF-8 is looked for as it stands.
+    text = data.decode(marked or "utf-8", "surrogateescape" if marked != "utf-16" else "replace")
+    del data
+    if file.suffix.lower() in TABLES:
+        yield from _cells(file, text.replace("\0", ""), suffixes)
+    else:
+        lines = text.split("\0") if "\0" in text else re.split(r"\r\n|\r|\n", text)
+        yield from _lines(file, lines)
+
+
+def _unreadable(file: Path, error: OSError) -> PicturesError:
+    return PicturesError(f"{file} cannot be read: {error.strerror or error}")
+
+
+def _lines(file: Path, lines: list[str]) -> Iterator[str]:
+    is_first = True
+    for line in lines:
+        text = line.strip()
+        if not text:
+            continue
+        is_remark = text.startswith("#") or (is_first and text.casefold() in _HEADERS)
+        is_first = False
+        if is_remark and not _is_there(text, file.parent):
+            continue
+        if "\t" in text and not _is_there(text, file.parent):
+            text = text.split("\t")[0].strip()
+        yield line if line != text and _is_there(line, file.parent) else text
+
+
+def _cells(file: Path, text: str, suffixes: Collection[str]) -> Iterator[str]:
+    separator, text = _separator(text)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    column = None
+    try:
+        for row in rows:
+            if not any(cell.strip() for cell in row):
+                continue
+            if row[0].lstrip().startswith("#") and not _is_there(row[0].strip(), file.parent):
+                continue
+            if column is None:
+                column, is_header = _column(file, row, suffixes)
+                if is_header:
+                    continue
+            if column < len(row) and (cell := row[column].strip()):
+                yield cell
+    except csv.Error as error:
+        raise PicturesError(f"line {rows.line_num} of {file} is no CSV: {error}") from error
+
+
+def _separator(text: str) -> tuple[str, str]:
+    """Of the columns, and the text without a line that names it, which Excel has."""
+    if named := re.match(r"sep=(.)(\r\n|\r|\n)", text, re.IGNORECASE):
+        return named[1], text[named.end() :]
+    lines = (line for line in re.split(r"[\r\n]+", text[:65536]) if not line.startswith("#"))
+    first = next((line for line in lines if line.strip()), "")
+    return max(_SEPARATORS, key=first.count), text
+
+
+def _column(file: Path, row: list[str], suffixes: Collection[str]) -> tuple[int, bool]:
+    """The column of paths, and whether this row has names of columns."""
+    names = [cell.strip().casefold() for cell in row]
+    named = [name for name in _HEADERS if name in names]
+    cells = [cell.strip() for cell in row]
+    if named and not any(_is_there(cell, file.parent) for cell in cells if cell):
+        return names.index(named[0]), True
+    for number, cell in enumerate(cells):
+        is_path = PurePath(cell.replace("\\", "/")).suffix.lower() in suffixes
+        if cell and (is_address(cell) or is_path or _is_there(cell, file.parent)):
+            return number, False
+    if len(row) == 1:
+        return 0, True
+    raise PicturesError(
+        f"{file} has no column of pictures: name one of paths `path`; its first line has "
+        f"{file_name(', '.join(cells))}"
+    )
+
+
+def _is_there(text: str, folder: Path) -> bool:
+    return _found(text, folder) is not None
+
+
+def _resolved(text: str, folder: Path) -> tuple[str, str]:
+    """The key of a picture, and its path."""
+    for variant in _variants(text):
+        if path := _found(variant, folder):
+            return text_of_name(_plain(variant)), path
+    variant = next(iter(_variants(text)))
+    return text_of_name(variant), os.path.join(folder, variant)
+
+
+def _found(text: str, folder: Path) -> str | None:
+    if not text or len(text) > _LONGEST or "\0" in text:
+        return None
+    for base in (folder, Path.cwd()):
+        path = os.path.join(base, text)
+        if os.path.lexists(path):
+            return os.path.abspath(path)
+    return None
+
+
+def _variants(text: str) -> Iterator[str]:
+    """The ways to read an entry, the nearest first."""
+    yield text
+    stripped = text
+    for pair in _QUOTES:
+        if len(text) > 1 and text[0] == pair[0] and text[-1] == pair[-1]:
+            stripped = text[1:-1]
+            yield stripped
+    if stripped.lower().startswith("file://"):
+        stripped = unquote(re.sub("^file://(localhost)?", "", stripped, flags=re.IGNORECASE))
+        yield stripped
+    if stripped.startswith("~"):
+        yield os.path.expanduser(stripped)
+    slashed = stripped.replace("\\", "/")
+    yield slashed
+    for form in ("NFC", "NFD"):
+        yield unicodedata.normalize(form, slashed)
+    if not slashed.isascii():  # a list as Windows writes it in western Europe and America
+        with_bytes = slashed.encode("utf-8", "surrogateescape")
+        yield with_bytes.decode("cp1252", "replace")
+
+
+def _plain(path: str) -> str:
+    """As a key has it: "./a.jpg" is a.jpg, but what leads out of the folder stays as it is."""
+    return os.path.normpath(path).replace(os.sep, "/")

@@ -1,0 +1,80 @@
+"""Patterns in the manner of a shell: which files they mean, and which folders these can be in."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+WILD = "*?["
+ANY_DEPTH = "**"
+
+States: TypeAlias = "frozenset[int]"
+"""How many parts of a pattern a path may have come through."""
+
+
+class Pattern:
+    """root: the folder that its first part with a wildcard is looked for in. A part that is there
+    as it stands, such as a folder `photos [1]`, means that."""
+
+    def __init__(self, where: str) -> None:
+        parts = Path(where).parts
+        fixed, root = 0, Path()
+        while fixed < len(parts) - 1 and (
+            not is_wild(parts[fixed]) or os.path.lexists(root / parts[fixed])
+        ):
+            root /= parts[fixed]
+            fixed += 1
+        self.root = root
+        self._parts = parts[fixed:]
+        self.start = self._closed({0})
+
+    def step(self, states: States, name: str) -> States:
+        """After one more part of a path."""
+        found: set[int] = set()
+        for state in states:
+            if state == len(self._parts):
+                continue
+            part = self._parts[state]
+            if part == ANY_DEPTH:
+                if not name.startswith("."):
+                    found.add(state)
+            elif _fits(name, part):
+                found.add(state + 1)
+        return self._closed(found)
+
+    def is_met(self, states: States) -> bool:
+        """Whether a file that has come so far is meant."""
+        return len(self._parts) in states
+
+    def goes_on(self, states: States) -> bool:
+        """Whether a folder that has come so far can hold a file that is meant."""
+        return any(state < len(self._parts) for state in states)
+
+    def _closed(self, states: set[int]) -> States:
+        """`**` is also no folder at all."""
+        for state in sorted(states):
+            while state < len(self._parts) and self._parts[state] == ANY_DEPTH:
+                state += 1
+                states.add(state)
+        return frozenset(states)
+
+
+def is_wild(text: str) -> bool:
+    return any(sign in text for sign in WILD)
+
+
+def _fits(name: str, part: str) -> bool:
+    if name == part:  # a name may have brackets of its own
+        return True
+    if name.startswith(".") and not part.startswith("."):
+        return False
+    return _compiled(part).match(os.path.normcase(name)) is not None
+
+
+@cache
+def _compiled(part: str) -> re.Pattern[str]:
+    return re.compile(fnmatch.translate(os.path.normcase(part)))

@@ -1,0 +1,75 @@
+"""What a batch has left out: a table of it beside the data set, and lines for the summary."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gradcam_core.batch.listing.source import Skipped
+from gradcam_core.files import written_whole
+from gradcam_core.wording import file_name, listed
+
+SKIPPED = "skipped.parquet"
+"""Below the folder of results."""
+
+NAMED = 3
+"""Files that a line names, at most."""
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), metadata={"description": "below PHOTOS, as keys have it"}),
+        pa.field("reason", pa.string(), metadata={"description": "why it is left out"}),
+    ]
+)
+_ROWS_AT_ONCE = 4096
+
+
+def write_skipped(out: Path, skipped: Iterable[Skipped]) -> list[str]:
+    """Writes the table, or removes it where nothing is left out, and gives a line for each reason.
+    Raises OSError where it cannot be written."""
+    counts = SkippedCounts()
+    rest = iter(skipped)
+    first = next(rest, None)
+    if first is None:
+        (out / SKIPPED).unlink(missing_ok=True)
+        return []
+    every = itertools.chain([first], rest)
+    with written_whole(out / SKIPPED) as file, pq.ParquetWriter(file, _SCHEMA) as writer:
+        while rows := list(itertools.islice(every, _ROWS_AT_ONCE)):
+            for one in rows:
+                counts.add(one)
+            columns = {"path": [r.path for r in rows], "reason": [r.reason for r in rows]}
+            writer.write_table(pa.table(columns, schema=_SCHEMA))
+    return counts.lines()
+
+
+class SkippedCounts:
+    """How much is left out for which reason, and the first of it by name."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, list[str]] = {}
+
+    def add(self, one: Skipped) -> None:
+        self._counts[one.reason] += 1
+        names = self._first.setdefault(one.reason, [])
+        if len(names) < NAMED:
+            names.append(file_name(one.path))
+
+    def lines(self) -> list[str]:
+        """For each reason: "2, no picture by its name: notes.txt and film.mov"."""
+        return [
+            f"{count}, {reason}: {some(self._first[reason], count)}"
+            for reason, count in self._counts.most_common()
+        ]
+
+
+def some(names: Sequence[str], count: int) -> str:
+    """The first of so many names as a list."""
+    more = count - len(names)
+    return listed([*names, f"{more} more"] if more > 0 else list(names))
