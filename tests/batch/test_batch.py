@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle
@@ -31,6 +32,7 @@ import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.location import where
 from gradcam_core.analysis.trust import trust
+from gradcam_core.batch import compute
 from gradcam_core.batch.local import explain_locally
 from gradcam_core.batch.overlays import overlay_path
 from gradcam_core.batch.pictures import Pictures, PictureSource, find_pictures
@@ -199,7 +201,8 @@ def test_the_files_say_what_their_columns_mean(done: Path):
     assert schema.names == SCHEMA.names
     for field in schema:
         assert field.metadata[b"description"]
-    assert {path.name for path in done.iterdir()} == {".lock", "data", "overlays", "run.json"}
+    names = {".lock", "data", "overlays", "run.json", "skipped.parquet"}
+    assert {path.name for path in done.iterdir()} == names
 
 
 def test_a_pattern_parquet_of_paths_of_bytes_and_of_structs_give_the_same_rows(
@@ -387,6 +390,80 @@ def test_a_second_run_does_nothing_twice_and_a_new_picture_is_taken_along(
     shutil.copy(EXAMPLES / "2_coffee.jpg", folder)
     assert len(batch(folder, out)) == len(first) + 1
     assert len(list((out / "data").iterdir())) == 2
+
+
+def test_what_is_left_out_or_fails_is_named_in_the_summary(
+    album: Path, tmp_path: Path, small: gc.Model, capsys: pytest.CaptureFixture[str]
+):
+    network = ("--models", small.info.name)
+    folder, out = tmp_path / "photos", tmp_path / "photos" / "out"
+    shutil.copytree(album, folder)
+    (folder / "again").symlink_to(folder)
+    batch(folder, out, *network)
+    summary = capsys.readouterr().out
+    lines = (
+        "1 with an error, which is in their rows\n  holiday/cut.jpg: The picture is damaged",
+        f"left out, see {out / 'skipped.parquet'}:\n",
+        "  1 × no picture by its name: notes.txt\n",
+        "  1 × a link in a circle: again\n",
+    )
+    for line in lines:
+        assert line in summary
+    table = pq.read_table(out / "skipped.parquet").to_pylist()
+    assert {row["path"]: row["reason"] for row in table} == {
+        ".thumbnails": "hidden",
+        "again": "a link in a circle",
+        "notes.txt": "no picture by its name",
+    }
+    for name in ("again", "notes.txt"):
+        (folder / name).unlink()
+    shutil.rmtree(folder / ".thumbnails")
+    batch(folder, out, *network)
+    assert "left out" not in capsys.readouterr().out
+    assert not (out / "skipped.parquet").exists()
+
+
+def test_a_batch_that_explains_nothing_has_status_1(
+    album: Path, tmp_path: Path, small: gc.Model, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "photos").mkdir()
+    bad = tmp_path / "photos" / "bad.jpg"
+    shutil.copy(album / "holiday" / "cut.jpg", bad)
+    arguments = [str(bad.parent), "--out", str(tmp_path / "out"), *ONE, "--models", small.info.name]
+    for _ in range(2):  # also where it was done before
+        assert main(arguments) == 1
+        assert "no picture could be explained" in capsys.readouterr().err
+    shutil.copy(album / "cat.JPG", bad.parent)
+    assert main(arguments) == 0
+
+
+def test_a_list_a_zip_file_and_an_address_give_the_same_rows_and_go_on(
+    album: Path, tmp_path: Path, small: gc.Model, monkeypatch: pytest.MonkeyPatch
+):
+    content = (album / "cat.JPG").read_bytes()
+    model = small.info.name
+    network = ("--models", model)
+    (expected,) = batch(album / "cat.JPG", tmp_path / "one", *network).values()
+    (tmp_path / "list.csv").write_text(f"path,label\n{album / 'cat.JPG'},0\nno.jpg,1\n")
+    with zipfile.ZipFile(tmp_path / "album.zip", "w") as file:
+        file.writestr("0/cat.JPG", content)
+    address = "https://pictures.example/cat.JPG"
+    monkeypatch.setattr(compute, "fetch_picture", {address: content}.__getitem__)
+    cases: dict[str, tuple[Path | str, str, tuple[str, ...]]] = {
+        "list": (tmp_path / "list.csv", str(album / "cat.JPG"), (str(tmp_path / "list.csv"),)),
+        "zip": (tmp_path / "album.zip", "0/cat.JPG", ("folder",)),
+        "address": (address, address, ()),
+    }
+    for name, (given, key, labels) in cases.items():
+        more = (*network, *(("--labels", *labels) if labels else ()))
+        rows = batch(given, tmp_path / name, *more)
+        assert batch(given, tmp_path / name, *more) == rows
+        row = rows[key, model]
+        assert row["label_index"] == (0 if labels else None)
+        same = ("path", "overlay", "caption", *(k for k in row if k.startswith("label")), "correct")
+        assert_same_rows({("", model): row}, {("", model): expected | {k: row[k] for k in same}})
+    missing = rows_of(tmp_path / "list")["no.jpg", model]
+    assert "There is no file" in missing["error"]
 
 
 def test_run_json_says_what_the_batch_is_as_it_always_has(album: Path, tmp_path: Path):

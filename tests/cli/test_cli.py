@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 import gradcam_core as gc
+from gradcam_core.cli import photo
 from gradcam_core.cli.photo import main
+from gradcam_core.images.remote.ssrf_guard import UNREACHABLE
 from tests.support.app_server import ROOT
 from tests.support.batch_results import rows_of
 from tests.support.command_line import run
@@ -108,6 +110,18 @@ def test_how_far_a_map_can_be_trusted_is_said_and_written(
 
 
 @pytest.mark.usefixtures("no_figure")
+def test_a_photo_may_be_an_address_and_files_say_its_name_only(
+    cat_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    address = "https://pictures.example/album/tabby%20cat.jpg?key=secret"
+    monkeypatch.setattr(photo, "fetch_picture", {address: cat_path.read_bytes()}.__getitem__)
+    assert main([address, *LITE0, "--out", str(tmp_path)]) == 0
+    text = (tmp_path / "captions.txt").read_text() + json.dumps(found_in(tmp_path))
+    assert "tabby cat.jpg" in text
+    assert "secret" not in text
+
+
+@pytest.mark.usefixtures("no_figure")
 def test_the_choices_are_honoured(cat_path: Path, tmp_path: Path):
     cases = {
         ("--method", "layercam", "--detail", "2"): {"method": "layercam", "detail": 2},
@@ -137,6 +151,9 @@ def test_the_choices_are_honoured(cat_path: Path, tmp_path: Path):
         ([], "PHOTO"),
         (["no_such.jpg"], "no file no_such.jpg"),
         ([__file__], "not a picture"),
+        (["/dev/zero"], "no file but a pipe or a device"),
+        (["http://127.0.0.1:9/cat.jpg"], UNREACHABLE),
+        (["https://"], UNREACHABLE),
         (["{cat}", "--models", "resnet5"], "Choose from: xception, resnet50"),
         (["{cat}", "--models", ","], "names no model"),
         (["{cat}", "--target", "cat"], "tiger cat (282)"),

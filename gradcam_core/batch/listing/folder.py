@@ -29,7 +29,6 @@ from gradcam_core.errors import PicturesError
 HIDDEN = "hidden"
 SAME_PICTURE = "a link to a picture that is taken already"
 SAME_FOLDER = "a folder that is taken already"
-ABOVE = "a link to a folder that all of this is in"
 LEADS_NOWHERE = "a link that leads nowhere"
 IN_A_CIRCLE = "a link in a circle"
 NO_FILE = "no file but a pipe or a device"
@@ -74,22 +73,23 @@ class _Walk:
     def found(self, root: Path) -> Iterator[Found]:
         start = _Place(root, "", self._pattern.start if self._pattern else _ALL)
         yield from self._tree(start)
-        above = Path(os.path.realpath(root)).parents
+        real = Path(os.path.realpath(root))
+        above = {real, *real.parents}
         while self._folder_links:  # first, so that a link to a file knows all folders
             link = self._folder_links.popleft()
             if Path(os.path.realpath(link.path)) in above:
-                yield Skipped(link.key, ABOVE)
+                yield Skipped(link.key, IN_A_CIRCLE)
             else:
                 yield from self._tree(link)
         taken: set[bytes] = set()
         for link in self._file_links:
-            real = os.path.realpath(link.path)
-            digest = key_digest(real)
-            if digest in taken or self._is_taken(real):
+            file = os.path.realpath(link.path)
+            digest = key_digest(file)
+            if digest in taken or self._is_taken(file):
                 yield Skipped(link.key, SAME_PICTURE)
                 continue
             taken.add(digest)
-            yield self._file(link, Path(real).name)
+            yield self._file(link, Path(file).name)
 
     def _tree(self, top: _Place) -> Iterator[Found]:
         """With a stack of our own: folders may lie deeper than Python's calls."""

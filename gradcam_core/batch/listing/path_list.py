@@ -13,6 +13,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
@@ -70,7 +71,7 @@ def in_list(file: Path, suffixes: Collection[str]) -> Iterator[Found]:
             source, same = PictureSource(text_of_name(text), address=text), text
         else:
             key, path = _resolved(text, file.parent)
-            source, same = PictureSource(key, path), os.path.realpath(path)
+            source, same = PictureSource(key, path), _real(path)
         digest = key_digest(same)
         if digest in taken:
             yield Skipped(source.key, NAMED_TWICE)
@@ -124,12 +125,12 @@ def _lines(file: Path, lines: list[str]) -> Iterator[str]:
         text = line.strip()
         if not text:
             continue
+        if "\t" in text and not _is_there(text, file.parent):
+            text = text.split("\t")[0].strip()
         is_remark = text.startswith("#") or (is_first and text.casefold() in _HEADERS)
         is_first = False
         if is_remark and not _is_there(text, file.parent):
             continue
-        if "\t" in text and not _is_there(text, file.parent):
-            text = text.split("\t")[0].strip()
         yield line if line != text and _is_there(line, file.parent) else text
 
 
@@ -202,6 +203,19 @@ def _found(text: str, folder: Path) -> str | None:
         if os.path.lexists(path):
             return os.path.abspath(path)
     return None
+
+
+def _real(path: str) -> str:
+    """As `os.path.realpath`, which asks for every folder again each time."""
+    if os.path.islink(path):
+        return os.path.realpath(path)
+    folder, name = os.path.split(path)
+    return os.path.join(_real_folder(folder), name)
+
+
+@lru_cache
+def _real_folder(path: str) -> str:
+    return os.path.realpath(path)
 
 
 def _variants(text: str) -> Iterator[str]:

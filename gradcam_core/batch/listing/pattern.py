@@ -68,13 +68,14 @@ def is_wild(text: str) -> bool:
 
 
 def _fits(name: str, part: str) -> bool:
-    if name == part:  # a name may have brackets of its own
-        return True
     if name.startswith(".") and not part.startswith("."):
         return False
-    return _compiled(part).match(os.path.normcase(name)) is not None
+    return any(one.match(os.path.normcase(name)) for one in _compiled(part))
 
 
 @cache
-def _compiled(part: str) -> re.Pattern[str]:
-    return re.compile(fnmatch.translate(os.path.normcase(part)))
+def _compiled(part: str) -> list[re.Pattern[str]]:
+    """Also with its brackets as they stand: a name may have brackets of its own."""
+    part = os.path.normcase(part)
+    ways = dict.fromkeys((part, part.replace("[", "[[]")))
+    return [re.compile(fnmatch.translate(way)) for way in ways]

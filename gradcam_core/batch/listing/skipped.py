@@ -62,9 +62,9 @@ class SkippedCounts:
             names.append(file_name(one.path))
 
     def lines(self) -> list[str]:
-        """For each reason: "2, no picture by its name: notes.txt and film.mov"."""
+        """For each reason: "2 × no picture by its name: notes.txt and film.mov"."""
         return [
-            f"{count}, {reason}: {some(self._first[reason], count)}"
+            f"{count} × {reason}: {some(self._first[reason], count)}"
             for reason, count in self._counts.most_common()
         ]
 

@@ -1,0 +1,389 @@
+"""Where the pictures of a batch are: folders with links in them, patterns, lists, ZIP files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gradcam_core.batch.listing import archive
+from gradcam_core.batch.listing.content import looks_like_picture
+from gradcam_core.batch.pictures import Pictures, find_pictures
+from gradcam_core.errors import PicturesError
+from tests.support.bad_pictures import encodings
+from tests.support.photos import PHOTOS as SCIENCE
+
+JPEG = b"\xff\xd8\xff\xe0 as a JPEG begins"
+
+
+def found(where: object, out: Path = Path("/no/results")) -> Pictures:
+    pictures = find_pictures(str(where), out)
+    assert len(keys(pictures)) == pictures.count
+    return pictures
+
+
+def keys(pictures: Pictures) -> list[str]:
+    read, unread = [[one.key for one in walk()] for walk in (pictures.walk, pictures.walk_unread)]
+    assert read == unread
+    assert len(set(read)) == len(read)
+    return read
+
+
+def reasons(pictures: Pictures) -> dict[str, str]:
+    return {one.path: one.reason for one in pictures.skipped()}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two pictures, one of them in a folder."""
+    photos = tmp_path / "photos"
+    (photos / "sub").mkdir(parents=True)
+    (photos / "a.jpg").write_bytes(JPEG)
+    (photos / "sub" / "b.jpg").write_bytes(JPEG)
+    return photos
+
+
+PLAIN = ["a.jpg", "sub/b.jpg"]
+
+
+@pytest.mark.parametrize("pattern", ["", "/**", "/**/*.jpg", "/**/**/*"])
+@pytest.mark.parametrize("target", [".", "..", "../photos/sub", "sub/../sub"])
+def test_links_do_not_lead_in_circles(photos: Path, target: str, pattern: str):
+    (photos / "sub" / "again").symlink_to(photos)
+    (photos / "z").symlink_to(target)
+    (photos / "sub" / "z").symlink_to(photos / "z")
+    pictures = found(f"{photos}{pattern}")
+    assert keys(pictures) == PLAIN
+    assert reasons(pictures).keys() >= {"sub/again", "z", "sub/z"}
+
+
+def test_a_link_out_of_the_folder_is_followed_and_each_real_file_is_there_once(
+    photos: Path, tmp_path: Path
+):
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "inner").mkdir(parents=True)
+    for name in ("c.jpg", "inner/d.jpg"):
+        (elsewhere / name).write_bytes(JPEG)
+    (tmp_path / "alone").write_bytes(JPEG)
+    (elsewhere / "back").symlink_to(photos)
+    for name, target in {
+        "a link.jpg": "a.jpg",
+        "first": elsewhere,
+        "inner": elsewhere / "inner",
+        "one.jpg": elsewhere / "c.jpg",
+        "alone.jpg": tmp_path / "alone",
+        "again.jpg": tmp_path / "alone",
+        "nowhere.jpg": "nowhere",
+        "self.jpg": "self.jpg",
+    }.items():
+        (photos / name).symlink_to(target)
+    pictures = found(photos)
+    assert keys(pictures) == [*PLAIN, "first/c.jpg", "first/inner/d.jpg", "again.jpg"]
+    real = {os.path.realpath(str(one.path)) for one in pictures.walk()}
+    assert len(real) == pictures.count
+    assert reasons(pictures) == {
+        "a link.jpg": "a link to a picture that is taken already",
+        "one.jpg": "a link to a picture that is taken already",
+        "alone.jpg": "a link to a picture that is taken already",
+        "first/back": "a link in a circle",
+        "inner": "a folder that is taken already",
+        "nowhere.jpg": "a link that leads nowhere",
+        "self.jpg": "a link in a circle",
+    }
+
+
+def test_two_names_of_one_file_are_two_pictures(photos: Path):
+    os.link(photos / "a.jpg", photos / "sub" / "a.jpg")
+    assert keys(found(photos)) == ["a.jpg", "sub/a.jpg", "sub/b.jpg"]
+
+
+def test_a_link_to_a_picture_that_a_pattern_leaves_out_is_taken(photos: Path):
+    (photos / "link.jpg").symlink_to("sub/b.jpg")
+    assert keys(found(f"{photos}/*.jpg")) == ["a.jpg", "link.jpg"]
+    assert keys(found(f"{photos}/**/*.jpg")) == PLAIN
+
+
+def test_a_folder_that_cannot_be_read_is_left_out_and_all_else_taken(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+):
+    scan = os.scandir
+
+    def refusing(path: Path) -> Iterator[os.DirEntry[str]]:
+        if Path(path).name == "sub":
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)  # root may read every folder
+    for where in (photos, f"{photos}/**"):
+        pictures = found(where)
+        assert keys(pictures) == ["a.jpg"]
+        assert reasons(pictures) == {"sub": "cannot be read: Permission denied"}
+    with pytest.raises(PicturesError, match="sub cannot be read: Permission denied"):
+        found(photos / "sub")
+
+
+def test_what_is_no_picture_is_left_out_with_its_reason_and_nothing_is_waited_for(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+):
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "zero").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        monkeypatch.chdir(photos)  # paths of sockets are short
+        listening.bind("socket.jpg")
+    (photos / ".hidden.jpg").write_bytes(JPEG)
+    (photos / "film.mov").write_bytes(b"\0\0\0\x14ftypqt  ")
+    (photos / "README").write_text("no picture")
+    (photos / "raw.nef").write_bytes(b"II*\0 a TIFF file, with a thumbnail in it")
+    pictures = found(photos)
+    assert keys(pictures) == PLAIN
+    assert reasons(pictures) == {
+        **dict.fromkeys(("pipe.jpg", "zero", "socket.jpg"), "no file but a pipe or a device"),
+        ".hidden.jpg": "hidden",
+        "film.mov": "no picture by its name",
+        "raw.nef": "no picture by its name",
+        "README": "no picture by its content",
+    }
+
+
+@pytest.mark.parametrize("name", ["IMG_1234", "x.jpg_large", "x.jpg.1", "1.2.840.113619", "x.bak"])
+def test_a_file_without_a_suffix_that_says_its_kind_is_looked_into(photos: Path, name: str):
+    (photos / name).write_bytes(JPEG)
+    assert name in keys(found(photos))
+    (photos / name).write_bytes(b"%PDF-1.7")
+    assert reasons(found(photos)) == {name: "no picture by its content"}
+
+
+def test_names_as_they_are(photos: Path):
+    names = ["photo[1].jpg", "A.JPG", "n" * 250 + ".jpg", "line\nbreak.jpg", "日本.jpg"]
+    for name in names:
+        (photos / name).write_bytes(JPEG)
+    (photos / os.fsdecode(b"\xff\xfe.jpg")).write_bytes(JPEG)
+    wanted = {*PLAIN, *names, "\\xff\\xfe.jpg"}
+    assert set(keys(found(photos))) == set(keys(found(f"{photos}/**/*"))) == wanted
+    for where in ("photo[1].jpg", "photo[1]*", "photo[[]1].jpg", "p?oto*"):
+        assert keys(found(photos / where)) == ["photo[1].jpg"]
+    brackets = photos.rename(photos.with_name("photos [1]"))
+    assert "a.jpg" in keys(found(f"{brackets}/*.jpg"))
+
+
+def test_results_are_not_taken_for_photos(photos: Path):
+    def results(out: Path) -> None:
+        for name in ("data", "overlays"):
+            (out / name).mkdir(parents=True)
+        (out / "overlays" / "a.jpg").write_bytes(JPEG)
+        for name in ("run.json", ".lock", "report.html", "skipped.parquet"):
+            (out / name).touch()
+
+    results(photos / "out")
+    (photos / "link").symlink_to("out")
+    for where in (photos, f"{photos}/**", f"{photos}/**/*.jpg"):
+        assert keys(found(where, photos / "out")) == PLAIN
+    other = found(photos, photos / "other")
+    assert keys(other) == PLAIN
+    assert reasons(other)["out"] == "the results of a batch"
+    results(photos)
+    assert keys(found(photos, photos)) == PLAIN
+
+
+def test_a_folder_without_pictures_says_what_is_in_it(tmp_path: Path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(PicturesError, match=r"left out: 1 × no picture by its name: notes\.txt"):
+        found(tmp_path)
+
+
+@pytest.mark.parametrize("name", encodings.ENCODINGS)
+def test_the_formats_that_are_read_are_known_by_their_content(name: str):
+    assert looks_like_picture(encodings.as_file(name)[:132])
+
+
+LISTS = {
+    "as Windows writes it": (
+        "l.txt",
+        '\ufeffphotos\\a.jpg\r\n# a remark\r\n\r\n"photos\\sub\\b.jpg"\r\n'.encode(),
+    ),
+    "from another folder": ("deep/l.txt", b"../photos/a.jpg\n../photos/sub/b.jpg"),
+    "as seen from here": ("deep/l.list", b"photos/a.jpg\nphotos/sub/b.jpg"),
+    "UTF-16": ("l.txt", "photos/a.jpg\nphotos/sub/b.jpg\n".encode("utf-16")),
+    "find -print0": ("l.txt", b"photos/a.jpg\0photos/sub/b.jpg\0"),
+    "with twins": ("l.txt", b"photos/a.jpg\n./photos/a.jpg\nphotos/sub/../sub/b.jpg\n"),
+    "labels behind tabs": ("l.txt", b"path\tlabel\nphotos/a.jpg\t1\nphotos/sub/b.jpg\t2\n"),
+    "a column": ("l.csv", b"id;Path;n\n1;photos/a.jpg;2\n2; 'photos/sub/b.jpg';3\n;;\n"),
+    "Excel": ("l.csv", b"sep=;\r\nlabel;filename\r\nx;photos/a.jpg\r\ny;photos/sub/b.jpg\r\n"),
+    "without a header": ("l.csv", b"1,photos/a.jpg\n2,photos/sub/b.jpg\n"),
+    "another header": ("l.csv", b"Bilder\nphotos/a.jpg\nphotos/sub/b.jpg\n"),
+    "old Macs": ("l.tsv", b"path\tn\rphotos/a.jpg\t1\rphotos/sub/b.jpg\t2\r"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_is_read_as_people_and_programs_write_it(
+    photos: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(photos.parent)
+    file, content = LISTS[name]
+    path = photos.parent / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    pictures = found(path)
+    assert [os.path.realpath(str(one.path)) for one in pictures.walk()] == [
+        os.path.realpath(photos / one) for one in PLAIN
+    ]
+    assert list(reasons(pictures).values()) == ["named twice"] * (name == "with twins")
+
+
+def test_names_in_a_list_are_found_whatever_they_are(photos: Path):
+    names = ["größe.jpg", " spaces .jpg", "#1.jpg", '"quoted".jpg', "a,b.jpg", "x\ty.jpg"]
+    for name in names:
+        (photos / name).write_bytes(JPEG)
+    strange = os.fsdecode(b"\xff\xfe.jpg")
+    (photos / strange).write_bytes(JPEG)
+    (photos / "l.txt").write_bytes(os.fsencode("\n".join([*names, strange])))
+    assert keys(found(photos / "l.txt")) == [*names, "\\xff\\xfe.jpg"]
+    (photos / "l.txt").write_bytes("größe.jpg\n".encode("cp1252"))
+    assert keys(found(photos / "l.txt")) == ["größe.jpg"]
+    (photos / "l.txt").write_text(f"{photos.as_uri()}/gr%C3%B6%C3%9Fe.jpg\n")
+    assert keys(found(photos / "l.txt")) == [str(photos / "größe.jpg")]
+
+
+def test_what_a_list_names_and_is_not_there_stays_in_it(photos: Path):
+    text = "a.jpg\ngone.jpg\nC:\\Bilder\\b.jpg\nhttps://pictures.example/c.jpg\n"
+    (photos / "l.txt").write_text(text)
+    pictures = found(photos / "l.txt")
+    assert keys(pictures) == text.split("\n")[:-1]
+    assert [one.address for one in pictures.walk()][3] == "https://pictures.example/c.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("l.txt", b"", "names no picture"),
+        ("l.txt", b"# only remarks\n", "names no picture"),
+        (
+            "l.txt",
+            b"x.jpg\ny.jpg\n",
+            "none of the 2 paths in .* as 'x.jpg'; paths are as seen",
+        ),
+        ("l.csv", b"a,b\n1,2\n", "no column of pictures: name one of paths `path`; .* has a, b"),
+        ("l.csv", b'path\n"x' + b"y" * 200_000, "is no CSV"),
+        ("l.zip", b"no ZIP", "cannot be read as a ZIP file"),
+        ("l.tar.gz", b"", "archive of a kind that is not read"),
+    ],
+)
+def test_what_cannot_be_a_list_or_archive_is_refused(
+    tmp_path: Path, name: str, content: bytes, words: str
+):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(PicturesError, match=words):
+        found(tmp_path / name)
+
+
+def test_a_picture_with_the_name_of_a_list_is_a_picture(tmp_path: Path):
+    shutil.copy(SCIENCE / "coffee.png", tmp_path / "scan.txt")
+    assert keys(found(tmp_path / "scan.txt")) == ["scan.txt"]
+
+
+def zipped(path: Path, *entries: tuple[str, bytes], packed: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", packed) as file:
+        for name, content in entries:
+            file.writestr(name, content)
+    return path
+
+
+def test_a_zip_file_is_as_its_folder_would_be(tmp_path: Path):
+    names = ["a.jpg", "sub/b.jpg", "sub\\c.jpg", "../../up.jpg", "/root.jpg", "日本/猫.jpg", "scan"]
+    left_out = {
+        "__MACOSX/._a.jpg": "macOS' own, and no picture",
+        ".DS_Store": "macOS' own, and no picture",
+        ".hidden/x.jpg": "hidden",
+        "notes.txt": "no picture by its name",
+    }
+    file = zipped(tmp_path / "z.zip", *((name, JPEG) for name in [*names, *left_out]))
+    pictures = found(file)
+    wanted = ["a.jpg", "root.jpg", "scan", "sub/b.jpg", "sub/c.jpg", "up.jpg", "日本/猫.jpg"]
+    assert keys(pictures) == wanted
+    assert {one.data for one in pictures.walk()} == {JPEG}
+    assert reasons(pictures) == left_out
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_names_in_utf8_are_read_where_a_zip_file_does_not_say_so(tmp_path: Path):
+    file = zipped(tmp_path / "z.zip", ("Katze XX.jpg", JPEG))
+    file.write_bytes(file.read_bytes().replace(b"Katze XX", "Katze ä".encode()))
+    assert keys(found(file)) == ["Katze ä.jpg"]
+
+
+def test_a_zip_file_cannot_cost_more_than_its_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(archive, "MAX_PICTURE_BYTES", 2**20)
+    honest = JPEG + bytes(2**21)
+    file = zipped(tmp_path / "z.zip", ("bomb.jpg", honest), ("a.jpg", JPEG))
+    problems = {one.key: one.problem for one in found(file).walk()}
+    assert "Unpack the ZIP file" in str(problems["bomb.jpg"])
+    assert problems["a.jpg"] is None
+    size = len(honest).to_bytes(4, "little")
+    file.write_bytes(file.read_bytes().replace(size, (1000).to_bytes(4, "little")))
+    (bomb,) = (one for one in found(file).walk() if one.key == "bomb.jpg")
+    assert bomb.data is None
+    assert "damaged" in str(bomb.problem)
+
+
+def test_what_is_protected_by_a_password_is_said(tmp_path: Path):
+    file = zipped(tmp_path / "z.zip", ("a.jpg", JPEG), packed=zipfile.ZIP_STORED)
+    data = bytearray(file.read_bytes())
+    for mark, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(mark) + place] |= 1
+    file.write_bytes(data)
+    with pytest.raises(PicturesError, match="protected by a password: unpack it"):
+        found(file)
+
+
+def test_a_damaged_entry_does_not_cost_the_others(tmp_path: Path):
+    content = (SCIENCE / "coffee.png").read_bytes()
+    file = zipped(tmp_path / "z.zip", ("a.png", content), ("b.png", content), packed=0)
+    data = bytearray(file.read_bytes())
+    data[2000] ^= 255
+    file.write_bytes(data)
+    first, second = found(file).walk()
+    assert "damaged in its ZIP file" in str(first.problem)
+    assert second.data == content
+
+
+def test_a_folder_of_pictures_beside_a_table_is_one_of_pictures(photos: Path):
+    pq.write_table(pa.table({"path": ["a.jpg"]}), photos / "z.parquet")
+    assert keys(found(f"{photos}/**")) == PLAIN
+    assert keys(found(f"{photos}/*.parquet")) == ["a.jpg"]
+
+
+@pytest.mark.parametrize("name", ["pipe.jpg", "photos/*", "x" * 300])
+def test_what_is_no_input_is_refused_at_once(tmp_path: Path, name: str):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(PicturesError):
+        found(tmp_path / name)
+
+
+def test_a_folder_of_100_000_pictures_is_walked_as_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Without looking into a folder before its turn, or at more than the names."""
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "a.jpg").write_bytes(JPEG)
+    looked: list[str] = []
+    scan = os.scandir
+
+    def noting(path: Path) -> Iterator[os.DirEntry[str]]:
+        looked.append(Path(path).name)
+        return scan(path)
+
+    pictures = found(tmp_path)
+    monkeypatch.setattr(os, "scandir", noting)
+    assert next(pictures.walk()).key == "0/a.jpg"
+    assert looked == [tmp_path.name, "0"]
