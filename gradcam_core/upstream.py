@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -122,3 +123,19 @@ def has_hooks(part: nn.Module) -> bool:
     """
     kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
     return any(getattr(part, f"_{kind}") for kind in kinds)
+
+
+@cache
+def ignore_missing_weights() -> None:
+    """Matplotlib writes a warning for each family that has no bold, and takes the regular one.
+
+    Nobody can do anything about a font of the machine. Needless once matplotlib warns only where a
+    weight was asked for a family that has others.
+    """
+    import logging
+
+    class Ignore(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            return "Failed to find font weight" not in str(record.msg)
+
+    logging.getLogger("matplotlib.font_manager").addFilter(Ignore())

@@ -8,7 +8,7 @@ import re
 import threading
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import matplotlib
@@ -22,10 +22,11 @@ from PIL import Image
 
 from gradcam_core.analysis.captions import summary
 from gradcam_core.errors import ChoiceError
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation import Explanation, Prediction
+from gradcam_core.export.fonts import drawable, families, in_order
 from gradcam_core.export.grid import Place, Text
 from gradcam_core.export.layout import HEIGHT_PX, WIDTH_PX, best_plan
-from gradcam_core.export.text import FAMILY, PIXELS_A_POINT
+from gradcam_core.export.text import PIXELS_A_POINT
 from gradcam_core.images.metadata import SOFTWARE, lines, png_info
 from gradcam_core.images.render import COLORMAP, OPACITY, colormap_table
 
@@ -89,7 +90,8 @@ def figure(
         "Description": "\n\n".join(map(lines, every)),
         SOFTWARE: every[0][SOFTWARE],
     }
-    plan = best_plan(photo.width / photo.height, explanations, summary(explanations))
+    named = [with_drawable_names(e) for e in explanations]
+    plan = best_plan(photo.width / photo.height, named, summary(named))
     resized, larger = {}, photo
     for size in sorted({plan.photo.size, plan.overlays[0].size}, reverse=True):
         resized[size] = larger = _resized(larger, size)
@@ -101,6 +103,22 @@ def figure(
     for text in plan.texts:
         _draw_text(slide, text, colours)
     return slide
+
+
+def with_drawable_names(e: Explanation) -> Explanation:
+    """A class by its index, a network by the name of its files, where nothing of the name can be
+    drawn."""
+
+    def named(one: Prediction) -> Prediction:
+        return one if drawable(one.name).strip() else replace(one, name=f"class {one.index}")
+
+    return replace(
+        e,
+        title=e.title if drawable(e.title).strip() else e.model,
+        target=named(e.target),
+        top=tuple(map(named, e.top)),
+        contrast=tuple(map(named, e.contrast)),
+    )
 
 
 def _resized(photo: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -182,10 +200,10 @@ def _draw_text(slide: Figure, text: Text, colours: _Colours) -> None:
     slide.text(
         text.x / WIDTH_PX,
         1 - text.y / HEIGHT_PX,
-        text.text,
+        in_order(text.text),
         size=text.font.size,
         weight="bold" if text.font.bold else "normal",
-        family=FAMILY,
+        family=families(text.text),
         color=colours.subdued if text.subdued else colours.text,
         ha="left",
         va="baseline",

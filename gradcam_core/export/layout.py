@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation
+from gradcam_core.export.fonts import drawable
 from gradcam_core.export.grid import Label, Place, Text, best_grid, fitted
 from gradcam_core.export.text import Font
 from gradcam_core.wording import TIED, percentage
@@ -57,7 +58,8 @@ def _label(e: Explanation) -> Label:
     if e.unit is not None:
         sure = _together(e.score(e.target))
     heading = e.heading.replace(" for ", f" for{TIED}")
-    return (heading, e.question, sure, *filter(None, (_together(e.unusual), e.degenerate)))
+    more = filter(None, (_together(e.unusual), e.degenerate))
+    return tuple(map(drawable, (heading, e.question, sure, *more)))
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def _plan(
     left = _MARGIN + (small_width + _BESIDE_PHOTO if beside else 0)
     width = WIDTH_PX - _MARGIN - left
     footer = _footer(explanations, font, width)
-    said = font.wrapped(_together(" ".join(sentences)), width, 99)[0] if sentences else ()
+    text = drawable(_together(" ".join(sentences)))
+    said = font.wrapped(text, width, 99)[0] if sentences else ()
     said_baseline = _FOOTER_BASELINE - len(footer) * _FOOTER_LINE - (_UNDER_SAID if said else 0)
     bar_middle = said_baseline - len(said) * _FOOTER_LINE - _ABOVE_FOOTER
     is_of_class = all(method_named(e.method).knows_class for e in explanations)
@@ -159,7 +162,8 @@ def _footer(explanations: Sequence[Explanation], font: Font, width: float) -> li
     if any(e.box != (0, 0, *e.geometry.photo_size) for e in explanations):
         text += " What a network did not see is darkened."
     notices = dict.fromkeys(e.notice for e in explanations if e.notice)
-    lines = [line for one in (text, *notices) for line in font.wrapped(one, width, 99)[0]]
+    texts = map(drawable, (text, *notices))
+    lines = [line for one in texts for line in font.wrapped(one, width, 99)[0]]
     if len(lines) > _FOOTER_MAX_LINES:
         rest = font.cut(" ".join(lines[_FOOTER_MAX_LINES - 1 :]), width)
         lines = [*lines[: _FOOTER_MAX_LINES - 1], rest]

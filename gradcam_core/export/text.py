@@ -13,10 +13,8 @@ from functools import lru_cache
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from gradcam_core.export.fonts import families, is_inside_letter
 from gradcam_core.wording import TIED
-
-FAMILY = "DejaVu Sans"
-"""Comes with matplotlib."""
 
 PIXELS_A_POINT = 2
 
@@ -50,6 +48,10 @@ class Font:
             return [word]
         fit = max(self._fitting(word, width), 1)
         at = word.rfind("-", 0, fit) + 1 or fit
+        while is_inside_letter(word, at):
+            at += 1
+        if at == len(word):
+            return [word]
         return [word[:at], *self.pieces(word[at:], width)]
 
     def cut(self, text: str, width: float) -> str:
@@ -57,6 +59,8 @@ class Font:
         if self.width(text) <= width:
             return text
         fit = self._fitting(text, width - self.width("…"))
+        while is_inside_letter(text, fit):
+            fit -= 1
         return f"{text[:fit].rstrip(' ,·')}…"
 
     def _fitting(self, text: str, width: float) -> int:
@@ -67,7 +71,7 @@ class Font:
 
 @lru_cache(maxsize=8192)
 def _width_of_unit(text: str, bold: bool) -> float:
-    font = FontProperties(family=FAMILY, weight="bold" if bold else "normal", size=100)
+    font = FontProperties(family=families(text), weight="bold" if bold else "normal", size=100)
     return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 100
 
 

@@ -14,7 +14,8 @@ from matplotlib.ticker import PercentFormatter
 from PIL import Image
 
 from gradcam_core.explanation import Explanation
-from gradcam_core.export.text import FAMILY, PIXELS_A_POINT, Font
+from gradcam_core.export.fonts import FAMILY, drawable, families, in_order
+from gradcam_core.export.text import PIXELS_A_POINT, Font
 from gradcam_core.images.metadata import png_info
 from gradcam_core.wording import percentage
 
@@ -89,7 +90,7 @@ def _write_verdict(figure: Figure, e: Explanation, record: Mapping[str, Any]) ->
 
     def write(text: str, font: Font, colour: str, indent: float = 0, after: float = 0) -> None:
         nonlocal y
-        for line in font.wrapped(text, _TEXT_WIDTH_PX - indent)[0]:
+        for line in font.wrapped(drawable(text), _TEXT_WIDTH_PX - indent)[0]:
             y += 1.3 * font.pixels
             _text(figure, _MARGIN_PX + indent, y, line, font, colour)
         y += after
@@ -111,10 +112,10 @@ def _text(figure: Figure, x: float, y: float, text: str, font: Font, colour: str
     figure.text(
         x / _WIDTH_PX,
         1 - y / _HEIGHT_PX,
-        text,
+        in_order(text),
         size=font.size,
         weight="bold" if font.bold else "normal",
-        family=FAMILY,
+        family=families(text),
         color=colour,
         parse_math=False,
     )
@@ -132,10 +133,16 @@ def _draw_altered(
     axes.set_title(
         f"{title} {100 * altered['share']:.0f} %", size=10, weight="bold", pad=6, family=FAMILY
     )
-    lines = f"{name} {change}\ntop class: {first['name']} {percentage(first['probability'])}"
+    lines = "\n".join(
+        in_order(drawable(line))
+        for line in (
+            f"{name} {change}",
+            f"top class: {first['name']} {percentage(first['probability'])}",
+        )
+    )
     axes.text(
-        0.5, -0.04, lines, size=8.5, ha="center", va="top", linespacing=1.3, family=FAMILY,
-        color=_TEXT, transform=axes.transAxes, parse_math=False,
+        0.5, -0.04, lines, size=8.5, ha="center", va="top", linespacing=1.3,
+        family=families(lines), color=_TEXT, transform=axes.transAxes, parse_math=False,
     )  # fmt: skip
 
 

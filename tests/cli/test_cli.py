@@ -154,6 +154,7 @@ def test_the_choices_are_honoured(cat_path: Path, tmp_path: Path):
         (["/dev/zero"], "no file but a pipe or a device"),
         (["http://127.0.0.1:9/cat.jpg"], UNREACHABLE),
         (["https://"], UNREACHABLE),
+        (["ftp://example.org/cat.jpg"], "starts with https:// or http://"),
         (["{cat}", "--models", "resnet5"], "Choose from: xception, resnet50"),
         (["{cat}", "--models", ","], "names no model"),
         (["{cat}", "--target", "cat"], "tiger cat (282)"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import logging
 import os
+import re
 import threading
 import traceback
 from concurrent.futures import Future
@@ -55,8 +56,8 @@ _FAILURES = (
 
 
 def is_address(where: str) -> bool:
-    """Whether this is where a picture is on the web, and no path."""
-    return where.lower().startswith(("http://", "https://"))
+    """Whether this is meant for where a picture is on a network, and is no path."""
+    return re.match(r"(?!file:)[a-z][a-z0-9+.-]+://", where, re.IGNORECASE) is not None
 
 
 def name_in(address: str) -> str:
@@ -77,7 +78,8 @@ def check_address(address: str) -> None:
     """Raises ImageError for what is no address of the web, or where none is fetched."""
     if not is_on():
         raise ImageError(OFF)
-    if len(address) > MAX_ADDRESS_LENGTH or not is_address(address):
+    is_web = address.lower().startswith(("http://", "https://"))
+    if len(address) > MAX_ADDRESS_LENGTH or not is_web:
         raise ImageError(NO_ADDRESS)
 
 
