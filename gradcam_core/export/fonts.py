@@ -75,6 +75,11 @@ def drawable(text: str) -> str:
     )
 
 
+def name_or_number(name: str, number: int | None) -> str:
+    """The name of a class, or its index where nothing of the name has a form anywhere."""
+    return name if number is None or _visible(name).strip() else f"class {number}"
+
+
 def families(text: str) -> list[str]:
     """The families that draw a drawable text, the first that has a character being taken."""
     found = {FAMILY: None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import io
+import logging
 import re
 import threading
 from pathlib import Path
@@ -13,6 +14,7 @@ import huggingface_hub
 import pytest
 import timm
 import torch
+from matplotlib import font_manager
 from PIL import AvifImagePlugin, Image, ImageFile
 
 from gradcam_core import upstream
@@ -99,3 +101,14 @@ def test_timm_is_the_same_for_all_threads():
         thread.join()
     assert len(found) == 4
     assert len({id(module) for module in found}) == 1
+
+
+def test_matplotlib_still_warns_of_each_weight_that_a_family_lacks():
+    heard = logging.getLogger("matplotlib.font_manager")
+    record = logging.LogRecord(heard.name, logging.WARNING, "", 0, "", None, None)
+    source = inspect.getsource(font_manager)
+    (record.msg,) = re.findall(r"'(findfont: Failed to find font weight [^']*)'", source)
+    upstream.ignore_missing_weights()
+    assert not heard.filter(record), GONE
+    record.msg = "findfont: Font family 'x' not found."
+    assert heard.filter(record)

@@ -32,7 +32,7 @@ _SHARED = ("elements.js", "numbers.js", "heat.js")
 """Scripts that the page of the app uses, too; it loads them as modules."""
 
 _SCRIPTS = (
-    *("elements.js", "data.js", "stage.js", "choice.js"),
+    *("elements.js", "legible.js", "data.js", "stage.js", "choice.js"),
     *("card.js", "cards.js", "details.js", "page.js"),
 )
 

@@ -2,7 +2,15 @@
 // the picture is seen.
 
 const index = JSON.parse(one("#index").textContent);
-const { pictures, rows } = index;
+const { pictures, rows, latin } = index;
+const isLatin = !Object.keys(latin).length;
+if (!isLatin) {
+  index.classes = index.classes.map((name) => legible(name, latin));
+  pictures.path = pictures.path.map((path) => legible(path, latin));
+  for (const network of index.networks) {
+    for (const field of ["title", "standsInFor"]) network[field] &&= legible(network[field], latin);
+  }
+}
 const COUNT = pictures.path.length;
 
 /** Where the rows of each picture begin; one more for the end. */
@@ -55,5 +63,6 @@ function lineOf(i) {
     blocks.set(number, lines);
     if (blocks.size > BLOCKS_KEPT) blocks.delete(blocks.keys().next().value);
   }
-  return JSON.parse(lines[i % index.blockSize]);
+  const asRead = isLatin ? undefined : (_, value) => (typeof value === "string" ? legible(value, latin) : value);
+  return JSON.parse(lines[i % index.blockSize], asRead);
 }

@@ -11,9 +11,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from anyascii import anyascii
+
 from gradcam_core.analysis.likeness import GRADES, grade_of
 from gradcam_core.cam.methods import METHODS
+from gradcam_core.export.fonts import name_or_number
 from gradcam_core.images.render import DIMMING, OPACITY, colormap_table
+
+_LATIN = "\u02ff"  # the last letter that every machine has
 
 BLOCK_SIZE = 50
 """Pictures whose thumbnails and maps are in one block: what the browser reads at once."""
@@ -123,6 +128,15 @@ class Index:
     def _class(self, number: int | None, name: str) -> int:
         return self._classes.of((number, name))
 
+    def _latin(self) -> dict[str, str]:
+        """How each letter of a name is written where the reader's machine has no font for it."""
+        letters: set[str] = set()
+        for text in (*(name for _, name in self._classes), *self._paths):
+            letters.update(text)
+        for network in self._networks:
+            letters.update(*(text for text in network[1:3] if text))
+        return {one: anyascii(one) for one in sorted(letters) if one > _LATIN}
+
     def record(self) -> dict[str, Any]:
         """All columns, and what the report needs besides, in types that JSON has."""
         by_path = sorted(range(len(self._paths)), key=lambda i: _natural(self._paths[i]))
@@ -136,7 +150,8 @@ class Index:
             "dimming": DIMMING,
             "colors": base64_of(colormap_table().tobytes()),
             "networks": [dict(zip(networks, one, strict=True)) for one in self._networks],
-            "classes": [name for _, name in self._classes],
+            "classes": [name_or_number(name, number) for number, name in self._classes],
+            "latin": self._latin(),
             "places": list(self._places),
             "settings": [dict(zip(settings, one, strict=True)) for one in self._settings],
             "methods": {method.name: method.title for method in METHODS.values()},
