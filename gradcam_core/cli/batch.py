@@ -216,7 +216,7 @@ def _tell_skipped(program: str, out: Path, pictures: Pictures) -> None:
         print(f"{program}: {out / SKIPPED} cannot be written: {reason}", file=sys.stderr)
         return
     if lines:
-        print(f"left out, see {out / SKIPPED}:")
+        print(f"left out, listed in {out / SKIPPED}:")
     for line in lines:
         print(f"  {line}")
 

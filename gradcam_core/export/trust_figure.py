@@ -14,7 +14,8 @@ from matplotlib.ticker import PercentFormatter
 from PIL import Image
 
 from gradcam_core.explanation import Explanation
-from gradcam_core.export.fonts import FAMILY, drawable, families, in_order
+from gradcam_core.export.figure import with_drawable_names
+from gradcam_core.export.fonts import FAMILY, drawable, families, in_order, name_or_number
 from gradcam_core.export.text import PIXELS_A_POINT, Font
 from gradcam_core.images.metadata import png_info
 from gradcam_core.wording import percentage
@@ -64,7 +65,7 @@ def trust_png(e: Explanation, found: Checked, photo_name: str = "") -> bytes:
     e: the explanation that was checked. photo_name: of the photo's file, for the metadata: the
     map's, with the verdict and its sentence.
     """
-    record = found.record
+    record, e = found.record, with_drawable_names(e)
     size = _WIDTH_PX / _DPI, _HEIGHT_PX / _DPI
     figure = Figure(figsize=size, dpi=_DPI, facecolor="white")
     _write_verdict(figure, e, record)
@@ -137,7 +138,8 @@ def _draw_altered(
         in_order(drawable(line))
         for line in (
             f"{name} {change}",
-            f"top class: {first['name']} {percentage(first['probability'])}",
+            f"top class: {name_or_number(first['name'], first['index'])} "
+            f"{percentage(first['probability'])}",
         )
     )
     axes.text(

@@ -403,7 +403,7 @@ def test_what_is_left_out_or_fails_is_named_in_the_summary(
     summary = capsys.readouterr().out
     lines = (
         "1 with an error, which is in their rows\n  holiday/cut.jpg: The picture is damaged",
-        f"left out, see {out / 'skipped.parquet'}:\n",
+        f"left out, listed in {out / 'skipped.parquet'}:\n",
         "  1 × no picture by its name: notes.txt\n",
         "  1 × a link in a circle: again\n",
     )

@@ -413,6 +413,34 @@ def test_nothing_that_a_data_set_says_is_markup(visit: Visit, batch: Batch, tmp_
     assert page.locator("#cards img[src=x]").count() == 0
 
 
+def test_a_name_that_the_browser_would_show_as_boxes_is_in_latin_letters(
+    visit: Visit, batch: Batch, tmp_path: Path
+):
+    """U+0378 and U+0379 are no characters, so that no font of any machine has them."""
+    (part,) = (batch.path.parent / "data").glob("part-00000.parquet")
+    (row,) = pq.read_table(part).slice(0, 1).to_pylist()
+    names = ["虎斑猫", "\ue000", "é → ✓"]
+    top = [{"index": n, "name": name, "probability": 0.3 - n / 10} for n, name in enumerate(names)]
+    row |= {"stands_in_for": None, "path": "相片/猫.jpg", "title": "网络"}
+    row |= {"class": names[0], "class_index": 0, "top": top}
+    page = visit(path=report_of(tmp_path, [row]))
+    latin = {"\u0378": "ab", "\u0379": "c"}
+    said = page.evaluate("(latin) => legible('é \u0378\u0379 → \u0378', latin)", latin)
+    assert said == "é abc → ab"
+    card = cards(page).first
+    shown = [card.locator(part).inner_text() for part in ("strong", ".title", ".file")]
+    for text, ways in zip(
+        shown,
+        (("虎斑猫", "HuBanMao"), ("网络", "WangLuo"), ("猫.jpg", "Mao.jpg")),
+        strict=True,
+    ):
+        assert text in ways
+    card.locator(".open").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("class 1")
+    expect(dialog).to_contain_text("é → ✓")
+
+
 def report_of(out: Path, rows: Rows, schema: pa.Schema = SCHEMA) -> Path:
     (out / "data").mkdir()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), out / "data" / "part-0.parquet")

@@ -115,7 +115,7 @@ class Card {
     this.button = h(
       "button",
       { type: "button", class: "open", tabindex: "-1", onclick: () => act(this.place) },
-      h("bdi", {}, this.folder, this.file),
+      h("bdi", { dir: "ltr" }, this.folder, this.file),
     );
     this.likeness = new Likeness();
     this.differ = h("span", { class: "tag" }, "classes differ");

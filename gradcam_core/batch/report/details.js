@@ -91,7 +91,7 @@ class Details {
       h(
         "header",
         {},
-        h("h2", { id: "details-title" }, h("bdi", {}, pictures.path[i])),
+        h("h2", { id: "details-title" }, h("bdi", { dir: "ltr" }, pictures.path[i])),
         h(
           "div",
           { class: "tools" },
