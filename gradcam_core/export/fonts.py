@@ -226,8 +226,9 @@ def _font(properties: FontProperties) -> FT2Font | None:
 
 def _open(file: str, number: int) -> FT2Font | None:
     """number: of a font in a file of several, which matplotlib knows from version 3.11 on."""
+    which: dict[str, Any] = {"face_index": number} if number else {}
     try:
-        font = FT2Font(file, **({"face_index": number} if number else {}))
+        font = FT2Font(file, **which)
     except (OSError, RuntimeError, ValueError):
         return None
     return font if font.scalable else None

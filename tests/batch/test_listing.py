@@ -73,7 +73,7 @@ def test_a_link_out_of_the_folder_is_followed_and_each_real_file_is_there_once(
         (elsewhere / name).write_bytes(JPEG)
     (tmp_path / "alone").write_bytes(JPEG)
     (elsewhere / "back").symlink_to(photos)
-    for name, target in {
+    links: dict[str, Path | str] = {
         "a link.jpg": "a.jpg",
         "first": elsewhere,
         "inner": elsewhere / "inner",
@@ -82,7 +82,8 @@ def test_a_link_out_of_the_folder_is_followed_and_each_real_file_is_there_once(
         "again.jpg": tmp_path / "alone",
         "nowhere.jpg": "nowhere",
         "self.jpg": "self.jpg",
-    }.items():
+    }
+    for name, target in links.items():
         (photos / name).symlink_to(target)
     pictures = found(photos)
     assert keys(pictures) == [*PLAIN, "first/c.jpg", "first/inner/d.jpg", "again.jpg"]
