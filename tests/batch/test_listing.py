@@ -185,7 +185,9 @@ def test_results_are_not_taken_for_photos(photos: Path):
     results(photos / "out")
     (photos / "link").symlink_to("out")
     for where in (photos, f"{photos}/**", f"{photos}/**/*.jpg"):
-        assert keys(found(where, photos / "out")) == PLAIN
+        pictures = found(where, photos / "out")
+        assert keys(pictures) == PLAIN
+        assert reasons(pictures).keys() <= {"link"}
     other = found(photos, photos / "other")
     assert keys(other) == PLAIN
     assert reasons(other)["out"] == "the results of a batch"
@@ -326,7 +328,8 @@ def test_a_zip_file_cannot_cost_more_than_its_bound(
     monkeypatch.setattr(archive, "MAX_PICTURE_BYTES", 2**20)
     honest = JPEG + bytes(2**21)
     file = zipped(tmp_path / "z.zip", ("bomb.jpg", honest), ("a.jpg", JPEG))
-    problems = {one.key: one.problem for one in found(file).walk()}
+    problems = {one.key: one.problem for one in found(file).walk_unread()}
+    assert problems == {one.key: one.problem for one in found(file).walk()}
     assert "Unpack the ZIP file" in str(problems["bomb.jpg"])
     assert problems["a.jpg"] is None
     size = len(honest).to_bytes(4, "little")

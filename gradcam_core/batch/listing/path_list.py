@@ -232,7 +232,6 @@ def _variants(text: str) -> Iterator[str]:
     if stripped.startswith("~"):
         yield os.path.expanduser(stripped)
     slashed = stripped.replace("\\", "/")
-    yield slashed
     for form in ("NFC", "NFD"):
         yield unicodedata.normalize(form, slashed)
     if not slashed.isascii():  # a list as Windows writes it in western Europe and America
