@@ -138,7 +138,7 @@ def _draw_altered(
         in_order(drawable(line))
         for line in (
             f"{name} {change}",
-            f"top class: {name_or_number(first['name'], first['index'])} "
+            f"top class: {name_or_number(first['name'], first.get('index'))} "
             f"{percentage(first['probability'])}",
         )
     )
