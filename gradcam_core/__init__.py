@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from gradcam_core.examination import Examination, examine, explain
     from gradcam_core.explanation import Explanation, Prediction
     from gradcam_core.export.notebook import Explanations, compare, load_ipython_extension
-    from gradcam_core.images.read import read_image
+    from gradcam_core.images.decoded import Decoded, Window
+    from gradcam_core.images.read import read_image, read_picture
     from gradcam_core.models.custom import register
     from gradcam_core.models.labels import Label, find_label, imagenet_labels
     from gradcam_core.models.loading import Model, load_model
@@ -42,6 +43,7 @@ __all__ = [
     "DEFAULT_MODELS",
     "CamError",
     "ChoiceError",
+    "Decoded",
     "Examination",
     "Explanation",
     "Explanations",
@@ -59,6 +61,7 @@ __all__ = [
     "Trust",
     "Weights",
     "WeightsError",
+    "Window",
     "__version__",
     "check",
     "compare",
@@ -75,6 +78,7 @@ __all__ = [
     "load_model",
     "prepare",
     "read_image",
+    "read_picture",
     "register",
 ]
 
@@ -94,7 +98,8 @@ _NAMES = {
     "examination": ("Examination", "examine", "explain"),
     "explanation": ("Explanation", "Prediction"),
     "export.notebook": ("Explanations", "compare", "load_ipython_extension"),
-    "images.read": ("read_image",),
+    "images.decoded": ("Decoded", "Window"),
+    "images.read": ("read_image", "read_picture"),
     "models.custom": ("register",),
     "models.labels": ("Label", "find_label", "imagenet_labels"),
     "models.loading": ("Model", "load_model"),

@@ -2,10 +2,11 @@
 
 A process of its own, because a decoder cannot be stopped from outside, and one that crashes takes
 its process along. Reads from standard input, for each picture, a line of JSON: {"path": name,
-"folder": name}, or {"bytes": count} with so many bytes after it. Answers on standard output with
-{"problem": sentence}, or with {"width": pixels, "height": pixels} and then the picture as a PPM,
-which Pillow writes in one go from its memory into the pipe; after either with {"is_spent": whether
-the process holds so much that the next picture should have a new one}.
+"folder": name}, or {"bytes": count} with so many bytes after it, and in either "window": null or
+[low, high]. Answers on standard output with {"problem": sentence}, or with {"width": pixels,
+"height": pixels, "notices": sentences} and then the picture as a PPM, which Pillow writes in one go
+from its memory into the pipe; after either with {"is_spent": whether the process holds so much that
+the next picture should have a new one}.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.read import read_image
+from gradcam_core.images.read import read_picture
 from gradcam_core.upstream import limit_decoders
 
 MEMORY_LIMIT_BYTES = 400 * 2**20
@@ -48,15 +49,16 @@ def main() -> None:
         try:
             if "path" in request:
                 os.chdir(request["folder"])
-                picture = read_image(Path(request["path"]))
+                decoded = read_picture(Path(request["path"]), request["window"])
             else:
-                picture = read_image(pictures.read(request["bytes"]))
+                decoded = read_picture(pictures.read(request["bytes"]), request["window"])
         except ImageError as error:
             _answer(answers, problem=str(error))
         else:
-            _answer(answers, width=picture.width, height=picture.height)
-            picture.save(answers, "PPM")
-            del picture
+            width, height = decoded.image.size
+            _answer(answers, width=width, height=height, notices=decoded.notices)
+            decoded.image.save(answers, "PPM")
+            del decoded
         _answer(answers, is_spent=_used() > used + LEFTOVER_LIMIT_BYTES)
 
 

@@ -21,7 +21,8 @@ from PIL import Image
 from gradcam_core.child_process import start_child
 from gradcam_core.errors import ImageError
 from gradcam_core.images import decoder_process
-from gradcam_core.images.read import DAMAGED
+from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.limits import DAMAGED
 
 READER_COUNT = 2
 """Pictures that are decoded at the same time."""
@@ -72,6 +73,12 @@ class Reader:
 
     def read(self, photo: str | os.PathLike[str] | bytes) -> Image.Image:
         """As `read_isolated`."""
+        return self.read_picture(photo).image
+
+    def read_picture(
+        self, photo: str | os.PathLike[str] | bytes, window: Window | None = None
+    ) -> Decoded:
+        """As `read_picture_isolated`."""
         process = self.start()
         assert process.stdin
         assert process.stdout
@@ -85,7 +92,7 @@ class Reader:
         watch.daemon = True
         watch.start()
         try:
-            _send(process.stdin, photo)
+            _send(process.stdin, photo, window)
             answer, is_spent = _receive(process.stdout)
         except (_LostError, OSError, ValueError):
             status = self.stop()
@@ -110,12 +117,15 @@ def _widen(pipe: IO[bytes] | None) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, decoder_process.PIPE_BYTES)
 
 
-def _send(pictures: IO[bytes], photo: str | os.PathLike[str] | bytes) -> None:
+def _send(
+    pictures: IO[bytes], photo: str | os.PathLike[str] | bytes, window: Window | None
+) -> None:
+    limits = window and (window.low, window.high)
     if isinstance(photo, bytes):
-        pictures.write(_line(bytes=len(photo)))
+        pictures.write(_line(bytes=len(photo), window=limits))
         pictures.write(photo)
     else:
-        pictures.write(_line(path=os.fspath(photo), folder=os.getcwd()))
+        pictures.write(_line(path=os.fspath(photo), folder=os.getcwd(), window=limits))
     pictures.flush()
 
 
@@ -123,7 +133,7 @@ def _line(**request: object) -> bytes:
     return json.dumps(request).encode() + b"\n"
 
 
-def _receive(answers: IO[bytes]) -> tuple[Image.Image | ImageError, bool]:
+def _receive(answers: IO[bytes]) -> tuple[Decoded | ImageError, bool]:
     """The picture, or what is wrong with it; and whether the next one needs a new process."""
     answer = _next_answer(answers)
     if "problem" in answer:
@@ -139,7 +149,7 @@ def _receive(answers: IO[bytes]) -> tuple[Image.Image | ImageError, bool]:
         picture = Image.new("RGB", (width, height), None)
         for number, band in enumerate(bands):
             picture.paste(band, (0, number * rows))
-    return picture, _next_answer(answers)["is_spent"]
+    return Decoded(picture, tuple(answer["notices"])), _next_answer(answers)["is_spent"]
 
 
 def _band(answers: IO[bytes], width: int, height: int) -> Image.Image:
@@ -180,9 +190,15 @@ class Readers:
 
     def read(self, photo: str | os.PathLike[str] | bytes) -> Image.Image:
         """As `read_isolated`."""
+        return self.read_picture(photo).image
+
+    def read_picture(
+        self, photo: str | os.PathLike[str] | bytes, window: Window | None = None
+    ) -> Decoded:
+        """As `read_picture_isolated`."""
         reader = self._free.get()
         try:
-            return reader.read(photo)
+            return reader.read_picture(photo, window)
         finally:
             self._free.put(reader)
 
@@ -213,4 +229,11 @@ def read_isolated(photo: str | os.PathLike[str] | bytes) -> Image.Image:
     A picture takes at most `MEMORY_LIMIT_BYTES` and `CPU_LIMIT_S` of `decoder_process` there, and
     a decoder that crashes ends only that process. Raises ImageError, also where a bound is met.
     """
-    return _shared().read(photo)
+    return _shared().read_picture(photo).image
+
+
+def read_picture_isolated(
+    photo: str | os.PathLike[str] | bytes, window: Window | None = None
+) -> Decoded:
+    """What `read_picture` gives, decoded as `read_isolated` does."""
+    return _shared().read_picture(photo, window)

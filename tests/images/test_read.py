@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from gradcam_core import read_image
 from gradcam_core.errors import ImageError
-from gradcam_core.images import read as images
+from gradcam_core.images import limits as images
 from tests.support.handmade_pictures import png
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from gradcam_core import read_image
 from gradcam_core.errors import ImageError
-from gradcam_core.images.read import MAX_PIXELS, MAX_SIDE_PX
+from gradcam_core.images.limits import MAX_PIXELS, MAX_SIDE_PX
 from tests.support.bad_pictures.encodings import ENCODINGS, as_file, encoded
 
 bounded = settings(

@@ -21,8 +21,8 @@ from PIL import Image
 from gradcam_core import read_image
 from gradcam_core.errors import ImageError
 from gradcam_core.images import decoder_process, sandbox
-from gradcam_core.images import read as images
-from gradcam_core.images.read import DAMAGED
+from gradcam_core.images import limits as images
+from gradcam_core.images.limits import DAMAGED
 from gradcam_core.images.sandbox import TOO_LONG, Reader, Readers, read_isolated
 from tests.support import impatient_decoder
 from tests.support.app_server import ROOT

@@ -8,7 +8,7 @@ from functools import partial
 
 from PIL import Image
 
-from gradcam_core.images.read import MAX_PIXELS, MAX_SIDE_PX
+from gradcam_core.images.limits import MAX_PIXELS, MAX_SIDE_PX
 from tests.support.bad_pictures.bad_picture import (
     ANY,
     GREY,

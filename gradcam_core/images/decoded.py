@@ -1,0 +1,67 @@
+"""What reading a picture gives, and what one may ask of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from gradcam_core.errors import ChoiceError
+
+_EXAMPLE = "two numbers, such as -1000,400: what is shown black and what is shown white"
+
+
+@dataclass(frozen=True)
+class Window:
+    """The range of values of a picture that is shown, in the units of its file: `low` and below is
+    black, `high` and above is white. Raises ChoiceError unless both are finite and low < high."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise ChoiceError(f"The window must be {_EXAMPLE}; {self.text} is none.")
+        if self.low >= self.high:
+            raise ChoiceError(
+                f"The window must be {_EXAMPLE}; of {self.text} the first is not the lower one."
+            )
+
+    @property
+    def text(self) -> str:
+        """As a person gives it: "-1000,400"."""
+        return f"{self.low:g},{self.high:g}"
+
+
+def window_of(given: Any) -> Window | None:
+    """The window that a person gave: None or an empty text, a `Window`, (low, high), or
+    "LOW,HIGH". Raises ChoiceError for anything else."""
+    if given is None or isinstance(given, Window):
+        return given
+    parts = given
+    if isinstance(given, str):
+        if not given.strip():
+            return None
+        parts = given.split(",")
+    try:
+        low, high = parts
+        if any(isinstance(part, bool) for part in (low, high)):
+            raise TypeError
+        low, high = float(low), float(high)
+    except (TypeError, ValueError, OverflowError):
+        raise ChoiceError(f"The window must be {_EXAMPLE}, not {str(given)[:40]!r}.") from None
+    return Window(low, high)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture that was read.
+
+    image: upright 8-bit RGB. notices: sentences to show beside it, about what was chosen in reading
+    it (a range of brightness, the first of several pages) or what it lacks (a blank picture).
+    """
+
+    image: Image.Image
+    notices: tuple[str, ...] = ()
