@@ -12,11 +12,14 @@ import numpy as np
 from PIL import Image
 
 from gradcam_core.errors import ImageError
+from gradcam_core.images.brightness import raster_of, shown
 from gradcam_core.images.decoded import Decoded, Window, window_of
 from gradcam_core.images.formats.pillow import upright_rgb
 from gradcam_core.images.formats.signatures import family_of
-from gradcam_core.images.limits import EMPTY
+from gradcam_core.images.limits import EMPTY, check_size
 from gradcam_core.wording import kind_of
+
+BLANK = "The picture is blank: all of it has one colour."
 
 Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
@@ -24,11 +27,12 @@ Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 def read_image(photo: Photo) -> Image.Image:
     """The picture as upright 8-bit RGB, of its own size.
 
-    photo: a path, the bytes of a file, a PIL image, or a uint8 array [H, W], [H, W, 3] or
-    [H, W, 4]. The EXIF orientation is applied, transparency is composited on white, 16-bit values
-    keep their upper 8 bits, and of an animated picture the first frame is taken. Colour profiles
-    are ignored, as they were when the networks were trained. A PIL image that is upright RGB
-    already is given back itself.
+    photo: a path, the bytes of a file, a PIL image, or an array [H, W], [H, W, 3] or [H, W, 4] of
+    real numbers. The EXIF orientation is applied, transparency is composited on white, and of
+    several frames or pages one is taken. Values of more than 8 bits are shown linearly from black
+    to white: see `gradcam_core.images.brightness` for the range. Colour profiles are ignored, as
+    they were when the networks were trained. A PIL image that is upright RGB already is given back
+    itself.
 
     Raises ImageError if it is no picture, is damaged, or has more than `MAX_PIXELS` or
     `MAX_SIDE_PX`.
@@ -43,17 +47,23 @@ def read_picture(photo: Photo, window: Window | tuple[float, float] | str | None
     `gradcam_core.images.decoded`. Raises ImageError as `read_image` does, and ChoiceError for what
     is no window.
     """
-    window = window_of(window)
+    decoded = _read(photo, window_of(window))
+    if not _is_blank(decoded.image):
+        return decoded
+    return Decoded(decoded.image, (*decoded.notices, BLANK))
+
+
+def _read(photo: Photo, window: Window | None) -> Decoded:
     if isinstance(photo, np.ndarray):
-        return Decoded(_from_array(photo))
+        return _from_array(photo, window)
     if isinstance(photo, Image.Image):
-        return Decoded(upright_rgb(photo))
+        return upright_rgb(photo, window)
     if isinstance(photo, bytes):
         return _decode(io.BytesIO(photo), window)
     if not isinstance(photo, str | os.PathLike):
         raise ImageError(
-            f"{kind_of(photo)} is no picture. Give a path, the bytes of a file, a PIL image, or a "
-            "uint8 array [H, W, 3]."
+            f"{kind_of(photo)} is no picture. Give a path, the bytes of a file, a PIL image, or an "
+            "array [H, W] or [H, W, 3]."
         )
     path = Path(photo)
     try:
@@ -77,14 +87,35 @@ def _decode(file: IO[bytes], window: Window | None) -> Decoded:
     return family.decode(file, window)
 
 
-def _from_array(values: np.ndarray) -> Image.Image:
-    shape = values.shape
-    known = values.ndim == 2 or (values.ndim == 3 and shape[2] in (3, 4))
-    if values.dtype != np.uint8 or not known:
+def _is_blank(picture: Image.Image) -> bool:
+    """Whether all of it has one colour."""
+    width, height = picture.size
+    places = [(width * x // 8, height * y // 8) for x in range(8) for y in range(8)]
+    if len({picture.getpixel(place) for place in places}) > 1:
+        return False
+    return all(low == high for low, high in picture.getextrema())  # type: ignore[misc]
+
+
+def _from_array(values: np.ndarray, window: Window | None) -> Decoded:
+    shape, dtype = values.shape, values.dtype
+    if values.ndim == 3 and shape[2] == 1:
+        values = values[:, :, 0]
+    is_picture = values.ndim == 2 or (values.ndim == 3 and shape[2] in (3, 4))
+    if not is_picture or dtype.kind not in "buif":
         raise ImageError(
-            "An array must be uint8 of shape [H, W], [H, W, 3] or [H, W, 4]; "
-            f"this one is {values.dtype} of shape {list(shape)}."
+            "An array must have real numbers, and the shape [H, W], [H, W, 3] or [H, W, 4]; "
+            f"this one is {dtype} of shape {list(shape)}."
         )
     if values.size == 0:
         raise ImageError(EMPTY)
-    return upright_rgb(Image.fromarray(values))
+    check_size(shape[1], shape[0])
+    if dtype.kind == "b":
+        values = values.astype(np.uint8) * np.uint8(255)
+    if values.dtype == np.uint8:
+        return upright_rgb(Image.fromarray(values), window)
+    if dtype.itemsize > 8:  # longer than any file has them
+        values = values.astype(np.float64)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    alpha = values[:, :, 3] if values.ndim == 3 and values.shape[2] == 4 else None
+    decoded = shown(raster_of(values[:, :, :3] if alpha is not None else values, alpha), window)
+    return Decoded(decoded.image.convert("RGB"), decoded.notices)

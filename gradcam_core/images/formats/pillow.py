@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import IO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from gradcam_core.errors import ImageError
+from gradcam_core.images.brightness import Block, Raster, shown, windowed
+from gradcam_core.images.colour import rgb_of_lab
 from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.formats.frames import frames_notice
 from gradcam_core.images.limits import (
     DAMAGED,
     DAMAGED_OR_LARGE,
@@ -32,7 +36,12 @@ _NO_FORMAT = (
 
 _BAND_PIXELS = 2**20  # whose values are converted at once
 
-_SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+_NUMBERS = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+"""Modes of more than 8 bits."""
+
+
+class UnknownFormatError(ImageError):
+    """It is in no format that Pillow is let read."""
 
 
 @cache
@@ -43,17 +52,28 @@ def _register_heif() -> None:
     register_heif_opener()
 
 
-def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
-    """The first frame of a file, upright. Raises ImageError."""
+def decode(
+    file: IO[bytes],
+    window: Window | None = None,
+    sixteen_bits: Callable[[Image.Image, Window | None], Decoded | None] = lambda *_: None,
+) -> Decoded:
+    """The first frame of a file, upright.
+
+    sixteen_bits: called with the picture before its orientation is applied; gives what is shown of
+    values that Pillow has not kept, or None. Raises ImageError.
+    """
     _register_heif()
     with warnings.catch_warnings():
         # `upright_rgb` has a limit of its own, below the size at which Pillow only warns.
         warnings.simplefilter("ignore")
         try:
             with Image.open(file, formats=FORMATS) as image:
-                return Decoded(upright_rgb(image, is_ours=True))
+                check_size(*image.size)
+                notice = frames_notice(image, file)
+                decoded = sixteen_bits(image, window) or upright_rgb(image, window, is_ours=True)
+                return Decoded(decoded.image, tuple(filter(None, (notice, *decoded.notices))))
         except UnidentifiedImageError:
-            raise ImageError(_NO_FORMAT) from None
+            raise UnknownFormatError(_NO_FORMAT) from None
         except Image.DecompressionBombError:
             raise ImageError(too_large("The picture")) from None
         except ImageError:
@@ -64,21 +84,27 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
             raise ImageError(DAMAGED) from error
 
 
-def upright_rgb(image: Image.Image, *, is_ours: bool = False) -> Image.Image:
+def upright_rgb(
+    image: Image.Image, window: Window | None = None, *, is_ours: bool = False
+) -> Decoded:
     """A PIL image as upright 8-bit RGB. is_ours: nobody else holds it, so that it may itself be
     turned. Raises ImageError."""
     width, height = image.size
     check_size(width, height)
     try:
         image.load()
+        if image.mode in _NUMBERS:
+            decoded = shown(_raster(image, _upright(image, is_ours)), window)
+            return replace(decoded, image=decoded.image.convert("RGB"))
         upright = _upright(image, is_ours)
         if upright.mode == "RGB" and not upright.has_transparency_data:
             # Without its decoder, which may hold as much memory again.
-            return without_decoder(image) if is_ours else upright
-        converted = _converted(upright)
-        if is_ours:
-            image.close()  # gives its pixels back at once
-        return converted
+            picture = without_decoder(image) if is_ours else upright
+        else:
+            picture = _converted(upright)
+            if is_ours:
+                image.close()  # gives its pixels back at once
+        return Decoded(picture) if window is None else windowed(picture, window)
     except ImageError:
         raise
     except MemoryError:
@@ -86,6 +112,30 @@ def upright_rgb(image: Image.Image, *, is_ours: bool = False) -> Image.Image:
     except Exception as error:
         # Pillow's decoders raise OSError, SyntaxError, struct.error, zlib.error and others.
         raise ImageError(DAMAGED if width * height < LARGE_PIXELS else DAMAGED_OR_LARGE) from error
+
+
+def _raster(image: Image.Image, upright: Image.Image) -> Raster:
+    """The values of a grey picture of more than 8 bits. image: as it was opened, with what its file
+    says of them."""
+    tags = getattr(image, "tag_v2", {})  # of a TIFF that somebody else opened
+    is_unsigned = image.mode == "I" and tags.get(339, (0,)) == (1,) and tags.get(258) == (32,)
+    dtype = np.dtype({"I": "u4" if is_unsigned else "i4", "F": "f4"}.get(image.mode, "u2"))
+    width, height = upright.size
+    rows = max(1, _BAND_PIXELS // width)
+
+    def blocks() -> Iterator[Block]:
+        for top in range(0, height, rows):
+            values = np.asarray(upright.crop((0, top, width, min(top + rows, height))))
+            yield Block(0, top, values.view(dtype) if is_unsigned else values.astype(dtype))
+
+    return Raster(
+        upright.size,
+        False,
+        dtype,
+        blocks,
+        full=(0, 65535) if image.format == "PNG" else None,
+        is_negative=tags.get(262) == 0,
+    )
 
 
 def _upright(image: Image.Image, is_ours: bool) -> Image.Image:
@@ -116,36 +166,11 @@ def _converted(image: Image.Image) -> Image.Image:
 
 def _conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     """What makes RGB of any rows of this image."""
-    if image.mode in _SIXTEEN_BIT:
-        return _levels(65535 if _highest(image) > 255 else 255)
-    if image.mode == "F":
-        # Float pictures (TIFF) have no agreed range: up to 1 they are shares, else 8-bit levels.
-        return _levels(1 if _highest(image) <= 1 else 255)
     if image.has_transparency_data:
         return _on_white
     if image.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        transform = ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
-        return lambda rows: ImageCms.applyTransform(rows, transform) or rows
+        return rgb_of_lab
     return lambda rows: rows.convert("RGB")
-
-
-def _highest(image: Image.Image) -> float:
-    """The highest value that is a number."""
-    values = np.asarray(image)
-    return float(np.max(values, where=np.isfinite(values), initial=0))
-
-
-def _levels(top: float) -> Callable[[Image.Image], Image.Image]:
-    """Grey levels of values from 0 to `top`. Pillow's own conversion clips at 255, which turns
-    most 16-bit pictures white."""
-
-    def convert(rows: Image.Image) -> Image.Image:
-        values = np.nan_to_num(np.asarray(rows, dtype=np.float32), nan=0, posinf=top, neginf=0)
-        levels = np.clip(values * (255 / top), 0, 255).round().astype(np.uint8)
-        return Image.fromarray(levels).convert("RGB")
-
-    return convert
 
 
 def _on_white(rows: Image.Image) -> Image.Image:

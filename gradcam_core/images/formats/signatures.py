@@ -2,15 +2,76 @@
 
 from __future__ import annotations
 
+import re
 from typing import IO
 
-_HEAD_BYTES = 512
+from gradcam_core.errors import ImageError
+
+_HEAD_BYTES = 1024
+
+_FAMILIES: tuple[tuple[str, tuple[bytes, ...]], ...] = (
+    ("tiff", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    ("png", (b"\x89PNG\r\n\x1a\n",)),
+    ("netpbm", (b"P2", b"P3", b"P5", b"P6", b"P7", b"Pf", b"PF")),
+)
+"""Modules of this room, and how their files begin. All else is for Pillow, which knows more."""
+
+_OTHERS: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
+    ("a JPEG 2000 picture", 0, (b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51")),
+    ("a JPEG XL picture", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n")),
+    ("a JPEG XR picture", 0, (b"II\xbc",)),
+    ("an OpenEXR picture", 0, (b"\x76\x2f\x31\x01",)),
+    ("a Radiance HDR picture", 0, (b"#?RADIANCE", b"#?RGBE")),
+    ("a Photoshop document", 0, (b"8BPS",)),
+    ("a GIMP document", 0, (b"gimp xcf",)),
+    ("a PDF document", 0, (b"%PDF-",)),
+    ("a PostScript document", 0, (b"%!PS", b"\xc5\xd0\xd3\xc6")),
+    ("a DjVu document", 0, (b"AT&TFORM",)),
+    ("an icon", 0, (b"\0\0\1\0", b"\0\0\2\0")),
+    ("an Apple icon", 0, (b"icns",)),
+    ("a DirectDraw texture", 0, (b"DDS ",)),
+    ("a QOI picture", 0, (b"qoif",)),
+    ("a BPG picture", 0, (b"BPG\xfb",)),
+    ("a FITS file", 0, (b"SIMPLE  =",)),
+    ("an HDF5 file", 0, (b"\x89HDF\r\n",)),
+    ("a NumPy array", 0, (b"\x93NUMPY",)),
+    ("a NIfTI volume", 344, (b"n+1\0", b"ni1\0")),
+    ("a ZIP archive", 0, (b"PK\3\4",)),
+    ("a gzip archive", 0, (b"\x1f\x8b",)),
+    ("a video", 0, (b"\x1aE\xdf\xa3", b"\0\0\1\xba")),
+    ("a video", 4, (b"ftypisom", b"ftypmp4", b"ftypqt  ", b"ftypM4V", b"ftypavc1", b"ftyp3gp")),
+    ("a video", 8, (b"AVI LIST",)),
+    ("a sound", 8, (b"WAVEfmt",)),
+)
+"""What else people bring by mistake: what it is, and which bytes stand where."""
+
+_SVG = re.compile(rb"<(?:\w+:)?svg[\s>]", re.IGNORECASE)
+_HTML = re.compile(rb"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
 
 
 def family_of(file: IO[bytes]) -> str:
-    """The module of this room that reads it. The file is left at its beginning."""
+    """The module of this room that reads it; the file is left at its beginning. Raises ImageError,
+    with the name of the format, for one that is known and not read."""
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     file.seek(0)
-    del head
+    for family, beginnings in _FAMILIES:
+        if head.startswith(beginnings):
+            return family
+    what = _other(head)
+    if what:
+        raise ImageError(f"This is {what}, which is not read here. Save it as PNG, JPEG or TIFF.")
     return "pillow"
+
+
+def _other(head: bytes) -> str:
+    for what, place, beginnings in _OTHERS:
+        if head[place:].startswith(beginnings):
+            return what
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"<"):
+        if _SVG.search(text):
+            return "a drawing (SVG)"
+        if _HTML.match(text):
+            return "a web page (HTML)"
+    return ""

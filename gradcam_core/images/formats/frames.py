@@ -1,0 +1,89 @@
+"""How many frames or pictures a file has besides the one that is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import IO
+
+from PIL import Image
+
+MAX_FRAMES = 10_000
+"""Frames of a GIF that are counted; of more it is said that there are more."""
+
+_THUMBNAIL = "Thumbnail"  # in the name of a kind of picture in an MPO
+_GIF_BLOCKS = 300_000  # that are looked at
+
+
+def frames_notice(image: Image.Image, file: IO[bytes]) -> str:
+    """What to say of a file that Pillow has opened; empty if it has one picture."""
+    kind, count = _COUNTS.get(image.format or "", (_animation, _frames))
+    frames = count(image, file)
+    return (
+        kind(f"{frames:,}" if frames <= MAX_FRAMES else f"more than {MAX_FRAMES:,}")
+        if (frames > 1)
+        else ""
+    )
+
+
+def _animation(count: str) -> str:
+    return f"The file is an animation of {count} frames; the first one is shown."
+
+
+def _collection(count: str) -> str:
+    return f"The file has {count} pictures; the first one is shown."
+
+
+def _frames(image: Image.Image, file: IO[bytes]) -> int:
+    return int(getattr(image, "n_frames", 1))
+
+
+def _one(image: Image.Image, file: IO[bytes]) -> int:
+    return 1
+
+
+def _of_mpo(image: Image.Image, file: IO[bytes]) -> int:
+    """Those that are no smaller copies of another one."""
+    entries = getattr(image, "mpinfo", {}).get(0xB002, [])
+    kinds = [str(entry["Attribute"]["MPType"]) for entry in entries]
+    return sum(_THUMBNAIL not in kind for kind in kinds)
+
+
+def _of_gif(image: Image.Image, file: IO[bytes]) -> int:
+    """By its blocks (GIF89a, section 12): Pillow would go through all frames."""
+    place = file.tell()
+    try:
+        file.seek(10)
+        packed, _, _ = file.read(3)
+        file.seek(3 * 2 ** (1 + packed % 8) if packed & 0x80 else 0, 1)
+        frames = 0
+        for _ in range(_GIF_BLOCKS):
+            label = file.read(1)
+            if label == b"\x2c":
+                frames += 1
+                descriptor = file.read(9)
+                colours = 3 * 2 ** (1 + descriptor[8] % 8) if descriptor[8] & 0x80 else 0
+                file.seek(colours + 1, 1)
+            elif label == b"\x21":
+                file.seek(1, 1)
+            elif label != b"\0" or frames == 0:
+                break
+            else:
+                continue
+            while size := file.read(1)[0]:
+                file.seek(size, 1)
+            if frames > MAX_FRAMES:
+                break
+        return max(1, frames)
+    except (IndexError, ValueError, OSError):  # it is cut off, of which the decoder has to say
+        return max(1, frames)
+    finally:
+        file.seek(place)
+
+
+_Count = Callable[[Image.Image, "IO[bytes]"], int]
+_COUNTS: dict[str, tuple[Callable[[str], str], _Count]] = {
+    "GIF": (_animation, _of_gif),
+    "MPO": (_collection, _of_mpo),
+    "HEIF": (_collection, _frames),
+    "TIFF": (_collection, _one),  # for the reader of TIFF to say
+}

@@ -1,0 +1,121 @@
+"""Netpbm pictures and PFM: those of 8 bits by Pillow, numbers of more bits here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import IO
+
+import numpy as np
+
+from gradcam_core.errors import ImageError
+from gradcam_core.images.brightness import Block, Raster, raster_of, shown
+from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.formats import pillow
+from gradcam_core.images.limits import DAMAGED, NO_MEMORY, check_size
+
+_HEAD_BYTES = 4096
+_BLOCK_VALUES = 2**20
+
+_SPACE = rb"(?:\s|#[^\n]*\n)+"
+_NUMBER = rb"(\d{1,6})"
+_PNM = re.compile(rb"(P[2356])" + 3 * (_SPACE + _NUMBER) + rb"\s")
+_PFM = re.compile(rb"(P[fF])\s+(\d{1,6})\s+(\d{1,6})\s+(-?[\d.eE+-]{1,40})\s")
+_PAM = re.compile(rb"P7\n(?:[^\n]{0,200}\n){1,40}?ENDHDR\n")
+_COMMENT = re.compile(rb"#[^\n]*")
+
+
+def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
+    """Raises ImageError."""
+    try:
+        raster = _raster(file)
+    except MemoryError:
+        raise ImageError(NO_MEMORY) from None
+    except (ValueError, OverflowError, OSError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(DAMAGED) from error
+    if raster is None:
+        file.seek(0)
+        return pillow.decode(file, window)
+    decoded = shown(raster, window)
+    return Decoded(decoded.image.convert("RGB"), decoded.notices)
+
+
+def _raster(file: IO[bytes]) -> Raster | None:
+    """None for a picture of levels of 8 bits, or a head that is not understood."""
+    file.seek(0)
+    head = file.read(_HEAD_BYTES)
+    if found := _PNM.match(head):
+        width, height, highest = (int(number) for number in found.groups()[1:])
+        if not 255 < highest < 2**16:
+            return None
+        channels = 3 if found[1] in (b"P3", b"P6") else 1
+        check_size(width, height)
+        if found[1] in (b"P2", b"P3"):
+            return _plain(file, found.end(), (height, width, channels), highest)
+        return _binary(file, found.end(), (height, width, channels), ">u2", highest)
+    if found := _PFM.match(head):
+        width, height, scale = int(found[2]), int(found[3]), float(found[4])
+        check_size(width, height)
+        shape = height, width, 3 if found[1] == b"PF" else 1
+        order = "<f4" if scale < 0 else ">f4"
+        return _binary(file, found.end(), shape, order, None, is_upward=True)
+    if found := _PAM.match(head):
+        fields = dict(re.findall(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL) +(\d{1,6})\s*$", found[0], re.M))
+        names = (b"HEIGHT", b"WIDTH", b"DEPTH", b"MAXVAL")
+        height, width, depth, highest = (int(fields.get(name, 0)) for name in names)
+        if not 255 < highest < 2**16 or not 1 <= depth <= 4:
+            return None
+        check_size(width, height)
+        return _binary(file, found.end(), (height, width, depth), ">u2", highest)
+    return None
+
+
+def _plain(file: IO[bytes], start: int, shape: tuple[int, int, int], highest: int) -> Raster:
+    """Numbers written as text."""
+    file.seek(start)
+    text = _COMMENT.sub(b"", file.read())
+    count = shape[0] * shape[1] * shape[2]
+    if len(text) < 2 * count - 1:
+        raise ImageError(DAMAGED)
+    values = np.fromstring(text, np.uint16, count, sep=" ")  # raises where that is not all numbers
+    if len(values) < count:
+        raise ImageError(DAMAGED)
+    values = values.reshape(shape)
+    colour = values if shape[2] == 3 else values[:, :, 0]
+    return raster_of(colour, full=(0.0, float(highest)))
+
+
+def _binary(
+    file: IO[bytes],
+    start: int,
+    shape: tuple[int, int, int],
+    stored: str,
+    highest: int | None,
+    is_upward: bool = False,
+) -> Raster:
+    """shape: (height, width, samples). is_upward: whether the lowest row is the first."""
+    height, width, samples = shape
+    row_bytes = width * samples * np.dtype(stored).itemsize
+    rows = max(1, _BLOCK_VALUES // (width * samples))
+    has_alpha, colours = samples in (2, 4), 3 if samples >= 3 else 1
+    dtype = np.dtype(stored).newbyteorder("=")
+
+    def blocks() -> Iterator[Block]:
+        for top in range(0, height, rows):
+            count = min(rows, height - top)
+            first = height - top - count if is_upward else top
+            file.seek(start + first * row_bytes)
+            data = file.read(count * row_bytes)
+            if len(data) < count * row_bytes:
+                raise ImageError(DAMAGED)
+            values = np.frombuffer(data, stored).reshape(count, width, samples).astype(dtype)
+            values = values[::-1] if is_upward else values
+            colour = values[:, :, :3] if colours == 3 else values[:, :, 0]
+            # Its share, of 65535 as the type has it.
+            alpha = values[:, :, -1] * (65535 / (highest or 1)) if has_alpha else None
+            yield Block(0, top, colour, alpha)
+
+    full = None if highest is None else (0.0, float(highest))
+    return Raster((width, height), colours == 3, dtype, blocks, full=full)

@@ -1,0 +1,145 @@
+"""PNG: by Pillow, without texts that it refuses, and in 16 bits where those matter."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from gradcam_core.images.brightness import Raster, raster_of, shown
+from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.formats import pillow
+from gradcam_core.images.limits import check_size
+from gradcam_core.images.orientation import upright
+
+MAX_TEXT_BYTES = 2**19
+"""Size of a text or colour profile, unpacked, above which it is left out: nothing in it is used."""
+
+MAX_TEXTS_BYTES = 2**23
+"""Size of all of them together that are not left out."""
+
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+_QUARTER = 64  # of 256 levels
+_GREY = 0
+_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # samples of a pixel, by colour type
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """What the chunks say. kept: (begin, end) of the parts of the file without large texts; None if
+    it has none. bits: that are used, of 16, by sBIT."""
+
+    depth: int = 8
+    colour_type: int = 2
+    bits: int = 16
+    kept: list[tuple[int, int]] | None = None
+
+
+def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
+    """Raises ImageError."""
+    chunks = _scan(file)
+    if chunks.kept is not None:
+        parts = []
+        for begin, end in chunks.kept:
+            file.seek(begin)
+            parts.append(file.read(end - begin))
+        file = io.BytesIO(b"".join(parts))
+    file.seek(0)
+
+    def sixteen_bits(image: Image.Image, window: Window | None) -> Decoded | None:
+        return _sixteen_bits(file, image, chunks, window)
+
+    return pillow.decode(file, window, sixteen_bits)
+
+
+def _sixteen_bits(
+    file: IO[bytes], image: Image.Image, chunks: _Chunks, window: Window | None
+) -> Decoded | None:
+    """What is shown of 16-bit values, where their upper 8 bits are not all: in a picture that is
+    dark throughout, as one of 12 bits in 16, and through a window."""
+    if chunks.depth != 16 or chunks.colour_type not in _CHANNELS:
+        return None
+    if chunks.colour_type != _GREY:
+        image.load()
+        extrema = image.convert(image.mode).getextrema()
+        colours = extrema[:3] if len(extrema) >= 3 else extrema[:1]
+        if window is None and max(high for _, high in colours) >= _QUARTER:  # type: ignore[misc]
+            return None
+    import imagecodecs
+
+    place = file.tell()
+    file.seek(0)
+    values = imagecodecs.png_decode(file.read())
+    file.seek(place)
+    check_size(values.shape[1], values.shape[0])
+    raster = _raster(values, chunks)
+    decoded = shown(raster, window)
+    turned = upright(decoded.image, image.getexif().get(ExifTags.Base.Orientation, 1))
+    return Decoded(turned.convert("RGB"), decoded.notices)
+
+
+def _raster(values: np.ndarray, chunks: _Chunks) -> Raster:
+    colour, alpha = values, None
+    if values.ndim == 3:
+        count = values.shape[2]
+        if count in (2, 4):
+            alpha = values[:, :, -1]
+        colour = values[:, :, :3] if count >= 3 else values[:, :, 0]
+    stated = (0.0, 2.0**chunks.bits - 1) if chunks.bits < 16 else None
+    # Values of fewer bits belong into the upper ones (PNG, section 13.12), so that the full range
+    # is right; if all fit into the lower ones, that is where they are.
+    return raster_of(colour, alpha, full=(0.0, 65535.0), stated=stated, is_stated_of_all=True)
+
+
+def _scan(file: IO[bytes]) -> _Chunks:
+    file.seek(8)
+    depth, colour_type, bits = 8, 2, 16
+    texts, left_out, place = 0, [], 8
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        end = place + 12 + length
+        if kind == b"IHDR" and length == 13:
+            depth, colour_type = struct.unpack(">8xBB", file.read(10))
+        elif kind == b"sBIT" and depth == 16 and 0 < length <= 4:
+            bits = max(file.read(length)[: 3 if colour_type & 2 else 1])
+        elif kind in _TEXTS:
+            size = _unpacked_size(kind, file.read(min(length, MAX_TEXT_BYTES + 1)))
+            if size > MAX_TEXT_BYTES or texts + size > MAX_TEXTS_BYTES:
+                left_out.append((place, end))
+            else:
+                texts += size
+        elif kind == b"IEND":
+            break
+        place = end
+        file.seek(place)
+    bits = bits if 0 < bits <= 16 else 16
+    return _Chunks(depth, colour_type, bits, _between(left_out, file) if left_out else None)
+
+
+def _unpacked_size(kind: bytes, content: bytes) -> int:
+    """At least; up to a little more than `MAX_TEXT_BYTES`."""
+    if kind == b"tEXt":
+        return len(content)
+    _, _, packed = content.partition(b"\0")
+    if kind == b"iTXt":
+        is_packed, rest = packed[:1] == b"\1", packed[2:].split(b"\0", 2)
+        if not is_packed or len(rest) < 3:
+            return len(content)
+        packed = rest[2]
+    else:
+        packed = packed[1:]
+    try:
+        return max(len(content), len(zlib.decompressobj().decompress(packed, MAX_TEXT_BYTES + 1)))
+    except zlib.error:  # for the decoder to deal with
+        return len(content)
+
+
+def _between(left_out: list[tuple[int, int]], file: IO[bytes]) -> list[tuple[int, int]]:
+    end = file.seek(0, 2)
+    begins = [0, *(after for _, after in left_out)]
+    return list(zip(begins, [*(before for before, _ in left_out), end], strict=True))

@@ -1,0 +1,128 @@
+"""TIFF: ordinary ones of 8 bits by Pillow, and by tifffile what instruments write: numbers of any
+type and depth, planes, channels, tiles, stacks."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, cast
+
+from gradcam_core.errors import ImageError
+from gradcam_core.images.brightness import shown, windowed
+from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.formats import pillow
+from gradcam_core.images.formats.tiff_pages import Choice, choice, full_pages
+from gradcam_core.images.formats.tiff_samples import UnreadableKindError, samples_of
+from gradcam_core.images.limits import DAMAGED, NO_MEMORY, check_size
+from gradcam_core.images.orientation import upright
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPage
+
+_ORDINARY_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000, 50001)
+_ORDINARY_EXTRAS = {  # kinds of further samples that Pillow takes for what they are, by photometric
+    0: ((),),
+    1: ((), (1,), (2,)),
+    2: ((), (0,), (1,), (2,), (999,)),
+    3: ((), (2,)),
+    5: ((),),
+    6: ((),),
+    8: ((),),
+}
+_SAMPLES = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
+_FEWER_BITS = (0, 1, 3)  # photometrics of which there are 1, 2 and 4 bits
+
+
+def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
+    """One page, upright: that of several which `tiff_pages` chooses. Raises ImageError."""
+    import tifffile
+
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    try:
+        pages = full_pages(file)
+        file.seek(0)
+        with tifffile.TiffFile(file, _multifile=False) as tiff:
+            first = _page(tiff, pages[0])
+            chosen = choice(pages, str(first.description), _holds_all(file, first))
+            page = _page(tiff, chosen.page)
+            return _with_notice(_decoded(file, page, chosen, window), chosen.notice)
+    except ImageError:
+        raise
+    except MemoryError:
+        raise ImageError(NO_MEMORY) from None
+    except Exception as error:  # tifffile raises almost anything for a file that is damaged
+        return _by_pillow(file, window, ImageError(DAMAGED), error)
+
+
+def _page(tiff: TiffFile, number: int) -> TiffPage:
+    return cast("TiffPage", tiff.pages[number])  # as long as nobody asks it for frames
+
+
+def _decoded(file: IO[bytes], page: TiffPage, chosen: Choice, window: Window | None) -> Decoded:
+    check_size(page.imagewidth, page.imagelength)
+    if chosen.page == 0 and chosen.plane == 0 and is_ordinary(page):
+        try:
+            return pillow.decode(file, window)
+        except ImageError as error:
+            try:
+                return _by_tifffile(page, 0, window)
+            except Exception:
+                raise error from None
+    try:
+        return _by_tifffile(page, chosen.plane, window)
+    except UnreadableKindError as error:
+        return _by_pillow(file, window, error, error)
+
+
+def _by_tifffile(page: TiffPage, plane: int, window: Window | None) -> Decoded:
+    samples = samples_of(page, plane)
+    if samples.raster is None:
+        decoded = Decoded(samples.picture())
+        if window is not None:
+            decoded = windowed(decoded.image, window)
+    else:
+        decoded = shown(samples.raster, window)
+    picture = upright(decoded.image, page.tags.valueof(274, 1)).convert("RGB")
+    return Decoded(picture, (*samples.notices, *decoded.notices))
+
+
+def _by_pillow(
+    file: IO[bytes], window: Window | None, problem: ImageError, cause: Exception
+) -> Decoded:
+    """What tifffile does not read, by Pillow. Raises the problem if it does not either."""
+    file.seek(0)
+    try:
+        return pillow.decode(file, window)
+    except ImageError as error:
+        raise (problem if isinstance(error, pillow.UnknownFormatError) else error) from cause
+
+
+def _with_notice(decoded: Decoded, notice: str) -> Decoded:
+    return replace(decoded, notices=(notice, *decoded.notices)) if notice else decoded
+
+
+def _holds_all(file: IO[bytes], page: TiffPage) -> bool:
+    """Whether the values of further pictures may follow the page's own, as ImageJ writes stacks."""
+    if not page.is_contiguous or page.predictor != 1:
+        return False
+    end = file.seek(0, 2)
+    return end >= page.dataoffsets[0] + 2 * page.nbytes
+
+
+def is_ordinary(page: TiffPage) -> bool:
+    """Whether Pillow shows it as it is: levels of at most 8 bits, in one plane."""
+    photometric = int(page.photometric) if 262 in page.tags else -1
+    bits, extras = page.bitspersample, tuple(map(int, page.extrasamples))
+    has_usual_bits = bits == 8 or (photometric in _FEWER_BITS and bits in (1, 2, 4))
+    samples = _SAMPLES.get(photometric, 0) + len(extras)
+    # Four samples of RGB without a word about the fourth have always been taken for transparency.
+    is_usual = page.samplesperpixel in (samples, 4 if photometric == 2 else samples)
+    return (
+        has_usual_bits
+        and extras in _ORDINARY_EXTRAS.get(photometric, ())
+        and is_usual
+        and page.sampleformat == 1
+        and page.imagedepth == 1
+        and (page.planarconfig == 1 or page.samplesperpixel == 1)
+        and page.compression in _ORDINARY_COMPRESSIONS
+    )

@@ -1,0 +1,136 @@
+"""The pages of a TIFF file, and which of them is shown."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+MAX_PAGES = 10_000
+"""Pages that are counted; of more it is said that there are more."""
+
+_SUBFILE_TYPE = 254
+_REDUCED, _MASK = 1, 4  # bits of the type: a smaller copy of another page, a mask of one
+
+_OME = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>")
+_ATTRIBUTE = re.compile(r"\b(SizeZ|SizeC|SizeT|DimensionOrder)\s*=\s*[\"']([\w]+)[\"']")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """page: number of the page that is shown, by the order in the file. plane: number of the
+    picture within it, where one page has the values of many. notice: what to say; empty for a file
+    of one page."""
+
+    page: int
+    plane: int = 0
+    notice: str = ""
+
+
+def full_pages(file: IO[bytes]) -> list[int]:
+    """Numbers of the pages that are neither a smaller copy nor a mask of another one; all, if none
+    is. At most `MAX_PAGES` + 1 are looked at. The file is that of a TIFF or BigTIFF."""
+    types = list(_subfile_types(file))
+    full = [number for number, kind in enumerate(types) if not kind & (_REDUCED | _MASK)]
+    return full or list(range(len(types)))
+
+
+def _subfile_types(file: IO[bytes]) -> Iterator[int]:
+    file.seek(0)
+    head = file.read(16)
+    order = "<" if head[:2] == b"II" else ">"
+    is_big = 43 in head[2:4]
+    count_kind, entry_bytes, offset_kind = ("Q", 20, "Q") if is_big else ("H", 12, "I")
+    seen: set[int] = set()
+    (offset,) = struct.unpack_from(order + offset_kind, head, 8 if is_big else 4)
+    while offset and offset not in seen and len(seen) <= MAX_PAGES:
+        seen.add(offset)
+        try:
+            file.seek(offset)
+            (count,) = _read(file, order + count_kind)
+            first = file.read(entry_bytes)
+            yield _subfile_type(first, order, is_big) if count else 0
+            file.seek(offset + struct.calcsize(order + count_kind) + count * entry_bytes)
+            (offset,) = _read(file, order + offset_kind)
+        except (struct.error, OSError, ValueError, OverflowError):
+            return  # what comes after a cut is no page
+
+
+def _read(file: IO[bytes], kind: str) -> tuple[int, ...]:
+    return struct.unpack(kind, file.read(struct.calcsize(kind)))
+
+
+def _subfile_type(entry: bytes, order: str, is_big: bool) -> int:
+    """Tags are sorted, and no lower one is in use: it is the first or is not there."""
+    (tag,) = struct.unpack_from(order + "H", entry)
+    return (
+        struct.unpack_from(order + "I", entry, 12 if is_big else 8)[0]
+        if tag == _SUBFILE_TYPE
+        else 0
+    )
+
+
+def choice(pages: Sequence[int], description: str, has_planes: bool = False) -> Choice:
+    """Which page is shown: of a stack along z the middle, of all else the first.
+
+    pages: see `full_pages`. description: the first page's, where ImageJ and OME say what the pages
+    are. has_planes: whether the first page may have the values of all others behind its own.
+    """
+    stack = _imagej(description) or _ome(description)
+    if stack is not None:
+        order, sizes = stack
+        planes = 1
+        for size in sizes.values():
+            planes *= size
+        inside = has_planes and len(pages) == 1
+        if planes > 1 and (inside or planes == len(pages)):
+            number, step = 0, 1
+            middle = (sizes.get("Z", 1) - 1) // 2
+            for axis in order:
+                number += step * (middle if axis == "Z" else 0)
+                step *= sizes[axis]
+            notice = _stack_notice(sizes, middle)
+            return Choice(pages[0], number, notice) if inside else Choice(pages[number], 0, notice)
+    if len(pages) <= 1:
+        return Choice(pages[0] if pages else 0)
+    count = f"{len(pages):,}" if len(pages) <= MAX_PAGES else f"more than {MAX_PAGES:,}"
+    return Choice(pages[0], 0, f"The file has {count} pages; the first one is shown.")
+
+
+def _stack_notice(sizes: dict[str, int], middle: int) -> str:
+    kinds = {"Z": "slices", "C": "channels", "T": "frames"}
+    several = [f"{sizes[axis]:,} {kinds[axis]}" for axis in "ZCT" if sizes.get(axis, 1) > 1]
+    shown = []
+    for axis, kind in kinds.items():
+        if sizes.get(axis, 1) > 1:
+            number = middle + 1 if axis == "Z" else 1
+            shown.append(f"{kind[:-1]} {number:,}")
+    return f"The file has {' × '.join(several)}; {', '.join(shown)} is shown."
+
+
+def _imagej(description: str) -> tuple[str, dict[str, int]] | None:
+    """The order of axes, the fastest first, and their sizes."""
+    if not description.startswith("ImageJ="):
+        return None
+    found = dict(re.findall(r"^(images|channels|slices|frames)=(\d{1,7})\s*$", description, re.M))
+    names = {"C": "channels", "Z": "slices", "T": "frames"}
+    sizes = {axis: int(found.get(name, 1)) for axis, name in names.items()}
+    images = int(found.get("images", 1))
+    if images > 1 and max(sizes.values()) <= 1:  # a stack without further words
+        sizes["T"] = images
+    return "CZT", sizes
+
+
+def _ome(description: str) -> tuple[str, dict[str, int]] | None:
+    found = _OME.search(description)
+    if found is None:
+        return None
+    given = dict(_ATTRIBUTE.findall(found[1]))
+    order = given.get("DimensionOrder", "XYZCT").removeprefix("XY")
+    try:
+        sizes = {axis: int(given.get(f"Size{axis}", 1)) for axis in "ZCT"}
+    except ValueError:
+        return None
+    return (order, sizes) if sorted(order) == sorted("ZCT") and min(sizes.values()) > 0 else None

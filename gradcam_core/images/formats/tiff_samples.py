@@ -1,0 +1,342 @@
+"""The samples of one page of a TIFF: which of them are shown, and as what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from gradcam_core.errors import ImageError
+from gradcam_core.images.brightness import Block, Raster, full_range
+from gradcam_core.images.colour import cmyk_to_rgb, lab_to_rgb, ycbcr_to_rgb
+from gradcam_core.images.limits import DAMAGED, MAX_PIXELS, NO_MEMORY
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+_ROWS_BYTES = 4 * 2**20  # of values that stand one after the other, read at once
+_MAX_SEGMENT_BYTES = 8 * MAX_PIXELS
+
+_JPEG = (6, 7, 33007, 34892)
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _SEPARATED, _YCBCR = range(7)
+_LABS = (8, 9)
+_SENSOR = (32803, 34892)
+_GREY = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _MASK, 51177)
+_ALPHA = {1: True, 2: False}  # kinds of extra samples; whether colours are multiplied with it
+
+
+class UnreadableKindError(ImageError):
+    """It is a TIFF, of a kind that is not read."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"This TIFF is of a kind that is not read here: {what}. "
+            "Save the picture as PNG or JPEG, or as a TIFF without compression."
+        )
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a page shows. raster: its values; None where they are no brightness, for which
+    `picture` gives RGB. notices: about what is left out."""
+
+    raster: Raster | None
+    picture: Callable[[], Image.Image]
+    notices: tuple[str, ...] = ()
+
+
+def samples_of(page: TiffPage, plane: int = 0) -> Samples:
+    """plane: number of the picture within a page that has the values of several one after the
+    other. Raises UnreadableKindError."""
+    _check_kind(page)
+    photometric = _photometric(page)
+    depth, notices = page.imagedepth, []
+    if depth > 1:
+        plane = (depth - 1) // 2
+        notices.append(f"The page is a volume of {depth:,} slices; slice {plane + 1:,} is shown.")
+    count = page.samplesperpixel
+    reader = _Reader(page, plane)
+    if photometric in _GREY:
+        extras = tuple(map(int, page.extrasamples))
+        alpha = extras[0] if count == 2 and len(extras) == 1 else 0
+        if count > 1 and alpha not in _ALPHA:
+            notices.append(f"The picture has {count:,} channels; the first one is shown, in grey.")
+        raster = _raster(page, reader, (0,), 1 if alpha in _ALPHA else None, alpha)
+    elif photometric == _RGB or (photometric == _YCBCR and page.compression in _JPEG):
+        extras = tuple(map(int, page.extrasamples)) or ((2,) if count == 4 else ())
+        alpha = extras[0] if extras else 0
+        if len(extras) - (alpha in _ALPHA) > 0:
+            notices.append(f"The picture has {count:,} channels; the first three are shown.")
+        raster = _raster(page, reader, (0, 1, 2), 3 if alpha in _ALPHA else None, alpha)
+    else:
+        convert = _conversion(page, photometric)
+        used = {_PALETTE: 1, _SEPARATED: 4}.get(photometric, 3)
+        return Samples(None, lambda: _converted(page, reader, used, convert), tuple(notices))
+    return Samples(raster, lambda: Image.new("RGB", raster.size), tuple(notices))
+
+
+def _photometric(page: TiffPage) -> int:
+    if 262 in page.tags or page.compression in _JPEG:
+        return int(page.photometric)
+    return _RGB if page.samplesperpixel in (3, 4) else _BLACK_IS_ZERO
+
+
+def _check_kind(page: TiffPage) -> None:
+    import tifffile
+
+    photometric = _photometric(page)
+    if photometric in _SENSOR:
+        raise UnreadableKindError("it holds the values of a camera's sensor, before any colours")
+    known = (*_GREY, _RGB, _PALETTE, _SEPARATED, _YCBCR, *_LABS)
+    if photometric not in known:
+        raise UnreadableKindError(f"its photometric interpretation is {_name(page.photometric)}")
+    if page.dtype is None:
+        raise UnreadableKindError(
+            f"its values have {page.bitspersample} bits in the sample format "
+            f"{_name(page.sampleformat)}"
+        )
+    if page.dtype.kind not in "buif":
+        raise UnreadableKindError("its values are complex numbers")
+    if page.compression != 1 and page.compression not in tifffile.TIFF.DECOMPRESSORS:
+        raise UnreadableKindError(f"its compression is {_name(page.compression)}")
+    if page.is_subsampled and page.compression not in _JPEG:
+        raise UnreadableKindError(
+            "its colours are stored at a lower resolution than its brightness"
+        )
+    least = {_RGB: 3, _SEPARATED: 4, _YCBCR: 3, **dict.fromkeys(_LABS, 3)}.get(photometric, 1)
+    if page.samplesperpixel < least:
+        raise ImageError(DAMAGED)
+    if photometric == _SEPARATED and page.tags.valueof(332, 1) != 1:
+        raise UnreadableKindError("its inks are others than cyan, magenta, yellow and black")
+
+
+def _name(value: object) -> str:
+    return str(getattr(value, "name", value)).replace("_", " ")
+
+
+def _raster(
+    page: TiffPage, reader: _Reader, colours: Sequence[int], alpha: int | None, kind: int
+) -> Raster:
+    channels = (*colours, *(() if alpha is None else (alpha,)))
+    dtype = reader.dtype
+    bits = page.bitspersample if isinstance(page.bitspersample, int) else 8
+    is_whole = dtype.kind == "u"
+    levels = (0.0, 2.0**bits - 1) if is_whole else None
+    is_plain = is_whole and bits <= 8
+
+    def blocks() -> Iterator[Block]:
+        for left, top, values in reader.blocks(channels):
+            shown_values = values[:, :, : len(colours)]
+            yield Block(
+                left,
+                top,
+                shown_values if len(colours) == 3 else shown_values[:, :, 0],
+                None if alpha is None else values[:, :, -1],
+            )
+
+    return Raster(
+        size=(page.imagewidth, page.imagelength),
+        is_colour=len(colours) == 3,
+        dtype=dtype,
+        blocks=blocks,
+        full=levels if is_plain else None,
+        is_plain=is_plain,
+        stated=None if is_plain else _stated(page, dtype, levels),
+        is_negative=_photometric(page) == _WHITE_IS_ZERO,
+        missing=_missing(page),
+        has_multiplied_alpha=_ALPHA.get(kind, False),
+    )
+
+
+def _stated(
+    page: TiffPage, dtype: np.dtype, levels: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    """The range that the file itself says: by its tags, by what ImageJ showed, or by bits."""
+    for low_tag, high_tag in ((340, 341), (280, 281)):
+        found = _ordered(page.tags.valueof(low_tag, 0), page.tags.valueof(high_tag))
+        if found is not None and found != full_range(dtype):
+            return found
+    if page.is_imagej:
+        words = page.parent.imagej_metadata or {}
+        found = _ordered(words.get("min"), words.get("max"))
+        if found is not None and found != full_range(dtype):
+            return found
+    return levels if levels != full_range(dtype) else None
+
+
+def _ordered(low: object, high: object) -> tuple[float, float] | None:
+    try:
+        lowest = float(np.min(np.asarray(low, float)))
+        highest = float(np.max(np.asarray(high, float)))
+    except (TypeError, ValueError):
+        return None
+    is_range = math.isfinite(lowest) and math.isfinite(highest) and lowest < highest
+    return (lowest, highest) if is_range else None
+
+
+def _missing(page: TiffPage) -> float | None:
+    """The value that GDAL says stands for none."""
+    try:
+        return float(str(page.tags.valueof(42113)).strip("\0 "))
+    except ValueError:
+        return None
+
+
+def _conversion(page: TiffPage, photometric: int) -> Callable[[np.ndarray], Image.Image]:
+    """What makes a picture of some rows of samples, [rows, columns, samples]."""
+    if photometric == _PALETTE:
+        colours = _palette(page)
+
+        def looked_up(values: np.ndarray) -> Image.Image:
+            return Image.fromarray(colours[np.minimum(values[:, :, 0], len(colours) - 1)])
+
+        return looked_up
+    to_rgb = {_SEPARATED: cmyk_to_rgb, _YCBCR: ycbcr_to_rgb}.get(photometric)
+    if to_rgb is not None:
+        return lambda values: to_rgb(_eight_bits(values))
+    has_signs = photometric == _LABS[0]
+    return lambda values: lab_to_rgb(_eight_bits(values), has_signs)
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Samples of print and of colour spaces, which have a fixed range, as uint8."""
+    if values.dtype.kind not in "bu":
+        raise UnreadableKindError("its colours are neither RGB nor grey, and no whole numbers")
+    if values.dtype.itemsize == 1:
+        return values
+    return (values >> (8 * (values.dtype.itemsize - 1))).astype(np.uint8)
+
+
+def _palette(page: TiffPage) -> np.ndarray:
+    """uint8 [colours, 3]."""
+    colours = page.colormap
+    if colours is None or colours.ndim != 2 or len(colours) != 3 or page.dtype is None:
+        raise ImageError(DAMAGED)
+    shift = 8 if colours.max(initial=0) > 255 else 0  # some programs write 8 bits of 16
+    return np.ascontiguousarray((colours >> shift).T.astype(np.uint8))
+
+
+def _converted(
+    page: TiffPage,
+    reader: _Reader,
+    used: int,
+    convert: Callable[[np.ndarray], Image.Image],
+) -> Image.Image:
+    picture = Image.new("RGB", (page.imagewidth, page.imagelength))
+    for left, top, values in reader.blocks(range(used)):
+        picture.paste(convert(np.ascontiguousarray(values)), (left, top))
+    return picture
+
+
+class _Reader:
+    """Reads samples of a page, some rows or a tile at a time."""
+
+    def __init__(self, page: TiffPage, plane: int) -> None:
+        self._page = page
+        self._file = page.parent.filehandle
+        self._plane = plane
+        self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
+        assert page.dtype is not None
+        self._stored = page.dtype.newbyteorder(page.parent.byteorder)
+        given = page.dtype.newbyteorder("=")
+        if page.bitspersample == 24 and given.kind == "f":
+            given = np.dtype("f4")
+        self.dtype = np.dtype("u1") if given.kind == "b" else given
+
+    def blocks(self, channels: Sequence[int]) -> Iterable[tuple[int, int, np.ndarray]]:
+        """left, top and values [rows, columns, channels] of each part of the page, in the machine's
+        own order of bytes."""
+        is_in_rows = self._page.is_contiguous and self._page.is_final
+        return (self._rows if is_in_rows else self._segments)(channels)
+
+    def _rows(self, channels: Sequence[int]) -> Iterator[tuple[int, int, np.ndarray]]:
+        page = self._page
+        width, height = page.imagewidth, page.imagelength
+        samples = 1 if self._planes > 1 else page.samplesperpixel
+        stored = self._stored
+        row_bytes = width * samples * stored.itemsize
+        rows = max(1, _ROWS_BYTES // row_bytes)
+        start = page.dataoffsets[0]
+        for top in range(0, height, rows):
+            count = min(rows, height - top)
+            parts = []
+            for plane in channels if self._planes > 1 else (0,):
+                # Planes stand behind each other; so do the slices of a volume, and of a stack.
+                slices = page.imagedepth if self._planes > 1 else 1
+                place = plane * slices + self._plane
+                if self._planes > 1 and page.imagedepth == 1:
+                    place = self._plane * self._planes + plane
+                offset = start + place * height * row_bytes + top * row_bytes
+                self._file.seek(offset)
+                data = self._file.read(count * row_bytes)
+                if len(data) < count * row_bytes:
+                    raise ImageError(DAMAGED)
+                values = np.frombuffer(data, stored).reshape(count, width, samples)
+                parts.append(values.astype(self.dtype, copy=False))
+            yield 0, top, self._together(parts, channels)
+
+    def _segments(self, channels: Sequence[int]) -> Iterator[tuple[int, int, np.ndarray]]:
+        page = self._page
+        if self._plane >= page.imagedepth:
+            raise ImageError(DAMAGED)
+        for place in range(self._per_plane()):
+            parts = []
+            for plane in channels if self._planes > 1 else (0,):
+                found = self._segment(plane * self._per_plane() + place)
+                if found is not None:
+                    left, top, values = found
+                    parts.append(values)
+            if parts:
+                yield left, top, self._together(parts, channels)
+
+    def _per_plane(self) -> int:
+        """How many segments a plane has, of all its slices."""
+        page = self._page
+        if page.is_tiled:
+            across, down = (
+                math.ceil(whole / part)
+                for whole, part in (
+                    (page.imagewidth, page.tilewidth),
+                    (page.imagelength, page.tilelength),
+                )
+            )
+            return across * down * math.ceil(page.imagedepth / page.tiledepth)
+        return math.ceil(page.imagelength / page.rowsperstrip) * page.imagedepth
+
+    def _segment(self, number: int) -> tuple[int, int, np.ndarray] | None:
+        """left, top and values of one strip or tile; None for one of another slice."""
+        page = self._page
+        size = page.tilewidth * page.tilelength * page.tiledepth if page.is_tiled else 0
+        if size * page.samplesperpixel * self.dtype.itemsize > _MAX_SEGMENT_BYTES:
+            raise ImageError(NO_MEMORY)
+        if number >= len(page.dataoffsets) or number >= len(page.databytecounts):
+            raise ImageError(DAMAGED)
+        data = None
+        if page.databytecounts[number]:  # else it is left out, as empty
+            self._file.seek(page.dataoffsets[number])
+            data = self._file.read(page.databytecounts[number])
+        settings = {}
+        if page.compression in _JPEG:
+            settings = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
+        values, (_, depth, top, left, _), shape = page.decode(data, number, **settings)
+        if not depth <= self._plane < depth + shape[0]:
+            return None
+        rows, columns = page.imagelength - top, page.imagewidth - left
+        if values is None:
+            values = np.full(shape, self._nothing(), self.dtype)
+        values = values[self._plane - depth, :rows, :columns]
+        if values.dtype.kind == "b":
+            values = values.view(np.uint8)
+        return left, top, values.astype(self.dtype, copy=False)
+
+    def _nothing(self) -> float:
+        return self._page.nodata
+
+    def _together(self, parts: Sequence[np.ndarray], channels: Sequence[int]) -> np.ndarray:
+        if self._planes > 1:
+            return np.concatenate(parts, axis=2)
+        return parts[0][:, :, list(channels)] if len(channels) < parts[0].shape[2] else parts[0]
