@@ -17,6 +17,7 @@ from PIL import Image
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.orientation import upright
 from gradcam_core.wording import amount
 
 _LEAST_USED = 0.25  # of a format's full range; a picture that uses less is nearly black
@@ -83,12 +84,14 @@ class _Range:
     origin: Literal["window", "file", "format", "values"]
 
 
-def shown(raster: Raster, window: Window | None = None) -> Decoded:
-    """The picture in 8 bits, RGB, with notices of the range that is shown, and of pixels without a
-    value. Raises ImageError if it has no value at all."""
+def shown(raster: Raster, window: Window | None = None, orientation: object = 1) -> Decoded:
+    """The picture in 8 bits, RGB, turned upright (see `orientation.upright`), with notices of the
+    range that is shown, and of pixels without a value. Raises ImageError if it has no value."""
     measured = _Measured() if raster.is_plain and not window else _measure(raster)
     range_ = _range_of(raster, measured, window)
-    picture = _painted(raster, range_)
+    picture = upright(_painted(raster, range_), orientation)
+    if not raster.is_colour:
+        picture = picture.convert("RGB")
     notices = []
     if range_.origin != "format":
         black, white = range_.low, range_.high
@@ -239,7 +242,7 @@ def _levels(
     without = _without_value(values, missing)
     # float32 has 24 bits: not enough for a narrow range of large numbers.
     work = np.float64 if values.dtype.itemsize > 2 else np.float32
-    levels = values.astype(work)
+    levels: Any = values.astype(work)
     if without is not None:
         levels[without] = range_.low
     np.clip(levels, range_.low, range_.high, out=levels)

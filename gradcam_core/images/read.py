@@ -117,5 +117,4 @@ def _from_array(values: np.ndarray, window: Window | None) -> Decoded:
         values = values.astype(np.float64)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     alpha = values[:, :, 3] if values.ndim == 3 and values.shape[2] == 4 else None
-    decoded = shown(raster_of(values[:, :, :3] if alpha is not None else values, alpha), window)
-    return Decoded(decoded.image.convert("RGB"), decoded.notices)
+    return shown(raster_of(values[:, :, :3] if alpha is not None else values, alpha), window)

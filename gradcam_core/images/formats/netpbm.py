@@ -38,8 +38,7 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
     if raster is None:
         file.seek(0)
         return pillow.decode(file, window)
-    decoded = shown(raster, window)
-    return Decoded(decoded.image.convert("RGB"), decoded.notices)
+    return shown(raster, window)
 
 
 def _raster(file: IO[bytes]) -> Raster | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cache
 from typing import IO
 
@@ -94,8 +93,7 @@ def upright_rgb(
     try:
         image.load()
         if image.mode in _NUMBERS:
-            decoded = shown(_raster(image, _upright(image, is_ours)), window)
-            return replace(decoded, image=decoded.image.convert("RGB"))
+            return shown(_raster(image, _upright(image, is_ours)), window)
         upright = _upright(image, is_ours)
         if upright.mode == "RGB" and not upright.has_transparency_data:
             # Without its decoder, which may hold as much memory again.

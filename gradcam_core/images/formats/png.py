@@ -15,7 +15,6 @@ from gradcam_core.images.brightness import Raster, raster_of, shown
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
 from gradcam_core.images.limits import check_size
-from gradcam_core.images.orientation import upright
 
 MAX_TEXT_BYTES = 2**19
 """Size of a text or colour profile, unpacked, above which it is left out: nothing in it is used."""
@@ -78,9 +77,7 @@ def _sixteen_bits(
     file.seek(place)
     check_size(values.shape[1], values.shape[0])
     raster = _raster(values, chunks)
-    decoded = shown(raster, window)
-    turned = upright(decoded.image, image.getexif().get(ExifTags.Base.Orientation, 1))
-    return Decoded(turned.convert("RGB"), decoded.notices)
+    return shown(raster, window, image.getexif().get(ExifTags.Base.Orientation, 1))
 
 
 def _raster(values: np.ndarray, chunks: _Chunks) -> Raster:

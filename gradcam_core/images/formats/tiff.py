@@ -76,14 +76,14 @@ def _decoded(file: IO[bytes], page: TiffPage, chosen: Choice, window: Window | N
 
 def _by_tifffile(page: TiffPage, plane: int, window: Window | None) -> Decoded:
     samples = samples_of(page, plane)
+    orientation = page.tags.valueof(274, 1)
     if samples.raster is None:
-        decoded = Decoded(samples.picture())
+        decoded = Decoded(upright(samples.picture(), orientation))
         if window is not None:
             decoded = windowed(decoded.image, window)
     else:
-        decoded = shown(samples.raster, window)
-    picture = upright(decoded.image, page.tags.valueof(274, 1)).convert("RGB")
-    return Decoded(picture, (*samples.notices, *decoded.notices))
+        decoded = shown(samples.raster, window, orientation)
+    return replace(decoded, notices=(*samples.notices, *decoded.notices))
 
 
 def _by_pillow(

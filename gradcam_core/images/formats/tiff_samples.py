@@ -160,11 +160,10 @@ def _stated(
         found = _ordered(page.tags.valueof(low_tag, 0), page.tags.valueof(high_tag))
         if found is not None and found != full_range(dtype):
             return found
-    if page.is_imagej:
-        words = page.parent.imagej_metadata or {}
-        found = _ordered(words.get("min"), words.get("max"))
-        if found is not None and found != full_range(dtype):
-            return found
+    words = page.parent.imagej_metadata or {}
+    found = _ordered(words.get("min"), words.get("max"))
+    if found is not None and found != full_range(dtype):
+        return found
     return levels if levels != full_range(dtype) else None
 
 
