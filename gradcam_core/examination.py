@@ -13,9 +13,10 @@ import numpy as np
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.errors import CamError
 from gradcam_core.explanation import Explanation, Prediction
+from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import View, ViewName, check_view
 from gradcam_core.images.prepare import PreparedInput, prepare
-from gradcam_core.images.read import Photo, read_image
+from gradcam_core.images.read import Photo, read_picture
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.models.registry import model_info
 from gradcam_core.presets import preset_named
@@ -38,8 +39,8 @@ class Examination:
     """One network's forward pass over one photo, held open: it explains any class.
 
     probabilities: float32 [classes], at detail 1; of a regression its values. run: the pass at
-    `detail`, of this photo alone, or its part of a pass over several (see `run_passes`). photo:
-    only for notebooks, see `Explanation`.
+    `detail`, of this photo alone, or its part of a pass over several (see `run_passes`).
+    photo_notices, window, photo: see `Explanation`.
     """
 
     model: Model
@@ -48,6 +49,8 @@ class Examination:
     view: ViewName
     detail: int
     probabilities: np.ndarray
+    photo_notices: tuple[str, ...] = ()
+    window: Window | None = None
     photo: Image.Image | None = field(default=None, compare=False, repr=False)
 
     @cached_property
@@ -72,10 +75,12 @@ class Examination:
 
     def at(self, image: Photo, detail: int = 1, layer: str | float | None = None) -> Examination:
         """The same photo at another detail or layer; costs one forward pass. See `examine`."""
-        prepared = prepare(read_image(image), self.model.preprocessing, self.view, detail)
+        is_own = self.photo is not None and image is self.photo
+        photo = read_picture(image, None if is_own else self.window).image
+        prepared = prepare(photo, self.model.preprocessing, self.view, detail)
         name = self.model.layer_named(layer)
         held = run_passes(self.model, [prepared], name, [self.probabilities])[0]
-        return replace(held, photo=self.photo)
+        return replace(held, photo=self.photo, photo_notices=self.photo_notices, window=self.window)
 
     def explain(
         self,
@@ -167,6 +172,8 @@ def _explain(
             classes=len(one.probabilities),
             independent=one.model.info.independent,
             unit=one.model.info.unit,
+            photo_notices=one.photo_notices,
+            window=one.window,
             photo=one.photo,
         )
         for one, target, feature_map, others in zip(
@@ -194,26 +201,30 @@ def examine(
     view: ViewName = "crop",
     detail: int = 1,
     layer: str | float | None = None,
+    window: Window | tuple[float, float] | str | None = None,
 ) -> Examination:
     """One forward pass of a network over a photo, held open for explanations of any class.
 
-    image: a path, bytes, a PIL image or a uint8 array. model: loaded, or its name. view: "crop"
+    image: a path, bytes, a PIL image or an array. model: loaded, or its name. view: "crop"
     (the published preprocessing) or "whole". detail: 1, or 2 or 3 for maps with so many times as
     many cells across and down, from the same view shown at that many times the network's input
     size; classes and probabilities come from detail 1 also then, which costs a pass more.
     layer: the target layer by its dotted name, for instance one of `model.stages`, or as a number
     from 0, the first feature map, to 1, the last; None is the last, as in the paper.
+    window: (low, high), the range of values that is shown from black to white, see `read_picture`.
     Raises ImageError for a picture that cannot be used, ValueError for anything unknown.
     """
     check_view(view, detail)
-    photo = read_image(image)
+    limits = window_of(window)
+    decoded = read_picture(image, limits)
+    photo = decoded.image
     ready = model if isinstance(model, Model) else load_model(model)
     inputs = [prepare(photo, ready.preprocessing, view, one) for one in sorted({1, detail})]
     name = ready.layer_named(layer)
     held = run_passes(ready, inputs[:1], name if detail == 1 else None)[0]
     if detail > 1:
         held = run_passes(ready, inputs[1:], name, [held.probabilities])[0]
-    return replace(held, photo=photo)
+    return replace(held, photo=photo, photo_notices=decoded.notices, window=limits)
 
 
 def run_passes(
@@ -286,6 +297,7 @@ def explain(
     preset: str | None = None,
     layer: str | float | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
+    window: Window | tuple[float, float] | str | None = None,
 ) -> Explanation:
     """Where one network finds the evidence for one class in a photo.
 
@@ -299,8 +311,9 @@ def explain(
         chosen = preset_named(preset)
         method, detail = chosen.method, chosen.detail
     method_named(method)
+    limits = window_of(window)
     if target is not None:
         info = model.info if isinstance(model, Model) else model_info(model)
         info.labels.find(target)
-    held = examine(image, model, view, detail, layer)
+    held = examine(image, model, view, detail, layer, limits)
     return held.explain(target, method, contrast, on_progress)

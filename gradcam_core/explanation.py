@@ -13,9 +13,10 @@ from PIL import Image
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.errors import ChoiceError
+from gradcam_core.images.decoded import Window
 from gradcam_core.images.geometry import VIEW_TITLES, View, ViewName
 from gradcam_core.images.metadata import SOFTWARE, png_info
-from gradcam_core.images.read import Photo, read_image
+from gradcam_core.images.read import Photo, read_picture
 from gradcam_core.images.render import COLORMAP, OPACITY, overlay_bands, shrunk
 from gradcam_core.models.weights import Weights
 from gradcam_core.old_names import warn
@@ -69,9 +70,10 @@ class Explanation:
     paper, the last feature map. classes: how many the network knows; independent: whether each has
     a probability of its own instead of a share of one. unit: None for a classifier; of a regression
     that of its values, which stand in the place of probabilities, and whose rise is explained.
-    photo: the RGB picture, for notebooks, where
-    `gc.explain` or `gc.examine` was given it; it is no part of what is compared, pickled or
-    recorded.
+    photo_notices: sentences to show beside the photo, about what was chosen in reading it, such as
+    a range of brightness or the first of several pages. window: the range that was asked for.
+    photo: the RGB picture, for notebooks, where `gc.explain` or `gc.examine` was given it; it is no
+    part of what is compared, pickled or recorded.
     """
 
     model: str
@@ -94,6 +96,8 @@ class Explanation:
     classes: int = 1000
     independent: bool = False
     unit: str | None = None
+    photo_notices: tuple[str, ...] = ()
+    window: Window | None = None
     photo: Image.Image | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -180,6 +184,7 @@ class Explanation:
             "title": self.title,
             "stands_in_for": self.stands_in_for or None,
             "notice": self.notice or None,
+            "photo_notices": list(self.photo_notices),
             "target": target,
             "rank": self.rank if self.has_scores else None,
             "degenerate": self.degenerate or None,
@@ -316,8 +321,15 @@ class Explanation:
         """The heat over its photo, which may have been resized: RGB of that size. What the network
         did not see is darkened. Raises ChoiceError for an unknown colormap or opacity, ImageError
         for no picture."""
-        bands = self.overlay_bands(read_image(photo), colormap, opacity)
+        bands = self.overlay_bands(self.read_photo(photo), colormap, opacity)
         return Image.fromarray(np.concatenate(list(bands)))
+
+    def read_photo(self, photo: Photo) -> Image.Image:
+        """This explanation's photo, RGB: its own picture as it is, any other through its window.
+        Raises ImageError."""
+        if self.photo is not None and photo is self.photo:
+            return self.photo
+        return read_picture(photo, self.window).image
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows."""

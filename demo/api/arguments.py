@@ -16,6 +16,8 @@ from demo.compute.photo import PhotoFile
 from demo.middleware.route_allow_list import FILES
 from demo.server.requests import open_upload
 from gradcam_core import imagenet_labels
+from gradcam_core.errors import ChoiceError
+from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, VIEWS, ViewName
 from gradcam_core.models.labels import Labels
 from gradcam_core.models.registry import classifier_info, classifiers, model_info
@@ -41,7 +43,7 @@ class InvalidArgumentError(gr.Error):
         return self.message
 
 
-async def photo(image: object) -> PhotoFile:
+async def photo(image: object, window: Window | None = None) -> PhotoFile:
     """The uploaded photo. Also raises ImageError if it is not there."""
     path = image.get("path") if isinstance(image, dict) else None
     if not isinstance(path, str) or not path:
@@ -52,7 +54,7 @@ async def photo(image: object) -> PhotoFile:
         if not served:
             raise InvalidArgumentError(NO_ADDRESSES)
         path = unquote(path)
-    return await asyncio.to_thread(open_upload, path)
+    return await asyncio.to_thread(open_upload, path, window)
 
 
 def is_address(path: str) -> bool:
@@ -113,6 +115,14 @@ def flag(name: str, given: object) -> bool:
     if not isinstance(given, bool):
         raise InvalidArgumentError(f"{name} is true or false.")
     return given
+
+
+def window(given: object) -> Window | None:
+    """As a list [low, high], or a text "low,high"."""
+    try:
+        return window_of(None if given == [] else given)
+    except ChoiceError as error:
+        raise InvalidArgumentError(str(error)) from error
 
 
 def outputs(names: object) -> list[str]:

@@ -93,7 +93,11 @@ class Functions:
         ]
 
     async def predict(
-        self, image: FileData, models: Sequence[str] = (), view: ViewName = "crop"
+        self,
+        image: FileData,
+        models: Sequence[str] = (),
+        view: ViewName = "crop",
+        window: list[float] | None = None,
     ) -> list[PredictionsRecord]:
         """Classify a photo: the five most probable classes of each network.
 
@@ -103,15 +107,21 @@ class Functions:
             models: The names of the networks to use.
             view: Which part of the photo the networks see: "crop" is its centre, as in the
                 published preprocessing; "whole" is all of it.
+            window: The range of values of the picture's file that is shown from black to white, as
+                [low, high]: [-1000, 400] for a lung in Hounsfield units. None takes what the file
+                says, or else its lowest and highest value. Levels of ordinary pictures are 0 to
+                255.
 
         Returns:
             For each network: the name it was requested by, the name and title of the network that
-                ran, its notice if that is a stand-in, and its five most probable classes with their
+                ran, its notice if that is a stand-in, notices of the photo, such as the range of
+                brightness that is shown of it, and its five most probable classes with their
                 probabilities.
         """
         names = arguments.models(models)
         requests = requests_for(names, arguments.view(view))
-        explanations = await service().explain_all(await arguments.photo(image), requests)
+        photo = await arguments.photo(image, arguments.window(window))
+        explanations = await service().explain_all(photo, requests)
         return [_predictions(name, e) for name, e in zip(names, explanations, strict=True)]
 
     async def explain(
@@ -129,6 +139,7 @@ class Functions:
         trust: bool = False,
         against: int | str | None = None,
         depth: float | None = None,
+        window: list[float] | None = None,
     ) -> tuple[Findings, FileData | None]:
         """Explain a prediction with Grad-CAM: where in a photo each network finds the evidence for
         a class, what it predicts, and how far the networks look at the same place.
@@ -163,10 +174,15 @@ class Functions:
             against: The old name of contrast, which counts if both are given. It goes with version
                 1.2.
             depth: The old name of layer, which counts if both are given. It goes with version 1.2.
+            window: The range of values of the picture's file that is shown from black to white, as
+                [low, high]: [-1000, 400] for a lung in Hounsfield units. None takes what the file
+                says, or else its lowest and highest value. Levels of ordinary pictures are 0 to
+                255.
 
         Returns:
             First the findings, in the same record as explanations.json of the command line, with
-                its schema_version. For each network: the name it was requested by, the name and
+                its schema_version. Of the photo: its size, and notices, such as the range of
+                brightness that is shown of it. For each network: the name it was requested by, the name and
                 title of the network that ran, the class explained with its probability and rank,
                 the five most probable classes, how the map was made, where the heat lies, a caption
                 that says all of this, the box (left, top, right, bottom) of the photo that the
@@ -190,7 +206,7 @@ class Functions:
         )
         kinds = arguments.outputs(outputs)
         is_checked = arguments.flag("trust", trust)
-        photo = await arguments.photo(image)
+        photo = await arguments.photo(image, arguments.window(window))
         explanations = await service().explain_all(photo, requests)
         named = list(zip(names, explanations, strict=True))
         checks = await _checks(photo, requests, explanations) if is_checked else {}

@@ -42,6 +42,7 @@ class PredictionsRecord(TypedDict):
     title: str
     stands_in_for: str | None
     notice: str | None
+    photo_notices: list[str]
     top: list[PredictionRecord]
 
 
@@ -124,6 +125,7 @@ class ExplanationRecord(TypedDict):
     title: str
     stands_in_for: str | None
     notice: str | None
+    photo_notices: list[str]
     target: PredictionRecord
     rank: int
     degenerate: str | None
@@ -173,6 +175,7 @@ class AgreementRecord(TypedDict):
 class PhotoRecord(TypedDict):
     name: str | None
     size: list[int]
+    notices: list[str]
 
 
 class Findings(TypedDict):

@@ -17,7 +17,8 @@ import cachetools
 from PIL import Image
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.sandbox import READER_COUNT, read_isolated
+from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.sandbox import READER_COUNT, read_picture_isolated
 from gradcam_core.memory import trim
 
 PREVIEW_MAX_SIDE_PX = 2560
@@ -26,6 +27,9 @@ on, which is several times as fast as any other size."""
 
 DECODED_BYTES = 256 * 2**20
 """Memory for decoded photos, kept for the next class, view or network of the same photo."""
+
+NOTICES = 10_000
+"""Photos whose notices are remembered, also where the photo itself is no longer kept."""
 
 GONE = "The picture is no longer on the server. Choose it again."
 
@@ -38,23 +42,24 @@ class PhotoStore:
     """Opens photos, and keeps those that were decoded within a bound of bytes."""
 
     def __init__(self, max_bytes: int = DECODED_BYTES) -> None:
-        self._kept: cachetools.LRUCache[str, Image.Image] = cachetools.LRUCache(
+        self._kept: cachetools.LRUCache[str, Decoded] = cachetools.LRUCache(
             max_bytes, getsizeof=_decoded_bytes
         )
+        self._notices: cachetools.LRUCache[str, tuple[str, ...]] = cachetools.LRUCache(NOTICES)
         self._lock = threading.Lock()
         # As many threads as readers: no more whole photos are in memory beside those kept.
         self._pool = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="photo")
 
-    def open(self, path: Path, folder: Path) -> PhotoFile:
+    def open(self, path: Path, folder: Path, window: Window | None = None) -> PhotoFile:
         """The photo in a file that must lie in this folder, links followed.
 
-        Raises ImageError if it does not, or cannot be read.
+        window: the range of values that is shown of it, see `read_picture`. Raises ImageError if it does not, or cannot be read.
         """
         try:
             path = path.resolve()
             if not path.is_relative_to(folder.resolve()):
                 raise ImageError(GONE)
-            return PhotoFile(path, self)
+            return PhotoFile(path, self, window)
         except (OSError, ValueError) as error:  # a path with NUL in it is a ValueError
             raise ImageError(GONE) from error
 
@@ -62,16 +67,22 @@ class PhotoStore:
         """The photo in a file's content."""
         return PhotoFile(content, self)
 
-    def decoded(self, photo_id: str, decode: Callable[[], Image.Image]) -> Image.Image:
+    def decoded(self, photo_id: str, decode: Callable[[], Decoded]) -> Decoded:
         """The photo, kept or decoded now."""
         with self._lock:
-            picture = self._kept.get(photo_id)
-        if picture is None:
-            picture = decode()
+            photo = self._kept.get(photo_id)
+        if photo is None:
+            photo = decode()
             with self._lock, suppress(ValueError):  # larger than all that may be kept
-                self._kept[photo_id] = picture
+                self._notices[photo_id] = photo.notices
+                self._kept[photo_id] = photo
             trim()  # of those that had to go for it
-        return picture
+        return photo
+
+    def notices(self, photo_id: str) -> tuple[str, ...] | None:
+        """Of a photo that was decoded; None if that is not known any more."""
+        with self._lock:
+            return self._notices.get(photo_id)
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """Work on a whole photo, in one of the threads for it."""
@@ -84,19 +95,37 @@ class PhotoStore:
 
 class PhotoFile:
     """A picture's file, by its path or its bytes, decoded only when that is needed. `id` is the
-    SHA-256 of its content. Raises OSError if it cannot be read."""
+    SHA-256 of its content, and of the window that it is seen through. Raises OSError if it cannot
+    be read."""
 
-    def __init__(self, file: Path | bytes, store: PhotoStore) -> None:
+    def __init__(self, file: Path | bytes, store: PhotoStore, window: Window | None = None) -> None:
         self._file = file
         self._store = store
+        self._window = window
         self.id = _sha256(file)
+        if window is not None:
+            self.id = hashlib.sha256(
+                f"{self.id} {window.low!r} {window.high!r}".encode()
+            ).hexdigest()
         self._lock = threading.Lock()
 
     @property
     def picture(self) -> Image.Image:
         """The photo, RGB and upright; blocks while it is decoded. Raises ImageError."""
+        return self._decoded().image
+
+    def _decoded(self) -> Decoded:
         with self._lock:  # networks that start together share one decoding
-            return self._store.decoded(self.id, lambda: read_isolated(self._file))
+            return self._store.decoded(
+                self.id, lambda: read_picture_isolated(self._file, self._window)
+            )
+
+    async def notices(self) -> tuple[str, ...]:
+        """Sentences to show beside it, see `gradcam_core.images.decoded`. Raises ImageError."""
+        known = self._store.notices(self.id)
+        if known is not None:
+            return known
+        return (await self._store.run(self._decoded)).notices
 
     async def decode(self) -> Image.Image:
         """`picture`, without blocking."""
@@ -120,5 +149,5 @@ def _sha256(file: Path | bytes) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _decoded_bytes(picture: Image.Image) -> int:
-    return 4 * picture.width * picture.height  # as Pillow holds RGB
+def _decoded_bytes(photo: Decoded) -> int:
+    return 4 * photo.image.width * photo.image.height  # as Pillow holds RGB

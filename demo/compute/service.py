@@ -96,6 +96,7 @@ class ComputeService:
                     needs_photo.close()
                     if isinstance(step, Explanation):
                         self._served[photo.id] = None
+                        step = replace(step, photo_notices=await photo.notices())
                     if not isinstance(step, float):
                         yield step
 

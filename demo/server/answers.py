@@ -16,10 +16,13 @@ from gradcam_core.analysis.findings import finding, in_common
 _LEVELS = 65535
 
 
-def photo_of(photo_id: str, jpeg: bytes, width: int, height: int) -> dict[str, Any]:
-    """The photo as the page shows it."""
+def photo_of(
+    photo_id: str, jpeg: bytes, width: int, height: int, notices: Sequence[str]
+) -> dict[str, Any]:
+    """The photo as the page shows it, with what is said beside it."""
     encoded = base64.b64encode(jpeg).decode("ascii")
-    return {"photo": {"id": photo_id, "jpeg": encoded, "width": width, "height": height}}
+    shown = {"id": photo_id, "jpeg": encoded, "width": width, "height": height}
+    return {"photo": shown | {"notices": list(notices)}}
 
 
 def network_of(network: NetworkInfo) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from demo.gradio_internals import get_upload_folder
 from demo.server.classes import all_classes
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.errors import LabelError
+from gradcam_core.images.decoded import Window
 from gradcam_core.images.geometry import DETAILS, ViewName
 from gradcam_core.images.remote.fetch import MAX_ADDRESS_LENGTH
 from gradcam_core.images.render import COLORMAP, COLORMAPS, OPACITY
@@ -69,9 +70,10 @@ class MapRequest(_Strict):
     trust: bool = False
 
 
-def open_upload(path: str) -> PhotoFile:
-    """The photo in an uploaded file, by the path that the server gave it. Raises ImageError."""
-    return service().photos.open(Path(path), Path(get_upload_folder()))
+def open_upload(path: str, window: Window | None = None) -> PhotoFile:
+    """The photo in an uploaded file, by the path that the server gave it. window: the range of
+    values that is shown of it. Raises ImageError."""
+    return service().photos.open(Path(path), Path(get_upload_folder()), window)
 
 
 class PageRequest(_Strict):

@@ -151,7 +151,8 @@ def _cell_result(one: MapRequest, e: Explanation, photo_name: str) -> dict[str, 
 async def _send_photo(photo: PhotoFile, ticket: QueueTicket, send: Send) -> None:
     try:
         preview = await photo.preview()
-        send(await asyncio.to_thread(_line_of, photo_of, photo.id, *preview))
+        notices = await photo.notices()
+        send(await asyncio.to_thread(_line_of, photo_of, photo.id, *preview, notices))
     except Exception as error:
         _send_problem(error, send)
     finally:

@@ -65,7 +65,8 @@ export function makeElements(app, element) {
   app.trust = new TrustCheck(page);
   app.keys = keysDialog();
   app.sharing = new ShareDialog();
-  app.root = h("div", { class: "app", tabindex: "-1" }, app.toolbar.headline, app.toolbar.element, grid);
+  const notices = h("div", { class: "photo-notices", role: "status" });
+  app.root = h("div", { class: "app", tabindex: "-1" }, app.toolbar.headline, app.toolbar.element, notices, grid);
   app.presentation = new Presentation(app.root, grid);
   app.root.append(
     app.insight.element,
@@ -79,6 +80,7 @@ export function makeElements(app, element) {
   app.results = new Results({
     root: app.root,
     grid,
+    notices,
     page,
     state: () => app.state,
     parts: { insight, comparison, trust, presentation, controls },

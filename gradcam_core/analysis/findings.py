@@ -40,7 +40,11 @@ def findings(
     return {
         "schema_version": SCHEMA_VERSION,
         "software_version": __version__,
-        "photo": {"name": name or None, "size": named[0][1].geometry.photo_size},
+        "photo": {
+            "name": name or None,
+            "size": named[0][1].geometry.photo_size,
+            "notices": list(named[0][1].photo_notices),
+        },
         "explanations": [
             finding(asked_for, e, checks.get(asked_for), files.get(asked_for), photo_name)
             for asked_for, e in named

@@ -44,7 +44,7 @@ from gradcam_core.explanation import Explanation, Prediction
 from gradcam_core.images.geometry import View, view_of
 from gradcam_core.images.prepare import PreparedInput
 from gradcam_core.images.preprocessing import Preprocessing, ResizablePhoto
-from gradcam_core.images.read import Photo, read_image
+from gradcam_core.images.read import Photo
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.request import ExplanationRequest
 from gradcam_core.wording import as_whole, kind_of, percentage_in_sentence
@@ -98,7 +98,7 @@ def check(
     seed = _valid_seed(seed)
     if explanation.unit is not None:
         raise CamError(NO_CLASS)
-    photo, model = read_image(image), load_model(explanation.model)
+    photo, model = explanation.read_photo(image), load_model(explanation.model)
     if photo.size != explanation.geometry.photo_size:
         sizes = ("{} × {}".format(*size) for size in (explanation.geometry.photo_size, photo.size))
         raise CamError(

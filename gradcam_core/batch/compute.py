@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 from threadpoolctl import threadpool_limits
@@ -20,6 +20,7 @@ from gradcam_core.errors import ImageError
 from gradcam_core.examination import answer_together, run_passes
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.names import file_stems
+from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.images.remote.fetch import fetch_picture
@@ -62,11 +63,11 @@ def prepare_picture(
     source: PictureSource,
     models: Sequence[Model],
     settings: BatchSettings,
-    read: Callable[[str | bytes], Image.Image],
+    read: Callable[[str | bytes, Window | None], Decoded],
 ) -> PreparedPicture | PictureResult:
     """The half of the work that needs no network; or the result of a picture that cannot be used.
 
-    read: gives an upright RGB picture of a path or bytes, or raises ImageError.
+    read: gives the picture of a path or bytes through a window, or raises ImageError.
     """
     content: str | bytes | None = source.path if source.data is None else source.data
     facts = PictureFacts(source.key)
@@ -77,7 +78,8 @@ def prepare_picture(
             content = fetch_picture(source.address)
         if content is None:
             raise ImageError(NOTHING_THERE)
-        photo = read(content)
+        decoded = read(content, settings.window)
+        photo = decoded.image
         details = {1, settings.requests[0].detail}
         view = settings.requests[0].view
         inputs: dict[Preprocessing, dict[int, PreparedInput]] = {}
@@ -89,7 +91,7 @@ def prepare_picture(
         small = shrunk(photo, settings.overlay_side_px, Image.Resampling.BILINEAR)
         thumbnail = jpeg(shrunk(small, THUMBNAIL_SIDE_PX, Image.Resampling.BILINEAR))
         return PreparedPicture(
-            facts=PictureFacts(source.key, photo.size, thumbnail),
+            facts=PictureFacts(source.key, photo.size, thumbnail, decoded.notices),
             inputs=[inputs[model.preprocessing] for model in models],
             small=small,
             photo=photo if settings.trust else None,
@@ -188,7 +190,7 @@ def _result(
 
     check_stopped()
     key = picture.facts.key
-    explanations = [e for e, _ in found]
+    explanations = [replace(e, photo_notices=picture.facts.notices) for e, _ in found]
     checks = [
         None
         if picture.photo is None or e.degenerate

@@ -131,7 +131,7 @@ class _Work:
     def _prepare(self, source: PictureSource) -> PreparedPicture | PictureResult:
         reader = self._idle_readers.get()
         try:
-            return prepare_picture(source, self._models, self._settings, reader.read)
+            return prepare_picture(source, self._models, self._settings, reader.read_picture)
         finally:
             self._idle_readers.put(reader)
 

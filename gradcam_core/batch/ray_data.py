@@ -271,7 +271,9 @@ class Explainer:
         with single_threaded_blas():
             for row in batch.to_pylist():
                 source = PictureSource(**row)
-                found = prepare_picture(source, self._models, self._settings, self._reader.read)
+                found = prepare_picture(
+                    source, self._models, self._settings, self._reader.read_picture
+                )
                 if isinstance(found, PictureResult):
                     results.append(found)
                     continue

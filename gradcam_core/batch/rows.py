@@ -48,11 +48,13 @@ class PictureResult:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What the rows say of the picture itself. size: (width, height); None if it cannot be read."""
+    """What the rows say of the picture itself. size: (width, height); None if it cannot be read.
+    notices: see `gradcam_core.images.decoded`."""
 
     key: str
     size: tuple[int, int] | None = None
     thumbnail: bytes | None = None
+    notices: tuple[str, ...] = ()
 
 
 def rows_of(
@@ -116,6 +118,7 @@ def _common(picture: PictureFacts, number: int, model: Model, settings: BatchSet
         "stands_in_for": model.stands_in_for.title if model.stands_in_for else None,
         "width": picture.size[0] if picture.size else None,
         "height": picture.size[1] if picture.size else None,
+        "photo_notices": list(picture.notices),
         "thumbnail": picture.thumbnail if number == 0 else None,
         "method": request.method,
         "detail": request.detail,

@@ -143,6 +143,12 @@ SCHEMA = pa.schema(
         _column("overlay", _TEXT, "the overlay's path below the folder of results; null if none"),
         _column("width", _INT, "of the photo, upright, in pixels"),
         _column("height", _INT, "of the photo, upright, in pixels"),
+        _column(
+            "photo_notices",
+            pa.list_(_TEXT),
+            "what was chosen in reading the picture, such as a range of brightness or the first of "
+            "several pages; empty for most",
+        ),
         _column("box", pa.list_(_INT), "(left, top, right, bottom): what the network saw of it"),
         _column("method", _TEXT, "of the map"),
         _column("detail", _INT, "times its input size that the network saw the photo at"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from gradcam_core.batch.ground_truth import GroundTruth
 from gradcam_core.cam.methods import method_named
+from gradcam_core.images.decoded import Window
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.request import ExplanationRequest
 
@@ -22,13 +23,15 @@ class BatchSettings:
 
     requests: one for each network, alike but for the network and its index of the class. trust:
     whether each map is checked. overlay_side_px: the most pixels of an overlay's side. truth: what
-    the labels of the pictures are, if they have any.
+    the labels of the pictures are, if they have any. window: the range of values that is shown of
+    every picture, see `read_picture`.
     """
 
     requests: tuple[ExplanationRequest, ...]
     trust: bool = False
     overlay_side_px: int = OVERLAY_MAX_SIDE_PX
     truth: GroundTruth | None = None
+    window: Window | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -56,6 +59,7 @@ class BatchSettings:
             "method": first.method,
             "detail": first.detail,
             "view": first.view,
+            "window": self.window and self.window.text,
             "trust": self.trust,
             "longest": self.overlay_side_px,
             "labels": self.truth and self.truth.source,

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS, method_named
 from gradcam_core.errors import ChoiceError, LabelError, NetworkError
+from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.custom.description import add_network_arguments
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
 from gradcam_core.presets import PRESETS, preset_named
 from gradcam_core.request import AUTO, ExplanationRequest, requests_for
+
+WINDOW = "--window"
+
+_NEGATIVE = re.compile(r"-[\d.]")
 
 
 def program() -> str:
@@ -32,6 +38,14 @@ class Parser(argparse.ArgumentParser):
             epilog=f"example:\n  {program} {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, but a window may begin with a minus sign."""
+        given = list(sys.argv[1:] if args is None else args)
+        for place in range(len(given) - 1, 0, -1):
+            if given[place - 1] == WINDOW and _NEGATIVE.match(given[place]):
+                given[place - 1 : place + 1] = [f"{WINDOW}={given[place]}"]
+        return super().parse_known_args(given, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with status 2."""
@@ -84,6 +98,13 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
         "1, the last (default: 1)",
     )
     parser.add_argument(
+        WINDOW,
+        type=_window,
+        metavar="LOW,HIGH",
+        help="range of values to show from black to white, in the units of the picture's file "
+        "(default: what the file says, or else its lowest and highest value)",
+    )
+    parser.add_argument(
         "--trust", action="store_true", help="check how far each map can be trusted (slower)"
     )
 
@@ -93,6 +114,16 @@ def folder(given: str) -> Path:
     if not given.strip():
         raise argparse.ArgumentTypeError("the folder's name is empty")
     return Path(given)
+
+
+def _window(given: str) -> Window:
+    try:
+        window = window_of(given)
+    except ChoiceError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if window is None:
+        raise argparse.ArgumentTypeError("it is empty: give LOW,HIGH")
+    return window
 
 
 def _layer(given: str) -> str | float:

@@ -82,9 +82,9 @@ def _run(
     from gradcam_core.batch.store import ResultFolder
 
     (source,) = options.photos
-    settings = BatchSettings(tuple(requests), options.trust, options.longest)
+    settings = BatchSettings(tuple(requests), options.trust, options.longest, window=options.window)
     failed: dict[str, str] = {}  # the first of them, by key
-    new = failures = 0
+    new = failures = noticed = 0
     try:
         pictures = find_pictures(source, options.out, column_of(options.labels))
         if options.labels is not None:
@@ -107,8 +107,9 @@ def _run(
             ) as bar:
 
                 def show(result: PictureResult) -> None:
-                    nonlocal failures, new
+                    nonlocal failures, new, noticed
                     new += 1
+                    noticed += any(row["photo_notices"] for row in result.rows)
                     bar.update()
                     if errors := [row["error"] for row in result.rows if row["error"]]:
                         failures += 1
@@ -132,6 +133,8 @@ def _run(
             if failures > len(failed):
                 print(f"  and {failures - len(failed)} more")
             _tell_skipped(parser.prog, options.out, pictures)
+            if noticed:
+                print(_notices(noticed), file=sys.stderr)
             if settings.truth and (correct := accuracy(options.out)):
                 print(correct)
             if options.report:
@@ -219,6 +222,11 @@ def _tell_skipped(program: str, out: Path, pictures: Pictures) -> None:
         print(f"left out, listed in {out / SKIPPED}:")
     for line in lines:
         print(f"  {line}")
+
+
+def _notices(pictures: int) -> str:
+    have = "picture has" if pictures == 1 else "pictures have"
+    return f"{pictures} {have} a notice, such as a range of brightness: see `photo_notices`"
 
 
 def _write_report(program: str, out: Path) -> None:

@@ -19,8 +19,9 @@ from gradcam_core.examination import examine
 from gradcam_core.explanation import NOT_NUMBERS, Explanation
 from gradcam_core.export.files import File, files
 from gradcam_core.files import written_whole
+from gradcam_core.images.decoded import Decoded
 from gradcam_core.images.remote.fetch import fetch_picture, is_address, name_in
-from gradcam_core.images.sandbox import read_isolated
+from gradcam_core.images.sandbox import read_picture_isolated
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.request import ExplanationRequest
 from gradcam_core.version import __version__
@@ -45,21 +46,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         content: str | bytes = options.photo
         if is_address(options.photo):
             photo_name, content = name_in(options.photo), fetch_picture(options.photo)
-        photo = read_isolated(content)
+        photo = read_picture_isolated(content, options.window)
         options.out.mkdir(parents=True, exist_ok=True)
     except ImageError as error:
         parser.error(str(error))
     except OSError as error:
         parser.error(f"the folder {options.out} cannot be made: {error.strerror or error}")
     try:
+        print(*photo.notices, sep="\n", end="\n" if photo.notices else "", file=sys.stderr)
         models = loaded(request.model for request in requests)
         named = [
             (request.model, _explain(photo, request, model))
             for request, model in zip(requests, models, strict=True)
         ]
         print(*summary([e for _, e in named]), sep="\n")
-        checks = _checks(photo, named) if options.trust else None
-        made = files(photo, named, checks=checks, photo_name=photo_name)
+        checks = _checks(photo.image, named) if options.trust else None
+        made = files(photo.image, named, checks=checks, photo_name=photo_name)
     except (CamError, ChoiceError) as error:
         parser.error(str(error))
     except WeightsError as error:
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _explain(photo: Image.Image, request: ExplanationRequest, model: Model) -> Explanation:
+def _explain(photo: Decoded, request: ExplanationRequest, model: Model) -> Explanation:
     held = examine(photo, model, request.view, request.detail, request.layer)
     with ProgressBar(f"{request.method} with {model.info.title}") as bar:
         explanation = held.answer(request, bar.show)

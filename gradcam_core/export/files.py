@@ -163,9 +163,10 @@ def _json(found: Record) -> str:
 
 
 def _captions(found: Record) -> str:
-    """A paragraph for each overlay, with its name and the verdict of checks, and one with the
-    sentences."""
-    lines = []
+    """What is to be said of the photo, a paragraph for each overlay with its name and the verdict
+    of checks, and one with the sentences."""
+    notices = found["photo"]["notices"]
+    lines = [*notices, *([""] if notices else [])]
     for one in found["explanations"]:
         verdict = [one["trust"]["sentence"]] if one["trust"] else []
         lines += [one["overlay"], one["caption"], *verdict, ""]

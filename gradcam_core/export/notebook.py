@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, SupportsIndex, overload
 
 from gradcam_core.cam.methods import DEFAULT_METHOD
@@ -10,8 +11,9 @@ from gradcam_core.errors import ChoiceError
 from gradcam_core.examination import explain
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.figure import Slide, Theme, figure, png
+from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import ViewName
-from gradcam_core.images.read import Photo, read_image
+from gradcam_core.images.read import Photo, read_picture
 from gradcam_core.images.render import COLORMAP, OPACITY
 from gradcam_core.models.labels import find_in_all
 from gradcam_core.models.loading import loader
@@ -64,6 +66,7 @@ def compare(
     contrast: bool | int | str | Sequence[int | str] = False,
     preset: str | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
+    window: Window | tuple[float, float] | str | None = None,
 ) -> Explanations:
     """Where several networks find the evidence for a class in a photo, one explanation each.
 
@@ -71,7 +74,8 @@ def compare(
     other arguments are those of `explain`. on_progress: called with the share of all that is done.
     Raises ImageError, LabelError or ChoiceError for what cannot be used.
     """
-    photo, names = read_image(image), _names(models)
+    limits = window_of(window)
+    photo, names = read_picture(image, limits), _names(models)
     infos = [model_info(name) for name in names]
     if target is not None:
         find_in_all(target, [(info.title, info.labels) for info in infos])
@@ -84,7 +88,7 @@ def compare(
             on_progress((done + share) / len(names))
 
         e = explain(photo, name, target, method, detail, view, contrast, preset, on_progress=report)
-        found.append(e)
+        found.append(replace(e, window=limits))
         report(1)
     return found
 

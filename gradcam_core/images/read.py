@@ -21,18 +21,18 @@ from gradcam_core.wording import kind_of
 
 BLANK = "The picture is blank: all of it has one colour."
 
-Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
+Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Decoded
 
 
 def read_image(photo: Photo) -> Image.Image:
     """The picture as upright 8-bit RGB, of its own size.
 
-    photo: a path, the bytes of a file, a PIL image, or an array [H, W], [H, W, 3] or [H, W, 4] of
-    real numbers. The EXIF orientation is applied, transparency is composited on white, and of
-    several frames or pages one is taken. Values of more than 8 bits are shown linearly from black
-    to white: see `gradcam_core.images.brightness` for the range. Colour profiles are ignored, as
-    they were when the networks were trained. A PIL image that is upright RGB already is given back
-    itself.
+    photo: a path, the bytes of a file, a PIL image, an array [H, W], [H, W, 3] or [H, W, 4] of
+    real numbers, or what `read_picture` gave. The EXIF orientation is applied, transparency is
+    composited on white, and of several frames or pages one is taken. Values of more than 8 bits are
+    shown linearly from black to white: see `gradcam_core.images.brightness` for the range. Colour
+    profiles are ignored, as they were when the networks were trained. A PIL image that is upright
+    RGB already is given back itself.
 
     Raises ImageError if it is no picture, is damaged, or has more than `MAX_PIXELS` or
     `MAX_SIDE_PX`.
@@ -43,11 +43,15 @@ def read_image(photo: Photo) -> Image.Image:
 def read_picture(photo: Photo, window: Window | tuple[float, float] | str | None = None) -> Decoded:
     """`read_image`, with the notices that belong beside the picture.
 
-    window: the range of values that is shown from black to white, instead of the file's own; see
-    `gradcam_core.images.decoded`. Raises ImageError as `read_image` does, and ChoiceError for what
-    is no window.
+    window: the range of values that is shown from black to white, in the units of the file: (low,
+    high), or as a text "LOW,HIGH". Of a picture of 8 bits it is in its levels from 0 to 255. What
+    `read_picture` gave is given back as it is. Raises ImageError as `read_image` does, and
+    ChoiceError for what is no window.
     """
-    decoded = _read(photo, window_of(window))
+    limits = window_of(window)
+    if isinstance(photo, Decoded):
+        return photo
+    decoded = _read(photo, limits)
     if not _is_blank(decoded.image):
         return decoded
     return Decoded(decoded.image, (*decoded.notices, BLANK))

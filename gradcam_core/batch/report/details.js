@@ -112,6 +112,7 @@ class Details {
           ),
         ),
       ),
+      ...(this.line?.notices ?? []).map((notice) => h("p", { class: "notice" }, notice)),
       HAS_LABELS ? h("p", { class: "tags" }, h("span", { class: "tag label" }, labelText(i))) : null,
       h("p", { class: "tags" }, likeness(i) ? "The networks look at" : null, alike.element, pictures.differ[i] ? h("span", { class: "tag" }, "classes differ") : null),
       h("div", { class: "networks" }, ...this.networks()),

@@ -75,6 +75,7 @@ class Index:
         thumbnail = next((row["thumbnail"] for row in rows if row.get("thumbnail")), None)
         return {
             "thumbnail": base64_of(thumbnail),
+            "notices": first.get("photo_notices") or [],
             "rows": [self._add_row(row, sized) for row in rows],
         }
 
