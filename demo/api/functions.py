@@ -182,11 +182,11 @@ class Functions:
         Returns:
             First the findings, in the same record as explanations.json of the command line, with
                 its schema_version. Of the photo: its size, and notices, such as the range of
-                brightness that is shown of it. For each network: the name it was requested by, the name and
-                title of the network that ran, the class explained with its probability and rank,
-                the five most probable classes, how the map was made, where the heat lies, a caption
-                that says all of this, the box (left, top, right, bottom) of the photo that the
-                network saw, its weights, its files, and the results of the checks or null: a
+                brightness that is shown of it. For each network: the name it was requested by, the
+                name and title of the network that ran, the class explained with its probability and
+                rank, the five most probable classes, how the map was made, where the heat lies, a
+                caption that says all of this, the box (left, top, right, bottom) of the photo that
+                the network saw, its weights, its files, and the results of the checks or null: a
                 verdict ("holds", "unclear" or "fails"), which is the worst outcome of all checks,
                 each check's reason with its own outcome, and the figures behind them. For all
                 networks: how far they look at the same place, and a summary in sentences, which may
