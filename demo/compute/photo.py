@@ -53,7 +53,8 @@ class PhotoStore:
     def open(self, path: Path, folder: Path, window: Window | None = None) -> PhotoFile:
         """The photo in a file that must lie in this folder, links followed.
 
-        window: the range of values that is shown of it, see `read_picture`. Raises ImageError if it does not, or cannot be read.
+        window: the range of values that is shown of it, see `read_picture`. Raises ImageError if it
+        does not, or cannot be read.
         """
         try:
             path = path.resolve()
@@ -104,9 +105,8 @@ class PhotoFile:
         self._window = window
         self.id = _sha256(file)
         if window is not None:
-            self.id = hashlib.sha256(
-                f"{self.id} {window.low!r} {window.high!r}".encode()
-            ).hexdigest()
+            seen = f"{self.id} {window.low!r} {window.high!r}"
+            self.id = hashlib.sha256(seen.encode()).hexdigest()
         self._lock = threading.Lock()
 
     @property
