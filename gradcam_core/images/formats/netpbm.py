@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from typing import IO
 
@@ -31,7 +32,7 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
         raster = _raster(file)
     except MemoryError:
         raise ImageError(NO_MEMORY) from None
-    except (ValueError, OverflowError, OSError) as error:
+    except (ValueError, OverflowError, OSError, DeprecationWarning) as error:
         if isinstance(error, ImageError):
             raise
         raise ImageError(DAMAGED) from error
@@ -78,10 +79,12 @@ def _plain(file: IO[bytes], start: int, shape: tuple[int, int, int], highest: in
     count = shape[0] * shape[1] * shape[2]
     if len(text) < 2 * count - 1:
         raise ImageError(DAMAGED)
-    values = np.fromstring(text, np.uint16, count, sep=" ")  # raises where that is not all numbers
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # where it is not all numbers
+        values = np.fromstring(text, np.uint16, sep=" ")
     if len(values) < count:
         raise ImageError(DAMAGED)
-    values = values.reshape(shape)
+    values = values[:count].reshape(shape)
     colour = values if shape[2] == 3 else values[:, :, 0]
     return raster_of(colour, full=(0.0, float(highest)))
 

@@ -70,8 +70,8 @@ def _other(head: bytes) -> str:
             return what
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"<"):
-        if _SVG.search(text):
-            return "a drawing (SVG)"
         if _HTML.match(text):
             return "a web page (HTML)"
+        if _SVG.search(text):
+            return "a drawing (SVG)"
     return ""

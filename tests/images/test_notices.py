@@ -1,0 +1,215 @@
+"""What is said beside a picture: of several frames the first, blank ones, and windows."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from gradcam_core import ChoiceError, Decoded, ImageError, Window, read_picture
+from gradcam_core.images.decoded import window_of
+from gradcam_core.images.sandbox import Reader
+from tests.support.handmade_pictures import gif, png
+
+NOISE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+
+
+def frames(format: str, count: int, **options) -> bytes:
+    images = [Image.fromarray(np.roll(NOISE, n, axis=0)) for n in range(count)]
+    file = io.BytesIO()
+    if format == "HEIC":
+        several = pillow_heif.from_pillow(images[0])
+        for image in images[1:]:
+            several.add_from_pillow(image)
+        several.save(file)
+    else:
+        images[0].save(file, format, save_all=True, append_images=images[1:], **options)
+    return file.getvalue()
+
+
+ANIMATED = ["GIF", "WEBP", "PNG", "AVIF"]
+
+
+@pytest.mark.parametrize("format", ANIMATED)
+def test_an_animation_says_that_its_first_frame_is_shown(format: str):
+    notices = read_picture(frames(format, 12)).notices
+    assert notices == ("The file is an animation of 12 frames; the first one is shown.",)
+
+
+@pytest.mark.parametrize("format", ["MPO", "HEIC"])
+def test_a_file_of_several_pictures_says_that_the_first_is_shown(format: str):
+    notices = read_picture(frames(format, 3)).notices
+    assert notices == ("The file has 3 pictures; the first one is shown.",)
+
+
+@pytest.mark.parametrize("format", [*ANIMATED, "MPO", "HEIC", "TIFF", "BMP", "JPEG", "PPM"])
+def test_of_one_picture_nothing_is_said(format: str):
+    if format in ("BMP", "JPEG", "PPM"):
+        file = io.BytesIO()
+        Image.fromarray(NOISE).save(file, format)
+        data = file.getvalue()
+    else:
+        data = frames(format, 1)
+    assert read_picture(data).notices == ()
+
+
+def test_a_gif_of_very_many_frames_is_not_counted_to_its_end():
+    data = gif.file(9, 9, gif.frame(9, 9) * 20_000)
+    notice = read_picture(data).notices[0]
+    assert "more than 10,000 frames" in notice
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        np.full((9, 9, 3), 255, np.uint8),
+        np.full((9, 9), 7, np.uint16),
+        np.full((9, 9), 0.5, np.float32),
+        Image.new("1", (300, 200)),
+        Image.new("RGBA", (300, 200)),
+    ],
+)
+def test_a_blank_picture_is_told(photo):
+    assert read_picture(photo).notices == ("The picture is blank: all of it has one colour.",)
+
+
+def test_one_pixel_of_another_colour_is_not_blank():
+    picture = Image.new("RGB", (500, 400), "white")
+    picture.putpixel((499, 399), (254, 255, 255))
+    assert read_picture(picture).notices == ()
+
+
+def test_notices_and_window_go_through_the_pipe(tmp_path):
+    path = tmp_path / "picture"
+    data = frames("GIF", 5)
+    path.write_bytes(data)
+    reader = Reader()
+    for photo in (data, path):
+        here = read_picture(photo, Window(100, 200))
+        there = reader.read_picture(photo, Window(100, 200))
+        assert there.notices == here.notices
+        assert len(there.notices) == 2
+        assert there.image.tobytes() == here.image.tobytes()
+    reader.stop()
+
+
+def test_a_window_of_an_8_bit_picture_is_in_its_levels():
+    values = np.tile(np.arange(256, dtype=np.uint8), (2, 1))
+    decoded = read_picture(values, (50, 150))
+    expected = np.clip((np.arange(256) - 50) / 100 * 255, 0, 255)
+    assert np.abs(np.asarray(decoded.image, float)[0, :, 0] - expected).max() <= 0.51
+    assert decoded.notices == ("The value 50 is shown black and 150 white: as requested.",)
+
+
+def test_what_was_read_is_given_back():
+    decoded = Decoded(Image.new("RGB", (3, 3)), ("a notice",))
+    assert read_picture(decoded, (1, 2)) is decoded
+
+
+GIVEN = ["-1000,400", " -1000 , 4e2 ", (-1000, 400), [-1000.0, 400], Window(-1000, 400)]
+
+
+@pytest.mark.parametrize("given", GIVEN)
+def test_a_window_is_two_numbers(given):
+    assert window_of(given) == Window(-1000, 400)
+    assert window_of(json.loads("[-1000, 400]")) == Window(-1000, 400)
+
+
+@pytest.mark.parametrize("given", [None, "", " "])
+def test_no_window_is_none(given):
+    assert window_of(given) is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "400,-1000",
+        "3,3",
+        "nan,4",
+        "0,inf",
+        "dark",
+        "1,2,3",
+        "5",
+        [1],
+        [1, None],
+        [1, "x"],
+        7,
+        {},
+        [True, 5],
+        [5, 5],
+        [float("nan"), 1],
+        "1;2",
+        b"1,2",
+        [10**400, 1],
+        {"low": 1, "high": 2},
+    ],  # fmt: skip
+)
+def test_nonsense_is_no_window(given):
+    with pytest.raises(ChoiceError, match=r"^The window must be two numbers, such as -1000,400"):
+        window_of(given)
+
+
+def text_chunks(kind: str) -> list[bytes]:
+    long = b"x" * 3_000_000
+    return {
+        "zTXt": [png.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(long))],
+        "iTXt": [png.chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(long))],
+        "iTXt as it is": [png.chunk(b"iTXt", b"Comment\0\0\0\0\0" + long)],
+        "tEXt": [png.chunk(b"tEXt", b"Comment\0" + long)],
+        "many": [png.chunk(b"tEXt", b"Comment\0" + b"x" * 400_000)] * 200,
+        "many small": [png.chunk(b"zTXt", b"C\0\0" + zlib.compress(b"x" * 500_000))] * 200,
+        "a profile": [png.chunk(b"iCCP", b"p\0\0" + zlib.compress(long))],
+    }[kind]
+
+
+KINDS = ["zTXt", "iTXt", "iTXt as it is", "tEXt", "many", "many small", "a profile"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_a_png_with_much_text_is_read(kind: str, place: str):
+    file = io.BytesIO()
+    info = PngInfo()
+    info.add_text("Title", "kept")
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(NOISE).save(file, "PNG", pnginfo=info, exif=exif)
+    data = file.getvalue()
+    at = data.index(b"IDAT") - 4 if place == "before" else data.index(b"IEND") - 4
+    data = data[:at] + b"".join(text_chunks(kind)) + data[at:]
+    reader = Reader()
+    decoded = reader.read_picture(data)
+    reader.stop()
+    assert np.array_equal(np.asarray(decoded.image), NOISE[::-1, ::-1])
+    assert decoded.notices == ()
+
+
+BEGINNINGS = {
+    "a JPEG 2000 picture": [b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51\0\x2f"],
+    "a JPEG XL picture": [b"\xff\x0a\0\0", b"\0\0\0\x0cJXL \r\n\x87\n"],
+    "an OpenEXR picture": [b"\x76\x2f\x31\x01\2\0\0\0"],
+    "a Radiance HDR picture": [b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 4 +X 4\n"],
+    "a Photoshop document": [b"8BPS\0\1"],
+    "a PDF document": [b"%PDF-1.7\n"],
+    r"a drawing \(SVG\)": [
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- drawn -->\n<svg:svg>",
+    ],
+    r"a web page \(HTML\)": [b"<!DOCTYPE html><title>cat</title><svg></svg>"],
+    "a ZIP archive": [b"PK\3\4"],
+    "a video": [b"\0\0\0\x20ftypisom\0\0\2\0"],
+}
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_a_format_that_is_not_read_is_named(name: str):
+    for beginning in BEGINNINGS[name]:
+        sentence = f"^This is {name}, which is not read here. Save it as PNG, JPEG or TIFF.$"
+        with pytest.raises(ImageError, match=sentence):
+            read_picture(beginning + bytes(2000))
