@@ -2,8 +2,8 @@
 
 Instruments give values that no convention ties to a brightness: counts, degrees, Hounsfield units.
 The range is, in this order: the window that a person gives; what the file says; what its format
-says, unless less than a quarter of that is used; the lowest and the highest value there is. Where
-it is not the format's own, a notice says which.
+says (PNG, Netpbm), unless the values span less than a quarter of that; the lowest and the highest
+value there is. Where it is not the format's own, a notice says which.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.orientation import upright
 from gradcam_core.wording import amount
 
-_LEAST_USED = 0.25  # of a format's full range; a picture that uses less is nearly black
+_LEAST_USED = 0.25  # of a format's full range; a picture that uses less is nearly of one grey
 _LEAST_INSIDE = 0.5  # of all values in the range that a file states, which may be another page's
 _BLOCK_VALUES = 2**20  # of an array that are converted at once
 _LOOKUP_VALUES = 2**16  # of a type whose levels are looked up, which is faster than to compute them
@@ -175,7 +175,8 @@ def _range_of(raster: Raster, measured: _Measured, window: Window | None) -> _Ra
             return _Range(*raster.stated, "file")
     if raster.full is not None:
         low, high = raster.full
-        if measured.lowest >= low and low + _LEAST_USED * (high - low) <= measured.highest <= high:
+        span = min(measured.highest, high) - max(measured.lowest, low)
+        if span >= _LEAST_USED * (high - low):
             return _Range(low, high, "format")
     if measured.lowest == measured.highest:  # blank: of the type's own grey
         low, high = full_range(raster.dtype)

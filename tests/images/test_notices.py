@@ -148,7 +148,7 @@ def test_no_window_is_none(given):
         b"1,2",
         [10**400, 1],
         {"low": 1, "high": 2},
-    ],  # fmt: skip
+    ],
 )
 def test_nonsense_is_no_window(given):
     with pytest.raises(ChoiceError, match=r"^The window must be two numbers, such as -1000,400"):

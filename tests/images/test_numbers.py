@@ -71,6 +71,13 @@ def test_a_png_that_would_be_nearly_black_shows_its_range(kind: str, highest: in
 
 
 @pytest.mark.parametrize("kind", COLOUR_TYPES)
+def test_a_png_that_would_be_of_one_grey_shows_its_range(kind: str):
+    got, notice = row(png16(ramp(29_000, 31_000), kind))
+    assert_is(got, LEVELS)
+    assert "value 29000 is shown black and 31000 white" in notice
+
+
+@pytest.mark.parametrize("kind", COLOUR_TYPES)
 def test_a_png_says_how_many_bits_are_used(kind: str):
     bits = png.chunk(
         b"sBIT", bytes([12]) * {"grey": 1, "RGB": 3}.get(kind, 2 if "grey" in kind else 4)

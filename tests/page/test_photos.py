@@ -89,8 +89,8 @@ def test_what_is_dropped_or_pasted_anywhere_or_chosen_replaces_the_picture_befor
 
 BAD = {
     "progressive JPEG, gigapixels": "too large",
-    "EPS that starts a program": "not a picture",
-    "SVG with a file of the server": "not a picture",
+    "EPS that starts a program": "not read here",
+    "SVG with a file of the server": "not read here",
     "PNG cut at 60 %": "damaged or incomplete",
     "empty": "not a picture",
 }

@@ -59,15 +59,16 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
 def _sixteen_bits(
     file: IO[bytes], image: Image.Image, chunks: _Chunks, window: Window | None
 ) -> Decoded | None:
-    """What is shown of 16-bit values, where their upper 8 bits are not all: in a picture that is
-    dark throughout, as one of 12 bits in 16, and through a window."""
+    """What is shown of 16-bit values, where their upper 8 bits are not all: in a picture that spans
+    little of the full range, as one of 12 bits in 16, and through a window."""
     if chunks.depth != 16 or chunks.colour_type not in _CHANNELS:
         return None
     if chunks.colour_type != _GREY:
         image.load()
         extrema = image.convert(image.mode).getextrema()
         colours = extrema[:3] if len(extrema) >= 3 else extrema[:1]
-        if window is None and max(high for _, high in colours) >= _QUARTER:  # type: ignore[misc]
+        lows, highs = zip(*colours, strict=True)
+        if window is None and max(highs) - min(lows) >= _QUARTER:
             return None
     import imagecodecs
 

@@ -10,8 +10,9 @@ NOT_A_PICTURE = "not a picture in a format that can be read"
 DAMAGED = "damaged or incomplete"
 TOO_LARGE = "too large"
 TOO_COSTLY = "too long to decode|too much memory"
-NO_SENSE = f"{NOT_A_PICTURE}|{DAMAGED}"
-ANY = f"{NO_SENSE}|{TOO_LARGE}|{TOO_COSTLY}|is empty"
+NOT_READ = "not read here"
+NO_SENSE = f"{NOT_A_PICTURE}|{DAMAGED}|{NOT_READ}"
+ANY = f"{NO_SENSE}|has a finite value|{TOO_LARGE}|{TOO_COSTLY}|is empty"
 
 GREY = (128, 128, 128)
 SIZE = 360, 240

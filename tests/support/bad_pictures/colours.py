@@ -17,7 +17,10 @@ from tests.support.handmade_pictures import bmp, gif, jpeg, png, tiff
 
 
 def _grey_ramp(kind: type, top: float) -> np.ndarray:
-    return np.asarray(cat().convert("L")).astype(np.float64).__mul__(top / 255).astype(kind)
+    """From 0 to `top`, each of which is somewhere, so that they are black and white."""
+    levels = np.array(cat().convert("L"))
+    levels[-1, :2] = 0, 255
+    return (levels.astype(np.float64) * (top / 255)).astype(kind)
 
 
 def _lab() -> Image.Image:
