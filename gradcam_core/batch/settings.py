@@ -17,6 +17,10 @@ PICTURES_AT_ONCE = {"cpu": 4, "cuda": 32}
 4, whose activations still are in the caches from one layer to the next."""
 
 
+LATER_SETTINGS = ("layer", "window")
+"""Settings that `run.json` has only where they are not the usual ones."""
+
+
 @dataclass(frozen=True)
 class BatchSettings:
     """What is to be explained of every picture.
@@ -50,16 +54,17 @@ class BatchSettings:
         """As `run.json` has them, in types that JSON has."""
         first = self.requests[0]
         targets: Sequence[int | None] = [request.target for request in self.requests]
-        # Data sets of version 1.0 have no layer in theirs.
-        layer = {} if first.layer == 1 else {"layer": first.layer}
-        return layer | {
+        # Data sets of earlier versions lack these: see `LATER_SETTINGS`.
+        later: dict[str, Any] = {} if first.layer == 1 else {"layer": first.layer}
+        if self.window is not None:
+            later["window"] = self.window.text
+        return later | {
             "models": list(self.models),
             "targets": None if first.target is None else targets,
             "contrast": [request.contrast for request in self.requests] if first.contrast else None,
             "method": first.method,
             "detail": first.detail,
             "view": first.view,
-            "window": self.window and self.window.text,
             "trust": self.trust,
             "longest": self.overlay_side_px,
             "labels": self.truth and self.truth.source,

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from gradcam_core.batch.pictures import is_address, key_digest
 from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.schema import DATA, SCHEMA
-from gradcam_core.batch.settings import BatchSettings
+from gradcam_core.batch.settings import LATER_SETTINGS, BatchSettings
 from gradcam_core.errors import BatchError
 from gradcam_core.files import written_whole
 from gradcam_core.models.loading import Model
@@ -105,7 +105,8 @@ class ResultFolder:
     def _compare(self, begun: Mapping[str, Any]) -> None:
         if not begun:
             return
-        for name, value in self._identity.items():
+        for name in (*self._identity, *LATER_SETTINGS):
+            value = self._identity.get(name)
             if begun.get(name) != value:
                 theirs, ours = _setting_text(name, begun.get(name)), _setting_text(name, value)
                 raise BatchError(

@@ -65,7 +65,7 @@ HALF_A_CHARACTER = Raw('"\\ud800"')
 # What a schema does not allow and people mean nevertheless.
 LENIENT = {
     ("target", "null"), ("contrast", "null"), ("against", "null"), ("depth", "null"),
-    ("layer", "null"),
+    ("layer", "null"), ("window", "null"), ("window", "no text"),
     ("models", "a list of a thousand"),
 }  # fmt: skip
 

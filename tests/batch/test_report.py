@@ -377,6 +377,17 @@ def test_a_picture_opens_with_all_that_its_rows_say(visit: Visit, batch: Batch, 
         assert canvas_pixels(network.locator("canvas")).shape[1] > 300
 
 
+def test_what_was_chosen_in_reading_a_picture_is_said_where_it_opens(
+    visit: Visit, batch: Batch, tmp_path: Path
+):
+    schema = SCHEMA.append(pa.field("photo_notices", pa.list_(pa.string())))
+    notice = "The file has 2 <b>pages</b>; the first one is shown."
+    row = row_of("a/1.tif", batch.tiles[1].explanations[0][0], "left", 0.5, 1)
+    page = visit(path=report_of(tmp_path, [row | {"photo_notices": [notice]}], schema))
+    cards(page).get_by_role("button").click()
+    expect(page.get_by_role("dialog").get_by_text(notice)).to_be_visible()
+
+
 def test_a_hostile_name_is_text(visit: Visit, batch: Batch):
     page = visit("#text=hostile")
     expect(cards(page).get_by_role("button")).to_have_text(HOSTILE)

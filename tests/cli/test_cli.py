@@ -57,7 +57,7 @@ def test_the_example_of_the_help_works_as_pasted_and_writes_what_the_contract_sa
     size = gc.read_image(path).size
     assert Image.open(out / "input_image.jpg").size == size
     found = found_in(out)
-    assert found["photo"] == {"name": path.name, "size": list(size)}
+    assert found["photo"] == {"name": path.name, "size": list(size), "notices": []}
     assert done.stdout.endswith("\n".join(["", *found["sentences"], ""]))
     records = {record["asked_for"]: record for record in found["explanations"]}
     for name, stand_in in zip(gc.DEFAULT_MODELS, STAND_INS, strict=True):

@@ -15,7 +15,7 @@ from PIL import Image
 
 import gradcam_core as gc
 from demo.compute.photo import GONE, PREVIEW_MAX_SIDE_PX, PhotoStore
-from gradcam_core.images.sandbox import read_isolated
+from gradcam_core.images.sandbox import read_picture_isolated
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -40,11 +40,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What has been decoded, once for each time."""
     calls: list[bytes] = []
 
-    def read(data: bytes) -> Image.Image:
+    def read(data: bytes, window: gc.Window | None) -> gc.Decoded:
         calls.append(data)
-        return read_isolated(data)
+        return read_picture_isolated(data, window)
 
-    monkeypatch.setattr("demo.compute.photo.read_isolated", read)
+    monkeypatch.setattr("demo.compute.photo.read_picture_isolated", read)
     return calls
 
 
@@ -65,6 +65,25 @@ def test_all_requests_for_a_photo_share_one_decoding(
     assert store.from_bytes(data).picture is pictures[0]  # the same file, uploaded again
     assert decoded == [data]
     np.testing.assert_array_equal(np.asarray(pictures[0]), np.asarray(cat))
+
+
+def test_a_photo_through_a_window_is_another_one_and_notices_outlive_it(
+    cat_path: Path, decoded: list[bytes]
+):
+    store = PhotoStore(max_bytes=1)  # keeps no picture
+    data = cat_path.read_bytes()
+    plain = store.from_bytes(data)
+    windows = (gc.Window(10, 90), gc.Window(10, 90), gc.Window(10, 91))
+    seen = [store.open(cat_path, cat_path.parent, window) for window in windows]
+    assert seen[0].id == seen[1].id
+    assert len({one.id for one in (plain, *seen)}) == 3
+    for photo, count in ((plain, 0), (seen[0], 1), (seen[2], 1)):
+        assert len(asyncio.run(photo.notices())) == count
+    decodings = len(decoded)
+    assert len(asyncio.run(seen[1].notices())) == 1
+    assert len(decoded) == decodings
+    assert np.asarray(seen[0].picture).max() == 255
+    store.close()
 
 
 def test_no_more_decoded_bytes_are_kept_than_allowed(decoded: list[bytes]):

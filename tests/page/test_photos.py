@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
+from demo.examples import examples_folder
 from demo.ui import texts
 from tests.support.bad_pictures.corpus import corpus
 from tests.support.browser import (
@@ -119,6 +121,27 @@ def test_what_is_no_picture_gets_a_sentence_wherever_it_is_put_and_the_next_work
     drop(cat_page, path, kind="image/heic")  # as an iPhone makes it
     wait_for_results(cat_page)
     expect(cat_page.locator("#photo img")).to_be_visible()
+
+
+def test_what_was_chosen_in_reading_a_photo_stays_beside_it(cat_page: Page, tmp_path: Path):
+    path = tmp_path / "microscope.tif"
+    cat = np.asarray(Image.open(examples_folder() / "1_cat.jpg").convert("L"), np.uint16)
+    pages = np.stack([cat * 8 + 1024] * 12)
+    tifffile.imwrite(path, pages, photometric="minisblack", metadata=None)
+    notices = cat_page.locator(".photo-notices")
+    expect(notices).to_be_hidden()
+    drop_anywhere(cat_page, path)
+    expect(notices).to_be_visible()
+    expect(notices.get_by_text("The file has 12 pages; the first one is shown.")).to_be_visible()
+    expect(notices.get_by_text(f"The value {pages.min()} is shown black")).to_be_visible()
+    wait_for_results(cat_page)
+    before = panels(cat_page).first.bounding_box()
+    choose_class(cat_page, "tabby", "tabby, tabby cat")
+    expect_explained(cat_page, "tabby")
+    assert panels(cat_page).first.bounding_box() == before
+    assert notices.locator("p").count() == 2
+    examples(cat_page).first.click()
+    expect(notices).to_be_hidden()
 
 
 def test_a_photo_that_is_chosen_before_the_page_s_script_has_come_is_explained(

@@ -30,6 +30,7 @@ def arguments(image: Any, **others: Any) -> list[Any]:
         "trust": False,
         "against": None,
         "depth": None,
+        "window": None,
     }
     assert not others.keys() - usual.keys()
     return [image, *(usual | others).values()]
