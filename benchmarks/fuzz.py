@@ -22,9 +22,11 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
+import tifffile
 from PIL import Image
 
 from benchmarks.table import Row, print_table, print_versions
@@ -55,6 +57,43 @@ def _encoded(image: Image.Image, encoder: str, **options: object) -> bytes:
     return file.getvalue()
 
 
+def _tiff(values: np.ndarray, **options: Any) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, **{"photometric": "minisblack", "metadata": None, **options})
+    return file.getvalue()
+
+
+def _numbers(grey: np.ndarray, colours: np.ndarray) -> list[bytes]:
+    """TIFF as instruments write it. grey: uint16 [H, W]; colours: uint16 [H, W, 3]."""
+    planes = np.ascontiguousarray(colours.transpose(2, 0, 1))
+    palette = np.zeros((3, 65536), np.uint16)
+    stack = np.stack([grey] * 6)
+    imagej = {"metadata": {"axes": "ZCYX", "min": 0.0, "max": 90.0}, "imagej": True}
+    return [
+        _tiff(grey),
+        _tiff(grey, byteorder=">", tile=(16, 16), compression="lzw", predictor=True),
+        _tiff(grey, bigtiff=True, compression="zstd", photometric="miniswhite"),
+        _tiff(grey >> 4, bitspersample=12),
+        _tiff(grey.astype(np.float32), compression="zlib", predictor=True, rowsperstrip=5),
+        _tiff(grey.astype(np.float16)),
+        _tiff(grey.astype(np.float64), extratags=[(42113, 2, 6, "-9999", True)]),
+        _tiff(grey.astype(np.int32) - 9, extratags=[(340, 9, 1, -9, True), (341, 9, 1, 99, True)]),
+        _tiff(grey.astype(np.int8), extratags=[(274, 3, 1, 6, True)]),
+        _tiff(colours, photometric="rgb", compression="packbits"),
+        _tiff(planes, photometric="rgb", planarconfig="separate", rowsperstrip=6),
+        _tiff(colours, photometric="rgb", extrasamples=[], compression="jpeg2000"),
+        _tiff(np.dstack([colours, grey]), photometric="separated"),
+        _tiff(np.dstack([colours, grey]), photometric="rgb", extrasamples=["assocalpha"]),
+        _tiff(colours, photometric="cielab"),
+        _tiff(grey, photometric="palette", colormap=palette),
+        _tiff(np.stack([grey] * 5, axis=2), extrasamples=["unspecified"] * 4),
+        _tiff(stack),
+        _tiff(stack, volumetric=True, tile=(16, 16, 16)),
+        _tiff(stack.reshape(3, 2, *grey.shape), **imagej),
+        _tiff(stack, ome=True, metadata={"axes": "ZYX"}),
+    ]
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Small good files of every format, and small bad ones."""
     random = np.random.default_rng(0)
@@ -78,6 +117,12 @@ def seeds() -> dict[str, list[bytes]]:
             _encoded(clear, "PNG", exif=exif),
             _encoded(few, "PNG", bits=4, transparency=1),
             _encoded(deep, "PNG"),
+            _encoded(Image.fromarray(np.asarray(grey, np.uint16) * 16), "PNG"),
+            png.file(
+                png.ihdr(5, 5, 16, 6),
+                png.chunk(b"sBIT", bytes([12] * 4)),
+                png.chunk(b"IDAT", zlib.compress(bytes(5 * 41))),
+            ),
             _encoded(image.convert("1"), "PNG"),
             png.animation(4),
             png.file(png.ihdr(5, 5, interlace=1), png.chunk(b"IDAT", zlib.compress(bytes(99)))),
@@ -99,6 +144,7 @@ def seeds() -> dict[str, list[bytes]]:
             _encoded(Image.fromarray(np.asarray(grey, np.float32)), "TIFF"),
             _encoded(image, "TIFF", exif=exif, big_tiff=True),
         ],
+        "numbers in TIFF": _numbers(np.asarray(deep), np.asarray(image, np.uint16) * 16),
         "BMP": [
             _encoded(image, "BMP"),
             _encoded(few, "BMP"),
@@ -117,6 +163,9 @@ def seeds() -> dict[str, list[bytes]]:
             b"P3 2 2 255 " + b"9 " * 12,
             b"P7\nWIDTH 2\nHEIGHT 2\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n" + bytes(12),
             b"Pf 2 2 -1.0\n" + struct.pack("<4f", 0, 0.5, 1, 2),
+            b"PF 1 2 1.0\n" + struct.pack(">6f", 0, -0.5, 1, 2, 9, 1e9),
+            b"P5 3 2 4095\n" + struct.pack(">6H", 0, 9, 99, 999, 4000, 4095),
+            b"P2 # text\n3 2 4095\n0 9 99 999 4000 4095",
         ],
     }
     for encoding in ("AVIF", "HEIC"):
@@ -411,7 +460,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=240, help="after which the run ends")
     parser.add_argument("--first", type=int, default=0, help="the number of the first input")
     options = parser.parse_args()
-    print_versions("Pillow", "pi-heif")
+    print_versions("Pillow", "pi-heif", "tifffile", "imagecodecs")
     start = time.monotonic()
     outcomes = run(options.inputs, options.seconds, options.first)
     if not print_outcomes(outcomes, options.inputs, time.monotonic() - start):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _ROWS_BYTES = 4 * 2**20  # of values that stand one after the other, read at once
 _MAX_SEGMENT_BYTES = 8 * MAX_PIXELS
 
+_NAME_LETTERS = 40
+
 _JPEG = (6, 7, 33007, 34892)
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _SEPARATED, _YCBCR = range(7)
 _LABS = (8, 9)
@@ -89,16 +91,19 @@ def _check_kind(page: TiffPage) -> None:
     import tifffile
 
     photometric = _photometric(page)
+    if not all(isinstance(tag, int) for tag in (page.compression, page.samplesperpixel)):
+        raise ImageError(DAMAGED)
     if photometric in _SENSOR:
         raise UnreadableKindError("it holds the values of a camera's sensor, before any colours")
     known = (*_GREY, _RGB, _PALETTE, _SEPARATED, _YCBCR, *_LABS)
     if photometric not in known:
         raise UnreadableKindError(f"its photometric interpretation is {_name(page.photometric)}")
     if page.dtype is None:
-        raise UnreadableKindError(
-            f"its values have {page.bitspersample} bits in the sample format "
-            f"{_name(page.sampleformat)}"
-        )
+        bits = page.bitspersample
+        if not isinstance(bits, int):
+            raise UnreadableKindError("the bits of its samples are not equally many")
+        kind = _name(page.sampleformat)
+        raise UnreadableKindError(f"its values have {bits} bits in the sample format {kind}")
     if page.dtype.kind not in "buif":
         raise UnreadableKindError("its values are complex numbers")
     if page.compression != 1 and page.compression not in tifffile.TIFF.DECOMPRESSORS:
@@ -115,7 +120,7 @@ def _check_kind(page: TiffPage) -> None:
 
 
 def _name(value: object) -> str:
-    return str(getattr(value, "name", value)).replace("_", " ")
+    return str(getattr(value, "name", value)).replace("_", " ")[:_NAME_LETTERS]
 
 
 def _raster(
