@@ -99,6 +99,12 @@ def test_a_window_sees_all_bits_of_a_png(kind: str):
     assert "as requested" in notice
 
 
+@pytest.mark.parametrize("length", range(8, 34, 5))
+def test_a_png_cut_in_its_head_is_damaged(length: int):
+    with pytest.raises(ImageError, match="damaged"):
+        read_picture(png16(ramp(0, 4095))[:length])
+
+
 def test_the_orientation_of_a_dark_png_is_applied():
     exif = Image.Exif()
     exif[0x0112] = 3

@@ -101,8 +101,9 @@ def _scan(file: IO[bytes]) -> _Chunks:
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
         end = place + 12 + length
-        if kind == b"IHDR" and length == 13:
-            depth, colour_type = struct.unpack(">8xBB", file.read(10))
+        if kind == b"IHDR":
+            content = file.read(10)
+            depth, colour_type = content[8:] if len(content) == 10 else (depth, colour_type)
         elif kind == b"sBIT" and depth == 16 and 0 < length <= 4:
             bits = max(file.read(length)[: 3 if colour_type & 2 else 1])
         elif kind in _TEXTS:

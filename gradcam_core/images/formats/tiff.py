@@ -41,7 +41,7 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
     try:
         pages = full_pages(file)
         file.seek(0)
-        with tifffile.TiffFile(file, _multifile=False) as tiff:
+        with tifffile.TiffFile(file) as tiff:
             first = _page(tiff, pages[0])
             chosen = choice(pages, str(first.description), _holds_all(file, first))
             page = _page(tiff, chosen.page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,15 @@ from PIL import Image
 from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import Block, Raster, full_range
 from gradcam_core.images.colour import cmyk_to_rgb, lab_to_rgb, ycbcr_to_rgb
-from gradcam_core.images.limits import DAMAGED, MAX_PIXELS, NO_MEMORY
+from gradcam_core.images.formats.tiff_reader import JPEGS, SampleReader
+from gradcam_core.images.limits import DAMAGED
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-_ROWS_BYTES = 4 * 2**20  # of values that stand one after the other, read at once
-_MAX_SEGMENT_BYTES = 8 * MAX_PIXELS
 
 _NAME_LETTERS = 40
 
-_JPEG = (6, 7, 33007, 34892)
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _SEPARATED, _YCBCR = range(7)
 _LABS = (8, 9)
 _SENSOR = (32803, 34892)
@@ -61,14 +59,14 @@ def samples_of(page: TiffPage, plane: int = 0) -> Samples:
         plane = (depth - 1) // 2
         notices.append(f"The page is a volume of {depth:,} slices; slice {plane + 1:,} is shown.")
     count = page.samplesperpixel
-    reader = _Reader(page, plane)
+    reader = SampleReader(page, plane)
     if photometric in _GREY:
         extras = tuple(map(int, page.extrasamples))
         alpha = extras[0] if count == 2 and len(extras) == 1 else 0
         if count > 1 and alpha not in _ALPHA:
             notices.append(f"The picture has {count:,} channels; the first one is shown, in grey.")
         raster = _raster(page, reader, (0,), 1 if alpha in _ALPHA else None, alpha)
-    elif photometric == _RGB or (photometric == _YCBCR and page.compression in _JPEG):
+    elif photometric == _RGB or (photometric == _YCBCR and page.compression in JPEGS):
         extras = tuple(map(int, page.extrasamples)) or ((2,) if count == 4 else ())
         alpha = extras[0] if extras else 0
         if len(extras) - (alpha in _ALPHA) > 0:
@@ -82,7 +80,7 @@ def samples_of(page: TiffPage, plane: int = 0) -> Samples:
 
 
 def _photometric(page: TiffPage) -> int:
-    if 262 in page.tags or page.compression in _JPEG:
+    if 262 in page.tags or page.compression in JPEGS:
         return int(page.photometric)
     return _RGB if page.samplesperpixel in (3, 4) else _BLACK_IS_ZERO
 
@@ -108,7 +106,7 @@ def _check_kind(page: TiffPage) -> None:
         raise UnreadableKindError("its values are complex numbers")
     if page.compression != 1 and page.compression not in tifffile.TIFF.DECOMPRESSORS:
         raise UnreadableKindError(f"its compression is {_name(page.compression)}")
-    if page.is_subsampled and page.compression not in _JPEG:
+    if page.is_subsampled and page.compression not in JPEGS:
         raise UnreadableKindError(
             "its colours are stored at a lower resolution than its brightness"
         )
@@ -124,7 +122,7 @@ def _name(value: object) -> str:
 
 
 def _raster(
-    page: TiffPage, reader: _Reader, colours: Sequence[int], alpha: int | None, kind: int
+    page: TiffPage, reader: SampleReader, colours: Sequence[int], alpha: int | None, kind: int
 ) -> Raster:
     channels = (*colours, *(() if alpha is None else (alpha,)))
     dtype = reader.dtype
@@ -226,7 +224,7 @@ def _palette(page: TiffPage) -> np.ndarray:
 
 def _converted(
     page: TiffPage,
-    reader: _Reader,
+    reader: SampleReader,
     used: int,
     convert: Callable[[np.ndarray], Image.Image],
 ) -> Image.Image:
@@ -234,113 +232,3 @@ def _converted(
     for left, top, values in reader.blocks(range(used)):
         picture.paste(convert(np.ascontiguousarray(values)), (left, top))
     return picture
-
-
-class _Reader:
-    """Reads samples of a page, some rows or a tile at a time."""
-
-    def __init__(self, page: TiffPage, plane: int) -> None:
-        self._page = page
-        self._file = page.parent.filehandle
-        self._plane = plane
-        self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
-        assert page.dtype is not None
-        self._stored = page.dtype.newbyteorder(page.parent.byteorder)
-        given = page.dtype.newbyteorder("=")
-        if page.bitspersample == 24 and given.kind == "f":
-            given = np.dtype("f4")
-        self.dtype = np.dtype("u1") if given.kind == "b" else given
-
-    def blocks(self, channels: Sequence[int]) -> Iterable[tuple[int, int, np.ndarray]]:
-        """left, top and values [rows, columns, channels] of each part of the page, in the machine's
-        own order of bytes."""
-        is_in_rows = self._page.is_contiguous and self._page.is_final
-        return (self._rows if is_in_rows else self._segments)(channels)
-
-    def _rows(self, channels: Sequence[int]) -> Iterator[tuple[int, int, np.ndarray]]:
-        page = self._page
-        width, height = page.imagewidth, page.imagelength
-        samples = 1 if self._planes > 1 else page.samplesperpixel
-        stored = self._stored
-        row_bytes = width * samples * stored.itemsize
-        rows = max(1, _ROWS_BYTES // row_bytes)
-        start = page.dataoffsets[0]
-        for top in range(0, height, rows):
-            count = min(rows, height - top)
-            parts = []
-            for plane in channels if self._planes > 1 else (0,):
-                # Planes stand behind each other; so do the slices of a volume, and of a stack.
-                slices = page.imagedepth if self._planes > 1 else 1
-                place = plane * slices + self._plane
-                if self._planes > 1 and page.imagedepth == 1:
-                    place = self._plane * self._planes + plane
-                offset = start + place * height * row_bytes + top * row_bytes
-                self._file.seek(offset)
-                data = self._file.read(count * row_bytes)
-                if len(data) < count * row_bytes:
-                    raise ImageError(DAMAGED)
-                values = np.frombuffer(data, stored).reshape(count, width, samples)
-                parts.append(values.astype(self.dtype, copy=False))
-            yield 0, top, self._together(parts, channels)
-
-    def _segments(self, channels: Sequence[int]) -> Iterator[tuple[int, int, np.ndarray]]:
-        page = self._page
-        if self._plane >= page.imagedepth:
-            raise ImageError(DAMAGED)
-        for place in range(self._per_plane()):
-            parts = []
-            for plane in channels if self._planes > 1 else (0,):
-                found = self._segment(plane * self._per_plane() + place)
-                if found is not None:
-                    left, top, values = found
-                    parts.append(values)
-            if parts:
-                yield left, top, self._together(parts, channels)
-
-    def _per_plane(self) -> int:
-        """How many segments a plane has, of all its slices."""
-        page = self._page
-        if page.is_tiled:
-            across, down = (
-                math.ceil(whole / part)
-                for whole, part in (
-                    (page.imagewidth, page.tilewidth),
-                    (page.imagelength, page.tilelength),
-                )
-            )
-            return across * down * math.ceil(page.imagedepth / page.tiledepth)
-        return math.ceil(page.imagelength / page.rowsperstrip) * page.imagedepth
-
-    def _segment(self, number: int) -> tuple[int, int, np.ndarray] | None:
-        """left, top and values of one strip or tile; None for one of another slice."""
-        page = self._page
-        size = page.tilewidth * page.tilelength * page.tiledepth if page.is_tiled else 0
-        if size * page.samplesperpixel * self.dtype.itemsize > _MAX_SEGMENT_BYTES:
-            raise ImageError(NO_MEMORY)
-        if number >= len(page.dataoffsets) or number >= len(page.databytecounts):
-            raise ImageError(DAMAGED)
-        data = None
-        if page.databytecounts[number]:  # else it is left out, as empty
-            self._file.seek(page.dataoffsets[number])
-            data = self._file.read(page.databytecounts[number])
-        settings = {}
-        if page.compression in _JPEG:
-            settings = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
-        values, (_, depth, top, left, _), shape = page.decode(data, number, **settings)
-        if not depth <= self._plane < depth + shape[0]:
-            return None
-        rows, columns = page.imagelength - top, page.imagewidth - left
-        if values is None:
-            values = np.full(shape, self._nothing(), self.dtype)
-        values = values[self._plane - depth, :rows, :columns]
-        if values.dtype.kind == "b":
-            values = values.view(np.uint8)
-        return left, top, values.astype(self.dtype, copy=False)
-
-    def _nothing(self) -> float:
-        return self._page.nodata
-
-    def _together(self, parts: Sequence[np.ndarray], channels: Sequence[int]) -> np.ndarray:
-        if self._planes > 1:
-            return np.concatenate(parts, axis=2)
-        return parts[0][:, :, list(channels)] if len(channels) < parts[0].shape[2] else parts[0]

@@ -1,0 +1,129 @@
+"""Reads the samples of one page of a TIFF, a part at a time, so that never all are in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradcam_core.errors import ImageError
+from gradcam_core.images.limits import DAMAGED, MAX_PIXELS, NO_MEMORY
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+JPEGS = (6, 7, 33007, 34892)
+"""Compressions that are JPEG, of which YCbCr comes out as RGB."""
+
+_ROWS_BYTES = 4 * 2**20  # of values that stand one after the other, read at once
+_MAX_SEGMENT_BYTES = 8 * MAX_PIXELS
+
+
+class SampleReader:
+    """plane: number of the picture, where the page is a volume, or its values are followed by those
+    of further pictures. dtype: of all that it gives, in the machine's own order of bytes."""
+
+    def __init__(self, page: TiffPage, plane: int) -> None:
+        self._page = page
+        self._file = page.parent.filehandle
+        self._plane = plane
+        self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
+        assert page.dtype is not None
+        self._stored = page.dtype.newbyteorder(page.parent.byteorder)
+        given = page.dtype.newbyteorder("=")
+        if page.bitspersample == 24 and given.kind == "f":
+            given = np.dtype("f4")
+        self.dtype = np.dtype("u1") if given.kind == "b" else given
+
+    def blocks(self, channels: Sequence[int]) -> Iterable[tuple[int, int, np.ndarray]]:
+        """left, top and values [rows, columns, channels] of each part of the page, some rows or a
+        tile. Raises ImageError where a part is missing."""
+        is_in_rows = self._page.is_contiguous and self._page.is_final
+        return (self._rows if is_in_rows else self._segments)(channels)
+
+    def _rows(self, channels: Sequence[int]) -> Iterator[tuple[int, int, np.ndarray]]:
+        page = self._page
+        width, height = page.imagewidth, page.imagelength
+        samples = 1 if self._planes > 1 else page.samplesperpixel
+        stored = self._stored
+        row_bytes = width * samples * stored.itemsize
+        rows = max(1, _ROWS_BYTES // row_bytes)
+        start = page.dataoffsets[0]
+        for top in range(0, height, rows):
+            count = min(rows, height - top)
+            parts = []
+            for plane in channels if self._planes > 1 else (0,):
+                # Planes stand behind each other; so do the slices of a volume, and of a stack.
+                slices = page.imagedepth if self._planes > 1 else 1
+                place = plane * slices + self._plane
+                if self._planes > 1 and page.imagedepth == 1:
+                    place = self._plane * self._planes + plane
+                offset = start + place * height * row_bytes + top * row_bytes
+                self._file.seek(offset)
+                data = self._file.read(count * row_bytes)
+                if len(data) < count * row_bytes:
+                    raise ImageError(DAMAGED)
+                values = np.frombuffer(data, stored).reshape(count, width, samples)
+                parts.append(values.astype(self.dtype, copy=False))
+            yield 0, top, self._together(parts, channels)
+
+    def _segments(self, channels: Sequence[int]) -> Iterator[tuple[int, int, np.ndarray]]:
+        page = self._page
+        if self._plane >= page.imagedepth:
+            raise ImageError(DAMAGED)
+        for place in range(self._per_plane()):
+            parts = []
+            for plane in channels if self._planes > 1 else (0,):
+                found = self._segment(plane * self._per_plane() + place)
+                if found is not None:
+                    left, top, values = found
+                    parts.append(values)
+            if parts:
+                yield left, top, self._together(parts, channels)
+
+    def _per_plane(self) -> int:
+        """How many segments a plane has, of all its slices."""
+        page = self._page
+        if page.is_tiled:
+            across, down = (
+                math.ceil(whole / part)
+                for whole, part in (
+                    (page.imagewidth, page.tilewidth),
+                    (page.imagelength, page.tilelength),
+                )
+            )
+            return across * down * math.ceil(page.imagedepth / page.tiledepth)
+        return math.ceil(page.imagelength / page.rowsperstrip) * page.imagedepth
+
+    def _segment(self, number: int) -> tuple[int, int, np.ndarray] | None:
+        """left, top and values of one strip or tile; None for one of another slice."""
+        page = self._page
+        size = page.tilewidth * page.tilelength * page.tiledepth if page.is_tiled else 0
+        if size * page.samplesperpixel * self.dtype.itemsize > _MAX_SEGMENT_BYTES:
+            raise ImageError(NO_MEMORY)
+        if number >= len(page.dataoffsets) or number >= len(page.databytecounts):
+            raise ImageError(DAMAGED)
+        data = None
+        if page.databytecounts[number]:  # else it is left out, as empty
+            self._file.seek(page.dataoffsets[number])
+            data = self._file.read(page.databytecounts[number])
+        settings = {}
+        if page.compression in JPEGS:
+            settings = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
+        values, (_, depth, top, left, _), shape = page.decode(data, number, **settings)
+        if not depth <= self._plane < depth + shape[0]:
+            return None
+        rows, columns = page.imagelength - top, page.imagewidth - left
+        if values is None:
+            values = np.full(shape, page.nodata, self.dtype)
+        values = values[self._plane - depth, :rows, :columns]
+        if values.dtype.kind == "b":
+            values = values.view(np.uint8)
+        return left, top, values.astype(self.dtype, copy=False)
+
+    def _together(self, parts: Sequence[np.ndarray], channels: Sequence[int]) -> np.ndarray:
+        if self._planes > 1:
+            return np.concatenate(parts, axis=2)
+        return parts[0][:, :, list(channels)] if len(channels) < parts[0].shape[2] else parts[0]
