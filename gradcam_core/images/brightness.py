@@ -99,8 +99,9 @@ def shown(raster: Raster, window: Window | None = None, orientation: object = 1)
             black, white = white, black
         notices.append(_range_notice(black, white, range_.origin))
     if measured.without:
+        are = "is" if measured.without == 1 else "are"
         notices.append(
-            f"Of its {measured.values:,} values, {measured.without:,} are missing or no finite "
+            f"Of its {measured.values:,} values, {measured.without:,} {are} missing or no finite "
             "number, and shown black."
         )
     return Decoded(picture, tuple(filter(None, notices)))

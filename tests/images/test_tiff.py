@@ -231,6 +231,27 @@ def test_ome_says_which_picture_of_a_stack_is_shown():
     assert "5 slices × 3 channels × 2 frames; slice 3, channel 1, frame 1 is shown" in notice
 
 
+def test_a_stack_of_colours_shows_its_middle():
+    stack = np.zeros((3, HEIGHT, WIDTH, 3), np.uint8)
+    stack[1] = colours("uint8", 255)
+    for kind in ("ome", "imagej"):
+        file = io.BytesIO()
+        tifffile.imwrite(file, stack, photometric="rgb", metadata={"axes": "ZYXS"}, **{kind: True})
+        decoded = read_picture(file.getvalue())
+        assert np.array_equal(np.asarray(decoded.image), stack[1])
+        assert decoded.notices == ("The file has 3 slices; slice 2 is shown.",)
+
+
+def test_a_stack_of_imagej_may_have_one_directory():
+    stack = np.stack([ramp(0, 100, "uint16"), ramp(0, 4095, "uint16"), ramp(0, 9, "uint16")])
+    first = written(stack[0], description="ImageJ=1.53t\nimages=3\nslices=3\n")
+    with tifffile.TiffFile(io.BytesIO(first)) as opened:
+        start = opened.pages.first.dataoffsets[0]
+    got, notice = grey(first[:start] + stack.astype("<u2").tobytes())
+    assert np.abs(got - LEVELS).max() <= 1
+    assert "3 slices; slice 2 is shown" in notice
+
+
 def test_a_volume_shows_its_middle():
     values = np.zeros((16, HEIGHT, WIDTH), np.uint16)
     values[7] = ramp(0, 4095, "uint16")

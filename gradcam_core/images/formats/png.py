@@ -11,10 +11,11 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image
 
+from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import Raster, raster_of, shown
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
-from gradcam_core.images.limits import check_size
+from gradcam_core.images.limits import DAMAGED, check_size
 
 MAX_TEXT_BYTES = 2**19
 """Size of a text or colour profile, unpacked, above which it is left out: nothing in it is used."""
@@ -53,7 +54,10 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
     def sixteen_bits(image: Image.Image, window: Window | None) -> Decoded | None:
         return _sixteen_bits(file, image, chunks, window)
 
-    return pillow.decode(file, window, sixteen_bits)
+    try:
+        return pillow.decode(file, window, sixteen_bits)
+    except pillow.UnknownFormatError as error:
+        raise ImageError(DAMAGED) from error  # it has begun as a PNG
 
 
 def _sixteen_bits(

@@ -43,7 +43,8 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
         file.seek(0)
         with tifffile.TiffFile(file) as tiff:
             first = _page(tiff, pages[0])
-            chosen = choice(pages, str(first.description), _holds_all(file, first))
+            holds_all = _holds_all(file, first)
+            chosen = choice(pages, str(first.description), first.samplesperpixel, holds_all)
             page = _page(tiff, chosen.page)
             return _with_notice(_decoded(file, page, chosen, window), chosen.notice)
     except ImageError:

@@ -72,13 +72,15 @@ def _subfile_type(entry: bytes, order: str, is_big: bool) -> int:
     )
 
 
-def choice(pages: Sequence[int], description: str, has_planes: bool = False) -> Choice:
+def choice(
+    pages: Sequence[int], description: str, samples: int = 1, has_planes: bool = False
+) -> Choice:
     """Which page is shown: of a stack along z the middle, of all else the first.
 
     pages: see `full_pages`. description: the first page's, where ImageJ and OME say what the pages
-    are. has_planes: whether the first page may have the values of all others behind its own.
+    are; samples: of each of its pixels. has_planes: whether the first page may have the values of all others behind its own.
     """
-    stack = _imagej(description) or _ome(description)
+    stack = _imagej(description) or _ome(description, samples)
     if stack is not None:
         order, sizes = stack
         planes = 1
@@ -123,7 +125,7 @@ def _imagej(description: str) -> tuple[str, dict[str, int]] | None:
     return "CZT", sizes
 
 
-def _ome(description: str) -> tuple[str, dict[str, int]] | None:
+def _ome(description: str, samples: int) -> tuple[str, dict[str, int]] | None:
     found = _OME.search(description)
     if found is None:
         return None
@@ -133,4 +135,6 @@ def _ome(description: str) -> tuple[str, dict[str, int]] | None:
         sizes = {axis: int(given.get(f"Size{axis}", 1)) for axis in "ZCT"}
     except ValueError:
         return None
+    if sizes["C"] % samples == 0:  # it counts red, green and blue as three
+        sizes["C"] //= samples
     return (order, sizes) if sorted(order) == sorted("ZCT") and min(sizes.values()) > 0 else None
