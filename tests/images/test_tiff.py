@@ -234,9 +234,12 @@ def test_ome_says_which_picture_of_a_stack_is_shown():
 def test_a_stack_of_colours_shows_its_middle():
     stack = np.zeros((3, HEIGHT, WIDTH, 3), np.uint8)
     stack[1] = colours("uint8", 255)
-    for kind in ("ome", "imagej"):
+    for is_ome in (True, False):
         file = io.BytesIO()
-        tifffile.imwrite(file, stack, photometric="rgb", metadata={"axes": "ZYXS"}, **{kind: True})
+        axes = {"axes": "ZYXS"}
+        tifffile.imwrite(
+            file, stack, photometric="rgb", metadata=axes, ome=is_ome, imagej=not is_ome
+        )
         decoded = read_picture(file.getvalue())
         assert np.array_equal(np.asarray(decoded.image), stack[1])
         assert decoded.notices == ("The file has 3 slices; slice 2 is shown.",)

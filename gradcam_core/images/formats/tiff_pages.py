@@ -78,7 +78,8 @@ def choice(
     """Which page is shown: of a stack along z the middle, of all else the first.
 
     pages: see `full_pages`. description: the first page's, where ImageJ and OME say what the pages
-    are; samples: of each of its pixels. has_planes: whether the first page may have the values of all others behind its own.
+    are; samples: of each of its pixels. has_planes: whether the first page may have the values of
+    all others behind its own.
     """
     stack = _imagej(description) or _ome(description, samples)
     if stack is not None:
