@@ -50,6 +50,7 @@ __all__ = [
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff"),
     *(".bmp", ".dib", ".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".btf", ".tf8", ".pam", ".pfm"),
 )
 """File name suffixes of the pictures in a folder, in lower case."""
 
