@@ -172,10 +172,10 @@ def is_allowed(schema: dict[str, Any], value: Any) -> bool:
 
 ARGUMENTS = [
     ("classes", "search"), ("classes", "limit"), ("classes", "model"),
-    ("predict", "image"), ("predict", "models"), ("predict", "view"),
+    ("predict", "image"), ("predict", "models"), ("predict", "view"), ("predict", "window"),
     *(("explain", name) for name in ("image", "models", "target", "contrast", "rivals", "method",
                                      "detail", "view", "layer", "outputs", "trust", "against",
-                                     "depth")),
+                                     "depth", "window")),
 ]  # fmt: skip
 
 
