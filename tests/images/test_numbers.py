@@ -89,6 +89,12 @@ def test_a_png_says_how_many_bits_are_used(kind: str):
     got, notice = row(png16(ramp(0, 4095) << 4, kind, bits))
     assert_is(got, LEVELS)
     assert notice == ""
+    # Also where most of the picture is dark.
+    values = ramp(0, 4095) << 4
+    values[:, : WIDTH - 8] >>= 5
+    got, notice = row(png16(values, kind, bits))
+    assert_is(got, values[1] / 257)
+    assert notice == ""
 
 
 @pytest.mark.parametrize("kind", COLOUR_TYPES)
