@@ -1,0 +1,72 @@
+"""Compressed pixels of a DICOM file, by imagecodecs: a decoding plugin of pydicom.
+
+Its lossless JPEG and JPEG of 12 bits are libjpeg-turbo's, JPEG-LS CharLS's, JPEG 2000 OpenJPEG's.
+pydicom's own plugins for these need packages under the GPL, or cannot read lossless JPEG, which is
+the commonest in radiology.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+_HTJ2K = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
+_JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", *_HTJ2K)
+_JPEG = ("1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
+_JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
+_RLE = "1.2.840.10008.1.2.5"
+
+SYNTAXES = frozenset((*_JPEG_2000, *_JPEG, *_JPEG_LS, _RLE))
+"""UIDs of the transfer syntaxes, DICOM PS3.6, table A-1."""
+
+DECODER_DEPENDENCIES = dict.fromkeys(SYNTAXES, ("imagecodecs",))
+
+
+def is_available(uid: str) -> bool:
+    """pydicom asks this of a plugin."""
+    return uid in SYNTAXES
+
+
+def decode_frame(data: bytes, runner: Any) -> np.ndarray:
+    """The samples of one frame, and to `runner` (pydicom's) how they are laid out."""
+    syntax = str(runner.transfer_syntax)
+    if syntax == _RLE:
+        return _rle(data, runner)
+    samples = np.ascontiguousarray(_decoder(syntax, runner.samples_per_pixel)(data))
+    expected = (runner.rows, runner.columns)
+    if runner.samples_per_pixel > 1:
+        expected = (*expected, runner.samples_per_pixel)
+    if samples.shape != expected:
+        raise ValueError("the compressed picture is of another size than the file says")
+    runner.set_option("bits_allocated", 8 * samples.dtype.itemsize)
+    runner.set_option("planar_configuration", 0)
+    if runner.photometric_interpretation in ("YBR_RCT", "YBR_ICT"):
+        runner.set_option("photometric_interpretation", "RGB")  # which the decoder has undone
+    return samples
+
+
+def _decoder(syntax: str, samples: int) -> Callable[[bytes], np.ndarray]:
+    import imagecodecs
+
+    if syntax in _JPEG_2000:
+        return lambda data: imagecodecs.jpeg2k_decode(data, numthreads=1)
+    if syntax in _JPEG_LS:
+        return imagecodecs.jpegls_decode
+    # The same on both sides is no conversion: pydicom knows what colours they are.
+    colours = "RGB" if samples == 3 else None
+    return lambda data: imagecodecs.jpeg8_decode(data, colorspace=colours, outcolorspace=colours)
+
+
+def _rle(data: bytes, runner: Any) -> np.ndarray:
+    """PS3.5, annex G: a plane of bytes after the other, the most significant byte first."""
+    import imagecodecs
+
+    samples = runner.samples_per_pixel
+    kind = np.dtype(f"<u{runner.bits_allocated // 8}")
+    shape = (samples, runner.rows, runner.columns)
+    size = samples * runner.rows * runner.columns * kind.itemsize
+    decoded = imagecodecs.dicomrle_decode(data, kind, out=size)
+    runner.set_option("planar_configuration", 1)
+    return np.frombuffer(decoded, kind).reshape(shape)

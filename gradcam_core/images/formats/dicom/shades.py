@@ -1,0 +1,152 @@
+"""A frame of a DICOM file as 8-bit RGB."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from gradcam_core.images.decoded import Window
+from gradcam_core.images.formats.dicom.frames import Frame, Header
+from gradcam_core.images.formats.dicom.values import (
+    LookupTable,
+    Transformation,
+    chosen_window,
+    full_range,
+    lookup_table,
+    modality,
+    voi,
+)
+
+GREYS = ("MONOCHROME1", "MONOCHROME2")
+
+_PALETTE = "PALETTE COLOR"
+
+KINDS = (*GREYS, _PALETTE, "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
+"""Photometric interpretations that are read. The others are retired, or of films."""
+
+_BAND_SAMPLES = 2**20  # that are converted at once
+
+
+def grey(header: Header, frame: Frame, window: Window | None) -> tuple[Image.Image, str]:
+    """-> RGB, and the notice about the range of values that is shown. Raises ValueError."""
+    if frame.samples.ndim != 2:
+        raise ValueError("grey has one sample a pixel")
+    measured = modality(header.dataset, frame.groups, header.encoding)
+    unit = header.unit
+    shades = (
+        chosen_window(window, unit)
+        if window
+        else voi(header.dataset, frame.groups, header.encoding, unit)
+        or full_range(*_extent(header, frame, measured), unit)
+    )
+    is_inverted = frame.photometric == "MONOCHROME1"
+
+    def levels(raw: np.ndarray) -> np.ndarray:
+        shown = np.nan_to_num(shades.levels(measured(frame.values(raw))))
+        return np.rint(255 * (1 - shown if is_inverted else shown)).astype(np.uint8)
+
+    return Image.fromarray(_mapped(frame.samples, levels)).convert("RGB"), shades.notice
+
+
+def coloured(header: Header, frame: Frame) -> Image.Image:
+    """RGB. Raises ValueError."""
+    if frame.photometric == _PALETTE:
+        return Image.fromarray(_mapped(frame.samples, _palette(header, frame), channels=3))
+    if frame.samples.ndim != 3 or frame.bits is None:
+        raise ValueError("colours have three samples a pixel, of whole numbers")
+    samples, stored = frame.samples, frame.bits.stored
+    if samples.dtype != np.uint8 or stored != 8:
+        scale = 255 / (2**stored - 1)
+        samples = _mapped(samples, lambda raw: np.rint(scale * frame.values(raw)).astype(np.uint8))
+    samples = np.ascontiguousarray(samples)
+    if frame.photometric.startswith("YBR_FULL"):
+        return Image.frombytes("YCbCr", samples.shape[1::-1], samples).convert("RGB")
+    return Image.fromarray(samples)
+
+
+def _palette(header: Header, frame: Frame) -> Transformation:
+    """From samples to colours, PS3.3 C.7.6.3.1.5."""
+    tables = [
+        lookup_table(header.dataset, header.encoding, f"{colour}PaletteColorLookupTable")
+        for colour in ("Red", "Green", "Blue")
+    ]
+    if not all(tables):
+        tables = _segmented_palette(header)
+    top = max(table.top for table in tables if table)
+
+    def colours(raw: np.ndarray) -> np.ndarray:
+        values = frame.values(raw)
+        channels = [table(values) for table in tables if table]
+        return np.rint(np.stack(channels, axis=-1) * (255 / top)).astype(np.uint8)
+
+    return colours
+
+
+def _segmented_palette(header: Header) -> list[LookupTable | None]:
+    """Palettes that are written as lines between some of their colours, PS3.3 C.7.9.2."""
+    from pydicom.pixels import apply_color_lut
+
+    count, first, bits = header.dataset["RedPaletteColorLookupTableDescriptor"].value
+    count = count or 2**16
+    colours = apply_color_lut(np.arange(first, first + count, dtype=np.int32), header.dataset)
+    return [LookupTable(colours[:, n].astype(np.float64), first, bits) for n in range(3)]
+
+
+def _mapped(samples: np.ndarray, make: Transformation, channels: int = 0) -> np.ndarray:
+    """What `make` makes of every sample, uint8; worked out once for every value where there are
+    few. channels: that it makes of one, 0 if there is no axis for them."""
+    found = np.empty((*samples.shape, channels) if channels else samples.shape, np.uint8)
+    if samples.dtype.itemsize <= 2:
+        make = make(_all_values(samples.dtype)).__getitem__
+    for rows in _bands(samples):
+        found[rows] = make(samples[rows])
+    return found
+
+
+def _bands(samples: np.ndarray) -> Iterator[slice]:
+    rows = max(1, _BAND_SAMPLES // samples[0].size)
+    return (slice(top, top + rows) for top in range(0, len(samples), rows))
+
+
+def _all_values(kind: np.dtype) -> np.ndarray:
+    return np.arange(2 ** (8 * kind.itemsize)).astype(kind)
+
+
+def _extent(header: Header, frame: Frame, measured: Transformation) -> tuple[float, float]:
+    """The lowest and the highest value, without the padding around the picture."""
+    samples = frame.samples
+    if samples.dtype.itemsize <= 2:
+        is_there = np.zeros(2 ** (8 * samples.dtype.itemsize), bool)
+        for rows in _bands(samples):
+            is_there[samples[rows]] = True
+        parts: Iterator[np.ndarray] = iter([_all_values(samples.dtype)[is_there]])
+    else:
+        parts = (samples[rows] for rows in _bands(samples))
+    padding = header.padding
+    seen, seen_with_padding = _Range(), _Range()
+    for part in parts:
+        values = frame.values(part)
+        seen_with_padding.see(measured(values))
+        if padding:
+            is_padding = (values >= padding[0]) & (values <= padding[1])
+            seen.see(measured(values[~is_padding]))
+    return (seen if math.isfinite(seen.low) else seen_with_padding).both
+
+
+class _Range:
+    """Of numbers that were seen."""
+
+    low, high = math.inf, -math.inf
+
+    def see(self, values: np.ndarray) -> None:
+        numbers = values[np.isfinite(values)]
+        if numbers.size:
+            self.low = min(self.low, float(numbers.min()))
+            self.high = max(self.high, float(numbers.max()))
+
+    @property
+    def both(self) -> tuple[float, float]:
+        return (self.low, self.high) if math.isfinite(self.low) else (0.0, 0.0)

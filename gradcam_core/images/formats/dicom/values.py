@@ -1,0 +1,204 @@
+"""From the values that a DICOM file stores to grey levels: the modality and VOI transformations.
+
+DICOM PS3.3, C.11.1 and C.11.2. Only elements of the image itself are read, none about a patient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcam_core.images.decoded import Window
+
+Dataset = Any  # pydicom's, which is imported only where a DICOM file is read
+
+Transformation = Callable[[np.ndarray], np.ndarray]
+"""Of values, any shape, float64."""
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """The value of an element, the first if it has several; None if it is missing or no number."""
+    try:
+        value = dataset.get(keyword)
+        if value is not None and not isinstance(value, str | int | float):
+            value = value[0] if len(value) else None
+        found = None if value is None or value == "" else float(value)
+    except (TypeError, ValueError, OverflowError, AttributeError):
+        return None
+    return found if found is not None and math.isfinite(found) else None
+
+
+def item_of(dataset: Dataset, keyword: str, index: int = 0) -> Dataset | None:
+    """An item of a sequence, None if there is none."""
+    try:
+        sequence = dataset.get(keyword)
+        return sequence[index] if sequence else None
+    except (TypeError, ValueError, IndexError, AttributeError):
+        return None
+
+
+@dataclass(frozen=True)
+class StoredBits:
+    """Where the value is within the bits of a pixel (PS3.5, 8.1.1). What is in the other bits,
+    such as an overlay of older files, is none of its value."""
+
+    stored: int
+    high: int
+    is_signed: bool
+
+    def values(self, raw: np.ndarray) -> np.ndarray:
+        """raw: unsigned integers of at most 32 bits, any shape -> int64."""
+        values = (raw.astype(np.int64) >> (self.high + 1 - self.stored)) & (2**self.stored - 1)
+        if self.is_signed:
+            values = np.where(values >= 2 ** (self.stored - 1), values - 2**self.stored, values)
+        return values
+
+
+@dataclass(frozen=True)
+class LookupTable:
+    """levels: what the values from `first` on become; those before and after have the nearest.
+    bits: of a level."""
+
+    levels: np.ndarray
+    first: int
+    bits: int
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        index = np.nan_to_num(np.rint(values)) - self.first
+        return self.levels[np.clip(index, 0, len(self.levels) - 1).astype(np.int64)]
+
+    @property
+    def top(self) -> float:
+        """The highest level that there can be."""
+        return max(2.0**self.bits - 1, float(self.levels.max()))
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the bytes of a file are read, where its elements do not say so themselves."""
+
+    is_little_endian: bool
+    is_signed: bool
+
+
+def lookup_table(item: Dataset, encoding: Encoding, prefix: str = "LUT") -> LookupTable | None:
+    """The table of an item, PS3.3 C.11.1.1; None if there is none that makes sense.
+
+    prefix: of the names of the elements with its description and its entries.
+    """
+    names = f"{prefix}Descriptor", f"{prefix}Data"
+    try:
+        count, first, bits = (int(value) for value in item[names[0]].value)
+        data = item[names[1]].value
+    except (KeyError, TypeError, ValueError):
+        return None
+    count = count % 2**16 or 2**16
+    if encoding.is_signed and first >= 2**15:
+        first -= 2**16
+    if isinstance(data, bytes):
+        wide = np.dtype("<u2" if encoding.is_little_endian else ">u2")
+        is_wide = len(data) >= 2 * count
+        levels = np.frombuffer(data, wide if is_wide else np.uint8, count if is_wide else -1)
+    else:
+        levels = np.asarray(data).ravel()
+    levels = levels[:count].astype(np.float64)
+    if len(levels) < 2 or not 1 <= bits <= 16:
+        return None
+    return LookupTable(levels, first, bits)
+
+
+Groups = Callable[[str], Dataset | None]
+"""In a file of several frames, what is said of one of them: an item, by the name of its sequence
+(PS3.3, C.7.6.16)."""
+
+
+def modality(dataset: Dataset, groups: Groups, encoding: Encoding) -> Transformation:
+    """From stored values to those that the machine measured, such as Hounsfield units: C.11.1."""
+    item = item_of(dataset, "ModalityLUTSequence")
+    if item is not None and (table := lookup_table(item, encoding)):
+        return table
+    source = groups("PixelValueTransformationSequence") or dataset
+    slope, intercept = number(source, "RescaleSlope"), number(source, "RescaleIntercept")
+    if slope is None:
+        slope = number(dataset, "DoseGridScaling")
+    factor, summand = slope or 1.0, intercept or 0.0  # a slope of 0 would leave nothing
+    return lambda values: values * factor + summand
+
+
+@dataclass(frozen=True)
+class Shades:
+    """How grey levels come from values. levels: values -> [0, 1]; notice: what was chosen."""
+
+    levels: Transformation
+    notice: str
+
+
+def chosen_window(window: Window, unit: str) -> Shades:
+    """The window that a person asked for."""
+    span = f"{window.low:g} to {window.high:g}{unit}"
+    return Shades(
+        _linear(window.low, window.high),
+        f"Values from {span} are shown, as asked, instead of what the file names.",
+    )
+
+
+def voi(dataset: Dataset, groups: Groups, encoding: Encoding, unit: str) -> Shades | None:
+    """What the file itself says is to be seen: the first of its tables or windows, else None."""
+    item = item_of(dataset, "VOILUTSequence")
+    if item is not None and (table := lookup_table(item, encoding)):
+        return Shades(
+            lambda values: table(values) / table.top,
+            "The picture is shown with the file's own table of brightness (VOI LUT).",
+        )
+    source = groups("FrameVOILUTSequence") or dataset
+    centre, width = number(source, "WindowCenter"), number(source, "WindowWidth")
+    if centre is None or width is None or width <= 0:
+        return None
+    function = str(source.get("VOILUTFunction") or "LINEAR").strip().upper()
+    if function == "SIGMOID":
+        levels = _sigmoid(centre, width)
+    elif function == "LINEAR_EXACT":
+        levels = _linear(centre - width / 2, centre + width / 2)
+    elif width >= 1:
+        half = (width - 1) / 2  # C.11.2.1.2.1
+        levels = _linear(centre - 0.5 - half, centre - 0.5 + half)
+    else:
+        return None
+    count = _count(source, "WindowCenter")
+    which = f"the first of {count} windows" if count > 1 else "the window"
+    curve = ", a sigmoid" if function == "SIGMOID" else ""
+    return Shades(
+        levels,
+        f"The picture is shown with {which} of the file: centre {centre:g}, width {width:g}{unit}"
+        f"{curve}.",
+    )
+
+
+def full_range(low: float, high: float, unit: str) -> Shades:
+    """From the lowest to the highest value of the picture."""
+    span = f"from {low:g} to {high:g}{unit}"
+    return Shades(
+        _linear(low, high),
+        f"The file names no window: the full range of its values is shown, {span}.",
+    )
+
+
+def _linear(low: float, high: float) -> Transformation:
+    """PS3.3, C.11.2.1.2: `low` and below is 0, above `high` is 1."""
+    if high <= low:
+        return lambda values: (values > high).astype(np.float64)
+    return lambda values: np.clip((values - low) / (high - low), 0, 1)
+
+
+def _sigmoid(centre: float, width: float) -> Transformation:
+    """PS3.3, C.11.2.1.3.1."""
+    return lambda values: 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
+
+
+def _count(dataset: Dataset, keyword: str) -> int:
+    value = dataset.get(keyword)
+    return 1 if isinstance(value, str | int | float) else len(value)
