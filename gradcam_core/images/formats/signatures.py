@@ -6,6 +6,7 @@ import re
 from typing import IO
 
 from gradcam_core.errors import ImageError
+from gradcam_core.images.formats.dicom.signature import is_dicom
 
 _HEAD_BYTES = 1024
 
@@ -55,6 +56,8 @@ def family_of(file: IO[bytes]) -> str:
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     file.seek(0)
+    if is_dicom(head):  # before all others, whose first bytes its preamble may have
+        return "dicom"
     for family, beginnings in _FAMILIES:
         if head.startswith(beginnings):
             return family
