@@ -7,6 +7,10 @@ from gradcam_core.errors import ImageError
 MAX_PIXELS = 48_800_000
 """Size of the largest picture that is decoded: a phone's 48 megapixels, 195 MB as RGB in Pillow."""
 
+MAX_REDUCED_PIXELS = 250_000_000
+"""Size of the largest picture that is decoded at a half of its size or less: a phone's 200
+megapixels."""
+
 MAX_SIDE_PX = 65_500
 """Longest side of a picture that is decoded. JPEG, which the page shows it as, has no more."""
 
@@ -26,9 +30,9 @@ DAMAGED_OR_LARGE = (
 EMPTY = "The picture is empty: it has no pixels."
 
 
-def check_size(width: int, height: int) -> None:
-    """Raises ImageError for a picture that is too large, or has no pixels."""
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
+def check_size(width: int, height: int, most: int = MAX_PIXELS) -> None:
+    """Raises ImageError for a picture that is too large, or has no pixels. most: pixels."""
+    if width * height > most or max(width, height) > MAX_SIDE_PX:
         raise ImageError(too_large(f"The picture has {width} x {height} pixels; it"))
     if width <= 0 or height <= 0:
         raise ImageError(EMPTY)
@@ -37,7 +41,8 @@ def check_size(width: int, height: int) -> None:
 def too_large(what: str) -> str:
     """The sentence about a picture of too many pixels."""
     return (
-        f"{what} is too large: up to {MAX_PIXELS / 1_000_000:.1f} million pixels are read, "
+        f"{what} is too large: up to {MAX_PIXELS / 1_000_000:.1f} million pixels are read "
+        f"({MAX_REDUCED_PIXELS / 1_000_000:.0f} million of a JPEG, at a smaller size), "
         f"and up to {MAX_SIDE_PX} a side. "
         "Make it smaller and try again."
     )

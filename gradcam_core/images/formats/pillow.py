@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from typing import IO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import Block, Raster, shown, windowed
 from gradcam_core.images.colour import rgb_of_lab
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats.frames import frames_notice
+from gradcam_core.images.formats.reduced import (
+    averaged,
+    bands_in_pillow,
+    bands_of,
+    draft,
+    notice_of,
+    scale_of,
+    scale_of_whole,
+)
+from gradcam_core.images.formats.webp import WebP, webp_of
 from gradcam_core.images.limits import (
     DAMAGED,
     DAMAGED_OR_LARGE,
     LARGE_PIXELS,
+    MAX_PIXELS,
     NO_MEMORY,
     check_size,
     too_large,
 )
+from gradcam_core.images.orientation import upright
 from gradcam_core.upstream import without_decoder
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF", "PPM")
@@ -32,6 +46,8 @@ them, EPS, starts a program."""
 _NO_FORMAT = (
     "This is not a picture in a format that can be read (JPEG, PNG, WebP, HEIC, AVIF, GIF, TIFF …)."
 )
+
+_JPEG_HEAD = b"\xff\xd8"
 
 _BAND_PIXELS = 2**20  # whose values are converted at once
 
@@ -65,11 +81,22 @@ def decode(
     with warnings.catch_warnings():
         # `upright_rgb` has a limit of its own, below the size at which Pillow only warns.
         warnings.simplefilter("ignore")
+        size_px = 0
         try:
-            with Image.open(file, formats=FORMATS) as image:
-                check_size(*image.size)
+            webp = webp_of(file)
+            size_px = webp.size[0] * webp.size[1] if webp else 0
+            if webp and size_px > MAX_PIXELS:
+                return _reduced_webp(file, webp, window)
+            with _opened(file) as image:
+                size_px = image.width * image.height
+                scale = scale_of(image)
                 notice = frames_notice(image, file)
-                decoded = sixteen_bits(image, window) or upright_rgb(image, window, is_ours=True)
+                if scale > 1:
+                    decoded = _reduced(image, file, scale, window)
+                else:
+                    decoded = sixteen_bits(image, window) or upright_rgb(
+                        image, window, is_ours=True
+                    )
                 return Decoded(decoded.image, tuple(filter(None, (notice, *decoded.notices))))
         except UnidentifiedImageError:
             raise UnknownFormatError(_NO_FORMAT) from None
@@ -80,7 +107,64 @@ def decode(
         except MemoryError:
             raise ImageError(NO_MEMORY) from None
         except Exception as error:
-            raise ImageError(DAMAGED) from error
+            raise ImageError(DAMAGED if size_px < LARGE_PIXELS else DAMAGED_OR_LARGE) from error
+
+
+def _opened(file: IO[bytes]) -> Image.Image:
+    try:
+        return Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError:
+        # Pillow means all of a picture. Of a JPEG less may be decoded.
+        file.seek(0)
+        if file.read(2) != _JPEG_HEAD:
+            raise
+        file.seek(0)
+        return JpegImageFile(file)
+
+
+def _reduced(image: Image.Image, file: IO[bytes], scale: int, window: Window | None) -> Decoded:
+    """At less than its size. Raises whatever Pillow and the decoders do, and ImageError."""
+    size = image.size
+    if draft(image, scale):
+        return _with_notice(upright_rgb(image, window, is_ours=True), size, scale)
+    if image.mode in _NUMBERS:
+        raise ImageError(too_large(f"The picture has {size[0]} x {size[1]} pixels; it"))
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    bands = bands_of(str(image.format), file)
+    if bands:
+        picture = averaged(size, scale, bands, _each_converted)
+    else:
+        picture = averaged(size, scale, bands_in_pillow(image), _conversion(image))
+        image.close()  # gives its pixels back at once
+    return _with_notice(_seen(upright(picture, orientation), window), size, scale)
+
+
+def _reduced_webp(file: IO[bytes], webp: WebP, window: Window | None) -> Decoded:
+    """Pillow cannot open so large a one: it takes the memory for all of it at once."""
+    scale = scale_of_whole("WEBP", webp.size)
+    bands = bands_of("WEBP", file)
+    assert bands
+    picture = averaged(webp.size, scale, bands, _each_converted)
+    exif = Image.Exif()
+    with suppress(Exception):  # of EXIF data almost anything
+        exif.load(webp.exif)
+    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    return _with_notice(_seen(upright(picture, orientation), window), webp.size, scale)
+
+
+def _with_notice(decoded: Decoded, size: tuple[int, int], scale: int) -> Decoded:
+    picture = decoded.image
+    is_turned = (size[0] > size[1]) != (picture.width > picture.height)
+    notice = notice_of(size[::-1] if is_turned else size, scale)
+    return Decoded(picture, (notice, *decoded.notices))
+
+
+def _seen(picture: Image.Image, window: Window | None) -> Decoded:
+    return Decoded(picture) if window is None else windowed(picture, window)
+
+
+def _each_converted(rows: Image.Image) -> Image.Image:
+    return _conversion(rows)(rows)
 
 
 def upright_rgb(
@@ -102,7 +186,7 @@ def upright_rgb(
             picture = _converted(upright)
             if is_ours:
                 image.close()  # gives its pixels back at once
-        return Decoded(picture) if window is None else windowed(picture, window)
+        return _seen(picture, window)
     except ImageError:
         raise
     except MemoryError:

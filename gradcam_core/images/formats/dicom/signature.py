@@ -8,11 +8,13 @@ HEAD_BYTES = 512
 
 _FIRST_GROUPS = (0x0002, 0x0008)  # of the file itself, and of what identifies the object
 _LAST_GROUP = 0x7FE0  # of the pixels
-_VRS = frozenset(
-    "AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR "
-    "US UT UV".split()
+_LONG_VRS = frozenset(
+    ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
 )
-_LONG_VRS = frozenset("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_SHORT_VRS = frozenset(
+    ("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS",
+     "ST", "TM", "UI", "UL", "US")
+)  # fmt: skip
 
 
 def is_dicom(head: bytes) -> bool:
@@ -46,7 +48,7 @@ def _element(head: bytes, place: int, order: str) -> tuple[tuple[int, int], int]
         if vr in _LONG_VRS:
             (length,) = struct.unpack_from(f"{order}L", head, place + 8)
             start = place + 12
-        elif vr in _VRS:
+        elif vr in _SHORT_VRS:
             (length,) = struct.unpack_from(f"{order}H", head, place + 6)
             start = place + 8
         else:  # the VR is implicit

@@ -1,0 +1,179 @@
+"""Pictures of more pixels than are kept: read at a half, a quarter or an eighth of their size.
+
+JPEG is decoded at that size, which saves the memory and most of the time (ITU-T T.81 has a picture
+in blocks of 8 x 8 pixels; libjpeg makes 4, 2 or 1 of the 8). Other formats are decoded whole, in
+as little memory as there is a way, and averaged some rows at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import IO
+
+import numpy as np
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+
+from gradcam_core.errors import ImageError
+from gradcam_core.images.limits import MAX_PIXELS, MAX_REDUCED_PIXELS, check_size, too_large
+
+_SCALES = {2: "half", 4: "a quarter of", 8: "an eighth of"}
+
+_MAX_BYTES = 365 * 2**20
+"""Memory for a picture while it is decoded, which leaves some of a process's for all else."""
+
+_PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
+_KEPT_PIXEL_BYTES = 4  # of RGB in Pillow, and of all other modes
+_COEFFICIENT_BYTES = 2
+
+_BAND_PIXELS = 2**20  # that are averaged at once
+
+_IN_PILLOW = {"AVIF": 8.4}
+"""Formats that take more memory in Pillow than the largest pictures may: bytes for each pixel, as
+measured."""
+
+_PROGRESSIVE = (
+    "The picture is a progressive JPEG of {width} x {height} pixels, which takes too much memory "
+    "to decode. Save it as an ordinary (baseline) JPEG, or make it smaller."
+)
+
+Convert = Callable[[Image.Image], Image.Image]
+"""Any rows of a picture -> the same as RGB."""
+
+Bands = Callable[[int, int], Image.Image]
+"""The rows of a decoded picture from the first number to before the second."""
+
+
+def scale_of(image: Image.Image) -> int:
+    """By how much each side of a picture has to be divided: 1, 2, 4 or 8. image: opened, not yet
+    decoded. Raises ImageError if it is too large for each of them."""
+    encoding = "JPEG" if isinstance(image, JpegImageFile) else str(image.format)
+    width, height = image.size
+    check_size(width, height, MAX_REDUCED_PIXELS)
+    if encoding == "JPEG" and image.info.get("progressive"):
+        return _progressive_scale(image)
+    in_pillow = _IN_PILLOW.get(encoding, 0) * width * height
+    if width * height <= MAX_PIXELS and in_pillow <= _MAX_BYTES:
+        return 1
+    if encoding == "JPEG":
+        return _scale(image.size, lambda kept: _KEPT_PIXEL_BYTES * kept)
+    if encoding in _WHOLE:
+        return scale_of_whole(encoding, image.size)
+    held = _PIXEL_BYTES.get(image.mode, _KEPT_PIXEL_BYTES) * width * height
+    return _scale(image.size, lambda kept: held + _KEPT_PIXEL_BYTES * kept)
+
+
+def scale_of_whole(encoding: str, size: tuple[int, int]) -> int:
+    """Of a picture that `bands_of` decodes. Raises ImageError."""
+    check_size(*size, MAX_REDUCED_PIXELS)
+    _, meanwhile, then = _WHOLE[encoding]
+    pixels = size[0] * size[1]
+    return _scale(
+        size, lambda kept: max(meanwhile * pixels, then * pixels + _KEPT_PIXEL_BYTES * kept), 2
+    )
+
+
+def _progressive_scale(image: JpegImageFile) -> int:
+    """All of its coefficients are held until the last scan."""
+    areas = [across * down for _, across, down, _ in image.layer]
+    held = _COEFFICIENT_BYTES * image.width * image.height * sum(areas) / max(areas)
+    try:
+        return _scale(image.size, lambda kept: held + _KEPT_PIXEL_BYTES * kept)
+    except ImageError:
+        sentence = _PROGRESSIVE.format(width=image.width, height=image.height)
+        raise ImageError(sentence) from None
+
+
+def _scale(size: tuple[int, int], most_bytes: Callable[[int], float], least: int = 1) -> int:
+    """most_bytes: of memory while so many pixels are made of it."""
+    width, height = size
+    for scale in (1, *_SCALES):
+        kept = math.ceil(width / scale) * math.ceil(height / scale)
+        if scale >= least and kept <= MAX_PIXELS and most_bytes(kept) <= _MAX_BYTES:
+            return scale
+    raise ImageError(too_large(f"The picture has {width} x {height} pixels; it"))
+
+
+def notice_of(size: tuple[int, int], scale: int) -> str:
+    """size: of the upright picture in the file."""
+    return f"The picture of {size[0]} x {size[1]} pixels was read at {_SCALES[scale]} its size."
+
+
+def draft(image: Image.Image, scale: int) -> bool:
+    """Let a JPEG be decoded at that scale; False for any other format."""
+    if not isinstance(image, JpegImageFile):
+        return False
+    image.draft(image.mode, (image.width // scale, image.height // scale))
+    return True
+
+
+def averaged(size: tuple[int, int], scale: int, bands: Bands, convert: Convert) -> Image.Image:
+    """A picture of that size at that scale, RGB. Raises whatever the decoder does."""
+    width, height = size
+    rows = max(1, _BAND_PIXELS // (scale * width)) * scale
+    picture = Image.new("RGB", (math.ceil(width / scale), math.ceil(height / scale)))
+    for top in range(0, height, rows):
+        band = convert(bands(top, min(top + rows, height)))
+        picture.paste(band.reduce(scale), (0, top // scale))
+    return picture
+
+
+def bands_of(encoding: str, file: IO[bytes]) -> Bands | None:
+    """A file of a format that takes less memory here than in Pillow; None for any other."""
+    return _WHOLE[encoding][0](file) if encoding in _WHOLE else None
+
+
+def bands_in_pillow(image: Image.Image) -> Bands:
+    """An opened picture, decoded now."""
+    image.load()
+    return lambda top, bottom: image.crop((0, top, image.width, bottom))
+
+
+def _heif(file: IO[bytes]) -> Bands:
+    import pi_heif
+
+    file.seek(0)
+    image = pi_heif.open_heif(file)[0]
+    data, (width, _), stride = image.data, image.size, image.stride
+
+    def bands(top: int, bottom: int) -> Image.Image:
+        part = data[top * stride : bottom * stride]
+        size = width, bottom - top
+        return Image.frombuffer(image.mode, size, part, "raw", image.mode, stride, 1)
+
+    return bands
+
+
+def _of_array(decode: Callable[[bytes], np.ndarray]) -> Callable[[IO[bytes]], Bands]:
+    """decode: -> uint8 [H, W], [H, W, 3] or [H, W, 4]."""
+
+    def decoded(file: IO[bytes]) -> Bands:
+        file.seek(0)
+        values = decode(file.read())
+        if values.dtype != np.uint8:
+            raise ValueError("a picture of 8 bits is expected")
+        return lambda top, bottom: Image.fromarray(values[top:bottom])
+
+    return decoded
+
+
+def _webp(data: bytes) -> np.ndarray:
+    import imagecodecs
+
+    return imagecodecs.webp_decode(data)
+
+
+def _avif(data: bytes) -> np.ndarray:
+    import imagecodecs
+
+    return imagecodecs.avif_decode(data, index=0, numthreads=2)
+
+
+_WHOLE: dict[str, tuple[Callable[[IO[bytes]], Bands], float, float]] = {
+    "HEIF": (_heif, 5.4, 3),
+    "WEBP": (_of_array(_webp), 4, 4),
+    "AVIF": (_of_array(_avif), 5, 4),
+}
+"""Formats that take less memory here than in Pillow: how, and for each pixel the bytes while they
+are decoded and then, as measured."""

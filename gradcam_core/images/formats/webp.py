@@ -1,0 +1,64 @@
+"""What Pillow does not say of a WebP before it has memory for all of it: its size, and its EXIF.
+
+RFC 9649 (WebP image format), section 2; RFC 6386 (VP8), section 9.1.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+_HEAD = struct.Struct("<4sL4s")
+_CHUNK = struct.Struct("<4sL")
+_SHOWN_BYTES = 16  # of a chunk, in which its size is
+
+
+@dataclass(frozen=True)
+class WebP:
+    """size: in pixels. exif: with its own first bytes, b"" if there is none."""
+
+    size: tuple[int, int]
+    exif: bytes
+
+
+def webp_of(file: IO[bytes]) -> WebP | None:
+    """None if the file is no WebP, or none that makes sense. The file is left at its beginning."""
+    try:
+        file.seek(0)
+        name, _, kind = _HEAD.unpack(file.read(_HEAD.size))
+        if (name, kind) != (b"RIFF", b"WEBP"):
+            return None
+        size, exif = None, b""
+        for chunk, start in _chunks(file):
+            size = size or _size(chunk, start)
+            if chunk == b"EXIF":
+                exif = start
+        return WebP(size, exif) if size else None
+    except struct.error:
+        return None
+    finally:
+        file.seek(0)
+
+
+def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Their names and contents; of those with pixels only the beginning."""
+    while len(head := file.read(_CHUNK.size)) == _CHUNK.size:
+        name, length = _CHUNK.unpack(head)
+        end = file.tell() + length + length % 2
+        yield name, file.read(min(length, 2**16 if name == b"EXIF" else _SHOWN_BYTES))
+        file.seek(end)
+
+
+def _size(name: bytes, start: bytes) -> tuple[int, int] | None:
+    if name == b"VP8X":
+        width, height = (int.from_bytes(start[n : n + 3], "little") for n in (4, 7))
+        return width + 1, height + 1
+    if name == b"VP8 ":
+        width, height = struct.unpack_from("<HH", start, 6)
+        return width & 0x3FFF, height & 0x3FFF
+    if name == b"VP8L":
+        (bits,) = struct.unpack_from("<L", start, 1)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return None
