@@ -48,16 +48,16 @@ Bands = Callable[[int, int], Image.Image]
 def scale_of(image: Image.Image) -> int:
     """By how much each side of a picture has to be divided: 1, 2, 4 or 8. image: opened, not yet
     decoded. Raises ImageError if it is too large for each of them."""
-    encoding = "JPEG" if isinstance(image, JpegImageFile) else str(image.format)
+    encoding = str(image.format)
     width, height = image.size
     check_size(width, height, MAX_REDUCED_PIXELS)
-    if encoding == "JPEG" and image.info.get("progressive"):
-        return _progressive_scale(image)
+    if isinstance(image, JpegImageFile):
+        if image.info.get("progressive"):
+            return _progressive_scale(image)
+        return _scale(image.size, lambda kept: _KEPT_PIXEL_BYTES * kept)
     in_pillow = _IN_PILLOW.get(encoding, 0) * width * height
     if width * height <= MAX_PIXELS and in_pillow <= _MAX_BYTES:
         return 1
-    if encoding == "JPEG":
-        return _scale(image.size, lambda kept: _KEPT_PIXEL_BYTES * kept)
     if encoding in _WHOLE:
         return scale_of_whole(encoding, image.size)
     held = _PIXEL_BYTES.get(image.mode, _KEPT_PIXEL_BYTES) * width * height

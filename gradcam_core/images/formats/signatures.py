@@ -7,6 +7,7 @@ from typing import IO
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.formats.dicom.signature import is_dicom
+from gradcam_core.images.formats.raw_signature import is_raw
 
 _HEAD_BYTES = 1024
 
@@ -58,6 +59,10 @@ def family_of(file: IO[bytes]) -> str:
     file.seek(0)
     if is_dicom(head):  # before all others, whose first bytes its preamble may have
         return "dicom"
+    is_raw_photo = is_raw(head, file)
+    file.seek(0)
+    if is_raw_photo:  # before TIFF, which most of them are
+        return "raw"
     for family, beginnings in _FAMILIES:
         if head.startswith(beginnings):
             return family

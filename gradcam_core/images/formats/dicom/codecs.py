@@ -35,10 +35,8 @@ def decode_frame(data: bytes, runner: Any) -> np.ndarray:
     if syntax == _RLE:
         return _rle(data, runner)
     samples = np.ascontiguousarray(_decoder(syntax, runner.samples_per_pixel)(data))
-    expected = (runner.rows, runner.columns)
-    if runner.samples_per_pixel > 1:
-        expected = (*expected, runner.samples_per_pixel)
-    if samples.shape != expected:
+    colours = (runner.samples_per_pixel,) if runner.samples_per_pixel > 1 else ()
+    if samples.shape != (runner.rows, runner.columns, *colours):
         raise ValueError("the compressed picture is of another size than the file says")
     runner.set_option("bits_allocated", 8 * samples.dtype.itemsize)
     runner.set_option("planar_configuration", 0)
