@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from typing import IO, Any
 
 from PIL import ExifTags, Image
@@ -68,8 +69,9 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
 def _source(file: IO[bytes]) -> str | IO[bytes]:
     """By its name, where it has one: LibRaw then reads only the parts that it needs."""
     name = getattr(file, "name", None)
-    if isinstance(name, str) and os.path.isfile(name):
-        return name
+    with suppress(UnicodeError):  # LibRaw takes no other names
+        if isinstance(name, str) and name.encode() and os.path.isfile(name):
+            return name
     file.seek(0)
     return file
 

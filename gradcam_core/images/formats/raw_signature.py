@@ -10,6 +10,7 @@ _BEGINNINGS: tuple[tuple[int, tuple[bytes, ...]], ...] = (
     (4, (b"ftypcrx ",)),  # Canon CR3
     (6, (b"HEAPCCDR",)),  # Canon CRW
     (8, (b"CR\2\0",)),  # Canon CR2
+    (8, (b"IIIICwaR", b"MMMMRawC")),  # Phase One IIQ
     (0, (b"FUJIFILMCCD-RAW",)),  # Fujifilm RAF
     (0, (b"IIRO", b"IIRS", b"MMOR")),  # Olympus ORF
     (0, (b"IIU\0",)),  # Panasonic RW2, Leica RWL
