@@ -11,6 +11,7 @@ from PIL import Image
 from gradcam_core.images.decoded import Window
 from gradcam_core.images.formats.dicom.frames import Frame, Header
 from gradcam_core.images.formats.dicom.values import (
+    Display,
     LookupTable,
     Transformation,
     chosen_window,
@@ -35,18 +36,17 @@ def grey(header: Header, frame: Frame, window: Window | None) -> tuple[Image.Ima
     if frame.samples.ndim != 2:
         raise ValueError("grey has one sample a pixel")
     measured = modality(header.dataset, frame.groups, header.encoding)
-    unit = header.unit
+    display = Display(header.unit, is_inverted=frame.photometric == "MONOCHROME1")
     shades = (
-        chosen_window(window, unit)
+        chosen_window(window, display)
         if window
-        else voi(header.dataset, frame.groups, header.encoding, unit)
-        or full_range(*_extent(header, frame, measured), unit)
+        else voi(header.dataset, frame.groups, header.encoding, display)
+        or full_range(*_extent(header, frame, measured), display)
     )
-    is_inverted = frame.photometric == "MONOCHROME1"
 
     def levels(raw: np.ndarray) -> np.ndarray:
-        shown = np.nan_to_num(shades.levels(measured(frame.values(raw))))
-        return np.rint(255 * (1 - shown if is_inverted else shown)).astype(np.uint8)
+        shown = shades.levels(measured(frame.values(raw)))
+        return np.rint(255 * np.nan_to_num(shown)).astype(np.uint8)
 
     return Image.fromarray(_mapped(frame.samples, levels)).convert("RGB"), shades.notice
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradcam_core.images.decoded import Window
+from gradcam_core.wording import amount
 
 Dataset = Any  # pydicom's, which is imported only where a DICOM file is read
 
@@ -131,26 +132,46 @@ def modality(dataset: Dataset, groups: Groups, encoding: Encoding) -> Transforma
 
 @dataclass(frozen=True)
 class Shades:
-    """How grey levels come from values. levels: values -> [0, 1]; notice: what was chosen."""
+    """How grey levels come from values. levels: values -> [0, 1], of which 1 is white; notice: what
+    was chosen."""
 
     levels: Transformation
     notice: str
 
 
-def chosen_window(window: Window, unit: str) -> Shades:
+@dataclass(frozen=True)
+class Display:
+    """unit: of the values, to stand behind a number; "" if it is not known. is_inverted: whether
+    the lowest value is white (MONOCHROME1)."""
+
+    unit: str
+    is_inverted: bool
+
+    def shades(self, levels: Transformation, notice: str) -> Shades:
+        if self.is_inverted:
+            return Shades(lambda values: 1 - levels(values), notice)
+        return Shades(levels, notice)
+
+    def linear(self, low: float, high: float, why: str) -> Shades:
+        """From `low` to `high`."""
+        black, white = (high, low) if self.is_inverted else (low, high)
+        return self.shades(
+            _linear(low, high),
+            f"The value {amount(black, '')}{self.unit} is shown black and {amount(white, '')}"
+            f"{self.unit} white: {why}.",
+        )
+
+
+def chosen_window(window: Window, display: Display) -> Shades:
     """The window that a person asked for."""
-    span = f"{window.low:g} to {window.high:g}{unit}"
-    return Shades(
-        _linear(window.low, window.high),
-        f"Values from {span} are shown, as asked, instead of what the file names.",
-    )
+    return display.linear(window.low, window.high, "as requested")
 
 
-def voi(dataset: Dataset, groups: Groups, encoding: Encoding, unit: str) -> Shades | None:
+def voi(dataset: Dataset, groups: Groups, encoding: Encoding, display: Display) -> Shades | None:
     """What the file itself says is to be seen: the first of its tables or windows, else None."""
     item = item_of(dataset, "VOILUTSequence")
     if item is not None and (table := lookup_table(item, encoding)):
-        return Shades(
+        return display.shades(
             lambda values: table(values) / table.top,
             "The picture is shown with the file's own table of brightness (VOI LUT).",
         )
@@ -158,33 +179,29 @@ def voi(dataset: Dataset, groups: Groups, encoding: Encoding, unit: str) -> Shad
     centre, width = number(source, "WindowCenter"), number(source, "WindowWidth")
     if centre is None or width is None or width <= 0:
         return None
-    function = str(source.get("VOILUTFunction") or "LINEAR").strip().upper()
-    if function == "SIGMOID":
-        levels = _sigmoid(centre, width)
-    elif function == "LINEAR_EXACT":
-        levels = _linear(centre - width / 2, centre + width / 2)
-    elif width >= 1:
-        half = (width - 1) / 2  # C.11.2.1.2.1
-        levels = _linear(centre - 0.5 - half, centre - 0.5 + half)
-    else:
-        return None
     count = _count(source, "WindowCenter")
     which = f"the first of {count} windows" if count > 1 else "the window"
-    curve = ", a sigmoid" if function == "SIGMOID" else ""
-    return Shades(
-        levels,
-        f"The picture is shown with {which} of the file: centre {centre:g}, width {width:g}{unit}"
-        f"{curve}.",
-    )
+    text = f"of the file, with centre {amount(centre, '')} and width {amount(width, '')}"
+    function = str(source.get("VOILUTFunction") or "LINEAR").strip().upper()
+    if function == "SIGMOID":
+        return display.shades(
+            _sigmoid(centre, width), f"The picture is shown with {which} {text}, a sigmoid."
+        )
+    if function == "LINEAR_EXACT":
+        low, high = centre - width / 2, centre + width / 2
+    elif width >= 1:
+        # C.11.2.1.2.1
+        low, high = centre - width / 2, centre + width / 2 - 1
+    else:
+        return None
+    return display.linear(low, high, f"{which} {text}")
 
 
-def full_range(low: float, high: float, unit: str) -> Shades:
+def full_range(low: float, high: float, display: Display) -> Shades:
     """From the lowest to the highest value of the picture."""
-    span = f"from {low:g} to {high:g}{unit}"
-    return Shades(
-        _linear(low, high),
-        f"The file names no window: the full range of its values is shown, {span}.",
-    )
+    words = "the {} and the {} that there are, as the file names no window"
+    order = ("highest", "lowest") if display.is_inverted else ("lowest", "highest")
+    return display.linear(low, high, words.format(*order))
 
 
 def _linear(low: float, high: float) -> Transformation:
