@@ -238,10 +238,9 @@ def read_frame(header: Header) -> Frame:
         header.file, index=count // 2, raw=True, number_of_frames=count, **options
     )
     if not is_native:
-        size = 8 * samples.dtype.itemsize
-        bits = StoredBits(size, size - 1, samples.dtype.kind == "i")
+        bits = _decoded_bits(samples, options)
     if bits is not None:
-        samples = samples.view(f"{samples.dtype.byteorder}u{samples.dtype.itemsize}")
+        samples = _unsigned(samples)
     photometric = str(found["photometric_interpretation"])
     groups = partial(_group, header.dataset, count // 2)
     return Frame(samples, bits, photometric, count // 2, count, groups)
@@ -263,6 +262,20 @@ def _stored_bits(header: Header, options: dict[str, Any]) -> StoredBits:
     if not stored <= high + 1 <= options["bits_allocated"]:
         high = stored - 1
     return StoredBits(stored, high, header.encoding.is_signed)
+
+
+def _decoded_bits(samples: np.ndarray, options: dict[str, Any]) -> StoredBits:
+    """pydicom has put the values right; but for signed ones of which the compressed picture says
+    that they have more bits than they do."""
+    stored, size = options["bits_stored"], 8 * samples.dtype.itemsize
+    is_signed = samples.dtype.kind == "i"
+    if not (is_signed and int(_unsigned(samples).max()) < 2**stored):
+        stored = size
+    return StoredBits(stored, stored - 1, is_signed)
+
+
+def _unsigned(samples: np.ndarray) -> np.ndarray:
+    return samples.view(f"{samples.dtype.byteorder}u{samples.dtype.itemsize}")
 
 
 def _options(header: Header) -> tuple[dict[str, Any], int | None]:
