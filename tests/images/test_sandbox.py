@@ -118,9 +118,10 @@ def test_a_picture_that_takes_too_long_is_given_up(
 
 @linux
 def test_a_picture_that_takes_too_much_memory_is_refused(reader: Reader, cat_path: Path):
-    # As many pixels as there may be. The decoder keeps 16-bit coefficients until the last scan.
+    # As many pixels as there may be. Of scans of one colour each all coefficients are kept.
     side = int(images.MAX_PIXELS**0.5) // 16 * 16
-    data = encoded(Image.new("RGB", (side, side)), "JPEG", progressive=True, subsampling=0)
+    scans = (jpeg.sos((colour,)) for colour in (1, 2, 3))
+    data = jpeg.file(jpeg.BASELINE, side, side, *scans, sampling=[0x11] * 3)
     with pytest.raises(ImageError, match=r"too much memory|damaged"):
         reader.read(data)
     first = reader.start().pid

@@ -34,6 +34,7 @@ def _below(width: int) -> Size:
 
 BELOW = _below(8000)
 ABOVE = 8000, BELOW[1] + 1
+HALF_ABOVE = 4000, (ABOVE[1] + 1) // 2
 
 
 def bombs() -> Iterator[BadPicture]:
@@ -201,12 +202,20 @@ def sizes() -> Iterator[BadPicture]:
             partial(jpeg.file, jpeg.BASELINE, *size, jpeg.sos()),
             Shown(size, GREY),
         )
-    for size in ((MAX_SIDE_PX + 1, 1), (1, MAX_SIDE_PX + 1), (20_000, 20_000), ABOVE):
+    for size in ((MAX_SIDE_PX + 1, 1), (1, MAX_SIDE_PX + 1), (20_000, 20_000)):
         yield BadPicture(
             "sizes",
             f"PNG, {size[0]} x {size[1]}, too large",
             partial(png.flat, *size, 1, 0),
             refused=TOO_LARGE,
+        )
+    above: dict[str, Callable[[], bytes]] = {
+        "PNG": partial(png.flat, *ABOVE),
+        "JPEG": partial(jpeg.file, jpeg.BASELINE, *ABOVE, jpeg.sos()),
+    }
+    for name, make in above.items():
+        yield BadPicture(
+            "sizes", f"{name}, just above the limit", make, Shown(HALF_ABOVE, GREY), is_large=True
         )
     for size in ((0, 0), (0, 9), (9, 0)):
         files: dict[str, Callable[[], bytes]] = {
