@@ -29,6 +29,7 @@ import pillow_heif
 import tifffile
 from PIL import Image
 
+from benchmarks import fuzz_instruments
 from benchmarks.table import Row, print_table, print_versions
 from gradcam_core import read_image
 from gradcam_core.errors import ImageError
@@ -168,6 +169,7 @@ def seeds() -> dict[str, list[bytes]]:
             b"P2 # text\n3 2 4095\n0 9 99 999 4000 4095",
         ],
     }
+    good |= fuzz_instruments.seeds(image)
     for encoding in ("AVIF", "HEIC"):
         good[encoding].append(heif.grid(good[encoding][0], (28, 20), 2, 2, (50, 36), turn=1))
     odd = [p for p in corpus() if p.kind in (*good, "EXIF", "animations", "colours", "two in one")]
@@ -460,7 +462,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=240, help="after which the run ends")
     parser.add_argument("--first", type=int, default=0, help="the number of the first input")
     options = parser.parse_args()
-    print_versions("Pillow", "pi-heif", "tifffile", "imagecodecs")
+    print_versions("Pillow", "pi-heif", "tifffile", "imagecodecs", "pydicom", "rawpy")
     start = time.monotonic()
     outcomes = run(options.inputs, options.seconds, options.first)
     if not print_outcomes(outcomes, options.inputs, time.monotonic() - start):

@@ -51,6 +51,7 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff"),
     *(".bmp", ".dib", ".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pbm", ".pnm"),
     *(".btf", ".tf8", ".pam", ".pfm"),
+    *(".dcm", ".dicom", ".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2"),
 )
 """File name suffixes of the pictures in a folder, in lower case."""
 

@@ -234,6 +234,8 @@ def read_frame(header: Header) -> Frame:
     elif options["pixel_keyword"] == "PixelData":
         bits = _stored_bits(header, options)
         options |= {"pixel_representation": 0, "correct_unused_bits": False}
+    if is_native:
+        options["view_only"] = True
     samples, found = decoder.as_array(
         header.file, index=count // 2, raw=True, number_of_frames=count, **options
     )
