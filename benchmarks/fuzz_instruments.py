@@ -57,7 +57,7 @@ def _dicom(colours: np.ndarray) -> list[bytes]:
         encoded(dataset(colours, PhotometricInterpretation="YBR_FULL")),
         encoded(palette),
         encoded(frames),
-        *(encoded(dataset(grey), syntax, frames=[data]) for syntax, data in codecs.items()),
+        *(encoded(dataset(grey), syntax, frames=[bytes(data)]) for syntax, data in codecs.items()),
     ]
 
 

@@ -169,8 +169,7 @@ def test_monochrome1_is_inverted():
 @pytest.mark.parametrize("high", [11, 15])
 def test_what_is_in_the_unused_bits_is_ignored(is_signed: bool, high: int):
     # Older files have an overlay there.
-    values = np.arange(-2048, 2048) if is_signed else np.arange(4096)
-    values = values.reshape(64, 64)
+    values = (np.arange(-2048, 2048) if is_signed else np.arange(4096)).reshape(64, 64)
     raw = (values & 0xFFF) << (high - 11)
     noise = np.random.default_rng(0).integers(0, 16, values.shape)
     raw |= noise << 12 if high == 11 else noise
@@ -247,7 +246,7 @@ def test_a_table_that_begins_below_zero():
 )
 @pytest.mark.parametrize("has_meta", [True, False])
 def test_every_encoding_gives_the_same_picture(syntax: str, has_meta: bool):
-    settings = {"WindowCenter": 40, "WindowWidth": 400, "PixelPaddingValue": -2000}
+    settings: dict[str, Any] = {"WindowCenter": 40, "WindowWidth": 400, "PixelPaddingValue": -2000}
     settings["VOILUTSequence"] = [table(np.arange(1000), -500, 10)]
     plain, _ = grey(encoded(dataset(RAMP, **settings)))
     made = dataset(RAMP, **settings)

@@ -124,7 +124,7 @@ def test_nothing_that_a_file_says_gets_out(
 ):
     data = FILES[name]
     assert b"DOE^JOHN" in data
-    said = []
+    said: list[str] = []
     with caplog.at_level(logging.DEBUG):
         for read in (gc.read_picture, reader.read_picture):
             try:

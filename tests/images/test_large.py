@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -44,7 +45,7 @@ def difference(got: Image.Image, expected: Image.Image) -> float:
     return float(np.abs(np.asarray(got, float) - np.asarray(expected, float)).mean())
 
 
-ENCODINGS = {
+ENCODINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "JPEG": ("JPEG", {"quality": 95}),
     "progressive JPEG": ("JPEG", {"quality": 95, "progressive": True}),
     "grey JPEG": ("JPEG", {"quality": 95}),

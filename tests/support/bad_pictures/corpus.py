@@ -11,6 +11,7 @@ from tests.support.bad_pictures import (
     damaged,
     gif,
     heif,
+    instruments,
     jpeg,
     metadata,
     names,
@@ -44,3 +45,7 @@ def corpus() -> Iterator[BadPicture]:
     yield from webp.broken_webp()
     yield from heif.tiled()
     yield from other_files.two_in_one()
+    yield from instruments.phones()
+    yield from instruments.dicom()
+    yield from instruments.large_dicom()
+    yield from instruments.raw_photos()

@@ -7,6 +7,7 @@ the commonest in radiology.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,10 @@ _JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", *_HTJ2K)
 _JPEG = ("1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 _JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 _RLE = "1.2.840.10008.1.2.5"
+
+_SOI = b"\xff\xd8"
+_SIZ = b"\xff\x4f\xff\x51"  # the two first markers of a codestream
+_SOFS = frozenset({*range(0xFFC0, 0xFFD0), 0xFFF7} - {0xFFC4, 0xFFC8, 0xFFCC})
 
 SYNTAXES = frozenset((*_JPEG_2000, *_JPEG, *_JPEG_LS, _RLE))
 """UIDs of the transfer syntaxes, DICOM PS3.6, table A-1."""
@@ -34,15 +39,31 @@ def decode_frame(data: bytes, runner: Any) -> np.ndarray:
     syntax = str(runner.transfer_syntax)
     if syntax == _RLE:
         return _rle(data, runner)
-    samples = np.ascontiguousarray(_decoder(syntax, runner.samples_per_pixel)(data))
-    colours = (runner.samples_per_pixel,) if runner.samples_per_pixel > 1 else ()
-    if samples.shape != (runner.rows, runner.columns, *colours):
+    if _declared(data) != (runner.rows, runner.columns, runner.samples_per_pixel):
         raise ValueError("the compressed picture is of another size than the file says")
+    samples = np.ascontiguousarray(_decoder(syntax, runner.samples_per_pixel)(data))
     runner.set_option("bits_allocated", 8 * samples.dtype.itemsize)
     runner.set_option("planar_configuration", 0)
     if runner.photometric_interpretation in ("YBR_RCT", "YBR_ICT"):
         runner.set_option("photometric_interpretation", "RGB")  # which the decoder has undone
     return samples
+
+
+def _declared(data: bytes) -> tuple[int, int, int] | None:
+    """Rows, columns and samples of a pixel, by the head of the compressed picture: before a decoder
+    spends memory and time on them."""
+    place = data.find(_SIZ)  # JPEG 2000 (ITU-T T.800, A.5.1)
+    if data.startswith(_SIZ[:2]) or (place > 0 and not data.startswith(_SOI)):
+        right, below, left, above = struct.unpack_from(">4L", data, place + 8)
+        (samples,) = struct.unpack_from(">H", data, place + 40)
+        return below - above, right - left, samples
+    place = 2  # JPEG (T.81, B.1.1.2 and B.2.2) and JPEG-LS (T.87, C.2.2)
+    while place + 10 <= len(data):
+        marker, length = struct.unpack_from(">HH", data, place)
+        if marker in _SOFS:
+            return struct.unpack_from(">HHB", data, place + 5)
+        place += 1 if marker == 0xFFFF else 2 + length
+    return None
 
 
 def _decoder(syntax: str, samples: int) -> Callable[[bytes], np.ndarray]:
