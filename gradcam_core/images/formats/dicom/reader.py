@@ -75,7 +75,8 @@ def _decode(header: Header, window: Window | None) -> Decoded:
         image = coloured(header, frame)
         if window:
             notices.append("The window was not used: this picture is in colour.")
-    return Decoded(image, tuple(notices))
+    del frame  # whose memory the next step may need
+    return Decoded(image.convert("RGB"), tuple(notices))
 
 
 def _is_a(uid: str, kind: str) -> bool:

@@ -32,7 +32,7 @@ _BAND_SAMPLES = 2**20  # that are converted at once
 
 
 def grey(header: Header, frame: Frame, window: Window | None) -> tuple[Image.Image, str]:
-    """-> RGB, and the notice about the range of values that is shown. Raises ValueError."""
+    """-> 8-bit grey, and the notice about the range of values that is shown. Raises ValueError."""
     if frame.samples.ndim != 2:
         raise ValueError("grey has one sample a pixel")
     measured = modality(header.dataset, frame.groups, header.encoding)
@@ -48,7 +48,7 @@ def grey(header: Header, frame: Frame, window: Window | None) -> tuple[Image.Ima
         shown = shades.levels(measured(frame.values(raw)))
         return np.rint(255 * np.nan_to_num(shown)).astype(np.uint8)
 
-    return Image.fromarray(_mapped(frame.samples, levels)).convert("RGB"), shades.notice
+    return Image.fromarray(_mapped(frame.samples, levels)), shades.notice
 
 
 def coloured(header: Header, frame: Frame) -> Image.Image:
