@@ -15,12 +15,14 @@ from gradcam_core.models import loading
 class RandomReplica(Replica):
     """With the weights that `make_weights` has put into the folder that `FOLDER` names."""
 
-    def __init__(self, replicas: int, threads: int, names: Iterable[str], _: object) -> None:
+    def __init__(
+        self, replicas: int, threads: int, memory: int | None, names: Iterable[str], _: object
+    ) -> None:
         folder = Path(os.environ[FOLDER])
         loading.Loader.load = (  # type: ignore[method-assign]
             lambda self: load(self.info.name, folder)
         )
-        super().__init__(replicas, threads, names)
+        super().__init__(replicas, threads, memory, names)
 
 
 def serve() -> None:

@@ -6,11 +6,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
+import tempfile
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
-from gradio import routes
+import httpx
+from gradio import blocks, http_server, networking, routes, tunneling
 from gradio.components.api_component import Api
 from gradio.context import LocalContext
 from gradio.mcp import GradioMCPServer
@@ -26,10 +32,13 @@ __all__ = [
     "answer_mcp_in_json",
     "client_left",
     "describe_example",
+    "end_public_links",
     "get_function_description",
     "get_upload_folder",
     "keep_addresses",
+    "listen_at",
     "mend_snippets",
+    "public_link",
     "save_file_to_cache",
 ]
 
@@ -37,6 +46,42 @@ __all__ = [
 NO_FUNCTION = "There is no such function. Ask for one of: {}."
 
 _LEFT_POLL_S = 0.2
+
+
+def listen_at(host: str, family: socket.AddressFamily) -> None:
+    """Let `launch` listen at this host, a name or an address without brackets, and ask itself
+    whether it answers without the proxies of the environment, of which httpx knows not every kind.
+
+    Gradio 6 first binds the port by IPv4, at the host that the environment named at its import.
+    """
+    constants = {name: getattr(socket, name) for name in ("SOL_SOCKET", "SO_REUSEADDR")}
+    tried = SimpleNamespace(socket=partial(socket.socket, family), **constants)
+    vars(http_server).update(LOCALHOST_NAME=host, socket=tried)
+    directly = SimpleNamespace(URL=httpx.URL, get=partial(httpx.get, trust_env=False))
+    vars(blocks).update(httpx=directly)
+    failures = {name: getattr(httpx, name) for name in ("ConnectError", "TimeoutException")}
+    asking = SimpleNamespace(head=partial(httpx.head, trust_env=False), get=httpx.get, **failures)
+    vars(networking).update(httpx=asking)
+
+
+def public_link(page: blocks.Blocks) -> str:
+    """A public address for a launched page, at a server of Gradio's; raises whatever goes wrong.
+
+    `launch(share=True)` does the same, but has everything wait for it, writes a certificate into
+    the folder in which the app was started, and prints many lines where it cannot.
+    """
+    certificate = Path(tempfile.mkdtemp(dir=get_upload_folder()), "certificate.pem")
+    vars(networking).update(CERTIFICATE_PATH=str(certificate))
+    host = page.server_name.removeprefix("[").removesuffix("]")
+    link = networking.setup_tunnel(host, page.server_port, page.share_token, None, None)
+    return urlsplit(link)._replace(scheme="https").geturl()
+
+
+def end_public_links() -> None:
+    """End the programs that `public_link` started, which would otherwise outlive this process."""
+    for tunnel in tunneling.CURRENT_TUNNELS:
+        if tunnel.proc is not None:
+            tunnel.proc.terminate()
 
 
 async def client_left() -> None:

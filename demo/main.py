@@ -1,7 +1,7 @@
 """Starts the page, for `python app.py` and `gradcam app`; and the command `gradcam` itself.
 
-The libraries are imported inside the functions: importing them takes a while, and two things must
-come before it.
+The libraries are imported inside the functions: importing them takes a while, and what the owner
+has set is checked before it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,20 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from demo.settings import Settings
+
+_NO_LINK = (
+    "No public link could be made: Gradio's servers for it, api.gradio.app and the one that it "
+    "names, cannot be reached, or refuse. The page goes on without one."
+)
+_NO_LINK_OF_A_SPACE = "A Space has a public address; --share makes no other one."
 
 
 def gradcam() -> int:
@@ -39,35 +52,71 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-    from gradcam_core.errors import NetworkError
+    from gradcam_core.cache_folders import have_cache_folders
+    from gradcam_core.errors import GradcamError
+    from gradcam_core.terminal import print_whatever_can_be_shown
+
+    print_whatever_can_be_shown()
+    if notice := have_cache_folders():
+        print(notice, file=sys.stderr)
+    try:
+        _start(arguments, program)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("demo", "gradcam_core"):
+            raise
+        sys.exit(
+            f"The app cannot start: the package {error.name} is not installed. "
+            "Try: pip install -r requirements.txt"
+        )
+    except GradcamError as error:
+        sys.exit(f"The app cannot start: {error}")
+    except (OSError, ValueError) as error:
+        where = getattr(error, "filename", None)
+        why = getattr(error, "strerror", None) or error
+        sys.exit(f"The app cannot start: {why}{f': {where}' if where else ''}")
+
+
+def _start(arguments: Sequence[str] | None, program: str | None) -> None:
+    from demo.listening import port_to_listen_at
+    from demo.settings import read_settings, variables_help
     from gradcam_core.models.custom import register_all
     from gradcam_core.models.custom.description import add_network_arguments
 
-    parser = argparse.ArgumentParser(program, description="Starts the page, prints its address.")
+    parser = argparse.ArgumentParser(
+        program,
+        description="Starts the page, prints its address.",
+        epilog=variables_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", help="where the app listens; wins over GRADIO_SERVER_NAME")
+    parser.add_argument("--port", help="its port; wins over GRADIO_SERVER_PORT")
+    parser.add_argument(
+        "--share",
+        action="store_true",
+        help="also make a public link, through a server of Gradio's, by which everybody who has it "
+        "can use the page; downloads Gradio's program for that",
+    )
     add_network_arguments(parser)
     options = parser.parse_args(arguments)
-    try:
-        for info in register_all(options.network, options.networks, classes_only=True):
-            if info.notice:
-                print(info.notice, file=sys.stderr)
-    except NetworkError as error:
-        sys.exit(f"The app cannot start: {error}")
-    _serve()
+    settings = read_settings(host=options.host, port=options.port)
+    port = port_to_listen_at(settings.host, settings.port, settings.ports_tried)
+    for info in register_all(options.network, options.networks, classes_only=True):
+        if info.notice:
+            print(info.notice, file=sys.stderr)
+    _serve(settings, port, options.share)
 
 
-def _serve() -> None:
+def _serve(settings: Settings, port: int, is_shared: bool) -> None:
     from demo.server.uploads import keep_swept, use_own_folder
 
-    try:
-        keep_swept(use_own_folder())  # before Gradio is imported
-        _run()
-    except (OSError, ValueError) as error:
-        sys.exit(f"The app cannot start: {error}")
+    keep_swept(use_own_folder(settings.temporary_folder))  # before Gradio is imported
+    for name in ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"):
+        os.environ.pop(name, None)  # which Gradio would read as it is imported, once more
 
-
-def _run() -> None:
-    # Late: a mistake in the arguments needs no libraries.
+    # Late: a mistake in what was set needs no libraries.
     from demo.compute.service import start
+    from demo.gradio_internals import listen_at
+    from demo.listening import family_of, in_address
     from demo.logs import keep_visitors_out_of_the_log
     from demo.middleware.shutdown import serve
     from demo.server.result_files import FileMaker
@@ -81,9 +130,33 @@ def _run() -> None:
     logging.getLogger("gradcam_core").setLevel(logging.INFO)  # downloads, and why they failed
     keep_trimmed()
     start_readers()
-    port = os.environ.get("GRADIO_SERVER_PORT")
-    start(default_classifiers())
-    # Given explicitly, because Gradio would take the next free port without a word.
+    start(default_classifiers(), settings)
     maker = FileMaker()  # one for downloads and the API: each file takes a core
-    options = {"server_port": int(port) if port else None, **launch_options(maker)}
-    serve(build(maker), options)
+    listen_at(settings.host, family_of(settings.host))
+    where = {"server_name": in_address(settings.host), "server_port": port}
+
+    def ready(page: gr.Blocks) -> None:
+        print(f"* Running on local URL:  {str(page.local_url).rstrip('/')}")
+        if is_shared:
+            threading.Thread(target=_share, args=(page,), daemon=True, name="share").start()
+        else:
+            print("* To create a public link, start it with --share.", flush=True)
+
+    page = build(maker, settings)
+    serve(page, {**launch_options(maker, settings), **where}, settings.stop_within_s, ready)
+
+
+def _share(page: gr.Blocks) -> None:
+    """Beside the page, which does not wait for it."""
+    from demo.gradio_internals import public_link
+
+    if page.space_id:
+        print(_NO_LINK_OF_A_SPACE, file=sys.stderr, flush=True)
+        return
+    try:
+        link = public_link(page)
+    except Exception as error:
+        logging.getLogger(__name__).debug("no public link", exc_info=error)
+        print(_NO_LINK, file=sys.stderr, flush=True)
+    else:
+        print(f"* Public link, for a week at most:  {link}", flush=True)

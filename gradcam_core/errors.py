@@ -64,6 +64,10 @@ class ReportError(BatchError, OSError):
     """There is no data set to report on, or none that can be read. The message says which."""
 
 
+class SettingsError(GradcamError, ValueError):
+    """An environment variable or an option of the server cannot be used as it is."""
+
+
 class BackendError(GradcamError, OSError):
     """What computes for the page cannot be started."""
 

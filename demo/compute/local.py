@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 
 from demo.compute.backend import Backend, CheckResult, NetworkInfo
-from demo.compute.memory_limit import memory_limit_bytes
+from demo.compute.memory_limit import default_limit_bytes
 from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import QueueTicket
 from demo.compute.single_flight import SingleFlight
@@ -26,14 +26,19 @@ PHOTOS_AT_ONCE = 4
 
 
 class LocalBackend(Backend):
-    """models: the networks that are loaded in the background. held_bytes: of forward passes held
-    open. Raises BackendError for a memory limit that is not a number."""
+    """models: the networks that are loaded in the background. memory_limit_bytes: of one forward
+    pass; None for what the machine affords. held_bytes: of forward passes held open."""
 
     photos_at_once = PHOTOS_AT_ONCE
     slow_at_once = 1  # each takes all cores for up to minutes
 
-    def __init__(self, models: Iterable[str] = (), held_bytes: int = HELD_BYTES) -> None:
-        self.worker = Worker(memory_limit_bytes(), held_bytes=held_bytes)
+    def __init__(
+        self,
+        models: Iterable[str] = (),
+        memory_limit_bytes: int | None = None,
+        held_bytes: int = HELD_BYTES,
+    ) -> None:
+        self.worker = Worker(memory_limit_bytes or default_limit_bytes(), held_bytes=held_bytes)
         self._inputs = _Inputs()
         self.worker.preload(models)
 

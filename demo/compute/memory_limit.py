@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import replace
 from pathlib import Path
 
 from gradcam_core import Model
 from gradcam_core.cam.methods import method_named
-from gradcam_core.errors import BackendError, MemoryLimitError
+from gradcam_core.errors import MemoryLimitError
 from gradcam_core.images.geometry import View
 from gradcam_core.request import ExplanationRequest
-
-SETTING = "GRADCAM_MEMORY"
-"""The environment variable that sets the megabytes that one forward pass may take."""
-
-NO_NUMBER = (
-    "{} is the number of megabytes that one forward pass may take, for example 1500; it is {!r}."
-)
 
 _MB = 2**20
 _SERVER_BYTES = 2 * 2**30  # for the server itself, with three networks and its caches
@@ -28,22 +20,10 @@ _BYTES_PER_PIXEL = 500  # of a pass, by pixels of its input, measured: Xception 
 _WEIGHTS_AGAIN = 1.4  # VGG19 unfolds its dense layers for inputs that are not of its own size
 
 
-def memory_limit_bytes(shared_by: int = 1) -> int:
-    """What one forward pass may take here; passes of one process run one after the other.
-
-    shared_by: the processes that share the machine's memory. Raises BackendError if `SETTING` is
-    not a number.
-    """
-    setting = os.environ.get(SETTING, "").strip()
-    if not setting:
-        return max(_LEAST_BYTES, (_machine_bytes() - _SERVER_BYTES) // 2 // shared_by)
-    try:
-        limit_mb = float(setting)
-    except ValueError:
-        limit_mb = math.nan
-    if not 0 < limit_mb < math.inf:
-        raise BackendError(NO_NUMBER.format(SETTING, setting))
-    return int(limit_mb * _MB)
+def default_limit_bytes(shared_by: int = 1) -> int:
+    """What one forward pass may take here, unless the owner says otherwise; passes of one process
+    run one after the other. shared_by: the processes that share the machine's memory."""
+    return max(_LEAST_BYTES, (_machine_bytes() - _SERVER_BYTES) // 2 // shared_by)
 
 
 def check_memory(model: Model, geometry: View, limit_bytes: int, copies: int = 0) -> None:

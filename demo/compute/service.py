@@ -4,7 +4,6 @@ step by step. The request queue and what the checks found are here."""
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Hashable, Iterable, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
@@ -16,13 +15,10 @@ from demo.compute.backend import Backend, CheckResult, NetworkInfo
 from demo.compute.memory_limit import affordable
 from demo.compute.photo import PhotoFile, PhotoStore
 from demo.compute.request_queue import LENGTH, QueueTicket, RequestQueue
+from demo.settings import Settings
 from gradcam_core import Explanation
 from gradcam_core.cam.methods import method_named
-from gradcam_core.errors import BackendError
 from gradcam_core.request import ExplanationRequest
-
-BACKEND = "GRADCAM_BACKEND"
-"""The environment variable that names the backend: "local", the default, or "ray"."""
 
 SLOW_QUEUE_LENGTH = 8
 """Requests that may wait for a slow method, of which each takes up to minutes."""
@@ -35,6 +31,8 @@ CHECKS_KEPT_S = 3600
 
 PHOTOS = 10_000
 """Photos that are remembered to have been served."""
+
+_DEFAULTS = Settings()
 
 _Result = TypeVar("_Result", Explanation, CheckResult)
 
@@ -178,9 +176,9 @@ class ComputeService:
 _running: ComputeService | None = None
 
 
-def start(models: Iterable[str] = ()) -> ComputeService:
-    """A new service on the backend that the environment names, which `service` gives from now on.
-    An earlier one is closed.
+def start(models: Iterable[str] = (), settings: Settings = _DEFAULTS) -> ComputeService:
+    """A new service on the backend that is set, which `service` gives from now on. An earlier one
+    is closed.
 
     models: networks that are loaded in the background, so that the first visitor waits less. Raises
     BackendError if the backend cannot be started.
@@ -188,7 +186,7 @@ def start(models: Iterable[str] = ()) -> ComputeService:
     global _running
     if _running is not None:
         _running.close()
-    _running = ComputeService(_backend(models))
+    _running = ComputeService(_backend(models, settings))
     return _running
 
 
@@ -199,17 +197,14 @@ def service() -> ComputeService:
     return _running
 
 
-def _backend(models: Iterable[str]) -> Backend:
-    name = os.environ.get(BACKEND) or "local"
-    if name == "local":
-        from demo.compute.local import LocalBackend
-
-        return LocalBackend(models)
-    if name == "ray":
+def _backend(models: Iterable[str], settings: Settings) -> Backend:
+    if settings.backend == "ray":
         from demo.compute.cluster.client import connect
 
-        return connect()
-    raise BackendError(f"{BACKEND} is local or ray, not {name!r}.")
+        return connect(settings.ray_address)
+    from demo.compute.local import LocalBackend
+
+    return LocalBackend(models, settings.memory_bytes)
 
 
 def _loading_text(progress: float | None) -> str:

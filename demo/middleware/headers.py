@@ -10,14 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.middleware.route_allow_list import FILES, path_of
 
-FRAMED_BY = "'self' https://huggingface.co https://*.huggingface.co"
-"""Sites that may show the page in a frame: its own, and the one that shows a Space."""
+FRAMED_BY = ("'self'", "https://huggingface.co", "https://*.huggingface.co")
+"""Sites that may always show the page in a frame: its own, and the one that shows a Space."""
 
 _USED = ("camera", "clipboard-read", "clipboard-write", "fullscreen")
 
@@ -51,17 +52,18 @@ _ALWAYS = {
 }
 
 # What a visitor has uploaded must not run as a page of ours, whatever type it claims to have.
-_OF_A_FILE = f"default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors {FRAMED_BY}"
+_OF_A_FILE = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors {}"
 
 _SCRIPT = re.compile(rb"<script\b[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 
 
 class SecurityHeaders:
     """ASGI middleware. Bodies pass unchanged. An HTML page is read to its end first, because its
-    policy names the scripts in it."""
+    policy names the scripts in it. framed_by: further sites that may show the page in a frame."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, framed_by: Sequence[str] = ()) -> None:
         self._app = app
+        self._framed_by = " ".join([*FRAMED_BY, *framed_by])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,7 +79,9 @@ class SecurityHeaders:
                 message.setdefault("headers", [])
                 headers = MutableHeaders(scope=message)
                 headers.update(_ALWAYS)
-                headers["Content-Security-Policy"] = _OF_A_FILE if is_file else policy()
+                headers["Content-Security-Policy"] = (
+                    _OF_A_FILE.format(self._framed_by) if is_file else policy(self._framed_by)
+                )
                 if headers.get("Content-Type", "").startswith("text/html") and not is_file:
                     held = message
                     return
@@ -85,7 +89,9 @@ class SecurityHeaders:
                 page.extend(message.get("body", b""))
                 if message.get("more_body"):
                     return
-                MutableHeaders(scope=held)["Content-Security-Policy"] = policy(bytes(page))
+                MutableHeaders(scope=held)["Content-Security-Policy"] = policy(
+                    self._framed_by, bytes(page)
+                )
                 await send(held)
                 held = None
                 message = {"type": "http.response.body", "body": bytes(page)}
@@ -94,8 +100,9 @@ class SecurityHeaders:
         await self._app(scope, receive, passed_on)
 
 
-def policy(page: bytes = b"") -> str:
-    """The Content-Security-Policy of an answer. page: its HTML, whose own scripts may run."""
+def policy(framed_by: str, page: bytes = b"") -> str:
+    """The Content-Security-Policy of an answer. framed_by: sites that may show it in a frame. page:
+    its HTML, whose own scripts may run."""
     inline = " ".join(_hash(script) for script in _SCRIPT.findall(page) if script)
     rules = {
         "default-src": "'self'",
@@ -110,7 +117,7 @@ def policy(page: bytes = b"") -> str:
         "object-src": "'none'",
         "base-uri": "'self'",
         "form-action": "'self'",
-        "frame-ancestors": FRAMED_BY,
+        "frame-ancestors": framed_by,
     }
     return "; ".join(f"{rule} {sources}" for rule, sources in rules.items())
 

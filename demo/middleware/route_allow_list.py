@@ -8,7 +8,7 @@ clients of the API need. A path that a later Gradio adds is closed until it is n
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starlette.responses import JSONResponse
@@ -48,6 +48,15 @@ _CALLS = re.compile(r"/gradio_api/(?:call/v2|call|run)/(?P<name>[^/]+)(?:/[^/]*)
 """Ways to call a function, or to ask for the result of such a call."""
 
 
+def open_paths(ours: Sequence[Route | Mount]) -> Callable[[str], bool]:
+    """Whether a path is open, or is that of a file or of a call, of which not all are. ours: routes
+    that are open, too."""
+    paths = _OPEN | {route.path for route in ours if isinstance(route, Route)}
+    mounted = (f"{route.path}/" for route in ours if isinstance(route, Mount))
+    below = (*_OPEN_BELOW, *mounted, FILES)
+    return lambda path: path in paths or path.startswith(below) or bool(_CALLS.fullmatch(path))
+
+
 class RouteAllowList:
     """ASGI middleware: every path that is not on the list is answered with 404. ours: routes that
     are open, too; functions: the names of those that may be called."""
@@ -57,9 +66,7 @@ class RouteAllowList:
     ) -> None:
         self._app = app
         self._functions = functions
-        self._open = _OPEN | {route.path for route in ours if isinstance(route, Route)}
-        mounted = (f"{route.path}/" for route in ours if isinstance(route, Mount))
-        self._below = (*_OPEN_BELOW, *mounted)
+        self._is_open = open_paths(ours)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -74,14 +81,14 @@ class RouteAllowList:
                     detail = NO_FUNCTION.format(", ".join(self._functions))
                     await JSONResponse({"detail": detail}, 404)(scope, receive, send)
                     return
-            elif path not in self._open and not path.startswith(self._below):
+            elif not self._is_open(path):
                 await _not_found(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
 def path_of(scope: Scope) -> str:
-    """The path as the app's routes see it, behind a proxy (GRADIO_ROOT_PATH), too."""
+    """The path as the app's routes see it, without what is before it behind a proxy."""
     return scope["path"].removeprefix(scope.get("root_path", ""))
 
 

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -22,10 +22,9 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-STOPPING = "The server is about to stop. Try again in a moment."
+from demo.gradio_internals import end_public_links
 
-STOP_WITHIN_S = 25.0
-"""Time that running requests may take to finish. `GRADCAM_STOP_WITHIN` changes it."""
+STOPPING = "The server is about to stop. Try again in a moment."
 
 _QUIET_S = 1.0  # in which a client fetches the file of a call that just finished
 _CLOSE_WITHIN_S = 3  # in which connections are closed and uploads removed
@@ -81,11 +80,16 @@ def _follows_up(scope: Scope) -> bool:
     return scope["method"] == "GET" and "/gradio_api/" in scope["path"]
 
 
-def serve(page: gr.Blocks, options: Mapping[str, Any]) -> NoReturn:
-    """Launch the page with these options, and end the process on a signal.
+def serve(
+    page: gr.Blocks,
+    options: Mapping[str, Any],
+    stop_within_s: float,
+    ready: Callable[[gr.Blocks], None] = lambda page: None,
+) -> NoReturn:
+    """Launch the page with these options, call `ready`, and end the process on a signal.
 
-    SIGTERM lets running requests finish within `STOP_WITHIN_S`, and ends with status 0. Ctrl-C, and
-    a second signal of either kind, ends at once. Raises what `launch` raises.
+    SIGTERM lets running requests finish within this time, and ends with status 0. Ctrl-C, and a
+    second signal of either kind, ends at once. Raises what `launch` raises.
     """
     requests = RunningRequests()
     app_kwargs = options.get("app_kwargs", {})
@@ -97,19 +101,22 @@ def serve(page: gr.Blocks, options: Mapping[str, Any]) -> NoReturn:
 
     def receive(number: int, frame: FrameType | None) -> None:
         if received:
+            end_public_links()
             os._exit(128 + number)
         received.append(number)
         has_received.set()
 
     signal.signal(signal.SIGTERM, receive)
     signal.signal(signal.SIGINT, receive)
+    ready(page)
     # With a time limit, or Windows would not let Ctrl-C through.
     while page.is_running and not has_received.wait(1):
         pass
     is_interrupted = signal.SIGINT in received
     if received and not is_interrupted:
         print("Stopping: running requests may finish.", flush=True)
-        requests.finish(float(os.environ.get("GRADCAM_STOP_WITHIN", STOP_WITHIN_S)))
+        requests.finish(stop_within_s)
+    end_public_links()
     _close(page, 0 if is_interrupted else 1)
     logging.shutdown()
     sys.stdout.flush()

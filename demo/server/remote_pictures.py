@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from demo.compute.single_flight import SingleFlight
 from gradcam_core.errors import ImageError
 from gradcam_core.images.remote import fetch as fetching
-from gradcam_core.images.remote.fetch import check_address
+from gradcam_core.images.remote.fetch import OFF, check_address
 from gradcam_core.images.remote.ssrf_guard import THREADS, Allowance, Guard
 
 MAX_FETCHES = 16
@@ -25,10 +25,11 @@ NOT_NOW = (
 
 
 class RemotePictures:
-    """Fetches pictures and keeps them. guard: which servers may be sent a request; threads: those
-    that fetch."""
+    """Fetches pictures and keeps them. is_on: whether it does so here; guard: which servers may be
+    sent a request; threads: those that fetch."""
 
-    def __init__(self, kept_s: float = KEPT_S) -> None:
+    def __init__(self, kept_s: float = KEPT_S, is_on: bool = True) -> None:
+        self.is_on = is_on
         self.guard = Guard()
         # Not the shared threads: all of them would soon wait for slow servers.
         self.threads = ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix=THREADS)
@@ -40,6 +41,8 @@ class RemotePictures:
         may_fetch: whether to fetch it from the web; if not, only a picture that is still kept is
         given.
         """
+        if not self.is_on:
+            raise ImageError(OFF)
         check_address(address)
         if not may_fetch:
             kept = self._kept.kept(address)

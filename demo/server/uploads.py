@@ -6,7 +6,6 @@ folder is shared by all apps of one user on this machine, so the next one to sta
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import tempfile
@@ -16,16 +15,27 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from gradcam_core.cache_folders import user_name
+from gradcam_core.errors import SettingsError
+
 log = logging.getLogger(__name__)
 
 SETTING = "GRADIO_TEMP_DIR"
-"""The environment variable that names another location for the folder; Gradio reads it, too."""
+"""The environment variable by which Gradio is told of the folder."""
 
 NAME = "gradcam-side-by-side"
 """Prefix of the names of the app's folders."""
 
 MARKER = ".made-by-gradcam-side-by-side"
 """The file that marks a folder as the app's. Nothing outside a marked folder is ever deleted."""
+
+NO_FOLDER = (
+    "There is no folder for temporary files that can be written. Name one with GRADIO_TEMP_DIR."
+)
+NO_FOLDER_IN = (
+    "Uploads and results cannot be kept in {}: {}. Name a folder that can be written with "
+    "GRADIO_TEMP_DIR."
+)
 
 KEPT_S = 3600
 """Time that an uploaded photo, or a file made of it, is kept."""
@@ -36,16 +46,29 @@ KEPT_BYTES = 2 * 2**30
 SWEEP_INTERVAL_S = 60.0
 
 
-def use_own_folder() -> Path:
+def use_own_folder(place: Path | None = None) -> Path:
     """The app's own folder, in which Gradio keeps files from now on. To be called before Gradio is
     imported, parts of which read the variable only then.
 
-    It lies where GRADIO_TEMP_DIR says, or among the system's temporary files. Other users cannot
-    read it. Raises OSError if it cannot be made.
+    It lies in `place`, or among the system's temporary files. Other users cannot read it. Raises
+    SettingsError if it cannot be made.
     """
-    place = Path(os.environ.get(SETTING) or tempfile.gettempdir()).absolute()
-    folder = place if is_own(place) else _own_folder_in(place)
+    try:
+        system = Path(tempfile.gettempdir())
+    except OSError:  # none of those that the system has can be written
+        if place is None:
+            raise SettingsError(NO_FOLDER) from None
+        system = None
+    place = (place or system or Path()).absolute()
+    try:
+        folder = place if is_own(place) else _own_folder_in(place)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SettingsError(NO_FOLDER_IN.format(place, error.strerror or error)) from None
     os.environ[SETTING] = str(folder)
+    if system is None:  # for all that needs one, in this process and in its children
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
     return folder
 
 
@@ -78,7 +101,7 @@ def _own_folders_in(place: Path) -> Iterator[Path]:
 
 
 def _name() -> str:
-    return f"{NAME}-{getpass.getuser()}"
+    return f"{NAME}-{user_name()}"
 
 
 def keep_swept(folder: Path) -> None:

@@ -14,23 +14,27 @@ from demo.examples import example_pictures, examples_folder
 from demo.middleware.blocks import Page
 from demo.middleware.error_answers import ErrorAnswers
 from demo.middleware.headers import SecurityHeaders
-from demo.middleware.route_allow_list import RouteAllowList
+from demo.middleware.root_path import RootPath
+from demo.middleware.route_allow_list import RouteAllowList, open_paths
+from demo.server.remote_pictures import RemotePictures
 from demo.server.result_files import FileMaker
 from demo.server.routes import routes
 from demo.server.uploads import KEPT_S, SWEEP_INTERVAL_S
+from demo.settings import Settings
 from demo.ui import texts
 from demo.ui.page_data import AS_PUBLISHED, OWN_CHOICE, default_choices, page_component
 from demo.ui.theme import theme
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.images.geometry import DETAILS
-from gradcam_core.images.remote.fetch import is_on as pictures_by_address_are_on
 from gradcam_core.models.registry import classifiers
 from gradcam_core.presets import PRESETS
 
 UPLOAD_LIMIT = "64mb"
 
+_DEFAULTS = Settings()
 
-def build(maker: FileMaker | None = None) -> gr.Blocks:
+
+def build(maker: FileMaker | None = None, settings: Settings = _DEFAULTS) -> gr.Blocks:
     """The page as Gradio's Blocks; `launch` it with the arguments of `launch_options`. maker: makes
     the files of the API."""
     # Gradio's own sweep; at the end of the process it removes everything.
@@ -39,7 +43,7 @@ def build(maker: FileMaker | None = None) -> gr.Blocks:
         _html(texts.HEADER)
         with gr.Row(elem_classes="layout"):
             with gr.Column(elem_classes="side", min_width=300):
-                controls = _controls()
+                controls = _controls(settings.has_addresses)
             with gr.Column(elem_classes="main-column", min_width=300):
                 results = page_component(list(controls), elem_id="results")
         with gr.Accordion("How to read this", open=False):
@@ -60,11 +64,11 @@ _REPORT = """(value) => {{
 }}"""
 
 
-def _controls() -> dict[str, Any]:
+def _controls(has_addresses: bool) -> dict[str, Any]:
     """Gradio's controls, by the names that the page's script has for them."""
     photo = _photo_component()
     _html(_examples())
-    if pictures_by_address_are_on():
+    if has_addresses:
         _html(texts.ADDRESS_FORM)
     _html(texts.SETTINGS_BUTTON, elem_classes="unfold-block")
     defaults = default_choices()
@@ -121,11 +125,12 @@ def _controls() -> dict[str, Any]:
     }
 
 
-def launch_options(maker: FileMaker | None = None) -> dict:
+def launch_options(maker: FileMaker | None = None, settings: Settings = _DEFAULTS) -> dict:
     """The arguments of `launch` that belong to this page. maker: makes the files to download."""
-    ours = routes(maker=maker)
+    ours = routes(RemotePictures(is_on=settings.has_addresses), maker)
     around = [  # the outermost first
-        Middleware(SecurityHeaders),
+        Middleware(RootPath, root_path=settings.root_path, is_open=open_paths(ours)),
+        Middleware(SecurityHeaders, framed_by=settings.framed_by),
         Middleware(ErrorAnswers),
         Middleware(RouteAllowList, ours=ours, functions=NAMES),
     ]
@@ -135,6 +140,8 @@ def launch_options(maker: FileMaker | None = None) -> dict:
         "app_kwargs": {"routes": ours, "middleware": around, "openapi_url": None},
         "footer_links": ["api", "gradio", "settings"],
         "max_file_size": UPLOAD_LIMIT,
+        "root_path": settings.root_path,
+        "quiet": True,  # its address is printed when it can be stopped, too
         "ssr_mode": False,
         "show_error": False,
         "mcp_server": True,

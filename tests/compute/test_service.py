@@ -22,10 +22,10 @@ import gradcam_core as gc
 from demo.compute.local import LocalBackend
 from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import PASSES_PER_REQUEST
-from demo.compute.service import ComputeService, start
+from demo.compute.service import ComputeService
 from demo.compute.worker import HELD_BYTES
 from gradcam_core.cam import forward as cam
-from gradcam_core.errors import BackendError, BusyError
+from gradcam_core.errors import BusyError
 from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.request import ExplanationRequest
 from tests.support.photos import fresh_photo
@@ -305,9 +305,3 @@ def test_a_check_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch):
 
     asyncio.run(leave())
     assert ended.wait(10)
-
-
-def test_a_backend_that_there_is_not_is_an_error(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("GRADCAM_BACKEND", "spark")
-    with pytest.raises(BackendError, match="is local or ray, not 'spark'"):
-        start()

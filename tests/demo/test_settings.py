@@ -57,8 +57,8 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def left(named: Path) -> Path:
     """What a killed server has left in its own folder."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(uploads.SETTING, str(named))
-        return make_old(uploads.use_own_folder() / "a" / "left_by_a_killed_server.jpg")
+        patch.setenv(uploads.SETTING, "")
+        return make_old(uploads.use_own_folder(named) / "a" / "left_by_a_killed_server.jpg")
 
 
 @pytest.fixture(scope="module")

@@ -147,7 +147,7 @@ def test_of_gradio_s_paths_only_those_are_open_that_are_needed(server: Server):
 def test_the_environment_cannot_have_the_app_shared(server: Server):
     """What it asks Gradio for is in `tests/conftest.py`."""
     # The last line of `launch`, and what it says instead of sharing the app.
-    until(lambda: "To create a public link, set" in server.log)
+    until(lambda: "To create a public link" in server.log)
     for word in ("public URL", "share link", "frpc", "Static file workers", "Monitoring URL"):
         assert word not in server.log
 

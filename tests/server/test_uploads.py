@@ -28,8 +28,8 @@ def file(folder: Path, name: str, age_s: float = 0, size: int = 10) -> Path:
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The app's own folder, in a folder that was named for it."""
-    monkeypatch.setenv(uploads.SETTING, str(tmp_path / "given"))
-    return uploads.use_own_folder()
+    monkeypatch.setenv(uploads.SETTING, "")  # so that it is as before at the end
+    return uploads.use_own_folder(tmp_path / "given")
 
 
 def visible(folder: Path) -> list[str]:
@@ -75,8 +75,8 @@ def test_a_folder_that_is_named_keeps_all_that_the_app_has_not_made(
     empty = tmp_path / "empty"
     empty.mkdir()
     os.utime(empty, (0, 0))
-    monkeypatch.setenv(uploads.SETTING, str(tmp_path))
-    folder = uploads.use_own_folder()
+    monkeypatch.setenv(uploads.SETTING, "")
+    folder = uploads.use_own_folder(tmp_path)
     assert folder.parent == tmp_path
     old = file(folder, "a/upload.jpg", TOO_OLD_S)
     uploads.sweep(folder)
@@ -92,14 +92,13 @@ def test_the_folder_is_the_app_s_own_and_nobody_else_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.delenv(uploads.SETTING, raising=False)
+    monkeypatch.setenv(uploads.SETTING, "")
     folder = uploads.use_own_folder()
     assert folder.parent == tmp_path
     assert os.environ[uploads.SETTING] == str(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     # A second app of the same user shares it, whichever way it is told.
-    assert uploads.use_own_folder() == folder
-    monkeypatch.delenv(uploads.SETTING)
+    assert uploads.use_own_folder(folder) == folder
     assert uploads.use_own_folder() == folder
 
 
@@ -107,8 +106,8 @@ def test_the_folder_is_the_app_s_own_and_nobody_else_s(
 def test_a_name_that_is_taken_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_link: bool
 ):
-    monkeypatch.setenv(uploads.SETTING, str(tmp_path))
-    name = uploads.use_own_folder().name
+    monkeypatch.setenv(uploads.SETTING, "")
+    name = uploads.use_own_folder(tmp_path).name
     (tmp_path / name / uploads.MARKER).unlink()
     (tmp_path / name).rmdir()
     theirs = file(tmp_path, f"{'theirs' if is_link else name}/photo.jpg", TOO_OLD_S)
@@ -116,9 +115,7 @@ def test_a_name_that_is_taken_is_left_alone(
         # Even to a folder of the app: nobody knows who reads it.
         (theirs.parent / uploads.MARKER).touch()
         (tmp_path / name).symlink_to(theirs.parent)
-    monkeypatch.setenv(uploads.SETTING, str(tmp_path))
-    own = uploads.use_own_folder()
+    own = uploads.use_own_folder(tmp_path)
     assert own.name not in (name, "theirs")
-    monkeypatch.setenv(uploads.SETTING, str(tmp_path))
-    assert uploads.use_own_folder() == own  # so that its files do not stay for ever
+    assert uploads.use_own_folder(tmp_path) == own  # so that its files do not stay for ever
     assert theirs.exists()

@@ -15,8 +15,8 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("gradcam_core.errors",),
     (
         *("gradcam_core.child_process", "gradcam_core.files", "gradcam_core.memory"),
-        *("gradcam_core.old_names", "gradcam_core.upstream", "gradcam_core.version"),
-        "gradcam_core.wording",
+        *("gradcam_core.cache_folders", "gradcam_core.old_names", "gradcam_core.terminal"),
+        *("gradcam_core.upstream", "gradcam_core.version", "gradcam_core.wording"),
     ),
     ("gradcam_core.cam.network", "gradcam_core.cam.methods"),
     ("gradcam_core.cam.target_layers",),
@@ -32,7 +32,10 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("gradcam_core.cli",),
     ("gradcam_core.__main__",),
     ("demo",),
-    ("demo.examples", "demo.gradio_internals", "demo.logs"),
+    (
+        *("demo.examples", "demo.gradio_internals", "demo.listening", "demo.logs"),
+        "demo.settings",
+    ),
     ("demo.compute",),
     ("demo.middleware",),
     ("demo.server",),

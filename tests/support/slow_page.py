@@ -23,10 +23,9 @@ def run(port: int, log: Path) -> None:
     for stream in (sys.stdout, sys.stderr):
         os.dup2(output, stream.fileno())
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    os.environ["GRADCAM_STOP_WITHIN"] = "2"
     with gr.Blocks() as page:
         pass
-    serve(page, {"server_port": port, "app_kwargs": {"routes": [Route("/work", _work)]}})
+    serve(page, {"server_port": port, "app_kwargs": {"routes": [Route("/work", _work)]}}, 2)
 
 
 async def _work(request: Request) -> None:

@@ -18,9 +18,11 @@ from starlette.testclient import TestClient
 import gradcam_core as gc
 from demo.compute.service import start
 from demo.server.routes import routes
+from demo.settings import Settings
 from gradcam_core.analysis.location import where
 
 MODELS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+_DEFAULTS = Settings()
 CAT, COFFEE = "1_cat", "2_coffee"
 
 
@@ -46,9 +48,9 @@ def explain_stream(app: str, body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def stream_in_this_process() -> Iterator[TestClient]:
+def stream_in_this_process(settings: Settings = _DEFAULTS) -> Iterator[TestClient]:
     """The page's requests in this process, without the page, on a service of their own."""
-    start()
+    start(settings=settings)
     with TestClient(Starlette(routes=routes())) as running:
         yield running
 

@@ -57,9 +57,9 @@ NO_REPLICA = "The computers that look at photos do not answer at the moment. Try
 TOO_OFTEN = "The computers that look at photos failed again and again over this. Try again later."
 
 
-def connect() -> ClusterBackend:
-    """The backend on the cluster of RAY_ADDRESS. Raises BackendError if there is none."""
-    return ClusterBackend(*connected_handle())
+def connect(address: str) -> ClusterBackend:
+    """The backend on the cluster at this address. Raises BackendError if there is none."""
+    return ClusterBackend(*connected_handle(address))
 
 
 class ClusterBackend(Backend):

@@ -33,13 +33,12 @@ _SPARING = {
 """What Ray does beside the work takes a tenth of a core, and nobody looks at it here."""
 
 
-def connected_handle() -> tuple[Any, int]:
-    """Serve's handle of the replicas on the cluster of RAY_ADDRESS, and how many there are. They
+def connected_handle(address: str) -> tuple[Any, int]:
+    """Serve's handle of the replicas on the cluster at this address, and how many there are. They
     load their networks themselves.
 
     Raises BackendError without an address, without Ray, and without replicas.
     """
-    address = os.environ.get("RAY_ADDRESS", "")
     if not address:
         raise BackendError(NO_ADDRESS)
     _check_listening(address)

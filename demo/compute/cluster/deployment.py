@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 import sys
 import threading
@@ -17,30 +16,24 @@ from typing import Any
 
 from demo.compute.cluster.connection import LOOPBACK, init_arguments, set_environment
 from demo.compute.cluster.messages import APPLICATION
-from demo.compute.memory_limit import memory_limit_bytes
-from gradcam_core.errors import BackendError, NetworkError
+from demo.settings import Settings, read_settings, variables_help
+from gradcam_core.errors import BackendError, NetworkError, SettingsError
 from gradcam_core.models.custom import register_all, registered
 from gradcam_core.models.custom.description import add_network_arguments
 from gradcam_core.models.registry import default_classifiers
-
-REPLICAS, THREADS = "GRADCAM_REPLICAS", "GRADCAM_THREADS"
-"""The environment variables that set how many replicas there are, 2, and the threads of each, 1."""
-
-NO_COUNT = "{} is a whole number from 1, not {!r}."
+from gradcam_core.terminal import print_whatever_can_be_shown
 
 _HEALTH_INTERVAL_S = 2.0  # so soon one that has died is replaced
 _HEALTH_TIMEOUT_S = 60.0  # a large pass may keep a replica from answering
 _SHUTDOWN_TIMEOUT_S = 5
 
 
-def start(replica: type | None = None) -> str:
+def start(settings: Settings, replica: type | None = None) -> str:
     """The address of the cluster, on which the replicas are ready. replica: another class for them.
 
-    Raises BackendError for a setting that is not a number, and Ray's own errors.
+    Raises Ray's own errors.
     """
-    replicas, threads = _count(REPLICAS, 2), _count(THREADS, 1)
-    memory_limit_bytes()  # an error before anything is started
-    address = os.environ.get("RAY_ADDRESS")
+    replicas, threads, address = settings.replicas, settings.threads, settings.ray_address
     set_environment(address or LOOPBACK)
     import ray
     from ray import serve
@@ -75,17 +68,14 @@ def start(replica: type | None = None) -> str:
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
     }
     app = deployment.options(**options).bind(
-        replicas, threads, list(default_classifiers()), list(registered())
+        replicas,
+        threads,
+        settings.memory_bytes,
+        list(default_classifiers()),
+        list(registered()),
     )
     serve.run(app, name=APPLICATION, route_prefix=None)
     return address
-
-
-def _count(name: str, default: int) -> int:
-    setting = os.environ.get(name) or str(default)
-    if not setting.isdecimal() or int(setting) < 1:
-        raise BackendError(NO_COUNT.format(name, setting))
-    return int(setting)
 
 
 def _default_replica() -> type:
@@ -97,12 +87,13 @@ def _default_replica() -> type:
 def run(replica: type | None = None) -> None:
     """Start it, say how to use it, and take it down on Ctrl-C or SIGTERM."""
     try:
-        address = start(replica)
+        settings = read_settings()
+        address = start(settings, replica)
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
         sys.exit("This needs Ray: pip install -r requirements-ray.txt")
-    except (BackendError, ConnectionError, ValueError) as error:
+    except (BackendError, SettingsError, ConnectionError, ValueError) as error:
         sys.exit(f"The replicas cannot start: {error}")
     is_stopped = threading.Event()
 
@@ -116,21 +107,27 @@ def run(replica: type | None = None) -> None:
     print("Ctrl-C takes them down.", flush=True)
     while not is_stopped.wait(1):
         pass
-    _take_down()
+    _take_down(is_own=not settings.ray_address)
 
 
-def _take_down() -> None:
+def _take_down(is_own: bool) -> None:
     import ray
     from ray import serve
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C
-    if os.environ.get("RAY_ADDRESS"):
+    if not is_own:
         serve.delete(APPLICATION)
     ray.shutdown()  # one of our own ends with this process
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m demo.serve_cluster", description=__doc__)
+    print_whatever_can_be_shown()
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.serve_cluster",
+        description=__doc__,
+        epilog=variables_help("ray_address", "replicas", "threads", "memory_bytes"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_network_arguments(parser)
     options = parser.parse_args()
     try:

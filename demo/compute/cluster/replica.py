@@ -25,7 +25,7 @@ from demo.compute.cluster.messages import (
     NotHeld,
     PhotoRequest,
 )
-from demo.compute.memory_limit import memory_limit_bytes
+from demo.compute.memory_limit import default_limit_bytes
 from demo.compute.worker import PassRequest, Worker
 from demo.logs import keep_visitors_out_of_the_log
 from gradcam_core import Examination, Explanation, Model
@@ -76,13 +76,15 @@ def _answers(steps: Callable[..., _Steps]) -> Callable[..., _Steps]:
 
 
 class Replica:
-    """replicas: how many there are; threads: of each; models: those that are loaded at once;
-    described: a person's own networks."""
+    """replicas: how many there are; threads: of each; memory_limit_bytes: of one forward pass, None
+    for what the machine affords; models: those that are loaded at once; described: a person's own
+    networks."""
 
     def __init__(
         self,
         replicas: int,
         threads: int,
+        memory_limit_bytes: int | None,
         models: Iterable[str],
         described: Iterable[Description] = (),
     ) -> None:
@@ -93,7 +95,7 @@ class Replica:
         torch.set_num_threads(threads)
         self._replicas = replicas
         # As if all were on one machine, whose memory they then share.
-        limit_bytes = memory_limit_bytes(shared_by=replicas)
+        limit_bytes = memory_limit_bytes or default_limit_bytes(shared_by=replicas)
         self._worker = Worker(limit_bytes, map_threads=1, submit=self._submit)
         self._passes = 0  # that run or wait
         for one in described:

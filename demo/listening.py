@@ -1,0 +1,90 @@
+"""The address that the app listens at, tried before anything is loaded: Gradio would say of every
+fault that no port is free, and looks at IPv4 alone."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from gradcam_core.errors import SettingsError
+
+FIRST_PORT = 7860
+"""The first port that is tried where none is named."""
+
+_TAKEN = (errno.EADDRINUSE, errno.EACCES, errno.EPERM)
+
+
+def port_to_listen_at(host: str, port: int | None, ports_tried: int) -> int:
+    """The port, or else the first of so many that is free on all addresses of the host.
+
+    Raises SettingsError with the reason why the app cannot listen there.
+    """
+    addresses = _addresses(host)
+    if port is not None:
+        try:
+            _bind(addresses, port)
+        except OSError as error:
+            raise SettingsError(_why_not(error, host, port)) from None
+        return port
+    last = min(FIRST_PORT + ports_tried, 65536) - 1
+    for one in range(FIRST_PORT, last + 1):
+        try:
+            _bind(addresses, one)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise SettingsError(_why_not(error, host, one)) from None
+        else:
+            return one
+    raise SettingsError(
+        f"The ports {FIRST_PORT} to {last} are all in use at {host}. End another program, or name "
+        "a free port with --port."
+    )
+
+
+def in_address(host: str) -> str:
+    """The host as it stands in the address of a page."""
+    return f"[{host}]" if ":" in host else host
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """IPv4 or IPv6, whichever a name means first. Raises SettingsError."""
+    return _addresses(host)[0][0]
+
+
+_Addresses = list[tuple[socket.AddressFamily, tuple]]
+
+
+def _addresses(host: str) -> _Addresses:
+    try:
+        found = socket.getaddrinfo(
+            host, 0, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError):
+        raise SettingsError(
+            f"The name {host!r}, where the app is to listen, has no address that can be looked up. "
+            "Give an address of this machine, such as 127.0.0.1 or 0.0.0.0."
+        ) from None
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _bind(addresses: _Addresses, port: int) -> None:
+    for family, address in addresses:
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            if hasattr(socket, "SO_REUSEPORT"):  # not Windows, where it would let two servers in
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            tried.bind((address[0], port, *address[2:]))
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} is in use at {host}. End that program, or name another with --port."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"Port {port} needs rights that this user lacks. Name one from 1024 on with --port."
+    if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENODEV, errno.EINVAL):
+        return (
+            f"{host} is no address of this machine. Give one that is, such as 127.0.0.1, or "
+            "0.0.0.0 for all of them, with --host."
+        )
+    return f"The app cannot listen at {host}, port {port}: {error.strerror or error}."
