@@ -54,11 +54,13 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
     from gradcam_core.cache_folders import have_cache_folders
     from gradcam_core.errors import GradcamError
+    from gradcam_core.proxies import leave_out_unusable_proxies
     from gradcam_core.terminal import print_whatever_can_be_shown
 
     print_whatever_can_be_shown()
-    if notice := have_cache_folders():
-        print(notice, file=sys.stderr)
+    for notice in [have_cache_folders(), *leave_out_unusable_proxies()]:
+        if notice:
+            print(notice, file=sys.stderr)
     try:
         _start(arguments, program)
     except ModuleNotFoundError as error:

@@ -2,12 +2,21 @@
 
 import sys
 
-from gradcam_core.cli.photo import main as run
+from gradcam_core.cache_folders import have_cache_folders
+from gradcam_core.proxies import leave_out_unusable_proxies
+from gradcam_core.terminal import print_whatever_can_be_shown
 
 
 def main() -> int:
     """The exit status."""
+    print_whatever_can_be_shown()
+    for notice in [have_cache_folders(), *leave_out_unusable_proxies()]:
+        if notice:
+            print(notice, file=sys.stderr)
     try:
+        # Late: libraries read the folders as they are imported.
+        from gradcam_core.cli.photo import main as run
+
         return run()
     except KeyboardInterrupt:
         return 130  # as a shell expects of a program that was interrupted

@@ -94,6 +94,11 @@ def _check_server(url: str, answer_timeout_s: float) -> None:
         status = answer.result(timeout=answer_timeout_s)
     except (TimeoutError, requests.Timeout):
         raise WeightsError(f"{host} does not answer") from None
+    except requests.exceptions.ProxyError as error:
+        log.debug("%s: %s", url, error)
+        raise WeightsError(
+            f"the proxy that is set, in https_proxy or all_proxy, gives no connection to {host}"
+        ) from None
     except requests.RequestException as error:
         log.debug("%s: %s", url, error)
         raise WeightsError(f"there is no connection to {host}") from None

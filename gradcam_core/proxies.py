@@ -1,0 +1,50 @@
+"""Proxies that the environment names, and that the libraries here cannot use."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.util import find_spec
+
+_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+_HOST = r"([\w.-]+|\[[0-9a-fA-F:.]+\])"
+_USABLE = re.compile(rf"(?:([a-z0-9+.-]+)://)?(?:[^@/\s]*@)?{_HOST}(?::(\d{{1,5}}))?/?", re.I)
+_NAME = re.compile(r"(?:https?://)?[\w*.-]+(?::\d{1,5})?(?:/\d+)?", re.I)
+
+
+def leave_out_unusable_proxies() -> list[str]:
+    """Take such proxies out of the environment of this process and of its children. httpx, which
+    Gradio and the Hub's client use, could otherwise not even be asked for a server of this machine.
+
+    Gives a sentence for each, without the passwords that it may hold.
+    """
+    notices = []
+    for name in (*_VARIABLES, *map(str.upper, _VARIABLES)):
+        given = os.environ.get(name, "").strip()
+        if given and (why := _why_unusable(given)):
+            del os.environ[name]
+            notices.append(f"The proxy in {name} is not used: {why}.")
+    for name in ("no_proxy", "NO_PROXY"):
+        if name in os.environ:
+            # httpx takes each for the host of an address, which an IPv6 range is not. No server that
+            # anything is downloaded from is named so.
+            parts = os.environ[name].split(",")
+            os.environ[name] = ",".join(one for one in parts if _NAME.fullmatch(one.strip()))
+    return notices
+
+
+def _why_unusable(proxy: str) -> str:
+    found = _USABLE.fullmatch(proxy)
+    if not found or int(found[3] or 0) > 65535:
+        return "it is no address such as http://proxy.example:3128"
+    scheme = (found[1] or "http").lower()
+    if scheme in ("http", "https"):
+        return ""
+    if scheme not in ("socks5", "socks5h"):
+        return f"downloads cannot go through {scheme}://, but through http://"
+    if find_spec("socksio") and find_spec("socks"):
+        return ""
+    return (
+        f"downloads cannot go through {scheme}:// without two more packages: "
+        "pip install 'httpx[socks]' 'requests[socks]'"
+    )
