@@ -26,8 +26,8 @@ def leave_out_unusable_proxies() -> list[str]:
             notices.append(f"The proxy in {name} is not used: {why}.")
     for name in ("no_proxy", "NO_PROXY"):
         if name in os.environ:
-            # httpx takes each for the host of an address, which an IPv6 range is not. No server that
-            # anything is downloaded from is named so.
+            # httpx takes each for the host of an address, which an IPv6 range is not. No download
+            # comes from a server that is named so.
             parts = os.environ[name].split(",")
             os.environ[name] = ",".join(one for one in parts if _NAME.fullmatch(one.strip()))
     return notices

@@ -5,7 +5,7 @@ import { bytesOf } from "./core/heat.js";
 
 const NO_ANSWER = "The server does not answer. Try again in a moment.";
 
-const urlFor = (name) => new URL(name, new URL("./", location.href));
+const urlFor = (name) => new URL(name, document.baseURI);
 
 const post = (name, body, signal) =>
   fetch(urlFor(name), {

@@ -58,7 +58,7 @@ export class Controls {
     const { example, address, upload } = state.photo ?? {};
     if (!example && !((address || upload) && isCurrent)) return undefined;
     const name = `${example ?? "picture"}.jpg`;
-    const url = example ? new URL(`examples/${name}`, new URL("./", location.href)).href : photo.url;
+    const url = example ? new URL(`examples/${name}`, document.baseURI).href : photo.url;
     const meta = { _type: "gradio.FileData" };
     return { path: OURS + name, url, orig_name: name, mime_type: "image/jpeg", meta };
   }
