@@ -22,14 +22,18 @@ from demo.server.routes import routes
 from demo.server.uploads import KEPT_S, SWEEP_INTERVAL_S
 from demo.settings import Settings
 from demo.ui import texts
-from demo.ui.page_data import AS_PUBLISHED, OWN_CHOICE, default_choices, page_component
+from demo.ui.page_data import (
+    AS_PUBLISHED,
+    OWN_CHOICE,
+    UPLOAD_LIMIT_MB,
+    default_choices,
+    page_component,
+)
 from demo.ui.theme import theme
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.images.geometry import DETAILS
 from gradcam_core.models.registry import classifiers
 from gradcam_core.presets import PRESETS
-
-UPLOAD_LIMIT = "64mb"
 
 _DEFAULTS = Settings()
 
@@ -45,7 +49,7 @@ def build(maker: FileMaker | None = None, settings: Settings = _DEFAULTS) -> gr.
             with gr.Column(elem_classes="side", min_width=300):
                 controls = _controls(settings.has_addresses)
             with gr.Column(elem_classes="main-column", min_width=300):
-                results = page_component(list(controls), elem_id="results")
+                results = page_component(list(controls), settings.has_addresses, elem_id="results")
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(texts.HOW_TO_READ, elem_classes="how-to")
         for name, control in controls.items():
@@ -67,6 +71,7 @@ _REPORT = """(value) => {{
 def _controls(has_addresses: bool) -> dict[str, Any]:
     """Gradio's controls, by the names that the page's script has for them."""
     photo = _photo_component()
+    _html('<p class="photo-note" role="status" hidden></p>')  # see demo/web/inputs/sources.js
     _html(_examples())
     if has_addresses:
         _html(texts.ADDRESS_FORM)
@@ -139,7 +144,7 @@ def launch_options(maker: FileMaker | None = None, settings: Settings = _DEFAULT
         "head": texts.HEAD,
         "app_kwargs": {"routes": ours, "middleware": around, "openapi_url": None},
         "footer_links": ["api", "gradio", "settings"],
-        "max_file_size": UPLOAD_LIMIT,
+        "max_file_size": f"{UPLOAD_LIMIT_MB}mb",
         "root_path": settings.root_path,
         "quiet": True,  # its address is printed when it can be stopped, too
         "ssr_mode": False,

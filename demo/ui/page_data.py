@@ -20,6 +20,9 @@ from gradcam_core.presets import PRESETS
 AS_PUBLISHED, OWN_CHOICE = "published", "own"
 """Kinds of map besides the presets: Grad-CAM at detail 1, and the visitor's own settings."""
 
+UPLOAD_LIMIT_MB = 64
+"""Of a photo's file."""
+
 LAYER_STEPS = 5
 """Steps of the layer slider from the first stage of a network to the last."""
 
@@ -30,15 +33,17 @@ import(new URL("web/app.js", document.baseURI))
 """
 
 
-def page_component(controls: list[str], **settings: Any) -> gr.HTML:
+def page_component(controls: list[str], has_addresses: bool, **settings: Any) -> gr.HTML:
     """The part of the page that `demo/web` draws. controls: the names of Gradio's controls, in the
-    order in which they take what `window.gradcam.controls()` gives when this triggers `input`."""
+    order in which they take what `window.gradcam.controls()` gives when this triggers `input`.
+    has_addresses: whether pictures are fetched from the web."""
     return gr.HTML(
         html_template='<div class="page"></div>',
         js_on_load=_START,
         apply_default_css=False,
         padding=False,
         controls=controls,
+        hasAddresses=has_addresses,
         **_props(),
         **settings,
     )
@@ -85,6 +90,7 @@ def _props() -> dict[str, Any]:
         "colormaps": [
             [name, title, colormap_table(name).tolist()] for name, title in COLORMAPS.items()
         ],
+        "uploadLimitMb": UPLOAD_LIMIT_MB,
         "opacity": OPACITY,
         "dimming": DIMMING,
         "hint": texts.NO_PHOTO,

@@ -14,6 +14,7 @@ import { improveModels } from "./inputs/models.js";
 import { listenToFullScreen, uncover } from "./results/panel.js";
 import { acceptPicturesAnywhere } from "./inputs/pasting.js";
 import { downloadFile, streamExplanations } from "./requests.js";
+import { explainMissingSources } from "./inputs/sources.js";
 import { listenToSettingsButton } from "./inputs/settings.js";
 import { makeElements } from "./wiring.js";
 
@@ -23,6 +24,8 @@ const URL_KEPT_MS = 60_000; // for the browser to save a file
 const LINK_OF_UPLOAD = "The link cannot carry an uploaded photo. Whoever opens it chooses a photo first.";
 const LINK_OF_ALL = "Whoever opens the link sees the same picture, networks, class and map.";
 const LINK_WITHOUT_PHOTO = "No photo is chosen yet. The link carries the other choices.";
+
+const NOT_WHILE_PRESENTING = "During a presentation no picture is fetched from the web.";
 
 const CLASS_FIELDS = ["target", "contrast"]; // the names of the state that they change
 const classField = (name) => `[data-class-field="${name}"]`;
@@ -121,7 +124,10 @@ class App {
 
   choosePhoto(photo) {
     const { address } = photo;
-    if (address && this.presentation.isOn) return;
+    if (address && this.presentation.isOn) {
+      this.notify(NOT_WHILE_PRESENTING);
+      return;
+    }
     // The same address once more, because it could not be fetched before.
     if (address && address === this.state.photo?.address && !this.results.photo) this.refresh();
     else this.change({ photo });
@@ -262,7 +268,13 @@ class App {
 export async function start({ element, props, trigger }) {
   await elementsFor("#models", ...CLASS_FIELDS.map(classField));
   const app = new App({ element, props, trigger: () => trigger("input") });
-  acceptPicturesAnywhere();
+  acceptPicturesAnywhere({
+    limitMb: props.uploadLimitMb,
+    hasAddresses: props.hasAddresses,
+    choose: (address) => app.choosePhoto({ address }),
+    tell: (text) => app.notify(text),
+  });
+  explainMissingSources(document.querySelector(".photo-note"));
   improveModels();
   listenToAddressForm((address) => app.choosePhoto({ address }));
   listenToFullScreen();

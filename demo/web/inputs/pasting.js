@@ -1,25 +1,178 @@
-// A picture that is pasted or dropped anywhere on the page is uploaded as the photo.
+// What is dropped anywhere on the page, pasted, or chosen from a disk: a picture becomes the photo, and of
+// anything else the person is told what it is and what to do.
 
-function upload(files) {
-  const input = document.querySelector("#photo input[type=file]");
-  const picture = [...files].find((file) => file.type.startsWith("image/"));
-  if (!input || !picture) return false;
-  const transfer = new DataTransfer();
-  transfer.items.add(picture);
-  input.files = transfer.files;
-  input.dispatchEvent(new Event("change", { bubbles: true }));
-  return true;
+import { bytesOf } from "../core/heat.js";
+import { elementsFor } from "../dom.js";
+
+const INPUT = "#photo input[type=file]";
+const UPLOAD_BUTTON = "#photo .source-selection button:first-of-type"; // back from the camera or the clipboard
+const CLIPBOARD_BUTTON = "#photo .source-selection button:nth-of-type(3)";
+
+// Browsers know no type for many of these, nor for names in capitals on some systems; the server looks
+// into the file.
+const SUFFIXES = ["heic", "heif", "avif", "jxl", "tif", "tiff", "dcm", "dicom", "dng", "jp2"];
+const KNOWN = new RegExp(`\\.(jpe?g|png|webp|gif|bmp|${SUFFIXES.join("|")})$`, "i");
+
+const FOLDER = "That is a folder. Drop one picture from it; the command gradcam batch explains whole folders.";
+const NOTHING = "There is no picture in that. Drop a file, or the address of a picture.";
+const NO_ADDRESSES = "This server fetches no picture from an address. Save the picture and drop the file.";
+const NOT_TO_BE_HAD = "This picture cannot be taken from there. Save it and drop the file.";
+const NOTHING_COPIED = "No picture is in the clipboard. Copy one first.";
+const NOT_READ = "The browser does not let the page read the clipboard. Ctrl+V pastes a picture, too.";
+
+const isLikelyPicture = (file) => file.type.startsWith("image/") || KNOWN.test(file.name);
+const isAddress = (text) => /^https?:\/\/\S+$/i.test(text);
+const isData = (text) => /^data:image\/[\w.+-]+;base64,/i.test(text);
+const isText = (element) => element?.closest?.("input, textarea, [contenteditable]");
+
+/** limitMb: of a file. hasAddresses: whether the server fetches pictures. choose(address): of a picture on the
+ * web. tell(text): the person. */
+export function acceptPicturesAnywhere({ limitMb, hasAddresses, choose, tell }) {
+  const take = async (transfer) => {
+    const { files, hasFolder, text } = contentOf(transfer);
+    const file = files.find(isLikelyPicture) ?? files[0];
+    if (file) await upload(file, files.length);
+    else if (hasFolder) tell(FOLDER);
+    else if (isData(text)) await upload(fileOf(text));
+    else if (!isAddress(text)) tell(NOTHING);
+    else if (new URL(text).origin === location.origin) await uploadFrom(text);
+    else if (hasAddresses) choose(text);
+    else tell(NO_ADDRESSES);
+  };
+
+  const upload = async (file, count = 1) => {
+    if (!file.size) return tell(`The file ${file.name} is empty.`);
+    if (file.size > limitMb * 2 ** 20) {
+      const size = Math.ceil(file.size / 2 ** 20);
+      return tell(`The file ${file.name} has ${size} MB. Files of up to ${limitMb} MB can be uploaded.`);
+    }
+    if (count > 1) tell(`One photo at a time: of the ${count} files, this is ${file.name}.`);
+    if (!document.querySelector(INPUT)) document.querySelector(UPLOAD_BUTTON)?.click();
+    await elementsFor(INPUT);
+    give(file);
+  };
+
+  const uploadFrom = async (address) => {
+    try {
+      const response = await fetch(address);
+      if (!response.ok) throw new Error(response.status);
+      const blob = await response.blob();
+      await upload(new File([blob], new URL(address).pathname.split("/").pop() || "picture", { type: blob.type }));
+    } catch (error) {
+      console.warn(error);
+      tell(NOT_TO_BE_HAD);
+    }
+  };
+
+  listenToDrops(take);
+  document.addEventListener("paste", (event) => {
+    const { files, text } = contentOf(event.clipboardData);
+    // Text in a field is the field's, and other text is told of only if it could have been meant.
+    if (!files.length && (isText(event.target) || !text)) return;
+    event.preventDefault();
+    take(event.clipboardData);
+  });
+  listenToFileChooser(([file]) => upload(file));
+  listenToClipboardButton(upload, tell);
 }
 
-export function acceptPicturesAnywhere() {
-  document.addEventListener("paste", (event) => {
-    if (upload(event.clipboardData?.files ?? [])) event.preventDefault();
-  });
-  // Without this a file that misses the box would replace the page.
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  document.addEventListener("drop", (event) => {
-    if (event.defaultPrevented) return; // the box itself took it
-    event.preventDefault();
-    upload(event.dataTransfer?.files ?? []);
-  });
+/** All drops are taken here, also those on Gradio's box, which refuses files without a type. */
+function listenToDrops(take) {
+  const mark = (isOver) => document.body.classList.toggle("dropping", isOver);
+  const events = {
+    dragenter: () => mark(true),
+    dragover: () => mark(true),
+    dragleave: (event) => event.relatedTarget || mark(false),
+    drop: (event) => {
+      mark(false);
+      take(event.dataTransfer);
+    },
+  };
+  for (const [name, act] of Object.entries(events)) {
+    const listen = (event) => {
+      if (isText(event.target) && !hasFiles(event.dataTransfer)) return; // text into a field
+      event.preventDefault();
+      event.stopPropagation();
+      act(event);
+    };
+    window.addEventListener(name, listen, { capture: true });
+  }
+}
+
+/** The browser's dialog offers files without a type, too, and Gradio does not refuse them. */
+function listenToFileChooser(take) {
+  const accepted = ["image/*", ...SUFFIXES.map((suffix) => `.${suffix}`)].join(",");
+  const widen = (event) => {
+    const input = event.target.closest?.("#photo") && document.querySelector(INPUT);
+    if (input) input.accept = accepted;
+  };
+  window.addEventListener("click", widen, { capture: true });
+  const change = (event) => {
+    const files = [...(event.target.files ?? [])];
+    if (isGiving || !files.length || !event.target.matches(INPUT)) return;
+    event.stopImmediatePropagation();
+    take(files);
+  };
+  window.addEventListener("change", change, { capture: true });
+}
+
+/** Gradio's own says nothing where no picture was copied, or the browser does not let it read. */
+function listenToClipboardButton(upload, tell) {
+  const read = async (event) => {
+    if (!event.target.closest?.(CLIPBOARD_BUTTON)) return;
+    event.stopPropagation();
+    try {
+      for (const item of await navigator.clipboard.read()) {
+        const type = item.types.find((one) => one.startsWith("image/"));
+        if (type) return void (await upload(new File([await item.getType(type)], "clipboard", { type })));
+      }
+      tell(NOTHING_COPIED);
+    } catch (error) {
+      console.warn(error);
+      tell(NOT_READ);
+    }
+  };
+  window.addEventListener("click", read, { capture: true });
+}
+
+let isGiving = false;
+
+/** Gives a file to Gradio's control, which takes only those whose type is that of a picture. */
+function give(file) {
+  const isTyped = file.type.startsWith("image/");
+  const transfer = new DataTransfer();
+  transfer.items.add(isTyped ? file : new File([file], file.name, { type: "image/x-unknown" }));
+  const input = document.querySelector(INPUT);
+  input.files = transfer.files;
+  isGiving = true;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+  isGiving = false;
+}
+
+const hasFiles = (transfer) => [...(transfer?.types ?? [])].includes("Files");
+
+/** What came, as {files, hasFolder, text}. text: the address of a picture or a page, or other words. */
+function contentOf(transfer) {
+  const items = [...(transfer?.items ?? [])].filter(({ kind }) => kind === "file");
+  const isFolder = (item) => item.webkitGetAsEntry?.()?.isDirectory ?? false;
+  const files = items
+    .filter((item) => !isFolder(item))
+    .map((item) => item.getAsFile())
+    .filter(Boolean);
+  return { files, hasFolder: items.some(isFolder), text: files.length ? "" : textOf(transfer) };
+}
+
+/** The address of the picture itself rather than that of the page that it links to. */
+function textOf(transfer) {
+  const html = new DOMParser().parseFromString(transfer?.getData("text/html") ?? "", "text/html");
+  const source = html.querySelector("img[src]")?.getAttribute("src") ?? "";
+  if (isAddress(source) || isData(source)) return source;
+  const addresses = (transfer?.getData("text/uri-list") ?? "").split(/\r?\n/);
+  const address = addresses.find((line) => line && !line.startsWith("#"));
+  return (address || (transfer?.getData("text/plain") ?? "")).trim();
+}
+
+function fileOf(data) {
+  const [head, base64] = data.split(",", 2);
+  return new File([bytesOf(base64)], "picture", { type: head.slice("data:".length).split(";")[0] });
 }

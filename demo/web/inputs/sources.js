@@ -1,0 +1,32 @@
+// Says which of the photo's sources cannot work here, before somebody clicks them: browsers lend the camera and
+// the clipboard only to pages that came over https, or from their own machine, and a site that shows this page in
+// a frame may keep them, too.
+
+const INSECURE =
+  "The camera and the clipboard button need https, or the machine that the app runs on. Ctrl+V pastes a picture " +
+  "here, too, and a phone offers its camera where a file is chosen.";
+const NO_CAMERA = "No camera can be used here. A phone offers its own where a file is chosen.";
+const NO_CLIPBOARD = "This browser does not let a button read the clipboard. Ctrl+V pastes a picture, too.";
+const FRAMED = "The site that shows this page in a frame does not lend it the ";
+
+const isLent = (name) => (document.permissionsPolicy ?? document.featurePolicy)?.allowsFeature(name) ?? true;
+
+/** note: the element for the sentence, hidden until there is one. */
+export function explainMissingSources(note) {
+  const hasCamera = Boolean(navigator.mediaDevices?.getUserMedia);
+  const hasClipboard = Boolean(navigator.clipboard?.read);
+  const kept = [
+    hasCamera && !isLent("camera") && "camera",
+    hasClipboard && !isLent("clipboard-read") && "clipboard",
+  ].filter(Boolean);
+  const sentences = [
+    !isSecureContext && INSECURE,
+    kept.length && `${FRAMED}${kept.join(" and the ")}. Open it in a tab of its own.`,
+    isSecureContext && !hasCamera && NO_CAMERA,
+    isSecureContext && !hasClipboard && NO_CLIPBOARD,
+  ].filter(Boolean);
+  document.body.classList.toggle("without-camera", !hasCamera || kept.includes("camera"));
+  document.body.classList.toggle("without-clipboard", !hasClipboard || kept.includes("clipboard"));
+  note.textContent = sentences.join(" ");
+  note.hidden = !sentences.length;
+}
