@@ -6,6 +6,7 @@ All of them raise InvalidArgumentError, a sentence for the person who wrote the 
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any, TypeGuard, get_args
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,8 @@ import gradio as gr
 
 from demo.api.records import Output
 from demo.compute.photo import PhotoFile
+from demo.compute.service import service
+from demo.middleware.blocks import is_data
 from demo.middleware.route_allow_list import FILES
 from demo.server.requests import open_upload
 from gradcam_core import imagenet_labels
@@ -28,6 +31,12 @@ NO_ADDRESSES = (
     "The API fetches no picture from an address. Save it and give the file; an MCP client may also "
     "give a data: URI."
 )
+
+MAX_DATA_BYTES = 20 * 2**20
+"""The largest picture in a data: URI."""
+
+NO_DATA = "A data: URI of a picture is data:image/jpeg;base64, and the picture's bytes in base64."
+DATA_TOO_LARGE = f"The picture in the data: URI is larger than {MAX_DATA_BYTES // 2**20} MB."
 
 _MAX_QUOTED = 80
 """Characters of a name in a request that are searched for, and repeated in an error."""
@@ -45,9 +54,11 @@ class InvalidArgumentError(gr.Error):
 
 async def photo(image: object, window: Window | None = None) -> PhotoFile:
     """The uploaded photo. Also raises ImageError if it is not there."""
-    path = image.get("path") if isinstance(image, dict) else None
+    path = _path_in(image)
     if not isinstance(path, str) or not path:
         raise InvalidArgumentError(NO_PICTURE)
+    if is_data(path):
+        return await asyncio.to_thread(_photo_in, path)
     if is_address(path):
         # Gradio's own tool for MCP clients uploads a file to this app and gives its address.
         _, served, path = urlsplit(path).path.partition(FILES)
@@ -58,7 +69,29 @@ async def photo(image: object, window: Window | None = None) -> PhotoFile:
 
 
 def is_address(path: str) -> bool:
-    return path.startswith(("http://", "https://"))
+    """Whether Gradio would take it for something to be fetched, or decoded."""
+    return path.startswith(("http://", "https://")) or is_data(path)
+
+
+def _path_in(image: object) -> object:
+    """What is given as the file: its path, or a data: URI wherever that stands."""
+    if not isinstance(image, dict):
+        return image if is_data(image) else None
+    return image["url"] if is_data(image.get("url")) else image.get("path")
+
+
+def _photo_in(address: str) -> PhotoFile:
+    """The photo in a data: URI."""
+    head, comma, content = address.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise InvalidArgumentError(NO_DATA)
+    if len(content) > MAX_DATA_BYTES * 4 // 3 + 4:
+        raise InvalidArgumentError(DATA_TOO_LARGE)
+    try:
+        data = base64.b64decode("".join(unquote(content).split()), validate=True)
+    except ValueError:
+        raise InvalidArgumentError(NO_DATA) from None
+    return service().photos.from_bytes(data)
 
 
 def models(names: object) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, TypeGuard
 
 import gradio as gr
 from gradio.block_function import BlockFunction
@@ -11,6 +11,9 @@ from gradio.block_function import BlockFunction
 from demo.compute.photo import GONE
 from demo.gradio_internals import NO_FUNCTION
 from demo.middleware.error_answers import BROKEN, sentence_of
+
+DATA = "data:"
+"""Begins an address that is itself the content."""
 
 
 class Page(gr.Blocks):
@@ -37,12 +40,30 @@ class Page(gr.Blocks):
         except Exception as error:
             raise _mistake(sentence_of(error, BROKEN)) from error
 
-    async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
+    async def preprocess_data(
+        self, block_fn: BlockFunction, inputs: list[Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """Gradio looks at the files that are given, for whichever argument."""
+        inputs = [_not_a_file(one) if holds_data(one) else one for one in inputs]
         try:
-            return await super().preprocess_data(*args, **kwargs)
+            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
         except (OSError, ValueError):  # of a path that it does not allow, or that there cannot be
             raise _mistake(GONE) from None
+
+
+def holds_data(given: object) -> bool:
+    """Whether it is a file as the API's clients give one, with a data: URI for its path or its
+    address."""
+    return isinstance(given, dict) and any(is_data(given.get(name)) for name in ("path", "url"))
+
+
+def is_data(address: object) -> TypeGuard[str]:
+    return isinstance(address, str) and address[: len(DATA)].lower() == DATA
+
+
+def _not_a_file(given: dict) -> dict:
+    """By "meta" Gradio knows a file, and would look for one with the name that is the content."""
+    return {name: value for name, value in given.items() if name != "meta"}
 
 
 def _with_defaults(function: BlockFunction, inputs: list[Any]) -> list[Any]:
