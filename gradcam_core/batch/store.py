@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, Timeout
 
 from gradcam_core.batch.pictures import is_address, key_digest
 from gradcam_core.batch.rows import PictureResult
@@ -25,6 +25,7 @@ from gradcam_core.batch.schema import DATA, SCHEMA
 from gradcam_core.batch.settings import LATER_SETTINGS, BatchSettings
 from gradcam_core.errors import BatchError
 from gradcam_core.files import written_whole
+from gradcam_core.locks import lock_for
 from gradcam_core.models.loading import Model
 
 RUN = "run.json"
@@ -58,7 +59,7 @@ class ResultFolder:
         self._unwritten: list[PictureResult] = []
         self._unwritten_since = 0.0
         self._number = 0
-        self._lock = FileLock(path / ".lock")
+        self._lock: BaseFileLock | None = None
 
     @property
     def done(self) -> int:
@@ -67,6 +68,7 @@ class ResultFolder:
     def __enter__(self) -> ResultFolder:
         try:
             (self.path / DATA).mkdir(parents=True, exist_ok=True)
+            self._lock = lock_for(self.path / ".lock")
             self._lock.acquire(timeout=0)
         except Timeout:
             raise BatchError(
@@ -80,12 +82,16 @@ class ResultFolder:
             self._compare(self._begun())
             self._read_parts()
         except BaseException:
-            self._lock.release()
+            self._release()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     def _begun(self) -> dict[str, Any]:
         """The settings that this batch was begun with; empty if it is new."""

@@ -106,18 +106,17 @@ def _copy(url: str, stream: IO[bytes]) -> None:
 def sole_download(lock_file: Path) -> Iterator[None]:
     """Downloads a file while no other process on this machine downloads the same. A lock ends with
     its process, however that ends."""
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
+
+    from gradcam_core.locks import lock_for
 
     lock_file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(lock_file)
-    try:
-        while not lock.is_locked:
-            try:
-                lock.acquire(timeout=1)
-            except Timeout:
-                report(waiting=True)
-    except NotImplementedError:
-        pass  # a file system without locks: both download, each into a part of its own
+    lock = lock_for(lock_file)
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            report(waiting=True)
     try:
         yield
     finally:
@@ -173,6 +172,9 @@ def main() -> int:
     parser.add_argument("--force", action="store_true")
     options = parser.parse_args()
     threading.Thread(target=end_with_parent, daemon=True).start()
+    from gradcam_core.locks import have_missing_locks_noticed
+
+    have_missing_locks_noticed()
     socket.setdefaulttimeout(options.timeout)
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(int(options.timeout)))
     try:

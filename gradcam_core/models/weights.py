@@ -12,10 +12,11 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import huggingface_hub
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from huggingface_hub import constants
 
 from gradcam_core.errors import WeightsError
+from gradcam_core.locks import lock_for
 from gradcam_core.models.download_process import ARRIVING
 from gradcam_core.models.hashes import hash_in_name, hash_of_blob, sha256
 from gradcam_core.upstream import hub_folder, hub_locks
@@ -123,11 +124,11 @@ class ReleaseFile:
 def _remove_unless_locked(parts: Iterable[Path], lock_file: Path) -> None:
     try:
         for part in parts:
-            with FileLock(lock_file, timeout=0):
+            with lock_for(lock_file).acquire(timeout=0):
                 part.unlink(missing_ok=True)
     except Timeout:
         pass  # another process is at work on them
-    except (OSError, NotImplementedError) as error:
+    except OSError as error:
         log.warning("parts of downloads stay where they are: %s", error)
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 ORDER: tuple[tuple[str, ...], ...] = (
     ("gradcam_core.errors",),
     (
-        *("gradcam_core.child_process", "gradcam_core.files", "gradcam_core.memory"),
+        *("gradcam_core.child_process", "gradcam_core.files", "gradcam_core.locks"),
+        "gradcam_core.memory",
         *("gradcam_core.cache_folders", "gradcam_core.old_names", "gradcam_core.terminal"),
         *(
             "gradcam_core.proxies",
