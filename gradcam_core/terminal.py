@@ -1,11 +1,14 @@
-"""Printing to a terminal, pipe or log that lacks a character: something like it is printed instead,
-so that nothing that was computed is lost to a sign that could not be shown."""
+"""Printing to a terminal, pipe or log that lacks a character, is full or has gone: something like
+it is printed instead, or nothing, and nothing that was computed is lost to that."""
 
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 import unicodedata
+from collections.abc import Callable
+from typing import Any, TextIO
 
 _LIKE = {
     "…": "...",
@@ -38,11 +41,32 @@ _HANDLER = "gradcam-something-like-it"
 
 
 def print_whatever_can_be_shown() -> None:
-    """From now on, no character keeps this process from printing."""
+    """From now on, no character and no lost reader keeps this process from its work."""
     codecs.register_error(_HANDLER, _something_like_it)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not None, nor what a notebook or a test has instead
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed before this process began, which some libraries do not expect
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):  # not what a notebook or a test has instead
             stream.reconfigure(errors=_HANDLER)
+            for method in ("write", "flush"):
+                setattr(stream, method, _going_on(getattr(stream, method), stream))
+
+
+def _going_on(method: Callable[..., Any], stream: TextIO) -> Callable[..., Any]:
+    """The method of a stream, which prints to nowhere once the reader of a pipe has gone, or the
+    disk is full."""
+
+    def called(*args: Any) -> Any:
+        try:
+            return method(*args)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())  # what is still to be written goes there, too
+            os.close(nowhere)
+            return len(args[0]) if args else None
+
+    return called
 
 
 def _something_like_it(error: UnicodeError) -> tuple[str, int]:

@@ -90,7 +90,9 @@ def accuracy(out: Path) -> str | None:
     found: dict[str, Counter[bool]] = {}
     for part in sorted((out / DATA).glob("*.parquet")):
         columns = ["title", "stands_in_for", "correct"]
-        for row in pq.read_table(part, columns=columns, partitioning=None).to_pylist():
+        with part.open("rb") as file:
+            rows = pq.read_table(file, columns=columns).to_pylist()
+        for row in rows:
             if row["correct"] is not None:
                 instead = f" for {row['stands_in_for']}" if row["stands_in_for"] else ""
                 found.setdefault(row["title"] + instead, Counter())[row["correct"]] += 1

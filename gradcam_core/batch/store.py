@@ -125,7 +125,8 @@ class ResultFolder:
             rest.unlink(missing_ok=True)
         for part in sorted((self.path / DATA).glob("part-*.parquet")):
             try:
-                read = pq.read_table(part, columns=["path", "error"], partitioning=None)
+                with part.open("rb") as file:  # Arrow takes no name that is not UTF-8
+                    read = pq.read_table(file, columns=["path", "error"])
             except (OSError, pa.ArrowException) as error:
                 raise BatchError(
                     f"{part} is damaged: remove it, and its pictures are done again"

@@ -71,7 +71,7 @@ def _pictures(parts: Iterable[Path], rows_at_once: int) -> Iterator[list[Row]]:
 
 
 def _rows(part: Path, rows_at_once: int) -> Iterator[Row]:
-    with pq.ParquetFile(part) as file:
+    with part.open("rb") as opened, pq.ParquetFile(opened) as file:
         for batch in file.iter_batches(batch_size=rows_at_once):
             yield from batch.to_pylist()
 
