@@ -116,8 +116,11 @@ def test_the_environment_is_read_in_one_place():
                 of = ast.unparse(node.value)
                 if of == "os.environ" or (of, node.attr) == ("os", "getenv"):
                     readers.append(f"{path.name}:{node.lineno}")
-            is_item = isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load)
-            if is_item and ast.unparse(node.value) == "os.environ":  # type: ignore[attr-defined]
+            if (
+                isinstance(node, ast.Subscript)
+                and isinstance(node.ctx, ast.Load)
+                and ast.unparse(node.value) == "os.environ"
+            ):
                 readers.append(f"{path.name}:{node.lineno}")
     assert readers == []
 

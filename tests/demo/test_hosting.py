@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.support.api import SMALL, called, text_of
 from tests.support.app_server import NO_NETWORKS, ROOT, Started, started_app
-from tests.support.browser import Visits, drop, examples, wait_for_all, wait_for_results
+from tests.support.browser import Visits, drop, examples, wait_for_results
 from tests.support.photos import EXAMPLES
 from tests.support.prefix_proxy import NGINX, nginx_of_the_recipe, prefix_proxy
 from tests.support.stream import CAT, cells, explain_stream, results
@@ -107,26 +107,6 @@ def test_programs_and_assistants_reach_it_behind_a_proxy(shown_at: str):
     assert "tiger cat" in told
 
 
-def test_a_visitor_who_leaves_out_the_slash_has_the_page(shown_at: str, browser: Browser):
-    visits = Visits(browser, shown_at.rstrip("/"))
-    page = visits("?models=resnet50")
-    drop(page, EXAMPLES / f"{CAT}.jpg", "IMG_1234.HEIC", kind="")
-    wait_for_all(page, 1)
-    examples(page).nth(1).click()
-    expect(page.locator(".explained strong").first).to_have_text("espresso")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download of").click()
-        page.locator(".menu:popover-open button").first.click()
-    assert download.value.suggested_filename.startswith("resnet50_")
-    page.get_by_role("button", name="Share").click()
-    link = page.get_by_label("Link to this view").input_value()
-    other = visits(link.removeprefix(shown_at.rstrip("/")))
-    wait_for_results(other, 1)
-    # The browser looks for an icon at the root of the host, which is not ours.
-    assert [fault for fault in visits.faults if "404" not in fault] == []
-    visits.close("behind_a_proxy", is_failed=False)
-
-
 def test_the_start_says_what_was_left_out(app_at_cam: Started):
     log = app_at_cam.log.read_text()
     assert "The proxy in all_proxy is not used" in log
@@ -200,3 +180,31 @@ def test_a_user_without_a_name_runs_it_from_a_read_only_folder(read_only: Path, 
     ]
     (own,) = (path.name for path in tmp_path.iterdir() if path.name.startswith("gradcam-side"))
     assert own.endswith(f"user-{NOBODY}")
+
+
+# Last: while a browser runs, no test can have an event loop of its own.
+
+
+def test_a_visitor_who_leaves_out_the_slash_has_the_page(app_at_cam: Started, browser: Browser):
+    with prefix_proxy(app_at_cam.url, "/cam", strips=True) as url:
+        visit_without_the_slash(url, browser)
+
+
+def visit_without_the_slash(shown_at: str, browser: Browser) -> None:
+    visits = Visits(browser, shown_at.rstrip("/"))
+    page = visits("?models=resnet50")
+    drop(page, EXAMPLES / f"{CAT}.jpg", "IMG_1234.HEIC", kind="")
+    wait_for_results(page, 1)
+    examples(page).nth(1).click()
+    expect(page.locator(".explained strong").first).to_have_text("espresso")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download of").click()
+        page.locator(".menu:popover-open button").first.click()
+    assert download.value.suggested_filename.startswith("resnet50_")
+    page.get_by_role("button", name="Share").click()
+    link = page.get_by_label("Link to this view").input_value()
+    other = visits(link.removeprefix(shown_at.rstrip("/")))
+    wait_for_results(other, 1)
+    # The browser looks for an icon at the root of the host, which is not ours.
+    assert [fault for fault in visits.faults if "404" not in fault] == []
+    visits.close("behind_a_proxy", is_failed=False)

@@ -8,8 +8,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import requests
-from playwright.sync_api import Browser, Error, Route, expect
+from playwright.sync_api import Browser, Error, expect
+from playwright.sync_api import Route as BrowserRoute
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
+from demo.middleware.headers import SecurityHeaders
 from tests.support.api import SMALL
 from tests.support.browser import READY, Visits, wait_for_all
 from tests.support.uploads import upload
@@ -76,7 +84,7 @@ def test_no_script_runs_that_does_not_come_with_the_page(app: str, browser: Brow
 
 
 def test_the_host_of_a_space_may_frame_the_page_and_no_other(app: str, browser: Browser):
-    def frames(route: Route) -> None:
+    def frames(route: BrowserRoute) -> None:
         frame = f'<iframe src="{app}" style="width: 1200px; height: 800px"></iframe>'
         route.fulfill(body=frame, content_type="text/html")
 
@@ -97,6 +105,18 @@ def test_the_host_of_a_space_may_frame_the_page_and_no_other(app: str, browser: 
     assert failed.value.url == app
     assert failed.value.failure == "net::ERR_BLOCKED_BY_RESPONSE"
     context.close()
+
+
+def test_further_sites_may_frame_the_page_and_its_files_if_they_are_named():
+    async def answer(request: Request) -> Response:
+        return HTMLResponse("<html></html>")
+
+    around = [Middleware(SecurityHeaders, framed_by=("https://lms.example", "https://*.b.example"))]
+    app = Starlette(routes=[Route("/{path:path}", answer)], middleware=around)
+    usual = "frame-ancestors 'self' https://huggingface.co https://*.huggingface.co"
+    for path in ("/", "/config", "/gradio_api/file=/a.png"):
+        policy = TestClient(app).get(path).headers["Content-Security-Policy"]
+        assert policy.endswith(f"{usual} https://lms.example https://*.b.example"), path
 
 
 MARK = b"<script>localStorage.setItem('ran', 'yes')</script>"

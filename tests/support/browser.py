@@ -47,7 +47,10 @@ STAND_INS = {
 
 
 _CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-_ONLY_HERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.*"
+PLAIN_HTTP = "plain-http.example"
+"""A name for this machine under which the page is, for a browser, that of another one."""
+
+_ONLY_HERE = f"--host-resolver-rules=MAP {PLAIN_HTTP} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.*"
 """No other host can be reached, as with no network. Unlike a route this leaves the cache alone."""
 
 

@@ -39,7 +39,7 @@ def prefix_proxy(server: str, prefix: str, strips: bool) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             connection = http.client.HTTPConnection(to, timeout=120)
             headers = dict(self.headers) | {"Connection": "close"}
-            connection.request(self.command, path or "/", body, headers)
+            connection.request(self.command, "/" + path.lstrip("/"), body, headers)
             answer = connection.getresponse()
             self.send_response(answer.status)
             for name, value in answer.getheaders():

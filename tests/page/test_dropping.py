@@ -1,0 +1,169 @@
+"""Whatever is dropped or pasted anywhere becomes the photo, or the person is told what it is."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import PLAIN_HTTP, Visits, examples, expect_explained, wait_for_results
+from tests.support.photos import EXAMPLES
+
+RESNET = "?models=resnet50"
+
+_GIVE = """([event, target, files, texts]) => {
+    const data = new DataTransfer();
+    for (const [name, type, base64] of files) {
+        const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+        data.items.add(new File([bytes], name, { type }));
+    }
+    for (const [type, text] of texts) data.items.add(text, type);
+    const element = document.querySelector(target);
+    const options = { bubbles: true, cancelable: true };
+    if (event === "paste") {
+        element.dispatchEvent(new ClipboardEvent(event, { ...options, clipboardData: data }));
+        return;
+    }
+    for (const name of ["dragenter", "dragover", "drop"]) {
+        element.dispatchEvent(new DragEvent(name, { ...options, dataTransfer: data }));
+    }
+}"""
+
+BOX = "#photo button"
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+CAT, COFFEE = (encoded((EXAMPLES / f"{name}.jpg").read_bytes()) for name in ("1_cat", "2_coffee"))
+
+
+def give(
+    page: Page,
+    files: Sequence[tuple[str, str, str]] = (),
+    texts: Sequence[tuple[str, str]] = (),
+    target: str = "body",
+    event: str = "drop",
+) -> None:
+    """files: name, type and content in base64 of each; texts: type and text."""
+    page.evaluate(_GIVE, [event, target, list(files), list(texts)])
+
+
+def test_a_picture_needs_neither_a_suffix_nor_a_type_that_is_right(visit: Visits):
+    page = visit(RESNET)
+    for name, kind, target, content, explained in (
+        ("IMG_1234.HEIC", "", BOX, CAT, "tiger cat"),
+        ("photo", "", "body", COFFEE, "espresso"),
+        ("notes.txt", "text/plain", ".masthead", CAT, "tiger cat"),
+        ("IMG_0001.JPG", "application/octet-stream", "#photo", COFFEE, "espresso"),
+    ):
+        give(page, [(name, kind, content)], target=target)
+        expect_explained(page, explained, 1)
+    assert "dropping" not in (page.locator("body").get_attribute("class") or "")
+
+
+def test_a_file_that_is_chosen_needs_no_type_either(visit: Visits, tmp_path: Path):
+    page = visit(RESNET)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_label("Drop an image file here to upload").click()
+    assert ".heic" in (page.locator("#photo input[type=file]").get_attribute("accept") or "")
+    path = tmp_path / "IMG_1234"
+    path.write_bytes((EXAMPLES / "2_coffee.jpg").read_bytes())
+    chooser.value.set_files(path)
+    expect_explained(page, "espresso", 1)
+
+
+def test_what_is_no_picture_is_told(visit: Visits):
+    page = visit(RESNET)
+    toast = page.locator(".toast")
+    for words, files, texts in (
+        ("The file empty.jpg is empty.", [("empty.jpg", "image/jpeg", "")], []),
+        ("no picture in that", [], [("text/plain", "hello")]),
+        ("The file none.png is empty.", [("none.png", "image/png", "")], []),
+        ("no picture in that", [], []),
+    ):
+        give(page, files, texts)
+        expect(toast).to_contain_text(words)
+    give(page, texts=[("text/plain", "some words")], event="paste")
+    expect(toast).to_contain_text("no picture in that")
+    large = "new File([new Uint8Array(65 * 2 ** 20)], 'scan.tif')"
+    page.evaluate(
+        f"""() => {{
+            const data = new DataTransfer();
+            data.items.add({large});
+            document.body.dispatchEvent(
+                new DragEvent("drop", {{ bubbles: true, cancelable: true, dataTransfer: data }}));
+        }}"""
+    )
+    expect(toast).to_have_text("The file scan.tif has 65 MB. Files of up to 64 MB can be uploaded.")
+    give(page, [("report.pdf", "application/pdf", encoded(b"%PDF-1.7"))], target=BOX)
+    expect(page.get_by_text("This is not a picture in a format that can be read")).to_be_visible()
+
+
+def test_of_several_files_the_first_picture_is_shown_and_that_is_told(visit: Visits):
+    page = visit(RESNET)
+    notes = ("notes.txt", "text/plain", encoded(b"hello"))
+    give(page, [notes, ("coffee.HEIC", "", COFFEE), ("cat.jpg", "image/jpeg", CAT)])
+    expect(page.locator(".toast")).to_contain_text("of the 3 files, this is coffee.HEIC")
+    expect_explained(page, "espresso", 1)
+
+
+def test_a_picture_dragged_from_another_site_is_asked_for_by_its_address(visit: Visits):
+    page = visit(RESNET)
+    address = "https://pictures.example/b.jpg"
+    html = f'<a href="https://pictures.example/page"><img src="{address}"></a>'
+    give(page, texts=[("text/uri-list", "https://pictures.example/page"), ("text/html", html)])
+    expect(page).to_have_url(re.compile(re.escape(f"picture={quote(address, safe='')}")))
+    data = f'<img src="data:image/jpeg;base64,{CAT}">'
+    give(page, texts=[("text/html", data)])
+    expect_explained(page, "tiger cat", 1)
+    give(
+        page, texts=[("text/uri-list", examples(page).nth(1).locator("img").evaluate("i => i.src"))]
+    )
+    expect_explained(page, "espresso", 1)
+
+
+def test_text_that_is_pasted_or_dropped_into_a_field_is_the_field_s(visit: Visits):
+    page = visit(RESNET)
+    for event in ("paste", "drop"):
+        give(page, texts=[("text/plain", "hello")], target="input[name=picture]", event=event)
+    page.wait_for_timeout(200)
+    expect(page.locator(".toast")).to_be_empty()
+
+
+def test_without_https_the_page_says_before_a_click_what_cannot_work(app: str, browser: Browser):
+    visits = Visits(browser, app.replace("127.0.0.1", PLAIN_HTTP))
+    page = visits(RESNET)
+    expect(page.locator(".photo-note")).to_contain_text("The camera and the clipboard button need")
+    for source in ("Capture from camera", "Paste from clipboard"):
+        expect(page.get_by_label(source)).to_be_hidden()
+    give(page, [("image.png", "image/png", COFFEE)], event="paste")
+    wait_for_results(page, 1)
+    # A browser says of a header that it has no effect over plain http.
+    assert [fault for fault in visits.faults if "Cross-Origin-Opener-Policy" not in fault] == []
+    visits.close("without_https", is_failed=False)
+
+
+def test_with_https_nothing_is_said_of_it(visit: Visits):
+    page = visit(RESNET)
+    expect(page.get_by_label("Capture from camera")).to_be_visible()
+    expect(page.get_by_label("Paste from clipboard")).to_be_visible()
+    expect(page.locator(".photo-note")).to_be_hidden()
+
+
+def test_a_clipboard_without_a_picture_or_kept_by_the_browser_is_told(visit: Visits):
+    page = visit(RESNET, permissions=["clipboard-read", "clipboard-write"])
+    page.evaluate("navigator.clipboard.writeText('words')")
+    page.get_by_label("Paste from clipboard").click()
+    expect(page.locator(".toast")).to_contain_text("No picture is in the clipboard.")
+    page.context.clear_permissions()
+    page.evaluate(
+        "() => { navigator.clipboard.read = () => Promise.reject(new DOMException('no')); }"
+    )
+    page.get_by_label("Paste from clipboard").click()
+    expect(page.locator(".toast")).to_contain_text("Ctrl+V pastes a picture, too.")
