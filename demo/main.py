@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
     from demo.settings import Settings
 
+_READ_BY_GRADIO = (
+    *("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"),  # at its import, unchecked
+    *("GRADIO_NODE_NUM_PORTS", "GRADIO_ANALYTICS_MAX_EVENTS"),  # the same, for what we have not
+    "GRADIO_DEBUG",  # with it `launch` would not come back, and SIGTERM not be waited for
+)
+
 _NO_LINK = (
     "No public link could be made: Gradio's servers for it, api.gradio.app and the one that it "
     "names, cannot be reached, or refuse. The page goes on without one."
@@ -112,8 +118,8 @@ def _serve(settings: Settings, port: int, is_shared: bool) -> None:
     from demo.server.uploads import keep_swept, use_own_folder
 
     keep_swept(use_own_folder(settings.temporary_folder))  # before Gradio is imported
-    for name in ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"):
-        os.environ.pop(name, None)  # which Gradio would read as it is imported, once more
+    for name in _READ_BY_GRADIO:
+        os.environ.pop(name, None)
 
     # Late: a mistake in what was set needs no libraries.
     from demo.compute.service import start
@@ -138,6 +144,8 @@ def _serve(settings: Settings, port: int, is_shared: bool) -> None:
     where = {"server_name": in_address(settings.host), "server_port": port}
 
     def ready(page: gr.Blocks) -> None:
+        if page.mcp_error:
+            print(page.mcp_error)
         print(f"* Running on local URL:  {str(page.local_url).rstrip('/')}")
         if is_shared:
             threading.Thread(target=_share, args=(page,), daemon=True, name="share").start()

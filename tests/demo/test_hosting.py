@@ -200,7 +200,7 @@ def visit_without_the_slash(shown_at: str, browser: Browser) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download of").click()
         page.locator(".menu:popover-open button").first.click()
-    assert download.value.suggested_filename.startswith("resnet50_")
+    assert download.value.suggested_filename == "efficientnet_lite0_output.png"
     page.get_by_role("button", name="Share").click()
     link = page.get_by_label("Link to this view").input_value()
     other = visits(link.removeprefix(shown_at.rstrip("/")))

@@ -94,7 +94,6 @@ BAD = {
     "EPS that starts a program": "not read here",
     "SVG with a file of the server": "not read here",
     "PNG cut at 60 %": "damaged or incomplete",
-    "empty": "not a picture",
 }
 
 
