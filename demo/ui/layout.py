@@ -71,7 +71,8 @@ _REPORT = """(value) => {{
 def _controls(has_addresses: bool) -> dict[str, Any]:
     """Gradio's controls, by the names that the page's script has for them."""
     photo = _photo_component()
-    _html('<p class="photo-note" role="status" hidden></p>')  # see demo/web/inputs/sources.js
+    # demo/web/inputs/sources.js writes into it.
+    _html('<p class="photo-note" role="status" hidden></p>', elem_classes="photo-note-block")
     _html(_examples())
     if has_addresses:
         _html(texts.ADDRESS_FORM)

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import httpx
 import pytest
+from gradio import blocks, http_server, networking
 from gradio.events import api
 from gradio.queueing import Queue
 from starlette.requests import Request
@@ -103,3 +107,50 @@ def test_a_call_of_an_event_without_a_function_is_refused_before_gradio_looks_at
     (event,) = page.fns.values()
     with pytest.raises(gr.Error, match="no such function"):
         asyncio.run(page.process_api(event, ["x"]))
+
+
+def test_gradio_still_binds_by_ipv4_and_asks_itself_through_proxies(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Until `launch` does neither, `listen_at` is needed."""
+    source = inspect.getsource(http_server.start_server)
+    assert "s = socket.socket()" in source
+    assert "s.bind((LOCALHOST_NAME, port))" in source
+    assert "httpx.get(" in inspect.getsource(gr.Blocks.launch)
+    assert "httpx.head(" in inspect.getsource(networking.url_ok)
+    for module in (http_server, blocks, networking):
+        monkeypatch.setattr(module, "httpx", None, raising=False)  # as before at the end
+    monkeypatch.setattr(http_server, "LOCALHOST_NAME", "")
+    monkeypatch.setattr(http_server, "socket", socket)
+    gradio_internals.listen_at("::1", socket.AF_INET6)
+    assert http_server.LOCALHOST_NAME == "::1"
+    with http_server.socket.socket() as tried:
+        assert tried.family == socket.AF_INET6
+    monkeypatch.setenv("all_proxy", "foo://127.0.0.1:9")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(httpx.ConnectError):  # of the address itself, and not of the proxy
+        blocks.httpx.get(f"http://127.0.0.1:{port}/")
+    assert networking.url_ok(f"http://127.0.0.1:{port}/") is False
+
+
+def test_a_public_link_leaves_nothing_where_the_app_was_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """Until `launch(share=True)` writes elsewhere, and does not have everything wait."""
+    assert "CERTIFICATE_PATH" in inspect.getsource(networking.setup_tunnel)
+    asked: list[Any] = []
+
+    def setup_tunnel(*arguments: Any) -> str:
+        asked.append(arguments)
+        return "http://someone.gradio.live"
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(networking, "CERTIFICATE_PATH", "")
+    monkeypatch.setattr(networking, "setup_tunnel", setup_tunnel)
+    with gr.Blocks() as page:
+        pass
+    page.server_name, page.server_port = "[::1]", 7860
+    assert gradio_internals.public_link(page) == "https://someone.gradio.live"
+    assert Path(networking.CERTIFICATE_PATH).is_relative_to(tmp_path)
+    assert asked == [("::1", 7860, page.share_token, None, None)]

@@ -27,6 +27,7 @@ from tests.support.photos import EXAMPLES
 from tests.support.prefix_proxy import NGINX, nginx_of_the_recipe, prefix_proxy
 from tests.support.stream import CAT, cells, explain_stream, results
 from tests.support.uploads import DECLARED, upload
+from tests.support.waiting import until
 
 ODD = {
     "GRADIO_ROOT_PATH": "/cam",
@@ -164,15 +165,20 @@ def test_a_user_without_a_name_runs_it_from_a_read_only_folder(read_only: Path, 
                 host = "[::1]"
             except OSError:
                 pass  # this machine has none
-    program = f"{NO_NETWORKS}import sys; sys.argv = ['app.py', '--host', {host!r}]\n"
+    program = f"{NO_NETWORKS}import sys; sys.argv = ['app.py', '--host', {host!r}, '--share']\n"
     command = [*_AS_NOBODY, sys.executable, "-B", "-c", f"{program}import app; app.main()"]
-    environment = settings | {"GRADIO_SERVER_NAME": "no.such.name.invalid"}
+    environment = settings | {
+        "GRADIO_SERVER_NAME": "no.such.name.invalid",
+        "https_proxy": "http://127.0.0.1:9",  # so that no public link is made, wherever this runs
+    }
     with started_app(tmp_path, host, command, str(read_only), **environment) as started:
         request = {"example": CAT, "cells": cells(*SMALL)}
         assert results(explain_stream(started.url, request)).keys() == set(SMALL)
         body = request | {"file": "comparison.png"}  # matplotlib keeps the names of fonts
         made = requests.post(f"{started.url}download", json=body, timeout=120)
         assert made.content.startswith(b"\x89PNG")
+        until(lambda: "No public link could be made" in started.log.read_text())
+        assert requests.get(started.url, timeout=30).ok
         log = started.log.read_text()
     assert "Traceback" not in log
     assert sorted(path.name for path in read_only.iterdir()) == [

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from demo.server import uploads
+from gradcam_core.errors import SettingsError
 
 TOO_OLD_S = uploads.KEPT_S + 5
 
@@ -119,3 +120,33 @@ def test_a_name_that_is_taken_is_left_alone(
     assert own.name not in (name, "theirs")
     assert uploads.use_own_folder(tmp_path) == own  # so that its files do not stay for ever
     assert theirs.exists()
+
+
+def no_temporary_folder() -> str:
+    raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+
+def test_without_any_temporary_folder_the_owner_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "gettempdir", no_temporary_folder)
+    with pytest.raises(SettingsError, match=r"Name one with GRADIO_TEMP_DIR\."):
+        uploads.use_own_folder()
+
+
+def test_a_named_folder_then_serves_all_that_need_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in (uploads.SETTING, "TMPDIR"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "gettempdir", no_temporary_folder)
+    folder = uploads.use_own_folder(tmp_path)
+    assert tempfile.tempdir == os.environ["TMPDIR"] == str(folder)
+
+
+@pytest.mark.parametrize("place", ["/proc/none", "/dev/null", "a file"])
+def test_a_folder_that_cannot_be_made_is_told_with_the_reason(place: str, tmp_path: Path):
+    file = tmp_path / "a file"
+    file.touch()
+    given = tmp_path / place  # which is the place itself if that begins with a slash
+    with pytest.raises(SettingsError, match=f"cannot be kept in {given}: .*GRADIO_TEMP_DIR"):
+        uploads.use_own_folder(given)
