@@ -236,7 +236,8 @@ def test_a_layer_is_chosen_by_name_or_number_for_a_photo_and_a_batch(
 
 
 def test_a_terminal_that_lacks_characters_loses_no_result(tmp_path: Path):
-    photo = tmp_path / "Kätzchen × 猫.jpg"
+    photo = tmp_path / "photos" / "Kätzchen × 猫.jpg"
+    photo.parent.mkdir()
     shutil.copy(EXAMPLES / "1_cat.jpg", photo)
     out = tmp_path / "Ausgäbe"
     options = ("--models", "efficientnet_lite0", "--out", str(out))
@@ -245,9 +246,9 @@ def test_a_terminal_that_lacks_characters_loses_no_result(tmp_path: Path):
     assert "EfficientNet-Lite0: tiger cat" in done.stdout
     assert photo.name in (out / "captions.txt").read_text(encoding="utf-8")
     # Names of files, too, are none that this Python could print.
-    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ascii_only: Any = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     for pictures in ("1 picture, one network", "0 pictures (1 were done before)"):
-        done = run("batch", str(tmp_path), *options[:-1], f"{out}2", **ascii_only)
+        done = run("batch", str(photo.parent), *options[:-1], f"{out}2", **ascii_only)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
         assert pictures in done.stdout
         assert (tmp_path / "Ausgäbe2" / "report.html").is_file()
