@@ -52,6 +52,16 @@ def test_who_has_none_is_told_where_downloads_are_kept(
     assert {Path(os.environ[name]).parent for name in NAMES} == {folder}
 
 
+def test_a_home_that_depends_on_where_one_is_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.chdir(tmp_path)  # which can be written
+    monkeypatch.setenv("HOME", "at/home")
+    assert have_cache_folders()
+    assert Path(os.environ["HF_HOME"]).is_absolute()
+    assert not (tmp_path / "at").exists()
+
+
 def test_a_cache_that_is_there_or_named_is_used_also_if_it_cannot_be_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
