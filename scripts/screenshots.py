@@ -124,7 +124,7 @@ def main() -> int:
         os.environ["GRADIO_TEMP_DIR"] = uploads
         start()
         page = build()
-        options = {"server_port": port, "prevent_thread_lock": True, "quiet": True}
+        options = {"server_port": port, "prevent_thread_lock": True}
         _, url, _ = page.launch(**launch_options(), **options)
         browser = playwright.chromium.launch(executable_path=find(), args=list(ARGUMENTS))
         for shot in SHOTS:
