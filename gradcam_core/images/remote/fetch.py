@@ -27,7 +27,9 @@ from gradcam_core.images.remote.ssrf_guard import (
 log = logging.getLogger(__name__)
 
 SETTING = "GRADCAM_ADDRESSES"
-"""The environment variable that switches the feature off, with any value but "on"."""
+"""The environment variable that switches the feature off, with any value but these."""
+
+_ON = ("on", "1", "true", "yes")
 
 MAX_BYTES = 20 * 2**20
 """The largest picture that is fetched."""
@@ -71,7 +73,7 @@ def name_in(address: str) -> str:
 
 def is_on() -> bool:
     """Whether pictures may be given by their address here."""
-    return os.environ.get(SETTING, "on").strip().lower() == "on"
+    return os.environ.get(SETTING, "on").strip().lower() in _ON
 
 
 def check_address(address: str) -> None:
