@@ -10,7 +10,10 @@ const CLIPBOARD_BUTTON = "#photo .source-selection button:nth-of-type(3)";
 
 // Browsers know no type for many of these, nor for names in capitals on some systems; the server looks
 // into the file.
-const SUFFIXES = ["heic", "heif", "avif", "jxl", "tif", "tiff", "dcm", "dicom", "dng", "jp2"];
+const SUFFIXES = [
+  ...["heic", "heif", "avif", "jxl", "jp2", "tif", "tiff", "pgm", "ppm", "pnm", "pam", "pfm"],
+  ...["dcm", "dicom", "dng", "cr2", "cr3", "nef", "nrw", "arw", "raf", "orf", "rw2"],
+];
 const KNOWN = new RegExp(`\\.(jpe?g|png|webp|gif|bmp|${SUFFIXES.join("|")})$`, "i");
 
 const FOLDER = "That is a folder. Drop one picture from it; the command gradcam batch explains whole folders.";
