@@ -22,7 +22,7 @@ from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output, chosen_by
 from gradcam_core.cam.open_pass import OpenPass, precision_here, weights_version
 from gradcam_core.cam.run import Run
-from gradcam_core.cam.target_layers.calls import depends_on
+from gradcam_core.cam.target_layers.graph import depends_on
 from gradcam_core.cam.target_layers.layers import maps_of
 from gradcam_core.cam.target_layers.layout import Reshape
 from gradcam_core.errors import CamError

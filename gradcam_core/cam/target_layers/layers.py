@@ -13,15 +13,12 @@ from gradcam_core.cam.network.explainable import explainable, saying_what_came
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output, chosen_by
 from gradcam_core.cam.target_layers.calls import (
-    depends_on,
     makes_a_map,
-    passed_by_all,
-    reorders,
     see_what_changes,
     see_what_counts,
-    used,
     with_graph,
 )
+from gradcam_core.cam.target_layers.graph import depends_on, passed_by_all, reorders, used
 from gradcam_core.cam.target_layers.layout import is_convolution, may_lie_otherwise
 from gradcam_core.cam.target_layers.stages import (
     Maps,

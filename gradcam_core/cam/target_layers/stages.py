@@ -3,32 +3,23 @@ the last of its resolution."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from gradcam_core.cam.target_layers.calls import Call, answers_to_its_places
+from gradcam_core.cam.target_layers.calls import Call
+from gradcam_core.cam.target_layers.find_layout import Layouts
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
     ChannelsLast,
     Layout,
     Tokens,
-    grids,
-    has_one_stride,
     is_convolution,
-    may_lie_otherwise,
 )
 from gradcam_core.errors import CamError
-
-_TOKENS_FOR_ALL = 8
-"""Most tokens that stand for the whole picture: class, distillation, registers."""
-
-_CLEARLY = 1.05
-"""By how much more a place must change with its own part of the picture than with others."""
 
 _MOST_BEHIND = 4
 """Parts with weights behind a map that still give places; more of them are most of a network. Of
@@ -110,16 +101,15 @@ class Search:
         folded: Sequence[Call] = (),
     ) -> None:
         self._folded = folded
-        self._sides = sides
         self._through = through
         self.is_convolutional = is_convolutional(calls)
         self._calls = calls
         self.is_any_reached = any(
             bool(one.any()) for call in calls for one in call.reached.values()
         )
-        self._befores: dict[int, int | None] = {}
         self._often = {call.name for call in calls if call.number > 1}
-        self._layouts = {call.key: layout for call in calls if (layout := self._layout(call))}
+        layout_of = Layouts(calls, sides, self.is_convolutional).of
+        self._layouts = {call.key: layout for call in calls if (layout := layout_of(call))}
         self._maps = [
             _Map(call, layout)
             for call in calls
@@ -205,74 +195,6 @@ class Search:
                 found.add(one.call.key)
         return found
 
-    def _layout(self, call: Call) -> Layout | None:
-        """How a call's output holds a map; None if it holds none that is known."""
-        dimensions = len(self._sides) + 2
-        if self.is_convolutional or is_convolution(call.part):
-            if len(call.shape) != dimensions:
-                return None
-            if not may_lie_otherwise(call.part, call.shape, self._sides):
-                return ChannelsFirst()
-            layout, clearness = self._with_places(call)
-            return layout if clearness >= _CLEARLY else ChannelsFirst()
-        if len(call.shape) == 3:
-            layout, clearness = self._tokens(call)
-        else:
-            layout, clearness = self._with_places(call)
-        return layout if clearness >= _CLEARLY else None
-
-    def _with_places(self, call: Call) -> tuple[Layout | None, float]:
-        if len(call.shape) != len(self._sides) + 2:
-            return None, 0.0
-        best: tuple[Layout | None, float] = None, 0.0
-        for axis, changed in call.changed.items():
-            clearness = answers_to_its_places(changed)
-            # Of a video, time may have a stride of its own.
-            grid, sides = changed.shape[1:][-2:], self._sides[-2:]
-            if has_one_stride(grid, sides) and clearness > best[1]:
-                best = ChannelsFirst() if axis == 1 else ChannelsLast(), clearness
-        return best
-
-    def _tokens(self, call: Call) -> tuple[Layout | None, float]:
-        """Laid out on the one grid that leaves out the fewest of them."""
-        changed = call.changed.get(2)
-        if changed is None:
-            return None, 0.0
-        for others, grid in self._grids(call):
-            before = self._before(others)
-            if before is None:
-                return None, 0.0
-            clearness = _clearness(changed, grid, before)
-            # Where attention alone has mixed all places evenly, which tells nothing, they are
-            # taken to lie as in the calls before.
-            return Tokens(grid, before), _CLEARLY if clearness > 0.95 else clearness
-        return None, 0.0
-
-    def _grids(self, call: Call) -> Iterator[tuple[int, tuple[int, ...]]]:
-        for others in range(_TOKENS_FOR_ALL + 1):
-            for grid in grids(call.shape[1] - others, self._sides):
-                yield others, grid
-
-    def _before(self, others: int) -> int | None:
-        """How many of so many tokens for the whole picture come first, by all calls with so many;
-        None if none of them tells."""
-        if others not in self._befores:
-            scores = dict.fromkeys(range(others + 1), 0.0)
-            for call in self._calls:
-                changed = call.changed.get(2)
-                if len(call.shape) != 3 or changed is None:
-                    continue
-                fewest = next(self._grids(call), None)
-                if fewest is None or fewest[0] != others:
-                    continue
-                found = {one: _clearness(changed, fewest[1], one) for one in scores}
-                if max(found.values()) >= _CLEARLY:
-                    for one, clearness in found.items():
-                        scores[one] += math.log(max(clearness, 0.1))
-            best = max(scores, key=lambda one: scores[one])
-            self._befores[others] = best if scores[best] > 0 else None
-        return self._befores[others]
-
     def _counts(self, call: Call, layout: Layout) -> bool:
         """Whether the logits depend on the places of this map, and not just on one."""
         axis = 1 if isinstance(layout, ChannelsFirst) else len(call.shape) - 1
@@ -340,12 +262,6 @@ class Search:
             "could not be laid out over the picture. Name the layer= to explain, and as reshape= a "
             "function from its output to [N, C, h, w]."
         )
-
-
-def _clearness(changed: Tensor, grid: tuple[int, ...], before: int) -> float:
-    """`answers_to_its_places` of tokens: changed is [patches, L]."""
-    places = changed[:, before : before + math.prod(grid)]
-    return answers_to_its_places(places.unflatten(1, grid))
 
 
 def is_convolutional(calls: Sequence[Call]) -> bool:
