@@ -34,11 +34,14 @@ class Layouts:
     ) -> None:
         self._calls, self._sides, self._is_convolutional = calls, sides, is_convolutional
         self._befores: dict[int, int | None] = {}
+        makers = [call for call in calls if call.makes]
+        self._convolutions = [call.name for call in makers if is_convolution(call.part)]
+        self._others = [call.name for call in makers if not is_convolution(call.part)]
 
     def of(self, call: Call) -> Layout | None:
         """How a call's output holds a map; None if it holds none that is known."""
         dimensions = len(self._sides) + 2
-        if self._is_convolutional or is_convolution(call.part):
+        if self._is_convolutional or self._is_of_convolutions(call):
             if len(call.shape) != dimensions:
                 return None
             if not may_lie_otherwise(call.part, call.shape, self._sides):
@@ -50,6 +53,14 @@ class Layouts:
         else:
             layout, clearness = self._with_places(call)
         return layout if clearness >= _CLEARLY else None
+
+    def _is_of_convolutions(self, call: Call) -> bool:
+        """Whether a part, in a network of other parts, too, is one of convolutions alone."""
+
+        def has(names: Sequence[str]) -> bool:
+            return any(f"{name}.".startswith(f"{call.name}.") for name in names)
+
+        return has(self._convolutions) and not has(self._others)
 
     def _with_places(self, call: Call) -> tuple[Layout | None, float]:
         if len(call.shape) != len(self._sides) + 2:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.autograd.graph import Node
@@ -76,10 +77,56 @@ def passed_by_all(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]
     }
 
 
-def _in_order(end: Node) -> Iterator[Node]:
-    """The nodes of a graph, each before those that it is made from."""
+@dataclass(frozen=True)
+class Past:
+    """The ways from the input to the logits that do not lead through a call. is_apart: whether one
+    of them meets nothing that makes the call's map. shared: the parts with weights on them that
+    make that map, too; beside: the others."""
+
+    is_apart: bool
+    shared: list[Call]
+    beside: list[Call]
+
+
+def ways_past(calls: Sequence[Call], logits: Tensor, one: Call) -> Past:
+    """What leads from the input to the logits [N, classes] beside a call."""
+    assert logits.grad_fn is not None
+    assert one.node is not None
+    makers = {call.node: call for call in calls if call.makes and call.node is not None}
+    order = list(_in_order(logits.grad_fn))
+    from_input: set[Node] = set()
+    behind: set[Node] = {one.node}
+    for node in reversed(order):
+        before = {following for following, _ in node.next_functions}
+        if _is_input(node) or before & from_input:
+            from_input.add(node)
+        if before & behind:
+            behind.add(node)
+    before_it = set(_in_order(one.node))
+    past = set(_in_order(logits.grad_fn, without={one.node})) & from_input
+    apart = _in_order(logits.grad_fn, without={one.node, *(makers.keys() & before_it)})
+    return Past(
+        any(map(_is_input, apart)),
+        [call for node, call in makers.items() if node in past & before_it],
+        [call for node, call in makers.items() if node in past - before_it - behind],
+    )
+
+
+def ends(calls: Sequence[Call]) -> list[Call]:
+    """Those from which no other of the calls is made."""
+    found: list[Call] = []
+    covered: set[Node] = set()
+    for call in reversed(calls):
+        if call.node is not None and call.node not in covered:
+            covered |= set(_in_order(call.node, without=covered))
+            found.append(call)
+    return found[::-1]
+
+
+def _in_order(end: Node, without: Iterable[Node] = ()) -> Iterator[Node]:
+    """The nodes of a graph, each before what it is made from. without: not entered."""
     finished: list[Node] = []
-    seen = {end}
+    seen = {end, *without}
     stack = [(end, iter(end.next_functions))]
     while stack:
         node, rest = stack[-1]

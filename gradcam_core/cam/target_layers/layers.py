@@ -18,7 +18,7 @@ from gradcam_core.cam.target_layers.calls import (
     see_what_counts,
     with_graph,
 )
-from gradcam_core.cam.target_layers.graph import depends_on, passed_by_all, reorders, used
+from gradcam_core.cam.target_layers.graph import depends_on, reorders, used
 from gradcam_core.cam.target_layers.layout import is_convolution, may_lie_otherwise
 from gradcam_core.cam.target_layers.stages import (
     Maps,
@@ -136,8 +136,7 @@ def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Map
         known = used(calls, logits)
         folded = [call for call in calls if call.makes and not call.is_of_images]
         calls = [call for call in calls if call.key in known]
-        through = passed_by_all(calls, logits)
-        search = Search(calls, tuple(image.shape[2:]), through, folded)
+        search = Search(calls, tuple(image.shape[2:]), logits, folded)
         return search.maps(), search.is_any_reached or search.is_convolutional
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gradcam_core.cam.target_layers.calls import Call
 from gradcam_core.cam.target_layers.find_layout import Layouts
+from gradcam_core.cam.target_layers.graph import ends, passed_by_all, ways_past
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
     ChannelsLast,
@@ -24,6 +25,10 @@ from gradcam_core.errors import CamError
 _MOST_BEHIND = 4
 """Parts with weights behind a map that still give places; more of them are most of a network. Of
 193 networks sensible maps had two at most, and stems five and more."""
+
+
+_MOST_IN_COMMON = 0.5
+"""Least share of what leads past the last map that makes this, too."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +95,19 @@ class _Map:
 
 
 class Search:
-    """For the stages among the calls of a pass. through: the calls that all the logits know of the
-    input went through. folded: calls that make maps, which have not one entry an image."""
+    """For the stages among the calls of a pass. logits: what it gave. folded: calls that make maps,
+    which have not one entry an image."""
 
     def __init__(
         self,
         calls: Sequence[Call],
         sides: tuple[int, ...],
-        through: set[tuple[str, int]],
+        logits: Tensor,
         folded: Sequence[Call] = (),
     ) -> None:
         self._folded = folded
-        self._through = through
+        self._logits = logits
+        self._through = passed_by_all(calls, logits)
         self.is_convolutional = is_convolutional(calls)
         self._calls = calls
         self.is_any_reached = any(
@@ -142,19 +148,23 @@ class Search:
         # One channel is a mask, where others have more.
         chosen = [one for one in of_size if one.shape[0] > 1] or of_size
         all_of_it = [one for one in chosen if one.call.key in self._through]
-        if is_last:
+        if all_of_it or not (is_last or self.is_convolutional):
+            chosen = all_of_it
+        elif is_last and of_size:
             # Where two ways lead past each other, rather a norm than one of attention's matrices.
             norms = [one for one in chosen if "Norm" in type(one.call.part).__name__]
-            chosen = all_of_it or (chosen if self.is_convolutional else norms)
-        elif not self.is_convolutional:
-            chosen = all_of_it
-        if is_last and of_size and (not chosen or (self.is_convolutional and not all_of_it)):
-            raise CamError(self._side_by_side(chosen or of_size))
+            if self.is_convolutional or not norms or not self._is_of_one_trunk(norms[-1].call):
+                raise CamError(self._side_by_side())
+            chosen = norms
         if not chosen:
             return None
         call = chosen[-1].call
-        name = f"{call.name}#{call.number}" if call.name in self._often else call.name
-        return Found(Stage(name, chosen[-1].shape), call.name, call.number, chosen[-1].layout)
+        return Found(
+            Stage(self._name(call), chosen[-1].shape), call.name, call.number, chosen[-1].layout
+        )
+
+    def _name(self, call: Call) -> str:
+        return f"{call.name}#{call.number}" if call.name in self._often else call.name
 
     def _belongs(self, one: _Map) -> bool:
         """Whether a map is of its resolution, and no enlarged one of another, nor the inside of a
@@ -219,6 +229,9 @@ class Search:
             if call.makes and self._has_places(call)
         }
         if len(behind) > _MOST_BEHIND:
+            known = [call for call in behind.values() if call.key in self._layouts]
+            if len(known) > len(behind) / 2:
+                raise CamError(self._side_by_side())
             shape = list(next(reversed(behind.values())).shape)
             raise CamError(
                 f"The last feature map that was found is that of {last.stage.layer!r}, but "
@@ -231,18 +244,35 @@ class Search:
         axes = call.reached if len(call.shape) > 3 else {2: call.reached.get(2)}
         return any(found is not None and int(found.sum()) > 1 for found in axes.values())
 
-    def _side_by_side(self, maps: Sequence[_Map]) -> str:
-        """Of an ensemble, or of a network that looks at a picture twice."""
-        last: dict[object, str] = {}
-        for one in maps:
-            call = one.call
-            name = f"{call.name}#{call.number}" if call.name in self._often else call.name
-            last[call.name.partition(".")[0], call.number] = name
-        names = ", ".join(last.values())
+    def _is_of_one_trunk(self, call: Call) -> bool:
+        """Whether what leads past a call comes from the same trunk, as where branches of several
+        resolutions exchange what they find; and no other network, whose logits are averaged."""
+        past = ways_past(self._calls, self._logits, call)
+        beside = [one for one in past.beside if self._has_places(one)]
+        known = {one.shape for one in past.shared}
         return (
-            f"The logits are made from several feature maps side by side ({names}): none of them "
-            "is what they all depend on. Name the layer= to explain, and mind that it is a part."
+            not past.is_apart
+            and len(past.shared) >= _MOST_IN_COMMON * (len(past.shared) + len(beside))
+            and all(one.shape in known for one in beside)
         )
+
+    def _side_by_side(self) -> str:
+        """Of an ensemble, or of a network that looks at a picture twice."""
+        maps = [one.call for one in self._maps if one.size.numel() > 1 and self._belongs(one)]
+        # Rather what attention is given than its matrices.
+        named = [call for call in maps if not call.makes or is_convolution(call.part)]
+        last = [self._name(call) for call in ends(named or maps)]
+        if len(last) == 1:
+            came = (
+                f"The logits are made from the feature map of {last[0]!r} and from what leads past "
+                "it."
+            )
+        else:
+            came = (
+                "The logits are made from several feature maps side by side "
+                f"({', '.join(last)}): none of them is what they all depend on."
+            )
+        return f"{came} Name the layer= to explain, and mind that it is a part."
 
     def _nothing(self) -> str:
         if self._folded:
