@@ -95,7 +95,7 @@ def two_tails(self: Any, x: Tensor) -> Tensor:
 def two_last_stages(self: Any, x: Tensor) -> Tensor:
     first, second = self.nets
     y = first.layers[0](first.patch_embed(x))
-    return sum(net.head(net.norm(net.layers[1](y))) for net in (first, second))  # type: ignore
+    return sum(net.head(net.norm(net.layers[1](y))) for net in (first, second))
 
 
 def one_after_the_other(self: Any, x: Tensor) -> Tensor:

@@ -80,8 +80,8 @@ def passed_by_all(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]
 @dataclass(frozen=True)
 class Past:
     """The ways from the input to the logits that do not lead through a call. is_apart: whether one
-    of them meets nothing that makes the call's map. shared: the parts with weights on them that
-    make that map, too; beside: the others."""
+    of them meets nothing that makes the call's map. beside: the parts with weights on them that do
+    not make that map; shared: those from which both are made."""
 
     is_apart: bool
     shared: list[Call]
@@ -105,10 +105,14 @@ def ways_past(calls: Sequence[Call], logits: Tensor, one: Call) -> Past:
     before_it = set(_in_order(one.node))
     past = set(_in_order(logits.grad_fn, without={one.node})) & from_input
     apart = _in_order(logits.grad_fn, without={one.node, *(makers.keys() & before_it)})
+    beside = [call for node, call in makers.items() if node in past - before_it - behind]
+    before_them: set[Node] = set()
+    for call in beside:
+        before_them |= set(_before(call, before_them))
     return Past(
         any(map(_is_input, apart)),
-        [call for node, call in makers.items() if node in past & before_it],
-        [call for node, call in makers.items() if node in past - before_it - behind],
+        [call for node, call in makers.items() if node in before_it & before_them],
+        beside,
     )
 
 
@@ -118,9 +122,14 @@ def ends(calls: Sequence[Call]) -> list[Call]:
     covered: set[Node] = set()
     for call in reversed(calls):
         if call.node is not None and call.node not in covered:
-            covered |= set(_in_order(call.node, without=covered))
+            covered |= set(_before(call, covered))
             found.append(call)
     return found[::-1]
+
+
+def _before(call: Call, without: set[Node]) -> Iterator[Node]:
+    """The nodes that a call's output is made from, and its own."""
+    return iter(()) if call.node is None else _in_order(call.node, without)
 
 
 def _in_order(end: Node, without: Iterable[Node] = ()) -> Iterator[Node]:
