@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 
 from gradcam_core.cam.network.explainable import saying_what_came
 from gradcam_core.cam.network.hooks import exclusive, here_only, in_place_of
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.outputs import Output
-from gradcam_core.cam.target_layers.layers import is_plain, maps_of
+from gradcam_core.cam.target_layers.layers import Ways, is_plain, maps_of
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
     Folded,
@@ -25,6 +26,10 @@ from gradcam_core.cam.target_layers.layout import (
 )
 from gradcam_core.cam.target_layers.stages import Maps
 from gradcam_core.errors import CamError
+
+
+class NotRunError(CamError):
+    """A layer ran less often than the number of the call that is meant."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,13 @@ class Target:
 @dataclass(frozen=True)
 class Held:
     """leaf: the map, which requires grad. output: what the module gave, where the map is not all of
-    it. call: its number."""
+    it. call: its number. node: of the graph, which gives on what holds the leaf."""
 
     leaf: Tensor
     output: Tensor | None
     layout: Layout
     call: int
+    node: Node
 
 
 def hold(
@@ -80,10 +86,13 @@ def hold(
             return None  # of a vector, behind the pooling
         leaf = found if found.requires_grad else found.requires_grad_()
         keeps = isinstance(layout, ChannelsFirst)
-        held[at] = Held(leaf, None if keeps else given.detach(), layout, calls[at])
         torch.set_grad_enabled(True)
         # No leaf, because in-place operations (ReLU after a batch norm) refuse it.
-        return in_place_of(output, leaf if keeps else layout.put_back(leaf, given))
+        new = in_place_of(output, leaf if keeps else layout.put_back(leaf, given))
+        assert new.grad_fn is not None
+        kept = None if keeps else given.detach()
+        held[at] = Held(leaf, kept, layout, calls[at], new.grad_fn)
+        return new
 
     with exclusive(module) as undo, torch.set_grad_enabled(with_graph):
         for at, part in enumerate(parts):
@@ -93,7 +102,7 @@ def hold(
             given = inputs.run(module)
     for at, target in enumerate(targets):
         if calls[at] < target.number:
-            raise CamError(
+            raise NotRunError(
                 f"The layer {target.path!r} runs {calls[at]} times: there is no call "
                 f"{target.number}."
             )
@@ -145,13 +154,17 @@ class NamedLayer:
         # Found before the pass: while it runs the network is taken.
         self._maps: Maps | None = None
         self.is_unclear = False
+        self.is_of_now = True
         if self._given is None and not is_plain(module):
-            self.look()
+            self._maps = maps_of(module, inputs, output)
+            self.is_of_now = False  # it may go another way for these images
 
     def look(self) -> None:
         """Find out how the layer's map lies, by running the network."""
-        self._maps = maps_of(self._module, self._inputs, self._output)
-        self.is_unclear = False
+        ways = Ways(self._module, self._inputs, self._output)
+        self._maps, _ = ways.look()
+        ways.put_first(self._maps)
+        self.is_unclear, self.is_of_now = False, True
 
     def _layout(self, part: nn.Module, number: int, output: object) -> Layout | None:
         """The layout of what a call of the layer gave; None, and `problem` why, if it holds no map
@@ -168,6 +181,7 @@ class NamedLayer:
         if self._maps is None:  # a network of convolutions, whose channels come first
             images = self._inputs.images
             if output.ndim != images.ndim:
+                self.is_unclear = output.ndim > 2  # tokens, of a part with attention
                 return None
             self.is_unclear = may_lie_otherwise(part, output.shape, images.shape[2:])
             return None if self.is_unclear else _of_convolution(part, output)

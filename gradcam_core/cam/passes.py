@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from gradcam_core.cam.head import Head
-from gradcam_core.cam.hold import Target, hold
+from gradcam_core.cam.hold import NotRunError, Target, hold
 from gradcam_core.cam.methods.several_passes import SMOOTH_NOISE, SMOOTH_SAMPLES, noise
 from gradcam_core.cam.network.attention import AttentionPass
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass
+from gradcam_core.cam.target_layers.graph import depends_on
 from gradcam_core.cam.target_layers.layers import maps_of
 from gradcam_core.cam.target_layers.layout import Tokens
 from gradcam_core.errors import CamError
@@ -67,10 +68,20 @@ def _at(
 ) -> list[tuple[Tensor, Tensor]]:
     """Activation and gradient at each layer, in one new pass."""
     with held.precision():
-        found, given = hold(held.module, inputs, targets)
+        try:
+            found, given = hold(held.module, inputs, targets)
+        except NotRunError:
+            found, given = [], held.given
+        logits = held.logits_of(given)
+        leaves = [one.leaf for one in found if one is not None]
+        if len(leaves) < len(targets) or not all(depends_on(logits, leaf) for leaf in leaves):
+            names = ", ".join(target.name for target in targets)
+            raise CamError(
+                "The network goes another way for other versions of the picture, in which the "
+                f"logits are not made from {names}: choose a method that needs no further passes."
+            )
         with torch.enable_grad():
-            total = score_of(held.logits_of(given)).sum()
-    leaves = [one.leaf for one in found if one is not None]
+            total = score_of(logits).sum()
     gradients = torch.autograd.grad(total, leaves)
     return [(leaf.detach(), one) for leaf, one in zip(leaves, gradients, strict=True)]
 

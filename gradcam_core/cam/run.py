@@ -181,8 +181,13 @@ class Run:
         """The same run with other images in the place of its own."""
         inputs = replace(self._own_inputs, images=images)
         with self.open_pass.precision():
-            passes = self.open_pass.again(inputs)
-        return Run(passes[self.open_pass.at], slice(0, len(self)))
+            again = self.open_pass.again(inputs)[self.open_pass.at]
+        if again.layer != self.layer or again.leaf.shape[2:] != self.activation.shape[2:]:
+            raise CamError(
+                f"The network goes another way for other versions of the picture: to {again.layer} "
+                f"in place of {self.layer}. smooth= can take no mean of both."
+            )
+        return Run(again, slice(0, len(self)))
 
     @property
     def _own_inputs(self) -> Inputs:

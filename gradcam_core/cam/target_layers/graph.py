@@ -13,6 +13,14 @@ from gradcam_core.cam.target_layers.calls import Call
 
 _PRIME = 2**61 - 1
 
+_NOTHING_COMPUTED = frozenset(
+    ("View", "UnsafeView", "ReshapeAlias", "Clone", "Expand", "Squeeze", "Unsqueeze", "Copy")
+)
+"""Nodes that are there or not by the number of images, and how they lie in memory."""
+
+Form = tuple[tuple[str, int], ...]
+"""The nodes of a part of a graph: of what kind each is, and how many it is made from."""
+
 
 def reorders(logits: Tensor) -> bool:
     """Whether axes change places anywhere before the logits."""
@@ -28,6 +36,23 @@ def depends_on(logits: Tensor, tensor: Tensor) -> bool:
     if tensor.grad_fn is not None:
         return tensor.grad_fn in nodes
     return any(getattr(node, "variable", None) is tensor for node in nodes)
+
+
+def form_behind(node: Node, logits: Tensor) -> Form:
+    """What the graph between a call's output and the logits consists of. It is another one where
+    the network goes another way, or where the call is no longer the last."""
+    if logits.grad_fn is None:
+        return ()
+    behind = {node}
+    form = []
+    for one in reversed(list(_in_order(logits.grad_fn, without={node}))):
+        if any(before in behind for before, _ in one.next_functions):
+            behind.add(one)
+            name = one.name().partition("Backward")[0]
+            if name not in _NOTHING_COMPUTED:
+                # With how many it is given, because what leads past the call may be among them.
+                form.append((name, len(one.next_functions)))
+    return tuple(form)
 
 
 def used(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]:

@@ -41,8 +41,9 @@ NO_GRADIENTS = (
 
 _USUAL = 224  # pixels; side of the input where the network does not say
 
-_remembered: WeakKeyDictionary[nn.Module, dict[object, Maps]] = WeakKeyDictionary()
+_remembered: WeakKeyDictionary[nn.Module, dict[object, list[Maps]]] = WeakKeyDictionary()
 _SIZES_REMEMBERED = 16
+_WAYS_REMEMBERED = 4
 
 
 def layers(
@@ -76,18 +77,48 @@ def last_feature_map(
 
 def maps_of(module: nn.Module, inputs: Inputs, output: Output | None = None) -> Maps:
     """The feature maps of a network, found once a module, kind of input and output, and again after
-    the module's parts have changed. Of the inputs the first image is run."""
-    known = _remembered.setdefault(module, {})
-    shape, device = tuple(inputs.images.shape[1:]), inputs.images.device.type
-    key = (_parts(module), shape, device, inputs.place, inputs.choices, _reference(output))
-    if key not in known:
-        maps, is_known = _look(module, inputs, output)
-        if not is_known:
-            return maps
-        known[key] = maps
-        while len(known) > _SIZES_REMEMBERED:
-            known.pop(next(iter(known)))
-    return known[key]
+    the module's parts have changed. Of the inputs the first image is run. A network may go another
+    way for another image: see `Ways`."""
+    ways = Ways(module, inputs, output)
+    if ways.known:
+        return ways.known[0]
+    maps, _ = ways.look()
+    ways.put_first(maps)
+    return maps
+
+
+class Ways:
+    """The ways that a network goes from images like these to its logits, each with its maps."""
+
+    def __init__(self, module: nn.Module, inputs: Inputs, output: Output | None) -> None:
+        self._module, self._inputs, self._output = module, inputs, output
+        shape, device = tuple(inputs.images.shape[1:]), inputs.images.device.type
+        self._all = _remembered.setdefault(module, {})
+        self._key = (
+            _parts(module),
+            shape,
+            device,
+            inputs.place,
+            inputs.choices,
+            _reference(output),
+        )
+
+    @property
+    def known(self) -> tuple[Maps, ...]:
+        """Those that it went before, the last one first."""
+        return tuple(self._all.get(self._key, ()))
+
+    def look(self) -> tuple[Maps, Tensor]:
+        """That which it goes now, with the first of the images, and its logits there."""
+        return _look(self._module, self._inputs, self._output)
+
+    def put_first(self, maps: Maps) -> None:
+        if not maps.is_lasting:
+            return
+        others = (one for one in self.known if one is not maps)
+        self._all[self._key] = [maps, *others][:_WAYS_REMEMBERED]
+        while len(self._all) > _SIZES_REMEMBERED:
+            self._all.pop(next(iter(self._all)))
 
 
 def _reference(output: Output | None) -> object:
@@ -105,8 +136,7 @@ def share_maps(known: nn.Module, other: nn.Module) -> None:
     _remembered[other] = _remembered.setdefault(known, {})
 
 
-def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Maps, bool]:
-    """-> the maps, and whether they stay so when the weights change"""
+def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Maps, Tensor]:
     if not inputs.images.is_floating_point():
         raise CamError(
             f"The batch is {inputs.described()}: the last feature map is found by gradients, which "
@@ -137,7 +167,7 @@ def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Map
         folded = [call for call in calls if call.makes and not call.is_of_images]
         calls = [call for call in calls if call.key in known]
         search = Search(calls, tuple(image.shape[2:]), logits, folded)
-        return search.maps(), search.is_any_reached or search.is_convolutional
+        return search.maps(), logits.detach()
 
 
 def is_plain(module: nn.Module) -> bool:

@@ -4,7 +4,7 @@ the last of its resolution."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gradcam_core.cam.target_layers.calls import Call
 from gradcam_core.cam.target_layers.find_layout import Layouts
-from gradcam_core.cam.target_layers.graph import ends, passed_by_all, ways_past
+from gradcam_core.cam.target_layers.graph import Form, ends, form_behind, passed_by_all, ways_past
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
     ChannelsLast,
@@ -58,12 +58,16 @@ class Maps:
     """What a pass has told of a network's feature maps.
 
     stages: as `layers` gives them, or why there are none. layouts: of all calls that give a map.
-    unused: those whose places the logits do not depend on.
+    unused: those whose places the logits do not depend on. forms: of the graph behind the last
+    stage, as it was in this pass and in others that were the same. is_lasting: whether all that
+    holds for other weights, too.
     """
 
     stages: list[Found] | CamError
     layouts: dict[tuple[str, int], Layout]
     unused: set[tuple[str, int]]
+    forms: set[Form] = field(default_factory=set)
+    is_lasting: bool = True
 
     @property
     def found(self) -> list[Found]:
@@ -124,12 +128,18 @@ class Search:
 
     def maps(self) -> Maps:
         used = {one.call.key for one in self._maps}
+        is_lasting = self.is_any_reached or self.is_convolutional
         try:
             stages: list[Found] | CamError = self._stages()
         except CamError as error:
             # It is kept, and must not keep the frames that it came from, which hold the network.
             stages = CamError(str(error))
-        return Maps(stages, self._layouts, self._layouts.keys() - used)
+            return Maps(stages, self._layouts, self._layouts.keys() - used, set(), is_lasting)
+        assert isinstance(stages, list)
+        key = stages[-1].name, stages[-1].number
+        (node,) = (one.node for one in self._calls if one.key == key)
+        forms = {form_behind(node, self._logits)} if node is not None else set()
+        return Maps(stages, self._layouts, self._layouts.keys() - used, forms, is_lasting)
 
     def _stages(self) -> list[Found]:
         sizes = [one.size for one in self._maps if one.call.makes]
