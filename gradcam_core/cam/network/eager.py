@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.utils import checkpoint
 
+from gradcam_core.cam.network.parts import parts_of
+
 _lock = threading.Lock()
 _compilers_off = 0
 _stances: list[Any] = []
@@ -83,8 +85,10 @@ def _with_gradients(module: nn.Module, undo: ExitStack) -> None:
     def put_back(tensors: dict[str, Any], name: str, own: torch.Tensor) -> None:
         tensors[name] = own
 
-    for part in module.modules():
+    for part in parts_of(module):
         for tensors in (part._parameters, part._buffers):
+            if not any(own is not None and own.is_inference() for own in tensors.values()):
+                continue
             for name, own in list(tensors.items()):
                 if own is None or not own.is_inference():
                     continue

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.cam.network.parts import parameters_of, parts_of
 from gradcam_core.errors import CamError
 
 _SAME = (nn.DataParallel, nn.Sequential, nn.ModuleList, nn.ModuleDict, torch.fx.GraphModule)
@@ -54,23 +55,28 @@ def explainable(module: nn.Module) -> nn.Module:
             "The network is TorchScript (traced or scripted), whose layers cannot be looked into: "
             "give the module that it was made from."
         )
-    parts = list(module.named_modules())  # walked once: this runs before every pass
-    if any("quantized" in kind.__module__.split(".") for kind in {type(part) for _, part in parts}):
+    parts = parts_of(module)
+    if any("quantized" in kind.__module__.split(".") for kind in set(map(type, parts))):
         raise CamError(
             "The network is quantised, and whole numbers have no gradients: give the network of "
             "floats that it was made from."
         )
-    if any(map(is_lazy, module.parameters())):
+    if any(map(is_lazy, parameters_of(module))):
         raise CamError("The network has lazy parts without values: run it once before.")
-    for name, part in parts:
-        # What torch.fx and torch.export make has parts of no kind of its own.
+    if any(part.training for part in parts):
+        _check_training(module)
+    return module
+
+
+def _check_training(module: nn.Module) -> None:
+    for name, part in module.named_modules():
         if not part.training:
             continue
+        # What torch.fx and torch.export make has parts of no kind of its own.
         is_made = type(part) is nn.Module or type(part).__module__.startswith("torch.export")
         if not is_made and not isinstance(part, _SAME):
             which = f"The part {name!r} of the network" if name else "The network"
             raise CamError(f"{which} is in training mode. Call .eval() on the network first.")
-    return module
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gradcam_core.cam.network.explainable import explainable, saying_what_came
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output, chosen_by
+from gradcam_core.cam.network.parts import parts_of
 from gradcam_core.cam.target_layers.calls import (
     makes_a_map,
     see_what_changes,
@@ -185,9 +186,9 @@ def is_plain(module: nn.Module) -> bool:
     )
 
 
-def _parts(module: nn.Module) -> tuple[tuple[str, type], ...]:
+def _parts(module: nn.Module) -> tuple[object, ...]:
     """Of what a module consists, so that one that was changed is looked through again."""
-    return tuple((name, type(part)) for name, part in module.named_modules())
+    return tuple((type(part), *part._modules) for part in parts_of(module))
 
 
 def example_batch(module: nn.Module) -> Tensor:
