@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradcam_core.cam.network.inputs import Inputs
-from gradcam_core.cam.network.parts import parameters_of
+from gradcam_core.cam.network.parts import parameters_of, parts_of
 from gradcam_core.cam.target_layers.layout import Layout
 from gradcam_core.errors import CamError
 
@@ -116,7 +116,7 @@ class OpenPass:
 
 def weights_version(module: nn.Module) -> int:
     """Which changes when somebody writes into a network's weights."""
-    return sum(one._version for one in parameters_of(module) if not one.is_inference())
+    return sum(one._version for one in parameters_of(parts_of(module)) if not one.is_inference())
 
 
 def precision_here(device: str) -> Callable[[], AbstractContextManager]:

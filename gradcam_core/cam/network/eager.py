@@ -85,10 +85,18 @@ def _with_gradients(module: nn.Module, undo: ExitStack) -> None:
     def put_back(tensors: dict[str, Any], name: str, own: torch.Tensor) -> None:
         tensors[name] = own
 
-    for part in parts_of(module):
+    parts = parts_of(module)
+    of_all = [one for part in parts for one in (part._parameters, part._buffers) if one]
+    # Looked for at once, because this runs before each pass, and almost no network has any.
+    if not [
+        1
+        for tensors in of_all
+        for one in tensors.values()
+        if one is not None and one.is_inference()
+    ]:
+        return
+    for part in parts:
         for tensors in (part._parameters, part._buffers):
-            if not any(own is not None and own.is_inference() for own in tensors.values()):
-                continue
             for name, own in list(tensors.items()):
                 if own is None or not own.is_inference():
                     continue

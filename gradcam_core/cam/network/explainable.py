@@ -61,9 +61,9 @@ def explainable(module: nn.Module) -> nn.Module:
             "The network is quantised, and whole numbers have no gradients: give the network of "
             "floats that it was made from."
         )
-    if any(map(is_lazy, parameters_of(module))):
+    if any(map(is_lazy, parameters_of(parts))):
         raise CamError("The network has lazy parts without values: run it once before.")
-    if any(part.training for part in parts):
+    if True in [part.training for part in parts]:
         _check_training(module)
     return module
 

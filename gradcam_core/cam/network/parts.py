@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from torch import nn
 
@@ -20,8 +20,12 @@ def parts_of(module: nn.Module) -> list[nn.Module]:
     return found
 
 
-def parameters_of(module: nn.Module) -> Iterator[nn.Parameter]:
-    """All parameters in a network; one that several parts have comes as often."""
-    return (
-        one for part in parts_of(module) for one in part._parameters.values() if one is not None
-    )
+def parameters_of(parts: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """Their own parameters; one that several parts have comes as often."""
+    return [
+        one
+        for part in parts
+        if part._parameters
+        for one in part._parameters.values()
+        if one is not None
+    ]
