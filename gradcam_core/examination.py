@@ -148,7 +148,8 @@ def _explain(
     for one, target in zip(held, targets, strict=True):
         _check_gradients(one, target)
     run = held[0].run.join([one.run for one in held[1:]])
-    feature_maps = run.cam(targets, method, contrast, on_progress).cpu().numpy()
+    found = run.cam(targets, method, contrast, on_progress, allow_nan=True)
+    feature_maps = found.cpu().numpy()
     contrasts = run.contrast(targets, method, contrast)
     return [
         Explanation(

@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import CheckpointError
 
+from gradcam_core.cam.finite import check_finite
 from gradcam_core.cam.forward import forward
 from gradcam_core.cam.network.explainable import explainable, saying_what_came
 from gradcam_core.cam.network.hooks import exclusive
@@ -102,7 +103,9 @@ def guided_gradcam(
     gradient = _guided_gradient(module, Inputs.of(batch), run.open_pass.logits_of, chosen)
     sides = tuple(gradient.shape[2:])
     mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(sides)]
-    return gradient * functional.interpolate(maps[:, None], sides, mode=mode)
+    found = gradient * functional.interpolate(maps[:, None], sides, mode=mode)
+    check_finite([("The guided gradient", found)], run.open_pass.leaf.dtype)
+    return found
 
 
 def _guided_gradient(

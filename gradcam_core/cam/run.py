@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gradcam_core.cam import smoothing
+from gradcam_core.cam.finite import check_finite
 from gradcam_core.cam.methods import (
     DEFAULT_METHOD,
     Method,
@@ -110,6 +111,7 @@ class Run:
         smooth: Smooth | None = None,
         target: Targets = None,
         rivals: Sequence[int] | bool | None = None,
+        allow_nan: bool = False,
     ) -> Tensor:
         """The maps of one class (an int) or of one class an image (N ints): float32 (float64 of a
         double network) [N, h, w], >= 0, not normalised. May be called again and again; most methods
@@ -128,10 +130,11 @@ class Run:
         "noise" of eight copies with noise (SmoothGrad, see `smoothing`), "flips" of six, mirrored
         and not, times 0.9, 1 and 1.1, each divided by its maximum first, which is
         pytorch-grad-cam's aug_smooth. The class and those in contrast are those of this pass.
+        allow_nan: give maps that are not numbers as they are, in place of an error.
 
         Raises CamError for a class that the network does not have, for a contrast that does not fit
-        or a method that knows no class, for a signed map of a method without gradients, ValueError
-        for an unknown method.
+        or a method that knows no class, for a signed map of a method without gradients, for scores
+        or maps that are not finite, ValueError for an unknown method.
         """
         if target is not None and targets is not None:
             raise CamError("target= is another name of targets: give one of them.")
@@ -158,8 +161,23 @@ class Run:
                 first = torch.zeros(len(self), dtype=torch.long, device=self.logits.device)
                 explained = _Explained(chosen, Score(first), signed, targets)
             if smooth is None:
-                return self._map(explained, on_progress)
-            return self._smoothed(explained, smooth, on_progress)
+                found = self._map(explained, on_progress)
+            else:
+                found = self._smoothed(explained, smooth, on_progress)
+            if not allow_nan:
+                self._check_finite(explained, found)
+            return found
+
+    def _check_finite(self, explained: _Explained, found: Tensor) -> None:
+        """Raises CamError where a map, or the score that it explains, is not of finite numbers."""
+        steps = [("The heat", found)]
+        if explained.method.knows_class and explained.function is None:
+            steps.insert(0, ("The score", explained.score.of(self.logits)))
+        if all(bool(values.isfinite().all()) for _, values in steps):
+            return
+        images = self.open_pass.batch[self._images]
+        steps = [("The batch", images), ("The activation", self.activation), *steps]
+        check_finite(steps, self.open_pass.leaf.dtype)
 
     def _smoothed(
         self, explained: _Explained, smooth: Smooth, on_progress: Callable[[float], None]

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary, WeakMethod, ref
 import torch
 from torch import Tensor, nn
 
+from gradcam_core.cam.finite import check_finite
 from gradcam_core.cam.network.explainable import explainable, saying_what_came
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output, chosen_by
@@ -110,7 +111,8 @@ class Ways:
         return tuple(self._all.get(self._key, ()))
 
     def look(self) -> tuple[Maps, Tensor]:
-        """That which it goes now, with the first of the images, and its logits there."""
+        """That which it goes now, with the first of the images that is of finite numbers, and its
+        logits there."""
         return _look(self._module, self._inputs, self._output)
 
     def put_first(self, maps: Maps) -> None:
@@ -144,7 +146,8 @@ def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Map
             "only floats have. Give floats, or name a layer=."
         )
     with torch.inference_mode(False):
-        first = inputs.rows(slice(0, 1))
+        at = next((n for n, one in enumerate(inputs.images) if one.isfinite().all()), 0)
+        first = inputs.rows(slice(at, at + 1))
         image = first.images.detach().clone().requires_grad_()
         first = replace(first, images=image)
         with saying_what_came(module, inputs):
@@ -158,6 +161,12 @@ def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Map
         if not is_convolutional(calls):
             if image.device.type == "meta":
                 raise NeedsValuesError("The network has to be run to find its feature maps.")
+            # Where nothing is a number, it cannot be seen what changes.
+            steps = [
+                ("The batch", image),
+                ("The network's output", logits.masked_fill(logits.isinf(), 0)),
+            ]
+            check_finite(steps, logits.dtype)
             see_what_counts(calls, logits, image)
             see_what_changes(calls, module, first)
         elif reorders(logits) and any(
