@@ -108,7 +108,7 @@ class Explanation:
     @property
     def view_title(self) -> str:
         """What the network saw, for labels: "centre crop"."""
-        return "stretched photo" if self.geometry.is_stretched else VIEW_TITLES[self.view]
+        return self.geometry.title if self.view == "crop" else VIEW_TITLES[self.view]
 
     @property
     def value(self) -> float | None:

@@ -55,6 +55,16 @@ class View:
     offset: tuple[int, int]
     is_stretched: bool = False
 
+    @property
+    def title(self) -> str:
+        """What the published preprocessing shows of a photo, for people: "centre crop"."""
+        is_cut, is_padded = (any(sign * start > 0 for start in self.offset) for sign in (1, -1))
+        if self.is_stretched:
+            return "centre crop of the stretched photo" if is_cut else "stretched photo"
+        if is_padded:
+            return "padded centre crop" if is_cut else "padded photo"
+        return VIEW_TITLES["crop"]
+
     def enlarged(self, times: int) -> View:
         """The same region of the photo in an input that is so many times as wide and high."""
         resized, size, offset = (
@@ -181,10 +191,13 @@ def _listed(values: Sequence[object]) -> str:
 
 
 def _centre_crop(width: int, height: int, preprocessing: Preprocessing) -> View:
-    # torchvision's CenterCrop: whole pixels.
+    # torchvision's CenterCrop and timm's CenterCropOrPad: whole pixels.
     size = preprocessing.size.width_height
     resized = _resized(width, height, preprocessing)
-    left, top = (round((full - side) / 2.0) for full, side in zip(resized, size, strict=True))
+    left, top = (
+        round((full - side) / 2.0) if full >= side else -((side - full) // 2)
+        for full, side in zip(resized, size, strict=True)
+    )
     is_stretched = preprocessing.resizing == "stretch"
     return View((width, height), resized, size, (left, top), is_stretched)
 
@@ -194,7 +207,11 @@ def _resized(width: int, height: int, preprocessing: Preprocessing) -> tuple[int
     across, down = (math.floor(side / preprocessing.crop_share) for side in size.width_height)
     if preprocessing.resizing == "stretch":
         return across, down
-    if preprocessing.resizing == "cover" and not size.is_square:  # timm's ResizeKeepRatio
+    # timm's ResizeKeepRatio:
+    if preprocessing.resizing == "fit":
+        ratio = max(height / down, width / across)
+        return max(1, round(width / ratio)), max(1, round(height / ratio))
+    if preprocessing.resizing == "cover" and not size.is_square:
         ratio = min(height / down, width / across)
         return round(width / ratio), round(height / ratio)
     # torchvision's Resize: the long side cut down.

@@ -62,11 +62,11 @@ class InputSize(NamedTuple):
         return self.width, self.height
 
 
-Resizing = Literal["cover", "short side", "stretch"]
+Resizing = Literal["cover", "short side", "stretch", "fit"]
 """What a photo is resized to before the crop. "cover": as small as the input's sides over the crop
 share allow, as timm does; "short side": its short side to the input's long one over the crop share,
 as torchvision does, which is the same for a square; "stretch": to the input's sides over the crop
-share, whatever its aspect ratio is."""
+share, whatever its aspect ratio is; "fit": as large as these sides allow, and padded."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ class Preprocessing:
     @classmethod
     def from_timm(cls, config: dict) -> Preprocessing:
         """From what `timm.data.resolve_data_config` gives. Raises ValueError for a crop mode that
-        the way back is not written for."""
-        resizings: dict[str, Resizing] = {"center": "cover", "squash": "stretch"}
+        is not known."""
+        resizings: dict[str, Resizing] = {"center": "cover", "squash": "stretch", "border": "fit"}
         mode = config.get("crop_mode") or "center"
         if mode not in resizings:
-            raise ValueError(f"crop_mode is {mode!r}, and only {' and '.join(resizings)} will do")
+            raise ValueError(f"crop_mode is {mode!r}, and only {', '.join(resizings)} will do")
         _, height, width = config["input_size"]
         return cls(
             size=InputSize(height, width),

@@ -15,7 +15,7 @@ const CHECKS = {
   arcc: "ARCC, from 0 to 1",
 };
 
-const VIEWS = { crop: "centre crop", whole: "whole photo" };
+const VIEWS = { crop: "published preprocessing", whole: "whole photo" };
 
 /** A value of a data set, for people. */
 function words(value) {
