@@ -72,6 +72,7 @@ def joined(maps: Sequence[Tensor]) -> Tensor:
     mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(sides)]
     scaled = []
     for one in maps:
+        one = one.to(maps[0].device)  # the layers may be on several
         highest = one.amax(dim=tuple(range(1, one.ndim)), keepdim=True)
         share = torch.tanh(GAMMA * one / highest.where(highest > 0, torch.ones_like(highest)))
         scaled.append(functional.interpolate(share[:, None], tuple(sides), mode=mode)[:, 0])

@@ -103,7 +103,7 @@ def guided_gradcam(
     gradient = _guided_gradient(module, Inputs.of(batch), run.open_pass.logits_of, chosen)
     sides = tuple(gradient.shape[2:])
     mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(sides)]
-    found = gradient * functional.interpolate(maps[:, None], sides, mode=mode)
+    found = gradient * functional.interpolate(maps[:, None], sides, mode=mode).to(gradient.device)
     check_finite([("The guided gradient", found)], run.open_pass.leaf.dtype)
     return found
 

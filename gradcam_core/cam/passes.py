@@ -116,7 +116,9 @@ def attention_gradients(
                     held.module, last.name, inputs, last.tokens, logits, logits_of=held.logits_of
                 )
             on_progress((n + 0.5) / count)
-            means = torch.cat([block.tokens.mean(dim=1, keepdim=True) for block in blocks])
+            means = torch.cat(
+                [block.tokens.mean(dim=1, keepdim=True).to(last.tokens) for block in blocks]
+            )
             means.requires_grad_()
             with torch.enable_grad():
                 total = score_of(head(means.expand(-1, tokens, -1)), n).sum()
@@ -124,7 +126,7 @@ def attention_gradients(
         # The mean is of all tokens alike.
         shares = gradients.expand(-1, tokens, -1) / tokens
         yield (
-            _on_the_grid(block.gradient(share), layout)
+            _on_the_grid(block.gradient(share).to(held.leaf.device), layout)
             for block, share in zip(blocks, shares.split(1), strict=True)
         )
     on_progress(1.0)

@@ -57,14 +57,16 @@ def _of_image(held: OpenPass, method: Method, on_progress: Callable[[float], Non
         pixels = _MAX_PIXELS.get(held.batch.device.type, _MAX_PIXELS["cpu"])
         at_once = pixels // held.batch.shape[2:].numel()
     channels = activation.shape[1]
+    # The layer may be on another device than the images that are masked by it.
+    given = activation if head is not None else activation.to(held.batch.device)
     logits = []
     for chunk in torch.arange(channels).split(max(1, at_once)):
         found: list[Tensor] = []
         for sample in range(method.samples):
             done = int(chunk[0]) + len(chunk) * sample / method.samples
             on_progress(done / channels)
-            channels_here = chunk.to(activation.device)
-            changed = method.perturb(activation, held.batch, channels_here, sample)
+            channels_here = chunk.to(given.device)
+            changed = method.perturb(given, held.batch, channels_here, sample)
             found.append(_logits_of(held, held.inputs, head, changed))
         # A score is linear in the logits, so that it may be taken of their mean.
         logits.append(torch.stack(found).mean(dim=0))

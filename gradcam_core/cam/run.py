@@ -232,7 +232,9 @@ class Run:
             return self._by_further_passes(chosen, score, on_progress)
         perturbed = self._perturbed(chosen, on_progress)
         scores = torch.stack([score.of(logits) for logits in perturbed.unbind(1)], dim=1)
-        return compute(self.activation, scores, score.of(self.logits))
+        # The parts of a network may be on several devices.
+        device = self.activation.device
+        return compute(self.activation, scores.to(device), score.of(self.logits).to(device))
 
     def _by_further_passes(
         self, chosen: Method, score: Score, on_progress: Callable[[float], None]
@@ -246,7 +248,8 @@ class Run:
             return torch.cat([chosen.compute(map(at_least_float32, image)) for image in images])
         on_progress(0.0)
         earlier = at_earlier_layers(held, score.of)
-        pairs = [tuple(map(at_least_float32, pair)) for pair in earlier]
+        device = self.activation.device
+        pairs = [tuple(at_least_float32(one.to(device)) for one in pair) for pair in earlier]
         pairs.append((self.activation, self._gradient(score)))
         on_progress(1.0)
         return chosen.compute([gradcam_plus_plus(*pair) for pair in pairs])

@@ -60,7 +60,7 @@ def of_function(held: OpenPass, target: TargetFunction) -> OpenPass:
         if not isinstance(found, Tensor) or found.ndim != 1:
             came = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise CamError(f"The target function gave {came} and must give one number an image.")
-        return found[:, None]
+        return found[:, None].to(held.logits.device)
 
     with held.lock, torch.enable_grad():
         scores = score(held.given)

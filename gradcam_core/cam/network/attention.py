@@ -37,7 +37,7 @@ class Block:
     def gradient(self, of_tokens: Tensor) -> Tensor:
         """By the attention, given that by the tokens."""
         (found,) = torch.autograd.grad(
-            self.output, self.attention, of_tokens.to(self.output.dtype), retain_graph=True
+            self.output, self.attention, of_tokens.to(self.output), retain_graph=True
         )
         return found
 
