@@ -243,7 +243,7 @@ def run_passes(
     """
     import torch
 
-    from gradcam_core.cam.forward import forward
+    from gradcam_core.cam.forward import DifferentWaysError, forward
 
     device = device_of(model)
     batches = [one.batch for one in inputs]
@@ -251,7 +251,12 @@ def run_passes(
     given = {} if model.output is None else {"output": model.output}
     try:
         with precision(device.type):
-            run = forward(model.module, batch, layer or model.info.layer, **given)
+            run = forward(model.module, batch, layer or model.target_layer, **given)
+    except DifferentWaysError:
+        each = [None] * len(inputs) if probabilities is None else [[one] for one in probabilities]
+        return [
+            run_passes(model, [one], layer, own)[0] for one, own in zip(inputs, each, strict=True)
+        ]
     except Exception as error:  # a person's own code may raise anything
         reason = error.__cause__ if isinstance(error, CamError) else error
         if model.info.recipe is None or reason is None:

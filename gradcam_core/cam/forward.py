@@ -39,6 +39,11 @@ from gradcam_core.errors import CamError
 Layer = str | nn.Module
 """A dotted name, or the module itself."""
 
+
+class DifferentWaysError(CamError):
+    """The images of a batch would go other ways through the network if they were alone."""
+
+
 Layers = list[str] | list[nn.Module] | tuple[Layer, ...]
 
 
@@ -175,7 +180,7 @@ class _Held:
             together, self.logits, rtol=0, atol=_SAME * scale, equal_nan=True
         ) and all(one.forms == maps.forms and _key(one) == _key(maps) for one, _ in alone)
         if not is_same and len(inputs) > 1:
-            raise CamError(
+            raise DifferentWaysError(
                 "The network goes another way for this batch than for its images alone, so their "
                 "last feature maps are not those of one layer: give it one picture at a time, or "
                 "name a layer=."

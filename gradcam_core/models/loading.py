@@ -52,6 +52,11 @@ class Model:
     stands_in_for: ModelInfo | None = None
     reason: str = ""
 
+    @property
+    def target_layer(self) -> str | None:
+        """The target layer where none is asked for; None if it is found in each pass."""
+        return None if getattr(self.info.recipe, "finds_layer", False) else self.info.layer
+
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """Its feature maps, one a resolution, from the first to the target layer of the paper."""

@@ -20,7 +20,9 @@ import gradcam_core as gc
 from demo.compute.local import LocalBackend
 from demo.compute.service import ComputeService
 from gradcam_core.cli.batch import main
+from gradcam_core.examination import run_passes
 from gradcam_core.images.geometry import view_of
+from gradcam_core.images.prepare import prepare
 from gradcam_core.models.custom import registered
 from gradcam_core.request import ExplanationRequest
 from tests.support.batch_results import rows_of
@@ -310,3 +312,47 @@ def test_the_page_computes_with_a_module(cat: Image.Image):
     e = asyncio.run(visit())
     assert e.target.name == "dog"
     assert np.array_equal(e.feature_map, gc.explain(cat, "mine", "dog").feature_map)
+
+
+class EarlyExit(nn.Module):
+    """Leaves after its first layer where a picture is bright."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.two = nn.Conv2d(3, 8, 3, 2), nn.Conv2d(8, 8, 3, 2)
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.one(x).relu()
+        if x.mean() < 0.5:
+            y = self.two(y).relu()
+        return self.fc(y.mean((2, 3)))
+
+
+def test_each_photo_has_the_layer_of_the_way_that_it_goes():
+    made = gc.register(
+        "Early exit", module=EarlyExit().eval(), labels=LABELS, size=64, mean=0, std=1
+    )
+    noise = np.random.default_rng(0).integers(0, 100, (64, 64, 3), dtype=np.uint8)
+    dark, bright = Image.fromarray(noise), Image.fromarray(noise + 150)
+    layers = [gc.explain(photo, made.name, 0).layer for photo in (dark, bright, dark)]
+    assert layers == ["two", "one", "two"]
+    named = gc.register(
+        "Named", module=EarlyExit().eval(), labels=LABELS, size=64, mean=0, std=1, layer="one"
+    )
+    assert [gc.explain(photo, named.name, 0).layer for photo in (dark, bright)] == ["one"] * 2
+
+
+def test_photos_that_go_different_ways_are_run_one_after_the_other():
+    made = gc.register("Mixed", module=EarlyExit().eval(), labels=LABELS, size=64, mean=0, std=1)
+    model = gc.load_model(made.name)
+    noise = np.random.default_rng(0).integers(0, 100, (64, 64, 3), dtype=np.uint8)
+    photos = [Image.fromarray(noise + 150), Image.fromarray(noise)]  # dark on average
+    inputs = [prepare(photo, model.preprocessing, "crop", 1) for photo in photos]
+    together = run_passes(model, inputs)
+    alone = [run_passes(model, [one])[0] for one in inputs]
+    assert [one.run.layer for one in together] == ["one", "two"]
+    for got, expected in zip(together, alone, strict=True):
+        torch.testing.assert_close(got.run.cam(0), expected.run.cam(0))
+        np.testing.assert_allclose(got.probabilities, expected.probabilities)

@@ -63,13 +63,15 @@ class ModuleWeights(Weights):
 class ModuleRecipe:
     """See `Recipe`. given_output: from what the module gives to its logits; None where that is
     clear. is_single: whether it has a single output, which says how likely one class is. gives: see
-    `Seen`."""
+    `Seen`. finds_layer: whether the target layer is found in each pass, because the module may go
+    another way for another photo, and nobody has named one."""
 
     module: nn.Module = field(repr=False)
     preprocessing: Preprocessing
     given_output: Callable[[Any], Tensor] | None = None
     is_single: bool = False
     gives: str = "logits"
+    finds_layer: bool = True
 
     @property
     def output(self) -> Callable[[Any], Tensor] | None:

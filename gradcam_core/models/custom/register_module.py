@@ -62,7 +62,7 @@ def of_module(
     labels = labels_for(described, seen.outputs, None)
     is_single = seen.outputs == 1 and not described.regression
     gives = "logits" if described.regression else seen.gives
-    recipe = ModuleRecipe(module, preprocessing, output, is_single, gives)
+    recipe = ModuleRecipe(module, preprocessing, output, is_single, gives, described.layer is None)
     inside = ""
     if gives == "softmax":
         inside = (
