@@ -134,6 +134,8 @@ def answer_together(
 ) -> list[Explanation]:
     """`Examination.answer` for consecutive photos of one pass (see `run_passes`): one backward pass
     for all of them."""
+    if any(one.run.open_pass is not held[0].run.open_pass for one in held):
+        return [one.answer(request, on_progress) for one in held]  # they were run alone
     targets = [one.target_of(request) for one in held]
     return _explain(held, targets, request.method, request.usable_contrast, on_progress)
 
@@ -245,6 +247,8 @@ def run_passes(
 
     from gradcam_core.cam.forward import DifferentWaysError, forward
 
+    if len(inputs) > 1 and getattr(model.info.recipe, "is_alone", False):
+        return _run_alone(model, inputs, layer, probabilities)
     device = device_of(model)
     batches = [one.batch for one in inputs]
     batch = (batches[0] if len(batches) == 1 else torch.cat(batches)).to(device)
@@ -253,10 +257,7 @@ def run_passes(
         with precision(device.type):
             run = forward(model.module, batch, layer or model.target_layer, **given)
     except DifferentWaysError:
-        each = [None] * len(inputs) if probabilities is None else [[one] for one in probabilities]
-        return [
-            run_passes(model, [one], layer, own)[0] for one, own in zip(inputs, each, strict=True)
-        ]
+        return _run_alone(model, inputs, layer, probabilities)
     except Exception as error:  # a person's own code may raise anything
         reason = error.__cause__ if isinstance(error, CamError) else error
         if model.info.recipe is None or reason is None:
@@ -269,6 +270,16 @@ def run_passes(
         Examination(model, its_run, one.geometry, one.view, one.detail, its_probabilities)
         for its_run, one, its_probabilities in zip(run.split(), inputs, probabilities, strict=True)
     ]
+
+
+def _run_alone(
+    model: Model,
+    inputs: Sequence[PreparedInput],
+    layer: str | None,
+    probabilities: Sequence[np.ndarray] | None,
+) -> list[Examination]:
+    each = [None] * len(inputs) if probabilities is None else [[one] for one in probabilities]
+    return [run_passes(model, [one], layer, own)[0] for one, own in zip(inputs, each, strict=True)]
 
 
 def _refused(model: Model, batch: torch.Tensor, error: BaseException) -> str:

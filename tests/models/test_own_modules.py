@@ -20,7 +20,7 @@ import gradcam_core as gc
 from demo.compute.local import LocalBackend
 from demo.compute.service import ComputeService
 from gradcam_core.cli.batch import main
-from gradcam_core.examination import run_passes
+from gradcam_core.examination import answer_together, run_passes
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.prepare import prepare
 from gradcam_core.models.custom import registered
@@ -356,3 +356,6 @@ def test_photos_that_go_different_ways_are_run_one_after_the_other():
     for got, expected in zip(together, alone, strict=True):
         torch.testing.assert_close(got.run.cam(0), expected.run.cam(0))
         np.testing.assert_allclose(got.probabilities, expected.probabilities)
+    request = ExplanationRequest(made.name, target=0)
+    answers = answer_together(together, request)
+    assert [e.layer for e in answers] == ["one", "two"]

@@ -146,7 +146,8 @@ def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Map
             "only floats have. Give floats, or name a layer=."
         )
     with torch.inference_mode(False):
-        at = next((n for n, one in enumerate(inputs.images) if one.isfinite().all()), 0)
+        images = () if inputs.images.is_meta else inputs.images
+        at = next((n for n, one in enumerate(images) if one.isfinite().all()), 0)
         first = inputs.rows(slice(at, at + 1))
         image = first.images.detach().clone().requires_grad_()
         first = replace(first, images=image)

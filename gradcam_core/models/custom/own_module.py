@@ -64,7 +64,8 @@ class ModuleRecipe:
     """See `Recipe`. given_output: from what the module gives to its logits; None where that is
     clear. is_single: whether it has a single output, which says how likely one class is. gives: see
     `Seen`. finds_layer: whether the target layer is found in each pass, because the module may go
-    another way for another photo, and nobody has named one."""
+    another way for another photo, and nobody has named one. is_alone: whether each picture is run
+    alone, because what is read from one would decide for all."""
 
     module: nn.Module = field(repr=False)
     preprocessing: Preprocessing
@@ -72,6 +73,7 @@ class ModuleRecipe:
     is_single: bool = False
     gives: str = "logits"
     finds_layer: bool = True
+    is_alone: bool = False
 
     @property
     def output(self) -> Callable[[Any], Tensor] | None:
@@ -99,11 +101,13 @@ class ModuleRecipe:
 @dataclass(frozen=True)
 class Seen:
     """What a pass of a module shows. outputs: how many; gives: "logits", or "softmax" or "sigmoid"
-    if that is in the module; layer: the last feature map."""
+    if that is in the module; layer: the last feature map. reads_values: whether its code reads
+    numbers that are computed, by which it may go another way for another picture."""
 
     outputs: int
     gives: str
     layer: str
+    reads_values: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -151,7 +155,33 @@ def look_at(
             "give output= a function of it that returns them as a tensor [N, classes]"
         )
     _check_steady(run, [_run(module, batch[:1], layer, output) for _ in range(2)])
-    return Seen(run.logits.shape[1], _given(run.open_pass.logits), run.layer)
+    return Seen(
+        run.logits.shape[1], _given(run.open_pass.logits), run.layer, _reads_values(module, batch)
+    )
+
+
+def _reads_values(module: nn.Module, batch: Tensor) -> bool:
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Reading(TorchDispatchMode):
+        found = False
+
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        ) -> Any:
+            self.found |= func.overloadpacket in reading_operations
+            return func(*args, **(kwargs or {}))
+
+    reading_operations = (
+        torch.ops.aten._local_scalar_dense,
+        torch.ops.aten.is_nonzero,
+        torch.ops.aten.equal,
+        torch.ops.aten.nonzero,
+    )
+    with torch.no_grad(), Reading() as reading:
+        module(batch.clone())
+    return reading.found
 
 
 def _check_values(module: nn.Module) -> None:

@@ -62,7 +62,9 @@ def of_module(
     labels = labels_for(described, seen.outputs, None)
     is_single = seen.outputs == 1 and not described.regression
     gives = "logits" if described.regression else seen.gives
-    recipe = ModuleRecipe(module, preprocessing, output, is_single, gives, described.layer is None)
+    recipe = ModuleRecipe(
+        module, preprocessing, output, is_single, gives, described.layer is None, seen.reads_values
+    )
     inside = ""
     if gives == "softmax":
         inside = (
