@@ -11,9 +11,9 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import CheckpointError
 
-from gradcam_core.cam.finite import check_finite
 from gradcam_core.cam.forward import forward
 from gradcam_core.cam.network.explainable import explainable, saying_what_came
+from gradcam_core.cam.network.finite import check_finite
 from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output

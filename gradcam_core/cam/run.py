@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from gradcam_core.cam import smoothing
-from gradcam_core.cam.finite import check_finite
 from gradcam_core.cam.methods import (
     DEFAULT_METHOD,
     Method,
@@ -19,6 +18,7 @@ from gradcam_core.cam.methods import (
     method_named,
     signed,
 )
+from gradcam_core.cam.network.finite import check_finite
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass, at_least_float32
 from gradcam_core.cam.passes import at_earlier_layers, attention_gradients, noisy_gradients

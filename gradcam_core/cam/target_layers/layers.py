@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary, WeakMethod, ref
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.finite import check_finite
 from gradcam_core.cam.network.explainable import explainable, saying_what_came
+from gradcam_core.cam.network.finite import check_finite
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output, chosen_by
 from gradcam_core.cam.network.parts import parts_of

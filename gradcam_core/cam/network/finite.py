@@ -1,4 +1,4 @@
-"""Maps of numbers that are none, and what is said of them."""
+"""What is said of numbers that are none, in what a network gives and in its maps."""
 
 from __future__ import annotations
 
