@@ -250,7 +250,25 @@ def tensors_of(given: Any) -> list[Tensor]:
 
 def _shaped(input_size: tuple[int, int, int]) -> Callable[[nn.Module], Any]:
     """A pass without values: input_size is (channels, height, width)."""
-    return lambda module: module(torch.empty(1, *input_size, device="meta"))
+
+    def run(module: nn.Module) -> Any:
+        with _NotNormalising():
+            return module(torch.empty(1, *input_size, device="meta"))
+
+    return run
+
+
+class _NotNormalising(TorchFunctionMode):
+    """Batch norms give a tensor of the same shape. Without values PyTorch would do one after the
+    other what they consist of, which takes most of the time of a pass."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        is_norm = function in (functional.batch_norm, torch.batch_norm)
+        if is_norm and args and args[0].is_meta:
+            return torch.empty_like(args[0])
+        return function(*args, **(kwargs or {}))
 
 
 def _is_literal(part: nn.Module) -> bool:
@@ -310,15 +328,19 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Module | None:
     expected = None if example is None else _given(conv, norm, example)
     if example is not None and expected is None:
         return None
-    conv.weight, conv.bias = fuse_conv_bn_weights(
-        conv.weight,
-        conv.bias,
-        norm.running_mean,
-        norm.running_var,
-        norm.eps,
-        norm.weight,
-        norm.bias,
-    )
+    if conv.weight.is_meta:  # there is nothing to compute, which PyTorch would take its time for
+        if conv.bias is None:
+            conv.bias = nn.Parameter(conv.weight.new_empty(conv.out_channels))
+    else:
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight,
+            conv.bias,
+            norm.running_mean,
+            norm.running_var,
+            norm.eps,
+            norm.weight,
+            norm.bias,
+        )
     # timm's batch norms hold the activation that follows, whose name stays.
     children = OrderedDict(norm.named_children())
     instead = nn.Sequential(children) if children else nn.Identity()
@@ -361,6 +383,9 @@ def _of_norm(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """What a batch norm multiplies by and adds: [C, 1, 1] each."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
+    if norm.running_var.is_meta:
+        shape = (norm.num_features, 1, 1)
+        return norm.running_var.new_empty(shape), norm.running_mean.new_empty(shape)
     scale = (norm.running_var + norm.eps).rsqrt()
     if norm.weight is not None:
         scale = scale * norm.weight.detach()

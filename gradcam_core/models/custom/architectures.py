@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
@@ -24,6 +24,10 @@ TRANSFORMING = ("googlenet", "inception_v3")
 """torchvision's networks that may normalise their input once more (`transform_input`). Those that
 are published do, and so does what was trained from them."""
 
+_KEPT = 64
+"""Networks whose shapes are remembered: twice as many as one file is compared with, some 20 KB
+each."""
+
 Shapes: TypeAlias = Mapping[str, torch.Size]
 """Shapes of all tensors, by name."""
 
@@ -34,7 +38,7 @@ class Architecture:
 
     library: Library
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return f"{self.library}'s {self.name}"
@@ -71,6 +75,13 @@ class Architecture:
         if not {"img_size", "dynamic_img_size"}.isdisjoint(self.arguments):
             return self
         return replace(self, arguments={**self.arguments, "img_size": tuple(size)})
+
+    @property
+    def builder(self) -> Callable[..., nn.Module]:
+        """The library's function of this name. People may give timm another one."""
+        if self.library == "timm":
+            return import_timm().model_entrypoint(self.name)
+        return _torchvision().get_model_builder(self.name)
 
     @property
     def may_transform(self) -> bool:
@@ -141,6 +152,20 @@ def shapes_of(
     architecture: Architecture, classes: int | None, channels: int
 ) -> dict[str, torch.Size]:
     """Of all tensors, by name. See `Architecture.build`."""
+    arguments = repr(sorted(architecture.arguments.items()))
+    return dict(_shapes_of(architecture.builder, architecture, arguments, classes, channels))
+
+
+@lru_cache(_KEPT)
+def _shapes_of(
+    builder: Callable[..., nn.Module],
+    architecture: Architecture,
+    arguments: str,
+    classes: int | None,
+    channels: int,
+) -> Shapes:
+    """Kept, as a file is compared with the same few networks again and again. builder and
+    arguments: so that what a library builds by this name now is what it was built with then."""
     module = without_values(lambda: architecture.build(classes, channels))
     return {name: tensor.shape for name, tensor in module.state_dict().items()}
 
