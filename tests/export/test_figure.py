@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 
 import matplotlib
@@ -70,6 +72,17 @@ def several(e: gc.Explanation, lite0: gc.Model, count: int, size: tuple[int, int
         )
         for n in range(count)
     ]
+
+
+@pytest.fixture(scope="module")
+def crowded(tabby: gc.Explanation, lite0: gc.Model) -> Callable[[int, tuple[int, int]], Slide]:
+    """The figure of `several` on a black photo, drawn once for all who look at it."""
+
+    @cache
+    def drawn(count: int, size: tuple[int, int]) -> Slide:
+        return figure(Image.new("RGB", size), several(tabby, lite0, count, size))
+
+    return drawn
 
 
 def texts(drawn: Figure) -> str:
@@ -248,10 +261,8 @@ def boxes(drawn: Figure, dpi: int) -> dict[str, Bbox]:
 
 @pytest.mark.parametrize(("count", "dpi"), [(1, 144), (3, 72), (3, 144), (6, 144), (12, 288)])
 @pytest.mark.parametrize("size", [(451, 300), (900, 1600), (1200, 400), (2000, 100), (100, 2000)])
-def test_nothing_overlaps_or_runs_out_of_the_figure(lite0, tabby, count, size, dpi):
-    photo = Image.new("RGB", size)
-    drawn = figure(photo, several(tabby, lite0, count, size))
-    found = boxes(drawn, dpi)
+def test_nothing_overlaps_or_runs_out_of_the_figure(crowded, count, size, dpi):
+    found = boxes(crowded(count, size), dpi)
     width, height = SIZE[0] * dpi / 144, SIZE[1] * dpi / 144
     for what, box in found.items():
         assert box.x0 >= 0, what
@@ -271,10 +282,10 @@ def test_nothing_overlaps_or_runs_out_of_the_figure(lite0, tabby, count, size, d
         *((size, True) for size in ((451, 300), (1200, 400))),
     ],
 )
-def test_labels_are_large_and_whole(lite0, tabby, count, least, size, degenerate):
+def test_labels_are_large_and_whole(crowded, lite0, tabby, count, least, size, degenerate):
     changes = {"feature_map": np.full((7, 7), np.nan)} if degenerate else {}
     explanations = several(tabby, lite0, count, size, **changes)
-    drawn = figure(Image.new("RGB", size), explanations)
+    drawn = figure(Image.new("RGB", size), explanations) if degenerate else crowded(count, size)
     sizes = {text.get_text(): float(text.get_fontsize()) for text in drawn.texts}
     assert min(sizes.values()) >= 11
     label_size = next(size for text, size in sizes.items() if "rank" in text)
