@@ -125,6 +125,15 @@ def has_hooks(part: nn.Module) -> bool:
     return any(getattr(part, f"_{kind}") for kind in kinds)
 
 
+def is_of_earlier_view(error: BaseException | None) -> bool:
+    """Whether PyTorch refused a view that was taken without gradients of what a hook has written
+    into since.
+
+    Needless once such an error has a class of its own.
+    """
+    return isinstance(error, RuntimeError) and "view was created in no_grad mode" in str(error)
+
+
 @cache
 def ignore_missing_weights() -> None:
     """Matplotlib writes a warning for each family that has no bold, and takes the regular one.

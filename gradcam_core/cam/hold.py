@@ -26,6 +26,7 @@ from gradcam_core.cam.target_layers.layout import (
 )
 from gradcam_core.cam.target_layers.stages import Maps
 from gradcam_core.errors import CamError
+from gradcam_core.upstream import is_of_earlier_view
 
 
 class NotRunError(CamError):
@@ -64,6 +65,22 @@ def hold(
 ) -> tuple[list[Held | None], Any]:
     """What is held of each layer, in one pass, and the network's output. The graph begins at the
     first of them to run, or with_graph where the network's parameters do."""
+    try:
+        return _hold(module, inputs, targets, with_graph, has_views=False)
+    except CamError as error:
+        if with_graph or not is_of_earlier_view(error.__cause__):
+            raise
+    # The network has taken a part of the map before the layer ran, and reads that behind it.
+    return _hold(module, inputs, targets, with_graph=True, has_views=True)
+
+
+def _hold(
+    module: nn.Module,
+    inputs: Inputs,
+    targets: Sequence[Target],
+    with_graph: bool,
+    has_views: bool,
+) -> tuple[list[Held | None], Any]:
     parts = [_part(module, inputs, target.path) for target in targets]
     held: list[Held | None] = [None] * len(targets)
     calls = [0] * len(targets)
@@ -88,7 +105,8 @@ def hold(
         keeps = isinstance(layout, ChannelsFirst)
         torch.set_grad_enabled(True)
         # No leaf, because in-place operations (ReLU after a batch norm) refuse it.
-        new = in_place_of(output, leaf if keeps else layout.put_back(leaf, given))
+        new = leaf if keeps else layout.put_back(leaf, given)
+        new = in_place_of(output, new, has_graph=has_views)
         assert new.grad_fn is not None
         kept = None if keeps else given.detach()
         held[at] = Held(leaf, kept, layout, calls[at], new.grad_fn)

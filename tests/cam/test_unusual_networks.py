@@ -82,6 +82,12 @@ def in_place_beside(self: Any, x: Tensor) -> Tensor:
     return self.head(pooled((self.second(self.act(y)) + y).tanh()))
 
 
+def partly_before(self: Any, x: Tensor) -> Tensor:
+    y = self.second(self.first(x).relu())
+    row = y[:, :, 0]
+    return self.head((pooled(self.act(y)) + row.mean(-1)).tanh())
+
+
 def kept_by_a_hook() -> Net:
     kept: list[Tensor] = []
 
@@ -135,6 +141,21 @@ RIGHT: dict[str, tuple[Callable[[], Net], str | None, bool]] = {
     "no change, its input read": (
         lambda: net(in_place_beside, act=nn.Dropout(), second=conv()),
         "act",
+        False,
+    ),
+    "a part taken before it is passed on": (
+        lambda: net(partly_before, act=nn.Dropout(), second=conv()),
+        None,
+        False,
+    ),
+    "a part taken before a layer that is named": (
+        lambda: net(partly_before, act=nn.Dropout(), second=conv()),
+        "act",
+        False,
+    ),
+    "a part taken before it is changed in place": (
+        lambda: net(partly_before, act=nn.ReLU(True), second=conv()),
+        None,
         False,
     ),
     "kept by a hook": (kept_by_a_hook, "first", False),

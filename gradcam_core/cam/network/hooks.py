@@ -31,12 +31,14 @@ def exclusive(module: nn.Module) -> Iterator[ExitStack]:
         yield undo
 
 
-def in_place_of(output: Tensor, new: Tensor) -> Tensor:
+def in_place_of(output: Tensor, new: Tensor, *, has_graph: bool = False) -> Tensor:
     """What a hook gives instead of a module's output: the new values, written into it, because the
     network may have it from elsewhere, too. It is the input of an in-place ReLU or a dropout, and
-    other hooks may have kept it."""
-    is_kept = isinstance(output, nn.Parameter) or output.requires_grad or output.is_inference()
-    return new.clone() if is_kept or output._is_view() else output.copy_(new)
+    other hooks may have kept it. has_graph: also where it depends on what requires gradients."""
+    is_fixed = isinstance(output, nn.Parameter) or output.is_inference() or output._is_view()
+    if is_fixed or (output.requires_grad and (output.is_leaf or not has_graph)):
+        return new.clone()
+    return output.copy_(new)
 
 
 def here_only(hook: Callable[..., Any]) -> Callable[..., Any]:

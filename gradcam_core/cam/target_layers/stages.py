@@ -9,6 +9,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 
 from gradcam_core.cam.target_layers.calls import Call
 from gradcam_core.cam.target_layers.find_layout import Layouts
@@ -179,14 +180,29 @@ class Search:
     def _belongs(self, one: _Map) -> bool:
         """Whether a map is of its resolution, and no enlarged one of another, nor the inside of a
         block on the way to the next."""
-        part = one.call.part
-        is_nothing = isinstance(part, nn.Identity) and not hasattr(part, "is_folded_norm")
-        if is_nothing or one.call.key in self._enlarged:
+        if one.call.key in self._passed_on or one.call.key in self._enlarged:
             return False
         return not any(
             one.call.name.startswith(f"{block}.") and one.size in entered
             for block, entered in self._reducing
         )
+
+    @cached_property
+    def _passed_on(self) -> set[tuple[str, int]]:
+        """The calls that gave what another had made, as a dropout does after training: a map
+        belongs to the call that made it, before anything was taken from it."""
+        made: set[Node] = set()
+        found: set[tuple[str, int]] = set()
+        for call in self._calls:
+            is_known = call.node in made if call.node is not None else False
+            is_leaf = next(call.part.children(), None) is None
+            if (isinstance(call.part, nn.Identity) or (is_known and is_leaf)) and not hasattr(
+                call.part, "is_folded_norm"
+            ):
+                found.add(call.key)
+            if call.node is not None:
+                made.add(call.node)
+        return found
 
     @cached_property
     def _reducing(self) -> list[tuple[str, set[torch.Size]]]:
