@@ -141,14 +141,14 @@ def test_what_is_no_picture_is_left_out_with_its_reason_and_nothing_is_waited_fo
     (photos / ".hidden.jpg").write_bytes(JPEG)
     (photos / "film.mov").write_bytes(b"\0\0\0\x14ftypqt  ")
     (photos / "README").write_text("no picture")
-    (photos / "raw.nef").write_bytes(b"II*\0 a TIFF file, with a thumbnail in it")
+    (photos / "layers.psd").write_bytes(b"8BPS, layers with a preview in them")
     pictures = found(photos)
     assert keys(pictures) == PLAIN
     assert reasons(pictures) == {
         **dict.fromkeys(("pipe.jpg", "zero", "socket.jpg"), "no file but a pipe or a device"),
         ".hidden.jpg": "hidden",
         "film.mov": "no picture by its name",
-        "raw.nef": "no picture by its name",
+        "layers.psd": "no picture by its name",
         "README": "no picture by its content",
     }
 

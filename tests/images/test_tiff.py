@@ -418,17 +418,16 @@ def test_a_blank_picture_is_told(dtype: str):
 
 
 REFUSED: dict[str, tuple[np.ndarray, dict[str, Any], str]] = {
-    "complex numbers": (np.zeros((4, 4), np.complex64), {}, "complex numbers"),
-    "a sensor": (np.zeros((4, 4), np.uint16), {"photometric": 32803}, "camera's sensor"),
+    "complex numbers": (np.zeros((4, 4), np.complex64), {}, "This TIFF is of a kind that is not read here.*complex numbers"),
+    "a sensor": (np.zeros((4, 4), np.uint16), {"photometric": 32803}, "raw photo of a camera"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_kind_that_is_not_read_is_named(case: str):
     values, options, words = REFUSED[case]
-    with pytest.raises(ImageError, match=words) as error:
+    with pytest.raises(ImageError, match=words):
         read_picture(written(values, **options))
-    assert "This TIFF is of a kind that is not read here" in str(error.value)
 
 
 def test_an_unknown_compression_is_named():

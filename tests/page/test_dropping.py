@@ -102,7 +102,7 @@ def test_what_is_no_picture_is_told(visit: Visits):
     )
     expect(toast).to_have_text("The file scan.tif has 65 MB. Files of up to 64 MB can be uploaded.")
     give(page, [("report.pdf", "application/pdf", encoded(b"%PDF-1.7"))], target=BOX)
-    expect(page.get_by_text("This is not a picture in a format that can be read")).to_be_visible()
+    expect(page.get_by_text("This is a PDF document, which is not read here")).to_be_visible()
 
 
 def test_of_several_files_the_first_picture_is_shown_and_that_is_told(visit: Visits):

@@ -113,7 +113,7 @@ def large_dicom() -> Iterator[BadPicture]:
     size = 6980, 6980
 
     def make() -> bytes:
-        values = np.full(size, 128, np.uint16)
+        values = np.full(size, 128, np.uint8)
         values[0] = np.arange(size[1]) % 256
         return encoded(dataset(values))
 
