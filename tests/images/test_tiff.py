@@ -418,7 +418,11 @@ def test_a_blank_picture_is_told(dtype: str):
 
 
 REFUSED: dict[str, tuple[np.ndarray, dict[str, Any], str]] = {
-    "complex numbers": (np.zeros((4, 4), np.complex64), {}, "This TIFF is of a kind that is not read here.*complex numbers"),
+    "complex numbers": (
+        np.zeros((4, 4), np.complex64),
+        {},
+        "This TIFF is of a kind that is not read here.*complex numbers",
+    ),
     "a sensor": (np.zeros((4, 4), np.uint16), {"photometric": 32803}, "raw photo of a camera"),
 }
 
