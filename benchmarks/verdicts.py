@@ -1,5 +1,6 @@
-"""How often the trust checks' verdict is right, and the same with another seed; how often that of
-deletion and insertion alone is; and after how many places elsewhere it was settled.
+"""How often the trust checks' verdict is right; how often that of deletion and insertion alone is;
+for maps of the own top class, how often both are the same with another seed, and after how many
+places elsewhere the outcome was settled.
 
 Real maps of a network's own top class should hold. The same map moved to where it overlaps itself
 least, the inverted map, and the map of a class below 0.1 % should not. By default on the
@@ -76,32 +77,33 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=1000, help="photographs")
     options = parser.parse_args()
     print_versions("torch", "timm")
-    verdicts: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    alone: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    verdicts: dict[tuple[str, str], list[tuple[str, ...]]] = defaultdict(list)
+    alone: dict[tuple[str, str], list[tuple[str, ...]]] = defaultdict(list)
     settled: dict[str, Counter[str]] = defaultdict(Counter)  # of maps of the own top class
     paths = sorted(path for path in options.photos.iterdir() if path.suffix in (".jpg", ".png"))
     for path, name in tqdm(list(product(paths[: options.most], NETWORKS))):
         photo = gc.read_image(path)
         for kind, e in maps(gc.examine(photo, name)):
-            first, second = (gc.check(photo, e, seed) for seed in (0, 1))
-            verdicts[kind, e.title].append((first.verdict, second.verdict))
-            alone[kind, e.title].append((first.reasons[0].outcome, second.reasons[0].outcome))
+            seeds = range(2 if kind == OWN else 1)
+            checked = [gc.check(photo, e, seed) for seed in seeds]
+            verdicts[kind, e.title].append(tuple(found.verdict for found in checked))
+            alone[kind, e.title].append(tuple(found.reasons[0].outcome for found in checked))
             if kind == OWN:
-                settled[e.title].update(_settled(found) for found in (first, second))
+                settled[e.title].update(map(_settled, checked))
     titles = sorted({title for _, title in verdicts})
     for which, found in (("The whole verdict", verdicts), ("Deletion and insertion alone", alone)):
         rows = []
         for kind in TO_REACH:
             for title in [*titles, "all"]:
-                pairs = [
-                    pair
+                outcomes = [
+                    of_seeds
                     for (of_kind, of_title), of_maps in found.items()
                     if of_kind == kind and title in (of_title, "all")
-                    for pair in of_maps
+                    for of_seeds in of_maps
                 ]
-                rows.append(_row(kind, title, pairs))
+                rows.append(_row(kind, title, outcomes))
         print_table(
-            f"{which}, with two seeds",
+            f"{which}, of maps of the own top class with two seeds",
             ("Map", "Network", "Maps", *OUTCOMES, "Same with another seed", "To reach"),
             rows,
         )
@@ -125,16 +127,20 @@ def _settled(found: gc.Trust) -> str:
     return f"after {found.lead.count} places" if found.lead.is_settled else NEVER
 
 
-def _row(kind: str, title: str, pairs: list[tuple[str, str]]) -> Row:
-    count = Counter(verdict for pair in pairs for verdict in pair)
-    shares: dict[str, float] = {outcome: count[outcome] / (2 * len(pairs)) for outcome in OUTCOMES}
-    shares[SAME] = sum(first == second for first, second in pairs) / len(pairs)
+def _row(kind: str, title: str, outcomes: list[tuple[str, ...]]) -> Row:
+    """outcomes: of each map, one for each seed."""
+    if not outcomes:
+        return Row(kind, title, "0", *["–"] * (len(OUTCOMES) + 1), "")
+    count = Counter(outcome for of_seeds in outcomes for outcome in of_seeds)
+    shares: dict[str, float] = {outcome: count[outcome] / count.total() for outcome in OUTCOMES}
+    if kind == OWN:
+        shares[SAME] = sum(len(set(of_seeds)) == 1 for of_seeds in outcomes) / len(outcomes)
     bounds = []
     for name, relation, bound in TO_REACH[kind]:
         reached = shares[name] >= bound if relation == "≥" else shares[name] <= bound
         bounds.append(f"{name} {relation} {bound:.0%}" + ("" if reached else " (missed)"))
-    cells = [f"{share:.1%}" for share in shares.values()]
-    return Row(kind, title, str(len(pairs)), *cells, ", ".join(bounds))
+    cells = [f"{shares[name]:.1%}" if name in shares else "–" for name in (*OUTCOMES, SAME)]
+    return Row(kind, title, str(len(outcomes)), *cells, ", ".join(bounds))
 
 
 if __name__ == "__main__":

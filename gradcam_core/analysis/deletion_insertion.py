@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count, islice
 
 import numpy as np
 import torch
@@ -46,6 +47,11 @@ mislead, and more below, so that few right maps are said to fail."""
 WEIGHTS = (0.8, 0.2)
 """Of deletion and insertion in a lead: a scene is not known by its hottest fifth alone."""
 
+CANDIDATES = 4
+"""Places of which the one is taken where the map overlaps itself least; one for each way it is
+mirrored."""
+
+_COARSE = 4  # pixels, in steps of which the overlap is measured
 _JITTER = 0.1  # of the picture's sides, by which a seed moves the places
 _STEP_Y, _STEP_X = 1 / 1.3247179572447460, 1 / 1.3247179572447460**2  # of Roberts' R2 sequence
 
@@ -133,18 +139,29 @@ def _levels(pair: tuple[Curve, Curve]) -> np.ndarray:
 
 
 def placements(heatmap: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """The same map laid elsewhere, again and again: moved, what leaves at one side comes in at the
-    other, and mirrored by turns. So it is as smooth as the map itself.
+    """The same map laid elsewhere, again and again: each time, of `CANDIDATES` next to try, where
+    it overlaps itself least. So it is as smooth as the map itself.
 
-    heatmap: [H, W], as all that are given. The places lie evenly over the picture (Roberts' R2
-    sequence) and a seed moves them a little, so that few of them tell much and luck plays no part.
+    heatmap: [H, W], as all that are given. What overlaps the map holds part of what speaks for the
+    class, too, and tells little of whether the map is at the right place.
     """
+    candidates, coarse = _moved_and_mirrored(heatmap, seed), heatmap[::_COARSE, ::_COARSE]
+
+    def overlap(place: np.ndarray) -> float:
+        return float((place[::_COARSE, ::_COARSE] * coarse).sum())
+
+    while True:
+        yield min(islice(candidates, CANDIDATES), key=overlap)
+
+
+def _moved_and_mirrored(heatmap: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    """Moved, what leaves at one side comes in at the other, and mirrored by turns. The places lie
+    evenly over the picture (Roberts' R2 sequence) and a seed moves them a little, so that few of
+    them tell much and luck plays no part."""
     height, width = heatmap.shape
     y, x = _JITTER * np.random.default_rng(seed).random(2)
     mirrored = (heatmap, heatmap[::-1], heatmap[:, ::-1], heatmap[::-1, ::-1])
-    number = 0
-    while True:
-        number += 1
+    for number in count(1):
         shift = int((y + number * _STEP_Y) % 1 * height), int((x + number * _STEP_X) % 1 * width)
         yield np.roll(mirrored[(number - 1) % 4], shift, axis=(0, 1))
 
