@@ -69,7 +69,7 @@ def main() -> None:
         each = [statistics.median(part) for part in zip(*rounds, strict=True)]
         total = statistics.median(map(sum, rounds))
         cells = [f"{part:.1f} s" for part in (*each, total)]
-        images = str(3 + VERSIONS * (1 + places) + 1 + ROAD_IMAGES)
+        images = str(2 + VERSIONS * (1 + places) + 1 + ROAD_IMAGES)
         rows.append(Row(title, str(places), images, *cells, total <= TO_REACH))
     print_table(
         f"How far can I trust this map? To be ≤ {TO_REACH:.0f} s for one network",

@@ -152,7 +152,7 @@ class _Checks:
         versions = len(DELETED_SHARES) + len(INSERTED_SHARES)
         is_slow = method_named(e.method).is_slow
         self._maps = 0 if is_slow else SHIFTS + NOISES + len(model.stages) + RANDOM_NETWORKS
-        self._to_do = 4 + versions * (1 + min(PLACES)) + self._maps
+        self._to_do = 3 + versions * (1 + min(PLACES)) + self._maps
         self._to_do += 2 * len(PERCENTILES) + (self._maps > 0 and e.detail > 1)
 
     def all(self) -> Trust:
@@ -160,7 +160,7 @@ class _Checks:
         image = self._batch(view_of(self._photo.size, self._preprocessing, e.view))
         grounds, heat = Backgrounds.of(image), _over(e.feature_map, image)
         versions = grounds.versions(heat)
-        ends = self._of_target(self._predict([grounds.image, grounds.blur, grounds.mean]))
+        ends = self._of_target(self._predict([grounds.image, grounds.blur]))
         alone, alike = self._seen_through(image, heat)
         inner = self._predict(versions)
         own = curves(ends, self._of_target(inner))
