@@ -55,8 +55,8 @@ and textures rather than objects: the slider shows how the evidence forms, not a
 
 **How far can I trust this?** *Trust* checks each map in three ways. Each check holds, fails or is
 not clear, and the worst of the three is the verdict. *Hottest places*: the probability of the class
-while the hottest places are blurred, and while only they are shown (deletion and insertion, after
-RISE, Petsiuk and others, 2018), beside the same map laid elsewhere, moved and mirrored. A good map
+while the hottest places are blurred, and while all others are (deletion and insertion, after RISE,
+Petsiuk and others, 2018), beside the same map laid elsewhere, moved and mirrored. A good map
 lies below the grey band in the first plot and above it in the second. *Lead* says by how much, in
 standard deviations between the other places; ± is its standard error. More places are tried until
 the outcome is settled. A class below 1 % is not clear: too little to find out what it rests on.

@@ -81,7 +81,7 @@ def test_a_uniform_map_takes_pixels_row_by_row(image: Tensor, on_patch: np.ndarr
     assert torch.equal(version[:, :, 4:], image[:, :, 4:])
 
 
-def test_what_is_deleted_is_blurred_away_and_what_is_inserted_stands_on_the_mean():
+def test_what_is_deleted_is_blurred_away_and_what_is_inserted_stands_on_the_blurred_picture():
     image = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     heat = np.random.default_rng(0).random((SIDE, SIDE))
     grounds = Backgrounds.of(image)
@@ -90,21 +90,25 @@ def test_what_is_deleted_is_blurred_away_and_what_is_inserted_stands_on_the_mean
     versions = grounds.versions(heat)
     deleted, alone = versions[: len(DELETED_SHARES)], versions[len(DELETED_SHARES) :]
     hottest_first = np.argsort(-heat, axis=None)
-    for version, share in zip(deleted, DELETED_SHARES, strict=True):
-        is_changed = (version != image).all(dim=1).flatten().numpy()
-        assert set(np.flatnonzero(is_changed)) == set(hottest_first[: int(SIDE**2 * share)])
-    for version, share in zip(alone, INSERTED_SHARES, strict=True):
-        is_shown = (version == image).all(dim=1).flatten().numpy()
-        assert set(np.flatnonzero(is_shown)) == set(hottest_first[: int(SIDE**2 * share)])
-        assert (version.flatten(2)[:, :, ~is_shown] == 0).all()
+
+    def is_hot(share: float) -> np.ndarray:
+        found = np.zeros(SIDE**2, dtype=bool)
+        found[hottest_first[: int(SIDE**2 * share)]] = True
+        return found.reshape(SIDE, SIDE)
+
+    cases = [*zip(deleted, DELETED_SHARES, strict=True), *zip(alone, INSERTED_SHARES, strict=True)]
+    for number, (version, share) in enumerate(cases):
+        is_kept = is_hot(share) if number >= len(deleted) else ~is_hot(share)
+        assert torch.equal(version[0][:, is_kept], image[0][:, is_kept])
+        assert torch.equal(version[0][:, ~is_kept], grounds.blur[0][:, ~is_kept])
 
 
 def test_curves_end_where_all_is_changed():
-    deletion, insertion = curves((0.9, 0.1, 0.2), (0.5, 0.3, 0.4, 0.8))
+    deletion, insertion = curves((0.9, 0.1), (0.5, 0.3, 0.4))
     assert deletion.shares == (0, *DELETED_SHARES, 1)
     assert deletion.probabilities == (0.9, 0.5, 0.3, 0.1)
     assert insertion.shares == (0, *INSERTED_SHARES, 1)
-    assert insertion.probabilities == (0.2, 0.4, 0.8, 0.9)
+    assert insertion.probabilities == (0.1, 0.4, 0.9)
 
 
 def test_the_map_laid_elsewhere_is_the_same_map_moved_and_mirrored():
@@ -117,30 +121,36 @@ def test_the_map_laid_elsewhere_is_the_same_map_moved_and_mirrored():
         for right in range(9)
     }
     assert {one.tobytes() for one in found} <= moved
-    assert len({one.tobytes() for one in found}) == len(found)
-    unmirrored = {
-        np.roll(heat, (down, right), axis=(0, 1)).tobytes()
-        for down in range(6)
-        for right in range(9)
-    }
-    assert [one.tobytes() in unmirrored for one in found[:4]] == [True, False, False, False]
 
 
-def test_places_are_spread_over_the_picture_and_a_seed_moves_them_a_little():
+def test_the_map_is_laid_where_it_overlaps_itself_less_than_by_chance():
+    spot = np.zeros((96, 96), dtype=np.float32)
+    spot[20:60, 30:70] = 1
+    by_chance = spot.mean() ** 2
+
+    def overlaps(seed: int) -> list[float]:
+        return [float((spot * one).mean()) for one in islice(placements(spot, seed), max(PLACES))]
+
+    for seed in range(5):
+        assert max(overlaps(seed)) < by_chance
+    everywhere = np.ones((8, 8))
+    assert next(placements(everywhere, seed=0)).tolist() == everywhere.tolist()
+
+
+def test_places_differ_and_a_seed_moves_them_a_little():
     dot = np.zeros((100, 100))
     dot[0, 0] = 1
 
     def places(seed: int) -> list[tuple[int, int]]:
-        made = islice(placements(dot, seed), 8)
+        made = islice(placements(dot, seed), max(PLACES))
         return [divmod(int(one.argmax()), 100) for one in made]
 
-    quarters = {(down // 50, right // 50) for down, right in places(0)}
-    assert len(quarters) == 4
+    assert len(set(places(0))) == max(PLACES)
     assert places(1) == places(1) != places(0)
 
 
 def pair(deleted: float, inserted: float) -> tuple[Curve, Curve]:
-    return curves((0.9, 0.01, 0.01), (deleted, deleted, inserted))
+    return curves((0.9, 0.01), (deleted, deleted, inserted))
 
 
 ELSEWHERE = [pair(0.5 + 0.04 * n, 0.5 - 0.04 * n) for n in (-2, 1, 0, 2, -1, 1, -2, 2)]
@@ -160,12 +170,12 @@ def test_a_map_like_those_at_other_places_neither_leads_nor_trails():
 
 
 def test_a_map_needs_more_to_fail_than_to_hold_and_less_the_more_places_were_tried():
-    assert Lead(0.6, 0.3, 0.3, 0.3, 12).is_settled
-    assert not Lead(-0.6, -0.3, -0.3, -0.3, 12).is_settled
-    assert Lead(-0.9, -0.4, -0.4, -0.4, 12).is_settled
-    assert not Lead(0.6, 0.3, 0.3, 0.3, 8).is_settled
+    assert Lead(1.2, 0.3, 0.3, 0.3, 7).is_settled
+    assert not Lead(-1.2, -0.3, -0.3, -0.3, 7).is_settled
+    assert Lead(-1.6, -0.4, -0.4, -0.4, 7).is_settled
+    assert not Lead(1.2, 0.3, 0.3, 0.3, 5).is_settled
     assert not Lead(
-        0.6, -0.3, -0.3, -0.3, 12
+        1.2, -0.3, -0.3, -0.3, 7
     ).is_settled  # in most places ahead, by more behind in few
 
 

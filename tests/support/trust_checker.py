@@ -64,7 +64,7 @@ def _deletion_insertion(record: dict[str, Any], text: str, outcome: str, name: s
     assert bool(found[6]) == (abs(lead["difference"]) < 0.05), text
     sure = {"more": value, "less": -value}.get(found[1])
     if sure is not None:
-        assert sure > 1.9 / lead["count"] ** 0.5, text
+        assert sure > 2.9 / lead["count"] ** 0.5, text
         assert not found[6], text
     else:
         is_sure = abs(value) >= 5.1 / lead["count"] ** 0.5 and lead["difference"] * value > 0
