@@ -51,7 +51,7 @@ export class TrustCard {
         "div",
         { class: "pair" },
         altered("Without its hottest", "blurred", without, pictures.without, name, probability),
-        altered("Only its hottest", "alone", alone, pictures.alone, name, probability),
+        altered("Only its hottest", "sharp", alone, pictures.alone, name, probability),
       ),
       h("ul", { class: "reasons" }, ...reasons.map(reasonItem)),
       h(
