@@ -250,7 +250,8 @@ def _levels(
     np.clip(levels, range_.low, range_.high, out=levels)
     low, high = range_.low, range_.high
     half = 1.0 if np.isfinite(high - low) else 0.5  # of a span beyond the largest number
-    levels = (levels * half - low * half) / (high * half - low * half) * 255
+    span = high * half - low * half
+    levels = (levels * half - low * half) / (span or 1) * 255
     np.rint(levels, out=levels)
     result = levels.astype(np.uint8)
     if is_negative:

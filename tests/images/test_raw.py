@@ -72,6 +72,18 @@ def test_a_preview_may_be_larger_than_what_is_kept(
     assert decoded.notices == (NOTICE, said)
 
 
+@pytest.mark.parametrize("is_jpeg", [True, False])
+@pytest.mark.parametrize("missing", [1, 500, 5000])
+def test_the_rest_of_a_preview_is_not_taken_from_another_photo(
+    photo: Image.Image, is_jpeg: bool, missing: int
+):
+    data = dng(photo, photo.size, is_jpeg=is_jpeg)
+    for _ in range(5):  # whose memory is free again
+        gc.read_picture(data)
+        with pytest.raises(ImageError, match="damaged or incomplete"):
+            gc.read_picture(data[:-missing])
+
+
 def test_a_raw_photo_is_read_by_any_name_and_in_the_sandbox(photo: Image.Image, tmp_path: Path):
     data = dng(photo, photo.size, orientation=6)
     path = tmp_path / "Köter & \udcff \n.jpg"

@@ -12,6 +12,7 @@ import os
 from contextlib import suppress
 from typing import IO, Any
 
+import numpy as np
 from PIL import ExifTags, Image
 
 from gradcam_core.errors import ImageError
@@ -22,6 +23,11 @@ from gradcam_core.images.orientation import upright
 
 LEAST_SHARE = 0.9
 """Of the raw picture's sides, from which on a preview is of full size: cameras cut off some."""
+
+_END_BYTES = 1024
+"""End of a preview that is looked for in the file."""
+
+_BLOCK_BYTES = 2**22
 
 _ORIENTATIONS = {3: 3, 5: 8, 6: 6}  # by LibRaw's number of a turn
 
@@ -57,6 +63,8 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
         raise ImageError(NO_MEMORY) from None
     except (rawpy.LibRawError, OSError, ValueError):
         raise ImageError(DAMAGED) from None
+    if not _has_end_of(file, thumbnail.data):
+        raise ImageError(DAMAGED)
     if thumbnail.format == rawpy.ThumbFormat.JPEG:
         decoded = _jpeg(thumbnail.data, sizes, window)
     else:
@@ -64,6 +72,20 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
         _check(preview.size, sizes)
         decoded = pillow.upright_rgb(upright(preview, _orientation(sizes)), window, is_ours=True)
     return Decoded(decoded.image, (_NOTICE, *decoded.notices))
+
+
+def _has_end_of(file: IO[bytes], preview: bytes | np.ndarray) -> bool:
+    """Whether a preview stands in the file to its end. Of one that is cut off LibRaw gives the rest
+    from memory that another picture may have been in."""
+    values = np.frombuffer(preview, np.uint8) if isinstance(preview, bytes) else preview.ravel()
+    end = values[-_END_BYTES:].tobytes()
+    file.seek(0)
+    before = b""
+    while part := file.read(_BLOCK_BYTES):
+        if end in before + part:
+            return True
+        before = part[-_END_BYTES:]
+    return False
 
 
 def _source(file: IO[bytes]) -> str | IO[bytes]:
