@@ -76,6 +76,8 @@ def _decoded(file: IO[bytes], page: TiffPage, chosen: Choice, window: Window | N
 
 
 def _by_tifffile(page: TiffPage, plane: int, window: Window | None) -> Decoded:
+    if page.compression != 1 and _is_cut_off(page):
+        raise ImageError(DAMAGED)  # decoders of JPEG make up what is missing
     samples = samples_of(page, plane)
     orientation = page.tags.valueof(274, 1)
     if samples.raster is None:
@@ -85,6 +87,12 @@ def _by_tifffile(page: TiffPage, plane: int, window: Window | None) -> Decoded:
     else:
         decoded = shown(samples.raster, window, orientation)
     return replace(decoded, notices=(*samples.notices, *decoded.notices))
+
+
+def _is_cut_off(page: TiffPage) -> bool:
+    """Whether the file ends before the page does."""
+    ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=False))
+    return max(ends, default=0) > page.parent.filehandle.size
 
 
 def _by_pillow(
