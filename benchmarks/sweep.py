@@ -24,8 +24,8 @@ from torch import Tensor, nn
 import gradcam_core as gc
 from benchmarks.table import print_versions
 from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.cam.target_layers.feature_maps import FeatureMap
 from gradcam_core.cam.target_layers.layers import maps_of
-from gradcam_core.cam.target_layers.stages import Found
 
 ALLOWED = 1e-4
 """Difference from the formula, as a share of the map's maximum."""
@@ -41,7 +41,7 @@ class Row:
     reason: str = ""
 
 
-def literal(module: nn.Module, batch: Tensor, found: Found, target: int) -> Tensor:
+def literal(module: nn.Module, batch: Tensor, found: FeatureMap, target: int) -> Tensor:
     """Grad-CAM of one call, by autograd through the whole network."""
     kept: list[Tensor] = []
     calls = 0
@@ -64,7 +64,7 @@ def literal(module: nn.Module, batch: Tensor, found: Found, target: int) -> Tens
     return (gradient.mean((2, 3), keepdim=True) * activation).sum(1).relu()
 
 
-def share_behind(module: nn.Module, batch: Tensor, found: Found) -> float:
+def share_behind(module: nn.Module, batch: Tensor, found: FeatureMap) -> float:
     """Of the parameters, how many are in parts that run only behind the call, from 0 to 1."""
     before: set[str] = set()
     calls = 0

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from gradcam_core.cam.fused import FusedRun
     from gradcam_core.cam.guided import guided_gradcam
     from gradcam_core.cam.run import Run
+    from gradcam_core.cam.target_layers.feature_maps import Stage
     from gradcam_core.cam.target_layers.layers import last_feature_map, layers
-    from gradcam_core.cam.target_layers.stages import Stage
     from gradcam_core.errors import (
         CamError,
         ChoiceError,
@@ -89,7 +89,7 @@ _NAMES = {
     "cam.fused": ("FusedRun",),
     "cam.guided": ("guided_gradcam",),
     "cam.target_layers.layers": ("last_feature_map", "layers"),
-    "cam.target_layers.stages": ("Stage",),
+    "cam.target_layers.feature_maps": ("Stage",),
     "cam.run": ("Run",),
     "errors": (
         *("CamError", "ChoiceError", "GradcamError", "ImageError", "LabelError"),

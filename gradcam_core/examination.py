@@ -245,7 +245,8 @@ def run_passes(
     """
     import torch
 
-    from gradcam_core.cam.forward import DifferentWaysError, forward
+    from gradcam_core.cam.forward import forward
+    from gradcam_core.cam.opening import ExecutionPathError
 
     if len(inputs) > 1 and getattr(model.info.recipe, "is_alone", False):
         return _run_alone(model, inputs, layer, probabilities)
@@ -256,7 +257,7 @@ def run_passes(
     try:
         with precision(device.type):
             run = forward(model.module, batch, layer or model.target_layer, **given)
-    except DifferentWaysError:
+    except ExecutionPathError:
         return _run_alone(model, inputs, layer, probabilities)
     except Exception as error:  # a person's own code may raise anything
         reason = error.__cause__ if isinstance(error, CamError) else error

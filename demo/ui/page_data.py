@@ -73,7 +73,7 @@ def _props() -> dict[str, Any]:
                 "title": known.title,
                 "knows_class": known.knows_class,
                 "is_common": known.is_common,
-                "passes_a_channel": known.passes_a_channel,
+                "passes_per_channel": known.passes_per_channel,
                 "needs_tokens": known.needs == "attention",
             }
             for known in METHODS.values()

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from gradcam_core.cam.network.hooks import exclusive, here_only
+from gradcam_core.cam.target_layers.feature_maps import Stage
 from gradcam_core.cam.target_layers.layers import share_maps
-from gradcam_core.cam.target_layers.stages import Stage
 
 HEAD = "head"
 """Name of the part of a network behind its last feature map."""

@@ -15,7 +15,8 @@ from gradcam_core.cam.network.explainable import saying_what_came
 from gradcam_core.cam.network.hooks import exclusive, here_only, in_place_of
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.outputs import Output
-from gradcam_core.cam.target_layers.layers import Ways, is_plain, maps_of
+from gradcam_core.cam.target_layers.feature_maps import FeatureMaps
+from gradcam_core.cam.target_layers.layers import ExecutionPaths, is_plain, maps_of
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
     Folded,
@@ -24,7 +25,6 @@ from gradcam_core.cam.target_layers.layout import (
     Reshape,
     may_lie_otherwise,
 )
-from gradcam_core.cam.target_layers.stages import Maps
 from gradcam_core.errors import CamError
 from gradcam_core.upstream import is_of_earlier_view
 
@@ -34,7 +34,7 @@ class NotRunError(CamError):
 
 
 @dataclass(frozen=True)
-class Target:
+class LayerTarget:
     """A layer to hold. name: as a person writes it. number: of the module's call, 0 for the last
     that gives a feature map. layout_of: how the map lies in what a call gave; None for none."""
 
@@ -49,7 +49,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldLayer:
     """leaf: the map, which requires grad. output: what the module gave, where the map is not all of
     it. call: its number. node: of the graph, which gives on what holds the leaf."""
 
@@ -61,8 +61,8 @@ class Held:
 
 
 def hold(
-    module: nn.Module, inputs: Inputs, targets: Sequence[Target], *, with_graph: bool = False
-) -> tuple[list[Held | None], Any]:
+    module: nn.Module, inputs: Inputs, targets: Sequence[LayerTarget], *, with_graph: bool = False
+) -> tuple[list[HeldLayer | None], Any]:
     """What is held of each layer, in one pass, and the network's output. The graph begins at the
     first of them to run, or with_graph where the network's parameters do."""
     try:
@@ -77,12 +77,12 @@ def hold(
 def _hold(
     module: nn.Module,
     inputs: Inputs,
-    targets: Sequence[Target],
+    targets: Sequence[LayerTarget],
     with_graph: bool,
     has_views: bool,
-) -> tuple[list[Held | None], Any]:
+) -> tuple[list[HeldLayer | None], Any]:
     parts = [_part(module, inputs, target.path) for target in targets]
-    held: list[Held | None] = [None] * len(targets)
+    held: list[HeldLayer | None] = [None] * len(targets)
     calls = [0] * len(targets)
 
     def keep(at: int, part: nn.Module, _inputs: object, output: object) -> Tensor | None:
@@ -109,7 +109,7 @@ def _hold(
         new = in_place_of(output, new, has_graph=has_views)
         assert new.grad_fn is not None
         kept = None if keeps else given.detach()
-        held[at] = Held(leaf, kept, layout, calls[at], new.grad_fn)
+        held[at] = HeldLayer(leaf, kept, layout, calls[at], new.grad_fn)
         return new
 
     with exclusive(module) as undo, torch.set_grad_enabled(with_graph):
@@ -128,7 +128,7 @@ def _hold(
 
 
 def _check(layer: str, output: Tensor, images: int) -> None:
-    """Raises CamError where a layer has not one map of real numbers an image."""
+    """Raises CamError where a layer has not one map of real numbers per image."""
     if output.is_complex():
         raise CamError(
             f"The layer {layer!r} gives complex numbers, whose heat is not defined: name a layer= "
@@ -148,7 +148,7 @@ def _part(module: nn.Module, inputs: Inputs, path: str) -> nn.Module:
             return module.get_submodule(path)
     except AttributeError:
         pass
-    raise no_such_layer(module, inputs, f"The network has no layer {path!r}.")
+    raise layer_error(module, inputs, f"The network has no layer {path!r}.")
 
 
 class NamedLayer:
@@ -165,23 +165,23 @@ class NamedLayer:
         number = layer.partition("#")[2]
         if number == "0" or layer.endswith("#") or (number and not number.isdecimal()):
             raise CamError(f"The layer {layer!r} names no call: after # comes its number, from 1.")
-        self.target = Target(layer, int(number or 0), self._layout)
+        self.target = LayerTarget(layer, int(number or 0), self._layout)
         self._module, self._inputs, self._output = module, inputs, output
         self._given = None if reshape is None else Rearranged(reshape)
         self._problem = ""
         # Found before the pass: while it runs the network is taken.
-        self._maps: Maps | None = None
+        self._maps: FeatureMaps | None = None
         self.is_unclear = False
         self.is_of_now = True
         if self._given is None and not is_plain(module):
             self._maps = maps_of(module, inputs, output)
-            self.is_of_now = False  # it may go another way for these images
+            self.is_of_now = False  # it may take another path for these images
 
-    def look(self) -> None:
+    def trace(self) -> None:
         """Find out how the layer's map lies, by running the network."""
-        ways = Ways(self._module, self._inputs, self._output)
-        self._maps, _ = ways.look()
-        ways.put_first(self._maps)
+        paths = ExecutionPaths(self._module, self._inputs, self._output)
+        self._maps, _ = paths.trace()
+        paths.remember(self._maps)
         self.is_unclear, self.is_of_now = False, True
 
     def _layout(self, part: nn.Module, number: int, output: object) -> Layout | None:
@@ -218,9 +218,7 @@ class NamedLayer:
             return CamError(
                 f"The layer {self.target.name!r} is not used in the forward pass of this network."
             )
-        return no_such_layer(
-            self._module, self._inputs, self._problem, self._output, maps=self._maps
-        )
+        return layer_error(self._module, self._inputs, self._problem, self._output, maps=self._maps)
 
 
 def _of_convolution(part: nn.Module, output: Tensor) -> Layout:
@@ -231,13 +229,13 @@ def _of_convolution(part: nn.Module, output: Tensor) -> Layout:
     return Folded(*(one.to(output) for one in folded))  # the module may have moved since
 
 
-def no_such_layer(
+def layer_error(
     module: nn.Module,
     inputs: Inputs,
     problem: str,
     output: Output | None = None,
     *,
-    maps: Maps | None = None,
+    maps: FeatureMaps | None = None,
 ) -> CamError:
     """An error about a target layer that lists the right ones."""
     try:
@@ -247,8 +245,13 @@ def no_such_layer(
     return CamError(f"{problem} The last feature maps of each resolution are: {right}.")
 
 
-def not_depending(
-    module: nn.Module, inputs: Inputs, target: Target, held: Held, logits: Tensor, logits_of: Any
+def independence_error(
+    module: nn.Module,
+    inputs: Inputs,
+    target: LayerTarget,
+    held: HeldLayer,
+    logits: Tensor,
+    logits_of: Any,
 ) -> CamError:
     """Why no gradient leads from the logits to a layer: seen by running the network once more with
     another map there."""
@@ -257,7 +260,7 @@ def not_depending(
         layout = target.layout_of(part, number, output)
         return None if layout is None else _Changed(layout)
 
-    _, given = hold(module, inputs, [Target(target.name, held.call, changed)])
+    _, given = hold(module, inputs, [LayerTarget(target.name, held.call, changed)])
     if torch.equal(logits_of(given).detach(), logits.detach()):
         return CamError(f"The logits do not depend on the layer {target.name!r}.")
     return CamError(

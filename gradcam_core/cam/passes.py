@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradcam_core.cam.head import Head
-from gradcam_core.cam.hold import NotRunError, Target, hold
+from gradcam_core.cam.hold import LayerTarget, NotRunError, hold
 from gradcam_core.cam.methods.several_passes import SMOOTH_NOISE, SMOOTH_SAMPLES, noise
 from gradcam_core.cam.network.attention import AttentionPass
 from gradcam_core.cam.network.inputs import Inputs
@@ -31,7 +31,7 @@ _EARLIER = 2
 
 def noisy_gradients(held: OpenPass, score_of: ScoreOf, on_progress: Progress) -> Tensor:
     """The gradient for each of several noisy versions of the images [S, N, C, h, w]."""
-    target = Target(held.layer, held.call, lambda *_: held.layout)
+    target = LayerTarget(held.layer, held.call, lambda *_: held.layout)
     found = []
     for sample in range(SMOOTH_SAMPLES):
         on_progress(sample / SMOOTH_SAMPLES)
@@ -57,14 +57,14 @@ def at_earlier_layers(held: OpenPass, score_of: ScoreOf) -> list[tuple[Tensor, T
             f"that of {held.layer!r}: choose another method, or a later layer."
         )
     targets = [
-        Target(one.stage.layer, one.number, lambda *_, layout=one.layout: layout)
+        LayerTarget(one.stage.layer, one.number, lambda *_, layout=one.layout: layout)
         for one in larger[-_EARLIER:]
     ]
     return _at(held, held.inputs, targets, score_of)
 
 
 def _at(
-    held: OpenPass, inputs: Inputs, targets: Sequence[Target], score_of: ScoreOf
+    held: OpenPass, inputs: Inputs, targets: Sequence[LayerTarget], score_of: ScoreOf
 ) -> list[tuple[Tensor, Tensor]]:
     """Activation and gradient at each layer, in one new pass."""
     with held.precision():

@@ -14,10 +14,10 @@ from gradcam_core.cam import smoothing
 from gradcam_core.cam.methods import (
     DEFAULT_METHOD,
     Method,
-    gradcam_plus_plus,
     method_named,
     signed,
 )
+from gradcam_core.cam.methods.one_pass import gradcam_plus_plus
 from gradcam_core.cam.network.finite import check_finite
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass, at_least_float32
@@ -113,10 +113,10 @@ class Run:
         rivals: Sequence[int] | bool | None = None,
         allow_nan: bool = False,
     ) -> Tensor:
-        """The maps of one class (an int) or of one class an image (N ints): float32 (float64 of a
+        """The maps of one class (an int) or of one class per image (N ints): float32 (float64 of a
         double network) [N, h, w], >= 0, not normalised. May be called again and again; most methods
         need no further forward pass. None is each image's most probable class. A function from
-        what the network gives to one number an image [N] is explained as a class is: the mean of a
+        what the network gives to one number per image [N] is explained as a class is: the mean of a
         class over a mask, a value of a regression, the likeness to an embedding. target: another
         name of targets.
 

@@ -14,10 +14,10 @@ from gradcam_core.cam.open_pass import OpenPass
 from gradcam_core.errors import CamError
 
 TargetFunction = Callable[[Any], Tensor]
-"""From what a network gives to one number an image [N]."""
+"""From what a network gives to one number per image [N]."""
 
 Targets = int | Sequence[int] | TargetFunction | None
-"""One class, one an image, a function, or each image's most probable class."""
+"""One class, one per image, a function, or each image's most probable class."""
 
 
 def top_classes(logits: Tensor) -> list[int]:
@@ -59,7 +59,7 @@ def of_function(held: OpenPass, target: TargetFunction) -> OpenPass:
         found = target(given)
         if not isinstance(found, Tensor) or found.ndim != 1:
             came = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise CamError(f"The target function gave {came} and must give one number an image.")
+            raise CamError(f"The target function gave {came} and must give one number per image.")
         return found[:, None].to(held.logits.device)
 
     with held.lock, torch.enable_grad():

@@ -26,7 +26,7 @@ from gradcam_core.upstream import import_timm
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from gradcam_core.cam.target_layers.stages import Stage
+    from gradcam_core.cam.target_layers.feature_maps import Stage
 
 log = logging.getLogger(__name__)
 

@@ -112,7 +112,7 @@ def test_a_target_may_read_what_was_given_for_each_image():
     assert all(parameter.grad is None for parameter in module.parameters())
     refused: list[tuple[Any, str]] = [
         (lambda given: primary(given).detach(), "does not depend on the network's output"),
-        (lambda given: torch.ones(2, 3), "one number an image"),
+        (lambda given: torch.ones(2, 3), "one number per image"),
         (lambda given: 1.0, "gave float"),
         (lambda given: primary(given)[:1], "gave 1 numbers for 2 images"),
     ]

@@ -73,7 +73,7 @@ export class Comparison extends Section {
     this.makeCards(cells);
     const missing = cells.filter(({ id }) => !this.cards.get(id).map);
     // Those that take long last, as they wait for each other.
-    const passes = ({ method }) => this.page.settings().methods.find(({ name }) => name === method).passes_a_channel;
+    const passes = ({ method }) => this.page.settings().methods.find(({ name }) => name === method).passes_per_channel;
     missing.sort((one, other) => passes(one) - passes(other));
     if (missing.length) this.request({ ...request, cells: missing });
     else super.stop();

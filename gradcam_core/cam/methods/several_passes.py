@@ -1,5 +1,5 @@
 """The methods that run the network, or a part of it, again: as pure functions, like those in
-`methods`, of what the further passes gave."""
+`one_pass`, of what the further passes gave."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _LOGITS = ("logits", "out")
 def logits_of_output(output: Any) -> Tensor:
     """What the classes are read from, where that is clear: the tensor itself; `logits` (or `out`,
     of torchvision's segmentation) of a mapping or an object, as Hugging Face gives it; the only
-    tensor [N, classes] of a tuple. One number an image, [N], is one class.
+    tensor [N, classes] of a tuple. One number per image, [N], is one class.
 
     Raises CamError, which names what came, for anything else.
     """

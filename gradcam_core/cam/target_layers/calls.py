@@ -1,5 +1,5 @@
-"""What the modules of a network do in a pass: which call gave what, which places of the picture it
-answers to, and which of its places count."""
+"""What the modules of a network do in a pass: which call gave what, which of its places change with
+which part of the picture, and which of them the logits use."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _PATCH = 0.25  # of the input's sides
 @dataclass
 class Call:
     """One call of a module. name, number: the module's dotted name and which of its calls this is,
-    from 1. input_sizes: of the tensors it was given, without N. shape: of the tensor it gave;
-    is_of_images: whether that has one entry an image.
+    from 1. input_shapes: of the tensors it was given, without N. shape: of the tensor it gave;
+    is_of_images: whether that has one entry per image.
     makes: whether it is a part without parts that has weights, so that it makes its feature map
     from another; made: how many of these ended while it ran, itself included.
 
     node: of the autograd graph. changed: by how much each place changed with each patch of the
-    input, [patches, *shape without N and channels], by the axis of the channels. reached: which
-    places the logits depend on, by the same."""
+    input, [patches, *shape without N and channels], by the axis of the channels. places_used:
+    those that the logits depend on, by the same."""
 
     name: str
     number: int
@@ -47,7 +47,7 @@ class Call:
     is_of_images: bool
     node: Node | None = None
     changed: dict[int, Tensor] = field(default_factory=dict)
-    reached: dict[int, Tensor] = field(default_factory=dict)
+    places_used: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, int]:
@@ -67,14 +67,14 @@ def makes_a_map(part: nn.Module) -> bool:
     )
 
 
-def record(
+def trace_calls(
     module: nn.Module,
     inputs: Inputs,
     note: Callable[[Call, Tensor], None],
     images: Tensor | None = None,
 ) -> tuple[list[Call], Any]:
     """Run a network and list each call that gives a tensor with places, in the order in which they
-    end; note those that give one entry an image. images: in the place of those of the inputs. ->
+    end; note those that give one entry per image. images: in the place of those of the inputs. ->
     the calls, the network's output"""
     count = len(inputs if images is None else images)
     calls: list[Call] = []
@@ -123,14 +123,14 @@ def with_graph(module: nn.Module, inputs: Inputs, to_run: bool = True) -> tuple[
     if not to_run:
         keeping = saved_tensors_hooks(lambda _: None, _nothing)
     with torch.enable_grad(), keeping:
-        return record(module, inputs, note)
+        return trace_calls(module, inputs, note)
 
 
 def _nothing(_kept: None) -> Tensor:
     raise RuntimeError("This graph keeps no activations for a backward pass.")
 
 
-def see_what_counts(calls: Sequence[Call], logits: Tensor, image: Tensor) -> None:
+def mark_places_used(calls: Sequence[Call], logits: Tensor, image: Tensor) -> None:
     """Note for each call which of its places the logits depend on."""
     weights = torch.linspace(1, 2, logits.shape[-1], dtype=logits.dtype, device=logits.device)
     undo = []
@@ -144,7 +144,7 @@ def see_what_counts(calls: Sequence[Call], logits: Tensor, image: Tensor) -> Non
                     continue
                 for axis in _axes(gradient):
                     found = (gradient[0] != 0).any(dim=axis - 1)
-                    call.reached[axis] = call.reached.get(axis, found) | found
+                    call.places_used[axis] = call.places_used.get(axis, found) | found
 
         undo.append(call.node.register_prehook(keep))
     try:
@@ -154,7 +154,7 @@ def see_what_counts(calls: Sequence[Call], logits: Tensor, image: Tensor) -> Non
             handle.remove()
 
 
-def see_what_changes(calls: Sequence[Call], module: nn.Module, inputs: Inputs) -> None:
+def measure_locality(calls: Sequence[Call], module: nn.Module, inputs: Inputs) -> None:
     """Note for each call how much its places change with patches of the image [1, C, *sides]."""
     known = {call.key: call for call in calls}
     image = inputs.images.detach()
@@ -175,7 +175,7 @@ def see_what_changes(calls: Sequence[Call], module: nn.Module, inputs: Inputs) -
         inside = patch(middle, tuple(image.shape[2:])).to(image.device)
         versions.append(torch.where(inside, image + 2 * spread * noise, image))
     with torch.no_grad():
-        record(module, inputs, note, torch.cat(versions))
+        trace_calls(module, inputs, note, torch.cat(versions))
 
 
 def patch(middle: Sequence[float], sides: tuple[int, ...]) -> Tensor:
@@ -188,8 +188,8 @@ def patch(middle: Sequence[float], sides: tuple[int, ...]) -> Tensor:
     return inside
 
 
-def answers_to_its_places(changed: Tensor) -> float:
-    """How clearly the places of a map [patches, *places] change where the input does: the mean
+def locality(changed: Tensor) -> float:
+    """How local the changes of a map [patches, *places] are to where the input changes: the mean
     change there over that elsewhere, for the patch where this is least; 1 is not at all."""
     sides = tuple(changed.shape[1:])
     ratios = []

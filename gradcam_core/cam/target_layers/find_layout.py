@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from gradcam_core.cam.target_layers.calls import Call, answers_to_its_places
+from gradcam_core.cam.target_layers.calls import Call, locality
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
     ChannelsLast,
@@ -22,7 +22,7 @@ from gradcam_core.cam.target_layers.layout import (
 _TOKENS_FOR_ALL = 8
 """Most tokens that stand for the whole picture: class, distillation, registers."""
 
-_CLEARLY = 1.05
+_LEAST_LOCALITY = 1.05
 """By how much more a place must change with its own part of the picture than with others."""
 
 
@@ -46,13 +46,13 @@ class Layouts:
                 return None
             if not may_lie_otherwise(call.part, call.shape, self._sides):
                 return ChannelsFirst()
-            layout, clearness = self._with_places(call)
-            return layout if clearness >= _CLEARLY else ChannelsFirst()
+            layout, score = self._with_places(call)
+            return layout if score >= _LEAST_LOCALITY else ChannelsFirst()
         if len(call.shape) == 3:
-            layout, clearness = self._tokens(call)
+            layout, score = self._tokens(call)
         else:
-            layout, clearness = self._with_places(call)
-        return layout if clearness >= _CLEARLY else None
+            layout, score = self._with_places(call)
+        return layout if score >= _LEAST_LOCALITY else None
 
     def _is_of_convolutions(self, call: Call) -> bool:
         """Whether a part, in a network of other parts, too, is one of convolutions alone."""
@@ -67,11 +67,11 @@ class Layouts:
             return None, 0.0
         best: tuple[Layout | None, float] = None, 0.0
         for axis, changed in call.changed.items():
-            clearness = answers_to_its_places(changed)
+            score = locality(changed)
             # Of a video, time may have a stride of its own.
             grid, sides = changed.shape[1:][-2:], self._sides[-2:]
-            if has_one_stride(grid, sides) and clearness > best[1]:
-                best = ChannelsFirst() if axis == 1 else ChannelsLast(), clearness
+            if has_one_stride(grid, sides) and score > best[1]:
+                best = ChannelsFirst() if axis == 1 else ChannelsLast(), score
         return best
 
     def _tokens(self, call: Call) -> tuple[Layout | None, float]:
@@ -83,10 +83,10 @@ class Layouts:
             before = self._before(others)
             if before is None:
                 return None, 0.0
-            clearness = _clearness(changed, grid, before)
+            score = _token_locality(changed, grid, before)
             # Where attention alone has mixed all places evenly, which tells nothing, they are
             # taken to lie as in the calls before.
-            return Tokens(grid, before), _CLEARLY if clearness > 0.95 else clearness
+            return Tokens(grid, before), _LEAST_LOCALITY if score > 0.95 else score
         return None, 0.0
 
     def _grids(self, call: Call) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -106,16 +106,16 @@ class Layouts:
                 fewest = next(self._grids(call), None)
                 if fewest is None or fewest[0] != others:
                     continue
-                found = {one: _clearness(changed, fewest[1], one) for one in scores}
-                if max(found.values()) >= _CLEARLY:
-                    for one, clearness in found.items():
-                        scores[one] += math.log(max(clearness, 0.1))
+                found = {one: _token_locality(changed, fewest[1], one) for one in scores}
+                if max(found.values()) >= _LEAST_LOCALITY:
+                    for one, score in found.items():
+                        scores[one] += math.log(max(score, 0.1))
             best = max(scores, key=lambda one: scores[one])
             self._befores[others] = best if scores[best] > 0 else None
         return self._befores[others]
 
 
-def _clearness(changed: Tensor, grid: tuple[int, ...], before: int) -> float:
-    """`answers_to_its_places` of tokens: changed is [patches, L]."""
+def _token_locality(changed: Tensor, grid: tuple[int, ...], before: int) -> float:
+    """`locality` of tokens: changed is [patches, L]."""
     places = changed[:, before : before + math.prod(grid)]
-    return answers_to_its_places(places.unflatten(1, grid))
+    return locality(places.unflatten(1, grid))

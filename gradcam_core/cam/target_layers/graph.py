@@ -1,4 +1,4 @@
-"""What the autograd graph of a pass tells: what the logits are made from, and by which ways."""
+"""What the autograd graph of a pass tells: what the logits are made from, and by which paths."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _NOTHING_COMPUTED = frozenset(
 )
 """Nodes that are there or not by the number of images, and how they lie in memory."""
 
-Form = tuple[tuple[str, int], ...]
-"""The nodes of a part of a graph: of what kind each is, and how many it is made from."""
+GraphSignature = tuple[tuple[str, int], ...]
+"""The nodes of a part of a graph: of what kind each is, and how many it is made from. Equal ones are
+of the same execution path."""
 
 
 def reorders(logits: Tensor) -> bool:
@@ -38,9 +39,9 @@ def depends_on(logits: Tensor, tensor: Tensor) -> bool:
     return any(getattr(node, "variable", None) is tensor for node in nodes)
 
 
-def form_behind(node: Node, logits: Tensor) -> Form:
+def graph_signature(node: Node, logits: Tensor) -> GraphSignature:
     """What the graph between a call's output and the logits consists of. It is another one where
-    the network goes another way, or where the call is no longer the last."""
+    the network takes another path, or where the call is no longer the last."""
     if logits.grad_fn is None:
         return ()
     behind = {node}
@@ -55,17 +56,17 @@ def form_behind(node: Node, logits: Tensor) -> Form:
     return tuple(form)
 
 
-def used(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]:
+def calls_used(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]:
     """The calls whose output the logits are computed from, as another head's are not."""
     nodes = set() if logits.grad_fn is None else set(_in_order(logits.grad_fn))
     return {call.key for call in calls if call.node in nodes}
 
 
-def passed_by_all(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]:
+def calls_on_every_path(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]:
     """The calls that all the logits know of the input went through.
 
-    Counted are the ways through the autograd graph, in a field of whole numbers with a random
-    weight for each edge: all lead through a node if the ways to it times the ways from it are as
+    Counted are the paths through the autograd graph, in a field of whole numbers with a random
+    weight for each edge: all lead through a node if the paths to it times the paths from it are as
     many as there are.
     """
     if logits.grad_fn is None:
@@ -90,8 +91,8 @@ def passed_by_all(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]
         if _is_input(node):
             to_input[node] = 1
         else:
-            ways = (to_input[following] * weight for following, weight in edges[node])
-            to_input[node] = sum(ways) % _PRIME
+            paths = (to_input[following] * weight for following, weight in edges[node])
+            to_input[node] = sum(paths) % _PRIME
     total = to_input[logits.grad_fn]
     return {
         call.key
@@ -103,8 +104,8 @@ def passed_by_all(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]
 
 
 @dataclass(frozen=True)
-class Past:
-    """The ways from the input to the logits that do not lead through a call. is_apart: whether one
+class Bypass:
+    """The paths from the input to the logits that do not lead through a call. is_apart: whether one
     of them meets nothing that makes the call's map. beside: the parts with weights on them that do
     not make that map; shared: those from which both are made."""
 
@@ -113,7 +114,7 @@ class Past:
     beside: list[Call]
 
 
-def ways_past(calls: Sequence[Call], logits: Tensor, one: Call) -> Past:
+def bypass_of(calls: Sequence[Call], logits: Tensor, one: Call) -> Bypass:
     """What leads from the input to the logits [N, classes] beside a call."""
     assert logits.grad_fn is not None
     assert one.node is not None
@@ -134,14 +135,14 @@ def ways_past(calls: Sequence[Call], logits: Tensor, one: Call) -> Past:
     before_them: set[Node] = set()
     for call in beside:
         before_them |= set(_before(call, before_them))
-    return Past(
+    return Bypass(
         any(map(_is_input, apart)),
         [call for node, call in makers.items() if node in before_it & before_them],
         beside,
     )
 
 
-def ends(calls: Sequence[Call]) -> list[Call]:
+def last_calls(calls: Sequence[Call]) -> list[Call]:
     """Those from which no other of the calls is made."""
     found: list[Call] = []
     covered: set[Node] = set()

@@ -16,18 +16,14 @@ from gradcam_core.cam.network.outputs import Output, chosen_by
 from gradcam_core.cam.network.parts import parts_of
 from gradcam_core.cam.target_layers.calls import (
     makes_a_map,
-    see_what_changes,
-    see_what_counts,
+    mark_places_used,
+    measure_locality,
     with_graph,
 )
-from gradcam_core.cam.target_layers.graph import depends_on, reorders, used
+from gradcam_core.cam.target_layers.feature_maps import FeatureMaps, Stage
+from gradcam_core.cam.target_layers.graph import calls_used, depends_on, reorders
+from gradcam_core.cam.target_layers.layer_search import LayerSearch, is_convolutional
 from gradcam_core.cam.target_layers.layout import is_convolution, may_lie_otherwise
-from gradcam_core.cam.target_layers.stages import (
-    Maps,
-    Search,
-    Stage,
-    is_convolutional,
-)
 from gradcam_core.errors import CamError
 
 
@@ -43,9 +39,9 @@ NO_GRADIENTS = (
 
 _USUAL = 224  # pixels; side of the input where the network does not say
 
-_remembered: WeakKeyDictionary[nn.Module, dict[object, list[Maps]]] = WeakKeyDictionary()
+_remembered: WeakKeyDictionary[nn.Module, dict[object, list[FeatureMaps]]] = WeakKeyDictionary()
 _SIZES_REMEMBERED = 16
-_WAYS_REMEMBERED = 4
+_PATHS_REMEMBERED = 4
 
 
 def layers(
@@ -77,20 +73,21 @@ def last_feature_map(
     return layers(module, batch, output=output)[-1].layer
 
 
-def maps_of(module: nn.Module, inputs: Inputs, output: Output | None = None) -> Maps:
+def maps_of(module: nn.Module, inputs: Inputs, output: Output | None = None) -> FeatureMaps:
     """The feature maps of a network, found once a module, kind of input and output, and again after
-    the module's parts have changed. Of the inputs the first image is run. A network may go another
-    way for another image: see `Ways`."""
-    ways = Ways(module, inputs, output)
-    if ways.known:
-        return ways.known[0]
-    maps, _ = ways.look()
-    ways.put_first(maps)
+    the module's parts have changed. Of the inputs the first image is run. A network may take another
+    path for another image: see `ExecutionPaths`."""
+    paths = ExecutionPaths(module, inputs, output)
+    if paths.known:
+        return paths.known[0]
+    maps, _ = paths.trace()
+    paths.remember(maps)
     return maps
 
 
-class Ways:
-    """The ways that a network goes from images like these to its logits, each with its maps."""
+class ExecutionPaths:
+    """The paths that a network was seen to take from images like these to its logits, each with its
+    maps: one, but where its code decides by the image."""
 
     def __init__(self, module: nn.Module, inputs: Inputs, output: Output | None) -> None:
         self._module, self._inputs, self._output = module, inputs, output
@@ -106,20 +103,20 @@ class Ways:
         )
 
     @property
-    def known(self) -> tuple[Maps, ...]:
-        """Those that it went before, the last one first."""
+    def known(self) -> tuple[FeatureMaps, ...]:
+        """Those that it took before, the last one first."""
         return tuple(self._all.get(self._key, ()))
 
-    def look(self) -> tuple[Maps, Tensor]:
-        """That which it goes now, with the first of the images that is of finite numbers, and its
-        logits there."""
-        return _look(self._module, self._inputs, self._output)
+    def trace(self) -> tuple[FeatureMaps, Tensor]:
+        """The one that it takes now, seen by running it on the first of the images that is of
+        finite numbers, and its logits there."""
+        return _trace(self._module, self._inputs, self._output)
 
-    def put_first(self, maps: Maps) -> None:
+    def remember(self, maps: FeatureMaps) -> None:
         if not maps.is_lasting:
             return
         others = (one for one in self.known if one is not maps)
-        self._all[self._key] = [maps, *others][:_WAYS_REMEMBERED]
+        self._all[self._key] = [maps, *others][:_PATHS_REMEMBERED]
         while len(self._all) > _SIZES_REMEMBERED:
             self._all.pop(next(iter(self._all)))
 
@@ -139,7 +136,7 @@ def share_maps(known: nn.Module, other: nn.Module) -> None:
     _remembered[other] = _remembered.setdefault(known, {})
 
 
-def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Maps, Tensor]:
+def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[FeatureMaps, Tensor]:
     if not inputs.images.is_floating_point():
         raise CamError(
             f"The batch is {inputs.described()}: the last feature map is found by gradients, which "
@@ -168,16 +165,16 @@ def _look(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Map
                 ("The network's output", logits.masked_fill(logits.isinf(), 0)),
             ]
             check_finite(steps, logits.dtype)
-            see_what_counts(calls, logits, image)
-            see_what_changes(calls, module, first)
+            mark_places_used(calls, logits, image)
+            measure_locality(calls, module, first)
         elif reorders(logits) and any(
             may_lie_otherwise(call.part, call.shape, image.shape[2:]) for call in calls
         ):
-            see_what_changes(calls, module, first)
-        known = used(calls, logits)
+            measure_locality(calls, module, first)
+        known = calls_used(calls, logits)
         folded = [call for call in calls if call.makes and not call.is_of_images]
         calls = [call for call in calls if call.key in known]
-        search = Search(calls, tuple(image.shape[2:]), logits, folded)
+        search = LayerSearch(calls, tuple(image.shape[2:]), logits, folded)
         return search.maps(), logits.detach()
 
 

@@ -4,7 +4,6 @@ the last of its resolution."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -12,8 +11,14 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradcam_core.cam.target_layers.calls import Call
+from gradcam_core.cam.target_layers.feature_maps import FeatureMap, FeatureMaps, Stage
 from gradcam_core.cam.target_layers.find_layout import Layouts
-from gradcam_core.cam.target_layers.graph import Form, ends, form_behind, passed_by_all, ways_past
+from gradcam_core.cam.target_layers.graph import (
+    bypass_of,
+    calls_on_every_path,
+    graph_signature,
+    last_calls,
+)
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
     ChannelsLast,
@@ -32,57 +37,7 @@ _MOST_IN_COMMON = 0.5
 """Least share of what leads past the last map that makes this, too."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """The last feature map of one resolution.
-
-    layer: dotted name of a module; with "#2", its second call, where it runs several times.
-    shape: (channels, h, w), with one or three sides where the input has.
-    """
-
-    layer: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Found:
-    """A feature map of a network. name, number: of the call that gives it, see `Call`."""
-
-    stage: Stage
-    name: str
-    number: int
-    layout: Layout
-
-
-@dataclass(frozen=True)
-class Maps:
-    """What a pass has told of a network's feature maps.
-
-    stages: as `layers` gives them, or why there are none. layouts: of all calls that give a map.
-    unused: those whose places the logits do not depend on. forms: of the graph behind the last
-    stage, as it was in this pass and in others that were the same. is_lasting: whether all that
-    holds for other weights, too.
-    """
-
-    stages: list[Found] | CamError
-    layouts: dict[tuple[str, int], Layout]
-    unused: set[tuple[str, int]]
-    forms: set[Form] = field(default_factory=set)
-    is_lasting: bool = True
-
-    @property
-    def found(self) -> list[Found]:
-        if isinstance(self.stages, CamError):
-            raise CamError(str(self.stages))
-        return self.stages
-
-    @property
-    def names(self) -> str:
-        """The layers that can be named, for a person who named another."""
-        return ", ".join(found.stage.layer for found in self.found)
-
-
-class _Map:
+class _Candidate:
     """A call that gives a feature map. size: its sides; shape: (channels, *sides); entered: the
     sides of the maps that it was given."""
 
@@ -99,9 +54,9 @@ class _Map:
         }
 
 
-class Search:
+class LayerSearch:
     """For the stages among the calls of a pass. logits: what it gave. folded: calls that make maps,
-    which have not one entry an image."""
+    which have not one entry per image."""
 
     def __init__(
         self,
@@ -112,37 +67,37 @@ class Search:
     ) -> None:
         self._folded = folded
         self._logits = logits
-        self._through = passed_by_all(calls, logits)
+        self._through = calls_on_every_path(calls, logits)
         self.is_convolutional = is_convolutional(calls)
         self._calls = calls
-        self.is_any_reached = any(
-            bool(one.any()) for call in calls for one in call.reached.values()
+        self._knows_places_used = any(
+            bool(one.any()) for call in calls for one in call.places_used.values()
         )
-        self._often = {call.name for call in calls if call.number > 1}
+        self._called_often = {call.name for call in calls if call.number > 1}
         layout_of = Layouts(calls, sides, self.is_convolutional).of
         self._layouts = {call.key: layout for call in calls if (layout := layout_of(call))}
         self._maps = [
-            _Map(call, layout)
+            _Candidate(call, layout)
             for call in calls
             if (layout := self._layouts.get(call.key)) and self._counts(call, layout)
         ]
 
-    def maps(self) -> Maps:
-        used = {one.call.key for one in self._maps}
-        is_lasting = self.is_any_reached or self.is_convolutional
+    def maps(self) -> FeatureMaps:
+        unused = self._layouts.keys() - {one.call.key for one in self._maps}
+        is_lasting = self._knows_places_used or self.is_convolutional
         try:
-            stages: list[Found] | CamError = self._stages()
+            stages: list[FeatureMap] | CamError = self._stages()
         except CamError as error:
             # It is kept, and must not keep the frames that it came from, which hold the network.
             stages = CamError(str(error))
-            return Maps(stages, self._layouts, self._layouts.keys() - used, set(), is_lasting)
+            return FeatureMaps(stages, self._layouts, unused, set(), is_lasting)
         assert isinstance(stages, list)
         key = stages[-1].name, stages[-1].number
         (node,) = (one.node for one in self._calls if one.key == key)
-        forms = {form_behind(node, self._logits)} if node is not None else set()
-        return Maps(stages, self._layouts, self._layouts.keys() - used, forms, is_lasting)
+        signatures = {graph_signature(node, self._logits)} if node is not None else set()
+        return FeatureMaps(stages, self._layouts, unused, signatures, is_lasting)
 
-    def _stages(self) -> list[Found]:
+    def _stages(self) -> list[FeatureMap]:
         sizes = [one.size for one in self._maps if one.call.makes]
         several = [size for size in sizes if size.numel() > 1] or sizes
         # By the last one of each, because a branch may leave a resolution and return to it.
@@ -154,7 +109,7 @@ class Search:
         self._check_last(stages[-1])
         return stages
 
-    def _last_of(self, size: torch.Size, is_last: bool) -> Found | None:
+    def _last_of(self, size: torch.Size, is_last: bool) -> FeatureMap | None:
         of_size = [one for one in self._maps if one.size == size and self._belongs(one)]
         # One channel is a mask, where others have more.
         chosen = [one for one in of_size if one.shape[0] > 1] or of_size
@@ -162,7 +117,7 @@ class Search:
         if all_of_it or not (is_last or self.is_convolutional):
             chosen = all_of_it
         elif is_last and of_size:
-            # Where two ways lead past each other, rather a norm than one of attention's matrices.
+            # Where two paths bypass each other, rather a norm than one of attention's matrices.
             norms = [one for one in chosen if "Norm" in type(one.call.part).__name__]
             if self.is_convolutional or not norms or not self._is_of_one_trunk(norms[-1].call):
                 raise CamError(self._side_by_side())
@@ -170,14 +125,14 @@ class Search:
         if not chosen:
             return None
         call = chosen[-1].call
-        return Found(
+        return FeatureMap(
             Stage(self._name(call), chosen[-1].shape), call.name, call.number, chosen[-1].layout
         )
 
     def _name(self, call: Call) -> str:
-        return f"{call.name}#{call.number}" if call.name in self._often else call.name
+        return f"{call.name}#{call.number}" if call.name in self._called_often else call.name
 
-    def _belongs(self, one: _Map) -> bool:
+    def _belongs(self, one: _Candidate) -> bool:
         """Whether a map is of its resolution, and no enlarged one of another, nor the inside of a
         block on the way to the next."""
         if one.call.key in self._passed_on or one.call.key in self._enlarged:
@@ -234,16 +189,16 @@ class Search:
     def _counts(self, call: Call, layout: Layout) -> bool:
         """Whether the logits depend on the places of this map, and not just on one."""
         axis = 1 if isinstance(layout, ChannelsFirst) else len(call.shape) - 1
-        if self.is_convolutional or not self.is_any_reached:
+        if self.is_convolutional or not self._knows_places_used:
             return True  # nothing was asked, or all weights behind are 0, as before training
-        places = call.reached.get(axis)
+        places = call.places_used.get(axis)
         if places is None:
             return False
         if isinstance(layout, Tokens):
             places = layout.to_map(places[None, :, None])
         return int(places.sum()) > 1 or places.numel() == 1
 
-    def _check_last(self, last: Found) -> None:
+    def _check_last(self, last: FeatureMap) -> None:
         """Raises CamError where most of the network is behind the last map, whose output still has
         places that could not be laid out."""
         if self.is_convolutional:
@@ -267,13 +222,13 @@ class Search:
             )
 
     def _has_places(self, call: Call) -> bool:
-        axes = call.reached if len(call.shape) > 3 else {2: call.reached.get(2)}
+        axes = call.places_used if len(call.shape) > 3 else {2: call.places_used.get(2)}
         return any(found is not None and int(found.sum()) > 1 for found in axes.values())
 
     def _is_of_one_trunk(self, call: Call) -> bool:
         """Whether what leads past a call comes from the same trunk, as where branches of several
         resolutions exchange what they find; and no other network, whose logits are averaged."""
-        past = ways_past(self._calls, self._logits, call)
+        past = bypass_of(self._calls, self._logits, call)
         beside = [one for one in past.beside if self._has_places(one)]
         known = {one.shape for one in past.shared}
         return (
@@ -287,7 +242,7 @@ class Search:
         maps = [one.call for one in self._maps if one.size.numel() > 1 and self._belongs(one)]
         # Rather what attention is given than its matrices.
         named = [call for call in maps if not call.makes or is_convolution(call.part)]
-        last = [self._name(call) for call in ends(named or maps)]
+        last = [self._name(call) for call in last_calls(named or maps)]
         if len(last) == 1:
             came = (
                 f"The logits are made from the feature map of {last[0]!r} and from what leads past "
