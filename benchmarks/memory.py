@@ -18,7 +18,7 @@ from torch import nn
 
 import gradcam_core as gc
 from gradcam_core.memory import trim
-from gradcam_core.models.optimise import read_network
+from gradcam_core.models.optimise.build import read_network
 from gradcam_core.models.registry import model_info
 
 LOADED = ("bare", "ours")

@@ -29,7 +29,7 @@ from tqdm import tqdm
 import gradcam_core as gc
 from benchmarks.memory import LOADED, OWN
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.models.optimise import read_network
+from gradcam_core.models.optimise.build import read_network
 from gradcam_core.models.registry import model_info
 
 NAMES = ("xception", "resnet50", "vgg19")

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from gradcam_core.images.read import read_image, read_picture
     from gradcam_core.models.custom import register
     from gradcam_core.models.labels import Label, find_label, imagenet_labels
-    from gradcam_core.models.loading import Model, load_model
+    from gradcam_core.models.loading import load_model
+    from gradcam_core.models.model import Model
     from gradcam_core.models.prepare import prepare
     from gradcam_core.models.registry import DEFAULT_MODELS, ModelInfo, list_models
     from gradcam_core.models.weights import Weights
@@ -102,7 +103,8 @@ _NAMES = {
     "images.read": ("read_image", "read_picture"),
     "models.custom": ("register",),
     "models.labels": ("Label", "find_label", "imagenet_labels"),
-    "models.loading": ("Model", "load_model"),
+    "models.loading": ("load_model",),
+    "models.model": ("Model",),
     "models.prepare": ("prepare",),
     "models.registry": ("DEFAULT_MODELS", "ModelInfo", "list_models"),
     "models.weights": ("Weights",),

@@ -17,7 +17,8 @@ from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import View, ViewName, check_view
 from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.read import Photo, read_picture
-from gradcam_core.models.loading import Model, load_model
+from gradcam_core.models.loading import load_model
+from gradcam_core.models.model import Model
 from gradcam_core.models.registry import model_info
 from gradcam_core.presets import preset_named
 from gradcam_core.request import ExplanationRequest, as_several, is_auto

@@ -10,7 +10,7 @@ from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.errors import LabelError
 from gradcam_core.images.geometry import ViewName, check_view
 from gradcam_core.models.labels import find_in_all
-from gradcam_core.models.loading import check_layer
+from gradcam_core.models.model import check_layer
 from gradcam_core.models.registry import model_info
 
 AUTO = "auto"

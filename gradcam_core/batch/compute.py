@@ -25,7 +25,7 @@ from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.images.remote.fetch import fetch_picture
 from gradcam_core.images.render import shrunk
-from gradcam_core.models.loading import Model
+from gradcam_core.models.model import Model
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.examination import device_of
 from gradcam_core.images.sandbox import Reader
-from gradcam_core.models.loading import Model
+from gradcam_core.models.model import Model
 
 MOST_EXPLAINING = 4
 """Threads; each needs some hundred megabytes. With more cores, each has several."""

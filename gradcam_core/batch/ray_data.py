@@ -42,7 +42,8 @@ from gradcam_core.images.sandbox import Reader
 from gradcam_core.memory import keep_freed
 from gradcam_core.models.custom import register_described, registered
 from gradcam_core.models.custom.description import Description
-from gradcam_core.models.loading import Model, load_model
+from gradcam_core.models.loading import load_model
+from gradcam_core.models.model import Model
 
 ACTOR_PICTURES = 16
 """Pictures that an actor is given at once."""

@@ -17,7 +17,7 @@ from gradcam_core.batch.schema import SCHEMA
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.names import file_stems
-from gradcam_core.models.loading import Model
+from gradcam_core.models.model import Model
 
 if TYPE_CHECKING:
     from gradcam_core.analysis.verdict import Trust

@@ -10,7 +10,7 @@ from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.batch.store import ResultFolder
 from gradcam_core.errors import BatchError
-from gradcam_core.models.loading import Model
+from gradcam_core.models.model import Model
 
 
 class Engine(Protocol):

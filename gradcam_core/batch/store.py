@@ -26,7 +26,7 @@ from gradcam_core.batch.settings import LATER_SETTINGS, BatchSettings
 from gradcam_core.errors import BatchError
 from gradcam_core.files import written_whole
 from gradcam_core.locks import lock_for
-from gradcam_core.models.loading import Model
+from gradcam_core.models.model import Model
 
 RUN = "run.json"
 FORMAT = 1

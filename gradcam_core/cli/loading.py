@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
 
-from gradcam_core.models.loading import Model, load_model, loader
+from gradcam_core.models.loading import load_model, loader
+from gradcam_core.models.model import Model
 
 
 class ProgressBar:

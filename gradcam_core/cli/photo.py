@@ -22,7 +22,8 @@ from gradcam_core.files import written_whole
 from gradcam_core.images.decoded import Decoded
 from gradcam_core.images.remote.fetch import fetch_picture, is_address, name_in
 from gradcam_core.images.sandbox import read_picture_isolated
-from gradcam_core.models.loading import Model, load_model
+from gradcam_core.models.loading import load_model
+from gradcam_core.models.model import Model
 from gradcam_core.request import ExplanationRequest
 from gradcam_core.version import __version__
 

@@ -10,23 +10,23 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING
 
-from gradcam_core.errors import ChoiceError, WeightsError
+from gradcam_core.errors import WeightsError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.own_module import ModuleRecipe, ModuleSource
 from gradcam_core.models.fetch import fetch
+from gradcam_core.models.model import Model
 from gradcam_core.models.registry import ModelInfo, list_models, model_info
 from gradcam_core.models.weights import PackagedFile, Source, Weights
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    pass
 
-    from gradcam_core.cam.target_layers.feature_maps import Stage
+__all__ = ["RETRY_AFTER_S", "Loader", "Model", "load_model", "loader", "read_model"]
 
 log = logging.getLogger(__name__)
 
@@ -35,101 +35,6 @@ RETRY_AFTER_S = 60.0
 
 # Errors of the machine, not of a file: a reader gives other OSErrors for damaged files, too.
 _NOT_THE_FILE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EIO)
-
-
-@dataclass(frozen=True)
-class Model:
-    """A network that is ready: in eval mode, its parameters frozen, its weights real.
-
-    info: of the network that `module` is. stands_in_for: the requested network, if that is another
-    one, and reason: why.
-    """
-
-    info: ModelInfo
-    module: nn.Module
-    preprocessing: Preprocessing
-    weights: Weights
-    stands_in_for: ModelInfo | None = None
-    reason: str = ""
-
-    @property
-    def target_layer(self) -> str | None:
-        """The target layer where none is asked for; None if it is found in each pass."""
-        return None if getattr(self.info.recipe, "finds_layer", False) else self.info.layer
-
-    @cached_property
-    def stages(self) -> tuple[Stage, ...]:
-        """Its feature maps, one a resolution, from the first to the target layer of the paper."""
-        from gradcam_core.cam.target_layers.layers import layers
-
-        return tuple(layers(self.module, output=self.output))
-
-    def layer_named(self, layer: str | float | None) -> str | None:
-        """The dotted name of a target layer: given by it, or by a number from 0, the first feature
-        map, to 1, the last. None and 1 are the one of the paper, for which this gives None. The
-        first time, a number below 1 takes a forward pass. Raises ChoiceError for a name that no
-        module has."""
-        if isinstance(layer, str):
-            return self._existing(layer)
-        if layer is None or layer == 1:
-            return None
-        check_layer(layer)
-        stage = round(layer * (len(self.stages) - 1))
-        return None if stage == len(self.stages) - 1 else self.stages[stage].layer
-
-    def _existing(self, layer: str) -> str:
-        if layer.partition("#")[0] in dict(self.module.named_modules()) and layer:
-            return layer
-        names = ", ".join(stage.layer for stage in self.stages)
-        raise ChoiceError(
-            f"{self.info.title} has no layer {layer!r}. The last feature maps of each resolution "
-            f"are: {names}."
-        )
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Of all classes, in [0, 1]: [N, classes] -> float32 of the same shape. A regression's
-        values are as they are."""
-        logits = logits.float()
-        if self.gives_probabilities or self.info.unit is not None:
-            return logits
-        return logits.sigmoid() if self.info.independent else logits.softmax(dim=1)
-
-    @property
-    def gives_probabilities(self) -> bool:
-        """Whether a softmax or sigmoid is in the network, so that its logits are no such."""
-        return getattr(self.info.recipe, "gives", "logits") != "logits"
-
-    @property
-    def output(self) -> Callable[[Any], Tensor] | None:
-        """From what the module gives to its logits, for `forward`; None where that is clear."""
-        return getattr(self.info.recipe, "output", None)
-
-    def logits(self, output: Any) -> Tensor:
-        """The same, of what the module gave: [N, classes]."""
-        from gradcam_core.cam.network.outputs import chosen_by
-
-        return chosen_by(self.output)(output)
-
-    @property
-    def notice(self) -> str:
-        """What is to be shown with this network's results: that it is a stand-in, or what was taken
-        otherwise than a person's file has it; else empty."""
-        if self.stands_in_for is None:
-            return self.info.notice
-        return (
-            f"{self.info.title}, a smaller network, stands in for {self.stands_in_for.title}, "
-            f"whose weights are not available: {self.reason}."
-        )
-
-
-def check_layer(layer: str | float) -> None:
-    """Raises ChoiceError for a number that is no place of a layer."""
-    is_place = isinstance(layer, SupportsFloat) and 0 <= float(layer) <= 1
-    if not isinstance(layer, str) and not is_place:
-        raise ChoiceError(
-            f"There is no layer {layer}. Give a number from 0, the first feature map, to 1, the "
-            "last, or its dotted name."
-        )
 
 
 class Loader:
@@ -310,7 +215,7 @@ def _read(info: ModelInfo, weights: Weights) -> Model:
     timm = import_timm()
     from timm.data import resolve_data_config
 
-    from gradcam_core.models.optimise import read_network
+    from gradcam_core.models.optimise.build import read_network
 
     try:
         same_names = not isinstance(info.source, PackagedFile)

@@ -13,7 +13,8 @@ from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.target_layers.layers import example_batch
 from gradcam_core.errors import CamError
-from gradcam_core.models.optimise import Structure, arrange, is_same, structure_of, tensors_of
+from gradcam_core.models.optimise.arrange import arrange, is_same
+from gradcam_core.models.optimise.structure import Structure, structure_of, tensors_of
 
 _SAME = 1e-5
 """Share of the largest logit by which the copy's may differ."""

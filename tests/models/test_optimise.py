@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import gradcam_core as gc
-from gradcam_core.models.optimise import DenseConv2d, read_network
+from gradcam_core.models.optimise.arrange import DenseConv2d
+from gradcam_core.models.optimise.build import read_network
 from gradcam_core.models.registry import remove_model
 from tests.support.narrow_vgg import NARROW_VGG
 from tests.support.networks import scattered

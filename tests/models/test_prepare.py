@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
 import gradcam_core as gc
-from gradcam_core.models.optimise import DenseConv2d
+from gradcam_core.models.optimise.arrange import DenseConv2d
 from tests.support.networks import scattered
 
 SIDE_PX = 96

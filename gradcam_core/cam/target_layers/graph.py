@@ -19,8 +19,8 @@ _NOTHING_COMPUTED = frozenset(
 """Nodes that are there or not by the number of images, and how they lie in memory."""
 
 GraphSignature = tuple[tuple[str, int], ...]
-"""The nodes of a part of a graph: of what kind each is, and how many it is made from. Equal ones are
-of the same execution path."""
+"""The nodes of a part of a graph: of what kind each is, and how many it is made from. It is the
+same on the same execution path."""
 
 
 def reorders(logits: Tensor) -> bool:

@@ -15,7 +15,7 @@ from torch import nn
 
 from gradcam_core.errors import ArchitectureError
 from gradcam_core.images.preprocessing import InputSize, Preprocessing
-from gradcam_core.models.optimise import without_values
+from gradcam_core.models.optimise.meta_device import without_values
 from gradcam_core.upstream import import_timm
 
 Library: TypeAlias = Literal["timm", "torchvision"]

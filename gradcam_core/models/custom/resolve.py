@@ -58,7 +58,7 @@ class _Recipe:
     def read(self, path: Path) -> nn.Module:
         from gradcam_core.models.custom.files.checkpoint import read_checkpoint
         from gradcam_core.models.custom.files.fit import fit
-        from gradcam_core.models.optimise import own_network, read_network
+        from gradcam_core.models.optimise.build import own_network, read_network
 
         if self.is_published and self.architecture.library == "timm":
             img_size = self.architecture.arguments.get("img_size")
@@ -307,7 +307,7 @@ def _with_layer(
     import torch
 
     from gradcam_core.cam.target_layers.layers import NeedsValuesError, layers
-    from gradcam_core.models.optimise import layout
+    from gradcam_core.models.optimise.build import layout
 
     layer = described.layer
     for has_values in (False, True):

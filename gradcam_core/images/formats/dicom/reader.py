@@ -11,7 +11,8 @@ from typing import IO
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Decoded, Window
-from gradcam_core.images.formats.dicom.frames import Header, read_frame, read_header
+from gradcam_core.images.formats.dicom.frames import read_frame
+from gradcam_core.images.formats.dicom.header import Header, read_header
 from gradcam_core.images.formats.dicom.shades import GREYS, KINDS, coloured, grey
 from gradcam_core.images.limits import (
     DAMAGED,

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from gradcam_core.images.decoded import Window
-from gradcam_core.images.formats.dicom.frames import Frame, Header
+from gradcam_core.images.formats.dicom.frames import Frame
+from gradcam_core.images.formats.dicom.header import Header
 from gradcam_core.images.formats.dicom.values import (
     Display,
     LookupTable,

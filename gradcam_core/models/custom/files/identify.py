@@ -22,7 +22,7 @@ from gradcam_core.models.custom.files.fit import Fit, fit
 from gradcam_core.models.custom.files.likeness import alike, likeliest, nearest
 from gradcam_core.models.custom.files.misfits import altered
 from gradcam_core.models.custom.files.placement import in_order, is_within
-from gradcam_core.models.optimise import own_network
+from gradcam_core.models.optimise.build import own_network
 
 _KEYS = ("architecture", "arch", "model_name", "timm_model", "backbone", "encoder_name", "model")
 """Under which training scripts write the name of an architecture."""

@@ -1,0 +1,102 @@
+"""A network from its architecture and a file of weights, arranged so that it runs fast."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from gradcam_core.models.optimise.arrange import arrange
+from gradcam_core.models.optimise.meta_device import WithoutFilling, meta_pass, without_values
+from gradcam_core.models.optimise.structure import Structure, structure_of
+from gradcam_core.upstream import import_timm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def read_network(
+    architecture: str,
+    path: Path,
+    same_names: bool = True,
+    img_size: tuple[int, int] | None = None,
+) -> nn.Module:
+    """The network of this timm name with the weights of a file, frozen and in eval mode.
+
+    same_names: whether the file's tensors have timm's names; else they have timm's order. img_size:
+    (height, width) of the input that a transformer is built for; None is the published one. A GPU
+    is used where there is one. Raises almost anything for a file that does not hold the weights:
+    SafetensorError, UnpicklingError, RuntimeError, KeyError, EOFError, …
+    """
+    timm = import_timm()
+    channels, *published = timm.get_pretrained_cfg(architecture).input_size
+    arguments = {} if img_size is None else {"img_size": img_size}
+    # Without memory or values for the tensors, which come from the file.
+    with torch.device("meta"), WithoutFilling():
+        module = timm.create_model(architecture, pretrained=False, **arguments).eval()
+    own = module.state_dict()
+    tensors = timm.models.load_state_dict(str(path), use_ema=False)
+    if not same_names:
+        tensors = dict(zip(own, tensors.values(), strict=True))
+    structure, _ = structure_of(module, meta_pass((channels, *(img_size or published))))
+    if arguments or tensors.keys() != own.keys() or not _complete(module, tensors):
+        # Tensors of an older form or of another input size, which timm's own loader converts.
+        overlay = {"file": str(path)}
+        module = timm.create_model(
+            architecture, pretrained=True, pretrained_cfg_overlay=overlay, **arguments
+        )
+    module.eval().float()
+    arrange(module, structure)
+    return module.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def layout(
+    build: Callable[[], nn.Module], input_size: tuple[int, int, int], has_values: bool = False
+) -> nn.Module:
+    """As `own_network`, without values: to see which modules the network has and what they give.
+    has_values: with random ones, none of which are all 0, as heads are before training."""
+    if not has_values:
+        module = without_values(build)
+        try:
+            arrange(module, structure_of(module, meta_pass(input_size))[0])
+            return module
+        except (RuntimeError, NotImplementedError):  # what cannot run without values
+            pass
+    module = build().eval()
+    for parameter in module.parameters():
+        if parameter.ndim > 1 and not parameter.any():
+            nn.init.normal_(parameter, std=0.02)
+    arrange(module, Structure())
+    return module
+
+
+def own_network(
+    build: Callable[[], nn.Module],
+    tensors: Mapping[str, Tensor],
+    input_size: tuple[int, int, int],
+) -> nn.Module:
+    """The network that `build` gives with these values, which are all of its own, arranged, frozen
+    and in eval mode. input_size: (channels, height, width). A GPU is used where there is one."""
+    module = without_values(build)
+    given = module.state_dict()  # with the version of its form, which torchvision's MNASNet needs
+    for name, tensor in given.items():
+        given[name] = tensors.get(name, torch.zeros(tensor.shape, dtype=tensor.dtype))
+    try:
+        structure, _ = structure_of(module, meta_pass(input_size))
+    except (RuntimeError, NotImplementedError):  # what cannot run without values
+        structure = Structure()
+    if not _complete(module, given):
+        module = build().eval()  # with values that no file has, such as tables of positions
+        module.load_state_dict(given)
+    module.float()
+    arrange(module, structure)
+    return module.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _complete(module: nn.Module, given: Mapping[str, Any]) -> bool:
+    """Take over all tensors as they are; False if some are none of the file's."""
+    module.load_state_dict(given, assign=True)
+    return not any(tensor.is_meta for tensor in chain(module.parameters(), module.buffers()))

@@ -1,0 +1,66 @@
+"""Networks without memory or values for their tensors, on PyTorch's meta device: built and run in
+little time, to see what they are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_FILLING = frozenset(
+    getattr(Tensor, name)
+    for name in ("normal_", "uniform_", "fill_", "zero_", "erfinv_", "clamp_", "mul_", "add_")
+) | {nn.init.normal_, nn.init.uniform_, nn.init.constant_, nn.init.kaiming_uniform_}
+
+
+class WithoutFilling(TorchFunctionMode):
+    """Leaves out what only gives tensors their values: without memory for them it does nothing, and
+    takes most of the time in which a network is built."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if function in _FILLING:
+            tensor = args[0] if args else kwargs["tensor"]
+            if tensor.is_meta:
+                return tensor
+        return function(*args, **(kwargs or {}))
+
+
+def without_values(build: Callable[[], nn.Module]) -> nn.Module:
+    """What `build` gives, in eval mode, on the meta device: without memory for its tensors."""
+    try:
+        with torch.device("meta"), WithoutFilling():
+            return build().eval()
+    except NotImplementedError:  # torchvision's RegNets compute their widths with tensors
+        return build().eval().to("meta")
+
+
+def meta_pass(input_size: tuple[int, int, int]) -> Callable[[nn.Module], Any]:
+    """A pass without values: input_size is (channels, height, width)."""
+
+    def run(module: nn.Module) -> Any:
+        with _WithoutNorms():
+            return module(torch.empty(1, *input_size, device="meta"))
+
+    return run
+
+
+class _WithoutNorms(TorchFunctionMode):
+    """Batch norms give a tensor of the same shape. Without values PyTorch would do one after the
+    other what they consist of, which takes most of the time of a pass."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        is_norm = function in (functional.batch_norm, torch.batch_norm)
+        if is_norm and args and args[0].is_meta:
+            return torch.empty_like(args[0])
+        return function(*args, **(kwargs or {}))
