@@ -25,7 +25,6 @@ from gradcam_core.errors import CamError
 Layer = str | nn.Module
 """A dotted name, or the module itself."""
 
-
 Layers = list[str] | list[nn.Module] | tuple[Layer, ...]
 
 

@@ -37,7 +37,6 @@ class ExecutionPathError(CamError):
 _MOST_TRACES = 3
 """So often a network is traced that takes another path each time."""
 
-
 _Trace = tuple[FeatureMaps, Tensor]
 
 

@@ -193,7 +193,6 @@ METHODS = {
     )
 }
 
-
 DEFAULT_METHOD = "gradcam"
 
 

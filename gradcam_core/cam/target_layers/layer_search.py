@@ -32,7 +32,6 @@ _MOST_BEHIND = 4
 """Parts with weights behind a map that still give places; more of them are most of a network. Of
 193 networks sensible maps had two at most, and stems five and more."""
 
-
 _MOST_IN_COMMON = 0.5
 """Least share of what leads past the last map that makes this, too."""
 

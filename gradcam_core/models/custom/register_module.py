@@ -10,6 +10,7 @@ from gradcam_core.errors import NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.class_names import labels_for
 from gradcam_core.models.custom.description import Description
+from gradcam_core.models.custom.info import info_of
 from gradcam_core.models.custom.input_settings import imagenet_input, input_of, plausible
 from gradcam_core.models.custom.own_module import (
     ModuleRecipe,
@@ -18,7 +19,6 @@ from gradcam_core.models.custom.own_module import (
     look_at,
     unwrapped,
 )
-from gradcam_core.models.custom.resolve import info_of
 from gradcam_core.models.registry import ModelInfo
 from gradcam_core.upstream import import_timm
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradcam_core.errors import CamError, NetworkError
+from gradcam_core.errors import NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.class_names import labels_for, names_of
 from gradcam_core.models.custom.description import Description
@@ -20,56 +20,19 @@ from gradcam_core.models.custom.files.hub_folder import (
     needs_transformers,
     read_folder,
 )
+from gradcam_core.models.custom.info import info_of, info_with_layer
 from gradcam_core.models.custom.input_settings import imagenet_input, input_of, normalisation_in
+from gradcam_core.models.custom.recipes import ArchitectureRecipe, TransformersRecipe
 from gradcam_core.models.fetch import fetch
-from gradcam_core.models.labels import Labels
-from gradcam_core.models.registry import ModelInfo, Recipe
+from gradcam_core.models.registry import ModelInfo
 from gradcam_core.models.weights import HubFile, LocalFile, ReleaseFile, Source
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from gradcam_core.models.custom.architectures import Architecture
     from gradcam_core.models.custom.files.checkpoint import Checkpoint
 
 _HUB = "hf-hub:"
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """How the network is built and its file read. is_published: whether the file is timm's, which
-    may have an older form."""
-
-    architecture: Architecture
-    classes: int
-    preprocessing: Preprocessing
-    is_published: bool
-    prefix: str | None = None
-    is_regression: bool = False
-
-    def build(self) -> nn.Module:
-        return self.architecture.build(self.classes, self.preprocessing.channels)
-
-    @property
-    def input_size(self) -> tuple[int, int, int]:
-        return self.preprocessing.channels, *self.preprocessing.size
-
-    def read(self, path: Path) -> nn.Module:
-        from gradcam_core.models.custom.files.checkpoint import read_checkpoint
-        from gradcam_core.models.custom.files.fit import fit
-        from gradcam_core.models.optimise.build import own_network, read_network
-
-        if self.is_published and self.architecture.library == "timm":
-            img_size = self.architecture.arguments.get("img_size")
-            return read_network(self.architecture.name, path, img_size=img_size)
-        tensors = read_checkpoint(path).tensors
-        found = fit([self.architecture], tensors, self.prefix)
-        if self.is_regression:
-            found = found.of_values()
-        if (found.classes, found.channels) != (self.classes, self.preprocessing.channels):
-            raise NetworkError(f"the file {path.name} has changed since it was registered")
-        return own_network(self.build, found.tensors(tensors), self.input_size)
 
 
 @dataclass(frozen=True)
@@ -172,7 +135,7 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     usual = known.preprocessing or said.preprocessing(
         found.architecture.preprocessing, found.channels
     )
-    recipe = _Recipe(
+    recipe = ArchitectureRecipe(
         found.architecture,
         found.classes,
         input_of(described, usual, found.channels),
@@ -189,7 +152,7 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         _sigmoid_note(described, checkpoint, found.outputs),
         transforming if found.architecture.may_transform and found.channels == 3 else "",
     )
-    return _with_layer(described, recipe, labels, LocalFile(path.absolute()), notes)
+    return info_with_layer(described, recipe, labels, LocalFile(path.absolute()), notes)
 
 
 def _sigmoid_note(described: Description, checkpoint: Checkpoint, outputs: int) -> str:
@@ -239,26 +202,11 @@ def _of_transformers(described: Description, config: Config, folder: Path, path:
             f"{folder.name} has no preprocessor_config.json: give size, mean and std"
         )
     usual = config.preprocessing or imagenet_input()
-    recipe = _TransformersRecipe(folder, input_of(described, usual, usual.channels))
+    recipe = TransformersRecipe(folder, input_of(described, usual, usual.channels))
     seen = look_at(recipe.read(path), recipe.preprocessing, described.layer, None)
     labels = labels_for(described, seen.outputs, config.names)
     source = LocalFile(path.absolute())
     return info_of(described, recipe, labels, source, config.kind, seen.layer, (config.note,))
-
-
-@dataclass(frozen=True)
-class _TransformersRecipe:
-    folder: Path
-    preprocessing: Preprocessing
-
-    def read(self, path: Path) -> nn.Module:
-        from transformers import AutoModelForImageClassification  # type: ignore[import-not-found]
-
-        module = AutoModelForImageClassification.from_pretrained(
-            str(self.folder), local_files_only=True
-        )
-        module.eval().requires_grad_(False)
-        return module
 
 
 def _published(described: Description, known: _Known) -> ModelInfo:
@@ -284,81 +232,17 @@ def _published(described: Description, known: _Known) -> ModelInfo:
         raise NetworkError(f"classes is {described.classes}, but the weights have {classes}")
     usual = known.preprocessing or architecture.preprocessing
     preprocessing = input_of(described, usual, usual.channels)
-    recipe = _Recipe(
+    recipe = ArchitectureRecipe(
         architecture, max(classes, 2), preprocessing, is_published=known.source is None
     )
     labels = labels_for(described, classes, known.names)
     try:
-        return _with_layer(described, recipe, labels, source)
+        return info_with_layer(described, recipe, labels, source)
     except NetworkError:
         sized = architecture.sized(preprocessing.size)
         if sized is architecture:
             raise
-        return _with_layer(described, replace(recipe, architecture=sized), labels, source)
-
-
-def _with_layer(
-    described: Description,
-    recipe: _Recipe,
-    labels: Labels,
-    source: Source,
-    notes: Sequence[str] = (),
-) -> ModelInfo:
-    import torch
-
-    from gradcam_core.cam.target_layers.layers import NeedsValuesError, layers
-    from gradcam_core.models.optimise.build import layout
-
-    layer = described.layer
-    for has_values in (False, True):
-        try:
-            module = layout(recipe.build, recipe.input_size, has_values)
-            batch = torch.zeros(1, *recipe.input_size, device=next(module.parameters()).device)
-            stages = [stage.layer for stage in layers(module, batch)]
-        except NeedsValuesError:
-            continue
-        except AssertionError as error:  # timm's word for a size that the network is not built for
-            _, height, width = recipe.input_size
-            raise NetworkError(
-                f"{recipe.architecture} does not take pictures of {height}x{width} ({error}): give "
-                "the size= that it was trained with"
-            ) from None
-        except CamError as error:
-            if layer is None:
-                raise NetworkError(f"{recipe.architecture} cannot be explained: {error}") from None
-            stages = []
-        break
-    layer = layer or stages[-1]
-    if layer.partition("#")[0] not in dict(module.named_modules()):
-        last = ", ".join(stages) or "not known"
-        raise NetworkError(
-            f"there is no layer {layer!r}; the last feature maps of each resolution are: {last}"
-        )
-    return info_of(described, recipe, labels, source, recipe.architecture.name, layer, notes)
-
-
-def info_of(
-    described: Description,
-    recipe: Recipe,
-    labels: Labels,
-    source: Source,
-    architecture: str,
-    layer: str,
-    notes: Sequence[str] = (),
-) -> ModelInfo:
-    said = "; ".join(filter(None, notes))
-    return ModelInfo(
-        described.api_name,
-        described.title,
-        architecture,
-        layer,
-        source,
-        labels=labels,
-        independent=described.sigmoid,
-        recipe=recipe,
-        notice=f"{described.title}: {said}." if said else "",
-        unit=(described.unit or "") if described.regression else None,
-    )
+        return info_with_layer(described, replace(recipe, architecture=sized), labels, source)
 
 
 def _on_the_hub(name: str) -> _Known:

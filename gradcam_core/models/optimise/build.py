@@ -53,7 +53,7 @@ def read_network(
     return module.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def layout(
+def network_skeleton(
     build: Callable[[], nn.Module], input_size: tuple[int, int, int], has_values: bool = False
 ) -> nn.Module:
     """As `own_network`, without values: to see which modules the network has and what they give.

@@ -28,7 +28,6 @@ _PILLOWS = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
 _BITS = (1, 8, 16, 32)
 """Sizes of a pixel's sample that are read."""
 
-
 _PIXEL_VRS = (b"OB", b"OW", b"OF", b"OD", b"UN")
 
 _UNDEFINED_LENGTH = 0xFFFFFFFF

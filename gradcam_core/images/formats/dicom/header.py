@@ -16,7 +16,6 @@ from gradcam_core.images.limits import NO_MEMORY
 
 Dataset = Any  # pydicom's
 
-
 _KEYWORDS = (
     "SOPClassUID",
     "Modality",
@@ -64,16 +63,13 @@ _KEYWORDS = (
 )
 """What is read of a header. Nothing here is about a patient; all else is skipped."""
 
-
 PIXELS = {
     (0x7FE0, 0x0008): "FloatPixelData",
     (0x7FE0, 0x0009): "DoubleFloatPixelData",
     (0x7FE0, 0x0010): "PixelData",
 }
 
-
 _INFLATED_MAX_BYTES = 250 * 2**20
-
 
 _PIXEL_TAGS = tuple(group << 16 | element for group, element in PIXELS)
 

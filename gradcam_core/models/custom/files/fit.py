@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from gradcam_core.errors import ArchitectureError, HeadlessError
 from gradcam_core.models.custom.architectures import Architecture, Shapes, shapes_of
+from gradcam_core.models.custom.files.head import replaced_head
 from gradcam_core.models.custom.files.likeness import COUNTER
 from gradcam_core.models.custom.files.misfits import AS_MODULE, altered, hint
 from gradcam_core.models.custom.files.placement import (
     Rest,
     below,
-    head,
     in_order,
     is_averaged,
     is_computed,
@@ -23,6 +23,12 @@ from gradcam_core.models.custom.files.placement import (
     preferred,
     prefixes,
     rest,
+)
+from gradcam_core.models.custom.files.shapes import (
+    differences,
+    shape_text,
+    size_in,
+    varying_dimensions,
 )
 
 _NAMED_MISFITS = 3  # tensors
@@ -125,7 +131,7 @@ def fit(
 
 def _attempts(architecture: Architecture, shapes: Shapes, wanted: str | None) -> Iterator[_Attempt]:
     usual = shapes_of(architecture, 2, 3)
-    of_classes, of_channels = _dimensions_of(architecture, usual)
+    of_classes, of_channels = varying_dimensions(architecture, usual)
     places = prefixes(usual, shapes)
     if wanted is not None:
         if wanted.strip("."):
@@ -162,18 +168,18 @@ def _attempt(
 ) -> _Attempt:
     missing = [name for name in usual if name not in names and not name.endswith(COUNTER)]
     taken = {name for own, name in names.items() if own in usual}
-    replaced = head(missing, usual, of_classes, shapes, prefix, taken, is_asked)
+    replaced = replaced_head(missing, usual, of_classes, shapes, prefix, taken, is_asked)
     notes = (replaced.note,) if replaced else ()
     names = {**names, **(replaced.names if replaced else {})}
     given = {own: shapes[name] for own, name in names.items()}
     if replaced and not replaced.names:
         given |= {one: given[f"{one.rpartition('.')[0]}.weight"][:1] for one in missing}
-    outputs = _size(of_classes, usual, given, 2)
-    channels = _size(of_channels, usual, given, 3)
+    outputs = size_in(of_classes, usual, given, 2)
+    channels = size_in(of_channels, usual, given, 3)
     # A network with a single output is built with two; see `Fit.tensors`.
     classes = max(outputs, 2)
     own = shapes_of(architecture, classes, channels if channels in (1, 3) else 3)
-    differing = list(_differing(own, given, outputs, of_classes))
+    differing = list(differences(own, given, outputs, of_classes))
     if channels not in (1, 3) and len(differing) <= len(of_channels):
         raise ArchitectureError(
             f"the weights are for pictures of {channels} channels; 1 and 3 will do"
@@ -187,7 +193,7 @@ def _attempt(
         differing = [one.replace(f"[{classes}", "[classes", 1) for one in differing]
     elif differing:
         surplus = (name for name in given if name not in own and not name.endswith(COUNTER))
-        differing += [f"{name} {_text(given[name])} is not in the network" for name in surplus]
+        differing += [f"{name} {shape_text(given[name])} is not in the network" for name in surplus]
     found = Fit(architecture, outputs, classes, channels, split, used, notes)
     return _Attempt(found, prefix, differing, is_headless)
 
@@ -229,7 +235,7 @@ def _complete(
 def _surplus(left: Rest, shapes: Shapes, found: Fit, place: str, is_asked: bool) -> list[str]:
     if left.inside:
         return [
-            f"{name.removeprefix(place)} {_text(shapes[name])} is not in the network"
+            f"{name.removeprefix(place)} {shape_text(shapes[name])} is not in the network"
             for name in left.inside
         ]
     if left.part and not is_asked:
@@ -251,58 +257,6 @@ def _counted(names: Sequence[str], place: str) -> str:
     shown = modules if len(modules) <= _NAMED_MISFITS else tops
     more = len(shown) - _NAMED_MISFITS
     return ", ".join(shown[:_NAMED_MISFITS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _dimensions_of(
-    architecture: Architecture, usual: Shapes
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Which tensors have a number of classes or of channels, and in which dimension: what differs
-    between two networks of this architecture with different numbers."""
-    of_classes = _dimensions(usual, shapes_of(architecture, 3, 3))
-    try:
-        of_channels = _dimensions(usual, shapes_of(architecture, 2, 1))
-    except (RuntimeError, ValueError, AssertionError, TypeError):
-        of_channels = {}  # some cannot be built for one channel
-    return of_classes, of_channels
-
-
-def _size(dimensions: Mapping[str, int], usual: Shapes, given: Shapes, otherwise: int) -> int:
-    found = [
-        given[name][dimension]
-        for name, dimension in dimensions.items()
-        if len(given.get(name, ())) == len(usual[name])
-    ]
-    return found[0] if found else otherwise
-
-
-def _dimensions(first: Shapes, second: Shapes) -> dict[str, int]:
-    """The first dimension in which the shapes of each tensor differ, for those that do."""
-    return {
-        name: next(n for n, (a, b) in enumerate(zip(shape, second[name], strict=True)) if a != b)
-        for name, shape in first.items()
-        if name in second and shape != second[name]
-    }
-
-
-def _differing(
-    own: Shapes, given: Shapes, outputs: int, of_classes: Mapping[str, int]
-) -> Iterator[str]:
-    """What does not fit, in words, in the order of the network."""
-    for name, shape in own.items():
-        if name.endswith(COUNTER):
-            continue
-        expected = list(shape)
-        if outputs == 1 and name in of_classes:
-            expected[of_classes[name]] = 1
-        found = given.get(name)
-        if found is None:
-            yield f"{name} {_text(expected)} is missing"
-        elif list(found) != expected:
-            yield f"{name} is {_text(found)} in the file and {_text(expected)} in the network"
-
-
-def _text(shape: Iterable[int]) -> str:
-    return f"[{', '.join(map(str, shape))}]"
 
 
 def _is_chain(architecture: Architecture) -> bool:

@@ -30,15 +30,6 @@ _EMA = re.compile(r"(^|_)ema(_|$)")
 _SOME = 0.5  # share of a network's tensors that must have their names behind a prefix
 
 
-@dataclass(frozen=True)
-class Head:
-    """The last layer in the place of the architecture's own. names: in the file, by own name.
-    note: what is to be said of it."""
-
-    names: Mapping[str, str]
-    note: str
-
-
 def prefixes(own: Collection[str], names: Iterable[str]) -> list[str]:
     """What may stand before the names of a network in a file, the likeliest first; with its dot."""
     wanted = {name for name in own if not name.endswith(COUNTER)}
@@ -99,94 +90,6 @@ def is_averaged(prefix: str) -> bool:
     return any(_EMA.search(_words(part)) for part in prefix.split("."))
 
 
-def head(
-    missing: Collection[str],
-    usual: Shapes,
-    of_classes: Mapping[str, int],
-    shapes: Shapes,
-    prefix: str,
-    used: set[str],
-    is_asked: bool,
-) -> Head | None:
-    """The last layer, where the file has it under another name than the architecture: alone in a
-    Sequential, or beside the network. is_asked: whether the prefix was given, so that what is not
-    behind it does not count. None if nothing fits.
-
-    Raises ArchitectureError if several layers stand in its place, or could.
-    """
-    stems = {name.rpartition(".")[0] for name in missing}
-    if not missing or not set(missing) <= set(of_classes) or len(stems) != 1:
-        return None
-    (stem,) = stems
-    weight = f"{stem}.weight"
-    if weight not in missing:  # a layer without a bias adds nothing, which is what it has then
-        return Head({}, f"{prefix}{stem} has no bias")
-    dimension = of_classes[weight]
-    wanted = [size for n, size in enumerate(usual[weight]) if n != dimension]
-    layers = {
-        name.removesuffix(".weight"): shape
-        for name, shape in shapes.items()
-        if name.endswith(".weight") and len(shape) >= 2
-    }
-
-    def fits(name: str) -> bool:
-        shape = layers[name]
-        sizes = [size for n, size in enumerate(shape) if n != dimension]
-        bias = shapes.get(f"{name}.bias")
-        return sizes == wanted and bias is not None and list(bias) == [shape[dimension]]
-
-    def taken(name: str, note: str) -> Head:
-        parts = [one.removeprefix(f"{stem}.") for one in missing]
-        return Head({f"{stem}.{part}": f"{name}.{part}" for part in parts}, note)
-
-    place = f"{prefix}{stem}"
-    inside = [name for name in layers if name.startswith(f"{place}.")]
-    if inside:
-        if len(inside) > 1 or not fits(inside[0]) or _others(place, inside[0], shapes):
-            raise ArchitectureError(_several(stem, inside, layers))
-        return taken(inside[0], f"{inside[0]} is taken as {stem}")
-    above = stem.rpartition(".")[0]
-    if above and f"{prefix}{above}" in layers and fits(f"{prefix}{above}"):
-        return taken(f"{prefix}{above}", f"{prefix}{above} is taken as {stem}")
-    beside = [
-        name
-        for name in layers
-        if f"{name}.weight" not in used
-        and (not is_asked or name.startswith(prefix))
-        and fits(name)
-        and not _is_beside(name)
-    ]
-    if len(beside) > 1:
-        raise ArchitectureError(
-            f"the file has no {stem}, and {len(beside)} layers that could be it: "
-            f"{', '.join(beside)}; build the network with the one that is meant, and give it as "
-            "gc.register(…, module=…)"
-        )
-    for name in beside:
-        parent = name.rpartition(".")[0]
-        if parent and parent not in ("", prefix.rstrip(".")):
-            siblings = [one for one in layers if one.startswith(f"{parent}.")]
-            siblings = [one for one in siblings if f"{one}.weight" not in used]
-            if len(siblings) > 1 or _others(parent, name, shapes) - used:
-                raise ArchitectureError(_several(stem, siblings, layers))
-        return taken(name, f"{name} is taken as {stem}")
-    return None
-
-
-def _others(place: str, layer: str, shapes: Shapes) -> set[str]:
-    """What is below a place besides a layer."""
-    own = {f"{layer}.weight", f"{layer}.bias"}
-    return {name for name in shapes if name.startswith(f"{place}.")} - own
-
-
-def _several(stem: str, names: Sequence[str], layers: Shapes) -> str:
-    named = ", ".join(f"{name}.weight {list(layers[name])}" for name in names)
-    return (
-        f"the head {stem} has several layers in the file ({named}), and what lies between them is "
-        "not in it: build the network, load the file, and give it as gc.register(…, module=…)"
-    )
-
-
 @dataclass(frozen=True)
 class Rest:
     """What a file holds besides a network. inside: within its modules; part: of it, as it seems;
@@ -212,7 +115,7 @@ def rest(
             found.inside.append(name)
         elif (
             any(name.startswith(other) for other in other_prefixes if other)
-            or _is_beside(relative or name)
+            or is_beside(relative or name)
             or not _computes(name, shapes, tensors)
         ):
             found.apart.append(name)
@@ -226,7 +129,8 @@ def is_computed(name: str) -> bool:
     return name.endswith((COUNTER, *_COMPUTED))
 
 
-def _is_beside(name: str) -> bool:
+def is_beside(name: str) -> bool:
+    """Whether a tensor is of something beside the network, such as a loss or a metric."""
     return any(_BESIDE.search(_words(part)) for part in name.split("."))
 
 

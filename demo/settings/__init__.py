@@ -3,22 +3,16 @@ else: once, at the start, so that nonsense is told to the owner and not to the f
 
 from __future__ import annotations
 
-import math
 import os
-import re
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from demo.settings import values
 from gradcam_core.errors import SettingsError
 
-LEAST_MEMORY_MB = 32
-"""Less than a forward pass of any published network takes: who sets it means another unit."""
-
-_MB = 2**20
 _HELP_COLUMNS = 100
 
 
@@ -101,112 +95,11 @@ def variables_help(*only: str) -> str:
     return "\n".join(lines)
 
 
-_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
-_SIZE = re.compile(rf"{_NUMBER}\s*(?:([kmgt])(?:i?b|i)?)?", re.ASCII)
-_DURATION_PART = rf"{_NUMBER}\s*(ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?)(?![a-z])"
-_DURATION = re.compile(rf"(?:{_DURATION_PART}\s*)+", re.ASCII)
-_MB_OF = {"k": 1 / 1024, "m": 1.0, "g": 1024.0, "t": 1024.0**2}
-_SECONDS_OF = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def size_bytes(text: str) -> int:
-    """Bytes of "4G", "4 GiB", "512M", or "1500", which are megabytes. A unit is 1024 times the one
-    before it, however it is written. Raises ValueError for anything else, and for next to nothing.
-    """
-    found = _SIZE.fullmatch(text.lower())
-    megabytes = float(found[1]) * _MB_OF[found[2] or "m"] if found else 0
-    if megabytes < LEAST_MEMORY_MB or megabytes > 2**40:
-        raise ValueError(text)
-    return int(megabytes * _MB)
-
-
-def duration_s(text: str) -> float:
-    """Seconds of "30s", "2m", "1.5 min", "1m30s", or "30". Raises ValueError for anything else."""
-    if re.fullmatch(_NUMBER, text, re.ASCII):
-        seconds = float(text)
-    elif _DURATION.fullmatch(text.lower()):
-        parts = re.findall(_DURATION_PART, text.lower(), re.ASCII)
-        seconds = sum(float(number) * _seconds_of(unit) for number, unit in parts)
-    else:
-        raise ValueError(text)
-    if not math.isfinite(seconds):
-        raise ValueError(text)
-    return seconds
-
-
-def _seconds_of(unit: str) -> float:
-    return _SECONDS_OF["ms" if unit == "ms" else unit[0]]
-
-
-def _whole(least: int, most: int = 2**31) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdecimal()) or not least <= int(text[:12]) <= most:
-            raise ValueError(text)
-        return int(text)
-
-    return read
-
-
-def _host(text: str) -> str:
-    host = text.removeprefix("[").removesuffix("]")
-    is_bracketed = text.startswith("[") or text.endswith("]")
-    if is_bracketed and text != f"[{host}]":
-        raise ValueError(text)
-    # One colon is before a port; an IPv6 address has more.
-    if not re.fullmatch(r"[^\s/\[\]]+", host) or host.count(":") == 1:
-        raise ValueError(text)
-    return host
-
-
-def _root_path(text: str) -> str:
-    parts = re.fullmatch(r"(?:(https?)://([^/]+))?((?:/*[\w~-][\w.~-]*)*)/*", text, _PLAIN)
-    if not parts or (parts[2] and not _SITE.fullmatch(parts[2])):
-        raise ValueError(text)
-    path = "".join(f"/{part}" for part in parts[3].split("/") if part)
-    return (f"{parts[1]}://{parts[2]}".lower() if parts[1] else "") + path
-
-
-_PLAIN = re.ASCII | re.IGNORECASE
-_SITE = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", _PLAIN)
-
-
-def _sites(text: str) -> tuple[str, ...]:
-    return tuple(_site(one) for one in re.split(r"[\s,]+", text.strip(" ,")))
-
-
-def _site(text: str) -> str:
-    """As a Content-Security-Policy names it: the scheme if it was given, and the host. A page's
-    path says nothing there."""
-    if text == "*":
-        return text
-    address = urlsplit(text if "://" in text else f"//{text}")
-    site = address.netloc.lower()
-    if not site.isascii():
-        name, colon, port = site.partition(":")
-        site = name.encode("idna").decode("ascii") + colon + port  # a UnicodeError is a ValueError
-    if address.scheme not in ("", "http", "https") or not _SITE.fullmatch(site):
-        raise ValueError(text)
-    return f"{address.scheme}://{site}" if address.scheme else site
-
-
-def _is_on(text: str) -> bool:
-    on, off = ("on", "1", "true", "yes"), ("off", "0", "false", "no", "")
-    if text.lower() not in on + off:
-        raise ValueError(text)
-    return text.lower() in on
-
-
-def _backend(text: str) -> str:
-    if text not in ("local", "ray"):
-        raise ValueError(text)
-    return text
-
-
 VARIABLES = (
     Variable(
         "GRADIO_SERVER_NAME",
         "host",
-        _host,
+        values.host,
         "a name or an address of this machine, such as 0.0.0.0 or ::1, without http:// and port",
         "where the app listens: 127.0.0.1, this machine alone, unless it is set; 0.0.0.0 and :: "
         "are all addresses of this machine",
@@ -214,21 +107,21 @@ VARIABLES = (
     Variable(
         "GRADIO_SERVER_PORT",
         "port",
-        _whole(1, 65535),
+        values.whole_number(1, 65535),
         "a whole number from 1 to 65535",
         "its port; otherwise the first free one from 7860",
     ),
     Variable(
         "GRADIO_NUM_PORTS",
         "ports_tried",
-        _whole(1, 50_000),
+        values.whole_number(1, 50_000),
         "a whole number from 1 to 50000",
         "how many ports are tried from 7860 on; by default 100",
     ),
     Variable(
         "GRADIO_ROOT_PATH",
         "root_path",
-        _root_path,
+        values.root_path,
         "a path such as /cam, or a whole address such as https://example.org/cam",
         "the path at which a proxy shows the app, such as /cam, whether it strips that or not; or "
         "the whole public address, such as https://example.org/cam",
@@ -236,7 +129,7 @@ VARIABLES = (
     Variable(
         "GRADCAM_FRAME_ANCESTORS",
         "framed_by",
-        _sites,
+        values.sites,
         "a list of sites such as https://lms.example.org, with commas between them",
         "sites that may show the page in a frame, besides Hugging Face and the app's own, such as "
         "https://lms.example.org,https://*.example.com",
@@ -244,7 +137,7 @@ VARIABLES = (
     Variable(
         "GRADCAM_ADDRESSES",
         "has_addresses",
-        _is_on,
+        values.is_on,
         "on or off",
         "off: no picture is fetched from an address",
         takes_empty=True,  # always was off
@@ -252,9 +145,9 @@ VARIABLES = (
     Variable(
         "GRADCAM_MEMORY",
         "memory_bytes",
-        size_bytes,
+        values.size_bytes,
         "a size such as 4G, 512M or 1500, which are megabytes, and at least "
-        f"{LEAST_MEMORY_MB} megabytes",
+        f"{values.LEAST_MEMORY_MB} megabytes",
         "memory that one forward pass may take, such as 4G, 512M or 1500, which are megabytes; a "
         "request that would take more is refused before it begins. By default half of what the "
         "machine has beyond 2 GB",
@@ -262,7 +155,7 @@ VARIABLES = (
     Variable(
         "GRADCAM_STOP_WITHIN",
         "stop_within_s",
-        duration_s,
+        values.duration_s,
         "a time such as 30s, 2m or 30, which are seconds",
         "time that running requests have to finish after SIGTERM, such as 30s, 2m or 30, which are "
         "seconds; by default 25",
@@ -277,7 +170,7 @@ VARIABLES = (
     Variable(
         "GRADCAM_BACKEND",
         "backend",
-        _backend,
+        values.backend,
         "local or ray",
         "what computes: local, this process, or ray, the replicas of a cluster",
     ),
@@ -291,14 +184,14 @@ VARIABLES = (
     Variable(
         "GRADCAM_REPLICAS",
         "replicas",
-        _whole(1),
+        values.whole_number(1),
         "a whole number from 1",
         "how many replicas `make serve-cluster` starts; by default 2",
     ),
     Variable(
         "GRADCAM_THREADS",
         "threads",
-        _whole(1),
+        values.whole_number(1),
         "a whole number from 1",
         "threads of each replica; by default 1",
     ),

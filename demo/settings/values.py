@@ -1,0 +1,120 @@
+"""The values of settings as people write them: sizes, durations, addresses and sites. Each function
+raises ValueError for a text that it cannot read."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+LEAST_MEMORY_MB = 32
+"""Less than a forward pass of any published network takes: who sets it means another unit."""
+
+_MB = 2**20
+_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
+_SIZE = re.compile(rf"{_NUMBER}\s*(?:([kmgt])(?:i?b|i)?)?", re.ASCII)
+_DURATION_PART = rf"{_NUMBER}\s*(ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?)(?![a-z])"
+_DURATION = re.compile(rf"(?:{_DURATION_PART}\s*)+", re.ASCII)
+_MB_OF = {"k": 1 / 1024, "m": 1.0, "g": 1024.0, "t": 1024.0**2}
+_SECONDS_OF = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def size_bytes(text: str) -> int:
+    """Bytes of "4G", "4 GiB", "512M", or "1500", which are megabytes. A unit is 1024 times the one
+    before it, however it is written. Raises ValueError for anything else, and for next to nothing.
+    """
+    found = _SIZE.fullmatch(text.lower())
+    megabytes = float(found[1]) * _MB_OF[found[2] or "m"] if found else 0
+    if megabytes < LEAST_MEMORY_MB or megabytes > 2**40:
+        raise ValueError(text)
+    return int(megabytes * _MB)
+
+
+def duration_s(text: str) -> float:
+    """Seconds of "30s", "2m", "1.5 min", "1m30s", or "30". Raises ValueError for anything else."""
+    if re.fullmatch(_NUMBER, text, re.ASCII):
+        seconds = float(text)
+    elif _DURATION.fullmatch(text.lower()):
+        parts = re.findall(_DURATION_PART, text.lower(), re.ASCII)
+        seconds = sum(float(number) * _seconds_of(unit) for number, unit in parts)
+    else:
+        raise ValueError(text)
+    if not math.isfinite(seconds):
+        raise ValueError(text)
+    return seconds
+
+
+def _seconds_of(unit: str) -> float:
+    return _SECONDS_OF["ms" if unit == "ms" else unit[0]]
+
+
+def whole_number(least: int, most: int = 2**31) -> Callable[[str], int]:
+    """What reads a whole number from `least` to `most`."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or not least <= int(text[:12]) <= most:
+            raise ValueError(text)
+        return int(text)
+
+    return read
+
+
+def host(text: str) -> str:
+    """A name or an address of a machine, without the brackets of IPv6."""
+    host = text.removeprefix("[").removesuffix("]")
+    is_bracketed = text.startswith("[") or text.endswith("]")
+    if is_bracketed and text != f"[{host}]":
+        raise ValueError(text)
+    # One colon is before a port; an IPv6 address has more.
+    if not re.fullmatch(r"[^\s/\[\]]+", host) or host.count(":") == 1:
+        raise ValueError(text)
+    return host
+
+
+def root_path(text: str) -> str:
+    """A path such as "/cam", or a whole address in lower case."""
+    parts = re.fullmatch(r"(?:(https?)://([^/]+))?((?:/*[\w~-][\w.~-]*)*)/*", text, _PLAIN)
+    if not parts or (parts[2] and not _SITE.fullmatch(parts[2])):
+        raise ValueError(text)
+    path = "".join(f"/{part}" for part in parts[3].split("/") if part)
+    return (f"{parts[1]}://{parts[2]}".lower() if parts[1] else "") + path
+
+
+_PLAIN = re.ASCII | re.IGNORECASE
+_SITE = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", _PLAIN)
+
+
+def sites(text: str) -> tuple[str, ...]:
+    """Several sites, with commas or spaces between them."""
+    return tuple(_site(one) for one in re.split(r"[\s,]+", text.strip(" ,")))
+
+
+def _site(text: str) -> str:
+    """As a Content-Security-Policy names it: the scheme if it was given, and the host. A page's
+    path says nothing there."""
+    if text == "*":
+        return text
+    address = urlsplit(text if "://" in text else f"//{text}")
+    site = address.netloc.lower()
+    if not site.isascii():
+        name, colon, port = site.partition(":")
+        site = name.encode("idna").decode("ascii") + colon + port  # a UnicodeError is a ValueError
+    if address.scheme not in ("", "http", "https") or not _SITE.fullmatch(site):
+        raise ValueError(text)
+    return f"{address.scheme}://{site}" if address.scheme else site
+
+
+def is_on(text: str) -> bool:
+    """Of "on", "off" and their like; nothing at all is off."""
+    on, off = ("on", "1", "true", "yes"), ("off", "0", "false", "no", "")
+    if text.lower() not in on + off:
+        raise ValueError(text)
+    return text.lower() in on
+
+
+def backend(text: str) -> str:
+    """ "local" or "ray"."""
+    if text not in ("local", "ray"):
+        raise ValueError(text)
+    return text
