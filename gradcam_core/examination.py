@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import View, ViewName, check_view
 from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.read import Photo, read_picture
+from gradcam_core.models.forward_pass import device_of, precision, run_model
 from gradcam_core.models.loading import load_model
 from gradcam_core.models.model import Model
 from gradcam_core.models.registry import model_info
@@ -24,10 +24,20 @@ from gradcam_core.presets import preset_named
 from gradcam_core.request import ExplanationRequest, as_several, is_auto
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
     from gradcam_core.cam.run import Run
+
+__all__ = [
+    "TOP",
+    "Examination",
+    "answer_together",
+    "device_of",
+    "examine",
+    "explain",
+    "precision",
+    "run_passes",
+]
 
 TOP = 5
 
@@ -244,27 +254,14 @@ def run_passes(
     pass. What several passes share is freed with the last of them, and a map of one costs a
     backward pass for all (`answer_together` makes all of them in one).
     """
-    import torch
-
-    from gradcam_core.cam.forward import forward
     from gradcam_core.cam.opening import ExecutionPathError
 
     if len(inputs) > 1 and getattr(model.info.recipe, "is_alone", False):
         return _run_alone(model, inputs, layer, probabilities)
-    device = device_of(model)
-    batches = [one.batch for one in inputs]
-    batch = (batches[0] if len(batches) == 1 else torch.cat(batches)).to(device)
-    given = {} if model.output is None else {"output": model.output}
     try:
-        with precision(device.type):
-            run = forward(model.module, batch, layer or model.target_layer, **given)
+        run = run_model(model, [one.batch for one in inputs], layer)
     except ExecutionPathError:
         return _run_alone(model, inputs, layer, probabilities)
-    except Exception as error:  # a person's own code may raise anything
-        reason = error.__cause__ if isinstance(error, CamError) else error
-        if model.info.recipe is None or reason is None:
-            raise
-        raise CamError(_refused(model, batch, reason)) from error
     if probabilities is None:
         found = model.probabilities(run.logits).cpu().numpy()
         probabilities = list(np.nan_to_num(found) if model.info.unit is None else found)
@@ -282,27 +279,6 @@ def _run_alone(
 ) -> list[Examination]:
     each = [None] * len(inputs) if probabilities is None else [[one] for one in probabilities]
     return [run_passes(model, [one], layer, own)[0] for one, own in zip(inputs, each, strict=True)]
-
-
-def _refused(model: Model, batch: torch.Tensor, error: BaseException) -> str:
-    height, width = batch.shape[2:]
-    text = (str(error).strip().splitlines() or [""])[0]
-    what = f"{model.info.title} does not take a picture of {width} × {height} pixels ({text})"
-    is_usual = (height, width) == model.preprocessing.size
-    return f"{what}." if is_usual else f"{what}: choose detail 1 and the view “crop”."
-
-
-def device_of(model: Model) -> torch.device:
-    """Where the network's weights are, and its inputs must be."""
-    return next(model.module.parameters()).device
-
-
-def precision(device: str) -> AbstractContextManager:
-    """bfloat16 on a GPU that has it, where it is twice as fast; float32 elsewhere."""
-    import torch
-
-    enabled = device == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=enabled)
 
 
 def explain(

@@ -31,8 +31,8 @@ from gradcam_core.batch.compute import (
 from gradcam_core.batch.pictures import PictureSource
 from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.settings import BatchSettings
-from gradcam_core.examination import device_of
 from gradcam_core.images.sandbox import Reader
+from gradcam_core.models.forward_pass import device_of
 from gradcam_core.models.model import Model
 
 MOST_EXPLAINING = 4
