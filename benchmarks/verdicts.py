@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 import gradcam_core as gc
 from benchmarks.table import Row, print_table, print_versions
+from gradcam_core.analysis.checks import OUTCOMES
 from gradcam_core.analysis.deletion_insertion import PLACES
-from gradcam_core.analysis.verdict import OUTCOMES
 
 PHOTOS = Path(__file__).parent / "photos"
 NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")

@@ -4,14 +4,10 @@ from typing import Literal, TypedDict
 
 from gradio.data_classes import FileData
 
+from gradcam_core.analysis.checks import Check, Outcome
+
 Output = Literal["comparison", "overlay", "heatmap"]
 """A kind of file that `explain` makes."""
-
-Check = Literal["deletion_insertion", "randomisation", "stability"]
-"""A check of a map."""
-
-Outcome = Literal["holds", "unclear", "fails"]
-"""Of a check."""
 
 
 class ModelRecord(TypedDict):

@@ -23,7 +23,7 @@ from gradcam_core.request import ExplanationRequest
 SLOW_QUEUE_LENGTH = 8
 """Requests that may wait for a slow method, of which each takes up to minutes."""
 
-CHECKS = 500
+CHECKS_KEPT = 500
 """Results of checks that are kept: some 40 kilobytes each, most of it the two pictures."""
 
 CHECKS_KEPT_S = 3600
@@ -50,7 +50,7 @@ class ComputeService:
         self._queue = RequestQueue(backend.photos_at_once, queue_length)
         self._slow_queue = RequestQueue(backend.slow_at_once, SLOW_QUEUE_LENGTH)
         self._checks: cachetools.TTLCache[Hashable, CheckResult]
-        self._checks = cachetools.TTLCache(CHECKS, CHECKS_KEPT_S)
+        self._checks = cachetools.TTLCache(CHECKS_KEPT, CHECKS_KEPT_S)
         self._served: cachetools.LRUCache[str, None] = cachetools.LRUCache(PHOTOS)
 
     def enter(

@@ -50,7 +50,7 @@ export function makeElements(app, element) {
     act: {
       setDisplay: (changes) => app.setDisplay(changes),
       setLayer: (layer) => app.change({ layer }),
-      compare: () => app.toolbar.setComparing(app.comparison.toggle()),
+      toggleMethods: () => app.toolbar.setMethodsOpen(app.comparison.toggle()),
       check: () => app.toolbar.setChecking(app.trust.toggle()),
       download: (file, theme) => app.download(file, theme),
       share: () => app.share(),

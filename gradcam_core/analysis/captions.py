@@ -11,6 +11,7 @@ from functools import partial
 
 from gradcam_core.analysis.agreement import Agreement, agreement
 from gradcam_core.analysis.agreement_sentences import comparison
+from gradcam_core.analysis.checks import IMPROBABLE
 from gradcam_core.analysis.location import HOT, clause
 from gradcam_core.analysis.network import Network, form, grouped, percentages, subject
 from gradcam_core.analysis.predictions import doubts, predictions
@@ -20,9 +21,6 @@ from gradcam_core.wording import listed
 
 SENTENCES = 5
 """The most that `summary` gives."""
-
-IMPROBABLE = 0.01
-"""Probability below which a class is improbable for a network."""
 
 CUT_OFF = 0.05
 """Share of the photo's width or height that a network must miss at a side to be named."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from gradcam_core.analysis.checks import IMPROBABLE as IMPROBABLE
+from gradcam_core.analysis.checks import OUTCOMES, Check, Outcome
 from gradcam_core.analysis.deletion_insertion import Curve, Lead
 from gradcam_core.analysis.road import Arcc, Road
 from gradcam_core.explanation import Explanation, Prediction
 from gradcam_core.wording import decimal, decimal_beside, listed, percentage_in_sentence
-
-IMPROBABLE = 0.01
-"""Probability below which a class is too improbable to find out what it rests on."""
 
 SURVIVES = 0.7
 """Mean rank correlation from which on maps with random weights are much the same as the map."""
@@ -28,16 +27,6 @@ STABLE = 0.8
 """Rank correlation below which a small change of the picture has changed the map."""
 
 _LIMITS = (SURVIVES, DIFFERS, STABLE)
-
-Check = Literal["deletion_insertion", "randomisation", "stability"]
-Outcome = Literal["holds", "unclear", "fails"]
-
-CHECKS: tuple[Check, ...] = get_args(Check)
-"""The checks: whether the hottest places matter most for the class, whether the map depends on the
-weights, and whether it stays when the picture hardly changes."""
-
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-"""The best first."""
 
 _BEGINNINGS: dict[Outcome, str] = {
     "holds": "This map holds",

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from gradcam_core.batch.ground_truth import Outcome, PictureLabel, outcome
+from gradcam_core.batch.ground_truth import LabelResult, PictureLabel, label_result
 from gradcam_core.batch.overlays import jpeg, overlay_jpeg, overlay_path
 from gradcam_core.batch.pictures import NOTHING_THERE, PictureSource
 from gradcam_core.batch.rows import PictureFacts, PictureResult, Row, failed_rows, rows_of
 from gradcam_core.batch.schema import THUMBNAIL_SIDE_PX
 from gradcam_core.batch.settings import BatchSettings
-from gradcam_core.errors import ImageError
+from gradcam_core.errors import GradcamError, ImageError
 from gradcam_core.examination import answer_together, run_passes
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.names import file_stems
@@ -75,7 +75,7 @@ def prepare_picture(
         if source.problem is not None:
             raise ImageError(source.problem)
         if source.address is not None:
-            content = fetch_picture(source.address)
+            content = fetch_picture(source.address, settings.fetches_addresses)
         if content is None:
             raise ImageError(NOTHING_THERE)
         decoded = read(content, settings.window)
@@ -100,7 +100,7 @@ def prepare_picture(
     except ImageError as error:
         return _failed(facts, source.label, models, settings, str(error))
     except Exception as error:
-        return _failed(facts, source.label, models, settings, _unexpected(facts, error))
+        return _failed(facts, source.label, models, settings, _logged(facts, error))
 
 
 def explain_pictures(
@@ -125,7 +125,7 @@ def explain_pictures(
                 for result in explain_pictures([picture], models, settings, check_stopped)
             ]
         facts, label = pictures[0].facts, pictures[0].label
-        return [_failed(facts, label, models, settings, _unexpected(facts, error))]
+        return [_failed(facts, label, models, settings, _logged(facts, error))]
 
 
 def _explain_pictures(
@@ -150,13 +150,13 @@ def _explain_by(
     pictures: Sequence[PreparedPicture],
     settings: BatchSettings,
     check_stopped: Callable[[], None],
-) -> list[tuple[Explanation, Outcome | None]]:
+) -> list[tuple[Explanation, LabelResult | None]]:
     """One network's explanations of these pictures, those of equal size in one pass, and what it
     makes of their true classes. number: its place in the batch."""
     request = settings.requests[number]
     layer = model.layer_named(request.layer)
     inputs = [picture.inputs[number] for picture in pictures]
-    found: dict[int, tuple[Explanation, Outcome | None]] = {}
+    found: dict[int, tuple[Explanation, LabelResult | None]] = {}
     places_by_size: dict[tuple[int, ...], list[int]] = {}
     for place, by_detail in enumerate(inputs):
         places_by_size.setdefault(by_detail[1].batch.shape, []).append(place)
@@ -174,14 +174,14 @@ def _explain_by(
             label = pictures[place].label
             found[place] = (
                 answer,
-                outcome(settings.truth, label, number, model.info.labels, one),
+                label_result(settings.truth, label, number, model.info.labels, one),
             )
     return [found[place] for place in range(len(inputs))]
 
 
 def _result(
     picture: PreparedPicture,
-    found: Sequence[tuple[Explanation, Outcome | None]],
+    found: Sequence[tuple[Explanation, LabelResult | None]],
     models: Sequence[Model],
     settings: BatchSettings,
     check_stopped: Callable[[], None],
@@ -203,7 +203,7 @@ def _result(
         for stem, e in zip(stems, explanations, strict=True)
     ]
     rows = rows_of(picture.facts, explanations, checks, models, settings)
-    _add_outcomes(rows, [its_outcome for _, its_outcome in found])
+    _add_label_results(rows, [its_result for _, its_result in found])
     return PictureResult(key, rows, overlays)
 
 
@@ -215,23 +215,31 @@ def _failed(
     error: str,
 ) -> PictureResult:
     rows = failed_rows(picture, models, settings, error)
-    outcomes = [
-        outcome(settings.truth, label, number, model.info.labels)
+    results = [
+        label_result(settings.truth, label, number, model.info.labels)
         for number, model in enumerate(models)
     ]
-    _add_outcomes(rows, outcomes)
+    _add_label_results(rows, results)
     return PictureResult(picture.key, rows, [])
 
 
-def _add_outcomes(rows: Sequence[Row], outcomes: Sequence[Outcome | None]) -> None:
+def _add_label_results(rows: Sequence[Row], results: Sequence[LabelResult | None]) -> None:
     # Maps of different classes are not expected in the same places.
     classes = {row["class"] for row in rows if row.get("class") is not None}
-    for row, its_outcome in zip(rows, outcomes, strict=True):
-        if its_outcome is not None:
+    for row, its_result in zip(rows, results, strict=True):
+        if its_result is not None:
             agreement = row.get("agreement") if len(classes) == 1 else None
-            row |= its_outcome.columns(row.get("class_index"), agreement)
+            row |= its_result.columns(row.get("class_index"), agreement)
 
 
-def _unexpected(picture: PictureFacts, error: Exception) -> str:
-    log.warning("%s: %r", picture.key, error)
+def _logged(picture: PictureFacts, error: Exception) -> str:
+    """What the rows say of it. A bug is logged with its traceback."""
+    is_bug = not isinstance(error, GradcamError)
+    log.log(
+        logging.ERROR if is_bug else logging.WARNING,
+        "%s: %r",
+        picture.key,
+        error,
+        exc_info=error if is_bug else None,
+    )
     return f"{type(error).__name__}: {error}"

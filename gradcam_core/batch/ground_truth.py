@@ -32,7 +32,7 @@ class GroundTruth:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LabelResult:
     """What one network makes of the true class of a picture.
 
     name: of the class, or the label as it was given if the network lacks the class. index: None if
@@ -61,13 +61,13 @@ class Outcome:
         }
 
 
-def outcome(
+def label_result(
     truth: GroundTruth | None,
     label: PictureLabel | None,
     network: int,
     labels: Labels,
     held: Examination | None = None,
-) -> Outcome | None:
+) -> LabelResult | None:
     """What a network makes of a picture with this label; None if it has none.
 
     network: its place in the batch; labels: of its classes. held: its pass over the picture; None
@@ -77,11 +77,11 @@ def outcome(
         return None
     index = truth.classes[label][network]
     if index is None:
-        return Outcome(str(label))
+        return LabelResult(str(label))
     name = labels[index].name
     if held is None or not held.probabilities.any():  # where the scores are not numbers
-        return Outcome(name, index)
-    return Outcome(name, index, held.rank_of(index), held.prediction(index).probability)
+        return LabelResult(name, index)
+    return LabelResult(name, index, held.rank_of(index), held.prediction(index).probability)
 
 
 def accuracy(out: Path) -> str | None:

@@ -28,7 +28,8 @@ class BatchSettings:
     requests: one for each network, alike but for the network and its index of the class. trust:
     whether each map is checked. overlay_side_px: the most pixels of an overlay's side. truth: what
     the labels of the pictures are, if they have any. window: the range of values that is shown of
-    every picture, see `read_picture`.
+    every picture, see `read_picture`. fetches_addresses: whether pictures may be fetched from the
+    web.
     """
 
     requests: tuple[ExplanationRequest, ...]
@@ -36,6 +37,7 @@ class BatchSettings:
     overlay_side_px: int = OVERLAY_MAX_SIDE_PX
     truth: GroundTruth | None = None
     window: Window | None = None
+    fetches_addresses: bool = True
 
     @property
     def models(self) -> tuple[str, ...]:

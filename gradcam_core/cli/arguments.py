@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,12 +22,23 @@ from gradcam_core.request import AUTO, ExplanationRequest, requests_for
 
 WINDOW = "--window"
 
+ADDRESSES = "GRADCAM_ADDRESSES"
+"""The environment variable that keeps pictures from being fetched from the web, with any value but
+these."""
+
+_ON = ("on", "1", "true", "yes")
+
 _NEGATIVE = re.compile(r"-[\d.]")
 
 
 def program() -> str:
     """What the person typed: `gradcam`, or `python -m gradcam_core`."""
     return "gradcam" if Path(sys.argv[0]).stem == "gradcam" else "python -m gradcam_core"
+
+
+def fetches_addresses(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the command line may fetch pictures from the web."""
+    return environment.get(ADDRESSES, "on").strip().lower() in _ON
 
 
 class Parser(argparse.ArgumentParser):

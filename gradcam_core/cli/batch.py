@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from gradcam_core.cli.arguments import Parser, add_map_arguments, folder, program, requests_of
+from gradcam_core.cli.arguments import (
+    Parser,
+    add_map_arguments,
+    fetches_addresses,
+    folder,
+    program,
+    requests_of,
+)
+from gradcam_core.cli.error_log import error_log
 from gradcam_core.cli.loading import loaded
 from gradcam_core.errors import BatchError, ChoiceError, NetworkError, WeightsError
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
@@ -82,7 +90,13 @@ def _run(
     from gradcam_core.batch.store import ResultFolder
 
     (source,) = options.photos
-    settings = BatchSettings(tuple(requests), options.trust, options.longest, window=options.window)
+    settings = BatchSettings(
+        tuple(requests),
+        options.trust,
+        options.longest,
+        window=options.window,
+        fetches_addresses=fetches_addresses(),
+    )
     failed: dict[str, str] = {}  # the first of them, by key
     new = failures = noticed = 0
     try:
@@ -94,7 +108,11 @@ def _run(
             settings = replace(settings, truth=truth)
         else:
             notes = []
-        with _stop_signal() as stop, ResultFolder(options.out, source, settings) as folder:
+        with (
+            error_log(options.out),
+            _stop_signal() as stop,
+            ResultFolder(options.out, source, settings) as folder,
+        ):
             before = folder.done
             for note in notes:
                 print(note, file=sys.stderr)

@@ -12,7 +12,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from gradcam_core.analysis.captions import summary
-from gradcam_core.cli.arguments import Parser, add_map_arguments, folder, program, requests_of
+from gradcam_core.cli.arguments import (
+    Parser,
+    add_map_arguments,
+    fetches_addresses,
+    folder,
+    program,
+    requests_of,
+)
 from gradcam_core.cli.loading import ProgressBar, loaded
 from gradcam_core.errors import CamError, ChoiceError, ImageError, WeightsError
 from gradcam_core.examination import examine
@@ -46,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         photo_name = Path(options.photo).name
         content: str | bytes = options.photo
         if is_address(options.photo):
-            photo_name, content = name_in(options.photo), fetch_picture(options.photo)
+            photo_name = name_in(options.photo)
+            content = fetch_picture(options.photo, fetches_addresses())
         photo = read_picture_isolated(content, options.window)
         options.out.mkdir(parents=True, exist_ok=True)
     except ImageError as error:

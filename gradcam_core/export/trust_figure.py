@@ -21,7 +21,8 @@ from gradcam_core.images.metadata import png_info
 from gradcam_core.wording import percentage
 
 if TYPE_CHECKING:
-    from gradcam_core.analysis.verdict import Outcome, Trust
+    from gradcam_core.analysis.checks import Outcome
+    from gradcam_core.analysis.verdict import Trust
 
 _WIDTH_PX, _HEIGHT_PX = 1440, 810
 _DPI = 72 * PIXELS_A_POINT

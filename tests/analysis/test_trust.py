@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import gradcam_core as gc
+from gradcam_core.analysis.checks import CHECKS, IMPROBABLE
 from gradcam_core.analysis.deletion_insertion import (
     DELETED_SHARES,
     INSERTED_SHARES,
@@ -23,7 +24,7 @@ from gradcam_core.analysis.deletion_insertion import (
 )
 from gradcam_core.analysis.randomisation import HEAD
 from gradcam_core.analysis.trust import NOISES, RANDOM_NETWORKS, trust
-from gradcam_core.analysis.verdict import CHECKS, IMPROBABLE, SURVIVES, Trust
+from gradcam_core.analysis.verdict import SURVIVES, Trust
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.preprocessing import InputSize

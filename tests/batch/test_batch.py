@@ -43,6 +43,7 @@ from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.batch.store import ResultFolder
 from gradcam_core.cli.batch import main
 from gradcam_core.errors import BatchError, PicturesError
+from gradcam_core.images.remote.fetch import OFF
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
 from gradcam_core.request import ExplanationRequest
@@ -448,7 +449,7 @@ def test_a_list_a_zip_file_and_an_address_give_the_same_rows_and_go_on(
     with zipfile.ZipFile(tmp_path / "album.zip", "w") as file:
         file.writestr("0/cat.JPG", content)
     address = "https://pictures.example/cat.JPG"
-    monkeypatch.setattr(compute, "fetch_picture", {address: content}.__getitem__)
+    monkeypatch.setattr(compute, "fetch_picture", lambda one, _allowed: {address: content}[one])
     cases: dict[str, tuple[Path | str, str, tuple[str, ...]]] = {
         "list": (tmp_path / "list.csv", str(album / "cat.JPG"), (str(tmp_path / "list.csv"),)),
         "zip": (tmp_path / "album.zip", "0/cat.JPG", ("folder",)),
@@ -464,6 +465,15 @@ def test_a_list_a_zip_file_and_an_address_give_the_same_rows_and_go_on(
         assert_same_rows({("", model): row}, {("", model): expected | {k: row[k] for k in same}})
     missing = rows_of(tmp_path / "list")["no.jpg", model]
     assert "There is no file" in missing["error"]
+
+
+def test_no_picture_is_fetched_where_addresses_are_switched_off(
+    tmp_path: Path, small: gc.Model, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GRADCAM_ADDRESSES", "off")
+    address = "https://pictures.example/cat.jpg"
+    assert main([address, "--out", str(tmp_path), *ONE, "--models", small.info.name]) == 1
+    assert rows_of(tmp_path)[address, small.info.name]["error"] == OFF
 
 
 def test_run_json_says_what_the_batch_is_as_it_always_has(album: Path, tmp_path: Path):
@@ -590,7 +600,7 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(
 
 
 def test_what_fails_for_one_picture_alone_does_not_cost_the_others(
-    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
     def sometimes(e: gc.Explanation) -> str:
         if e.geometry.photo_size == (1200, 400):
@@ -601,6 +611,12 @@ def test_what_fails_for_one_picture_alone_does_not_cost_the_others(
     rows = batch(album, tmp_path)
     assert rows["holiday/7_wide_strip.jpg", LITE[0]]["error"] == "RuntimeError: not this one"
     assert sum(row["error"] is None for row in rows.values()) == 2
+    lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
+    assert "holiday/7_wide_strip.jpg: RuntimeError('not this one')" in lines
+    assert not any(line.startswith("Traceback") for line in lines)
+    log = (tmp_path / "errors.log").read_text()
+    assert "Traceback" in log
+    assert "in sometimes" in log
 
 
 @pytest.mark.parametrize(

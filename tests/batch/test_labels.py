@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import gradcam_core as gc
-from gradcam_core.batch.ground_truth import Outcome
+from gradcam_core.batch.ground_truth import LabelResult
 from gradcam_core.batch.labelling import column_of, with_labels
 from gradcam_core.batch.pictures import find_pictures
 from gradcam_core.cli.batch import main
@@ -208,10 +208,10 @@ def test_a_label_is_found_in_the_classes_of_each_network(photos: Path, tmp_path:
 def test_heat_is_elsewhere_where_a_correct_network_overlaps_with_others_by_little(
     rank: int | None, agreement: float | None, correct: bool | None, elsewhere: bool | None
 ):
-    row = Outcome("tabby", 281, rank, 0.5).columns(281, agreement)
+    row = LabelResult("tabby", 281, rank, 0.5).columns(281, agreement)
     assert (row["correct"], row["elsewhere"]) == (correct, elsewhere)
     # Nothing is said of the place of another class.
-    assert Outcome("tabby", 281, rank, 0.5).columns(285, agreement)["elsewhere"] is None
+    assert LabelResult("tabby", 281, rank, 0.5).columns(285, agreement)["elsewhere"] is None
 
 
 def test_rows_say_whether_the_network_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

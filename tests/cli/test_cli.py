@@ -16,6 +16,7 @@ from PIL import Image
 import gradcam_core as gc
 from gradcam_core.cli import photo
 from gradcam_core.cli.photo import main
+from gradcam_core.images.remote.fetch import OFF
 from gradcam_core.images.remote.ssrf_guard import UNREACHABLE
 from tests.support.app_server import ROOT
 from tests.support.batch_results import rows_of
@@ -115,11 +116,22 @@ def test_a_photo_may_be_an_address_and_files_say_its_name_only(
     cat_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     address = "https://pictures.example/album/tabby%20cat.jpg?key=secret"
-    monkeypatch.setattr(photo, "fetch_picture", {address: cat_path.read_bytes()}.__getitem__)
+    given = {address: cat_path.read_bytes()}
+    monkeypatch.setattr(photo, "fetch_picture", lambda one, _allowed: given[one])
     assert main([address, *LITE0, "--out", str(tmp_path)]) == 0
     text = (tmp_path / "captions.txt").read_text() + json.dumps(found_in(tmp_path))
     assert "tabby cat.jpg" in text
     assert "secret" not in text
+
+
+@pytest.mark.parametrize("given", ["off", "", "no"])
+def test_no_photo_is_fetched_where_addresses_are_switched_off(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.setenv("GRADCAM_ADDRESSES", given)
+    with pytest.raises(SystemExit, match="2"):
+        main(["https://pictures.example/cat.jpg", *LITE0, "--out", str(tmp_path)])
+    assert OFF in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_figure")

@@ -14,9 +14,10 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 import gradcam_core as gc
+from gradcam_core.analysis.checks import OUTCOMES, Outcome
 from gradcam_core.analysis.deletion_insertion import Curve
 from gradcam_core.analysis.trust import trust
-from gradcam_core.analysis.verdict import OUTCOMES, Outcome, Trust
+from gradcam_core.analysis.verdict import Trust
 from gradcam_core.wording import percentage
 from tests.support.browser import PHONE, WIDE, Visits, plain, wait_for_results
 from tests.support.photos import EXAMPLES

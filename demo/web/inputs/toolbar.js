@@ -13,7 +13,7 @@ const DISPLAY_MODES = [
 const BRIEF = { class: "action brief" };
 
 export class Toolbar {
-  /** colormaps: [name, title]. act: setDisplay(changes), setLayer(share), compare(), check(), download(name),
+  /** colormaps: [name, title]. act: setDisplay(changes), setLayer(share), toggleMethods(), check(), download(name),
    * share(), present(), showKeys(). */
   constructor({ colormaps, opacity, steps, act }) {
     this.steps = steps;
@@ -59,7 +59,7 @@ export class Toolbar {
         h("span", {}, label),
       );
     const downloadButton = button("download", "Download", "Figure, maps, or all of it");
-    this.compareButton = button("compare", "Methods", "All methods for one network", act.compare, {
+    this.methodsButton = button("methods", "Methods", "All methods for one network", act.toggleMethods, {
       "aria-expanded": "false",
     });
     this.checkButton = button("check", "Trust", "How far can I trust these maps?", act.check, {
@@ -82,7 +82,7 @@ export class Toolbar {
         "div",
         { class: "actions" },
         this.checkButton,
-        this.compareButton,
+        this.methodsButton,
         downloadButton,
         menu(downloadButton, "Download", () => [
           ["Figure for a slide", "PNG, 16:9, light", () => act.download("comparison.png", "light")],
@@ -126,8 +126,8 @@ export class Toolbar {
     }
   }
 
-  setComparing(isOpen) {
-    this.compareButton.setAttribute("aria-expanded", String(isOpen));
+  setMethodsOpen(isOpen) {
+    this.methodsButton.setAttribute("aria-expanded", String(isOpen));
   }
 
   setChecking(isOpen) {
