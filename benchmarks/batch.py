@@ -36,7 +36,7 @@ from gradcam_core.batch.run import run
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.batch.store import ResultFolder
 from gradcam_core.images.preprocessing import InputSize
-from gradcam_core.memory import keep_freed
+from gradcam_core.memory import keep_freed_memory
 from gradcam_core.models.registry import model_info
 from gradcam_core.models.weights import PackagedFile
 from gradcam_core.request import ExplanationRequest
@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=96, help="in each round")
     options = parser.parse_args()
     print_versions("torch", "timm", "pyarrow", "Pillow")
-    keep_freed()  # as the command line does
+    keep_freed_memory()  # as the command line does
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -33,11 +33,11 @@ __all__ = [
     "client_left",
     "describe_example",
     "end_public_links",
+    "fix_snippets",
     "get_function_description",
     "get_upload_folder",
     "keep_addresses",
     "listen_at",
-    "mend_snippets",
     "public_link",
     "save_file_to_cache",
 ]
@@ -133,7 +133,7 @@ _POSTED = re.compile(
 _JS_FILE = re.compile(r'\{"path": "([^"]+)", .*?"gradio\.FileData"\}\}')
 
 
-def mend_snippets(hidden: Collection[str]) -> None:
+def fix_snippets(hidden: Collection[str]) -> None:
     """Let the examples of "Use via API" and of /gradio_api/info work as they are pasted.
 
     Gradio 6 writes `… | read EVENT_ID` for a shell, which bash and sh run in a process of its own,

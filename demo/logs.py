@@ -25,7 +25,7 @@ _MAX_FRAMES = 5  # the innermost ones, of a traceback in one line
 
 def keep_visitors_out_of_the_log() -> None:
     """For all of this process, whoever logs: its own modules, Gradio, uvicorn, any library."""
-    logging.setLogRecordFactory(DiscreetRecord)
+    logging.setLogRecordFactory(RedactedRecord)
     logging.raiseExceptions = False  # a line that cannot be written would be printed as it was
     warnings.showwarning = _show_warning
     threading.excepthook = _log_thread
@@ -60,7 +60,7 @@ def places(error: BaseException) -> str:
     return "".join(lines).rstrip("\n")
 
 
-class DiscreetRecord(logging.LogRecord):
+class RedactedRecord(logging.LogRecord):
     """A line of the log without what a visitor gave."""
 
     def __init__(

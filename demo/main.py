@@ -58,13 +58,13 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-    from gradcam_core.cache_folders import have_cache_folders
+    from gradcam_core.cache_folders import ensure_cache_folders
     from gradcam_core.errors import GradcamError
     from gradcam_core.proxies import leave_out_unusable_proxies
-    from gradcam_core.terminal import print_whatever_can_be_shown
+    from gradcam_core.terminal import make_printing_safe
 
-    print_whatever_can_be_shown()
-    for notice in [have_cache_folders(), *leave_out_unusable_proxies()]:
+    make_printing_safe()
+    for notice in [ensure_cache_folders(), *leave_out_unusable_proxies()]:
         if notice:
             print(notice, file=sys.stderr)
     try:
@@ -115,9 +115,9 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
 
 
 def _serve(settings: Settings, port: int, is_shared: bool) -> None:
-    from demo.server.uploads import keep_swept, use_own_folder
+    from demo.server.uploads import start_sweeping, use_own_folder
 
-    keep_swept(use_own_folder(settings.temporary_folder))  # before Gradio is imported
+    start_sweeping(use_own_folder(settings.temporary_folder))  # before Gradio is imported
     for name in _READ_BY_GRADIO:
         os.environ.pop(name, None)
 
@@ -130,13 +130,13 @@ def _serve(settings: Settings, port: int, is_shared: bool) -> None:
     from demo.server.result_files import FileMaker
     from demo.ui.layout import build, launch_options
     from gradcam_core.images.sandbox import start_readers
-    from gradcam_core.memory import keep_trimmed
+    from gradcam_core.memory import start_trimming
     from gradcam_core.models.registry import default_classifiers
 
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     keep_visitors_out_of_the_log()
     logging.getLogger("gradcam_core").setLevel(logging.INFO)  # downloads, and why they failed
-    keep_trimmed()
+    start_trimming()
     start_readers()
     start(default_classifiers(), settings)
     maker = FileMaker()  # one for downloads and the API: each file takes a core

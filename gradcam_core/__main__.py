@@ -2,15 +2,15 @@
 
 import sys
 
-from gradcam_core.cache_folders import have_cache_folders
+from gradcam_core.cache_folders import ensure_cache_folders
 from gradcam_core.proxies import leave_out_unusable_proxies
-from gradcam_core.terminal import print_whatever_can_be_shown
+from gradcam_core.terminal import make_printing_safe
 
 
 def main() -> int:
     """The exit status."""
-    print_whatever_can_be_shown()
-    for notice in [have_cache_folders(), *leave_out_unusable_proxies()]:
+    make_printing_safe()
+    for notice in [ensure_cache_folders(), *leave_out_unusable_proxies()]:
         if notice:
             print(notice, file=sys.stderr)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 _NAME = "gradcam-caches"
 
 
-def have_cache_folders() -> str:
+def ensure_cache_folders() -> str:
     """Name a folder for each cache whose usual one can neither be found nor made. To be called
     before the libraries are imported, which read the variables only then.
 

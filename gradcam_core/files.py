@@ -11,7 +11,7 @@ from typing import IO
 
 
 @contextmanager
-def written_whole(
+def atomic_write(
     path: Path, is_flushed: bool = False, partial: Path | None = None
 ) -> Iterator[IO[bytes]]:
     """A binary file to write to, which appears under its name once the block ends without an error.

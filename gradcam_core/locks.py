@@ -25,7 +25,7 @@ def lock_for(path: Path) -> BaseFileLock:
     return FileLock(path) if _has_locks(path) else SoftFileLock(f"{path}.held")
 
 
-def have_missing_locks_noticed() -> None:
+def detect_missing_locks() -> None:
     """For a process of its own, in which the Hub's client uses filelock: it then does as `lock_for`
     does on all file systems without locks."""
     try:

@@ -40,7 +40,7 @@ _LIKE = {
 _HANDLER = "gradcam-something-like-it"
 
 
-def print_whatever_can_be_shown() -> None:
+def make_printing_safe() -> None:
     """From now on, no character and no lost reader keeps this process from its work."""
     codecs.register_error(_HANDLER, _something_like_it)
     for name in ("stdout", "stderr"):

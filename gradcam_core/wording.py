@@ -86,6 +86,11 @@ def listed(words: Sequence[str], last: str = " and ") -> str:
     return last.join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things: "1 picture", "3 pictures"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def as_whole(value: object) -> int | None:
     """A whole number of any type, such as NumPy's, that a person gave; None for anything else, also
     for True."""
@@ -103,6 +108,11 @@ def kind_of(value: object) -> str:
         return "None"
     name = type(value).__name__
     return f"{'An' if name[0] in 'aeiouAEIOU' else 'A'} {name}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; empty if it has none."""
+    return (str(error).strip().splitlines() or [""])[0]
 
 
 def file_name(name: object) -> str:

@@ -28,7 +28,7 @@ LEFT = "The client has gone."
 
 def register(page: gr.Blocks, maker: FileMaker | None = None) -> None:
     """Add the functions to a page that is being built, after networks are registered."""
-    gradio_internals.mend_snippets(OLD_NAMES)
+    gradio_internals.fix_snippets(OLD_NAMES)
     gradio_internals.answer_mcp_in_json()
     functions = Functions(maker or FileMaker())
     for name in NAMES:

@@ -12,14 +12,13 @@ from PIL import Image
 from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import QueueTicket
 from gradcam_core import Explanation, Model, ModelInfo
+from gradcam_core.images.jpeg import jpeg
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
     from gradcam_core.analysis.verdict import Trust
     from gradcam_core.export.trust_figure import Checked
-
-_JPEG_QUALITY = 88
 
 
 class AbandonedError(Exception):
@@ -58,13 +57,13 @@ class CheckResult:
     @classmethod
     def of(cls, found: Trust) -> CheckResult:
         pictures = {"without": found.without.picture, "alone": found.alone.picture}
-        return cls(found.record(), {name: _jpeg(one) for name, one in pictures.items()})
+        return cls(found.record(), {name: jpeg(one) for name, one in pictures.items()})
 
     def checked(self) -> Checked:
         """As files take it."""
         from gradcam_core.export.trust_figure import Checked
 
-        opened = {name: Image.open(io.BytesIO(jpeg)) for name, jpeg in self.pictures.items()}
+        opened = {name: Image.open(io.BytesIO(data)) for name, data in self.pictures.items()}
         return Checked(self.record, opened)
 
 
@@ -106,9 +105,3 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Begin no further work."""
-
-
-def _jpeg(picture: Image.Image) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=_JPEG_QUALITY)
-    return file.getvalue()

@@ -18,6 +18,7 @@ from PIL import Image
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.jpeg import jpeg
 from gradcam_core.images.sandbox import READER_COUNT, read_picture_isolated
 from gradcam_core.memory import trim
 
@@ -33,7 +34,6 @@ NOTICES = 10_000
 
 GONE = "The picture is no longer on the server. Choose it again."
 
-_JPEG_QUALITY = 88
 
 _Result = TypeVar("_Result")
 
@@ -139,9 +139,7 @@ class PhotoFile:
     def _preview(self) -> tuple[bytes, int, int]:
         picture = self.picture
         small = picture.reduce(math.ceil(max(picture.size) / PREVIEW_MAX_SIDE_PX))
-        file = io.BytesIO()
-        small.save(file, "JPEG", quality=_JPEG_QUALITY)
-        return file.getvalue(), small.width, small.height
+        return jpeg(small), small.width, small.height
 
 
 def _sha256(file: Path | bytes) -> str:

@@ -104,7 +104,7 @@ def _name() -> str:
     return f"{NAME}-{user_name()}"
 
 
-def keep_swept(folder: Path) -> None:
+def start_sweeping(folder: Path) -> None:
     """Sweep the app's folder, and others of its own beside it, now and once a minute, in the
     background."""
 

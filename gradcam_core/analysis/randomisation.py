@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.network.hooks import exclusive, here_only
+from gradcam_core.cam.network.hooks import exclusive, on_this_thread
 from gradcam_core.cam.target_layers.feature_maps import Stage
 from gradcam_core.cam.target_layers.layers import share_maps
 
@@ -103,12 +103,14 @@ def _parts(module: nn.Module, batch: Tensor, stages: Sequence[str]) -> list[_Par
         for name, part in module.named_modules():
             if next(part.parameters(recurse=False), None) is not None:
                 begins = partial(note, name, False)
-                undo.callback(part.register_forward_pre_hook(here_only(begins)).remove)
+                undo.callback(part.register_forward_pre_hook(on_this_thread(begins)).remove)
                 if next(part.children(), None) is None:
-                    undo.callback(part.register_forward_hook(here_only(partial(keep, name))).remove)
+                    undo.callback(
+                        part.register_forward_hook(on_this_thread(partial(keep, name))).remove
+                    )
             if name in modules:
                 undo.callback(
-                    part.register_forward_hook(here_only(partial(note, name, True))).remove
+                    part.register_forward_hook(on_this_thread(partial(note, name, True))).remove
                 )
         module(batch)
     ends = {name: at for at, (name, has_ended) in enumerate(events) if has_ended}  # the last

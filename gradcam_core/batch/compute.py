@@ -11,7 +11,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from gradcam_core.batch.ground_truth import LabelResult, PictureLabel, label_result
-from gradcam_core.batch.overlays import jpeg, overlay_jpeg, overlay_path
+from gradcam_core.batch.overlays import overlay_jpeg, overlay_path
 from gradcam_core.batch.pictures import NOTHING_THERE, PictureSource
 from gradcam_core.batch.rows import PictureFacts, PictureResult, Row, failed_rows, rows_of
 from gradcam_core.batch.schema import THUMBNAIL_SIDE_PX
@@ -21,6 +21,7 @@ from gradcam_core.examination import answer_together, run_passes
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.names import file_stems
 from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.jpeg import jpeg
 from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.images.remote.fetch import fetch_picture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import hashlib
 import os
@@ -13,17 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradcam_core.batch.csv_files import SEPARATORS, encoding_by_mark
 from gradcam_core.batch.pictures import PictureSource
 from gradcam_core.errors import GroundTruthError
 
 COLUMNS = ("path", "label")
 
-_SEPARATORS = (",", ";", "\t")
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _AS_WANTED = "a CSV file of labels has the columns path,label in its first line"
 
 
@@ -144,7 +138,7 @@ def _text(file: Path) -> str:
         data = file.read_bytes()
     except OSError as error:
         raise GroundTruthError(f"{file} cannot be read: {error.strerror or error}") from error
-    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    marked = encoding_by_mark(data)
     # Without a mark it is UTF-8, or else what Excel writes in western Europe and America.
     for encoding in [marked] if marked else ["utf-8", "cp1252"]:
         try:
@@ -159,7 +153,7 @@ def _text(file: Path) -> str:
 def _header(file: Path, line: str) -> tuple[str, Sequence[str]]:
     """The separator, and the names of the columns."""
     found = {}
-    for separator in _SEPARATORS:
+    for separator in SEPARATORS:
         names = next(csv.reader([line], delimiter=separator))
         found[separator] = [name.strip().casefold() for name in names]
     for separator, columns in found.items():

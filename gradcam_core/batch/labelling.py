@@ -14,7 +14,7 @@ from gradcam_core.batch.label_file import LabelFile, read_label_file
 from gradcam_core.batch.pictures import Pictures, PictureSource, text_of_name
 from gradcam_core.errors import GroundTruthError, LabelError
 from gradcam_core.models.labels import Label, Labels
-from gradcam_core.wording import listed
+from gradcam_core.wording import counted, listed
 
 FOLDER = "folder"
 """Of `--labels`: the name of the folder that a picture is in says what it is."""
@@ -217,7 +217,7 @@ def _is_index(label: PictureLabel, found: Label) -> bool:
 def _unknown(unknown: Mapping[PictureLabel, int], networks: Sequence[tuple[str, Labels]]) -> str:
     pictures = sum(unknown.values())
     named = [
-        f"{label!r} ({_counted(count)})"
+        f"{label!r} ({counted(count, 'picture')})"
         for label, count in sorted(unknown.items(), key=lambda pair: -pair[1])
     ]
     titles = listed(list(dict.fromkeys(title for title, _ in networks)), " or ")
@@ -229,10 +229,6 @@ def _unknown(unknown: Mapping[PictureLabel, int], networks: Sequence[tuple[str, 
         reason = f" {error}"
     have = "picture has a label that is" if pictures == 1 else "pictures have labels that are"
     return f"{pictures} {have} no class of {titles}: {_some(named)}.{reason}"
-
-
-def _counted(pictures: int) -> str:
-    return "1 picture" if pictures == 1 else f"{pictures} pictures"
 
 
 def _some(words: Sequence[str]) -> str:
@@ -248,11 +244,11 @@ def _lacking(
     for number, (title, _) in enumerate(networks):
         lacking = [label for label, indices in classes.items() if indices[number] is None]
         if lacking:
-            pictures = sum(counts[label] for label in lacking)
+            pictures = counted(sum(counts[label] for label in lacking), "picture")
             named = _some(list(map(str, lacking)))
             yield (
-                f"{title} lacks the class of {_counted(pictures)} ({named}) and is neither right "
-                "nor wrong there."
+                f"{title} lacks the class of {pictures} ({named}) and is neither right nor wrong "
+                "there."
             )
 
 

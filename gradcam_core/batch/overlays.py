@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
-from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from PIL import Image
 
 from gradcam_core.explanation import Explanation
-from gradcam_core.images.metadata import jpeg_settings
+from gradcam_core.images.jpeg import jpeg
 
-_JPEG_QUALITY = 88
 _MAX_FOLDERS = 8  # of an overlay's path
 _MAX_NAME_LETTERS = 80  # of each part of it
 
@@ -21,13 +18,6 @@ _MAX_NAME_LETTERS = 80  # of each part of it
 def overlay_jpeg(photo: Image.Image, e: Explanation, key: str) -> bytes:
     """The heat over the photo, which may be a shrunk copy. key: the picture's in the data set."""
     return jpeg(e.overlay(photo), e.metadata(file_name_of(key)))
-
-
-def jpeg(picture: Image.Image, metadata: Mapping[str, str] | None = None) -> bytes:
-    """The picture as the content of a JPEG file. metadata: see `gradcam_core.images.metadata`."""
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=_JPEG_QUALITY, **jpeg_settings(metadata or {}))
-    return file.getvalue()
 
 
 def overlay_path(key: str, stem: str) -> str:

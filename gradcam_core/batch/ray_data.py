@@ -38,12 +38,13 @@ from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.errors import BatchError
 from gradcam_core.images.sandbox import Reader
-from gradcam_core.memory import keep_freed
+from gradcam_core.memory import keep_freed_memory
 from gradcam_core.models.custom import register_described, registered
 from gradcam_core.models.custom.description import Description
 from gradcam_core.models.forward_pass import device_of
 from gradcam_core.models.loading import load_model
 from gradcam_core.models.model import Model
+from gradcam_core.wording import first_line
 
 ACTOR_PICTURES = 16
 """Pictures that an actor is given at once."""
@@ -128,7 +129,7 @@ def _connect(address: str | None, undo: ExitStack) -> None:
             )
         except (ConnectionError, RayError, ValueError, RuntimeError, OSError) as error:
             where = f"the cluster {address} cannot be reached" if address else "Ray does not start"
-            raise BatchError(f"{where}: {str(error).splitlines()[0]}") from error
+            raise BatchError(f"{where}: {first_line(error)}") from error
         undo.callback(ray.shutdown)
     context = ray.data.DataContext.get_current()
     before = {name: getattr(context, name) for name in _DATA_CONTEXT}
@@ -251,7 +252,7 @@ class Explainer:
     def __init__(self, settings: BatchSettings, networks: Sequence[Description]) -> None:
         import torch
 
-        keep_freed()
+        keep_freed_memory()
         for described in networks:
             register_described(described)
         torch.set_num_threads(1)

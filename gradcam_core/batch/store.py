@@ -24,7 +24,7 @@ from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.schema import DATA, SCHEMA
 from gradcam_core.batch.settings import LATER_SETTINGS, BatchSettings
 from gradcam_core.errors import BatchError
-from gradcam_core.files import written_whole
+from gradcam_core.files import atomic_write
 from gradcam_core.locks import lock_for
 from gradcam_core.models.model import Model
 
@@ -212,7 +212,7 @@ class ResultFolder:
 
 def _write(path: Path, content: Any, is_flushed: bool = True) -> None:
     # The name until then is always the same, so that what a killed batch has left is overwritten.
-    with written_whole(path, is_flushed, path.with_name(f".{path.name}.tmp")) as file:
+    with atomic_write(path, is_flushed, path.with_name(f".{path.name}.tmp")) as file:
         file.write(content)
 
 

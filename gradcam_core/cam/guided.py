@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import CheckpointError
 
 from gradcam_core.cam.forward import forward
-from gradcam_core.cam.network.explainable import explainable, saying_what_came
+from gradcam_core.cam.network.explainable import as_cam_errors, explainable
 from gradcam_core.cam.network.finite import check_finite
 from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.cam.network.inputs import Batch, Inputs
@@ -116,7 +116,7 @@ def _guided_gradient(
         if not inputs.images.is_floating_point():
             raise CamError(f"The batch is {inputs.described()}: only floats have gradients.")
         image = inputs.images.detach().clone().requires_grad_()
-        with exclusive(module), saying_what_came(module, inputs), _Guided() as guided:
+        with exclusive(module), as_cam_errors(module, inputs), _Guided() as guided:
             given = inputs.run(module, image)
         if not guided.count:
             raise CamError(

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.network.hooks import exclusive, here_only, in_place_of
+from gradcam_core.cam.network.hooks import exclusive, in_place_of, on_this_thread
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.outputs import logits_of_output
 from gradcam_core.cam.target_layers.layout import ChannelsFirst, Layout
@@ -87,9 +87,9 @@ class Head:
                 if isinstance(part, torch.jit.ScriptModule):
                     continue  # it takes no hooks
                 undo.callback(
-                    part.register_forward_pre_hook(here_only(partial(begin, name))).remove
+                    part.register_forward_pre_hook(on_this_thread(partial(begin, name))).remove
                 )
-                undo.callback(part.register_forward_hook(here_only(partial(end, name))).remove)
+                undo.callback(part.register_forward_hook(on_this_thread(partial(end, name))).remove)
             self._inputs.run(self._module)
         simple = calls[self._layer] == 1 and all(map(all, skipped.values()))
         return skipped if simple else None
@@ -126,7 +126,7 @@ class Head:
 
         with exclusive(self._module) as undo, _gradients_for(activation):
             target = self._module.get_submodule(self._layer)
-            undo.callback(target.register_forward_hook(here_only(replaced)).remove)
+            undo.callback(target.register_forward_hook(on_this_thread(replaced)).remove)
             return self._run(len(activation), copied=True)
 
     def _layer_output(self, activation: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from gradcam_core.cam.network.explainable import saying_what_came
-from gradcam_core.cam.network.hooks import exclusive, here_only, in_place_of
+from gradcam_core.cam.network.explainable import as_cam_errors
+from gradcam_core.cam.network.hooks import exclusive, in_place_of, on_this_thread
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.outputs import Output
 from gradcam_core.cam.target_layers.feature_maps import FeatureMaps
@@ -114,9 +114,9 @@ def _hold(
 
     with exclusive(module) as undo, torch.set_grad_enabled(with_graph):
         for at, part in enumerate(parts):
-            hook = here_only(partial(keep, at))
+            hook = on_this_thread(partial(keep, at))
             undo.callback(part.register_forward_hook(hook).remove)
-        with saying_what_came(module, inputs):
+        with as_cam_errors(module, inputs):
             given = inputs.run(module)
     for at, target in enumerate(targets):
         if calls[at] < target.number:

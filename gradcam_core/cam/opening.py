@@ -21,7 +21,7 @@ from gradcam_core.cam.hold import (
     independence_error,
 )
 from gradcam_core.cam.network.inputs import Inputs
-from gradcam_core.cam.network.outputs import Output, chosen_by
+from gradcam_core.cam.network.outputs import Output, logits_selector
 from gradcam_core.cam.open_pass import OpenPass, precision_here, weights_version
 from gradcam_core.cam.target_layers.feature_maps import FeatureMaps
 from gradcam_core.cam.target_layers.graph import GraphSignature, depends_on, graph_signature
@@ -174,7 +174,7 @@ class PassRequest:
             for layer in unclear:
                 layer.trace()
             found, given = hold(self.module, inputs, targets)
-        logits_of = chosen_by(self.output)
+        logits_of = logits_selector(self.output)
         logits = logits_of(given)
         if all(found) and not logits.requires_grad:
             # Where a part is run with no_grad, which ends with gradients as they were before it.
@@ -190,7 +190,7 @@ class PassRequest:
 
     def _open_all(self, inputs: Inputs, held: _HeldPass) -> list[OpenPass]:
         lock = threading.Lock()
-        logits_of = chosen_by(self.output)
+        logits_of = logits_selector(self.output)
         passes = []
         for at, (target, layer, one) in enumerate(
             zip(held.targets, held.named, held.found, strict=True)
@@ -225,7 +225,7 @@ class PassRequest:
             held.output,
             given,
             logits,
-            chosen_by(self.output),
+            logits_selector(self.output),
             precision_here(held.leaf.device.type),
             self.run,
             at,

@@ -32,7 +32,7 @@ from gradcam_core.errors import BatchError, ChoiceError, NetworkError, WeightsEr
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.registry import model_info
 from gradcam_core.request import ExplanationRequest
-from gradcam_core.wording import file_name
+from gradcam_core.wording import counted, file_name
 
 if TYPE_CHECKING:
     from gradcam_core.batch.pictures import Pictures
@@ -175,9 +175,9 @@ def _engine(options: argparse.Namespace, is_stopped: Callable[[], bool]) -> Engi
 
         return functools.partial(explain_on_ray, address=options.address, is_stopped=is_stopped)
     from gradcam_core.batch.local import explain_locally
-    from gradcam_core.memory import keep_freed
+    from gradcam_core.memory import keep_freed_memory
 
-    keep_freed()
+    keep_freed_memory()
     return functools.partial(explain_locally, is_stopped=is_stopped)
 
 
@@ -218,10 +218,10 @@ def _stop_signal() -> Iterator[_StopSignal]:
 def _summary(
     out: Path, done: int, before: int, new: int, failed: int, networks: int, seconds: float
 ) -> str:
-    each = f"{_counted(new, 'picture')}" + (f" ({before} were done before)" if before else "")
+    each = counted(new, "picture") + (f" ({before} were done before)" if before else "")
     several = f"{networks} networks" if networks > 1 else "one network"
     speed = f", {new / seconds:.1f} a second" if new else ""
-    text = f"{each}, {several}{speed}: {_counted(done * networks, 'row')} in {out / 'data'}"
+    text = f"{each}, {several}{speed}: {counted(done * networks, 'row')} in {out / 'data'}"
     if failed:
         text += f"; {failed} with an error, which is in their rows"
     return text
@@ -308,7 +308,3 @@ def _parser() -> Parser:
         help="do not write report.html at the end",
     )
     return parser
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

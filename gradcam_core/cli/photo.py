@@ -25,7 +25,7 @@ from gradcam_core.errors import CamError, ChoiceError, ImageError, WeightsError
 from gradcam_core.examination import examine
 from gradcam_core.explanation import NOT_NUMBERS, Explanation
 from gradcam_core.export.files import File, files
-from gradcam_core.files import written_whole
+from gradcam_core.files import atomic_write
 from gradcam_core.images.decoded import Decoded
 from gradcam_core.images.remote.fetch import fetch_picture, is_address, name_in
 from gradcam_core.images.sandbox import read_picture_isolated
@@ -163,5 +163,5 @@ def _write_all(folder: Path, made: Sequence[File]) -> None:
 
 
 def _write(path: Path, file: File) -> None:
-    with written_whole(path) as target:
+    with atomic_write(path) as target:
         file.write(target)

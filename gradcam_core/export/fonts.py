@@ -45,7 +45,7 @@ SHAPES = hasattr(ft2font, "__libraqm_version__")
 # From version 3.10 on these are an enumeration.
 _NO_SCALE: Any = getattr(getattr(ft2font, "LoadFlags", None), "NO_SCALE", 1)
 
-_looking = threading.Lock()  # a font is for one thread at a time
+_font_lock = threading.Lock()  # a font is for one thread at a time
 
 _NO_FONTS = re.compile(
     r"LastResort|Last Resort|Adobe Blank|NotDef|Tofu|^cm[a-z]+10$|^STIX", re.IGNORECASE
@@ -173,7 +173,7 @@ def _runs_left(c: str) -> bool:
 @lru_cache(maxsize=65536)
 def _family_of(c: str) -> str | None:
     """The first family that has a character, regular and bold; None if none has."""
-    with _looking:
+    with _font_lock:
         for family in _preferred():
             if all(_draws(font, c) for font in _fonts(family)):
                 return family

@@ -84,7 +84,7 @@ class _Range:
     origin: Literal["window", "file", "format", "values"]
 
 
-def shown(raster: Raster, window: Window | None = None, orientation: object = 1) -> Decoded:
+def as_picture(raster: Raster, window: Window | None = None, orientation: object = 1) -> Decoded:
     """The picture in 8 bits, RGB, turned upright (see `orientation.upright`), with notices of the
     range that is shown, and of pixels without a value. Raises ImageError if it has no value."""
     measured = _Measured() if raster.is_plain and not window else _measure(raster)

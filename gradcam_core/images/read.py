@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.brightness import raster_of, shown
+from gradcam_core.images.brightness import as_picture, raster_of
 from gradcam_core.images.decoded import Decoded, Window, window_of
 from gradcam_core.images.formats.pillow import upright_rgb
 from gradcam_core.images.formats.signatures import family_of
@@ -121,4 +121,4 @@ def _from_array(values: np.ndarray, window: Window | None) -> Decoded:
         values = values.astype(np.float64)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     alpha = values[:, :, 3] if values.ndim == 3 and values.shape[2] == 4 else None
-    return shown(raster_of(values[:, :, :3] if alpha is not None else values, alpha), window)
+    return as_picture(raster_of(values[:, :, :3] if alpha is not None else values, alpha), window)

@@ -25,7 +25,7 @@ from typing import IO
 
 from tqdm import tqdm
 
-from gradcam_core.files import written_whole
+from gradcam_core.files import atomic_write
 from gradcam_core.models.hashes import hash_in_name, hash_of_blob, is_intact
 from gradcam_core.upstream import set_hub_chunk
 
@@ -81,7 +81,7 @@ def download_release(url: str, destination: Path, lock: Path) -> None:
         if expected and destination.is_file() and is_intact(destination, expected):
             return  # another process was faster
         arriving = destination.with_name(f"{destination.name}{ARRIVING}-{os.getpid()}")
-        with written_whole(destination, partial=arriving) as file:
+        with atomic_write(destination, partial=arriving) as file:
             _copy(url, file)
             file.flush()
             if not is_intact(arriving, expected):
@@ -172,9 +172,9 @@ def main() -> int:
     parser.add_argument("--force", action="store_true")
     options = parser.parse_args()
     threading.Thread(target=end_with_parent, daemon=True).start()
-    from gradcam_core.locks import have_missing_locks_noticed
+    from gradcam_core.locks import detect_missing_locks
 
-    have_missing_locks_noticed()
+    detect_missing_locks()
     socket.setdefaulttimeout(options.timeout)
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(int(options.timeout)))
     try:

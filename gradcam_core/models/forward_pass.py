@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gradcam_core.errors import CamError
 from gradcam_core.models.model import Model
+from gradcam_core.wording import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +45,7 @@ def run_model(model: Model, batches: Sequence[Tensor], layer: str | None = None)
 
 def _refused(model: Model, batch: torch.Tensor, error: BaseException) -> str:
     height, width = batch.shape[2:]
-    text = (str(error).strip().splitlines() or [""])[0]
+    text = first_line(error)
     what = f"{model.info.title} does not take a picture of {width} × {height} pixels ({text})"
     is_usual = (height, width) == model.preprocessing.size
     return f"{what}." if is_usual else f"{what}: choose detail 1 and the view “crop”."

@@ -87,9 +87,9 @@ class Model:
 
     def logits(self, output: Any) -> Tensor:
         """The same, of what the module gave: [N, classes]."""
-        from gradcam_core.cam.network.outputs import chosen_by
+        from gradcam_core.cam.network.outputs import logits_selector
 
-        return chosen_by(self.output)(output)
+        return logits_selector(self.output)(output)
 
     @property
     def notice(self) -> str:

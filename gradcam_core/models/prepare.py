@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.network.explainable import explainable, saying_what_came
+from gradcam_core.cam.network.explainable import as_cam_errors, explainable
 from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.target_layers.layers import example_batch
 from gradcam_core.errors import CamError
 from gradcam_core.models.optimise.arrange import arrange, is_same
 from gradcam_core.models.optimise.structure import Structure, structure_of, tensors_of
+from gradcam_core.wording import first_line
 
 _SAME = 1e-5
 """Share of the largest logit by which the copy's may differ."""
@@ -102,7 +103,7 @@ def _noise(module: nn.Module) -> Tensor:
 
 def _run(module: nn.Module, inputs: Inputs, is_noise: bool) -> tuple[Structure, Any]:
     try:
-        with saying_what_came(module, inputs):
+        with as_cam_errors(module, inputs):
             return structure_of(module, inputs.run)
     except CamError as error:
         if is_noise:
@@ -118,5 +119,4 @@ def _is_same(given: Any, expected: Any) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].rstrip(".")
+    return (first_line(error) or type(error).__name__).rstrip(".")

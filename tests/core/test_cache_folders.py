@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcam_core.cache_folders import have_cache_folders, user_name
+from gradcam_core.cache_folders import ensure_cache_folders, user_name
 
 NAMES = ("HF_HOME", "TORCH_HOME", "MPLCONFIGDIR")
 
@@ -32,7 +32,7 @@ def no_name() -> str:
 
 def test_who_has_a_home_keeps_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert have_cache_folders() == ""
+    assert ensure_cache_folders() == ""
     assert not [name for name in NAMES if name in os.environ]
 
 
@@ -43,7 +43,7 @@ def test_who_has_none_is_told_where_downloads_are_kept(
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # who tests may be root
     monkeypatch.setattr(getpass, "getuser", no_name)
     monkeypatch.setenv("HOME", home)
-    notice = have_cache_folders()
+    notice = ensure_cache_folders()
     (folder,) = environment.iterdir()
     assert str(os.getuid()) in folder.name
     assert str(folder) in notice
@@ -57,7 +57,7 @@ def test_a_home_that_depends_on_where_one_is_is_none(
 ):
     monkeypatch.chdir(tmp_path)  # which can be written
     monkeypatch.setenv("HOME", "at/home")
-    assert have_cache_folders()
+    assert ensure_cache_folders()
     assert Path(os.environ["HF_HOME"]).is_absolute()
     assert not (tmp_path / "at").exists()
 
@@ -69,7 +69,7 @@ def test_a_cache_that_is_there_or_named_is_used_also_if_it_cannot_be_written(
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".cache" / "huggingface").mkdir(parents=True)
     monkeypatch.setenv("TORCH_HOME", "/opt/weights")
-    assert have_cache_folders() == ""  # of fonts' names nobody needs to know
+    assert ensure_cache_folders() == ""  # of fonts' names nobody needs to know
     assert "HF_HOME" not in os.environ
     assert os.environ["TORCH_HOME"] == "/opt/weights"
     assert "MPLCONFIGDIR" in os.environ
@@ -83,5 +83,5 @@ def test_a_folder_that_somebody_else_can_write_to_is_not_trusted(
     theirs = environment / f"gradcam-caches-{user_name()}"
     theirs.mkdir()
     theirs.chmod(0o777)
-    have_cache_folders()
+    ensure_cache_folders()
     assert Path(os.environ["HF_HOME"]).parent not in (theirs, environment)

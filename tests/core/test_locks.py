@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import Timeout
 
-from gradcam_core.locks import have_missing_locks_noticed, lock_for
+from gradcam_core.locks import detect_missing_locks, lock_for
 
 
 def refusing(number: int):
@@ -51,6 +51,6 @@ def test_filelock_hears_of_missing_locks_by_the_one_name_it_knows(
     number: int, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(fcntl, "flock", refusing(number))
-    have_missing_locks_noticed()
+    detect_missing_locks()
     with pytest.raises(OSError, match=rf"\[Errno {errno.ENOSYS}\]"):
         fcntl.flock(0, fcntl.LOCK_EX)

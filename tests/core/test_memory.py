@@ -12,10 +12,10 @@ from tests.support.app_server import ROOT
 
 PROGRAM = """
 import resource, sys, threading
-from gradcam_core.memory import keep_freed
+from gradcam_core.memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
-    keep_freed()
+    keep_freed_memory()
 
 def take():
     bytearray(2**26)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcam_core.terminal import print_whatever_can_be_shown
+from gradcam_core.terminal import make_printing_safe
 
 TEXT = "Kätzchen × 猫 … 5 ≥ 3 → “ﬁne” \udcff 🔨"
 
@@ -30,7 +30,7 @@ def test_what_a_terminal_lacks_is_printed_as_something_like_it(
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding, newline="\n"))
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    print_whatever_can_be_shown()
+    make_printing_safe()
     print(TEXT, flush=True)
     assert written.getvalue().decode(encoding) == f"{printed}\n"
 
@@ -42,7 +42,7 @@ def test_a_reader_that_has_gone_costs_nothing(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(BrokenPipeError):
         os.write(writing, b"x")
     monkeypatch.setattr(sys, "stdout", stream)
-    print_whatever_can_be_shown()
+    make_printing_safe()
     for _ in range(3):
         print("a line", flush=True)
     stream.close()
@@ -52,7 +52,7 @@ def test_a_reader_that_has_gone_costs_nothing(monkeypatch: pytest.MonkeyPatch):
 def test_a_full_disk_costs_nothing(monkeypatch: pytest.MonkeyPatch):
     stream = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115
     monkeypatch.setattr(sys, "stderr", stream)
-    print_whatever_can_be_shown()
+    make_printing_safe()
     for _ in range(2):
         print("a line" * 10_000, file=sys.stderr, flush=True)
     stream.close()
@@ -62,6 +62,6 @@ def test_a_full_disk_costs_nothing(monkeypatch: pytest.MonkeyPatch):
 
 def test_without_a_terminal_there_is_something_to_print_to(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdout", None)
-    print_whatever_can_be_shown()
+    make_printing_safe()
     assert sys.stdout.fileno() > 2  # which uvicorn asks for
     sys.stdout.close()

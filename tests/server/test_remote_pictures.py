@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 
 from demo.compute.photo import PhotoFile
 from demo.compute.service import start
-from demo.logs import DiscreetRecord
+from demo.logs import RedactedRecord
 from demo.server import remote_pictures
 from demo.server.remote_pictures import (
     KEPT_BYTES,
@@ -343,7 +343,7 @@ def test_whether_it_may_be_fetched_is_said_without_doubt(value: str):
 @pytest.fixture
 def discreet_log() -> Iterator[None]:
     before = logging.getLogRecordFactory()
-    logging.setLogRecordFactory(DiscreetRecord)
+    logging.setLogRecordFactory(RedactedRecord)
     yield
     logging.setLogRecordFactory(before)
 

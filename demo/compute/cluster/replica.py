@@ -32,7 +32,7 @@ from gradcam_core import Examination, Explanation, Model
 from gradcam_core.errors import CamError, GradcamError, WeightsError
 from gradcam_core.images.geometry import ViewName, view_of
 from gradcam_core.images.prepare import PreparedInput, prepare_pixels
-from gradcam_core.memory import keep_freed, keep_trimmed
+from gradcam_core.memory import keep_freed_memory, start_trimming
 from gradcam_core.models.custom import register_described
 from gradcam_core.models.custom.description import Description
 from gradcam_core.models.registry import list_models
@@ -90,8 +90,8 @@ class Replica:
     ) -> None:
         logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
         keep_visitors_out_of_the_log()
-        keep_freed()  # from pass to pass
-        keep_trimmed()  # what is free for longer goes back
+        keep_freed_memory()  # from pass to pass
+        start_trimming()  # what is free for longer goes back
         torch.set_num_threads(threads)
         self._replicas = replicas
         # As if all were on one machine, whose memory they then share.

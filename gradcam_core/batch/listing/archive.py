@@ -122,7 +122,7 @@ def _name(info: ZipInfo) -> str:
         raw = info.orig_filename.encode("cp437")
     except UnicodeEncodeError:
         return info.filename
-    if said := _said_beside(info.extra, zlib.crc32(raw)):
+    if said := _name_in_extra_field(info.extra, zlib.crc32(raw)):
         return said
     try:
         return raw.decode("utf-8")
@@ -130,7 +130,7 @@ def _name(info: ZipInfo) -> str:
         return info.filename
 
 
-def _said_beside(extra: bytes, checksum: int) -> str | None:
+def _name_in_extra_field(extra: bytes, checksum: int) -> str | None:
     while len(extra) >= 4:
         size = int.from_bytes(extra[2:4], "little")
         field = extra[4 : 4 + size]

@@ -6,7 +6,6 @@ Windows' backslashes, or the form file:///…
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import os
@@ -17,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
+from gradcam_core.batch.csv_files import SEPARATORS, encoding_by_mark
 from gradcam_core.batch.listing.content import HEAD_BYTES, looks_like_picture
 from gradcam_core.batch.listing.source import (
     Found,
@@ -41,12 +41,6 @@ _HEADERS = (
 )
 """What the column of paths may be called, the likeliest first."""
 
-_SEPARATORS = (",", ";", "\t")
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _QUOTES = ('"', "'", "“”", "«»")
 _LONGEST = 32_767  # of a path that any system has
 
@@ -104,7 +98,7 @@ def _entries(file: Path, suffixes: Collection[str]) -> Iterator[str]:
         data = file.read_bytes()
     except OSError as error:
         raise _unreadable(file, error) from error
-    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    marked = encoding_by_mark(data)
     # Names of files are bytes: what is no UTF-8 is looked for as it stands.
     text = data.decode(marked or "utf-8", "surrogateescape" if marked != "utf-16" else "replace")
     del data
@@ -160,7 +154,7 @@ def _separator(text: str) -> tuple[str, str]:
         return named[1], text[named.end() :]
     lines = (line for line in re.split(r"[\r\n]+", text[:65536]) if not line.startswith("#"))
     first = next((line for line in lines if line.strip()), "")
-    return max(_SEPARATORS, key=first.count), text
+    return max(SEPARATORS, key=first.count), text
 
 
 def _column(file: Path, row: list[str], suffixes: Collection[str]) -> tuple[int, bool]:

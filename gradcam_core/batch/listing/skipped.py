@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gradcam_core.batch.listing.source import Skipped
-from gradcam_core.files import written_whole
+from gradcam_core.files import atomic_write
 from gradcam_core.wording import file_name, listed
 
 SKIPPED = "skipped.parquet"
@@ -39,7 +39,7 @@ def write_skipped(out: Path, skipped: Iterable[Skipped]) -> list[str]:
         (out / SKIPPED).unlink(missing_ok=True)
         return []
     every = itertools.chain([first], rest)
-    with written_whole(out / SKIPPED) as file, pq.ParquetWriter(file, _SCHEMA) as writer:
+    with atomic_write(out / SKIPPED) as file, pq.ParquetWriter(file, _SCHEMA) as writer:
         while rows := list(itertools.islice(every, _ROWS_AT_ONCE)):
             for one in rows:
                 counts.add(one)

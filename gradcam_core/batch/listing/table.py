@@ -25,6 +25,7 @@ from gradcam_core.batch.listing.source import (
 )
 from gradcam_core.errors import PicturesError
 from gradcam_core.images.remote.fetch import is_address
+from gradcam_core.wording import first_line
 
 _ROWS_AT_ONCE = 16  # of a Parquet file: with pictures in them, rows are large
 
@@ -48,12 +49,8 @@ def _opened(file: Path) -> pq.ParquetFile:
         return pq.ParquetFile(file, memory_map=False)
     except (OSError, pa.ArrowException) as error:
         raise PicturesError(
-            f"{file} cannot be read as a Parquet file: {_first_line(error)}"
+            f"{file} cannot be read as a Parquet file: {first_line(error)}"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
 
 
 def _rows(
@@ -92,7 +89,7 @@ def _rows(
                         yield source
                         number += 1
             except (OSError, pa.ArrowException) as error:
-                raise PicturesError(f"{file} is damaged: {_first_line(error)}") from error
+                raise PicturesError(f"{file} is damaged: {first_line(error)}") from error
 
 
 def _source(

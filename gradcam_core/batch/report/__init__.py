@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from gradcam_core.batch.report.index import BLOCK_SIZE, Index, Row, base64_of
 from gradcam_core.batch.schema import DATA
 from gradcam_core.errors import ReportError
-from gradcam_core.files import written_whole
+from gradcam_core.files import atomic_write
 
 NAME = "report.html"
 
@@ -53,7 +53,7 @@ def write_report(out: Path, rows_at_once: int = 256) -> Path:
         blocks.writelines(block.encode("ascii") for block in _blocks(pictures, index))
         blocks.seek(0)
         before, after = _page(index)
-        with written_whole(out / NAME, is_flushed=True) as page:
+        with atomic_write(out / NAME, is_flushed=True) as page:
             page.write(before.encode())
             shutil.copyfileobj(blocks, page)
             page.write(after.encode())

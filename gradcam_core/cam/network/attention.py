@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from gradcam_core.cam.network.hooks import exclusive, here_only
+from gradcam_core.cam.network.hooks import exclusive, on_this_thread
 from gradcam_core.cam.network.inputs import Inputs
 
 _SOFTMAXES: tuple[Callable, ...] = (torch.softmax, functional.softmax, Tensor.softmax)
@@ -66,8 +66,10 @@ class AttentionPass:
         with exclusive(module) as undo, torch.no_grad(), self._seen:
             for name, part in module.named_modules():
                 if name:
-                    undo.callback(part.register_forward_pre_hook(here_only(begin)).remove)
-                    undo.callback(part.register_forward_hook(here_only(partial(end, name))).remove)
+                    undo.callback(part.register_forward_pre_hook(on_this_thread(begin)).remove)
+                    undo.callback(
+                        part.register_forward_hook(on_this_thread(partial(end, name))).remove
+                    )
                 if isinstance(part, nn.MultiheadAttention):
                     _write_out(part, undo)
             inputs.run(module)

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.parts import parameters_of, parts_of
 from gradcam_core.errors import CamError
+from gradcam_core.wording import first_line
 
 _SAME = (nn.DataParallel, nn.Sequential, nn.ModuleList, nn.ModuleDict, torch.fx.GraphModule)
 """Kinds of parts that do the same in training mode, apart from their own parts."""
@@ -80,7 +81,7 @@ def _check_training(module: nn.Module) -> None:
 
 
 @contextmanager
-def saying_what_came(module: nn.Module, inputs: Inputs) -> Iterator[None]:
+def as_cam_errors(module: nn.Module, inputs: Inputs) -> Iterator[None]:
     """Turns what a network raises for its first pass into a CamError that names the batch."""
     try:
         yield
@@ -92,7 +93,7 @@ def saying_what_came(module: nn.Module, inputs: Inputs) -> Iterator[None]:
         if first is not None:
             kind = str(first.dtype).removeprefix("torch.")
             weights = f"; its weights are {kind} on {first.device}"
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error) or type(error).__name__
         raise CamError(
             f"The network does not take this batch, {inputs.described()}{weights}: {reason}"
         ) from error

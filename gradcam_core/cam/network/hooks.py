@@ -22,7 +22,7 @@ def exclusive(module: nn.Module) -> Iterator[ExitStack]:
     """The network for one pass of ours, because two at once would see each other's changes.
 
     Gives a stack for what puts hooks and other changes back; it does so before others may enter.
-    Who runs the network without us does not wait: see `here_only`.
+    Who runs the network without us does not wait: see `on_this_thread`.
     """
     with _locks_lock:
         lock = _locks.setdefault(module, threading.Lock())
@@ -41,7 +41,7 @@ def in_place_of(output: Tensor, new: Tensor, *, has_graph: bool = False) -> Tens
     return output.copy_(new)
 
 
-def here_only(hook: Callable[..., Any]) -> Callable[..., Any]:
+def on_this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
     """A hook that does nothing in other threads, which may run the same module meanwhile."""
     owner = threading.get_ident()
 

@@ -32,7 +32,7 @@ def logits_of_output(output: Any) -> Tensor:
     return found[:, None] if found.ndim == 1 else found
 
 
-def chosen_by(pick: Output | None) -> Callable[[Any], Tensor]:
+def logits_selector(pick: Output | None) -> Callable[[Any], Tensor]:
     """The same with a person's own function. Raises CamError if it gives no tensor."""
     if pick is None:
         return logits_of_output

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node, saved_tensors_hooks
 from torch.nn.utils import parametrize
 
-from gradcam_core.cam.network.hooks import exclusive, here_only
+from gradcam_core.cam.network.hooks import exclusive, on_this_thread
 from gradcam_core.cam.network.inputs import Inputs
 
 _PATCHES = ((0.25, 0.25, 0.25), (0.3, 0.8, 0.55), (0.8, 0.45, 0.75))
@@ -30,8 +30,8 @@ class Call:
     """One call of a module. name, number: the module's dotted name and which of its calls this is,
     from 1. input_shapes: of the tensors it was given, without N. shape: of the tensor it gave;
     is_of_images: whether that has one entry per image.
-    makes: whether it is a part without parts that has weights, so that it makes its feature map
-    from another; made: how many of these ended while it ran, itself included.
+    makes_map: whether it is a part without parts that has weights, so that it makes its feature map
+    from another; maps_made: how many of these ended while it ran, itself included.
 
     node: of the autograd graph. changed: by how much each place changed with each patch of the
     input, [patches, *shape without N and channels], by the axis of the channels. places_used:
@@ -42,8 +42,8 @@ class Call:
     part: nn.Module
     input_shapes: tuple[torch.Size, ...]
     shape: torch.Size
-    makes: bool
-    made: int
+    makes_map: bool
+    maps_made: int
     is_of_images: bool
     node: Node | None = None
     changed: dict[int, Tensor] = field(default_factory=dict)
@@ -104,8 +104,8 @@ def trace_calls(
     with exclusive(module) as undo:
         for name, part in module.named_modules():
             if name and not isinstance(part, torch.jit.ScriptModule):  # which takes no hooks
-                undo.callback(part.register_forward_pre_hook(here_only(begin)).remove)
-                undo.callback(part.register_forward_hook(here_only(partial(end, name))).remove)
+                undo.callback(part.register_forward_pre_hook(on_this_thread(begin)).remove)
+                undo.callback(part.register_forward_hook(on_this_thread(partial(end, name))).remove)
         output = inputs.run(module, images)
     return calls, output
 

@@ -34,7 +34,7 @@ class Layouts:
     ) -> None:
         self._calls, self._sides, self._is_convolutional = calls, sides, is_convolutional
         self._befores: dict[int, int | None] = {}
-        makers = [call for call in calls if call.makes]
+        makers = [call for call in calls if call.makes_map]
         self._convolutions = [call.name for call in makers if is_convolution(call.part)]
         self._others = [call.name for call in makers if not is_convolution(call.part)]
 

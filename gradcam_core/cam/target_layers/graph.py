@@ -118,7 +118,7 @@ def bypass_of(calls: Sequence[Call], logits: Tensor, one: Call) -> Bypass:
     """What leads from the input to the logits [N, classes] beside a call."""
     assert logits.grad_fn is not None
     assert one.node is not None
-    makers = {call.node: call for call in calls if call.makes and call.node is not None}
+    makers = {call.node: call for call in calls if call.makes_map and call.node is not None}
     order = list(_in_order(logits.grad_fn))
     from_input: set[Node] = set()
     behind: set[Node] = {one.node}

@@ -97,7 +97,7 @@ class LayerSearch:
         return FeatureMaps(stages, self._layouts, unused, signatures, is_lasting)
 
     def _stages(self) -> list[FeatureMap]:
-        sizes = [one.size for one in self._maps if one.call.makes]
+        sizes = [one.size for one in self._maps if one.call.makes_map]
         several = [size for size in sizes if size.numel() > 1] or sizes
         # By the last one of each, because a branch may leave a resolution and return to it.
         ordered = list(dict.fromkeys(reversed(several)))[::-1]
@@ -177,7 +177,7 @@ class LayerSearch:
         found: set[tuple[str, int]] = set()
         enlarged: set[torch.Size] = set()
         for one in self._maps:
-            if one.call.made:
+            if one.call.maps_made:
                 enlarged.discard(one.size)
             elif one.entered and all(one.size.numel() > size.numel() for size in one.entered):
                 enlarged.add(one.size)
@@ -206,7 +206,7 @@ class LayerSearch:
         behind = {
             call.name: call
             for call in self._calls[at + 1 :]
-            if call.makes and self._has_places(call)
+            if call.makes_map and self._has_places(call)
         }
         if len(behind) > _MOST_BEHIND:
             known = [call for call in behind.values() if call.key in self._layouts]
@@ -240,7 +240,7 @@ class LayerSearch:
         """Of an ensemble, or of a network that looks at a picture twice."""
         maps = [one.call for one in self._maps if one.size.numel() > 1 and self._belongs(one)]
         # Rather what attention is given than its matrices.
-        named = [call for call in maps if not call.makes or is_convolution(call.part)]
+        named = [call for call in maps if not call.makes_map or is_convolution(call.part)]
         last = [self._name(call) for call in last_calls(named or maps)]
         if len(last) == 1:
             came = (
@@ -261,7 +261,7 @@ class LayerSearch:
                 f"The layers give {shape} for one image: crops, frames or windows lie in the place "
                 "of the images, so no map belongs to one. Give the network one picture at a time."
             )
-        came = next((list(call.shape) for call in reversed(self._calls) if call.makes), None)
+        came = next((list(call.shape) for call in reversed(self._calls) if call.makes_map), None)
         if came is None:
             return (
                 "The network has no convolution whose output is a feature map, or none that can be "
@@ -276,4 +276,4 @@ class LayerSearch:
 
 def is_convolutional(calls: Sequence[Call]) -> bool:
     """Whether all that makes feature maps are convolutions, whose channels come first."""
-    return all(is_convolution(call.part) for call in calls if call.makes)
+    return all(is_convolution(call.part) for call in calls if call.makes_map)

@@ -9,10 +9,10 @@ from weakref import WeakKeyDictionary, WeakMethod, ref
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.network.explainable import explainable, saying_what_came
+from gradcam_core.cam.network.explainable import as_cam_errors, explainable
 from gradcam_core.cam.network.finite import check_finite
 from gradcam_core.cam.network.inputs import Batch, Inputs
-from gradcam_core.cam.network.outputs import Output, chosen_by
+from gradcam_core.cam.network.outputs import Output, logits_selector
 from gradcam_core.cam.network.parts import parts_of
 from gradcam_core.cam.target_layers.calls import (
     makes_a_map,
@@ -148,12 +148,12 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         first = inputs.rows(slice(at, at + 1))
         image = first.images.detach().clone().requires_grad_()
         first = replace(first, images=image)
-        with saying_what_came(module, inputs):
+        with as_cam_errors(module, inputs):
             # Of convolutions, the graph is looked at and never run.
             calls, given = with_graph(module, first, to_run=not is_plain(module))
             if is_plain(module) and not is_convolutional(calls):
                 calls, given = with_graph(module, first)
-        logits = chosen_by(output)(given)
+        logits = logits_selector(output)(given)
         if not logits.requires_grad or not depends_on(logits, image):
             raise CamError(NO_GRADIENTS)
         if not is_convolutional(calls):
@@ -172,7 +172,7 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         ):
             measure_locality(calls, module, first)
         known = calls_used(calls, logits)
-        folded = [call for call in calls if call.makes and not call.is_of_images]
+        folded = [call for call in calls if call.makes_map and not call.is_of_images]
         calls = [call for call in calls if call.key in known]
         search = LayerSearch(calls, tuple(image.shape[2:]), logits, folded)
         return search.maps(), logits.detach()

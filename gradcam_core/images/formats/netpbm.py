@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.brightness import Block, Raster, raster_of, shown
+from gradcam_core.images.brightness import Block, Raster, as_picture, raster_of
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
 from gradcam_core.images.limits import DAMAGED, NO_MEMORY, check_size
@@ -39,7 +39,7 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
     if raster is None:
         file.seek(0)
         return pillow.decode(file, window)
-    return shown(raster, window)
+    return as_picture(raster, window)
 
 
 def _raster(file: IO[bytes]) -> Raster | None:

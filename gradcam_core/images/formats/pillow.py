@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.brightness import Block, Raster, shown, windowed
+from gradcam_core.images.brightness import Block, Raster, as_picture, windowed
 from gradcam_core.images.colour import rgb_of_lab
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats.frames import frames_notice
@@ -177,7 +177,7 @@ def upright_rgb(
     try:
         image.load()
         if image.mode in _NUMBERS:
-            return shown(_raster(image, _upright(image, is_ours)), window)
+            return as_picture(_raster(image, _upright(image, is_ours)), window)
         upright = _upright(image, is_ours)
         if upright.mode == "RGB" and not upright.has_transparency_data:
             # Without its decoder, which may hold as much memory again.

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.brightness import Raster, raster_of, shown
+from gradcam_core.images.brightness import Raster, as_picture, raster_of
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
 from gradcam_core.images.limits import DAMAGED, check_size
@@ -82,7 +82,7 @@ def _sixteen_bits(
     file.seek(place)
     check_size(values.shape[1], values.shape[0])
     raster = _raster(values, chunks)
-    return shown(raster, window, image.getexif().get(ExifTags.Base.Orientation, 1))
+    return as_picture(raster, window, image.getexif().get(ExifTags.Base.Orientation, 1))
 
 
 def _raster(values: np.ndarray, chunks: _Chunks) -> Raster:

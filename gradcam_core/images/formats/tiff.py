@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, cast
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.brightness import shown, windowed
+from gradcam_core.images.brightness import as_picture, windowed
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
 from gradcam_core.images.formats.tiff_pages import Choice, choice, full_pages
@@ -85,7 +85,7 @@ def _by_tifffile(page: TiffPage, plane: int, window: Window | None) -> Decoded:
         if window is not None:
             decoded = windowed(decoded.image, window)
     else:
-        decoded = shown(samples.raster, window, orientation)
+        decoded = as_picture(samples.raster, window, orientation)
     return replace(decoded, notices=(*samples.notices, *decoded.notices))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gradcam_core.errors import CamError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.weights import Source, Weights
+from gradcam_core.wording import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -63,9 +64,9 @@ class ModuleWeights(Weights):
 class ModuleRecipe:
     """See `Recipe`. given_output: from what the module gives to its logits; None where that is
     clear. is_single: whether it has a single output, which says how likely one class is. gives: see
-    `Seen`. finds_layer: whether the target layer is found in each pass, because the module may go
-    another way for another photo, and nobody has named one. is_alone: whether each picture is run
-    alone, because what is read from one would decide for all."""
+    `ModuleFacts`. finds_layer: whether the target layer is found in each pass, because the module
+    may take another path for another photo, and nobody has named one. is_alone: whether each
+    picture is run alone, because what is read from one would decide for all."""
 
     module: nn.Module = field(repr=False)
     preprocessing: Preprocessing
@@ -84,9 +85,9 @@ class ModuleRecipe:
     def _both(self, given: Any) -> Tensor:
         import torch
 
-        from gradcam_core.cam.network.outputs import chosen_by
+        from gradcam_core.cam.network.outputs import logits_selector
 
-        found = chosen_by(self.given_output)(given)
+        found = logits_selector(self.given_output)(given)
         if self.gives == "sigmoid":
             return torch.cat([1 - found, found], dim=1)
         return torch.cat([-found / 2, found / 2], dim=1)
@@ -99,7 +100,7 @@ class ModuleRecipe:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ModuleFacts:
     """What a pass of a module shows. outputs: how many; gives: "logits", or "softmax" or "sigmoid"
     if that is in the module; layer: the last feature map. reads_values: whether its code reads
     numbers that are computed, by which it may go another way for another picture."""
@@ -135,12 +136,12 @@ def unwrapped(module: nn.Module) -> nn.Module:
             return module
 
 
-def look_at(
+def inspect_module(
     module: nn.Module,
     preprocessing: Preprocessing,
     layer: str | None,
     output: Callable[[Any], Tensor] | None,
-) -> Seen:
+) -> ModuleFacts:
     """Run the module on noise. Raises NetworkError if it cannot be explained, and says why."""
     import torch
 
@@ -155,7 +156,7 @@ def look_at(
             "give output= a function of it that returns them as a tensor [N, classes]"
         )
     _check_steady(run, [_run(module, batch[:1], layer, output) for _ in range(2)])
-    return Seen(
+    return ModuleFacts(
         run.logits.shape[1], _given(run.open_pass.logits), run.layer, _reads_values(module, batch)
     )
 
@@ -224,7 +225,7 @@ def _run(
         elif isinstance(reason, TypeError) and "required positional argument" in str(reason):
             what = "put it into one that takes pictures alone"
         raise NetworkError(
-            f"the module does not take a batch {list(batch.shape)} ({first_line(reason)}): {what}"
+            f"the module does not take a batch {list(batch.shape)} ({in_one_line(reason)}): {what}"
         ) from error
 
 
@@ -253,7 +254,7 @@ def _check_steady(run: Run, alone: Sequence[Run]) -> None:
 
 
 def _given(logits: Tensor) -> str:
-    """What the numbers [N, classes] at the end of an autograd graph are: see `Seen`."""
+    """What the numbers [N, classes] at the end of an autograd graph are: see `ModuleFacts`."""
     values = logits.detach().float()
     is_shares = bool((values >= 0).all()) and values.shape[1] > 1
     if is_shares and bool(((values.sum(dim=1) - 1).abs() < _SURE).all()):
@@ -272,8 +273,8 @@ def _are_sigmoids(node: Node | None) -> bool:
     return name == "Sigmoid"
 
 
-def first_line(error: BaseException) -> str:
-    first = (str(error).strip().splitlines() or [""])[0]
+def in_one_line(error: BaseException) -> str:
+    first = first_line(error)
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 

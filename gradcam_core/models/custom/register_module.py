@@ -16,7 +16,7 @@ from gradcam_core.models.custom.own_module import (
     ModuleRecipe,
     ModuleSource,
     channels_of,
-    look_at,
+    inspect_module,
     unwrapped,
 )
 from gradcam_core.models.registry import ModelInfo
@@ -56,7 +56,7 @@ def of_module(
     preprocessing = input_of(described, usual, channels)
     if None not in (described.mean, described.std) or channels != usual.channels:
         note = ""
-    seen = look_at(module, preprocessing, described.layer, output)
+    seen = inspect_module(module, preprocessing, described.layer, output)
     if described.classes not in (None, seen.outputs):
         raise NetworkError(f"classes is {described.classes}, but the module gives {seen.outputs}")
     labels = labels_for(described, seen.outputs, None)

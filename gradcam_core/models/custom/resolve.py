@@ -195,7 +195,7 @@ def _transforming(
 
 def _of_transformers(described: Description, config: Config, folder: Path, path: Path) -> ModelInfo:
     needs_transformers(config.kind, folder.name)
-    from gradcam_core.models.custom.own_module import look_at
+    from gradcam_core.models.custom.own_module import inspect_module
 
     if config.preprocessing is None and None in (described.size, described.mean, described.std):
         raise NetworkError(
@@ -203,7 +203,7 @@ def _of_transformers(described: Description, config: Config, folder: Path, path:
         )
     usual = config.preprocessing or imagenet_input()
     recipe = TransformersRecipe(folder, input_of(described, usual, usual.channels))
-    seen = look_at(recipe.read(path), recipe.preprocessing, described.layer, None)
+    seen = inspect_module(recipe.read(path), recipe.preprocessing, described.layer, None)
     labels = labels_for(described, seen.outputs, config.names)
     source = LocalFile(path.absolute())
     return info_of(described, recipe, labels, source, config.kind, seen.layer, (config.note,))

@@ -14,15 +14,15 @@ from gradcam_core.models.custom.files.head import replaced_head
 from gradcam_core.models.custom.files.likeness import COUNTER
 from gradcam_core.models.custom.files.misfits import AS_MODULE, altered, hint
 from gradcam_core.models.custom.files.placement import (
-    Rest,
-    below,
-    in_order,
+    UnusedTensors,
     is_averaged,
     is_computed,
     is_within,
-    preferred,
+    names_below,
+    names_by_order,
+    preferred_prefix,
     prefixes,
-    rest,
+    unused_tensors,
 )
 from gradcam_core.models.custom.files.shapes import (
     differences,
@@ -99,7 +99,7 @@ def fit(
         good = [one for one in attempts if not one.differing]
         if good:
             own = good[0].fit.names
-            place = preferred([one.prefix for one in good], given, own)
+            place = preferred_prefix([one.prefix for one in good], given, own)
             chosen = next(one for one in good if one.prefix == place)
             others = [one.prefix for one in good if one is not chosen]
             result, surplus = _complete(chosen, others, shapes, given, prefix is not None)
@@ -145,11 +145,11 @@ def _attempts(architecture: Architecture, shapes: Shapes, wanted: str | None) ->
                 f"the file are: {tops}"
             )
     for place in places[:_PLACES]:
-        names = below(place, shapes)
+        names = names_below(place, shapes)
         yield _attempt(
             architecture, usual, of_classes, of_channels, shapes, names, place, wanted is not None
         )
-    parts = in_order(usual, shapes, of_classes) if wanted is None else {}
+    parts = names_by_order(usual, shapes, of_classes) if wanted is None else {}
     if parts and _is_chain(architecture):
         found = _attempt(architecture, usual, of_classes, of_channels, shapes, parts, "", False)
         notes = (*found.fit.notes, "its parts are known by their order in a Sequential")
@@ -164,11 +164,11 @@ def _attempt(
     shapes: Shapes,
     names: Mapping[str, str],
     prefix: str,
-    is_asked: bool,
+    is_prefix_given: bool,
 ) -> _Attempt:
     missing = [name for name in usual if name not in names and not name.endswith(COUNTER)]
     taken = {name for own, name in names.items() if own in usual}
-    replaced = replaced_head(missing, usual, of_classes, shapes, prefix, taken, is_asked)
+    replaced = replaced_head(missing, usual, of_classes, shapes, prefix, taken, is_prefix_given)
     notes = (replaced.note,) if replaced else ()
     names = {**names, **(replaced.names if replaced else {})}
     given = {own: shapes[name] for own, name in names.items()}
@@ -203,16 +203,16 @@ def _complete(
     others: Sequence[str],
     shapes: Shapes,
     given: Mapping[str, Tensor],
-    is_asked: bool,
+    is_prefix_given: bool,
 ) -> tuple[Fit, list[str]]:
     """The fit with notes of what it leaves out, and what it must not leave out."""
     found, place = chosen.fit, chosen.prefix
-    left = rest(set(found.names.values()), found.names, shapes, given, place, others)
+    left = unused_tensors(set(found.names.values()), found.names, shapes, given, place, others)
     notes = [*found.notes]
     if others and is_averaged(place):
         raw = next(one for one in others if not is_averaged(one)).rstrip(".")
         notes.insert(0, f"its averaged weights (EMA) are taken, not {raw or 'the others'}")
-    apart = [*left.apart, *(left.part if is_asked else ())]
+    apart = [*left.apart, *(left.part if is_prefix_given else ())]
     copies = tuple(filter(None, others))
     apart = [name for name in apart if not name.startswith(copies)] if copies else apart
     if apart:
@@ -229,16 +229,18 @@ def _complete(
                 "that"
             )
     result = replace(found, notes=tuple(notes), apart=tuple(apart))
-    return result, _surplus(left, shapes, found, place, is_asked)
+    return result, _surplus(left, shapes, found, place, is_prefix_given)
 
 
-def _surplus(left: Rest, shapes: Shapes, found: Fit, place: str, is_asked: bool) -> list[str]:
+def _surplus(
+    left: UnusedTensors, shapes: Shapes, found: Fit, place: str, is_prefix_given: bool
+) -> list[str]:
     if left.inside:
         return [
             f"{name.removeprefix(place)} {shape_text(shapes[name])} is not in the network"
             for name in left.inside
         ]
-    if left.part and not is_asked:
+    if left.part and not is_prefix_given:
         what = f"if it is not, give prefix={place.rstrip('.') or '.'}; else {AS_MODULE}"
         if not all(name.startswith(place) for name in found.names.values()):
             what = AS_MODULE  # the head is not behind that prefix

@@ -26,11 +26,11 @@ def replaced_head(
     shapes: Shapes,
     prefix: str,
     used: set[str],
-    is_asked: bool,
+    is_prefix_given: bool,
 ) -> ReplacedHead | None:
     """The last layer, where the file has it under another name than the architecture: alone in a
-    Sequential, or beside the network. is_asked: whether the prefix was given, so that what is not
-    behind it does not count. None if nothing fits.
+    Sequential, or beside the network. is_prefix_given: so that what is not behind
+    the prefix does not count. None if nothing fits.
 
     Raises ArchitectureError if several layers stand in its place, or could.
     """
@@ -72,7 +72,7 @@ def replaced_head(
         name
         for name in layers
         if f"{name}.weight" not in used
-        and (not is_asked or name.startswith(prefix))
+        and (not is_prefix_given or name.startswith(prefix))
         and fits(name)
         and not is_beside(name)
     ]

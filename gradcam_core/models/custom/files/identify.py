@@ -21,7 +21,7 @@ from gradcam_core.models.custom.architectures import (
 from gradcam_core.models.custom.files.fit import Fit, fit
 from gradcam_core.models.custom.files.likeness import alike, likeliest, nearest
 from gradcam_core.models.custom.files.misfits import altered
-from gradcam_core.models.custom.files.placement import in_order, is_within
+from gradcam_core.models.custom.files.placement import is_within, names_by_order
 from gradcam_core.models.optimise.build import own_network
 
 _KEYS = ("architecture", "arch", "model_name", "timm_model", "backbone", "encoder_name", "model")
@@ -95,7 +95,7 @@ def _of_parts(given: Shapes) -> Architecture | None:
     for _, architecture in nearest(given):
         own = shapes_of(architecture, None, 3)
         stem = next(reversed(own)).rpartition(".")[0]
-        if in_order(own, given, [name for name in own if name.startswith(f"{stem}.")]):
+        if names_by_order(own, given, [name for name in own if name.startswith(f"{stem}.")]):
             return architecture
     return None
 

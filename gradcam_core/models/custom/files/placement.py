@@ -44,7 +44,7 @@ def prefixes(own: Collection[str], names: Iterable[str]) -> list[str]:
     return good or [prefix for prefix, _ in most[:1]] or [""]
 
 
-def below(prefix: str, shapes: Shapes) -> dict[str, str]:
+def names_below(prefix: str, shapes: Shapes) -> dict[str, str]:
     """The whole name in the file of every tensor behind a prefix, by its name without it."""
     return {name.removeprefix(prefix): name for name in shapes if name.startswith(prefix)}
 
@@ -54,7 +54,9 @@ def is_within(part: str, prefix: str) -> bool:
     return f".{part.strip('.')}." in f".{prefix}"
 
 
-def preferred(found: Sequence[str], tensors: Mapping[str, Tensor], own: Collection[str]) -> str:
+def preferred_prefix(
+    found: Sequence[str], tensors: Mapping[str, Tensor], own: Collection[str]
+) -> str:
     """Of several prefixes behind each of which all tensors are, the one that is meant: any if the
     values are the same, that of averaged weights (EMA) beside raw ones. Raises ArchitectureError.
     """
@@ -91,7 +93,7 @@ def is_averaged(prefix: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Rest:
+class UnusedTensors:
     """What a file holds besides a network. inside: within its modules; part: of it, as it seems;
     apart: what may be left out."""
 
@@ -100,13 +102,13 @@ class Rest:
     apart: list[str]
 
 
-def rest(
+def unused_tensors(
     used: Collection[str], own: Collection[str], shapes: Shapes, tensors: Mapping[str, Tensor],
     prefix: str, other_prefixes: Sequence[str],
-) -> Rest:  # fmt: skip
+) -> UnusedTensors:  # fmt: skip
     """The tensors that are not used. other_prefixes: of networks that were not chosen."""
     modules = {name.partition(".")[0] for name in own}
-    found = Rest([], [], [])
+    found = UnusedTensors([], [], [])
     for name in shapes:
         if name in used or is_computed(name):
             continue
@@ -159,7 +161,7 @@ def _computes(name: str, shapes: Shapes, tensors: Mapping[str, Tensor]) -> bool:
     )
 
 
-def in_order(own: Shapes, shapes: Shapes, optional: Collection[str]) -> dict[str, str]:
+def names_by_order(own: Shapes, shapes: Shapes, optional: Collection[str]) -> dict[str, str]:
     """Whole names in the file by own names, where the network's parts stand in a Sequential, as in
     `nn.Sequential(*network.children())`: under the same names but for their numbers, with the same
     shapes, in the same order. optional: names of the head. Empty if they do not."""
