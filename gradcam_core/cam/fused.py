@@ -23,7 +23,7 @@ class FusedRun:
     """A pass that is held open at several layers, as LayerCAM's paper joins them (Jiang et al., TIP
     2021, eq. 9).
 
-    runs: one a layer, each with `cam` of its own. layer: their names. logits: [N, classes].
+    runs: one per layer, each with `cam` of its own. layer: their names. logits: [N, classes].
     """
 
     def __init__(self, runs: Sequence[Run]) -> None:

@@ -40,7 +40,7 @@ class Model:
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
-        """Its feature maps, one a resolution, from the first to the target layer of the paper."""
+        """Its feature maps, one per resolution, from the first to the target layer of the paper."""
         from gradcam_core.cam.target_layers.layers import layers
 
         return tuple(layers(self.module, output=self.output))

@@ -1,6 +1,6 @@
 """Every picture of the corpus ends in a right picture or in one sentence of the reader.
 
-`tests/server/test_bad_pictures.py` sends one a kind and outcome by the page, the API and the
+`tests/server/test_bad_pictures.py` sends one per kind and outcome by the page, the API and the
 command line, which all read with the same reader. `make fuzz` sends all of them to a server, also
 those that take seconds.
 """

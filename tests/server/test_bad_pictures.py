@@ -1,4 +1,4 @@
-"""Bad pictures by the page, the API and the command line: one a kind and outcome.
+"""Bad pictures by the page, the API and the command line: one per kind and outcome.
 
 What the reader makes of all of them is tested in `tests/images/test_bad_pictures.py`; what is seen
 in the browser, in `tests/page/test_photos.py`.

@@ -74,8 +74,8 @@ def last_feature_map(
 
 
 def maps_of(module: nn.Module, inputs: Inputs, output: Output | None = None) -> FeatureMaps:
-    """The feature maps of a network, found once a module, kind of input and output, and again after
-    the module's parts have changed. Of the inputs the first image is run. A network may take
+    """The feature maps of a network, found once per module, kind of input and output, and again
+    after the module's parts have changed. Of the inputs the first image is run. A network may take
     another path for another image: see `ExecutionPaths`."""
     paths = ExecutionPaths(module, inputs, output)
     if paths.known:

@@ -1,4 +1,4 @@
-"""Formats that Pillow reads: photos and graphics of 8 bits a channel, most of all."""
+"""Formats that Pillow reads: photos and graphics of 8 bits per channel, most of all."""
 
 from __future__ import annotations
 
