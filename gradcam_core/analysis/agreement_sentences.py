@@ -19,7 +19,7 @@ WIDER = 1.5
 
 _CERTAIN = 0.95  # of a ratio of areas: small ones are not counted more exactly on a raster
 
-_PLACES_TOLD = 4  # at most, that are told apart in one sentence
+_MAX_PLACES_APART = 4  # at most, that are told apart in one sentence
 
 _ALIKE = 40  # percents of overlap from which on networks look at the same places all the same
 
@@ -133,7 +133,7 @@ def _differ(with_map: Sequence[Network]) -> bool:
 def _places(with_map: Sequence[Network], networks: Sequence[Network]) -> str:
     """Where the heat of each lies; empty if there are too many places."""
     groups = grouped(with_map, lambda one: one.location.clause)
-    if len(groups) > _PLACES_TOLD:
+    if len(groups) > _MAX_PLACES_APART:
         return ""
     clauses: list[str] = []
     verb = ""

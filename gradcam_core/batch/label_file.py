@@ -18,7 +18,7 @@ from gradcam_core.errors import GroundTruthError
 
 COLUMNS = ("path", "label")
 
-_AS_WANTED = "a CSV file of labels has the columns path,label in its first line"
+_EXPECTED_FORMAT = "a CSV file of labels has the columns path,label in its first line"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def read_label_file(file: Path) -> LabelFile:
     while start < len(lines) and not lines[start].strip(" \t,;"):
         start += 1
     if start == len(lines):
-        raise GroundTruthError(f"{file} is empty: {_AS_WANTED}")
+        raise GroundTruthError(f"{file} is empty: {_EXPECTED_FORMAT}")
     separator, columns = _header(file, lines[start])
     labels: dict[str, str | None] = {}
     first_line: dict[str, int] = {}
@@ -147,7 +147,7 @@ def _text(file: Path) -> str:
             continue
         if "\0" not in text:
             return text
-    raise GroundTruthError(f"{file} is no text in UTF-8: save it as CSV UTF-8; {_AS_WANTED}")
+    raise GroundTruthError(f"{file} is no text in UTF-8: save it as CSV UTF-8; {_EXPECTED_FORMAT}")
 
 
 def _header(file: Path, line: str) -> tuple[str, Sequence[str]]:
@@ -160,7 +160,7 @@ def _header(file: Path, line: str) -> tuple[str, Sequence[str]]:
         if all(columns.count(name) == 1 for name in COLUMNS):
             return separator, columns
     columns = max(found.values(), key=len)
-    raise GroundTruthError(f"{_AS_WANTED}; that of {file} has {', '.join(columns)[:200]}")
+    raise GroundTruthError(f"{_EXPECTED_FORMAT}; that of {file} has {', '.join(columns)[:200]}")
 
 
 def _plain(path: str) -> str:

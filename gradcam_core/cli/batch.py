@@ -5,15 +5,11 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -28,6 +24,7 @@ from gradcam_core.cli.arguments import (
 )
 from gradcam_core.cli.error_log import error_log
 from gradcam_core.cli.loading import loaded
+from gradcam_core.cli.stop_signal import stop_signal
 from gradcam_core.errors import BatchError, ChoiceError, NetworkError, WeightsError
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.registry import model_info
@@ -110,7 +107,7 @@ def _run(
             notes = []
         with (
             error_log(options.out),
-            _stop_signal() as stop,
+            stop_signal() as stop,
             ResultFolder(options.out, source, settings) as folder,
         ):
             before = folder.done
@@ -179,40 +176,6 @@ def _engine(options: argparse.Namespace, is_stopped: Callable[[], bool]) -> Engi
 
     keep_freed_memory()
     return functools.partial(explain_locally, is_stopped=is_stopped)
-
-
-class _StopSignal(threading.Event):
-    """Set when a signal asks this process to stop; a second one ends it at once.
-
-    is_polled: whether somebody looks at it from time to time. Until then a signal raises
-    KeyboardInterrupt.
-    """
-
-    signal: int = 0
-    is_polled = False
-
-    def note(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        if not self.is_polled:
-            raise KeyboardInterrupt
-        self.signal = number
-        self.set()
-        signal.signal(number, signal.SIG_DFL)
-
-
-@contextmanager
-def _stop_signal() -> Iterator[_StopSignal]:
-    stop = _StopSignal()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, stop.note) for number in numbers]
-    try:
-        yield stop
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _summary(

@@ -44,7 +44,7 @@ _BAR_PT = 14
 _FOOTER_PT = 11
 _FOOTER_LINE = 31
 _FOOTER_MAX_LINES = 14
-_UNDER_SAID = 12  # between the sentences and the footer
+_UNDER_SENTENCES = 12  # between the sentences and the footer
 _FOOTER_BASELINE = HEIGHT_PX - 54  # of its last line
 
 _ENOUGH_AREA = 200 * 200  # to which large overlays may shrink for sentences
@@ -112,7 +112,9 @@ def _plan(
     footer = _footer(explanations, font, width)
     text = drawable(_together(" ".join(sentences)))
     said = font.wrapped(text, width, 99)[0] if sentences else ()
-    said_baseline = _FOOTER_BASELINE - len(footer) * _FOOTER_LINE - (_UNDER_SAID if said else 0)
+    said_baseline = (
+        _FOOTER_BASELINE - len(footer) * _FOOTER_LINE - (_UNDER_SENTENCES if said else 0)
+    )
     bar_middle = said_baseline - len(said) * _FOOTER_LINE - _ABOVE_FOOTER
     is_of_class = all(method_named(e.method).knows_class for e in explanations)
     lowest, highest = (NOTHING, MOST) if is_of_class else (LEAST_HEAT, MOST_HEAT)

@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gradcam_core.errors import WeightsError
 from gradcam_core.images.preprocessing import Preprocessing
@@ -22,9 +21,6 @@ from gradcam_core.models.model import Model
 from gradcam_core.models.registry import ModelInfo, list_models, model_info
 from gradcam_core.models.weights import PackagedFile, Source, Weights
 from gradcam_core.upstream import import_timm
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["RETRY_AFTER_S", "Loader", "Model", "load_model", "loader", "read_model"]
 

@@ -136,7 +136,7 @@ def _reduced(image: Image.Image, file: IO[bytes], scale: int, window: Window | N
     else:
         picture = averaged(size, scale, bands_in_pillow(image), _conversion(image))
         image.close()  # gives its pixels back at once
-    return _with_notice(_seen(upright(picture, orientation), window), size, scale)
+    return _with_notice(_in_window(upright(picture, orientation), window), size, scale)
 
 
 def _reduced_webp(file: IO[bytes], webp: WebP, window: Window | None) -> Decoded:
@@ -149,7 +149,7 @@ def _reduced_webp(file: IO[bytes], webp: WebP, window: Window | None) -> Decoded
     with suppress(Exception):  # of EXIF data almost anything
         exif.load(webp.exif)
     orientation = exif.get(ExifTags.Base.Orientation, 1)
-    return _with_notice(_seen(upright(picture, orientation), window), webp.size, scale)
+    return _with_notice(_in_window(upright(picture, orientation), window), webp.size, scale)
 
 
 def _with_notice(decoded: Decoded, size: tuple[int, int], scale: int) -> Decoded:
@@ -159,7 +159,7 @@ def _with_notice(decoded: Decoded, size: tuple[int, int], scale: int) -> Decoded
     return Decoded(picture, (notice, *decoded.notices))
 
 
-def _seen(picture: Image.Image, window: Window | None) -> Decoded:
+def _in_window(picture: Image.Image, window: Window | None) -> Decoded:
     return Decoded(picture) if window is None else windowed(picture, window)
 
 
@@ -186,7 +186,7 @@ def upright_rgb(
             picture = _converted(upright)
             if is_ours:
                 image.close()  # gives its pixels back at once
-        return _seen(picture, window)
+        return _in_window(picture, window)
     except ImageError:
         raise
     except MemoryError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from gradcam_core.errors import CamError, NetworkError
 from gradcam_core.models.custom.description import Description
@@ -11,9 +10,6 @@ from gradcam_core.models.custom.recipes import ArchitectureRecipe
 from gradcam_core.models.labels import Labels
 from gradcam_core.models.registry import ModelInfo, Recipe
 from gradcam_core.models.weights import Source
-
-if TYPE_CHECKING:
-    pass
 
 
 def info_with_layer(

@@ -8,7 +8,6 @@ weights lie in memory as the convolutions read them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +15,6 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from gradcam_core.models.optimise.structure import Structure
-
-if TYPE_CHECKING:
-    pass
-
 
 _SAME = 1e-4
 """Share of the largest value by which a folded pair may differ from what it was."""
