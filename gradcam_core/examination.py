@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from gradcam_core.cam.run import Run
+    from gradcam_core.cam.steps import Steps
 
 __all__ = [
     "TOP",
@@ -99,6 +100,8 @@ class Examination:
         method: str = DEFAULT_METHOD,
         contrast: bool | int | str | Sequence[int | str] = False,
         on_progress: Callable[[float], None] = lambda share: None,
+        signed: bool = False,
+        steps: bool = False,
     ) -> Explanation:
         """The explanation of one class; costs little but for the slow methods.
 
@@ -106,8 +109,9 @@ class Examination:
         class or several, rather than which it is explained; True or "auto" are those that are most
         probable besides it in the pass at this detail.
         on_progress: called by slow methods with the share that is done; what it raises ends them.
-        Raises LabelError for an unknown class, ValueError for an unknown method or a contrast that
-        does not fit.
+        signed: whether to say what speaks against the class, too; steps: how the map is made.
+        Raises LabelError for an unknown class, ValueError for an unknown method, a contrast that
+        does not fit, or a method that has no signed map or steps.
         """
         labels = self.model.info.labels
         index = int(self._ranking[0]) if target is None else labels.find(target).index
@@ -119,7 +123,8 @@ class Examination:
         else:
             found = (labels.find(one).index for one in as_several(contrast))
             others = list(dict.fromkeys(found))
-        return _explain([self], [index], method, others, on_progress)[0]
+        more = _More(signed, steps)
+        return _explain([self], [index], method, others, on_progress, more)[0]
 
     def answer(
         self,
@@ -148,7 +153,16 @@ def answer_together(
     if any(one.run.open_pass is not held[0].run.open_pass for one in held):
         return [one.answer(request, on_progress) for one in held]  # they were run alone
     targets = [one.target_of(request) for one in held]
-    return _explain(held, targets, request.method, request.usable_contrast, on_progress)
+    more = _More(request.signed, request.steps)
+    return _explain(held, targets, request.method, request.usable_contrast, on_progress, more)
+
+
+@dataclass(frozen=True)
+class _More:
+    """What is wanted besides the maps."""
+
+    signed: bool
+    steps: bool
 
 
 def _explain(
@@ -157,6 +171,7 @@ def _explain(
     method: str,
     contrast: bool | Sequence[int],
     on_progress: Callable[[float], None],
+    more: _More,
 ) -> list[Explanation]:
     for one, target in zip(held, targets, strict=True):
         _check_gradients(one, target)
@@ -164,6 +179,13 @@ def _explain(
     found = run.cam(targets, method, contrast, on_progress, allow_nan=True)
     feature_maps = found.cpu().numpy()
     contrasts = run.contrast(targets, method, contrast)
+    signed_maps: Sequence[np.ndarray | None] = [None] * len(held)
+    if more.signed:
+        signed_map = run.cam(targets, method, contrast, signed=True, allow_nan=True)
+        signed_maps = list(signed_map.cpu().numpy())
+    steps: Sequence[Steps | None] = [None] * len(held)
+    if more.steps:
+        steps = run.steps(targets, method, contrast)
     return [
         Explanation(
             model=one.model.info.name,
@@ -181,6 +203,8 @@ def _explain(
             notice=one.model.notice,
             geometry=one.geometry,
             feature_map=feature_map,
+            signed_map=signed_map,
+            steps=its_steps,
             is_of_last_layer=run.layer == one.model.info.layer,
             tokens=run.is_of_tokens,
             classes=len(one.probabilities),
@@ -190,8 +214,8 @@ def _explain(
             window=one.window,
             photo=one.photo,
         )
-        for one, target, feature_map, others in zip(
-            held, targets, feature_maps, contrasts, strict=True
+        for one, target, feature_map, others, signed_map, its_steps in zip(
+            held, targets, feature_maps, contrasts, signed_maps, steps, strict=True
         )
     ]
 
@@ -293,6 +317,8 @@ def explain(
     layer: str | float | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
     window: Window | tuple[float, float] | str | None = None,
+    signed: bool = False,
+    steps: bool = False,
 ) -> Explanation:
     """Where one network finds the evidence for one class in a photo.
 
@@ -311,4 +337,4 @@ def explain(
         info = model.info if isinstance(model, Model) else model_info(model)
         info.labels.find(target)
     held = examine(image, model, view, detail, layer, limits)
-    return held.explain(target, method, contrast, on_progress)
+    return held.explain(target, method, contrast, on_progress, signed, steps)

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -17,11 +17,20 @@ from gradcam_core.images.decoded import Window
 from gradcam_core.images.geometry import VIEW_TITLES, View, ViewName
 from gradcam_core.images.metadata import SOFTWARE, png_info
 from gradcam_core.images.read import Photo, read_picture
-from gradcam_core.images.render import COLORMAP, OPACITY, overlay_bands, shrunk
+from gradcam_core.images.render import (
+    COLORMAP,
+    FOR_AND_AGAINST,
+    OPACITY,
+    overlay_bands,
+    shrunk,
+)
 from gradcam_core.models.weights import Weights
 from gradcam_core.old_names import warn
 from gradcam_core.version import __version__
 from gradcam_core.wording import amount, as_whole, file_name, listed, percentage_in_sentence
+
+if TYPE_CHECKING:
+    from gradcam_core.cam.steps import Steps
 
 _OTHERS_NAMED = 2
 
@@ -72,6 +81,8 @@ class Explanation:
     that of its values, which stand in the place of probabilities, and whose rise is explained.
     photo_notices: sentences to show beside the photo, about what was chosen in reading it, such as
     a range of brightness or the first of several pages. window: the range that was asked for.
+    signed_map: float32 [h, w], with what speaks against the class below 0, where it was asked for:
+    overlays and figures then show both. steps: how the map is made, where that was asked for.
     photo: the RGB picture, for notebooks, where `gc.explain` or `gc.examine` was given it; it is no
     part of what is compared, pickled or recorded.
     """
@@ -98,6 +109,8 @@ class Explanation:
     unit: str | None = None
     photo_notices: tuple[str, ...] = ()
     window: Window | None = None
+    signed_map: np.ndarray | None = None
+    steps: Steps | None = None
     photo: Image.Image | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -195,6 +208,8 @@ class Explanation:
             "rivals": [asdict(prediction) for prediction in self.contrast],  # the old name
             "layer": self.layer,
             "tokens": self.tokens,
+            "signed": self.signed_map is not None,
+            "steps": self.steps and self.steps.record(),
             "detail": self.detail,
             "view": self.view,
             "photo_size": self.geometry.photo_size,
@@ -231,6 +246,10 @@ class Explanation:
             if self.unit is not None:
                 ends = "what does not raise the value to what raises it most"
         scale = f"The heat goes from {ends} in this map"
+        if self.signed_map is not None:
+            other = self._contrast_named("“{}”") if self.contrast else ""
+            opposite = f"for {other}" if other else "against it"
+            scale = f"Orange speaks for {name}, blue {opposite}, on one scale for both"
         sentences = (
             f"{photo}: {method.title}{detail}{of}, by {self.title}{instead}.",
             sure if self.has_scores else "",
@@ -260,7 +279,9 @@ class Explanation:
             "Detail": str(self.detail),
             "Layer": self.layer,
             "View": self.view_title,
-            "Scale": "from 0 to the most of this map",
+            "Scale": "from 0 to the most of this map"
+            if self.signed_map is None
+            else "from the most against the class (blue) to the most for it (orange), 0 between",
             SOFTWARE: f"Grad-CAM, side by side {__version__}",
         }
         return {key: value for key, value in given.items() if value}
@@ -313,14 +334,18 @@ class Explanation:
             -(-right * width // full_width),
             -(-bottom * height // full_height),
         )
-        return overlay_bands(photo, self.heatmap_bands(photo.size), box, opacity, colormap)
+        if self.signed_map is None:
+            return overlay_bands(photo, self.heatmap_bands(photo.size), box, opacity, colormap)
+        shares = ((heat + 1) / 2 for heat in self.signed_bands(photo.size))
+        return overlay_bands(photo, shares, box, opacity, FOR_AND_AGAINST)
 
     def overlay(
         self, photo: Photo, colormap: str = COLORMAP, opacity: float = OPACITY
     ) -> Image.Image:
         """The heat over its photo, which may have been resized: RGB of that size. What the network
-        did not see is darkened. Raises ChoiceError for an unknown colormap or opacity, ImageError
-        for no picture."""
+        did not see is darkened. With a `signed_map`, what speaks for the class is orange and what
+        speaks against it blue, whatever the colormap. Raises ChoiceError for an unknown colormap or
+        opacity, ImageError for no picture."""
         bands = self.overlay_bands(self.read_photo(photo), colormap, opacity)
         return Image.fromarray(np.concatenate(list(bands)))
 
@@ -362,20 +387,37 @@ class Explanation:
 
         A heatmap of 48 megapixels takes 195 MB, and nobody needs all of it at once.
         """
+        feature_map = np.zeros_like(self.feature_map) if self.degenerate else self.feature_map
+        return self._bands(feature_map, size)
+
+    @cached_property
+    def signed_heatmap(self) -> np.ndarray:
+        """float32 [H, W] of the original photo, in [-1, 1], divided by the largest absolute value:
+        above 0 what speaks for the class, below 0 what speaks against it, 0 outside `box`. Raises
+        ChoiceError where `signed` was not asked for."""
+        return np.concatenate(list(self.signed_bands(self.geometry.photo_size)))
+
+    def signed_bands(self, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        """`signed_heatmap` on a raster of (width, height), as `heatmap_bands` gives the heatmap."""
+        if self.signed_map is None:
+            raise ChoiceError("This explanation has no signed map: explain with signed=True.")
+        signed = self.signed_map
+        return self._bands(signed if np.isfinite(signed).all() else np.zeros_like(signed), size)
+
+    def _bands(self, cells: np.ndarray, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        """Cells [h, w] laid over the photo and divided by their largest absolute value there."""
         rows = max(1, BAND_PIXELS // size[0])
 
         def bands() -> Iterable[np.ndarray]:
-            return self.geometry.bands_to_photo(self.feature_map, size, rows)
+            return self.geometry.bands_to_photo(cells, size, rows)
 
         once: Iterable[np.ndarray] = bands()
         if size[1] <= _BANDS_KEPT * rows:
             once = list(once)
-        peak = 0 if self.degenerate else max(float(band.max()) for band in once)
+        peak = max(float(np.abs(band).max()) for band in once)
         for band in once if isinstance(once, list) else bands():
             if peak > 0:
                 band /= peak
-            else:
-                band[:] = 0
             yield band
 
 

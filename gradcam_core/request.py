@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
+from gradcam_core.cam.methods import DEFAULT_METHOD, check_signed, check_steps, method_named
 from gradcam_core.errors import LabelError
 from gradcam_core.images.geometry import ViewName, check_view
 from gradcam_core.models.labels import find_in_all
@@ -24,7 +24,8 @@ class ExplanationRequest:
     model: the network's name. target: the class; None is the network's own top prediction, or the
     next one if that is in `contrast`. contrast: classes rather than which it is explained; True are
     those that the network holds most probable besides it. layer: the target layer, see
-    `Model.layer_named`.
+    `Model.layer_named`. signed: whether to say what speaks against the class, too; steps: whether
+    to say how the map is made.
 
     Whoever has a request has a valid one. Raises ChoiceError for a method, view, detail or layer
     that there is not, LabelError for a target in `contrast`. For names of networks and classes see
@@ -38,9 +39,15 @@ class ExplanationRequest:
     method: str = DEFAULT_METHOD
     detail: int = 1
     layer: str | float = 1.0
+    signed: bool = False
+    steps: bool = False
 
     def __post_init__(self) -> None:
-        method_named(self.method)
+        method = method_named(self.method)
+        if self.signed:
+            check_signed(method)
+        if self.steps:
+            check_steps(method)
         check_view(self.view, self.detail)
         check_layer(self.layer)
         if self.target in self.contrast_classes:
@@ -67,6 +74,8 @@ def requests_for(
     method: str = DEFAULT_METHOD,
     detail: int = 1,
     layer: str | float = 1.0,
+    signed: bool = False,
+    steps: bool = False,
 ) -> list[ExplanationRequest]:
     """One request for each network, from what a person gave: classes by index, name or synonym.
 
@@ -87,7 +96,7 @@ def requests_for(
         each = [[indices[n] for indices in others] for n in range(len(models))]
         contrasts = [tuple(dict.fromkeys(indices)) for indices in each]
     return [
-        ExplanationRequest(model, view, one, its_contrast, method, detail, layer)
+        ExplanationRequest(model, view, one, its_contrast, method, detail, layer, signed, steps)
         for model, one, its_contrast in zip(models, targets, contrasts, strict=True)
     ]
 

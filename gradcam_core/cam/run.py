@@ -14,10 +14,12 @@ from gradcam_core.cam import smoothing
 from gradcam_core.cam.methods import (
     DEFAULT_METHOD,
     Method,
+    check_signed,
+    check_steps,
     method_named,
     signed,
 )
-from gradcam_core.cam.methods.one_pass import gradcam_plus_plus
+from gradcam_core.cam.methods.one_pass import gradcam_plus_plus, strongest_other
 from gradcam_core.cam.network.finite import check_finite
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass, at_least_float32
@@ -25,6 +27,7 @@ from gradcam_core.cam.passes import at_earlier_layers, attention_gradients, nois
 from gradcam_core.cam.perturbed import perturbed_logits
 from gradcam_core.cam.score import Score, score_of
 from gradcam_core.cam.smoothing import Smooth
+from gradcam_core.cam.steps import Steps, steps_of
 from gradcam_core.cam.target_layers.layout import Tokens
 from gradcam_core.cam.targets import (
     Targets,
@@ -145,11 +148,8 @@ class Run:
         # Tensors of inference mode can never have gradients.
         with torch.inference_mode(False):
             chosen = method_named(method)
-            if signed and not chosen.can_be_signed:
-                raise CamError(
-                    f"{chosen.title} has no signed map: only methods by gradients tell what speaks "
-                    "against a class."
-                )
+            if signed:
+                check_signed(chosen)
             if not callable(targets):
                 explained = _Explained(chosen, self._score(targets, chosen, contrast), signed)
             elif contrast is not False or chosen.contrast is not None:
@@ -253,6 +253,42 @@ class Run:
         pairs.append((self.activation, self._gradient(score)))
         on_progress(1.0)
         return chosen.compute([gradcam_plus_plus(*pair) for pair in pairs])
+
+    def steps(
+        self,
+        targets: int | Sequence[int] | None = None,
+        method: str = DEFAULT_METHOD,
+        contrast: int | Sequence[int] | bool = False,
+    ) -> list[Steps]:
+        """How `cam` makes the map of each image, given the same arguments: see `Steps`.
+
+        Raises ChoiceError for a method that is no sum of channels times weights, and as `cam` does.
+        """
+        chosen = method_named(method)
+        check_steps(chosen)
+        found = self.cam(targets, method, contrast)
+        with torch.inference_mode(False):
+            score = self._score(targets, chosen, contrast)
+            others: Tensor | None = None
+            values = score.of(self.logits)
+            if chosen.needs == "gradients":
+                assert score.contrast is not None
+                each = torch.stack([self._gradient(Score(other)) for other in score.contrast.T])
+                others = strongest_other(self.activation, each)
+                score = Score(score.targets)
+                values = score.of(self.logits)
+            gradient = self._gradient(score)
+        return [
+            steps_of(
+                chosen,
+                self.activation[n],
+                gradient[n],
+                float(values[n]),
+                found[n],
+                None if others is None else others[n],
+            )
+            for n in range(len(self))
+        ]
 
     def contrast(
         self,

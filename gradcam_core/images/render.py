@@ -22,6 +22,13 @@ COLORMAPS = {
 }
 """Colour maps to choose from, by matplotlib's names. All but jet are perceptually uniform."""
 
+FOR_AND_AGAINST = "for and against"
+"""The colours of a signed map, 0 in the middle. The colour-blind can tell orange from blue, too."""
+
+_FOR = ((200, 82, 0), (255, 184, 64))
+_AGAINST = ((0, 81, 143), (96, 184, 255))
+"""From the colour of least heat to that of most, RGB."""
+
 OPACITY = 0.75
 DIMMING = 0.55
 """Share of black laid over what the network did not see."""
@@ -37,6 +44,8 @@ FULL_FROM = 0.5
 
 def colormap_table(name: str = COLORMAP) -> np.ndarray:
     """The colour of each of 256 levels of heat, and how opaque it is: uint8 [256, 4] (RGBA)."""
+    if name == FOR_AND_AGAINST:
+        return _diverging_table()
     import matplotlib
 
     if not isinstance(name, str) or name not in matplotlib.colormaps:
@@ -47,6 +56,17 @@ def colormap_table(name: str = COLORMAP) -> np.ndarray:
     table = matplotlib.colormaps[name].resampled(256)(np.arange(256), bytes=True)
     opaque = np.clip(np.linspace(0, 1, 256) / FULL_FROM, 0, 1)
     table[:, 3] = np.round(255 * opaque)
+    return table
+
+
+def _diverging_table() -> np.ndarray:
+    heat = np.linspace(-1, 1, 256)[:, None]
+    sides = (
+        np.array(low) + np.abs(heat) * np.subtract(high, low) for low, high in (_FOR, _AGAINST)
+    )
+    table = np.empty((256, 4), dtype=np.uint8)
+    table[:, :3] = np.round(np.where(heat > 0, *sides))
+    table[:, 3] = np.round(255 * np.clip(np.abs(heat[:, 0]) / FULL_FROM, 0, 1))
     return table
 
 

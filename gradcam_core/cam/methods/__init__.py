@@ -20,10 +20,15 @@ from gradcam_core.cam.methods.one_pass import (
     finercam,
     gradcam,
     gradcam_plus_plus,
+    gradcam_plus_plus_weights,
     hirescam,
     layercam,
+    mean_gradient,
+    own_gradient,
+    positive_gradient,
     signed_competitive,
     xgradcam,
+    xgradcam_weights,
 )
 from gradcam_core.cam.methods.several_passes import (
     IS_SAMPLES,
@@ -86,6 +91,8 @@ class Method:
     network, or of its head, for as many inputs as there are channels, which `perturb` makes, means
     over so many `samples`; the gradients for noisy pictures. Instead of the activation: the
     Grad-CAM++ maps of this layer and earlier ones; or the gradients of attention.
+    weights: of the channels, [N, C, 1, 1] or one for each cell [N, C, h, w], from the activation
+    and the gradient, where the map is a sum of channels times these.
     contrast: of a method that always has one. signed: its signed map, where that is not the
     difference of two, see `signed`. is_common: whether the page shows it at once, and not only
     under "More methods".
@@ -95,6 +102,7 @@ class Method:
     title: str
     compute: Callable[..., Tensor]
     needs: Need
+    weights: Callable[[Tensor, Tensor], Tensor] | None = None
     contrast: Contrast | None = None
     perturb: Perturb | None = None
     signed: Callable[..., Tensor] | None = None
@@ -122,6 +130,24 @@ class Method:
         return self.needs in ("gradient", "gradients")
 
 
+def check_signed(method: Method) -> None:
+    """Raises ChoiceError for a method that cannot tell what speaks against the class."""
+    if not method.can_be_signed:
+        raise ChoiceError(
+            f"{method.title} has no signed map: only methods by gradients tell what speaks against "
+            "a class. Choose one of those, such as Grad-CAM."
+        )
+
+
+def check_steps(method: Method) -> None:
+    """Raises ChoiceError for a method whose map is no sum of channels times weights."""
+    if method.weights is None:
+        raise ChoiceError(
+            f"{method.title} is not one sum of channels times weights, so its map has no such "
+            "steps. Choose a method by gradients, such as Grad-CAM."
+        )
+
+
 def signed(method: Method) -> Callable[..., Tensor]:
     """The method with what speaks against the class, as values below 0: its map minus the one of
     the opposite score, -y, which Grad-CAM's paper calls counterfactual (section 3.3). For a sum
@@ -139,17 +165,20 @@ def signed(method: Method) -> Callable[..., Tensor]:
 METHODS = {
     method.name: method
     for method in (
-        Method("gradcam", "Grad-CAM", gradcam, "gradient"),
-        Method("gradcam++", "Grad-CAM++", gradcam_plus_plus, "gradient"),
-        Method("hirescam", "HiResCAM", hirescam, "gradient"),
-        Method("xgradcam", "XGrad-CAM", xgradcam, "gradient"),
-        Method("layercam", "LayerCAM", layercam, "gradient"),
-        Method("finercam", "FinerCAM", finercam, "gradient", Contrast(0.6, 3, "nearest")),
+        Method("gradcam", "Grad-CAM", gradcam, "gradient", mean_gradient),
+        Method("gradcam++", "Grad-CAM++", gradcam_plus_plus, "gradient", gradcam_plus_plus_weights),
+        Method("hirescam", "HiResCAM", hirescam, "gradient", own_gradient),
+        Method("xgradcam", "XGrad-CAM", xgradcam, "gradient", xgradcam_weights),
+        Method("layercam", "LayerCAM", layercam, "gradient", positive_gradient),
+        Method(
+            "finercam", "FinerCAM", finercam, "gradient", mean_gradient, Contrast(0.6, 3, "nearest")
+        ),
         Method(
             "competitive",
             "Competitive Grad-CAM",
             competitive,
             "gradients",
+            mean_gradient,
             DEFAULT_CONTRAST,
             signed=signed_competitive,
         ),

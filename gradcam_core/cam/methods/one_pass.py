@@ -16,7 +16,12 @@ def gradcam(activation: Tensor, gradient: Tensor) -> Tensor:
 
     activation, gradient: [N, C, h, w] -> map [N, h, w].
     """
-    return weighted_sum(gradient.mean(dim=places(gradient), keepdim=True), activation)
+    return weighted_sum(mean_gradient(activation, gradient), activation)
+
+
+def mean_gradient(activation: Tensor, gradient: Tensor) -> Tensor:
+    """The weights of `gradcam`: [N, C, 1, 1]."""
+    return gradient.mean(dim=places(gradient), keepdim=True)
 
 
 def gradcam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -27,12 +32,16 @@ def gradcam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
     1e-6 to the denominator, which outweighs it where gradients are small; TorchCAM's denominator
     has no effect.
     """
+    return weighted_sum(gradcam_plus_plus_weights(activation, gradient), activation)
+
+
+def gradcam_plus_plus_weights(activation: Tensor, gradient: Tensor) -> Tensor:
+    """The weights of `gradcam_plus_plus`: [N, C, 1, 1]."""
     # Reduced by G_k^2, which float32 cannot hold where gradients are small.
     alpha = quotient(
         gradient.sign().abs(), 2 + activation.sum(places(activation), keepdim=True) * gradient
     )
-    weight = (gradient.relu() * alpha).sum(dim=places(gradient), keepdim=True)
-    return weighted_sum(weight, activation)
+    return (gradient.relu() * alpha).sum(dim=places(gradient), keepdim=True)
 
 
 def hirescam(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -42,7 +51,12 @@ def hirescam(activation: Tensor, gradient: Tensor) -> Tensor:
     activation, gradient: [N, C, h, w] -> map [N, h, w]. The paper has no ReLU; pytorch-grad-cam
     has it, as what speaks against the class is not drawn.
     """
-    return weighted_sum(gradient, activation)
+    return weighted_sum(own_gradient(activation, gradient), activation)
+
+
+def own_gradient(activation: Tensor, gradient: Tensor) -> Tensor:
+    """The weights of `hirescam`, one for each cell: [N, C, h, w]."""
+    return gradient
 
 
 def xgradcam(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -50,10 +64,13 @@ def xgradcam(activation: Tensor, gradient: Tensor) -> Tensor:
 
     activation, gradient: [N, C, h, w] -> map [N, h, w].
     """
+    return weighted_sum(xgradcam_weights(activation, gradient), activation)
+
+
+def xgradcam_weights(activation: Tensor, gradient: Tensor) -> Tensor:
+    """The weights of `xgradcam`: [N, C, 1, 1]."""
     share = (gradient * activation).sum(dim=places(activation), keepdim=True)
-    return weighted_sum(
-        quotient(share, activation.sum(places(activation), keepdim=True)), activation
-    )
+    return quotient(share, activation.sum(places(activation), keepdim=True))
 
 
 def layercam(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -62,7 +79,12 @@ def layercam(activation: Tensor, gradient: Tensor) -> Tensor:
 
     activation, gradient: [N, C, h, w] -> map [N, h, w].
     """
-    return weighted_sum(gradient.relu(), activation)
+    return weighted_sum(positive_gradient(activation, gradient), activation)
+
+
+def positive_gradient(activation: Tensor, gradient: Tensor) -> Tensor:
+    """The weights of `layercam`, one for each cell: [N, C, h, w]."""
+    return gradient.relu()
 
 
 def finercam(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -89,10 +111,15 @@ def competitive(activation: Tensor, gradient: Tensor, contrast: Tensor) -> Tenso
 
 def signed_competitive(activation: Tensor, gradient: Tensor, contrast: Tensor) -> Tensor:
     """M_c - max_r M_r, see `competitive`: below 0 where another class has more evidence."""
+    return gradcam(activation, gradient) - strongest_other(activation, contrast)
+
+
+def strongest_other(activation: Tensor, contrast: Tensor) -> Tensor:
+    """max_r M_r, see `competitive`: [N, h, w]."""
     strongest = gradcam(activation, contrast[0])
     for other in contrast[1:]:
         strongest = strongest.maximum(gradcam(activation, other))
-    return gradcam(activation, gradient) - strongest
+    return strongest
 
 
 def eigencam(activation: Tensor) -> Tensor:
