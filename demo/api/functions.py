@@ -140,6 +140,8 @@ class Functions:
         against: int | str | None = None,
         depth: float | None = None,
         window: list[float] | None = None,
+        signed: bool = False,
+        steps: bool = False,
     ) -> tuple[Findings, FileData | None]:
         """Explain a prediction with Grad-CAM: where in a photo each network finds the evidence for
         a class, what it predicts, and how far the networks look at the same place.
@@ -178,6 +180,12 @@ class Functions:
                 [low, high]: [-1000, 400] for a lung in Hounsfield units. None takes what the file
                 says, or else its lowest and highest value. Levels of ordinary pictures are 0 to
                 255.
+            signed: Whether to show what speaks against the class, too: overlays and the figure are
+                then orange where something speaks for it and blue where something speaks against
+                it, and heatmaps are in [-1, 1]. For methods by gradients.
+            steps: Whether to say how each map is made: the score, the channels of the feature map
+                that speak most for and against the class, their weights and their shares. For
+                methods that are a sum of channels times weights.
 
         Returns:
             First the findings, in the same record as explanations.json of the command line, with
@@ -203,6 +211,8 @@ class Functions:
             arguments.quoted(method),
             arguments.detail(detail),
             arguments.layer(depth if layer is None else layer),
+            arguments.flag("signed", signed),
+            arguments.flag("steps", steps),
         )
         kinds = arguments.outputs(outputs)
         is_checked = arguments.flag("trust", trust)

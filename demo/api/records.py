@@ -115,6 +115,23 @@ class TrustRecord(TypedDict):
     seed: int
 
 
+class ChannelRecord(TypedDict):
+    index: int
+    weight: float | None
+    share: float
+    activation: list[list[float]]
+
+
+class StepsRecord(TypedDict):
+    score: float
+    channels: int
+    size: list[int]
+    speaking_for: int
+    speaking_against: int
+    largest_for: list[ChannelRecord]
+    largest_against: list[ChannelRecord]
+
+
 class ExplanationRecord(TypedDict):
     asked_for: str
     model: str
@@ -132,6 +149,8 @@ class ExplanationRecord(TypedDict):
     rivals: list[PredictionRecord]
     layer: str
     tokens: bool
+    signed: bool
+    steps: StepsRecord | None
     detail: int
     view: str
     photo_size: list[int]

@@ -58,6 +58,8 @@ class BatchSettings:
         targets: Sequence[int | None] = [request.target for request in self.requests]
         # Data sets of earlier versions lack these: see `LATER_SETTINGS`.
         later: dict[str, Any] = {} if first.layer == 1 else {"layer": first.layer}
+        if first.signed:
+            later["signed"] = True
         if self.window is not None:
             later["window"] = self.window.text
         return later | {

@@ -149,7 +149,7 @@ class Run:
         with torch.inference_mode(False):
             chosen = method_named(method)
             if signed:
-                check_signed(chosen)
+                check_signed(chosen, CamError)
             if not callable(targets):
                 explained = _Explained(chosen, self._score(targets, chosen, contrast), signed)
             elif contrast is not False or chosen.contrast is not None:

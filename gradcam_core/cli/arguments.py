@@ -118,6 +118,11 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: what the file says, or else its lowest and highest value)",
     )
     parser.add_argument(
+        "--signed",
+        action="store_true",
+        help="show what speaks against the class, too: orange for it, blue against it",
+    )
+    parser.add_argument(
         "--trust", action="store_true", help="check how far each map can be trusted (slower)"
     )
 
@@ -175,6 +180,8 @@ def requests_of(parser: Parser, options: argparse.Namespace) -> list[Explanation
             method=method,
             detail=detail or 1,
             layer=options.layer,
+            signed=options.signed,
+            steps=getattr(options, "steps", False),
         )
     except (NetworkError, ChoiceError, LabelError) as error:
         parser.error(str(error))

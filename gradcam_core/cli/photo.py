@@ -120,6 +120,12 @@ def _parser() -> Parser:
     )
     add_map_arguments(parser)
     parser.add_argument(
+        "--steps",
+        action="store_true",
+        help="write into explanations.json how each map is made: the channels that matter most, "
+        "their weights and shares",
+    )
+    parser.add_argument(
         "--out",
         type=folder,
         default=Path("out"),

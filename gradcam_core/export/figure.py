@@ -28,7 +28,7 @@ from gradcam_core.export.grid import Place, Text
 from gradcam_core.export.layout import HEIGHT_PX, WIDTH_PX, best_plan
 from gradcam_core.export.text import PIXELS_A_POINT
 from gradcam_core.images.metadata import SOFTWARE, lines, png_info
-from gradcam_core.images.render import COLORMAP, OPACITY, colormap_table
+from gradcam_core.images.render import COLORMAP, FOR_AND_AGAINST, OPACITY, colormap_table
 
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = get_args(Theme)
@@ -99,7 +99,8 @@ def figure(
     for e, place in zip(explanations, plan.overlays, strict=True):
         overlay = e.overlay(resized[place.size], colormap, opacity)
         _draw_picture(slide, np.asarray(overlay), place, e.heading)
-    _draw_picture(slide, _bar(colormap, colours, plan.bar), plan.bar, "colour bar")
+    scale = colormap if explanations[0].signed_map is None else FOR_AND_AGAINST
+    _draw_picture(slide, _bar(scale, colours, plan.bar), plan.bar, "colour bar")
     for text in plan.texts:
         _draw_text(slide, text, colours)
     return slide
@@ -127,7 +128,8 @@ def _resized(photo: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def _bar(colormap: str, colours: _Colours, place: Place) -> np.ndarray:
-    """The colours from no heat to most, fading out as they do over a photo: uint8 [H, W, 3]."""
+    """The colours from one end of the heat to the other, fading out as they do over a photo: uint8
+    [H, W, 3]."""
     background, line = (
         255 * np.array(to_rgb(colour)) for colour in (colours.background, colours.line)
     )

@@ -63,8 +63,9 @@ def files(
     say of themselves. Gives
 
     - input_image.jpg: the photo;
-    - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1];
-    - <name>_heatmap.png: the heat as 16-bit grey levels, 65535 where it is hottest;
+    - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1], of a
+      signed explanation in [-1, 1];
+    - <name>_heatmap.png: what speaks for the class, 16-bit grey levels, 65535 where it is hottest;
     - comparison.png, comparison.svg: see `gradcam_core.export.figure`;
     - <name>_trust.png: what checks have found, of those that were checked;
     - captions.txt: a caption for each overlay with what checks say, and the sentences of `summary`;
@@ -177,7 +178,7 @@ def _array(e: Explanation, size: tuple[int, int], file: IO[bytes]) -> None:
     width, height = size
     header = {"descr": "<f4", "fortran_order": False, "shape": (height, width)}
     np.lib.format.write_array_header_1_0(file, header)
-    for band in e.heatmap_bands(size):
+    for band in e.heatmap_bands(size) if e.signed_map is None else e.signed_bands(size):
         file.write(band.astype("<f4", copy=False).tobytes())
 
 

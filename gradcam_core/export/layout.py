@@ -25,6 +25,9 @@ from gradcam_core.wording import TIED, percentage
 NOTHING, MOST = "nothing for the class", "most evidence"
 """Meaning of the two ends of the colour bar."""
 
+MOST_AGAINST, MOST_FOR = "against the class", "for the class"
+"""The same for signed maps, whose middle is neither."""
+
 LEAST_HEAT, MOST_HEAT = "no heat", "most heat"
 """The same for methods that know no class."""
 
@@ -118,6 +121,8 @@ def _plan(
     bar_middle = said_baseline - len(said) * _FOOTER_LINE - _ABOVE_FOOTER
     is_of_class = all(method_named(e.method).knows_class for e in explanations)
     lowest, highest = (NOTHING, MOST) if is_of_class else (LEAST_HEAT, MOST_HEAT)
+    if explanations[0].signed_map is not None:
+        lowest, highest = MOST_AGAINST, MOST_FOR
     bar_left = left + round(bar_font.width(lowest)) + 20
     bar = Place(bar_left, bar_middle - _BAR[1] // 2, *_BAR)
     photo = Place(_MARGIN, _FOOTER_BASELINE - _UNDER_SMALL - small[1], *small)

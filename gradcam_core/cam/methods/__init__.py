@@ -45,7 +45,7 @@ from gradcam_core.cam.methods.several_passes import (
     smoothgradcam_plus_plus,
     sscam,
 )
-from gradcam_core.errors import ChoiceError
+from gradcam_core.errors import ChoiceError, GradcamError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -130,10 +130,10 @@ class Method:
         return self.needs in ("gradient", "gradients")
 
 
-def check_signed(method: Method) -> None:
-    """Raises ChoiceError for a method that cannot tell what speaks against the class."""
+def check_signed(method: Method, kind: type[GradcamError] = ChoiceError) -> None:
+    """Raises an error of this kind for a method that cannot tell what speaks against the class."""
     if not method.can_be_signed:
-        raise ChoiceError(
+        raise kind(
             f"{method.title} has no signed map: only methods by gradients tell what speaks against "
             "a class. Choose one of those, such as Grad-CAM."
         )
