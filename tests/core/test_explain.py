@@ -305,7 +305,7 @@ def test_half_precision_goes_the_same_way(cat: Image.Image, monkeypatch):
     """As on a GPU, here on the processor."""
     exact = gc.examine(cat, "efficientnet_lite0")
     low = partial(torch.autocast, "cpu", dtype=torch.bfloat16)
-    module = import_module("gradcam_core.examination")
+    module = import_module("gradcam_core.models.forward_pass")
     monkeypatch.setattr(module, "precision", lambda device: low())
     half = gc.examine(cat, "efficientnet_lite0")
     assert not np.array_equal(half.probabilities, exact.probabilities)
