@@ -12,8 +12,10 @@ from demo.compute.backend import CheckResult, NetworkInfo
 from demo.server.classes import all_classes
 from gradcam_core import Explanation
 from gradcam_core.analysis.findings import finding, in_common
+from gradcam_core.cam.steps import Channel, Steps
 
 _LEVELS = 65535
+_SIGNED_LEVELS = 32767
 
 
 def photo_of(
@@ -42,6 +44,8 @@ def result_of(asked_for: str, e: Explanation, photo_name: str = "") -> dict[str,
     index: of a class, its place in `all_classes`. box: what the network saw; region: what the map
     covers, padding included; both as shares of the photo's sides. map: rows, columns and, row by
     row, unsigned 16-bit levels, little-endian, of the map's maximum; all 0 if it is degenerate.
+    signed_levels: the same of a signed map, signed 16-bit. steps: see `steps_of`; both null where
+    they were not asked for.
     """
     rows, columns = e.feature_map.shape
     record = finding(asked_for, e, photo_name=photo_name)
@@ -58,6 +62,38 @@ def result_of(asked_for: str, e: Explanation, photo_name: str = "") -> dict[str,
         "box": _shares(e, e.box),
         "region": _shares(e, e.geometry.region),
         "map": {"rows": rows, "columns": columns, "levels": _levels(e)},
+        "signed_levels": None if e.signed_map is None else _signed_levels(e.signed_map),
+        "steps": e.steps and steps_of(e.steps),
+    }
+
+
+def steps_of(steps: Steps) -> dict[str, Any]:
+    """How a map is made, with all that the page draws: maps and sums as float32, row by row,
+    little-endian, in base64."""
+    others = None if steps.others is None else _floats(steps.others)
+    return {
+        "score": steps.score,
+        "channels": steps.channels,
+        "rows": steps.size[0],
+        "columns": steps.size[1],
+        "counts": steps.counts,
+        "mean": _floats(steps.mean_activation),
+        "for": [_channel(one) for one in steps.speaking_for],
+        "against": [_channel(one) for one in steps.speaking_against],
+        "counted": steps.counted,
+        "running": [_floats(one) for one in steps.running],
+        "others": others,
+        "map": _floats(steps.feature_map),
+    }
+
+
+def _channel(one: Channel) -> dict[str, Any]:
+    activation = _floats(one.activation)
+    return {
+        "index": one.index,
+        "weight": one.weight,
+        "share": one.share,
+        "activation": activation,
     }
 
 
@@ -81,7 +117,22 @@ def check_of(found: CheckResult) -> dict[str, Any]:
 def _levels(e: Explanation) -> str:
     peak = 0.0 if e.degenerate else float(e.feature_map.max())
     share = e.feature_map / peak if peak else np.zeros_like(e.feature_map)
-    return base64.b64encode(np.round(share * _LEVELS).astype("<u2").tobytes()).decode("ascii")
+    return _encoded(np.round(share * _LEVELS).astype("<u2"))
+
+
+def _signed_levels(signed: np.ndarray) -> str:
+    """16-bit levels of the largest absolute value, below 0 what speaks against the class."""
+    peak = float(np.abs(signed).max()) if np.isfinite(signed).all() else 0.0
+    share = signed / peak if peak else np.zeros_like(signed)
+    return _encoded(np.round(share * _SIGNED_LEVELS).astype("<i2"))
+
+
+def _floats(values: np.ndarray) -> str:
+    return _encoded(values.astype("<f4"))
+
+
+def _encoded(values: np.ndarray) -> str:
+    return base64.b64encode(values.tobytes()).decode("ascii")
 
 
 def _shares(e: Explanation, box: Sequence[float]) -> list[float]:

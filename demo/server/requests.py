@@ -16,7 +16,7 @@ from demo.examples import examples_folder
 from demo.gradio_internals import get_upload_folder
 from demo.server.classes import all_classes
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
-from gradcam_core.errors import LabelError
+from gradcam_core.errors import ChoiceError, LabelError
 from gradcam_core.images.decoded import Window
 from gradcam_core.images.geometry import DETAILS, ViewName
 from gradcam_core.images.remote.fetch import MAX_ADDRESS_LENGTH
@@ -67,6 +67,8 @@ class MapRequest(_Strict):
     detail: int = Field(1, ge=min(DETAILS), le=max(DETAILS))
     contrast: bool = Field(False, validation_alias=AliasChoices("contrast", "rivals"))
     layer: float = Field(1, ge=0, le=1, validation_alias=AliasChoices("layer", "depth"))
+    signed: bool = False
+    steps: bool = False
     trust: bool = False
 
 
@@ -119,16 +121,17 @@ class PageRequest(_Strict):
 
     @property
     def answerable(self) -> list[MapRequest]:
-        """The maps whose network has the class."""
+        """The maps whose network has the class, and whose method can do what is asked for."""
         found = []
         for one in self.cells:
-            with suppress(LabelError):
+            with suppress(LabelError, ChoiceError):
                 self.explanation_request(one)
                 found.append(one)
         return found
 
     def explanation_request(self, one: MapRequest) -> ExplanationRequest:
-        """Raises LabelError if the network does not have the class."""
+        """Raises LabelError if the network does not have the class, ChoiceError if the method has
+        no signed map or no steps."""
         target, contrast = (
             place if place is None else all_classes().index(one.model, place)
             for place in (self.target, self.contrast)
@@ -141,6 +144,8 @@ class PageRequest(_Strict):
             one.method,
             one.detail,
             one.layer,
+            one.signed,
+            one.steps,
         )
 
 

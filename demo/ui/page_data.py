@@ -13,7 +13,13 @@ from demo.ui import texts
 from gradcam_core import Label
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.images.geometry import DETAILS, VIEWS
-from gradcam_core.images.render import COLORMAPS, DIMMING, OPACITY, colormap_table
+from gradcam_core.images.render import (
+    COLORMAPS,
+    DIMMING,
+    FOR_AND_AGAINST,
+    OPACITY,
+    colormap_table,
+)
 from gradcam_core.models.registry import classifiers, default_classifiers
 from gradcam_core.presets import PRESETS
 
@@ -75,6 +81,8 @@ def _props() -> dict[str, Any]:
                 "is_common": known.is_common,
                 "passes_per_channel": known.passes_per_channel,
                 "needs_tokens": known.needs == "attention",
+                "can_be_signed": known.can_be_signed,
+                "formula": known.weights and known.weights.formula,
             }
             for known in METHODS.values()
         ],
@@ -90,6 +98,7 @@ def _props() -> dict[str, Any]:
         "colormaps": [
             [name, title, colormap_table(name).tolist()] for name, title in COLORMAPS.items()
         ],
+        "signedColors": colormap_table(FOR_AND_AGAINST).tolist(),
         "uploadLimitMb": UPLOAD_LIMIT_MB,
         "opacity": OPACITY,
         "dimming": DIMMING,

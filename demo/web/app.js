@@ -35,7 +35,7 @@ class App {
    * `controls.values()`. */
   constructor({ element, props, trigger }) {
     this.props = props;
-    this.defaults = { photo: null, target: null, contrast: null, layer: 1, ...props.defaults };
+    this.defaults = { photo: null, target: null, contrast: null, layer: 1, signed: null, ...props.defaults };
     this.state = { ...this.defaults };
     this.display = { layers: "overlay", opacity: props.opacity, colormap: props.colormaps[0][0] };
     this.palettes = new Map(
@@ -44,6 +44,8 @@ class App {
         { overlay: palette(colors.flat(), false), heat: palette(colors.flat(), true) },
       ]),
     );
+    const signed = props.signedColors.flat();
+    this.signedPalette = { overlay: palette(signed, false), heat: palette(signed, true) };
     this.controls = new Controls({
       props,
       trigger,
@@ -115,6 +117,7 @@ class App {
     this.toolbar.setLayer(after.layer);
     for (const [i, name] of CLASS_FIELDS.entries()) this.fields[i].show(after[name]);
     this.toolbar.setExplained(this.nameOf(after.target), this.explainedRatherThan());
+    this.toolbar.setSigned(this.isSigned(), this.canBeSigned());
     this.examples.mark(after.photo);
     const isReordered = changes.models && String(changes.models) !== String(after.models);
     if (!isFromControl || isNewPhoto || isReordered) this.controls.update();
@@ -159,6 +162,17 @@ class App {
     return this.nameOf(this.state.contrast) ?? (isAuto || null);
   }
 
+  canBeSigned() {
+    const { method } = this.map();
+    return this.props.methods.find(({ name }) => name === method).can_be_signed;
+  }
+
+  /** Whether what speaks against the class is shown, too: as chosen, else where two classes are compared. */
+  isSigned() {
+    const { signed, contrast } = this.state;
+    return this.canBeSigned() && (signed ?? contrast !== null);
+  }
+
   request() {
     const { photo, view, target, contrast } = this.state;
     const may_fetch = !this.presentation.isOn; // no picture comes from the web before an audience
@@ -166,8 +180,8 @@ class App {
   }
 
   cells() {
-    const map = this.map();
-    return this.state.models.map((model) => ({ id: model, model, ...map, layer: this.state.layer }));
+    const map = { ...this.map(), layer: this.state.layer, signed: this.isSigned() };
+    return this.state.models.map((model) => ({ id: model, model, ...map }));
   }
 
   refresh() {
@@ -175,6 +189,7 @@ class App {
     const { photo, models } = this.state;
     if (!photo || !models.length) {
       this.comparison.stop();
+      this.steps.stop();
       this.trust.stop();
       this.results.showMessage(photo ? this.props.noModel : this.props.hint);
       return;
@@ -249,6 +264,7 @@ class App {
       toggleOverlay: () =>
         this.setDisplay({ layers: this.display.layers === "overlay" ? "photo" : "overlay" }),
       fullScreen: () => this.focusedPanel()?.toggleFullScreen(),
+      steps: () => this.state.photo && this.toolbar.setStepsOpen(this.steps.toggle()),
       present: () => this.presentation.toggle(),
       help: () => this.keys.showModal(),
       leave: () => {

@@ -13,6 +13,7 @@ const ICONS = {
   holds: "M5 13l4.5 4.5L19 7",
   unclear: "M8.5 9a3.5 3.5 0 1 1 5.6 2.8c-1.3 1-2.1 1.7-2.1 3.2M12 19v.1",
   fails: "M12 3.5L2.5 20h19zM12 10v4.5M12 17.2v.1",
+  steps: "M4 19h4v-5h4V9h4V4h4",
   close: "M6 6l12 12M18 6L6 18",
 };
 

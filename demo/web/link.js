@@ -2,6 +2,7 @@
 
 const LISTS = ["models"];
 const NUMBERS = ["target", "contrast", "detail", "layer"];
+const SWITCHES = ["signed"];
 const WORDS = ["view", "kind", "method"];
 const NAMES = { target: "class", kind: "map" };
 const AUTO = "auto"; // as contrast: the most probable other classes
@@ -30,6 +31,7 @@ function isKnown(key, value, { models, methods, details, kinds, views, examples,
     kind: () => Object.hasOwn(kinds, value),
     method: () => has(methods, value),
     auto_contrast: () => true,
+    signed: () => true,
   };
   return known[key]();
 }
@@ -44,6 +46,7 @@ function parameters(address) {
     const number = Number(given.get(nameOf(key)));
     if (given.get(nameOf(key)) && Number.isFinite(number)) found[key] = number;
   }
+  for (const key of SWITCHES) if (["1", "0"].includes(given.get(key))) found[key] = given.get(key) === "1";
   for (const key of WORDS) if (given.get(nameOf(key))) found[key] = given.get(nameOf(key));
   if (given.get("contrast") === AUTO) found.auto_contrast = true;
   if (given.get("example")) found.photo = { example: given.get("example") };
@@ -68,6 +71,7 @@ export function linkTo(address, state, defaults) {
     else given.set(nameOf(key), String(value));
   };
   for (const key of [...LISTS, ...NUMBERS, ...WORDS]) put(key, state[key], defaults[key]);
+  for (const key of SWITCHES) put(key, state[key] === null ? null : Number(state[key]), null);
   if (state.contrast === null && state.auto_contrast && state.kind === OWN) given.set("contrast", AUTO);
   for (const old of OLD_NAMES) given.delete(old);
   put("example", state.photo?.example ?? null, null);

@@ -8,13 +8,14 @@ import { Comparison } from "./results/comparison.js";
 import { Insight } from "./results/insight.js";
 import { Presentation } from "./results/presentation.js";
 import { Results } from "./results/results.js";
+import { Steps } from "./results/steps.js";
 import { TrustCheck } from "./results/trust.js";
 
 /** Gives the app its parts and puts them into `element`. */
 export function makeElements(app, element) {
   const page = {
-    colors: () => {
-      const { overlay, heat } = app.palettes.get(app.display.colormap);
+    colors: (isSigned = false) => {
+      const { overlay, heat } = isSigned ? app.signedPalette : app.palettes.get(app.display.colormap);
       return app.display.layers === "heat" ? heat : overlay;
     },
     choose: (index) => app.change({ target: index }),
@@ -32,6 +33,9 @@ export function makeElements(app, element) {
         .map((lines) => lines.filter(Boolean).join("\n")),
     request: () => app.request(),
     cells: () => app.cells(),
+    signedColors: () => app.signedPalette.overlay,
+    overlayColors: () => app.palettes.get(app.display.colormap).overlay,
+    methodNow: () => app.props.methods.find(({ name }) => name === app.map().method),
     hasTokens: (model) => Boolean(app.results.panels.get(model)?.result?.tokens),
     settings: () => ({
       ...app.map(),
@@ -50,6 +54,8 @@ export function makeElements(app, element) {
     act: {
       setDisplay: (changes) => app.setDisplay(changes),
       setLayer: (layer) => app.change({ layer }),
+      setSigned: (signed) => app.change({ signed }),
+      toggleSteps: () => app.toolbar.setStepsOpen(app.steps.toggle()),
       toggleMethods: () => app.toolbar.setMethodsOpen(app.comparison.toggle()),
       check: () => app.toolbar.setChecking(app.trust.toggle()),
       download: (file, theme) => app.download(file, theme),
@@ -63,6 +69,7 @@ export function makeElements(app, element) {
   app.insight = new Insight({ ...page, colors: () => app.palettes.get(app.display.colormap).overlay });
   app.comparison = new Comparison(page);
   app.trust = new TrustCheck(page);
+  app.steps = new Steps(page);
   app.keys = keysDialog();
   app.sharing = new ShareDialog();
   const notices = h("div", { class: "photo-notices", role: "status" });
@@ -70,20 +77,21 @@ export function makeElements(app, element) {
   app.presentation = new Presentation(app.root, grid);
   app.root.append(
     app.insight.element,
+    app.steps.element,
     app.trust.element,
     app.comparison.element,
     app.keys,
     app.sharing.element,
     app.notice,
   );
-  const { insight, comparison, trust, presentation, controls } = app;
+  const { insight, comparison, steps, trust, presentation, controls } = app;
   app.results = new Results({
     root: app.root,
     grid,
     notices,
     page,
     state: () => app.state,
-    parts: { insight, comparison, trust, presentation, controls },
+    parts: { insight, comparison, steps, trust, presentation, controls },
     retry: () => app.refresh(),
   });
   app.root.style.setProperty("--dimming", app.props.dimming);

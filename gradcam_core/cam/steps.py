@@ -106,7 +106,7 @@ def steps_of(
     assert method.weights is not None
     if activation.ndim != 3:
         raise CamError(f"There are steps of maps with 2 sides, not {activation.ndim - 1}.")
-    weights = method.weights(activation[None], gradient[None])[0]
+    weights = method.weights.of(activation[None], gradient[None])[0]
     parts = (weights * activation).double()  # whose sum is then exact to float32
     sums = parts.sum(dim=(1, 2))
     order = sums.abs().argsort(descending=True, stable=True)

@@ -6,8 +6,8 @@
 
 export const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 
-/** A map on a raster of width x height pixels that covers the whole photo, its maximum 1; 0 outside of
- * what the network saw. */
+/** A map on a raster of width x height pixels that covers the whole photo, its largest absolute value 1;
+ * 0 outside of what the network saw. */
 export function spread({ rows, columns, cells, region, box }, width, height) {
   const [left, top, right, bottom] = region;
   const heat = new Float32Array(width * height);
@@ -25,7 +25,7 @@ export function spread({ rows, columns, cells, region, box }, width, height) {
     let pixel = y * width + x0;
     for (const [cell, part] of across) {
       const value = line[cell] * (1 - part) + line[cell + 1] * part;
-      if (value > peak) peak = value;
+      if (Math.abs(value) > peak) peak = Math.abs(value);
       heat[pixel++] = value;
     }
   }
@@ -60,13 +60,14 @@ export function palette(bytes, isOpaque) {
   return new Uint32Array(copy.buffer);
 }
 
-/** Draws heat [0, 1] on a canvas of its size in the colours of a palette. */
-export function paint(canvas, heat, width, height, colors) {
+/** Draws heat on a canvas of its size in the colours of a palette, which go from `lowest`, 0 or -1, to 1. */
+export function paint(canvas, heat, width, height, colors, lowest = 0) {
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
   const context = canvas.getContext("2d");
   const picture = context.createImageData(width, height);
   const pixels = new Uint32Array(picture.data.buffer);
-  for (let i = 0; i < heat.length; i++) pixels[i] = colors[Math.round(heat[i] * 255)];
+  const levels = 255 / (1 - lowest);
+  for (let i = 0; i < heat.length; i++) pixels[i] = colors[Math.round((heat[i] - lowest) * levels)];
   context.putImageData(picture, 0, 0);
 }

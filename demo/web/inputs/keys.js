@@ -7,6 +7,7 @@ const HELP = [
   ["1 … 5", "explain that prediction of the focused panel, or of the first one"],
   ["o", "switch between overlay and photo"],
   ["f", "full screen for the focused panel, on or off"],
+  ["h", "how these maps are made, step by step"],
   ["p", "presentation on or off"],
   ["← →", "in a presentation: previous or next example"],
   ["Esc", "leave the presentation or full screen, close dialogs"],
@@ -35,6 +36,7 @@ export function listenToKeys(act) {
     if (/^[1-5]$/.test(key)) act.choose(Number(key) - 1);
     else if (key === "o") act.toggleOverlay();
     else if (key === "f") act.fullScreen();
+    else if (key === "h") act.steps();
     else if (key === "p") act.present();
     else if (key === "?") act.help();
     else if (key === "Escape") isDone = act.leave();

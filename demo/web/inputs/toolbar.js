@@ -13,7 +13,7 @@ const DISPLAY_MODES = [
 const BRIEF = { class: "action brief" };
 
 export class Toolbar {
-  /** colormaps: [name, title]. act: setDisplay(changes), setLayer(share), toggleMethods(), check(), download(name),
+  /** colormaps: [name, title]. act: setDisplay(changes), setLayer(share), setSigned(isOn), toggleSteps(), toggleMethods(), check(), download(name),
    * share(), present(), showKeys(). */
   constructor({ colormaps, opacity, steps, act }) {
     this.steps = steps;
@@ -51,6 +51,12 @@ export class Toolbar {
       oninput: (event) => act.setLayer(Number(event.target.value) / steps),
     });
     this.layerText = h("output", { class: "layer-text", for: "layer" });
+    this.signed = h("input", {
+      type: "checkbox",
+      id: "signed",
+      onchange: (event) => act.setSigned(event.target.checked),
+    });
+    this.colorsField = h("div", { class: "field" }, h("label", { for: "colors" }, "Colours"), this.colors);
     const button = (name, label, title, action, attributes = {}) =>
       h(
         "button",
@@ -65,13 +71,22 @@ export class Toolbar {
     this.checkButton = button("check", "Trust", "How far can I trust these maps?", act.check, {
       "aria-expanded": "false",
     });
+    this.stepsButton = button("steps", "How", "How these maps are made, step by step (h)", act.toggleSteps, {
+      "aria-expanded": "false",
+    });
     this.element = h(
       "div",
       { class: "toolbar", role: "group", "aria-label": "Display" },
       h("fieldset", { class: "segments" }, h("legend", { class: "visually-hidden" }, "Show"), ...this.layers),
       h("div", { class: "field" }, h("label", { for: "opacity" }, "Opacity"), this.opacity),
-      h("div", { class: "field" }, h("label", { for: "colors" }, "Colours"), this.colors),
+      this.colorsField,
       h("div", { class: "field" }, h("label", { for: "layer" }, "Layer"), this.layer, this.layerText),
+      h(
+        "div",
+        { class: "field" },
+        this.signed,
+        h("label", { for: "signed", title: "Orange speaks for the class, blue against it" }, "For and against"),
+      ),
     );
     this.explaining = h("h2");
     this.headline = h(
@@ -81,6 +96,7 @@ export class Toolbar {
       h(
         "div",
         { class: "actions" },
+        this.stepsButton,
         this.checkButton,
         this.methodsButton,
         downloadButton,
@@ -124,6 +140,17 @@ export class Toolbar {
       const input = label.firstChild;
       input.checked = input.value === value;
     }
+  }
+
+  /** isPossible: of the method that is chosen. */
+  setSigned(isOn, isPossible) {
+    this.signed.checked = isOn;
+    this.signed.disabled = !isPossible;
+    this.colorsField.hidden = isOn;
+  }
+
+  setStepsOpen(isOpen) {
+    this.stepsButton.setAttribute("aria-expanded", String(isOpen));
   }
 
   setMethodsOpen(isOpen) {

@@ -14,11 +14,21 @@ export function readMap({ map: { rows, columns, levels }, region, box }) {
   return { rows, columns, cells, region, box };
 }
 
+/** The signed map of a result, with what speaks against the class below 0; null if it has none. */
+export function readSignedMap({ map: { rows, columns }, signed_levels, region, box }) {
+  if (!signed_levels) return null;
+  const bytes = new DataView(bytesOf(signed_levels).buffer);
+  const cells = Float32Array.from({ length: rows * columns }, (_, i) => bytes.getInt16(2 * i, true) / 32767);
+  return { rows, columns, cells, region, box };
+}
+
 export class PhotoLayers {
-  /** draw(width, height) gives the heat, or null for nothing yet; colors() the palette. */
-  constructor({ draw, colors, label = "" }) {
+  /** draw(width, height) gives the heat, or null for nothing yet; colors() the palette; lowest() the heat
+   * that its first colour is for. */
+  constructor({ draw, colors, label = "", lowest = () => 0 }) {
     this.draw = draw;
     this.colors = colors;
+    this.lowest = lowest;
     this.photo = h("img", { class: "photo", alt: "" });
     this.canvas = h("canvas", { class: "heat", role: "img", "aria-label": label });
     this.viewBox = h("div", { class: "view-box", hidden: true });
@@ -86,7 +96,7 @@ export class PhotoLayers {
   recolor() {
     const { width, height } = this.raster;
     if (!width || !height) return;
-    if (this.heat) paint(this.canvas, this.heat, width, height, this.colors());
+    if (this.heat) paint(this.canvas, this.heat, width, height, this.colors(), this.lowest());
     else this.canvas.width = this.canvas.height = 1;
   }
 }

@@ -5,7 +5,7 @@ import { h } from "../core/elements.js";
 import { isInside, spread } from "../core/heat.js";
 import { percentage, wholePercentage } from "../core/numbers.js";
 import { icon, iconButton, menu } from "../dom.js";
-import { PhotoLayers, readMap } from "./layers.js";
+import { PhotoLayers, readMap, readSignedMap } from "./layers.js";
 
 const BLANK = "\u00a0";
 const STATUS_DELAY_MS = 250; // a result that is ready sooner needs no status
@@ -20,8 +20,9 @@ export class Panel {
     this.heading = h("h2", { id: `panel-${model}` }, title);
     this.standsIn = h("p", { class: "stands-in" });
     this.layers = new PhotoLayers({
-      draw: (width, height) => this.map && spread(this.map, width, height),
-      colors: page.colors,
+      draw: (width, height) => this.map && spread(this.signedMap ?? this.map, width, height),
+      colors: () => page.colors(Boolean(this.signedMap)),
+      lowest: () => (this.signedMap ? -1 : 0),
     });
     this.status = h("div", { class: "status", role: "status" });
     this.cross = h("div", { class: "cross", hidden: true });
@@ -29,6 +30,7 @@ export class Panel {
     this.layers.element.append(this.cross, this.readout);
     this.explained = h("p", { class: "explained" });
     this.how = h("p", { class: "how" });
+    this.legend = h("p", { class: "for-and-against", hidden: true });
     this.notice = h("p", { class: "notice" });
     this.rows = Array.from({ length: 5 }, (_, i) => this.makeRow(i));
     const saveButton = h(
@@ -62,6 +64,7 @@ export class Panel {
       h("figure", {}, this.layers.element, this.status),
       this.explained,
       this.how,
+      this.legend,
       h("ol", { class: "top" }, ...this.rows.map(({ item }) => item)),
       this.notice,
     );
@@ -87,7 +90,8 @@ export class Panel {
 
   clear() {
     this.clearStatusTimer();
-    this.result = this.map = null;
+    this.result = this.map = this.signedMap = null;
+    this.legend.hidden = true;
     this.layers.setBox(null);
     this.layers.redraw();
     this.layers.canvas.setAttribute("aria-label", "No heat yet");
@@ -147,6 +151,8 @@ export class Panel {
   showResult(result) {
     this.result = result;
     this.map = readMap(result);
+    this.signedMap = readSignedMap(result);
+    this.showLegend(result);
     this.element.classList.remove("empty");
     this.finish("ready", result.degenerate);
     this.showNetwork(result);
@@ -182,6 +188,15 @@ export class Panel {
     this.showPoint(this.point);
   }
 
+  /** What the two colours of a signed map mean here. */
+  showLegend({ target, contrast }) {
+    this.legend.hidden = !this.signedMap;
+    if (!this.signedMap) return;
+    const other = contrast.length === 1 ? `for ${contrast[0].name}` : contrast.length ? "for the others" : "against it";
+    const part = (name, text) => h("span", { class: name }, text);
+    this.legend.replaceChildren(part("against", other), part("for", `for ${target.name}`));
+  }
+
   followPointer() {
     const stage = this.layers.element;
     const report = (event) => {
@@ -206,7 +221,9 @@ export class Panel {
     const column = Math.floor(x * raster.width);
     const row = Math.floor(y * raster.height);
     const share = heat[row * raster.width + column];
-    this.readout.textContent = isInside(this.map.box, x, y) ? `heat ${wholePercentage(share)}` : "not seen";
+    const side = share < 0 ? "against" : "for";
+    const text = this.signedMap ? `${wholePercentage(Math.abs(share))} ${side}` : `heat ${wholePercentage(share)}`;
+    this.readout.textContent = isInside(this.map.box, x, y) ? text : "not seen";
     for (const part of [this.cross, this.readout]) {
       part.style.left = `${100 * x}%`;
       part.style.top = `${100 * y}%`;

@@ -8,7 +8,7 @@ const URL_KEPT_MS = 10_000; // of a photo that has been replaced
 
 export class Results {
   /** root: the element of the page. notices: that of sentences about the photo. page: what panels need, see panel.js. state(): what is chosen.
-   * parts: what shows the same photo and results: insight, comparison, trust, presentation, controls.
+   * parts: what shows the same photo and results: insight, comparison, steps, trust, presentation, controls.
    * retry(): sends the request again. */
   constructor({ root, grid, notices, page, state, parts, retry }) {
     Object.assign(this, { root, grid, notices, page, state, parts, retry });
@@ -63,8 +63,8 @@ export class Results {
     this.photo = { ...photo, url };
     this.showNotices(photo.notices);
     if (before) setTimeout(() => URL.revokeObjectURL(before), URL_KEPT_MS);
-    const { insight, presentation, comparison } = this.parts;
-    for (const part of [insight, presentation, comparison]) part.setPhoto(this.photo);
+    const { insight, presentation, comparison, steps } = this.parts;
+    for (const part of [insight, presentation, comparison, steps]) part.setPhoto(this.photo);
     this.showPanels();
     for (const answer of this.early.splice(0)) this.showAnswer(answer);
   }
@@ -88,7 +88,7 @@ export class Results {
 
   showPanels() {
     const { models, photo } = this.state();
-    const { presentation, comparison, trust, controls } = this.parts;
+    const { presentation, comparison, steps, trust, controls } = this.parts;
     this.grid.querySelector(":scope > .message")?.remove();
     this.root.classList.remove("without-photo");
     if (!photo.example) controls.update();
@@ -107,6 +107,7 @@ export class Results {
     this.root.style.setProperty("--count", models.length);
     presentation.layOut();
     comparison.refresh();
+    steps.refresh();
     trust.refresh();
   }
 

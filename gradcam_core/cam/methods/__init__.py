@@ -83,6 +83,22 @@ DEFAULT_CONTRAST = Contrast(share=1.0, count=10, by="probable")
 
 
 @dataclass(frozen=True)
+class ChannelWeights:
+    """The weights w_k of the channels. of: from the activation and the gradient, [N, C, 1, 1] or
+    one for each cell [N, C, h, w]. formula: for people."""
+
+    of: Callable[[Tensor, Tensor], Tensor]
+    formula: str
+
+
+_MEAN = ChannelWeights(mean_gradient, "wₖ = mean(∂y/∂Aₖ)")
+_PLUS_PLUS = ChannelWeights(gradcam_plus_plus_weights, "wₖ = Σ αₖ ReLU(∂y/∂Aₖ)")
+_OWN = ChannelWeights(own_gradient, "wₖ = ∂y/∂Aₖ at each cell")
+_AXIOMS = ChannelWeights(xgradcam_weights, "wₖ = Σ(Aₖ ∂y/∂Aₖ) / ΣAₖ")
+_POSITIVE = ChannelWeights(positive_gradient, "wₖ = ReLU(∂y/∂Aₖ) at each cell")
+
+
+@dataclass(frozen=True)
 class Method:
     """A CAM method. name: as in the API. title: as people write it.
 
@@ -91,8 +107,7 @@ class Method:
     network, or of its head, for as many inputs as there are channels, which `perturb` makes, means
     over so many `samples`; the gradients for noisy pictures. Instead of the activation: the
     Grad-CAM++ maps of this layer and earlier ones; or the gradients of attention.
-    weights: of the channels, [N, C, 1, 1] or one for each cell [N, C, h, w], from the activation
-    and the gradient, where the map is a sum of channels times these.
+    weights: of the channels, where the map is a sum of channels times these.
     contrast: of a method that always has one. signed: its signed map, where that is not the
     difference of two, see `signed`. is_common: whether the page shows it at once, and not only
     under "More methods".
@@ -102,7 +117,7 @@ class Method:
     title: str
     compute: Callable[..., Tensor]
     needs: Need
-    weights: Callable[[Tensor, Tensor], Tensor] | None = None
+    weights: ChannelWeights | None = None
     contrast: Contrast | None = None
     perturb: Perturb | None = None
     signed: Callable[..., Tensor] | None = None
@@ -165,20 +180,18 @@ def signed(method: Method) -> Callable[..., Tensor]:
 METHODS = {
     method.name: method
     for method in (
-        Method("gradcam", "Grad-CAM", gradcam, "gradient", mean_gradient),
-        Method("gradcam++", "Grad-CAM++", gradcam_plus_plus, "gradient", gradcam_plus_plus_weights),
-        Method("hirescam", "HiResCAM", hirescam, "gradient", own_gradient),
-        Method("xgradcam", "XGrad-CAM", xgradcam, "gradient", xgradcam_weights),
-        Method("layercam", "LayerCAM", layercam, "gradient", positive_gradient),
-        Method(
-            "finercam", "FinerCAM", finercam, "gradient", mean_gradient, Contrast(0.6, 3, "nearest")
-        ),
+        Method("gradcam", "Grad-CAM", gradcam, "gradient", _MEAN),
+        Method("gradcam++", "Grad-CAM++", gradcam_plus_plus, "gradient", _PLUS_PLUS),
+        Method("hirescam", "HiResCAM", hirescam, "gradient", _OWN),
+        Method("xgradcam", "XGrad-CAM", xgradcam, "gradient", _AXIOMS),
+        Method("layercam", "LayerCAM", layercam, "gradient", _POSITIVE),
+        Method("finercam", "FinerCAM", finercam, "gradient", _MEAN, Contrast(0.6, 3, "nearest")),
         Method(
             "competitive",
             "Competitive Grad-CAM",
             competitive,
             "gradients",
-            mean_gradient,
+            _MEAN,
             DEFAULT_CONTRAST,
             signed=signed_competitive,
         ),

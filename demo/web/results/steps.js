@@ -1,0 +1,53 @@
+// "How is this map made?": the paper's three steps, for every map on the page.
+
+import { queueText } from "../requests.js";
+import { Section } from "./section.js";
+import { StepsCard } from "./steps_card.js";
+
+export class Steps extends Section {
+  /** page: cells(), request(), title(model), methodNow(), overlayColors(), signedColors(). */
+  constructor(page) {
+    super({
+      name: "steps",
+      title: "How is this map made?",
+      beside: [],
+      explanation:
+        "In the three steps of the paper, with this photo and this network. Every number is the one that the map on " +
+        "the page was made from.",
+      list: "made",
+    });
+    this.page = page;
+  }
+
+  setPhoto(photo) {
+    this.photo = photo;
+  }
+
+  begin() {
+    this.requested = this.current();
+    const cells = this.page.cells().map((cell) => ({ ...cell, signed: false, steps: true }));
+    const settings = { photo: this.photo, method: this.page.methodNow(), page: this.page };
+    this.setCards(new Map(cells.map(({ id }) => [id, new StepsCard(this.page.title(id), settings)])));
+    this.request({ ...this.page.request(), cells });
+  }
+
+  /** The maps may have changed: shows how those of now are made. */
+  refresh() {
+    if (this.isOpen && this.requested !== this.current()) this.begin();
+  }
+
+  current() {
+    return JSON.stringify([this.page.request(), this.page.cells()]);
+  }
+
+  receive({ problem, waiting, cell, status, failed, result }) {
+    if (problem || waiting) {
+      for (const card of this.cards.values()) card.setStatus(problem ?? queueText(waiting));
+      return;
+    }
+    const card = this.cards.get(cell);
+    if (!card) return;
+    if (status || failed) card.setStatus(status ?? failed);
+    if (result) card.show(result);
+  }
+}

@@ -1,0 +1,171 @@
+// The steps of one network's map: forward, backward, heatmap.
+
+import { h } from "../core/elements.js";
+import { bytesOf, isInside, spread } from "../core/heat.js";
+import { decimal, percentage } from "../core/numbers.js";
+import { PhotoLayers } from "./layers.js";
+
+const SUM_STAGES = 2; // after all channels are added: what is below 0 goes; the cells become smooth
+
+export class StepsCard {
+  /** settings: photo, as it is shown; method, from demo/ui/page_data.py; page: overlayColors(), signedColors(). */
+  constructor(title, { photo, method, page }) {
+    this.photo = photo;
+    this.method = method;
+    this.page = page;
+    this.title = h("h3", {}, title);
+    this.status = h("p", { class: "status", role: "status" });
+    this.body = h("div", { class: "three" });
+    this.element = h("div", { role: "listitem" }, this.title, this.status, this.body);
+  }
+
+  setStatus(text) {
+    this.status.textContent = text;
+  }
+
+  show(result) {
+    const { steps, target, title, degenerate } = result;
+    this.title.replaceChildren(title, h("span", { class: "subtle" }, ` · ${target.name} ${result.rather_than}`));
+    this.status.textContent = steps ? "" : degenerate || "This map has no such steps.";
+    if (!steps) return;
+    this.place = { rows: steps.rows, columns: steps.columns, region: result.region, box: result.box };
+    this.body.replaceChildren(
+      this.forward(result, steps),
+      this.backward(result, steps),
+      this.heatmap(result, steps),
+    );
+  }
+
+  forward({ layer, target, rather_than, tokens }, { channels, rows, columns, score, mean }) {
+    const lead = rather_than ? ", its lead over the others," : "";
+    return step(
+      "1 Forward",
+      h(
+        "p",
+        {},
+        `The photo goes through the network once. The feature map of ${layer} has ${count(channels)} channels of ` +
+          `${columns} × ${rows} ${tokens ? "tokens" : "cells"}. What follows it makes a score of each class. ` +
+          `That of ${target.name}${lead} is ${decimal(score)}.`,
+      ),
+      h("code", {}, `A: ${count(channels)} × ${columns} × ${rows}   y = ${decimal(score)}`),
+      this.picture(this.map(mean), "The mean of all channels over the photo"),
+      h("p", { class: "subtle" }, "The mean of all channels: where the layer answers at all."),
+    );
+  }
+
+  backward({ target }, { counts, for: speaking, against }) {
+    const [many, few] = counts;
+    const channel = (one) =>
+      h(
+        "figure",
+        { class: one.share < 0 ? "against" : "for" },
+        this.picture(this.map(one.activation), `Channel ${one.index} over the photo`),
+        h(
+          "figcaption",
+          {},
+          h("b", {}, `${one.share < 0 ? "−" : "+"}${percentage(Math.abs(one.share))}`),
+          ` channel ${one.index}`,
+          one.weight === null ? "" : h("span", {}, `, w ${signedNumber(one.weight)}`),
+        ),
+      );
+    const parts = [h("div", { class: "channels" }, ...speaking.map(channel))];
+    if (against.length) parts.push(h("p", {}, "Against it:"), h("div", { class: "channels" }, ...against.map(channel)));
+    return step(
+      "2 Backward",
+      h(
+        "p",
+        {},
+        `How much would the score rise if a channel were a little stronger? That is its weight. ` +
+          `${count(many)} channels speak for ${target.name}, ${count(few)} against it. ` +
+          `The share says how much of all that speaks the same way a channel adds.`,
+      ),
+      h("code", {}, this.method.formula),
+      ...parts,
+    );
+  }
+
+  heatmap({ target }, { channels, counted, running, map, others }) {
+    const last = counted.length - 1 + SUM_STAGES;
+    const text = h("output", { class: "subtle" });
+    const slider = h("input", {
+      type: "range",
+      min: 0,
+      max: last,
+      step: 1,
+      value: last,
+      "aria-label": "Channels added",
+      oninput: () => draw(Number(slider.value)),
+    });
+    const sums = running.map((one) => this.map(one));
+    const whole = this.map(map);
+    let at = last;
+    const shown = new PhotoLayers({
+      draw: (width, height) => {
+        if (at === last) return spread(whole, width, height);
+        return blocks(at < counted.length ? sums[at] : whole, width, height);
+      },
+      colors: () => (at < counted.length ? this.page.signedColors() : this.page.overlayColors()),
+      lowest: () => (at < counted.length ? -1 : 0),
+      label: "The sum so far, over the photo",
+    });
+    shown.setPhoto(this.photo);
+    shown.setBox(this.place.box);
+    const draw = (to) => {
+      at = to;
+      const all = count(channels);
+      const sum = `${count(counted[Math.min(at, counted.length - 1)])} of ${all} channels added`;
+      const rest = others === null ? "what is below 0 goes" : "what is below 0 goes, and what other classes have more of";
+      const said = [`All ${all} channels added, then ${rest}.`, "The cells are laid over the photo, smoothly: the map."];
+      const caption = at < counted.length ? `${sum}: orange for ${target.name}, blue against it.` : said[at - counted.length];
+      text.textContent = caption;
+      slider.setAttribute("aria-valuetext", caption);
+      shown.redraw();
+    };
+    queueMicrotask(() => draw(last));
+    const formula = others === null ? "L = ReLU( Σₖ wₖ Aₖ )" : "L = ReLU( ReLU( Σₖ wₖ Aₖ ) − max others )";
+    return step(
+      "3 Heatmap",
+      h("p", {}, "The channels are added, each times its weight, those that matter most first. Only what speaks for the class stays."),
+      h("code", {}, formula),
+      h("figure", {}, shown.element),
+      h("div", { class: "sum" }, slider, text),
+    );
+  }
+
+  map(base64) {
+    return { ...this.place, cells: new Float32Array(bytesOf(base64).buffer) };
+  }
+
+  picture(map, label) {
+    const layers = new PhotoLayers({
+      draw: (width, height) => spread(map, width, height),
+      colors: () => this.page.overlayColors(),
+      label,
+    });
+    layers.setPhoto(this.photo);
+    return layers.element;
+  }
+}
+
+const step = (title, ...children) => h("section", { class: "step" }, h("h4", {}, title), ...children);
+
+const count = (number) => number.toLocaleString("en");
+
+const signedNumber = (number) => number.toPrecision(2).replace("-", "−");
+
+/** A map with each cell of one colour, its largest absolute value 1. */
+function blocks({ rows, columns, cells, region, box }, width, height) {
+  const [left, top, right, bottom] = region;
+  const heat = new Float32Array(width * height);
+  const peak = cells.reduce((most, cell) => Math.max(most, Math.abs(cell)), 0) || 1;
+  const cellAt = (place, start, end, number) =>
+    Math.min(number - 1, Math.max(0, Math.floor(((place - start) / (end - start)) * number)));
+  for (let y = 0; y < height; y++) {
+    const row = cellAt((y + 0.5) / height, top, bottom, rows);
+    for (let x = 0; x < width; x++) {
+      if (!isInside(box, (x + 0.5) / width, (y + 0.5) / height)) continue;
+      heat[y * width + x] = cells[row * columns + cellAt((x + 0.5) / width, left, right, columns)] / peak;
+    }
+  }
+  return heat;
+}
