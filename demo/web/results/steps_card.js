@@ -47,7 +47,7 @@ export class StepsCard {
           `${columns} × ${rows} ${tokens ? "tokens" : "cells"}. What follows it makes a score of each class. ` +
           `That of ${target.name}${lead} is ${decimal(score)}.`,
       ),
-      h("code", {}, `A: ${count(channels)} × ${columns} × ${rows}   y = ${decimal(score)}`),
+      h("code", {}, `A: ${count(channels)} × ${columns} × ${rows}, y = ${decimal(score)}`.replaceAll(" ", "\u00a0").replace(",", ", ")),
       this.picture(this.map(mean), "The mean of all channels over the photo"),
       h("p", { class: "subtle" }, "The mean of all channels: where the layer answers at all."),
     );
@@ -77,7 +77,7 @@ export class StepsCard {
         {},
         `How much would the score rise if a channel were a little stronger? That is its weight. ` +
           `${count(many)} channels speak for ${target.name}, ${count(few)} against it. ` +
-          `The share says how much of all that speaks the same way a channel adds.`,
+          "A channel's share is its part of all that speaks for it, or against it.",
       ),
       h("code", {}, this.method.formula),
       ...parts,
