@@ -85,7 +85,7 @@ def test_what_speaks_against_a_class_is_shown_where_two_are_compared_or_one_want
         y = int((row + 0.5) / signed.shape[0] * pixels.shape[0])
         x = int((column + 0.5) / signed.shape[1] * pixels.shape[1])
         red, _, blue, _ = pixels[y, x]
-        assert (red > blue) is is_orange
+        assert bool(red > blue) == is_orange
     switch.uncheck()
     wait_for_results(page)
     expect(legend).to_be_hidden()
