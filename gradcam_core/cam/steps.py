@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from gradcam_core.cam.methods import Method, check_steps
 from gradcam_core.errors import CamError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FOR = 6
 """Channels that are shown of those that speak for the class."""
@@ -151,4 +153,4 @@ def _counted(channels: int) -> Sequence[int]:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().to(torch.float32).cpu().numpy()
+    return tensor.detach().float().cpu().numpy()
