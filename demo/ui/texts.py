@@ -41,11 +41,11 @@ at random have 11 %. In words, networks look at {GRADES[0].words} or, by the ove
 to hot, 0 means no relation. Networks that agree are not therefore right.
 
 **What the colours do not say.** The maps are coarse: the last feature map has 7 × 7 to 14 × 14
-cells, and an edge of the heat is not an edge of the object. They show what spoke *for* a class; *For
-and against* shows in blue what spoke against it. They do not show that the network understands the object: heat on the water under a
-boat can mean that it recognises boats by their water. The map of a class with a probability near
-zero shows where the network would look for it, not that it is there. No map proves *why* a network
-decided as it did.
+cells, and an edge of the heat is not an edge of the object. They show what spoke *for* a class;
+*For and against* shows in blue what spoke against it. They do not show that the network understands
+the object: heat on the water under a boat can mean that it recognises boats by their water. The map
+of a class with a probability near zero shows where the network would look for it, not that it is
+there. No map proves *why* a network decided as it did.
 
 **Contrast** explains one class rather than another: only what speaks more for the first than for
 the second is hot. Between look-alikes little may be left.
@@ -53,8 +53,8 @@ the second is hot. Between look-alikes little may be left.
 **Layer.** Grad-CAM is made for the last feature map. Earlier ones have more cells, but know edges
 and textures rather than objects: the slider shows how the evidence forms, not a better map.
 
-**How is this map made?** *How* takes the map apart: the channels of the feature map, the weight that
-the gradient of the score gives to each, and their sum, of which only what is above zero stays.
+**How is this map made?** *How* takes the map apart: the channels of the feature map, the weight
+that the gradient of the score gives to each, and their sum, of which only what is above zero stays.
 
 **How far can I trust this?** *Trust* checks each map in three ways. Each check holds, fails or is
 not clear, and the worst of the three is the verdict. *Hottest places*: the probability of the class
