@@ -94,11 +94,13 @@ ADDRESS_FORM = """
 </form>
 """
 
-TARGET = "Or click any prediction."
+TARGET = "or click any prediction"
 
 CONTRAST = "Only what speaks more for the class than for this one."
 
 NO_OTHER = "No other class"
+
+SKIP_LINK = '<a class="skip" href="#results">Skip to the predictions</a>'
 
 SETTINGS_BUTTON = """
 <button type="button" class="action unfold" data-unfolds aria-expanded="false">

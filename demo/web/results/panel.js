@@ -35,6 +35,7 @@ export class Panel {
       "button",
       { type: "button", class: "tool", title: "Download", "aria-label": `Download of ${title}` },
       icon("download"),
+      h("span", { class: "word" }, "Download"),
     );
     this.saveMenu = menu(saveButton, "Download", () => [
       ["Overlay", "PNG, full size", () => page.download(model, "output.png")],
@@ -55,6 +56,7 @@ export class Panel {
           saveButton,
           iconButton("fullscreen", "Full screen on or off", () => this.toggleFullScreen(), {
             class: "tool",
+            word: "Full screen",
           }),
         ),
         this.saveMenu,
@@ -232,9 +234,11 @@ export class Panel {
   }
 }
 
-/** Ends what `toggleFullScreen` began. */
+/** Ends what `toggleFullScreen` began; gives whether it had. */
 export function uncover() {
-  document.querySelector(".panel.covering")?.classList.remove("covering");
+  const covering = document.querySelector(".panel.covering");
+  covering?.classList.remove("covering");
+  return covering !== null;
 }
 
 /** Ends a panel's full screen also when the browser does, as for Esc. */

@@ -25,6 +25,14 @@ export class Results {
     return [...this.panels.values()].flatMap((panel) => panel.result?.top ?? []);
   }
 
+  /** Panels for a photo that the server has not answered yet, so that its results move nothing. Its
+   * address is known: it is an example. */
+  preview({ name, width, height }) {
+    this.photo = { id: "", url: `examples/${name}.jpg`, example: name, width, height, notices: [] };
+    for (const part of [this.parts.insight, this.parts.presentation]) part.setPhoto(this.photo);
+    this.showPanels();
+  }
+
   /** A request begins. signal: of the request. */
   expect(signal) {
     this.signal = signal;
