@@ -48,14 +48,12 @@ EXAMPLES = (
     Example(
         "8_boats",
         "Right for the wrong reason?",
-        "Explain “dock”. The jetty is at the left, behind the boats. Is the heat there, or on the "
-        "ship?",
+        "Explain “dock”. The jetty is at the left. Is the heat there, or on the ship?",
     ),
     Example(
         "9_raccoon",
         "No class fits",
-        "ImageNet has no raccoon, so each network must name something else. What, how surely, and "
-        "because of which part?",
+        "ImageNet has no raccoon. What does each network name instead, how surely, and why there?",
     ),
 )
 

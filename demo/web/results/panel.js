@@ -138,12 +138,22 @@ export class Panel {
   }
 
   /** Which network it is. Known before its result, which then changes no height. */
-  showNetwork({ title, stands_in_for, notice, classes }) {
+  showNetwork({ title, stands_in_for, notice, classes, is_arriving }) {
     this.heading.textContent = title;
     this.saveButton.setAttribute("aria-label", `Download of ${title}`);
-    this.standsIn.textContent = stands_in_for && `in place of ${stands_in_for}`;
-    this.notice.textContent = notice;
+    if (!is_arriving) this.arriving = undefined;
+    const replaced = is_arriving ? (this.arriving ?? `${stands_in_for} is arriving …`) : `in place of ${stands_in_for}`;
+    this.standsIn.textContent = stands_in_for && replaced;
+    this.standsIn.title = is_arriving ? notice : "";
+    // What is soon over takes no room from what stands below.
+    this.notice.textContent = is_arriving ? "" : notice;
     this.rows.forEach(({ item }, i) => (item.hidden = i >= classes));
+  }
+
+  /** How far the weights are of the network that is stood in for. */
+  showArrival(text) {
+    this.arriving = text;
+    this.standsIn.textContent = text;
   }
 
   showResult(result) {

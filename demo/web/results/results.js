@@ -77,13 +77,16 @@ export class Results {
     for (const answer of this.early.splice(0)) this.showAnswer(answer);
   }
 
-  showAnswer({ cell, network, status, failed, result, insight }) {
+  showAnswer({ cell, network, status, failed, arriving, result, insight }) {
     const panel = this.panels.get(cell);
+    if (panel && arriving) panel.showArrival(arriving);
     if (panel && network) panel.showNetwork(network);
     if (panel && status) panel.showStatus(status);
     if (panel && failed) panel.showFailure(failed);
     if (panel && result) {
+      const hasArrived = panel.result?.is_arriving && !result.is_arriving;
       panel.showResult(result);
+      if (hasArrived) for (const part of [this.parts.comparison, this.parts.trust]) part.forget();
       this.parts.presentation.layOut();
     }
     if (insight) this.parts.insight.show(insight);
