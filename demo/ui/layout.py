@@ -194,7 +194,7 @@ def _examples() -> str:
         )
     return (
         f'<div class="examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'
-        f'<p class="example-caption" role="status"></p>{texts.SKIP_LINK}'
+        f'<p class="example-caption" role="status"></p>{texts.SKIP_SETTINGS}'
     )
 
 
