@@ -1,7 +1,8 @@
-"""Where the example pictures lie."""
+"""The example pictures: where they lie, which of them the page offers, and what each shows."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -9,12 +10,69 @@ _INSTALLED = Path(__file__).parent / "example_pictures"  # where setup.py puts t
 _IN_REPOSITORY = Path(__file__).parents[1] / "assets" / "examples"
 
 
+@dataclass(frozen=True)
+class Example:
+    """A picture that the page offers. name: of its file, without its end. title: what it is an
+    example of. caption: what to notice, true whichever networks look."""
+
+    name: str
+    title: str
+    caption: str
+
+
+EXAMPLES = (
+    Example(
+        "1_cat",
+        "Look-alikes",
+        "Tabby, tiger cat, Egyptian cat: which one do they name? Click each of the three. Does the "
+        "heat move?",
+    ),
+    Example(
+        "3_cat_and_coffee",
+        "Two objects",
+        "Which one does each network name? Click the other in its list, and see where the heat "
+        "goes.",
+    ),
+    Example(
+        "5_rocket",
+        "Do they agree?",
+        "Missile, space shuttle, drilling platform: none of the classes fits well. Compare the "
+        "names, and the places.",
+    ),
+    Example(
+        "7_house",
+        "Cut off",
+        "The centre crop leaves out half of the house. Choose “Whole photo”: what happens to the "
+        "heat, and to the percentages?",
+    ),
+    Example(
+        "8_boats",
+        "Right for the wrong reason?",
+        "Explain “dock”. The jetty is at the left. Is the heat there, or on the ship?",
+    ),
+    Example(
+        "9_raccoon",
+        "No class fits",
+        "ImageNet has no raccoon. What does each network name instead, how surely, and why there?",
+    ),
+)
+
+OPENING = "3_cat_and_coffee"
+"""What the page opens with."""
+
+
 @cache
 def examples_folder() -> Path:
-    """The folder of the example pictures: the installed one, or else the repository's."""
+    """The folder of the example pictures: the installed one, or else the repository's. It also has
+    some that the page does not offer, for links, tests and documentation."""
     return _INSTALLED if _INSTALLED.is_dir() else _IN_REPOSITORY
 
 
-def example_pictures() -> list[Path]:
-    """The example pictures, in the order of the page."""
-    return sorted(examples_folder().glob("*.jpg"))
+def example_path(name: str) -> Path:
+    """The file of an example, which need not exist."""
+    return examples_folder() / f"{name}.jpg"
+
+
+def example_names() -> list[str]:
+    """Of all pictures in the folder."""
+    return sorted(path.stem for path in examples_folder().glob("*.jpg"))

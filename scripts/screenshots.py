@@ -158,7 +158,7 @@ def _walk(browser: Browser, url: str) -> Path:
     tab = browser.new_page(viewport=WALK)
     tab.add_init_script(ACTOR)
     tab.goto(f"{url}?__theme=light")
-    expect(tab.locator(".panels .message")).to_be_visible(timeout=60_000)
+    _wait_for_results(tab)
     film = Film(tab)
 
     def click(selector: str, n: int = 0) -> None:

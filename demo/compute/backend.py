@@ -30,17 +30,21 @@ class NetworkInfo:
     """A network that is ready, as far as the page must know it; its weights may be elsewhere.
 
     stands_in_for: the requested network, if `info` is of another one. notice: the sentence
-    to show with it.
+    to show with it. is_arriving: whether it stands in only until the other one's weights have been
+    downloaded.
     """
 
     info: ModelInfo
     preprocessing: Preprocessing
     stands_in_for: ModelInfo | None
     notice: str
+    is_arriving: bool = False
 
     @classmethod
     def of(cls, model: Model) -> NetworkInfo:
-        return cls(model.info, model.preprocessing, model.stands_in_for, model.notice)
+        return cls(
+            model.info, model.preprocessing, model.stands_in_for, model.notice, model.is_arriving
+        )
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,10 @@ class Backend(Protocol):
     def load(self, model: str) -> AsyncGenerator[float | NetworkInfo | None]:
         """The network; before, again and again, the share of its download that has arrived, None
         where nothing is downloaded."""
+
+    def arrival(self, model: str) -> AsyncGenerator[float | None]:
+        """The share of a network's weights that has arrived, again and again, until there is
+        another network to explain with than the stand-in; None before the first byte."""
 
     async def hold(
         self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket

@@ -38,7 +38,8 @@ class LocalBackend(Backend):
         memory_limit_bytes: int | None = None,
         held_bytes: int = HELD_BYTES,
     ) -> None:
-        self.worker = Worker(memory_limit_bytes or default_limit_bytes(), held_bytes=held_bytes)
+        limit_bytes = memory_limit_bytes or default_limit_bytes()
+        self.worker = Worker(limit_bytes, held_bytes=held_bytes, meanwhile=True)
         self._inputs = _Inputs()
         self.worker.preload(models)
 
@@ -48,6 +49,9 @@ class LocalBackend(Backend):
     async def load(self, model: str) -> AsyncGenerator[float | NetworkInfo | None]:
         async for step in self.worker.load(model):
             yield NetworkInfo.of(step) if isinstance(step, Model) else step
+
+    def arrival(self, model: str) -> AsyncGenerator[float | None]:
+        return self.worker.arrival(model)
 
     async def hold(
         self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket

@@ -50,17 +50,19 @@ class PhotoStore:
         # As many threads as readers: no more whole photos are in memory beside those kept.
         self._pool = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="photo")
 
-    def open(self, path: Path, folder: Path, window: Window | None = None) -> PhotoFile:
+    def open(
+        self, path: Path, folder: Path, window: Window | None = None, is_example: bool = False
+    ) -> PhotoFile:
         """The photo in a file that must lie in this folder, links followed.
 
-        window: the range of values that is shown of it, see `read_picture`. Raises ImageError if it
-        does not, or cannot be read.
+        window: the range of values that is shown of it, see `read_picture`. is_example: whether it
+        is one of ours. Raises ImageError if it does not, or cannot be read.
         """
         try:
             path = path.resolve()
             if not path.is_relative_to(folder.resolve()):
                 raise ImageError(GONE)
-            return PhotoFile(path, self, window)
+            return PhotoFile(path, self, window, is_example)
         except (OSError, ValueError) as error:  # a path with NUL in it is a ValueError
             raise ImageError(GONE) from error
 
@@ -96,10 +98,17 @@ class PhotoStore:
 
 class PhotoFile:
     """A picture's file, by its path or its bytes, decoded only when that is needed. `id` is the
-    SHA-256 of its content, and of the window that it is seen through. Raises OSError if it cannot
-    be read."""
+    SHA-256 of its content, and of the window that it is seen through. is_example: whether it is one
+    of ours, which everybody may see. Raises OSError if it cannot be read."""
 
-    def __init__(self, file: Path | bytes, store: PhotoStore, window: Window | None = None) -> None:
+    def __init__(
+        self,
+        file: Path | bytes,
+        store: PhotoStore,
+        window: Window | None = None,
+        is_example: bool = False,
+    ) -> None:
+        self.is_example = is_example
         self._file = file
         self._store = store
         self._window = window

@@ -18,6 +18,7 @@ from demo.compute.request_queue import LENGTH, QueueTicket, RequestQueue
 from demo.settings import Settings
 from gradcam_core import Explanation
 from gradcam_core.cam.methods import method_named
+from gradcam_core.models.registry import model_info
 from gradcam_core.request import ExplanationRequest
 
 SLOW_QUEUE_LENGTH = 8
@@ -31,6 +32,10 @@ CHECKS_KEPT_S = 3600
 
 PHOTOS = 10_000
 """Photos that are remembered to have been served."""
+
+OF_EXAMPLES = 200
+"""Explanations of our examples that are kept: they are small, the same for everybody, and every
+visitor begins with one."""
 
 _DEFAULTS = Settings()
 
@@ -51,6 +56,9 @@ class ComputeService:
         self._slow_queue = RequestQueue(backend.slow_at_once, SLOW_QUEUE_LENGTH)
         self._checks: cachetools.TTLCache[Hashable, CheckResult]
         self._checks = cachetools.TTLCache(CHECKS_KEPT, CHECKS_KEPT_S)
+        self._of_examples: cachetools.LRUCache[Hashable, Explanation]
+        self._of_examples = cachetools.LRUCache(OF_EXAMPLES)
+        self._networks: dict[str, NetworkInfo] = {}  # as they were when one was last asked for
         self._served: cachetools.LRUCache[str, None] = cachetools.LRUCache(PHOTOS)
 
     def enter(
@@ -63,9 +71,24 @@ class ComputeService:
         is full.
         """
         ticket = self._queue.ticket(len(requests) + others, photo.id in self._served)
-        if not all(self._backend.is_held(photo, affordable(one)) for one in requests):
+        if not all(self._is_known(photo, affordable(one)) for one in requests):
             ticket.join()
         return ticket
+
+    def _is_known(self, photo: PhotoFile, request: ExplanationRequest) -> bool:
+        network = self._networks.get(request.model)
+        is_kept = photo.is_example and (photo.id, network, request) in self._of_examples
+        return is_kept or self._backend.is_held(photo, request)
+
+    async def arrival(self, model: str) -> AsyncGenerator[str]:
+        """How far the weights are for which a stand-in computes, in words, whenever that changes;
+        ends when they are there, or will not come."""
+        title, said = model_info(model).title, ""
+        async with aclosing(self._backend.arrival(model)) as shares:
+            async for share in shares:
+                how_far = " …" if share is None else f", {100 * share:.0f} %"
+                if said != (said := f"{title} is arriving{how_far}"):
+                    yield said
 
     async def explain(
         self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
@@ -78,10 +101,15 @@ class ComputeService:
             needs_photo.callback(ticket.release)
             async for progress in self._backend.load(request.model):
                 if isinstance(progress, NetworkInfo):
+                    self._networks[request.model] = network = progress
                     yield progress
                 else:
                     needs_photo.close()
                     yield _loading_text(progress)
+            of_example = (photo.id, network, request) if photo.is_example else None
+            if (kept := self._of_examples.get(of_example)) is not None:
+                yield kept
+                return
             yield "Looking …"
             method = method_named(request.method)
             if method.is_slow:
@@ -95,6 +123,8 @@ class ComputeService:
                     if isinstance(step, Explanation):
                         self._served[photo.id] = None
                         step = replace(step, photo_notices=await photo.notices())
+                        if of_example and step.notice == network.notice:  # not changed meanwhile
+                            self._of_examples[of_example] = replace(step)
                     if not isinstance(step, float):
                         yield step
 

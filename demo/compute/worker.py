@@ -70,7 +70,8 @@ class InputSource(Protocol):
 
 class Worker:
     """memory_limit_bytes: of one pass. map_threads: that make maps from passes held open. submit:
-    has a pass run; None runs each by itself. held_bytes: of the passes that are kept."""
+    has a pass run; None runs each by itself. held_bytes: of the passes that are kept. meanwhile:
+    whether a stand-in computes while the weights of a network are being downloaded."""
 
     def __init__(
         self,
@@ -78,8 +79,10 @@ class Worker:
         map_threads: int = 2,
         submit: Callable[[PassRequest], Future[Examination]] | None = None,
         held_bytes: int = HELD_BYTES,
+        meanwhile: bool = False,
     ) -> None:
         self._memory_limit_bytes = memory_limit_bytes
+        self._meanwhile = meanwhile
         self._submit = submit or self._submit_alone
         # A pass uses all cores: two at once slow each other down; neither finishes sooner.
         self._passes = ThreadPoolExecutor(1, thread_name_prefix="pass")
@@ -95,20 +98,30 @@ class Worker:
     async def load(self, name: str) -> AsyncGenerator[float | Model | None]:
         """The network; before, again and again, the share of its download that has arrived, None
         where nothing is downloaded. Raises WeightsError."""
-        loading = loader(name).request()
+        loading = self._request(name)
         while not loading.done():
             yield loader(name).progress
             await asyncio.sleep(PROGRESS_INTERVAL_S)
         yield loading.result()
 
+    async def arrival(self, name: str) -> AsyncGenerator[float | None]:
+        """The share of a network's weights that has arrived, again and again, while they are being
+        downloaded and its stand-in computes; None before the first byte."""
+        while loader(name).is_arriving:
+            yield loader(name).progress
+            await asyncio.sleep(PROGRESS_INTERVAL_S)
+
+    def _request(self, name: str) -> Future[Model]:
+        return loader(name).request(meanwhile=self._meanwhile)
+
     async def loaded(self, name: str) -> Model:
         """The network. Raises WeightsError."""
         # All share one future: whoever is cancelled must not cancel it.
-        return await asyncio.shield(asyncio.wrap_future(loader(name).request()))
+        return await asyncio.shield(asyncio.wrap_future(self._request(name)))
 
     def is_held(self, photo_id: str, request: ExplanationRequest) -> bool:
         """Whether the pass is held that this request needs."""
-        loading = loader(request.model).request()
+        loading = self._request(request.model)
         if not loading.done() or loading.exception():
             return False
         model = loading.result()

@@ -34,6 +34,7 @@ def network_of(network: NetworkInfo) -> dict[str, Any]:
         "title": network.info.title,
         "stands_in_for": replaced.title if replaced else None,
         "notice": network.notice or None,
+        "is_arriving": network.is_arriving,
         "classes": len(network.info.labels),
     }
 

@@ -110,7 +110,8 @@ class PageRequest(_Strict):
     def _open_file(self) -> PhotoFile:
         if self.example is not None:
             folder = examples_folder()
-            return service().photos.open(folder / f"{self.example}.jpg", folder)
+            path = folder / f"{self.example}.jpg"
+            return service().photos.open(path, folder, is_example=True)
         return open_upload(self.upload or "")
 
     @property

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -107,10 +108,63 @@ async def _send_maps(
         if is_new:
             group.create_task(_send_photo(photo, ticket, send))
     if request.compare:
-        ended = zip(request.cells, (task.result() for task in tasks), strict=True)
-        explanations = {one.id: e for one, e in ended if e is not None}
-        if explanations:
-            send(await asyncio.to_thread(_line_of, comparison_of, explanations))
+        shown = {task.result().of.id: task.result() for task in tasks}
+        await _send_comparison(shown, send)
+        await _send_arrivals(photo, request, shown, send)
+
+
+async def _send_comparison(shown: Mapping[str, _Shown], send: Send) -> None:
+    explanations = {name: one.explanation for name, one in shown.items() if one.explanation}
+    if explanations:
+        send(await asyncio.to_thread(_line_of, comparison_of, explanations))
+
+
+async def _send_arrivals(
+    photo: PhotoFile, request: PageRequest, shown: dict[str, _Shown], send: Send
+) -> None:
+    """Sends how far the weights of networks are for which others stand in, and, once one has
+    arrived, its map and the comparison with it."""
+
+    async def replace_one(one: _Shown) -> None:
+        async for text in service().arrival(one.of.model):
+            send(_line({"cell": one.of.id, "arriving": text}))
+        if (explanation := await _explain_again(photo, request, one.of)) is None:
+            return
+        shown[one.of.id] = replace(one, explanation=explanation)
+        result = one.of, explanation, request, False
+        send(await asyncio.to_thread(_line_of, _cell_result, *result))
+        await _send_comparison(shown, send)
+
+    async with asyncio.TaskGroup() as group:
+        for one in list(shown.values()):
+            if one.is_arriving and one.explanation is not None:
+                group.create_task(replace_one(one))
+
+
+async def _explain_again(
+    photo: PhotoFile, request: PageRequest, one: MapRequest
+) -> Explanation | None:
+    """The explanation by the network that has arrived, after waiting in the queue; None, and what
+    the page shows stays, if there is none."""
+    explanation_request = request.explanation_request(one)
+    while True:
+        try:
+            return (await service().explain_all(photo, [explanation_request]))[0]
+        except BusyError as busy:
+            await asyncio.sleep(busy.seconds)
+        except Exception as error:
+            sentence_of(error, BROKEN_NETWORK)  # logs what is a bug
+            return None
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What the page has of one map. is_arriving: whether the network only stands in until another
+    one's weights are there."""
+
+    of: MapRequest
+    explanation: Explanation | None
+    is_arriving: bool
 
 
 async def _send_map(
@@ -119,9 +173,9 @@ async def _send_map(
     one: MapRequest,
     ticket: QueueTicket,
     send: Send,
-) -> Explanation | None:
+) -> _Shown:
     """Sends every step of one map."""
-    explanation = None
+    explanation, is_arriving = None, False
     cell = {"cell": one.id}
     try:
         explanation_request = request.explanation_request(one)
@@ -129,10 +183,12 @@ async def _send_map(
             if isinstance(step, str):
                 send(_line(cell | {"status": step}))
             elif isinstance(step, NetworkInfo):
+                is_arriving = step.is_arriving
                 send(_line(cell | {"network": network_of(step)}))
             else:
                 explanation = step
-                send(await asyncio.to_thread(_line_of, _cell_result, one, step, request.photo_name))
+                result = one, step, request, is_arriving
+                send(await asyncio.to_thread(_line_of, _cell_result, *result))
         if one.trust and explanation is not None:
             async for found in service().check(photo, explanation_request, explanation):
                 if isinstance(found, str):
@@ -141,11 +197,14 @@ async def _send_map(
                     send(_line(cell | check_of(found)))
     except Exception as error:
         send(_line(cell | {"failed": sentence_of(error, BROKEN_NETWORK)}))
-    return explanation
+    return _Shown(one, explanation, is_arriving)
 
 
-def _cell_result(one: MapRequest, e: Explanation, photo_name: str) -> dict[str, Any]:
-    return {"cell": one.id, "result": result_of(one.model, e, photo_name)}
+def _cell_result(
+    one: MapRequest, e: Explanation, request: PageRequest, is_arriving: bool
+) -> dict[str, Any]:
+    result = result_of(one.model, e, request.photo_name)
+    return {"cell": one.id, "result": result | {"is_arriving": is_arriving}}
 
 
 async def _send_photo(photo: PhotoFile, ticket: QueueTicket, send: Send) -> None:

@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 
 from demo.api.functions import NAMES
 from demo.api.registration import register
-from demo.examples import example_pictures, examples_folder
+from demo.examples import EXAMPLES, examples_folder
 from demo.middleware.blocks import Page
 from demo.middleware.error_answers import ErrorAnswers
 from demo.middleware.headers import SecurityHeaders
@@ -44,7 +44,7 @@ def build(maker: FileMaker | None = None, settings: Settings = _DEFAULTS) -> gr.
     # Gradio's own sweep; at the end of the process it removes everything.
     kept = int(SWEEP_INTERVAL_S), KEPT_S
     with Page(title=texts.TITLE, analytics_enabled=False, delete_cache=kept) as page:
-        _html(texts.HEADER)
+        _html(texts.SKIP_LINK + texts.HEADER)
         with gr.Row(elem_classes="layout"):
             with gr.Column(elem_classes="side", min_width=300):
                 controls = _controls(settings.has_addresses)
@@ -80,8 +80,7 @@ def _controls(has_addresses: bool) -> dict[str, Any]:
     defaults = default_choices()
     with gr.Column(elem_classes="settings"):
         _html(
-            _class_field("target", "Class to explain", texts.TARGET, texts.OWN_TOP)
-            + _class_field("contrast", "Contrast: rather than …", texts.CONTRAST, texts.NO_OTHER),
+            _class_field("target", "Class to explain", texts.TARGET, texts.OWN_TOP),
             elem_classes="class-fields",
         )
         models = gr.Dropdown(
@@ -120,6 +119,10 @@ def _controls(has_addresses: bool) -> dict[str, Any]:
                 info=texts.AUTO_CONTRAST,
                 elem_id="auto_contrast",
             )
+        _html(
+            _class_field("contrast", "Contrast: rather than …", texts.CONTRAST, texts.NO_OTHER),
+            elem_classes="class-fields",
+        )
     return {
         "photo": photo,
         "models": models,
@@ -172,7 +175,7 @@ def _photo_component() -> gr.Image:
         type="filepath",
         image_mode=None,
         sources=["upload", "webcam", "clipboard"],
-        height=230,
+        height=200,
         elem_id="photo",
         buttons=[],
     )
@@ -181,15 +184,18 @@ def _photo_component() -> gr.Image:
 def _examples() -> str:
     """Small pictures to choose from; demo/web/inputs/examples.js handles their clicks."""
     buttons = []
-    for path in example_pictures():
-        name = path.stem.split("_", 1)[1].replace("_", " ")
-        label = html.escape(f"Example: {name}")
+    for example in EXAMPLES:
+        shows = example.name.split("_", 1)[1].replace("_", " ")
+        label = html.escape(f"Example: {shows}. {example.title}")
         buttons.append(
-            f'<button type="button" data-example="{path.stem}" aria-pressed="false"'
-            f' aria-label="{label}" title="{label}">'
-            f'<img src="examples/{path.name}" alt=""></button>'
+            f'<button type="button" data-example="{example.name}" aria-pressed="false"'
+            f' aria-label="{label}" title="{html.escape(example.title)}">'
+            f'<img src="examples/{example.name}.jpg" alt=""></button>'
         )
-    return f'<div class="examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'
+    return (
+        f'<div class="examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'
+        f'<p class="example-caption" role="status"></p>{texts.SKIP_SETTINGS}'
+    )
 
 
 def _kinds() -> list[tuple[str, str]]:
@@ -208,6 +214,6 @@ def _class_field(name: str, label: str, info: str, none: str) -> str:
     aria-autocomplete="list" aria-controls="{name}-list" aria-describedby="{name}-info"
     autocomplete="off" spellcheck="false" value="{html.escape(none)}">
   <p class="note" role="status"></p>
-  <ul role="listbox" id="{name}-list" aria-label="Classes" hidden></ul>
+  <ul role="listbox" id="{name}-list" tabindex="-1" aria-label="Classes" hidden></ul>
 </div>
 """

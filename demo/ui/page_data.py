@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
-from demo.examples import example_pictures
+from demo.examples import EXAMPLES, OPENING, example_names, example_path
 from demo.server.classes import all_classes
 from demo.ui import texts
 from gradcam_core import Label
@@ -91,7 +93,9 @@ def _props() -> dict[str, Any]:
         "kinds": {AS_PUBLISHED: _map(DEFAULT_METHOD, 1), **presets, OWN_CHOICE: None},
         "own": OWN_CHOICE,
         "layers": LAYER_STEPS,
-        "examples": [{"name": path.stem} for path in example_pictures()],
+        "examples": _examples(),
+        "exampleNames": example_names(),
+        "opening": OPENING,
         "classes": [label.full_name for label in labels],
         "names": _names(labels),
         "alphabetical": all_classes().alphabetical,
@@ -107,6 +111,16 @@ def _props() -> dict[str, Any]:
         "ownTop": texts.OWN_TOP,
         "noOther": texts.NO_OTHER,
     }
+
+
+def _examples() -> list[dict[str, Any]]:
+    """Those that the page offers, with their sizes in pixels."""
+    found = []
+    for example in EXAMPLES:
+        with Image.open(example_path(example.name)) as picture:
+            size = {"width": picture.width, "height": picture.height}
+        found.append(asdict(example) | size)
+    return found
 
 
 def _names(labels: Sequence[Label]) -> dict[str, str]:

@@ -97,11 +97,15 @@ ADDRESS_FORM = """
 </form>
 """
 
-TARGET = "Or click any prediction."
+TARGET = "or click any prediction"
 
 CONTRAST = "Only what speaks more for the class than for this one."
 
 NO_OTHER = "No other class"
+
+_SKIP = '<a class="skip" href="#results">{}</a>'
+SKIP_LINK = _SKIP.format("Skip to the predictions")
+SKIP_SETTINGS = _SKIP.format("Skip the settings")
 
 SETTINGS_BUTTON = """
 <button type="button" class="action unfold" data-unfolds aria-expanded="false">

@@ -15,13 +15,14 @@ import { listenToFullScreen, uncover } from "./results/panel.js";
 import { acceptPicturesAnywhere } from "./inputs/pasting.js";
 import { downloadFile, streamExplanations } from "./requests.js";
 import { explainMissingSources } from "./inputs/sources.js";
-import { listenToSettingsButton } from "./inputs/settings.js";
+import { closeOpened, listenToSettingsButton, listenToSkipLinks } from "./inputs/settings.js";
 import { makeElements } from "./wiring.js";
 
 const NOTICE_MS = 8000;
 const URL_KEPT_MS = 60_000; // for the browser to save a file
 
-const LINK_OF_UPLOAD = "The link cannot carry an uploaded photo. Whoever opens it chooses a photo first.";
+const LINK_OF_UPLOAD =
+  "The link cannot carry an uploaded photo. Whoever opens it sees an example until they choose that photo.";
 const LINK_OF_ALL = "Whoever opens the link sees the same picture, networks, class and map.";
 const LINK_WITHOUT_PHOTO = "No photo is chosen yet. The link carries the other choices.";
 
@@ -56,10 +57,7 @@ class App {
         isCurrent: this.results.isCurrent,
       }),
     });
-    this.examples = new Examples(
-      props.examples.map(({ name }) => name),
-      (photo) => this.choosePhoto(photo),
-    );
+    this.examples = new Examples(props.examples, (photo) => this.choosePhoto(photo));
     makeElements(this, element);
     this.fields = [this.classField("target", props.ownTop), this.classField("contrast", props.noOther)];
     this.results.showMessage(props.hint);
@@ -83,8 +81,13 @@ class App {
     return [...new Set([...predictions.map(({ index }) => index), ...this.props.alphabetical])];
   }
 
+  /** Without a photo in the link, the page opens with an example, which its address does not name. */
   start(address) {
-    this.change(readLink(address, this.props), { isStart: true });
+    const given = readLink(address, this.props);
+    this.isOpening = !given.photo;
+    const photo = given.photo ?? { example: this.props.opening };
+    const example = this.examples.of(photo);
+    this.change({ ...given, photo }, { isStart: true, preview: example });
     this.controls.update();
   }
 
@@ -98,20 +101,22 @@ class App {
 
   // State
 
-  /** Takes over what has changed, and shows it. */
-  change(changes, { isStart = false, isFromControl = false } = {}) {
+  /** Takes over what has changed, and shows it. preview: an example whose panels are to stand before the server answers. */
+  change(changes, { isStart = false, isFromControl = false, preview } = {}) {
     const before = this.state;
     const after = { ...before, ...changes };
     after.models = this.props.models.map(({ name }) => name).filter((name) => after.models.includes(name));
     const isNewPhoto = JSON.stringify(after.photo) !== JSON.stringify(before.photo);
     // Another picture: each network's own top prediction is explained first.
-    if (isNewPhoto && before.photo) after.target = after.contrast = null;
+    // A link without a photo keeps its class for the photo that takes the opening example's place.
+    if (isNewPhoto && before.photo && !this.isOpening) after.target = after.contrast = null;
     // No class is explained rather than itself: the last choice counts.
     if (after.target !== null && after.target === after.contrast) {
       after[after.target === before.target ? "target" : "contrast"] = null;
     }
     if (JSON.stringify(after) === JSON.stringify(before)) return;
     this.state = after;
+    this.isOpening &&= isStart;
     document.body.dataset.kind = after.kind;
     if (isNewPhoto) this.controls.hidePreview(Boolean(after.photo?.upload));
     this.toolbar.setLayer(after.layer);
@@ -121,7 +126,8 @@ class App {
     this.examples.mark(after.photo);
     const isReordered = changes.models && String(changes.models) !== String(after.models);
     if (!isFromControl || isNewPhoto || isReordered) this.controls.update();
-    if (!isStart || after.photo) history.replaceState(history.state, "", this.link());
+    if (!this.isOpening) history.replaceState(history.state, "", this.link());
+    if (preview && after.models.length) this.results.preview(preview);
     this.refresh();
   }
 
@@ -268,8 +274,7 @@ class App {
       present: () => this.presentation.toggle(),
       help: () => this.keys.showModal(),
       leave: () => {
-        uncover();
-        this.presentation.leave();
+        if (!uncover() && !this.presentation.leave()) closeOpened();
         return false;
       },
       step: (by) => {
@@ -295,6 +300,7 @@ export async function start({ element, props, trigger }) {
   listenToAddressForm((address) => app.choosePhoto({ address }));
   listenToFullScreen();
   listenToSettingsButton();
+  listenToSkipLinks();
   window.gradcam = { controls: () => app.controls.values() };
   window.addEventListener("control-change", ({ detail: [name, value] }) => app.controls.receive(name, value));
   app.start(location.href);

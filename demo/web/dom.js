@@ -24,9 +24,14 @@ export function icon(name) {
   return box;
 }
 
-/** A button with an icon and a name; `label` alone is read where the name is not seen. */
-export const iconButton = (name, label, act, attributes = {}) =>
-  h("button", { type: "button", title: label, "aria-label": label, onclick: act, ...attributes }, icon(name));
+/** A button with an icon and a name, which is read. word: of the name, which a phone shows. */
+export const iconButton = (name, label, act, { word, ...attributes } = {}) =>
+  h(
+    "button",
+    { type: "button", title: label, "aria-label": label, onclick: act, ...attributes },
+    icon(name),
+    word && h("span", { class: "word" }, word),
+  );
 
 /** A sentence whose numbers stay on the line of their signs: "< 0.1 %". */
 export const together = (text) => text.replaceAll(" %", "\u00a0%").replace(/([<>]) (?=\d)/g, "$1\u00a0");

@@ -17,11 +17,11 @@ export function readLink(address, props) {
   return Object.fromEntries(Object.entries(given).filter(([key, value]) => isKnown(key, value, props)));
 }
 
-function isKnown(key, value, { models, methods, details, kinds, views, examples, classes }) {
+function isKnown(key, value, { models, methods, details, kinds, views, exampleNames, classes }) {
   const has = (list, name) => list.some((one) => one.name === name);
   const isClass = Number.isInteger(value) && value >= 0 && value < classes.length;
   const known = {
-    photo: () => (value.address ? /^https?:\/\//i.test(value.address) : has(examples, value.example)),
+    photo: () => (value.address ? /^https?:\/\//i.test(value.address) : exampleNames.includes(value.example)),
     models: () => value.length > 0 && value.every((name) => has(models, name)),
     target: () => isClass,
     contrast: () => isClass,

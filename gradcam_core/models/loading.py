@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_S = 60.0
 """Wait before missing weights are tried again, in the background."""
 
+_ARRIVING = "they are still arriving"
+
 # Errors of the machine, not of a file: a reader gives other OSErrors for damaged files, too.
 _NOT_THE_FILE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EIO)
 
@@ -53,14 +55,26 @@ class Loader:
         self._fetch = fetch
         self._lock = threading.Lock()
         self._attempt: Future[Model] | None = None
+        self._first: Future[Model] = Future()  # the network or its stand-in, whichever is sooner
+        self._is_fetching = False
         self._settled: Future[Model] | None = None
         self._retry_at = 0.0
 
-    def request(self) -> Future[Model]:
-        """The network, or its stand-in. The future raises WeightsError if it has none."""
+    @property
+    def is_arriving(self) -> bool:
+        """Whether `request` would wait, and `request(meanwhile=True)` may give the stand-in."""
+        return self._settled is None and self._attempt is not None
+
+    def request(self, *, meanwhile: bool = False) -> Future[Model]:
+        """The network, or its stand-in. The future raises WeightsError if it has none.
+
+        meanwhile: give the stand-in also while the weights are being downloaded; once they are
+        there, another request gives the network.
+        """
         with self._lock:
             if self._settled is None:
-                return self._attempt or self._start()
+                attempt = self._attempt or self._start()
+                return self._first if meanwhile else attempt
             if self._attempt is None and time.monotonic() >= self._retry_at:
                 self._start()
             return self._settled
@@ -90,6 +104,8 @@ class Loader:
         with self._lock:
             self._settled, self._attempt = attempt, None
             self._retry_at, self.progress = retry_at, None
+            if not self._first.done():
+                _copy(attempt, self._first)
 
     def load(self) -> Model:
         """The network itself, now and in this thread.
@@ -106,11 +122,34 @@ class Loader:
             except _BadFileError as error:
                 log.warning("%s: %s", path, error)
                 fault = error
+        self._stand_in_meanwhile()
         try:
             path = self._fetch(source, self._note, force=fault is not None)
         except WeightsError as error:
             raise WeightsError(f"{fault}, and {error}" if fault else str(error)) from error
+        finally:
+            self._is_fetching = False
         return read_model(self.info, source, path, is_new=True)
+
+    def _stand_in_meanwhile(self) -> None:
+        """Has the stand-in loaded, for those who do not wait until a download has ended."""
+        self._is_fetching = True
+        if self.info.stand_in is None or self._first.done():
+            return
+
+        def give() -> None:
+            try:
+                model = self._stand_in(WeightsError(_ARRIVING))
+            except Exception:  # they wait for the network
+                log.debug("no stand-in for %s meanwhile", self.info.title, exc_info=True)
+                return
+            with self._lock:
+                # A download that has failed at once gives a stand-in that says why.
+                if self._is_fetching and not self._first.done():
+                    self._first.set_result(replace(model, is_arriving=True))
+
+        name = f"load a stand-in for {self.info.name}"
+        threading.Thread(target=give, daemon=True, name=name).start()
 
     def _note(self, share: float) -> None:
         self.progress = share
@@ -120,6 +159,14 @@ class Loader:
             raise error
         model = load_model(self.info.stand_in)
         return replace(model, stands_in_for=self.info, reason=str(error))
+
+
+def _copy(done: Future[Model], to: Future[Model]) -> None:
+    error = done.exception()
+    if error is None:
+        to.set_result(done.result())
+    else:
+        to.set_exception(error)
 
 
 _loaders: dict[str, Loader] = {}

@@ -23,7 +23,7 @@ class Model:
     """A network that is ready: in eval mode, its parameters frozen, its weights real.
 
     info: of the network that `module` is. stands_in_for: the requested network, if that is another
-    one, and reason: why.
+    one, and reason: why. is_arriving: whether that is because its weights are being downloaded.
     """
 
     info: ModelInfo
@@ -32,6 +32,7 @@ class Model:
     weights: Weights
     stands_in_for: ModelInfo | None = None
     reason: str = ""
+    is_arriving: bool = False
 
     @property
     def target_layer(self) -> str | None:
@@ -97,8 +98,11 @@ class Model:
         otherwise than a person's file has it; else empty."""
         if self.stands_in_for is None:
             return self.info.notice
+        standing_in = f"{self.info.title}, a smaller network, stands in for"
+        if self.is_arriving:
+            return f"{standing_in} {self.stands_in_for.title}, whose weights are still arriving."
         return (
-            f"{self.info.title}, a smaller network, stands in for {self.stands_in_for.title}, "
+            f"{standing_in} {self.stands_in_for.title}, "
             f"whose weights are not available: {self.reason}."
         )
 

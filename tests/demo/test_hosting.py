@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.support.api import SMALL, called, text_of
 from tests.support.app_server import NO_NETWORKS, ROOT, Started, started_app
-from tests.support.browser import Visits, drop, examples, wait_for_results
+from tests.support.browser import Visits, drop, open_example, wait_for_results
 from tests.support.photos import EXAMPLES
 from tests.support.prefix_proxy import NGINX, nginx_of_the_recipe, prefix_proxy
 from tests.support.stream import CAT, cells, explain_stream, results
@@ -201,7 +201,7 @@ def visit_without_the_slash(shown_at: str, browser: Browser) -> None:
     page = visits("?models=resnet50")
     drop(page, EXAMPLES / f"{CAT}.jpg", "IMG_1234.HEIC", kind="")
     wait_for_results(page, 1)
-    examples(page).nth(1).click()
+    open_example(page, "2_coffee")
     expect(page.locator(".explained strong").first).to_have_text("espresso")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download of").click()

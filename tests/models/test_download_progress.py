@@ -8,17 +8,30 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 from playwright.sync_api import Browser, expect
 from safetensors.torch import save_file
 
+import gradcam_core as gc
+from demo.examples import OPENING, example_path
 from gradcam_core.cli.photo import main
 from gradcam_core.models.registry import add_model, remove_model
 from tests.support.app_server import running_app
-from tests.support.browser import drop, panels
+from tests.support.browser import (
+    WIDE,
+    box_of,
+    drop,
+    expect_explained,
+    levels,
+    panels,
+    show_grey,
+    wait_for_all,
+)
 from tests.support.served_network import ServedNetwork, served_network
+from tests.support.stream import cells, explain_stream
 from tests.support.waiting import until
 from tests.support.weights_server import Weights, serving
 
@@ -59,25 +72,48 @@ def environment(server: Weights, folder: Path) -> dict[str, Any]:
     }
 
 
-def test_the_page_shows_progress_and_the_other_networks_meanwhile(
+NO_JUMP = """() => {
+    window.jumps = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) jumps += entry.value;
+    }).observe({ type: "layout-shift" });
+}"""
+
+
+def test_at_the_first_start_stand_ins_show_a_result_say_so_and_give_way_without_a_jump(
     slow: Weights, browser: Browser, coffee_path: Path, tmp_path: Path
 ):
     with running_app(tmp_path, **environment(slow, tmp_path)) as url:
-        page = browser.new_page()
+        page = browser.new_page(viewport=WIDE)
         page.goto(url)
-        expect(page.locator(".page[data-ready=true]")).to_be_attached()
-        drop(page, coffee_path)
         resnet = panels(page).nth(1)
-        expect(resnet.get_by_role("status")).to_have_text(
-            re.compile(r"Downloading the weights … [1-9]\d?%"), timeout=30_000
+        wait_for_all(page)
+        expect(resnet.get_by_role("heading")).to_have_text("EfficientNet-Lite0")
+        expect(resnet).to_contain_text(
+            re.compile(r"ResNet50 is arriving, [1-9]\d? %"), timeout=30_000
         )
-        # The stand-ins of the two that cannot be had do not wait for it.
-        expect(panels(page).nth(0)).to_have_attribute("data-status", "ready", timeout=30_000)
-        expect(resnet).to_have_attribute("data-status", "busy")
+        # The opening example's map is true: the stand-in's own.
+        show_grey(page)
+        shown = levels(page, 1)
+        e = gc.explain(example_path(OPENING), "efficientnet_lite0")
+        own = e.heatmap_at((shown.shape[1], shown.shape[0]))
+        assert np.isclose(shown, own, atol=2 / 255).mean() > 0.99  # not at an edge of the crop
+        # All the rest of the page works meanwhile, with the stand-in.
+        drop(page, coffee_path)
+        expect_explained(page, "espresso")
+        wait_for_all(page)
+        answers = explain_stream(url, {"example": OPENING, "cells": cells("resnet50")})
+        (result,) = (answer["result"] for answer in answers if "result" in answer)
+        assert result["notice"].endswith("whose weights are still arriving.")
+        before = box_of(resnet)
+        page.evaluate(NO_JUMP)
         slow.may_end.set()
-        expect(resnet).to_have_attribute("data-status", "ready", timeout=60_000)
-        expect(resnet.get_by_role("heading")).to_have_text("ResNet50")
-        expect(resnet).not_to_contain_text("in place of")
+        expect(resnet.get_by_role("heading")).to_have_text("ResNet50", timeout=60_000)
+        expect(resnet).to_have_attribute("data-status", "ready")
+        expect(resnet.locator(".stands-in")).to_be_empty()
+        expect(page.locator(".insight table")).to_contain_text("ResNet50")
+        assert box_of(resnet) == before
+        assert page.evaluate("jumps") < 0.01
         expect(panels(page).nth(2)).to_contain_text("in place of VGG19")
         page.close()
 

@@ -11,6 +11,7 @@ from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped
 from playwright.sync_api import Page, expect
 
 import gradcam_core as gc
+from demo.examples import EXAMPLES as OFFERED
 from gradcam_core.analysis.location import where
 from tests.support.browser import (
     PHONE,
@@ -21,6 +22,7 @@ from tests.support.browser import (
     expect_explained,
     explained,
     panels,
+    remove_photo,
     wait_for_all,
     wait_for_results,
 )
@@ -49,7 +51,7 @@ FOCUSED = """() => {
         isMarked: parents.some(isMarked),
         outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
         isSeen: width > 0 && height > 0,
-        isOurs: Boolean(element.closest(".page > .app, .examples, .address, .unfold")),
+        isOurs: Boolean(element.closest(".page > .app, .skip, .examples, .address, .unfold")),
     };
 }"""
 
@@ -76,9 +78,9 @@ def test_tab_reaches_everything_in_a_sensible_order_and_shows_where_it_is(cat_pa
     for wanted in ("Methods", "Download", "Share", "Present", "Keys", "Overlay", "Grad-CAM"):
         assert wanted in names, names
     assert "Centre crop" in names, names
-    assert [one["example"] for one in all_reached if one["example"]] == sorted(
-        path.stem for path in EXAMPLES.glob("*.jpg")
-    )
+    assert [one["example"] for one in all_reached if one["example"]] == [
+        example.name for example in OFFERED
+    ]
     for model, stand_in in STAND_INS.items():
         reached = [one["name"] for one in all_reached if one["panel"] == model]
         title = gc.load_model(stand_in).info.title
@@ -134,6 +136,25 @@ def test_keys_choose_classes_toggle_and_open_what_they_say(cat_page: Page):
     expect(app).to_have_attribute("data-layers", "photo")
     page.keyboard.press("o")
     expect(app).to_have_attribute("data-layers", "overlay")
+    # From the examples to the first prediction, past all settings.
+    examples(page).last.focus()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip the settings")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(panels(page).first.locator("ol.top button").first).to_be_focused()
+    # Esc closes what a key opened, and a list that is left closes, too.
+    methods = page.get_by_role("button", name="Methods", exact=True)
+    methods.press("Enter")
+    expect(page.locator(".comparison h2")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator(".comparison")).to_be_hidden()
+    expect(methods).to_be_focused()
+    page.get_by_label("Class to explain").press("ArrowDown")
+    expect(page.get_by_role("listbox")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("listbox")).to_have_count(0)
+    assert page.evaluate(FOCUSED)["name"] == "Remove Xception"
+    panels(page).nth(1).locator("ol.top button").first.focus()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("o")  # keys do nothing behind a dialog
@@ -215,6 +236,7 @@ def test_axe_finds_nothing_serious(visit: Visits, theme: str, rules: list[str]):
     def look(state: str, part: str = "html") -> None:
         found[state] = faults_of(page, part, rules)
 
+    remove_photo(page)
     look("empty")
     page.get_by_role("button", name="How to read this").click()
     examples(page).first.click()
@@ -258,6 +280,10 @@ SMALL = """(finger) => {
 }"""
 
 
+SWIPE = "(e, n) => e.scrollTo({ left: (n - 0.2) * (e.scrollWidth / 3) })"
+"""Not quite to a panel: the rest of the way it goes by itself."""
+
+
 def test_on_a_phone_everything_fits_and_is_large_enough_for_a_thumb(visit: Visits):
     phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
     page = visit("?example=1_cat", **phone)
@@ -265,9 +291,20 @@ def test_on_a_phone_everything_fits_and_is_large_enough_for_a_thumb(visit: Visit
     fits = "() => document.documentElement.scrollWidth <= 360 && innerWidth <= 360"
     assert page.evaluate(fits)
     boxes = [box_of(panels(page).nth(n)) for n in range(3)]
-    assert [box["y"] for box in boxes] == sorted(box["y"] for box in boxes)
-    assert len({round(box["x"]) for box in boxes}) == 1
     assert all(box["width"] > 300 for box in boxes)
+    # The maps are swiped side by side; of each one the class and its probability stay in sight.
+    assert len({round(box["y"]) for box in boxes}) == 1
+    for n in range(3):
+        panel = panels(page).nth(n)
+        page.locator(".panels").evaluate(SWIPE, n)
+        expect(panel.locator(".stage")).to_be_in_viewport(ratio=0.5)
+        for seen in (panel.locator(".explained strong"), panel.locator(".how-probable")):
+            expect(seen).to_be_in_viewport(ratio=1)
+    # Icons have words.
+    for word in ("Trust", "Methods", "Share", "Present", "Keys"):
+        expect(page.locator(".headline .action").get_by_text(word)).to_be_visible()
+    expect(panels(page).first.get_by_text("Full screen")).to_be_visible()
+    page.locator(".panels").evaluate("e => e.scrollTo({ left: 0 })")
     # The picture comes first, then the results; the controls are folded away.
     photo = box_of(page.locator("#photo"))
     assert photo["y"] < box_of(page.locator(".headline"))["y"] < boxes[0]["y"]

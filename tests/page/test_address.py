@@ -13,7 +13,7 @@ import requests
 from playwright.sync_api import Page, Request, expect
 
 from tests.support.app_server import running_app
-from tests.support.browser import Visits, wait_for_all, wait_for_results
+from tests.support.browser import Visits, remove_opening, wait_for_all, wait_for_results
 from tests.support.fake_web import Server, at, response, serving
 from tests.support.stream import cells
 
@@ -53,6 +53,7 @@ def pictures(shelf: Server, cat_bytes: bytes) -> Server:
 
 
 def open_address(page: Page, given: str) -> None:
+    remove_opening(page)
     field = page.get_by_label("Address of a picture")
     field.fill(given)
     field.press("Enter")

@@ -86,7 +86,7 @@ def test_agreement_legend_and_sentences_are_those_of_the_core(cat_page: Page, ne
     found = [gc.explain(CAT, model, name) for model in networks]
     expect(cat_page.locator(".insight .sentences")).to_contain_text(name)
     assert insight_of(cat_page) == expected_insight(found)
-    examples(cat_page).nth(2).click()
+    examples(cat_page).nth(1).click()
     found = [gc.explain(CAT_AND_COFFEE, model) for model in networks]
     first = plain(summary(found)[0])
     expect(cat_page.locator(".insight .sentences p").first).to_have_text(first)

@@ -19,11 +19,11 @@ from tests.support.browser import (
     box_of,
     choose_class,
     chosen_models,
-    examples,
     expect_explained,
     explained,
     heat,
     listed_classes,
+    open_example,
     panels,
     plain,
     show_grey,
@@ -66,7 +66,7 @@ def test_a_synonym_finds_its_class_and_one_outside_the_top_five_has_its_rank(cat
 
 
 def test_the_classes_the_networks_named_come_first(cat_page: Page):
-    examples(cat_page).nth(1).click()
+    open_example(cat_page, "2_coffee")
     expect_explained(cat_page, "espresso")
     expect(cat_page.get_by_label("Class to explain")).to_have_value(OWN_TOP)
     assert {"cup", "consomme", "chocolate sauce"} <= set(listed_classes(cat_page, "espresso")[:7])
@@ -78,7 +78,7 @@ def test_results_that_arrive_leave_the_one_who_is_choosing_alone(cat_page: Page)
     selector.press("Control+a")
     selector.press_sequentially("espresso m")
     # Without the focus: it is as if the results had only come now.
-    examples(cat_page).nth(1).dispatch_event("click")
+    open_example(cat_page, "2_coffee")
     expect_explained(cat_page, "espresso")
     cat_page.wait_for_timeout(1000)
     expect(selector).to_have_value("espresso m")
@@ -106,6 +106,10 @@ def test_a_stand_in_says_so_and_panels_stand_side_by_side(cat_page: Page):
         )
     boxes = [box_of(panels(cat_page).nth(n)) for n in range(3)]
     assert len({round(box["y"]) for box in boxes}) == 1
+    # All that one needs is on a laptop's screen together.
+    together = cat_page.locator("#photo, .class-field, #models, .stage")
+    for part in (*together.all()[:3], *panels(cat_page).locator(".stage").all()):
+        expect(part).to_be_in_viewport(ratio=1)
 
 
 PLACES_BELOW_MODELS = """() => [...document.querySelectorAll("#view, #kind")].map(

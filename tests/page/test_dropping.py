@@ -125,7 +125,7 @@ def test_a_picture_dragged_from_another_site_is_asked_for_by_its_address(visit: 
     give(
         page, texts=[("text/uri-list", examples(page).nth(1).locator("img").evaluate("i => i.src"))]
     )
-    expect_explained(page, "espresso", 1)
+    expect_explained(page, "Egyptian cat", 1)
 
 
 def test_text_that_is_pasted_or_dropped_into_a_field_is_the_field_s(visit: Visits):

@@ -26,6 +26,7 @@ from tests.support.browser import (
     explained,
     levels,
     panels,
+    remove_opening,
     show_grey,
     wait_for_all,
     wait_for_results,
@@ -286,6 +287,7 @@ def test_nothing_jumps_while_results_arrive_or_the_class_changes(
         }""",
         PLACES,
     )
+    remove_opening(page)
     page.locator("#photo input[type=file]").set_input_files(tmp_path / "new.png")
     wait_for_all(page)
     row(page, 1, 2).click()
@@ -325,6 +327,7 @@ def test_the_heat_in_the_browser_is_that_of_python(cat_page: Page, view: str):
 @pytest.mark.parametrize("size", [PORTRAIT, STRIP], ids=["portrait", "20:1"])
 def test_the_canvas_shows_the_heat_of_python(visit: Visits, size: tuple[int, int], tmp_path: Path):
     page = visit("?models=resnet50")
+    remove_opening(page)
     path = tmp_path / "photo.png"
     with Image.open(CAT) as cat:
         cat.resize(size).save(path)

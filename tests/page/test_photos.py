@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import tifffile
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from demo.examples import examples_folder
+from demo.examples import EXAMPLES, OPENING, examples_folder
 from demo.ui import texts
 from tests.support.bad_pictures.corpus import corpus
 from tests.support.browser import (
@@ -29,7 +30,9 @@ from tests.support.browser import (
     explained,
     heat,
     listed_classes,
+    open_example,
     panels,
+    remove_opening,
     remove_photo,
     wait_for_all,
     wait_for_results,
@@ -45,12 +48,19 @@ def expect_no_photo(page: Page) -> None:
     expect(page.locator(".insight, .toolbar").first).to_be_hidden()
 
 
-def test_a_dropped_photo_is_explained_by_three_networks_until_it_is_removed(
+def test_the_page_opens_with_an_example_explained_and_a_visitor_s_photo_replaces_it(
     page: Page, coffee_path: Path
 ):
-    expect_no_photo(page)
-    drop(page, coffee_path)
+    wait_for_all(page)
+    opening = next(one for one in EXAMPLES if one.name == OPENING)
+    expect(page.locator(".example-caption")).to_have_text(f"{opening.title} {opening.caption}")
+    assert {text.rsplit(" ", 4)[0] for text in explained(page)} == {"espresso", "Egyptian cat"}
+    assert urlsplit(page.url).query == ""  # who has chosen nothing, shares nothing
+    page.locator("#photo input[type=file]").set_input_files(coffee_path)
+    expect_explained(page, "espresso")
     wait_for_results(page)
+    expect(page.locator(".example-caption")).to_be_empty()
+    expect(page.locator("[data-example][aria-pressed=true]")).to_have_count(0)
     networks = ["EfficientNet-Lite2", "EfficientNet-Lite0", "EfficientNet-Lite1"]
     assert panels(page).get_by_role("heading").all_inner_texts() == networks
     assert [text.split()[0] for text in explained(page)] == ["espresso"] * 3
@@ -161,6 +171,7 @@ def test_a_photo_that_is_chosen_before_the_page_s_script_has_come_is_explained(
 def held(visit: Visits) -> tuple[Page, list[Route]]:
     """A page whose first request gets no answer, as long as the server decodes the photo."""
     page, held = visit(RESNET), list[Route]()
+    remove_opening(page)
 
     def hold(route: Route) -> None:
         if held:
@@ -178,7 +189,7 @@ def test_a_photo_that_decodes_slowly_does_not_replace_a_newer_one(
     page, _ = held
     with page.expect_request(re.compile("/explain-stream$")):
         page.locator("#photo input[type=file]").set_input_files(cat_path)
-    examples(page).nth(1).click()
+    open_example(page, "2_coffee")
     expect_explained(page, "espresso", 1)
     page.get_by_label("Whole photo").check()
     expect(page.locator(".view-box").first).to_have_css("inset", "0px")
@@ -226,6 +237,7 @@ def test_tall_photos_and_those_that_lie_on_their_side_fit_and_stand_upright(
 
 def test_the_webcam_and_the_clipboard_give_a_picture(visit: Visits, coffee_path: Path):
     page = visit(RESNET)
+    remove_opening(page)
     page.get_by_label("Capture from camera").click()
     page.get_by_text(re.compile("access webcam", re.IGNORECASE)).click()
     page.wait_for_function("document.querySelector('#photo video')?.readyState >= 2")
@@ -249,6 +261,7 @@ def test_a_visitor_who_waits_reads_the_position_in_the_queue(page: Page):
         page.unroute("**/explain-stream")
         page.route("**/explain-stream", lambda route: route.fulfill(body=line + "\n"))
 
+    remove_photo(page)
     answer('{"waiting": 1}')
     examples(page).nth(0).click()
     message = page.locator(".panels > .message")

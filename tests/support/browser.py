@@ -181,8 +181,17 @@ _STATE = """() => {
 _STATE_AT_FIRST = ["app", "overlay", "0.75", "inferno", str(LAYER_STEPS), 0]
 
 
+def remove_opening(page: Page) -> None:
+    """Remove the example that the page opens with, if it is there: what is ready afterwards is not
+    the example's."""
+    if page.locator("[data-example][aria-pressed=true]").count():
+        remove_photo(page)
+        expect(page.locator(".panels > .message")).to_be_visible()
+
+
 def drop(page: Page, path: Path, name: str | None = None, kind: str = "image/png") -> None:
-    """Drop a file on the photo, as from a file manager."""
+    """Drop a file on the photo, as from a file manager, where no other is."""
+    remove_opening(page)
     data = base64.b64encode(path.read_bytes()).decode()
     transfer = page.evaluate_handle(
         """([data, name, type]) => {
@@ -230,6 +239,20 @@ def panels(page: Page) -> Locator:
 
 def examples(page: Page) -> Locator:
     return page.locator("button[data-example]")
+
+
+def open_example(page: Page, name: str) -> None:
+    """Choose an example, also one that the page does not offer, but links may name."""
+    page.evaluate(
+        """name => {
+            const button = document.createElement("button");
+            button.dataset.example = name;
+            document.body.append(button);
+            button.click();
+            button.remove();
+        }""",
+        name,
+    )
 
 
 def wait_for_results(page: Page, count: int = 3) -> None:

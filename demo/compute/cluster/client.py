@@ -94,6 +94,11 @@ class ClusterBackend(Backend):
                         yield step
         yield self._networks[model]
 
+    async def arrival(self, model: str) -> AsyncGenerator[float | None]:
+        """Nothing: a replica waits for its weights, no stand-in computes meanwhile."""
+        for _ in ():
+            yield _
+
     async def hold(
         self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
     ) -> None:

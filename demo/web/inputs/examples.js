@@ -1,9 +1,12 @@
 // The example pictures, which demo/ui/layout.py puts on the page as plain HTML.
 
+import { h } from "../core/elements.js";
+
 export class Examples {
-  /** names: of the examples, in their order. choose(photo): one of them. */
-  constructor(names, choose) {
-    this.names = names;
+  /** examples: in their order, from demo/ui/page_data.py. choose(photo): one of them. */
+  constructor(examples, choose) {
+    this.examples = examples;
+    this.names = examples.map(({ name }) => name);
     this.choose = choose;
     document.addEventListener("click", ({ target }) => {
       const example = target.closest?.("[data-example]");
@@ -11,11 +14,19 @@ export class Examples {
     });
   }
 
-  /** Marks the chosen one. */
+  /** Marks the chosen one, and says what to notice in it. */
   mark(photo) {
     for (const button of document.querySelectorAll("[data-example]")) {
       button.setAttribute("aria-pressed", String(button.dataset.example === photo?.example));
     }
+    const { title, caption } = this.of(photo) ?? {};
+    const said = title ? [h("b", {}, title), " ", caption] : [];
+    document.querySelector(".example-caption").replaceChildren(...said);
+  }
+
+  /** What is known of a photo that is an example; undefined for any other. */
+  of(photo) {
+    return this.examples.find(({ name }) => name === photo?.example);
   }
 
   /** The one before or after a photo; the first or last, if that is none of them. */

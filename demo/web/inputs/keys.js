@@ -10,7 +10,7 @@ const HELP = [
   ["h", "how these maps are made, step by step"],
   ["p", "presentation on or off"],
   ["← →", "in a presentation: previous or next example"],
-  ["Esc", "leave the presentation or full screen, close dialogs"],
+  ["Esc", "leave the presentation or full screen, close what was opened"],
   ["?", "show these keys"],
 ];
 
@@ -28,7 +28,8 @@ export const keysDialog = () =>
 export function listenToKeys(act) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input:not([type=radio], [type=checkbox], [type=range]), textarea, select")) return;
+    const isEscape = event.key === "Escape"; // no control has a use for it that it has not prevented
+    if (!isEscape && event.target.closest("input:not([type=radio], [type=checkbox], [type=range]), textarea, select")) return;
     if (document.querySelector("dialog[open]")) return;
     const isSlider = event.target.closest("input");
     const { key } = event;

@@ -1,4 +1,7 @@
-// The button that unfolds the settings on a small screen, which demo/ui/layout.py puts on the page.
+// What leads to other parts of the page: the button that unfolds the settings on a small screen, and the
+// links that skip to the results, both of which demo/ui/layout.py puts on the page; and what closes parts.
+
+const OPENED = "[data-unfolds][aria-expanded=true], .headline .actions > [aria-expanded=true]";
 
 export function listenToSettingsButton() {
   document.addEventListener("click", ({ target }) => {
@@ -7,4 +10,21 @@ export function listenToSettingsButton() {
     const isOpen = document.body.classList.toggle("settings-open");
     button.setAttribute("aria-expanded", String(isOpen));
   });
+}
+
+/** The link leads to the first prediction, or to where it will be. */
+export function listenToSkipLinks() {
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.("a.skip")) return;
+    event.preventDefault();
+    const first = document.querySelector(".panel[data-model] .top button:enabled");
+    (first ?? document.querySelector(".page > .app")).focus();
+  });
+}
+
+/** Closes the last part of the page that a button has opened, and goes back to the button. */
+export function closeOpened() {
+  const button = [...document.querySelectorAll(OPENED)].filter((one) => one.checkVisibility()).at(-1);
+  button?.click();
+  button?.focus();
 }

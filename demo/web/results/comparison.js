@@ -49,6 +49,13 @@ export class Comparison extends Section {
     this.requested = undefined;
   }
 
+  /** A network has taken the place of its stand-in: the maps are made again. */
+  forget() {
+    this.requested = undefined;
+    for (const card of this.cards.values()) card.shows = undefined;
+    this.refresh();
+  }
+
   setPhoto(photo) {
     this.photo = photo;
     for (const card of this.cards.values()) card.layers.setPhoto(photo);

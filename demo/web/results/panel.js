@@ -37,6 +37,7 @@ export class Panel {
       "button",
       { type: "button", class: "tool", title: "Download", "aria-label": `Download of ${title}` },
       icon("download"),
+      h("span", { class: "word" }, "Download"),
     );
     this.saveMenu = menu(saveButton, "Download", () => [
       ["Overlay", "PNG, full size", () => page.download(model, "output.png")],
@@ -57,6 +58,7 @@ export class Panel {
           saveButton,
           iconButton("fullscreen", "Full screen on or off", () => this.toggleFullScreen(), {
             class: "tool",
+            word: "Full screen",
           }),
         ),
         this.saveMenu,
@@ -140,12 +142,22 @@ export class Panel {
   }
 
   /** Which network it is. Known before its result, which then changes no height. */
-  showNetwork({ title, stands_in_for, notice, classes }) {
+  showNetwork({ title, stands_in_for, notice, classes, is_arriving }) {
     this.heading.textContent = title;
     this.saveButton.setAttribute("aria-label", `Download of ${title}`);
-    this.standsIn.textContent = stands_in_for && `in place of ${stands_in_for}`;
-    this.notice.textContent = notice;
+    if (!is_arriving) this.arriving = undefined;
+    const replaced = is_arriving ? (this.arriving ?? `${stands_in_for} is arriving …`) : `in place of ${stands_in_for}`;
+    this.standsIn.textContent = stands_in_for && replaced;
+    this.standsIn.title = is_arriving ? notice : "";
+    // What is soon over takes no room from what stands below.
+    this.notice.textContent = is_arriving ? "" : notice;
     this.rows.forEach(({ item }, i) => (item.hidden = i >= classes));
+  }
+
+  /** How far the weights are of the network that is stood in for. */
+  showArrival(text) {
+    this.arriving = text;
+    this.standsIn.textContent = text;
   }
 
   showResult(result) {
@@ -249,9 +261,11 @@ export class Panel {
   }
 }
 
-/** Ends what `toggleFullScreen` began. */
+/** Ends what `toggleFullScreen` began; gives whether it had. */
 export function uncover() {
-  document.querySelector(".panel.covering")?.classList.remove("covering");
+  const covering = document.querySelector(".panel.covering");
+  covering?.classList.remove("covering");
+  return covering !== null;
 }
 
 /** Ends a panel's full screen also when the browser does, as for Esc. */

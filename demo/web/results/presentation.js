@@ -58,13 +58,15 @@ export class Presentation {
     }
   }
 
+  /** Gives whether it was on. */
   leave() {
-    if (!this.isOn) return;
+    if (!this.isOn) return false;
     this.root.classList.remove("presenting");
     document.documentElement.classList.remove("is-presenting");
     this.makeInert(false);
     if (this.wasFull && document.fullscreenElement) document.exitFullscreen();
     this.wasFull = false;
+    return true;
   }
 
   /** Puts all around it out of reach of the Tab key, screen readers and the mouse. */

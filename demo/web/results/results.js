@@ -25,6 +25,14 @@ export class Results {
     return [...this.panels.values()].flatMap((panel) => panel.result?.top ?? []);
   }
 
+  /** Panels for a photo that the server has not answered yet, so that its results move nothing. Its
+   * address is known: it is an example. */
+  preview({ name, width, height }) {
+    this.photo = { id: "", url: `examples/${name}.jpg`, example: name, width, height, notices: [] };
+    for (const part of [this.parts.insight, this.parts.presentation]) part.setPhoto(this.photo);
+    this.showPanels();
+  }
+
   /** A request begins. signal: of the request. */
   expect(signal) {
     this.signal = signal;
@@ -69,13 +77,16 @@ export class Results {
     for (const answer of this.early.splice(0)) this.showAnswer(answer);
   }
 
-  showAnswer({ cell, network, status, failed, result, insight }) {
+  showAnswer({ cell, network, status, failed, arriving, result, insight }) {
     const panel = this.panels.get(cell);
+    if (panel && arriving) panel.showArrival(arriving);
     if (panel && network) panel.showNetwork(network);
     if (panel && status) panel.showStatus(status);
     if (panel && failed) panel.showFailure(failed);
     if (panel && result) {
+      const hasArrived = panel.result?.is_arriving && !result.is_arriving;
       panel.showResult(result);
+      if (hasArrived) for (const part of [this.parts.comparison, this.parts.trust]) part.forget();
       this.parts.presentation.layOut();
     }
     if (insight) this.parts.insight.show(insight);

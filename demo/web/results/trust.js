@@ -36,6 +36,11 @@ export class TrustCheck extends Section {
     this.again.hidden = false;
   }
 
+  /** A network has taken the place of its stand-in. */
+  forget() {
+    if (this.isOpen) this.clear();
+  }
+
   refresh() {
     if (this.isOpen && this.checked !== this.current()) this.clear();
   }
