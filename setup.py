@@ -11,6 +11,6 @@ setup(
         "": ["*.css", "*.html", "*.js", "*.json", "*.txt"],
         "demo": ["web/**"],
         "gradcam_core": ["web/*"],
-        PICTURES: ["*.csv", "*.jpg"],
+        PICTURES: ["*.csv", "*.jpg", "*.toml"],
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,9 +69,17 @@ def examples_folder() -> Path:
     return _INSTALLED if _INSTALLED.is_dir() else _IN_REPOSITORY
 
 
+_added: dict[str, Path] = {}
+
+
+def add_pictures(paths: Mapping[str, Path]) -> None:
+    """Pictures of a talk, which can be asked for by these names like examples."""
+    _added.update(paths)
+
+
 def example_path(name: str) -> Path:
-    """The file of an example, which need not exist."""
-    return examples_folder() / f"{name}.jpg"
+    """The file of an example, or of a talk's picture, which need not exist."""
+    return _added.get(name) or examples_folder() / f"{name}.jpg"
 
 
 def example_names() -> list[str]:

@@ -13,11 +13,13 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import gradio as gr
 
+    from demo.server.reachability import Reachability
     from demo.settings import Settings
 
 _READ_BY_GRADIO = (
@@ -104,6 +106,14 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
         help="also make a public link, through a server of Gradio's, by which everybody who has it "
         "can use the page; downloads Gradio's program for that",
     )
+    parser.add_argument(
+        "--talk",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="a talk: photos, classes, views and captions in a TOML file (docs/talks.md); without "
+        "a file, the one with the examples",
+    )
     add_network_arguments(parser)
     options = parser.parse_args(arguments)
     settings = read_settings(host=options.host, port=options.port)
@@ -111,10 +121,10 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
     for info in register_all(options.network, options.networks, classes_only=True):
         if info.notice:
             print(info.notice, file=sys.stderr)
-    _serve(settings, port, options.share)
+    _serve(settings, port, options.share, options.talk)
 
 
-def _serve(settings: Settings, port: int, is_shared: bool) -> None:
+def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None) -> None:
     from demo.server.uploads import start_sweeping, use_own_folder
 
     start_sweeping(use_own_folder(settings.temporary_folder))  # before Gradio is imported
@@ -127,12 +137,17 @@ def _serve(settings: Settings, port: int, is_shared: bool) -> None:
     from demo.listening import family_of, in_address
     from demo.logs import keep_visitors_out_of_the_log
     from demo.middleware.shutdown import serve
+    from demo.server.reachability import Reachability
     from demo.server.result_files import FileMaker
+    from demo.server.talk import read_talk, talk_of_the_examples
     from demo.ui.layout import build, launch_options
     from gradcam_core.images.sandbox import start_readers
     from gradcam_core.memory import start_trimming
     from gradcam_core.models.registry import default_classifiers
 
+    talk = None
+    if talk_file is not None:
+        talk = read_talk(Path(talk_file) if talk_file else talk_of_the_examples())
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     keep_visitors_out_of_the_log()
     logging.getLogger("gradcam_core").setLevel(logging.INFO)  # downloads, and why they failed
@@ -140,6 +155,7 @@ def _serve(settings: Settings, port: int, is_shared: bool) -> None:
     start_readers()
     start(default_classifiers(), settings)
     maker = FileMaker()  # one for downloads and the API: each file takes a core
+    reachable = Reachability(settings.host, port)
     listen_at(settings.host, family_of(settings.host))
     where = {"server_name": in_address(settings.host), "server_port": port}
 
@@ -148,15 +164,18 @@ def _serve(settings: Settings, port: int, is_shared: bool) -> None:
             print(page.mcp_error)
         print(f"* Running on local URL:  {str(page.local_url).rstrip('/')}")
         if is_shared:
-            threading.Thread(target=_share, args=(page,), daemon=True, name="share").start()
+            threading.Thread(
+                target=_share, args=(page, reachable), daemon=True, name="share"
+            ).start()
         else:
             print("* To create a public link, start it with --share.", flush=True)
 
-    page = build(maker, settings)
-    serve(page, {**launch_options(maker, settings), **where}, settings.stop_within_s, ready)
+    page = build(maker, settings, talk)
+    options = launch_options(maker, settings, reachable)
+    serve(page, {**options, **where}, settings.stop_within_s, ready)
 
 
-def _share(page: gr.Blocks) -> None:
+def _share(page: gr.Blocks, reachable: Reachability) -> None:
     """Beside the page, which does not wait for it."""
     from demo.gradio_internals import public_link
 
@@ -169,4 +188,5 @@ def _share(page: gr.Blocks) -> None:
         logging.getLogger(__name__).debug("no public link", exc_info=error)
         print(_NO_LINK, file=sys.stderr, flush=True)
     else:
+        reachable.public_link = link
         print(f"* Public link, for a week at most:  {link}", flush=True)

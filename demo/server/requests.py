@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 from demo.compute.photo import PhotoFile
 from demo.compute.service import service
-from demo.examples import examples_folder
+from demo.examples import example_path
 from demo.gradio_internals import get_upload_folder
 from demo.server.classes import all_classes
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
@@ -109,9 +109,8 @@ class PageRequest(_Strict):
 
     def _open_file(self) -> PhotoFile:
         if self.example is not None:
-            folder = examples_folder()
-            path = folder / f"{self.example}.jpg"
-            return service().photos.open(path, folder, is_example=True)
+            path = example_path(self.example)
+            return service().photos.open(path, path.parent, is_example=True)
         return open_upload(self.upload or "")
 
     @property

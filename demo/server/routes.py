@@ -17,6 +17,7 @@ from demo.examples import examples_folder
 from demo.middleware.disconnect import DisconnectedError, until_disconnected
 from demo.middleware.error_answers import sentence_of
 from demo.server.classes import all_classes
+from demo.server.reachability import Reachability
 from demo.server.remote_pictures import RemotePictures
 from demo.server.requests import DownloadRequest, PageRequest
 from demo.server.result_files import FileMaker, file_of
@@ -40,15 +41,18 @@ _Kind = TypeVar("_Kind", bound=PageRequest)
 
 
 def routes(
-    pictures: RemotePictures | None = None, maker: FileMaker | None = None
+    pictures: RemotePictures | None = None,
+    maker: FileMaker | None = None,
+    reachable: Reachability | None = None,
 ) -> list[Route | Mount]:
     """The routes. pictures: fetches those that are given by their address; maker: makes the files
-    to download."""
+    to download; reachable: says by which address others find the page."""
     handlers = _Handlers(pictures or RemotePictures(), maker or FileMaker())
     return [
         Route("/explain-stream", handlers.explain, methods=["POST"]),
         Route("/download", handlers.download, methods=["POST"]),
         Route("/class-search", _find_classes, methods=["GET"]),
+        Route("/page-code", (reachable or Reachability()).answer, methods=["GET"]),
         Mount("/web/core", StaticFiles(directory=CORE_WEB)),
         Mount("/web", StaticFiles(directory=WEB)),
         Mount("/examples", StaticFiles(directory=examples_folder())),

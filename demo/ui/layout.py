@@ -16,9 +16,11 @@ from demo.middleware.error_answers import ErrorAnswers
 from demo.middleware.headers import SecurityHeaders
 from demo.middleware.root_path import RootPath
 from demo.middleware.route_allow_list import RouteAllowList, open_paths
+from demo.server.reachability import Reachability
 from demo.server.remote_pictures import RemotePictures
 from demo.server.result_files import FileMaker
 from demo.server.routes import routes
+from demo.server.talk import Talk
 from demo.server.uploads import KEPT_S, SWEEP_INTERVAL_S
 from demo.settings import Settings
 from demo.ui import texts
@@ -38,9 +40,11 @@ from gradcam_core.presets import PRESETS
 _DEFAULTS = Settings()
 
 
-def build(maker: FileMaker | None = None, settings: Settings = _DEFAULTS) -> gr.Blocks:
+def build(
+    maker: FileMaker | None = None, settings: Settings = _DEFAULTS, talk: Talk | None = None
+) -> gr.Blocks:
     """The page as Gradio's Blocks; `launch` it with the arguments of `launch_options`. maker: makes
-    the files of the API."""
+    the files of the API. talk: the page opens with its first slide."""
     # Gradio's own sweep; at the end of the process it removes everything.
     kept = int(SWEEP_INTERVAL_S), KEPT_S
     with Page(title=texts.TITLE, analytics_enabled=False, delete_cache=kept) as page:
@@ -49,7 +53,9 @@ def build(maker: FileMaker | None = None, settings: Settings = _DEFAULTS) -> gr.
             with gr.Column(elem_classes="side", min_width=300):
                 controls = _controls(settings.has_addresses)
             with gr.Column(elem_classes="main-column", min_width=300):
-                results = page_component(list(controls), settings.has_addresses, elem_id="results")
+                results = page_component(
+                    list(controls), settings.has_addresses, talk, elem_id="results"
+                )
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(texts.HOW_TO_READ, elem_classes="how-to")
         for name, control in controls.items():
@@ -134,9 +140,14 @@ def _controls(has_addresses: bool) -> dict[str, Any]:
     }
 
 
-def launch_options(maker: FileMaker | None = None, settings: Settings = _DEFAULTS) -> dict:
-    """The arguments of `launch` that belong to this page. maker: makes the files to download."""
-    ours = routes(RemotePictures(is_on=settings.has_addresses), maker)
+def launch_options(
+    maker: FileMaker | None = None,
+    settings: Settings = _DEFAULTS,
+    reachable: Reachability | None = None,
+) -> dict:
+    """The arguments of `launch` that belong to this page. maker: makes the files to download.
+    reachable: from where it can be."""
+    ours = routes(RemotePictures(is_on=settings.has_addresses), maker, reachable)
     around = [  # the outermost first
         Middleware(RootPath, root_path=settings.root_path, is_open=open_paths(ours)),
         Middleware(SecurityHeaders, framed_by=settings.framed_by),

@@ -11,6 +11,7 @@ from PIL import Image
 
 from demo.examples import EXAMPLES, OPENING, example_names, example_path
 from demo.server.classes import all_classes
+from demo.server.talk import Slide, Talk
 from demo.ui import texts
 from gradcam_core import Label
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
@@ -41,10 +42,12 @@ import(new URL("web/app.js", document.baseURI))
 """
 
 
-def page_component(controls: list[str], has_addresses: bool, **settings: Any) -> gr.HTML:
+def page_component(
+    controls: list[str], has_addresses: bool, talk: Talk | None = None, **settings: Any
+) -> gr.HTML:
     """The part of the page that `demo/web` draws. controls: the names of Gradio's controls, in the
     order in which they take what `window.gradcam.controls()` gives when this triggers `input`.
-    has_addresses: whether pictures are fetched from the web."""
+    has_addresses: whether pictures are fetched from the web. talk: what is stepped through."""
     return gr.HTML(
         html_template='<div class="page"></div>',
         js_on_load=_START,
@@ -52,6 +55,7 @@ def page_component(controls: list[str], has_addresses: bool, **settings: Any) ->
         padding=False,
         controls=controls,
         hasAddresses=has_addresses,
+        talk=None if talk is None else [_slide(slide) for slide in talk.slides],
         **_props(),
         **settings,
     )
@@ -111,6 +115,11 @@ def _props() -> dict[str, Any]:
         "ownTop": texts.OWN_TOP,
         "noOther": texts.NO_OTHER,
     }
+
+
+def _slide(slide: Slide) -> dict[str, Any]:
+    state = {"photo": {"example": slide.example}, **slide.state}
+    return {"state": state, "title": slide.title, "caption": slide.caption}
 
 
 def _examples() -> list[dict[str, Any]]:

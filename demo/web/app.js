@@ -8,12 +8,13 @@ import { listenToAddressForm } from "./inputs/address.js";
 import { ClassField } from "./inputs/class_field.js";
 import { Controls } from "./inputs/controls.js";
 import { Examples } from "./inputs/examples.js";
+import { Sequence } from "./inputs/sequence.js";
 import { listenToKeys } from "./inputs/keys.js";
 import { linkTo, readLink } from "./link.js";
 import { improveModels } from "./inputs/models.js";
 import { listenToFullScreen, uncover } from "./results/panel.js";
 import { acceptPicturesAnywhere } from "./inputs/pasting.js";
-import { downloadFile, streamExplanations } from "./requests.js";
+import { downloadFile, streamExplanations, uploadFile } from "./requests.js";
 import { explainMissingSources } from "./inputs/sources.js";
 import { closeOpened, listenToSettingsButton, listenToSkipLinks } from "./inputs/settings.js";
 import { makeElements } from "./wiring.js";
@@ -58,6 +59,13 @@ class App {
       }),
     });
     this.examples = new Examples(props.examples, (photo) => this.choosePhoto(photo));
+    this.sequence = new Sequence({
+      slides: props.talk,
+      examples: props.examples,
+      show: (state) => this.change(this.sequence.isTalk ? { ...this.defaults, ...state } : state),
+      upload: (file) => this.upload(file),
+      tell: (text) => this.notify(text),
+    });
     makeElements(this, element);
     this.fields = [this.classField("target", props.ownTop), this.classField("contrast", props.noOther)];
     this.results.showMessage(props.hint);
@@ -85,9 +93,10 @@ class App {
   start(address) {
     const given = readLink(address, this.props);
     this.isOpening = !given.photo;
-    const photo = given.photo ?? { example: this.props.opening };
-    const example = this.examples.of(photo);
-    this.change({ ...given, photo }, { isStart: true, preview: example });
+    const [slide] = this.props.talk ?? [];
+    const opening = slide ? { ...slide.state } : { photo: { example: this.props.opening } };
+    const shown = given.photo ? given : { ...opening, ...given };
+    this.change(shown, { isStart: true, preview: this.examples.of(shown.photo) });
     this.controls.update();
   }
 
@@ -109,7 +118,9 @@ class App {
     const isNewPhoto = JSON.stringify(after.photo) !== JSON.stringify(before.photo);
     // Another picture: each network's own top prediction is explained first.
     // A link without a photo keeps its class for the photo that takes the opening example's place.
-    if (isNewPhoto && before.photo && !this.isOpening) after.target = after.contrast = null;
+    if (isNewPhoto && before.photo && !this.isOpening) {
+      for (const name of CLASS_FIELDS) after[name] = changes[name] ?? null;
+    }
     // No class is explained rather than itself: the last choice counts.
     if (after.target !== null && after.target === after.contrast) {
       after[after.target === before.target ? "target" : "contrast"] = null;
@@ -123,7 +134,10 @@ class App {
     for (const [i, name] of CLASS_FIELDS.entries()) this.fields[i].show(after[name]);
     this.toolbar.setExplained(this.nameOf(after.target), this.explainedRatherThan());
     this.toolbar.setSigned(this.isSigned(), this.canBeSigned());
-    this.examples.mark(after.photo);
+    if (isNewPhoto) this.sequence.note(after.photo, this.sentFile);
+    const { current, place } = this.sequence;
+    this.examples.mark(after.photo, after.photo ? current : undefined);
+    this.presentation.setCaption(after.photo ? current : undefined, place);
     const isReordered = changes.models && String(changes.models) !== String(after.models);
     if (!isFromControl || isNewPhoto || isReordered) this.controls.update();
     if (!this.isOpening) history.replaceState(history.state, "", this.link());
@@ -142,6 +156,19 @@ class App {
     else this.change({ photo });
   }
 
+  /** The photo of a file that is sent to the server; undefined if it could not be. */
+  async upload(file) {
+    this.notify(`Sending ${file.name} …`);
+    try {
+      const photo = await uploadFile(file);
+      this.notify("");
+      return photo;
+    } catch (error) {
+      this.notify(error.message);
+      return undefined;
+    }
+  }
+
   link() {
     return linkTo(location.href, this.state, this.defaults);
   }
@@ -150,6 +177,14 @@ class App {
     const { photo } = this.state;
     const note = !photo ? LINK_WITHOUT_PHOTO : photo.upload ? LINK_OF_UPLOAD : LINK_OF_ALL;
     this.sharing.show(this.link(), note);
+  }
+
+  showCode() {
+    this.pageCode.show(this.link(), this.state.photo?.upload ? LINK_OF_UPLOAD : "");
+  }
+
+  searchClass() {
+    if (this.state.photo) this.classSearch.open(this.state.target);
   }
 
   // Requests
@@ -271,17 +306,36 @@ class App {
         this.setDisplay({ layers: this.display.layers === "overlay" ? "photo" : "overlay" }),
       fullScreen: () => this.focusedPanel()?.toggleFullScreen(),
       steps: () => this.state.photo && this.toolbar.setStepsOpen(this.steps.toggle()),
+      check: () => this.state.photo && this.toolbar.setChecking(this.trust.toggle()),
+      search: () => this.searchClass(),
+      sharp: () => this.change({ kind: this.state.kind === "sharp" ? this.defaults.kind : "sharp" }),
+      whole: () => this.change({ view: this.state.view === "whole" ? this.defaults.view : "whole" }),
+      signed: () => this.canBeSigned() && this.change({ signed: !this.isSigned() }),
+      photo: () => this.presentation.togglePhoto(),
+      code: () => this.showCode(),
       present: () => this.presentation.toggle(),
       help: () => this.keys.showModal(),
       leave: () => {
-        if (!uncover() && !this.presentation.leave()) closeOpened();
+        if (uncover() || (this.presentation.isOn && this.closeSheet())) return false;
+        if (!this.presentation.leave()) closeOpened();
         return false;
       },
       step: (by) => {
-        if (this.presentation.isOn) this.examples.step(this.state.photo, by);
-        return this.presentation.isOn;
+        if (!this.presentation.isOn) return false;
+        if (this.steps.isOpen) this.steps.walk(by);
+        else this.sequence.step(by);
+        return true;
       },
     });
+  }
+
+  /** Closes what covers the maps of a presentation; gives whether anything did. */
+  closeSheet() {
+    if (this.steps.isOpen) this.toolbar.setStepsOpen(this.steps.toggle());
+    else if (this.trust.isOpen) this.toolbar.setChecking(this.trust.toggle());
+    else return false;
+    this.root.focus({ preventScroll: true });
+    return true;
   }
 }
 
@@ -293,6 +347,8 @@ export async function start({ element, props, trigger }) {
     limitMb: props.uploadLimitMb,
     hasAddresses: props.hasAddresses,
     choose: (address) => app.choosePhoto({ address }),
+    chooseAll: (files) => app.sequence.add(files),
+    sent: (file) => (app.sentFile = file),
     tell: (text) => app.notify(text),
   });
   explainMissingSources(document.querySelector(".photo-note"));

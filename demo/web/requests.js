@@ -53,6 +53,28 @@ export async function findClasses(word) {
   return { classes: [], note: "" };
 }
 
+/** The address by which others find this page, as {address, code}, a code to scan; or {problem}. */
+export async function pageCode(link) {
+  try {
+    const url = urlFor("page-code");
+    url.searchParams.set("link", link);
+    return await (await fetch(url)).json();
+  } catch (error) {
+    console.warn(error);
+    return { problem: NO_ANSWER };
+  }
+}
+
+/** Sends a file as Gradio's control does; gives the photo for a request, or throws an Error with a sentence. */
+export async function uploadFile(file) {
+  const body = new FormData();
+  body.append("files", file);
+  const response = await fetch(urlFor("gradio_api/upload"), { method: "POST", body });
+  if (!response.ok) throw new Error(`The file ${file.name} could not be sent to the server.`);
+  const [upload] = await response.json();
+  return { upload };
+}
+
 /** What a visitor reads while waiting. position: in the queue, from 1. */
 export const queueText = (position) => `You are number ${position} in the queue …`;
 

@@ -1,7 +1,9 @@
 // The parts of the page, made and connected: what each may read from the app and do with it.
 
 import { h } from "./core/elements.js";
+import { ClassSearch } from "./inputs/class_search.js";
 import { keysDialog } from "./inputs/keys.js";
+import { PageCode } from "./inputs/page_code.js";
 import { ShareDialog } from "./inputs/share.js";
 import { Toolbar } from "./inputs/toolbar.js";
 import { Comparison } from "./results/comparison.js";
@@ -72,6 +74,13 @@ export function makeElements(app, element) {
   app.steps = new Steps(page);
   app.keys = keysDialog();
   app.sharing = new ShareDialog();
+  app.pageCode = new PageCode();
+  app.classSearch = new ClassSearch({
+    none: app.props.ownTop,
+    classes: () => app.classes(),
+    textOf: (index) => app.props.classes[index],
+    choose: (target) => app.change({ target }),
+  });
   const notices = h("div", { class: "photo-notices", role: "status" });
   app.root = h("div", { class: "app", tabindex: "-1" }, app.toolbar.headline, app.toolbar.element, notices, grid);
   app.presentation = new Presentation(app.root, grid);
@@ -82,6 +91,8 @@ export function makeElements(app, element) {
     app.comparison.element,
     app.keys,
     app.sharing.element,
+    app.pageCode.element,
+    app.classSearch.element,
     app.notice,
   );
   const { insight, comparison, steps, trust, presentation, controls } = app;

@@ -6,7 +6,6 @@ export class Examples {
   /** examples: in their order, from demo/ui/page_data.py. choose(photo): one of them. */
   constructor(examples, choose) {
     this.examples = examples;
-    this.names = examples.map(({ name }) => name);
     this.choose = choose;
     document.addEventListener("click", ({ target }) => {
       const example = target.closest?.("[data-example]");
@@ -14,26 +13,17 @@ export class Examples {
     });
   }
 
-  /** Marks the chosen one, and says what to notice in it. */
-  mark(photo) {
+  /** Marks the chosen one, and says what to notice. said: in a picture that is stepped to. */
+  mark(photo, { title, caption } = {}) {
     for (const button of document.querySelectorAll("[data-example]")) {
       button.setAttribute("aria-pressed", String(button.dataset.example === photo?.example));
     }
-    const { title, caption } = this.of(photo) ?? {};
-    const said = title ? [h("b", {}, title), " ", caption] : [];
+    const said = [title && h("b", {}, title), " ", caption].filter(Boolean);
     document.querySelector(".example-caption").replaceChildren(...said);
   }
 
   /** What is known of a photo that is an example; undefined for any other. */
   of(photo) {
     return this.examples.find(({ name }) => name === photo?.example);
-  }
-
-  /** The one before or after a photo; the first or last, if that is none of them. */
-  step(photo, by) {
-    const { names } = this;
-    const at = names.indexOf(photo?.example);
-    const next = at < 0 ? (by > 0 ? 0 : names.length - 1) : (at + by + names.length) % names.length;
-    this.choose({ example: names[next] });
   }
 }

@@ -7,9 +7,16 @@ const HELP = [
   ["1 … 5", "explain that prediction of the focused panel, or of the first one"],
   ["o", "switch between overlay and photo"],
   ["f", "full screen for the focused panel, on or off"],
+  ["/", "search a class by name, synonym or kind"],
+  ["s", "sharp maps on or off"],
+  ["w", "whole photo or centre crop"],
+  ["a", "for and against, on or off"],
   ["h", "how these maps are made, step by step"],
+  ["t", "how far these maps can be trusted"],
+  ["q", "this view's address as a code for phones"],
   ["p", "presentation on or off"],
-  ["← →", "in a presentation: previous or next example"],
+  ["v", "in a presentation: the photo in the corner, on or off"],
+  ["← →", "in a presentation: previous or next picture, or step"],
   ["Esc", "leave the presentation or full screen, close what was opened"],
   ["?", "show these keys"],
 ];
@@ -38,6 +45,13 @@ export function listenToKeys(act) {
     else if (key === "o") act.toggleOverlay();
     else if (key === "f") act.fullScreen();
     else if (key === "h") act.steps();
+    else if (key === "/") act.search();
+    else if (key === "s") act.sharp();
+    else if (key === "w") act.whole();
+    else if (key === "a") act.signed();
+    else if (key === "t") act.check();
+    else if (key === "q") act.code();
+    else if (key === "v") act.photo();
     else if (key === "p") act.present();
     else if (key === "?") act.help();
     else if (key === "Escape") isDone = act.leave();

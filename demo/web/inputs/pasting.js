@@ -16,7 +16,7 @@ const SUFFIXES = [
 ];
 const KNOWN = new RegExp(`\\.(jpe?g|png|webp|gif|bmp|${SUFFIXES.join("|")})$`, "i");
 
-const FOLDER = "That is a folder. Drop one picture from it; the command gradcam batch explains whole folders.";
+const NO_PICTURES = "There are no pictures in that folder. The command gradcam batch explains folders in folders.";
 const NOTHING = "There is no picture in that. Drop a file, or the address of a picture.";
 const NO_ADDRESSES = "This server fetches no picture from an address. Save the picture and drop the file.";
 const NOT_TO_BE_HAD = "This picture cannot be taken from there. Save it and drop the file.";
@@ -29,13 +29,12 @@ const isData = (text) => /^data:image\/[\w.+-]+;base64,/i.test(text);
 const isText = (element) => element?.closest?.("input, textarea, [contenteditable]");
 
 /** limitMb: of a file. hasAddresses: whether the server fetches pictures. choose(address): of a picture on the
- * web. tell(text): the person. */
-export function acceptPicturesAnywhere({ limitMb, hasAddresses, choose, tell }) {
+ * web. chooseAll(files): of several. sent(file): one is on its way. tell(text): the person. */
+export function acceptPicturesAnywhere({ limitMb, hasAddresses, choose, chooseAll, sent, tell }) {
   const take = async (transfer) => {
-    const { files, hasFolder, text } = contentOf(transfer);
-    const file = files.find(isLikelyPicture) ?? files[0];
-    if (file) await upload(file, files.length);
-    else if (hasFolder) tell(FOLDER);
+    const { files, folders, text } = contentOf(transfer);
+    if (folders.length || files.length > 1) await takeAll(files, folders);
+    else if (files.length) await upload(files[0]);
     else if (isData(text)) await upload(fileOf(text));
     else if (!isAddress(text)) tell(NOTHING);
     else if (new URL(text).origin === location.origin) await uploadFrom(text);
@@ -43,13 +42,26 @@ export function acceptPicturesAnywhere({ limitMb, hasAddresses, choose, tell }) 
     else tell(NO_ADDRESSES);
   };
 
-  const upload = async (file, count = 1) => {
+  const takeAll = async (files, folders) => {
+    const inside = (await Promise.all(folders.map(filesIn))).flat();
+    inside.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+    const given = [...files, ...inside];
+    const pictures = given.some(isLikelyPicture) ? given.filter(isLikelyPicture) : files;
+    const usable = pictures.filter(({ size }) => 0 < size && size <= limitMb * 2 ** 20);
+    if (!pictures.length) return tell(NO_PICTURES);
+    if (!usable.length) return tell(`None of these files has from 1 byte to ${limitMb} MB.`);
+    if (usable.length < given.length) tell(`${usable.length} of the ${given.length} files are pictures of up to ${limitMb} MB.`);
+    if (usable.length === 1) await upload(usable[0]);
+    else chooseAll(usable);
+  };
+
+  const upload = async (file) => {
     if (!file.size) return tell(`The file ${file.name} is empty.`);
     if (file.size > limitMb * 2 ** 20) {
       const size = Math.ceil(file.size / 2 ** 20);
       return tell(`The file ${file.name} has ${size} MB. Files of up to ${limitMb} MB can be uploaded.`);
     }
-    if (count > 1) tell(`One photo at a time: of the ${count} files, this is ${file.name}.`);
+    sent(file);
     if (!document.querySelector(INPUT)) document.querySelector(UPLOAD_BUTTON)?.click();
     await elementsFor(INPUT);
     give(file);
@@ -75,7 +87,7 @@ export function acceptPicturesAnywhere({ limitMb, hasAddresses, choose, tell }) 
     event.preventDefault();
     take(event.clipboardData);
   });
-  listenToFileChooser(([file]) => upload(file));
+  listenToFileChooser((files) => (files.length > 1 ? takeAll(files, []) : upload(files[0])));
   listenToClipboardButton(upload, tell);
 }
 
@@ -107,7 +119,7 @@ function listenToFileChooser(take) {
   const accepted = ["image/*", ...SUFFIXES.map((suffix) => `.${suffix}`)].join(",");
   const widen = (event) => {
     const input = event.target.closest?.("#photo") && document.querySelector(INPUT);
-    if (input) input.accept = accepted;
+    if (input) Object.assign(input, { accept: accepted, multiple: true });
   };
   window.addEventListener("click", widen, { capture: true });
   const change = (event) => {
@@ -154,15 +166,31 @@ function give(file) {
 
 const hasFiles = (transfer) => [...(transfer?.types ?? [])].includes("Files");
 
-/** What came, as {files, hasFolder, text}. text: the address of a picture or a page, or other words. */
+/** The files that lie in a folder itself. */
+async function filesIn(folder) {
+  const reader = folder.createReader();
+  const entries = [];
+  for (;;) {
+    // It gives some at a time.
+    const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
+    if (!some.length) break;
+    entries.push(...some);
+  }
+  const files = entries.filter(({ isFile }) => isFile);
+  const opened = files.map((entry) => new Promise((resolve) => entry.file(resolve, () => resolve(null))));
+  return (await Promise.all(opened)).filter(Boolean);
+}
+
+/** What came, as {files, folders, text}. text: the address of a picture or a page, or other words. */
 function contentOf(transfer) {
   const items = [...(transfer?.items ?? [])].filter(({ kind }) => kind === "file");
   const isFolder = (item) => item.webkitGetAsEntry?.()?.isDirectory ?? false;
+  const folders = items.filter(isFolder).map((item) => item.webkitGetAsEntry());
   const files = items
     .filter((item) => !isFolder(item))
     .map((item) => item.getAsFile())
     .filter(Boolean);
-  return { files, hasFolder: items.some(isFolder), text: files.length ? "" : textOf(transfer) };
+  return { files, folders, text: files.length || folders.length ? "" : textOf(transfer) };
 }
 
 /** The address of the picture itself rather than that of the page that it links to. */

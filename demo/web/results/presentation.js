@@ -1,9 +1,11 @@
-// Presentation: only the picture, the maps and large labels, as large as the screen lets them be.
+// Presentation: only the maps, with large labels and numbered predictions, as large as the screen lets
+// them be, in one row where that is wide; the photo in a corner on a key.
 
 import { h } from "../core/elements.js";
 import { iconButton } from "../dom.js";
 
 const GAP = 24; // pixels between pictures
+const WIDE = 1.1; // so many times wider than high a screen has one row
 
 export class Presentation {
   /** root: what fills the screen; grid: the element whose tiles are laid out. */
@@ -14,13 +16,14 @@ export class Presentation {
     this.tile = h(
       "section",
       { class: "panel tile", "aria-label": "Photo" },
-      h("header", {}, h("h2", {}, "Photo")),
       h("figure", {}, this.photo),
     );
+    this.caption = h("p", { class: "presentation-caption", role: "status" });
     this.bar = h(
       "div",
       { class: "presentation-bar" },
-      h("span", { class: "subtle" }, "← → examples · 1–5 classes · o overlay · Esc leaves"),
+      this.caption,
+      h("span", { class: "subtle" }, "← → · 1–5 · / class · ? all keys · Esc"),
       iconButton("close", "Leave the presentation", () => this.leave(), { class: "tool" }),
     );
     root.append(this.bar);
@@ -38,6 +41,18 @@ export class Presentation {
     this.photo.src = url;
     this.ratio = width / height;
     this.layOut();
+  }
+
+  /** What is said of the picture that is stepped to, and which of how many it is. */
+  setCaption({ title, caption } = {}, place = "") {
+    const parts = [title && h("b", {}, title), caption, place && h("span", { class: "subtle" }, place)];
+    this.caption.replaceChildren(...parts.filter(Boolean).flatMap((part) => [part, " "]));
+    this.layOut();
+  }
+
+  /** The photo by itself, in a corner. */
+  togglePhoto() {
+    if (this.isOn) this.root.classList.toggle("with-photo");
   }
 
   async toggle() {
@@ -80,7 +95,7 @@ export class Presentation {
   labelHeight() {
     const panels = [...this.grid.querySelectorAll(":scope > .panel[data-model]")];
     const heights = panels.map((panel) => {
-      const parts = [...panel.querySelectorAll(":scope > :is(header, .explained, .status)")];
+      const parts = [...panel.querySelectorAll(":scope > :is(header, .explained, .for-and-against, .top, .status)")];
       return parts.reduce((sum, part) => sum + part.offsetHeight, 0);
     });
     return Math.max(0, ...heights) + GAP; // the space above and below the picture
@@ -89,12 +104,13 @@ export class Presentation {
   /** The number of columns with which the pictures become largest. */
   layOut() {
     if (!this.isOn || !this.ratio) return;
-    const count = this.grid.querySelectorAll(":scope > .panel").length;
+    const count = this.grid.querySelectorAll(":scope > .panel[data-model]").length;
     const width = this.root.clientWidth - 2 * GAP;
     const height = this.root.clientHeight - this.bar.offsetHeight - GAP;
     const labels = this.labelHeight();
     let best = { columns: 1, size: 0 };
-    for (let columns = 1; columns <= count; columns++) {
+    const isWide = this.root.clientWidth > WIDE * this.root.clientHeight && count <= 4;
+    for (let columns = isWide ? count : 1; columns <= count; columns++) {
       const rows = Math.ceil(count / columns);
       const size = Math.min(width / columns - GAP, (height / rows - labels) * this.ratio);
       if (size > best.size) best = { columns, size };

@@ -31,6 +31,19 @@ export class Steps extends Section {
     this.request({ ...this.page.request(), cells });
   }
 
+  /** During a presentation one step of one network is seen at a time: the next one, or the one before. */
+  walk(by) {
+    const cards = [...this.cards.values()];
+    if (!cards.length) return;
+    const current = cards.findIndex((card) => card.isCurrent);
+    const card = cards[Math.max(0, current)];
+    if (current >= 0 && card.walk(by)) return;
+    const next = cards[current < 0 ? 0 : Math.min(cards.length - 1, Math.max(0, current + by))];
+    if (next === card && current >= 0) return;
+    card.leave();
+    next.enter(by < 0);
+  }
+
   /** The maps may have changed: shows how those of now are made. */
   refresh() {
     if (this.isOpen && this.requested !== this.current()) this.begin();
@@ -49,5 +62,6 @@ export class Steps extends Section {
     if (!card) return;
     if (status || failed) card.setStatus(status ?? failed);
     if (result) card.show(result);
+    if (result && ![...this.cards.values()].some(({ isCurrent }) => isCurrent)) this.walk(1);
   }
 }

@@ -16,7 +16,50 @@ export class StepsCard {
     this.title = h("h3", {}, title);
     this.status = h("p", { class: "status", role: "status" });
     this.body = h("div", { class: "three" });
+    this.stops = [];
     this.element = h("div", { role: "listitem" }, this.title, this.status, this.body);
+  }
+
+  get isCurrent() {
+    return this.element.classList.contains("current");
+  }
+
+  get parts() {
+    return [...this.body.children];
+  }
+
+  /** Begins with its first step, or with its last. */
+  enter(isLast = false) {
+    this.element.classList.add("current");
+    this.turnTo(isLast ? this.parts.length - 1 : 0);
+    this.stopAt(isLast ? this.stops.length - 1 : 0);
+  }
+
+  leave() {
+    this.element.classList.remove("current");
+  }
+
+  turnTo(at) {
+    this.parts.forEach((part, i) => part.classList.toggle("current", i === at));
+  }
+
+  /** The next step, or the next sum of the last step; gives whether there was one. */
+  walk(by) {
+    const at = this.parts.findIndex((part) => part.classList.contains("current"));
+    const isLast = at === this.parts.length - 1;
+    if (isLast && this.stopAt(this.stop + by)) return true;
+    if (!this.parts[at + by]) return false;
+    this.turnTo(at + by);
+    if (at + by === this.parts.length - 1) this.stopAt(0);
+    return true;
+  }
+
+  /** Shows the sum of so many channels as one of a few chosen numbers; gives whether there is it. */
+  stopAt(stop) {
+    if (this.stops[stop] === undefined) return false;
+    this.stop = stop;
+    this.draw(this.stops[stop]);
+    return true;
   }
 
   setStatus(text) {
@@ -27,6 +70,7 @@ export class StepsCard {
     const { steps, target, title, degenerate } = result;
     this.title.replaceChildren(title, h("span", { class: "subtle" }, ` · ${target.name} ${result.rather_than}`));
     this.status.textContent = steps ? "" : degenerate || "This map has no such steps.";
+    const current = this.parts.findIndex((part) => part.classList.contains("current"));
     if (!steps) return;
     this.place = { rows: steps.rows, columns: steps.columns, region: result.region, box: result.box };
     this.body.replaceChildren(
@@ -34,6 +78,7 @@ export class StepsCard {
       this.backward(result, steps),
       this.heatmap(result, steps),
     );
+    this.turnTo(Math.max(0, current));
   }
 
   forward({ layer, target, rather_than, tokens }, { channels, rows, columns, score, mean }) {
@@ -110,8 +155,12 @@ export class StepsCard {
     });
     shown.setPhoto(this.photo);
     shown.setBox(this.place.box);
+    const sumsShown = [1, 2, 8, 40, channels].map((most) => counted.findLastIndex((one) => one <= most));
+    this.stops = [...new Set([...sumsShown, last - 1, last])];
+    this.stop = this.stops.length - 1;
     const draw = (to) => {
       at = to;
+      slider.value = to;
       const all = count(channels);
       const sum = `${count(counted[Math.min(at, counted.length - 1)])} of ${all} channels added`;
       const rest = others === null ? "what is below 0 goes" : "what is below 0 goes, and what other classes have more of";
@@ -121,6 +170,7 @@ export class StepsCard {
       slider.setAttribute("aria-valuetext", caption);
       shown.redraw();
     };
+    this.draw = draw;
     queueMicrotask(() => draw(last));
     const formula = others === null ? "L = ReLU( Σₖ wₖ Aₖ )" : "L = ReLU( ReLU( Σₖ wₖ Aₖ ) − max others )";
     return step(

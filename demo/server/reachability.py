@@ -1,0 +1,84 @@
+"""By which address others find the page, and that address as a QR code for a room to scan."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from urllib.parse import urlsplit, urlunsplit
+
+import segno
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+MAX_LINK_LETTERS = 1500
+"""Of a link in a code: with more of them its dots are too small for a phone at the back."""
+
+ONLY_HERE = (
+    "Only this machine can reach the page. Start it with --host 0.0.0.0 for others in the same "
+    "network, or with --share for everybody who has the link."
+)
+TOO_LONG = "The link to this view is too long for a code. Share it as a text instead."
+NO_LINK = "This is no link to the page."
+
+_ANYWHERE = ("0.0.0.0", "::")
+_OUTSIDE = ("192.0.2.1", 9)  # of documentation: nothing is sent there, only the way is looked up
+
+
+class Reachability:
+    """host, port: where the app listens. public_link: its address through Gradio's servers, once
+    there is one."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.host = host
+        self.port = port
+        self.public_link: str | None = None
+
+    def link(self, link: str) -> str | None:
+        """The link with a host that others can reach; None if there is none. link: as it stands in
+        the browser of whoever asks, which may be on this machine."""
+        parts = urlsplit(link)
+        if not _is_loopback(parts.hostname or ""):
+            return link
+        if self.public_link is not None:
+            shared = urlsplit(self.public_link)
+            path = shared.path.rstrip("/") + parts.path
+            return urlunsplit((shared.scheme, shared.netloc, path, parts.query, ""))
+        host = _address_outside() if self.host in _ANYWHERE else self.host
+        if host is None or _is_loopback(host):
+            return None
+        name = f"[{host}]" if ":" in host else host
+        netloc = f"{name}:{parts.port or self.port}"
+        return urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
+
+    async def answer(self, request: Request) -> Response:
+        """The address and its code as a picture, or the reason why there is none."""
+        link = request.query_params.get("link", "")
+        headers = {"Cache-Control": "no-store"}
+        if len(link) > MAX_LINK_LETTERS:
+            return JSONResponse({"problem": TOO_LONG}, 422, headers)
+        if urlsplit(link).scheme not in ("http", "https"):
+            return JSONResponse({"problem": NO_LINK}, 422, headers)
+        found = await asyncio.to_thread(self.link, link)
+        if found is None:
+            return JSONResponse({"problem": ONLY_HERE}, 404, headers)
+        code = segno.make(found, error="m", micro=False).svg_data_uri(scale=8, border=4)
+        return JSONResponse({"address": found, "code": code}, headers=headers)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _address_outside() -> str | None:
+    """This machine's address in its network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried:
+        try:
+            tried.connect(_OUTSIDE)
+        except OSError:
+            return None
+        address = tried.getsockname()[0]
+    return None if address == "0.0.0.0" else address

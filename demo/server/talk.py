@@ -1,0 +1,172 @@
+"""A talk: photos, each with a class, a view and a caption, in the order in which they are shown. It
+is written in TOML; docs/talks.md describes it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.examples import add_pictures, example_path, examples_folder
+from demo.server.classes import all_classes
+from gradcam_core.cam.methods import check_signed, method_named
+from gradcam_core.errors import ChoiceError, GradcamError, LabelError
+from gradcam_core.images.geometry import DETAILS, VIEWS
+from gradcam_core.models.registry import classifier_info
+from gradcam_core.presets import PRESETS
+
+TALK_OF_THE_EXAMPLES = "talk.toml"
+"""The talk that comes along, in the folder of the example pictures."""
+
+MOST_SLIDES = 200
+
+PUBLISHED, OWN = "published", "own"
+"""Kinds of map besides the presets, as the page calls them."""
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One photo as it is shown. example: the name by which the page asks for it. state: what is
+    chosen, by the names of the page's state; what is left out is as usual."""
+
+    example: str
+    title: str
+    caption: str
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Talk:
+    title: str
+    slides: tuple[Slide, ...]
+
+
+def read_talk(path: Path) -> Talk:
+    """The talk in a file. Its photos are found from the file's folder, and can be asked for like
+    examples from now on.
+
+    Raises ChoiceError that says which slide cannot be shown, and why.
+    """
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ChoiceError(f"The talk {path} cannot be read: {error.strerror or error}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ChoiceError(f"The talk {path} is no TOML: {error}.") from None
+    found = given.pop("slide", [])
+    title = given.pop("title", "")
+    if given or not isinstance(title, str):
+        unknown = next(iter(given), "title")
+        raise ChoiceError(f"The talk {path}: a talk has a title and slides, not {unknown!r}.")
+    if not isinstance(found, list) or not 0 < len(found) <= MOST_SLIDES:
+        raise ChoiceError(
+            f"The talk {path} needs from 1 to {MOST_SLIDES} slides, each headed by [[slide]]."
+        )
+    slides, pictures = [], {}
+    for number, one in enumerate(found, start=1):
+        try:
+            slide, picture = _slide(number, one, path.parent)
+        except GradcamError as error:
+            raise ChoiceError(f"The talk {path}, slide {number}: {error}") from None
+        slides.append(slide)
+        if picture is not None:
+            pictures[slide.example] = picture
+    add_pictures(pictures)
+    return Talk(title, tuple(slides))
+
+
+def _slide(number: int, given: object, folder: Path) -> tuple[Slide, Path | None]:
+    if not isinstance(given, dict):
+        raise ChoiceError("It is no table: head it by [[slide]].")
+    unknown = set(given) - {"photo", "title", "caption", "map", *_READ}
+    if unknown:
+        known = ", ".join(["photo", "title", "caption", "map", *_READ])
+        raise ChoiceError(f"There is no {sorted(unknown)[0]!r}. Known are: {known}.")
+    texts = [given.get(key, "") for key in ("photo", "title", "caption")]
+    if not all(isinstance(text, str) for text in texts) or not texts[0]:
+        raise ChoiceError("It needs a photo; photo, title and caption are texts.")
+    photo, title, caption = texts
+    example, picture = photo, None
+    if not (photo.isidentifier() or photo[:1].isdigit()) or not example_path(photo).is_file():
+        picture = (folder / photo).expanduser()
+        if not picture.is_file():
+            raise ChoiceError(f"There is no picture {photo!r}: give an example's name or a file.")
+        example = f"talk-{number}"
+    state = {}
+    for key, read in _READ.items():
+        if key in given:
+            name = {"class": "target"}.get(key, key)
+            state[name] = read(given[key])
+    if state.get("target") is not None and state.get("target") == state.get("contrast"):
+        raise ChoiceError("A class cannot be explained rather than itself.")
+    kind = given.get("map")
+    if "method" in state or "detail" in state:
+        if kind is not None:
+            raise ChoiceError("A map sets method and detail: leave out either.")
+        state["kind"] = OWN
+    elif kind is not None:
+        state["kind"] = _one_of({"gradcam": PUBLISHED, **{name: name for name in PRESETS}})(kind)
+    if state.get("signed") and "method" in state:
+        check_signed(method_named(state["method"]))
+    return Slide(example, title, caption, state), picture
+
+
+def _class(name: object) -> int:
+    labels = all_classes().labels
+    text = str(name).casefold() if isinstance(name, str | int) else ""
+    for place, label in enumerate(labels):
+        names = (str(label.index), label.name, *label.synonyms)
+        if text in map(str.casefold, names):
+            return place
+    nearest = [labels[place].name for place in all_classes().search(str(name))["classes"][:3]]
+    near = f" The nearest names: {', '.join(nearest)}." if nearest else ""
+    raise LabelError(f"There is no class {name!r}.{near}")
+
+
+def _one_of(known: Mapping[Any, Any]) -> Callable[[object], Any]:
+    def read(value: object) -> Any:
+        if isinstance(value, bool) is not any(isinstance(one, bool) for one in known) or (
+            value not in known
+        ):
+            names = ", ".join(str(one).lower() for one in known)
+            raise ChoiceError(f"There is no {value!r} to choose. Choose one of: {names}.")
+        return known[value]
+
+    return read
+
+
+def _models(names: object) -> list[str]:
+    given = [names] if isinstance(names, str) else names
+    if not isinstance(given, list) or not given:
+        raise ChoiceError("models is a list of names of networks.")
+    return [classifier_info(str(name)).name for name in given]
+
+
+def _method(name: object) -> str:
+    return method_named(str(name)).name
+
+
+def _layer(share: object) -> float:
+    is_number = isinstance(share, int | float) and not isinstance(share, bool)
+    if not is_number or not 0 <= float(share) <= 1:  # type: ignore[arg-type]
+        raise ChoiceError("layer is a number from 0, the first feature map, to 1, the last.")
+    return float(share)  # type: ignore[arg-type]
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "class": _class,
+    "contrast": _class,
+    "models": _models,
+    "view": _one_of({view: view for view in VIEWS}),
+    "method": _method,
+    "detail": _one_of({detail: detail for detail in DETAILS}),
+    "layer": _layer,
+    "signed": _one_of({True: True, False: False}),
+}
+
+
+def talk_of_the_examples() -> Path:
+    """The file of the talk that comes along."""
+    return examples_folder() / TALK_OF_THE_EXAMPLES
