@@ -105,12 +105,21 @@ def test_what_is_no_picture_is_told(visit: Visits):
     expect(page.get_by_text("This is a PDF document, which is not read here")).to_be_visible()
 
 
-def test_of_several_files_the_first_picture_is_shown_and_that_is_told(visit: Visits):
+def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: Visits):
     page = visit(RESNET)
     notes = ("notes.txt", "text/plain", encoded(b"hello"))
     give(page, [notes, ("coffee.HEIC", "", COFFEE), ("cat.jpg", "image/jpeg", CAT)])
-    expect(page.locator(".toast")).to_contain_text("of the 3 files, this is coffee.HEIC")
+    expect(page.locator(".toast")).to_contain_text("2 of the 3 files are pictures")
     expect_explained(page, "espresso", 1)
+    page.keyboard.press("p")
+    page.keyboard.press("ArrowRight")
+    expect_explained(page, "tiger cat", 1)
+    expect(page.locator(".presentation-caption")).to_contain_text("cat.jpg 8 of 8")
+    page.keyboard.press("ArrowRight")  # round to the first example
+    expect(page.locator(".presentation-caption")).to_contain_text("1 of 8")
+    page.keyboard.press("ArrowLeft")  # and back: one's own photo is not lost
+    expect(page.locator(".presentation-caption")).to_contain_text("cat.jpg")
+    expect_explained(page, "tiger cat", 1)
 
 
 def test_a_picture_dragged_from_another_site_is_asked_for_by_its_address(visit: Visits):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.support.browser import Visits, wait_for_results
+from tests.support.browser import Visits, box_of, expect_explained, wait_for_results
 
 CUP, ESPRESSO = 968, 967
 
@@ -25,3 +25,54 @@ def test_it_says_rather_than_which_class_and_the_method_where_they_are_not_the_u
     wait_for_results(plain)
     plain.keyboard.press("p")
     expect(plain.locator(".explained .unusual")).to_have_text([""] * 3)
+
+
+def test_all_maps_stand_in_one_row_with_numbered_predictions_and_keys_lead_everywhere(
+    visit: Visits,
+):
+    page = visit("?example=3_cat_and_coffee&view=whole", viewport={"width": 1920, "height": 1080})
+    wait_for_results(page)
+    page.keyboard.press("p")
+    boxes = [box_of(stage) for stage in page.locator(".panel[data-model] .stage").all()]
+    assert len({box["y"] for box in boxes}) == 1
+    assert all(box["width"] > 0.3 * 1920 for box in boxes)
+    button = page.locator(".panel[data-model] .top button").first
+    expect(button).to_be_in_viewport(ratio=1)
+    number = button.evaluate("one => getComputedStyle(one, '::before').content")
+    assert "counter" in number
+
+    page.keyboard.press("v")
+    expect(page.locator(".panel.tile")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("v")
+    expect(page.locator(".panel.tile")).to_be_hidden()
+
+    page.keyboard.press("/")
+    page.get_by_label("Name, synonym or kind").fill("tabby")
+    page.keyboard.press("Enter")
+    expect_explained(page, "tabby")
+    page.keyboard.press("a")
+    expect(page.locator(".for-and-against").first).to_be_visible()
+
+    page.keyboard.press("h")  # one step of one network at a time
+    step = page.locator(".steps .step:visible h4")
+    expect(step).to_have_text(["1 Forward"])
+    page.keyboard.press("ArrowRight")
+    expect(step).to_have_text(["2 Backward"])
+    page.keyboard.press("ArrowRight")
+    expect(step).to_have_text(["3 Heatmap"])
+    said = page.locator(".steps .sum output:visible")
+    expect(said).to_contain_text("1 of 1,280 channels")
+    page.keyboard.press("ArrowRight")
+    expect(said).to_contain_text("2 of 1,280 channels")
+    page.keyboard.press("Escape")
+    expect(page.locator(".steps")).to_be_hidden()
+
+    page.keyboard.press("q")
+    expect(page.get_by_role("dialog")).to_contain_text("Only this machine can reach the page")
+    page.keyboard.press("Escape")
+    page.keyboard.press("f")
+    expect(page.locator(".panel.covering .stage")).to_have_count(1)
+    assert box_of(page.locator(".panel.covering .stage"))["width"] > 0.5 * 1920
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page.locator(".presenting")).to_have_count(0)

@@ -37,6 +37,9 @@ export class ClassSearch {
         choose(index);
       },
     });
+    // The first Escape would only close the list.
+    const leave = (event) => event.key === "Escape" && this.element.close();
+    this.element.addEventListener("keydown", leave, { capture: true });
     this.element.addEventListener("close", () => this.field.close());
   }
 

@@ -116,6 +116,7 @@ export class Presentation {
       if (size > best.size) best = { columns, size };
     }
     this.root.style.setProperty("--columns", best.columns);
+    this.root.style.setProperty("--bar", `${this.bar.offsetHeight}px`);
     this.root.style.setProperty("--gap", `${GAP}px`);
     this.root.style.setProperty("--tile", `${Math.floor(best.size)}px`);
   }

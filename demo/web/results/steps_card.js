@@ -92,7 +92,7 @@ export class StepsCard {
           `${columns} × ${rows} ${tokens ? "tokens" : "cells"}. What follows it makes a score of each class. ` +
           `That of ${target.name}${lead} is ${decimal(score)}.`,
       ),
-      h("code", {}, `A: ${count(channels)} × ${columns} × ${rows}, y = ${decimal(score)}`.replaceAll(" ", "\u00a0").replace(",", ", ")),
+      h("code", {}, `A: ${count(channels)} × ${columns} × ${rows}`, h("br"), `y = ${decimal(score)}`),
       this.picture(this.map(mean), "The mean of all channels over the photo"),
       h("p", { class: "subtle" }, "The mean of all channels: where the layer answers at all."),
     );
