@@ -61,7 +61,7 @@ class Reachability:
             return JSONResponse({"problem": NO_LINK}, 422, headers)
         found = await asyncio.to_thread(self.link, link)
         if found is None:
-            return JSONResponse({"problem": ONLY_HERE}, 404, headers)
+            return JSONResponse({"problem": ONLY_HERE}, headers=headers)
         code = segno.make(found, error="m", micro=False).svg_data_uri(scale=8, border=4)
         return JSONResponse({"address": found, "code": code}, headers=headers)
 

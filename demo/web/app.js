@@ -20,6 +20,7 @@ import { closeOpened, listenToSettingsButton, listenToSkipLinks } from "./inputs
 import { makeElements } from "./wiring.js";
 
 const NOTICE_MS = 8000;
+const SENDING_DELAY_MS = 800; // what is sent sooner needs no word
 const URL_KEPT_MS = 60_000; // for the browser to save a file
 
 const LINK_OF_UPLOAD =
@@ -158,14 +159,16 @@ class App {
 
   /** The photo of a file that is sent to the server; undefined if it could not be. */
   async upload(file) {
-    this.notify(`Sending ${file.name} …`);
+    const text = `Sending ${file.name} …`;
+    const waiting = setTimeout(() => this.notify(text), SENDING_DELAY_MS);
     try {
-      const photo = await uploadFile(file);
-      this.notify("");
-      return photo;
+      return await uploadFile(file);
     } catch (error) {
       this.notify(error.message);
       return undefined;
+    } finally {
+      clearTimeout(waiting);
+      if (this.notice.textContent === text) this.notify("");
     }
   }
 
