@@ -139,7 +139,8 @@ def test_an_example_is_computed_once_and_waits_for_nobody_when_its_pass_is_no_lo
             ]
             await until(lambda: len(gate.begun) == 2)  # one has begun, and does not go on
             for _ in range(3):
-                (e,) = await service.explain_all(example(), [REQUEST])
+                asking = service.explain_all(example(), [REQUEST])
+                (e,) = await asyncio.wait_for(asking, 60)
                 assert np.array_equal(e.feature_map, first.feature_map)
             # A visitor's own photo is not kept, whatever it shows.
             with service.enter(service.photos.open(path, path.parent), [REQUEST]) as ticket:
