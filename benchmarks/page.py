@@ -1,9 +1,9 @@
 """How long a person waits for the page, in a real browser, beside the networks' own time.
 
 The page's server runs in a process of its own with seeded random weights of the three networks; a
-browser drops photos and clicks predictions. Before every drop this process runs the bare networks,
-so that both see the machine in the same state. `make bench` prints the tables of
-docs/benchmarks.md.
+browser opens it as soon as it answers, drops photos and clicks predictions. Before every drop this
+process runs the bare networks, so that both see the machine in the same state. `make bench` prints
+the tables of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import timm
 import torch
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from safetensors.torch import save_file
 
 import gradcam_core as gc
@@ -34,11 +35,14 @@ from gradcam_core.models.weights import PackagedFile
 from scripts.chromium import ARGUMENTS, find
 from tests.support.app_server import running_app
 from tests.support.photos import EXAMPLES
+from tests.support.weights_server import serving
 
 SIZE = 4000, 3000  # of the photos dropped, 12 megapixels
 CLICK_TO_REACH = 0.3  # seconds
 DROP_TO_REACH = 0.5  # seconds beside the networks' own time
+START_TO_REACH = 6.0  # seconds beside the page's own time
 FOLDER = "RANDOM_WEIGHTS"
+VIEWPORT: ViewportSize = {"width": 1400, "height": 900}
 
 # A result's text and its heat are put on the page in one go, so the text tells of both; the frame
 # after that they are on the screen.
@@ -123,6 +127,60 @@ def own_time(networks: list[gc.Model]) -> tuple[float, float]:
     return first, time.perf_counter() - start
 
 
+def time_start(
+    browser: Browser, command: Sequence[str] = (sys.executable, "app.py"), **environment: str
+) -> list[float]:
+    """Seconds from the start of the app to the page, to the first and to all maps of its opening
+    example. Caches are empty but for the environment's."""
+    page = browser.new_page(viewport=VIEWPORT)
+    page.add_init_script(IN_BROWSER)
+    ready = "timed.panels('[data-status=ready]:not(.empty)').length >= "
+    steps = ["document.querySelector('.page[data-ready]')", f"{ready} 1", f"{ready} 3"]
+    took = []
+    with tempfile.TemporaryDirectory() as name:
+        start = time.perf_counter()
+        with running_app(Path(name), command=command, **environment) as url:
+            page.goto(url, wait_until="commit")
+            for step in steps:
+                page.wait_for_function(step, timeout=120_000)
+                took.append(time.perf_counter() - start)
+    page.close()
+    return took
+
+
+def first_start(browser: Browser) -> list[float]:
+    """The same while the weights of two networks arrive, and those of the third cannot be had."""
+    with tempfile.TemporaryDirectory() as name, serving() as server:
+        file = Path(name) / "weights"
+        file.write_bytes(os.urandom(2**25))  # as it never ends, what it holds does not matter
+        for network in ("resnet50", "vgg19"):
+            path = f"/timm/{network}.tv_in1k/resolve/main/model.safetensors"
+            server.files[path] = file
+        server.may_end.clear()
+        nowhere = "http://127.0.0.1:9"
+        proxies = {"HTTPS_PROXY": nowhere, "HTTP_PROXY": nowhere, "NO_PROXY": "127.0.0.1,localhost"}
+        return time_start(browser, HF_ENDPOINT=server.url, HF_HUB_OFFLINE="0", **proxies)
+
+
+def measure_starts(browser: Browser, served: Sequence[str], folder: str, rounds: int) -> None:
+    ways = {
+        "the weights are still arriving": lambda: first_start(browser),
+        "the weights are there": lambda: time_start(browser, served, **{FOLDER: folder}),
+    }
+    rows = []
+    for name, start in ways.items():
+        page, first, third = np.median([start() for _ in range(rounds)], axis=0)
+        beside = float(third - page)
+        seconds = [f"{value:.1f} s" for value in (page, first, third)]
+        target = f"≤ {START_TO_REACH:.0f} s"
+        rows.append(Row(name, *seconds, target, f"{beside:.1f} s", beside <= START_TO_REACH))
+    print_table(
+        f"From the start of the app to its opening example, medians of {rounds}",
+        ["", "The page", "First map", "All three", "To reach beside the page", "Reached"],
+        rows,
+    )
+
+
 def measure(page: Page, networks: list[gc.Model], rounds: int, clicks: int) -> None:
     own_time(networks)
     drops, passes, changes = [], [], []
@@ -177,6 +235,7 @@ def measure(page: Page, networks: list[gc.Model], rounds: int, clicks: int) -> N
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="photos dropped")
+    parser.add_argument("--starts", type=int, default=3, help="starts of the app, each way")
     parser.add_argument("--clicks", type=int, default=8, help="classes changed for each")
     options = parser.parse_args()
     print_versions("torch", "timm", "gradio", "playwright")
@@ -185,14 +244,17 @@ def main() -> None:
         make_weights(folder)
         networks = [load(model, folder) for model in DEFAULT_MODELS]
         served = [sys.executable, "-c", "from benchmarks.page import serve; serve()"]
+        browser = playwright.chromium.launch(executable_path=find(), args=ARGUMENTS)
+        if options.starts:
+            measure_starts(browser, served, name, options.starts)
         with running_app(folder, command=served, **{FOLDER: name}) as url:
-            browser = playwright.chromium.launch(executable_path=find(), args=ARGUMENTS)
-            page = browser.new_page(viewport={"width": 1400, "height": 900})
+            page = browser.new_page(viewport=VIEWPORT)
             page.add_init_script(IN_BROWSER)
             page.goto(url)
             page.wait_for_selector(".page[data-ready]")
-            measure(page, networks, options.rounds, options.clicks)
-            browser.close()
+            if options.rounds:
+                measure(page, networks, options.rounds, options.clicks)
+        browser.close()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 
 from demo.api.functions import NAMES
 from demo.api.registration import register
-from demo.examples import EXAMPLES, examples_folder
+from demo.examples import EXAMPLES, OPENING, examples_folder
 from demo.middleware.blocks import Page
 from demo.middleware.error_answers import ErrorAnswers
 from demo.middleware.headers import SecurityHeaders
@@ -205,8 +205,14 @@ def _examples() -> str:
         )
     return (
         f'<div class="examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'
-        f'<p class="example-caption" role="status"></p>{texts.SKIP_SETTINGS}'
+        f'<p class="example-caption" role="status">{_caption()}</p>{texts.SKIP_SETTINGS}'
     )
+
+
+def _caption() -> str:
+    """Of the example that the page opens with, so that its place is there from the beginning."""
+    opening = next(example for example in EXAMPLES if example.name == OPENING)
+    return f"<b>{html.escape(opening.title)}</b> {html.escape(opening.caption)}"
 
 
 def _kinds() -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
 import gradcam_core as gc
@@ -24,6 +25,7 @@ from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import PASSES_PER_REQUEST
 from demo.compute.service import ComputeService
 from demo.compute.worker import HELD_BYTES
+from demo.examples import OPENING, example_path
 from gradcam_core.cam import forward as cam
 from gradcam_core.errors import BusyError
 from gradcam_core.images.prepare import PreparedInput, prepare
@@ -113,6 +115,36 @@ def test_another_class_of_a_held_pass_waits_for_nobody(gate: Gate):
                 assert e.target.index == target
             assert len(gate.begun) == 2
             assert not any(other.done() for other in others)
+            gate.open()
+            await asyncio.gather(*others)
+
+    asyncio.run(visits())
+
+
+def test_an_example_is_computed_once_and_waits_for_nobody_when_its_pass_is_no_longer_held(
+    gate: Gate,
+):
+    async def visits() -> None:
+        async with computing(held_bytes=0) as service:
+            path = example_path(OPENING)
+
+            def example() -> PhotoFile:
+                return service.photos.open(path, path.parent, is_example=True)
+
+            gate.open(passes=1)
+            (first,) = await service.explain_all(example(), [REQUEST])
+            others = [
+                asyncio.create_task(service.explain_all(fresh(service), [REQUEST]))
+                for _ in range(8)
+            ]
+            await until(lambda: len(gate.begun) == 2)  # one has begun, and does not go on
+            for _ in range(3):
+                asking = service.explain_all(example(), [REQUEST])
+                (e,) = await asyncio.wait_for(asking, 60)
+                assert np.array_equal(e.feature_map, first.feature_map)
+            # A visitor's own photo is not kept, whatever it shows.
+            with service.enter(service.photos.open(path, path.parent), [REQUEST]) as ticket:
+                assert await anext(ticket.positions())
             gate.open()
             await asyncio.gather(*others)
 

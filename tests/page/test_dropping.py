@@ -10,7 +10,14 @@ from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import PLAIN_HTTP, Visits, examples, expect_explained, wait_for_results
+from tests.support.browser import (
+    PLAIN_HTTP,
+    Visits,
+    examples,
+    expect_explained,
+    remove_opening,
+    wait_for_results,
+)
 from tests.support.photos import EXAMPLES
 
 RESNET = "?models=resnet50"
@@ -69,6 +76,7 @@ def test_a_picture_needs_neither_a_suffix_nor_a_type_that_is_right(visit: Visits
 
 def test_a_file_that_is_chosen_needs_no_type_either(visit: Visits, tmp_path: Path):
     page = visit(RESNET)
+    remove_opening(page)
     with page.expect_file_chooser() as chooser:
         page.get_by_label("Drop an image file here to upload").click()
     assert ".heic" in (page.locator("#photo input[type=file]").get_attribute("accept") or "")

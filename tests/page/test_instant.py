@@ -273,6 +273,7 @@ def test_nothing_jumps_while_results_arrive_or_the_class_changes(
 ):
     # A photo that is new to the server, so that its results take a moment.
     coffee.resize((1500, 1000)).save(tmp_path / "new.png")
+    remove_opening(page)
     page.evaluate(
         """places => {
             window.seen_places = [];
@@ -287,7 +288,6 @@ def test_nothing_jumps_while_results_arrive_or_the_class_changes(
         }""",
         PLACES,
     )
-    remove_opening(page)
     page.locator("#photo input[type=file]").set_input_files(tmp_path / "new.png")
     wait_for_all(page)
     row(page, 1, 2).click()

@@ -31,13 +31,19 @@ export const keysDialog = () =>
     ),
   );
 
+const TYPED_INTO = "input:not([type=radio], [type=checkbox], [type=range]), textarea, select";
+
+/** Whether a dialog, a menu, a list or a field has a use of its own for the key. */
+function isTaken({ key, target }) {
+  if (document.querySelector("dialog[open], :popover-open")) return true;
+  return key === "Escape" ? target.matches("[role=combobox]") : target.closest(TYPED_INTO) !== null;
+}
+
 /** Calls `act` by key, but not while a person types or uses another control. */
 export function listenToKeys(act) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    const isEscape = event.key === "Escape"; // no control has a use for it that it has not prevented
-    if (!isEscape && event.target.closest("input:not([type=radio], [type=checkbox], [type=range]), textarea, select")) return;
-    if (document.querySelector("dialog[open]")) return;
+    if (isTaken(event)) return;
     const isSlider = event.target.closest("input");
     const { key } = event;
     let isDone = true;
