@@ -359,7 +359,9 @@ def explain(
     parts = 2 if covers else 1
     decoded = read_picture(image, limits)
     held = replace(examine(decoded, model, view, detail, layer), window=limits)
-    e = held.explain(target, method, contrast, lambda share: on_progress(share / parts), signed, steps)
+    e = held.explain(
+        target, method, contrast, lambda share: on_progress(share / parts), signed, steps
+    )
     if not covers:
         return e
     after = replace(examine(decoded, model, view, detail, layer, cover=covers), window=limits)

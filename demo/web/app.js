@@ -36,7 +36,7 @@ class App {
    * `controls.values()`. */
   constructor({ element, props, trigger }) {
     this.props = props;
-    this.defaults = { photo: null, target: null, contrast: null, layer: 1, signed: null, ...props.defaults };
+    this.defaults = { photo: null, covers: [], target: null, contrast: null, layer: 1, signed: null, ...props.defaults };
     this.state = { ...this.defaults };
     this.display = { layers: "overlay", opacity: props.opacity, colormap: props.colormaps[0][0] };
     this.palettes = new Map(
@@ -109,7 +109,10 @@ class App {
     const isNewPhoto = JSON.stringify(after.photo) !== JSON.stringify(before.photo);
     // Another picture: each network's own top prediction is explained first.
     // A link without a photo keeps its class for the photo that takes the opening example's place.
-    if (isNewPhoto && before.photo && !this.isOpening) after.target = after.contrast = null;
+    if (isNewPhoto && before.photo && !this.isOpening) {
+      after.target = after.contrast = null;
+      after.covers = [];
+    }
     // No class is explained rather than itself: the last choice counts.
     if (after.target !== null && after.target === after.contrast) {
       after[after.target === before.target ? "target" : "contrast"] = null;
@@ -180,9 +183,9 @@ class App {
   }
 
   request() {
-    const { photo, view, target, contrast } = this.state;
+    const { photo, covers, view, target, contrast } = this.state;
     const may_fetch = !this.presentation.isOn; // no picture comes from the web before an audience
-    return { ...photo, may_fetch, view, target, contrast, shown_photo_id: this.results.photo?.id ?? "" };
+    return { ...photo, covers, may_fetch, view, target, contrast, shown_photo_id: this.results.photo?.id ?? "" };
   }
 
   cells() {
@@ -190,8 +193,12 @@ class App {
     return this.state.models.map((model) => ({ id: model, model, ...map }));
   }
 
-  refresh() {
+  /** more: what this request alone asks for. */
+  refresh(more = {}) {
     this.running?.abort();
+    this.coverComparison.clear();
+    this.cover.setCovers(this.state.covers);
+    this.results.drawCovers();
     const { photo, models } = this.state;
     if (!photo || !models.length) {
       this.comparison.stop();
@@ -202,17 +209,44 @@ class App {
     }
     this.running = new AbortController();
     this.results.expect(this.running.signal);
-    const body = { ...this.request(), cells: this.cells(), compare: true };
+    const body = { ...this.request(), cells: this.cells(), compare: true, ...more };
     streamExplanations(body, (answer) => this.receive(answer), this.running.signal);
   }
 
   receive(answer) {
+    if (answer.covers) this.takeCovers(answer.covers);
+    if (answer.refused) this.notify(answer.refused);
     if (!answer.problem) {
       this.results.receive(answer);
       return;
     }
     this.running.abort();
     this.results.showMessage(answer.problem, true, answer.again !== undefined);
+  }
+
+  // Covering
+
+  toggleCover(withKeys = false) {
+    if (this.results.photo || this.cover.isOn) this.cover.toggle(undefined, withKeys);
+  }
+
+  coverHottest(fill, model = null) {
+    if (!this.cover.isOn) this.cover.toggle(true);
+    if (this.results.photo) this.refresh({ hottest: { model, fill } });
+  }
+
+  /** What the server has found to be covered: it answers with the results at once. */
+  takeCovers(covers) {
+    this.state = { ...this.state, covers };
+    this.cover.setCovers(covers);
+    this.results.drawCovers();
+    history.replaceState(history.state, "", this.link());
+  }
+
+  compareCover() {
+    const { photo, panels } = this.results;
+    const own = [...panels].filter(([, panel]) => panel.result).map(([model, panel]) => [model, panel.result]);
+    this.coverComparison.begin(photo, this.state.covers, own);
   }
 
   async download(file, theme = "light") {
@@ -271,10 +305,12 @@ class App {
         this.setDisplay({ layers: this.display.layers === "overlay" ? "photo" : "overlay" }),
       fullScreen: () => this.focusedPanel()?.toggleFullScreen(),
       steps: () => this.state.photo && this.toolbar.setStepsOpen(this.steps.toggle()),
+      cover: () => this.toggleCover(true),
       present: () => this.presentation.toggle(),
       help: () => this.keys.showModal(),
       leave: () => {
-        if (!uncover() && !this.presentation.leave()) closeOpened();
+        if (this.cover.isOn) this.cover.toggle(false);
+        else if (!uncover() && !this.presentation.leave()) closeOpened();
         return false;
       },
       step: (by) => {

@@ -6,6 +6,7 @@ import { dialog } from "../dom.js";
 const HELP = [
   ["1 … 5", "explain that prediction of the focused panel, or of the first one"],
   ["o", "switch between overlay and photo"],
+  ["c", "cover a place of the photo: arrows move the box, + − size it, Enter covers"],
   ["f", "full screen for the focused panel, on or off"],
   ["h", "how these maps are made, step by step"],
   ["p", "presentation on or off"],
@@ -36,6 +37,7 @@ export function listenToKeys(act) {
     let isDone = true;
     if (/^[1-5]$/.test(key)) act.choose(Number(key) - 1);
     else if (key === "o") act.toggleOverlay();
+    else if (key === "c") act.cover();
     else if (key === "f") act.fullScreen();
     else if (key === "h") act.steps();
     else if (key === "p") act.present();

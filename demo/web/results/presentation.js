@@ -2,6 +2,7 @@
 
 import { h } from "../core/elements.js";
 import { iconButton } from "../dom.js";
+import { CoverOutlines } from "./covers.js";
 
 const GAP = 24; // pixels between pictures
 
@@ -11,16 +12,17 @@ export class Presentation {
     this.root = root;
     this.grid = grid;
     this.photo = h("img", { alt: "The photo" });
+    this.outlines = new CoverOutlines();
     this.tile = h(
       "section",
       { class: "panel tile", "aria-label": "Photo" },
       h("header", {}, h("h2", {}, "Photo")),
-      h("figure", {}, this.photo),
+      h("figure", {}, this.photo, this.outlines.element),
     );
     this.bar = h(
       "div",
       { class: "presentation-bar" },
-      h("span", { class: "subtle" }, "← → examples · 1–5 classes · o overlay · Esc leaves"),
+      h("span", { class: "subtle" }, "← → examples · 1–5 classes · o overlay · c cover · Esc leaves"),
       iconButton("close", "Leave the presentation", () => this.leave(), { class: "tool" }),
     );
     root.append(this.bar);
@@ -36,6 +38,7 @@ export class Presentation {
 
   setPhoto({ url, width, height }) {
     this.photo.src = url;
+    this.outlines.setPhoto({ width, height });
     this.ratio = width / height;
     this.layOut();
   }
@@ -80,7 +83,7 @@ export class Presentation {
   labelHeight() {
     const panels = [...this.grid.querySelectorAll(":scope > .panel[data-model]")];
     const heights = panels.map((panel) => {
-      const parts = [...panel.querySelectorAll(":scope > :is(header, .explained, .status)")];
+      const parts = [...panel.querySelectorAll(":scope > :is(header, .explained, .effect, .status)")];
       return parts.reduce((sum, part) => sum + part.offsetHeight, 0);
     });
     return Math.max(0, ...heights) + GAP; // the space above and below the picture
@@ -91,7 +94,8 @@ export class Presentation {
     if (!this.isOn || !this.ratio) return;
     const count = this.grid.querySelectorAll(":scope > .panel").length;
     const width = this.root.clientWidth - 2 * GAP;
-    const height = this.root.clientHeight - this.bar.offsetHeight - GAP;
+    const bars = [this.bar, ...this.root.querySelectorAll(":scope > .cover-bar")];
+    const height = this.root.clientHeight - bars.reduce((sum, bar) => sum + bar.offsetHeight, 0) - GAP;
     const labels = this.labelHeight();
     let best = { columns: 1, size: 0 };
     for (let columns = 1; columns <= count; columns++) {
