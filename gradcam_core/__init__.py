@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gradcam_core.version import __version__
 
 if TYPE_CHECKING:
+    from gradcam_core.analysis.cover import CoverEffect, cold_places, cover_effect, hottest_place
     from gradcam_core.analysis.trust import check
     from gradcam_core.analysis.verdict import Trust
     from gradcam_core.cam.forward import forward
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from gradcam_core.examination import Examination, examine, explain
     from gradcam_core.explanation import Explanation, Prediction
     from gradcam_core.export.notebook import Explanations, compare, load_ipython_extension
+    from gradcam_core.images.cover import Cover
     from gradcam_core.images.decoded import Decoded, Window
     from gradcam_core.images.read import read_image, read_picture
     from gradcam_core.models.custom import register
@@ -44,6 +46,8 @@ __all__ = [
     "DEFAULT_MODELS",
     "CamError",
     "ChoiceError",
+    "Cover",
+    "CoverEffect",
     "Decoded",
     "Examination",
     "Explanation",
@@ -65,12 +69,15 @@ __all__ = [
     "Window",
     "__version__",
     "check",
+    "cold_places",
     "compare",
+    "cover_effect",
     "examine",
     "explain",
     "find_label",
     "forward",
     "guided_gradcam",
+    "hottest_place",
     "imagenet_labels",
     "last_feature_map",
     "layers",
@@ -84,6 +91,7 @@ __all__ = [
 ]
 
 _NAMES = {
+    "analysis.cover": ("CoverEffect", "cold_places", "cover_effect", "hottest_place"),
     "analysis.trust": ("check",),
     "analysis.verdict": ("Trust",),
     "cam.forward": ("forward",),
@@ -99,6 +107,7 @@ _NAMES = {
     "examination": ("Examination", "examine", "explain"),
     "explanation": ("Explanation", "Prediction"),
     "export.notebook": ("Explanations", "compare", "load_ipython_extension"),
+    "images.cover": ("Cover",),
     "images.decoded": ("Decoded", "Window"),
     "images.read": ("read_image", "read_picture"),
     "models.custom": ("register",),

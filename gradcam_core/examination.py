@@ -12,6 +12,8 @@ import numpy as np
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.errors import CamError
 from gradcam_core.explanation import Explanation, Prediction
+from gradcam_core.images.cover import Cover, Covers, covers_of
+from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import View, ViewName, check_view
 from gradcam_core.images.prepare import PreparedInput, prepare
@@ -52,7 +54,7 @@ class Examination:
 
     probabilities: float32 [classes], at detail 1; of a regression its values. run: the pass at
     `detail`, of this photo alone, or its part of a pass over several (see `run_passes`).
-    photo_notices, window, photo: see `Explanation`.
+    photo_notices, window, covers, photo: see `Explanation`.
     """
 
     model: Model
@@ -63,6 +65,7 @@ class Examination:
     probabilities: np.ndarray
     photo_notices: tuple[str, ...] = ()
     window: Window | None = None
+    covers: tuple[Cover, ...] = ()
     photo: Image.Image | None = field(default=None, compare=False, repr=False)
 
     @cached_property
@@ -88,11 +91,19 @@ class Examination:
     def at(self, image: Photo, detail: int = 1, layer: str | float | None = None) -> Examination:
         """The same photo at another detail or layer; costs one forward pass. See `examine`."""
         is_own = self.photo is not None and image is self.photo
-        photo = read_picture(image, None if is_own else self.window).image
-        prepared = prepare(photo, self.model.preprocessing, self.view, detail)
+        decoded = read_picture(image, None if is_own else self.window)
+        if not is_own and not decoded.covers:
+            decoded = covered(decoded, self.covers)
+        prepared = prepare(decoded.image, self.model.preprocessing, self.view, detail)
         name = self.model.layer_named(layer)
         held = run_passes(self.model, [prepared], name, [self.probabilities])[0]
-        return replace(held, photo=self.photo, photo_notices=self.photo_notices, window=self.window)
+        return replace(
+            held,
+            photo=self.photo,
+            photo_notices=self.photo_notices,
+            window=self.window,
+            covers=self.covers,
+        )
 
     def explain(
         self,
@@ -212,6 +223,7 @@ def _explain(
             unit=one.model.info.unit,
             photo_notices=one.photo_notices,
             window=one.window,
+            covers=one.covers,
             photo=one.photo,
         )
         for one, target, feature_map, others, signed_map, its_steps in zip(
@@ -240,6 +252,7 @@ def examine(
     detail: int = 1,
     layer: str | float | None = None,
     window: Window | tuple[float, float] | str | None = None,
+    cover: Covers = None,
 ) -> Examination:
     """One forward pass of a network over a photo, held open for explanations of any class.
 
@@ -250,11 +263,12 @@ def examine(
     layer: the target layer by its dotted name, for instance one of `model.stages`, or as a number
     from 0, the first feature map, to 1, the last; None is the last, as in the paper.
     window: (low, high), the range of values that is shown from black to white, see `read_picture`.
+    cover: places of the photo that are covered before the network sees it, see `covers_of`.
     Raises ImageError for a picture that cannot be used, ValueError for anything unknown.
     """
     check_view(view, detail)
     limits = window_of(window)
-    decoded = read_picture(image, limits)
+    decoded = covered(read_picture(image, limits), covers_of(cover))
     photo = decoded.image
     ready = model if isinstance(model, Model) else load_model(model)
     inputs = [prepare(photo, ready.preprocessing, view, one) for one in sorted({1, detail})]
@@ -262,7 +276,9 @@ def examine(
     held = run_passes(ready, inputs[:1], name if detail == 1 else None)[0]
     if detail > 1:
         held = run_passes(ready, inputs[1:], name, [held.probabilities])[0]
-    return replace(held, photo=photo, photo_notices=decoded.notices, window=limits)
+    return replace(
+        held, photo=photo, photo_notices=decoded.notices, window=limits, covers=decoded.covers
+    )
 
 
 def run_passes(
@@ -319,6 +335,7 @@ def explain(
     window: Window | tuple[float, float] | str | None = None,
     signed: bool = False,
     steps: bool = False,
+    cover: Covers = None,
 ) -> Explanation:
     """Where one network finds the evidence for one class in a photo.
 
@@ -326,15 +343,34 @@ def explain(
     name in `PRESETS`, in place of method and detail. See `examine` and `Examination.explain` for
     the other arguments and `Explanation` for the result; several classes of one photo are cheaper
     from one `examine`.
+    cover: places of the photo that are covered: a `Cover`, four numbers of a box, or several, see
+    `covers_of`. The class is then that of the photo as it is, which is explained first: that is
+    `Explanation.uncovered`, and `cover_effect` compares the two.
     Raises ImageError, LabelError or ValueError for what cannot be used.
     """
     if preset is not None:
         chosen = preset_named(preset)
         method, detail = chosen.method, chosen.detail
     method_named(method)
-    limits = window_of(window)
+    limits, covers = window_of(window), covers_of(cover)
     if target is not None:
         info = model.info if isinstance(model, Model) else model_info(model)
         info.labels.find(target)
-    held = examine(image, model, view, detail, layer, limits)
-    return held.explain(target, method, contrast, on_progress, signed, steps)
+    parts = 2 if covers else 1
+    decoded = read_picture(image, limits)
+    held = replace(examine(decoded, model, view, detail, layer), window=limits)
+    e = held.explain(
+        target, method, contrast, lambda share: on_progress(share / parts), signed, steps
+    )
+    if not covers:
+        return e
+    after = replace(examine(decoded, model, view, detail, layer, cover=covers), window=limits)
+    found = after.explain(
+        e.target.index,
+        method,
+        contrast,
+        lambda share: on_progress((1 + share) / parts),
+        signed,
+        steps,
+    )
+    return replace(found, uncovered=e)

@@ -13,6 +13,8 @@ from PIL import Image
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.errors import ChoiceError
+from gradcam_core.images.cover import Cover
+from gradcam_core.images.covering import covered, covered_share, how_covered
 from gradcam_core.images.decoded import Window
 from gradcam_core.images.geometry import VIEW_TITLES, View, ViewName
 from gradcam_core.images.metadata import SOFTWARE, png_info
@@ -27,7 +29,14 @@ from gradcam_core.images.render import (
 from gradcam_core.models.weights import Weights
 from gradcam_core.old_names import warn
 from gradcam_core.version import __version__
-from gradcam_core.wording import amount, as_whole, file_name, listed, percentage_in_sentence
+from gradcam_core.wording import (
+    amount,
+    as_whole,
+    file_name,
+    listed,
+    percentage_in_sentence,
+    whole_percentage_in_sentence,
+)
 
 if TYPE_CHECKING:
     from gradcam_core.cam.steps import Steps
@@ -83,6 +92,8 @@ class Explanation:
     a range of brightness or the first of several pages. window: the range that was asked for.
     signed_map: float32 [h, w], with what speaks against the class below 0, where it was asked for:
     overlays and figures then show both. steps: how the map is made, where that was asked for.
+    covers: the places of the photo that were covered; uncovered: of the same network, class and
+    photo before that, where it was made, too.
     photo: the RGB picture, for notebooks, where `gc.explain` or `gc.examine` was given it; it is no
     part of what is compared, pickled or recorded.
     """
@@ -111,6 +122,8 @@ class Explanation:
     window: Window | None = None
     signed_map: np.ndarray | None = None
     steps: Steps | None = None
+    covers: tuple[Cover, ...] = ()
+    uncovered: Explanation | None = field(default=None, repr=False)
     photo: Image.Image | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -156,8 +169,10 @@ class Explanation:
     @property
     def unusual(self) -> str:
         """What else labels have to say: the method, detail and layer, where they are not Grad-CAM's
-        as published; else empty."""
+        as published, and how much of the photo is covered; else empty."""
+        share = covered_share(self.covers, self.geometry.photo_size) if self.covers else 0
         parts = [
+            f"{whole_percentage_in_sentence(share)} covered" if self.covers else "",
             method_named(self.method).title if self.method != DEFAULT_METHOD else "",
             f"detail {self.detail} ×" if self.detail > 1 else "",
             "" if self.is_of_last_layer else f"layer {self.layer}",
@@ -198,6 +213,7 @@ class Explanation:
             "stands_in_for": self.stands_in_for or None,
             "notice": self.notice or None,
             "photo_notices": list(self.photo_notices),
+            "covers": [cover.record() for cover in self.covers],
             "target": target,
             "rank": self.rank if self.has_scores else None,
             "degenerate": self.degenerate or None,
@@ -232,14 +248,19 @@ class Explanation:
         method, name = method_named(self.method), f"“{self.target.name}”"
         pixels = "{} × {} pixels".format(*self.geometry.photo_size)
         photo = f"{file_name(photo_name)} ({pixels})" if photo_name else f"A photo of {pixels}"
+        if self.covers:
+            photo += f", {how_covered(self.covers, self.geometry.photo_size)}"
         contrast = f" rather than {self._contrast_named('“{}”')}" if self.contrast else ""
         of = f" for {name}{contrast}" if method.knows_class else ", which knows no class"
         detail = f" at detail {self.detail} ×" if self.detail > 1 else ""
         instead = f", which stands in for {self.stands_in_for}" if self.stands_in_for else ""
         share = self.score(self.target)
-        sure = f"{name} has {share} (rank {self.rank} of {self.classes} classes)."
+        before = ""
+        if self.uncovered is not None and self.uncovered.has_scores:
+            before = f", and {self.score(self.uncovered.target)} in the photo as it is"
+        sure = f"{name} has {share} (rank {self.rank} of {self.classes} classes){before}."
         if self.unit is not None:
-            sure = f"{name} is {share}."
+            sure = f"{name} is {share}{before}."
         ends = "none to the most"
         if method.knows_class:
             ends = "nothing for the class to the most evidence"
@@ -268,6 +289,7 @@ class Explanation:
         has_shares = self.has_scores and self.unit is None
         given = {
             "Photo": file_name(photo_name) if photo_name else "",
+            "Covered": "; ".join(cover.text for cover in self.covers),
             "Network": self.title,
             "Stands in for": self.stands_in_for,
             "Class": f"{self.target.name} ({self.target.index})",
@@ -350,11 +372,12 @@ class Explanation:
         return Image.fromarray(np.concatenate(list(bands)))
 
     def read_photo(self, photo: Photo) -> Image.Image:
-        """This explanation's photo, RGB: its own picture as it is, any other through its window.
-        Raises ImageError."""
+        """This explanation's photo, RGB: its own picture as it is, any other through its window and
+        with the same places covered. Raises ImageError."""
         if self.photo is not None and photo is self.photo:
             return self.photo
-        return read_picture(photo, self.window).image
+        decoded = read_picture(photo, self.window)
+        return (decoded if decoded.covers else covered(decoded, self.covers)).image
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows."""

@@ -20,6 +20,7 @@ from demo.middleware.route_allow_list import FILES
 from demo.server.requests import open_upload
 from gradcam_core import imagenet_labels
 from gradcam_core.errors import ChoiceError
+from gradcam_core.images.cover import Cover, covers_of
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, VIEWS, ViewName
 from gradcam_core.models.labels import Labels
@@ -154,6 +155,14 @@ def window(given: object) -> Window | None:
     """As a list [low, high], or a text "low,high"."""
     try:
         return window_of(None if given == [] else given)
+    except ChoiceError as error:
+        raise InvalidArgumentError(str(error)) from error
+
+
+def covers(given: object) -> tuple[Cover, ...]:
+    """As a list of texts "left,top,right,bottom:fill", or of records."""
+    try:
+        return covers_of(given)  # type: ignore[arg-type]
     except ChoiceError as error:
         raise InvalidArgumentError(str(error)) from error
 

@@ -142,6 +142,7 @@ class Functions:
         window: list[float] | None = None,
         signed: bool = False,
         steps: bool = False,
+        cover: list[str] | None = None,
     ) -> tuple[Findings, FileData | None]:
         """Explain a prediction with Grad-CAM: where in a photo each network finds the evidence for
         a class, what it predicts, and how far the networks look at the same place.
@@ -186,6 +187,12 @@ class Functions:
             steps: Whether to say how each map is made: the score, the channels of the feature map
                 that speak most for and against the class, their weights and their shares. For
                 methods that are a sum of channels times weights.
+            cover: Places of the photo to cover before the networks see it, to find out whether
+                they matter: each a box "left,top,right,bottom" in shares of the photo's width and
+                height from its upper left corner, such as "0.2,0.3,0.6,0.7". It is blurred;
+                "0.2,0.3,0.6,0.7:grey" makes it grey, ":mean" gives it the photo's mean colour. A
+                stroke of a brush is "x,y,x,y,…~radius". The class explained is that of the photo as
+                it is, and the findings say what became of its probability.
 
         Returns:
             First the findings, in the same record as explanations.json of the command line, with
@@ -196,7 +203,9 @@ class Functions:
                 caption that says all of this, the box (left, top, right, bottom) of the photo that
                 the network saw, its weights, its files, and the results of the checks or null: a
                 verdict ("holds", "unclear" or "fails"), which is the worst outcome of all checks,
-                each check's reason with its own outcome, and the figures behind them. For all
+                each check's reason with its own outcome, and the figures behind them. Where places
+                were covered: cover_effect, with the probability of the class explained before and
+                after, and how far the hottest fifth of the map is the same. For all
                 networks: how far they look at the same place, and a summary in sentences, which may
                 be quoted as they are. Then the labelled figure, or None.
         """
@@ -216,7 +225,8 @@ class Functions:
         )
         kinds = arguments.outputs(outputs)
         is_checked = arguments.flag("trust", trust)
-        photo = await arguments.photo(image, arguments.window(window))
+        covers = arguments.covers(cover)
+        photo = (await arguments.photo(image, arguments.window(window))).covered(covers)
         explanations = await service().explain_all(photo, requests)
         named = list(zip(names, explanations, strict=True))
         checks = await _checks(photo, requests, explanations) if is_checked else {}

@@ -132,6 +132,22 @@ class StepsRecord(TypedDict):
     largest_against: list[ChannelRecord]
 
 
+class CoverRecord(TypedDict):
+    box: list[float] | None
+    points: list[list[float]] | None
+    radius: float | None
+    fill: Literal["blur", "grey", "mean"]
+
+
+class CoverEffectRecord(TypedDict):
+    before: float | None
+    after: float | None
+    rank_before: int | None
+    rank_after: int | None
+    overlap: float | None
+    words: str | None
+
+
 class ExplanationRecord(TypedDict):
     asked_for: str
     model: str
@@ -139,6 +155,8 @@ class ExplanationRecord(TypedDict):
     stands_in_for: str | None
     notice: str | None
     photo_notices: list[str]
+    covers: list[CoverRecord]
+    cover_effect: CoverEffectRecord | None
     target: PredictionRecord
     rank: int
     degenerate: str | None
@@ -191,6 +209,7 @@ class PhotoRecord(TypedDict):
     name: str | None
     size: list[int]
     notices: list[str]
+    covers: list[CoverRecord]
 
 
 class Findings(TypedDict):

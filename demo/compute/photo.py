@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import io
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ import cachetools
 from PIL import Image
 
 from gradcam_core.errors import ImageError
+from gradcam_core.images.cover import Cover
+from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.jpeg import jpeg
 from gradcam_core.images.sandbox import READER_COUNT, read_picture_isolated
@@ -98,8 +101,9 @@ class PhotoStore:
 
 class PhotoFile:
     """A picture's file, by its path or its bytes, decoded only when that is needed. `id` is the
-    SHA-256 of its content, and of the window that it is seen through. is_example: whether it is one
-    of ours, which everybody may see. Raises OSError if it cannot be read."""
+    SHA-256 of its content, and of the window that it is seen through and the places that are
+    covered. is_example: whether it is one of ours, which everybody may see. Raises OSError if it
+    cannot be read."""
 
     def __init__(
         self,
@@ -116,7 +120,23 @@ class PhotoFile:
         if window is not None:
             seen = f"{self.id} {window.low!r} {window.high!r}"
             self.id = hashlib.sha256(seen.encode()).hexdigest()
+        self.covers: tuple[Cover, ...] = ()
+        self.uncovered: PhotoFile | None = None
         self._lock = threading.Lock()
+
+    def covered(self, covers: Sequence[Cover]) -> PhotoFile:
+        """The same with these places covered, which is another photo; its `uncovered` is this
+        one. Without any it is this one itself."""
+        if not covers:
+            return self
+        other = copy.copy(self)
+        other.covers = (*self.covers, *covers)
+        other.uncovered = self
+        other.is_example = False  # whoever covers it makes it their own
+        seen = " ".join([self.id, *(cover.text for cover in covers)])
+        other.id = hashlib.sha256(seen.encode()).hexdigest()
+        other._lock = threading.Lock()
+        return other
 
     @property
     def picture(self) -> Image.Image:
@@ -125,9 +145,12 @@ class PhotoFile:
 
     def _decoded(self) -> Decoded:
         with self._lock:  # networks that start together share one decoding
-            return self._store.decoded(
-                self.id, lambda: read_picture_isolated(self._file, self._window)
-            )
+            return self._store.decoded(self.id, self._read)
+
+    def _read(self) -> Decoded:
+        if self.uncovered is not None:
+            return covered(self.uncovered._decoded(), self.covers)
+        return read_picture_isolated(self._file, self._window)
 
     async def notices(self) -> tuple[str, ...]:
         """Sentences to show beside it, see `gradcam_core.images.decoded`. Raises ImageError."""

@@ -4,7 +4,7 @@ step by step. The request queue and what the checks found are here."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Hashable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from typing import TypeVar
@@ -70,15 +70,22 @@ class ComputeService:
         others: how many release it besides, who need the photo, too. Raises BusyError if the queue
         is full.
         """
-        ticket = self._queue.ticket(len(requests) + others, photo.id in self._served)
+        known = (photo.uncovered or photo).id in self._served
+        ticket = self._queue.ticket(len(requests) + others, known)
         if not all(self._is_known(photo, affordable(one)) for one in requests):
             ticket.join()
         return ticket
 
     def _is_known(self, photo: PhotoFile, request: ExplanationRequest) -> bool:
         network = self._networks.get(request.model)
-        is_kept = photo.is_example and (photo.id, network, request) in self._of_examples
+        is_kept = network is not None and self._kept(photo, network, request) is not None
         return is_kept or self._backend.is_held(photo, request)
+
+    def _kept(
+        self, photo: PhotoFile, network: NetworkInfo, request: ExplanationRequest
+    ) -> Explanation | None:
+        key = photo.id, network, request
+        return self._of_examples.get(key) if photo.is_example else None
 
     async def arrival(self, model: str) -> AsyncGenerator[str]:
         """How far the weights are for which a stand-in computes, in words, whenever that changes;
@@ -95,7 +102,9 @@ class ComputeService:
     ) -> AsyncGenerator[str | NetworkInfo | Explanation]:
         """How far it is, in words for people, again and again; the network, once it is loaded; and
         the explanation at the end. Releases the ticket once the photo is no longer needed, or
-        cannot be used before weights have arrived."""
+        cannot be used before weights have arrived.
+
+        Of a covered photo the class is that of the photo as it is, which is explained first."""
         request = affordable(request)
         with ExitStack() as needs_photo:
             needs_photo.callback(ticket.release)
@@ -106,27 +115,57 @@ class ComputeService:
                 else:
                     needs_photo.close()
                     yield _loading_text(progress)
-            of_example = (photo.id, network, request) if photo.is_example else None
-            if (kept := self._of_examples.get(of_example)) is not None:
+            if (kept := self._kept(photo, network, request)) is not None:
                 yield kept
                 return
             yield "Looking …"
-            method = method_named(request.method)
-            if method.is_slow:
-                await self._backend.hold(photo, request, ticket)
+            if method_named(request.method).is_slow:
+                for one in filter(None, (photo.uncovered, photo)):
+                    await self._backend.hold(one, request, ticket)
                 needs_photo.close()
-            explaining = self._backend.explain(photo, request, ticket)
-            steps = self._slowly(explaining, method.title) if method.is_slow else explaining
+            uncovered: Explanation | None = None
+            if photo.uncovered is not None:
+                steps = self._explain(photo.uncovered, network, request, ticket, lambda: None)
+                async with aclosing(steps):
+                    async for step in steps:
+                        if isinstance(step, Explanation):
+                            uncovered = step
+                            request = replace(request, target=step.target.index)
+                        else:
+                            yield step
+            steps = self._explain(photo, network, request, ticket, needs_photo.close)
             async with aclosing(steps):
                 async for step in steps:
-                    needs_photo.close()
-                    if isinstance(step, Explanation):
-                        self._served[photo.id] = None
-                        step = replace(step, photo_notices=await photo.notices())
-                        if of_example and step.notice == network.notice:  # not changed meanwhile
-                            self._of_examples[of_example] = replace(step)
-                    if not isinstance(step, float):
-                        yield step
+                    if isinstance(step, Explanation) and _is_of_same_network(step, uncovered):
+                        step = replace(step, uncovered=uncovered)
+                    yield step
+
+    async def _explain(
+        self,
+        photo: PhotoFile,
+        network: NetworkInfo,
+        request: ExplanationRequest,
+        ticket: QueueTicket,
+        on_held: Callable[[], None],
+    ) -> AsyncGenerator[str | Explanation]:
+        """on_held: called once the photo is no longer needed."""
+        if (kept := self._kept(photo, network, request)) is not None:
+            yield kept
+            return
+        method = method_named(request.method)
+        explaining = self._backend.explain(photo, request, ticket)
+        steps = self._slowly(explaining, method.title) if method.is_slow else explaining
+        async with aclosing(steps):
+            async for step in steps:
+                on_held()
+                if isinstance(step, Explanation):
+                    self._served[photo.id] = None
+                    notices = await photo.notices()
+                    step = replace(step, photo_notices=notices, covers=photo.covers)
+                    if photo.is_example and step.notice == network.notice:  # not changed meanwhile
+                        self._of_examples[photo.id, network, request] = replace(step)
+                if not isinstance(step, float):
+                    yield step
 
     async def explain_all(
         self, photo: PhotoFile, requests: Sequence[ExplanationRequest]
@@ -201,6 +240,11 @@ class ComputeService:
             async with aclosing(work) as steps:
                 async for step in steps:
                     yield f"{title}: {step:.0%}" if isinstance(step, float) else step
+
+
+def _is_of_same_network(e: Explanation, other: Explanation | None) -> bool:
+    """Not where weights have arrived between the two, and taken the place of a stand-in."""
+    return other is not None and (e.model, e.layer) == (other.model, other.layer)
 
 
 _running: ComputeService | None = None

@@ -17,6 +17,7 @@ from demo.gradio_internals import get_upload_folder
 from demo.server.classes import all_classes
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.errors import ChoiceError, LabelError
+from gradcam_core.images.cover import MOST_COVERS, Cover, Fill, covers_of
 from gradcam_core.images.decoded import Window
 from gradcam_core.images.geometry import DETAILS, ViewName
 from gradcam_core.images.remote.fetch import MAX_ADDRESS_LENGTH
@@ -47,6 +48,11 @@ def _is_class(place: int) -> int:
     return place
 
 
+def _is_cover(text: str) -> str:
+    return covers_of(text)[0].text
+
+
+_CoverText = Annotated[str, Field(max_length=8000), AfterValidator(_is_cover)]
 _ModelName = Annotated[str, _known(lambda: (info.name for info in classifiers()))]
 _MethodName = Annotated[str, _known(lambda: METHODS)]
 _Class = Annotated[int, AfterValidator(_is_class)]
@@ -72,6 +78,13 @@ class MapRequest(_Strict):
     trust: bool = False
 
 
+class HottestPlace(_Strict):
+    """The hottest place, to be covered, too. model: of whose map; None for all together."""
+
+    model: _ModelName | None = None
+    fill: Fill = "blur"
+
+
 def open_upload(path: str, window: Window | None = None) -> PhotoFile:
     """The photo in an uploaded file, by the path that the server gave it. window: the range of
     values that is shown of it. Raises ImageError."""
@@ -87,6 +100,9 @@ class PageRequest(_Strict):
     target, contrast: their places in `all_classes`.
     shown_photo_id: the id of the photo that the page already shows.
     compare: whether to say, at the end, what the maps have in common.
+    covers: the places that are covered. hottest: one more, of the maps with those; elsewhere:
+    whether not these are covered but as many cold places that are as large. The answer begins with
+    the places, where they had to be found.
     """
 
     upload: str | None = Field(None, max_length=1000)
@@ -99,9 +115,13 @@ class PageRequest(_Strict):
     contrast: _Class | None = Field(None, validation_alias=AliasChoices("contrast", "against"))
     cells: list[MapRequest] = Field(min_length=1, max_length=MAX_MAPS)
     compare: bool = False
+    covers: list[_CoverText] = Field(default=[], max_length=MOST_COVERS)
+    hottest: HottestPlace | None = None
+    elsewhere: bool = False
 
     async def open(self, pictures: RemotePictures) -> PhotoFile:
-        """The photo; fetched, if an address is given. Raises ImageError if there is none."""
+        """The photo, nothing of it covered; fetched, if an address is given. Raises ImageError if
+        there is none."""
         if self.address is not None:
             data = await pictures.fetch(self.address, self.may_fetch)
             return await asyncio.to_thread(service().photos.from_bytes, data)
@@ -112,6 +132,11 @@ class PageRequest(_Strict):
             path = example_path(self.example)
             return service().photos.open(path, path.parent, is_example=True)
         return open_upload(self.upload or "")
+
+    @property
+    def given_covers(self) -> tuple[Cover, ...]:
+        """The places that are covered, as far as the request says where they are."""
+        return covers_of(self.covers)
 
     @property
     def photo_name(self) -> str:

@@ -80,7 +80,7 @@ async def file_of(
     Maps that have not been computed yet wait in the queue of new photos. Raises ChoiceError if
     there is no such file, BusyError if a queue is full, and GradcamError as the service does.
     """
-    photo = await request.open(pictures)
+    photo = (await request.open(pictures)).covered(request.given_covers)
     maps = request.answerable or request.cells  # the error of the latter says why
     requests = [request.explanation_request(one) for one in maps]
     explanations = await service().explain_all(photo, requests)

@@ -25,7 +25,8 @@ from demo.server.answers import check_of, comparison_of, network_of, photo_of, r
 from demo.server.remote_pictures import RemotePictures
 from demo.server.requests import MapRequest, PageRequest
 from gradcam_core import Explanation
-from gradcam_core.errors import BusyError
+from gradcam_core.errors import BusyError, CamError, ChoiceError
+from gradcam_core.images.cover import Cover, covers_of
 
 BROKEN_NETWORK = "Something went wrong with this network. The server's log has the details."
 BROKEN_PHOTO = "Something went wrong with this picture. The server's log has the details."
@@ -69,7 +70,7 @@ def _line_of(view: Callable[..., dict[str, Any]], *args: Any) -> bytes:
 async def _answer(request: PageRequest, pictures: RemotePictures, send: Send) -> None:
     """Sends the position in the queue, and then everything about the photo."""
     try:
-        photo = await request.open(pictures)
+        photo = await _covered(await request.open(pictures), request, send)
         is_new = photo.id != request.shown_photo_id
         requests = [request.explanation_request(one) for one in request.answerable]
         ticket = service().enter(photo, requests, others=int(is_new))
@@ -83,6 +84,38 @@ async def _answer(request: PageRequest, pictures: RemotePictures, send: Send) ->
         async for position in ticket.positions():
             send(_line({"waiting": position}))
         await _send_maps(photo, is_new, request, ticket, send)
+
+
+async def _covered(photo: PhotoFile, request: PageRequest, send: Send) -> PhotoFile:
+    """The photo with what the request covers of it, of which it sends where that had to be found,
+    or why there is no such place."""
+    covers = request.given_covers
+    if request.hottest is None and not request.elsewhere:
+        return photo.covered(covers)
+    try:
+        covers = await _found_places(photo, request, covers)
+        send(_line({"covers": [cover.text for cover in covers]}))
+    except (CamError, ChoiceError) as error:
+        send(_line({"covers": [cover.text for cover in covers], "refused": str(error)}))
+    return photo.covered(covers)
+
+
+async def _found_places(
+    photo: PhotoFile, request: PageRequest, covers: tuple[Cover, ...]
+) -> tuple[Cover, ...]:
+    """With the hottest place, or those elsewhere."""
+    from gradcam_core.analysis.cover import cold_places, hottest_place
+
+    hottest = request.hottest
+    its_model = hottest and hottest.model
+    cells = [one for one in request.answerable if its_model in (None, one.model)]
+    requests = [request.explanation_request(one) for one in cells]
+    seen = photo.covered(covers) if hottest else photo
+    explanations = await service().explain_all(seen, requests) if requests else []
+    if hottest:
+        found = await asyncio.to_thread(hottest_place, explanations, hottest.fill)
+        return covers_of([*covers, found])
+    return await asyncio.to_thread(cold_places, explanations, covers)
 
 
 def _send_problem(error: Exception, send: Send) -> None:

@@ -8,6 +8,7 @@ HEAD = """
 <link rel="stylesheet" href="web/page.css">
 <link rel="stylesheet" href="web/results/results.css">
 <link rel="stylesheet" href="web/results/sections.css">
+<link rel="stylesheet" href="web/results/covers.css">
 <meta name="description" content="What three image classifiers see in a picture, and where.">
 """
 
@@ -68,6 +69,14 @@ the outcome is settled. A class below 1 % is not clear: too little to find out w
 changes*: a map that a small shift or a little noise alters is an accident. *Only the heat shown*:
 the probability when the photo is seen through its heat (Chattopadhay and others, 2018). All checks
 are about the network, not about the world: a map can hold and the network still be wrong.
+
+**Cover.** A place is covered, the networks look again, and each panel says the probability of the
+class it explained before → after, and how far the hottest fifth of the map is the same. The hottest
+place is the box with the most heat, about a fifth of what the networks saw. *Same area at a cold
+place* covers as much where the maps are coldest: if the class falls as far there, its fall says
+little about the first place. What a place is covered with may matter itself: a blurred box has
+edges and a colour, and no network was trained on such photos. Try grey or the mean colour, too. A
+class that stays does not say that the place was not used: others may have been enough.
 
 **Sharp.** The networks see the same picture at twice their input size, which gives four times as
 many cells. At each cell, only the lead of the class over the strongest of the ten most probable

@@ -38,7 +38,7 @@ class App {
    * `controls.values()`. */
   constructor({ element, props, trigger }) {
     this.props = props;
-    this.defaults = { photo: null, target: null, contrast: null, layer: 1, signed: null, ...props.defaults };
+    this.defaults = { photo: null, covers: [], target: null, contrast: null, layer: 1, signed: null, ...props.defaults };
     this.state = { ...this.defaults };
     this.display = { layers: "overlay", opacity: props.opacity, colormap: props.colormaps[0][0] };
     this.palettes = new Map(
@@ -121,6 +121,7 @@ class App {
     // A link without a photo keeps its class for the photo that takes the opening example's place.
     if (isNewPhoto && before.photo && !this.isOpening) {
       for (const name of CLASS_FIELDS) after[name] = changes[name] ?? null;
+      after.covers = changes.covers ?? [];
     }
     // No class is explained rather than itself: the last choice counts.
     if (after.target !== null && after.target === after.contrast) {
@@ -218,9 +219,9 @@ class App {
   }
 
   request() {
-    const { photo, view, target, contrast } = this.state;
+    const { photo, covers, view, target, contrast } = this.state;
     const may_fetch = !this.presentation.isOn; // no picture comes from the web before an audience
-    return { ...photo, may_fetch, view, target, contrast, shown_photo_id: this.results.photo?.id ?? "" };
+    return { ...photo, covers, may_fetch, view, target, contrast, shown_photo_id: this.results.photo?.id ?? "" };
   }
 
   cells() {
@@ -228,8 +229,12 @@ class App {
     return this.state.models.map((model) => ({ id: model, model, ...map }));
   }
 
-  refresh() {
+  /** more: what this request alone asks for. */
+  refresh(more = {}) {
     this.running?.abort();
+    this.coverComparison.clear();
+    this.cover.setCovers(this.state.covers);
+    this.results.drawCovers();
     const { photo, models } = this.state;
     if (!photo || !models.length) {
       this.comparison.stop();
@@ -240,17 +245,44 @@ class App {
     }
     this.running = new AbortController();
     this.results.expect(this.running.signal);
-    const body = { ...this.request(), cells: this.cells(), compare: true };
+    const body = { ...this.request(), cells: this.cells(), compare: true, ...more };
     streamExplanations(body, (answer) => this.receive(answer), this.running.signal);
   }
 
   receive(answer) {
+    if (answer.covers) this.takeCovers(answer.covers);
+    if (answer.refused) this.notify(answer.refused);
     if (!answer.problem) {
       this.results.receive(answer);
       return;
     }
     this.running.abort();
     this.results.showMessage(answer.problem, true, answer.again !== undefined);
+  }
+
+  // Covering
+
+  toggleCover(withKeys = false) {
+    if (this.results.photo || this.cover.isOn) this.cover.toggle(undefined, withKeys);
+  }
+
+  coverHottest(fill, model = null) {
+    if (!this.cover.isOn) this.cover.toggle(true);
+    if (this.results.photo) this.refresh({ hottest: { model, fill } });
+  }
+
+  /** What the server has found to be covered: it answers with the results at once. */
+  takeCovers(covers) {
+    this.state = { ...this.state, covers };
+    this.cover.setCovers(covers);
+    this.results.drawCovers();
+    history.replaceState(history.state, "", this.link());
+  }
+
+  compareCover() {
+    const { photo, panels } = this.results;
+    const own = [...panels].filter(([, panel]) => panel.result).map(([model, panel]) => [model, panel.result]);
+    this.coverComparison.begin(photo, this.state.covers, own);
   }
 
   async download(file, theme = "light") {
@@ -309,6 +341,7 @@ class App {
         this.setDisplay({ layers: this.display.layers === "overlay" ? "photo" : "overlay" }),
       fullScreen: () => this.focusedPanel()?.toggleFullScreen(),
       steps: () => this.state.photo && this.toolbar.setStepsOpen(this.steps.toggle()),
+      cover: () => this.toggleCover(true),
       check: () => this.state.photo && this.toolbar.setChecking(this.trust.toggle()),
       search: () => this.searchClass(),
       sharp: () => this.change({ kind: this.state.kind === "sharp" ? this.defaults.kind : "sharp" }),
@@ -319,6 +352,10 @@ class App {
       present: () => this.presentation.toggle(),
       help: () => this.keys.showModal(),
       leave: () => {
+        if (this.cover.isOn) {
+          this.cover.toggle(false);
+          return false;
+        }
         if (uncover() || (this.presentation.isOn && this.closeSheet())) return false;
         if (!this.presentation.leave()) closeOpened();
         return false;

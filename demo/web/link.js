@@ -1,10 +1,13 @@
 // The address of a view: what is shown, as parameters of the page's address, and back.
 
+import { isCover } from "./results/covers.js";
+
 const LISTS = ["models"];
 const NUMBERS = ["target", "contrast", "detail", "layer"];
 const SWITCHES = ["signed"];
 const WORDS = ["view", "kind", "method"];
 const NAMES = { target: "class", kind: "map" };
+const COVERS_BETWEEN = ";";
 const AUTO = "auto"; // as contrast: the most probable other classes
 const OWN = "own"; // the kind of map in which it has an effect
 const OLD_NAMES = ["rather_than", "rivals"]; // of the contrast, in links of version 1.0
@@ -32,6 +35,7 @@ function isKnown(key, value, { models, methods, details, kinds, views, exampleNa
     method: () => has(methods, value),
     auto_contrast: () => true,
     signed: () => true,
+    covers: () => value.every(isCover),
   };
   return known[key]();
 }
@@ -49,6 +53,7 @@ function parameters(address) {
   for (const key of SWITCHES) if (["1", "0"].includes(given.get(key))) found[key] = given.get(key) === "1";
   for (const key of WORDS) if (given.get(nameOf(key))) found[key] = given.get(nameOf(key));
   if (given.get("contrast") === AUTO) found.auto_contrast = true;
+  if (given.get("cover")) found.covers = given.get("cover").split(COVERS_BETWEEN).filter(Boolean);
   if (given.get("example")) found.photo = { example: given.get("example") };
   else if (given.get("picture")) found.photo = { address: given.get("picture") };
   return found;
@@ -74,7 +79,8 @@ export function linkTo(address, state, defaults) {
   for (const key of SWITCHES) put(key, state[key] === null ? null : Number(state[key]), null);
   if (state.contrast === null && state.auto_contrast && state.kind === OWN) given.set("contrast", AUTO);
   for (const old of OLD_NAMES) given.delete(old);
+  put("cover", state.photo && !state.photo.upload ? state.covers.join(COVERS_BETWEEN) : "", "");
   put("example", state.photo?.example ?? null, null);
   put("picture", state.photo?.address ?? null, null);
-  return made.href.replaceAll("%2C", ",");
+  return made.href.replaceAll("%2C", ",").replaceAll("%3A", ":").replaceAll("%7E", "~").replaceAll("%3B", ";");
 }

@@ -2,11 +2,14 @@
 
 import { h } from "./core/elements.js";
 import { ClassSearch } from "./inputs/class_search.js";
+import { CoverTool } from "./inputs/cover.js";
 import { keysDialog } from "./inputs/keys.js";
 import { PageCode } from "./inputs/page_code.js";
 import { ShareDialog } from "./inputs/share.js";
 import { Toolbar } from "./inputs/toolbar.js";
 import { Comparison } from "./results/comparison.js";
+import { CoverComparison } from "./results/cover_compare.js";
+import { coverText, readCover } from "./results/covers.js";
 import { Insight } from "./results/insight.js";
 import { Presentation } from "./results/presentation.js";
 import { Results } from "./results/results.js";
@@ -20,6 +23,7 @@ export function makeElements(app, element) {
       const { overlay, heat } = isSigned ? app.signedPalette : app.palettes.get(app.display.colormap);
       return app.display.layers === "heat" ? heat : overlay;
     },
+    coverHottest: (model) => app.coverHottest(app.cover.fill.value, model),
     choose: (index) => app.change({ target: index }),
     download: (model, file) => app.download(`${model}_${file}`),
     point: (place) => {
@@ -59,12 +63,39 @@ export function makeElements(app, element) {
       setSigned: (signed) => app.change({ signed }),
       toggleSteps: () => app.toolbar.setStepsOpen(app.steps.toggle()),
       toggleMethods: () => app.toolbar.setMethodsOpen(app.comparison.toggle()),
+      cover: () => app.toggleCover(),
       check: () => app.toolbar.setChecking(app.trust.toggle()),
       download: (file, theme) => app.download(file, theme),
       share: () => app.share(),
       present: () => app.presentation.toggle(),
       showKeys: () => app.keys.showModal(),
     },
+  });
+  app.cover = new CoverTool({
+    ratio: () => app.results.photo.width / app.results.photo.height,
+    act: {
+      draft: (draft) => app.results?.drawCovers({ draft }),
+      cover: (shape, fill) => app.change({ covers: [...app.state.covers, coverText(shape, fill)] }),
+      hottest: (fill) => app.coverHottest(fill),
+      elsewhere: () => app.compareCover(),
+      undo: () => app.change({ covers: app.state.covers.slice(0, -1) }),
+      clear: () => app.change({ covers: [] }),
+      changed: () => {
+        app.toolbar.setCovering(app.cover.isOn);
+        app.presentation.layOut();
+      },
+    },
+  });
+  app.coverComparison = new CoverComparison(page, {
+    found: (places) => {
+      if (!places.length) for (const panel of app.results?.panels.values() ?? []) panel.showElsewhere(null);
+      app.results?.drawCovers({ elsewhere: places.map(readCover) });
+    },
+    result: (model, result) => {
+      app.results.panels.get(model)?.showElsewhere(result);
+      app.presentation.layOut();
+    },
+    tell: (text) => app.notify(text),
   });
   const grid = h("div", { class: "panels" });
   app.notice = h("p", { class: "toast", role: "status" });
@@ -82,9 +113,10 @@ export function makeElements(app, element) {
     choose: (target) => app.change({ target }),
   });
   const notices = h("div", { class: "photo-notices", role: "status" });
-  app.root = h("div", { class: "app", tabindex: "-1" }, app.toolbar.headline, app.toolbar.element, notices, grid);
+  app.root = h("div", { class: "app", tabindex: "-1" }, app.toolbar.headline, app.toolbar.element, app.cover.element, notices, grid);
   app.presentation = new Presentation(app.root, grid);
   app.root.append(
+    app.coverComparison.element,
     app.insight.element,
     app.steps.element,
     app.trust.element,
@@ -95,14 +127,14 @@ export function makeElements(app, element) {
     app.classSearch.element,
     app.notice,
   );
-  const { insight, comparison, steps, trust, presentation, controls } = app;
+  const { insight, comparison, steps, trust, presentation, controls, cover } = app;
   app.results = new Results({
     root: app.root,
     grid,
     notices,
     page,
     state: () => app.state,
-    parts: { insight, comparison, steps, trust, presentation, controls },
+    parts: { insight, comparison, steps, trust, presentation, controls, cover },
     retry: () => app.refresh(),
   });
   app.root.style.setProperty("--dimming", app.props.dimming);

@@ -12,6 +12,7 @@ from functools import partial
 from gradcam_core.analysis.agreement import Agreement, agreement
 from gradcam_core.analysis.agreement_sentences import comparison
 from gradcam_core.analysis.checks import IMPROBABLE
+from gradcam_core.analysis.cover import covered_sentences
 from gradcam_core.analysis.location import HOT, clause
 from gradcam_core.analysis.network import Network, form, grouped, percentages, subject
 from gradcam_core.analysis.predictions import doubts, predictions
@@ -31,7 +32,8 @@ def summary(
 ) -> tuple[str, ...]:
     """At most `SENTENCES` sentences on what networks made of one photo.
 
-    The first of these, each only if there is something to say: what they predict; who has no map;
+    The first of these, each only if there is something to say: what covering a place has changed;
+    what they predict; who has no map;
     how far they look at the same places; where their heat lies, and whose covers more; for whom the
     class is improbable; who is unsure; whose heat is cut off. Networks are called by their titles,
     by their headings where two have the same title. compared: their `agreement`, if it is at
@@ -47,7 +49,7 @@ def summary(
     titles = [e.title for e in distinct]
     networks = [Network(e.title if titles.count(e.title) == 1 else e.heading, e) for e in distinct]
     places = partial(_places, compared=compared)
-    parts = (predictions, _missing_maps, places, _improbable, doubts, _cut_off)
+    parts = (covered_sentences, predictions, _missing_maps, places, _improbable, doubts, _cut_off)
     sentences = itertools.chain(
         map(_one_network, shared), (sentence for part in parts for sentence in part(networks))
     )

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from gradcam_core.images.covering import BLUR_SHARE
+
 DELETED_SHARES = (0.2, 0.55)
 """Shares of the picture, the hottest first, that are taken out."""
 
@@ -26,9 +28,6 @@ INSERTED_SHARES = (0.45,)
 """Shares of the picture, the hottest first, that alone are left as they are. One is enough: more
 cost time and do not make the verdict right more often. A scene, like a cliff, is not known by a
 fifth of it."""
-
-BLUR_SHARE = 0.1
-"""Standard deviation of the blur, as share of the input's shorter side: nothing is recognised."""
 
 LEAST_PROBABILITY = 1e-4
 """Probability below which it does not matter how much smaller it is."""

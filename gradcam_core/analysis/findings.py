@@ -10,6 +10,7 @@ from typing import Any
 
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.captions import summary
+from gradcam_core.analysis.cover import cover_effect
 from gradcam_core.analysis.location import where
 from gradcam_core.explanation import Explanation
 from gradcam_core.version import __version__
@@ -44,6 +45,7 @@ def findings(
             "name": name or None,
             "size": named[0][1].geometry.photo_size,
             "notices": list(named[0][1].photo_notices),
+            "covers": [cover.record() for cover in named[0][1].covers],
         },
         "explanations": [
             finding(asked_for, e, checks.get(asked_for), files.get(asked_for), photo_name)
@@ -61,9 +63,11 @@ def finding(
     photo_name: str = "",
 ) -> Record:
     """The part of one network. See `findings`."""
+    effect = cover_effect(e)
     return {
         "asked_for": asked_for,
         **e.record(),
+        "cover_effect": effect and effect.record(),
         "how": e.how,
         "where": where(e),
         "caption": e.caption(photo_name),

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS, method_named
 from gradcam_core.errors import ChoiceError, LabelError, NetworkError
+from gradcam_core.images.cover import Cover, covers_of
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.models.custom import register_all
@@ -132,6 +133,14 @@ def folder(given: str) -> Path:
     if not given.strip():
         raise argparse.ArgumentTypeError("the folder's name is empty")
     return Path(given)
+
+
+def cover(given: str) -> Cover:
+    """A place to cover, as `Cover.text` has it."""
+    try:
+        return covers_of(given)[0]
+    except ChoiceError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _window(given: str) -> Window:

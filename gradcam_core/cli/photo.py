@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from gradcam_core.analysis.captions import summary
 from gradcam_core.cli.arguments import (
     Parser,
     add_map_arguments,
+    cover,
     fetches_addresses,
     folder,
     program,
@@ -26,6 +28,8 @@ from gradcam_core.examination import examine
 from gradcam_core.explanation import NOT_NUMBERS, Explanation
 from gradcam_core.export.files import File, files
 from gradcam_core.files import atomic_write
+from gradcam_core.images.cover import FILLS, covers_of
+from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Decoded
 from gradcam_core.images.remote.fetch import fetch_picture, is_address, name_in
 from gradcam_core.images.sandbox import read_picture_isolated
@@ -62,15 +66,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         parser.error(f"the folder {options.out} cannot be made: {error.strerror or error}")
     try:
-        print(*photo.notices, sep="\n", end="\n" if photo.notices else "", file=sys.stderr)
+        covers = covers_of(options.cover)
+        shown = covered(photo, covers)
+        print(*shown.notices, sep="\n", end="\n" if shown.notices else "", file=sys.stderr)
         models = loaded(request.model for request in requests)
         named = [
-            (request.model, _explain(photo, request, model))
+            (
+                request.model,
+                _explain_covered(photo, shown, request, model)
+                if covers
+                else _explain(photo, request, model),
+            )
             for request, model in zip(requests, models, strict=True)
         ]
         print(*summary([e for _, e in named]), sep="\n")
-        checks = _checks(photo.image, named) if options.trust else None
-        made = files(photo.image, named, checks=checks, photo_name=photo_name)
+        checks = _checks(shown.image, named) if options.trust else None
+        made = files(shown.image, named, checks=checks, photo_name=photo_name)
     except (CamError, ChoiceError) as error:
         parser.error(str(error))
     except WeightsError as error:
@@ -90,6 +101,16 @@ def _explain(photo: Decoded, request: ExplanationRequest, model: Model) -> Expla
         explanation = held.answer(request, bar.show)
     print(_summary(explanation))
     return explanation
+
+
+def _explain_covered(
+    photo: Decoded, shown: Decoded, request: ExplanationRequest, model: Model
+) -> Explanation:
+    """shown: the photo with places covered. The class is that of the photo as it is."""
+    before = _explain(photo, request, model)
+    print("Covered: ", end="")
+    after = _explain(shown, replace(request, target=before.target.index), model)
+    return replace(after, uncovered=before)
 
 
 def _checks(photo: Image.Image, named: Sequence[tuple[str, Explanation]]) -> dict[str, Trust]:
@@ -124,6 +145,15 @@ def _parser() -> Parser:
         action="store_true",
         help="write into explanations.json how each map is made: the channels that matter most, "
         "their weights and shares",
+    )
+    parser.add_argument(
+        "--cover",
+        action="append",
+        type=cover,
+        metavar="X0,Y0,X1,Y1[:FILL]",
+        help="cover this box of the photo, in shares of its width and height from the upper left "
+        f"corner, and say what that changes (may be repeated); FILL is {', '.join(FILLS)} "
+        "(default: blur)",
     )
     parser.add_argument(
         "--out",

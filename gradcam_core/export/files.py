@@ -62,7 +62,7 @@ def files(
     by the same names, if they were checked. photo_name: of the photo's file, for what the pictures
     say of themselves. Gives
 
-    - input_image.jpg: the photo;
+    - input_image.jpg: the photo; input_image_covered.jpg where places of it are covered;
     - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1], of a
       signed explanation in [-1, 1];
     - <name>_heatmap.png: what speaks for the class, 16-bit grey levels, 65535 where it is hottest;
@@ -102,7 +102,9 @@ def files(
     def drawn() -> Slide:
         return figure(photo, explanations, theme, colormap, opacity, photo_name)
 
-    made = [File("input_image.jpg", partial(resized.save, format="JPEG", quality=95))]
+    photo_file = "input_image_covered.jpg" if explanations[0].covers else "input_image.jpg"
+    save = partial(resized.save, format="JPEG", quality=95)
+    made = [File(photo_file, save, "input_image.jpg")]
     for stem, (name, e) in zip(stems, named, strict=True):
         info = png_info(e.metadata(photo_name))
         of_network = {

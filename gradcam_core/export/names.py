@@ -12,7 +12,8 @@ def file_stems(named: Sequence[tuple[str, Explanation]]) -> list[str]:
     nobody who finds a file later takes it for another network's.
 
     named: the networks by the names they were asked for, each once. A stand-in whose name another
-    one has adds for whom it ran: "efficientnet_lite2_for_xception".
+    one has adds for whom it ran: "efficientnet_lite2_for_xception". Where places of the photo are
+    covered, it says so: "resnet50_covered".
     """
     taken = {asked_for for asked_for, e in named if e.model == asked_for}
     stems = []
@@ -21,5 +22,5 @@ def file_stems(named: Sequence[tuple[str, Explanation]]) -> list[str]:
         if stem != asked_for and stem in taken:
             stem = f"{stem}_for_{asked_for}"
         taken.add(stem)
-        stems.append(stem)
+        stems.append(f"{stem}_covered" if e.covers else stem)
     return stems

@@ -11,6 +11,7 @@ from gradcam_core.errors import ChoiceError
 from gradcam_core.examination import explain
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.figure import Slide, Theme, figure, png
+from gradcam_core.images.cover import Covers, covers_of
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import ViewName
 from gradcam_core.images.read import Photo, read_picture
@@ -67,6 +68,7 @@ def compare(
     preset: str | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
     window: Window | tuple[float, float] | str | None = None,
+    cover: Covers = None,
 ) -> Explanations:
     """Where several networks find the evidence for a class in a photo, one explanation each.
 
@@ -74,7 +76,7 @@ def compare(
     other arguments are those of `explain`. on_progress: called with the share of all that is done.
     Raises ImageError, LabelError or ChoiceError for what cannot be used.
     """
-    limits = window_of(window)
+    limits, covers = window_of(window), covers_of(cover)
     photo, names = read_picture(image, limits), _names(models)
     infos = [model_info(name) for name in names]
     if target is not None:
@@ -87,7 +89,18 @@ def compare(
         def report(share: float, done: int = number) -> None:
             on_progress((done + share) / len(names))
 
-        e = explain(photo, name, target, method, detail, view, contrast, preset, on_progress=report)
+        e = explain(
+            photo,
+            name,
+            target,
+            method,
+            detail,
+            view,
+            contrast,
+            preset,
+            on_progress=report,
+            cover=covers,
+        )
         found.append(replace(e, window=limits))
         report(1)
     return found

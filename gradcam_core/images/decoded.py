@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from gradcam_core.errors import ChoiceError
+from gradcam_core.images.cover import Cover
 
 _EXAMPLE = "two numbers, such as -1000,400: what is shown black and what is shown white"
 
@@ -61,7 +62,9 @@ class Decoded:
 
     image: upright 8-bit RGB. notices: sentences to show beside it, about what was chosen in reading
     it (a range of brightness, the first of several pages) or what it lacks (a blank picture).
+    covers: the places of it that were covered since, see `gradcam_core.images.cover`.
     """
 
     image: Image.Image
     notices: tuple[str, ...] = ()
+    covers: tuple[Cover, ...] = ()

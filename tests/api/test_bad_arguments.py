@@ -66,6 +66,7 @@ HALF_A_CHARACTER = Raw('"\\ud800"')
 LENIENT = {
     ("target", "null"), ("contrast", "null"), ("against", "null"), ("depth", "null"),
     ("layer", "null"), ("window", "null"), ("window", "no text"),
+    ("cover", "null"),
     ("models", "a list of a thousand"),
 }  # fmt: skip
 
@@ -175,7 +176,7 @@ ARGUMENTS = [
     ("predict", "image"), ("predict", "models"), ("predict", "view"), ("predict", "window"),
     *(("explain", name) for name in ("image", "models", "target", "contrast", "rivals", "method",
                                      "detail", "view", "layer", "outputs", "trust", "against",
-                                     "depth", "window")),
+                                     "depth", "window", "cover")),
 ]  # fmt: skip
 
 
@@ -316,6 +317,9 @@ ASKED: dict[str, Any] = {
     "target": None,
     "contrast": None,
     "compare": False,
+    "covers": [],
+    "hottest": None,
+    "elsewhere": False,
 }
 CELL = {
     "id": "one",

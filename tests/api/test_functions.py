@@ -537,3 +537,18 @@ def test_a_class_of_ones_own_with_a_comma_in_its_name_does_not_stop_the_page(tmp
     finally:
         remove_model("mine")
     assert b"Smith, John" in orjson.dumps(config, default=str)
+
+
+def test_covered_places_are_covered_and_what_became_of_the_class_is_found(client: Client):
+    coffee, cover = EXAMPLES / "2_coffee.jpg", ["0.35,0.2,0.65,0.6:grey"]
+    found, _ = explain(client, coffee, models=SMALL, cover=cover, outputs=[])
+    e = gc.explain(coffee, SMALL[0], cover=cover)
+    effect = gc.cover_effect(e)
+    assert effect is not None
+    told = found["explanations"][0]["cover_effect"]
+    assert told["before"] == pytest.approx(effect.before, rel=1e-3)
+    assert told["after"] == pytest.approx(effect.after, rel=1e-3)
+    assert (told["rank_after"], told["words"]) == (effect.rank_after, effect.words)
+    assert found["photo"]["covers"] == [one.record() for one in e.covers]
+    with pytest.raises(AppError, match="is empty"):
+        explain(client, coffee, models=SMALL, cover=["0.5,0.2,0.1,0.6"])

@@ -59,7 +59,7 @@ def test_the_example_of_the_help_works_as_pasted_and_writes_what_the_contract_sa
     size = gc.read_image(path).size
     assert Image.open(out / "input_image.jpg").size == size
     found = found_in(out)
-    assert found["photo"] == {"name": path.name, "size": list(size), "notices": []}
+    assert found["photo"] == {"name": path.name, "size": list(size), "notices": [], "covers": []}
     assert done.stdout.endswith("\n".join(["", *found["sentences"], ""]))
     records = {record["asked_for"]: record for record in found["explanations"]}
     for name, stand_in in zip(gc.DEFAULT_MODELS, STAND_INS, strict=True):
@@ -264,3 +264,43 @@ def test_a_terminal_that_lacks_characters_loses_no_result(tmp_path: Path):
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
         assert pictures in done.stdout
         assert (tmp_path / "Ausgäbe2" / "report.html").is_file()
+
+
+def test_covered_places_are_said_in_files_their_names_and_the_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    coffee = EXAMPLES / "2_coffee.jpg"
+    covers = ("--cover", "0.35,0.2,0.65,0.6", "--cover", "0,0,0.1,0.1:grey")
+    assert main([str(coffee), *LITE0, *covers, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    e = gc.explain(coffee, "efficientnet_lite0", cover=list(covers[1::2]))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "input_image_covered.jpg",
+        "comparison.png",
+        "comparison.svg",
+        "captions.txt",
+        "explanations.json",
+        "efficientnet_lite0_covered_output.png",
+        "efficientnet_lite0_covered_heatmap.npy",
+        "efficientnet_lite0_covered_heatmap.png",
+    }
+    found = found_in(tmp_path)
+    assert found["photo"]["covers"] == [cover.record() for cover in e.covers]
+    assert found["photo"]["notices"] == list(e.photo_notices)
+    (record,) = found["explanations"]
+    effect = gc.cover_effect(e)
+    assert effect is not None
+    assert record["cover_effect"] == effect.record()
+    assert record["caption"] == e.caption(coffee.name)
+    np.testing.assert_array_equal(np.load(tmp_path / record["heatmap"]), e.heatmap)
+    assert found["sentences"][0].startswith("Without the covered places, espresso goes from ")
+    assert e.photo_notices[0] in printed.err
+    with Image.open(tmp_path / record["overlay"]) as overlay:
+        assert overlay.info["Covered"] == "0.35,0.2,0.65,0.6:blur; 0,0,0.1,0.1:grey"
+
+
+def test_what_is_no_cover_ends_in_one_line(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(EXAMPLES / "2_coffee.jpg"), "--cover", "0.5,0.2,0.1,0.6"])
+    assert stopped.value.code == 2
+    assert "The box '0.5,0.2,0.1,0.6:blur' is empty" in capsys.readouterr().err

@@ -323,3 +323,62 @@ def test_what_is_no_picture_is_answered_with_a_sentence(app: str):
     answers = explain_stream(app, {"upload": path, "cells": cells(*MODELS), "compare": True})
     assert len(answers) == 1
     assert "not a picture in a format that can be read" in answers[0]["problem"]
+
+
+# Covered places
+
+
+def test_a_covered_photo_is_another_one_and_its_results_say_what_the_class_had_before(
+    client: TestClient,
+):
+    cover = "0.35,0.2,0.65,0.6:grey"
+    answers = ask(client, example=COFFEE, covers=[cover], compare=True)
+    (photo,) = (answer["photo"] for answer in answers if "photo" in answer)
+    assert photo["notices"] == ["A place of the photo is covered, 12 % of it: grey."]
+    with Image.open(io.BytesIO(base64.b64decode(photo["jpeg"]))) as shown:
+        np.testing.assert_allclose(np.asarray(shown)[150, 300], 128, atol=3)
+    found = results(answers)
+    explanations = [gc.explain(EXAMPLES / f"{COFFEE}.jpg", name, cover=cover) for name in MODELS]
+    for name, e in zip(MODELS, explanations, strict=True):
+        assert_is(found[name], e)
+        effect = gc.cover_effect(e)
+        assert effect is not None
+        for key, value in effect.record().items():
+            expected = value if isinstance(value, str) else pytest.approx(value, rel=1e-3)
+            assert found[name]["cover_effect"][key] == expected, key
+    assert answers[-1]["insight"]["sentences"] == list(summary(explanations))
+    plain = ask(client, example=COFFEE, shown_photo_id=photo["id"])
+    assert any("photo" in answer for answer in plain)  # uncovered, it is shown anew
+    assert {one["cover_effect"] for one in results(plain).values()} == {None}
+
+
+def test_the_hottest_place_and_as_large_a_cold_one_are_found_and_covered(client: TestClient):
+    path = EXAMPLES / f"{COFFEE}.jpg"
+    every = [gc.explain(path, name) for name in MODELS]
+    first, *_ = ask(client, example=COFFEE, hottest={"model": None, "fill": "mean"})
+    hottest = gc.hottest_place(every, "mean")
+    assert first == {"covers": [hottest.text]}
+    first, *_ = ask(client, example=COFFEE, hottest={"model": MODELS[1]})
+    assert first == {"covers": [gc.hottest_place(every[1]).text]}
+    once_more = ask(client, example=COFFEE, covers=[hottest.text], hottest={"model": MODELS[1]})
+    again = gc.hottest_place(gc.explain(path, MODELS[1], cover=hottest))
+    assert once_more[0] == {"covers": [hottest.text, again.text]}
+    answers = ask(client, example=COFFEE, covers=[hottest.text], elsewhere=True)
+    cold = gc.cold_places(every, [hottest])
+    assert answers[0] == {"covers": [cold[0].text]}
+    assert_is(results(answers)[MODELS[0]], gc.explain(path, MODELS[0], cover=cold))
+
+
+def test_where_no_place_is_left_it_is_said_and_the_maps_come_all_the_same(client: TestClient):
+    answers = ask(client, example=COFFEE, covers=["0,0,1,1"], elsewhere=True)
+    assert answers[0]["refused"].startswith("No place is left")
+    assert len(results(answers)) == len(MODELS)
+
+
+def test_a_class_is_kept_and_no_pass_runs_again_for_it(client: TestClient, passes: list[Any]):
+    covers = ["0.2,0.2,0.4,0.4"]
+    ask(client, example=COFFEE, covers=covers)
+    passes.clear()
+    cup = results(ask(client, example=COFFEE, covers=covers, target=968))
+    assert {one["target"]["name"] for one in cup.values()} == {"cup"}
+    assert passes == []

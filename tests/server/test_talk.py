@@ -64,7 +64,8 @@ def test_a_slide_sets_what_the_page_calls_by_other_names(tmp_path: Path):
         "layer": 0.5,
     }
     assert example_path(first.example) == tmp_path / "mine.jpg"
-    request = PageRequest(example=first.example, cells=[{"id": "a", "model": "vgg19"}])  # type: ignore[list-item]
+    cells = [{"id": "a", "model": "vgg19"}]
+    request = PageRequest.model_validate({"example": first.example, "cells": cells})
     assert request.photo_name  # the page may ask for it
     assert second.example == "1_cat"
     assert dict(second.state) == {"kind": "sharp"}

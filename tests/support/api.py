@@ -31,6 +31,7 @@ def arguments(image: Any, **others: Any) -> list[Any]:
         "against": None,
         "depth": None,
         "window": None,
+        "cover": None,
     }
     assert not others.keys() - usual.keys()
     return [image, *(usual | others).values()]

@@ -56,11 +56,14 @@ export class Controls {
   photoFile() {
     const { state, photo, isCurrent } = this.view();
     const { example, address, upload } = state.photo ?? {};
+    // The photo as it is stays here while places of it are covered.
+    if (state.covers.length && this.lastPhoto) return this.lastPhoto;
     if (!example && !((address || upload) && isCurrent)) return undefined;
     const name = `${example ?? "picture"}.jpg`;
     const url = example ? new URL(`examples/${name}`, document.baseURI).href : photo.url;
     const meta = { _type: "gradio.FileData" };
-    return { path: OURS + name, url, orig_name: name, mime_type: "image/jpeg", meta };
+    this.lastPhoto = { path: OURS + name, url, orig_name: name, mime_type: "image/jpeg", meta };
+    return this.lastPhoto;
   }
 
   /** The browser is spared the photo as it was taken, of many megapixels: its preview waits for the

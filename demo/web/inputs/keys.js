@@ -6,6 +6,7 @@ import { dialog } from "../dom.js";
 const HELP = [
   ["1 … 5", "explain that prediction of the focused panel, or of the first one"],
   ["o", "switch between overlay and photo"],
+  ["c", "cover a place of the photo: arrows move the box, + − size it, Enter covers"],
   ["f", "full screen for the focused panel, on or off"],
   ["/", "search a class by name, synonym or kind"],
   ["s", "sharp maps on or off"],
@@ -49,6 +50,7 @@ export function listenToKeys(act) {
     let isDone = true;
     if (/^[1-5]$/.test(key)) act.choose(Number(key) - 1);
     else if (key === "o") act.toggleOverlay();
+    else if (key === "c") act.cover();
     else if (key === "f") act.fullScreen();
     else if (key === "h") act.steps();
     else if (key === "/") act.search();

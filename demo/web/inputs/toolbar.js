@@ -13,7 +13,7 @@ const DISPLAY_MODES = [
 const BRIEF = { class: "action brief" };
 
 export class Toolbar {
-  /** colormaps: [name, title]. act: setDisplay(changes), setLayer(share), setSigned(isOn), toggleSteps(), toggleMethods(), check(), download(name),
+  /** colormaps: [name, title]. act: setDisplay(changes), setLayer(share), setSigned(isOn), toggleSteps(), toggleMethods(), check(), cover(), download(name),
    * share(), present(), showKeys(). */
   constructor({ colormaps, opacity, steps, act }) {
     this.steps = steps;
@@ -74,6 +74,9 @@ export class Toolbar {
     this.stepsButton = button("steps", "How", "How these maps are made, step by step (h)", act.toggleSteps, {
       "aria-expanded": "false",
     });
+    this.coverButton = button("cover", "Cover", "Cover a place of the photo and look again (c)", act.cover, {
+      "aria-expanded": "false",
+    });
     this.element = h(
       "div",
       { class: "toolbar", role: "group", "aria-label": "Display" },
@@ -96,6 +99,7 @@ export class Toolbar {
       h(
         "div",
         { class: "actions" },
+        this.coverButton,
         this.stepsButton,
         this.checkButton,
         this.methodsButton,
@@ -151,6 +155,10 @@ export class Toolbar {
 
   setStepsOpen(isOpen) {
     this.stepsButton.setAttribute("aria-expanded", String(isOpen));
+  }
+
+  setCovering(isOpen) {
+    this.coverButton.setAttribute("aria-expanded", String(isOpen));
   }
 
   setMethodsOpen(isOpen) {

@@ -5,13 +5,15 @@ import { h } from "../core/elements.js";
 import { isInside, spread } from "../core/heat.js";
 import { percentage, wholePercentage } from "../core/numbers.js";
 import { icon, iconButton, menu } from "../dom.js";
+import { effectParts } from "./cover_compare.js";
+import { CoverOutlines } from "./covers.js";
 import { PhotoLayers, readMap, readSignedMap } from "./layers.js";
 
 const BLANK = "\u00a0";
 const STATUS_DELAY_MS = 250; // a result that is ready sooner needs no status
 
 export class Panel {
-  /** page: choose(index), download(model, file), colors(), point(place). */
+  /** page: choose(index), download(model, file), colors(), point(place), coverHottest(model). */
   constructor(model, title, page) {
     this.model = model;
     this.page = page;
@@ -27,7 +29,10 @@ export class Panel {
     this.status = h("div", { class: "status", role: "status" });
     this.cross = h("div", { class: "cross", hidden: true });
     this.readout = h("output", { class: "readout", hidden: true, "aria-hidden": "true" });
-    this.layers.element.append(this.cross, this.readout);
+    this.covers = new CoverOutlines();
+    this.layers.element.append(this.covers.element, this.cross, this.readout);
+    this.effect = h("p", { class: "effect" });
+    this.effectElsewhere = h("p", { class: "effect elsewhere" });
     this.explained = h("p", { class: "explained" });
     this.how = h("p", { class: "how" });
     this.legend = h("p", { class: "for-and-against", hidden: true });
@@ -55,6 +60,7 @@ export class Panel {
         h(
           "div",
           { class: "tools" },
+          iconButton("hottest", "Cover the hottest place of this map", () => page.coverHottest(model), { class: "tool" }),
           saveButton,
           iconButton("fullscreen", "Full screen on or off", () => this.toggleFullScreen(), {
             class: "tool",
@@ -65,6 +71,8 @@ export class Panel {
       ),
       h("figure", {}, this.layers.element, this.status),
       this.explained,
+      this.effect,
+      this.effectElsewhere,
       this.how,
       this.legend,
       h("ol", { class: "top" }, ...this.rows.map(({ item }) => item)),
@@ -87,6 +95,7 @@ export class Panel {
     if (this.photoId === photo.id) return;
     this.photoId = photo.id;
     this.layers.setPhoto(photo);
+    this.covers.setPhoto(photo);
     this.clear();
   }
 
@@ -99,6 +108,8 @@ export class Panel {
     this.layers.canvas.setAttribute("aria-label", "No heat yet");
     this.element.classList.add("empty");
     this.explained.textContent = BLANK;
+    this.effect.replaceChildren(BLANK);
+    this.effectElsewhere.replaceChildren();
     this.how.replaceChildren(h("span", {}, BLANK), h("span", {}, BLANK));
     this.status.textContent = "";
     for (const { button, name, probability, bar } of this.rows) {
@@ -181,6 +192,7 @@ export class Panel {
       h("span", { class: "unusual" }, [result.rather_than, result.unusual].filter(Boolean).join(" · ")),
       h("span", { class: "how-probable" }, ` ${percentage(target.probability)}, rank ${rank}`),
     );
+    this.effect.replaceChildren(...effectParts(result, result.covers.length > 1 ? "without these places" : "without this place"));
     const { rows, columns } = result.map;
     const cells = `${result.layer}, ${columns} × ${rows} ${result.tokens ? "tokens on a grid" : "cells"}`;
     this.how.replaceChildren(
@@ -207,6 +219,11 @@ export class Panel {
     const other = contrast.length === 1 ? `for ${contrast[0].name}` : contrast.length ? "for the others" : "against it";
     const part = (name, text) => h("span", { class: name }, text);
     this.legend.replaceChildren(part("against", other), part("for", `for ${target.name}`));
+  }
+
+  /** The same of another photo, in which as large a cold place is covered; null for none. */
+  showElsewhere(result) {
+    this.effectElsewhere.replaceChildren(...(result ? effectParts(result, "without as large a cold place") : []));
   }
 
   followPointer() {

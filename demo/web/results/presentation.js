@@ -3,6 +3,7 @@
 
 import { h } from "../core/elements.js";
 import { iconButton } from "../dom.js";
+import { CoverOutlines } from "./covers.js";
 
 const GAP = 24; // pixels between pictures
 const WIDE = 1.1; // so many times wider than high a screen has one row
@@ -13,10 +14,11 @@ export class Presentation {
     this.root = root;
     this.grid = grid;
     this.photo = h("img", { alt: "The photo" });
+    this.outlines = new CoverOutlines();
     this.tile = h(
       "section",
       { class: "panel tile", "aria-label": "Photo" },
-      h("figure", {}, this.photo),
+      h("figure", {}, this.photo, this.outlines.element),
     );
     this.caption = h("p", { class: "presentation-caption", role: "status" });
     this.bar = h(
@@ -39,6 +41,7 @@ export class Presentation {
 
   setPhoto({ url, width, height }) {
     this.photo.src = url;
+    this.outlines.setPhoto({ width, height });
     this.ratio = width / height;
     this.layOut();
   }
@@ -95,7 +98,8 @@ export class Presentation {
   labelHeight() {
     const panels = [...this.grid.querySelectorAll(":scope > .panel[data-model]")];
     const heights = panels.map((panel) => {
-      const parts = [...panel.querySelectorAll(":scope > :is(header, .explained, .for-and-against, .top, .status)")];
+      const labels = "header, .explained, .effect, .for-and-against, .top, .status";
+      const parts = [...panel.querySelectorAll(`:scope > :is(${labels})`)];
       return parts.reduce((sum, part) => sum + part.offsetHeight, 0);
     });
     return Math.max(0, ...heights) + GAP; // the space above and below the picture
@@ -106,7 +110,8 @@ export class Presentation {
     if (!this.isOn || !this.ratio) return;
     const count = this.grid.querySelectorAll(":scope > .panel[data-model]").length;
     const width = this.root.clientWidth - 2 * GAP;
-    const height = this.root.clientHeight - this.bar.offsetHeight - GAP;
+    const bars = [this.bar, ...this.root.querySelectorAll(":scope > .cover-bar")];
+    const height = this.root.clientHeight - bars.reduce((sum, bar) => sum + bar.offsetHeight, 0) - GAP;
     const labels = this.labelHeight();
     let best = { columns: 1, size: 0 };
     const isWide = this.root.clientWidth > WIDE * this.root.clientHeight && count <= 4;

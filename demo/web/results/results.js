@@ -1,6 +1,7 @@
 // The results: a panel for each chosen network, filled as the answers arrive, or a message.
 
 import { h } from "../core/elements.js";
+import { readCover } from "./covers.js";
 import { Panel } from "./panel.js";
 import { queueText, urlOf } from "../requests.js";
 
@@ -113,6 +114,8 @@ export class Results {
       if (!this.panels.has(model)) this.panels.set(model, new Panel(model, this.page.title(model), this.page));
       this.panels.get(model).setPhoto(this.photo);
     }
+    this.drawCovers();
+    for (const panel of this.panels.values()) this.parts.cover.prepare(panel.layers.element);
     const order = [presentation.tile, ...models.map((model) => this.panels.get(model).element)];
     if (order.some((child, i) => this.grid.children[i] !== child)) this.grid.append(...order);
     this.root.style.setProperty("--count", models.length);
@@ -142,6 +145,15 @@ export class Results {
       message.append(h("button", { type: "button", class: "action", onclick: this.retry }, "Try again"));
     }
     this.grid.replaceChildren(message);
+  }
+
+  /** Outlines what is covered, what is being drawn, and what is covered for comparison. */
+  drawCovers(changes = {}) {
+    this.drafted = { draft: null, elsewhere: [], ...this.drafted, ...changes };
+    const covers = this.state().covers.map(readCover);
+    this.root.classList.toggle("with-covers", covers.length > 0);
+    for (const panel of this.panels.values()) panel.covers.show({ covers, ...this.drafted });
+    this.parts.presentation.outlines.show({ covers, ...this.drafted });
   }
 
   recolor() {

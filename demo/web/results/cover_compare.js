@@ -1,0 +1,114 @@
+// What covering changed, beside what the same area changes at a cold place.
+
+import { h } from "../core/elements.js";
+import { percentage, wholePercentage } from "../core/numbers.js";
+import { streamExplanations, urlOf } from "../requests.js";
+import { CoverOutlines, readCover } from "./covers.js";
+
+/** A cover's effect in words: what became of the class, and of the map. place: "without this place". */
+export function effectParts({ cover_effect: effect }, place) {
+  if (!effect || effect.before === null || effect.after === null) return [];
+  const { before, after, overlap, words } = effect;
+  const moved = overlap === null ? "no map to compare" : `hottest at ${words} as before (overlap ${wholePercentage(overlap)})`;
+  return [
+    h("span", { class: "numbers" }, percentage(before), " → ", h("b", {}, percentage(after))),
+    h("span", {}, ` ${place}`),
+    h("span", { class: "moved" }, moved),
+  ];
+}
+
+export class CoverComparison {
+  /** page: request(), cells(), title(model). act: found(places, of the other covers), result(model, result), tell(text). */
+  constructor(page, act) {
+    Object.assign(this, { page, act });
+    this.columns = [new Column("What you covered"), new Column("The same area at a cold place")];
+    this.element = h(
+      "section",
+      { class: "cover-compare", hidden: true, "aria-labelledby": "cover-compare-title" },
+      h("h2", { id: "cover-compare-title" }, "Does the place matter?"),
+      h(
+        "p",
+        { class: "subtle" },
+        "If the class loses as much without the cold place, its loss says little about the first. What a place is covered " +
+          "with may matter itself: try grey.",
+      ),
+      h("div", { class: "columns" }, ...this.columns.map(({ element }) => element)),
+    );
+  }
+
+  clear() {
+    this.running?.abort();
+    this.running = undefined;
+    this.element.hidden = true;
+    this.act.found([]);
+  }
+
+  /** own: results by model of what is covered; photo: as it is shown. */
+  begin(photo, covers, own) {
+    this.clear();
+    const [first, second] = this.columns;
+    first.setPhoto(photo, covers);
+    first.setRows(this.page.cells(), this.page.title);
+    second.setRows(this.page.cells(), this.page.title);
+    for (const [model, result] of own) first.show(model, result);
+    this.element.hidden = false;
+    this.running = new AbortController();
+    const body = { ...this.page.request(), shown_photo_id: "", elsewhere: true, cells: this.page.cells() };
+    streamExplanations(body, (answer) => this.receive(answer), this.running.signal);
+  }
+
+  async receive({ problem, covers, refused, photo, cell, result }) {
+    const second = this.columns[1];
+    if (problem || refused) {
+      this.clear();
+      this.act.tell(problem ?? refused);
+      return;
+    }
+    if (covers) {
+      this.places = covers;
+      this.act.found(covers);
+    }
+    if (photo) second.setPhoto({ ...photo, url: urlOf(photo.jpeg) }, this.places);
+    if (result) {
+      second.show(cell, result);
+      this.act.result(cell, result);
+    }
+  }
+}
+
+class Column {
+  constructor(title) {
+    this.photo = h("img", { alt: `The photo: ${title.toLowerCase()}` });
+    this.outlines = new CoverOutlines();
+    this.rows = new Map();
+    this.list = h("ul");
+    this.element = h(
+      "figure",
+      {},
+      h("figcaption", {}, h("b", {}, title)),
+      h("div", { class: "framed" }, this.photo, this.outlines.element),
+      this.list,
+    );
+  }
+
+  setPhoto(photo, covers) {
+    this.photo.src = photo.url;
+    this.outlines.setPhoto(photo);
+    this.outlines.show({ covers: covers.map(readCover), draft: null });
+  }
+
+  setRows(cells, titleOf) {
+    this.rows = new Map(cells.map(({ id, model }) => [id, h("li", {}, h("span", {}, titleOf(model)), " …")]));
+    this.list.replaceChildren(...this.rows.values());
+  }
+
+  show(id, result) {
+    const row = this.rows.get(id);
+    const { cover_effect: effect, title, target } = result;
+    if (!row || !effect) return;
+    const bar = h("span", { class: "bar", "aria-hidden": "true" });
+    bar.style.setProperty("--share", effect.after ?? 0);
+    bar.style.setProperty("--before", effect.before ?? 0);
+    row.replaceChildren(h("span", {}, `${title}: ${target.name}`), h("span", {}, ...effectParts(result, "")), bar);
+  }
+}

@@ -1,0 +1,70 @@
+// Covered places of the photo: read from the texts that the state and the server have, and drawn over
+// a photo.
+
+const SVG = "http://www.w3.org/2000/svg";
+const DIGITS = 1e4;
+const TEXT = /^[\d.,]+(~[\d.]+)?(:(blur|grey|mean))?$/;
+
+/** Whether a link may have this as a cover; the server says more. */
+export const isCover = (text) => TEXT.test(text);
+
+const written = (share) => String(Math.round(Math.min(Math.max(share, 0), 1) * DIGITS) / DIGITS);
+
+/** As gradcam_core/images/cover.py reads it: a box as {box}, or a stroke of the brush as {points, radius}. */
+export function coverText({ box, points, radius }, fill) {
+  const numbers = box ?? points.flat();
+  return `${numbers.map(written).join(",")}${points ? `~${written(radius)}` : ""}:${fill}`;
+}
+
+export function readCover(text) {
+  const [place, radius] = text.split(":")[0].split("~");
+  const numbers = place.split(",").map(Number);
+  if (radius === undefined) return { box: numbers };
+  const points = [];
+  for (let i = 0; i + 1 < numbers.length; i += 2) points.push([numbers[i], numbers[i + 1]]);
+  return { points, radius: Number(radius) };
+}
+
+/** An SVG over a photo in which covers are outlined. */
+export class CoverOutlines {
+  constructor() {
+    this.element = document.createElementNS(SVG, "svg");
+    this.element.setAttribute("class", "covers");
+    this.element.setAttribute("aria-hidden", "true");
+    this.drawn = { covers: [], draft: null };
+  }
+
+  setPhoto({ width, height }) {
+    this.size = [width, height];
+    this.element.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.show(this.drawn);
+  }
+
+  /** covers: what is covered. draft: what is being drawn, or null. elsewhere: for comparison. */
+  show({ covers, draft, elsewhere = [] }) {
+    this.drawn = { covers, draft, elsewhere };
+    if (!this.size) return;
+    this.element.replaceChildren(
+      ...covers.flatMap((cover) => this.shapes(cover, "covered")),
+      ...elsewhere.flatMap((cover) => this.shapes(cover, "elsewhere")),
+      ...(draft ? this.shapes(draft, "draft") : []),
+    );
+  }
+
+  shapes({ box, points, radius }, kind) {
+    const [width, height] = this.size;
+    const make = (tag, attributes) => {
+      const made = document.createElementNS(SVG, tag);
+      for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+      return made;
+    };
+    if (box) {
+      const [left, top, right, bottom] = box;
+      const place = { x: left * width, y: top * height, width: (right - left) * width, height: (bottom - top) * height };
+      return ["under", "over"].map((part) => make("rect", { class: `${kind} ${part}`, ...place }));
+    }
+    const line = points.map(([x, y]) => `${x * width} ${y * height}`).join("L");
+    const wide = 2 * radius * Math.min(width, height);
+    return [make("path", { class: `${kind} brush`, d: `M${line}L${line.split("L").at(-1)}`, "stroke-width": wide })];
+  }
+}

@@ -1,0 +1,237 @@
+"""What covering a place of the photo does to a network's answer, and which places to cover: the
+hottest, and as large a cold one for comparison.
+
+A class that loses its probability with the hottest place and keeps it with the cold one rests on
+the hottest place, as far as what it is covered with does not matter itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from gradcam_core.analysis.agreement import HOTTEST, agreement, heat_on, raster
+from gradcam_core.analysis.network import Network
+from gradcam_core.errors import CamError
+from gradcam_core.explanation import Explanation
+from gradcam_core.images.cover import Cover, Fill
+from gradcam_core.images.covering import covered_mask
+from gradcam_core.wording import listed
+
+_PLACES = 2**13
+"""Places of the raster on which a place is looked for."""
+
+_RATIOS = (1.0, 4 / 3, 3 / 4, 16 / 9, 9 / 16, 2.5, 0.4)
+"""Width over height, in pixels, of boxes that are tried for the hottest place."""
+
+_HEAT_LEVELS = 10_000  # of all heat; finer differences are rounding
+
+_NARROWEST = 0.05  # of a box's sides, as share of what the network saw
+
+
+@dataclass(frozen=True)
+class CoverEffect:
+    """What a network says of the class explained before and after places were covered.
+
+    before, after: its probability, or the value of a regression; rank_before, rank_after: among all
+    classes; None where the scores are not numbers. overlap, words: how far the hottest fifth of the
+    map is the same before and after, see `agreement`; None where a map has no heat.
+    """
+
+    before: float | None
+    after: float | None
+    rank_before: int | None
+    rank_after: int | None
+    overlap: float | None
+    words: str | None
+
+    def record(self) -> dict[str, object]:
+        """In types that JSON has."""
+        return asdict(self)
+
+
+def cover_effect(e: Explanation) -> CoverEffect | None:
+    """What the covers of an explanation did; None if nothing is covered, or it is not known how it
+    was before."""
+    before = e.uncovered
+    if before is None:
+        return None
+    compared = agreement([before, e])
+    pair = compared.pairs[0] if compared else None
+    return CoverEffect(
+        before=before.target.probability if before.has_scores else None,
+        after=e.target.probability if e.has_scores else None,
+        rank_before=before.rank if before.has_scores else None,
+        rank_after=e.rank if e.has_scores else None,
+        overlap=pair.overlap if pair else None,
+        words=pair.words if pair else None,
+    )
+
+
+def hottest_place(explanations: Explanation | Sequence[Explanation], fill: Fill = "blur") -> Cover:
+    """The box with the most heat of a network's map, about a fifth of what the network saw; of
+    several networks, of all their maps together, each as share of its own heat.
+
+    Raises CamError where no map has any heat, ValueError for explanations of different photos.
+    """
+    heat, (left, top, right, bottom) = _heat(_several(explanations))
+    area = HOTTEST * (right - left) * (bottom - top)
+    found = None
+    for ratio in _RATIOS:
+        width = min(right - left, max(1, round(math.sqrt(area * ratio))))
+        size = width, min(bottom - top, max(1, round(area / width)))
+        sums = _under(heat[top:bottom, left:right], np.ones(size[::-1], dtype=bool))
+        place = np.unravel_index(int(sums.argmax()), sums.shape)
+        most = float(sums[place]) * area / (size[0] * size[1])  # boxes of whole cells differ
+        if found is None or most > found[0]:
+            found = most, (left + int(place[1]), top + int(place[0])), size
+    assert found is not None
+    _, (x, y), size = found
+    return _box_on(heat, x, y, size, fill)
+
+
+def cold_places(
+    explanations: Explanation | Sequence[Explanation], covers: Sequence[Cover]
+) -> tuple[Cover, ...]:
+    """For each of these covers one of the same kind and area where the maps together are coldest,
+    within what the network saw, and where no cover is: to see whether the place matters, or only
+    that something is covered.
+
+    Each has the shape of its cover where that fits beside it; else it is a box of another shape.
+    Raises CamError where no place as large is left.
+    """
+    heat, region = _heat(_several(explanations))
+    size = heat.shape[1], heat.shape[0]
+    taken = covered_mask(covers, size)
+    found = []
+    for cover in covers:
+        place = _moved(heat, taken, region, cover) or _other_box(heat, taken, region, cover)
+        if place is None:
+            raise CamError("No place is left that is as large: cover less of the photo.")
+        found.append(place)
+        taken = taken | covered_mask([place], size)
+    return tuple(found)
+
+
+def covered_sentences(networks: Sequence[Network]) -> Iterator[str]:
+    """What became of the probabilities of the classes explained, without the places."""
+    groups: dict[tuple[str, bool], list[str]] = {}
+    for one in networks:
+        before = one.e.uncovered
+        if before is None or not (before.has_scores and one.e.has_scores):
+            continue
+        change = f"{before.score(before.target)} to {one.e.score(one.e.target)} for {one.name}"
+        key = one.e.target.name, len(one.e.covers) > 1
+        groups.setdefault(key, []).append(f"from {change}")
+    for (name, are_several), changes in groups.items():
+        place = "the covered places" if are_several else "the covered place"
+        yield f"without {place}, {name} goes {listed(changes)}"
+
+
+def _several(explanations: Explanation | Sequence[Explanation]) -> Sequence[Explanation]:
+    return [explanations] if isinstance(explanations, Explanation) else explanations
+
+
+def _heat(explanations: Sequence[Explanation]) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+    """The heat of all maps together, float [height, width] over the photo, and the part of it that
+    all networks saw, as (left, top, right, bottom)."""
+    sizes = {e.geometry.photo_size for e in explanations}
+    if len(sizes) > 1:
+        raise ValueError(f"The explanations are of different photos: {sorted(sizes)}.")
+    with_heat = [e for e in explanations if not e.degenerate]
+    if not with_heat:
+        raise CamError("No map has any heat, so no place is its hottest or its coldest.")
+    (photo_size,) = sizes
+    size = raster(photo_size, _PLACES)
+    heats = [heat_on(e, size) for e in with_heat]
+    lefts, tops, rights, bottoms = zip(*(e.box for e in with_heat), strict=True)
+    scale_x, scale_y = size[0] / photo_size[0], size[1] / photo_size[1]
+    left, top = math.ceil(max(lefts) * scale_x), math.ceil(max(tops) * scale_y)
+    right, bottom = math.floor(min(rights) * scale_x), math.floor(min(bottoms) * scale_y)
+    left, top = min(left, size[0] - 1), min(top, size[1] - 1)
+    region = left, top, max(left + 1, right), max(top + 1, bottom)
+    return sum(heat / max(float(heat.sum()), 1e-12) for heat in heats), region  # type: ignore[return-value]
+
+
+def _box_on(heat: np.ndarray, x: int, y: int, size: tuple[int, int], fill: Fill) -> Cover:
+    height, width = heat.shape
+    right, bottom = min(width, x + size[0]), min(height, y + size[1])
+    first, last = (_share(x / width), _share(y / height)), (_share(right / width),)
+    return Cover(fill, (*first, *last, _share(bottom / height)))
+
+
+def _moved(
+    heat: np.ndarray, taken: np.ndarray, region: tuple[int, int, int, int], cover: Cover
+) -> Cover | None:
+    """The same cover at the coldest place of the region that is free; None if there is none."""
+    size = heat.shape[1], heat.shape[0]
+    left, top, right, bottom = cover.bounds(size)
+    mask = covered_mask([cover], size)[top:bottom, left:right]
+    place = _coldest(heat, taken, region, mask)
+    if place is None:
+        return None
+    by_x, by_y = (place[0] - left) / size[0], (place[1] - top) / size[1]
+
+    def moved(x: float, y: float) -> tuple[float, float]:
+        return _share(x + by_x), _share(y + by_y)
+
+    if cover.box is not None:
+        return replace(cover, box=(*moved(*cover.box[:2]), *moved(*cover.box[2:])))
+    return replace(cover, points=tuple(moved(x, y) for x, y in cover.points))
+
+
+def _other_box(
+    heat: np.ndarray, taken: np.ndarray, region: tuple[int, int, int, int], cover: Cover
+) -> Cover | None:
+    """A box with the area of the cover at the coldest place where any such box fits."""
+    left, top, right, bottom = region
+    area = int(covered_mask([cover], (heat.shape[1], heat.shape[0])).sum())
+    found: tuple[float, Cover] | None = None
+    for width in range(max(1, round(_NARROWEST * (right - left))), right - left + 1):
+        height = round(area / width)
+        if not _NARROWEST * (bottom - top) <= height <= bottom - top:
+            continue
+        mask = np.ones((height, width), dtype=bool)
+        place = _coldest(heat, taken, region, mask)
+        if place is None:
+            continue
+        x, y = place
+        most = float(heat[y : y + height, x : x + width].sum())
+        if found is None or most < found[0]:
+            found = most, _box_on(heat, x, y, (width, height), cover.fill)
+    return found and found[1]
+
+
+def _coldest(
+    heat: np.ndarray, taken: np.ndarray, region: tuple[int, int, int, int], mask: np.ndarray
+) -> tuple[int, int] | None:
+    """(x, y) of the upper left corner where a mask covers least heat and nothing that is taken;
+    of several such places the one nearest to the middle. None if it fits nowhere."""
+    left, top, right, bottom = region
+    height, width = mask.shape
+    if height > bottom - top or width > right - left:
+        return None
+    inside = slice(top, bottom), slice(left, right)
+    sums = _under(heat[inside], mask)
+    is_free = np.rint(_under(taken[inside].astype(float), mask)) == 0
+    if not is_free.any():
+        return None
+    levels = np.where(is_free, np.rint(sums * _HEAT_LEVELS), np.inf)
+    y, x = np.nonzero(levels == levels.min())
+    middle = np.hypot(y - (sums.shape[0] - 1) / 2, x - (sums.shape[1] - 1) / 2).argmin()
+    return left + int(x[middle]), top + int(y[middle])
+
+
+def _under(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The sum of the values under a mask at every place where it fits."""
+    rows, columns = values.shape
+    turned = np.fft.rfft2(mask.astype(float), values.shape).conj()
+    sums = np.fft.irfft2(np.fft.rfft2(values) * turned, values.shape)
+    return sums[: rows - mask.shape[0] + 1, : columns - mask.shape[1] + 1]
+
+
+def _share(number: float) -> float:
+    return round(min(max(number, 0.0), 1.0), 4)

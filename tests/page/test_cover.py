@@ -1,0 +1,139 @@
+"""Cover it and look again: what a person draws is covered, by mouse, touch and keyboard."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+import gradcam_core as gc
+from gradcam_core.images.cover import covers_of
+from gradcam_core.wording import percentage
+from tests.support.browser import (
+    READY,
+    Visits,
+    box_of,
+    examples,
+    panels,
+    plain,
+    wait_for_all,
+)
+from tests.support.photos import EXAMPLES
+
+COFFEE = EXAMPLES / "2_coffee.jpg"
+LITE = ("efficientnet_lite2", "efficientnet_lite0", "efficientnet_lite1")
+QUERY = "?example=2_coffee"
+
+
+def covers_in(page: Page) -> tuple[gc.Cover, ...]:
+    """Those that the link has."""
+    found = re.search(r"cover=([^&]+)", page.url)
+    return covers_of(found[1].split(";")) if found else ()
+
+
+def expect_covers(page: Page, count: int) -> tuple[gc.Cover, ...]:
+    """Waits until so many are covered, in the photo that is shown, too, and all panels have their
+    results."""
+    said = {0: "^$", 1: "^A place of"}.get(count, f"^{count} places of")
+    expect(page.locator(".photo-notices")).to_have_text(re.compile(said))
+    page.wait_for_function(
+        "count => (location.search.match(/cover=([^&]+)/)?.[1] ?? '').split(';').filter(Boolean)"
+        ".length === count",
+        arg=count,
+    )
+    expect(page.locator(f"{READY}[aria-busy=false]")).to_have_count(3)
+    expect(page.locator(".effect:not(.elsewhere) .numbers")).to_have_count(3 if count else 0)
+    return covers_in(page)
+
+
+def changes(page: Page, kind: str = ":not(.elsewhere)") -> list[str]:
+    """Of every panel, the probability before → after."""
+    texts = page.locator(f".panel[data-model] .effect{kind} .numbers").all_inner_texts()
+    return [plain(text) for text in texts]
+
+
+def expected(covers: tuple[gc.Cover, ...]) -> list[str]:
+    found = []
+    for name in LITE:
+        effect = gc.cover_effect(gc.explain(COFFEE, name, cover=covers))
+        assert effect is not None
+        assert effect.before is not None
+        assert effect.after is not None
+        found.append(plain(f"{percentage(effect.before)} → {percentage(effect.after)}"))
+    return found
+
+
+def test_a_drawn_place_and_the_hottest_are_covered_beside_as_large_a_cold_one(visit: Visits):
+    page = visit(QUERY)
+    wait_for_all(page)
+    page.get_by_role("button", name="Cover", exact=True).click()
+    stage = box_of(panels(page).nth(1).locator(".stage"))
+    page.mouse.move(stage["x"] + 0.3 * stage["width"], stage["y"] + 0.2 * stage["height"])
+    page.mouse.down()
+    page.mouse.move(stage["x"] + 0.6 * stage["width"], stage["y"] + 0.6 * stage["height"])
+    expect(page.locator(".panel .covers .draft.over")).to_have_count(3 + 1)  # and on the photo
+    page.mouse.up()
+    (drawn,) = expect_covers(page, 1)
+    assert drawn.box == pytest.approx((0.3, 0.2, 0.6, 0.6), abs=0.005)
+    assert changes(page) == expected((drawn,))
+    expect(page.locator(".photo-notices")).to_have_text(
+        "A place of the photo is covered, 12 % of it: blurred."
+    )
+    page.get_by_role("button", name="Same area at a cold place").click()
+    beside = page.get_by_role("region", name="Does the place matter?")
+    expect(beside.locator("li .numbers")).to_have_count(6)
+    cold = gc.cold_places([gc.explain(COFFEE, name) for name in LITE], [drawn])
+    assert changes(page, ".elsewhere") == expected(cold)
+    told = [plain(text) for text in beside.locator("li .numbers").all_inner_texts()]
+    assert told == [*expected((drawn,)), *expected(cold)]
+    page.get_by_label("with", exact=True).select_option("grey")
+    hottest = panels(page).nth(0).get_by_role("button", name="Cover the hottest place of this map")
+    hottest.click()
+    both = expect_covers(page, 2)
+    after = gc.explain(COFFEE, LITE[0], cover=drawn)
+    assert both == (drawn, gc.hottest_place(after, "grey"))
+    assert changes(page) == expected(both)
+    expect(beside).to_be_hidden()  # it was of another cover
+    page.get_by_role("button", name="Undo").click()
+    assert expect_covers(page, 1) == (drawn,)
+    shared = visit("?" + page.url.split("?")[1], viewport={"width": 1400, "height": 900})
+    assert expect_covers(shared, 1) == (drawn,)
+    assert changes(shared) == expected((drawn,))
+    examples(page).nth(0).click()
+    assert expect_covers(page, 0) == ()
+
+
+def test_a_finger_draws_and_does_not_scroll_and_keys_cover_in_a_presentation(visit: Visits):
+    phone = visit(QUERY, viewport={"width": 390, "height": 844}, has_touch=True)
+    wait_for_all(phone)
+    phone.get_by_role("button", name="Cover", exact=True).click()
+    phone.get_by_role("radio", name="Brush").check(force=True)
+    photo = panels(phone).nth(0).locator(".stage")
+    photo.scroll_into_view_if_needed()
+    stage, scrolled = box_of(photo), phone.evaluate("scrollY")
+    session = phone.context.new_cdp_session(phone)
+    for n, kind in enumerate(("touchStart", "touchMove", "touchMove", "touchEnd")):
+        x = stage["x"] + (0.3 + 0.1 * n) * stage["width"]
+        y = stage["y"] + (0.2 + 0.2 * n) * stage["height"]
+        points = [] if kind == "touchEnd" else [{"x": x, "y": y}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    (stroke,) = expect_covers(phone, 1)
+    np.testing.assert_allclose(stroke.points, [(0.3, 0.2), (0.4, 0.4), (0.5, 0.6)], atol=0.01)
+    assert phone.evaluate("scrollY") == scrolled
+    page = visit(QUERY)
+    wait_for_all(page)
+    for key in ("p", "c", "ArrowRight", "Shift+ArrowUp", "-", "Enter"):
+        page.keyboard.press(key)
+    (box,) = expect_covers(page, 1)
+    assert box.box == pytest.approx((0.425, 0.25, 0.625, 0.55), abs=0.001)
+    for change in page.locator(".effect:not(.elsewhere) .numbers").all():
+        expect(change).to_be_in_viewport(ratio=1)
+    page.keyboard.press("Control+z")
+    assert expect_covers(page, 0) == ()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("region", name="Cover a place")).to_be_hidden()
+    expect(page.locator(".app.presenting")).to_be_attached()
+    page.keyboard.press("Escape")
+    expect(page.locator(".app.presenting")).to_have_count(0)
