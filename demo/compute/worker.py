@@ -93,7 +93,7 @@ class Worker:
     def preload(self, models: Iterable[str]) -> None:
         """Have these networks loaded in the background."""
         for name in models:
-            loader(name).request()
+            self._request(name)
 
     async def load(self, name: str) -> AsyncGenerator[float | Model | None]:
         """The network; before, again and again, the share of its download that has arrived, None

@@ -56,6 +56,7 @@ class Loader:
         self._lock = threading.Lock()
         self._attempt: Future[Model] | None = None
         self._first: Future[Model] = Future()  # the network or its stand-in, whichever is sooner
+        self._is_first_wanted = False
         self._is_fetching = False
         self._settled: Future[Model] | None = None
         self._retry_at = 0.0
@@ -74,7 +75,12 @@ class Loader:
         with self._lock:
             if self._settled is None:
                 attempt = self._attempt or self._start()
-                return self._first if meanwhile else attempt
+                if not meanwhile:
+                    return attempt
+                if self._is_fetching and not self._is_first_wanted:
+                    self._load_stand_in()
+                self._is_first_wanted = True
+                return self._first
             if self._attempt is None and time.monotonic() >= self._retry_at:
                 self._start()
             return self._settled
@@ -122,7 +128,10 @@ class Loader:
             except _BadFileError as error:
                 log.warning("%s: %s", path, error)
                 fault = error
-        self._stand_in_meanwhile()
+        with self._lock:
+            self._is_fetching = True
+            if self._is_first_wanted:
+                self._load_stand_in()
         try:
             path = self._fetch(source, self._note, force=fault is not None)
         except WeightsError as error:
@@ -131,9 +140,8 @@ class Loader:
             self._is_fetching = False
         return read_model(self.info, source, path, is_new=True)
 
-    def _stand_in_meanwhile(self) -> None:
-        """Has the stand-in loaded, for those who do not wait until a download has ended."""
-        self._is_fetching = True
+    def _load_stand_in(self) -> None:
+        """For those who do not wait until a download has ended. Not for the thread of that."""
         if self.info.stand_in is None or self._first.done():
             return
 
