@@ -290,7 +290,7 @@ def test_networks_with_the_same_preprocessing_share_one_input(monkeypatch: pytes
         def __init__(self, name: str) -> None:
             self._model = models[name]
 
-        def request(self) -> Future[gc.Model]:
+        def request(self, meanwhile: bool) -> Future[gc.Model]:
             future: Future[gc.Model] = Future()
             future.set_result(self._model)
             return future
