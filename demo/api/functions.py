@@ -134,7 +134,7 @@ class Functions:
         method: str = DEFAULT_METHOD,
         detail: int = 1,
         view: ViewName = "crop",
-        layer: float | None = None,
+        layer: float | str | list[float | str] | None = None,
         outputs: list[Output] = _DEFAULT_OUTPUTS,
         trust: bool = False,
         against: int | str | None = None,
@@ -142,6 +142,7 @@ class Functions:
         window: list[float] | None = None,
         signed: bool = False,
         steps: bool = False,
+        smooth: str | None = None,
     ) -> tuple[Findings, FileData | None]:
         """Explain a prediction with Grad-CAM: where in a photo each network finds the evidence for
         a class, what it predicts, and how far the networks look at the same place.
@@ -164,7 +165,8 @@ class Functions:
             view: Which part of the photo the networks see: "crop" is its centre, as in the
                 published preprocessing; "whole" is all of it.
             layer: Which layer to explain, as its position in the network: from 0, the first feature
-                map, to 1, the last. None is the last, as in the paper.
+                map, to 1, the last; or its dotted name. A list of several joins their maps. None is
+                the last, as in the paper.
             outputs: The files to make: "comparison" is one labelled figure of all networks,
                 "overlay" the heat over the photo (PNG), "heatmap" the heat itself (NumPy, float32
                 in [0, 1], 1 where it is hottest). Overlays and heatmaps have the size of the photo,
@@ -186,6 +188,9 @@ class Functions:
             steps: Whether to say how each map is made: the score, the channels of the feature map
                 that speak most for and against the class, their weights and their shares. For
                 methods that are a sum of channels times weights.
+            smooth: "noise" or "flips": the map is then the mean of those of eight noisy copies of
+                the photo, or of six that are mirrored and brighter or darker. It takes a pass for
+                each of them. None is the map of the photo alone.
 
         Returns:
             First the findings, in the same record as explanations.json of the command line, with
@@ -213,6 +218,7 @@ class Functions:
             arguments.layer(depth if layer is None else layer),
             arguments.flag("signed", signed),
             arguments.flag("steps", steps),
+            arguments.smooth(smooth),
         )
         kinds = arguments.outputs(outputs)
         is_checked = arguments.flag("trust", trust)

@@ -112,11 +112,11 @@ class ComputeService:
                 return
             yield "Looking …"
             method = method_named(request.method)
-            if method.is_slow:
+            if request.is_slow:
                 await self._backend.hold(photo, request, ticket)
                 needs_photo.close()
             explaining = self._backend.explain(photo, request, ticket)
-            steps = self._slowly(explaining, method.title) if method.is_slow else explaining
+            steps = self._slowly(explaining, method.title) if request.is_slow else explaining
             async with aclosing(steps):
                 async for step in steps:
                     needs_photo.close()
