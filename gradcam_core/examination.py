@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
+from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.errors import CamError
 from gradcam_core.explanation import Explanation, Prediction
 from gradcam_core.images.cover import Cover, Covers, covers_of
@@ -20,10 +21,10 @@ from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.read import Photo, read_picture
 from gradcam_core.models.forward_pass import device_of, precision, run_model
 from gradcam_core.models.loading import load_model
-from gradcam_core.models.model import Model
+from gradcam_core.models.model import JOINED, LayerChoice, Model, is_several
 from gradcam_core.models.registry import model_info
 from gradcam_core.presets import preset_named
-from gradcam_core.request import ExplanationRequest, as_several, is_auto
+from gradcam_core.request import ExplanationRequest, as_several, check_options, is_auto
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -88,7 +89,12 @@ class Examination:
         """The place of one class among all by probability, from 1."""
         return int(np.flatnonzero(self._ranking == index)[0]) + 1
 
-    def at(self, image: Photo, detail: int = 1, layer: str | float | None = None) -> Examination:
+    def at(
+        self,
+        image: Photo,
+        detail: int = 1,
+        layer: LayerChoice | Sequence[str | float] | None = None,
+    ) -> Examination:
         """The same photo at another detail or layer; costs one forward pass. See `examine`."""
         is_own = self.photo is not None and image is self.photo
         decoded = read_picture(image, None if is_own else self.window)
@@ -113,6 +119,7 @@ class Examination:
         on_progress: Callable[[float], None] = lambda share: None,
         signed: bool = False,
         steps: bool = False,
+        smooth: Smooth | None = None,
     ) -> Explanation:
         """The explanation of one class; costs little but for the slow methods.
 
@@ -121,8 +128,10 @@ class Examination:
         probable besides it in the pass at this detail.
         on_progress: called by slow methods with the share that is done; what it raises ends them.
         signed: whether to say what speaks against the class, too; steps: how the map is made.
+        smooth: "noise" or "flips", the mean of the maps of noisy or of mirrored and brighter or
+        darker copies, each of which takes a pass, see `Run.cam`.
         Raises LabelError for an unknown class, ValueError for an unknown method, a contrast that
-        does not fit, or a method that has no signed map or steps.
+        does not fit, a method that has no signed map or steps, or what does not go together.
         """
         labels = self.model.info.labels
         index = int(self._ranking[0]) if target is None else labels.find(target).index
@@ -134,7 +143,7 @@ class Examination:
         else:
             found = (labels.find(one).index for one in as_several(contrast))
             others = list(dict.fromkeys(found))
-        more = _More(signed, steps)
+        more = _More(signed, steps, smooth)
         return _explain([self], [index], method, others, on_progress, more)[0]
 
     def answer(
@@ -164,7 +173,7 @@ def answer_together(
     if any(one.run.open_pass is not held[0].run.open_pass for one in held):
         return [one.answer(request, on_progress) for one in held]  # they were run alone
     targets = [one.target_of(request) for one in held]
-    more = _More(request.signed, request.steps)
+    more = _More(request.signed, request.steps, request.smooth)
     return _explain(held, targets, request.method, request.usable_contrast, on_progress, more)
 
 
@@ -174,6 +183,7 @@ class _More:
 
     signed: bool
     steps: bool
+    smooth: Smooth | None
 
 
 def _explain(
@@ -187,12 +197,14 @@ def _explain(
     for one, target in zip(held, targets, strict=True):
         _check_gradients(one, target)
     run = held[0].run.join([one.run for one in held[1:]])
-    found = run.cam(targets, method, contrast, on_progress, allow_nan=True)
+    check_options(method_named(method), more.signed, more.steps, more.smooth, is_several(run.layer))
+    wanted: dict[str, Any] = {"smooth": more.smooth, "allow_nan": True}
+    found = run.cam(targets, method, contrast, on_progress, **wanted)
     feature_maps = found.cpu().numpy()
     contrasts = run.contrast(targets, method, contrast)
     signed_maps: Sequence[np.ndarray | None] = [None] * len(held)
     if more.signed:
-        signed_map = run.cam(targets, method, contrast, signed=True, allow_nan=True)
+        signed_map = run.cam(targets, method, contrast, on_progress, signed=True, **wanted)
         signed_maps = list(signed_map.cpu().numpy())
     steps: Sequence[Steps | None] = [None] * len(held)
     if more.steps:
@@ -206,7 +218,8 @@ def _explain(
             top=one.top,
             method=method,
             contrast=tuple(map(one.prediction, others)),
-            layer=run.layer,
+            layer=run.layer if isinstance(run.layer, str) else JOINED.join(run.layer),
+            smooth=more.smooth,
             detail=one.detail,
             view=one.view,
             weights=one.model.weights,
@@ -250,7 +263,7 @@ def examine(
     model: Model | str,
     view: ViewName = "crop",
     detail: int = 1,
-    layer: str | float | None = None,
+    layer: LayerChoice | Sequence[str | float] | None = None,
     window: Window | tuple[float, float] | str | None = None,
     cover: Covers = None,
 ) -> Examination:
@@ -261,7 +274,8 @@ def examine(
     many cells across and down, from the same view shown at that many times the network's input
     size; classes and probabilities come from detail 1 also then, which costs a pass more.
     layer: the target layer by its dotted name, for instance one of `model.stages`, or as a number
-    from 0, the first feature map, to 1, the last; None is the last, as in the paper.
+    from 0, the first feature map, to 1, the last; None is the last, as in the paper. Several, as a
+    list: their maps are joined, see `FusedRun.cam`.
     window: (low, high), the range of values that is shown from black to white, see `read_picture`.
     cover: places of the photo that are covered before the network sees it, see `covers_of`.
     Raises ImageError for a picture that cannot be used, ValueError for anything unknown.
@@ -330,12 +344,13 @@ def explain(
     view: ViewName = "crop",
     contrast: bool | int | str | Sequence[int | str] = False,
     preset: str | None = None,
-    layer: str | float | None = None,
+    layer: LayerChoice | Sequence[str | float] | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
     window: Window | tuple[float, float] | str | None = None,
     signed: bool = False,
     steps: bool = False,
     cover: Covers = None,
+    smooth: Smooth | None = None,
 ) -> Explanation:
     """Where one network finds the evidence for one class in a photo.
 
@@ -360,7 +375,7 @@ def explain(
     decoded = read_picture(image, limits)
     held = replace(examine(decoded, model, view, detail, layer), window=limits)
     e = held.explain(
-        target, method, contrast, lambda share: on_progress(share / parts), signed, steps
+        target, method, contrast, lambda share: on_progress(share / parts), signed, steps, smooth
     )
     if not covers:
         return e
@@ -372,5 +387,6 @@ def explain(
         lambda share: on_progress((1 + share) / parts),
         signed,
         steps,
+        smooth,
     )
     return replace(found, uncovered=e)

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
+from gradcam_core.cam.smoothing import TITLES, Smooth
 from gradcam_core.errors import ChoiceError
 from gradcam_core.images.cover import Cover
 from gradcam_core.images.covering import covered, covered_share, how_covered
@@ -26,6 +27,7 @@ from gradcam_core.images.render import (
     overlay_bands,
     shrunk,
 )
+from gradcam_core.models.model import parts_of_choice
 from gradcam_core.models.weights import Weights
 from gradcam_core.old_names import warn
 from gradcam_core.version import __version__
@@ -91,9 +93,11 @@ class Explanation:
     photo_notices: sentences to show beside the photo, about what was chosen in reading it, such as
     a range of brightness or the first of several pages. window: the range that was asked for.
     signed_map: float32 [h, w], with what speaks against the class below 0, where it was asked for:
-    overlays and figures then show both. steps: how the map is made, where that was asked for.
-    covers: the places of the photo that were covered; uncovered: of the same network, class and
-    photo before that, where it was made, too.
+    overlays and figures then show both. smooth: the copies of the picture whose maps this is the
+    mean of; None if it is that of the picture alone. Of several layers, whose maps are joined,
+    `layer` has all names with "+" between them. steps: how the map is made, where that was asked
+    for. covers: the places of the photo that were covered; uncovered: of the same network, class
+    and photo before that, where it was made, too.
     photo: the RGB picture, for notebooks, where `gc.explain` or `gc.examine` was given it; it is no
     part of what is compared, pickled or recorded.
     """
@@ -121,6 +125,7 @@ class Explanation:
     photo_notices: tuple[str, ...] = ()
     window: Window | None = None
     signed_map: np.ndarray | None = None
+    smooth: Smooth | None = None
     steps: Steps | None = None
     covers: tuple[Cover, ...] = ()
     uncovered: Explanation | None = field(default=None, repr=False)
@@ -175,7 +180,8 @@ class Explanation:
             f"{whole_percentage_in_sentence(share)} covered" if self.covers else "",
             method_named(self.method).title if self.method != DEFAULT_METHOD else "",
             f"detail {self.detail} ×" if self.detail > 1 else "",
-            "" if self.is_of_last_layer else f"layer {self.layer}",
+            TITLES[self.smooth] if self.smooth else "",
+            "" if self.is_of_last_layer else self.layer_title,
         ]
         return ", ".join(filter(None, parts))
 
@@ -199,7 +205,15 @@ class Explanation:
             parts[0] += f" in contrast to {self._contrast_named()}"
         if self.detail > 1:
             parts.append(f"detail {self.detail} ×")
+        if self.smooth is not None:
+            parts.append(TITLES[self.smooth])
         return ", ".join(parts)
+
+    @property
+    def layer_title(self) -> str:
+        """The layer, for labels: "layer features.35", or "layers a and b joined"."""
+        names = parts_of_choice(self.layer)
+        return f"layer {self.layer}" if len(names) == 1 else f"layers {listed(names)} joined"
 
     def record(self) -> dict[str, object]:
         """All but the maps, in types that JSON has. Where the scores are not numbers there are no
@@ -223,6 +237,7 @@ class Explanation:
             "contrast": [asdict(prediction) for prediction in self.contrast],
             "rivals": [asdict(prediction) for prediction in self.contrast],  # the old name
             "layer": self.layer,
+            "smooth": self.smooth,
             "tokens": self.tokens,
             "signed": self.signed_map is not None,
             "steps": self.steps and self.steps.record(),
@@ -253,6 +268,8 @@ class Explanation:
         contrast = f" rather than {self._contrast_named('“{}”')}" if self.contrast else ""
         of = f" for {name}{contrast}" if method.knows_class else ", which knows no class"
         detail = f" at detail {self.detail} ×" if self.detail > 1 else ""
+        mean = f", {TITLES[self.smooth]}" if self.smooth else ""
+        layer = f"L{self.layer_title[1:]}{', tokens on a grid' if self.tokens else ''}"
         instead = f", which stands in for {self.stands_in_for}" if self.stands_in_for else ""
         share = self.score(self.target)
         before = ""
@@ -272,9 +289,9 @@ class Explanation:
             opposite = f"for {other}" if other else "against it"
             scale = f"Orange speaks for {name}, blue {opposite}, on one scale for both"
         sentences = (
-            f"{photo}: {method.title}{detail}{of}, by {self.title}{instead}.",
+            f"{photo}: {method.title}{detail}{of}{mean}, by {self.title}{instead}.",
             sure if self.has_scores else "",
-            f"Layer {self.layer}{', tokens on a grid' if self.tokens else ''}, {self.view_title}.",
+            f"{layer}, {self.view_title}.",
             f"There is no map. {self.degenerate}"
             if self.degenerate
             else f"{scale}: it compares places within this picture, not pictures or networks.",
@@ -299,6 +316,7 @@ class Explanation:
             "Contrast": ", ".join(f"{other.name} ({other.index})" for other in self.contrast),
             "Method": method_named(self.method).title,
             "Detail": str(self.detail),
+            "Mean": TITLES[self.smooth] if self.smooth else "",
             "Layer": self.layer,
             "View": self.view_title,
             "Scale": "from 0 to the most of this map"

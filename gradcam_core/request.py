@@ -6,11 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gradcam_core.cam.methods import DEFAULT_METHOD, check_signed, check_steps, method_named
-from gradcam_core.errors import LabelError
+from gradcam_core.cam.methods import (
+    DEFAULT_METHOD,
+    Method,
+    check_signed,
+    check_steps,
+    method_named,
+)
+from gradcam_core.cam.smoothing import Smooth, check_smooth
+from gradcam_core.errors import ChoiceError, LabelError
 from gradcam_core.images.geometry import ViewName, check_view
 from gradcam_core.models.labels import find_in_all
-from gradcam_core.models.model import check_layer
+from gradcam_core.models.model import LayerChoice, check_layer, is_several
 from gradcam_core.models.registry import model_info
 
 AUTO = "auto"
@@ -23,13 +30,14 @@ class ExplanationRequest:
 
     model: the network's name. target: the class; None is the network's own top prediction, or the
     next one if that is in `contrast`. contrast: classes rather than which it is explained; True are
-    those that the network holds most probable besides it. layer: the target layer, see
-    `Model.layer_named`. signed: whether to say what speaks against the class, too; steps: whether
-    to say how the map is made.
+    those that the network holds most probable besides it. layer: the target layer, or several
+    whose maps are joined, see `Model.layer_named`. signed: whether to say what speaks against the
+    class, too; steps: whether to say how the map is made. smooth: the versions of the picture whose
+    maps are averaged, see `Run.cam`.
 
     Whoever has a request has a valid one. Raises ChoiceError for a method, view, detail or layer
-    that there is not, LabelError for a target in `contrast`. For names of networks and classes see
-    `requests_for`.
+    that there is not and for what does not go together, LabelError for a target in `contrast`. For
+    names of networks and classes see `requests_for`.
     """
 
     model: str
@@ -38,9 +46,10 @@ class ExplanationRequest:
     contrast: bool | tuple[int, ...] = False
     method: str = DEFAULT_METHOD
     detail: int = 1
-    layer: str | float = 1.0
+    layer: LayerChoice = 1.0
     signed: bool = False
     steps: bool = False
+    smooth: Smooth | None = None
 
     def __post_init__(self) -> None:
         method = method_named(self.method)
@@ -50,8 +59,14 @@ class ExplanationRequest:
             check_steps(method)
         check_view(self.view, self.detail)
         check_layer(self.layer)
+        check_options(method, self.signed, self.steps, self.smooth, is_several(self.layer))
         if self.target in self.contrast_classes:
             raise LabelError("A class cannot be explained rather than itself. Choose another one.")
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the network, or its head, runs again for it."""
+        return method_named(self.method).is_slow or self.smooth is not None
 
     @property
     def contrast_classes(self) -> tuple[int, ...]:
@@ -73,9 +88,10 @@ def requests_for(
     contrast: bool | int | str | Sequence[int | str] = False,
     method: str = DEFAULT_METHOD,
     detail: int = 1,
-    layer: str | float = 1.0,
+    layer: LayerChoice = 1.0,
     signed: bool = False,
     steps: bool = False,
+    smooth: Smooth | None = None,
 ) -> list[ExplanationRequest]:
     """One request for each network, from what a person gave: classes by index, name or synonym.
 
@@ -96,9 +112,36 @@ def requests_for(
         each = [[indices[n] for indices in others] for n in range(len(models))]
         contrasts = [tuple(dict.fromkeys(indices)) for indices in each]
     return [
-        ExplanationRequest(model, view, one, its_contrast, method, detail, layer, signed, steps)
+        ExplanationRequest(
+            model, view, one, its_contrast, method, detail, layer, signed, steps, smooth
+        )
         for model, one, its_contrast in zip(models, targets, contrasts, strict=True)
     ]
+
+
+def check_options(
+    method: Method, signed: bool, steps: bool, smooth: str | None, is_joined: bool
+) -> None:
+    """Raises ChoiceError for an unknown `smooth`, and for what does not go together. is_joined:
+    whether the map is joined of several layers."""
+    if method.is_slow and (is_joined or smooth is not None):
+        raise ChoiceError(
+            f"{method.title} runs the network up to hundreds of times for one map, and this needs "
+            f"several: leave out {'smooth' if smooth else 'all layers but one'}, or choose a "
+            "method by gradients, such as Grad-CAM."
+        )
+    if smooth is not None:
+        check_smooth(smooth)
+        if steps:
+            raise ChoiceError(
+                "There are steps of a map of one picture, not of a mean over several versions of "
+                "it: leave out steps or smooth."
+            )
+    if is_joined and (signed or steps):
+        raise ChoiceError(
+            f"A map joined of several layers has no {'signed map' if signed else 'steps'}: choose "
+            "one layer."
+        )
 
 
 def is_auto(contrast: object) -> bool:

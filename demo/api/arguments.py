@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from typing import Any, TypeGuard, get_args
 from urllib.parse import unquote, urlsplit
 
@@ -19,11 +20,13 @@ from demo.middleware.blocks import is_data
 from demo.middleware.route_allow_list import FILES
 from demo.server.requests import open_upload
 from gradcam_core import imagenet_labels
+from gradcam_core.cam.smoothing import SMOOTHS, Smooth
 from gradcam_core.errors import ChoiceError
 from gradcam_core.images.cover import Cover, covers_of
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, VIEWS, ViewName
 from gradcam_core.models.labels import Labels
+from gradcam_core.models.model import LayerChoice
 from gradcam_core.models.registry import classifier_info, classifiers, model_info
 from gradcam_core.request import AUTO
 
@@ -38,6 +41,11 @@ MAX_DATA_BYTES = 20 * 2**20
 
 NO_DATA = "A data: URI of a picture is data:image/jpeg;base64, and the picture's bytes in base64."
 DATA_TOO_LARGE = f"The picture in the data: URI is larger than {MAX_DATA_BYTES // 2**20} MB."
+
+MAX_LAYERS = 8
+"""Whose maps are joined for one request."""
+
+_NUMBER = re.compile(r"\d+\.?\d*|\.\d+", re.ASCII)
 
 _MAX_QUOTED = 80
 """Characters of a name in a request that are searched for, and repeated in an error."""
@@ -128,14 +136,38 @@ def view(name: object) -> ViewName:
     )
 
 
-def layer(share: object) -> float:
-    if share is None:
+def layer(given: object) -> LayerChoice:
+    if given is None or given == []:
         return 1.0
-    if not is_number(share) or not 0 <= share <= 1:
+    if not isinstance(given, list):
+        return _one_layer(given)
+    if len(given) > MAX_LAYERS:
+        raise InvalidArgumentError(f"layer is a list of at most {MAX_LAYERS} layers.")
+    return tuple(map(_one_layer, given))
+
+
+def _one_layer(given: object) -> str | float:
+    if isinstance(given, str) and given and not _NUMBER.fullmatch(given):
+        return quoted(given)
+    if isinstance(given, str) and given:  # as clients without types give it
+        given = float(given)
+    if not is_number(given) or not 0 <= given <= 1:
         raise InvalidArgumentError(
-            "layer is a number from 0, the first feature map, to 1, the last."
+            "layer is a number from 0, the first feature map, to 1, the last, or a layer's name; "
+            "or a list of such."
         )
-    return float(share)
+    return float(given)
+
+
+def smooth(given: object) -> Smooth | None:
+    for known in SMOOTHS:
+        if given == known:
+            return known
+    if given is None or given == "":
+        return None
+    raise InvalidArgumentError(
+        f"There is no smooth {quoted(given)!r}. Choose one of: {', '.join(SMOOTHS)}."
+    )
 
 
 def contrast(given: object) -> bool | str:

@@ -134,7 +134,7 @@ class Functions:
         method: str = DEFAULT_METHOD,
         detail: int = 1,
         view: ViewName = "crop",
-        layer: float | None = None,
+        layer: float | str | list[float | str] | None = None,
         outputs: list[Output] = _DEFAULT_OUTPUTS,
         trust: bool = False,
         against: int | str | None = None,
@@ -143,6 +143,7 @@ class Functions:
         signed: bool = False,
         steps: bool = False,
         cover: list[str] | None = None,
+        smooth: str | None = None,
     ) -> tuple[Findings, FileData | None]:
         """Explain a prediction with Grad-CAM: where in a photo each network finds the evidence for
         a class, what it predicts, and how far the networks look at the same place.
@@ -165,7 +166,8 @@ class Functions:
             view: Which part of the photo the networks see: "crop" is its centre, as in the
                 published preprocessing; "whole" is all of it.
             layer: Which layer to explain, as its position in the network: from 0, the first feature
-                map, to 1, the last. None is the last, as in the paper.
+                map, to 1, the last; or its dotted name. A list of several joins their maps. None is
+                the last, as in the paper.
             outputs: The files to make: "comparison" is one labelled figure of all networks,
                 "overlay" the heat over the photo (PNG), "heatmap" the heat itself (NumPy, float32
                 in [0, 1], 1 where it is hottest). Overlays and heatmaps have the size of the photo,
@@ -193,6 +195,9 @@ class Functions:
                 "0.2,0.3,0.6,0.7:grey" makes it grey, ":mean" gives it the photo's mean colour. A
                 stroke of a brush is "x,y,x,y,…~radius". The class explained is that of the photo as
                 it is, and the findings say what became of its probability.
+            smooth: "noise" or "flips": the map is then the mean of those of eight noisy copies of
+                the photo, or of six that are mirrored and brighter or darker. It takes a pass for
+                each of them. None is the map of the photo alone.
 
         Returns:
             First the findings, in the same record as explanations.json of the command line, with
@@ -222,6 +227,7 @@ class Functions:
             arguments.layer(depth if layer is None else layer),
             arguments.flag("signed", signed),
             arguments.flag("steps", steps),
+            arguments.smooth(smooth),
         )
         kinds = arguments.outputs(outputs)
         is_checked = arguments.flag("trust", trust)

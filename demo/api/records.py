@@ -168,6 +168,7 @@ class ExplanationRecord(TypedDict):
     layer: str
     tokens: bool
     signed: bool
+    smooth: str | None
     steps: StepsRecord | None
     detail: int
     view: str

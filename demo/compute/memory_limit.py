@@ -9,7 +9,7 @@ from pathlib import Path
 from gradcam_core import Model
 from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import MemoryLimitError
-from gradcam_core.images.geometry import View
+from gradcam_core.images.geometry import View, crop_title
 from gradcam_core.request import ExplanationRequest
 
 _MB = 2**20
@@ -31,9 +31,10 @@ def check_memory(model: Model, geometry: View, limit_bytes: int, copies: int = 0
     weights, would take more than the limit."""
     needed = pass_bytes(model, geometry) + copies * _weight_bytes(model)
     if needed > limit_bytes:
+        crop = crop_title(model.preprocessing)
         raise MemoryLimitError(
             f"This takes {needed / _MB:.0f} MB of memory, more than the {limit_bytes / _MB:.0f} MB "
-            "that this server has for it. Choose less detail or the centre crop."
+            f"that this server has for it. Choose less detail or the {crop}."
         )
 
 

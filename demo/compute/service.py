@@ -119,7 +119,7 @@ class ComputeService:
                 yield kept
                 return
             yield "Looking …"
-            if method_named(request.method).is_slow:
+            if request.is_slow:
                 for one in filter(None, (photo.uncovered, photo)):
                     await self._backend.hold(one, request, ticket)
                 needs_photo.close()
@@ -154,7 +154,7 @@ class ComputeService:
             return
         method = method_named(request.method)
         explaining = self._backend.explain(photo, request, ticket)
-        steps = self._slowly(explaining, method.title) if method.is_slow else explaining
+        steps = self._slowly(explaining, method.title) if request.is_slow else explaining
         async with aclosing(steps):
             async for step in steps:
                 on_held()

@@ -18,12 +18,12 @@ from demo.compute.backend import AbandonedError, CheckResult
 from demo.compute.memory_limit import check_memory
 from demo.compute.single_flight import SingleFlight
 from gradcam_core import Examination, Explanation, Model
-from gradcam_core.cam.methods import method_named
 from gradcam_core.examination import run_passes
 from gradcam_core.images.geometry import ViewName
 from gradcam_core.images.prepare import PreparedInput
 from gradcam_core.images.preprocessing import ResizablePhoto
 from gradcam_core.models.loading import loader
+from gradcam_core.models.model import parts_of_choice
 from gradcam_core.request import ExplanationRequest
 
 T = TypeVar("T")
@@ -159,7 +159,7 @@ class Worker:
         key, held = await self.hold(photo_id, request, source)
         yield 0.0
         work = partial(held.answer, request)
-        if not method_named(request.method).is_slow:
+        if not request.is_slow:
             yield await asyncio.get_running_loop().run_in_executor(self._maps, work)
             return
         async with aclosing(_with_progress(self._slow, work)) as steps:
@@ -240,8 +240,10 @@ def _key(photo_id: str, model: Model, request: ExplanationRequest, layer: str | 
 
 def _must_find_layer(model: Model, request: ExplanationRequest) -> bool:
     """Whether a pass has to run before the layer is known."""
-    is_number = not isinstance(request.layer, str)
-    return is_number and request.layer != 1 and "stages" not in vars(model)
+    has_number = any(
+        not isinstance(one, str) and one != 1 for one in parts_of_choice(request.layer)
+    )
+    return has_number and "stages" not in vars(model)
 
 
 async def _with_progress(

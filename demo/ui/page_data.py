@@ -15,7 +15,7 @@ from demo.server.talk import Slide, Talk
 from demo.ui import texts
 from gradcam_core import Label
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
-from gradcam_core.images.geometry import DETAILS, VIEWS
+from gradcam_core.images.geometry import DETAILS, VIEW_TITLES, VIEWS, crop_title
 from gradcam_core.images.render import (
     COLORMAPS,
     DIMMING,
@@ -23,7 +23,7 @@ from gradcam_core.images.render import (
     OPACITY,
     colormap_table,
 )
-from gradcam_core.models.registry import classifiers, default_classifiers
+from gradcam_core.models.registry import ModelInfo, classifiers, default_classifiers
 from gradcam_core.presets import PRESETS
 
 AS_PUBLISHED, OWN_CHOICE = "published", "own"
@@ -73,12 +73,21 @@ def default_choices() -> dict[str, Any]:
     }
 
 
+def crop_of(info: ModelInfo) -> str:
+    """What a network sees of a photo in the view "crop", as a control says it."""
+    found = VIEW_TITLES["crop"] if info.recipe is None else crop_title(info.recipe.preprocessing)
+    return found.capitalize()
+
+
 def _props() -> dict[str, Any]:
     labels = all_classes().labels
     presets = {name: _map(preset.method, preset.detail) for name, preset in PRESETS.items()}
     return {
         "defaults": default_choices(),
-        "models": [{"name": info.name, "title": info.title} for info in classifiers()],
+        "models": [
+            {"name": info.name, "title": info.title, "crop": crop_of(info)}
+            for info in classifiers()
+        ],
         "methods": [
             {
                 "name": known.name,
@@ -94,6 +103,7 @@ def _props() -> dict[str, Any]:
         ],
         "details": list(DETAILS),
         "views": list(VIEWS),
+        "severalCrops": texts.SEVERAL_CROPS,
         "kinds": {AS_PUBLISHED: _map(DEFAULT_METHOD, 1), **presets, OWN_CHOICE: None},
         "own": OWN_CHOICE,
         "layers": LAYER_STEPS,

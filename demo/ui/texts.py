@@ -122,6 +122,9 @@ SETTINGS_BUTTON = """
 </button>
 """
 
+SEVERAL_CROPS = "As each network was trained"
+"""For networks that see different parts of a photo: its centre, or all of it stretched."""
+
 OWN_TOP = "Each network's top class"
 
 NO_PHOTO = "Drop, paste or take a photo, or choose an example, to see where the networks look."

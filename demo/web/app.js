@@ -132,6 +132,7 @@ class App {
     this.isOpening &&= isStart;
     document.body.dataset.kind = after.kind;
     if (isNewPhoto) this.controls.hidePreview(Boolean(after.photo?.upload));
+    this.controls.nameCrop();
     this.toolbar.setLayer(after.layer);
     for (const [i, name] of CLASS_FIELDS.entries()) this.fields[i].show(after[name]);
     this.toolbar.setExplained(this.nameOf(after.target), this.explainedRatherThan());

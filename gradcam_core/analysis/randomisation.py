@@ -30,7 +30,13 @@ AGAIN = "again"
 
 
 def cascade(
-    module: nn.Module, batch: Tensor, stages: Sequence[Stage], seed: int = 0, again: int = 0
+    module: nn.Module,
+    batch: Tensor,
+    stages: Sequence[Stage],
+    seed: int = 0,
+    again: int = 0,
+    explained: Sequence[str] = (),
+    other_batches: bool = False,
 ) -> Iterator[tuple[str, nn.Module]]:
     """The network with its head random; then with the last stage random, too; and so on to the
     first, where all of it is. Each with the name of the part that was made random last: "head", or
@@ -39,17 +45,21 @@ def cascade(
 
     The network itself is never touched: what is given is a copy, the same one again and again,
     which shares with it the weights that are not random yet. It answers for `batch` alone: the
-    modules below what is random give what they gave then, which saves a third of VGG19's time.
+    modules below what is random give what they gave then, which saves a third of VGG19's time; but
+    not those behind the layers that are explained, by their dotted names, which gradients lead
+    through. Without any, that is the last stage. other_batches: run all of it, for other inputs.
     Each tensor is drawn anew from a normal distribution with its own mean and deviation, so that
     the scale of what flows through stays. batch: an input [N, C, H, W]. stages: of the network, see
     `layers`.
     """
-    parts = _parts(module, batch, [stage.layer for stage in stages])
+    parts = _parts(module, batch, [stage.layer for stage in stages], explained)
     with exclusive(module):  # without the hooks of others
         shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
         randomised = copy.deepcopy(module, shared)
     share_maps(module, randomised)  # what does not run cannot be looked through
     for part in parts:
+        if other_batches:
+            part.outputs.clear()
         for owner, output in part.outputs.items():
             randomised.get_submodule(owner).forward = partial(_given, output)
     generators = [torch.Generator(batch.device).manual_seed(2 * seed + n) for n in range(2)]
@@ -81,8 +91,11 @@ class _Part:
     outputs: dict[str, Tensor] = field(default_factory=dict)
 
 
-def _parts(module: nn.Module, batch: Tensor, stages: Sequence[str]) -> list[_Part]:
+def _parts(
+    module: nn.Module, batch: Tensor, stages: Sequence[str], explained: Sequence[str]
+) -> list[_Part]:
     """The last first."""
+    of_explained = {layer.partition("#")[0] for layer in explained}
     events: list[tuple[str, bool]] = []  # what began, and the stages that ended, in their order
     outputs: dict[str, Any] = {}
     modules = {stage.partition("#")[0] for stage in stages}
@@ -92,11 +105,14 @@ def _parts(module: nn.Module, batch: Tensor, stages: Sequence[str]) -> list[_Par
         if has_ended:
             ended[name] += 1
             numbered = f"{name}#{ended[name]}"
+            if name not in modules:
+                return  # only explained
             name = numbered if numbered in stages else name
         events.append((name, has_ended))
 
     def keep(name: str, _module: nn.Module, _inputs: object, output: Any) -> None:
-        is_first = name not in outputs and isinstance(output, Tensor)
+        is_known = name in outputs or not of_explained.isdisjoint(ended)
+        is_first = isinstance(output, Tensor) and not is_known
         outputs[name] = output.clone() if is_first else None
 
     with exclusive(module) as undo, torch.no_grad():
@@ -108,7 +124,7 @@ def _parts(module: nn.Module, batch: Tensor, stages: Sequence[str]) -> list[_Par
                     undo.callback(
                         part.register_forward_hook(on_this_thread(partial(keep, name))).remove
                     )
-            if name in modules:
+            if name in modules | of_explained:
                 undo.callback(
                     part.register_forward_hook(on_this_thread(partial(note, name, True))).remove
                 )

@@ -281,7 +281,7 @@ class _Checks:
         model = replace(self._model, module=module)
         contrast = tuple(other.index for other in e.contrast)
         request = ExplanationRequest(
-            e.model, e.view, e.target.index, contrast, e.method, e.detail, e.layer
+            e.model, e.view, e.target.index, contrast, e.method, e.detail, e.layer, smooth=e.smooth
         )
         together = max(1, BATCH_SIZE // e.detail**2)
         for at in range(0, len(inputs), together):
@@ -315,7 +315,15 @@ class _Checks:
     def _random(self) -> tuple[tuple[Randomised, ...], tuple[float | None, ...]]:
         """Of the network made random step by step, and of those with all weights random."""
         batch, stages = self._batch(self._e.geometry), self._model.stages
-        networks = cascade(self._model.module, batch, stages, self._seed, again=RANDOM_NETWORKS - 1)
+        networks = cascade(
+            self._model.module,
+            batch,
+            stages,
+            self._seed,
+            again=RANDOM_NETWORKS - 1,
+            explained=self._model.each_layer(self._e.layer),
+            other_batches=self._e.smooth is not None,
+        )
         prepared = [self._input(batch, self._e.geometry)]
         found = [
             Randomised(part, self._correlations(module, prepared)[0]) for part, module in networks

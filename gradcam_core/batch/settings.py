@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradcam_core.batch.ground_truth import GroundTruth
-from gradcam_core.cam.methods import method_named
 from gradcam_core.images.decoded import Window
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
+from gradcam_core.models.model import LayerChoice
 from gradcam_core.request import ExplanationRequest
 
 PICTURES_AT_ONCE = {"cpu": 4, "cuda": 32}
@@ -17,7 +17,7 @@ PICTURES_AT_ONCE = {"cpu": 4, "cuda": 32}
 4, whose activations still are in the caches from one layer to the next."""
 
 
-LATER_SETTINGS = ("layer", "window")
+LATER_SETTINGS = ("layer", "signed", "smooth", "window")
 """Settings that `run.json` has only where they are not the usual ones."""
 
 
@@ -47,7 +47,7 @@ class BatchSettings:
     def at_once(self, device: str) -> int:
         """How many pictures one pass takes."""
         first = self.requests[0]
-        if self.trust or method_named(first.method).is_slow:
+        if self.trust or first.is_slow:
             return 1
         most = PICTURES_AT_ONCE.get(device, PICTURES_AT_ONCE["cpu"])
         return max(1, most // first.detail**2)
@@ -57,9 +57,11 @@ class BatchSettings:
         first = self.requests[0]
         targets: Sequence[int | None] = [request.target for request in self.requests]
         # Data sets of earlier versions lack these: see `LATER_SETTINGS`.
-        later: dict[str, Any] = {} if first.layer == 1 else {"layer": first.layer}
+        later: dict[str, Any] = {} if first.layer == 1 else {"layer": _listed(first.layer)}
         if first.signed:
             later["signed"] = True
+        if first.smooth is not None:
+            later["smooth"] = first.smooth
         if self.window is not None:
             later["window"] = self.window.text
         return later | {
@@ -73,3 +75,8 @@ class BatchSettings:
             "longest": self.overlay_side_px,
             "labels": self.truth and self.truth.source,
         }
+
+
+def _listed(layer: LayerChoice) -> str | float | list[str | float]:
+    """As JSON has it."""
+    return list(layer) if isinstance(layer, tuple) else layer

@@ -23,12 +23,43 @@ class FusedRun:
     """A pass that is held open at several layers, as LayerCAM's paper joins them (Jiang et al., TIP
     2021, eq. 9).
 
-    runs: one per layer, each with `cam` of its own. layer: their names. logits: [N, classes].
+    runs: one per layer, each with `cam` of its own. layer: their names. logits: [N, classes]. For
+    the rest see `Run`.
     """
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self.runs = list(runs)
         self.layer = tuple(run.layer for run in runs)
+        self.open_pass = self.runs[0].open_pass
+
+    @property
+    def is_of_tokens(self) -> bool:
+        return all(run.is_of_tokens for run in self.runs)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held, at most: what several layers share is counted for each."""
+        return sum(run.nbytes for run in self.runs)
+
+    def split(self) -> list[FusedRun]:
+        """See `Run.split`."""
+        return [
+            FusedRun(of_one) for of_one in zip(*(run.split() for run in self.runs), strict=True)
+        ]
+
+    def join(self, others: Sequence[FusedRun]) -> FusedRun:
+        """See `Run.join`."""
+        each = zip(*(one.runs for one in others), strict=True) if others else [()] * len(self.runs)
+        return FusedRun([run.join(more) for run, more in zip(self.runs, each, strict=True)])
+
+    def contrast(
+        self,
+        targets: int | Sequence[int] | None,
+        method: str = "layercam",
+        contrast: int | Sequence[int] | bool = False,
+    ) -> list[list[int]]:
+        """See `Run.contrast`."""
+        return self.runs[0].contrast(targets, method, contrast)
 
     def __len__(self) -> int:
         """N, the number of images."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, get_args
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from gradcam_core.errors import ChoiceError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Smooth = Literal["noise", "flips"]
+SMOOTHS: tuple[Smooth, ...] = get_args(Smooth)
 
 NOISY_COPIES = 8
 NOISE = 0.15
@@ -20,16 +21,27 @@ NOISE = 0.15
 FACTORS = (0.9, 1.0, 1.1)
 """By which pytorch-grad-cam's aug_smooth multiplies the input, mirrored and not."""
 
-Version = tuple[Tensor, Callable[[Tensor], Tensor]]
+TITLES: dict[Smooth, str] = {
+    "noise": f"mean over {NOISY_COPIES} noisy copies",
+    "flips": f"mean over {2 * len(FACTORS)} copies, mirrored and of other brightness",
+}
+"""What people read for them."""
+
+Version: TypeAlias = "tuple[Tensor, Callable[[Tensor], Tensor]]"
 
 
 def versions(images: Tensor, smooth: Smooth) -> Iterator[Version]:
     """Other inputs [N, C, *sides] in the place of these, each with what lays its map [N, *places]
     back over the image. Raises ChoiceError for an unknown name."""
-    if smooth not in get_args(Smooth):
-        known = " or ".join(map(repr, get_args(Smooth)))
-        raise ChoiceError(f"There is no smooth={smooth!r}. Choose {known}.")
+    check_smooth(smooth)
     return _noisy(images) if smooth == "noise" else _flipped(images)
+
+
+def check_smooth(smooth: object) -> None:
+    """Raises ChoiceError for an unknown name."""
+    if smooth not in SMOOTHS:
+        known = " or ".join(map(repr, SMOOTHS))
+        raise ChoiceError(f"There is no smooth={smooth!r}. Choose {known}.")
 
 
 def count(smooth: Smooth) -> int:
@@ -38,6 +50,8 @@ def count(smooth: Smooth) -> int:
 
 
 def _noisy(images: Tensor) -> Iterator[Version]:
+    import torch
+
     generator = torch.Generator().manual_seed(0)
     axes = tuple(range(1, images.ndim))
     spread = NOISE * (images.amax(axes, keepdim=True) - images.amin(axes, keepdim=True))

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS, method_named
+from gradcam_core.cam.smoothing import SMOOTHS, TITLES
 from gradcam_core.errors import ChoiceError, LabelError, NetworkError
 from gradcam_core.images.cover import Cover, covers_of
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.custom.description import add_network_arguments
+from gradcam_core.models.model import LayerChoice
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
 from gradcam_core.presets import PRESETS, preset_named
 from gradcam_core.request import AUTO, ExplanationRequest, requests_for
@@ -106,10 +108,10 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layer",
         type=_layer,
-        default=1.0,
+        action="append",
         metavar="NAME|0…1",
         help="layer to explain: its dotted name, or a number from 0, the first feature map, to "
-        "1, the last (default: 1)",
+        "1, the last (default: 1); may be repeated, to join the maps of several layers",
     )
     parser.add_argument(
         WINDOW,
@@ -122,6 +124,12 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
         "--signed",
         action="store_true",
         help="show what speaks against the class, too: orange for it, blue against it",
+    )
+    parser.add_argument(
+        "--smooth",
+        choices=SMOOTHS,
+        help="take the mean over the maps of several copies of the picture: "
+        + "; ".join(f"{name}: {title}" for name, title in TITLES.items()),
     )
     parser.add_argument(
         "--trust", action="store_true", help="check how far each map can be trusted (slower)"
@@ -160,6 +168,12 @@ def _layer(given: str) -> str | float:
         return given
 
 
+def _layers(given: list[str | float] | None) -> LayerChoice:
+    if given is None:
+        return 1.0
+    return given[0] if len(given) == 1 else tuple(given)
+
+
 def requests_of(parser: Parser, options: argparse.Namespace) -> list[ExplanationRequest]:
     """The requests that the arguments of `add_map_arguments` make, one for each network.
 
@@ -188,9 +202,10 @@ def requests_of(parser: Parser, options: argparse.Namespace) -> list[Explanation
             contrast=contrast,
             method=method,
             detail=detail or 1,
-            layer=options.layer,
+            layer=_layers(options.layer),
             signed=options.signed,
             steps=getattr(options, "steps", False),
+            smooth=options.smooth,
         )
     except (NetworkError, ChoiceError, LabelError) as error:
         parser.error(str(error))

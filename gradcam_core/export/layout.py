@@ -156,7 +156,7 @@ def _together(text: str) -> str:
 
 
 def _way(e: Explanation) -> str:
-    layer = "" if e.is_of_last_layer else f", layer {e.layer}"
+    layer = "" if e.is_of_last_layer else f", {e.layer_title}"
     return f"{e.how}{layer}, {e.view_title}"
 
 

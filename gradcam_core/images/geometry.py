@@ -160,6 +160,17 @@ class View:
         return int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
 
 
+def crop_title(preprocessing: Preprocessing) -> str:
+    """What the view "crop" is for a network with this preprocessing, before there is a photo: in
+    the words of `View.title`."""
+    is_cut = preprocessing.crop_share < 1
+    if preprocessing.resizing == "stretch":
+        return "centre crop of the stretched photo" if is_cut else "stretched photo"
+    if preprocessing.resizing == "fit":
+        return "padded centre crop" if is_cut else "padded photo"
+    return VIEW_TITLES["crop"]
+
+
 def view_of(
     photo_size: Sequence[int], preprocessing: Preprocessing, view: ViewName, detail: int = 1
 ) -> View:

@@ -68,6 +68,9 @@ share allow, as timm does; "short side": its short side to the input's long one 
 as torchvision does, which is the same for a square; "stretch": to the input's sides over the crop
 share, whatever its aspect ratio is; "fit": as large as these sides allow, and padded."""
 
+CROP_MODES: dict[str, Resizing] = {"center": "cover", "squash": "stretch", "border": "fit"}
+"""How timm calls them."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -84,10 +87,9 @@ class Preprocessing:
     def from_timm(cls, config: dict) -> Preprocessing:
         """From what `timm.data.resolve_data_config` gives. Raises ValueError for a crop mode that
         is not known."""
-        resizings: dict[str, Resizing] = {"center": "cover", "squash": "stretch", "border": "fit"}
         mode = config.get("crop_mode") or "center"
-        if mode not in resizings:
-            raise ValueError(f"crop_mode is {mode!r}, and only {', '.join(resizings)} will do")
+        if mode not in CROP_MODES:
+            raise ValueError(f"crop_mode is {mode!r}, and only {', '.join(CROP_MODES)} will do")
         _, height, width = config["input_size"]
         return cls(
             size=InputSize(height, width),
@@ -95,7 +97,7 @@ class Preprocessing:
             resample=Image.Resampling[config["interpolation"].upper()],
             mean=tuple(config["mean"]),
             std=tuple(config["std"]),
-            resizing=resizings[mode],
+            resizing=CROP_MODES[mode],
         )
 
     @classmethod

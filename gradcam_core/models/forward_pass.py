@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gradcam_core.errors import CamError
 from gradcam_core.models.model import Model
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def run_model(model: Model, batches: Sequence[Tensor], layer: str | None = None) -> Run:
     """One pass over batches [N, C, H, W] of equal size, held open at a layer.
 
-    layer: its dotted name; None is the last feature map. Raises CamError, also for whatever a
+    layer: its dotted name, or several as `Model.layer_named` gives them, of which it gives a
+    `FusedRun`; None is the last feature map. Raises CamError, also for whatever a
     person's own network raises, and ExecutionPathError where the images have to be run alone.
     """
     import torch
@@ -33,6 +34,10 @@ def run_model(model: Model, batches: Sequence[Tensor], layer: str | None = None)
     given = {} if model.output is None else {"output": model.output}
     try:
         with precision(device.type):
+            names = layer and model.each_layer(layer)
+            if names and len(names) > 1:
+                # It has all of a Run but what is of one layer: its activation and steps.
+                return cast("Run", forward(model.module, batch, names, **given))
             return forward(model.module, batch, layer or model.target_layer, **given)
     except ExecutionPathError:
         raise

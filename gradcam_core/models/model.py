@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
 
 from gradcam_core.errors import ChoiceError
 from gradcam_core.images.preprocessing import Preprocessing
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gradcam_core.cam.target_layers.feature_maps import Stage
+
+
+LayerChoice: TypeAlias = str | float | tuple[str | float, ...]
+"""A layer by its name, or by its place from 0 to 1; or several."""
+
+JOINED = "+"
+"""Between the names of several layers whose maps are joined."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,16 @@ class Model:
 
         return tuple(layers(self.module, output=self.output))
 
-    def layer_named(self, layer: str | float | None) -> str | None:
+    def layer_named(self, layer: LayerChoice | Sequence[str | float] | None) -> str | None:
         """The dotted name of a target layer: given by it, or by a number from 0, the first feature
-        map, to 1, the last. None and 1 are the one of the paper, for which this gives None. The
-        first time, a number below 1 takes a forward pass. Raises ChoiceError for a name that no
-        module has."""
+        map, to 1, the last. None and 1 are the one of the paper, for which this gives None. Of
+        several layers, whose maps are joined, the names with "+" between them. The first time, a
+        number below 1 takes a forward pass. Raises ChoiceError for a name that no module has."""
+        if isinstance(layer, Sequence) and not isinstance(layer, str):
+            check_layer(layer)
+            if len(layer) == 1:
+                return self.layer_named(layer[0])
+            return JOINED.join(dict.fromkeys(map(self._name_of, layer)))
         if isinstance(layer, str):
             return self._existing(layer)
         if layer is None or layer == 1:
@@ -60,13 +72,24 @@ class Model:
         return None if stage == len(self.stages) - 1 else self.stages[stage].layer
 
     def _existing(self, layer: str) -> str:
-        if layer.partition("#")[0] in dict(self.module.named_modules()) and layer:
-            return layer
+        known = dict(self.module.named_modules())
+        each = self.each_layer(layer)
+        missing = [one for one in each if not one or one.partition("#")[0] not in known]
+        if not missing:
+            return JOINED.join(dict.fromkeys(each))
         names = ", ".join(stage.layer for stage in self.stages)
         raise ChoiceError(
-            f"{self.info.title} has no layer {layer!r}. The last feature maps of each resolution "
-            f"are: {names}."
+            f"{self.info.title} has no layer {missing[0]!r}. The last feature maps of each "
+            f"resolution are: {names}."
         )
+
+    def _name_of(self, layer: str | float) -> str:
+        return self.layer_named(layer) or self.info.layer
+
+    def each_layer(self, names: str) -> list[str]:
+        """The names that `layer_named` gave as one."""
+        is_own = names.partition("#")[0] in dict(self.module.named_modules())
+        return [names] if is_own else names.split(JOINED)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of all classes, in [0, 1]: [N, classes] -> float32 of the same shape. A regression's
@@ -107,8 +130,26 @@ class Model:
         )
 
 
-def check_layer(layer: str | float) -> None:
-    """Raises ChoiceError for a number that is no place of a layer."""
+def is_several(layer: object) -> bool:
+    """Whether a choice of a layer is one of several."""
+    return len(parts_of_choice(layer)) > 1
+
+
+def parts_of_choice(layer: Any) -> Sequence[Any]:
+    """The choices that a choice of several layers is made of; else itself alone."""
+    if isinstance(layer, (list, tuple)):
+        return layer
+    return layer.split(JOINED) if isinstance(layer, str) else [layer]
+
+
+def check_layer(layer: Any) -> None:
+    """Raises ChoiceError for a number that is no place of a layer, and for no layer at all."""
+    if isinstance(layer, (list, tuple)):
+        if not layer:
+            raise ChoiceError("No layers are named: give one or more.")
+        for one in layer:
+            check_layer(one)
+        return
     is_place = isinstance(layer, SupportsFloat) and 0 <= float(layer) <= 1
     if not isinstance(layer, str) and not is_place:
         raise ChoiceError(

@@ -138,3 +138,23 @@ def test_all_but_the_head_may_be_made_random_again():
     for before, after in ((whole, once), (once, twice)):
         assert not torch.equal(before["conv1.weight"], after["conv1.weight"])
         assert torch.equal(before["fc.weight"], after["fc.weight"])
+
+
+def test_a_random_network_depends_on_an_earlier_layer_that_is_explained():
+    """What lies behind it must not give what it gave before: no gradient would lead through."""
+    module = scattered(network("resnet18")).eval()
+    names = ["layer2", "layer3"]
+    plain = gc.forward(module, BATCH, names)
+    for part, copy in cascade(module, BATCH, gc.layers(module, BATCH), explained=names):
+        run = gc.forward(copy, BATCH, names)
+        is_before = part in (HEAD, "layer4", "layer3")
+        assert run.runs[0].activation.equal(plain.runs[0].activation) == is_before, part
+        assert not run.runs[0].cam(0).equal(plain.runs[0].cam(0)), part
+
+
+def test_a_random_network_runs_other_batches_where_these_are_wanted():
+    module, other = scattered(network("resnet18")).eval(), torch.ones_like(BATCH)
+    stages = gc.layers(module, BATCH)
+    for is_wanted in (True, False):
+        _, copy = next(cascade(module, BATCH, stages, other_batches=is_wanted))
+        assert copy(other).equal(copy(BATCH)) != is_wanted

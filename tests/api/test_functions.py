@@ -181,6 +181,8 @@ def test_explain_gives_all_that_is_known_of_an_explanation(
         {"target": "tabby cat", "method": "competitive", "detail": 2, "view": "whole"},
         {"target": 281, "method": "layercam", "contrast": "auto"},
         {"target": "tabby", "method": "hirescam", "layer": 0.75},
+        {"target": "tabby", "method": "layercam", "layer": [0.5, "bn2"]},
+        {"target": "tabby", "smooth": "flips"},
     ]
     for arguments in cases:
         findings, comparison = explain(
@@ -195,8 +197,13 @@ def test_explain_gives_all_that_is_known_of_an_explanation(
             model,
             view=arguments.get("view", "crop"),
             detail=arguments.get("detail", 1),
-            layer=model.stages[3].layer if "layer" in arguments else None,
-        ).explain(arguments["target"], arguments["method"], "contrast" in arguments)
+            layer=arguments.get("layer"),
+        ).explain(
+            arguments["target"],
+            arguments.get("method", "gradcam"),
+            "contrast" in arguments,
+            smooth=arguments.get("smooth"),
+        )
         record = json.loads(json.dumps(expected.record()))
         for key in record.keys() - {"target", "top", "contrast", "rivals"}:
             assert one[key] == record[key], key
@@ -324,6 +331,13 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"detail": float("nan")}, "There is no detail nan."),
     ({"view": "left"}, "There is no view 'left'. Choose one of: crop, whole."),
     ({"layer": 1.5}, "layer is a number from 0"),
+    ({"layer": [0.5, 2]}, "layer is a number from 0"),
+    ({"layer": [[1]]}, "layer is a number from 0"),
+    ({"layer": ["blocks.2", "nowhere"]}, "EfficientNet-Lite0 has no layer 'nowhere'. The last"),
+    ({"layer": [0.1] * 9}, "layer is a list of at most 8 layers."),
+    ({"layer": [0, 1], "signed": True}, "A map joined of several layers has no signed map"),
+    ({"smooth": "blur"}, "There is no smooth 'blur'. Choose one of: noise, flips."),
+    ({"smooth": "noise", "method": "scorecam"}, "leave out smooth"),
     ({"depth": float("nan")}, "layer is a number from 0"),
     ({"outputs": ["film"]}, "outputs is a list of some of: comparison, overlay, heatmap."),
 ]

@@ -39,10 +39,11 @@ from gradcam_core.batch.pictures import Pictures, PictureSource, find_pictures
 from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.run import run
 from gradcam_core.batch.schema import SCHEMA
-from gradcam_core.batch.settings import BatchSettings
+from gradcam_core.batch.settings import LATER_SETTINGS, BatchSettings
 from gradcam_core.batch.store import ResultFolder
 from gradcam_core.cli.batch import main
 from gradcam_core.errors import BatchError, PicturesError
+from gradcam_core.images.decoded import Window
 from gradcam_core.images.remote.fetch import OFF
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
@@ -683,3 +684,13 @@ def test_a_table_that_is_damaged_further_on_is_said(tmp_path: Path):
     keys = []
     with pytest.raises(PicturesError, match="is damaged"):
         keys += [item.key for item in pictures.walk()]
+
+
+def test_every_setting_that_a_batch_may_lack_is_compared_with_those_of_the_folder():
+    """So that no batch goes on in a folder of other maps."""
+    usual = BatchSettings((ExplanationRequest(LITE[0]),))
+    signed = ExplanationRequest(LITE[0], layer=0.5, signed=True, smooth="noise")
+    unusual = BatchSettings((signed,), window=Window(0, 9))
+    assert set(unusual.record()) - set(usual.record()) == set(LATER_SETTINGS)
+    joined = BatchSettings((ExplanationRequest(LITE[0], layer=(0.5, "bn2")),))
+    assert json.loads(json.dumps(joined.record()))["layer"] == joined.record()["layer"]

@@ -46,7 +46,7 @@ GIVEN: dict[str, tuple[dict[str, Any], str]] = {
     "contrast": ({"contrast": 1.5}, "class or several, True or False, not 1.5"),
     "no contrast": ({"contrast": None}, "class or several, True or False, not None"),
     "preset": ({"preset": []}, r"no preset \[\]"),
-    "layer": ({"layer": []}, r"no layer \[\]. Give a number from 0"),
+    "layer": ({"layer": {}}, r"no layer {}. Give a number from 0"),
     "target": ({"target": {}}, "no class"),
 }
 

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms._presets import ImageClassification
 
-from gradcam_core.images.geometry import DETAILS, WHOLE_MAX_ASPECT, view_of
+from gradcam_core.images.geometry import DETAILS, WHOLE_MAX_ASPECT, crop_title, view_of
 from gradcam_core.images.preprocessing import InputSize, Preprocessing, Resizing
 from gradcam_core.models.registry import list_models
 
@@ -86,6 +86,8 @@ def test_the_words_for_the_published_preprocessing_say_what_it_does(
     preprocessing = replace(TINY_MODEL, size=SQUARE, crop_share=share, resizing=resizing)
     view = view_of(size, preprocessing, "crop")
     assert (view.title, view.box) == (title, box)
+    if share != 0.5 or resizing == "stretch":  # else no photo is needed to know it
+        assert crop_title(preprocessing) == title
     photo = np.zeros((100, 200, 3), np.uint8)
     photo[40:60, 90:110] = 255
     # A map that is hot where the input is bright is hot where the photo is.

@@ -622,12 +622,13 @@ def test_only_a_normalisation_is_taken_for_one(
 
 
 def test_crop_and_interpolation_are_read_from_the_file(tmp_path: Path):
-    said = {"crop_pct": 0.8, "interpolation": "lanczos", "input_size": [3, 96, 96]}
+    said: dict[str, Any] = {"crop_pct": 0.8, "interpolation": "lanczos", "input_size": [3, 96, 96]}
+    said["crop_mode"] = "squash"
     held = {"state_dict": small().state_dict(), "pretrained_cfg": said}
     gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
     found = gc.load_model("mine").preprocessing
     assert (found.size, found.crop_share) == ((96, 96), 0.8)
-    assert found.resample == Image.Resampling.LANCZOS
+    assert (found.resample, found.resizing) == (Image.Resampling.LANCZOS, "stretch")
     train = argparse.Namespace(crop_pct=None, interpolation="", img_size=None, mean=None, std=None)
     path = saved(tmp_path / "b.pth", {"state_dict": small().state_dict(), "args": train})
     gc.register("Plain", "test_resnet", weights=path)

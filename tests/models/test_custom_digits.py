@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy, interpolate
 
 import gradcam_core as gc
 from demo.main import main as start_the_page
+from demo.ui import texts
 from gradcam_core.analysis.trust import trust
 from gradcam_core.cli.photo import main as command_line
 from gradcam_core.models.registry import remove_model
@@ -100,7 +101,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     weights = folder / "digits.pth"
     # As DataParallel and many training scripts save it.
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
-    torch.save({"epoch": len(EPOCHS), "state_dict": tensors}, weights)
+    torch.save({"epoch": len(EPOCHS), "state_dict": tensors, "crop_mode": "squash"}, weights)
     labels = folder / "digits.json"
     labels.write_text(json.dumps({str(digit): str(digit) for digit in range(10)}))
     description = folder / "networks.toml"
@@ -232,10 +233,13 @@ def test_the_page_has_it_beside_the_others_and_compares_only_classes_that_both_h
         visits = Visits(browser, url)
         page = visits()
         assert chosen_models(page) == ["Digits"]
+        views = page.locator("#view label")
+        expect(views).to_have_text(["Stretched photo", "Whole photo"])
         drop(page, tmp_path / "digit.png")
         wait_for_results(page, 1)
         expect_explained(page, "8", 1)
         toggle_models(page, "EfficientNet-Lite0")
+        expect(views).to_have_text([texts.SEVERAL_CROPS, "Whole photo"])
         wait_for_all(page, 2)
         sentences = page.locator(".sentences").inner_text()
         assert "Digits says 8" in sentences

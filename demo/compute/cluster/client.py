@@ -30,7 +30,6 @@ from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import QueueTicket
 from demo.compute.single_flight import SingleFlight
 from gradcam_core import Explanation
-from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import RemoteError
 from gradcam_core.images.geometry import RESIZE_MAX_PIXELS, view_of
 from gradcam_core.request import ExplanationRequest
@@ -107,7 +106,7 @@ class ClusterBackend(Backend):
     async def explain(
         self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
     ) -> AsyncGenerator[float | Explanation]:
-        if not method_named(request.method).is_slow:
+        if not request.is_slow:
             yield await self._answer("explain", photo, request, ticket)
             return
         while True:

@@ -66,6 +66,15 @@ export class Controls {
     return this.lastPhoto;
   }
 
+  /** Says what the view "crop" is for the networks that are chosen: its words are a part of Gradio's control. */
+  nameCrop() {
+    const { models } = this.view().state;
+    const ofChosen = new Set(this.props.models.filter(({ name }) => models.includes(name)).map(({ crop }) => crop));
+    const [crop] = ofChosen.size > 1 ? [this.props.severalCrops] : ofChosen;
+    const words = document.querySelector('#view input[value="crop"] + span');
+    if (crop && words && words.textContent !== crop) words.textContent = crop;
+  }
+
   /** The browser is spared the photo as it was taken, of many megapixels: its preview waits for the
    * smaller one that the panels show. */
   hidePreview(isHidden) {

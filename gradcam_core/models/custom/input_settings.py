@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from gradcam_core.errors import NetworkError
-from gradcam_core.images.preprocessing import InputSize, Preprocessing
+from gradcam_core.images.preprocessing import CROP_MODES, InputSize, Preprocessing, Resizing
 from gradcam_core.models.custom.class_names import parsed
 from gradcam_core.models.custom.description import Description, checked
 from gradcam_core.upstream import import_timm
@@ -51,6 +51,7 @@ class Normalisation:
     size: InputSize | None = None
     crop_share: float | None = None
     resample: Image.Resampling | None = None
+    resizing: Resizing | None = None
     sides: tuple[int, ...] = ()
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -62,7 +63,12 @@ class Normalisation:
 
     def preprocessing(self, usual: Preprocessing, channels: int) -> Preprocessing:
         """The usual, with what the file says."""
-        plain = {"size": self.size, "crop_share": self.crop_share, "resample": self.resample}
+        plain = {
+            "size": self.size,
+            "crop_share": self.crop_share,
+            "resample": self.resample,
+            "resizing": self.resizing,
+        }
         given: dict[str, Any] = {key: value for key, value in plain.items() if value is not None}
         if self.mean is not None and self.std is not None:
             usual = usual.for_channels(channels)
@@ -98,6 +104,7 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
         _known("size", size),
         _known("crop", parsed(metadata.get("crop_pct"))),
         Image.Resampling[interpolation.upper()] if interpolation else None,
+        CROP_MODES.get(str(metadata.get("crop_mode"))),
         sides,
     )
     mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
