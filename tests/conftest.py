@@ -102,7 +102,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if is_of_the_system(item):
             item.add_marker("system")
     place = {name: number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: place.get(Path(work_of(item.nodeid)).stem, len(LONG)))
+    items.sort(
+        key=lambda item: (
+            place.get(Path(work_of(item.nodeid)).stem, len(LONG)),
+            _page_wanted(item) if work_of(item.nodeid) == "page" else 0,
+        )
+    )
+
+
+def _page_wanted(item: pytest.Item) -> int:
+    """Those that want the page in the same state follow each other: they need not open it."""
+    wanted: list[str] = item.fixturenames  # type: ignore[attr-defined]
+    return 0 if "cat_page" in wanted else 1 if {"one_panel", "no_photo"} & set(wanted) else 2
 
 
 def pytest_collection_finish() -> None:
@@ -225,3 +236,15 @@ def cat_page(visit: Visits) -> Page:
     """The page with the results for the cat. Whoever changes more than the picture and the class
     and puts it back spares the next test a visit."""
     return visit.cat()
+
+
+@pytest.fixture
+def one_panel(visit: Visits) -> Page:
+    """As `cat_page`, with ResNet50 alone: where the number of panels does not matter."""
+    return visit.cat("resnet50")
+
+
+@pytest.fixture
+def no_photo(visit: Visits) -> Page:
+    """The page without a photo and with ResNet50 alone, reused as `cat_page` is."""
+    return visit.no_photo("resnet50")
