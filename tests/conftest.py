@@ -55,8 +55,7 @@ def work_of(test: str) -> str:
     path = Path(test.partition("::")[0])
     if path.stem in OF_THE_SHARED_APP or path.match("tests/server/test_bad_pictures.py"):
         return "app"
-    is_of_the_page = path.parent.name == "page" and path.stem != "test_address"  # has its own app
-    return "page" if is_of_the_page else str(path)
+    return "page" if path.parent.name == "page" else str(path)
 
 
 class WorkScheduling(LoadFileScheduling):

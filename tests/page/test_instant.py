@@ -281,7 +281,6 @@ def test_nothing_jumps_while_results_arrive_or_the_class_changes(
     page = visit.no_photo()
     # A photo that is new to the server, so that its results take a moment.
     coffee.resize((1500, 1000)).save(tmp_path / "new.png")
-    remove_opening(page)
     page.evaluate(
         """places => {
             window.seen_places = [];
