@@ -260,7 +260,7 @@ def test_an_overlay_fills_the_screen_with_its_labels_or_the_page_where_that_cann
     assert (box["width"], box["height"]) == (1400, 900)
     page.keyboard.press("Escape")
     expect(page.locator(".covering")).to_have_count(0)
-    page.evaluate("Element.prototype.requestFullscreen = window.kept")
+    page.evaluate("() => { Element.prototype.requestFullscreen = window.kept; }")
 
 
 def test_how_to_read_this_is_there(cat_page: Page):
