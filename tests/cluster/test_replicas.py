@@ -112,11 +112,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def started(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    # Of the owner's networks, the cluster has the first one.
-    networks = ("--network", cluster.network, "--network", f"Other={OWN}")
-    command = (sys.executable, "app.py", *networks)
-    folder = tmp_path_factory.mktemp("page")
-    with started_app(folder, command=command, **cluster.page) as running:
+    with started_app(tmp_path_factory.mktemp("page"), **cluster.page) as running:
         yield running
         # Neither results nor errors have made it load what replicas are for.
         assert "libtorch" not in Path(f"/proc/{running.process.pid}/maps").read_text()
@@ -148,11 +144,14 @@ def test_maps_are_those_of_the_local_engine(url: str):
     assert_is(found[LITE0], gc.explain(path, LITE0, layer=layer))
 
 
-def test_networks_of_the_owner_are_computed_there_too(cluster: Cluster, url: str):
+def test_networks_of_the_owner_are_computed_there_too(cluster: Cluster, tmp_path: Path):
+    networks = ("--network", cluster.network, "--network", f"Other={OWN}")
+    command = (sys.executable, "app.py", *networks)
     place = 1001  # behind the 1000 classes of ImageNet
-    asked = {"example": CAT, "cells": cells("mine"), "target": place}
-    (found,) = results(explain_stream(url, asked)).values()
-    only_here = explain_stream(url, {"example": CAT, "cells": cells("other")})
+    with started_app(tmp_path, command=command, **cluster.page) as page:
+        asked = {"example": CAT, "cells": cells("mine"), "target": place}
+        (found,) = results(explain_stream(page.url, asked)).values()
+        only_here = explain_stream(page.url, {"example": CAT, "cells": cells("other")})
     (info,) = register_all([cluster.network])
     try:
         expected = gc.explain(EXAMPLES / f"{CAT}.jpg", info.name, "class 1")
