@@ -122,8 +122,8 @@ def test_what_is_no_picture_is_told(no_photo: Page):
     expect(page.get_by_text("This is a PDF document, which is not read here")).to_be_visible()
 
 
-def test_several_files_join_the_sequence_and_the_first_picture_is_shown(no_photo: Page):
-    page = no_photo
+def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: Visits):
+    page = visit(RESNET)  # anew: its sequence has no pictures of others
     notes = ("notes.txt", "text/plain", encoded(b"hello"))
     give(page, [notes, ("coffee.HEIC", "", COFFEE), ("cat.jpg", "image/jpeg", CAT)])
     expect(page.locator(".toast")).to_contain_text("2 of the 3 files are pictures")
