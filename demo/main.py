@@ -7,6 +7,7 @@ has set is checked before it.
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -126,24 +127,26 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
 
 def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None) -> None:
     from demo.server.uploads import start_sweeping, use_own_folder
+    from gradcam_core.memory import paused_garbage_collection, start_trimming
 
     start_sweeping(use_own_folder(settings.temporary_folder))  # before Gradio is imported
     for name in _READ_BY_GRADIO:
         os.environ.pop(name, None)
 
     # Late: a mistake in what was set needs no libraries.
-    from demo.compute.service import start
-    from demo.gradio_internals import listen_at
-    from demo.listening import family_of, in_address
-    from demo.logs import keep_visitors_out_of_the_log
-    from demo.middleware.shutdown import serve
-    from demo.server.reachability import Reachability
-    from demo.server.result_files import FileMaker
-    from demo.server.talk import read_talk, talk_of_the_examples
-    from demo.ui.layout import build, launch_options
-    from gradcam_core.images.sandbox import start_readers
-    from gradcam_core.memory import start_trimming
-    from gradcam_core.models.registry import default_classifiers
+    with paused_garbage_collection():
+        from demo.compute.service import start
+        from demo.gradio_internals import listen_at
+        from demo.listening import family_of, in_address
+        from demo.logs import keep_visitors_out_of_the_log
+        from demo.middleware.shutdown import serve
+        from demo.server.reachability import Reachability
+        from demo.server.result_files import FileMaker
+        from demo.server.talk import read_talk, talk_of_the_examples
+        from demo.ui.layout import build, launch_options
+        from gradcam_core.images.sandbox import start_readers
+        from gradcam_core.models.registry import default_classifiers
+    gc.freeze()  # all that stays anyway: looking through it takes a server tenths of a second
 
     talk = None
     if talk_file is not None:

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from gradcam_core.memory import paused_garbage_collection
+
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor, nn
@@ -29,7 +31,7 @@ def import_timm() -> ModuleType:
     two threads enter the circle at different places. So this comes before `from timm.data import
     …`, too. Needless once `timm.data` no longer imports `timm.models`.
     """
-    with _timm_lock:
+    with _timm_lock, paused_garbage_collection():
         import timm
 
         return timm

@@ -40,10 +40,12 @@ OF_THE_SHARED_APP = (
 """Files whose tests use it, besides those of the page."""
 
 LONG = (
-    *("page", "app", "test_faults", "test_replicas", "test_custom_digits", "test_ray_data"),
-    *("test_batch", "test_weights", "test_methods", "test_bad_pictures"),
+    *("page", "app", "test_replicas", "test_ray_data", "test_custom_digits", "test_hosting"),
+    *("test_report", "test_methods", "test_weights", "test_custom", "test_bad_pictures"),
+    *("test_package", "test_batch", "test_faults"),
 )
-"""Work that one process does as a whole and that takes long, the longest first."""
+"""Work that one process does as a whole and that takes long, the longest first. Ray waits for its
+processes half of the time, while the page and the app compute."""
 
 
 def work_of(test: str) -> str:
@@ -55,8 +57,7 @@ def work_of(test: str) -> str:
     path = Path(test.partition("::")[0])
     if path.stem in OF_THE_SHARED_APP or path.match("tests/server/test_bad_pictures.py"):
         return "app"
-    is_of_the_page = path.parent.name == "page" and path.stem != "test_address"  # has its own app
-    return "page" if is_of_the_page else str(path)
+    return "page" if path.parent.name == "page" else str(path)
 
 
 class WorkScheduling(LoadFileScheduling):
@@ -102,7 +103,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if is_of_the_system(item):
             item.add_marker("system")
     place = {name: number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: place.get(Path(work_of(item.nodeid)).stem, len(LONG)))
+    items.sort(
+        key=lambda item: (
+            place.get(Path(work_of(item.nodeid)).stem, len(LONG)),
+            _page_wanted(item) if work_of(item.nodeid) == "page" else 0,
+        )
+    )
+
+
+def _page_wanted(item: pytest.Item) -> int:
+    """Those that want the page in the same state follow each other: they need not open it."""
+    wanted: list[str] = item.fixturenames  # type: ignore[attr-defined]
+    return 0 if "cat_page" in wanted else 1 if {"one_panel", "no_photo"} & set(wanted) else 2
 
 
 def pytest_collection_finish() -> None:
@@ -225,3 +237,15 @@ def cat_page(visit: Visits) -> Page:
     """The page with the results for the cat. Whoever changes more than the picture and the class
     and puts it back spares the next test a visit."""
     return visit.cat()
+
+
+@pytest.fixture
+def one_panel(visit: Visits) -> Page:
+    """As `cat_page`, with ResNet50 alone: where the number of panels does not matter."""
+    return visit.cat("resnet50")
+
+
+@pytest.fixture
+def no_photo(visit: Visits) -> Page:
+    """The page without a photo and with ResNet50 alone, reused as `cat_page` is."""
+    return visit.no_photo("resnet50")

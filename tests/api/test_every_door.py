@@ -96,33 +96,29 @@ def test_the_archive_of_the_page(app: str, expected: dict[str, Any]):
 
 
 def test_the_archive_of_the_page_after_a_check_has_what_it_found(app: str):
-    # Another class than the test before, which nobody has checked.
-    checked = ON_PAGE | {"target": 282, "cells": cells(*NETWORKS, trust=True)}
-    found = {one["cell"]: one["trust"] for one in explain_stream(app, checked) if "trust" in one}
-    assert sorted(found) == sorted(NETWORKS)
+    # Another class than the test before, which nobody has checked; one network of two.
+    checked = ON_PAGE | {"target": 282, "cells": cells(NETWORKS[0], trust=True)}
+    (trust,) = (one["trust"] for one in explain_stream(app, checked) if "trust" in one)
     body = ON_PAGE | {"target": 282, "file": "everything.zip"}
     answer = requests.post(f"{app}download", json=body, timeout=60)
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-        record = json.loads(archive.read("explanations.json"))
+        one, unchecked = json.loads(archive.read("explanations.json"))["explanations"]
         captions = archive.read("captions.txt").decode()
-        figures = {
-            one["model"]: archive.read(f"{one['model']}_trust.png")
-            for one in record["explanations"]
-        }
-    for one in record["explanations"]:
-        trust = found[one["asked_for"]]
-        assert one["trust"] == {key: value for key, value in trust.items() if key != "pictures"}
-        assert f"{one['caption']}\n{trust['sentence']}\n" in captions
-        said = Image.open(io.BytesIO(figures[one["model"]])).info
-        assert (said["Verdict"], said["Description"]) == (trust["verdict"], trust["sentence"])
-        assert said["Contrast"] == f"lynx ({CONTRAST})"
+        (figure,) = (name for name in archive.namelist() if "trust" in name)
+        assert figure == f"{one['model']}_trust.png"
+        said = Image.open(io.BytesIO(archive.read(figure))).info
+    assert (one["asked_for"], unchecked["trust"]) == (NETWORKS[0], None)
+    assert one["trust"] == {key: value for key, value in trust.items() if key != "pictures"}
+    assert f"{one['caption']}\n{trust['sentence']}\n" in captions
+    assert (said["Verdict"], said["Description"]) == (trust["verdict"], trust["sentence"])
+    assert said["Contrast"] == f"lynx ({CONTRAST})"
     other = ON_PAGE | {"target": 282, "view": "whole", "file": "everything.zip"}
     with zipfile.ZipFile(
         io.BytesIO(requests.post(f"{app}download", json=other, timeout=60).content)
     ) as archive:
         assert not [name for name in archive.namelist() if "trust" in name]
-        unchecked = json.loads(archive.read("explanations.json"))["explanations"]
-    assert [one["trust"] for one in unchecked] == [None] * len(NETWORKS)
+        of_another_view = json.loads(archive.read("explanations.json"))["explanations"]
+    assert [one["trust"] for one in of_another_view] == [None] * len(NETWORKS)
 
 
 def test_the_api_and_mcp(shared_app: Started, of_an_upload: dict[str, Any], tmp_path: Path):

@@ -164,11 +164,11 @@ def test_networks_of_the_owner_are_computed_there_too(cluster: Cluster, tmp_path
 
 
 def test_checks_find_the_same(url: str, lite0: gc.Model):
-    (cell,) = cells(LITE0, trust=True, method="competitive", detail=2)
+    (cell,) = cells(LITE0, trust=True, method="competitive")
     answers = explain_stream(url, {"example": CAT, "target": 281, "cells": [cell]})
     assert any(answer.get("status", "").startswith("Checking: ") for answer in answers)
     photo = gc.read_image(EXAMPLES / f"{CAT}.jpg")
-    expected = trust(photo, lite0, gc.explain(photo, lite0, 281, preset="sharp"))
+    expected = trust(photo, lite0, gc.explain(photo, lite0, 281, method="competitive"))
     found = answers[-1]["trust"]
     assert found["sentence"] == expected.sentence
     assert found["shifts"] == pytest.approx(expected.shifts, abs=1e-3)

@@ -1,13 +1,15 @@
-"""Memory that has been freed is used again."""
+"""Memory that has been freed is used again; garbage is left alone while large libraries come."""
 
 from __future__ import annotations
 
 import ctypes
+import gc as garbage
 import subprocess
 import sys
 
 import pytest
 
+from gradcam_core.memory import paused_garbage_collection
 from tests.support.app_server import ROOT
 
 PROGRAM = """
@@ -42,3 +44,24 @@ def new_pages(how: str) -> int:
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not the GNU C library")
 def test_what_was_freed_needs_no_new_pages():
     assert new_pages("keep") < 1000 < new_pages("leave")
+
+
+def import_nothing() -> None:
+    with paused_garbage_collection():
+        with paused_garbage_collection():
+            assert not garbage.isenabled()
+        assert not garbage.isenabled()
+        raise ImportError
+
+
+def test_garbage_is_looked_for_again_whatever_happens_meanwhile():
+    with pytest.raises(ImportError):
+        import_nothing()
+    assert garbage.isenabled()
+    garbage.disable()
+    try:
+        with paused_garbage_collection():
+            pass
+        assert not garbage.isenabled()  # as it was
+    finally:
+        garbage.enable()

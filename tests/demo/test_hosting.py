@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 import pytest
 import requests
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.api import SMALL, called, text_of
 from tests.support.app_server import NO_NETWORKS, ROOT, Started, started_app
@@ -191,13 +191,15 @@ def test_a_user_without_a_name_runs_it_from_a_read_only_folder(read_only: Path, 
 # Last: while a browser runs, no test can have an event loop of its own.
 
 
-def test_a_visitor_who_leaves_out_the_slash_has_the_page(app_at_cam: Started, browser: Browser):
+def test_a_visitor_who_leaves_out_the_slash_has_the_page(
+    app_at_cam: Started, browser: Browser, tab: Page
+):
     with prefix_proxy(app_at_cam.url, "/cam", strips=True) as url:
-        visit_without_the_slash(url, browser)
+        visit_without_the_slash(url, browser, tab)
 
 
-def visit_without_the_slash(shown_at: str, browser: Browser) -> None:
-    visits = Visits(browser, shown_at.rstrip("/"))
+def visit_without_the_slash(shown_at: str, browser: Browser, tab: Page) -> None:
+    visits = Visits(browser, shown_at.rstrip("/"), tab)
     page = visits("?models=resnet50")
     drop(page, EXAMPLES / f"{CAT}.jpg", "IMG_1234.HEIC", kind="")
     wait_for_results(page, 1)

@@ -14,7 +14,7 @@ from typing import Any
 import requests
 
 from tests.support.api import SMALL, called
-from tests.support.app_server import ROOT, running_app
+from tests.support.app_server import NO_NETWORKS, ROOT, running_app
 from tests.support.uploads import DECLARED
 
 TELLING = "holiday_of_ann_smith"
@@ -28,6 +28,7 @@ def faulty(*given, **named):
     raise ValueError("/home/{TELLING}.jpg of {ADDRESS}") from KeyError("{TELLING}")
 
 demo.server.stream.result_of = demo.api.functions.findings = faulty
+{NO_NETWORKS}
 app.main()
 """
 """The app with a bug, whose message holds what it must not say."""

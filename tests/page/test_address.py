@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from playwright.sync_api import Page, Request, expect
 
-from tests.support.app_server import running_app
+from tests.support.app_server import Started
 from tests.support.browser import Visits, remove_opening, wait_for_all, wait_for_results
-from tests.support.fake_web import Server, at, response, serving
+from tests.support.fake_web import Server, at, response
 from tests.support.stream import cells
-
-ALLOWING = (
-    "import demo.server.remote_pictures as a;"
-    " from gradcam_core.images.remote.ssrf_guard import Guard;"
-    " a.Guard = lambda: Guard(frozenset({{{port}}}), frozenset({{'127.0.0.1'}}));"
-    " a.KEPT_BYTES = 2**20; import app; app.main()"
-)
-
-
-@pytest.fixture(scope="module")
-def shelf(cat_bytes: bytes) -> Iterator[Server]:
-    """A server of pictures that the page's server may ask."""
-    server = Server("127.0.0.1")
-    with serving(server):
-        yield server
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("app")
-
-
-@pytest.fixture(scope="module")
-def app(shelf: Server, folder: Path) -> Iterator[str]:
-    command = [sys.executable, "-c", ALLOWING.format(port=shelf.port)]
-    with running_app(folder, command=command) as url:
-        yield url
 
 
 @pytest.fixture
@@ -60,7 +30,7 @@ def open_address(page: Page, given: str) -> None:
 
 
 def test_the_page_shows_a_picture_by_its_address_and_its_link_brings_it_back(
-    pictures: Server, visit: Visits, folder: Path
+    pictures: Server, visit: Visits, shared_app: Started
 ):
     page = visit()
     open_address(page, at(pictures, "cat.jpg", "127.0.0.1"))
@@ -71,18 +41,18 @@ def test_the_page_shows_a_picture_by_its_address_and_its_link_brings_it_back(
     page = visit("?" + page.url.split("?")[1])
     wait_for_results(page)
     expect(page.locator(".explained", has_text="lynx")).to_have_count(3)
-    assert str(pictures.port) not in (folder / "app.log").read_text()
+    assert str(pictures.port) not in shared_app.log.read_text()
 
 
 def test_an_address_that_failed_can_be_opened_once_more(
-    pictures: Server, visit: Visits, cat_bytes: bytes
+    pictures: Server, no_photo: Page, cat_bytes: bytes
 ):
-    page = visit()
+    page = no_photo
     open_address(page, at(pictures, "later.jpg", "127.0.0.1"))
     expect(page.get_by_role("alert")).to_contain_text("status 404")
     pictures.answers["/later.jpg"] = response(cat_bytes)
     page.get_by_role("button", name="Open").click()
-    wait_for_results(page)
+    wait_for_results(page, 1)
 
 
 FOCUS = """() => {

@@ -28,9 +28,9 @@ from tests.support.browser import (
     levels,
     panels,
     plain,
+    show_colours,
     show_grey,
     wait_for_all,
-    wait_for_results,
 )
 from tests.support.photos import EXAMPLES
 
@@ -199,8 +199,7 @@ def test_rather_than_another_class_shows_the_contrast_in_all_panels(cat_page: Pa
     expect(cat_page.locator(".headline h2")).to_have_text("Explaining tabby")
     expect(cat_page.get_by_label("Rather than …")).to_have_value("No other class")
     expect(cat_page.locator(".how", has_text="contrast")).to_have_count(0)
-    cat_page.get_by_role("radio", name="Overlay").check(force=True)
-    cat_page.get_by_label("Colours").select_option("inferno")
+    show_colours(cat_page)
 
 
 def test_the_layer_slider_shows_the_map_of_the_layer_that_each_panel_names(
@@ -225,8 +224,7 @@ def test_the_layer_slider_shows_the_map_of_the_layer_that_each_panel_names(
             layer = None if share == 1 else stage.layer
             assert_shows(cat_page, n, gc.explain(CAT, model, layer=layer))
     assert cat_page.locator(".how").all_inner_texts() == last
-    cat_page.get_by_role("radio", name="Overlay").check(force=True)
-    cat_page.get_by_label("Colours").select_option("inferno")
+    show_colours(cat_page)
 
 
 def test_all_methods_are_shown_for_one_network_and_one_can_be_chosen_for_all(
@@ -269,9 +267,8 @@ def test_all_methods_are_shown_for_one_network_and_one_can_be_chosen_for_all(
     expect(section).to_be_hidden()
 
 
-def test_the_other_methods_are_behind_a_button(visit: Visits, networks):
-    page = visit("?example=1_cat&models=resnet50")
-    wait_for_results(page, 1)
+def test_the_other_methods_are_behind_a_button(one_panel: Page, networks):
+    page = one_panel
     show_grey(page)
     page.get_by_role("button", name="Methods", exact=True).click()
     section = page.get_by_role("region", name="Methods and detail")

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
@@ -26,6 +27,7 @@ from tests.support.browser import (
     open_example,
     panels,
     plain,
+    show_colours,
     show_grey,
     toggle_models,
     wait_for_results,
@@ -33,9 +35,6 @@ from tests.support.browser import (
 from tests.support.photos import EXAMPLES
 
 EXAMPLE_CAT = EXAMPLES / "1_cat.jpg"
-COFFEE = "?example=2_coffee"
-RESNET = "?example=1_cat&models=resnet50"
-"""A page with one panel, where their number does not matter."""
 
 # The class
 
@@ -116,9 +115,10 @@ PLACES_BELOW_MODELS = """() => [...document.querySelectorAll("#view, #kind")].ma
     (control) => Math.round(control.getBoundingClientRect().top + scrollY))"""
 
 
-def test_several_models_are_chosen_in_a_dropdown(visit: Visits):
-    page = visit(COFFEE)
-    wait_for_results(page)
+def test_several_models_are_chosen_in_a_dropdown_and_stand_in_the_order_of_the_registry(
+    cat_page: Page,
+):
+    page = cat_page
     expect(page.get_by_role("combobox", name="Models")).to_have_count(1)
     assert chosen_models(page) == ["Xception", "ResNet50", "VGG19"]
     below = page.evaluate(PLACES_BELOW_MODELS)
@@ -140,13 +140,6 @@ def test_several_models_are_chosen_in_a_dropdown(visit: Visits):
     page.get_by_role("button", name="Remove VGG19").click()
     wait_for_results(page, 1)
     assert panels(page).first.get_attribute("data-model") == "resnet50"
-
-
-def test_without_a_model_the_page_asks_for_one_and_all_stand_in_the_order_of_the_registry(
-    visit: Visits,
-):
-    page = visit(f"{COFFEE}&models=vgg19")
-    wait_for_results(page, 1)
     page.get_by_label("Models", exact=True).click()
     page.keyboard.press("Backspace")
     expect(page.get_by_text("Choose at least one model.")).to_be_visible()
@@ -154,7 +147,7 @@ def test_without_a_model_the_page_asks_for_one_and_all_stand_in_the_order_of_the
     page.keyboard.press("Escape")
     toggle_models(page, "VGG19")
     wait_for_results(page, 1)
-    toggle_models(page, "ResNet50", "Xception")
+    toggle_models(page, "Xception", "ResNet50")
     wait_for_results(page, 3)
     models = panels(page).evaluate_all("all => all.map((panel) => panel.dataset.model)")
     assert models == ["xception", "resnet50", "vgg19"]
@@ -164,9 +157,8 @@ def test_without_a_model_the_page_asks_for_one_and_all_stand_in_the_order_of_the
 # The map
 
 
-def test_sharp_maps_are_those_of_the_preset_and_the_predictions_stay(visit: Visits):
-    page = visit(RESNET)
-    wait_for_results(page, 1)
+def test_sharp_maps_are_those_of_the_preset_and_the_predictions_stay(one_panel: Page):
+    page = one_panel
     show_grey(page)
     rows = page.locator("ol.top").all_inner_texts()
     page.get_by_label("Sharp", exact=True).check()
@@ -179,6 +171,7 @@ def test_sharp_maps_are_those_of_the_preset_and_the_predictions_stay(visit: Visi
     page.get_by_label("Grad-CAM", exact=True).check()
     expect(how).to_have_text(re.compile("^Grad-CAM · "))
     assert_shows(page, 0, gc.explain(EXAMPLE_CAT, "efficientnet_lite0"))
+    show_colours(page)
 
 
 def choose_method(page: Page, title: str) -> None:
@@ -187,10 +180,9 @@ def choose_method(page: Page, title: str) -> None:
 
 
 def test_every_method_of_the_registry_can_be_chosen_and_a_slow_one_ends_with_the_next_choice(
-    visit: Visits,
+    one_panel: Page,
 ):
-    page = visit(RESNET)
-    wait_for_results(page, 1)
+    page = one_panel
     show_grey(page)
     expect(page.get_by_label("Method", exact=True)).to_be_hidden()
     for _ in range(5):  # on a busy machine Gradio may still be putting its controls up
@@ -243,28 +235,32 @@ def test_the_whole_view_lifts_the_dimming_and_finds_what_was_outside(visit: Visi
 
 
 def test_an_overlay_fills_the_screen_with_its_labels_or_the_page_where_that_cannot_be(
-    visit: Visits,
+    cat_page: Page,
 ):
-    page = visit(COFFEE)
-    wait_for_results(page)
+    page = cat_page
     first = panels(page).first
     first.get_by_label("Full screen").click()
     page.wait_for_function("document.fullscreenElement !== null")
     box = box_of(first.locator(".stage"))
-    assert box["width"] / box["height"] == pytest.approx(600 / 400, rel=0.01)
+    with Image.open(EXAMPLE_CAT) as photo:
+        assert box["width"] / box["height"] == pytest.approx(photo.width / photo.height, rel=0.01)
     assert max(box["width"] / 1400, box["height"] / 900) > 0.75
-    for words in ("EfficientNet-Lite2", "in place of Xception", "espresso"):
+    for words in ("EfficientNet-Lite2", "in place of Xception", "Egyptian cat"):
         expect(first.get_by_text(words).first).to_be_in_viewport()
     first.get_by_label("Full screen").click()
     page.wait_for_function("document.fullscreenElement === null")
     expect(panels(page).nth(2)).to_be_visible()
     expect(page.locator(".covering")).to_have_count(0)
-    page.evaluate("delete Element.prototype.requestFullscreen")
+    page.evaluate(
+        "window.kept = Element.prototype.requestFullscreen;"
+        "delete Element.prototype.requestFullscreen"
+    )
     first.get_by_label("Full screen").click()
     box = box_of(first)
     assert (box["width"], box["height"]) == (1400, 900)
     page.keyboard.press("Escape")
     expect(page.locator(".covering")).to_have_count(0)
+    page.evaluate("() => { Element.prototype.requestFullscreen = window.kept; }")
 
 
 def test_how_to_read_this_is_there(cat_page: Page):

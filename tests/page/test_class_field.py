@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.support.browser import (
@@ -10,15 +9,7 @@ from tests.support.browser import (
     Visits,
     expect_explained,
     new_tab,
-    wait_for_results,
 )
-
-
-@pytest.fixture
-def page(visit: Visits) -> Page:
-    page = visit("?example=1_cat")
-    wait_for_results(page)
-    return page
 
 
 def typed(page: Page, word: str) -> Locator:
@@ -33,7 +24,8 @@ def options(page: Page) -> Locator:
     return page.get_by_role("listbox").get_by_role("option")
 
 
-def test_a_word_that_is_no_class_is_said_to_be_none_and_leaves_what_is_explained(page: Page):
+def test_a_word_that_is_no_class_is_said_to_be_none_and_leaves_what_is_explained(cat_page: Page):
+    page = cat_page
     field = typed(page, "person")
     note = page.get_by_text("“person” is not one of the 1000 classes. Kinds of person:")
     expect(note).to_be_visible()
@@ -57,7 +49,8 @@ def test_a_word_that_is_no_class_is_said_to_be_none_and_leaves_what_is_explained
     expect(field).to_have_value("groom, bridegroom")
 
 
-def test_plurals_and_kinds_are_found_and_a_name_typed_in_full_is_chosen(page: Page):
+def test_plurals_and_kinds_are_found_and_a_name_typed_in_full_is_chosen(cat_page: Page):
+    page = cat_page
     field = typed(page, "birds")
     expect(options(page).filter(has_text="goldfinch")).to_be_visible()
     field.press("Control+a")
@@ -73,8 +66,10 @@ def test_plurals_and_kinds_are_found_and_a_name_typed_in_full_is_chosen(page: Pa
     expect(field).to_have_value("Egyptian cat")
 
 
-def test_what_is_typed_before_the_script_has_come_is_searched_for(app: str, browser: Browser):
-    page = new_tab(browser)
+def test_what_is_typed_before_the_script_has_come_is_searched_for(
+    app: str, tab: Page, visit: Visits
+):
+    page = tab
     scripts: list[Route] = []
     page.route("**/app.js*", lambda route: scripts.append(route))
     page.goto(app)
@@ -84,7 +79,7 @@ def test_what_is_typed_before_the_script_has_come_is_searched_for(app: str, brow
     script.continue_()
     expect(options(page).filter(has_text="tabby, tabby cat")).to_be_visible()
     expect(field).to_have_value("tabby")
-    page.context.close()
+    page.unroute("**/app.js*")
 
 
 _TAKE_OUT = """

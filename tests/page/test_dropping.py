@@ -15,7 +15,6 @@ from tests.support.browser import (
     Visits,
     examples,
     expect_explained,
-    remove_opening,
     wait_for_results,
 )
 from tests.support.photos import EXAMPLES
@@ -61,8 +60,19 @@ def give(
     page.evaluate(_GIVE, [event, target, list(files), list(texts)])
 
 
-def test_a_picture_needs_neither_a_suffix_nor_a_type_that_is_right(visit: Visits):
-    page = visit(RESNET)
+def test_with_https_nothing_is_said_of_it_nor_of_text_that_is_dropped_into_a_field(visit: Visits):
+    page = visit(RESNET)  # anew: of nothing that was before, anything is said
+    expect(page.get_by_label("Capture from camera")).to_be_visible()
+    expect(page.get_by_label("Paste from clipboard")).to_be_visible()
+    expect(page.locator(".photo-note")).to_be_hidden()
+    for event in ("paste", "drop"):
+        give(page, texts=[("text/plain", "hello")], target="input[name=picture]", event=event)
+    page.wait_for_timeout(200)
+    expect(page.locator(".toast")).to_be_empty()
+
+
+def test_a_picture_needs_neither_a_suffix_nor_a_type_that_is_right(no_photo: Page):
+    page = no_photo
     for name, kind, target, content, explained in (
         ("IMG_1234.HEIC", "", BOX, CAT, "tiger cat"),
         ("photo", "", "body", COFFEE, "espresso"),
@@ -74,9 +84,8 @@ def test_a_picture_needs_neither_a_suffix_nor_a_type_that_is_right(visit: Visits
     assert "dropping" not in (page.locator("body").get_attribute("class") or "")
 
 
-def test_a_file_that_is_chosen_needs_no_type_either(visit: Visits, tmp_path: Path):
-    page = visit(RESNET)
-    remove_opening(page)
+def test_a_file_that_is_chosen_needs_no_type_either(no_photo: Page, tmp_path: Path):
+    page = no_photo
     with page.expect_file_chooser() as chooser:
         page.get_by_label("Drop an image file here to upload").click()
     assert ".heic" in (page.locator("#photo input[type=file]").get_attribute("accept") or "")
@@ -86,8 +95,8 @@ def test_a_file_that_is_chosen_needs_no_type_either(visit: Visits, tmp_path: Pat
     expect_explained(page, "espresso", 1)
 
 
-def test_what_is_no_picture_is_told(visit: Visits):
-    page = visit(RESNET)
+def test_what_is_no_picture_is_told(no_photo: Page):
+    page = no_photo
     toast = page.locator(".toast")
     for words, files, texts in (
         ("The file empty.jpg is empty.", [("empty.jpg", "image/jpeg", "")], []),
@@ -114,7 +123,7 @@ def test_what_is_no_picture_is_told(visit: Visits):
 
 
 def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: Visits):
-    page = visit(RESNET)
+    page = visit(RESNET)  # anew: its sequence has no pictures of others
     notes = ("notes.txt", "text/plain", encoded(b"hello"))
     give(page, [notes, ("coffee.HEIC", "", COFFEE), ("cat.jpg", "image/jpeg", CAT)])
     expect(page.locator(".toast")).to_contain_text("2 of the 3 files are pictures")
@@ -130,8 +139,8 @@ def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: V
     expect_explained(page, "tiger cat", 1)
 
 
-def test_a_picture_dragged_from_another_site_is_asked_for_by_its_address(visit: Visits):
-    page = visit(RESNET)
+def test_a_picture_dragged_from_another_site_is_asked_for_by_its_address(no_photo: Page):
+    page = no_photo
     address = "https://pictures.example/b.jpg"
     html = f'<a href="https://pictures.example/page"><img src="{address}"></a>'
     give(page, texts=[("text/uri-list", "https://pictures.example/page"), ("text/html", html)])
@@ -143,14 +152,6 @@ def test_a_picture_dragged_from_another_site_is_asked_for_by_its_address(visit: 
         page, texts=[("text/uri-list", examples(page).nth(1).locator("img").evaluate("i => i.src"))]
     )
     expect_explained(page, "Egyptian cat", 1)
-
-
-def test_text_that_is_pasted_or_dropped_into_a_field_is_the_field_s(visit: Visits):
-    page = visit(RESNET)
-    for event in ("paste", "drop"):
-        give(page, texts=[("text/plain", "hello")], target="input[name=picture]", event=event)
-    page.wait_for_timeout(200)
-    expect(page.locator(".toast")).to_be_empty()
 
 
 def test_without_https_the_page_says_before_a_click_what_cannot_work(app: str, browser: Browser):
@@ -166,21 +167,17 @@ def test_without_https_the_page_says_before_a_click_what_cannot_work(app: str, b
     visits.close("without_https", is_failed=False)
 
 
-def test_with_https_nothing_is_said_of_it(visit: Visits):
-    page = visit(RESNET)
-    expect(page.get_by_label("Capture from camera")).to_be_visible()
-    expect(page.get_by_label("Paste from clipboard")).to_be_visible()
-    expect(page.locator(".photo-note")).to_be_hidden()
-
-
-def test_a_clipboard_without_a_picture_or_kept_by_the_browser_is_told(visit: Visits):
-    page = visit(RESNET, permissions=["clipboard-read", "clipboard-write"])
+def test_a_clipboard_without_a_picture_or_kept_by_the_browser_is_told(no_photo: Page):
+    page = no_photo
+    page.context.grant_permissions(["camera", "clipboard-read", "clipboard-write"])
     page.evaluate("navigator.clipboard.writeText('words')")
     page.get_by_label("Paste from clipboard").click()
     expect(page.locator(".toast")).to_contain_text("No picture is in the clipboard.")
     page.context.clear_permissions()
+    page.context.grant_permissions(["camera"])
     page.evaluate(
         "() => { navigator.clipboard.read = () => Promise.reject(new DOMException('no')); }"
     )
     page.get_by_label("Paste from clipboard").click()
     expect(page.locator(".toast")).to_contain_text("Ctrl+V pastes a picture, too.")
+    page.evaluate("delete navigator.clipboard.read")

@@ -18,6 +18,7 @@ from demo.server.answers import result_of
 from gradcam_core.images.render import COLORMAPS, colormap_table
 from tests.support.browser import (
     STAND_INS,
+    WIDE,
     Visits,
     assert_shows,
     canvas_pixels,
@@ -26,7 +27,8 @@ from tests.support.browser import (
     explained,
     levels,
     panels,
-    remove_opening,
+    remove_photo,
+    show_colours,
     show_grey,
     wait_for_all,
     wait_for_results,
@@ -117,8 +119,11 @@ def test_opacity_display_and_colours_change_without_any_request(cat_page: Page):
 WIDTH = "document.querySelector('canvas.heat').width"
 
 
-def test_the_heat_is_drawn_again_at_the_size_of_the_screen(visit: Visits):
-    page = visit("?example=2_coffee", device_scale_factor=2)
+def test_the_heat_is_drawn_again_at_the_size_of_the_screen(visit: Visits, tab: Page):
+    fine = tab.context.new_cdp_session(tab)
+    screen = {**WIDE, "deviceScaleFactor": 2, "mobile": False}
+    fine.send("Emulation.setDeviceMetricsOverride", screen)
+    page = visit("?example=2_coffee")
     wait_for_results(page)
     show_grey(page)
     panel = panels(page).first
@@ -148,6 +153,8 @@ def test_the_heat_is_drawn_again_at_the_size_of_the_screen(visit: Visits):
         "wide => document.querySelector('canvas.heat').width == wide", arg=small[0]
     )
     assert_shows(page, 0, e)
+    fine.send("Emulation.clearDeviceMetricsOverride")
+    fine.detach()
 
 
 # Every frame: what each panel says, which picture it shows, and its heat on a coarse raster.
@@ -269,11 +276,11 @@ PLACES = """() => {
 
 
 def test_nothing_jumps_while_results_arrive_or_the_class_changes(
-    page: Page, coffee: Image.Image, tmp_path: Path
+    visit: Visits, coffee: Image.Image, tmp_path: Path
 ):
+    page = visit.no_photo()
     # A photo that is new to the server, so that its results take a moment.
     coffee.resize((1500, 1000)).save(tmp_path / "new.png")
-    remove_opening(page)
     page.evaluate(
         """places => {
             window.seen_places = [];
@@ -324,21 +331,23 @@ def test_the_heat_in_the_browser_is_that_of_python(cat_page: Page, view: str):
             np.testing.assert_allclose(heat, e.heatmap_at(size), atol=2 / 255)
 
 
-@pytest.mark.parametrize("size", [PORTRAIT, STRIP], ids=["portrait", "20:1"])
-def test_the_canvas_shows_the_heat_of_python(visit: Visits, size: tuple[int, int], tmp_path: Path):
-    page = visit("?models=resnet50")
-    remove_opening(page)
-    path = tmp_path / "photo.png"
-    with Image.open(CAT) as cat:
-        cat.resize(size).save(path)
-    page.locator("#photo input[type=file]").set_input_files(path)
-    wait_for_results(page, 1)
-    show_grey(page)
-    for label, view in (("Centre crop", "crop"), ("Whole photo", "whole")):
-        page.get_by_label(label).check()
-        e = gc.explain(path, "efficientnet_lite0", view=view)  # type: ignore[arg-type]
-        whole = "0px" if view == "whole" else re.compile(r"%|[1-9]")
-        expect(panels(page).first.locator(".view-box")).to_have_css("inset", whole)
+def test_the_canvas_shows_the_heat_of_python(no_photo: Page, tmp_path: Path):
+    page = no_photo
+    for size in (PORTRAIT, STRIP):
+        path = tmp_path / f"{size[0]}.png"
+        with Image.open(CAT) as cat:
+            cat.resize(size).save(path)
+        page.locator("#photo input[type=file]").set_input_files(path)
         wait_for_results(page, 1)
-        assert_shows(page, 0, e)
-        assert levels(page, 0).max() == 1
+        show_grey(page)
+        for label, view in (("Whole photo", "whole"), ("Centre crop", "crop")):
+            page.get_by_label(label).check()
+            e = gc.explain(path, "efficientnet_lite0", view=view)  # type: ignore[arg-type]
+            whole = "0px" if view == "whole" else re.compile(r"%|[1-9]")
+            expect(panels(page).first.locator(".view-box")).to_have_css("inset", whole)
+            wait_for_results(page, 1)
+            assert_shows(page, 0, e)
+            assert levels(page, 0).max() == 1
+        show_colours(page)
+        remove_photo(page)
+        expect(panels(page)).to_have_count(0)

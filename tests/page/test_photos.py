@@ -32,7 +32,6 @@ from tests.support.browser import (
     listed_classes,
     open_example,
     panels,
-    remove_opening,
     remove_photo,
     wait_for_all,
     wait_for_results,
@@ -168,10 +167,9 @@ def test_a_photo_that_is_chosen_before_the_page_s_script_has_come_is_explained(
 
 
 @pytest.fixture
-def held(visit: Visits) -> tuple[Page, list[Route]]:
+def held(no_photo: Page) -> tuple[Page, list[Route]]:
     """A page whose first request gets no answer, as long as the server decodes the photo."""
-    page, held = visit(RESNET), list[Route]()
-    remove_opening(page)
+    page, held = no_photo, list[Route]()
 
     def hold(route: Route) -> None:
         if held:
@@ -197,6 +195,7 @@ def test_a_photo_that_decodes_slowly_does_not_replace_a_newer_one(
     shown = page.locator("img.photo").first.evaluate("i => [i.naturalWidth, i.naturalHeight]")
     assert shown == [600, 400]
     assert explained(page)[0].startswith("espresso")
+    page.get_by_label("Centre crop").check()
 
 
 def test_a_choice_made_while_the_photo_is_decoded_does_not_lose_the_photo(
@@ -211,12 +210,13 @@ def test_a_choice_made_while_the_photo_is_decoded_does_not_lose_the_photo(
     assert len(requests) == 1
     expect(page.locator(".how", has_text="Competitive")).to_have_count(1)
     assert listed_classes(page, "espresso")
+    page.get_by_label("Grad-CAM", exact=True).check()
 
 
 def test_tall_photos_and_those_that_lie_on_their_side_fit_and_stand_upright(
-    visit: Visits, coffee: Image.Image, tmp_path: Path
+    no_photo: Page, coffee: Image.Image, tmp_path: Path
 ):
-    page = visit(RESNET)
+    page = no_photo
     stage = panels(page).first.locator(".stage")
     Image.new("RGB", (400, 3000), "grey").save(tmp_path / "tall.png")
     drop(page, tmp_path / "tall.png")
@@ -235,15 +235,14 @@ def test_tall_photos_and_those_that_lie_on_their_side_fit_and_stand_upright(
     assert explained(page)[0].startswith("espresso")
 
 
-def test_the_webcam_and_the_clipboard_give_a_picture(visit: Visits, coffee_path: Path):
-    page = visit(RESNET)
-    remove_opening(page)
+def test_the_webcam_and_the_clipboard_give_a_picture(no_photo: Page, coffee_path: Path):
+    page = no_photo
     page.get_by_label("Capture from camera").click()
     page.get_by_text(re.compile("access webcam", re.IGNORECASE)).click()
     page.wait_for_function("document.querySelector('#photo video')?.readyState >= 2")
     page.get_by_label(re.compile("capture photo", re.IGNORECASE)).click()
     wait_for_results(page, 1)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.context.grant_permissions(["camera", "clipboard-read", "clipboard-write"])
     page.evaluate(
         """async (data) => {
             const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -256,7 +255,9 @@ def test_the_webcam_and_the_clipboard_give_a_picture(visit: Visits, coffee_path:
     expect_explained(page, "espresso", 1)
 
 
-def test_a_visitor_who_waits_reads_the_position_in_the_queue(page: Page):
+def test_a_visitor_who_waits_reads_the_position_in_the_queue(visit: Visits):
+    page = visit.no_photo()
+
     def answer(line: str) -> None:
         page.unroute("**/explain-stream")
         page.route("**/explain-stream", lambda route: route.fulfill(body=line + "\n"))

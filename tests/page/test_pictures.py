@@ -255,24 +255,45 @@ def test_a_link_of_the_first_version_still_asks_for_a_map_in_contrast(visit: Vis
     assert re.search(r"\n(This map (holds|fails)|It is not clear whether this map holds): ", copied)
 
 
+CONTRASTS = {
+    "contrast=auto": "auto",
+    "contrast=auto&map=published": "auto",
+    "contrast=auto&map=own&method=eigencam": "auto",
+    "contrast=287&rivals=1": 287,
+    "contrast=287&rather_than=285": 287,
+    "rather_than=287": 287,
+    "rivals=1": "auto",
+    "rivals=0": None,
+}
+READ = """async ([queries, props]) => {
+    const { readLink } = await import(new URL("web/link.js", location.href));
+    return queries.map((query) => {
+        const found = readLink(new URL(`?${query}`, location.href), props);
+        return found.auto_contrast ? "auto" : found.contrast ?? null;
+    });
+}"""
+
+
+def test_the_contrast_of_a_link_is_read_also_from_old_ones(one_panel: Page):
+    props = {"classes": [""] * 1000, "kinds": {"own": "", "published": ""}, "methods": []}
+    read = one_panel.evaluate(READ, [list(CONTRASTS), props])
+    assert read == list(CONTRASTS.values())
+
+
 @pytest.mark.parametrize(
     ("query", "contrast", "headline"),
     [
-        ("contrast=auto", "auto", "rather than the most probable others"),
         ("contrast=auto&map=published", "auto", "rather than the most probable others"),
         ("contrast=auto&map=own&method=eigencam", "auto", ""),
-        ("contrast=287&rivals=1", "287", "rather than lynx"),
-        ("contrast=287&rather_than=285", "287", "rather than lynx"),
         ("rather_than=287", "287", "rather than lynx"),
-        ("rivals=0", None, ""),
     ],
 )
 def test_the_contrast_of_a_link_and_the_headline(
-    visit: Visits, query: str, contrast: str | None, headline: str
+    visit: Visits, query: str, contrast: str, headline: str
 ):
     page = visit(f"?example=1_cat&class=282&models=resnet50&{query}")
     wait_for_results(page, 1)
-    assert parse_qs(urlsplit(page.url).query).get("contrast", [None]) == [contrast]
+    assert parse_qs(urlsplit(page.url).query)["contrast"] == [contrast]
     said = f"Explaining tiger cat {headline}".strip()
     expect(page.locator(".headline h2")).to_have_text(said)
     how = panels(page).locator(".how")
@@ -282,8 +303,8 @@ def test_the_contrast_of_a_link_and_the_headline(
         expect(how).not_to_contain_text("in contrast to ")
 
 
-def test_the_dialog_says_what_the_link_of_an_upload_cannot_carry(visit: Visits, cat_path: Path):
-    page = visit("?models=resnet50")
+def test_the_dialog_says_what_the_link_of_an_upload_cannot_carry(no_photo: Page, cat_path: Path):
+    page = no_photo
     drop(page, cat_path)
     wait_for_results(page, 1)
     page.get_by_label("Whole photo").check()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 from collections.abc import Iterator
 
@@ -19,11 +18,10 @@ from gradcam_core.analysis.deletion_insertion import Curve
 from gradcam_core.analysis.trust import trust
 from gradcam_core.analysis.verdict import Trust
 from gradcam_core.wording import percentage
-from tests.support.browser import PHONE, WIDE, Visits, plain, wait_for_results
+from tests.support.browser import PHONE, WIDE, plain
 from tests.support.photos import EXAMPLES
 
 CAT = EXAMPLES / "1_cat.jpg"
-RESNET = "?example=1_cat&models=resnet50"
 VERDICTS = {"holds": "This map holds", "unclear": "Not clear", "fails": "This map fails"}
 WORDS = {"holds": "Holds: ", "unclear": "Not clear: ", "fails": "Fails: "}
 
@@ -49,10 +47,15 @@ def open_checks(page: Page) -> Locator:
     return cards
 
 
-def test_it_says_what_the_checks_have_found_and_of_which_class(visit: Visits, found: Trust):
-    page = visit(RESNET)
-    wait_for_results(page, 1)
-    card = open_checks(page)
+@pytest.fixture
+def card(one_panel: Page) -> Iterator[Locator]:
+    """What the page says of the checks of its one map."""
+    yield open_checks(one_panel)
+    one_panel.get_by_role("button", name="Trust", exact=True).click()
+
+
+def test_it_says_what_the_checks_have_found(one_panel: Page, card: Locator, found: Trust):
+    page = one_panel
     expect(card).to_have_count(1)
     assert plain(card.locator("h3").inner_text()).startswith("EfficientNet-Lite0")
     expect(card.locator(".verdict")).to_have_text(VERDICTS[found.verdict])
@@ -92,17 +95,6 @@ def test_it_says_what_the_checks_have_found_and_of_which_class(visit: Visits, fo
     page.set_viewport_size(PHONE)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["width"]
     page.set_viewport_size(WIDE)
-    # Nothing of it stands beside another class.
-    again = section(page).get_by_role("button", name="Check these maps")
-    expect(again).to_be_hidden()
-    other = page.locator(".panel .top button").nth(2)
-    name = other.locator(".name").inner_text()
-    other.click()
-    expect(card).to_have_count(0)
-    again.click()
-    expect(card.locator(".verdict")).to_have_count(1)
-    assert name in plain(card.locator("h3").inner_text())
-    assert name in card.locator(".reasons").inner_text()
 
 
 CARD = """async (trust) => {
@@ -110,7 +102,15 @@ CARD = """async (trust) => {
     const card = new TrustCard("Net");
     card.setExplained("Net", "tabby", "");
     card.show(trust);
-    return [...card.element.querySelectorAll(".number")].map((cell) => cell.textContent);
+    const texts = (part) => [...card.element.querySelectorAll(part)].map((one) => one.textContent);
+    return {
+        numbers: texts(".number"),
+        verdict: texts(".verdict"),
+        reasons: texts(".reasons li"),
+        measures: texts(".measures li"),
+        plots: texts(".plot").length,
+        bands: texts(".band").length,
+    };
 }"""
 
 
@@ -122,13 +122,13 @@ ARRIVES = """async () => {
 }"""
 
 
-def test_checks_that_began_before_the_map_was_there_name_the_network_that_ran(cat_page: Page):
-    heading, name = cat_page.evaluate(ARRIVES)
+def test_checks_that_began_before_the_map_was_there_name_the_network_that_ran(one_panel: Page):
+    heading, name = one_panel.evaluate(ARRIVES)
     assert plain(heading) == "EfficientNet-Lite2 tabby rather than lynx"
     assert name == "EfficientNet-Lite2"
 
 
-def test_a_correlation_that_was_not_measured_is_no_number(cat_page: Page, found: Trust):
+def test_a_correlation_that_was_not_measured_is_no_number(one_panel: Page, found: Trust):
     record = found.record() | {
         "pictures": {"without": "", "alone": ""},
         "shifts": [None, 0.91],
@@ -136,14 +136,11 @@ def test_a_correlation_that_was_not_measured_is_no_number(cat_page: Page, found:
         "sanity": [{"part": "head", "correlation": None}],
         "random_weights": [None, None, 0.14],
     }
-    said = [plain(text) for text in cat_page.evaluate(CARD, record)]
+    said = [plain(text) for text in one_panel.evaluate(CARD, record)["numbers"]]
     assert said[1:] == ["0.91, no map in 1 of 2", "no map", "no map", "no map, 0.14"]
 
 
-def test_it_shows_parts_of_the_photo_and_what_the_network_says_of_them(visit: Visits, found: Trust):
-    page = visit(RESNET)
-    wait_for_results(page, 1)
-    card = open_checks(page)
+def test_it_shows_parts_of_the_photo_and_what_the_network_says_of_them(card: Locator, found: Trust):
     figures = card.locator(".altered")
     expect(figures).to_have_count(2)
     name = found.explanation.target.name
@@ -165,7 +162,7 @@ def test_it_shows_parts_of_the_photo_and_what_the_network_says_of_them(visit: Vi
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_each_outcome_has_its_words_whatever_the_reasons_are_punctuated_with(
-    visit: Visits, found: Trust, outcome: Outcome
+    one_panel: Page, found: Trust, outcome: Outcome
 ):
     """The page once split a sentence at its first colon."""
     text = "a class named “screen: CRT” counts 50 % – and −0.12"
@@ -178,28 +175,26 @@ def test_each_outcome_has_its_words_whatever_the_reasons_are_punctuated_with(
         "random_deletion": None,
         "random_insertion": None,
     }
-    page = visit(RESNET)
-    wait_for_results(page, 1)
-    answers = [{"id": "x"}, {"cell": "resnet50", "trust": record}]
-    body = "".join(json.dumps(answer) + "\n" for answer in answers)
-    page.route("**/explain-stream", lambda route: route.fulfill(body=body))
-    card = open_checks(page)
-    expect(card.locator(".verdict")).to_have_text(VERDICTS[outcome])
+    said = one_panel.evaluate(CARD, record)
+    assert said["verdict"] == [VERDICTS[outcome]]
     # Of a class that is too improbable the map is not laid elsewhere.
-    expect(card.locator(".plot")).to_have_count(2)
-    expect(card.locator(".band")).to_have_count(0)
-    (reason,) = card.locator(".reasons li").all_inner_texts()
-    assert plain(reason) == f"{WORDS[outcome]}A{text[1:]}"
-    measures = card.locator(".measures li").all_inner_texts()
-    assert [plain(measure) for measure in measures] == [one.sentence for one in found.measures]
+    assert (said["plots"], said["bands"]) == (2, 0)
+    assert [plain(reason) for reason in said["reasons"]] == [f"{WORDS[outcome]}A{text[1:]}"]
+    assert [plain(one) for one in said["measures"]] == [one.sentence for one in found.measures]
 
 
-def test_closing_it_ends_the_checks(visit: Visits):
-    page = visit("?example=2_coffee&models=resnet50")
-    wait_for_results(page, 1)
+def test_nothing_of_it_stands_beside_another_class_and_closing_it_ends_the_checks(
+    one_panel: Page,
+):
+    page, card = one_panel, open_checks(one_panel)
     button = page.get_by_role("button", name="Trust", exact=True)
-    button.click()
-    expect(button).to_have_attribute("aria-expanded", "true")
+    again = section(page).get_by_role("button", name="Check these maps")
+    expect(again).to_be_hidden()
+    other = page.locator(".panel .top button").nth(2)
+    name = other.locator(".name").inner_text()
+    other.click()
+    expect(card).to_have_count(0)
+    again.click()
     expect(section(page).locator(".status").first).to_have_text(re.compile("Checking: "))
     with page.expect_event("requestfailed") as ended:
         button.click()
@@ -207,5 +202,9 @@ def test_closing_it_ends_the_checks(visit: Visits):
     expect(section(page)).to_have_count(0)
     expect(button).to_have_attribute("aria-expanded", "false")
     # What they stood in line for is free: others need not wait for them.
-    cards = open_checks(page)
-    expect(cards).to_have_count(1)
+    card = open_checks(page)
+    expect(button).to_have_attribute("aria-expanded", "true")
+    expect(card).to_have_count(1)
+    assert name in plain(card.locator("h3").inner_text())
+    assert name in card.locator(".reasons").inner_text()
+    button.click()

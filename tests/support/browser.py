@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -98,22 +99,46 @@ class Visits:
         self._open(page, address)
         return page
 
-    def cat(self) -> Page:
+    def cat(self, models: str = "") -> Page:
         """The page with the results for the cat. It is not opened anew where the test before has
-        only changed the picture and the class, or has put back what it has changed."""
+        only changed the picture and the class, or has put back what it has changed. models: which,
+        if not the usual ones."""
+        page = self._shared(models, {"example", "class"})
+        query = f"{CAT_QUERY}&models={models}" if models else CAT_QUERY
+        if page.url == "about:blank":
+            self._open(page, query)
+        elif page.url != self._app + query:
+            cat, coffee = examples(page).all()[:2]
+            coffee.click()
+            cat.click()  # another picture: no class is chosen
+        count = len(models.split(",")) if models else len(STAND_INS)
+        (wait_for_all if count > 1 else wait_for_results)(page, count)
+        expect(page.locator(".explained").first).to_contain_text("cat")
+        return page
+
+    def no_photo(self, models: str = "") -> Page:
+        """The page without a photo, opened anew only where `cat` does so."""
+        page = self._shared(models, {"example"})
+        if page.url == "about:blank":
+            self._open(page, f"?models={models}" if models else "")
+            remove_opening(page)
+        elif page.locator("#photo img").count():
+            remove_photo(page)
+        expect(page.locator(".panels > .message")).to_be_visible()
+        expect(panels(page)).to_have_count(0)
+        return page
+
+    def _shared(self, models: str, changed: set[str]) -> Page:
+        """The tab: as the test before has left it, if nothing differs from what it is at first but
+        the picture and, in its address, what may be changed; else blank."""
         assert self._tab
         page = self._tab
         self._watch(page)
         address, *others = page.evaluate(_STATE)
-        query = address.removeprefix(self._app)
-        if others != _STATE_AT_FIRST or not re.fullmatch(_OF_PHOTO_AND_CLASS, query):
-            self._open(page, CAT_QUERY)
-        elif query != CAT_QUERY:
-            cat, coffee = examples(page).all()[:2]
-            coffee.click()
-            cat.click()  # another picture: no class is chosen
-        wait_for_all(page)
-        expect(page.locator(".explained").first).to_contain_text("cat")
+        query = parse_qs(urlsplit(address).query)
+        is_here = address.startswith(self._app) and query.pop("models", [""]) == [models]
+        if not is_here or others != _STATE_AT_FIRST or query.keys() - changed:
+            page.goto("about:blank")
         return page
 
     def _open(self, page: Page, address: str) -> None:
@@ -167,7 +192,6 @@ class Visits:
 
 
 CAT_QUERY = "?example=1_cat"
-_OF_PHOTO_AND_CLASS = r"\?((example|class|rather_than)=\w+&?)+"
 
 # The address has all that is chosen, but not how it is shown.
 _STATE = """() => {
@@ -299,6 +323,12 @@ def show_grey(page: Page) -> None:
     """Heat alone, in greys: a pixel's brightness is its heat."""
     page.get_by_label("Colours").select_option("gray")
     page.get_by_role("radio", name="Heat").check(force=True)
+
+
+def show_colours(page: Page) -> None:
+    """As at first, after `show_grey`."""
+    page.get_by_role("radio", name="Overlay").check(force=True)
+    page.get_by_label("Colours").select_option("inferno")
 
 
 def levels(page: Page, panel: int = 0) -> np.ndarray:
