@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,6 +127,8 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
 
 
 def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None) -> None:
+    if is_shared and settings.network_drops is None:
+        settings = replace(settings, network_drops=False)  # others will reach it
     from demo.server.uploads import start_sweeping, use_own_folder
     from gradcam_core.memory import paused_garbage_collection, start_trimming
 

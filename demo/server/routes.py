@@ -17,6 +17,7 @@ from demo.examples import examples_folder
 from demo.middleware.disconnect import DisconnectedError, until_disconnected
 from demo.middleware.error_answers import sentence_of
 from demo.server.classes import all_classes
+from demo.server.own_networks import OwnNetworks
 from demo.server.reachability import Reachability
 from demo.server.remote_pictures import RemotePictures
 from demo.server.requests import DownloadRequest, PageRequest
@@ -44,14 +45,19 @@ def routes(
     pictures: RemotePictures | None = None,
     maker: FileMaker | None = None,
     reachable: Reachability | None = None,
+    own_networks: OwnNetworks | None = None,
 ) -> list[Route | Mount]:
     """The routes. pictures: fetches those that are given by their address; maker: makes the files
-    to download; reachable: says by which address others find the page."""
+    to download; reachable: says by which address others find the page; own_networks: takes those
+    that are dropped on the page."""
+    networks = own_networks or OwnNetworks()
     handlers = _Handlers(pictures or RemotePictures(), maker or FileMaker())
     return [
         Route("/explain-stream", handlers.explain, methods=["POST"]),
         Route("/download", handlers.download, methods=["POST"]),
         Route("/class-search", _find_classes, methods=["GET"]),
+        Route("/own-network", networks.answer, methods=["POST"]),
+        Route("/own-network-file", networks.take, methods=["POST"]),
         Route("/page-code", (reachable or Reachability()).answer, methods=["GET"]),
         Mount("/web/core", StaticFiles(directory=CORE_WEB)),
         Mount("/web", StaticFiles(directory=WEB)),

@@ -21,8 +21,9 @@ class Settings:
     """host: a name or an address without brackets. port: None for the first free one. root_path:
     what a proxy puts before the app's own paths, such as "/cam", or the whole public address.
     framed_by: further sites that may show the page in a frame, as a Content-Security-Policy names
-    them. temporary_folder: None for the system's. memory_bytes: of one forward pass; None for what
-    the machine affords. backend: "local" or "ray"."""
+    them. network_drops: whether networks may be dropped on the page; None where only this machine
+    reaches it. temporary_folder: None for the system's. memory_bytes: of one forward pass; None for
+    what the machine affords. backend: "local" or "ray"."""
 
     host: str = "127.0.0.1"
     port: int | None = None
@@ -30,6 +31,7 @@ class Settings:
     root_path: str = ""
     framed_by: tuple[str, ...] = ()
     has_addresses: bool = True
+    network_drops: bool | None = None
     memory_bytes: int | None = None
     stop_within_s: float = 25.0
     temporary_folder: Path | None = None
@@ -37,6 +39,15 @@ class Settings:
     ray_address: str = ""
     replicas: int = 2
     threads: int = 1
+
+    @property
+    def takes_networks(self) -> bool:
+        """Whether networks may be dropped on the page: always if it was switched on, never if off,
+        else if only this machine can reach the page, and computes itself."""
+        if self.network_drops is not None:
+            return self.network_drops
+        is_here = self.host in ("127.0.0.1", "localhost", "::1")
+        return is_here and not self.root_path and self.backend == "local"
 
 
 @dataclass(frozen=True)
@@ -141,6 +152,14 @@ VARIABLES = (
         "on or off",
         "off: no picture is fetched from an address",
         takes_empty=True,  # always was off
+    ),
+    Variable(
+        "GRADCAM_NETWORK_DROPS",
+        "network_drops",
+        values.is_on,
+        "on or off",
+        "whether visitors may drop networks of their own on the page; by default only where no "
+        "other machine can reach it",
     ),
     Variable(
         "GRADCAM_MEMORY",

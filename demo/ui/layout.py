@@ -16,6 +16,7 @@ from demo.middleware.error_answers import ErrorAnswers
 from demo.middleware.headers import SecurityHeaders
 from demo.middleware.root_path import RootPath
 from demo.middleware.route_allow_list import RouteAllowList, open_paths
+from demo.server.own_networks import OwnNetworks
 from demo.server.reachability import Reachability
 from demo.server.remote_pictures import RemotePictures
 from demo.server.result_files import FileMaker
@@ -53,9 +54,7 @@ def build(
             with gr.Column(elem_classes="side", min_width=300):
                 controls = _controls(settings.has_addresses)
             with gr.Column(elem_classes="main-column", min_width=300):
-                results = page_component(
-                    list(controls), settings.has_addresses, talk, elem_id="results"
-                )
+                results = page_component(list(controls), settings, talk, elem_id="results")
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(texts.HOW_TO_READ, elem_classes="how-to")
         for name, control in controls.items():
@@ -147,7 +146,8 @@ def launch_options(
 ) -> dict:
     """The arguments of `launch` that belong to this page. maker: makes the files to download.
     reachable: from where it can be."""
-    ours = routes(RemotePictures(is_on=settings.has_addresses), maker, reachable)
+    pictures = RemotePictures(is_on=settings.has_addresses)
+    ours = routes(pictures, maker, reachable, OwnNetworks(settings.takes_networks))
     around = [  # the outermost first
         Middleware(RootPath, root_path=settings.root_path, is_open=open_paths(ours)),
         Middleware(SecurityHeaders, framed_by=settings.framed_by),

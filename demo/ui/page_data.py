@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,12 +9,12 @@ import gradio as gr
 from PIL import Image
 
 from demo.examples import EXAMPLES, OPENING, example_names, example_path
-from demo.server.classes import all_classes
+from demo.server.own_networks import page_of_networks
 from demo.server.talk import Slide, Talk
+from demo.settings import Settings
 from demo.ui import texts
-from gradcam_core import Label
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
-from gradcam_core.images.geometry import DETAILS, VIEW_TITLES, VIEWS, crop_title
+from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.images.render import (
     COLORMAPS,
     DIMMING,
@@ -23,7 +22,7 @@ from gradcam_core.images.render import (
     OPACITY,
     colormap_table,
 )
-from gradcam_core.models.registry import ModelInfo, classifiers, default_classifiers
+from gradcam_core.models.registry import default_classifiers
 from gradcam_core.presets import PRESETS
 
 AS_PUBLISHED, OWN_CHOICE = "published", "own"
@@ -43,21 +42,22 @@ import(new URL("web/app.js", document.baseURI))
 
 
 def page_component(
-    controls: list[str], has_addresses: bool, talk: Talk | None = None, **settings: Any
+    controls: list[str], settings: Settings, talk: Talk | None = None, **arguments: Any
 ) -> gr.HTML:
     """The part of the page that `demo/web` draws. controls: the names of Gradio's controls, in the
     order in which they take what `window.gradcam.controls()` gives when this triggers `input`.
-    has_addresses: whether pictures are fetched from the web. talk: what is stepped through."""
+    talk: what is stepped through. arguments: of the component."""
     return gr.HTML(
         html_template='<div class="page"></div>',
         js_on_load=_START,
         apply_default_css=False,
         padding=False,
         controls=controls,
-        hasAddresses=has_addresses,
+        hasAddresses=settings.has_addresses,
+        takesNetworks=settings.takes_networks,
         talk=None if talk is None else [_slide(slide) for slide in talk.slides],
         **_props(),
-        **settings,
+        **arguments,
     )
 
 
@@ -73,21 +73,10 @@ def default_choices() -> dict[str, Any]:
     }
 
 
-def crop_of(info: ModelInfo) -> str:
-    """What a network sees of a photo in the view "crop", as a control says it."""
-    found = VIEW_TITLES["crop"] if info.recipe is None else crop_title(info.recipe.preprocessing)
-    return found.capitalize()
-
-
 def _props() -> dict[str, Any]:
-    labels = all_classes().labels
     presets = {name: _map(preset.method, preset.detail) for name, preset in PRESETS.items()}
     return {
         "defaults": default_choices(),
-        "models": [
-            {"name": info.name, "title": info.title, "crop": crop_of(info)}
-            for info in classifiers()
-        ],
         "methods": [
             {
                 "name": known.name,
@@ -110,9 +99,7 @@ def _props() -> dict[str, Any]:
         "examples": _examples(),
         "exampleNames": example_names(),
         "opening": OPENING,
-        "classes": [label.full_name for label in labels],
-        "names": _names(labels),
-        "alphabetical": all_classes().alphabetical,
+        **page_of_networks(),
         "colormaps": [
             [name, title, colormap_table(name).tolist()] for name, title in COLORMAPS.items()
         ],
@@ -140,15 +127,6 @@ def _examples() -> list[dict[str, Any]]:
             size = {"width": picture.width, "height": picture.height}
         found.append(asdict(example) | size)
     return found
-
-
-def _names(labels: Sequence[Label]) -> dict[str, str]:
-    """By place, the names that differ from the part of the full name before its first comma."""
-    return {
-        str(place): label.name
-        for place, label in enumerate(labels)
-        if label.name != label.full_name.split(",")[0]
-    }
 
 
 def _map(method: str, detail: int) -> dict[str, Any]:

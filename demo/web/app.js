@@ -105,6 +105,15 @@ class App {
     return index === null ? null : (this.props.names[index] ?? this.props.classes[index].split(",")[0]);
   }
 
+  /** A network has come while the page is open. page: the networks and classes that there are now. */
+  addNetwork(name, page) {
+    Object.assign(this.props, page);
+    this.controls.hasOtherModels = true;
+    if (!this.state.models.includes(name)) this.change({ models: [...this.state.models, name] });
+    this.controls.update();
+    this.refresh();
+  }
+
   titleOf(model) {
     return this.props.models.find(({ name }) => name === model)?.title ?? model;
   }
@@ -389,6 +398,7 @@ export async function start({ element, props, trigger }) {
     hasAddresses: props.hasAddresses,
     choose: (address) => app.choosePhoto({ address }),
     chooseAll: (files) => app.sequence.add(files),
+    takeNetwork: (weights, labels) => app.ownNetwork.take(weights, labels),
     sent: (file) => (app.sentFile = file),
     tell: (text) => app.notify(text),
   });

@@ -75,6 +75,29 @@ export async function uploadFile(file) {
   return { upload };
 }
 
+/** Sends a file of a network's weights or labels; gives its name there, or throws an Error with a sentence. */
+export async function sendNetworkFile(file) {
+  const url = urlFor("own-network-file");
+  url.searchParams.set("name", file.name);
+  let answer;
+  try {
+    answer = await (await fetch(url, { method: "POST", body: file })).json();
+  } catch {
+    throw new Error(NO_ANSWER);
+  }
+  if (answer.problem) throw new Error(answer.problem);
+  return answer.file;
+}
+
+/** What a file of weights holds; and, with `keep`, what the page needs to show the network. Or {problem}. */
+export async function askOfNetwork(body) {
+  try {
+    return await (await post("own-network", body)).json();
+  } catch {
+    return { problem: NO_ANSWER };
+  }
+}
+
 /** What a visitor reads while waiting. position: in the queue, from 1. */
 export const queueText = (position) => `You are number ${position} in the queue …`;
 

@@ -4,6 +4,7 @@ import { h } from "./core/elements.js";
 import { ClassSearch } from "./inputs/class_search.js";
 import { CoverTool } from "./inputs/cover.js";
 import { keysDialog } from "./inputs/keys.js";
+import { OwnNetwork } from "./inputs/own_network.js";
 import { PageCode } from "./inputs/page_code.js";
 import { ShareDialog } from "./inputs/share.js";
 import { Toolbar } from "./inputs/toolbar.js";
@@ -106,6 +107,7 @@ export function makeElements(app, element) {
   app.keys = keysDialog();
   app.sharing = new ShareDialog();
   app.pageCode = new PageCode();
+  app.ownNetwork = new OwnNetwork((name, page) => app.addNetwork(name, page));
   app.classSearch = new ClassSearch({
     none: app.props.ownTop,
     classes: () => app.classes(),
@@ -124,6 +126,7 @@ export function makeElements(app, element) {
     app.keys,
     app.sharing.element,
     app.pageCode.element,
+    app.ownNetwork.element,
     app.classSearch.element,
     app.notice,
   );

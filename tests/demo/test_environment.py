@@ -68,6 +68,7 @@ TOLD = {
     "GRADIO_ROOT_PATH": ["/a b", "/../x", "/cam?x", "ftp://a/b", "https:///x", "https://a b/"],
     "GRADCAM_FRAME_ANCESTORS": ["'none'", "https://a;script-src *", "ftp://a", "javascript:x"],
     "GRADCAM_ADDRESSES": ["maybe", "disabled"],
+    "GRADCAM_NETWORK_DROPS": ["maybe"],
     "GRADCAM_BACKEND": ["spark"],
     "GRADCAM_REPLICAS": ["two", "0", "-1", "1.5"],
     "GRADCAM_THREADS": ["two", "0"],

@@ -3,9 +3,12 @@ channel, and explained in Python, on the command line and on the page."""
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import signal
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -223,6 +226,21 @@ def test_a_mistake_in_a_network_ends_the_app_with_one_line(trained: Trained):
     assert "The likeliest architecture is timm's test_resnet" in line
 
 
+_DROP_NETWORK = """([weights, labels]) => {
+    const transfer = new DataTransfer();
+    for (const [name, content] of [["digits.pth", weights], ["digits.json", labels]]) {
+        const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+        transfer.items.add(new File([bytes], name));
+    }
+    const options = { bubbles: true, cancelable: true, dataTransfer: transfer };
+    document.body.dispatchEvent(new DragEvent("drop", options));
+}"""
+
+
+def encoded(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
+
+
 def test_the_page_has_it_beside_the_others_and_compares_only_classes_that_both_have(
     trained: Trained, browser, tmp_path: Path, request: pytest.FixtureRequest
 ):
@@ -250,5 +268,32 @@ def test_the_page_has_it_beside_the_others_and_compares_only_classes_that_both_h
         expect(other).to_contain_text("EfficientNet-Lite0 has no class “3”.")
         # Of one map there is nothing to compare.
         expect(page.locator(".insight .agreement")).to_be_hidden()
+
+        # The same file again, as a visitor of this machine's page brings a network.
+        page.evaluate(_DROP_NETWORK, [encoded(trained.weights), encoded(trained.labels)])
+        dialog = page.get_by_role("dialog", name="Your network")
+        expect(dialog).to_contain_text("10 classes")
+        expect(dialog).to_contain_text("grey")
+        dialog.get_by_label("Title").fill("Dropped")
+        dialog.get_by_text("More, where the file does not say it").click()
+        dialog.get_by_label("Input size").fill("0")
+        dialog.get_by_label("Mean").fill("0.5")
+        expect(dialog.locator(".problem")).to_contain_text("size")
+        expect(dialog.get_by_role("button", name="Add this network")).to_be_disabled()
+        dialog.get_by_label("Input size").fill(str(SIZE))
+        dialog.get_by_label("Standard deviation").fill("0.5")
+        dialog.get_by_label("Title").focus()
+        expect(dialog).to_contain_text(f"{SIZE} × {SIZE} pixels")
+        dialog.get_by_role("button", name="Add this network").click()
+        lines = dialog.get_by_label("Lines of networks.toml")
+        expect(lines).to_have_value(re.compile("Dropped"))
+        described = tomllib.loads(lines.input_value())["Dropped"]
+        assert described["weights"] == "digits.pth"
+        assert described["size"] == f"{SIZE}x{SIZE}"
+        page.keyboard.press("Escape")
+        assert chosen_models(page) == ["EfficientNet-Lite0", "Digits", "Dropped"]
+        dropped = panels(page).filter(has_text="Dropped")
+        expect(dropped.locator(".explained strong")).to_have_text("3")
+        expect(dropped).to_have_attribute("data-status", "ready")
         visits.close(request.node.name, is_failed=False)
         assert visits.faults == []

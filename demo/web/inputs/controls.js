@@ -8,6 +8,7 @@ export class Controls {
    * the page's state. view(): what the page shows, as {state, photo, isCurrent}. */
   constructor({ props, trigger, change, view }) {
     Object.assign(this, { props, trigger, change, view });
+    this.hasOtherModels = false; // to choose from than the control has
     // What the controls have now, as JSON. The models report their first value when they are made.
     this.lastValues = { models: JSON.stringify(props.defaults.models) };
   }
@@ -32,6 +33,12 @@ export class Controls {
     const values = { ...state, photo: this.photoFile() };
     return this.props.controls.map((name) => {
       const json = JSON.stringify(values[name]);
+      if (name === "models" && this.hasOtherModels) {
+        this.hasOtherModels = false;
+        this.lastValues[name] = json;
+        const choices = this.props.models.map((model) => [model.title, model.name]);
+        return { __type__: "update", choices, value: values[name] };
+      }
       if (json === this.lastValues[name]) return undefined;
       // An update now would close the list on the person who chooses from it.
       if (document.querySelector(`#${name} input[aria-expanded="true"]`)) {

@@ -23,16 +23,21 @@ const NOT_TO_BE_HAD = "This picture cannot be taken from there. Save it and drop
 const NOTHING_COPIED = "No picture is in the clipboard. Copy one first.";
 const NOT_READ = "The browser does not let the page read the clipboard. Ctrl+V pastes a picture, too.";
 
+const WEIGHTS = /\.(safetensors|pth|pt|ckpt|bin|pth\.tar)$/i;
+const LABELS = /\.(txt|json|csv)$/i;
+
 const isLikelyPicture = (file) => file.type.startsWith("image/") || KNOWN.test(file.name);
 const isAddress = (text) => /^https?:\/\/\S+$/i.test(text);
 const isData = (text) => /^data:image\/[\w.+-]+;base64,/i.test(text);
 const isText = (element) => element?.closest?.("input, textarea, [contenteditable]");
 
 /** limitMb: of a file. hasAddresses: whether the server fetches pictures. choose(address): of a picture on the
- * web. chooseAll(files): of several. sent(file): one is on its way. tell(text): the person. */
-export function acceptPicturesAnywhere({ limitMb, hasAddresses, choose, chooseAll, sent, tell }) {
+ * web. chooseAll(files): of several. takeNetwork(weights, labels): files of a network. sent(file): one is on its way. tell(text): the person. */
+export function acceptPicturesAnywhere({ limitMb, hasAddresses, choose, chooseAll, takeNetwork, sent, tell }) {
   const take = async (transfer) => {
     const { files, folders, text } = contentOf(transfer);
+    const weights = files.find(({ name }) => WEIGHTS.test(name));
+    if (weights) return takeNetwork(weights, files.find(({ name }) => LABELS.test(name)));
     if (folders.length || files.length > 1) await takeAll(files, folders);
     else if (files.length) await upload(files[0]);
     else if (isData(text)) await upload(fileOf(text));

@@ -1,0 +1,251 @@
+"""A network of the person's own, dropped on the page: its file is looked into, and then it stands
+beside the others until the program ends. Nothing in a file is run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+import threading
+import uuid
+import weakref
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from demo.middleware.error_answers import sentence_of
+from demo.server.classes import all_classes
+from gradcam_core.errors import GradcamError
+from gradcam_core.images.geometry import VIEW_TITLES, crop_title
+from gradcam_core.models.custom import register_described
+from gradcam_core.models.custom.description import Description, description_of
+from gradcam_core.models.custom.resolve import resolve
+from gradcam_core.models.registry import ModelInfo, classifiers
+
+MAX_FILE_BYTES = 4 * 2**30
+MAX_LABELS_LETTERS = 2**20
+
+OFF = (
+    "This server takes no networks. On your own machine it does; its owner can switch it on with "
+    "GRADCAM_NETWORK_DROPS=on."
+)
+TOO_LARGE = f"The file is larger than {MAX_FILE_BYTES // 2**30} GB."
+GONE = "The file is no longer there. Drop it again."
+VALUES = "It gives values, and the page shows classes: explain its photos on the command line."
+BROKEN = "Something went wrong with this file. The server's log has the details."
+FOREIGN = "Only the page itself may send networks."
+
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar", ".txt", ".json", ".csv")
+
+
+class _NetworkRequest(BaseModel):
+    """What is known of a dropped network. file: as `OwnNetworks.take` named it. labels: the names
+    of the classes, one a line; labels_file: a file with them; without both the file says them.
+    mean, std: one number, or one for each channel with "/" between them. keep: whether it is to
+    stand beside the others, or only to be looked into."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    file: str = Field(pattern=r"^[0-9a-f]{32}$")
+    title: str = Field(max_length=64)
+    labels: str | None = Field(None, max_length=MAX_LABELS_LETTERS)
+    labels_file: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
+    architecture: str | None = Field(None, max_length=200)
+    prefix: str | None = Field(None, max_length=200)
+    size: str | None = Field(None, max_length=12)
+    mean: str | None = Field(None, max_length=60)
+    std: str | None = Field(None, max_length=60)
+    sigmoid: bool = False
+    keep: bool = False
+
+
+class OwnNetworks:
+    """is_on: whether the page may be given networks. Files are kept until the program ends."""
+
+    def __init__(self, is_on: bool = False) -> None:
+        self.is_on = is_on
+        self._folder: Path | None = None
+        self._files: dict[str, Path] = {}
+        self._one_at_a_time = threading.Lock()
+
+    async def take(self, request: Request) -> Response:
+        """Keep the file that is sent as the body; gives its name here."""
+        if (refused := self._refused(request)) is not None:
+            return refused
+        given = Path(request.query_params.get("name", "")).name
+        suffix = next((one for one in _SUFFIXES if given.lower().endswith(one)), ".pth")
+        name = uuid.uuid4().hex
+        # Under the name that it has, by which errors and the notice call it.
+        path = self._place() / name / (Path(given).stem[:100] + suffix)
+        path.parent.mkdir()
+        size = 0
+        try:
+            with path.open("wb") as file:
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > MAX_FILE_BYTES:
+                        raise _TooLargeError
+                    await asyncio.to_thread(file.write, chunk)
+        except BaseException as error:
+            shutil.rmtree(path.parent, ignore_errors=True)
+            if isinstance(error, _TooLargeError):
+                return _problem(TOO_LARGE)
+            if isinstance(error, OSError):
+                return _problem(f"The file cannot be kept: {error.strerror or error}.")
+            raise
+        self._files[name] = path
+        return JSONResponse({"file": name})
+
+    async def answer(self, request: Request) -> Response:
+        """What a dropped file holds; and, if it is to be kept, what the page needs to show it."""
+        if (refused := self._refused(request)) is not None:
+            return refused
+        try:
+            wanted = _NetworkRequest.model_validate_json(await request.body())
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            return _problem(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        path = self._files.get(wanted.file)
+        labels = self._files.get(wanted.labels_file or "")
+        if path is None or not path.is_file() or (wanted.labels_file and labels is None):
+            return _problem(GONE)
+        try:
+            return JSONResponse(await asyncio.to_thread(self._looked_into, wanted, path, labels))
+        except Exception as error:
+            return _problem(sentence_of(error, BROKEN))
+
+    def _looked_into(
+        self, wanted: _NetworkRequest, path: Path, labels: Path | None
+    ) -> dict[str, Any]:
+        described = _description(wanted, path, labels)
+        with self._one_at_a_time:
+            if not wanted.keep:
+                return {"found": _found(_checked(resolve(described)))}
+            _checked(resolve(described))  # a network that gives values is not put beside the others
+            info = register_described(described)
+        return {
+            "found": _found(info),
+            "network": info.name,
+            "page": page_of_networks(),
+            "toml": _toml(described, info, path.name),
+        }
+
+    def _refused(self, request: Request) -> Response | None:
+        if not self.is_on:
+            return _problem(OFF)
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            return _problem(FOREIGN)
+        return None
+
+    def _place(self) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="gradcam-networks-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return self._folder
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+def page_of_networks() -> dict[str, Any]:
+    """What the page's script knows of networks and classes, see demo/ui/page_data.py."""
+    labels = all_classes().labels
+    return {
+        "models": [
+            {"name": info.name, "title": info.title, "crop": crop_of(info)}
+            for info in classifiers()
+        ],
+        "classes": [label.full_name for label in labels],
+        "names": {
+            str(place): label.name
+            for place, label in enumerate(labels)
+            if label.name != label.full_name.split(",")[0]
+        },
+        "alphabetical": all_classes().alphabetical,
+    }
+
+
+def crop_of(info: ModelInfo) -> str:
+    """What a network sees of a photo in the view "crop", as a control says it."""
+    found = VIEW_TITLES["crop"] if info.recipe is None else crop_title(info.recipe.preprocessing)
+    return found.capitalize()
+
+
+def _description(wanted: _NetworkRequest, path: Path, labels: Path | None) -> Description:
+    given: dict[str, Any] = {"title": wanted.title.strip(), "weights": str(path)}
+    for key in ("architecture", "prefix", "size"):
+        if (value := getattr(wanted, key)) and value.strip():
+            given[key] = value.strip()
+    for key in ("mean", "std"):
+        if value := getattr(wanted, key):
+            given[key] = _numbers(value)
+    if wanted.sigmoid:
+        given["sigmoid"] = True
+    if labels is not None:
+        given["labels"] = str(labels)
+    elif wanted.labels is not None and wanted.labels.strip():
+        given["labels"] = [line.strip() for line in wanted.labels.strip().splitlines()]
+    return description_of(given)
+
+
+def _numbers(text: str) -> list[float] | str:
+    """What is none of numbers stays as it is, for the error that says so."""
+    try:
+        return [float(part) for part in text.split("/")]
+    except ValueError:
+        return text
+
+
+def _checked(info: ModelInfo) -> ModelInfo:
+    if info.unit is not None:
+        raise GradcamError(VALUES)
+    return info
+
+
+def _found(info: ModelInfo) -> dict[str, Any]:
+    preprocessing = info.recipe.preprocessing  # type: ignore[union-attr]
+    height, width = preprocessing.size
+    names = [label.name for label in list(info.labels)[:6]]
+    return {
+        "architecture": info.architecture,
+        "classes": len(info.labels),
+        "names": names,
+        "channels": preprocessing.channels,
+        "size": f"{height}x{width}",
+        "layer": info.layer,
+        "independent": info.independent,
+        "notice": info.notice,
+    }
+
+
+def _toml(described: Description, info: ModelInfo, file: str) -> str:
+    """The lines of networks.toml that describe it. The page does not know the file's folder."""
+    lines = [f"[{json.dumps(described.title, ensure_ascii=False)}]"]
+    lines.append(f"architecture = {json.dumps(described.architecture or info.architecture)}")
+    lines.append(f"weights = {json.dumps(file, ensure_ascii=False)}  # the path to it")
+    if isinstance(described.labels, Path):
+        lines.append(f"labels = {json.dumps(described.labels.name)}  # the path to it")
+    elif described.labels is not None:
+        lines.append(f"labels = {json.dumps(list(described.labels), ensure_ascii=False)}")
+    if described.size is not None:
+        lines.append(f'size = "{described.size.height}x{described.size.width}"')
+    for key in ("mean", "std"):
+        if (numbers := getattr(described, key)) is not None:
+            lines.append(f"{key} = {list(numbers)}")
+    if described.prefix is not None:
+        lines.append(f"prefix = {json.dumps(described.prefix)}")
+    if described.sigmoid:
+        lines.append("sigmoid = true")
+    return "\n".join(lines) + "\n"
+
+
+def _problem(text: str) -> Response:
+    """With status 200: a browser would write any other into its console, too."""
+    return JSONResponse({"problem": text})

@@ -1,0 +1,127 @@
+"""Who may drop a network on the page, and what becomes of files that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+import gradcam_core as gc
+from demo.server.own_networks import FOREIGN, GONE, OFF, OwnNetworks
+from demo.settings import Settings
+from gradcam_core.models.registry import remove_model
+
+
+def client(is_on: bool = True) -> TestClient:
+    networks = OwnNetworks(is_on)
+    return TestClient(
+        Starlette(
+            routes=[
+                Route("/file", networks.take, methods=["POST"]),
+                Route("/ask", networks.answer, methods=["POST"]),
+            ]
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("weights") / "small.pth"
+    torch.manual_seed(0)
+    torch.save(timm.create_model("test_resnet", num_classes=3).state_dict(), path)
+    return path.read_bytes()
+
+
+def sent(page: TestClient, content: bytes, name: str = "small.pth") -> str:
+    return page.post("/file", params={"name": name}, content=content).json()["file"]
+
+
+def asked(page: TestClient, **request: Any) -> dict[str, Any]:
+    return page.post("/ask", json={"title": "Small", **request}).json()
+
+
+@pytest.fixture
+def forgotten() -> Iterator[str]:
+    yield "small"
+    remove_model("small")
+
+
+def test_a_network_is_looked_into_and_then_kept(weights: bytes, forgotten: str):
+    page = client()
+    file = sent(page, weights)
+    found = asked(page, file=file)["found"]
+    assert (found["architecture"], found["classes"], found["channels"]) == ("test_resnet", 3, 3)
+    assert forgotten not in {info.name for info in gc.list_models()}
+    kept = asked(page, file=file, labels="cat\ndog\nowl\n", size="96", keep=True)
+    assert kept["network"] == forgotten
+    assert {"name": "small", "title": "Small"} in kept["page"]["models"]
+    assert kept["page"]["classes"][-1] == "owl"
+    assert 'labels = ["cat", "dog", "owl"]' in kept["toml"]
+    assert [label.name for label in gc.load_model("small").info.labels] == ["cat", "dog", "owl"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        ({"labels": "cat\ndog"}, "3"),
+        ({"architecture": "resnet50"}, "do not fit"),
+        ({"size": "large"}, "size"),
+        ({"mean": "half"}, "mean"),
+        ({"title": " "}, "title"),
+    ],
+)
+def test_what_does_not_fit_is_said_and_nothing_is_kept(
+    weights: bytes, request_: dict[str, str], reason: str
+):
+    page = client()
+    before = gc.list_models()
+    problem = asked(page, file=sent(page, weights), keep=True, **request_)["problem"]
+    assert reason in problem
+    assert gc.list_models() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x04cos\nsystem\n"])
+def test_a_file_that_holds_no_network_is_told(content: bytes):
+    page = client()
+    problem = asked(page, file=sent(page, content, "../../x.pth"))["problem"]
+    assert "x.pth" in problem
+    assert "Something went wrong" not in problem
+
+
+def test_a_server_that_takes_none_says_so_and_other_sites_may_not_send_any(weights: bytes):
+    assert client(is_on=False).post("/file", content=weights).json() == {"problem": OFF}
+    page = client()
+    foreign = {"Origin": "https://example.org"}
+    assert page.post("/file", content=weights, headers=foreign).json() == {"problem": FOREIGN}
+    assert asked(page, file="0" * 32)["problem"] == GONE
+
+
+@pytest.mark.parametrize(
+    ("settings", "takes"),
+    [
+        (Settings(), True),
+        (Settings(host="::1"), True),
+        (Settings(host="0.0.0.0"), False),
+        (Settings(root_path="/cam"), False),
+        (Settings(backend="ray"), False),
+        (Settings(host="0.0.0.0", network_drops=True), True),
+        (Settings(network_drops=False), False),
+    ],
+)
+def test_only_a_page_that_nobody_else_reaches_takes_networks_by_itself(
+    settings: Settings, takes: bool
+):
+    assert settings.takes_networks is takes
+
+
+def test_a_name_cannot_leave_the_folder(weights: bytes, tmp_path: Path):
+    page = client()
+    sent(page, weights, f"{tmp_path}/../../evil.pth")
+    assert not list(tmp_path.parent.parent.glob("evil*"))
