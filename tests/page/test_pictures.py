@@ -220,6 +220,8 @@ def test_the_link_of_a_view_opens_the_same_view(visit: Visits):
     how = re.compile("^LayerCAM in contrast to tabby, detail 2 × · ")
     expect(panels(page).locator(".how", has_text=how)).to_have_count(2)
     wait_for_all(page, 2)
+    page.get_by_label("For and against").uncheck()  # it is on where two classes are compared
+    wait_for_all(page, 2)
     show_grey(page)
     link, note = shared_link(page)
     assert "same picture" in note
