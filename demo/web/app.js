@@ -35,7 +35,7 @@ class App {
    * `controls.values()`. */
   constructor({ element, props, trigger }) {
     this.props = props;
-    this.defaults = { photo: null, target: null, contrast: null, layer: 1, ...props.defaults };
+    this.defaults = { photo: null, window: null, target: null, contrast: null, layer: 1, ...props.defaults };
     this.state = { ...this.defaults };
     this.display = { layers: "overlay", opacity: props.opacity, colormap: props.colormaps[0][0] };
     this.palettes = new Map(
@@ -102,8 +102,8 @@ class App {
     const after = { ...before, ...changes };
     after.models = this.props.models.map(({ name }) => name).filter((name) => after.models.includes(name));
     const isNewPhoto = JSON.stringify(after.photo) !== JSON.stringify(before.photo);
-    // Another picture: each network's own top prediction is explained first.
-    if (isNewPhoto && before.photo) after.target = after.contrast = null;
+    // Another picture: each network's own top prediction is explained first, and brightness is chosen anew.
+    if (isNewPhoto && before.photo) after.window = after.target = after.contrast = null;
     // No class is explained rather than itself: the last choice counts.
     if (after.target !== null && after.target === after.contrast) {
       after[after.target === before.target ? "target" : "contrast"] = null;
@@ -160,9 +160,9 @@ class App {
   }
 
   request() {
-    const { photo, view, target, contrast } = this.state;
+    const { photo, window, view, target, contrast } = this.state;
     const may_fetch = !this.presentation.isOn; // no picture comes from the web before an audience
-    return { ...photo, may_fetch, view, target, contrast, shown_photo_id: this.results.photo?.id ?? "" };
+    return { ...photo, may_fetch, window, view, target, contrast, shown_photo_id: this.results.photo?.id ?? "" };
   }
 
   cells() {

@@ -6,6 +6,7 @@ import { ShareDialog } from "./inputs/share.js";
 import { Toolbar } from "./inputs/toolbar.js";
 import { Comparison } from "./results/comparison.js";
 import { Insight } from "./results/insight.js";
+import { PhotoNotices } from "./results/photo_notices.js";
 import { Presentation } from "./results/presentation.js";
 import { Results } from "./results/results.js";
 import { TrustCheck } from "./results/trust.js";
@@ -65,8 +66,12 @@ export function makeElements(app, element) {
   app.trust = new TrustCheck(page);
   app.keys = keysDialog();
   app.sharing = new ShareDialog();
-  const notices = h("div", { class: "photo-notices", role: "status" });
-  app.root = h("div", { class: "app", tabindex: "-1" }, app.toolbar.headline, app.toolbar.element, notices, grid);
+  const notices = new PhotoNotices({
+    window: () => app.state.window,
+    choose: (window) => app.change({ window }),
+  });
+  const parts = [app.toolbar.headline, app.toolbar.element, notices.element, grid];
+  app.root = h("div", { class: "app", tabindex: "-1" }, ...parts);
   app.presentation = new Presentation(app.root, grid);
   app.root.append(
     app.insight.element,

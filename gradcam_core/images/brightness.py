@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.decoded import Brightness, Decoded, Window
 from gradcam_core.images.orientation import upright
 from gradcam_core.wording import amount
 
@@ -104,7 +104,14 @@ def shown(raster: Raster, window: Window | None = None, orientation: object = 1)
             f"Of its {measured.values:,} values, {measured.without:,} {are} missing or no finite "
             "number, and shown black."
         )
-    return Decoded(picture, tuple(filter(None, notices)))
+    return Decoded(picture, tuple(filter(None, notices)), _brightness(raster, measured, range_))
+
+
+def _brightness(raster: Raster, measured: _Measured, range_: _Range) -> Brightness | None:
+    is_ordinary = range_.origin == "format" and raster.dtype.itemsize == 1
+    if is_ordinary or measured.lowest > measured.highest:  # the latter has not been measured
+        return None
+    return Brightness(range_.low, range_.high, measured.lowest, measured.highest)
 
 
 def windowed(picture: Image.Image, window: Window) -> Decoded:
@@ -112,7 +119,12 @@ def windowed(picture: Image.Image, window: Window) -> Decoded:
     levels = np.arange(256, dtype=np.uint8)
     table = _levels(levels, _Range(window.low, window.high, "window"), False, None)
     through = picture.point(table.tolist() * len(picture.getbands()))
-    return Decoded(through, (_range_notice(window.low, window.high, "window"),))
+    there = np.flatnonzero(np.reshape(picture.histogram(), (-1, 256)).any(axis=0))
+    return Decoded(
+        through,
+        (_range_notice(window.low, window.high, "window"),),
+        Brightness(window.low, window.high, float(there[0]), float(there[-1])),
+    )
 
 
 def full_range(dtype: np.dtype) -> tuple[float, float]:

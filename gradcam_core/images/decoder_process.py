@@ -4,9 +4,9 @@ A process of its own, because a decoder cannot be stopped from outside, and one 
 its process along. Reads from standard input, for each picture, a line of JSON: {"path": name,
 "folder": name}, or {"bytes": count} with so many bytes after it, and in either "window": null or
 [low, high]. Answers on standard output with {"problem": sentence}, or with {"width": pixels,
-"height": pixels, "notices": sentences} and then the picture as a PPM, which Pillow writes in one go
-from its memory into the pipe; after either with {"is_spent": whether the process holds so much that
-the next picture should have a new one}.
+"height": pixels, "notices": sentences, "brightness": its fields or null} and then the picture as a
+PPM, which Pillow writes in one go from its memory into the pipe; after either with {"is_spent":
+whether the process holds so much that the next picture should have a new one}.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
@@ -56,7 +57,9 @@ def main() -> None:
             _answer(answers, problem=str(error))
         else:
             width, height = decoded.image.size
-            _answer(answers, width=width, height=height, notices=decoded.notices)
+            brightness = decoded.brightness and asdict(decoded.brightness)
+            notices = decoded.notices
+            _answer(answers, width=width, height=height, notices=notices, brightness=brightness)
             decoded.image.save(answers, "PPM")
             del decoded
         _answer(answers, is_spent=_used() > used + LEFTOVER_LIMIT_BYTES)

@@ -21,7 +21,7 @@ from PIL import Image
 from gradcam_core.child_process import start_child
 from gradcam_core.errors import ImageError
 from gradcam_core.images import decoder_process
-from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.decoded import Brightness, Decoded, Window
 from gradcam_core.images.limits import DAMAGED
 
 READER_COUNT = 2
@@ -149,7 +149,9 @@ def _receive(answers: IO[bytes]) -> tuple[Decoded | ImageError, bool]:
         picture = Image.new("RGB", (width, height), None)
         for number, band in enumerate(bands):
             picture.paste(band, (0, number * rows))
-    return Decoded(picture, tuple(answer["notices"])), _next_answer(answers)["is_spent"]
+    brightness = answer["brightness"] and Brightness(**answer["brightness"])
+    decoded = Decoded(picture, tuple(answer["notices"]), brightness)
+    return decoded, _next_answer(answers)["is_spent"]
 
 
 def _band(answers: IO[bytes], width: int, height: int) -> Image.Image:

@@ -97,7 +97,7 @@ def decode(
                     decoded = sixteen_bits(image, window) or upright_rgb(
                         image, window, is_ours=True
                     )
-                return Decoded(decoded.image, tuple(filter(None, (notice, *decoded.notices))))
+                return decoded.noting(notice)
         except UnidentifiedImageError:
             raise UnknownFormatError(_NO_FORMAT) from None
         except Image.DecompressionBombError:
@@ -156,7 +156,7 @@ def _with_notice(decoded: Decoded, size: tuple[int, int], scale: int) -> Decoded
     picture = decoded.image
     is_turned = (size[0] > size[1]) != (picture.width > picture.height)
     notice = notice_of(size[::-1] if is_turned else size, scale)
-    return Decoded(picture, (notice, *decoded.notices))
+    return decoded.noting(notice)
 
 
 def _seen(picture: Image.Image, window: Window | None) -> Decoded:
