@@ -46,8 +46,8 @@ def write_report(out: Path, rows_at_once: int = 256) -> Path:
     """Writes `out/report.html` from the data set `out/data/*.parquet` and gives its path.
 
     One row of the data set is one picture and one network; rows of one picture stand together. Only
-    `rows_at_once` rows and one block of thumbnails and maps are in memory. What was left out is read
-    from the table beside it (`batch.listing.skipped`). A report that is there
+    `rows_at_once` rows and one block of thumbnails and maps are in memory. What was left out is
+    read from the table beside it (`batch.listing.skipped`). A report that is there
     is replaced once the new one is whole. Raises ReportError if there is no readable data set.
     """
     parts = sorted((out / DATA).glob("*.parquet"))
