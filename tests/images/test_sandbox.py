@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from gradcam_core import read_image
@@ -24,7 +25,7 @@ from gradcam_core.images import decoder_process, sandbox
 from gradcam_core.images import limits as images
 from gradcam_core.images.limits import DAMAGED
 from gradcam_core.images.sandbox import TOO_LONG, Reader, Readers, read_isolated
-from tests.support import impatient_decoder
+from tests.support import faulty_decoder, impatient_decoder
 from tests.support.app_server import ROOT
 from tests.support.handmade_pictures import jpeg, png
 
@@ -145,7 +146,9 @@ def test_a_plain_photo_of_the_largest_size_is_read(reader: Reader):
     np.testing.assert_allclose(corner, np.broadcast_to((255, 0, 0), corner.shape), atol=3)
 
 
-def test_a_decoder_that_crashes_ends_only_its_own_process(reader: Reader, cat_path: Path):
+def test_a_decoder_that_crashes_ends_only_its_own_process_and_is_logged(
+    reader: Reader, cat_path: Path, caplog: pytest.LogCaptureFixture
+):
     process = reader.start()
     os.kill(process.pid, signal.SIGSTOP)
     failed: list[ImageError] = []
@@ -162,7 +165,37 @@ def test_a_decoder_that_crashes_ends_only_its_own_process(reader: Reader, cat_pa
     os.kill(process.pid, signal.SIGCONT)
     reading_thread.join(30)
     assert [str(error) for error in failed] == [DAMAGED]
+    assert [record.message for record in caplog.records] == [
+        "A picture has ended the process that decodes it: SIGSEGV."
+    ]
     assert reader.read(cat_path).size == (451, 300)
+
+
+def test_what_a_decoder_writes_reaches_nobody_and_a_fault_of_ours_the_log(
+    reader: Reader,
+    cat: Image.Image,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+):
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.asarray(cat), compression="lzw", rowsperstrip=16)
+    data = file.getvalue()
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(data[: len(data) // 2])
+    assert "Read error" in capfd.readouterr().err  # libtiff's
+    with pytest.raises(ImageError, match="damaged"):
+        reader.read(data[: len(data) // 2])
+    assert (*capfd.readouterr(), caplog.text) == ("", "", "")
+    reader.stop()
+    monkeypatch.setattr(sandbox, "decoder_process", faulty_decoder)
+    with pytest.raises(ImageError, match="damaged"):
+        reader.read(data)
+    (record,) = caplog.records
+    assert "because of a fault: KeyError, raised at" in record.message
+    assert "raise KeyError" in record.message
+    assert faulty_decoder.SECRET not in caplog.text
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_process_that_has_gone_meanwhile_is_started_anew(reader: Reader, cat_path: Path):
