@@ -17,7 +17,7 @@ from PIL import Image
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Brightness, Decoded, Window
-from gradcam_core.images.orientation import upright
+from gradcam_core.images.orientation import turned_upright
 from gradcam_core.wording import amount
 
 _LEAST_USED = 0.25  # of a format's full range; a picture that uses less is nearly of one grey
@@ -89,7 +89,7 @@ def shown(raster: Raster, window: Window | None = None, orientation: object = 1)
     range that is shown, and of pixels without a value. Raises ImageError if it has no value."""
     measured = _Measured() if raster.is_plain and not window else _measure(raster)
     range_ = _range_of(raster, measured, window)
-    picture = upright(_painted(raster, range_), orientation)
+    picture = turned_upright(_painted(raster, range_), orientation)
     if not raster.is_colour:
         picture = picture.convert("RGB")
     notices = []

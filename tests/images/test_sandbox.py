@@ -136,11 +136,16 @@ def _most_memory(pid: int) -> int:
 
 
 @linux
-def test_a_plain_photo_of_the_largest_size_is_read(reader: Reader):
+@pytest.mark.parametrize("encoding", ["JPEG", "TIFF"])
+def test_a_plain_photo_of_the_largest_size_is_read(reader: Reader, encoding: str, tmp_path: Path):
     size = 8192, images.MAX_PIXELS // 8192
     exif = Image.Exif()
     exif[0x0112] = 6  # turned, which takes a second picture of the same size
-    got = reader.read(encoded(Image.new("RGB", size, "red"), "JPEG", exif=exif))
+    packing = {"compression": "packbits"} if encoding == "TIFF" else {}
+    Image.new("RGB", size, "red").save(tmp_path / "photo", encoding, exif=exif, **packing)
+    pid = reader.start().pid
+    got = reader.read(tmp_path / "photo")
+    assert _most_memory(pid) < decoder_process.MEMORY_LIMIT_BYTES
     assert got.size == size[::-1]
     corner = np.asarray(got.crop((0, 0, 5, 5)))
     np.testing.assert_allclose(corner, np.broadcast_to((255, 0, 0), corner.shape), atol=3)

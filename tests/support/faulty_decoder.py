@@ -18,5 +18,5 @@ def read_picture(*_: Any) -> NoReturn:
 
 
 if __name__ == "__main__":
-    decoder_process.read_picture = read_picture
+    vars(decoder_process)["read_picture"] = read_picture
     main()

@@ -36,7 +36,8 @@ from gradcam_core.images.limits import (
     check_size,
     too_large,
 )
-from gradcam_core.images.orientation import upright
+from gradcam_core.images.orientation import turned_upright, upright
+from gradcam_core.images.packed import is_worth_it, packed, unpacked
 from gradcam_core.upstream import without_decoder
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF", "PPM")
@@ -175,17 +176,17 @@ def upright_rgb(
     width, height = image.size
     check_size(width, height)
     try:
+        # Pillow would turn a TIFF itself while it is decoded.
+        taken = _orientation(image, is_taken=True) if is_ours and image.format == "TIFF" else 1
         image.load()
         if image.mode in _NUMBERS:
-            return shown(_raster(image, _upright(image, is_ours)), window)
-        upright = _upright(image, is_ours)
-        if upright.mode == "RGB" and not upright.has_transparency_data:
-            # Without its decoder, which may hold as much memory again.
-            picture = without_decoder(image) if is_ours else upright
+            return shown(_raster(image, _upright(image, is_ours)), window, taken)
+        if is_ours:
+            picture = _own_upright(image, taken)
         else:
-            picture = _converted(upright)
-            if is_ours:
-                image.close()  # gives its pixels back at once
+            picture = _upright(image, is_ours=False)
+            if picture.mode != "RGB" or picture.has_transparency_data:
+                picture = _converted(picture)
         return _seen(picture, window)
     except ImageError:
         raise
@@ -232,6 +233,32 @@ def _upright(image: Image.Image, is_ours: bool) -> Image.Image:
         raise
     except Exception:  # of EXIF data almost anything, too
         return image  # the picture itself is whole
+
+
+def _own_upright(image: Image.Image, taken: object) -> Image.Image:
+    """A decoded picture that nobody else holds, upright and RGB. It is closed, which gives its
+    pixels back at once. taken: its orientation, if it does not say that any more."""
+    orientation = _orientation(image) if taken == 1 else taken
+    picture = without_decoder(image)  # which may hold as much memory again
+    image.close()
+    if picture.mode != "RGB" or picture.has_transparency_data:
+        is_large = is_worth_it(picture)
+        convert = _conversion(picture)
+        picture = unpacked(packed(picture, convert)) if is_large else _converted(picture)
+    picture.info = {}  # in which there is the orientation
+    return turned_upright(picture, orientation)
+
+
+def _orientation(image: Image.Image, is_taken: bool = False) -> object:
+    """is_taken: whether the picture is to forget it."""
+    try:
+        exif = image.getexif()
+        read = exif.pop if is_taken else exif.get
+        return read(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
+    except Exception:  # of EXIF data almost anything
+        return 1  # the picture itself is whole
 
 
 def _converted(image: Image.Image) -> Image.Image:

@@ -13,7 +13,7 @@ from gradcam_core.images.formats import pillow
 from gradcam_core.images.formats.tiff_pages import Choice, choice, full_pages
 from gradcam_core.images.formats.tiff_samples import UnreadableKindError, samples_of
 from gradcam_core.images.limits import DAMAGED, NO_MEMORY, check_size
-from gradcam_core.images.orientation import upright
+from gradcam_core.images.orientation import turned_upright
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -80,7 +80,7 @@ def _by_tifffile(page: TiffPage, plane: int, window: Window | None) -> Decoded:
     samples = samples_of(page, plane)
     orientation = page.tags.valueof(274, 1)
     if samples.raster is None:
-        decoded = Decoded(upright(samples.picture(), orientation))
+        decoded = Decoded(turned_upright(samples.picture(), orientation))
         if window is not None:
             decoded = windowed(decoded.image, window)
     else:
