@@ -24,9 +24,12 @@ from gradcam_core.images.formats.reduced import (
     draft,
     notice_of,
     scale_of,
+    scale_of_webp,
     scale_of_whole,
+    smaller,
 )
 from gradcam_core.images.formats.webp import WebP, webp_of
+from gradcam_core.images.formats.webp_scaled import decode_scaled, is_available
 from gradcam_core.images.limits import (
     DAMAGED,
     DAMAGED_OR_LARGE,
@@ -142,10 +145,16 @@ def _reduced(image: Image.Image, file: IO[bytes], scale: int, window: Window | N
 
 def _reduced_webp(file: IO[bytes], webp: WebP, window: Window | None) -> Decoded:
     """Pillow cannot open so large a one: it takes the memory for all of it at once."""
-    scale = scale_of_whole("WEBP", webp.size)
-    bands = bands_of("WEBP", file)
-    assert bands
-    picture = averaged(webp.size, scale, bands, _each_converted)
+    if is_available() and not webp.is_animated:
+        scale = scale_of_webp(webp)
+        values = decode_scaled(file, smaller(webp.size, scale))
+        picture = _converted(Image.fromarray(values))
+        del values  # whose memory turning it may need
+    else:
+        scale = scale_of_whole("WEBP", webp.size)
+        bands = bands_of("WEBP", file)
+        assert bands
+        picture = averaged(webp.size, scale, bands, _each_converted)
     exif = Image.Exif()
     with suppress(Exception):  # of EXIF data almost anything
         exif.load(webp.exif)
