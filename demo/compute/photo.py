@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from PIL import Image
 from gradcam_core.errors import ImageError
 from gradcam_core.images.cover import Cover
 from gradcam_core.images.covering import covered
-from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.decoded import Brightness, Decoded, Window
 from gradcam_core.images.jpeg import jpeg
 from gradcam_core.images.sandbox import READER_COUNT, read_picture_isolated
 from gradcam_core.memory import trim
@@ -33,12 +34,24 @@ DECODED_BYTES = 256 * 2**20
 """Memory for decoded photos, kept for the next class, view or network of the same photo."""
 
 NOTICES = 10_000
-"""Photos whose notices are remembered, also where the photo itself is no longer kept."""
+"""Photos of which is remembered what was chosen, also where the photo itself is no longer kept."""
 
 GONE = "The picture is no longer on the server. Choose it again."
 
 
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen in reading a photo, see `gradcam_core.images.decoded`."""
+
+    notices: tuple[str, ...]
+    brightness: Brightness | None
+
+    @classmethod
+    def of(cls, photo: Decoded) -> Chosen:
+        return cls(photo.notices, photo.brightness)
 
 
 class PhotoStore:
@@ -48,7 +61,7 @@ class PhotoStore:
         self._kept: cachetools.LRUCache[str, Decoded] = cachetools.LRUCache(
             max_bytes, getsizeof=_decoded_bytes
         )
-        self._notices: cachetools.LRUCache[str, tuple[str, ...]] = cachetools.LRUCache(NOTICES)
+        self._chosen: cachetools.LRUCache[str, Chosen] = cachetools.LRUCache(NOTICES)
         self._lock = threading.Lock()
         # As many threads as readers: no more whole photos are in memory beside those kept.
         self._pool = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="photo")
@@ -69,9 +82,9 @@ class PhotoStore:
         except (OSError, ValueError) as error:  # a path with NUL in it is a ValueError
             raise ImageError(GONE) from error
 
-    def from_bytes(self, content: bytes) -> PhotoFile:
-        """The photo in a file's content."""
-        return PhotoFile(content, self)
+    def from_bytes(self, content: bytes, window: Window | None = None) -> PhotoFile:
+        """The photo in a file's content. window: as for `open`."""
+        return PhotoFile(content, self, window)
 
     def decoded(self, photo_id: str, decode: Callable[[], Decoded]) -> Decoded:
         """The photo, kept or decoded now."""
@@ -80,15 +93,15 @@ class PhotoStore:
         if photo is None:
             photo = decode()
             with self._lock, suppress(ValueError):  # larger than all that may be kept
-                self._notices[photo_id] = photo.notices
+                self._chosen[photo_id] = Chosen.of(photo)
                 self._kept[photo_id] = photo
             trim()  # of those that had to go for it
         return photo
 
-    def notices(self, photo_id: str) -> tuple[str, ...] | None:
+    def chosen(self, photo_id: str) -> Chosen | None:
         """Of a photo that was decoded; None if that is not known any more."""
         with self._lock:
-            return self._notices.get(photo_id)
+            return self._chosen.get(photo_id)
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """Work on a whole photo, in one of the threads for it."""
@@ -152,12 +165,14 @@ class PhotoFile:
             return covered(self.uncovered._decoded(), self.covers)
         return read_picture_isolated(self._file, self._window)
 
+    async def chosen(self) -> Chosen:
+        """What was chosen in reading it. Raises ImageError."""
+        known = self._store.chosen(self.id)
+        return known or Chosen.of(await self._store.run(self._decoded))
+
     async def notices(self) -> tuple[str, ...]:
-        """Sentences to show beside it, see `gradcam_core.images.decoded`. Raises ImageError."""
-        known = self._store.notices(self.id)
-        if known is not None:
-            return known
-        return (await self._store.run(self._decoded)).notices
+        """The sentences to show beside it. Raises ImageError."""
+        return (await self.chosen()).notices
 
     async def decode(self) -> Image.Image:
         """`picture`, without blocking."""

@@ -8,7 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+)
 
 from demo.compute.photo import PhotoFile
 from demo.compute.service import service
@@ -18,7 +25,7 @@ from demo.server.classes import all_classes
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.errors import ChoiceError, LabelError
 from gradcam_core.images.cover import MOST_COVERS, Cover, Fill, covers_of
-from gradcam_core.images.decoded import Window
+from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, ViewName
 from gradcam_core.images.remote.fetch import MAX_ADDRESS_LENGTH
 from gradcam_core.images.render import COLORMAP, COLORMAPS, OPACITY
@@ -98,6 +105,7 @@ class PageRequest(_Strict):
     address: where it is on the web; may_fetch: whether it may be fetched from there, or only used
     if it is still kept.
     target, contrast: their places in `all_classes`.
+    window: the range of the photo's values that is shown, [low, high]; None as its file says.
     shown_photo_id: the id of the photo that the page already shows.
     compare: whether to say, at the end, what the maps have in common.
     covers: the places that are covered. hottest: one more, of the maps with those; elsewhere:
@@ -109,6 +117,7 @@ class PageRequest(_Strict):
     example: str | None = Field(None, max_length=100)
     address: str | None = Field(None, max_length=MAX_ADDRESS_LENGTH)
     may_fetch: bool = True
+    window: Annotated[Window | None, PlainValidator(window_of)] = None
     shown_photo_id: str = Field("", max_length=64)
     view: ViewName = "crop"
     target: _Class | None = None
@@ -124,14 +133,14 @@ class PageRequest(_Strict):
         there is none."""
         if self.address is not None:
             data = await pictures.fetch(self.address, self.may_fetch)
-            return await asyncio.to_thread(service().photos.from_bytes, data)
+            return await asyncio.to_thread(service().photos.from_bytes, data, self.window)
         return await asyncio.to_thread(self._open_file)
 
     def _open_file(self) -> PhotoFile:
         if self.example is not None:
             path = example_path(self.example)
-            return service().photos.open(path, path.parent, is_example=True)
-        return open_upload(self.upload or "")
+            return service().photos.open(path, path.parent, self.window, is_example=True)
+        return open_upload(self.upload or "", self.window)
 
     @property
     def given_covers(self) -> tuple[Cover, ...]:

@@ -243,8 +243,8 @@ def _cell_result(
 async def _send_photo(photo: PhotoFile, ticket: QueueTicket, send: Send) -> None:
     try:
         preview = await photo.preview()
-        notices = await photo.notices()
-        send(await asyncio.to_thread(_line_of, photo_of, photo.id, *preview, notices))
+        chosen = await photo.chosen()
+        send(await asyncio.to_thread(_line_of, photo_of, photo.id, *preview, chosen))
     except Exception as error:
         _send_problem(error, send)
     finally:

@@ -38,7 +38,7 @@ class App {
    * `controls.values()`. */
   constructor({ element, props, trigger }) {
     this.props = props;
-    this.defaults = { photo: null, covers: [], target: null, contrast: null, layer: 1, signed: null, ...props.defaults };
+    this.defaults = { photo: null, window: null, covers: [], target: null, contrast: null, layer: 1, signed: null, ...props.defaults };
     this.state = { ...this.defaults };
     this.display = { layers: "overlay", opacity: props.opacity, colormap: props.colormaps[0][0] };
     this.palettes = new Map(
@@ -126,10 +126,11 @@ class App {
     const after = { ...before, ...changes };
     after.models = this.props.models.map(({ name }) => name).filter((name) => after.models.includes(name));
     const isNewPhoto = JSON.stringify(after.photo) !== JSON.stringify(before.photo);
-    // Another picture: each network's own top prediction is explained first.
+    // Another picture: each network's own top prediction is explained first, and brightness is chosen anew.
     // A link without a photo keeps its class for the photo that takes the opening example's place.
     if (isNewPhoto && before.photo && !this.isOpening) {
       for (const name of CLASS_FIELDS) after[name] = changes[name] ?? null;
+      after.window = changes.window ?? null;
       after.covers = changes.covers ?? [];
     }
     // No class is explained rather than itself: the last choice counts.
@@ -229,9 +230,10 @@ class App {
   }
 
   request() {
-    const { photo, covers, view, target, contrast } = this.state;
+    const { photo, window, covers, view, target, contrast } = this.state;
     const may_fetch = !this.presentation.isOn; // no picture comes from the web before an audience
-    return { ...photo, covers, may_fetch, view, target, contrast, shown_photo_id: this.results.photo?.id ?? "" };
+    const shown_photo_id = this.results.photo?.id ?? "";
+    return { ...photo, window, covers, may_fetch, view, target, contrast, shown_photo_id };
   }
 
   cells() {

@@ -2,7 +2,7 @@
 
 import { isCover } from "./results/covers.js";
 
-const LISTS = ["models"];
+const LISTS = ["models", "window"];
 const NUMBERS = ["target", "contrast", "detail", "layer"];
 const SWITCHES = ["signed"];
 const WORDS = ["view", "kind", "method"];
@@ -30,6 +30,7 @@ function isKnown(key, value, { models, methods, details, kinds, views, exampleNa
     contrast: () => isClass,
     detail: () => details.includes(value),
     layer: () => value >= 0 && value <= 1,
+    window: () => value.length === 2 && value.every(Number.isFinite) && value[0] < value[1],
     view: () => views.includes(value),
     kind: () => Object.hasOwn(kinds, value),
     method: () => has(methods, value),
@@ -46,6 +47,7 @@ function parameters(address) {
   for (const key of LISTS) {
     if (given.has(nameOf(key))) found[key] = given.get(nameOf(key)).split(",").filter(Boolean);
   }
+  if (found.window) found.window = found.window.map(Number);
   for (const key of NUMBERS) {
     const number = Number(given.get(nameOf(key)));
     if (given.get(nameOf(key)) && Number.isFinite(number)) found[key] = number;

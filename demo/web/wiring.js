@@ -12,6 +12,7 @@ import { Comparison } from "./results/comparison.js";
 import { CoverComparison } from "./results/cover_compare.js";
 import { coverText, readCover } from "./results/covers.js";
 import { Insight } from "./results/insight.js";
+import { PhotoNotices } from "./results/photo_notices.js";
 import { Presentation } from "./results/presentation.js";
 import { Results } from "./results/results.js";
 import { Steps } from "./results/steps.js";
@@ -114,8 +115,12 @@ export function makeElements(app, element) {
     textOf: (index) => app.props.classes[index],
     choose: (target) => app.change({ target }),
   });
-  const notices = h("div", { class: "photo-notices", role: "status" });
-  app.root = h("div", { class: "app", tabindex: "-1" }, app.toolbar.headline, app.toolbar.element, app.cover.element, notices, grid);
+  const notices = new PhotoNotices({
+    window: () => app.state.window,
+    choose: (window) => app.change({ window }),
+  });
+  const parts = [app.toolbar.headline, app.toolbar.element, app.cover.element, notices.element, grid];
+  app.root = h("div", { class: "app", tabindex: "-1" }, ...parts);
   app.presentation = new Presentation(app.root, grid);
   app.root.append(
     app.coverComparison.element,

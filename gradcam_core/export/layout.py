@@ -161,14 +161,15 @@ def _way(e: Explanation) -> str:
 
 
 def _footer(explanations: Sequence[Explanation], font: Font, width: float) -> list[str]:
-    """How the maps were made, how to read them, and the notices of the networks."""
+    """How the maps were made, how to read them, and the notices of the photo and the networks."""
     ways = dict.fromkeys(map(_way, explanations))
     if len(ways) > 1:
         ways = dict.fromkeys(f"{e.title}: {_way(e)}" for e in explanations)
     text = f"{' · '.join(ways)}. Each picture has a scale of its own."
     if any(e.box != (0, 0, *e.geometry.photo_size) for e in explanations):
         text += " What a network did not see is darkened."
-    notices = dict.fromkeys(e.notice for e in explanations if e.notice)
+    notices = dict.fromkeys(notice for e in explanations for notice in e.photo_notices)
+    notices |= dict.fromkeys(e.notice for e in explanations if e.notice)
     texts = map(drawable, (text, *notices))
     lines = [line for one in texts for line in font.wrapped(one, width, 99)[0]]
     if len(lines) > _FOOTER_MAX_LINES:

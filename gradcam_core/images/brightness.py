@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.decoded import Decoded, Window
-from gradcam_core.images.orientation import upright
+from gradcam_core.images.decoded import Brightness, Decoded, Window
+from gradcam_core.images.orientation import turned_upright
 from gradcam_core.wording import amount
 
 _LEAST_USED = 0.25  # of a format's full range; a picture that uses less is nearly of one grey
@@ -89,7 +89,7 @@ def as_picture(raster: Raster, window: Window | None = None, orientation: object
     range that is shown, and of pixels without a value. Raises ImageError if it has no value."""
     measured = _Measured() if raster.is_plain and not window else _measure(raster)
     range_ = _range_of(raster, measured, window)
-    picture = upright(_painted(raster, range_), orientation)
+    picture = turned_upright(_painted(raster, range_), orientation)
     if not raster.is_colour:
         picture = picture.convert("RGB")
     notices = []
@@ -104,7 +104,14 @@ def as_picture(raster: Raster, window: Window | None = None, orientation: object
             f"Of its {measured.values:,} values, {measured.without:,} {are} missing or no finite "
             "number, and shown black."
         )
-    return Decoded(picture, tuple(filter(None, notices)))
+    return Decoded(picture, tuple(filter(None, notices)), _brightness(raster, measured, range_))
+
+
+def _brightness(raster: Raster, measured: _Measured, range_: _Range) -> Brightness | None:
+    is_ordinary = range_.origin == "format" and raster.dtype.itemsize == 1
+    if is_ordinary or measured.lowest > measured.highest:  # the latter has not been measured
+        return None
+    return Brightness(range_.low, range_.high, measured.lowest, measured.highest)
 
 
 def windowed(picture: Image.Image, window: Window) -> Decoded:
@@ -112,7 +119,12 @@ def windowed(picture: Image.Image, window: Window) -> Decoded:
     levels = np.arange(256, dtype=np.uint8)
     table = _levels(levels, _Range(window.low, window.high, "window"), False, None)
     through = picture.point(table.tolist() * len(picture.getbands()))
-    return Decoded(through, (_range_notice(window.low, window.high, "window"),))
+    there = np.flatnonzero(np.reshape(picture.histogram(), (-1, 256)).any(axis=0))
+    return Decoded(
+        through,
+        (_range_notice(window.low, window.high, "window"),),
+        Brightness(window.low, window.high, float(there[0]), float(there[-1])),
+    )
 
 
 def full_range(dtype: np.dtype) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -57,14 +57,32 @@ def window_of(given: Any) -> Window | None:
 
 
 @dataclass(frozen=True)
+class Brightness:
+    """The values of a picture of numbers, in the units of its file. low, high: between which grey
+    levels differ, or None where a table of the file's own says it. lowest, highest: of all finite
+    values that it has."""
+
+    low: float | None
+    high: float | None
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
 class Decoded:
     """A picture that was read.
 
     image: upright 8-bit RGB. notices: sentences to show beside it, about what was chosen in reading
     it (a range of brightness, the first of several pages) or what it lacks (a blank picture).
-    covers: the places of it that were covered since, see `gradcam_core.images.cover`.
+    brightness: None of an ordinary picture, of which nothing was chosen. covers: the places of it
+    that were covered since, see `gradcam_core.images.cover`.
     """
 
     image: Image.Image
     notices: tuple[str, ...] = ()
+    brightness: Brightness | None = None
     covers: tuple[Cover, ...] = ()
+
+    def noting(self, *before: str, after: str = "") -> Decoded:
+        """With further notices; empty ones are left out."""
+        return replace(self, notices=tuple(filter(None, (*before, *self.notices, after))))

@@ -4,9 +4,10 @@ A process of its own, because a decoder cannot be stopped from outside, and one 
 its process along. Reads from standard input, for each picture, a line of JSON: {"path": name,
 "folder": name}, or {"bytes": count} with so many bytes after it, and in either "window": null or
 [low, high]. Answers on standard output with {"problem": sentence}, or with {"width": pixels,
-"height": pixels, "notices": sentences} and then the picture as a PPM, which Pillow writes in one go
-from its memory into the pipe; after either with {"is_spent": whether the process holds so much that
-the next picture should have a new one}.
+"height": pixels, "notices": sentences, "brightness": its fields or null} and then the picture as a
+PPM, which Pillow writes in one go from its memory into the pipe; after either with {"is_spent":
+whether the process holds so much that the next picture should have a new one}. A problem that is a
+fault of ours comes with "fault": where in the code it was raised.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
 from gradcam_core.errors import ImageError
+from gradcam_core.images.limits import DAMAGED, NO_MEMORY
 from gradcam_core.images.read import read_picture
 from gradcam_core.upstream import limit_decoders
 
@@ -54,12 +58,24 @@ def main() -> None:
                 decoded = read_picture(pictures.read(request["bytes"]), request["window"])
         except ImageError as error:
             _answer(answers, problem=str(error))
+        except MemoryError:
+            _answer(answers, problem=NO_MEMORY)
+        except Exception as error:  # a fault of ours
+            _answer(answers, problem=DAMAGED, fault=_places(error))
         else:
             width, height = decoded.image.size
-            _answer(answers, width=width, height=height, notices=decoded.notices)
+            brightness = decoded.brightness and asdict(decoded.brightness)
+            notices = decoded.notices
+            _answer(answers, width=width, height=height, notices=notices, brightness=brightness)
             decoded.image.save(answers, "PPM")
             del decoded
         _answer(answers, is_spent=_used() > used + LEFTOVER_LIMIT_BYTES)
+
+
+def _places(error: Exception) -> str:
+    """Where in the code an error was raised; not what it says, which may be of the picture."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{type(error).__name__}, raised at\n{frames}".rstrip()
 
 
 def _answer(answers: IO[bytes], **answer: object) -> None:

@@ -52,9 +52,7 @@ def read_picture(photo: Photo, window: Window | tuple[float, float] | str | None
     if isinstance(photo, Decoded):
         return photo
     decoded = _read(photo, limits)
-    if not _is_blank(decoded.image):
-        return decoded
-    return Decoded(decoded.image, (*decoded.notices, BLANK))
+    return decoded.noting(after=BLANK) if _is_blank(decoded.image) else decoded
 
 
 def _read(photo: Photo, window: Window | None) -> Decoded:

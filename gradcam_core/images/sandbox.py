@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import queue
 import signal
@@ -21,7 +22,7 @@ from PIL import Image
 from gradcam_core.child_process import start_child
 from gradcam_core.errors import ImageError
 from gradcam_core.images import decoder_process
-from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.decoded import Brightness, Decoded, Window
 from gradcam_core.images.limits import DAMAGED
 
 READER_COUNT = 2
@@ -39,6 +40,9 @@ _SETTINGS = {
     "OPENBLAS_NUM_THREADS": "1",  # each takes memory, and nothing here multiplies
     "MALLOC_MMAP_THRESHOLD_": str(2**20),  # what is freed of a picture is free for the next step
 }
+
+
+log = logging.getLogger(__name__)
 
 
 class _LostError(Exception):
@@ -97,6 +101,8 @@ class Reader:
         except (_LostError, OSError, ValueError):
             status = self.stop()
             too_long = is_late.is_set() or status == -getattr(signal, "SIGXCPU", 0)
+            if not too_long:
+                _log_crash(status)
             answer, is_spent = ImageError(TOO_LONG if too_long else DAMAGED), True
         finally:
             watch.cancel()
@@ -106,6 +112,17 @@ class Reader:
         if isinstance(answer, ImageError):
             raise answer
         return answer
+
+
+def _log_crash(status: int | None) -> None:
+    """What decoders write to their standard error is of pictures, and is not kept; that one of them
+    has crashed is for whoever runs this."""
+    crashes = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP")
+    names = {-int(number): name for name in crashes if (number := getattr(signal, name, None))}
+    if status in names:
+        log.error("A picture has ended the process that decodes it: %s.", names[status])
+    elif status and status > 0:
+        log.error("A picture has ended the process that decodes it: exit status %s.", status)
 
 
 def _widen(pipe: IO[bytes] | None) -> None:
@@ -136,6 +153,8 @@ def _line(**request: object) -> bytes:
 def _receive(answers: IO[bytes]) -> tuple[Decoded | ImageError, bool]:
     """The picture, or what is wrong with it; and whether the next one needs a new process."""
     answer = _next_answer(answers)
+    if "fault" in answer:
+        log.error("A picture could not be decoded because of a fault: %s", answer["fault"])
     if "problem" in answer:
         return ImageError(str(answer["problem"])), _next_answer(answers)["is_spent"]
     width, height = answer["width"], answer["height"]
@@ -149,7 +168,9 @@ def _receive(answers: IO[bytes]) -> tuple[Decoded | ImageError, bool]:
         picture = Image.new("RGB", (width, height), None)
         for number, band in enumerate(bands):
             picture.paste(band, (0, number * rows))
-    return Decoded(picture, tuple(answer["notices"])), _next_answer(answers)["is_spent"]
+    brightness = answer["brightness"] and Brightness(**answer["brightness"])
+    decoded = Decoded(picture, tuple(answer["notices"]), brightness)
+    return decoded, _next_answer(answers)["is_spent"]
 
 
 def _band(answers: IO[bytes], width: int, height: int) -> Image.Image:

@@ -316,10 +316,46 @@ def test_a_zip_file_is_as_its_folder_would_be(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_names_in_utf8_are_read_where_a_zip_file_does_not_say_so(tmp_path: Path):
-    file = zipped(tmp_path / "z.zip", ("Katze XX.jpg", JPEG))
-    file.write_bytes(file.read_bytes().replace(b"Katze XX", "Katze ä".encode()))
-    assert keys(found(file)) == ["Katze ä.jpg"]
+def packed_by_others(path: Path, *names: bytes) -> Path:
+    """A ZIP file whose names say nothing of how they are encoded."""
+    stand_ins = [f"{n:03}".ljust(len(name), "_") for n, name in enumerate(names)]
+    data = zipped(path, *((one, JPEG) for one in stand_ins)).read_bytes()
+    for one, name in zip(stand_ins, names, strict=True):
+        data = data.replace(one.encode(), name)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("gbk", ["照片/猫.jpg", "新建文件夹/图片1.jpg"]),
+        ("gbk", ["测试图像.png"]),
+        ("gbk", ["微信图片_20200101.jpg", "IMG猫.jpg", "a.jpg"]),
+        ("shift_jis", ["写真/猫.jpg"]),
+        ("shift_jis", ["表示.jpg", "ネコ.png"]),  # with the byte of a backslash in it
+        ("cp932", ["①写真.jpg"]),
+        ("big5", ["照片/貓.jpg"]),
+        ("euc_kr", ["사진/고양이.jpg"]),
+        ("cp866", ["Фото/кошка.jpg", "ДОМ.JPG"]),
+        ("cp437", ["Müller/Straße.jpg", "café.jpg"]),
+        ("cp437", ["Löwe.jpg"]),
+        ("cp437", ["naïve.jpg", "Öl.png"]),
+        ("cp850", ["Ølstykke.jpg"]),
+        ("cp1252", ["Müller.jpg"]),
+        ("utf-8", ["Katze ä.jpg", "猫.jpg"]),
+    ],
+)
+def test_names_in_a_zip_file_are_shown_as_people_wrote_them(encoding, names, tmp_path: Path):
+    file = packed_by_others(tmp_path / "z.zip", *(name.encode(encoding) for name in names))
+    assert keys(found(file)) == sorted(names)
+
+
+def test_no_name_in_a_zip_file_is_lost_and_no_two_are_the_same(tmp_path: Path):
+    names = [b"a.jpg", b"a.jpg", b"a.jpg#row-1", b"../..", b"..\\", "ä.jpg".encode(), b"\x84.jpg"]
+    names += [bytes([0x81 + n, 0x40 + n]) + b".jpg" for n in range(40)]
+    pictures = found(packed_by_others(tmp_path / "z.zip", *names))
+    assert len({*keys(pictures), *reasons(pictures)}) == len(names)
 
 
 def test_a_zip_file_cannot_cost_more_than_its_bound(

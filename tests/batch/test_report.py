@@ -29,6 +29,8 @@ from playwright.sync_api import (
 
 import gradcam_core as gc
 from gradcam_core.analysis.likeness import grade_of
+from gradcam_core.batch.listing.skipped import SKIPPED, write_skipped
+from gradcam_core.batch.listing.source import Skipped
 from gradcam_core.batch.report import write_report
 from gradcam_core.errors import ReportError
 from gradcam_core.images.render import colormap_table, levels, overlay
@@ -483,6 +485,27 @@ def test_a_name_that_the_browser_would_show_as_boxes_is_in_latin_letters(
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("class 1")
     expect(dialog).to_contain_text("é → ✓")
+
+
+def test_what_the_batch_left_out_is_counted_and_named(visit: Visit, batch: Batch, tmp_path: Path):
+    (part,) = (batch.path.parent / "data").glob("part-00000.parquet")
+    rows = pq.read_table(part).slice(0, 1).to_pylist()
+    films = [Skipped(f"films/{n}.mov", "a video") for n in range(1, 205)]
+    write_skipped(tmp_path, [*films, Skipped("<b>notes</b>.txt", "no picture by its name")])
+    page = visit(path=report_of(tmp_path, rows))
+    page.get_by_text("Left out: 205 files and folders").click()
+    table = page.get_by_role("region", name="Left out")
+    by_reason = table.locator("tbody tr")
+    expect(by_reason.nth(0).get_by_role("cell").first).to_have_text("204")
+    names = by_reason.nth(0).get_by_role("listitem").all_inner_texts()
+    assert names == [f"films/{n}.mov" for n in range(1, 201)] + ["4 more, in skipped.parquet"]
+    expect(by_reason.nth(1)).to_contain_text("no picture by its name")
+    expect(by_reason.nth(1).get_by_role("listitem")).to_have_text("<b>notes</b>.txt")
+    (tmp_path / SKIPPED).unlink()
+    write_report(tmp_path)
+    page.reload()
+    expect(cards(page)).to_have_count(1)
+    expect(page.get_by_text("Left out")).to_be_hidden()
 
 
 def report_of(out: Path, rows: Rows, schema: pa.Schema = SCHEMA) -> Path:

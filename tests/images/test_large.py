@@ -184,6 +184,28 @@ def test_other_formats_of_64_megapixels_too(reader: Reader):
 
 
 @linux
+def test_a_lossless_webp_of_64_megapixels_is_read_at_half_its_size(reader: Reader):
+    picture = Image.new("RGB", PHONE, "red")
+    picture.paste("blue", (0, 0, PHONE[0] // 2, PHONE[1]))
+    got = reader.read(encoded(picture, "WEBP", lossless=True, quality=0, method=0))
+    assert got.size == (PHONE[0] // 2, PHONE[1] // 2)
+    assert [got.getpixel((x, 99)) for x in (0, got.width - 1)] == [(0, 0, 255), (255, 0, 0)]
+
+
+@pytest.mark.parametrize("is_lossless", [False, True])
+@pytest.mark.usefixtures("small_limit")
+def test_a_webp_is_read_the_same_without_libwebp_s_own_scaling(
+    cat: Image.Image, monkeypatch: pytest.MonkeyPatch, is_lossless: bool
+):
+    data = encoded(cat, "WEBP", lossless=is_lossless)
+    scaled = gc.read_picture(data)
+    monkeypatch.setattr(pillow, "is_available", lambda: False)
+    averaged = gc.read_picture(data)
+    assert averaged.notices == scaled.notices
+    assert difference(averaged.image, scaled.image) < 3
+
+
+@linux
 def test_a_progressive_jpeg_is_read_as_large_as_memory_allows(reader: Reader):
     side = int(MAX_PIXELS**0.5) // 16 * 16
     data = encoded(Image.new("RGB", (side, side)), "JPEG", progressive=True, subsampling=0)

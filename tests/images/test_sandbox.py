@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from gradcam_core import read_image
@@ -24,7 +25,7 @@ from gradcam_core.images import decoder_process, sandbox
 from gradcam_core.images import limits as images
 from gradcam_core.images.limits import DAMAGED
 from gradcam_core.images.sandbox import TOO_LONG, Reader, Readers, read_isolated
-from tests.support import impatient_decoder
+from tests.support import faulty_decoder, impatient_decoder
 from tests.support.app_server import ROOT
 from tests.support.handmade_pictures import jpeg, png
 
@@ -135,17 +136,24 @@ def _most_memory(pid: int) -> int:
 
 
 @linux
-def test_a_plain_photo_of_the_largest_size_is_read(reader: Reader):
+@pytest.mark.parametrize("encoding", ["JPEG", "TIFF"])
+def test_a_plain_photo_of_the_largest_size_is_read(reader: Reader, encoding: str, tmp_path: Path):
     size = 8192, images.MAX_PIXELS // 8192
     exif = Image.Exif()
     exif[0x0112] = 6  # turned, which takes a second picture of the same size
-    got = reader.read(encoded(Image.new("RGB", size, "red"), "JPEG", exif=exif))
+    packing = {"compression": "packbits"} if encoding == "TIFF" else {}
+    Image.new("RGB", size, "red").save(tmp_path / "photo", encoding, exif=exif, **packing)
+    pid = reader.start().pid
+    got = reader.read(tmp_path / "photo")
+    assert _most_memory(pid) < decoder_process.MEMORY_LIMIT_BYTES
     assert got.size == size[::-1]
     corner = np.asarray(got.crop((0, 0, 5, 5)))
     np.testing.assert_allclose(corner, np.broadcast_to((255, 0, 0), corner.shape), atol=3)
 
 
-def test_a_decoder_that_crashes_ends_only_its_own_process(reader: Reader, cat_path: Path):
+def test_a_decoder_that_crashes_ends_only_its_own_process_and_is_logged(
+    reader: Reader, cat_path: Path, caplog: pytest.LogCaptureFixture
+):
     process = reader.start()
     os.kill(process.pid, signal.SIGSTOP)
     failed: list[ImageError] = []
@@ -162,7 +170,37 @@ def test_a_decoder_that_crashes_ends_only_its_own_process(reader: Reader, cat_pa
     os.kill(process.pid, signal.SIGCONT)
     reading_thread.join(30)
     assert [str(error) for error in failed] == [DAMAGED]
+    assert [record.message for record in caplog.records] == [
+        "A picture has ended the process that decodes it: SIGSEGV."
+    ]
     assert reader.read(cat_path).size == (451, 300)
+
+
+def test_what_a_decoder_writes_reaches_nobody_and_a_fault_of_ours_the_log(
+    reader: Reader,
+    cat: Image.Image,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+):
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.asarray(cat), compression="lzw", rowsperstrip=16)
+    data = file.getvalue()
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(data[: len(data) // 2])
+    assert "Read error" in capfd.readouterr().err  # libtiff's
+    with pytest.raises(ImageError, match="damaged"):
+        reader.read(data[: len(data) // 2])
+    assert (*capfd.readouterr(), caplog.text) == ("", "", "")
+    reader.stop()
+    monkeypatch.setattr(sandbox, "decoder_process", faulty_decoder)
+    with pytest.raises(ImageError, match="damaged"):
+        reader.read(data)
+    (record,) = caplog.records
+    assert "because of a fault: KeyError, raised at" in record.message
+    assert "raise KeyError" in record.message
+    assert faulty_decoder.SECRET not in caplog.text
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_process_that_has_gone_meanwhile_is_started_anew(reader: Reader, cat_path: Path):

@@ -15,12 +15,14 @@ import tifffile
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
+import gradcam_core as gc
 from demo.examples import EXAMPLES, OPENING, examples_folder
 from demo.ui import texts
 from tests.support.bad_pictures.corpus import corpus
 from tests.support.browser import (
     OWN_TOP,
     Visits,
+    assert_shows,
     box_of,
     choose_class,
     drop,
@@ -33,6 +35,7 @@ from tests.support.browser import (
     open_example,
     panels,
     remove_photo,
+    show_grey,
     wait_for_all,
     wait_for_results,
 )
@@ -147,9 +150,59 @@ def test_what_was_chosen_in_reading_a_photo_stays_beside_it(cat_page: Page, tmp_
     choose_class(cat_page, "tabby", "tabby, tabby cat")
     expect_explained(cat_page, "tabby")
     assert panels(cat_page).first.bounding_box() == before
-    assert notices.locator("p").count() == 2
+    assert notices.get_by_role("status").locator("p").count() == 2
     examples(cat_page).first.click()
     expect(notices).to_be_hidden()
+
+
+def test_another_range_of_brightness_explains_the_photo_anew(cat_page: Page, tmp_path: Path):
+    path = tmp_path / "camera.tif"
+    cat = np.asarray(Image.open(examples_folder() / "1_cat.jpg").convert("L"), np.uint16)
+    tifffile.imwrite(path, cat * 8 + 1024, photometric="minisblack")
+    form = cat_page.get_by_role("form", name="Brightness")
+    low, high = form.get_by_label("Lowest value"), form.get_by_label("Highest value")
+    expect(form).to_be_hidden()  # of an ordinary photo
+    drop_anywhere(cat_page, path)
+    expect(low).to_have_value(str(cat.min() * 8 + 1024))
+    expect(high).to_have_value(str(cat.max() * 8 + 1024))
+    choose_class(cat_page, "tabby", "tabby, tabby cat")
+    low.fill("1500")
+    low.press("Enter")
+    expect(form.get_by_role("alert")).to_be_hidden()
+    low.fill("4000")
+    low.press("Enter")
+    expect(form.get_by_role("alert")).to_contain_text("the lower one first")
+    low.fill("1024")
+    high.fill("2000")
+    high.press("Enter")
+    said = "The value 1024 is shown black and 2000 white: as requested."
+    expect(cat_page.locator(".photo-notices").get_by_text(said)).to_be_visible()
+    expect(high).to_be_focused()
+    expect_explained(cat_page, "tabby")
+    wait_for_all(cat_page)
+    show_grey(cat_page)
+    e = gc.explain(path, "efficientnet_lite0", "tabby", window=(1024, 2000))
+    assert_shows(cat_page, 1, e)
+    assert "window=1024,2000" in cat_page.url
+    bodies: list[dict[str, object]] = []
+
+    def note(route: Route) -> None:
+        bodies.append(route.request.post_data_json)  # type: ignore[arg-type]
+        route.fulfill(body="made by the test")
+
+    cat_page.route("**/download", note)
+    cat_page.locator(".headline").get_by_role("button", name="Download").click()
+    with cat_page.expect_download():
+        cat_page.locator(".menu:popover-open").get_by_role("button").first.click()
+    assert bodies[0]["window"] == [1024, 2000]
+    form.get_by_role("button", name="Automatic").press("Enter")
+    expect(high).to_have_value(str(cat.max() * 8 + 1024))
+    assert "window" not in cat_page.url
+    form.get_by_role("button", name="Full range").press("Enter")
+    expect(cat_page.locator(".photo-notices").get_by_text("as requested")).to_be_visible()
+    examples(cat_page).first.click()
+    expect(form).to_be_hidden()
+    assert "window" not in cat_page.url
 
 
 def test_a_photo_that_is_chosen_before_the_page_s_script_has_come_is_explained(

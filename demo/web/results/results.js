@@ -8,7 +8,7 @@ import { queueText, urlOf } from "../requests.js";
 const URL_KEPT_MS = 10_000; // of a photo that has been replaced
 
 export class Results {
-  /** root: the element of the page. notices: that of sentences about the photo. page: what panels need, see panel.js. state(): what is chosen.
+  /** root: the element of the page. notices: what is said of the photo, see photo_notices.js. page: what panels need, see panel.js. state(): what is chosen.
    * parts: what shows the same photo and results: insight, comparison, steps, trust, presentation, controls.
    * retry(): sends the request again. */
   constructor({ root, grid, notices, page, state, parts, retry }) {
@@ -70,7 +70,7 @@ export class Results {
     }
     const before = this.photo?.url;
     this.photo = { ...photo, url };
-    this.showNotices(photo.notices);
+    this.notices.show(photo);
     if (before) setTimeout(() => URL.revokeObjectURL(before), URL_KEPT_MS);
     const { insight, presentation, comparison, steps } = this.parts;
     for (const part of [insight, presentation, comparison, steps]) part.setPhoto(this.photo);
@@ -91,11 +91,6 @@ export class Results {
       this.parts.presentation.layOut();
     }
     if (insight) this.parts.insight.show(insight);
-  }
-
-  /** What was chosen in reading the photo; it stays for as long as the photo does. */
-  showNotices(sentences) {
-    this.notices.replaceChildren(...sentences.map((sentence) => h("p", {}, sentence)));
   }
 
   showPanels() {
@@ -134,7 +129,7 @@ export class Results {
   /** In place of all panels. */
   showMessage(text, isProblem = false, mayTryAgain = false) {
     this.panels.clear();
-    this.showNotices([]);
+    this.notices.show(null);
     this.photo = null;
     this.requestedId = undefined;
     this.root.classList.add("without-photo");

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
@@ -17,6 +17,7 @@ from gradcam_core.batch.listing.source import (
     Skipped,
     text_of_name,
 )
+from gradcam_core.batch.listing.zip_names import decoded
 from gradcam_core.errors import PicturesError
 
 ARCHIVES = (".zip", ".cbz")
@@ -51,13 +52,19 @@ def in_archive(file: Path, suffixes: Collection[str], is_read: bool = True) -> I
     PicturesError if it cannot be opened.
     """
     with _opened(file) as archive:
-        named = sorted((_key(info), number) for number, info in enumerate(archive.infolist()))
+        keys = [_key(name) for name in _names(archive.infolist())]
+        given = set(keys)
         last = ""
-        for key, number in named:
+        for key, number in sorted((key, number) for number, key in enumerate(keys)):
             info = archive.infolist()[number]
-            if info.is_dir() or not key:
+            if info.is_dir():
                 continue
-            unique = f"{key}#row-{number}" if key == last else key
+            unique = key
+            if key == last:  # the second of this name, or none at all
+                unique = f"{key}#row-{number}"
+                while unique in given:
+                    unique += "#"
+                given.add(unique)
             last = key
             yield _found(archive, info, unique, suffixes, is_read)
 
@@ -109,25 +116,30 @@ def _bytes(archive: ZipFile, info: ZipInfo, most: int) -> bytes:
         return packed.read(most)
 
 
-def _key(info: ZipInfo) -> str:
-    parts = _name(info).replace("\\", "/").split("/")
+def _key(name: str) -> str:
+    parts = name.replace("\\", "/").split("/")
     return text_of_name("/".join(part for part in parts if part not in ("", ".", "..")))
 
 
-def _name(info: ZipInfo) -> str:
-    """Its name in UTF-8, which many programs write without saying so, or say beside it."""
-    if info.flag_bits & _IS_UTF8:
-        return info.filename
-    try:
-        raw = info.orig_filename.encode("cp437")
-    except UnicodeEncodeError:
-        return info.filename
-    if said := _name_in_extra_field(info.extra, zlib.crc32(raw)):
-        return said
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return info.filename
+def _names(infos: Sequence[ZipInfo]) -> list[str]:
+    """As people wrote them: in UTF-8 where a name says so, or has that beside it; all others in the
+    encoding that they have in common."""
+    names = [info.filename for info in infos]
+    unsaid: dict[int, bytes] = {}
+    for number, info in enumerate(infos):
+        if info.flag_bits & _IS_UTF8:
+            continue
+        try:
+            raw = info.orig_filename.encode("cp437")
+        except UnicodeEncodeError:
+            continue
+        if said := _name_in_extra_field(info.extra, zlib.crc32(raw)):
+            names[number] = said
+        else:
+            unsaid[number] = raw
+    for number, name in zip(unsaid, decoded(list(unsaid.values())), strict=True):
+        names[number] = name
+    return names
 
 
 def _name_in_extra_field(extra: bytes, checksum: int) -> str | None:

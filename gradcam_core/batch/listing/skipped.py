@@ -1,10 +1,12 @@
-"""What a batch has left out: a table of it beside the data set, and lines for the summary."""
+"""What a batch has left out: a table of it beside the data set, lines for the summary, and a list
+for the report."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -49,24 +51,38 @@ def write_skipped(out: Path, skipped: Iterable[Skipped]) -> list[str]:
 
 
 class SkippedCounts:
-    """How much is left out for which reason, and the first of it by name."""
+    """How much is left out for which reason, and the first of it by name. named: how many, at
+    most."""
 
-    def __init__(self) -> None:
+    def __init__(self, named: int = NAMED) -> None:
+        self._named = named
         self._counts: Counter[str] = Counter()
         self._first: dict[str, list[str]] = {}
 
     def add(self, one: Skipped) -> None:
         self._counts[one.reason] += 1
         names = self._first.setdefault(one.reason, [])
-        if len(names) < NAMED:
+        if len(names) < self._named:
             names.append(file_name(one.path))
 
     def lines(self) -> list[str]:
         """For each reason: "2 × no picture by its name: notes.txt and film.mov"."""
-        return [
-            f"{count} × {reason}: {some(self._first[reason], count)}"
-            for reason, count in self._counts.most_common()
-        ]
+        return [f"{count} × {reason}: {some(names, count)}" for reason, count, names in self]
+
+    def __iter__(self) -> Iterator[tuple[str, int, list[str]]]:
+        """Each reason, how much is left out for it, and the first of it; the most common first."""
+        for reason, count in self._counts.most_common():
+            yield reason, count, self._first[reason]
+
+
+def read_skipped(out: Path, named: int) -> SkippedCounts:
+    """What the table has; nothing if there is none, or none that can be read."""
+    counts = SkippedCounts(named)
+    with suppress(OSError, pa.ArrowException, KeyError), pq.ParquetFile(out / SKIPPED) as file:
+        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
+            for row in batch.to_pylist():
+                counts.add(Skipped(row["path"], row["reason"]))
+    return counts
 
 
 def some(names: Sequence[str], count: int) -> str:

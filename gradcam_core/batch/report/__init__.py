@@ -18,6 +18,7 @@ from tempfile import TemporaryFile
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gradcam_core.batch.listing.skipped import read_skipped
 from gradcam_core.batch.report.index import BLOCK_SIZE, Index, Row, base64_of
 from gradcam_core.batch.schema import DATA
 from gradcam_core.errors import ReportError
@@ -37,11 +38,16 @@ _SCRIPTS = (
 )
 
 
+_SKIPPED_NAMES = 200
+"""Files that the report names for each reason to leave some out; the table beside it has all."""
+
+
 def write_report(out: Path, rows_at_once: int = 256) -> Path:
     """Writes `out/report.html` from the data set `out/data/*.parquet` and gives its path.
 
     One row of the data set is one picture and one network; rows of one picture stand together. Only
-    `rows_at_once` rows and one block of thumbnails and maps are in memory. A report that is there
+    `rows_at_once` rows and one block of thumbnails and maps are in memory. What was left out is
+    read from the table beside it (`batch.listing.skipped`). A report that is there
     is replaced once the new one is whole. Raises ReportError if there is no readable data set.
     """
     parts = sorted((out / DATA).glob("*.parquet"))
@@ -52,6 +58,7 @@ def write_report(out: Path, rows_at_once: int = 256) -> Path:
     with TemporaryFile(dir=out) as blocks:
         blocks.writelines(block.encode("ascii") for block in _blocks(pictures, index))
         blocks.seek(0)
+        index.leave_out(read_skipped(out, _SKIPPED_NAMES))
         before, after = _page(index)
         with atomic_write(out / NAME, is_flushed=True) as page:
             page.write(before.encode())

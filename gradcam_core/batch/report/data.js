@@ -7,6 +7,7 @@ const isLatin = !Object.keys(latin).length;
 if (!isLatin) {
   index.classes = index.classes.map((name) => legible(name, latin));
   pictures.path = pictures.path.map((path) => legible(path, latin));
+  for (const left of index.skipped) left.names = left.names.map((name) => legible(name, latin));
   for (const network of index.networks) {
     for (const field of ["title", "standsInFor"]) network[field] &&= legible(network[field], latin);
   }

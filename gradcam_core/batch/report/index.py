@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -46,6 +46,7 @@ class Index:
         self._networks, self._classes, self._places = _Numbered(), _Numbered(), _Numbered()
         self._settings, self._versions = _Numbered(), _Numbered()
         self._paths: list[str] = []
+        self._skipped: list[dict[str, Any]] = []
         names = ("width", "height", "agreement", "grade", "differ", "failed", "rows")
         self._pictures: dict[str, list[Any]] = {name: [] for name in names}
         of_rows = (
@@ -129,10 +130,16 @@ class Index:
     def _class(self, number: int | None, name: str) -> int:
         return self._classes.of((number, name))
 
+    def leave_out(self, skipped: Iterable[tuple[str, int, list[str]]]) -> None:
+        """Adds what the batch has left out: a reason, how much, and the first of it by name."""
+        names = ("reason", "count", "names")
+        self._skipped = [dict(zip(names, one, strict=True)) for one in skipped]
+
     def _latin(self) -> dict[str, str]:
         """How each letter of a name is written where the reader's machine has no font for it."""
         letters: set[str] = set()
-        for text in (*(name for _, name in self._classes), *self._paths):
+        left_out = (name for one in self._skipped for name in one["names"])
+        for text in (*(name for _, name in self._classes), *self._paths, *left_out):
             letters.update(text)
         for network in self._networks:
             letters.update(*(text for text in network[1:3] if text))
@@ -157,6 +164,7 @@ class Index:
             "settings": [dict(zip(settings, one, strict=True)) for one in self._settings],
             "methods": {method.name: method.title for method in METHODS.values()},
             "versions": list(self._versions),
+            "skipped": self._skipped,
             "byPath": by_path,
             "pictures": {"path": self._paths, **self._pictures},
             "rows": self._rows,

@@ -212,6 +212,19 @@ function summarise() {
   one("[name=differ]").parentElement.hidden = !available.classes;
 }
 
+/** What the batch has left out, and why. */
+function showSkipped() {
+  const total = index.skipped.reduce((sum, { count }) => sum + count, 0);
+  one("#skipped").hidden = !total;
+  one("#skipped summary").textContent = `Left out: ${thousands(total)} ${total === 1 ? "file or folder" : "files and folders"}`;
+  const row = ({ reason, count, names }) => {
+    const more = count > names.length ? `${thousands(count - names.length)} more, in skipped.parquet` : [];
+    const list = h("ul", {}, ...names.concat(more).map((name) => h("li", {}, name)));
+    return h("tr", {}, h("th", { scope: "row" }, reason), h("td", {}, thousands(count)), h("td", {}, list));
+  };
+  one("#skipped tbody").append(...index.skipped.map(row));
+}
+
 /** How many of the labelled pictures each network is right about. */
 function showAccuracy() {
   one("#accuracy").hidden = !HAS_LABELS;
@@ -231,5 +244,6 @@ function showAccuracy() {
 }
 
 summarise();
+showSkipped();
 showAccuracy();
 readAddress();

@@ -24,9 +24,12 @@ from gradcam_core.images.formats.reduced import (
     draft,
     notice_of,
     scale_of,
+    scale_of_webp,
     scale_of_whole,
+    smaller,
 )
 from gradcam_core.images.formats.webp import WebP, webp_of
+from gradcam_core.images.formats.webp_scaled import decode_scaled, is_available
 from gradcam_core.images.limits import (
     DAMAGED,
     DAMAGED_OR_LARGE,
@@ -36,7 +39,8 @@ from gradcam_core.images.limits import (
     check_size,
     too_large,
 )
-from gradcam_core.images.orientation import upright
+from gradcam_core.images.orientation import turned_upright, upright
+from gradcam_core.images.packed import is_worth_it, packed, unpacked
 from gradcam_core.upstream import without_decoder
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF", "PPM")
@@ -97,7 +101,7 @@ def decode(
                     decoded = sixteen_bits(image, window) or upright_rgb(
                         image, window, is_ours=True
                     )
-                return Decoded(decoded.image, tuple(filter(None, (notice, *decoded.notices))))
+                return decoded.noting(notice)
         except UnidentifiedImageError:
             raise UnknownFormatError(_NO_FORMAT) from None
         except Image.DecompressionBombError:
@@ -141,10 +145,16 @@ def _reduced(image: Image.Image, file: IO[bytes], scale: int, window: Window | N
 
 def _reduced_webp(file: IO[bytes], webp: WebP, window: Window | None) -> Decoded:
     """Pillow cannot open so large a one: it takes the memory for all of it at once."""
-    scale = scale_of_whole("WEBP", webp.size)
-    bands = bands_of("WEBP", file)
-    assert bands
-    picture = averaged(webp.size, scale, bands, _each_converted)
+    if is_available() and not webp.is_animated:
+        scale = scale_of_webp(webp)
+        values = decode_scaled(file, smaller(webp.size, scale))
+        picture = _converted(Image.fromarray(values))
+        del values  # whose memory turning it may need
+    else:
+        scale = scale_of_whole("WEBP", webp.size)
+        bands = bands_of("WEBP", file)
+        assert bands
+        picture = averaged(webp.size, scale, bands, _each_converted)
     exif = Image.Exif()
     with suppress(Exception):  # of EXIF data almost anything
         exif.load(webp.exif)
@@ -156,7 +166,7 @@ def _with_notice(decoded: Decoded, size: tuple[int, int], scale: int) -> Decoded
     picture = decoded.image
     is_turned = (size[0] > size[1]) != (picture.width > picture.height)
     notice = notice_of(size[::-1] if is_turned else size, scale)
-    return Decoded(picture, (notice, *decoded.notices))
+    return decoded.noting(notice)
 
 
 def _in_window(picture: Image.Image, window: Window | None) -> Decoded:
@@ -175,17 +185,17 @@ def upright_rgb(
     width, height = image.size
     check_size(width, height)
     try:
+        # Pillow would turn a TIFF itself while it is decoded.
+        taken = _orientation(image, is_taken=True) if is_ours and image.format == "TIFF" else 1
         image.load()
         if image.mode in _NUMBERS:
-            return as_picture(_raster(image, _upright(image, is_ours)), window)
-        upright = _upright(image, is_ours)
-        if upright.mode == "RGB" and not upright.has_transparency_data:
-            # Without its decoder, which may hold as much memory again.
-            picture = without_decoder(image) if is_ours else upright
+            return as_picture(_raster(image, _upright(image, is_ours)), window, taken)
+        if is_ours:
+            picture = _own_upright(image, taken)
         else:
-            picture = _converted(upright)
-            if is_ours:
-                image.close()  # gives its pixels back at once
+            picture = _upright(image, is_ours=False)
+            if picture.mode != "RGB" or picture.has_transparency_data:
+                picture = _converted(picture)
         return _in_window(picture, window)
     except ImageError:
         raise
@@ -232,6 +242,32 @@ def _upright(image: Image.Image, is_ours: bool) -> Image.Image:
         raise
     except Exception:  # of EXIF data almost anything, too
         return image  # the picture itself is whole
+
+
+def _own_upright(image: Image.Image, taken: object) -> Image.Image:
+    """A decoded picture that nobody else holds, upright and RGB. It is closed, which gives its
+    pixels back at once. taken: its orientation, if it does not say that any more."""
+    orientation = _orientation(image) if taken == 1 else taken
+    picture = without_decoder(image)  # which may hold as much memory again
+    image.close()
+    if picture.mode != "RGB" or picture.has_transparency_data:
+        is_large = is_worth_it(picture)
+        convert = _conversion(picture)
+        picture = unpacked(packed(picture, convert)) if is_large else _converted(picture)
+    picture.info = {}  # in which there is the orientation
+    return turned_upright(picture, orientation)
+
+
+def _orientation(image: Image.Image, is_taken: bool = False) -> object:
+    """is_taken: whether the picture is to forget it."""
+    try:
+        exif = image.getexif()
+        read = exif.pop if is_taken else exif.get
+        return read(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
+    except Exception:  # of EXIF data almost anything
+        return 1  # the picture itself is whole
 
 
 def _converted(image: Image.Image) -> Image.Image:

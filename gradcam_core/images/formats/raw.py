@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
         preview = Image.fromarray(thumbnail.data)
         _check(preview.size, sizes)
         decoded = pillow.upright_rgb(upright(preview, _orientation(sizes)), window, is_ours=True)
-    return Decoded(decoded.image, (_NOTICE, *decoded.notices))
+    return decoded.noting(_NOTICE)
 
 
 def _has_end_of(file: IO[bytes], preview: bytes | np.ndarray) -> bool:
@@ -108,7 +109,7 @@ def _jpeg(data: bytes, sizes: Any, window: Window | None) -> Decoded:
     decoded = pillow.decode(io.BytesIO(data), window)
     if ExifTags.Base.Orientation in exif:
         return decoded
-    return Decoded(upright(decoded.image, _orientation(sizes)), decoded.notices)
+    return replace(decoded, image=upright(decoded.image, _orientation(sizes)))
 
 
 def _check(preview: tuple[int, int], sizes: Any) -> None:

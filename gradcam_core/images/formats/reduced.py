@@ -16,6 +16,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from gradcam_core.errors import ImageError
+from gradcam_core.images.formats.webp import WebP
 from gradcam_core.images.limits import MAX_PIXELS, MAX_REDUCED_PIXELS, check_size, too_large
 
 _SCALES = {2: "half", 4: "a quarter of", 8: "an eighth of"}
@@ -74,6 +75,19 @@ def scale_of_whole(encoding: str, size: tuple[int, int]) -> int:
     )
 
 
+def scale_of_webp(webp: WebP) -> int:
+    """Of one that `decode_scaled` decodes. Raises ImageError."""
+    check_size(*webp.size, MAX_REDUCED_PIXELS)
+    # Of an ordinary one with transparency, that is held of all pixels.
+    held = (4 if webp.is_lossless else 1) * webp.size[0] * webp.size[1] + webp.file_bytes
+    pixel = _KEPT_PIXEL_BYTES
+    return _scale(webp.size, lambda kept: max(held + pixel * kept, 2 * pixel * kept), 2)
+
+
+def smaller(size: tuple[int, int], scale: int) -> tuple[int, int]:
+    return math.ceil(size[0] / scale), math.ceil(size[1] / scale)
+
+
 def _progressive_scale(image: JpegImageFile) -> int:
     """All of its coefficients are held until the last scan."""
     areas = [across * down for _, across, down, _ in image.layer]
@@ -112,7 +126,7 @@ def averaged(size: tuple[int, int], scale: int, bands: Bands, convert: Convert) 
     """A picture of that size at that scale, RGB. Raises whatever the decoder does."""
     width, height = size
     rows = max(1, _BAND_PIXELS // (scale * width)) * scale
-    picture = Image.new("RGB", (math.ceil(width / scale), math.ceil(height / scale)))
+    picture = Image.new("RGB", smaller(size, scale))
     for top in range(0, height, rows):
         band = convert(bands(top, min(top + rows, height)))
         picture.paste(band.reduce(scale), (0, top // scale))

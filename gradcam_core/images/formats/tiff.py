@@ -4,7 +4,6 @@ type and depth, planes, channels, tiles, stacks."""
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import IO, TYPE_CHECKING, cast
 
 from gradcam_core.errors import ImageError
@@ -14,7 +13,7 @@ from gradcam_core.images.formats import pillow
 from gradcam_core.images.formats.tiff_pages import Choice, choice, full_pages
 from gradcam_core.images.formats.tiff_samples import UnreadableKindError, samples_of
 from gradcam_core.images.limits import DAMAGED, NO_MEMORY, check_size
-from gradcam_core.images.orientation import upright
+from gradcam_core.images.orientation import turned_upright
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -46,7 +45,7 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
             holds_all = _holds_all(file, first)
             chosen = choice(pages, str(first.description), first.samplesperpixel, holds_all)
             page = _page(tiff, chosen.page)
-            return _with_notice(_decoded(file, page, chosen, window), chosen.notice)
+            return _decoded(file, page, chosen, window).noting(chosen.notice)
     except ImageError:
         raise
     except MemoryError:
@@ -81,12 +80,12 @@ def _by_tifffile(page: TiffPage, plane: int, window: Window | None) -> Decoded:
     samples = samples_of(page, plane)
     orientation = page.tags.valueof(274, 1)
     if samples.raster is None:
-        decoded = Decoded(upright(samples.picture(), orientation))
+        decoded = Decoded(turned_upright(samples.picture(), orientation))
         if window is not None:
             decoded = windowed(decoded.image, window)
     else:
         decoded = as_picture(samples.raster, window, orientation)
-    return replace(decoded, notices=(*samples.notices, *decoded.notices))
+    return decoded.noting(*samples.notices)
 
 
 def _is_cut_off(page: TiffPage) -> bool:
@@ -104,10 +103,6 @@ def _by_pillow(
         return pillow.decode(file, window)
     except ImageError as error:
         raise (problem if isinstance(error, pillow.UnknownFormatError) else error) from cause
-
-
-def _with_notice(decoded: Decoded, notice: str) -> Decoded:
-    return replace(decoded, notices=(notice, *decoded.notices)) if notice else decoded
 
 
 def _holds_all(file: IO[bytes], page: TiffPage) -> bool:

@@ -5,6 +5,7 @@ RFC 9649 (WebP image format), section 2; RFC 6386 (VP8), section 9.1.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +18,15 @@ _SHOWN_BYTES = 16  # of a chunk, in which its size is
 
 @dataclass(frozen=True)
 class WebP:
-    """size: in pixels. exif: with its own first bytes, b"" if there is none."""
+    """size: in pixels. exif: with its own first bytes, b"" if there is none. is_lossless: whether
+    all of its pixels are held while it is decoded. is_animated: whether it has several frames.
+    file_bytes: of all of it."""
 
     size: tuple[int, int]
     exif: bytes
+    is_lossless: bool
+    is_animated: bool
+    file_bytes: int
 
 
 def webp_of(file: IO[bytes]) -> WebP | None:
@@ -30,12 +36,15 @@ def webp_of(file: IO[bytes]) -> WebP | None:
         name, _, kind = _HEAD.unpack(file.read(_HEAD.size))
         if (name, kind) != (b"RIFF", b"WEBP"):
             return None
-        size, exif = None, b""
+        size, exif, names = None, b"", set()
         for chunk, start in _chunks(file):
             size = size or _size(chunk, start)
+            names.add(chunk)
             if chunk == b"EXIF":
                 exif = start
-        return WebP(size, exif) if size else None
+        if not size:
+            return None
+        return WebP(size, exif, b"VP8L" in names, b"ANMF" in names, file.seek(0, os.SEEK_END))
     except struct.error:
         return None
     finally:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.decoded import Brightness, Decoded, Window
 from gradcam_core.images.formats.dicom.frames import read_frame
 from gradcam_core.images.formats.dicom.header import Header, read_header
 from gradcam_core.images.formats.dicom.shades import GREYS, KINDS, coloured, grey
@@ -66,18 +66,19 @@ def _decode(header: Header, window: Window | None) -> Decoded:
     if header.photometric not in KINDS:
         raise ImageError(_OTHER_COLOURS)
     frame = read_frame(header)
-    notices = []
+    notices: list[str] = []
+    brightness: Brightness | None = None
     if frame.count > 1:
         notices.append(_which_frame(header, frame.index + 1, frame.count))
     if frame.photometric in GREYS:
-        image, notice = grey(header, frame, window)
+        image, notice, brightness = grey(header, frame, window)
         notices.append(notice)
     else:
         image = coloured(header, frame)
         if window:
             notices.append("The window was not used: this picture is in colour.")
     del frame  # whose memory the next step may need
-    return Decoded(image.convert("RGB"), tuple(notices))
+    return Decoded(image.convert("RGB"), tuple(notices), brightness)
 
 
 def _is_a(uid: str, kind: str) -> bool:

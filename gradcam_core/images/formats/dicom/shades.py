@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from gradcam_core.images.decoded import Window
+from gradcam_core.images.decoded import Brightness, Window
 from gradcam_core.images.formats.dicom.frames import Frame
 from gradcam_core.images.formats.dicom.header import Header
 from gradcam_core.images.formats.dicom.values import (
@@ -32,24 +32,29 @@ KINDS = (*GREYS, _PALETTE, "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_IC
 _BAND_SAMPLES = 2**20  # that are converted at once
 
 
-def grey(header: Header, frame: Frame, window: Window | None) -> tuple[Image.Image, str]:
-    """-> 8-bit grey, and the notice about the range of values that is shown. Raises ValueError."""
+def grey(
+    header: Header, frame: Frame, window: Window | None
+) -> tuple[Image.Image, str, Brightness]:
+    """-> 8-bit grey, and the notice about the range of values that is shown, and that range. Raises
+    ValueError."""
     if frame.samples.ndim != 2:
         raise ValueError("grey has one sample a pixel")
     measured = modality(header.dataset, frame.groups, header.encoding)
     display = Display(header.unit, is_inverted=frame.photometric == "MONOCHROME1")
+    lowest, highest = _extent(header, frame, measured)
     shades = (
         chosen_window(window, display)
         if window
         else voi(header.dataset, frame.groups, header.encoding, display)
-        or full_range(*_extent(header, frame, measured), display)
+        or full_range(lowest, highest, display)
     )
 
     def levels(raw: np.ndarray) -> np.ndarray:
         shown = shades.levels(measured(frame.values(raw)))
         return np.rint(255 * np.nan_to_num(shown)).astype(np.uint8)
 
-    return Image.fromarray(_mapped(frame.samples, levels)), shades.notice
+    image = Image.fromarray(_mapped(frame.samples, levels))
+    return image, shades.notice, Brightness(shades.low, shades.high, lowest, highest)
 
 
 def coloured(header: Header, frame: Frame) -> Image.Image:

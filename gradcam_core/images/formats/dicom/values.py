@@ -133,10 +133,12 @@ def modality(dataset: Dataset, groups: Groups, encoding: Encoding) -> Transforma
 @dataclass(frozen=True)
 class Shades:
     """How grey levels come from values. levels: values -> [0, 1], of which 1 is white; notice: what
-    was chosen."""
+    was chosen; low, high: between which levels differ, None of a table."""
 
     levels: Transformation
     notice: str
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -147,10 +149,16 @@ class Display:
     unit: str
     is_inverted: bool
 
-    def shades(self, levels: Transformation, notice: str) -> Shades:
+    def shades(
+        self,
+        levels: Transformation,
+        notice: str,
+        low: float | None = None,
+        high: float | None = None,
+    ) -> Shades:
         if self.is_inverted:
-            return Shades(lambda values: 1 - levels(values), notice)
-        return Shades(levels, notice)
+            return Shades(lambda values: 1 - levels(values), notice, low, high)
+        return Shades(levels, notice, low, high)
 
     def linear(self, low: float, high: float, why: str) -> Shades:
         """From `low` to `high`."""
@@ -159,6 +167,8 @@ class Display:
             _linear(low, high),
             f"The value {amount(black, '')}{self.unit} is shown black and {amount(white, '')}"
             f"{self.unit} white: {why}.",
+            low,
+            high,
         )
 
 

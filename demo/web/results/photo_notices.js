@@ -1,0 +1,66 @@
+// What was chosen in reading the photo: sentences, and the range of values that is shown, to choose another.
+
+import { h } from "../core/elements.js";
+
+const NO_RANGE = "Give two numbers, the lower one first: what is shown at one end of the scale of grey and at the other.";
+
+export class PhotoNotices {
+  /** window(): the range that a person has chosen, [low, high], or null. choose(window): takes another. */
+  constructor({ window, choose }) {
+    Object.assign(this, { window, choose });
+    const field = (label) => h("input", { type: "number", step: "any", required: true, "aria-label": label });
+    this.low = field("Lowest value shown");
+    this.high = field("Highest value shown");
+    const button = (text, title, act) => h("button", { type: "button", class: "action", title, onclick: act }, text);
+    this.automatic = button("Automatic", "What the file says, or else all of its values", () => this.take(null));
+    this.full = button("Full range", "From the lowest to the highest value there is", () => this.take(this.all));
+    this.problem = h("p", { class: "problem", role: "alert" });
+    this.sentences = h("div", { role: "status" });
+    this.form = h(
+      "form",
+      { novalidate: true, hidden: true, "aria-label": "Brightness" },
+      h("span", { class: "limits" }, "Values from", this.low, "to", this.high),
+      h("button", { type: "submit", class: "action" }, "Show"),
+      this.automatic,
+      this.full,
+      this.problem,
+    );
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.take([this.low, this.high].map((input) => input.valueAsNumber));
+    });
+    this.element = h("div", { class: "photo-notices" }, this.sentences, this.form);
+  }
+
+  /** photo: as the server sends it, or null; it stays for as long as the photo does. */
+  show(photo) {
+    this.sentences.replaceChildren(...(photo?.notices ?? []).map((sentence) => h("p", {}, sentence)));
+    const { brightness } = photo ?? {};
+    this.form.hidden = !brightness;
+    this.problem.textContent = "";
+    if (!brightness) return;
+    const { low, high, lowest, highest } = brightness;
+    this.all = lowest < highest ? [lowest, highest] : null;
+    [this.low.value, this.high.value] = [low ?? lowest, high ?? highest];
+    this.mark();
+  }
+
+  /** Which of the buttons would change nothing. They can still be reached: the focus stays where it is. */
+  mark() {
+    const chosen = this.window();
+    this.automatic.setAttribute("aria-pressed", String(chosen === null));
+    this.full.setAttribute("aria-pressed", String(String(chosen) === String(this.all)));
+    this.full.disabled = this.all === null;
+  }
+
+  take(window) {
+    const isRange = window === null || (window.every(Number.isFinite) && window[0] < window[1]);
+    this.problem.textContent = isRange ? "" : NO_RANGE;
+    if (!isRange) {
+      this.low.focus();
+      return;
+    }
+    this.choose(window);
+    this.mark();
+  }
+}
