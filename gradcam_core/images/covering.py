@@ -45,7 +45,7 @@ def covered(photo: Decoded, covers: Sequence[Cover]) -> Decoded:
             image.paste(_GREY if cover.fill == "grey" else mean, bounds, mask)
     every = (*photo.covers, *covers)
     notices = photo.notices[: len(photo.notices) - bool(photo.covers)]
-    return Decoded(image, (*notices, notice(every, before.size)), every)
+    return Decoded(image, (*notices, notice(every, before.size)), photo.brightness, every)
 
 
 def covered_share(covers: Sequence[Cover], size: tuple[int, int]) -> float:
