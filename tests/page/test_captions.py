@@ -31,6 +31,7 @@ from tests.support.browser import (
     show_colours,
     show_grey,
     wait_for_all,
+    wait_for_results,
 )
 from tests.support.photos import EXAMPLES
 
