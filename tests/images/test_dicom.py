@@ -227,6 +227,10 @@ def test_tables_of_the_modality_and_of_the_values_of_interest():
 
     assert_shows(got, UNSIGNED, shown)
     assert notices == ("The picture is shown with the file's own table of brightness (VOI LUT).",)
+    ends = [of_machine(x) for x in (UNSIGNED.min(), UNSIGNED.max())]
+    assert read_picture(encoded(made)).brightness == Brightness(None, None, *ends)
+    del made.VOILUTSequence
+    assert read_picture(encoded(made)).brightness == Brightness(-160, 239, *ends)
 
 
 def test_a_table_of_eight_bits_with_more_than_256_entries():
