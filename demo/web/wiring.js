@@ -116,6 +116,7 @@ export function makeElements(app, element) {
     choose: (target) => app.change({ target }),
   });
   const notices = new PhotoNotices({
+    photo: () => app.state.photo,
     window: () => app.state.window,
     choose: (window) => app.change({ window }),
   });

@@ -11,7 +11,9 @@ from PIL import Image
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 import gradcam_core as gc
+from gradcam_core import read_picture
 from gradcam_core.errors import ImageError
+from gradcam_core.images.decoded import Brightness
 from tests.support.handmade_pictures import dicom
 from tests.support.handmade_pictures.dicom import dataset, encoded, item
 
@@ -227,6 +229,10 @@ def test_tables_of_the_modality_and_of_the_values_of_interest():
 
     assert_shows(got, UNSIGNED, shown)
     assert notices == ("The picture is shown with the file's own table of brightness (VOI LUT).",)
+    ends = [of_machine(int(x)) for x in (UNSIGNED.min(), UNSIGNED.max())]
+    assert read_picture(encoded(made)).brightness == Brightness(None, None, *ends)
+    del made.VOILUTSequence
+    assert read_picture(encoded(made)).brightness == Brightness(-160, 239, *ends)
 
 
 def test_a_table_of_eight_bits_with_more_than_256_entries():

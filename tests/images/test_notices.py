@@ -6,14 +6,16 @@ import io
 import json
 import zlib
 
+import imagecodecs
 import numpy as np
 import pillow_heif
 import pytest
+import tifffile
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gradcam_core import ChoiceError, Decoded, ImageError, Window, read_picture
-from gradcam_core.images.decoded import window_of
+from gradcam_core.images.decoded import Brightness, window_of
 from gradcam_core.images.sandbox import Reader
 from tests.support.handmade_pictures import gif, png
 
@@ -190,16 +192,99 @@ def test_a_png_with_much_text_is_read(kind: str, place: str):
     assert decoded.notices == ()
 
 
+def test_which_values_are_shown_is_known_of_a_picture_of_numbers_alone():
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.arange(-100, 668, dtype=np.int16).reshape(24, 32))
+    reader = Reader()
+    data = file.getvalue()
+    assert reader.read_picture(data).brightness == Brightness(-100, 667, -100, 667)
+    window = Window(0, 400)
+    assert reader.read_picture(data, window).brightness == Brightness(0, 400, -100, 667)
+    file = io.BytesIO()
+    Image.fromarray(NOISE).save(file, "PNG")
+    assert reader.read_picture(file.getvalue()).brightness is None
+    assert reader.read_picture(file.getvalue(), window).brightness == Brightness(0, 400, 0, 255)
+    reader.stop()
+    dark = NOISE.astype(np.uint16)[:, :, 0] * 257
+    assert read_picture(dark, (0, 9)).brightness == Brightness(0, 9, dark.min(), dark.max())
+
+
+MALFORMED = {
+    "iCCP without a name": (b"iCCP", b"bad"),
+    "iCCP packed otherwise": (b"iCCP", b"x\0\1abc"),
+    "zTXt packed otherwise": (b"zTXt", b"x\0\5abc"),
+    "pHYs": (b"pHYs", b"\0\0"),
+    "cHRM": (b"cHRM", b"\0\0\0"),
+    "gAMA": (b"gAMA", b"\0"),
+    "sRGB": (b"sRGB", b""),
+    "acTL": (b"acTL", b"\0"),
+    "fcTL": (b"fcTL", b"\0"),
+}
+
+
+@pytest.mark.parametrize("place", ["before", "behind"])
+@pytest.mark.parametrize("name", [*MALFORMED, "a wrong checksum"])
+def test_a_png_with_a_malformed_remark_is_whole(name: str, place: str):
+    file = io.BytesIO()
+    Image.fromarray(NOISE).save(file, "PNG")
+    data = file.getvalue()
+    at = data.index(b"IDAT") - 4 if place == "before" else data.index(b"IEND") - 4
+    remark = png.chunk(*MALFORMED.get(name, (b"tEXt", b"a\0b")))
+    if name == "a wrong checksum":
+        remark = remark[:-1] + bytes([remark[-1] ^ 1])
+    decoded = read_picture(data[:at] + remark + data[at:])
+    assert np.array_equal(np.asarray(decoded.image), NOISE)
+    assert decoded.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (
+            imagecodecs.jpeg_encode(NOISE.astype(np.uint16) << 4, bitspersample=12),
+            "JPEG of 12 bits",
+        ),
+        (imagecodecs.jpegls_encode(NOISE), "JPEG-LS"),
+    ],
+)
+def test_a_kind_of_jpeg_that_is_not_read_is_named(data: bytes, kind: str):
+    with pytest.raises(ImageError, match=f"^This is a {kind}.*, which is not read here. Save it"):
+        read_picture(data)
+
+
+def test_a_targa_picture_is_not_called_an_icon(cat: Image.Image):
+    file = io.BytesIO()
+    cat.save(file, "TGA")
+    with pytest.raises(ImageError, match="not a picture in a format that can be read"):
+        read_picture(file.getvalue())
+
+
+def test_a_grey_heic_of_ten_bits_is_as_bright_as_one_of_eight(cat: Image.Image):
+    grey = np.asarray(cat.convert("L"))
+    file = io.BytesIO()
+    values = (grey.astype(np.uint16) * 257).tobytes()
+    pillow_heif.from_bytes("L;16", cat.size, values).save(file, quality=95)
+    decoded = read_picture(file.getvalue())
+    assert decoded.notices == ()
+    assert np.abs(np.asarray(decoded.image)[:, :, 0].astype(int) - grey).mean() < 2
+
+
 BEGINNINGS = {
     "a JPEG 2000 picture": [b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51\0\x2f"],
     "a JPEG XL picture": [b"\xff\x0a\0\0", b"\0\0\0\x0cJXL \r\n\x87\n"],
     "an OpenEXR picture": [b"\x76\x2f\x31\x01\2\0\0\0"],
     "a Radiance HDR picture": [b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 4 +X 4\n"],
     "a Photoshop document": [b"8BPS\0\1"],
-    "a PDF document": [b"%PDF-1.7\n"],
+    "a PDF document": [b"%PDF-1.7\n", b"\r\n%PDF-1.4\n"],
+    "an RTF document": [b"{\\rtf1 cat}"],
+    "a Windows metafile": [b"\xd7\xcd\xc6\x9a", b"\1\0\0\0" + bytes(36) + b" EMF"],
+    "an NRRD volume": [b"NRRD0004\ntype: short\n"],
+    "a 7z archive": [b"7z\xbc\xaf\x27\x1c"],
+    "an icon": [b"\0\0\1\0\1\0", b"\0\0\2\0\3\0"],
     r"a drawing \(SVG\)": [
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- drawn -->\n<svg:svg>",
+        "<svg xmlns='http://www.w3.org/2000/svg'/>".encode("utf-16"),
     ],
     r"a web page \(HTML\)": [b"<!DOCTYPE html><title>cat</title><svg></svg>"],
     "a ZIP archive": [b"PK\3\4"],

@@ -5,9 +5,10 @@ import { h } from "../core/elements.js";
 const NO_RANGE = "Give two numbers, the lower one first: what is shown at one end of the scale of grey and at the other.";
 
 export class PhotoNotices {
-  /** window(): the range that a person has chosen, [low, high], or null. choose(window): takes another. */
-  constructor({ window, choose }) {
-    Object.assign(this, { window, choose });
+  /** photo(): which one is chosen. window(): the range that a person has chosen, [low, high], or null.
+   * choose(window): takes another. */
+  constructor({ photo, window, choose }) {
+    Object.assign(this, { photo, window, choose });
     const field = (label) => h("input", { type: "number", step: "any", required: true, "aria-label": label });
     this.low = field("Lowest value shown");
     this.high = field("Highest value shown");
@@ -25,6 +26,7 @@ export class PhotoNotices {
       this.full,
       this.problem,
     );
+    this.form.addEventListener("input", () => (this.typedFor = this.photo()));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.take([this.low, this.high].map((input) => input.valueAsNumber));
@@ -37,11 +39,13 @@ export class PhotoNotices {
     this.sentences.replaceChildren(...(photo?.notices ?? []).map((sentence) => h("p", {}, sentence)));
     const { brightness } = photo ?? {};
     this.form.hidden = !brightness;
-    this.problem.textContent = "";
+    // What a person types while the range before is still on its way is not taken from them.
+    const isTyped = brightness && this.typedFor && this.typedFor === this.photo();
+    if (!isTyped) this.problem.textContent = "";
     if (!brightness) return;
     const { low, high, lowest, highest } = brightness;
     this.all = lowest < highest ? [lowest, highest] : null;
-    [this.low.value, this.high.value] = [low ?? lowest, high ?? highest];
+    if (!isTyped) [this.low.value, this.high.value] = [low ?? lowest, high ?? highest];
     this.mark();
   }
 
@@ -60,6 +64,7 @@ export class PhotoNotices {
       this.low.focus();
       return;
     }
+    this.typedFor = null;
     this.choose(window);
     this.mark();
   }

@@ -17,6 +17,7 @@ from gradcam_core.images.brightness import Block, Raster, as_picture, windowed
 from gradcam_core.images.colour import rgb_of_lab
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats.frames import frames_notice
+from gradcam_core.images.formats.jpeg import kind_of_jpeg
 from gradcam_core.images.formats.reduced import (
     averaged,
     bands_in_pillow,
@@ -50,6 +51,8 @@ them, EPS, starts a program."""
 _NO_FORMAT = (
     "This is not a picture in a format that can be read (JPEG, PNG, WebP, HEIC, AVIF, GIF, TIFF …)."
 )
+
+_OTHER_JPEG = "This is {kind}, which is not read here. Save it as an ordinary JPEG, PNG or TIFF."
 
 _JPEG_HEAD = b"\xff\xd8"
 
@@ -103,6 +106,8 @@ def decode(
                     )
                 return decoded.noting(notice)
         except UnidentifiedImageError:
+            if kind := kind_of_jpeg(file):
+                raise ImageError(_OTHER_JPEG.format(kind=kind)) from None
             raise UnknownFormatError(_NO_FORMAT) from None
         except Image.DecompressionBombError:
             raise ImageError(too_large("The picture")) from None
@@ -225,7 +230,7 @@ def _raster(image: Image.Image, upright: Image.Image) -> Raster:
         False,
         dtype,
         blocks,
-        full=(0, 65535) if image.format == "PNG" else None,
+        full=(0, 65535) if image.format in ("PNG", "HEIF") else None,
         is_negative=tags.get(262) == 0,
     )
 

@@ -1,4 +1,4 @@
-"""PNG: by Pillow, without texts that it refuses, and in 16 bits where those matter."""
+"""PNG: by Pillow, without texts and remarks that it refuses, and in 16 bits where those matter."""
 
 from __future__ import annotations
 
@@ -24,6 +24,22 @@ MAX_TEXTS_BYTES = 2**23
 """Size of all of them together that are not left out."""
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+_OPTIONAL = (
+    *_TEXTS,
+    b"gAMA",
+    b"cHRM",
+    b"pHYs",
+    b"sRGB",
+    b"acTL",
+    b"fcTL",
+    b"tIME",
+    b"bKGD",
+    b"eXIf",
+)
+
+_LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"pHYs": 9, b"sRGB": 1, b"acTL": 8, b"fcTL": 26}
+"""Of what is in chunks that Pillow reads."""
+
 _QUARTER = 64  # of 256 levels
 _GREY = 0
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # samples of a pixel, by colour type
@@ -31,8 +47,8 @@ _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # samples of a pixel, by colour type
 
 @dataclass(frozen=True)
 class _Chunks:
-    """What the chunks say. kept: (begin, end) of the parts of the file without large texts; None if
-    it has none. bits: that are used, of 16, by sBIT."""
+    """What the chunks say. kept: (begin, end) of the parts of the file without large texts and
+    malformed remarks; None if it has none. bits: that are used, of 16, by sBIT."""
 
     depth: int = 8
     colour_type: int = 2
@@ -110,7 +126,10 @@ def _scan(file: IO[bytes]) -> _Chunks:
             depth, colour_type = content[8:] if len(content) == 10 else (depth, colour_type)
         elif kind == b"sBIT" and depth == 16 and 0 < length <= 4:
             bits = max(file.read(length)[: 3 if colour_type & 2 else 1])
+        elif kind in _OPTIONAL and _is_malformed(kind, length, file):
+            left_out.append((place, end))
         elif kind in _TEXTS:
+            file.seek(place + 8)
             size = _unpacked_size(kind, file.read(min(length, MAX_TEXT_BYTES + 1)))
             if size > MAX_TEXT_BYTES or texts + size > MAX_TEXTS_BYTES:
                 left_out.append((place, end))
@@ -122,6 +141,19 @@ def _scan(file: IO[bytes]) -> _Chunks:
         file.seek(place)
     bits = bits if 0 < bits <= 16 else 16
     return _Chunks(depth, colour_type, bits, _between(left_out, file) if left_out else None)
+
+
+def _is_malformed(kind: bytes, length: int, file: IO[bytes]) -> bool:
+    """Whether Pillow would take the whole file for damaged because of a chunk that no pixel
+    needs. The file is at the beginning of its content."""
+    if length != _LENGTHS.get(kind, length):
+        return True
+    if length > MAX_TEXT_BYTES:
+        return False
+    content, checksum = file.read(length), file.read(4)
+    if kind in (b"iCCP", b"zTXt") and content.partition(b"\0")[2][:1] != b"\0":
+        return True  # there is one way of packing
+    return zlib.crc32(kind + content).to_bytes(4, "big") != checksum
 
 
 def _unpacked_size(kind: bytes, content: bytes) -> int:

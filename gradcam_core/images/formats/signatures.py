@@ -29,11 +29,22 @@ _OTHERS: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     ("a PDF document", 0, (b"%PDF-",)),
     ("a PostScript document", 0, (b"%!PS", b"\xc5\xd0\xd3\xc6")),
     ("a DjVu document", 0, (b"AT&TFORM",)),
-    ("an icon", 0, (b"\0\0\1\0", b"\0\0\2\0")),
     ("an Apple icon", 0, (b"icns",)),
     ("a DirectDraw texture", 0, (b"DDS ",)),
     ("a QOI picture", 0, (b"qoif",)),
     ("a BPG picture", 0, (b"BPG\xfb",)),
+    ("a Windows metafile", 0, (b"\xd7\xcd\xc6\x9a",)),
+    ("a Windows metafile", 40, (b" EMF",)),
+    ("a JBIG2 picture", 0, (b"\x97JB2\r\n\x1a\n",)),
+    ("an NRRD volume", 0, (b"NRRD00",)),
+    ("a MetaImage volume", 0, (b"ObjectType = Image",)),
+    ("a CZI file of a microscope", 0, (b"ZISRAWFILE",)),
+    ("an ND2 file of a microscope", 0, (b"\xda\xce\xbe\x0a",)),
+    ("a MATLAB file", 0, (b"MATLAB 5.0 MAT-file",)),
+    ("a document of Microsoft Office, or of that kind", 0, (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",)),
+    ("an RTF document", 0, (b"{\\rtf",)),
+    ("a 7z archive", 0, (b"7z\xbc\xaf\x27\x1c",)),
+    ("a RAR archive", 0, (b"Rar!\x1a\x07",)),
     ("a FITS file", 0, (b"SIMPLE  =",)),
     ("an HDF5 file", 0, (b"\x89HDF\r\n",)),
     ("a NumPy array", 0, (b"\x93NUMPY",)),
@@ -46,6 +57,8 @@ _OTHERS: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     ("a sound", 8, (b"WAVEfmt",)),
 )
 """What else people bring by mistake: what it is, and which bytes stand where."""
+
+_ICONS = (b"\0\0\1\0", b"\0\0\2\0")
 
 _SVG = re.compile(rb"<(?:\w+:)?svg[\s>]", re.IGNORECASE)
 _HTML = re.compile(rb"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
@@ -76,7 +89,13 @@ def _other(head: bytes) -> str:
     for what, place, beginnings in _OTHERS:
         if head[place:].startswith(beginnings):
             return what
+    if head[:4] in _ICONS and head[4:6] != bytes(2):  # how many; none in a TGA, which begins so
+        return "an icon"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head[: len(head) // 2 * 2].decode("utf-16", "replace").encode()
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"%PDF-"):
+        return "a PDF document"
     if text.startswith(b"<"):
         if _HTML.match(text):
             return "a web page (HTML)"
