@@ -31,10 +31,7 @@ def arguments(image: Any, **others: Any) -> list[Any]:
         "against": None,
         "depth": None,
         "window": None,
-        "signed": False,
-        "steps": False,
         "cover": None,
-        "smooth": None,
     }
     assert not others.keys() - usual.keys()
     return [image, *(usual | others).values()]
