@@ -378,3 +378,28 @@ def test_a_video_may_have_a_stride_of_its_own_in_time():
         module.head.weight.normal_()
     run = gc.forward(module, torch.rand(1, 3, 8, 64, 64))
     assert (run.layer, tuple(run.activation.shape)) == ("norm", (1, 768, 4, 2, 2))
+
+
+class Mixing(nn.Module):
+    """Attention that mixes all places nearly evenly."""
+
+    def __init__(self, own: float) -> None:
+        super().__init__()
+        self.own = own
+        self.value = nn.Linear(12, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.flatten(2).mT
+        mixed = self.own * tokens + self.value(tokens).mean(dim=1, keepdim=True)
+        return mixed.mT.reshape(x.shape)
+
+
+@pytest.mark.parametrize("own", [0.0, 0.01, 0.03, 1.0])
+def test_the_layer_does_not_depend_on_how_evenly_attention_mixes(own: float):
+    """As before training, which tells nothing of how the places lie: a convolution before it gave a
+    map of the very shape."""
+    torch.manual_seed(0)
+    stem, local = nn.Conv2d(3, 12, 8, 8), nn.Conv2d(12, 12, 3, padding=1)
+    ends = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 3)
+    module = nn.Sequential(stem, local, Mixing(own), *ends).eval()
+    assert gc.last_feature_map(module, torch.randn(1, 3, 64, 64)) == "2"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from torch import Tensor
 
@@ -24,6 +25,10 @@ _TOKENS_FOR_ALL = 8
 
 _LEAST_LOCALITY = 1.05
 """By how much more a place must change with its own part of the picture than with others."""
+
+
+_TELLS_NOTHING = 0.95
+"""Above this, and below the least, attention has mixed all places evenly."""
 
 
 class Layouts:
@@ -52,7 +57,24 @@ class Layouts:
             layout, score = self._tokens(call)
         else:
             layout, score = self._with_places(call)
+            # A convolution's map of this very shape lies as it does.
+            if score > _TELLS_NOTHING and tuple(call.shape) in self._of_convolutions:
+                return ChannelsFirst()
         return layout if score >= _LEAST_LOCALITY else None
+
+    @cached_property
+    def _of_convolutions(self) -> set[tuple[int, ...]]:
+        """The shapes of what convolutions gave, but for those that might be channels last."""
+        sides = len(self._sides) + 2
+        return {
+            tuple(call.shape)
+            for call in self._calls
+            if call.makes_map
+            and is_convolution(call.part)
+            and len(call.shape) == sides
+            and has_one_stride(call.shape[2:][-2:], self._sides[-2:])
+            and not has_one_stride(call.shape[1:-1][-2:], self._sides[-2:])
+        }
 
     def _is_of_convolutions(self, call: Call) -> bool:
         """Whether a part, in a network of other parts, too, is one of convolutions alone."""
@@ -86,7 +108,7 @@ class Layouts:
             score = _token_locality(changed, grid, before)
             # Where attention alone has mixed all places evenly, which tells nothing, they are
             # taken to lie as in the calls before.
-            return Tokens(grid, before), _LEAST_LOCALITY if score > 0.95 else score
+            return Tokens(grid, before), _LEAST_LOCALITY if score > _TELLS_NOTHING else score
         return None, 0.0
 
     def _grids(self, call: Call) -> Iterator[tuple[int, tuple[int, ...]]]:
