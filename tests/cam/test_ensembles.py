@@ -4,6 +4,7 @@ and else refused with a sentence that names the maps."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -202,3 +203,55 @@ def test_branches_that_exchange_what_they_find_stay_one_network(name: str, layer
     module = trained(timm.create_model(name))
     side = module.pretrained_cfg["input_size"][1]
     assert gc.last_feature_map(module, torch.randn(1, 3, side, side)) == layer
+
+
+class Pyramid(nn.Module):
+    """A feature pyramid whose maps are pooled and joined: all of them are made from the stem."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (3, 4, 6, 8)
+        self.stages = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(sizes))
+        self.laterals = nn.ModuleList(nn.Conv2d(size, 5, 1) for size in sizes[1:])
+        self.head = nn.Linear(15, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = []
+        for stage in self.stages:
+            x = stage(x).relu()
+            maps.append(x)
+        levels: list[Tensor] = []
+        for lateral, found in zip(reversed(self.laterals), reversed(maps), strict=True):
+            level = lateral(found)
+            if levels:
+                level = level + nn.functional.interpolate(levels[-1], level.shape[2:])
+            levels.append(level)
+        return self.head(torch.cat([level.mean((2, 3)) for level in levels], dim=1))
+
+
+class Concatenated(nn.Module):
+    """Layers that see all maps before them, and a head that sees all of them, too."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 2, 3, padding=1)
+        self.layers = nn.ModuleList(nn.Conv2d(2 + 2 * n, 2, 3, padding=1) for n in range(count))
+        self.head = nn.Linear(2 + 2 * count, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [self.stem(x)]
+        for layer in self.layers:
+            maps.append(layer(torch.cat(maps, dim=1)))
+        return self.head(torch.cat(maps, dim=1).mean((2, 3)))
+
+
+@pytest.mark.parametrize("module", [Pyramid(), Concatenated(7)], ids=["pyramid", "dense"])
+def test_a_stem_is_not_explained_where_many_maps_behind_it_lead_to_the_logits(module: nn.Module):
+    image = torch.randn(1, 3, 32, 32)
+    with pytest.raises(gc.CamError, match="Name the layer= to explain, and mind that it is a part"):
+        gc.forward(module.eval(), image)
+
+
+def test_the_maps_of_a_pyramid_are_those_that_are_named():
+    with pytest.raises(gc.CamError, match=r"side by side \(laterals.2, laterals.1, laterals.0\)"):
+        gc.last_feature_map(Pyramid().eval(), torch.randn(1, 3, 32, 32))

@@ -199,15 +199,16 @@ class LayerSearch:
 
     def _check_last(self, last: FeatureMap) -> None:
         """Raises CamError where most of the network is behind the last map, whose output still has
-        places that could not be laid out."""
-        if self.is_convolutional:
-            return
+        places: those that could not be laid out, or maps that lead to the logits side by side, as
+        those of a feature pyramid do."""
         at = next(n for n, call in enumerate(self._calls) if call.key == (last.name, last.number))
         behind = {
             call.name: call
             for call in self._calls[at + 1 :]
             if call.makes_map and self._has_places(call)
         }
+        if len(behind) > _MOST_BEHIND and self.is_convolutional:
+            raise CamError(self._side_by_side())
         if len(behind) > _MOST_BEHIND:
             known = [call for call in behind.values() if call.key in self._layouts]
             if len(known) > len(behind) / 2:
@@ -221,6 +222,8 @@ class LayerSearch:
             )
 
     def _has_places(self, call: Call) -> bool:
+        if self.is_convolutional:  # whose graph is not run
+            return call.shape[2:].numel() > 1
         axes = call.places_used if len(call.shape) > 3 else {2: call.places_used.get(2)}
         return any(found is not None and int(found.sum()) > 1 for found in axes.values())
 
