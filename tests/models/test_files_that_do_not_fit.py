@@ -71,7 +71,7 @@ OTHERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a.keras": (zipped("model.weights.h5"), "Keras'"),
     "a.pt2": (zipped("a/models/model.json"), "torch.export's"),
     "a.tflite": (lambda path: path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(64)), "Lite's"),
-    "a.index.json": (lambda path: path.write_text('{"weight_map": {}}'), "JSON: give the file"),
+    "a.index.json": (lambda path: path.write_text('{"weight_map": {}}'), "is one of several files"),
     "a.pkl": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "torch.save did not write"),
     "model-00001-of-00002.bin": (lambda path: saved(path, {}), "one of several files: save the"),
 }  # fmt: skip
@@ -229,3 +229,44 @@ def test_what_a_file_says_is_taken_if_it_can_be_meant(
 def test_a_file_in_the_wrong_place_is_said(given: dict[str, Any], reason: str):
     with pytest.raises(gc.NetworkError, match=reason):
         gc.register("Mine", **given)
+
+
+def with_first(state: State, change: Callable[[Tensor], Tensor]) -> State:
+    """With another first matrix."""
+    name = next(name for name, tensor in state.items() if tensor.ndim > 1)
+    return {**state, name: change(state[name])}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda one: one.to(torch.complex64), "of complex64, and only real numbers will do"),
+        (lambda one: one.to_sparse(), "is a sparse tensor: save what to_dense() makes of it"),
+        (lambda one: one.flatten(1).to_sparse_csr(), "is a sparse tensor"),
+        (lambda one: one.to(torch.int8), "of int8, as quantised weights are"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+def test_tensors_of_another_kind_are_called_what_they_are(
+    tmp_path: Path, change: Callable[[Tensor], Tensor], said: str
+):
+    path = saved(tmp_path / "a.pth", with_first(small().state_dict(), change))
+    with pytest.raises(gc.NetworkError, match=re.escape(said)):
+        gc.register("Mine", "test_resnet", weights=path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x04\x95" + b"x" * 50,  # a frame of so many bytes
+        b"\x80\x02\x8e" + b"\xff" * 8,  # bytes of such a length
+        b"\x80\x02\x8d" + b"\x7f" * 8,
+        b"\x80\x02r\xff\xff\xff\x7f",  # a place in the memo
+        b"\x80\x02T\xff\xff\xff\x7f",
+    ],
+)
+def test_a_damaged_pickle_that_asks_for_all_memory_is_a_sentence(tmp_path: Path, content: bytes):
+    path = tmp_path / "a.pth"
+    path.write_bytes(content)
+    with pytest.raises(gc.NetworkError, match=r"damaged|not a file of weights"):
+        gc.register("Mine", "test_resnet", weights=path)

@@ -37,6 +37,10 @@ GOOD = {
     "one.csv": 'no finding\n"effusion, left"\nPneumonie\n',
     "named.csv": 'code,Label\nx,no finding\ny,"effusion, left"\nz,Pneumonie\n',
     "both.csv": 'name,index\nPneumonie,2\nno finding,0\n"effusion, left",1\n',
+    "semicolons.csv": "index;name\n1;effusion, left\n0;no finding\n2;Pneumonie\n",
+    "plain_semicolons.csv": "0;no finding\n1;effusion, left\n2;Pneumonie\n",
+    "tabs.csv": "name\tindex\nno finding\t0\neffusion, left\t1\nPneumonie\t2\n",
+    "one_with_commas.csv": 'no finding\n"effusion, left"\nPneumonie\n\n',
     "plain.csv": '1,"effusion, left"\n0,no finding\n2,Pneumonie\n',
 }
 
@@ -46,6 +50,12 @@ def test_every_usual_form_gives_the_names_in_order(tmp_path: Path, name: str):
     file = tmp_path / name
     file.write_text(GOOD[name], encoding="utf-8")
     assert read_label_names(file) == NAMES
+
+
+def test_semicolons_within_names_are_no_columns(tmp_path: Path):
+    file = tmp_path / "names.csv"
+    file.write_text("cat; lynx\ndog; wolf\n", encoding="utf-8")
+    assert read_label_names(file) == ["cat; lynx", "dog; wolf"]
 
 
 BAD = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -133,12 +134,17 @@ _UNREADABLE = (
     ImportError,
     AssertionError,
     StopIteration,
+    OverflowError,
+    struct.error,
 )
 
 
 def _loaded(path: Path, begin: bytes) -> Any:
     # timm's own training script saves its arguments, too.
-    with suppress(*_UNREADABLE), torch.serialization.safe_globals([argparse.Namespace]):
+    with (
+        suppress(*_UNREADABLE, MemoryError),
+        torch.serialization.safe_globals([argparse.Namespace]),
+    ):
         return loaded(path, weights_only=True)
     try:
         return load_inertly(path)
@@ -146,6 +152,11 @@ def _loaded(path: Path, begin: bytes) -> Any:
         raise CheckpointError(
             f"{path.name} holds more than tensors ({error}), which is not loaded because it could "
             f"run code: {_SAVE}"
+        ) from error
+    except MemoryError as error:
+        raise CheckpointError(
+            f"{path.name} asks for more memory than there is, or it is damaged: save the "
+            "state_dict() again"
         ) from error
     except _UNREADABLE as error:
         raise CheckpointError(f"{path.name} is not a file of weights{kind_of(path, begin)}") from (
@@ -174,8 +185,11 @@ def _tensors_in(found: Any, above: str, depth: int) -> Iterator[tuple[str, Tenso
         if depth == 0 and _OF_TRAINING.search(key.lower()) and not isinstance(value, Tensor):
             continue
         if isinstance(value, Tensor):
-            if value.layout == torch.strided:
-                yield above + key, value
+            if value.layout != torch.strided:
+                raise CheckpointError(
+                    f"{above}{key} is a sparse tensor: save what to_dense() makes of it"
+                )
+            yield above + key, value
         elif depth < _DEEPEST:
             yield from _tensors_in(value, f"{above}{key}.", depth + 1)
 

@@ -39,7 +39,10 @@ _SHARD = re.compile(r"-\d+-of-\d+$")
 
 
 def is_shard(path: Path) -> bool:
-    """Whether it is named as one of several files that hold a network together."""
+    """Whether it is named as one of several files that hold a network together, or as their
+    index."""
+    if path.name.endswith(".index.json"):
+        return True
     return _SHARD.search(path.stem) is not None
 
 

@@ -224,6 +224,8 @@ def _complete(
             and not is_computed(name)
         ):
             kind = str(given[name].dtype).removeprefix("torch.")
+            if given[name].is_complex():
+                raise ArchitectureError(f"{name} is of {kind}, and only real numbers will do")
             raise ArchitectureError(
                 f"{name} is of {kind}, as quantised weights are: save those of the network before "
                 "that"

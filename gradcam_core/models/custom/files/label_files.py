@@ -151,8 +151,24 @@ def _is_index(value: Any) -> bool:
     return not isinstance(value, bool) and str(value).isdecimal()
 
 
+def _is_of_numbers(column: Iterable[str]) -> bool:
+    return all(cell.strip().isdecimal() for cell in column)
+
+
+def _rows(text: str, delimiter: str) -> list[list[str]]:
+    rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+    return [row for row in rows if any(cell.strip() for cell in row)]
+
+
 def _from_csv(text: str) -> list[str]:
-    rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
+    rows = _rows(text, ",")
+    for other in ";\t":  # as spreadsheets write it where the comma is in numbers
+        found = _rows(text, other)
+        has_header = bool(found) and any(cell.strip().lower() in _NAME_COLUMNS for cell in found[0])
+        is_table = len({len(row) for row in found}) == 1 and len(found[0]) > 1
+        if is_table and (has_header or any(map(_is_of_numbers, zip(*found, strict=True)))):
+            rows = found
+            break
     if not rows:
         return []
     header = [cell.strip().lower() for cell in rows[0]]
