@@ -66,7 +66,7 @@ HALF_A_CHARACTER = Raw('"\\ud800"')
 LENIENT = {
     ("target", "null"), ("contrast", "null"), ("against", "null"), ("depth", "null"),
     ("layer", "null"), ("window", "null"), ("window", "no text"),
-    ("cover", "null"),
+    ("cover", "null"), ("smooth", "null"),
     ("models", "a list of a thousand"),
 }  # fmt: skip
 
@@ -176,7 +176,7 @@ ARGUMENTS = [
     ("predict", "image"), ("predict", "models"), ("predict", "view"), ("predict", "window"),
     *(("explain", name) for name in ("image", "models", "target", "contrast", "rivals", "method",
                                      "detail", "view", "layer", "outputs", "trust", "against",
-                                     "depth", "window", "cover")),
+                                     "depth", "window", "signed", "steps", "cover", "smooth")),
 ]  # fmt: skip
 
 

@@ -189,6 +189,9 @@ def test_rather_than_another_class_shows_the_contrast_in_all_panels(cat_page: Pa
     choose(cat_page, "Rather than …", "tabby", "tabby, tabby cat")
     expect(cat_page.locator(".how", has_text="Grad-CAM in contrast to tabby")).to_have_count(3)
     expect(cat_page.locator(".headline h2")).to_have_text("Explaining tiger cat rather than tabby")
+    cat_page.get_by_label("For and against").uncheck()
+    expect(cat_page.locator(".for-and-against:visible")).to_have_count(0)
+    wait_for_results(cat_page)
     for n, model in enumerate(networks):
         e = gc.explain(CAT, model, tiger, contrast=tabby)
         assert_shows(cat_page, n, e)

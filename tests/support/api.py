@@ -31,7 +31,10 @@ def arguments(image: Any, **others: Any) -> list[Any]:
         "against": None,
         "depth": None,
         "window": None,
+        "signed": False,
+        "steps": False,
         "cover": None,
+        "smooth": None,
     }
     assert not others.keys() - usual.keys()
     return [image, *(usual | others).values()]
