@@ -24,8 +24,6 @@ from gradcam_core.cam.target_layers.layers import share_maps
 HEAD = "head"
 """Name of the part of a network behind its last feature map."""
 
-_DRAWN = 2**20
-"""Numbers of one tensor that are drawn at most."""
 
 AGAIN = "again"
 """Name of the part of a network that was made random again, when all of it was random already."""
@@ -148,43 +146,13 @@ def _parts(
 def _randomise(part: nn.Module, generators: Sequence[torch.Generator]) -> None:
     for name, parameter in list(part.named_parameters(recurse=False)):
         drawn = torch.empty_like(parameter)
-        _draw(_memory_of(drawn), *_mean_and_deviation(parameter), generators)
+        # VGG19 has more than a hundred million of them. A generator draws on one core.
+        parts = _memory_of(drawn).chunk(len(generators))
+        with ThreadPoolExecutor(len(parts)) as pool:
+            list(pool.map(lambda half, own: half.normal_(generator=own), parts, generators))
+        deviation = parameter.std() if parameter.numel() > 1 else parameter.new_zeros(())
+        drawn.mul_(deviation).add_(parameter.mean())
         setattr(part, name, nn.Parameter(drawn, requires_grad=False))
-
-
-def _mean_and_deviation(parameter: Tensor) -> tuple[Tensor, Tensor]:
-    """As `Tensor.mean` and `Tensor.std`, which takes five times as long."""
-    values = parameter.detach().reshape(-1)
-    mean = values.mean()
-    # Piece by piece, because a sum of a hundred million squares loses digits.
-    norms = torch.stack([torch.linalg.vector_norm(piece) for piece in values.split(2**16)])
-    squares = torch.linalg.vector_norm(norms).square() - len(values) * mean.square()
-    return mean, (squares / max(len(values) - 1, 1)).clamp(min=0).sqrt()
-
-
-def _draw(
-    memory: Tensor, mean: Tensor, deviation: Tensor, generators: Sequence[torch.Generator]
-) -> None:
-    """Fill memory [numel] with normally distributed numbers. What is longer than `_DRAWN` is made
-    of pieces of so many that were drawn, each from a place of its own and half of them reflected
-    about the mean: no row of a dense layer is like another, and VGG19's hundred million numbers
-    take a tenth of the time."""
-    drawn = memory if len(memory) <= _DRAWN else torch.empty_like(memory[:_DRAWN])
-    halves = drawn.chunk(len(generators))  # a generator draws on one core
-    with ThreadPoolExecutor(len(halves)) as pool:
-        list(pool.map(lambda half, own: half.normal_(generator=own), halves, generators))
-    drawn.mul_(deviation).add_(mean)
-    if drawn is memory:
-        return
-    twice = torch.cat([drawn, drawn])
-    sides = twice, 2 * mean - twice
-    pieces = memory.split(_DRAWN)
-    chosen = torch.randint(
-        2 * _DRAWN, (len(pieces),), generator=generators[0], device=memory.device
-    )
-    for piece, one in zip(pieces, chosen.tolist(), strict=True):
-        side, start = divmod(one, _DRAWN)
-        piece.copy_(sides[side][start : start + len(piece)])
 
 
 def _memory_of(tensor: Tensor) -> Tensor:
