@@ -82,6 +82,11 @@ def example_path(name: str) -> Path:
     return _added.get(name) or examples_folder() / f"{name}.jpg"
 
 
+def example_folder(name: str) -> Path:
+    """The folder out of which a picture that is asked for by this name may not lead."""
+    return _added[name].parent if name in _added else examples_folder()
+
+
 def example_names() -> list[str]:
     """Of all pictures in the folder."""
     return sorted(path.stem for path in examples_folder().glob("*.jpg"))

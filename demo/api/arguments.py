@@ -146,6 +146,15 @@ def layer(given: object) -> LayerChoice:
     return tuple(map(_one_layer, given))
 
 
+def depth(given: object) -> float | None:
+    """The old form of `layer`: one number."""
+    if given is not None and not is_number(given):
+        raise InvalidArgumentError(
+            "depth, the old name of layer, is a number from 0, the first feature map, to 1, the last."
+        )
+    return given
+
+
 def _one_layer(given: object) -> str | float:
     if isinstance(given, str) and given and not _NUMBER.fullmatch(given):
         return quoted(given)

@@ -224,7 +224,7 @@ class Functions:
             is_auto if others is False else others,
             arguments.quoted(method),
             arguments.detail(detail),
-            arguments.layer(depth if layer is None else layer),
+            arguments.layer(arguments.depth(depth) if layer is None else layer),
             arguments.flag("signed", signed),
             arguments.flag("steps", steps),
             arguments.smooth(smooth),

@@ -19,7 +19,7 @@ from pydantic import (
 
 from demo.compute.photo import PhotoFile
 from demo.compute.service import service
-from demo.examples import example_path
+from demo.examples import example_folder, example_path
 from demo.gradio_internals import get_upload_folder
 from demo.server.classes import all_classes
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
@@ -138,8 +138,8 @@ class PageRequest(_Strict):
 
     def _open_file(self) -> PhotoFile:
         if self.example is not None:
-            path = example_path(self.example)
-            return service().photos.open(path, path.parent, self.window, is_example=True)
+            path, folder = example_path(self.example), example_folder(self.example)
+            return service().photos.open(path, folder, self.window, is_example=True)
         return open_upload(self.upload or "", self.window)
 
     @property

@@ -176,5 +176,5 @@ def _unpacked_size(kind: bytes, content: bytes) -> int:
 
 def _between(left_out: list[tuple[int, int]], file: IO[bytes]) -> list[tuple[int, int]]:
     end = file.seek(0, 2)
-    begins = [0, *(after for _, after in left_out)]
+    begins = [0, *(min(after, end) for _, after in left_out)]  # the last may be cut off
     return list(zip(begins, [*(before for before, _ in left_out), end], strict=True))
