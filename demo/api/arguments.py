@@ -150,7 +150,8 @@ def depth(given: object) -> float | None:
     """The old form of `layer`: one number."""
     if given is not None and not is_number(given):
         raise InvalidArgumentError(
-            "depth, the old name of layer, is a number from 0, the first feature map, to 1, the last."
+            "depth, the old name of layer, is a number from 0, the first feature map, to 1, the "
+            "last."
         )
     return given
 

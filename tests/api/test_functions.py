@@ -353,7 +353,9 @@ def test_a_mistake_is_answered_with_a_sentence_and_not_logged(
         assert answer["error"].startswith(message), arguments
         assert answer["error"].endswith(".")
         assert len(answer["error"]) < 300
-    assert (folder / "app.log").read_text() == logged
+    more = (folder / "app.log").read_text().removeprefix(logged).splitlines()
+    # Stand-ins take over meanwhile, which the log may say.
+    assert [line for line in more if "gradcam_core.models.loading" not in line] == []
 
 
 def test_gradio_client_raises_the_sentence(client: Client, cat_path: Path, tmp_path: Path):

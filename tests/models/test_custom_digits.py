@@ -291,7 +291,7 @@ def test_the_page_has_it_beside_the_others_and_compares_only_classes_that_both_h
         assert described["weights"] == "digits.pth"
         assert described["size"] == f"{SIZE}x{SIZE}"
         page.keyboard.press("Escape")
-        assert chosen_models(page) == ["EfficientNet-Lite0", "Digits", "Dropped"]
+        assert chosen_models(page) == ["Digits", "Dropped", "EfficientNet-Lite0"]
         dropped = panels(page).filter(has_text="Dropped")
         expect(dropped.locator(".explained strong")).to_have_text("3")
         expect(dropped).to_have_attribute("data-status", "ready")

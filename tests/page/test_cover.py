@@ -37,7 +37,7 @@ def expect_covers(page: Page, count: int) -> tuple[gc.Cover, ...]:
     """Waits until so many are covered, in the photo that is shown, too, and all panels have their
     results."""
     said = {0: "^$", 1: "^A place of"}.get(count, f"^{count} places of")
-    expect(page.locator(".photo-notices")).to_have_text(re.compile(said))
+    expect(page.locator(".photo-notices [role=status]")).to_have_text(re.compile(said))
     page.wait_for_function(
         "count => (location.search.match(/cover=([^&]+)/)?.[1] ?? '').split(';').filter(Boolean)"
         ".length === count",
@@ -78,7 +78,7 @@ def test_a_drawn_place_and_the_hottest_are_covered_beside_as_large_a_cold_one(vi
     (drawn,) = expect_covers(page, 1)
     assert drawn.box == pytest.approx((0.3, 0.2, 0.6, 0.6), abs=0.005)
     assert changes(page) == expected((drawn,))
-    expect(page.locator(".photo-notices")).to_have_text(
+    expect(page.locator(".photo-notices [role=status]")).to_have_text(
         "A place of the photo is covered, 12 % of it: blurred."
     )
     page.get_by_role("button", name="Same area at a cold place").click()
