@@ -149,7 +149,7 @@ class App {
     this.toolbar.setSigned(this.isSigned(), this.canBeSigned());
     if (isNewPhoto) this.sequence.note(after.photo, this.sentFile);
     const { current, place } = this.sequence;
-    this.examples.mark(after.photo, after.photo ? current : undefined);
+    this.examples.mark(after.photo, after.photo && current?.caption ? current : undefined);
     this.presentation.setCaption(after.photo ? current : undefined, place);
     const isReordered = changes.models && String(changes.models) !== String(after.models);
     if (!isFromControl || isNewPhoto || isReordered) this.controls.update();

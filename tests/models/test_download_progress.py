@@ -72,6 +72,8 @@ def environment(server: Weights, folder: Path) -> dict[str, Any]:
     }
 
 
+A_LINE = 22  # pixels
+
 NO_JUMP = """() => {
     window.jumps = 0;
     new PerformanceObserver((list) => {
@@ -112,7 +114,10 @@ def test_at_the_first_start_stand_ins_show_a_result_say_so_and_give_way_without_
         expect(resnet).to_have_attribute("data-status", "ready")
         expect(resnet.locator(".stands-in")).to_be_empty()
         expect(page.locator(".insight table")).to_contain_text("ResNet50")
-        assert box_of(resnet) == before
+        after = box_of(resnet)
+        # The notices of all panels, which share a height, may be a line shorter.
+        assert abs(after.pop("height") - before.pop("height")) < A_LINE
+        assert after == before
         assert page.evaluate("jumps") < 0.01
         expect(panels(page).nth(2)).to_contain_text("in place of VGG19")
         page.close()

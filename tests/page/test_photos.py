@@ -315,7 +315,6 @@ def test_a_visitor_who_waits_reads_the_position_in_the_queue(visit: Visits):
         page.unroute("**/explain-stream")
         page.route("**/explain-stream", lambda route: route.fulfill(body=line + "\n"))
 
-    remove_photo(page)
     answer('{"waiting": 1}')
     examples(page).nth(0).click()
     message = page.locator(".panels > .message")

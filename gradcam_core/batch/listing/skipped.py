@@ -78,7 +78,12 @@ class SkippedCounts:
 def read_skipped(out: Path, named: int) -> SkippedCounts:
     """What the table has; nothing if there is none, or none that can be read."""
     counts = SkippedCounts(named)
-    with suppress(OSError, pa.ArrowException, KeyError), pq.ParquetFile(out / SKIPPED) as file:
+    # Opened by Python: Arrow takes no path that is not UTF-8.
+    with (
+        suppress(OSError, pa.ArrowException, KeyError),
+        (out / SKIPPED).open("rb") as opened,
+        pq.ParquetFile(opened) as file,
+    ):
         for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
             for row in batch.to_pylist():
                 counts.add(Skipped(row["path"], row["reason"]))
