@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from urllib.parse import urlsplit, urlunsplit
 
 import segno
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+from demo.settings.values import is_loopback
 
 MAX_LINK_LETTERS = 1500
 """Of a link in a code: with more of them its dots are too small for a phone at the back."""
@@ -38,14 +39,14 @@ class Reachability:
         """The link with a host that others can reach; None if there is none. link: as it stands in
         the browser of whoever asks, which may be on this machine."""
         parts = urlsplit(link)
-        if not _is_loopback(parts.hostname or ""):
+        if not is_loopback(parts.hostname or ""):
             return link
         if self.public_link is not None:
             shared = urlsplit(self.public_link)
             path = shared.path.rstrip("/") + parts.path
             return urlunsplit((shared.scheme, shared.netloc, path, parts.query, ""))
         host = _address_outside() if self.host in _ANYWHERE else self.host
-        if host is None or _is_loopback(host):
+        if host is None or is_loopback(host):
             return None
         name = f"[{host}]" if ":" in host else host
         netloc = f"{name}:{parts.port or self.port}"
@@ -64,13 +65,6 @@ class Reachability:
             return JSONResponse({"problem": ONLY_HERE}, headers=headers)
         code = segno.make(found, error="m", micro=False).svg_data_uri(scale=8, border=4)
         return JSONResponse({"address": found, "code": code}, headers=headers)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _address_outside() -> str | None:

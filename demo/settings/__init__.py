@@ -46,8 +46,7 @@ class Settings:
         else if only this machine can reach the page, and computes itself."""
         if self.network_drops is not None:
             return self.network_drops
-        is_here = self.host in ("127.0.0.1", "localhost", "::1")
-        return is_here and not self.root_path and self.backend == "local"
+        return values.is_loopback(self.host) and not self.root_path and self.backend == "local"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ raises ValueError for a text that it cannot read."""
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable
@@ -70,6 +71,14 @@ def host(text: str) -> str:
     if not re.fullmatch(r"[^\s/\[\]]+", host) or host.count(":") == 1:
         raise ValueError(text)
     return host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine, for itself alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def root_path(text: str) -> str:

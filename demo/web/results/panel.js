@@ -60,7 +60,10 @@ export class Panel {
         h(
           "div",
           { class: "tools" },
-          iconButton("hottest", "Cover the hottest place of this map", () => page.coverHottest(model), { class: "tool" }),
+          iconButton("hottest", "Cover the hottest place of this map", () => page.coverHottest(model), {
+            class: "tool",
+            word: "Hottest",
+          }),
           saveButton,
           iconButton("fullscreen", "Full screen on or off", () => this.toggleFullScreen(), {
             class: "tool",
