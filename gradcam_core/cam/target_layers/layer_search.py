@@ -202,10 +202,12 @@ class LayerSearch:
         places: those that could not be laid out, or maps that lead to the logits side by side, as
         those of a feature pyramid do."""
         at = next(n for n, call in enumerate(self._calls) if call.key == (last.name, last.number))
+        # What ran before, too, now runs for another input, as an encoder of two pictures does.
+        again = {call.name for call in self._calls[: at + 1]}
         behind = {
             call.name: call
             for call in self._calls[at + 1 :]
-            if call.makes_map and self._has_places(call)
+            if call.makes_map and self._has_places(call) and call.name not in again
         }
         if len(behind) > _MOST_BEHIND and self.is_convolutional:
             raise CamError(self._side_by_side())
