@@ -38,8 +38,8 @@ FAMILIES: dict[str, tuple[dict[str, Any], str, tuple[int, int, int] | None]] = {
     "swinv2_tiny_window8_256": (SMALL | {"window_size": 4, "depths": (1, 1)}, "norm", None),
     "mvitv2_tiny": (SMALL, "norm", (2, 2, 0)),
     "pit_ti_224": ({}, "transformers.2.blocks.2", (7, 7, 1)),
-    "twins_svt_small": ({}, "norm", (7, 7, 0)),
-    "hiera_tiny_224": ({}, "blocks.11", (7, 7, 0)),
+    "twins_svt_small": (SMALL, "norm", (2, 2, 0)),
+    "hiera_tiny_224": ({"img_size": 128}, "blocks.11", (4, 4, 0)),
     "mixer_s32_224": (SMALL, "norm", (2, 2, 0)),
     "mambaout_femto": ({"depths": (1, 1, 2, 1)}, "stages", None),
 }
@@ -81,15 +81,17 @@ def test_a_transformer_is_explained_on_its_grid_as_pytorch_grad_cam_does(name: s
     peer = GradCAM(module, [module.get_submodule(layer)], on_the_grid(grid))
     reshape = on_the_grid(grid)
     given = gc.forward(module, batch, layer, reshape=reshape)
-    for target in range(3):
-        theirs = peer.activations_and_grads
-        ours = run.cam(target)
-        peer(batch.clone(), [ClassifierOutputTarget(target)] * 2)
-        (activation,), (gradient,) = theirs.activations, theirs.gradients
-        expected = (gradient.mean((2, 3), keepdim=True) * activation).sum(1).relu()
-        scale = float(expected.abs().max()) or 1.0
-        torch.testing.assert_close(ours, expected, atol=1e-4 * scale, rtol=1e-4)
-        torch.testing.assert_close(given.cam(target), ours)
+    # Of a network with random weights, the map of a class may well be empty.
+    classes = [next(c for c in range(1000) if run.cam(c)[n].any()) for n in range(2)]
+    ours = run.cam(classes)
+    peer(batch.clone(), [ClassifierOutputTarget(one) for one in classes])
+    theirs = peer.activations_and_grads
+    (activation,), (gradient,) = theirs.activations, theirs.gradients
+    expected = (gradient.mean((2, 3), keepdim=True) * activation).sum(1).relu()
+    scale = float(expected.max())
+    assert scale > 0
+    torch.testing.assert_close(ours, expected, atol=1e-4 * scale, rtol=1e-4)
+    torch.testing.assert_close(given.cam(classes), ours)
     with torch.no_grad():
         torch.testing.assert_close(run.logits, module(batch))
 

@@ -41,7 +41,7 @@ def module(request) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def batch() -> Tensor:
-    return torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+    return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
 def same(got: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:

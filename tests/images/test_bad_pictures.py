@@ -15,6 +15,7 @@ from PIL import Image
 
 import gradcam_core as gc
 from gradcam_core.errors import ImageError
+from gradcam_core.images import sandbox
 from gradcam_core.images.sandbox import Reader, read_isolated
 from tests.support.bad_pictures.bad_picture import BadPicture
 from tests.support.bad_pictures.corpus import corpus
@@ -66,8 +67,9 @@ def test_an_array_and_a_picture_in_memory_are_bounded_too():
     assert gc.read_image(file.getvalue()).size == cat().size
 
 
-def test_large_pictures_are_read_one_after_the_other():
+def test_large_pictures_are_read_one_after_the_other(monkeypatch: pytest.MonkeyPatch):
     """What one picture took is given back before the next one needs it."""
+    monkeypatch.setattr(sandbox, "DECODE_TIMEOUT_S", 120.0)  # of memory, not of time
     large = [one for one in CORPUS.values() if one.is_large and not one.is_costly]
     reader = Reader()
     shown = {one.name.removesuffix(", just below the limit") for one in large
