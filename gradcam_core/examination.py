@@ -1,4 +1,4 @@
-"""The façade that joins the steps: a picture, a network and a class give an `Explanation`."""
+"""A forward pass over one photo, or over several at once, held open: it explains any class."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ import numpy as np
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.errors import CamError
-from gradcam_core.explanation import Explanation, Prediction
-from gradcam_core.images.cover import Cover, Covers, covers_of
+from gradcam_core.explanation import Explanation
+from gradcam_core.explanation_text import Prediction
+from gradcam_core.images.cover import Cover
 from gradcam_core.images.covering import covered
-from gradcam_core.images.decoded import Window, window_of
-from gradcam_core.images.geometry import View, ViewName, check_view
+from gradcam_core.images.decoded import Window
+from gradcam_core.images.geometry import View, ViewName
 from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.read import Photo, read_picture
-from gradcam_core.models.forward_pass import device_of, precision, run_model
-from gradcam_core.models.loading import load_model
+from gradcam_core.models.forward_pass import run_model
 from gradcam_core.models.model import JOINED, LayerChoice, Model, is_several
-from gradcam_core.models.registry import model_info
-from gradcam_core.presets import preset_named
 from gradcam_core.request import ExplanationRequest, as_several, check_options, is_auto
 
 if TYPE_CHECKING:
@@ -31,17 +29,6 @@ if TYPE_CHECKING:
 
     from gradcam_core.cam.run import Run
     from gradcam_core.cam.steps import Steps
-
-__all__ = [
-    "TOP",
-    "Examination",
-    "answer_together",
-    "device_of",
-    "examine",
-    "explain",
-    "precision",
-    "run_passes",
-]
 
 TOP = 5
 
@@ -258,43 +245,6 @@ def _check_gradients(one: Examination, target: int) -> None:
         )
 
 
-def examine(
-    image: Photo,
-    model: Model | str,
-    view: ViewName = "crop",
-    detail: int = 1,
-    layer: LayerChoice | Sequence[str | float] | None = None,
-    window: Window | tuple[float, float] | str | None = None,
-    cover: Covers = None,
-) -> Examination:
-    """One forward pass of a network over a photo, held open for explanations of any class.
-
-    image: a path, bytes, a PIL image or an array. model: loaded, or its name. view: "crop"
-    (the published preprocessing) or "whole". detail: 1, or 2 or 3 for maps with so many times as
-    many cells across and down, from the same view shown at that many times the network's input
-    size; classes and probabilities come from detail 1 also then, which costs a pass more.
-    layer: the target layer by its dotted name, for instance one of `model.stages`, or as a number
-    from 0, the first feature map, to 1, the last; None is the last, as in the paper. Several, as a
-    list: their maps are joined, see `FusedRun.cam`.
-    window: (low, high), the range of values that is shown from black to white, see `read_picture`.
-    cover: places of the photo that are covered before the network sees it, see `covers_of`.
-    Raises ImageError for a picture that cannot be used, ValueError for anything unknown.
-    """
-    check_view(view, detail)
-    limits = window_of(window)
-    decoded = covered(read_picture(image, limits), covers_of(cover))
-    photo = decoded.image
-    ready = model if isinstance(model, Model) else load_model(model)
-    inputs = [prepare(photo, ready.preprocessing, view, one) for one in sorted({1, detail})]
-    name = ready.layer_named(layer)
-    held = run_passes(ready, inputs[:1], name if detail == 1 else None)[0]
-    if detail > 1:
-        held = run_passes(ready, inputs[1:], name, [held.probabilities])[0]
-    return replace(
-        held, photo=photo, photo_notices=decoded.notices, window=limits, covers=decoded.covers
-    )
-
-
 def run_passes(
     model: Model,
     inputs: Sequence[PreparedInput],
@@ -333,60 +283,3 @@ def _run_alone(
 ) -> list[Examination]:
     each = [None] * len(inputs) if probabilities is None else [[one] for one in probabilities]
     return [run_passes(model, [one], layer, own)[0] for one, own in zip(inputs, each, strict=True)]
-
-
-def explain(
-    image: Photo,
-    model: Model | str = "resnet50",
-    target: int | str | None = None,
-    method: str = DEFAULT_METHOD,
-    detail: int = 1,
-    view: ViewName = "crop",
-    contrast: bool | int | str | Sequence[int | str] = False,
-    preset: str | None = None,
-    layer: LayerChoice | Sequence[str | float] | None = None,
-    on_progress: Callable[[float], None] = lambda share: None,
-    window: Window | tuple[float, float] | str | None = None,
-    signed: bool = False,
-    steps: bool = False,
-    cover: Covers = None,
-    smooth: Smooth | None = None,
-) -> Explanation:
-    """Where one network finds the evidence for one class in a photo.
-
-    target: a class's index, name or synonym; None is the network's own top prediction. preset: a
-    name in `PRESETS`, in place of method and detail. See `examine` and `Examination.explain` for
-    the other arguments and `Explanation` for the result; several classes of one photo are cheaper
-    from one `examine`.
-    cover: places of the photo that are covered: a `Cover`, four numbers of a box, or several, see
-    `covers_of`. The class is then that of the photo as it is, which is explained first: that is
-    `Explanation.uncovered`, and `cover_effect` compares the two.
-    Raises ImageError, LabelError or ValueError for what cannot be used.
-    """
-    if preset is not None:
-        chosen = preset_named(preset)
-        method, detail = chosen.method, chosen.detail
-    method_named(method)
-    limits, covers = window_of(window), covers_of(cover)
-    if target is not None:
-        info = model.info if isinstance(model, Model) else model_info(model)
-        info.labels.find(target)
-    parts = 2 if covers else 1
-    decoded = read_picture(image, limits)
-    held = replace(examine(decoded, model, view, detail, layer), window=limits)
-    e = held.explain(
-        target, method, contrast, lambda share: on_progress(share / parts), signed, steps, smooth
-    )
-    if not covers:
-        return e
-    after = replace(examine(decoded, model, view, detail, layer, cover=covers), window=limits)
-    found = after.explain(
-        e.target.index,
-        method,
-        contrast,
-        lambda share: on_progress((1 + share) / parts),
-        signed,
-        steps,
-        smooth,
-    )
-    return replace(found, uncovered=e)

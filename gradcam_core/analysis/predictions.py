@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from gradcam_core.analysis.network import Network, form, grouped, percentages, subject
-from gradcam_core.explanation import Prediction
+from gradcam_core.explanation_text import Prediction
 from gradcam_core.models.kinds import kinds
 from gradcam_core.models.labels import imagenet_labels
 from gradcam_core.wording import listed, percentage, percentage_in_sentence

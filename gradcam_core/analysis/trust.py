@@ -39,12 +39,14 @@ from gradcam_core.analysis.verdict import IMPROBABLE, Altered, Randomised, Trust
 from gradcam_core.cam.methods import method_named
 from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.errors import CamError, ChoiceError
-from gradcam_core.examination import TOP, answer_together, device_of, precision, run_passes
-from gradcam_core.explanation import Explanation, Prediction
+from gradcam_core.examination import TOP, answer_together, run_passes
+from gradcam_core.explanation import Explanation
+from gradcam_core.explanation_text import Prediction
 from gradcam_core.images.geometry import View, view_of
 from gradcam_core.images.prepare import PreparedInput
 from gradcam_core.images.preprocessing import Preprocessing, ResizablePhoto
 from gradcam_core.images.read import Photo
+from gradcam_core.models.forward_pass import device_of, precision
 from gradcam_core.models.loading import Model, load_model
 from gradcam_core.request import ExplanationRequest
 from gradcam_core.wording import as_whole, kind_of, percentage_in_sentence

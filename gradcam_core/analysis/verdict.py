@@ -14,7 +14,8 @@ from gradcam_core.analysis.checks import IMPROBABLE as IMPROBABLE
 from gradcam_core.analysis.checks import OUTCOMES, Check, Outcome
 from gradcam_core.analysis.deletion_insertion import Curve, Lead
 from gradcam_core.analysis.road import Arcc, Road
-from gradcam_core.explanation import Explanation, Prediction
+from gradcam_core.explanation import Explanation
+from gradcam_core.explanation_text import Prediction
 from gradcam_core.wording import decimal, decimal_beside, listed, percentage_in_sentence
 
 SURVIVES = 0.7

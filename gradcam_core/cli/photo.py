@@ -24,8 +24,9 @@ from gradcam_core.cli.arguments import (
 )
 from gradcam_core.cli.loading import ProgressBar, loaded
 from gradcam_core.errors import CamError, ChoiceError, ImageError, WeightsError
-from gradcam_core.examination import examine
-from gradcam_core.explanation import NOT_NUMBERS, Explanation
+from gradcam_core.explain_photo import examine
+from gradcam_core.explanation import Explanation
+from gradcam_core.explanation_text import NOT_NUMBERS
 from gradcam_core.export.files import File, files
 from gradcam_core.files import atomic_write
 from gradcam_core.images.cover import FILLS, covers_of

@@ -22,7 +22,8 @@ from PIL import Image
 
 from gradcam_core.analysis.captions import summary
 from gradcam_core.errors import ChoiceError
-from gradcam_core.explanation import Explanation, Prediction
+from gradcam_core.explanation import Explanation
+from gradcam_core.explanation_text import Prediction
 from gradcam_core.export.fonts import drawable, families, in_order
 from gradcam_core.export.grid import Place, Text
 from gradcam_core.export.layout import HEIGHT_PX, WIDTH_PX, best_plan

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gradcam_core.explanation import NOT_NUMBERS, NOTHING
+from gradcam_core.explanation_text import NOT_NUMBERS, NOTHING
 from gradcam_core.presets import PRESETS
 from tests.support.explanations import explained
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.cam.methods import METHODS
-from gradcam_core.explanation import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
+from gradcam_core.explanation_text import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.images.preprocessing import InputSize, Preprocessing
 from gradcam_core.models.registry import ModelInfo

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc as garbage
 import io
 import json
-import sys
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import gradcam_core as gc
 from gradcam_core.analysis.findings import findings
 from gradcam_core.export.figure import figure, png, svg
 from gradcam_core.export.files import File, by_request, files, zipped
+from gradcam_core.images import heat_bands
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.metadata import lines
 from gradcam_core.images.render import overlay
@@ -174,7 +174,7 @@ def test_a_small_photo_is_not_enlarged(cat, named, usual):
 
 
 def test_no_heatmap_is_made_whole_or_kept(cat, named, monkeypatch):
-    monkeypatch.setattr(sys.modules[gc.Explanation.__module__], "BAND_PIXELS", 50 * cat.width)
+    monkeypatch.setattr(heat_bands, "BAND_PIXELS", 50 * cat.width)
     alive: list[weakref.ref] = []
     original = gc.Explanation.heatmap_bands
 
@@ -197,7 +197,7 @@ def test_no_heatmap_is_made_whole_or_kept(cat, named, monkeypatch):
 
 
 def test_files_made_in_bands_are_those_made_at_once(cat, named, usual, monkeypatch):
-    monkeypatch.setattr(sys.modules[gc.Explanation.__module__], "BAND_PIXELS", 7 * cat.width)
+    monkeypatch.setattr(heat_bands, "BAND_PIXELS", 7 * cat.width)
     banded = contents(files(cat, named), "heatmap.npy", "heatmap.png", "output.png")
     for _, e in named:
         name = e.model
