@@ -17,7 +17,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.batch.report import write_report
+from gradcam_core.batch.report.write import write_report
 from scripts.chromium import ARGUMENTS, find
 from tests.support.synthetic_batch import write_data_set
 

@@ -129,7 +129,7 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
 def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None) -> None:
     if is_shared and settings.network_drops is None:
         settings = replace(settings, network_drops=False)  # others will reach it
-    from demo.server.uploads import start_sweeping, use_own_folder
+    from demo.server.upload_folder import start_sweeping, use_own_folder
     from gradcam_core.memory import paused_garbage_collection, start_trimming
 
     start_sweeping(use_own_folder(settings.temporary_folder))  # before Gradio is imported

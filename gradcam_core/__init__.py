@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from gradcam_core.analysis.trust import check
     from gradcam_core.analysis.verdict import Trust
     from gradcam_core.cam.forward import forward
-    from gradcam_core.cam.fused import FusedRun
     from gradcam_core.cam.guided import guided_gradcam
+    from gradcam_core.cam.joined_layers import FusedRun
     from gradcam_core.cam.run import Run
     from gradcam_core.cam.target_layers.feature_maps import Stage
     from gradcam_core.cam.target_layers.layers import last_feature_map, layers

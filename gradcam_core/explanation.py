@@ -46,7 +46,7 @@ class Explanation(ExplanationText):
     top: the five most probable classes, or all if there are fewer. model, title: the network that
     ran; stands_in_for: the title of the network it replaces, if it does, and notice: the sentence
     to show with it. layer, method, detail, weights: how the map was made; contrast: the classes
-    rather than which it explains the target.
+    that the target is explained in contrast to.
     Classes and probabilities are those of detail 1, the network as published. view: the name of the
     view; geometry: what it is in the photo's pixels. feature_map: float32 [h, w], >= 0, not
     normalised: the map as the method gives it. tokens: whether its cells are the tokens of a

@@ -1,6 +1,7 @@
-"""Names of version 1.0 that still work, with a warning. docs/changes.md lists them.
+"""The warning of names of version 1.0 that still work. docs/changes.md lists the names.
 
-They go with version 1.2.
+They go with version 1.2: `rivals` of `Run.cam`, `Run.rivals`, `Explanation.rivals` and its record;
+in `demo/server/requests.py` and `demo/api`; and in links (`demo/web/link.js`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import warnings
 
 
 def warn(old: str, new: str) -> None:
-    """Tell whoever wrote the calling line of the function that calls this."""
+    """Warn of an old name, at the line that calls the function which calls this one."""
     warnings.warn(
         f"{old} is now {new}; the old name goes with version 1.2.", DeprecationWarning, stacklevel=3
     )

@@ -59,7 +59,7 @@ def _weight_bytes(model: Model) -> int:
 
 
 def _machine_bytes() -> int:
-    """Memory of this machine, or of the container that it is."""
+    """Memory of this machine, or of the container in which this process runs."""
     sizes = []
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

@@ -10,7 +10,7 @@ from demo.compute.single_flight import SingleFlight
 from gradcam_core.errors import ImageError
 from gradcam_core.images.remote import fetch as fetching
 from gradcam_core.images.remote.fetch import OFF, check_address
-from gradcam_core.images.remote.ssrf_guard import THREADS, Allowance, Guard
+from gradcam_core.images.remote.ssrf_guard import THREAD_NAME_PREFIX, FetchBudget, Guard
 
 MAX_FETCHES = 16
 """Fetches at the same time. Further visitors wait for their turn."""
@@ -32,7 +32,7 @@ class RemotePictures:
         self.is_on = is_on
         self.guard = Guard()
         # Not the shared threads: all of them would soon wait for slow servers.
-        self.threads = ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix=THREADS)
+        self.threads = ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix=THREAD_NAME_PREFIX)
         self._kept: SingleFlight[bytes] = SingleFlight(KEPT_BYTES, len, kept_s)
 
     async def fetch(self, address: str, may_fetch: bool = True) -> bytes:
@@ -50,7 +50,7 @@ class RemotePictures:
                 raise ImageError(NOT_NOW)
             return kept
         # The fetch ends by itself, but not while the system looks up a name whose server is silent.
-        allowance = Allowance(fetching.TIMEOUT_S)
+        allowance = FetchBudget(fetching.TIMEOUT_S)
 
         def fetch() -> Future[bytes]:
             return self.threads.submit(fetching.fetch, self.guard, address, allowance)

@@ -1,4 +1,4 @@
-"""What the owner of a server sets. Every environment variable of ours is read here and nowhere
+"""What the owner of a server sets. Every environment variable of the app is read here and nowhere
 else: once, at the start, so that nonsense is told to the owner and not to the first visitor."""
 
 from __future__ import annotations

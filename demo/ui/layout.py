@@ -22,7 +22,7 @@ from demo.server.remote_pictures import RemotePictures
 from demo.server.result_files import FileMaker
 from demo.server.routes import routes
 from demo.server.talk import Talk
-from demo.server.uploads import KEPT_S, SWEEP_INTERVAL_S
+from demo.server.upload_folder import KEPT_S, SWEEP_INTERVAL_S
 from demo.settings import Settings
 from demo.ui import texts
 from demo.ui.page_data import (

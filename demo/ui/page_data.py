@@ -14,6 +14,7 @@ from demo.server.talk import Slide, Talk
 from demo.settings import Settings
 from demo.ui import texts
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
+from gradcam_core.images.formats.suffixes import NOT_READ, SUFFIXES
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.images.render import (
     COLORMAPS,
@@ -105,6 +106,7 @@ def _props() -> dict[str, Any]:
         ],
         "signedColors": colormap_table(FOR_AND_AGAINST).tolist(),
         "uploadLimitMb": UPLOAD_LIMIT_MB,
+        "pictureSuffixes": [*SUFFIXES, *NOT_READ],
         "opacity": OPACITY,
         "dimming": DIMMING,
         "hint": texts.NO_PHOTO,

@@ -1,4 +1,5 @@
-"""The texts of the page."""
+"""The texts of the page that stand in its layout, its head and its dialogs; those that change with
+what is shown are in the scripts of `demo/web`."""
 
 from gradcam_core.analysis.likeness import GRADES
 

@@ -396,6 +396,7 @@ export async function start({ element, props, trigger }) {
   await elementsFor("#models", ...CLASS_FIELDS.map(classField));
   const app = new App({ element, props, trigger: () => trigger("input") });
   acceptPicturesAnywhere({
+    suffixes: props.pictureSuffixes,
     limitMb: props.uploadLimitMb,
     hasAddresses: props.hasAddresses,
     choose: (address) => app.choosePhoto({ address }),

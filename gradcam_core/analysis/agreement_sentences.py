@@ -17,11 +17,11 @@ from gradcam_core.wording import whole_percentage_in_sentence
 WIDER = 1.5
 """Times the hot area of every other network, from which on one is said to cover more."""
 
-_CERTAIN = 0.95  # of a ratio of areas: small ones are not counted more exactly on a raster
+_CERTAIN = 0.95  # share of a ratio of areas: the raster counts small areas no more exactly
 
 _MAX_PLACES_APART = 4  # at most, that are told apart in one sentence
 
-_ALIKE = 40  # percents of overlap from which on networks look at the same places all the same
+_ALIKE = 40  # percents of overlap from which on networks still look at the same places
 
 
 def comparison(

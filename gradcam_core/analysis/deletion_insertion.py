@@ -33,11 +33,11 @@ LEAST_PROBABILITY = 1e-4
 """Probability below which it does not matter how much smaller it is."""
 
 SAME = 0.05
-"""Difference of logarithms of probabilities that is none: one in twenty."""
+"""Least difference between two logarithms of probabilities that counts: one twentieth."""
 
 LEAST_SPREAD = 0.35
-"""Least standard deviation of the scores elsewhere that is divided by, because few places may be
-alike by chance."""
+"""The standard deviation of the scores elsewhere is taken to be at least this large, because a few
+places may be alike by chance."""
 
 PLACES = {5: (4.0, 5.0), 7: (3.0, 4.0)}
 """Places elsewhere after which it is seen whether a lead is settled, and the standard errors by

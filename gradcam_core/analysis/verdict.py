@@ -22,7 +22,7 @@ SURVIVES = 0.7
 """Mean rank correlation from which on maps with random weights are much the same as the map."""
 
 DIFFERS = 0.5
-"""The same, up to which they are others."""
+"""Mean rank correlation up to which maps with random weights differ from the map."""
 
 STABLE = 0.8
 """Rank correlation below which a small change of the picture has changed the map."""
@@ -160,7 +160,7 @@ class Trust:
 
     @property
     def lowest_change(self) -> float | None:
-        """The same of those that were measured; None where none was."""
+        """The lowest of the rank correlations that could be measured; None where none could."""
         return min((found for found in self._changes if found is not None), default=None)
 
     @property

@@ -32,11 +32,11 @@ from gradcam_core.batch.listing.source import (
 )
 from gradcam_core.batch.listing.table import in_tables
 from gradcam_core.errors import PicturesError
+from gradcam_core.images.formats.suffixes import SUFFIXES
 from gradcam_core.images.remote.fetch import is_address
 
 __all__ = [
     "NOTHING_THERE",
-    "SUFFIXES",
     "UNREAD",
     "PictureSource",
     "Pictures",
@@ -46,14 +46,6 @@ __all__ = [
     "key_digest",
     "text_of_name",
 ]
-
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff"),
-    *(".bmp", ".dib", ".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pbm", ".pnm"),
-    *(".btf", ".tf8", ".pam", ".pfm"),
-    *(".dcm", ".dicom", ".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2"),
-)
-"""File name suffixes of the pictures in a folder, in lower case."""
 
 _TABLE = ".parquet"
 

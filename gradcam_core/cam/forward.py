@@ -13,11 +13,11 @@ from typing import overload
 import torch
 from torch import nn
 
-from gradcam_core.cam.fused import FusedRun
+from gradcam_core.cam.joined_layers import FusedRun
 from gradcam_core.cam.network.explainable import check_images_do_not_mix, explainable
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output
-from gradcam_core.cam.opening import PassRequest
+from gradcam_core.cam.opening import LayersToOpen
 from gradcam_core.cam.run import Run
 from gradcam_core.cam.target_layers.layout import Reshape
 from gradcam_core.errors import CamError
@@ -83,7 +83,7 @@ def forward(
         names = [_name(module, one) for one in given]
         if not names:
             raise CamError("layer= names no layers: give one name or more, or None.")
-        request = PassRequest(network, names, reshape, output)
+        request = LayersToOpen(network, names, reshape, output)
         passes = request.run(inputs)
     runs = [Run(one, slice(0, len(inputs))) for one in passes]
     return FusedRun(runs) if isinstance(layer, (list, tuple)) else runs[0]

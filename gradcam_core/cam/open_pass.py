@@ -28,13 +28,13 @@ _CHANGED_WEIGHTS = (
 class OpenPass:
     """What one forward pass over N images keeps, shared by the runs of these images.
 
-    inputs: as they were given, with images [N, C, H, W]; version: of these and
-    of the weights. layer, call: whose
-    output is held, by its dotted name, and which of its calls. leaf: the feature map in it, from
-    which the graph goes on; layout: how it lies there. output: all that the layer gave, where the
-    map is a part of it. given: what the network gave. logits: the end of the graph; logits_of: from
-    what the network gives to them. precision: the autocast that was on. again: the same with other
-    inputs, in a new pass of all its layers; at: which of these this one is.
+    inputs: as they were given, with images [N, C, H, W]; version: of these and of the weights.
+    layer, call: the layer whose output is held, by its dotted name, and which of its calls. leaf:
+    the feature map in that output, from which the graph goes on; layout: how it lies there. output:
+    all that the layer gave, where the map is a part of it. given: what the network gave. logits:
+    the end of the graph; logits_of: makes logits of what the network gives. precision: the autocast
+    that was on. again: runs the network on other inputs and gives the open passes of all its
+    layers; at: which of these is this one.
     """
 
     module: nn.Module

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.hold import (
+from gradcam_core.cam.layer_hooks import (
     HeldLayer,
     LayerTarget,
     NamedLayer,
@@ -105,7 +105,7 @@ def _key(maps: FeatureMaps) -> tuple[str, int]:
 
 
 @dataclass(frozen=True)
-class PassRequest:
+class LayersToOpen:
     """The layers that a network is run for. names: of layers, None for the last feature map."""
 
     module: nn.Module

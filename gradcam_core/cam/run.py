@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gradcam_core.cam import smoothing
+from gradcam_core.cam.further_passes import at_earlier_layers, attention_gradients, noisy_gradients
 from gradcam_core.cam.methods import (
     DEFAULT_METHOD,
     Method,
@@ -23,7 +24,6 @@ from gradcam_core.cam.methods.one_pass import gradcam_plus_plus, strongest_other
 from gradcam_core.cam.network.finite import check_finite
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass, at_least_float32
-from gradcam_core.cam.passes import at_earlier_layers, attention_gradients, noisy_gradients
 from gradcam_core.cam.perturbed import perturbed_logits
 from gradcam_core.cam.score import Score, score_of
 from gradcam_core.cam.smoothing import Smooth

@@ -29,7 +29,7 @@ ADDRESSES = "GRADCAM_ADDRESSES"
 """The environment variable that keeps pictures from being fetched from the web, with any value but
 these."""
 
-_ON = ("on", "1", "true", "yes")
+_ON, _OFF = ("on", "1", "true", "yes"), ("off", "0", "false", "no", "")
 
 _NEGATIVE = re.compile(r"-[\d.]")
 
@@ -39,9 +39,12 @@ def program() -> str:
     return "gradcam" if Path(sys.argv[0]).stem == "gradcam" else "python -m gradcam_core"
 
 
-def fetches_addresses(environment: Mapping[str, str] = os.environ) -> bool:
+def fetches_addresses(parser: Parser, environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the command line may fetch pictures from the web."""
-    return environment.get(ADDRESSES, "on").strip().lower() in _ON
+    given = environment.get(ADDRESSES, "on")
+    if given.strip().lower() not in _ON + _OFF:
+        parser.error(f"{ADDRESSES} is {given!r}: it must be on or off")
+    return given.strip().lower() in _ON
 
 
 class Parser(argparse.ArgumentParser):

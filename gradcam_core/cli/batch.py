@@ -92,7 +92,7 @@ def _run(
         options.trust,
         options.longest,
         window=options.window,
-        fetches_addresses=fetches_addresses(),
+        fetches_addresses=fetches_addresses(parser),
     )
     failed: dict[str, str] = {}  # the first of them, by key
     new = failures = noticed = 0
@@ -211,7 +211,7 @@ def _notices(pictures: int) -> str:
 
 
 def _write_report(program: str, out: Path) -> None:
-    report = importlib.import_module("gradcam_core.batch.report")
+    report = importlib.import_module("gradcam_core.batch.report.write")
     try:
         report.write_report(out)
     except OSError as error:

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         content: str | bytes = options.photo
         if is_address(options.photo):
             photo_name = name_in(options.photo)
-            content = fetch_picture(options.photo, fetches_addresses())
+            content = fetch_picture(options.photo, fetches_addresses(parser))
         photo = read_picture_isolated(content, options.window)
         options.out.mkdir(parents=True, exist_ok=True)
     except ImageError as error:

@@ -137,7 +137,7 @@ class _Pace:
             while len(self._samples) > 1 and self._samples[1][0] <= begin:
                 self._samples.popleft()
             (first, before), (_, done) = self._samples[0], self._samples[-1]
-        # What has all come is being checked, which takes as long as the disk does.
+        # A file that has arrived whole is being checked, which takes as long as the disk does.
         if (
             first > begin
             or done - before >= self._min_bytes_per_s * self.stall_timeout_s

@@ -1,4 +1,5 @@
-"""The SHA-256 of a file of weights, and the one that its name says it must have."""
+"""The SHA-256 of a file of weights, and the one that its name says it must have. Downloads are
+verified in `download_process.py`, and files at each load in `loading.py`."""
 
 from __future__ import annotations
 

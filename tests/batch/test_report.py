@@ -31,7 +31,7 @@ import gradcam_core as gc
 from gradcam_core.analysis.likeness import grade_of
 from gradcam_core.batch.listing.skipped import SKIPPED, write_skipped
 from gradcam_core.batch.listing.source import Skipped
-from gradcam_core.batch.report import write_report
+from gradcam_core.batch.report.write import write_report
 from gradcam_core.errors import ReportError
 from gradcam_core.images.render import colormap_table, levels, overlay
 from tests.support.browser import WIDE, canvas_pixels

@@ -134,6 +134,19 @@ def test_no_photo_is_fetched_where_addresses_are_switched_off(
     assert OFF in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("first", [[], ["batch"]])
+def test_whether_addresses_are_fetched_must_be_on_or_off(
+    first: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+):
+    monkeypatch.setenv("GRADCAM_ADDRESSES", "onn")
+    with pytest.raises(SystemExit, match="2"):
+        main([*first, "https://pictures.example/cat.jpg", *LITE0, "--out", str(tmp_path)])
+    assert "GRADCAM_ADDRESSES is 'onn': it must be on or off" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("no_figure")
 def test_the_choices_are_honoured(cat_path: Path, tmp_path: Path):
     cases = {

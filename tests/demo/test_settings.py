@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from demo.api.functions import NAMES
-from demo.server import uploads
+from demo.server import upload_folder
 from tests.support.app_server import NO_NETWORKS, Started, started_app
 from tests.support.uploads import upload
 from tests.support.waiting import until
@@ -30,8 +30,8 @@ SPACE = {
 START = f"""{NO_NETWORKS}
 import sys
 sys.modules["mcp"] = None
-from demo.server import uploads
-uploads.SWEEP_INTERVAL_S = 0.2
+from demo.server import upload_folder
+upload_folder.SWEEP_INTERVAL_S = 0.2
 import app
 app.main()
 """
@@ -41,7 +41,7 @@ def make_old(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     for changed in (path, path.parent):
-        os.utime(changed, (time.time() - uploads.KEPT_S - 5,) * 2)
+        os.utime(changed, (time.time() - upload_folder.KEPT_S - 5,) * 2)
     return path
 
 
@@ -57,13 +57,13 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def left(named: Path) -> Path:
     """What a killed server has left in its own folder."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(uploads.SETTING, "")
-        return make_old(uploads.use_own_folder(named) / "a" / "left_by_a_killed_server.jpg")
+        patch.setenv(upload_folder.SETTING, "")
+        return make_old(upload_folder.use_own_folder(named) / "a" / "left_by_a_killed_server.jpg")
 
 
 @pytest.fixture(scope="module")
 def space(named: Path, left: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    settings = {uploads.SETTING: str(named), **SPACE}
+    settings = {upload_folder.SETTING: str(named), **SPACE}
     command = (sys.executable, "-c", START)
     with started_app(tmp_path_factory.mktemp("app"), command=command, **settings) as started:
         yield started

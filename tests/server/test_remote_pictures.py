@@ -37,7 +37,7 @@ from demo.ui.layout import build
 from gradcam_core.errors import ImageError
 from gradcam_core.images.remote import fetch as fetching
 from gradcam_core.images.remote.fetch import MAX_BYTES, MAX_REDIRECTS, OFF
-from gradcam_core.images.remote.ssrf_guard import THREADS, UNREACHABLE, Guard
+from gradcam_core.images.remote.ssrf_guard import THREAD_NAME_PREFIX, UNREACHABLE, Guard
 from tests.support.app_server import Started
 from tests.support.fake_web import (
     Answer,
@@ -212,7 +212,7 @@ def test_a_silent_name_server_keeps_a_visitor_no_longer_and_the_others_not_at_al
     try:
         asyncio.run(visits())
         named = [thread.name for thread in threading.enumerate()]
-        assert sum(name.startswith(THREADS) for name in named) <= MAX_FETCHES
+        assert sum(name.startswith(THREAD_NAME_PREFIX) for name in named) <= MAX_FETCHES
         assert not speaks.is_set()
     finally:
         speaks.set()

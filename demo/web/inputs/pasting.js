@@ -8,14 +8,6 @@ const INPUT = "#photo input[type=file]";
 const UPLOAD_BUTTON = "#photo .source-selection button:first-of-type"; // back from the camera or the clipboard
 const CLIPBOARD_BUTTON = "#photo .source-selection button:nth-of-type(3)";
 
-// Browsers know no type for many of these, nor for names in capitals on some systems; the server looks
-// into the file.
-const SUFFIXES = [
-  ...["heic", "heif", "avif", "jxl", "jp2", "tif", "tiff", "pgm", "ppm", "pnm", "pam", "pfm"],
-  ...["dcm", "dicom", "dng", "cr2", "cr3", "nef", "nrw", "arw", "raf", "orf", "rw2"],
-];
-const KNOWN = new RegExp(`\\.(jpe?g|png|webp|gif|bmp|${SUFFIXES.join("|")})$`, "i");
-
 const NO_PICTURES = "There are no pictures in that folder. The command gradcam batch explains folders in folders.";
 const NOTHING = "There is no picture in that. Drop a file, or the address of a picture.";
 const NO_ADDRESSES = "This server fetches no picture from an address. Save the picture and drop the file.";
@@ -26,14 +18,18 @@ const NOT_READ = "The browser does not let the page read the clipboard. Ctrl+V p
 const WEIGHTS = /\.(safetensors|pth|pt|ckpt|bin|pth\.tar)$/i;
 const LABELS = /\.(txt|json|csv)$/i;
 
-const isLikelyPicture = (file) => file.type.startsWith("image/") || KNOWN.test(file.name);
 const isAddress = (text) => /^https?:\/\/\S+$/i.test(text);
 const isData = (text) => /^data:image\/[\w.+-]+;base64,/i.test(text);
 const isText = (element) => element?.closest?.("input, textarea, [contenteditable]");
 
-/** limitMb: of a file. hasAddresses: whether the server fetches pictures. choose(address): of a picture on the
+/** suffixes: of the names of pictures. limitMb: of a file. hasAddresses: whether the server fetches pictures. choose(address): of a picture on the
  * web. chooseAll(files): of several. takeNetwork(weights, labels): files of a network. sent(file): one is on its way. tell(text): the person. */
-export function acceptPicturesAnywhere({ limitMb, hasAddresses, choose, chooseAll, takeNetwork, sent, tell }) {
+export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose, chooseAll, takeNetwork, sent, tell }) {
+  // Browsers know no type for many kinds, nor for names in capitals on some systems; the server looks
+  // into the file.
+  const isLikelyPicture = ({ type, name }) =>
+    type.startsWith("image/") || suffixes.some((suffix) => name.toLowerCase().endsWith(suffix));
+
   const take = async (transfer) => {
     const { files, folders, text } = contentOf(transfer);
     const weights = files.find(({ name }) => WEIGHTS.test(name));
@@ -92,7 +88,7 @@ export function acceptPicturesAnywhere({ limitMb, hasAddresses, choose, chooseAl
     event.preventDefault();
     take(event.clipboardData);
   });
-  listenToFileChooser((files) => (files.length > 1 ? takeAll(files, []) : upload(files[0])));
+  listenToFileChooser((files) => (files.length > 1 ? takeAll(files, []) : upload(files[0])), suffixes);
   listenToClipboardButton(upload, tell);
 }
 
@@ -120,8 +116,8 @@ function listenToDrops(take) {
 }
 
 /** The browser's dialog offers files without a type, too, and Gradio does not refuse them. */
-function listenToFileChooser(take) {
-  const accepted = ["image/*", ...SUFFIXES.map((suffix) => `.${suffix}`)].join(",");
+function listenToFileChooser(take, suffixes) {
+  const accepted = ["image/*", ...suffixes].join(",");
   const widen = (event) => {
     const input = event.target.closest?.("#photo") && document.querySelector(INPUT);
     if (input) Object.assign(input, { accept: accepted, multiple: true });

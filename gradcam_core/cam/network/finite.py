@@ -1,4 +1,4 @@
-"""What is said of numbers that are none, in what a network gives and in its maps."""
+"""Errors for values that are not finite, in what a network gives and in its maps."""
 
 from __future__ import annotations
 

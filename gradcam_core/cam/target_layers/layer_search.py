@@ -32,8 +32,9 @@ _MOST_BEHIND = 4
 """Parts with weights behind a map that still give places; more of them are most of a network. Of
 193 networks sensible maps had two at most, and stems five and more."""
 
-_MOST_IN_COMMON = 0.5
-"""Least share of what leads past the last map that makes this, too."""
+_LEAST_SHARED = 0.5
+"""An earlier map is explained in place of the last one where at least this share of the connections
+that lead past the last map come from what made the earlier one."""
 
 
 class _Candidate:
@@ -237,7 +238,7 @@ class LayerSearch:
         known = {one.shape for one in past.shared}
         return (
             not past.is_apart
-            and len(past.shared) >= _MOST_IN_COMMON * (len(past.shared) + len(beside))
+            and len(past.shared) >= _LEAST_SHARED * (len(past.shared) + len(beside))
             and all(one.shape in known for one in beside)
         )
 

@@ -185,8 +185,8 @@ def _each_converted(rows: Image.Image) -> Image.Image:
 def upright_rgb(
     image: Image.Image, window: Window | None = None, *, is_ours: bool = False
 ) -> Decoded:
-    """A PIL image as upright 8-bit RGB. is_ours: nobody else holds it, so that it may itself be
-    turned. Raises ImageError."""
+    """A PIL image as upright 8-bit RGB. is_ours: nobody else holds the image, so that it may be
+    turned in place. Raises ImageError."""
     width, height = image.size
     check_size(width, height)
     try:

@@ -16,9 +16,9 @@ import urllib3
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.remote.ssrf_guard import (
-    THREADS,
+    THREAD_NAME_PREFIX,
     UNREACHABLE,
-    Allowance,
+    FetchBudget,
     Guard,
     GuardedSession,
 )
@@ -80,7 +80,7 @@ def fetch_picture(address: str, is_allowed: bool = True) -> bytes:
     if not is_allowed:
         raise ImageError(OFF)
     check_address(address)
-    allowance = Allowance(TIMEOUT_S)
+    allowance = FetchBudget(TIMEOUT_S)
     # The fetch ends by itself, but not while the system looks up a name whose server is silent.
     arriving: Future[bytes] = Future()
 
@@ -90,14 +90,14 @@ def fetch_picture(address: str, is_allowed: bool = True) -> bytes:
         except BaseException as error:
             arriving.set_exception(error)
 
-    threading.Thread(target=work, daemon=True, name=THREADS).start()
+    threading.Thread(target=work, daemon=True, name=THREAD_NAME_PREFIX).start()
     try:
         return arriving.result(TIMEOUT_S)
     except TimeoutError:
         raise allowance.too_late from None
 
 
-def fetch(guard: Guard, address: str, allowance: Allowance) -> bytes:
+def fetch(guard: Guard, address: str, allowance: FetchBudget) -> bytes:
     """The file at this address. Raises ImageError, and nothing else: the message of any other error
     may name the address, which is the visitor's own business and not the log's."""
     try:
@@ -113,7 +113,7 @@ def fetch(guard: Guard, address: str, allowance: Allowance) -> bytes:
         raise ImageError(UNREACHABLE) from None
 
 
-def _followed(session: GuardedSession, address: str, allowance: Allowance) -> bytes:
+def _followed(session: GuardedSession, address: str, allowance: FetchBudget) -> bytes:
     for _ in range(MAX_REDIRECTS + 1):
         with session.request_picture(address) as response:
             target = session.next_address(response)
@@ -123,7 +123,7 @@ def _followed(session: GuardedSession, address: str, allowance: Allowance) -> by
     raise ImageError(UNREACHABLE)
 
 
-def _picture(response: requests.Response, allowance: Allowance) -> bytes:
+def _picture(response: requests.Response, allowance: FetchBudget) -> bytes:
     if response.status_code != requests.codes.ok:
         raise ImageError(f"The server there answers with status {response.status_code}.")
     kind = response.headers.get("Content-Type", "image/").partition(";")[0].strip().lower()

@@ -32,7 +32,7 @@ has."""
 PORTS = frozenset({80, 443})
 """The ports of the web. Others would let a visitor scan any server's ports through this one."""
 
-THREADS = "picture by address"
+THREAD_NAME_PREFIX = "picture by address"
 """Prefix of the names of the threads that fetch pictures."""
 
 _CONNECT_TIMEOUT_S = 3.0  # a server that has not answered by then rarely does
@@ -55,7 +55,7 @@ _NOT_PUBLIC = tuple(
 )
 
 
-class Allowance:
+class FetchBudget:
     """The time and the bytes that one fetch may still take, redirects included."""
 
     def __init__(self, seconds: float) -> None:
@@ -125,14 +125,14 @@ class Guard:
             return False
         return ip.is_global
 
-    def session(self, allowance: Allowance) -> GuardedSession:
+    def session(self, allowance: FetchBudget) -> GuardedSession:
         return GuardedSession(self, allowance)
 
 
 class GuardedSession(HTTPSession):
     """Fetches one picture. All its methods raise ImageError once the allowance is used up."""
 
-    def __init__(self, guard: Guard, allowance: Allowance) -> None:
+    def __init__(self, guard: Guard, allowance: FetchBudget) -> None:
         super().__init__(
             Config(
                 ip_filter_enable=True,
@@ -168,7 +168,7 @@ class GuardedSession(HTTPSession):
 
 
 class _Adapter(IPFilterAdapter):
-    def __init__(self, scheme: str, guard: Guard, allowance: Allowance) -> None:
+    def __init__(self, scheme: str, guard: Guard, allowance: FetchBudget) -> None:
         super().__init__(
             is_https_proto=scheme == "https", allow_loopback=bool(guard.allowed_local_ips)
         )
@@ -186,7 +186,7 @@ class _Adapter(IPFilterAdapter):
 class _GuardedConnection(HTTPConnection):
     """A connection that checks the IP address that it connects to, and whose every step ends."""
 
-    def __init__(self, *args: Any, guard: Guard, allowance: Allowance, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, guard: Guard, allowance: FetchBudget, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._guard = guard
         self._allowance = allowance
@@ -218,7 +218,7 @@ class _SecureConnection(_GuardedConnection, HTTPSConnection):
 class _Received(io.RawIOBase):
     """What a server sends. The timeout of a socket starts anew with every byte."""
 
-    def __init__(self, received: io.RawIOBase, sock: socket.socket, allowance: Allowance) -> None:
+    def __init__(self, received: io.RawIOBase, sock: socket.socket, allowance: FetchBudget) -> None:
         self._received = received
         self._sock = sock
         self._allowance = allowance

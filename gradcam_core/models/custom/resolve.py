@@ -89,7 +89,7 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     from gradcam_core.models.custom.architectures import architectures_named, built_for
     from gradcam_core.models.custom.files.checkpoint import read_checkpoint
     from gradcam_core.models.custom.files.fit import fit
-    from gradcam_core.models.custom.files.identify import identified
+    from gradcam_core.models.custom.files.identify_architecture import identified
     from gradcam_core.models.custom.files.misfits import AS_MODULE
 
     if path.is_dir():

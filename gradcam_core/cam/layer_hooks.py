@@ -51,7 +51,7 @@ class LayerTarget:
 @dataclass(frozen=True)
 class HeldLayer:
     """leaf: the map, which requires grad. output: what the module gave, where the map is not all of
-    it. call: its number. node: of the graph, which gives on what holds the leaf."""
+    it. call: the number of the call. node: where the leaf enters the autograd graph."""
 
     leaf: Tensor
     output: Tensor | None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradcam_core.cam.head import Head
-from gradcam_core.cam.hold import LayerTarget, NotRunError, hold
+from gradcam_core.cam.layer_hooks import LayerTarget, NotRunError, hold
 from gradcam_core.cam.methods.several_passes import SMOOTH_NOISE, SMOOTH_SAMPLES, noise
 from gradcam_core.cam.network.attention import AttentionPass
 from gradcam_core.cam.network.inputs import Inputs

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from demo.server import uploads
+from demo.server import upload_folder
 from gradcam_core.errors import SettingsError
 
-TOO_OLD_S = uploads.KEPT_S + 5
+TOO_OLD_S = upload_folder.KEPT_S + 5
 
 
 def file(folder: Path, name: str, age_s: float = 0, size: int = 10) -> Path:
@@ -29,18 +29,18 @@ def file(folder: Path, name: str, age_s: float = 0, size: int = 10) -> Path:
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The app's own folder, in a folder that was named for it."""
-    monkeypatch.setenv(uploads.SETTING, "")  # so that it is as before at the end
-    return uploads.use_own_folder(tmp_path / "given")
+    monkeypatch.setenv(upload_folder.SETTING, "")  # so that it is as before at the end
+    return upload_folder.use_own_folder(tmp_path / "given")
 
 
 def visible(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.name != uploads.MARKER)
+    return sorted(path.name for path in folder.rglob("*") if path.name != upload_folder.MARKER)
 
 
 def test_what_is_old_goes_with_its_folder_and_nothing_else(own: Path, tmp_path: Path):
     old = file(own, "a/holiday.jpg", TOO_OLD_S)
     partial = file(own, "partial", TOO_OLD_S)
-    young = file(own, "b/cat.jpg", uploads.KEPT_S - 60)
+    young = file(own, "b/cat.jpg", upload_folder.KEPT_S - 60)
     outside = file(tmp_path, "outside/keep.jpg", TOO_OLD_S)
     (own / "link").symlink_to(outside)
     (own / "folders").symlink_to(outside.parent)
@@ -48,21 +48,21 @@ def test_what_is_old_goes_with_its_folder_and_nothing_else(own: Path, tmp_path: 
         os.utime(link, (0, 0), follow_symlinks=False)
     (own / "new").mkdir()  # a file is about to be put into it
     (own / "empty" / "inner").mkdir(parents=True)
-    for folder in (own / "empty" / "inner", own / "empty", own / uploads.MARKER, own):
+    for folder in (own / "empty" / "inner", own / "empty", own / upload_folder.MARKER, own):
         os.utime(folder, (0, 0))
-    uploads.sweep(own)
+    upload_folder.sweep(own)
     assert not old.parent.exists()
     assert not partial.exists()
     assert visible(own) == ["b", "cat.jpg", "empty", "new"]  # emptied just now
     assert young.exists()
     assert outside.exists()
-    assert uploads.is_own(own)
+    assert upload_folder.is_own(own)
 
 
 def test_of_too_much_the_oldest_goes(own: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(uploads, "KEPT_BYTES", 250)
+    monkeypatch.setattr(upload_folder, "KEPT_BYTES", 250)
     files = [file(own, f"{n}/photo.jpg", 100 - n, size=100) for n in range(4)]
-    uploads.sweep(own)
+    upload_folder.sweep(own)
     assert [path.exists() for path in files] == [False, False, True, True]
 
 
@@ -71,20 +71,20 @@ def test_a_folder_that_is_named_keeps_all_that_the_app_has_not_made(
 ):
     photos = [
         file(tmp_path, name, 100 * TOO_OLD_S)
-        for name in ("holiday.jpg", "2019/beach.jpg", f"{uploads.NAME}-photos/me.jpg")
+        for name in ("holiday.jpg", "2019/beach.jpg", f"{upload_folder.NAME}-photos/me.jpg")
     ]
     empty = tmp_path / "empty"
     empty.mkdir()
     os.utime(empty, (0, 0))
-    monkeypatch.setenv(uploads.SETTING, "")
-    folder = uploads.use_own_folder(tmp_path)
+    monkeypatch.setenv(upload_folder.SETTING, "")
+    folder = upload_folder.use_own_folder(tmp_path)
     assert folder.parent == tmp_path
     old = file(folder, "a/upload.jpg", TOO_OLD_S)
-    uploads.sweep(folder)
+    upload_folder.sweep(folder)
     assert not old.exists()
     for other in (tmp_path, photos[-1].parent):
         with pytest.raises(ValueError, match="not made by this app"):
-            uploads.sweep(other)
+            upload_folder.sweep(other)
     assert all(photo.exists() for photo in photos)
     assert empty.exists()
 
@@ -93,32 +93,32 @@ def test_the_folder_is_the_app_s_own_and_nobody_else_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setenv(uploads.SETTING, "")
-    folder = uploads.use_own_folder()
+    monkeypatch.setenv(upload_folder.SETTING, "")
+    folder = upload_folder.use_own_folder()
     assert folder.parent == tmp_path
-    assert os.environ[uploads.SETTING] == str(folder)
+    assert os.environ[upload_folder.SETTING] == str(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     # A second app of the same user shares it, whichever way it is told.
-    assert uploads.use_own_folder(folder) == folder
-    assert uploads.use_own_folder() == folder
+    assert upload_folder.use_own_folder(folder) == folder
+    assert upload_folder.use_own_folder() == folder
 
 
 @pytest.mark.parametrize("is_link", [True, False], ids=["a link", "a folder of photos"])
 def test_a_name_that_is_taken_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_link: bool
 ):
-    monkeypatch.setenv(uploads.SETTING, "")
-    name = uploads.use_own_folder(tmp_path).name
-    (tmp_path / name / uploads.MARKER).unlink()
+    monkeypatch.setenv(upload_folder.SETTING, "")
+    name = upload_folder.use_own_folder(tmp_path).name
+    (tmp_path / name / upload_folder.MARKER).unlink()
     (tmp_path / name).rmdir()
     theirs = file(tmp_path, f"{'theirs' if is_link else name}/photo.jpg", TOO_OLD_S)
     if is_link:
         # Even to a folder of the app: nobody knows who reads it.
-        (theirs.parent / uploads.MARKER).touch()
+        (theirs.parent / upload_folder.MARKER).touch()
         (tmp_path / name).symlink_to(theirs.parent)
-    own = uploads.use_own_folder(tmp_path)
+    own = upload_folder.use_own_folder(tmp_path)
     assert own.name not in (name, "theirs")
-    assert uploads.use_own_folder(tmp_path) == own  # so that its files do not stay for ever
+    assert upload_folder.use_own_folder(tmp_path) == own  # so that its files do not stay for ever
     assert theirs.exists()
 
 
@@ -129,17 +129,17 @@ def no_temporary_folder() -> str:
 def test_without_any_temporary_folder_the_owner_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tempfile, "gettempdir", no_temporary_folder)
     with pytest.raises(SettingsError, match=r"Name one with GRADIO_TEMP_DIR\."):
-        uploads.use_own_folder()
+        upload_folder.use_own_folder()
 
 
 def test_a_named_folder_then_serves_all_that_need_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    for name in (uploads.SETTING, "TMPDIR"):
+    for name in (upload_folder.SETTING, "TMPDIR"):
         monkeypatch.setenv(name, "")
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "gettempdir", no_temporary_folder)
-    folder = uploads.use_own_folder(tmp_path)
+    folder = upload_folder.use_own_folder(tmp_path)
     assert tempfile.tempdir == os.environ["TMPDIR"] == str(folder)
 
 
@@ -149,4 +149,4 @@ def test_a_folder_that_cannot_be_made_is_told_with_the_reason(place: str, tmp_pa
     file.touch()
     given = tmp_path / place  # which is the place itself if that begins with a slash
     with pytest.raises(SettingsError, match=f"cannot be kept in {given}: .*GRADIO_TEMP_DIR"):
-        uploads.use_own_folder(given)
+        upload_folder.use_own_folder(given)
