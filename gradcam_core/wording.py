@@ -6,6 +6,7 @@ as JavaScript's `toFixed` does.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
@@ -79,6 +80,14 @@ def decimal_beside(value: float, limits: Sequence[float], digits: int = 2) -> st
     ):
         digits += 1
     return decimal(value, digits)
+
+
+def digits_of_error(error: float) -> int:
+    """The decimals, two at most, in which two digits of a standard error are seen: 0 of 30.09, 1 of
+    4.23, 2 of 0.351. More would say of a figure what was not measured."""
+    if not 0 < error < math.inf:
+        return 2
+    return min(2, max(0, 1 - math.floor(math.log10(error))))
 
 
 def listed(words: Sequence[str], last: str = " and ") -> str:

@@ -16,7 +16,13 @@ from gradcam_core.analysis.deletion_insertion import Curve, Lead
 from gradcam_core.analysis.road import Arcc, Road
 from gradcam_core.explanation import Explanation
 from gradcam_core.explanation_text import Prediction
-from gradcam_core.wording import decimal, decimal_beside, listed, percentage_in_sentence
+from gradcam_core.wording import (
+    decimal,
+    decimal_beside,
+    digits_of_error,
+    listed,
+    percentage_in_sentence,
+)
 
 SURVIVES = 0.7
 """Mean rank correlation from which on maps with random weights are much the same as the map."""
@@ -212,7 +218,8 @@ class Trust:
             outcome = "holds" if lead.value > 0 else "fails"
             words = "matter more" if lead.value > 0 else "matter less"
         than = "than" if lead.is_settled else "as"
-        number = f"{decimal(lead.value)} ± {decimal(lead.error)}"
+        digits = digits_of_error(lead.error)
+        number = f"{decimal(lead.value, digits)} ± {decimal(lead.error, digits)}"
         little = "" if lead.is_large else "; that is less than one in twenty"
         text = (
             f"its hottest places {words} for {name} {than} the same map laid elsewhere "

@@ -9,6 +9,7 @@ from gradcam_core.wording import (
     amount,
     counted_percentage,
     decimal,
+    digits_of_error,
     file_name,
     percentage,
     percentage_in_sentence,
@@ -94,3 +95,11 @@ def test_a_value_is_written_as_people_write_it(value: float, written: str):
 )
 def test_only_all_are_100_percent(count: int, total: int, text: str):
     assert counted_percentage(count, total).replace(TIED, " ") == text
+
+
+@pytest.mark.parametrize(
+    ("error", "digits"),
+    [(30.09, 0), (10.0, 0), (4.23, 1), (0.351, 2), (0.01, 2), (0.0, 2), (float("nan"), 2)],
+)
+def test_a_figure_has_the_digits_that_its_error_leaves(error: float, digits: int):
+    assert digits_of_error(error) == digits

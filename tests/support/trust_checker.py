@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.support.photo_facts import percent
 
-NUMBER = r"(\u2212?\d+\.\d+)"
+NUMBER = r"(\u2212?\d+(?:\.\d+)?)"
 ORDER = ("holds", "unclear", "fails")
 BEGINNINGS = {
     "holds": "This map holds: ",
