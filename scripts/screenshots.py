@@ -1,6 +1,6 @@
 """Make README's pictures of the page: `python -m scripts.screenshots`.
 
-Four screenshots, and a short animation of a person at work.
+Screenshots, and a short animation of a person at work.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ LARGEST = 4_000_000
 
 @dataclass(frozen=True)
 class Shot:
-    """A screenshot. link: the view, as the page's address has it."""
+    """A screenshot. link: the view, as the page's address has it; keys: pressed once it is there;
+    shown: what is scrolled to, if anything."""
 
     name: str
     width: int
@@ -39,14 +40,17 @@ class Shot:
     theme: str
     link: str
     is_phone: bool = False
-    is_presentation: bool = False
+    keys: tuple[str, ...] = ()
+    shown: str = ""
 
 
 SHOTS = (
-    Shot("page", 1400, 1310, "light", "example=1_cat"),
-    Shot("dark", 1400, 1310, "dark", "example=3_cat_and_coffee&class=967&view=whole"),
+    Shot("page", 1400, 1310, "light", ""),
+    Shot("dark", 1400, 1310, "dark", "example=3_cat_and_coffee&class=967&contrast=285"),
     Shot("phone", 390, 844, "light", "example=2_coffee", is_phone=True),
-    Shot("presentation", 1920, 1080, "dark", "example=6_astronaut", is_presentation=True),
+    Shot("presentation", 1920, 1080, "dark", "example=6_astronaut", keys=("p",)),
+    Shot("cover", 1400, 1000, "light", "example=2_coffee&cover=0.35,0.2,0.65,0.6"),
+    Shot("steps", 1400, 1000, "light", "example=1_cat", keys=("h",), shown=".steps"),
 )
 
 WALK: ViewportSize = {"width": 1400, "height": 880}
@@ -145,9 +149,12 @@ def _screenshot(browser: Browser, url: str, shot: Shot) -> Path:
     tab = context.new_page()
     tab.goto(f"{url}?{shot.link}&__theme={shot.theme}")
     _wait_for_results(tab)
-    if shot.is_presentation:
-        tab.keyboard.press("p")
-        tab.wait_for_timeout(1000)
+    for key in shot.keys:
+        tab.keyboard.press(key)
+        tab.wait_for_timeout(3000)
+    if shot.shown:
+        tab.locator(shot.shown).scroll_into_view_if_needed()
+        tab.locator(shot.shown).evaluate("element => element.scrollIntoView()")
     path = OUT / f"{shot.name}.jpg"
     tab.screenshot(path=path, type="jpeg", quality=88)
     context.close()
@@ -171,28 +178,45 @@ def _walk(browser: Browser, url: str) -> Path:
         assert box
         tab.mouse.move(box["x"] + 0.42 * box["width"], box["y"] + 0.55 * box["height"])
 
-    def earlier_layer() -> None:
-        tab.get_by_label("Grad-CAM", exact=True).check()
-        tab.locator("#layer").press("ArrowLeft")
+    def key(name: str) -> Callable[[], None]:
+        return lambda: tab.keyboard.press(name)
+
+    def steps() -> None:
+        tab.keyboard.press("h")
+        expect(tab.locator(".steps .three > *").first).to_be_visible(timeout=30_000)
+        tab.locator(".steps").evaluate("element => element.scrollIntoView()")
+
+    def sums() -> None:
+        tab.locator(".steps [type=range]").first.evaluate(
+            "slider => { slider.value = 4; slider.dispatchEvent(new Event('input')); }"
+        )
+
+    def trust() -> None:
+        tab.keyboard.press("h")
+        tab.keyboard.press("t")
+        expect(tab.locator(".trust figure img").first).to_be_visible(timeout=60_000)
+        tab.locator(".trust").evaluate("element => element.scrollIntoView()")
+
+    def cover() -> None:
+        tab.keyboard.press("t")
+        click("button[aria-label^='Cover the hottest']")
 
     def agreement() -> None:
-        tab.locator("#layer").press("End")
+        tab.keyboard.press("a")
         tab.locator(".insight").scroll_into_view_if_needed()
 
-    def present() -> None:
-        tab.keyboard.press("p")
-
     row = ".panel .top button"
-    example = "[data-example]"
-    film.scene("Drop a photo, or choose an example", lambda: click(example, 2), 2200)
+    film.scene("The page opens with an example. Drop your own photo", lambda: None, 2200)
     film.scene("Click any prediction: all networks explain it", lambda: click(row, 2), 2200)
     film.scene("Point at a place to read its heat", point)
-    film.scene("Show the whole photo", lambda: tab.get_by_label("Whole photo").check())
-    film.scene("Sharper maps", lambda: tab.get_by_label("Sharp", exact=True).check(), 2200)
-    film.scene("An earlier layer", earlier_layer, 2200)
+    film.scene("What speaks for the class, what against it?", key("a"), 2400)
     film.scene("Where do the networks agree?", agreement, 2600, stays=True)
-    film.scene("In front of an audience", present, 2200)
-    film.scene("The next example", lambda: tab.keyboard.press("ArrowRight"), 2200)
+    film.scene("How is this map made?", steps, 2600, stays=True)
+    film.scene("Add channel after channel", sums, 2200, stays=True)
+    film.scene("Can it be trusted?", trust, 2600, stays=True)
+    film.scene("Does the hot place matter? Cover it", cover, 2600)
+    film.scene("In front of an audience", key("p"), 2200)
+    film.scene("The next example", key("ArrowRight"), 2200)
     path = OUT / "walk.webp"
     film.save(path)
     tab.close()
