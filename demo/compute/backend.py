@@ -84,6 +84,9 @@ class Backend(Protocol):
     slow_at_once: int
     """Slow methods and checks that run at the same time."""
 
+    takes_frames: bool
+    """Whether it has `explain_once`."""
+
     def is_held(self, photo: PhotoFile, request: ExplanationRequest) -> bool:
         """Whether no forward pass has to run for it, as far as is known here."""
 
@@ -110,6 +113,9 @@ class Backend(Protocol):
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
     ) -> AsyncGenerator[float | CheckResult]:
         """What the checks of an explanation find; before, the share that is done."""
+
+    async def explain_once(self, picture: Image.Image, request: ExplanationRequest) -> Explanation:
+        """The explanation of a frame of a camera, of which nothing is kept."""
 
     def close(self) -> None:
         """Begin no further work."""

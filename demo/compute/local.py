@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 
+from PIL import Image
+
 from demo.compute.backend import Backend, CheckResult, NetworkInfo
 from demo.compute.memory_limit import default_limit_bytes
 from demo.compute.photo import PhotoFile
@@ -31,6 +33,7 @@ class LocalBackend(Backend):
 
     photos_at_once = PHOTOS_AT_ONCE
     slow_at_once = 1  # each takes all cores for up to minutes
+    takes_frames = True
 
     def __init__(
         self,
@@ -70,6 +73,9 @@ class LocalBackend(Backend):
         async with aclosing(checking) as steps:
             async for step in steps:
                 yield step
+
+    async def explain_once(self, picture: Image.Image, request: ExplanationRequest) -> Explanation:
+        return await self.worker.explain_once(picture, request)
 
     def close(self) -> None:
         self.worker.close()

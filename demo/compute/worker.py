@@ -13,6 +13,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from demo.compute.backend import AbandonedError, CheckResult
 from demo.compute.memory_limit import check_memory
@@ -20,7 +21,7 @@ from demo.compute.single_flight import SingleFlight
 from gradcam_core import Examination, Explanation, Model
 from gradcam_core.examination import run_passes
 from gradcam_core.images.geometry import ViewName
-from gradcam_core.images.prepare import PreparedInput
+from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.preprocessing import ResizablePhoto
 from gradcam_core.models.loading import loader
 from gradcam_core.models.model import parts_of_choice
@@ -182,6 +183,17 @@ class Worker:
         async with aclosing(_with_progress(self._slow, check)) as steps:
             async for step in steps:
                 yield step
+
+    async def explain_once(self, picture: Image.Image, request: ExplanationRequest) -> Explanation:
+        """The explanation of an RGB picture by the last feature map, of which nothing is kept."""
+        model = await self.loaded(request.model)
+
+        def work() -> Explanation:
+            prepared = prepare(picture, model.preprocessing, request.view)
+            check_memory(model, prepared.geometry, self._memory_limit_bytes)
+            return _run_together([PassRequest(model, None, prepared)])[0].answer(request)
+
+        return await asyncio.wrap_future(self._passes.submit(work))
 
     async def run_together(self, passes: Sequence[PassRequest]) -> list[Examination]:
         """Passes of one network and layer over inputs of equal size, run as one."""

@@ -40,6 +40,19 @@ export async function streamExplanations(body, onAnswer, signal) {
   }
 }
 
+/** What the networks see in a frame of the camera, a JPEG, as {results, pause_s}; or {problem, again}. asked: see
+ * `LiveRequest` of demo/server/requests.py. */
+export async function sendFrame(jpeg, { target, ...asked }, signal) {
+  const url = urlFor("live");
+  url.search = new URLSearchParams(target === undefined ? asked : { ...asked, target });
+  try {
+    return await (await fetch(url, { method: "POST", headers: { "Content-Type": jpeg.type }, body: jpeg, signal })).json();
+  } catch (error) {
+    if (!signal.aborted) console.warn(error);
+    return { problem: NO_ANSWER };
+  }
+}
+
 /** Classes for a word that a person types, as {classes, note}; none if the server does not answer. */
 export async function findClasses(word) {
   try {
