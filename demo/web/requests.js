@@ -40,17 +40,21 @@ export async function streamExplanations(body, onAnswer, signal) {
   }
 }
 
-/** What the networks see in a frame of the camera, a JPEG, as {results, pause_s}; or {problem, again}. asked: see
- * `LiveRequest` of demo/server/requests.py. */
-export async function sendFrame(jpeg, { target, ...asked }, signal) {
-  const url = urlFor("live");
-  url.search = new URLSearchParams(target === undefined ? asked : { ...asked, target });
-  try {
-    return await (await fetch(url, { method: "POST", headers: { "Content-Type": jpeg.type }, body: jpeg, signal })).json();
-  } catch (error) {
-    if (!signal.aborted) console.warn(error);
-    return { problem: NO_ANSWER };
-  }
+/** What sends frames of the camera: a thread with `ask(frame, asked)`, which gives {results, pause_s} or {problem,
+ * again}, and `end()`. asked: see `LiveRequest` of demo/server/requests.py. */
+export function frameSender() {
+  const worker = new Worker(new URL("live/sender.js", import.meta.url));
+  return {
+    async ask(frame, { target, ...asked }) {
+      const url = urlFor("live");
+      url.search = new URLSearchParams(target === undefined ? asked : { ...asked, target });
+      const image = await createImageBitmap(frame.canvas);
+      const answer = new Promise((resolve) => worker.addEventListener("message", ({ data }) => resolve(data), { once: true }));
+      worker.postMessage({ image, url: url.href }, [image]);
+      return answer;
+    },
+    end: () => worker.terminate(),
+  };
 }
 
 /** Classes for a word that a person types, as {classes, note}; none if the server does not answer. */

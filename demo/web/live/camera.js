@@ -1,10 +1,8 @@
-// The visitor's camera: its newest frame, whole and as small as the networks need it.
+// The visitor's camera: its newest frame.
 
 import { h } from "../core/elements.js";
 
 const WANTED = { width: { ideal: 1280 }, height: { ideal: 720 }, facingMode: { ideal: "environment" } };
-const SENT_SIDE_PX = 336; // of the shorter side: what the networks crop from
-const SENT_QUALITY = 0.85;
 const KEPT_QUALITY = 0.95;
 
 const INSECURE = "The camera needs https, or the machine that the app runs on.";
@@ -14,11 +12,9 @@ const PROBLEMS = {
   NotAllowedError: "The browser does not let this page use the camera. Allow it beside the address, and try again.",
   NotReadableError: "The camera cannot be used: another program may have it. Close that and try again.",
 };
-const NO_CAMERA = "No camera can be used here.";
+const NO_CAMERA = "No camera can be used here. Take a photo, or choose a file.";
 
-const encoded = (canvas, quality) => new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
-
-/** A frame as the camera gave it. lightAt: when, on the clock of `performance.now()`. */
+/** A frame as the camera gave it. takenAt: when, on the clock of `performance.now()`. */
 class Frame {
   constructor() {
     this.canvas = h("canvas");
@@ -32,29 +28,25 @@ class Frame {
     return this.canvas.height;
   }
 
-  take(video, lightAt) {
+  take(video) {
     const { videoWidth: width, videoHeight: height } = video;
     if (this.width !== width || this.height !== height) Object.assign(this.canvas, { width, height });
+    this.takenAt = performance.now();
     this.canvas.getContext("2d").drawImage(video, 0, 0);
-    this.lightAt = lightAt;
   }
 
   /** As large as the camera gave it, for a photo. */
-  file(name) {
-    return encoded(this.canvas, KEPT_QUALITY).then((blob) => new File([blob], name, { type: blob.type }));
+  async file(name) {
+    const blob = await new Promise((resolve) => this.canvas.toBlob(resolve, "image/jpeg", KEPT_QUALITY));
+    return new File([blob], name, { type: blob.type });
   }
 }
 
 export class Camera {
   constructor() {
-    this.video = h("video", { class: "camera", muted: true, playsinline: true, tabindex: "-1", "aria-hidden": "true" });
+    this.video = h("video", { class: "camera", playsinline: true, tabindex: "-1", "aria-hidden": "true" });
     this.video.muted = true; // the attribute alone is only a default
-    this.frames = [new Frame(), new Frame()];
-    this.small = h("canvas");
-  }
-
-  get isOn() {
-    return Boolean(this.stream);
+    this.frames = [new Frame(), new Frame()]; // made anew, each would be megabytes to clear away
   }
 
   /** Throws an Error with a sentence for people. */
@@ -76,7 +68,7 @@ export class Camera {
     }
     this.stream = stream;
     this.video.srcObject = stream;
-    this.watch();
+    this.taken = 0;
     await this.video.play().catch(() => {}); // it was stopped meanwhile
   }
 
@@ -84,36 +76,23 @@ export class Camera {
     this.asked = null;
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.stream = this.video.srcObject = null;
-    this.newest = null;
   }
 
-  /** Notes when each frame was caught by the camera; the newest one is what the video shows. */
-  watch() {
-    const { stream, video } = this;
-    const note = (now, { captureTime } = {}) => {
-      if (this.stream !== stream) return;
-      this.newest = captureTime ?? now;
-      this.onFrame?.();
-      next();
-    };
-    const next = () => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(note) : requestAnimationFrame(note));
-    next();
-  }
-
-  /** The newest frame, once there is one that was not taken before, and a JPEG of it that is as large as the networks
-   * need. shown: the frame that is still needed. */
+  /** The newest frame, once there is one that was not taken before. shown: the one that is still needed. */
   async take(shown) {
-    while (!this.newest) await new Promise((resolve) => (this.onFrame = resolve));
+    const { video } = this;
+    // Not by a callback for every frame of the camera: each has the browser lay out the page.
+    while (!video.videoWidth || this.count === this.taken) await nextFrame(video);
+    this.taken = this.count;
     const frame = this.frames.find((one) => one !== shown);
-    frame.take(this.video, this.newest);
-    this.newest = null;
-    const { width, height, canvas } = frame;
-    const scale = Math.min(1, SENT_SIDE_PX / Math.min(width, height));
-    const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
-    if (this.small.width !== size.width || this.small.height !== size.height) Object.assign(this.small, size);
-    const context = this.small.getContext("2d", { willReadFrequently: true });
-    context.imageSmoothingQuality = "medium";
-    context.drawImage(canvas, 0, 0, size.width, size.height);
-    return { frame, jpeg: await encoded(this.small, SENT_QUALITY) };
+    frame.take(video);
+    return frame;
+  }
+
+  get count() {
+    return this.video.getVideoPlaybackQuality().totalVideoFrames;
   }
 }
+
+const nextFrame = (video) =>
+  new Promise((resolve) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(resolve) : requestAnimationFrame(resolve)));

@@ -6,7 +6,7 @@ import { percentage } from "../core/numbers.js";
 import { PhotoLayers, readMap } from "../results/layers.js";
 import { PredictionRow } from "../results/prediction_rows.js";
 
-const HEAT_PIXELS = 240 * 240; // of a map of some 7 x 7 cells; the browser enlarges it smoothly
+const HEAT_PIXELS = 160 * 160; // of a map of some 7 x 7 cells; the browser enlarges it smoothly
 const ROWS = 5;
 
 export class LivePanel {
@@ -22,7 +22,7 @@ export class LivePanel {
       mostPixels: HEAT_PIXELS,
     });
     this.status = h("div", { class: "status", role: "status" });
-    this.explained = h("p", { class: "explained" }, "\u00a0");
+    this.explained = h("p", { class: "explained" });
     this.rows = Array.from({ length: ROWS }, (_, i) => {
       const act = () => this.result && pin(this.result.top[i]);
       // At once when it is pressed: the row may be that of another class when the finger is lifted.
@@ -40,38 +40,40 @@ export class LivePanel {
     for (const row of this.rows) row.clear();
   }
 
-  /** frame: the very one that the result is of. */
-  show(frame, result, pinned) {
+  /** frame: the very one that the result is of. Apart from `write`, which changes the page: the browser lays it out
+   * once for all panels. */
+  draw(frame, result) {
     this.layers.setShape(frame);
     this.drawPicture(frame);
+    this.map = result.failed ? null : readMap(result);
+    this.layers.redraw();
+  }
+
+  write(result, pinned) {
+    this.result = result.failed ? null : result;
+    this.setBox(result.box ?? null);
+    setText(this.status, result.failed ?? result.degenerate);
     if (result.failed) {
-      this.fail(result.failed);
+      this.explained.replaceChildren();
+      for (const row of this.rows) row.clear();
       return;
     }
-    this.result = result;
-    this.map = readMap(result);
-    this.heading.textContent = result.title;
-    this.standsIn.textContent = result.stands_in_for ? `in place of ${result.stands_in_for}` : "";
-    this.status.textContent = result.degenerate;
-    if (String(this.box) !== String(result.box)) this.layers.setBox((this.box = result.box));
-    this.layers.redraw();
-    const { target, top } = result;
-    const label = `Heat of ${result.title} for the class ${target.name}`;
-    this.layers.canvas.setAttribute("aria-label", label);
-    this.explained.replaceChildren(h("strong", {}, target.name), h("span", {}, percentage(target.probability)));
+    const { title, stands_in_for, target, top } = result;
+    setText(this.heading, title);
+    setText(this.standsIn, stands_in_for ? `in place of ${stands_in_for}` : "");
+    const label = `Heat of ${title} for the class ${target.name}`;
+    if (label !== this.layers.canvas.ariaLabel) this.layers.canvas.setAttribute("aria-label", label);
+    const isPinned = pinned !== undefined;
+    this.element.classList.toggle("pinned", isPinned);
+    if (isPinned) this.explained.replaceChildren(h("strong", {}, target.name), h("span", {}, percentage(target.probability)));
     this.rows.forEach((row, i) => {
       row.item.hidden = i >= top.length;
       if (top[i]) row.show(top[i], top[i].index === pinned);
     });
   }
 
-  fail(text) {
-    this.result = this.map = this.box = null;
-    this.status.textContent = text;
-    this.explained.textContent = "\u00a0";
-    this.layers.setBox(null);
-    this.layers.redraw();
-    for (const row of this.rows) row.clear();
+  setBox(box) {
+    if (String(box) !== String(this.box)) this.layers.setBox((this.box = box));
   }
 
   drawPicture({ canvas }) {
@@ -82,4 +84,8 @@ export class LivePanel {
     if (this.picture.width !== size.width || this.picture.height !== size.height) Object.assign(this.picture, size);
     this.picture.getContext("2d").drawImage(canvas, 0, 0, size.width, size.height);
   }
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }

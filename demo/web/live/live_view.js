@@ -3,7 +3,7 @@
 
 import { h } from "../core/elements.js";
 import { dialog, icon } from "../dom.js";
-import { sendFrame } from "../requests.js";
+import { frameSender } from "../requests.js";
 import { Camera } from "./camera.js";
 import { LivePanel } from "./live_panel.js";
 
@@ -93,6 +93,8 @@ export class LiveView {
   halt() {
     this.running?.abort();
     this.running = null;
+    this.sender?.end();
+    this.sender = null;
     this.camera.stop();
     this.rate.textContent = "";
     this.counted = { frames: 0, since: performance.now() };
@@ -107,34 +109,37 @@ export class LiveView {
 
   async run(signal) {
     this.tell(this.shown ? "" : FIRST_FRAME);
+    this.sender = frameSender();
     let number = 0;
-    let taking = this.camera.take(this.shown);
+    let asking = this.ask(++number);
     while (!signal.aborted) {
-      const { frame, jpeg } = await taking;
-      const asked = { visitor: this.visitor, frame: ++number, models: [...this.byModel.keys()], view: this.act.view(), target: this.pinned?.index };
-      const answer = signal.aborted ? {} : await sendFrame(jpeg, asked, signal);
+      const { frame, answer } = await asking;
       if (signal.aborted) return;
-      if (answer.problem) {
-        this.tell(answer.problem);
-        await later(1000 * (answer.again ?? AGAIN_S));
-        taking = this.camera.take(this.shown);
-        continue;
-      }
-      this.shown = frame;
-      const pause = answer.pause_s > 0 ? later(1000 * answer.pause_s) : null;
-      // The next frame is on its way before this one is drawn.
-      if (!pause) taking = this.camera.take(frame);
-      this.show(frame, answer.results);
-      await pause;
-      if (pause) taking = this.camera.take(frame);
+      if (answer.results) this.shown = frame;
+      const pause_s = answer.problem ? (answer.again ?? AGAIN_S) : answer.pause_s;
+      if (pause_s > 0) asking = later(1000 * pause_s).then(() => this.ask(++number));
+      else asking = this.ask(++number); // the newest frame is on its way before this one is drawn
+      if (answer.problem) this.tell(answer.problem);
+      else this.show(frame, answer.results);
     }
+  }
+
+  /** Takes the newest frame and has the networks look at it. */
+  async ask(number) {
+    const frame = await this.camera.take(this.shown);
+    const models = [...this.byModel.keys()];
+    const asked = { visitor: this.visitor, frame: number, models, view: this.act.view(), target: this.pinned?.index };
+    const answer = this.sender ? await this.sender.ask(frame, asked) : {};
+    return { frame, answer };
   }
 
   show(frame, results) {
     this.tell("");
     this.freezeButton.disabled = false;
-    for (const result of results) this.byModel.get(result.asked).show(frame, result, this.pinned?.index);
-    performance.measure("live frame", { start: frame.lightAt, end: performance.now() });
+    const shown = results.map((result) => [this.byModel.get(result.asked), result]);
+    for (const [panel, result] of shown) panel.draw(frame, result);
+    for (const [panel, result] of shown) panel.write(result, this.pinned?.index);
+    performance.measure("live frame", { start: frame.takenAt, end: performance.now() });
     performance.clearMeasures("live frame"); // whoever observes has it
     this.count();
   }
