@@ -36,8 +36,8 @@ export class LiveView {
     );
     this.element.append(h("div", { class: "live-notes" }, this.message, this.retryButton), this.panels, this.camera.video);
     this.element.addEventListener("close", () => this.end());
-    this.element.addEventListener("keydown", (event) => this.press(event));
-    this.element.addEventListener("keyup", (event) => event.key === " " && event.preventDefault());
+    // Of the document: what had the focus may have gone, as a class that is no longer pinned.
+    for (const kind of ["keydown", "keyup"]) document.addEventListener(kind, (event) => this.press(event));
     document.addEventListener("visibilitychange", () => this.followTab());
   }
 
@@ -168,9 +168,9 @@ export class LiveView {
   }
 
   press(event) {
-    if (event.key !== " " || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!this.isOpen || event.key !== " " || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault(); // it presses no button
-    this.freeze();
+    if (event.type === "keydown" && !event.repeat) this.freeze();
   }
 
   /** What is shown becomes the photo. */
