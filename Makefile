@@ -48,6 +48,7 @@ bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report and pag
 	@$(BIN)/python -m benchmarks.batch
 	@$(BIN)/python -m benchmarks.report
 	@$(BIN)/python -m benchmarks.page
+	@$(BIN)/python -m benchmarks.live
 
 fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures and measure what the worst ones cost (10 minutes)
 	@$(BIN)/python -m benchmarks.fuzz

@@ -10,11 +10,9 @@ from playwright.sync_api import Browser, Page
 
 from tests.support.app_server import Started, started_app
 from tests.support.browser import chromium, new_tab
-from tests.support.camera import film, left_and_right
+from tests.support.camera import CAMERA_SIDE, film, left_and_right
 from tests.support.fake_web import Server, serving
 from tests.support.photos import EXAMPLES
-
-CAMERA_SIDE = 320
 
 ALLOWING = (
     "import demo.server.remote_pictures as a;"

@@ -13,9 +13,8 @@ from playwright.sync_api import Locator, Page, expect
 
 import gradcam_core as gc
 from gradcam_core.images.render import colormap_table
-from tests.page.conftest import CAMERA_SIDE
 from tests.support.browser import STAND_INS, Visits, panels, plain, wait_for_results
-from tests.support.camera import GREY
+from tests.support.camera import CAMERA_SIDE, GREY
 
 QUERY = "?example=1_cat&view=whole&models=resnet50"
 LITE = STAND_INS["resnet50"]

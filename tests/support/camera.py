@@ -10,6 +10,9 @@ from PIL import Image
 
 GREY = (128, 128, 128)
 
+CAMERA_SIDE = 320
+"""Height of what the camera of the tests of the page sees, in pixels; it is twice as wide."""
+
 
 def film(frames: Iterable[Image.Image], file: Path) -> Path:
     """A file that Chromium takes for a camera, of 30 frames a second, which begins anew at its

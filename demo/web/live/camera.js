@@ -2,7 +2,8 @@
 
 import { h } from "../core/elements.js";
 
-const WANTED = { width: { ideal: 1280 }, height: { ideal: 720 }, facingMode: { ideal: "environment" } };
+// Networks see a square of it: a wider picture would have smaller maps and less beside them.
+const WANTED = { width: { ideal: 960 }, height: { ideal: 720 }, facingMode: { ideal: "environment" } };
 const KEPT_QUALITY = 0.95;
 
 const INSECURE = "The camera needs https, or the machine that the app runs on.";
