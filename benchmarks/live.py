@@ -34,6 +34,7 @@ LITE = ("efficientnet_lite2", "efficientnet_lite0", "efficientnet_lite1")
 FRAME_SIZE = 1280, 720
 OWN_S = 1.5  # of the networks alone, before and after
 LIVE_S = 6.0
+LEAST_FRAMES = 10  # of a stretch
 LATENCY_TO_REACH_S = 0.2  # from light to map, beside the networks' own time
 AROUND_S = 1 / 30 + 1 / 60  # before a frame is taken, and until what is drawn is on the screen
 
@@ -83,6 +84,7 @@ def stretch(page: Page, networks: Sequence[gc.Model], measured: Measured) -> Non
     page.wait_for_function("taken.length > 2", timeout=120_000)
     page.evaluate("taken.length = 0")
     page.wait_for_timeout(LIVE_S * 1000)
+    page.wait_for_function(f"taken.length >= {LEAST_FRAMES}", timeout=120_000)
     taken = page.evaluate("taken")
     page.keyboard.press("Escape")
     page.evaluate("taken.length = 0")

@@ -3,7 +3,6 @@ looked at and forgotten: no file, no cache and no line of the log has it."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -121,7 +120,7 @@ async def _look(frame: bytes, wanted: LiveRequest) -> list[dict[str, Any]]:
     usable = [one for one in requests if isinstance(one, ExplanationRequest)]
     found = iter(await service().explain_frame(frame, usable))
     answers = [one if isinstance(one, LabelError) else next(found) for one in requests]
-    return await asyncio.to_thread(_results, wanted.models, answers)
+    return _results(wanted.models, answers)  # a few numbers: a thread for them would take longer
 
 
 def _request(model: str, wanted: LiveRequest) -> ExplanationRequest | LabelError:
