@@ -40,7 +40,7 @@ tests:
 quick-tests:
 	@$(PYTEST) -n 2 -m "not system"
 
-bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report and page, beside pytorch-grad-cam and TorchCAM (20 minutes)
+bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report, page and live view, beside pytorch-grad-cam and TorchCAM (20 minutes)
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m benchmarks.speed
 	@$(BIN)/python -m benchmarks.own_module
