@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -114,8 +114,11 @@ class Backend(Protocol):
     ) -> AsyncGenerator[float | CheckResult]:
         """What the checks of an explanation find; before, the share that is done."""
 
-    async def explain_once(self, picture: Image.Image, request: ExplanationRequest) -> Explanation:
-        """The explanation of a frame of a camera, of which nothing is kept."""
+    async def explain_once(
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+    ) -> list[Explanation | Exception]:
+        """Of a frame of a camera, of which nothing is kept: for each request its explanation, or
+        why there is none."""
 
     def close(self) -> None:
         """Begin no further work."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
@@ -74,8 +74,10 @@ class LocalBackend(Backend):
             async for step in steps:
                 yield step
 
-    async def explain_once(self, picture: Image.Image, request: ExplanationRequest) -> Explanation:
-        return await self.worker.explain_once(picture, request)
+    async def explain_once(
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+    ) -> list[Explanation | Exception]:
+        return await self.worker.explain_once(picture, requests)
 
     def close(self) -> None:
         self.worker.close()

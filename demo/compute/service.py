@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 import cachetools
-from PIL import Image
 
 from demo.compute.backend import Backend, CheckResult, NetworkInfo
 from demo.compute.live_turns import LiveTurns
@@ -193,10 +192,9 @@ class ComputeService:
         failed = [await self._why_not_loaded(one.model) for one in requests]
         async with self.live.turn():
             picture = await self.photos.run(lambda: read_frame(frame))
-            return [
-                error or await self._explain_once(picture, one)
-                for one, error in zip(requests, failed, strict=True)
-            ]
+            ready = [one for one, error in zip(requests, failed, strict=True) if error is None]
+            found = iter(await self._backend.explain_once(picture, ready))
+        return [error or next(found) for error in failed]
 
     async def _why_not_loaded(self, model: str) -> Exception | None:
         try:
@@ -205,14 +203,6 @@ class ComputeService:
         except Exception as error:
             return error
         return None
-
-    async def _explain_once(
-        self, picture: Image.Image, request: ExplanationRequest
-    ) -> Explanation | Exception:
-        try:
-            return await self._backend.explain_once(picture, request)
-        except Exception as error:
-            return error
 
     async def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation

@@ -184,16 +184,32 @@ class Worker:
             async for step in steps:
                 yield step
 
-    async def explain_once(self, picture: Image.Image, request: ExplanationRequest) -> Explanation:
-        """The explanation of an RGB picture by the last feature map, of which nothing is kept."""
+    async def explain_once(
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+    ) -> list[Explanation | Exception]:
+        """Of an RGB picture for each request its explanation by the last feature map, or why there
+        is none. Nothing is kept. Other passes may come between those of one picture."""
+        # All of them first: each takes one core.
+        inputs = [self._input_once(picture, one) for one in requests]
+        found: list[Explanation | Exception] = []
+        for one, ready in zip(
+            requests, await asyncio.gather(*inputs, return_exceptions=True), strict=True
+        ):
+            try:
+                if isinstance(ready, BaseException):
+                    raise ready
+                answer = partial(_answer_alone, ready, one)
+                found.append(await asyncio.wrap_future(self._passes.submit(answer)))
+            except Exception as error:
+                found.append(error)
+        return found
+
+    async def _input_once(self, picture: Image.Image, request: ExplanationRequest) -> PassRequest:
         model = await self.loaded(request.model)
-
-        def work() -> Explanation:
-            prepared = prepare(picture, model.preprocessing, request.view)
-            check_memory(model, prepared.geometry, self._memory_limit_bytes)
-            return _run_together([PassRequest(model, None, prepared)])[0].answer(request)
-
-        return await asyncio.wrap_future(self._passes.submit(work))
+        work = partial(prepare, picture, model.preprocessing, request.view)
+        prepared = await asyncio.get_running_loop().run_in_executor(self._maps, work)
+        check_memory(model, prepared.geometry, self._memory_limit_bytes)
+        return PassRequest(model, None, prepared)
 
     async def run_together(self, passes: Sequence[PassRequest]) -> list[Examination]:
         """Passes of one network and layer over inputs of equal size, run as one."""
@@ -237,6 +253,10 @@ def _run_together(passes: Sequence[PassRequest]) -> list[Examination]:
     first, inputs = passes[0], [one.prepared for one in passes]
     known = [one.probabilities for one in passes if one.probabilities is not None]
     return run_passes(first.model, inputs, first.layer, known or None)
+
+
+def _answer_alone(one: PassRequest, request: ExplanationRequest) -> Explanation:
+    return _run_together([one])[0].answer(request)
 
 
 def _held_bytes(examination: Examination) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
@@ -135,7 +135,9 @@ class ClusterBackend(Backend):
             async for step in steps:
                 yield step
 
-    async def explain_once(self, picture: Image.Image, request: ExplanationRequest) -> Explanation:
+    async def explain_once(
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+    ) -> list[Explanation | Exception]:
         raise NotImplementedError
 
     def close(self) -> None:
