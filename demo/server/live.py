@@ -32,8 +32,8 @@ MAX_FRAME_BYTES = 512 * 1024
 
 FRAME_TYPE = "image/jpeg"
 
-OFF = "This server has no live view. Take a photo instead."
-BUSY = "Enough cameras are live on this server just now. Try again in a moment, or take a photo."
+OFF = "This server has no live view. Choose a picture instead."
+BUSY = "Enough cameras are live on this server just now. Try again in a moment."
 ONE_AT_A_TIME = "The frame before is still being looked at."
 TOO_LARGE = f"A frame has at most {MAX_FRAME_BYTES // 1024} KB."
 NOT_A_FRAME = f"Send a frame as {FRAME_TYPE}."

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 import gradcam_core as gc
 from gradcam_core.images.render import colormap_table
-from tests.support.browser import STAND_INS, Visits, panels, plain, wait_for_results
+from tests.support.browser import STAND_INS, Visits, box_of, panels, plain, wait_for_results
 from tests.support.camera import CAMERA_SIDE, GREY
 
 QUERY = "?example=1_cat&view=whole&models=resnet50"
@@ -210,6 +210,9 @@ def test_on_a_phone_all_maps_are_on_the_screen_with_their_classes(visit: Visits)
     for part in (".stage", ".top li:first-child"):
         for one in view.locator(f".live-panel {part}").all():
             expect(one).to_be_in_viewport(ratio=1)
+    for panel in view.locator(".live-panel").all():
+        picture, classes = box_of(panel.locator(".stage")), box_of(panel.locator(".top"))
+        assert picture["x"] + picture["width"] <= classes["x"]  # beside it
     expect(view.get_by_role("button", name="Freeze")).to_be_in_viewport(ratio=1)
     view.locator(".live-panel .top button").first.tap()
     expect(view.get_by_role("button", name="Unpin")).to_be_in_viewport(ratio=1)

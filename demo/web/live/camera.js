@@ -13,7 +13,7 @@ const PROBLEMS = {
   NotAllowedError: "The browser does not let this page use the camera. Allow it beside the address, and try again.",
   NotReadableError: "The camera cannot be used: another program may have it. Close that and try again.",
 };
-const NO_CAMERA = "No camera can be used here. Take a photo, or choose a file.";
+const NO_CAMERA = "No camera can be used here. Choose a picture instead.";
 
 /** A frame as the camera gave it. takenAt: when, on the clock of `performance.now()`. */
 class Frame {
