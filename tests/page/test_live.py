@@ -212,6 +212,7 @@ def test_on_a_phone_all_maps_are_on_the_screen_with_their_classes(visit: Visits)
             expect(one).to_be_in_viewport(ratio=1)
     for panel in view.locator(".live-panel").all():
         picture, classes = box_of(panel.locator(".stage")), box_of(panel.locator(".top"))
+        assert picture["width"] > 120
         assert picture["x"] + picture["width"] <= classes["x"]  # beside it
     expect(view.get_by_role("button", name="Freeze")).to_be_in_viewport(ratio=1)
     view.locator(".live-panel .top button").first.tap()
