@@ -40,7 +40,7 @@ tests:
 quick-tests:
 	@$(PYTEST) -n 2 -m "not system"
 
-bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report and page, beside pytorch-grad-cam and TorchCAM (20 minutes)
+bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report, page and live view, beside pytorch-grad-cam and TorchCAM (20 minutes)
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m benchmarks.speed
 	@$(BIN)/python -m benchmarks.own_module
@@ -48,6 +48,7 @@ bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report and pag
 	@$(BIN)/python -m benchmarks.batch
 	@$(BIN)/python -m benchmarks.report
 	@$(BIN)/python -m benchmarks.page
+	@$(BIN)/python -m benchmarks.live
 
 fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures and measure what the worst ones cost (10 minutes)
 	@$(BIN)/python -m benchmarks.fuzz

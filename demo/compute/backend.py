@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -84,6 +84,9 @@ class Backend(Protocol):
     slow_at_once: int
     """Slow methods and checks that run at the same time."""
 
+    takes_frames: bool
+    """Whether it has `explain_once`."""
+
     def is_held(self, photo: PhotoFile, request: ExplanationRequest) -> bool:
         """Whether no forward pass has to run for it, as far as is known here."""
 
@@ -110,6 +113,12 @@ class Backend(Protocol):
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
     ) -> AsyncGenerator[float | CheckResult]:
         """What the checks of an explanation find; before, the share that is done."""
+
+    async def explain_once(
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+    ) -> list[Explanation | Exception]:
+        """Of a frame of a camera, of which nothing is kept: for each request its explanation, or
+        why there is none."""
 
     def close(self) -> None:
         """Begin no further work."""

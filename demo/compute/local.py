@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
+
+from PIL import Image
 
 from demo.compute.backend import Backend, CheckResult, NetworkInfo
 from demo.compute.memory_limit import default_limit_bytes
@@ -31,6 +33,7 @@ class LocalBackend(Backend):
 
     photos_at_once = PHOTOS_AT_ONCE
     slow_at_once = 1  # each takes all cores for up to minutes
+    takes_frames = True
 
     def __init__(
         self,
@@ -70,6 +73,11 @@ class LocalBackend(Backend):
         async with aclosing(checking) as steps:
             async for step in steps:
                 yield step
+
+    async def explain_once(
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+    ) -> list[Explanation | Exception]:
+        return await self.worker.explain_once(picture, requests)
 
     def close(self) -> None:
         self.worker.close()

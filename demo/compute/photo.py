@@ -36,6 +36,11 @@ DECODED_BYTES = 256 * 2**20
 NOTICES = 10_000
 """Photos of which is remembered what was chosen, also where the photo itself is no longer kept."""
 
+FRAME_MAX_SIDE_PX = 1280
+"""Of a frame of a camera: the networks see some 300 pixels of it."""
+
+NO_FRAME = f"A frame is a JPEG of up to {FRAME_MAX_SIDE_PX} pixels a side."
+
 GONE = "The picture is no longer on the server. Choose it again."
 
 
@@ -52,6 +57,16 @@ class Chosen:
     @classmethod
     def of(cls, photo: Decoded) -> Chosen:
         return cls(photo.notices, photo.brightness)
+
+
+def read_frame(frame: bytes) -> Image.Image:
+    """A frame of a camera, RGB. Raises ImageError if it is no JPEG, damaged, or too large."""
+    if not frame.startswith(b"\xff\xd8\xff"):
+        raise ImageError(NO_FRAME)
+    picture = read_picture_isolated(frame).image
+    if max(picture.size) > FRAME_MAX_SIDE_PX:
+        raise ImageError(NO_FRAME)
+    return picture
 
 
 class PhotoStore:

@@ -113,6 +113,11 @@ class RequestQueue:
         """For a new request, which has not joined yet."""
         return QueueTicket(self, users, is_returning)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anybody is served, or waits."""
+        return bool(self._served or self._waiting)
+
     def _join(self, ticket: QueueTicket) -> None:
         if ticket in self._served or ticket in self._waiting:
             return

@@ -12,8 +12,9 @@ from typing import TypeVar
 import cachetools
 
 from demo.compute.backend import Backend, CheckResult, NetworkInfo
+from demo.compute.live_turns import LiveTurns
 from demo.compute.memory_limit import affordable
-from demo.compute.photo import PhotoFile, PhotoStore
+from demo.compute.photo import PhotoFile, PhotoStore, read_frame
 from demo.compute.request_queue import LENGTH, QueueTicket, RequestQueue
 from demo.settings import Settings
 from gradcam_core import Explanation
@@ -43,7 +44,7 @@ _Result = TypeVar("_Result", Explanation, CheckResult)
 
 
 class ComputeService:
-    """photos: opens and decodes visitors' photos.
+    """photos: opens and decodes visitors' photos. live: the turns of frames of cameras.
 
     Closing an iterator, or cancelling a call, drops the work that nobody else waits for. All
     methods raise GradcamError for what a person can mend, or wait for.
@@ -54,6 +55,7 @@ class ComputeService:
         self._backend = backend
         self._queue = RequestQueue(backend.photos_at_once, queue_length)
         self._slow_queue = RequestQueue(backend.slow_at_once, SLOW_QUEUE_LENGTH)
+        self.live = LiveTurns(lambda: self._queue.is_busy or self._slow_queue.is_busy)
         self._checks: cachetools.TTLCache[Hashable, CheckResult]
         self._checks = cachetools.TTLCache(CHECKS_KEPT, CHECKS_KEPT_S)
         self._of_examples: cachetools.LRUCache[Hashable, Explanation]
@@ -180,6 +182,27 @@ class ComputeService:
             except* Exception as errors:
                 raise errors.exceptions[0] from None
         return [task.result() for task in tasks]
+
+    async def explain_frame(
+        self, frame: bytes, requests: Sequence[ExplanationRequest]
+    ) -> list[Explanation | Exception]:
+        """Of a frame of a camera, a JPEG of which nothing is kept: for each request its
+        explanation, or why there is none. Waits for the turn of live visitors. Raises ImageError.
+        """
+        failed = [await self._why_not_loaded(one.model) for one in requests]
+        async with self.live.turn():
+            picture = await self.photos.run(lambda: read_frame(frame))
+            ready = [one for one, error in zip(requests, failed, strict=True) if error is None]
+            found = iter(await self._backend.explain_once(picture, ready))
+        return [error or next(found) for error in failed]
+
+    async def _why_not_loaded(self, model: str) -> Exception | None:
+        try:
+            async for _ in self._backend.load(model):
+                pass
+        except Exception as error:
+            return error
+        return None
 
     async def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation

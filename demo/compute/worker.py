@@ -13,6 +13,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from demo.compute.backend import AbandonedError, CheckResult
 from demo.compute.memory_limit import check_memory
@@ -20,7 +21,7 @@ from demo.compute.single_flight import SingleFlight
 from gradcam_core import Examination, Explanation, Model
 from gradcam_core.examination import run_passes
 from gradcam_core.images.geometry import ViewName
-from gradcam_core.images.prepare import PreparedInput
+from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.preprocessing import ResizablePhoto
 from gradcam_core.models.loading import loader
 from gradcam_core.models.model import parts_of_choice
@@ -183,6 +184,33 @@ class Worker:
             async for step in steps:
                 yield step
 
+    async def explain_once(
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+    ) -> list[Explanation | Exception]:
+        """Of an RGB picture for each request its explanation by the last feature map, or why there
+        is none. Nothing is kept. Other passes may come between those of one picture."""
+        # All of them first: each takes one core.
+        inputs = [self._input_once(picture, one) for one in requests]
+        found: list[Explanation | Exception] = []
+        for one, ready in zip(
+            requests, await asyncio.gather(*inputs, return_exceptions=True), strict=True
+        ):
+            try:
+                if isinstance(ready, BaseException):
+                    raise ready
+                answer = partial(_answer_alone, ready, one)
+                found.append(await asyncio.wrap_future(self._passes.submit(answer)))
+            except Exception as error:
+                found.append(error)
+        return found
+
+    async def _input_once(self, picture: Image.Image, request: ExplanationRequest) -> PassRequest:
+        model = await self.loaded(request.model)
+        work = partial(prepare, picture, model.preprocessing, request.view)
+        prepared = await asyncio.get_running_loop().run_in_executor(self._maps, work)
+        check_memory(model, prepared.geometry, self._memory_limit_bytes)
+        return PassRequest(model, None, prepared)
+
     async def run_together(self, passes: Sequence[PassRequest]) -> list[Examination]:
         """Passes of one network and layer over inputs of equal size, run as one."""
         return await asyncio.wrap_future(self._passes.submit(_run_together, passes))
@@ -225,6 +253,10 @@ def _run_together(passes: Sequence[PassRequest]) -> list[Examination]:
     first, inputs = passes[0], [one.prepared for one in passes]
     known = [one.probabilities for one in passes if one.probabilities is not None]
     return run_passes(first.model, inputs, first.layer, known or None)
+
+
+def _answer_alone(one: PassRequest, request: ExplanationRequest) -> Explanation:
+    return _run_together([one])[0].answer(request)
 
 
 def _held_bytes(examination: Examination) -> int:

@@ -15,6 +15,7 @@ from demo.server.classes import all_classes
 from gradcam_core import Explanation
 from gradcam_core.analysis.findings import finding, in_common
 from gradcam_core.cam.steps import Channel, Steps
+from gradcam_core.explanation_text import Prediction
 
 _LEVELS = 65535
 _SIGNED_LEVELS = 32767
@@ -96,6 +97,27 @@ def _channel(one: Channel) -> dict[str, Any]:
         "share": one.share,
         "activation": activation,
     }
+
+
+def live_result_of(e: Explanation) -> dict[str, Any]:
+    """Of a frame of a camera only what the live view shows, by the names of `result_of`."""
+    place = all_classes().place
+    rows, columns = e.feature_map.shape
+    return {
+        "model": e.model,
+        "title": e.title,
+        "stands_in_for": e.stands_in_for or None,
+        "target": _prediction(e.target, place(e.model, e.target.index)),
+        "top": [_prediction(one, place(e.model, one.index)) for one in e.top],
+        "degenerate": e.degenerate,
+        "box": _shares(e, e.box),
+        "region": _shares(e, e.geometry.region),
+        "map": {"rows": rows, "columns": columns, "levels": _levels(e)},
+    }
+
+
+def _prediction(one: Prediction, place: int) -> dict[str, Any]:
+    return {"index": place, "name": one.name, "probability": one.probability}
 
 
 def comparison_of(explanations: Mapping[str, Explanation]) -> dict[str, Any]:

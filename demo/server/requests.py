@@ -183,6 +183,20 @@ class PageRequest(_Strict):
         )
 
 
+class LiveRequest(BaseModel):
+    """A frame of a camera that the networks are to look at, as the address of a request says it;
+    the frame is its body. visitor: a name that the page has given itself. frame: its number, which
+    the answer repeats. target: as of `PageRequest`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    visitor: str = Field(pattern=r"^[\w-]{8,64}$")
+    frame: int = Field(0, ge=0, lt=2**53)
+    models: list[_ModelName] = Field(min_length=1, max_length=MAX_MAPS)
+    view: ViewName = "crop"
+    target: _Class | None = None
+
+
 class DownloadRequest(PageRequest):
     """A file made of the maps. file: its name if each network were the one that was asked for, or
     "everything.zip" for all of them."""

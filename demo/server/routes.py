@@ -17,6 +17,7 @@ from demo.examples import examples_folder
 from demo.middleware.disconnect import DisconnectedError, until_disconnected
 from demo.middleware.error_answers import sentence_of
 from demo.server.classes import all_classes
+from demo.server.live import LiveFrames
 from demo.server.own_networks import OwnNetworks
 from demo.server.reachability import Reachability
 from demo.server.remote_pictures import RemotePictures
@@ -46,10 +47,11 @@ def routes(
     maker: FileMaker | None = None,
     reachable: Reachability | None = None,
     own_networks: OwnNetworks | None = None,
+    live: LiveFrames | None = None,
 ) -> list[Route | Mount]:
     """The routes. pictures: fetches those that are given by their address; maker: makes the files
     to download; reachable: says by which address others find the page; own_networks: takes those
-    that are dropped on the page."""
+    that are dropped on the page; live: takes the frames of cameras."""
     networks = own_networks or OwnNetworks()
     handlers = _Handlers(pictures or RemotePictures(), maker or FileMaker())
     return [
@@ -57,6 +59,7 @@ def routes(
         Route("/download", handlers.download, methods=["POST"]),
         Route("/class-search", _find_classes, methods=["GET"]),
         Route("/own-network", networks.answer, methods=["POST"]),
+        Route("/live", (live or LiveFrames()).answer, methods=["POST"]),
         Route("/own-network-file", networks.take, methods=["POST"]),
         Route("/page-code", (reachable or Reachability()).answer, methods=["GET"]),
         Mount("/web/core", StaticFiles(directory=CORE_WEB)),

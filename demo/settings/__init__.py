@@ -22,8 +22,9 @@ class Settings:
     what a proxy puts before the app's own paths, such as "/cam", or the whole public address.
     framed_by: further sites that may show the page in a frame, as a Content-Security-Policy names
     them. network_drops: whether networks may be dropped on the page; None where only this machine
-    reaches it. temporary_folder: None for the system's. memory_bytes: of one forward pass; None for
-    what the machine affords. backend: "local" or "ray"."""
+    reaches it. is_live: whether visitors may have networks look through their cameras, see
+    `takes_frames`. temporary_folder: None for the system's. memory_bytes: of one forward pass; None
+    for what the machine affords. backend: "local" or "ray"."""
 
     host: str = "127.0.0.1"
     port: int | None = None
@@ -32,6 +33,7 @@ class Settings:
     framed_by: tuple[str, ...] = ()
     has_addresses: bool = True
     network_drops: bool | None = None
+    is_live: bool = True
     memory_bytes: int | None = None
     stop_within_s: float = 25.0
     temporary_folder: Path | None = None
@@ -47,6 +49,11 @@ class Settings:
         if self.network_drops is not None:
             return self.network_drops
         return values.is_loopback(self.host) and not self.root_path and self.backend == "local"
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether there is a live view: replicas have none."""
+        return self.is_live and self.backend == "local"
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,13 @@ VARIABLES = (
         "on or off",
         "whether visitors may drop networks of their own on the page; by default only where no "
         "other machine can reach it",
+    ),
+    Variable(
+        "GRADCAM_LIVE",
+        "is_live",
+        values.is_on,
+        "on or off",
+        "off: no live view of a visitor's camera",
     ),
     Variable(
         "GRADCAM_MEMORY",

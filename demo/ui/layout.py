@@ -16,6 +16,7 @@ from demo.middleware.error_answers import ErrorAnswers
 from demo.middleware.headers import SecurityHeaders
 from demo.middleware.root_path import RootPath
 from demo.middleware.route_allow_list import RouteAllowList, open_paths
+from demo.server.live import LiveFrames
 from demo.server.own_networks import OwnNetworks
 from demo.server.reachability import Reachability
 from demo.server.remote_pictures import RemotePictures
@@ -147,7 +148,13 @@ def launch_options(
     """The arguments of `launch` that belong to this page. maker: makes the files to download.
     reachable: from where it can be."""
     pictures = RemotePictures(is_on=settings.has_addresses)
-    ours = routes(pictures, maker, reachable, OwnNetworks(settings.takes_networks))
+    ours = routes(
+        pictures,
+        maker,
+        reachable,
+        OwnNetworks(settings.takes_networks),
+        LiveFrames(settings.takes_frames),
+    )
     around = [  # the outermost first
         Middleware(RootPath, root_path=settings.root_path, is_open=open_paths(ours)),
         Middleware(SecurityHeaders, framed_by=settings.framed_by),

@@ -56,6 +56,7 @@ def page_component(
         controls=controls,
         hasAddresses=settings.has_addresses,
         takesNetworks=settings.takes_networks,
+        isLive=settings.takes_frames,
         talk=None if talk is None else [_slide(slide) for slide in talk.slides],
         **_props(),
         **arguments,

@@ -10,6 +10,7 @@ import { Controls } from "./inputs/controls.js";
 import { Examples } from "./inputs/examples.js";
 import { Sequence } from "./inputs/sequence.js";
 import { listenToKeys } from "./inputs/keys.js";
+import { offerLive } from "./live/live_button.js";
 import { linkTo, readLink } from "./link.js";
 import { improveModels } from "./inputs/models.js";
 import { listenToFullScreen, uncover } from "./results/panel.js";
@@ -133,6 +134,10 @@ class App {
       after.window = changes.window ?? null;
       after.covers = changes.covers ?? [];
     }
+    if (isNewPhoto && after.photo?.upload && this.frozen?.file === this.sentFile) {
+      after.target = this.frozen?.pinned ?? after.target;
+      this.frozen = null;
+    }
     // No class is explained rather than itself: the last choice counts.
     if (after.target !== null && after.target === after.contrast) {
       after[after.target === before.target ? "target" : "contrast"] = null;
@@ -167,6 +172,18 @@ class App {
     // The same address once more, because it could not be fetched before.
     if (address && address === this.state.photo?.address && !this.results.photo) this.refresh();
     else this.change({ photo });
+  }
+
+  openLive() {
+    if (!this.props.isLive) return;
+    if (this.state.models.length) this.live.open();
+    else this.notify(this.props.noModel);
+  }
+
+  /** A frame of the camera becomes the photo. pinned: the class that was explained, or null. */
+  takeFrozen(file, pinned) {
+    this.frozen = { file, pinned };
+    this.takeFile(file);
   }
 
   /** The photo of a file that is sent to the server; undefined if it could not be. */
@@ -355,6 +372,7 @@ class App {
       steps: () => this.state.photo && this.toolbar.setStepsOpen(this.steps.toggle()),
       cover: () => this.toggleCover(true),
       check: () => this.state.photo && this.toolbar.setChecking(this.trust.toggle()),
+      live: () => this.openLive(),
       search: () => this.searchClass(),
       sharp: () => this.change({ kind: this.state.kind === "sharp" ? this.defaults.kind : "sharp" }),
       whole: () => this.change({ view: this.state.view === "whole" ? this.defaults.view : "whole" }),
@@ -395,7 +413,7 @@ class App {
 export async function start({ element, props, trigger }) {
   await elementsFor("#models", ...CLASS_FIELDS.map(classField));
   const app = new App({ element, props, trigger: () => trigger("input") });
-  acceptPicturesAnywhere({
+  app.takeFile = acceptPicturesAnywhere({
     suffixes: props.pictureSuffixes,
     limitMb: props.uploadLimitMb,
     hasAddresses: props.hasAddresses,
@@ -406,6 +424,7 @@ export async function start({ element, props, trigger }) {
     tell: (text) => app.notify(text),
   });
   explainMissingSources(document.querySelector(".photo-note"));
+  if (props.isLive) offerLive(() => app.openLive());
   improveModels();
   listenToAddressForm((address) => app.choosePhoto({ address }));
   listenToFullScreen();

@@ -16,6 +16,10 @@ const ICONS = {
   steps: "M4 19h4v-5h4V9h4V4h4",
   cover: "M4 4h16v16H4zM8 9h8v6H8zM8 13l4-4M11 15l5-5",
   hottest: "M12 3c1 4 5 5.5 5 10a5 5 0 0 1-10 0c0-2 1-3 2-4 .3 1.5 1 2 1.800 2C11 8 10.500 5.500 12 3z",
+  live: "M3 7h12v10H3zM15 11l6-4v10l-6-4",
+  camera: "M4 8h4l2-3h4l2 3h4v11H4zM12 10a3.5 3.5 0 1 0 0 7a3.5 3.5 0 0 0 0-7z",
+  pin: "M9 4h6l-1 6 3 3H7l3-3zM12 13v7",
+  retry: "M20 11a8 8 0 1 0-2 6M20 5v6h-6",
   close: "M6 6l12 12M18 6L6 18",
 };
 

@@ -40,6 +40,23 @@ export async function streamExplanations(body, onAnswer, signal) {
   }
 }
 
+/** What sends frames of the camera: a thread with `ask(frame, asked)`, which gives {results, pause_s} or {problem,
+ * again}, and `end()`. asked: see `LiveRequest` of demo/server/requests.py. */
+export function frameSender() {
+  const worker = new Worker(new URL("live/sender.js", import.meta.url));
+  return {
+    async ask(frame, { target, ...asked }) {
+      const url = urlFor("live");
+      url.search = new URLSearchParams(target === undefined ? asked : { ...asked, target });
+      const image = await createImageBitmap(frame.canvas);
+      const answer = new Promise((resolve) => worker.addEventListener("message", ({ data }) => resolve(data), { once: true }));
+      worker.postMessage({ image, url: url.href }, [image]);
+      return answer;
+    },
+    end: () => worker.terminate(),
+  };
+}
+
 /** Classes for a word that a person types, as {classes, note}; none if the server does not answer. */
 export async function findClasses(word) {
   try {

@@ -8,6 +8,7 @@ import { OwnNetwork } from "./inputs/own_network.js";
 import { PageCode } from "./inputs/page_code.js";
 import { ShareDialog } from "./inputs/share.js";
 import { Toolbar } from "./inputs/toolbar.js";
+import { LiveView } from "./live/live_view.js";
 import { Comparison } from "./results/comparison.js";
 import { CoverComparison } from "./results/cover_compare.js";
 import { coverText, readCover } from "./results/covers.js";
@@ -109,6 +110,13 @@ export function makeElements(app, element) {
   app.sharing = new ShareDialog();
   app.pageCode = new PageCode();
   app.ownNetwork = new OwnNetwork((name, page) => app.addNetwork(name, page));
+  app.live = new LiveView({
+    models: page.models,
+    view: () => app.state.view,
+    colors: () => app.palettes.get(app.display.colormap).overlay,
+    opacity: () => app.display.opacity,
+    freeze: (file, pinned) => app.takeFrozen(file, pinned),
+  });
   app.classSearch = new ClassSearch({
     none: app.props.ownTop,
     classes: () => app.classes(),
@@ -134,6 +142,7 @@ export function makeElements(app, element) {
     app.pageCode.element,
     app.ownNetwork.element,
     app.classSearch.element,
+    app.live.element,
     app.notice,
   );
   const { insight, comparison, steps, trust, presentation, controls, cover } = app;

@@ -53,6 +53,7 @@ READ = [
         ("GRADCAM_ADDRESSES", "has_addresses", text, False)
         for text in ("off", "OFF", " off ", "0", "false", "no", "")
     ),
+    ("GRADCAM_LIVE", "is_live", "off", False),
     ("GRADCAM_BACKEND", "backend", "ray", "ray"),
     ("GRADCAM_REPLICAS", "replicas", "3", 3),
     ("GRADCAM_THREADS", "threads", "4", 4),
@@ -69,6 +70,7 @@ TOLD = {
     "GRADCAM_FRAME_ANCESTORS": ["'none'", "https://a;script-src *", "ftp://a", "javascript:x"],
     "GRADCAM_ADDRESSES": ["maybe", "disabled"],
     "GRADCAM_NETWORK_DROPS": ["maybe"],
+    "GRADCAM_LIVE": ["maybe"],
     "GRADCAM_BACKEND": ["spark"],
     "GRADCAM_REPLICAS": ["two", "0", "-1", "1.5"],
     "GRADCAM_THREADS": ["two", "0"],

@@ -10,7 +10,9 @@ from playwright.sync_api import Browser, Page
 
 from tests.support.app_server import Started, started_app
 from tests.support.browser import chromium, new_tab
+from tests.support.camera import CAMERA_SIDE, film, left_and_right
 from tests.support.fake_web import Server, serving
+from tests.support.photos import EXAMPLES
 
 ALLOWING = (
     "import demo.server.remote_pictures as a;"
@@ -42,8 +44,11 @@ def app(shared_app: Started) -> str:
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Its camera sees a cup of coffee, in every other frame at the left and else at the right."""
+    camera = tmp_path_factory.mktemp("camera") / "coffee.mjpeg"
+    frames = left_and_right(EXAMPLES / "2_coffee.jpg", CAMERA_SIDE)
+    with chromium(film(frames, camera)) as running:
         yield running
 
 

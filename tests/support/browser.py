@@ -31,6 +31,7 @@ import gradcam_core as gc
 from demo.ui import texts
 from demo.ui.page_data import LAYER_STEPS
 from scripts.chromium import ARGUMENTS, find
+from tests.support.camera import camera_arguments
 
 WIDE: ViewportSize = {"width": 1400, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 780}
@@ -47,7 +48,6 @@ STAND_INS = {
 """Who is shown in place of the networks of the page, in their order."""
 
 
-_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 PLAIN_HTTP = "plain-http.example"
 """A name for this machine under which the page is, for a browser, that of another one."""
 
@@ -56,10 +56,11 @@ _ONLY_HERE = f"--host-resolver-rules=MAP {PLAIN_HTTP} 127.0.0.1, MAP * ~NOTFOUND
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(camera: Path | None = None) -> Iterator[Browser]:
+    """camera: the film that it takes for one, see `film`."""
     path = find()
     assert path, "Chromium is needed: python -m scripts.chromium"
-    arguments = (*ARGUMENTS, *_CAMERA, _ONLY_HERE)
+    arguments = (*ARGUMENTS, *camera_arguments(camera), _ONLY_HERE)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=arguments)
         yield running

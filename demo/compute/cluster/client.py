@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
@@ -14,6 +14,7 @@ from typing import Any
 
 import cachetools
 import numpy as np
+from PIL import Image
 
 from demo.compute.backend import Backend, CheckResult, NetworkInfo
 from demo.compute.cluster.connection import connected_handle
@@ -63,6 +64,8 @@ def connect(address: str) -> ClusterBackend:
 
 class ClusterBackend(Backend):
     """handle: Serve's, of the replicas. replicas: how many there are."""
+
+    takes_frames = False
 
     def __init__(
         self, handle: Any, replicas: int, no_replica_timeout_s: float = NO_REPLICA_TIMEOUT_S
@@ -131,6 +134,11 @@ class ClusterBackend(Backend):
         async with aclosing(self._answers("check", message)) as steps:
             async for step in steps:
                 yield step
+
+    async def explain_once(
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+    ) -> list[Explanation | Exception]:
+        raise NotImplementedError
 
     def close(self) -> None:
         self._preparing.shutdown(wait=False, cancel_futures=True)

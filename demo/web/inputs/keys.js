@@ -8,6 +8,7 @@ const HELP = [
   ["o", "switch between overlay and photo"],
   ["c", "cover a place of the photo: arrows move the box, + − size it, Enter covers"],
   ["f", "full screen for the focused panel, on or off"],
+  ["l", "live: what the networks see through the camera; there Space freezes, Esc leaves"],
   ["/", "search a class by name, synonym or kind"],
   ["s", "sharp maps on or off"],
   ["w", "whole photo or centre crop"],
@@ -53,6 +54,7 @@ export function listenToKeys(act) {
     else if (key === "c") act.cover();
     else if (key === "f") act.fullScreen();
     else if (key === "h") act.steps();
+    else if (key === "l") act.live();
     else if (key === "/") act.search();
     else if (key === "s") act.sharp();
     else if (key === "w") act.whole();

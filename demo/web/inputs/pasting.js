@@ -23,7 +23,8 @@ const isData = (text) => /^data:image\/[\w.+-]+;base64,/i.test(text);
 const isText = (element) => element?.closest?.("input, textarea, [contenteditable]");
 
 /** suffixes: of the names of pictures. limitMb: of a file. hasAddresses: whether the server fetches pictures. choose(address): of a picture on the
- * web. chooseAll(files): of several. takeNetwork(weights, labels): files of a network. sent(file): one is on its way. tell(text): the person. */
+ * web. chooseAll(files): of several. takeNetwork(weights, labels): files of a network. sent(file): one is on its way. tell(text): the person.
+ * Gives what takes a file as the photo. */
 export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose, chooseAll, takeNetwork, sent, tell }) {
   // Browsers know no type for many kinds, nor for names in capitals on some systems; the server looks
   // into the file.
@@ -90,6 +91,7 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
   });
   listenToFileChooser((files) => (files.length > 1 ? takeAll(files, []) : upload(files[0])), suffixes);
   listenToClipboardButton(upload, tell);
+  return upload;
 }
 
 /** All drops are taken here, also those on Gradio's box, which refuses files without a type. */

@@ -24,12 +24,13 @@ export function readSignedMap({ map: { rows, columns }, signed_levels, region, b
 
 export class PhotoLayers {
   /** draw(width, height) gives the heat, or null for nothing yet; colors() the palette; lowest() the heat
-   * that its first colour is for. */
-  constructor({ draw, colors, label = "", lowest = () => 0 }) {
+   * that its first colour is for. photo: the element that shows it; mostPixels: of the canvas. */
+  constructor({ draw, colors, label = "", lowest = () => 0, photo = h("img", { class: "photo", alt: "" }), mostPixels = MAX_PIXELS }) {
     this.draw = draw;
     this.colors = colors;
     this.lowest = lowest;
-    this.photo = h("img", { class: "photo", alt: "" });
+    this.photo = photo;
+    this.mostPixels = mostPixels;
     this.canvas = h("canvas", { class: "heat", role: "img", "aria-label": label });
     this.viewBox = h("div", { class: "view-box", hidden: true });
     this.outside = [h("span", { class: "outside" }), h("span", { class: "outside" })];
@@ -40,6 +41,10 @@ export class PhotoLayers {
 
   setPhoto({ url, width, height }) {
     this.photo.src = url;
+    this.setShape({ width, height });
+  }
+
+  setShape({ width, height }) {
     this.element.style.setProperty("--ratio", width / height);
     this.element.style.aspectRatio = `${width} / ${height}`;
   }
@@ -79,7 +84,7 @@ export class PhotoLayers {
 
   rasterSize() {
     const { clientWidth, clientHeight } = this.element;
-    const most = Math.sqrt(MAX_PIXELS / Math.max(1, clientWidth * clientHeight));
+    const most = Math.sqrt(this.mostPixels / Math.max(1, clientWidth * clientHeight));
     const scale = Math.min(window.devicePixelRatio, most);
     return { width: Math.round(clientWidth * scale), height: Math.round(clientHeight * scale) };
   }

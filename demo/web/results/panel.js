@@ -8,6 +8,7 @@ import { icon, iconButton, menu } from "../dom.js";
 import { effectParts } from "./cover_compare.js";
 import { CoverOutlines } from "./covers.js";
 import { PhotoLayers, readMap, readSignedMap } from "./layers.js";
+import { PredictionRow } from "./prediction_rows.js";
 
 const BLANK = "\u00a0";
 const STATUS_DELAY_MS = 250; // a result that is ready sooner needs no status
@@ -37,7 +38,10 @@ export class Panel {
     this.how = h("p", { class: "how" });
     this.legend = h("p", { class: "for-and-against", hidden: true });
     this.notice = h("p", { class: "notice" });
-    this.rows = Array.from({ length: 5 }, (_, i) => this.makeRow(i));
+    this.rows = Array.from({ length: 5 }, (_, i) => {
+      const act = () => this.result && page.choose(this.result.top[i].index);
+      return new PredictionRow({ onclick: act });
+    });
     const saveButton = h(
       "button",
       { type: "button", class: "tool", title: "Download", "aria-label": `Download of ${title}` },
@@ -85,15 +89,6 @@ export class Panel {
     this.clear();
   }
 
-  makeRow(i) {
-    const name = h("span", { class: "name" });
-    const probability = h("span", { class: "probability" });
-    const bar = h("span", { class: "bar" });
-    const act = () => this.result && this.page.choose(this.result.top[i].index);
-    const button = h("button", { type: "button", onclick: act }, name, probability, bar);
-    return { item: h("li", {}, button), button, name, probability, bar };
-  }
-
   setPhoto(photo) {
     if (this.photoId === photo.id) return;
     this.photoId = photo.id;
@@ -115,12 +110,7 @@ export class Panel {
     this.effectElsewhere.replaceChildren();
     this.how.replaceChildren(h("span", {}, BLANK), h("span", {}, BLANK));
     this.status.textContent = "";
-    for (const { button, name, probability, bar } of this.rows) {
-      button.disabled = true;
-      button.removeAttribute("aria-pressed");
-      name.textContent = probability.textContent = BLANK;
-      bar.style.setProperty("--share", 0);
-    }
+    for (const row of this.rows) row.clear();
     this.showPoint(null);
   }
 
@@ -203,15 +193,7 @@ export class Panel {
       h("span", { class: "dot" }, " · "),
       h("span", { title: cells }, cells),
     );
-    result.top.forEach((prediction, i) => {
-      const { button, name, probability, bar } = this.rows[i];
-      const isExplained = prediction.index === target.index;
-      button.disabled = false;
-      button.setAttribute("aria-pressed", String(isExplained));
-      name.textContent = button.title = prediction.name;
-      probability.textContent = percentage(prediction.probability);
-      bar.style.setProperty("--share", prediction.probability);
-    });
+    result.top.forEach((prediction, i) => this.rows[i].show(prediction, prediction.index === target.index));
     this.showPoint(this.point);
   }
 

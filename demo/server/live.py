@@ -1,0 +1,151 @@
+"""The live view: a frame of a visitor's camera, and what the networks see in it. A frame is read,
+looked at and forgotten: no file, no cache and no line of the log has it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from demo.compute.service import service
+from demo.middleware.disconnect import DisconnectedError, until_disconnected
+from demo.middleware.error_answers import sentence_of
+from demo.server.answers import live_result_of
+from demo.server.classes import all_classes
+from demo.server.requests import LiveRequest
+from gradcam_core import Explanation
+from gradcam_core.errors import BusyError, GradcamError, LabelError
+from gradcam_core.request import ExplanationRequest
+
+MOST_VISITORS = 4
+"""Whose cameras are looked through at the same time: on two cores each sees two frames a second."""
+
+VISITOR_KEPT_S = 5.0
+"""Time after a visitor's last frame until another one may have the place."""
+
+MAX_FRAME_BYTES = 512 * 1024
+
+FRAME_TYPE = "image/jpeg"
+
+OFF = "This server has no live view. Choose a picture instead."
+BUSY = "Enough cameras are live on this server just now. Try again in a moment."
+ONE_AT_A_TIME = "The frame before is still being looked at."
+TOO_LARGE = f"A frame has at most {MAX_FRAME_BYTES // 1024} KB."
+NOT_A_FRAME = f"Send a frame as {FRAME_TYPE}."
+BROKEN_FRAME = "Something went wrong with this frame. The server's log has the details."
+BROKEN_NETWORK = "Something went wrong with this network. The server's log has the details."
+
+_LEFT_STATUS = 499  # nginx's; nobody reads it
+
+
+class LiveVisitors:
+    """Who has a live view: at most `MOST_VISITORS`, each with one frame at a time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: dict[str, float] = {}  # when each one's last frame was answered
+        self._served: set[str] = set()
+
+    @contextmanager
+    def frame(self, visitor: str) -> Iterator[None]:
+        """For one frame. Raises BusyError where there is no place, GradcamError where the frame
+        before is still looked at."""
+        now = self._clock()
+        for other, last in list(self._last.items()):
+            if other not in self._served and now - last > VISITOR_KEPT_S:
+                del self._last[other]
+        if visitor not in self._last and len(self._last) >= MOST_VISITORS:
+            raise BusyError(int(VISITOR_KEPT_S))
+        if visitor in self._served:
+            raise GradcamError(ONE_AT_A_TIME)
+        self._last[visitor] = now
+        self._served.add(visitor)
+        try:
+            yield
+        finally:
+            self._served.remove(visitor)
+            self._last[visitor] = self._clock()
+
+
+class LiveFrames:
+    """is_on: whether there is a live view."""
+
+    def __init__(self, is_on: bool = True) -> None:
+        self.is_on = is_on
+        self._visitors = LiveVisitors()
+
+    async def answer(self, request: Request) -> Response:
+        """What the networks see in the frame that is the body: `results`, one for each network, and
+        `pause_s`, after which the page may take the next frame; or a sentence."""
+        if not self.is_on:
+            return _problem(OFF)
+        if request.headers.get("content-type") != FRAME_TYPE:  # no page of another site sends it
+            return _problem(NOT_A_FRAME, 415)
+        try:
+            wanted = LiveRequest.model_validate(
+                {
+                    **request.query_params,
+                    "models": request.query_params.get("models", "").split(","),
+                }
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            return _problem(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", 422)
+        frame = bytearray()
+        async for chunk in request.stream():
+            frame += chunk
+            if len(frame) > MAX_FRAME_BYTES:
+                return _problem(TOO_LARGE, 413)
+        try:
+            with self._visitors.frame(wanted.visitor):
+                looking = _look(bytes(frame), wanted)
+                results = await until_disconnected(request, looking)
+        except DisconnectedError:
+            return Response(status_code=_LEFT_STATUS)
+        except BusyError as busy:
+            return _problem(BUSY, again=busy.seconds)
+        except Exception as error:
+            return _problem(sentence_of(error, BROKEN_FRAME), 422)
+        answer = {"frame": wanted.frame, "results": results, "pause_s": service().live.pause_s}
+        return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+async def _look(frame: bytes, wanted: LiveRequest) -> list[dict[str, Any]]:
+    requests = [_request(model, wanted) for model in wanted.models]
+    usable = [one for one in requests if isinstance(one, ExplanationRequest)]
+    found = iter(await service().explain_frame(frame, usable))
+    answers = [one if isinstance(one, LabelError) else next(found) for one in requests]
+    return _results(wanted.models, answers)  # a few numbers: a thread for them would take longer
+
+
+def _request(model: str, wanted: LiveRequest) -> ExplanationRequest | LabelError:
+    try:
+        target = wanted.target
+        index = None if target is None else all_classes().index(model, target)
+        return ExplanationRequest(model, wanted.view, index)
+    except LabelError as error:
+        return error
+
+
+def _results(
+    models: Sequence[str], answers: Sequence[Explanation | Exception]
+) -> list[dict[str, Any]]:
+    return [
+        {"asked": model}
+        | (
+            {"failed": sentence_of(one, BROKEN_NETWORK)}
+            if isinstance(one, Exception)
+            else live_result_of(one)
+        )
+        for model, one in zip(models, answers, strict=True)
+    ]
+
+
+def _problem(text: str, status: int = 200, **more: Any) -> Response:
+    """With status 200 what a page may meet: a browser would write any other into its console."""
+    return JSONResponse({"problem": text, **more}, status, headers={"Cache-Control": "no-store"})

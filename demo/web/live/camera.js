@@ -1,0 +1,99 @@
+// The visitor's camera: its newest frame.
+
+import { h } from "../core/elements.js";
+
+// Networks see a square of it: a wider picture would have smaller maps and less beside them.
+const WANTED = { width: { ideal: 960 }, height: { ideal: 720 }, facingMode: { ideal: "environment" } };
+const KEPT_QUALITY = 0.95;
+
+const INSECURE = "The camera needs https, or the machine that the app runs on.";
+const NOT_LENT = "The site that shows this page in a frame does not lend it the camera. Open it in a tab of its own.";
+const PROBLEMS = {
+  NotFoundError: "No camera was found. Connect one and try again.",
+  NotAllowedError: "The browser does not let this page use the camera. Allow it beside the address, and try again.",
+  NotReadableError: "The camera cannot be used: another program may have it. Close that and try again.",
+};
+const NO_CAMERA = "No camera can be used here. Choose a picture instead.";
+
+/** A frame as the camera gave it. takenAt: when, on the clock of `performance.now()`. */
+class Frame {
+  constructor() {
+    this.canvas = h("canvas");
+  }
+
+  get width() {
+    return this.canvas.width;
+  }
+
+  get height() {
+    return this.canvas.height;
+  }
+
+  take(video) {
+    const { videoWidth: width, videoHeight: height } = video;
+    if (this.width !== width || this.height !== height) Object.assign(this.canvas, { width, height });
+    this.takenAt = performance.now();
+    this.canvas.getContext("2d").drawImage(video, 0, 0);
+  }
+
+  /** As large as the camera gave it, for a photo. */
+  async file(name) {
+    const blob = await new Promise((resolve) => this.canvas.toBlob(resolve, "image/jpeg", KEPT_QUALITY));
+    return new File([blob], name, { type: blob.type });
+  }
+}
+
+export class Camera {
+  constructor() {
+    this.video = h("video", { class: "camera", playsinline: true, tabindex: "-1", "aria-hidden": "true" });
+    this.video.muted = true; // the attribute alone is only a default
+    this.frames = [new Frame(), new Frame()]; // made anew, each would be megabytes to clear away
+  }
+
+  /** Throws an Error with a sentence for people. */
+  async start() {
+    if (!isSecureContext) throw new Error(INSECURE);
+    const policy = document.permissionsPolicy ?? document.featurePolicy;
+    if (policy && !policy.allowsFeature("camera")) throw new Error(NOT_LENT);
+    if (!navigator.mediaDevices?.getUserMedia) throw new Error(NO_CAMERA);
+    const asked = (this.asked = {}); // it may be stopped, or started anew, while the person is asked
+    let stream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: WANTED });
+    } catch (error) {
+      throw new Error(PROBLEMS[error.name] ?? NO_CAMERA);
+    }
+    if (this.asked !== asked) {
+      for (const track of stream.getTracks()) track.stop();
+      return;
+    }
+    this.stream = stream;
+    this.video.srcObject = stream;
+    this.taken = 0;
+    await this.video.play().catch(() => {}); // it was stopped meanwhile
+  }
+
+  stop() {
+    this.asked = null;
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.stream = this.video.srcObject = null;
+  }
+
+  /** The newest frame, once there is one that was not taken before. shown: the one that is still needed. */
+  async take(shown) {
+    const { video } = this;
+    // Not by a callback for every frame of the camera: each has the browser lay out the page.
+    while (!video.videoWidth || this.count === this.taken) await nextFrame(video);
+    this.taken = this.count;
+    const frame = this.frames.find((one) => one !== shown);
+    frame.take(video);
+    return frame;
+  }
+
+  get count() {
+    return this.video.getVideoPlaybackQuality().totalVideoFrames;
+  }
+}
+
+const nextFrame = (video) =>
+  new Promise((resolve) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(resolve) : requestAnimationFrame(resolve)));

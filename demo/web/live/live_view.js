@@ -1,0 +1,186 @@
+// The live view: the camera's newest frame goes to the server, and is shown with its maps when they
+// come; then the newest one goes, so that there is never a backlog.
+
+import { h } from "../core/elements.js";
+import { dialog, icon } from "../dom.js";
+import { frameSender } from "../requests.js";
+import { Camera } from "./camera.js";
+import { LivePanel } from "./live_panel.js";
+
+const AGAIN_S = 2; // until the next try where the server says no time
+const RATE_MS = 1000; // between two counts of frames
+const STARTING = "Starting the camera …";
+const FIRST_FRAME = "The networks look at the first frame …";
+const FILE_NAME = "camera.jpg";
+
+const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class LiveView {
+  /** act: models() gives [name, title], view(), colors(), opacity(); freeze(file, pinned) takes the
+   * photo and the class that was pinned, or null. */
+  constructor(act) {
+    this.act = act;
+    this.camera = new Camera();
+    this.visitor = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16)).join("-");
+    this.message = h("p", { class: "live-message", role: "status" });
+    this.retryButton = this.button("retry", "Try again", () => this.begin());
+    this.pin = h("button", { type: "button", class: "action pin", hidden: true, onclick: () => this.setPinned(null) });
+    this.rate = h("span", { class: "subtle rate" });
+    this.freezeButton = this.button("camera", "Freeze", () => this.freeze(), "primary");
+    this.panels = h("div", { class: "live-panels" });
+    this.element = dialog("Live");
+    this.element.classList.add("live");
+    const [header] = this.element.children;
+    header.children[0].after(
+      h("div", { class: "live-tools" }, this.pin, this.rate, h("span", { class: "subtle hint" }, "Click a class to pin it · Space freezes · Esc leaves"), this.freezeButton),
+    );
+    this.element.append(h("div", { class: "live-notes" }, this.message, this.retryButton), this.panels, this.camera.video);
+    this.element.addEventListener("close", () => this.end());
+    // Of the document: what had the focus may have gone, as a class that is no longer pinned.
+    for (const kind of ["keydown", "keyup"]) document.addEventListener(kind, (event) => this.press(event));
+    document.addEventListener("visibilitychange", () => this.followTab());
+  }
+
+  button(name, text, act, kind = "") {
+    return h("button", { type: "button", class: `action ${kind}`, onclick: act }, icon(name), h("span", {}, text));
+  }
+
+  get isOpen() {
+    return this.element.open;
+  }
+
+  open() {
+    if (this.isOpen) return;
+    this.element.style.setProperty("--opacity", this.act.opacity());
+    this.byModel = new Map(
+      this.act.models().map(([model, title]) => {
+        const pin = (one) => this.setPinned(one.index === this.pinned?.index ? null : one);
+        return [model, new LivePanel(model, title, { colors: this.act.colors, pin })];
+      }),
+    );
+    this.panels.replaceChildren(...[...this.byModel.values()].map(({ element }) => element));
+    this.element.style.setProperty("--count", this.byModel.size);
+    this.setPinned(null);
+    this.element.showModal();
+    this.freezeButton.focus();
+    this.begin();
+  }
+
+  close() {
+    this.element.close();
+  }
+
+  /** The camera is lent only while the view is seen. */
+  followTab() {
+    if (!this.isOpen) return;
+    if (document.hidden) this.halt();
+    else this.begin();
+  }
+
+  async begin() {
+    this.halt();
+    const running = (this.running = new AbortController());
+    this.tell(STARTING);
+    try {
+      await this.camera.start();
+    } catch (error) {
+      if (this.running === running) this.tell(error.message, true);
+      return;
+    }
+    if (!running.signal.aborted) await this.run(running.signal);
+  }
+
+  halt() {
+    this.running?.abort();
+    this.running = null;
+    this.sender?.end();
+    this.sender = null;
+    this.camera.stop();
+    this.rate.textContent = "";
+    this.counted = { frames: 0, since: performance.now() };
+  }
+
+  end() {
+    this.halt();
+    this.panels.replaceChildren();
+    this.shown = null;
+    this.freezeButton.disabled = true;
+  }
+
+  async run(signal) {
+    this.tell(this.shown ? "" : FIRST_FRAME);
+    this.sender = frameSender();
+    let number = 0;
+    let asking = this.ask(++number);
+    while (!signal.aborted) {
+      const { frame, answer } = await asking;
+      if (signal.aborted) return;
+      if (answer.results) this.shown = frame;
+      const pause_s = answer.problem ? (answer.again ?? AGAIN_S) : answer.pause_s;
+      if (pause_s > 0) asking = later(1000 * pause_s).then(() => this.ask(++number));
+      else asking = this.ask(++number); // the newest frame is on its way before this one is drawn
+      if (answer.problem) this.tell(answer.problem);
+      else this.show(frame, answer.results);
+    }
+  }
+
+  /** Takes the newest frame and has the networks look at it. */
+  async ask(number) {
+    const frame = await this.camera.take(this.shown);
+    const models = [...this.byModel.keys()];
+    const asked = { visitor: this.visitor, frame: number, models, view: this.act.view(), target: this.pinned?.index };
+    const answer = this.sender ? await this.sender.ask(frame, asked) : {};
+    return { frame, answer };
+  }
+
+  show(frame, results) {
+    this.tell("");
+    this.freezeButton.disabled = false;
+    const shown = results.map((result) => [this.byModel.get(result.asked), result]);
+    for (const [panel, result] of shown) panel.draw(frame, result);
+    for (const [panel, result] of shown) panel.write(result, this.pinned?.index);
+    performance.measure("live frame", { start: frame.takenAt, end: performance.now() });
+    performance.clearMeasures("live frame"); // whoever observes has it
+    this.count();
+  }
+
+  count() {
+    this.counted.frames++;
+    const took = performance.now() - this.counted.since;
+    if (took < RATE_MS) return;
+    this.rate.textContent = `${((1000 * this.counted.frames) / took).toFixed(0)} frames a second`;
+    this.counted = { frames: 0, since: performance.now() };
+  }
+
+  tell(text, canRetry = false) {
+    if (this.message.textContent !== text) this.message.textContent = text;
+    this.retryButton.hidden = !canRetry;
+  }
+
+  /** The class that all networks explain from the next frame on; null for each one's own top class. */
+  setPinned(prediction) {
+    this.pinned = prediction;
+    this.pin.hidden = !prediction;
+    if (!prediction) return;
+    this.pin.replaceChildren(icon("pin"), h("span", {}, prediction.name), icon("close"));
+    this.pin.setAttribute("aria-label", `Unpin ${prediction.name}`);
+    this.pin.title = "Explain each network's top class again";
+  }
+
+  press(event) {
+    if (!this.isOpen || event.key !== " " || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault(); // it presses no button
+    if (event.type === "keydown" && !event.repeat) this.freeze();
+  }
+
+  /** What is shown becomes the photo. */
+  async freeze() {
+    const frame = this.shown;
+    if (!frame) return;
+    const pinned = this.pinned?.index ?? null;
+    this.halt(); // nothing is drawn over the frame
+    const file = await frame.file(FILE_NAME);
+    this.close();
+    this.act.freeze(file, pinned);
+  }
+}

@@ -1,0 +1,27 @@
+// A thread of its own that makes a frame small and sends it, while the page draws the one before.
+
+const SIDE_PX = 336; // of the shorter side: what the networks crop from
+const QUALITY = 0.85;
+
+const NO_ANSWER = "The server does not answer. It is asked again …";
+
+const canvas = new OffscreenCanvas(1, 1);
+const context = canvas.getContext("2d", { willReadFrequently: true });
+
+/** url: with what is asked, see `LiveRequest` of demo/server/requests.py. Answers with
+ * {results, pause_s}, or {problem, again}. */
+addEventListener("message", async ({ data: { image, url } }) => {
+  const scale = Math.min(1, SIDE_PX / Math.min(image.width, image.height));
+  const size = { width: Math.round(image.width * scale), height: Math.round(image.height * scale) };
+  if (canvas.width !== size.width || canvas.height !== size.height) Object.assign(canvas, size);
+  context.imageSmoothingQuality = "medium";
+  context.drawImage(image, 0, 0, size.width, size.height);
+  image.close();
+  const body = await canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
+  try {
+    const response = await fetch(url, { method: "POST", headers: { "Content-Type": body.type }, body });
+    postMessage(await response.json());
+  } catch {
+    postMessage({ problem: NO_ANSWER });
+  }
+});

@@ -1,0 +1,219 @@
+"""The live view, with Chromium's camera that is a film."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+import gradcam_core as gc
+from gradcam_core.images.render import colormap_table
+from tests.support.browser import STAND_INS, Visits, box_of, panels, plain, wait_for_results
+from tests.support.camera import CAMERA_SIDE, GREY
+
+QUERY = "?example=1_cat&view=whole&models=resnet50"
+LITE = STAND_INS["resnet50"]
+
+# The streams that the page gets, so that a test sees whether their camera is on.
+WATCHED = """
+window.streams = [];
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await ask(wanted);
+    streams.push(stream);
+    return stream;
+};
+"""
+CAMERAS = "streams.flatMap((s) => s.getTracks()).filter((t) => t.readyState === 'live').length"
+
+# Both at the same moment: what a person sees at once.
+SHOWN = """(panel) => ["canvas.photo", "canvas.heat"].map(
+    (name) => panel.querySelector(name).toDataURL("image/png").split(",")[1])"""
+
+
+def opened(visit: Visits, query: str = QUERY, **options: Any) -> Page:
+    """The live view, with the first frame on the screen."""
+    page = visit(**{"viewport": {"width": 1400, "height": 900}} | options)
+    page.add_init_script(WATCHED)
+    page.goto(page.url + query)
+    expect(page.locator(".page[data-ready=true]")).to_be_attached()
+    page.get_by_role("button", name="Live", exact=True).click()
+    view = live(page)
+    expect(view.locator(".live-panel .top .name").first).not_to_have_text("\u00a0")
+    return page
+
+
+def live(page: Page) -> Locator:
+    return page.get_by_role("dialog", name="Live")
+
+
+def shown(page: Page) -> list[np.ndarray]:
+    """The frame and its heat, uint8 [height, width, 4] each."""
+    encoded = live(page).locator(".live-panel").first.evaluate(SHOWN)
+    return [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(one))).convert("RGBA")) for one in encoded
+    ]
+
+
+def is_left(frame: np.ndarray) -> bool:
+    """Whether the cup is in the left half of a frame; the other half is grey."""
+    half = frame.shape[1] // 2
+    apart = np.abs(frame[:, :, :3].astype(int) - np.array(GREY))
+    left, right = apart[:, : half - 8].mean(), apart[:, half + 8 :].mean()
+    assert max(left, right) > 5 * min(left, right)  # it is one frame, not two mixed
+    return bool(left > right)
+
+
+def test_each_map_lies_on_its_own_frame(visit: Visits):
+    page = opened(visit)
+    sides = set()
+    for _ in range(60):
+        frame, heat = shown(page)
+        side = is_left(frame)
+        sides.add(side)
+        e = gc.explain(Image.fromarray(frame[:, :, :3]), LITE, view="whole")
+        expected = e.heatmap_at((heat.shape[1], heat.shape[0]))
+        alphas = colormap_table("inferno")[:, 3].astype(float)
+        wanted = alphas[np.round(255 * expected).astype(int)]
+        assert np.corrcoef(wanted.ravel(), heat[:, :, 3].ravel())[0, 1] > 0.9
+        if len(sides) == 2 and _ > 8:
+            return
+        page.wait_for_timeout(70)
+    pytest.fail("the camera's film stands still")
+
+
+def test_a_class_is_pinned_by_a_click_and_a_frozen_frame_is_explained_for_it(visit: Visits):
+    page = opened(visit, QUERY.replace("resnet50", "resnet50,vgg19"))
+    view = live(page)
+    expect(view.locator(".live-panel h2")).to_have_text(
+        ["EfficientNet-Lite0", "EfficientNet-Lite1"]
+    )
+    expect(view.locator(".live-panel .stands-in").first).to_have_text("in place of ResNet50")
+    assert page.evaluate(CAMERAS) == 1
+    row = view.locator(".live-panel").first.locator(".top button").nth(2)
+    row.dispatch_event("pointerdown", {"button": 0})
+    name = view.get_by_role("button", name="Unpin").inner_text().strip()
+    explained = view.locator(".live-panel .explained strong")
+    expect(explained).to_have_text([name, name])
+    view.get_by_role("button", name="Unpin").click()
+    expect(explained.first).to_be_hidden()
+    row.dispatch_event("pointerdown", {"button": 0})
+    name = view.get_by_role("button", name="Unpin").inner_text().strip()
+    expect(explained).to_have_text([name, name])
+    page.keyboard.press(" ")
+    expect(view).to_be_hidden()
+    assert page.evaluate(CAMERAS) == 0
+    expect(page.locator(".panel[data-model] .explained strong")).to_have_text([name, name])
+    wait_for_results(page, 2)
+    photo = panels(page).first.locator("img.photo")
+    size = photo.evaluate("(img) => [img.naturalWidth, img.naturalHeight]")
+    assert size == [2 * CAMERA_SIDE, CAMERA_SIDE]  # as the camera gave it
+    expect(page.locator("#photo img")).to_be_attached()
+    page.get_by_role("button", name="Cover", exact=True).click()  # as with any other photo
+    page.get_by_role("button", name="Cover the hottest", exact=True).click()
+    expect(page.locator(".panel[data-model] .effect:not(.elsewhere) .numbers")).to_have_count(2)
+
+
+def test_the_camera_is_on_only_while_the_view_is_seen(visit: Visits):
+    page = opened(visit)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(
+        """(isHidden) => {
+            Object.defineProperty(document, "hidden", { get: () => window.isHidden });
+            window.isHidden = true;
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+    )
+    assert page.evaluate(CAMERAS) == 0
+    page.evaluate("window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_function(f"{CAMERAS} === 1")
+    page.keyboard.press("Escape")
+    expect(live(page)).to_be_hidden()
+    assert page.evaluate(CAMERAS) == 0
+    page.wait_for_timeout(300)
+    asked.clear()
+    page.wait_for_timeout(700)
+    assert [url for url in asked if "/live" in url] == []
+    page.keyboard.press("l")
+    page.wait_for_function(f"{CAMERAS} === 1")
+    expect(live(page).locator(".live-panel .top .name").first).not_to_have_text("\u00a0")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("NotFoundError", "No camera was found."),
+        ("NotAllowedError", "The browser does not let this page use the camera."),
+        ("NotReadableError", "another program may have it"),
+        ("AbortError", "No camera can be used here."),
+    ],
+)
+def test_why_there_is_no_picture_is_told_in_a_sentence(visit: Visits, name: str, sentence: str):
+    page = visit()
+    page.evaluate(
+        """(name) => {
+            const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            let failed = false;
+            navigator.mediaDevices.getUserMedia = (wanted) => {
+                if (failed) return ask(wanted);
+                failed = true;
+                return Promise.reject(new DOMException("", name));
+            };
+        }""",
+        name,
+    )
+    page.get_by_role("button", name="Live", exact=True).click()
+    expect(live(page).get_by_role("status").first).to_contain_text(sentence)
+    live(page).get_by_role("button", name="Try again").click()
+    expect(live(page).locator(".live-panel .top .name").first).not_to_have_text("\u00a0")
+    page.keyboard.press("Escape")
+
+
+def test_a_busy_and_a_silent_server_are_told_and_asked_again(visit: Visits):
+    page = opened(visit)
+    answers = ['{"problem": "Enough cameras are live.", "again": 0.3}', "", None]
+    told = live(page).get_by_role("status").first
+
+    def answer(route: Any) -> None:
+        if answers[0] is None:
+            route.continue_()
+        elif answers[0]:
+            route.fulfill(body=answers[0], content_type="application/json")
+        else:
+            route.abort()
+
+    page.context.route("**/live?*", answer)
+    expect(told).to_have_text("Enough cameras are live.")
+    answers.pop(0)
+    expect(told).to_have_text("The server does not answer. It is asked again …")
+    answers.pop(0)
+    expect(told).to_have_text("")
+    visit.faults[:] = [one for one in visit.faults if "ERR_FAILED" not in one]
+
+
+def test_on_a_phone_all_maps_are_on_the_screen_with_their_classes(visit: Visits):
+    phone = opened(
+        visit,
+        QUERY.replace("resnet50", "xception,resnet50,vgg19"),
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+    )
+    button = phone.get_by_role("button", name="Live", exact=True)
+    assert plain(button.inner_text()) == "Live"
+    view = live(phone)
+    for part in (".stage", ".top li:first-child"):
+        for one in view.locator(f".live-panel {part}").all():
+            expect(one).to_be_in_viewport(ratio=1)
+    for panel in view.locator(".live-panel").all():
+        picture, classes = box_of(panel.locator(".stage")), box_of(panel.locator(".top"))
+        assert picture["width"] > 120
+        assert picture["x"] + picture["width"] <= classes["x"]  # beside it
+    expect(view.get_by_role("button", name="Freeze")).to_be_in_viewport(ratio=1)
+    view.locator(".live-panel .top button").first.tap()
+    expect(view.get_by_role("button", name="Unpin")).to_be_in_viewport(ratio=1)
