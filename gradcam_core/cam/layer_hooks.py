@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from gradcam_core.cam.network.explainable import as_cam_errors
+from gradcam_core.cam.network.explainable import as_cam_errors, scripted_part
 from gradcam_core.cam.network.hooks import exclusive, in_place_of, on_this_thread
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.outputs import Output
@@ -143,11 +143,16 @@ def _check(layer: str, output: Tensor, images: int) -> None:
 
 
 def _part(module: nn.Module, inputs: Inputs, path: str) -> nn.Module:
-    try:
-        if path:
-            return module.get_submodule(path)
-    except AttributeError:
-        pass
+    names = path.split(".")
+    for end in range(1, len(names) + 1):
+        try:
+            part = module.get_submodule(".".join(names[:end]))
+        except AttributeError:
+            break
+        if isinstance(part, torch.jit.ScriptModule):
+            raise CamError(scripted_part(".".join(names[:end])))
+        if end == len(names) and path:
+            return part
     raise layer_error(module, inputs, f"The network has no layer {path!r}.")
 
 

@@ -69,6 +69,25 @@ def explainable(module: nn.Module) -> nn.Module:
     return module
 
 
+def unseen_part(module: nn.Module) -> str | None:
+    """The name of a part that is TorchScript, if there is one that may give feature maps: more than
+    an activation, a pooling or a single dense layer."""
+    for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            weights = [one for one in part.parameters() if one.ndim > 1]
+            if len(weights) > 1 or any(one.ndim > 2 for one in weights):
+                return name
+    return None
+
+
+def scripted_part(name: str) -> str:
+    return (
+        f"The part {name!r} of the network is TorchScript (traced or scripted), whose layers "
+        "cannot be looked into: give the module that it was made from, or name a layer= outside "
+        "it."
+    )
+
+
 def _check_training(module: nn.Module) -> None:
     for name, part in module.named_modules():
         if not part.training:

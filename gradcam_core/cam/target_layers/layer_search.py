@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
+from gradcam_core.cam.network.explainable import scripted_part
 from gradcam_core.cam.target_layers.calls import Call
 from gradcam_core.cam.target_layers.feature_maps import FeatureMap, FeatureMaps, Stage
 from gradcam_core.cam.target_layers.find_layout import Layouts
@@ -56,7 +57,8 @@ class _Candidate:
 
 class LayerSearch:
     """For the stages among the calls of a pass. logits: what it gave. folded: calls that make maps,
-    which have not one entry per image."""
+    which have not one entry per image. unseen: a part whose calls cannot be seen, if there is
+    one."""
 
     def __init__(
         self,
@@ -64,8 +66,10 @@ class LayerSearch:
         sides: tuple[int, ...],
         logits: Tensor,
         folded: Sequence[Call] = (),
+        unseen: str | None = None,
     ) -> None:
         self._folded = folded
+        self._unseen = unseen
         self._logits = logits
         self._through = calls_on_every_path(calls, logits)
         self.is_convolutional = is_convolutional(calls)
@@ -98,6 +102,8 @@ class LayerSearch:
         return FeatureMaps(stages, self._layouts, unused, signatures, is_lasting)
 
     def _stages(self) -> list[FeatureMap]:
+        if self._unseen is not None:
+            raise CamError(scripted_part(self._unseen))
         sizes = [one.size for one in self._maps if one.call.makes_map]
         several = [size for size in sizes if size.numel() > 1] or sizes
         # By the last one of each, because a branch may leave a resolution and return to it.

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary, WeakMethod, ref
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.network.explainable import as_cam_errors, explainable
+from gradcam_core.cam.network.explainable import as_cam_errors, explainable, unseen_part
 from gradcam_core.cam.network.finite import check_finite
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output, logits_selector
@@ -174,7 +174,7 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         known = calls_used(calls, logits)
         folded = [call for call in calls if call.makes_map and not call.is_of_images]
         calls = [call for call in calls if call.key in known]
-        search = LayerSearch(calls, tuple(image.shape[2:]), logits, folded)
+        search = LayerSearch(calls, tuple(image.shape[2:]), logits, folded, unseen_part(module))
         return search.maps(), logits.detach()
 
 
@@ -195,7 +195,7 @@ def is_plain(module: nn.Module) -> bool:
 
 def _parts(module: nn.Module) -> tuple[object, ...]:
     """Of what a module consists, so that one that was changed is looked through again."""
-    return tuple((type(part), *part._modules) for part in parts_of(module))
+    return tuple((type(part), *part._modules.keys()) for part in parts_of(module))
 
 
 def example_batch(module: nn.Module) -> Tensor:
