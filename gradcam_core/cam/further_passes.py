@@ -17,7 +17,7 @@ from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass
 from gradcam_core.cam.target_layers.graph import depends_on
 from gradcam_core.cam.target_layers.layers import maps_of
-from gradcam_core.cam.target_layers.layout import Tokens
+from gradcam_core.cam.target_layers.layout import SequenceFirst, Tokens
 from gradcam_core.errors import CamError
 
 ScoreOf = Callable[[Tensor], Tensor]
@@ -98,6 +98,11 @@ def attention_gradients(
     without such blocks.
     """
     layout = held.layout
+    if isinstance(layout, SequenceFirst):
+        raise CamError(
+            "LeGrad takes tokens with the images first [N, L, C], and this network has them behind "
+            "[L, N, C]: choose another method."
+        )
     if not isinstance(layout, Tokens) or held.output is None:
         raise CamError(_NO_ATTENTION)
     count, tokens = len(held.batch), held.output.shape[1]

@@ -23,6 +23,7 @@ from gradcam_core.cam.target_layers.layout import (
     Layout,
     Rearranged,
     Reshape,
+    images_first,
     may_lie_otherwise,
 )
 from gradcam_core.errors import CamError
@@ -94,7 +95,7 @@ def _hold(
         if layout is None:
             return None
         assert isinstance(output, Tensor)
-        _check(target.name, output, len(inputs))
+        _check(target.name, output, images_first(layout, output), len(inputs))
         is_first = all(one is None for n, one in enumerate(held) if n != at)
         given = output.detach().clone() if is_first else output
         found = layout.to_map(given)
@@ -105,10 +106,11 @@ def _hold(
         keeps = isinstance(layout, ChannelsFirst)
         torch.set_grad_enabled(True)
         # No leaf, because in-place operations (ReLU after a batch norm) refuse it.
-        new = leaf if keeps else layout.put_back(leaf, given)
+        whole = images_first(layout, given)
+        new = leaf if keeps else layout.put_back(leaf, whole)
         new = in_place_of(output, new, has_graph=has_views)
         assert new.grad_fn is not None
-        kept = None if keeps else given.detach()
+        kept = None if keeps else whole.detach()
         held[at] = HeldLayer(leaf, kept, layout, calls[at], new.grad_fn)
         return new
 
@@ -127,14 +129,14 @@ def _hold(
     return held, given
 
 
-def _check(layer: str, output: Tensor, images: int) -> None:
+def _check(layer: str, output: Tensor, of_images: Tensor, images: int) -> None:
     """Raises CamError where a layer has not one map of real numbers per image."""
     if output.is_complex():
         raise CamError(
             f"The layer {layer!r} gives complex numbers, whose heat is not defined: name a layer= "
             "that gives real ones."
         )
-    if len(output) != images:
+    if len(of_images) != images:
         raise CamError(
             f"The layer {layer!r} gives {list(output.shape)} for {images} images, which does not "
             "tell which map is whose: give the network one picture at a time, or name another "
@@ -200,7 +202,7 @@ class NamedLayer:
         ):
             return None
         if self._given is not None:
-            return self._given
+            return self._given.of(output, len(self._inputs))
         if self._maps is None:  # a network of convolutions, whose channels come first
             images = self._inputs.images
             if output.ndim != images.ndim:

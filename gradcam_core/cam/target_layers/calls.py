@@ -29,8 +29,9 @@ _PATCH = 0.25  # of the input's sides
 @dataclass
 class Call:
     """One call of a module. name, number: the module's dotted name and which of its calls this is,
-    from 1. input_shapes: of the tensors it was given, without N. shape: of the tensor it gave;
-    is_of_images: whether that has one entry per image.
+    from 1. input_shapes: of the tensors it was given, without N. shape: of the tensor it gave, with
+    the images first; is_of_images: whether that has one entry per image. is_sequence_first: whether
+    it gave tokens [L, N, C], with the images behind them.
     makes_map: whether it is a part without parts that has weights, so that it makes its feature map
     from another; maps_made: how many of these ended while it ran, itself included.
 
@@ -46,6 +47,7 @@ class Call:
     makes_map: bool
     maps_made: int
     is_of_images: bool
+    is_sequence_first: bool = False
     node: Node | None = None
     changed: dict[int, Tensor] = field(default_factory=dict)
     places_used: dict[int, Tensor] = field(default_factory=dict)
@@ -53,6 +55,10 @@ class Call:
     @property
     def key(self) -> tuple[str, int]:
         return self.name, self.number
+
+    def images_first(self, output: Tensor) -> Tensor:
+        """What it gave, or its gradient, with the images first."""
+        return output.transpose(0, 1) if self.is_sequence_first else output
 
 
 def makes_a_map(part: nn.Module) -> bool:
@@ -74,8 +80,8 @@ def trace_calls(
     note: Callable[[Call, Tensor], None],
     images: Tensor | None = None,
 ) -> tuple[list[Call], Any]:
-    """Run a network and list each call that gives a tensor with places, in the order in which they
-    end; note those that give one entry per image. images: in the place of those of the inputs. ->
+    """Run a network and list and note each call that gives a tensor with places, in the order in
+    which they end. images: in the place of those of the inputs. ->
     the calls, the network's output"""
     count = len(inputs if images is None else images)
     calls: list[Call] = []
@@ -91,16 +97,17 @@ def trace_calls(
         numbers[name] += 1
         if not isinstance(output, Tensor) or output.ndim < 3:
             return
+        is_behind = len(output) != count and output.ndim == 3 and output.shape[1] == count
+        is_of_images = len(output) == count or is_behind
         makes = makes_a_map(part)
-        if makes and len(output) == count:
+        if makes and is_of_images:
             made.append(name)
         shapes = tuple(one.shape[1:] for one in inputs if isinstance(one, Tensor) and one.ndim > 2)
+        shape = output.transpose(0, 1).shape if is_behind else output.shape
         ended = len(made) - before
-        is_of_images = len(output) == count
-        call = Call(name, numbers[name], part, shapes, output.shape, makes, ended, is_of_images)
+        call = Call(name, numbers[name], part, shapes, shape, makes, ended, is_of_images, is_behind)
         calls.append(call)
-        if is_of_images:
-            note(call, output)
+        note(call, output)
 
     with exclusive(module) as undo:
         for name, part in module.named_modules():
@@ -140,7 +147,8 @@ def mark_places_used(calls: Sequence[Call], logits: Tensor, image: Tensor) -> No
             continue
 
         def keep(gradients: Sequence[Tensor], call: Call = call) -> None:
-            for gradient in gradients:
+            for given in gradients:
+                gradient = None if given is None else call.images_first(given)
                 if gradient is None or gradient.shape != call.shape:
                     continue
                 for axis in _axes(gradient):
@@ -162,7 +170,10 @@ def measure_locality(calls: Sequence[Call], module: nn.Module, inputs: Inputs) -
 
     def note(call: Call, output: Tensor) -> None:
         same = known.get(call.key)
-        if same is None or same.shape[1:] != output.shape[1:] or not output.is_floating_point():
+        if same is None or not same.is_of_images or not output.is_floating_point():
+            return
+        output = same.images_first(output)
+        if len(output) != len(versions) or same.shape[1:] != output.shape[1:]:
             return
         difference = output[1:].float() - output[:1].float()
         for axis in _axes(output):

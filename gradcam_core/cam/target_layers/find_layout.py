@@ -44,7 +44,10 @@ class Layouts:
         self._others = [call.name for call in makers if not is_convolution(call.part)]
 
     def of(self, call: Call) -> Layout | None:
-        """How a call's output holds a map; None if it holds none that is known."""
+        """How a call's output holds a map, with the images first; None if it holds none that is
+        known."""
+        if not call.is_of_images:
+            return None
         dimensions = len(self._sides) + 2
         if self._is_convolutional or self._is_of_convolutions(call):
             if len(call.shape) != dimensions:
@@ -112,9 +115,24 @@ class Layouts:
         return None, 0.0
 
     def _grids(self, call: Call) -> Iterator[tuple[int, tuple[int, ...]]]:
-        for others in range(_TOKENS_FOR_ALL + 1):
-            for grid in grids(call.shape[1] - others, self._sides):
-                yield others, grid
+        """How many tokens stand for the whole picture, with the grid of the rest: first those of
+        grids that are known from convolutions, because 33 tokens of an oblong picture may be
+        4 x 8 and one, or 4 x 7 and five; then the fewest."""
+        found = [
+            (others, grid)
+            for others in range(_TOKENS_FOR_ALL + 1)
+            for grid in grids(call.shape[1] - others, self._sides)
+        ]
+        yield from sorted(found, key=lambda one: one[1] not in self._known_grids)
+
+    @cached_property
+    def _known_grids(self) -> set[tuple[int, ...]]:
+        """Of the maps of convolutions, or else of the tokens that were there first."""
+        of_convolutions = {shape[2:] for shape in self._of_convolutions}
+        first = next((call for call in self._calls if len(call.shape) == 3), None)
+        if of_convolutions or first is None:
+            return of_convolutions
+        return set(grids(first.shape[1], self._sides))
 
     def _before(self, others: int) -> int | None:
         """How many of so many tokens for the whole picture come first, by all calls with so many;

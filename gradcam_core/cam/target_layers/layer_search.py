@@ -24,6 +24,7 @@ from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
     ChannelsLast,
     Layout,
+    SequenceFirst,
     Tokens,
     is_convolution,
 )
@@ -88,18 +89,23 @@ class LayerSearch:
 
     def maps(self) -> FeatureMaps:
         unused = self._layouts.keys() - {one.call.key for one in self._maps}
+        layouts = {
+            call.key: _as_given(call, self._layouts[call.key])
+            for call in self._calls
+            if call.key in self._layouts
+        }
         is_lasting = self._knows_places_used or self.is_convolutional
         try:
             stages: list[FeatureMap] | CamError = self._stages()
         except CamError as error:
             # It is kept, and must not keep the frames that it came from, which hold the network.
             stages = CamError(str(error))
-            return FeatureMaps(stages, self._layouts, unused, set(), is_lasting)
+            return FeatureMaps(stages, layouts, unused, set(), is_lasting)
         assert isinstance(stages, list)
         key = stages[-1].name, stages[-1].number
         (node,) = (one.node for one in self._calls if one.key == key)
         signatures = {graph_signature(node, self._logits)} if node is not None else set()
-        return FeatureMaps(stages, self._layouts, unused, signatures, is_lasting)
+        return FeatureMaps(stages, layouts, unused, signatures, is_lasting)
 
     def _stages(self) -> list[FeatureMap]:
         if self._unseen is not None:
@@ -112,8 +118,27 @@ class LayerSearch:
         stages = [one for one in found if one is not None]
         if not stages:
             raise CamError(self._nothing())
-        self._check_last(stages[-1])
+        try:
+            self._check_last(stages[-1])
+        except CamError:
+            later = self._laid_out_again()
+            if later is None:
+                raise
+            self._check_last(later)
+            stages.append(later)
         return stages
+
+    def _laid_out_again(self) -> FeatureMap | None:
+        """The last map that all goes through, if what makes it cannot be laid out itself, as the
+        blocks of a transformer that works in windows."""
+        if self.is_convolutional:
+            return None
+        whole = [
+            one
+            for one in self._maps
+            if one.call.key in self._through and one.size.numel() > 1 and self._belongs(one)
+        ]
+        return self._feature_map(whole[-1]) if whole else None
 
     def _last_of(self, size: torch.Size, is_last: bool) -> FeatureMap | None:
         of_size = [one for one in self._maps if one.size == size and self._belongs(one)]
@@ -130,10 +155,11 @@ class LayerSearch:
             chosen = norms
         if not chosen:
             return None
-        call = chosen[-1].call
-        return FeatureMap(
-            Stage(self._name(call), chosen[-1].shape), call.name, call.number, chosen[-1].layout
-        )
+        return self._feature_map(chosen[-1])
+
+    def _feature_map(self, one: _Candidate) -> FeatureMap:
+        call, stage = one.call, Stage(self._name(one.call), one.shape)
+        return FeatureMap(stage, call.name, call.number, _as_given(call, one.layout))
 
     def _name(self, call: Call) -> str:
         return f"{call.name}#{call.number}" if call.name in self._called_often else call.name
@@ -284,6 +310,11 @@ class LayerSearch:
             "could not be laid out over the picture. Name the layer= to explain, and as reshape= a "
             "function from its output to [N, C, h, w]."
         )
+
+
+def _as_given(call: Call, layout: Layout) -> Layout:
+    """The layout of what a call gave, from that of the same with the images first."""
+    return SequenceFirst(layout) if call.is_sequence_first else layout
 
 
 def is_convolutional(calls: Sequence[Call]) -> bool:

@@ -32,7 +32,8 @@ class Layout(Protocol):
         """The output of a module -> [N, C, *places]."""
 
     def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
-        """The output with another map in it: [M, C, *places], output of M images or one."""
+        """The output with another map in it: [M, C, *places], output of M images or one, with the
+        images first."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,25 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class SequenceFirst:
+    """Tokens [L, N, C] behind each other before the images, as `nn.MultiheadAttention` has them
+    unless it is told otherwise. within: the layout of [N, L, C]."""
+
+    within: Layout
+
+    def to_map(self, output: Tensor) -> Tensor:
+        return self.within.to_map(output.transpose(0, 1))
+
+    def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
+        return self.within.put_back(changed, output).transpose(0, 1)
+
+
+def images_first(layout: Layout, output: Tensor) -> Tensor:
+    """What a module gave, with the images first."""
+    return output.transpose(0, 1) if isinstance(layout, SequenceFirst) else output
+
+
+@dataclass(frozen=True)
 class Folded:
     """[N, C, h, w] of a convolution into which a batch norm was folded: the map is what the
     convolution gave before it. scale, shift: [C, 1, 1] of the norm. A channel that the norm has all
@@ -101,6 +121,12 @@ class Rearranged:
 
     def __init__(self, reshape: Reshape) -> None:
         self._reshape = reshape
+
+    def of(self, output: Tensor, images: int) -> Layout:
+        """For an output of so many images, which may be its second side."""
+        if len(output) == images or output.ndim < 2 or output.shape[1] != images:
+            return self
+        return SequenceFirst(Rearranged(lambda given: self._reshape(given.transpose(0, 1))))
 
     def to_map(self, output: Tensor) -> Tensor:
         found = self._reshape(output)

@@ -1,0 +1,132 @@
+"""Tokens that lie otherwise than [N, L, C] on a square: behind each other before the images, on an
+oblong grid beside registers, in windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+import gradcam_core as gc
+from tests.support.networks import scattered
+
+ToMap = Callable[[Tensor], Tensor]
+
+
+def images(height: int, width: int, count: int = 2) -> Tensor:
+    return torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def literal(module: nn.Module, batch: Tensor, layer: str, to_map: ToMap) -> Tensor:
+    """Grad-CAM by autograd through the whole network, with the map laid out by hand."""
+    kept: list[Tensor] = []
+    part = module.get_submodule(layer)
+    hook = part.register_forward_hook(lambda _, __, output: kept.append(output))
+    logits = module(batch)
+    hook.remove()
+    (gradient,) = torch.autograd.grad(logits[:, 1].sum(), kept[0])
+    weights = to_map(gradient).mean((2, 3), keepdim=True)
+    return (weights * to_map(kept[0])).sum(1).relu().detach()
+
+
+def same(got: Tensor, expected: Tensor) -> None:
+    assert expected.max() > 0
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5 * float(expected.max()))
+
+
+class Block(nn.Module):
+    """As OpenAI's CLIP: `nn.MultiheadAttention` with the tokens first."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(width, 2)
+        self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dense = nn.Sequential(nn.Linear(width, 48), nn.GELU(), nn.Linear(48, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        given = self.norm_1(x)
+        x = x + self.attention(given, given, given, need_weights=False)[0]
+        return x + self.dense(self.norm_2(x))
+
+
+class SequenceFirst(nn.Module):
+    def __init__(self, *, by_class_token: bool) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Conv2d(3, 24, 8, 8), nn.Linear(24, 5)
+        self.start = nn.Parameter(torch.randn(1, 1, 24))
+        self.position = nn.Parameter(torch.randn(1, 17, 24))
+        self.blocks = nn.Sequential(*(Block(24) for _ in range(6)))
+        self.by_class_token = by_class_token
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.embed(x).flatten(2).mT
+        tokens = torch.cat([self.start.expand(len(x), -1, -1), tokens], 1) + self.position
+        tokens = self.blocks(tokens.transpose(0, 1)).transpose(0, 1)
+        return self.head(tokens[:, 0] if self.by_class_token else tokens.mean(1))
+
+
+def on_four_by_four(output: Tensor) -> Tensor:
+    return output[1:].permute(1, 2, 0).unflatten(2, (4, 4))
+
+
+@pytest.mark.parametrize("by_class_token", [True, False])
+def test_tokens_before_the_images_lie_on_their_grid(by_class_token: bool):
+    torch.manual_seed(0)
+    module = scattered(SequenceFirst(by_class_token=by_class_token)).eval()
+    batch = images(32, 32)
+    run = gc.forward(module, batch)
+    assert run.layer == ("blocks.4" if by_class_token else "blocks")
+    expected = literal(module, batch, run.layer, on_four_by_four)
+    same(run.cam(1), expected)
+    for layer, reshape in ((run.layer, None), (run.layer, on_four_by_four)):
+        same(gc.forward(module, batch, layer, reshape=reshape).cam(1), expected)
+    alone = gc.forward(module, batch[1:])
+    for method in ("gradcam", "ablationcam", "scorecam"):
+        same(alone.cam(1, method), run.cam(1, method)[1:])
+    with pytest.raises(gc.CamError, match=r"LeGrad .* \[N, L, C\]"):
+        run.cam(1, "legrad")
+
+
+@pytest.mark.parametrize("size", [(56, 98), (98, 56)])
+def test_registers_beside_an_oblong_grid_are_no_places(size: tuple[int, int]):
+    # Of 33 tokens 4 x 8 and one are more than 4 x 7 and five.
+    torch.manual_seed(0)
+    name = "vit_small_patch14_reg4_dinov2"
+    made = timm.create_model(name, img_size=size, depth=3, embed_dim=48, num_classes=5)
+    module = scattered(made).eval()
+    grid = (size[0] // 14, size[1] // 14)
+    run = gc.forward(module, images(*size))
+    assert run.activation.shape[2:] == grid
+
+    def to_map(output: Tensor) -> Tensor:
+        return output[:, 5:].mT.unflatten(2, grid)
+
+    same(run.cam(1), literal(module, images(*size), run.layer, to_map))
+
+
+def test_where_windows_cannot_be_laid_out_the_whole_map_behind_them_is():
+    torch.manual_seed(0)
+    module = scattered(timm.create_model("nest_tiny", img_size=112, num_classes=5)).eval()
+    run = gc.forward(module, images(112, 112))
+    assert run.layer == "norm"
+    same(run.cam(1), literal(module, images(112, 112), "norm", lambda o: o.movedim(-1, 1)))
+
+
+def test_windows_among_the_images_do_not_pass_for_nothing():
+    class Windows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.head = nn.Conv2d(3, 16, 3, 2, 1), nn.Linear(16, 5)
+            blocks = (nn.TransformerEncoderLayer(16, 2, 32, batch_first=True) for _ in range(3))
+            self.blocks = nn.Sequential(*blocks)
+
+        def forward(self, x: Tensor) -> Tensor:
+            windows = self.stem(x).unflatten(2, (-1, 4)).unflatten(4, (-1, 4))
+            tokens = self.blocks(windows.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(0, 2))
+            return self.head(tokens.unflatten(0, (len(x), -1)).mean((1, 2)))
+
+    with pytest.raises(gc.CamError, match=r"'stem', but 6 layers follow .* \[24, 16, 16\]"):
+        gc.forward(Windows().eval(), images(32, 48))
