@@ -118,6 +118,17 @@ def watching_operations(note: Callable[[list[Tensor]], None]) -> Iterator[None]:
         yield
 
 
+def with_copied_tensors(given: Any) -> Any:
+    """The same lists, dictionaries and the like with copies of their tensors, in the same graph.
+
+    Needless once `torch.utils` exports its trees, which know what libraries have registered.
+    """
+    import torch
+    from torch.utils._pytree import tree_map_only
+
+    return tree_map_only(torch.Tensor, torch.clone, given)
+
+
 def has_hooks(part: nn.Module) -> bool:
     """Whether something else runs with a module: pruning, weight_norm, or whoever looks on.
 

@@ -28,7 +28,7 @@ from gradcam_core.cam.perturbed import perturbed_logits
 from gradcam_core.cam.score import Score, score_of
 from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.cam.steps import Steps, steps_of
-from gradcam_core.cam.target_layers.layout import Tokens
+from gradcam_core.cam.target_layers.layout import SequenceFirst, Tokens
 from gradcam_core.cam.targets import (
     Targets,
     class_indices,
@@ -61,7 +61,8 @@ class Run:
     @property
     def is_of_tokens(self) -> bool:
         """Whether the cells of the activation are tokens, laid out on their grid."""
-        return isinstance(self.open_pass.layout, Tokens)
+        layout = self.open_pass.layout
+        return isinstance(layout.within if isinstance(layout, SequenceFirst) else layout, Tokens)
 
     @property
     def logits(self) -> Tensor:

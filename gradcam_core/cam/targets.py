@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gradcam_core.cam.network.outputs import described
 from gradcam_core.cam.open_pass import OpenPass
 from gradcam_core.errors import CamError
+from gradcam_core.upstream import with_copied_tensors
 
 TargetFunction = Callable[[Any], Tensor]
 """From what a network gives to one number per image [N]."""
@@ -36,6 +38,11 @@ def class_indices(targets: int | Sequence[int] | None, logits: Tensor) -> Tensor
         )
     if targets is None:
         return torch.tensor(top_classes(logits), device=logits.device)
+    if isinstance(targets, (Set, Mapping)):
+        raise CamError(
+            f"{targets!r} is a {type(targets).__name__}, which does not say which class is of "
+            "which image: give a list of one class per image."
+        )
     indices = [targets] * images if _is_one(targets) else list(targets)  # type: ignore[arg-type]
     if len(indices) != images:
         raise CamError(f"{len(indices)} target classes were given for {images} images.")
@@ -43,7 +50,9 @@ def class_indices(targets: int | Sequence[int] | None, logits: Tensor) -> Tensor
 
 
 def contrast_classes(contrast: Any, classes: int) -> list[int] | bool:
-    """Each once; True for those that the method chooses. Raises CamError."""
+    """Each once; True for those that the method chooses, None for none. Raises CamError."""
+    if contrast is None:
+        return False
     if isinstance(contrast, (bool, np.bool_)):
         return bool(contrast)
     if isinstance(contrast, str) and contrast == "auto":
@@ -56,7 +65,16 @@ def of_function(held: OpenPass, target: TargetFunction) -> OpenPass:
     """The same pass with one class, which is what the function gives. Raises CamError."""
 
     def score(given: Any) -> Tensor:
-        found = target(given)
+        try:
+            # Of a copy, because it may write into what it is given, which other targets read.
+            found = target(with_copied_tensors(given))
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # a person's own code may raise anything
+            raise CamError(
+                f"The target function failed with {described(given)} "
+                f"({type(error).__name__}: {error})."
+            ) from error
         if not isinstance(found, Tensor) or found.ndim != 1:
             came = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise CamError(f"The target function gave {came} and must give one number per image.")
@@ -90,6 +108,11 @@ def _index(given: Any, count: int) -> int:
             raise TypeError
         index = operator.index(given)
     except TypeError:
+        if callable(given):
+            raise CamError(
+                f"A {what} among several targets is no class: give indices, or one function of all "
+                "the output that gives a number per image."
+            ) from None
         raise CamError(
             f"{given!r} is a {what} and no class: give its index, from 0 to {count - 1}."
         ) from None

@@ -115,12 +115,43 @@ def test_a_target_may_read_what_was_given_for_each_image():
         (lambda given: torch.ones(2, 3), "one number per image"),
         (lambda given: 1.0, "gave float"),
         (lambda given: primary(given)[:1], "gave 1 numbers for 2 images"),
+        (lambda given: given["primary"], "failed with .* of float32.*TypeError"),
+        ([lambda given: primary(given)] * 2, "A function among several targets is no class"),
     ]
     for target, sentence in refused:
         with pytest.raises(gc.CamError, match=sentence):
             run.cam(target)
     with pytest.raises(gc.CamError, match="Give output="):
         gc.forward(module, batch, "features")
+
+
+def test_a_target_that_writes_into_the_output_changes_no_other(resnet: Any):
+    run = gc.forward(resnet, torch.rand(2, 3, 64, 64))
+    before = run.cam(2)
+    twice = run.cam(lambda given: given.mul_(2)[:, 2])
+    torch.testing.assert_close(twice, 2 * before)
+    assert torch.equal(run.cam(2), before)
+
+
+@pytest.mark.parametrize("targets", [{0, 1}, {0: 1, 1: 0}])
+def test_what_has_no_order_is_no_class_for_each_image(resnet: Any, targets: Any):
+    run = gc.forward(resnet, torch.rand(2, 3, 64, 64))
+    with pytest.raises(gc.CamError, match="does not say which class is of which image"):
+        run.cam(targets)
+
+
+def test_a_sparse_output_is_told(resnet: Any):
+    class Sparse(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = resnet
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(x).to_sparse()
+
+    for layer in (None, "net.layer4"):
+        with pytest.raises(gc.CamError, match="gives a sparse tensor"):
+            gc.forward(Sparse().eval(), torch.rand(2, 3, 64, 64), layer)
 
 
 def test_the_score_of_a_detectors_box_is_explained():
@@ -187,6 +218,7 @@ def test_the_svd_leaves_the_activation_as_it_is(resnet: Any):
 def test_one_class_in_contrast_needs_no_list(resnet: Any):
     run = gc.forward(resnet, torch.rand(1, 3, 64, 64))
     assert torch.equal(run.cam(3, contrast=5), run.cam(3, contrast=[5]))
+    assert torch.equal(run.cam(3, contrast=None), run.cam(3))  # type: ignore[arg-type]
     assert run.contrast(3, contrast=5) == [[5]]
     with pytest.raises(gc.CamError, match="'cat' is a str and no class"):
         run.cam(3, contrast="cat")  # type: ignore[arg-type]

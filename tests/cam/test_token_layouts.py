@@ -79,6 +79,7 @@ def test_tokens_before_the_images_lie_on_their_grid(by_class_token: bool):
     batch = images(32, 32)
     run = gc.forward(module, batch)
     assert run.layer == ("blocks.4" if by_class_token else "blocks")
+    assert run.is_of_tokens
     expected = literal(module, batch, run.layer, on_four_by_four)
     same(run.cam(1), expected)
     for layer, reshape in ((run.layer, None), (run.layer, on_four_by_four)):

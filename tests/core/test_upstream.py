@@ -44,6 +44,11 @@ def test_pytorch_does_not_export_its_dispatch_mode():
         torch.cat([tensor.relu(), *others])
     assert [len(tensors) for tensors in given] == [1, 3]
     assert given[0][0] is tensor
+    held = {"a": [tensor, 2], "b": (tensor,)}
+    copied = upstream.with_copied_tensors(held)
+    assert copied["a"][1] == 2
+    copied["a"][0].zero_()
+    assert tensor.all()
 
 
 def test_pytorch_does_not_tell_of_hooks():

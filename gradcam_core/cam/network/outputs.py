@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gradcam_core.errors import CamError
@@ -24,9 +25,10 @@ def logits_of_output(output: Any) -> Tensor:
     Raises CamError, which names what came, for anything else.
     """
     found = _among(output)
-    if found is None or not found.is_floating_point() or not found.ndim:
+    is_clear = found is not None and found.layout == torch.strided and found.ndim > 0
+    if found is None or not is_clear or not found.is_floating_point():
         raise CamError(
-            f"The network gives {_described(output)}: which of it are the logits is not clear. "
+            f"The network gives {described(output)}: which of it are the logits is not clear. "
             "Give output= a function of it that returns them as a tensor [N, classes]."
         )
     return found[:, None] if found.ndim == 1 else found
@@ -42,11 +44,12 @@ def logits_selector(pick: Output | None) -> Callable[[Any], Tensor]:
             found = pick(output)
         except Exception as error:  # a person's own code may raise anything
             raise CamError(
-                f"output= failed with {_described(output)} ({type(error).__name__}: {error})."
+                f"output= failed with {described(output)} ({type(error).__name__}: {error})."
             ) from None
-        if not isinstance(found, Tensor) or not found.ndim or not found.is_floating_point():
+        is_plain = isinstance(found, Tensor) and found.layout == torch.strided
+        if not is_plain or not found.ndim or not found.is_floating_point():
             raise CamError(
-                f"output= gave {_described(found)} and must give a tensor [N, classes] of floats."
+                f"output= gave {described(found)} and must give a tensor [N, classes] of floats."
             )
         return found[:, None] if found.ndim == 1 else found
 
@@ -76,11 +79,13 @@ def _among(output: Any) -> Tensor | None:
     return tensors[0] if len(tensors) == 1 else None
 
 
-def _described(output: Any) -> str:
+def described(output: Any) -> str:
+    """What came, for a person."""
     if isinstance(output, Tensor):
-        return f"a tensor {list(output.shape)} of {str(output.dtype).removeprefix('torch.')}"
+        kind = "a tensor" if output.layout == torch.strided else "a sparse tensor"
+        return f"{kind} {list(output.shape)} of {str(output.dtype).removeprefix('torch.')}"
     if isinstance(output, Mapping):
-        return "{" + ", ".join(f"{name!r}: {_described(one)}" for name, one in output.items()) + "}"
+        return "{" + ", ".join(f"{name!r}: {described(one)}" for name, one in output.items()) + "}"
     if isinstance(output, (tuple, list)):
-        return f"({', '.join(map(_described, output))})"
+        return f"({', '.join(map(described, output))})"
     return type(output).__name__
