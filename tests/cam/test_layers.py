@@ -7,6 +7,7 @@ import timm
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 import gradcam_core as gc
 
@@ -102,3 +103,32 @@ def test_a_layer_that_is_not_run_is_an_error():
 
     with pytest.raises(gc.CamError, match="'idle' is not used"):
         gc.forward(Idle().eval(), torch.randn(1, 3, 8, 8), "idle")
+
+
+class Segmentation(nn.Module):
+    """Gives a map of each class, enlarged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 12, 3, 2, 1)
+        self.classes = nn.Sequential(nn.Conv2d(12, 4, 1))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        found = self.classes(self.second(self.first(x).relu()).relu())
+        return {"out": interpolate(found, x.shape[2:], mode="bilinear")}
+
+
+def test_the_map_that_a_segmentation_gives_is_not_the_feature_map_behind_it():
+    torch.manual_seed(0)
+    module, batch = Segmentation().eval(), torch.randn(2, 3, 32, 48)
+    run = gc.forward(module, batch)
+    assert run.layer == "second"
+    found = run.cam(lambda given: given["out"][:, 1, 4:10, 5:20].mean((1, 2)))
+    activation = module.second(module.first(batch).relu()).detach().requires_grad_()
+    out = interpolate(module.classes(activation.relu()), batch.shape[2:], mode="bilinear")
+    score = out[:, 1, 4:10, 5:20].mean((1, 2)).sum()
+    (gradient,) = torch.autograd.grad(score, activation)
+    expected = (gradient.mean((2, 3), keepdim=True) * activation).sum(1).relu().detach()
+    assert expected.max() > 0
+    torch.testing.assert_close(found, expected)
+    assert gc.forward(nn.Sequential(nn.Conv2d(3, 4, 3)).eval(), batch).layer == "0"

@@ -232,6 +232,9 @@ def test_names_are_read_from_the_weights_if_they_say_them(tmp_path: Path):
     two = gc.register("Two", SMALL, weights=tmp_path / "b.safetensors")
     assert [label.name for label in one.labels] == ["a", "b", "c"]
     assert [label.name for label in two.labels] == LABELS
+    torch.save({"meta": {"dataset_meta": {"classes": tuple(LABELS)}}, "x": tensors}, tmp_path / "c")
+    three = gc.register("Three", SMALL, weights=tmp_path / "c")
+    assert [label.name for label in three.labels] == LABELS
     mine = gc.register("One", SMALL, weights=tmp_path / "a.pth", labels=LABELS)
     assert [label.name for label in mine.labels] == LABELS
 

@@ -14,6 +14,10 @@ NAMES = ["no finding", "effusion, left", "Pneumonie"]
 
 GOOD = {
     "a.txt": "no finding\neffusion, left\nPneumonie\n\n",
+    "indices.txt": "0: no finding\n1: effusion, left\n2: Pneumonie\n",
+    "another_order.txt": "2 Pneumonie\n0 no finding\n1 effusion, left\n",
+    "wordnet.txt": "n01440764 no finding\nn01484850 effusion, left\nn01443537 Pneumonie\n",
+    "python.txt": "{0: 'no finding',\n 1: 'effusion, left',\n 2: 'Pneumonie'}",
     "bom.txt": "\ufeffno finding\r\neffusion, left\r\nPneumonie",
     "list.json": '["no finding", "effusion, left", "Pneumonie"]',
     "by_index.json": '{"2": "Pneumonie", "0": "no finding", "1": "effusion, left"}',
@@ -34,6 +38,12 @@ GOOD = {
     "label2id.json": '{"label2id": {"Pneumonie": 2, "no finding": 0, "effusion, left": "1"}}',
     "coco.json": '[{"id": 1, "name": "effusion, left"}, {"id": 0, "name": "no finding"},'
     ' {"id": 2, "name": "Pneumonie"}]',
+    "categories.json": '{"categories": [{"id": 1, "name": "effusion, left"},'
+    ' {"id": 0, "name": "no finding"}, {"id": 2, "name": "Pneumonie"}]}',
+    "idx_to_class.json": '{"idx_to_class":'
+    ' {"0": "no finding", "1": "effusion, left", "2": "Pneumonie"}}',
+    "mmpretrain.json": '{"meta": {"dataset_meta": {"classes":'
+    ' ["no finding", "effusion, left", "Pneumonie"]}}}',
     "one.csv": 'no finding\n"effusion, left"\nPneumonie\n',
     "named.csv": 'code,Label\nx,no finding\ny,"effusion, left"\nz,Pneumonie\n',
     "both.csv": 'name,index\nPneumonie,2\nno finding,0\n"effusion, left",1\n',
@@ -58,6 +68,23 @@ def test_semicolons_within_names_are_no_columns(tmp_path: Path):
     assert read_label_names(file) == ["cat; lynx", "dog; wolf"]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["0 stars", "1 star", "2 stars"],
+        ["0.5", "1.5", "2.7"],
+        ["1 cat", "2 dogs"],
+        ["0 cats", "dog"],
+        ["[x", "y"],
+        ["n01440764 tench", "goldfish"],
+    ],
+)
+def test_numbers_that_are_no_indices_belong_to_the_names(tmp_path: Path, names: list[str]):
+    file = tmp_path / "names.txt"
+    file.write_text("\n".join(names), encoding="utf-8")
+    assert read_label_names(file) == names
+
+
 BAD = {
     "empty.txt": (b"", "has no labels"),
     "gap.txt": (b"one\n\nthree\n", "the name of class 1 is empty"),
@@ -65,6 +92,7 @@ BAD = {
     "broken.json": (b'["a", ', "not JSON"),
     "number.json": (b"3", "neither a list of names"),
     "gap.json": (b'{"0": "a", "2": "c"}', "class 1 has no name"),
+    "from_one.json": (b'{"1": "a", "2": "b"}', "the indices are 1 to 2, .* 0 to 1: subtract 1"),
     "pairs.json": (b'{"0": ["a", "b"]}', "neither a list of names"),
     "twice.json": (b'[{"id": 0, "name": "a"}, {"id": 0, "name": "b"}]', "have the same index"),
     "nameless.json": (b'[{"id": 0}]', "entry 0 of the labels has no name"),

@@ -153,6 +153,15 @@ def last_calls(calls: Sequence[Call]) -> list[Call]:
     return found[::-1]
 
 
+def nodes_behind_which_others_are(calls: Sequence[Call]) -> set[Node]:
+    """What the calls that make maps are made from."""
+    found: set[Node] = set()
+    for call in reversed(calls):
+        if call.makes_map and call.node is not None:
+            found |= {node for node in _before(call, found - {call.node}) if node != call.node}
+    return found
+
+
 def _before(call: Call, without: set[Node]) -> Iterator[Node]:
     """The nodes that a call's output is made from, and its own."""
     return iter(()) if call.node is None else _in_order(call.node, without)

@@ -4,6 +4,7 @@ the last of its resolution."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 
 import torch
@@ -19,6 +20,7 @@ from gradcam_core.cam.target_layers.graph import (
     calls_on_every_path,
     graph_signature,
     last_calls,
+    nodes_behind_which_others_are,
 )
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
@@ -86,6 +88,7 @@ class LayerSearch:
             for call in calls
             if (layout := self._layouts.get(call.key)) and self._counts(call, layout)
         ]
+        self._gives_a_map = logits.ndim == len(sides) + 2
 
     def maps(self) -> FeatureMaps:
         unused = self._layouts.keys() - {one.call.key for one in self._maps}
@@ -96,7 +99,7 @@ class LayerSearch:
         }
         is_lasting = self._knows_places_used or self.is_convolutional
         try:
-            stages: list[FeatureMap] | CamError = self._stages()
+            stages: list[FeatureMap] | CamError = self._stages_before_the_output()
         except CamError as error:
             # It is kept, and must not keep the frames that it came from, which hold the network.
             stages = CamError(str(error))
@@ -107,14 +110,23 @@ class LayerSearch:
         signatures = {graph_signature(node, self._logits)} if node is not None else set()
         return FeatureMaps(stages, layouts, unused, signatures, is_lasting)
 
-    def _stages(self) -> list[FeatureMap]:
+    def _stages_before_the_output(self) -> list[FeatureMap]:
         if self._unseen is not None:
             raise CamError(scripted_part(self._unseen))
-        sizes = [one.size for one in self._maps if one.call.makes_map]
+        if self._gives_a_map:
+            # That of a segmentation says what is seen where, and is no feature map behind it.
+            more = nodes_behind_which_others_are(self._calls)
+            before = [one for one in self._maps if one.call.node in more]
+            with suppress(CamError):
+                return self._stages(before)
+        return self._stages(self._maps)
+
+    def _stages(self, maps: Sequence[_Candidate]) -> list[FeatureMap]:
+        sizes = [one.size for one in maps if one.call.makes_map]
         several = [size for size in sizes if size.numel() > 1] or sizes
         # By the last one of each, because a branch may leave a resolution and return to it.
         ordered = list(dict.fromkeys(reversed(several)))[::-1]
-        found = [self._last_of(size, size == ordered[-1]) for size in ordered]
+        found = [self._last_of(maps, size, size == ordered[-1]) for size in ordered]
         stages = [one for one in found if one is not None]
         if not stages:
             raise CamError(self._nothing())
@@ -140,8 +152,10 @@ class LayerSearch:
         ]
         return self._feature_map(whole[-1]) if whole else None
 
-    def _last_of(self, size: torch.Size, is_last: bool) -> FeatureMap | None:
-        of_size = [one for one in self._maps if one.size == size and self._belongs(one)]
+    def _last_of(
+        self, maps: Sequence[_Candidate], size: torch.Size, is_last: bool
+    ) -> FeatureMap | None:
+        of_size = [one for one in maps if one.size == size and self._belongs(one)]
         # One channel is a mask, where others have more.
         chosen = [one for one in of_size if one.shape[0] > 1] or of_size
         all_of_it = [one for one in chosen if one.call.key in self._through]

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam_core.errors import LabelError
 from gradcam_core.models.custom.description import Description
-from gradcam_core.models.custom.files.label_files import NAMES_KEYS, names_in, read_label_names
+from gradcam_core.models.custom.files.label_files import (
+    CONFIGS,
+    NAMES_KEYS,
+    names_in,
+    read_label_names,
+)
 from gradcam_core.models.labels import Labels, imagenet_labels, labels_of
 from gradcam_core.upstream import import_timm
 
@@ -74,7 +79,7 @@ def names_of(checkpoint: Checkpoint, outputs: int) -> list[str] | None:
     """What the file calls the classes, if they are as many as the network has."""
     metadata = {key: parsed(value) for key, value in checkpoint.metadata.items()}
     descriptions = metadata.get("label_descriptions")
-    for key in (*NAMES_KEYS, "pretrained_cfg"):
+    for key in (*NAMES_KEYS, *CONFIGS):
         try:
             names = names_in({key: metadata.get(key), "label_descriptions": descriptions})
         except LabelError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,17 @@ NAMES_KEYS = (
     "class_names",
     "classes",
     "class_to_idx",
+    "idx_to_class",
     "label2id",
     "labels",
+    "CLASSES",
+    "categories",
 )
 """Of JSON objects: what the names stand under, the best first."""
 
-_CONFIGS = ("pretrained_cfg", "dataset_info")
+CONFIGS = ("pretrained_cfg", "dataset_info", "dataset_meta", "meta")
 _WORDNET = re.compile("n[0-9]{8}")
+_NUMBERED = re.compile(r"\s*([0-9]+)(?:\s*[:;,)=]\s*|\.\s+|\s+)(\S.*)")
 _INDEX_COLUMNS = ("index", "id", "idx", "class_id", "class_index", "label_id")
 _NAME_COLUMNS = ("name", "label", "class", "class_name", "label_name", "description")
 
@@ -33,7 +39,8 @@ _NAME_COLUMNS = ("name", "label", "class", "class_name", "label_name", "descript
 def read_label_names(path: Path) -> list[str]:
     """The names in the order of the network's outputs, from a file in one of these forms.
 
-    .txt: one name per line. .json: a list of names; an object of names by index, or of indices by
+    .txt: one name per line, after its index if all have one, or after WordNet's number; Python's
+    dictionary or list. .json: a list of names; an object of names by index, or of indices by
     name (torchvision's `class_to_idx`); also under "id2label", "label_names", "classes",
     "class_to_idx" or the like, in "pretrained_cfg", too; Keras' pairs of WordNet's number and name
     by index; timm's "label_names" with "label_descriptions"; objects with "id" and "name".
@@ -65,7 +72,19 @@ def read_label_names(path: Path) -> list[str]:
 
 
 def _from_text(text: str) -> list[str]:
-    return text.rstrip().splitlines()
+    if text.lstrip().startswith(("{", "[")):
+        with suppress(SyntaxError, ValueError, RecursionError, MemoryError, LabelError):
+            return names_in(ast.literal_eval(text.strip()))  # as people print it; nothing is run
+    lines = text.rstrip().splitlines()
+    of_wordnet = [line.strip().partition(" ") for line in lines]
+    if of_wordnet and all(_WORDNET.fullmatch(one) and name for one, _, name in of_wordnet):
+        return [name.strip() for *_, name in of_wordnet]
+    numbered = [found.groups() for line in lines if (found := _NUMBERED.fullmatch(line))]
+    by_index = {int(index): name.rstrip() for index, name in numbered}
+    is_of_all = len(by_index) == len(lines) and by_index.keys() == set(range(len(lines)))
+    # "0 stars", "1 star" and "0.5", "1.5" are names with numbers.
+    words = {name for name in by_index.values() if any(map(str.isalpha, name))}
+    return _ordered(by_index) if lines and is_of_all and len(words) == len(lines) else lines
 
 
 def _from_json(text: str) -> list[str]:
@@ -87,8 +106,9 @@ def _described(found: Any) -> list[str] | None:
     """From the object around names, if it is one: with what describes them."""
     if not isinstance(found, Mapping):
         return None
-    for key in _CONFIGS:
-        if isinstance(inner := found.get(key), Mapping) and any(one in inner for one in NAMES_KEYS):
+    for key in CONFIGS:
+        inner = found.get(key)
+        if isinstance(inner, Mapping) and any(one in inner for one in (*NAMES_KEYS, *CONFIGS)):
             return names_in({**inner, **{k: found[k] for k in NAMES_KEYS if found.get(k)}})
     for key in NAMES_KEYS:
         if isinstance(found.get(key), list | tuple | Mapping) and found[key]:
@@ -196,9 +216,15 @@ def _from_csv(text: str) -> list[str]:
 
 
 def _ordered(names: Mapping[int, str]) -> list[str]:
-    if missing := sorted(set(range(len(names))) - set(names)):
+    count = len(names)
+    if count > 1 and names.keys() == set(range(1, count + 1)):
+        raise LabelError(
+            f"the indices are 1 to {count}, and those of a network's outputs are 0 to {count - 1}: "
+            "subtract 1 if that is meant"
+        )
+    if missing := sorted(set(range(count)) - set(names)):
         raise LabelError(f"class {missing[0]} has no name: indices start at 0 and leave none out")
-    return [names[index] for index in range(len(names))]
+    return [names[index] for index in range(count)]
 
 
 _READERS: dict[str, Callable[[str], list[str]]] = {
