@@ -216,6 +216,9 @@ def test_averaged_weights_go_before_raw_ones(tmp_path: Path):
     assert_same("mine", averaged)
     gc.register("Mine", "test_resnet", weights=path, prefix="state_dict")
     assert_same("mine", raw)
+    of_torchvision = {"model": raw.state_dict(), "model_ema": of_averaging(averaged.state_dict())}
+    info = gc.register("Mine", weights=saved(tmp_path / "c.pth", of_torchvision))
+    assert info.notice.endswith("left out beside the network: model_ema.n_averaged.")
     inside = put(raw.state_dict(), "model.") | put(averaged.state_dict(), "ema_model.module.")
     gc.register("Mine", weights=saved(tmp_path / "b.pth", {"state_dict": inside}))
     assert_same("mine", averaged)
@@ -595,6 +598,7 @@ MEAN, STD = [0.3, 0.4, 0.5], [0.2, 0.25, 0.3]
         ({"mean": torch.tensor(MEAN), "std": torch.tensor(STD)}, MEAN),
         ({"normalize.mean": torch.tensor(MEAN)[:, None, None],
           "normalize.std": torch.tensor(STD)[:, None, None]}, MEAN),
+        ({"pixel_mean": torch.tensor(MEAN), "pixel_std": torch.tensor(STD)}, MEAN),
         ({"mean": 0.91}, None),
         ({"mean": 0.91, "std": 0.02}, None),
         ({"mean": 0.91, "std": 0.1}, None),
@@ -705,6 +709,11 @@ def test_a_normalisation_of_another_scale_is_named(tmp_path: Path):
     held = {"state_dict": small().state_dict(), "mean": [123.7, 1.0, 1.0], "std": [58.0, 1.0, 1.0]}
     info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
     assert "mean [123.7, 1.0, 1.0] and std" in info.notice
+    before = {"data_preprocessor.mean": torch.full((3, 1, 1), 123.5)}
+    before["data_preprocessor.std"] = torch.full((3, 1, 1), 58.5)
+    held = {"state_dict": {**put(small().state_dict(), "model."), **before}}
+    info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
+    assert "mean [123.5, 123.5, 123.5] and std" in info.notice
     gc.register("Mine", "test_resnet", weights=tmp_path / "a.pth", mean=0.5, std=0.5)
     assert gc.load_model("mine").preprocessing.mean == (0.5,) * 3
 

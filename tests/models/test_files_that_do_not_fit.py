@@ -263,6 +263,7 @@ def test_tensors_of_another_kind_are_called_what_they_are(
         b"\x80\x02\x8d" + b"\x7f" * 8,
         b"\x80\x02r\xff\xff\xff\x7f",  # a place in the memo
         b"\x80\x02T\xff\xff\xff\x7f",
+        b"PK\x03\x04" + b"x" * 5000,  # the begin of an archive
     ],
 )
 def test_a_damaged_pickle_that_asks_for_all_memory_is_a_sentence(tmp_path: Path, content: bytes):

@@ -109,17 +109,19 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     )
     mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
     if mean is None or std is None:
-        before = _layer_before(checkpoint)
-        if before is not None:
-            note = "mean and std are those of a layer in the file"
-            return replace(plain, mean=before[0], std=before[1], note=note)
-        return plain
+        before = _layers_before(checkpoint)
+        if len(before) != 1:
+            return plain
+        ((mean, std),) = before
+        note = "mean and std are those of a layer in the file"
+    else:
+        note = ""
     found = plausible(mean, std)
     if found is None:
         shown = f"mean {_short(mean)} and std {_short(std)}"
         note = f"{shown} in the file are not those of channels from 0 to 1, and not taken"
         return replace(plain, note=note)
-    return replace(plain, mean=found[0], std=found[1])
+    return replace(plain, mean=found[0], std=found[1], note=note)
 
 
 def _known(key: str, value: Any) -> Any:
@@ -148,17 +150,17 @@ def plausible(mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]
     return found if min(found[1]) >= _LEAST_STD else None
 
 
-def _layer_before(
-    checkpoint: Checkpoint,
-) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """The buffers of a layer that normalises pictures, as many people put before a network."""
+def _layers_before(checkpoint: Checkpoint) -> list[tuple[list[float], list[float]]]:
+    """Mean and standard deviation of the layers that normalise pictures, as many people put one
+    before a network: buffers such as "mean" and "std", "pixel_mean" and "pixel_std"."""
     found = []
     for name, mean in checkpoint.tensors.items():
         stem, _, last = name.rpartition(".")
-        std = checkpoint.tensors.get(f"{stem}.std" if stem else "std")
-        if last == "mean" and std is not None and mean.numel() == std.numel() in (1, 3):
-            found.append(plausible(_numbers(mean), _numbers(std)))
-    return found[0] if len(found) == 1 else None
+        before = last.removesuffix("mean")
+        std = checkpoint.tensors.get(f"{stem}.{before}std" if stem else f"{before}std")
+        if last != before and std is not None and mean.numel() == std.numel() in (1, 3):
+            found.append((_numbers(mean), _numbers(std)))
+    return found
 
 
 def _numbers(tensor: Tensor) -> list[float]:

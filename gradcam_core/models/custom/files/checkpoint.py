@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import pickle
 import re
 import struct
@@ -142,7 +143,7 @@ _UNREADABLE = (
 def _loaded(path: Path, begin: bytes) -> Any:
     # timm's own training script saves its arguments, too.
     with (
-        suppress(*_UNREADABLE, MemoryError),
+        suppress(*_UNREADABLE, MemoryError, OSError),
         torch.serialization.safe_globals([argparse.Namespace]),
     ):
         return loaded(path, weights_only=True)
@@ -158,7 +159,9 @@ def _loaded(path: Path, begin: bytes) -> Any:
             f"{path.name} asks for more memory than there is, or it is damaged: save the "
             "state_dict() again"
         ) from error
-    except _UNREADABLE as error:
+    except (*_UNREADABLE, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # such as of a disk; one place before the file's begin is that of a cut archive
         raise CheckpointError(f"{path.name} is not a file of weights{kind_of(path, begin)}") from (
             error
         )

@@ -255,9 +255,17 @@ def _surplus(
 
 def _counted(names: Sequence[str], place: str) -> str:
     """The modules that these tensors belong to, without what the network lies in."""
+
+    def module_of(name: str, end: int | None) -> str:
+        """The first parts of a name up to there, without the last; all of what holds the network,
+        too."""
+        parts = name.split(".")
+        module = ".".join(parts[:-1][:end]) or name
+        return name if place.startswith(f"{module}.") else module
+
     short = [name.removeprefix(place) for name in names]
-    modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in short))
-    tops = list(dict.fromkeys(name.partition(".")[0] for name in short))
+    modules = list(dict.fromkeys(module_of(name, None) for name in short))
+    tops = list(dict.fromkeys(module_of(name, 1) for name in short))
     shown = modules if len(modules) <= _NAMED_MISFITS else tops
     more = len(shown) - _NAMED_MISFITS
     return ", ".join(shown[:_NAMED_MISFITS]) + (f" and {more} more" if more > 0 else "")
