@@ -236,8 +236,9 @@ def _check_gradients(one: Examination, target: int) -> None:
     """Raises CamError where a softmax or sigmoid in the network is so sure that what its gradients
     are is rounding errors."""
     probability = float(one.probabilities[target])
-    is_saturated = 1 - probability < _SATURATED or probability < _UNDERFLOW
-    if one.model.gives_probabilities and is_saturated:
+    # The gradient of a small logarithm is large.
+    is_small = one.model.gives_probabilities and probability < _UNDERFLOW
+    if one.model.may_be_saturated and (1 - probability < _SATURATED or is_small):
         raise CamError(
             f"{one.model.info.title} has a softmax or sigmoid in it that is saturated for this "
             f"photo ({one.prediction(target).name}: {probability:.7f}), so that nothing of its "

@@ -102,7 +102,16 @@ class Model:
     @property
     def gives_probabilities(self) -> bool:
         """Whether a softmax or sigmoid is in the network, so that its logits are no such."""
-        return getattr(self.info.recipe, "gives", "logits") != "logits"
+        return self._gives not in ("logits", "log-softmax")
+
+    @property
+    def may_be_saturated(self) -> bool:
+        """Whether something in the network lets gradients vanish where it is sure."""
+        return self._gives != "logits"
+
+    @property
+    def _gives(self) -> str:
+        return getattr(self.info.recipe, "gives", "logits")
 
     @property
     def output(self) -> Callable[[Any], Tensor] | None:

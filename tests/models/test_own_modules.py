@@ -187,7 +187,7 @@ def test_a_softmax_in_the_module_is_not_applied_again(cat: Image.Image, how: str
     assert held.explain("dog").target.probability == pytest.approx(float(expected[1]), abs=1e-6)
 
 
-@pytest.mark.parametrize("last", [nn.Softmax(dim=1), nn.Sigmoid()])
+@pytest.mark.parametrize("last", [nn.Softmax(dim=1), nn.Sigmoid(), nn.LogSoftmax(dim=1)])
 def test_a_saturated_softmax_in_the_module_is_noticed(cat: Image.Image, last: nn.Module):
     module = biased(last, by=90)
     gc.register("Mine", module=module, labels=LABELS, size=64, mean=0.5, std=0.5)

@@ -101,8 +101,8 @@ class ModuleRecipe:
 
 @dataclass(frozen=True)
 class ModuleFacts:
-    """What a pass of a module shows. outputs: how many; gives: "logits", or "softmax" or "sigmoid"
-    if that is in the module; layer: the last feature map. reads_values: whether its code reads
+    """What a pass of a module shows. outputs: how many; gives: "logits", or "softmax",
+    "log-softmax" or "sigmoid" if that is in the module; layer: the last feature map. reads_values: whether its code reads
     numbers that are computed, by which it may go another way for another picture."""
 
     outputs: int
@@ -259,6 +259,9 @@ def _given(logits: Tensor) -> str:
     is_shares = bool((values >= 0).all()) and values.shape[1] > 1
     if is_shares and bool(((values.sum(dim=1) - 1).abs() < _SURE).all()):
         return "softmax"
+    is_log = bool((values <= 0).all()) and values.shape[1] > 1
+    if is_log and bool((values.logsumexp(dim=1).abs() < _SURE).all()):
+        return "log-softmax"
     return "sigmoid" if _are_sigmoids(logits.grad_fn) else "logits"
 
 

@@ -66,9 +66,9 @@ def of_module(
         module, preprocessing, output, is_single, gives, described.layer is None, seen.reads_values
     )
     inside = ""
-    if gives == "softmax":
+    if "softmax" in gives:
         inside = (
-            "a softmax is in the network, so its maps fade where it is sure; logits are better: "
+            f"a {gives} is in the network, so its maps fade where it is sure; logits are better: "
             "leave it out"
         )
     name = type(module).__name__
