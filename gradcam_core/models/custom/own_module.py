@@ -102,8 +102,9 @@ class ModuleRecipe:
 @dataclass(frozen=True)
 class ModuleFacts:
     """What a pass of a module shows. outputs: how many; gives: "logits", or "softmax",
-    "log-softmax" or "sigmoid" if that is in the module; layer: the last feature map. reads_values: whether its code reads
-    numbers that are computed, by which it may go another way for another picture."""
+    "log-softmax" or "sigmoid" if that is in the module; layer: the last feature map. reads_values:
+    whether its code reads numbers that are computed, by which it may go another way for another
+    picture."""
 
     outputs: int
     gives: str
