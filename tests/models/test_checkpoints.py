@@ -706,12 +706,17 @@ def test_a_loss_for_independent_classes_is_noticed(tmp_path: Path):
 
 
 def test_a_normalisation_of_another_scale_is_named(tmp_path: Path):
-    held = {"state_dict": small().state_dict(), "mean": [123.7, 1.0, 1.0], "std": [58.0, 1.0, 1.0]}
+    held: dict[str, Any] = {
+        "state_dict": small().state_dict(),
+        "mean": [123.7, 1.0, 1.0],
+        "std": [58.0, 1.0, 1.0],
+    }
     info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
     assert "mean [123.7, 1.0, 1.0] and std" in info.notice
-    before = {"data_preprocessor.mean": torch.full((3, 1, 1), 123.5)}
-    before["data_preprocessor.std"] = torch.full((3, 1, 1), 58.5)
-    held = {"state_dict": {**put(small().state_dict(), "model."), **before}}
+    tensors = put(small().state_dict(), "model.")
+    tensors["data_preprocessor.mean"] = torch.full((3, 1, 1), 123.5)
+    tensors["data_preprocessor.std"] = torch.full((3, 1, 1), 58.5)
+    held = {"state_dict": tensors}
     info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
     assert "mean [123.5, 123.5, 123.5] and std" in info.notice
     gc.register("Mine", "test_resnet", weights=tmp_path / "a.pth", mean=0.5, std=0.5)
