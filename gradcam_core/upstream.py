@@ -7,6 +7,7 @@ this module, too.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from gradcam_core.memory import paused_garbage_collection
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor, nn
+    from torch.autograd.graph import Node
 
 _timm_lock = threading.Lock()
 
@@ -116,6 +118,15 @@ def watching_operations(note: Callable[[list[Tensor]], None]) -> Iterator[None]:
 
     with Watch():
         yield
+
+
+def has_places(node: Node) -> bool:
+    """Whether what a node of an autograd graph gave [N, C, *places] has more than one place.
+
+    The graph knows it to check gradients. Needless once `Node` tells in public.
+    """
+    described = getattr(node, "_input_metadata", ())
+    return any(math.prod(one.shape[2:]) > 1 for one in described)
 
 
 def with_copied_tensors(given: Any) -> Any:

@@ -138,7 +138,8 @@ def attention_gradients(
 
 
 _NO_ATTENTION = (
-    "LeGrad explains transformers whose tokens all attend to each other, and this network has none."
+    "LeGrad explains transformers whose tokens all attend to each other, and this network has none "
+    "that can be seen."
 )
 
 

@@ -51,6 +51,15 @@ def test_pytorch_does_not_export_its_dispatch_mode():
     assert tensor.all()
 
 
+def test_pytorch_does_not_tell_what_a_node_gave():
+    assert not hasattr(torch.autograd.graph.Node, "shapes"), GONE
+    weight = torch.nn.Parameter(torch.ones(4, 3, 1, 1))
+    for side, expected in ((1, False), (2, True)):
+        given = torch.nn.functional.conv2d(torch.ones(1, 3, side, 1), weight)
+        assert given.grad_fn is not None
+        assert upstream.has_places(given.grad_fn) is expected
+
+
 def test_pytorch_does_not_tell_of_hooks():
     part = torch.nn.Linear(2, 2)
     assert not hasattr(part, "has_hooks"), GONE

@@ -363,9 +363,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "there is no architecture 'resnet_18' in timm or torchvision; the nearest names: resnet18",
     ),
     "an unknown library": ({"architecture": "keras:resnet18"}, "only timm:, torchvision: or hf"),
-    "a transformer whose tokens lie in blocks": (
-        {"architecture": "nest_tiny_jx", "weights": None, "labels": None},
-        "nest_tiny_jx cannot be explained: .* could not be laid out over the picture",
+    "a network of several maps side by side": (
+        {"architecture": "efficientvim_m1", "weights": None, "labels": None},
+        "efficientvim_m1 cannot be explained: .* of 'norm.3' and from what leads past it",
     ),
     "no such file": ({"weights": "nix.pth"}, "nix.pth: No such file"),
     "no weights": ({"weights": "a.txt"}, "a.txt is not a file of weights"),

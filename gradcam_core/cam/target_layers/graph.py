@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradcam_core.cam.target_layers.calls import Call
+from gradcam_core.upstream import has_places
 
 _PRIME = 2**61 - 1
 
@@ -151,6 +152,20 @@ def last_calls(calls: Sequence[Call]) -> list[Call]:
             covered |= set(_before(call, covered))
             found.append(call)
     return found[::-1]
+
+
+def functional_convolutions_behind(one: Call, calls: Sequence[Call], logits: Tensor) -> int:
+    """How many convolutions behind a call give places, and are none that a module gave: those of
+    `torch.nn.functional`."""
+    if logits.grad_fn is None or one.node is None:
+        return 0
+    known = {call.node for call in calls}
+    before = set(_before(one, set()))
+    behind = _in_order(logits.grad_fn, without=before)
+    return sum(
+        node not in known and node.name().startswith("Convolution") and has_places(node)
+        for node in behind
+    )
 
 
 def nodes_behind_which_others_are(calls: Sequence[Call]) -> set[Node]:

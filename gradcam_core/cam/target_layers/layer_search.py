@@ -18,6 +18,7 @@ from gradcam_core.cam.target_layers.find_layout import Layouts
 from gradcam_core.cam.target_layers.graph import (
     bypass_of,
     calls_on_every_path,
+    functional_convolutions_behind,
     graph_signature,
     last_calls,
     nodes_behind_which_others_are,
@@ -249,6 +250,13 @@ class LayerSearch:
         places: those that could not be laid out, or maps that lead to the logits side by side, as
         those of a feature pyramid do."""
         at = next(n for n, call in enumerate(self._calls) if call.key == (last.name, last.number))
+        functional = functional_convolutions_behind(self._calls[at], self._calls, self._logits)
+        if functional > _MOST_BEHIND:
+            raise CamError(
+                f"The last feature map that was found is that of {last.stage.layer!r}, but "
+                f"{functional} convolutions follow it that are no modules and cannot be looked "
+                "into: build them as torch.nn.Conv2d, or name the layer= to explain."
+            )
         # What ran before, too, now runs for another input, as an encoder of two pictures does.
         again = {call.name for call in self._calls[: at + 1]}
         behind = {
