@@ -272,6 +272,18 @@ def test_whatever_a_network_raises_is_told():
         gc.forward(net(lambda self, x: self.first(x.pixels)), images())
 
 
+def test_a_network_for_so_many_images_is_told_so():
+    def run(self: Any, x: Tensor) -> Tensor:
+        return self.head(pooled(self.second(self.first(x)).relu()).view(2, 8))
+
+    module = net(run, second=conv())
+    with pytest.raises(gc.CamError, match=r"takes these 2 images and not one .* Name a layer="):
+        gc.forward(module, images())
+    with pytest.raises(gc.CamError, match=r"does not take this batch, \[3, 3, 32, 32\]"):
+        gc.forward(module, images(3))
+    assert gc.forward(module, images(), "second").cam(1).shape == (2, 32, 32)
+
+
 def test_a_word_or_number_among_the_inputs_may_choose_the_way():
     def run(self: Any, x: Tensor, deep: bool) -> Tensor:
         y = self.first(x)

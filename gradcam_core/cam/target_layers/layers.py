@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from weakref import WeakKeyDictionary, WeakMethod, ref
 
@@ -25,6 +27,7 @@ from gradcam_core.cam.target_layers.graph import calls_used, depends_on, reorder
 from gradcam_core.cam.target_layers.layer_search import LayerSearch, is_convolutional
 from gradcam_core.cam.target_layers.layout import is_convolution, may_lie_otherwise
 from gradcam_core.errors import CamError
+from gradcam_core.wording import first_line
 
 
 class NeedsValuesError(CamError):
@@ -148,7 +151,7 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         first = inputs.rows(slice(at, at + 1))
         image = first.images.detach().clone().requires_grad_()
         first = replace(first, images=image)
-        with as_cam_errors(module, inputs):
+        with _as_errors_of_one(module, inputs):
             # Of convolutions, the graph is looked at and never run.
             calls, given = with_graph(module, first, to_run=not is_plain(module))
             if is_plain(module) and not is_convolutional(calls):
@@ -176,6 +179,27 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         calls = [call for call in calls if call.key in known]
         search = LayerSearch(calls, tuple(image.shape[2:]), logits, folded, unseen_part(module))
         return search.maps(), logits.detach()
+
+
+@contextmanager
+def _as_errors_of_one(module: nn.Module, inputs: Inputs) -> Iterator[None]:
+    """`as_cam_errors` for a pass over the first image, which may be what the network refuses."""
+    try:
+        with as_cam_errors(module, inputs):
+            yield
+    except CamError as error:
+        if error.__cause__ is None or len(inputs) == 1:
+            raise
+        try:
+            with torch.no_grad():
+                inputs.run(module)
+        except Exception:  # a person's own code may raise anything
+            raise error from error.__cause__
+        raise CamError(
+            f"The network takes these {len(inputs)} images and not one of them alone, by which its "
+            f"last feature map is found ({first_line(error.__cause__)}). Name a layer=, or give a "
+            "network that takes any number of images."
+        ) from error.__cause__
 
 
 def is_plain(module: nn.Module) -> bool:
