@@ -11,6 +11,9 @@ MAX_FRAMES = 10_000
 """Frames of a GIF that are counted; of more it is said that there are more."""
 
 _THUMBNAIL = "Thumbnail"  # in the name of a kind of picture in an MPO
+_UNDEFINED = "Undefined"
+_PARTS = (b"hdrgm:", b"urn:iso:std:iso:ts:21496", b"urn:com:apple:photo:", b"depthmap")
+_HEAD_BYTES = 2**16
 _GIF_BLOCKS = 300_000  # that are looked at
 
 
@@ -45,7 +48,28 @@ def _of_mpo(image: Image.Image, file: IO[bytes]) -> int:
     """Those that are no smaller copies of another one."""
     entries = getattr(image, "mpinfo", {}).get(0xB002, [])
     kinds = [str(entry["Attribute"]["MPType"]) for entry in entries]
-    return sum(_THUMBNAIL not in kind for kind in kinds)
+    return sum(
+        _THUMBNAIL not in kind
+        and not (number and kind == _UNDEFINED and _is_part(image.size, file, number))
+        for number, kind in enumerate(kinds)
+    )
+
+
+def _is_part(size: tuple[int, int], file: IO[bytes], number: int) -> bool:
+    """Whether a picture of an MPO only adds to the first one, of this size: its brightness (a gain
+    map, as phones write it: Ultra HDR, ISO 21496-1), or its depth."""
+    place = file.tell()
+    try:
+        file.seek(0)
+        part = Image.open(file, formats=("JPEG",))
+        part.seek(number)
+        file.seek(part.offset)  # type: ignore[attr-defined]  # of an MPO
+        head = file.read(_HEAD_BYTES)
+        return part.size != size or any(name in head for name in _PARTS)
+    except Exception:  # of what is cut off almost anything
+        return True  # there is no picture
+    finally:
+        file.seek(place)
 
 
 def _of_gif(image: Image.Image, file: IO[bytes]) -> int:
