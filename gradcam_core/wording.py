@@ -53,10 +53,10 @@ def counted_percentage(count: int, total: int) -> str:
     return percentage(share) if 0 < count < total else f"{decimal(100 * share, 1)}{TIED}%"
 
 
-def amount(value: float, unit: str) -> str:
+def amount(value: float, unit: str, digits: int = 4) -> str:
     """A value with its unit, to four digits, or to ones if it has more: "41.3 years", "−0.12",
     "250120 €", "1.2 × 10⁻⁹"."""
-    written = f"{value:.4g}"
+    written = f"{value:.{digits}g}"
     if "e" in written:
         if 1 <= abs(value) < _LONGEST:
             written = f"{value:.0f}"
@@ -64,6 +64,16 @@ def amount(value: float, unit: str) -> str:
             digits, power = written.split("e")
             written = f"{digits} × 10{str(int(power)).translate(_RAISED)}"
     return f"{written} {unit}".replace("-", "\N{MINUS SIGN}", written.startswith("-")).strip()
+
+
+def amounts(first: float, second: float) -> tuple[str, str]:
+    """Two finite values as `amount` writes them, with as many digits as it takes to tell how far
+    apart they are, to a hundredth of that."""
+    for digits in range(4, 18):
+        error = max(abs(float(f"{value:.{digits}g}") - value) for value in (first, second))
+        if error <= abs(first / 100 - second / 100):
+            break
+    return amount(first, "", digits), amount(second, "", digits)
 
 
 def decimal(value: float, digits: int = 2) -> str:

@@ -1,4 +1,4 @@
-"""What phones put into their pictures: parts that are no pictures, and files that arrive cut off."""
+"""What phones put into their pictures: parts that are no pictures, files that arrive cut off."""
 
 from __future__ import annotations
 
