@@ -61,8 +61,8 @@ def amount(value: float, unit: str, digits: int = 4) -> str:
         if 1 <= abs(value) < _LONGEST:
             written = f"{value:.0f}"
         else:
-            digits, power = written.split("e")
-            written = f"{digits} × 10{str(int(power)).translate(_RAISED)}"
+            factor, power = written.split("e")
+            written = f"{factor} × 10{str(int(power)).translate(_RAISED)}"
     return f"{written} {unit}".replace("-", "\N{MINUS SIGN}", written.startswith("-")).strip()
 
 
@@ -70,7 +70,7 @@ def amounts(first: float, second: float) -> tuple[str, str]:
     """Two finite values as `amount` writes them, with as many digits as it takes to tell how far
     apart they are, to a hundredth of that."""
     for digits in range(4, 18):
-        error = max(abs(float(f"{value:.{digits}g}") - value) for value in (first, second))
+        error = max(abs(float(f"{one:.{digits}g}") - one) for one in (first, second))
         if error <= abs(first / 100 - second / 100):
             break
     return amount(first, "", digits), amount(second, "", digits)

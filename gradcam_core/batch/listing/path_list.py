@@ -86,8 +86,8 @@ def check_some_are_there(file: Path, suffixes: Collection[str]) -> int:
         raise PicturesError(f"{file} names no picture: it has a path or an address a line")
     if not is_any:
         none = f"none of the {count} paths in {file} leads to a file, such as {file_name(first)!r}"
-        one = f"the path in {file} leads to no file: {file_name(first)!r}"
-        raise PicturesError(f"{none if count > 1 else one}; paths are as seen from {file.parent}")
+        only = f"the path in {file} leads to no file: {file_name(first)!r}"
+        raise PicturesError(f"{none if count > 1 else only}; paths are as seen from {file.parent}")
     return count
 
 
