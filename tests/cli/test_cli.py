@@ -15,6 +15,7 @@ from PIL import Image
 
 import gradcam_core as gc
 from gradcam_core.cli import photo
+from gradcam_core.cli.arguments import folder
 from gradcam_core.cli.photo import main
 from gradcam_core.images.remote.fetch import OFF
 from gradcam_core.images.remote.ssrf_guard import UNREACHABLE
@@ -208,6 +209,12 @@ def test_a_mistake_ends_with_status_2_and_one_line(
     assert output.out == ""
     assert output.err.count("\n") == 1
     assert words in output.err
+
+
+def test_a_home_that_no_shell_has_put_in_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert folder("~/results") == tmp_path / "results"
+    assert folder("~nobody-at-all/results") == Path("~nobody-at-all/results")
 
 
 def test_a_mistake_writes_nothing(cat_path: Path, tmp_path: Path):
