@@ -67,6 +67,8 @@ def _read(photo: Photo, window: Window | None) -> Decoded:
             f"{kind_of(photo)} is no picture. Give a path, the bytes of a file, a PIL image, or an "
             "array [H, W] or [H, W, 3]."
         )
+    if not str(photo).strip():
+        raise ImageError("The name of the picture is empty. Give the path of its file.")
     path = Path(photo)
     try:
         if path.is_dir():

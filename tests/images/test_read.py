@@ -110,7 +110,8 @@ def test_an_array_is_taken_as_it_is():
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        (b"", "not a picture"),
+        (b"", "^The file is empty"),
+        ("", "^The name of the picture is empty"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not read here"),
         (b"%PDF-1.7 ...", "not read here"),
         ("no/such/file.jpg", "no file"),
