@@ -13,6 +13,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 _NAME_LETTERS = 80  # of a file, at most
 
+_JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of emoji, and within words
+
 _LONGEST = 1e12  # of values, that are written in full
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -138,7 +140,9 @@ def file_name(name: object) -> str:
     """The name of a file as it stands in a text: one line of visible letters, its middle left out
     if it is very long. On Linux a name may be any bytes but "/"."""
     decoded = str(name).encode(errors="replace").decode()
-    visible = "".join(letter if letter.isprintable() else " " for letter in decoded)
+    visible = "".join(
+        letter if letter.isprintable() or letter in _JOINERS else " " for letter in decoded
+    )
     words = " ".join(visible.split())
     if len(words) <= _NAME_LETTERS:
         return words

@@ -67,7 +67,10 @@ def whole_number(least: int, most: int = 2**31) -> Callable[[str], int]:
 
 
 def host(text: str) -> str:
-    """A name or an address of a machine, without the brackets of IPv6."""
+    """A name or an address of a machine, in lower case, without the brackets of IPv6."""
+    if text in ("*", "0"):  # as other servers have it
+        return "0.0.0.0"
+    text = text.lower()
     host = text.removeprefix("[").removesuffix("]")
     is_bracketed = text.startswith("[") or text.endswith("]")
     if is_bracketed and text != f"[{host}]":
