@@ -211,6 +211,20 @@ def test_an_array_shows_its_full_range(dtype: str, low: float, high: float):
         assert "is shown black and" in notice
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+def test_what_is_masked_in_an_array_has_no_value(dtype: str):
+    values = np.tile(np.arange(100, 200), (50, 1)).astype(dtype)
+    masked = np.ma.MaskedArray(values, mask=values >= 150)
+    decoded = read_picture(masked)
+    shown = np.asarray(decoded.image)[0, :, 0]
+    assert list(shown[:50]) == list(np.rint(np.linspace(0, 255, 50)))
+    assert not shown[50:].any()
+    assert "value 100 is shown black and 149 white" in decoded.notices[0]
+    assert "2,500 are missing" in decoded.notices[1]
+    nothing_masked = np.ma.MaskedArray(values)
+    assert read_picture(nothing_masked).notices == read_picture(values).notices
+
+
 def test_an_array_of_truths_is_black_and_white():
     got, notice = row(np.tile(np.arange(WIDTH) % 2 == 1, (4, 1)))
     assert list(got[:4]) == [0, 255, 0, 255]
