@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from gradcam_core import ImageError, read_picture
+from gradcam_core.images.formats import reduced
 from tests.support.handmade_pictures import jpeg, png
 
 UNDEFINED, PRIMARY, DISPARITY = 0, 0x030000, 0x020002
@@ -74,6 +75,22 @@ def test_another_picture_of_that_size_is_one(cat: Image.Image, kind: int):
     data = encoded(cat.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "JPEG")
     notices = read_picture(of_several(cat, [(kind, data)])).notices
     assert notices == ("The file has 2 pictures; the first one is shown.",)
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_the_main_picture_of_a_heic_is_shown_wherever_it_is(
+    cat: Image.Image, is_large: bool, monkeypatch: pytest.MonkeyPatch
+):
+    if is_large:
+        monkeypatch.setattr(reduced, "MAX_PIXELS", cat.width * cat.height // 2)
+    several = pillow_heif.from_pillow(Image.new("RGB", cat.size, "blue"))
+    several.add_from_pillow(cat)
+    file = io.BytesIO()
+    several.save(file, primary_index=1, quality=90)
+    decoded = read_picture(file.getvalue())
+    expected = np.asarray(cat.reduce(2) if is_large else cat, int)
+    assert np.abs(np.asarray(decoded.image, int) - expected).mean() < 6
+    assert decoded.notices[0] == "The file has 2 pictures; its main one, number 2, is shown."
 
 
 @pytest.mark.parametrize("format", ["JPEG", "GIF", "PNG", "AVIF", "HEIC"])

@@ -21,19 +21,19 @@ def frames_notice(image: Image.Image, file: IO[bytes]) -> str:
     """What to say of a file that Pillow has opened; empty if it has one picture."""
     kind, count = _COUNTS.get(image.format or "", (_animation, _frames))
     frames = count(image, file)
-    return (
-        kind(f"{frames:,}" if frames <= MAX_FRAMES else f"more than {MAX_FRAMES:,}")
-        if (frames > 1)
-        else ""
-    )
+    if frames <= 1:
+        return ""
+    shown = image.tell() + 1  # of HEIC, which may name another one as its main picture
+    which = "the first one" if shown == 1 else f"its main one, number {shown:,},"
+    return kind(f"{frames:,}" if frames <= MAX_FRAMES else f"more than {MAX_FRAMES:,}", which)
 
 
-def _animation(count: str) -> str:
-    return f"The file is an animation of {count} frames; the first one is shown."
+def _animation(count: str, which: str) -> str:
+    return f"The file is an animation of {count} frames; {which} is shown."
 
 
-def _collection(count: str) -> str:
-    return f"The file has {count} pictures; the first one is shown."
+def _collection(count: str, which: str) -> str:
+    return f"The file has {count} pictures; {which} is shown."
 
 
 def _frames(image: Image.Image, file: IO[bytes]) -> int:
@@ -105,7 +105,7 @@ def _of_gif(image: Image.Image, file: IO[bytes]) -> int:
 
 
 _Count = Callable[[Image.Image, "IO[bytes]"], int]
-_COUNTS: dict[str, tuple[Callable[[str], str], _Count]] = {
+_COUNTS: dict[str, tuple[Callable[[str, str], str], _Count]] = {
     "GIF": (_animation, _of_gif),
     "MPO": (_collection, _of_mpo),
     "HEIF": (_collection, _frames),
