@@ -125,3 +125,20 @@ def test_a_page_of_tifffile_with_colours_is_no_stack():
         decoded = read_picture(data + bytes(len(data)))
         assert np.array_equal(np.asarray(decoded.image), COLOURS)
         assert decoded.notices == ()
+
+
+@pytest.mark.parametrize("kind", [tiff.SHORT, tiff.LONG])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_smaller_copy_that_comes_first_is_no_page(order: str, kind: int):
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, byteorder=order) as writer:
+        writer.write(LEVELS[::2, ::2], photometric="minisblack", subfiletype=1, metadata=None)
+        writer.write(COLOURS, photometric="rgb", metadata=None)
+    data = bytearray(file.getvalue())
+    with tifffile.TiffFile(io.BytesIO(data)) as opened:
+        place = opened.pages.first.tags[254].offset
+    value = 1 if kind == tiff.LONG or order == "<" else 1 << 16  # two bytes, and two of nothing
+    struct.pack_into(f"{order}HHII", data, place, 254, kind, 1, value)
+    decoded = read_picture(bytes(data))
+    assert np.array_equal(np.asarray(decoded.image), COLOURS)
+    assert decoded.notices == ()

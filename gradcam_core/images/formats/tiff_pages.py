@@ -16,6 +16,7 @@ MAX_PAGES = 10_000
 """Pages that are counted; of more it is said that there are more."""
 
 _SUBFILE_TYPE = 254
+_SHORT = 3  # the type of a value of 16 bits
 _REDUCED, _MASK = 1, 4  # bits of the type: a smaller copy of another page, a mask of one
 
 _METAMORPH = 33629  # a tag with a value for each picture
@@ -71,12 +72,11 @@ def _read(file: IO[bytes], kind: str) -> tuple[int, ...]:
 
 def _subfile_type(entry: bytes, order: str, is_big: bool) -> int:
     """Tags are sorted, and no lower one is in use: it is the first or is not there."""
-    (tag,) = struct.unpack_from(order + "H", entry)
-    return (
-        struct.unpack_from(order + "I", entry, 12 if is_big else 8)[0]
-        if tag == _SUBFILE_TYPE
-        else 0
-    )
+    tag, kind = struct.unpack_from(order + "HH", entry)
+    if tag != _SUBFILE_TYPE:
+        return 0
+    letter = "H" if kind == _SHORT else "I"  # as it should be
+    return int(struct.unpack_from(order + letter, entry, 12 if is_big else 8)[0])
 
 
 def choice(
