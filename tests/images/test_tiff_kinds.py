@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -129,7 +129,7 @@ def test_a_page_of_tifffile_with_colours_is_no_stack():
 
 @pytest.mark.parametrize("kind", [tiff.SHORT, tiff.LONG])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_a_smaller_copy_that_comes_first_is_no_page(order: str, kind: int):
+def test_a_smaller_copy_that_comes_first_is_no_page(order: Literal["<", ">"], kind: int):
     file = io.BytesIO()
     with tifffile.TiffWriter(file, byteorder=order) as writer:
         writer.write(LEVELS[::2, ::2], photometric="minisblack", subfiletype=1, metadata=None)
