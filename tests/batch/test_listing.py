@@ -130,6 +130,20 @@ def test_a_folder_that_cannot_be_read_is_left_out_and_all_else_taken(
         found(photos / "sub")
 
 
+@pytest.mark.parametrize("name", ["photos.zip", "photos.parquet"])
+def test_a_file_that_may_not_be_read_is_called_so(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    def refusing(*_: object, **__: object) -> None:  # root may read every file
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(archive, "ZipFile", refusing)
+    monkeypatch.setattr(pq, "ParquetFile", refusing)
+    (tmp_path / name).touch()
+    with pytest.raises(PicturesError, match=rf"{name} cannot be read: Permission denied$"):
+        found(tmp_path / name)
+
+
 def test_what_is_no_picture_is_left_out_with_its_reason_and_nothing_is_waited_for(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ):

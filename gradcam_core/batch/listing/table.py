@@ -47,6 +47,8 @@ def in_tables(files: Sequence[Path], label_column: str | None) -> Pictures:
 def _opened(file: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file, memory_map=False)
+    except PermissionError as error:
+        raise PicturesError(f"{file} cannot be read: Permission denied") from error
     except (OSError, pa.ArrowException) as error:
         raise PicturesError(
             f"{file} cannot be read as a Parquet file: {first_line(error)}"
