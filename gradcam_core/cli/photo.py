@@ -119,13 +119,13 @@ def _is_for_a_batch(photo: str) -> bool:
     from gradcam_core.batch.listing.path_list import is_list
 
     path = Path(photo)
-    if not photo.strip() or not path.exists():
-        return False
-    if path.is_dir():
-        return True
     try:
+        if not photo.strip() or not path.exists():
+            return False
+        if path.is_dir():
+            return True
         return path.is_file() and (path.suffix.lower() in ARCHIVES or is_list(path))
-    except PicturesError:  # which the reader of pictures says, too
+    except (PicturesError, OSError, ValueError):  # which the reader of pictures says, too
         return False
 
 
