@@ -97,7 +97,7 @@ _NAMES = {
     "analysis.trust": ("check",),
     "analysis.verdict": ("Trust",),
     "cam.forward": ("forward",),
-    "cam.fused": ("FusedRun",),
+    "cam.joined_layers": ("FusedRun",),
     "cam.guided": ("guided_gradcam",),
     "cam.target_layers.layers": ("last_feature_map", "layers"),
     "cam.target_layers.feature_maps": ("Stage",),

@@ -24,12 +24,14 @@ def leave_out_unusable_proxies() -> list[str]:
         if given and (why := _why_unusable(given)):
             del os.environ[name]
             notices.append(f"The proxy in {name} is not used: {why}.")
+        elif given:
+            os.environ[name] = given  # without the spaces that are no part of an address
     for name in ("no_proxy", "NO_PROXY"):
         if name in os.environ:
             # httpx takes each for the host of an address, which an IPv6 range is not. No download
             # comes from a server that is named so.
-            parts = os.environ[name].split(",")
-            os.environ[name] = ",".join(one for one in parts if _NAME.fullmatch(one.strip()))
+            parts = re.split(r"[,;\s]+", os.environ[name])  # curl takes spaces, others semicolons
+            os.environ[name] = ",".join(filter(_NAME.fullmatch, parts))
     return notices
 
 

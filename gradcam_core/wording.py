@@ -13,6 +13,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 _NAME_LETTERS = 80  # of a file, at most
 
+_JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of emoji, and within words
+
 _LONGEST = 1e12  # of values, that are written in full
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -53,17 +55,27 @@ def counted_percentage(count: int, total: int) -> str:
     return percentage(share) if 0 < count < total else f"{decimal(100 * share, 1)}{TIED}%"
 
 
-def amount(value: float, unit: str) -> str:
+def amount(value: float, unit: str, digits: int = 4) -> str:
     """A value with its unit, to four digits, or to ones if it has more: "41.3 years", "−0.12",
     "250120 €", "1.2 × 10⁻⁹"."""
-    written = f"{value:.4g}"
+    written = f"{value:.{digits}g}"
     if "e" in written:
         if 1 <= abs(value) < _LONGEST:
             written = f"{value:.0f}"
         else:
-            digits, power = written.split("e")
-            written = f"{digits} × 10{str(int(power)).translate(_RAISED)}"
+            factor, power = written.split("e")
+            written = f"{factor} × 10{str(int(power)).translate(_RAISED)}"
     return f"{written} {unit}".replace("-", "\N{MINUS SIGN}", written.startswith("-")).strip()
+
+
+def amounts(first: float, second: float) -> tuple[str, str]:
+    """Two finite values as `amount` writes them, with as many digits as it takes to tell how far
+    apart they are, to a hundredth of that."""
+    for digits in range(4, 18):
+        error = max(abs(float(f"{one:.{digits}g}") - one) for one in (first, second))
+        if error <= abs(first / 100 - second / 100):
+            break
+    return amount(first, "", digits), amount(second, "", digits)
 
 
 def decimal(value: float, digits: int = 2) -> str:
@@ -128,7 +140,9 @@ def file_name(name: object) -> str:
     """The name of a file as it stands in a text: one line of visible letters, its middle left out
     if it is very long. On Linux a name may be any bytes but "/"."""
     decoded = str(name).encode(errors="replace").decode()
-    visible = "".join(letter if letter.isprintable() else " " for letter in decoded)
+    visible = "".join(
+        letter if letter.isprintable() or letter in _JOINERS else " " for letter in decoded
+    )
     words = " ".join(visible.split())
     if len(words) <= _NAME_LETTERS:
         return words

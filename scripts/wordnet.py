@@ -9,6 +9,7 @@ wordnet_licence.txt`.
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import re
 from collections import Counter
@@ -16,9 +17,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from timm.data import ImageNetInfo
 
 from gradcam_core.models.kinds import NOUNS, TABLE
+from gradcam_core.models.labels import ALIKE
 
 VAGUE = {
     "entity", "physical entity", "object", "whole", "artifact", "organism", "living thing",
@@ -192,14 +195,16 @@ def kinds_above(synsets: dict[str, Synset], classes: Iterable[str]) -> list[str]
 def nouns(
     folder: Path, synsets: dict[str, Synset], nodes: dict[str, int], sizes: Counter[str]
 ) -> dict[str, object]:
-    """What each noun is near to: kinds by their number, classes as −1 − index. Nothing for a common
-    noun that is near none. And the singular of irregular plurals."""
+    """What each noun is near to: kinds by their number, classes as −1 − index. Nothing for a noun
+    that is near none, if it is common or spelt like a name of a class or kind. And the singular of
+    irregular plurals."""
     senses = {}
     for line in (folder / "index.noun").read_text().splitlines():
         lemma, *fields = line.split(" ") if not line.startswith("  ") else [""]
         if re.fullmatch(r"[a-z]+([-_][a-z]+)?", lemma):
             senses[lemma] = [field for field in fields if re.fullmatch(r"\d{8}", field)]
     person = next(one for one in senses["person"] if one in nodes)
+    is_like_a_name = _Spelling({name.lower() for one in nodes for name in synsets[one].names})
     near: dict[str, list[int]] = {}
     for lemma, of_lemma in senses.items():
         counts = [synsets[one].count_of(lemma) for one in of_lemma]
@@ -220,7 +225,7 @@ def nouns(
             for one in of_lemma
             if one in nodes and synsets[one].names[0] not in TOO_WIDE and one != person
         ]
-        if found or any(counts):
+        if found or any(counts) or is_like_a_name(lemma):
             near[lemma.replace("_", " ")] = list(dict.fromkeys(found))
     irregular = {}
     for line in (folder / "noun.exc").read_text().splitlines():
@@ -228,6 +233,29 @@ def nouns(
         if singular in near:
             irregular[plural] = singular
     return {"near": near, "singular": irregular}
+
+
+class _Spelling:
+    """Whether a word is spelt like one of these names, and could be taken for a misspelling of it,
+    as a carrot for a parrot."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = list(names)
+        self._letters = np.array([_letters(name) for name in self._names])
+        self._lengths = np.array([len(name) for name in self._names])
+
+    def __call__(self, lemma: str) -> bool:
+        if "_" in lemma:
+            return False
+        # As difflib's `quick_ratio`, of all names at once.
+        common = np.minimum(self._letters, _letters(lemma)).sum(axis=1)
+        close = np.flatnonzero(2 * common >= ALIKE * (self._lengths + len(lemma)))
+        names = [self._names[n] for n in close]
+        return bool(difflib.get_close_matches(lemma, names, 1, ALIKE))
+
+
+def _letters(word: str) -> np.ndarray:
+    return np.bincount([min(ord(letter), 127) for letter in word], minlength=128)
 
 
 def _grown(synsets: dict[str, Synset], senses: dict[str, list[str]], one: str) -> str:

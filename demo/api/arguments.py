@@ -92,7 +92,7 @@ def _path_in(image: object) -> object:
 def _photo_in(address: str) -> PhotoFile:
     """The photo in a data: URI."""
     head, comma, content = address.partition(",")
-    if not comma or not head.endswith(";base64"):
+    if not comma or not head.lower().endswith(";base64"):
         raise InvalidArgumentError(NO_DATA)
     if len(content) > MAX_DATA_BYTES * 4 // 3 + 4:
         raise InvalidArgumentError(DATA_TOO_LARGE)

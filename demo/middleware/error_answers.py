@@ -55,10 +55,13 @@ class ErrorAnswers:
                 detail = f"{str(error).split('. ')[0].rstrip('.')}. See /gradio_api/info."
                 answer = JSONResponse({"detail": detail}, 422)
             # This is how Gradio ends a stream without events; it is no fault of the server.
-            elif not isinstance(error.__cause__, HTTPException):
+            is_end = isinstance(error.__cause__, HTTPException)
+            if answer.status_code == 500 and not is_end:
                 log.error("a request failed: %s", in_one_line(error))
             if not has_begun:
                 await answer(scope, receive, send)
+            elif is_end:  # it has been told; without an end the client would say that it was cut
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _is_of_no_function(error: Exception) -> bool:

@@ -178,8 +178,8 @@ VARIABLES = (
         "GRADCAM_MEMORY",
         "memory_bytes",
         values.size_bytes,
-        "a size such as 4G, 512M or 1500, which are megabytes, and at least "
-        f"{values.LEAST_MEMORY_MB} megabytes",
+        "a size such as 4G, 512M or 1500, which are megabytes, and from "
+        f"{values.LEAST_MEMORY_MB} megabytes to {values.MOST_MEMORY_MB // 2**20} terabytes",
         "memory that one forward pass may take, such as 4G, 512M or 1500, which are megabytes; a "
         "request that would take more is refused before it begins. By default half of what the "
         "machine has beyond 2 GB",
@@ -195,7 +195,7 @@ VARIABLES = (
     Variable(
         "GRADIO_TEMP_DIR",
         "temporary_folder",
-        Path,
+        values.folder,
         "a folder",
         "the folder in which the app makes its own folder for uploads and results",
     ),

@@ -4,13 +4,18 @@ raises ValueError for a text that it cannot read."""
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 LEAST_MEMORY_MB = 32
 """Less than a forward pass of any published network takes: who sets it means another unit."""
+
+MOST_MEMORY_MB = 2**25
+"""32 terabytes: who sets more without a unit means bytes."""
+
+_LONGEST_S = 10**8  # more is no time that anybody waits, and too much for a lock's timeout
 
 _MB = 2**20
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
@@ -23,11 +28,11 @@ _SECONDS_OF = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 def size_bytes(text: str) -> int:
     """Bytes of "4G", "4 GiB", "512M", or "1500", which are megabytes. A unit is 1024 times the one
-    before it, however it is written. Raises ValueError for anything else, and for next to nothing.
-    """
+    before it, however it is written. Raises ValueError for anything else, for next to nothing, and
+    for more than any machine has."""
     found = _SIZE.fullmatch(text.lower())
     megabytes = float(found[1]) * _MB_OF[found[2] or "m"] if found else 0
-    if megabytes < LEAST_MEMORY_MB or megabytes > 2**40:
+    if megabytes < LEAST_MEMORY_MB or megabytes >= MOST_MEMORY_MB:
         raise ValueError(text)
     return int(megabytes * _MB)
 
@@ -41,7 +46,7 @@ def duration_s(text: str) -> float:
         seconds = sum(float(number) * _seconds_of(unit) for number, unit in parts)
     else:
         raise ValueError(text)
-    if not math.isfinite(seconds):
+    if seconds > _LONGEST_S:
         raise ValueError(text)
     return seconds
 
@@ -62,7 +67,10 @@ def whole_number(least: int, most: int = 2**31) -> Callable[[str], int]:
 
 
 def host(text: str) -> str:
-    """A name or an address of a machine, without the brackets of IPv6."""
+    """A name or an address of a machine, in lower case, without the brackets of IPv6."""
+    if text in ("*", "0"):  # as other servers have it
+        return "0.0.0.0"
+    text = text.lower()
     host = text.removeprefix("[").removesuffix("]")
     is_bracketed = text.startswith("[") or text.endswith("]")
     if is_bracketed and text != f"[{host}]":
@@ -84,7 +92,10 @@ def is_loopback(host: str) -> bool:
 def root_path(text: str) -> str:
     """A path such as "/cam", or a whole address in lower case."""
     parts = re.fullmatch(r"(?:(https?)://([^/]+))?((?:/*[\w~-][\w.~-]*)*)/*", text, _PLAIN)
-    if not parts or (parts[2] and not _SITE.fullmatch(parts[2])):
+    if not parts or (parts[2] and not _is_site(parts[2])):
+        raise ValueError(text)
+    first, _, _ = parts[3].partition("/")
+    if "." in first and not parts[1]:  # "example.org/cam" lacks its https://
         raise ValueError(text)
     path = "".join(f"/{part}" for part in parts[3].split("/") if part)
     return (f"{parts[1]}://{parts[2]}".lower() if parts[1] else "") + path
@@ -92,6 +103,11 @@ def root_path(text: str) -> str:
 
 _PLAIN = re.ASCII | re.IGNORECASE
 _SITE = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", _PLAIN)
+
+
+def _is_site(text: str) -> bool:
+    found = _SITE.fullmatch(text)
+    return found is not None and int((found[3] or ":0")[1:]) <= 65535
 
 
 def sites(text: str) -> tuple[str, ...]:
@@ -109,9 +125,18 @@ def _site(text: str) -> str:
     if not site.isascii():
         name, colon, port = site.partition(":")
         site = name.encode("idna").decode("ascii") + colon + port  # a UnicodeError is a ValueError
-    if address.scheme not in ("", "http", "https") or not _SITE.fullmatch(site):
+    if address.scheme not in ("", "http", "https") or not _is_site(site):
         raise ValueError(text)
     return f"{address.scheme}://{site}" if address.scheme else site
+
+
+def folder(text: str) -> Path:
+    """A folder, with a "~" that no shell has taken for one's home. Raises ValueError where nobody
+    has such a home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(text) from None
 
 
 def is_on(text: str) -> bool:

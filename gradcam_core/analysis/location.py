@@ -121,8 +121,9 @@ def where(e: Explanation) -> str:
     """Where in the photo the heat lies, as words that may follow a colon.
 
     One of nine places ("upper left", "top", "centre", "lower right", …) if most of what is hot is
-    near the centre of mass of the largest hot spot: where that lies off the centre within the
-    middle third, so are the words ("right of the centre", "top, left of the middle"). Else "spread
+    near the centre of mass of the largest hot spot, of all that is near it where that spot has less
+    than `COMPACT` of the heat: where that lies off the centre within the middle third, so are the
+    words ("right of the centre", "top, left of the middle"). Else "spread
     around" a place, "across" or "down" the picture for a long spot, or "in several places", with
     the spot that has most of the heat if one has. "Spread over much of the picture" if a third of
     the photo is hot. For a degenerate map, why it shows nothing.
@@ -148,12 +149,13 @@ def location_of(e: Explanation) -> Location:
     heat = np.where(hot, heat, 0)
     spot = np.where(spots == np.bincount(spots[hot], weights=heat[hot]).argmax(), heat, 0)
     rows, columns = ((np.arange(side) + 0.5) / side for side in heat.shape)
-    x = float(np.average(columns, weights=spot.sum(axis=0)))
-    y = float(np.average(rows, weights=spot.sum(axis=1)))
+    x, y = _centre(spot, columns, rows)
     near_x, near_y = np.abs(columns - x) <= NEAR, np.abs(rows - y) <= NEAR
-    if heat[np.ix_(near_y, near_x)].sum() >= COMPACT * heat.sum():
-        return Location("around" if hot.mean() >= WIDE else "one", (x, y))
     share = spot.sum() / heat.sum()
+    if heat[np.ix_(near_y, near_x)].sum() >= COMPACT * heat.sum():
+        if share < COMPACT:  # two spots of much the same heat are at the place between them
+            x, y = _centre(np.where(np.outer(near_y, near_x), heat, 0), columns, rows)
+        return Location("around" if hot.mean() >= WIDE else "one", (x, y))
     if share < COMPACT:
         is_there = spot[np.ix_(near_y, near_x)].sum() >= COMPACT * spot.sum()
         return Location("several", (x, y) if is_there and share > MOST else None)
@@ -161,6 +163,12 @@ def location_of(e: Explanation) -> Location:
     if wide >= LONG > high:
         return Location("across", (x, y))
     return Location("down" if high >= LONG > wide else "around", (x, y))
+
+
+def _centre(heat: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
+    """(x, y) of its centre of mass."""
+    x = np.average(columns, weights=heat.sum(axis=0))
+    return float(x), float(np.average(rows, weights=heat.sum(axis=1)))
 
 
 def _spots(mask: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradcam_core.batch.csv_files import SEPARATORS, encoding_by_mark
+from gradcam_core.batch.csv_files import SEPARATORS, allow_long_fields, encoding_by_mark
 from gradcam_core.batch.pictures import PictureSource
 from gradcam_core.errors import GroundTruthError
 
@@ -101,6 +101,7 @@ def read_label_file(file: Path) -> LabelFile:
         start += 1
     if start == len(lines):
         raise GroundTruthError(f"{file} is empty: {_EXPECTED_FORMAT}")
+    allow_long_fields()
     separator, columns = _header(file, lines[start])
     labels: dict[str, str | None] = {}
     first_line: dict[str, int] = {}

@@ -65,6 +65,8 @@ def find_pictures(where: str, leave_out: Path, label_column: str | None = None) 
     if is_address(where):
         _refuse_column(where, label_column)
         return _one(PictureSource(where, address=where))
+    if not where.strip():
+        raise PicturesError("PHOTOS is empty; give a folder, such as . for this one")
     path, left_out = Path(where), _absolute(leave_out)
     mode = _mode(path)
     if mode is None and is_wild(where):

@@ -140,10 +140,14 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def folder(given: str) -> Path:
-    """An empty name, as of a variable that is not set, would mean the folder one is in."""
+    """An empty name, as of a variable that is not set, would mean the folder one is in; and no
+    shell puts the home in place of the "~" in --out=~/results."""
     if not given.strip():
         raise argparse.ArgumentTypeError("the folder's name is empty")
-    return Path(given)
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:  # nobody has such a home
+        return Path(given)
 
 
 def cover(given: str) -> Cover:

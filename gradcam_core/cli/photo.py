@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -23,7 +24,7 @@ from gradcam_core.cli.arguments import (
     requests_of,
 )
 from gradcam_core.cli.loading import ProgressBar, loaded
-from gradcam_core.errors import CamError, ChoiceError, ImageError, WeightsError
+from gradcam_core.errors import CamError, ChoiceError, ImageError, PicturesError, WeightsError
 from gradcam_core.explain_photo import examine
 from gradcam_core.explanation import Explanation
 from gradcam_core.explanation_text import NOT_NUMBERS
@@ -52,8 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return batch_cli.main(arguments[1:])
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.error(_why_unknown(unknown, parser.prog))
     requests = requests_of(parser, options)
+    if not is_address(options.photo) and _is_for_a_batch(options.photo):
+        parser.error(
+            f"{options.photo} is not one picture. For all pictures of a folder, list or ZIP file: "
+            f"{parser.prog} batch {shlex.quote(options.photo)} --out DIR"
+        )
     try:
         photo_name = Path(options.photo).name
         content: str | bytes = options.photo
@@ -94,6 +102,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         parser.error(f"the results cannot be written to {options.out}: {error.strerror or error}")
     return 0
+
+
+def _why_unknown(unknown: Sequence[str], program: str) -> str:
+    if options := [word for word in unknown if word.startswith("-")]:
+        return f"unrecognized arguments: {' '.join(options)}"
+    return (
+        f"there are {len(unknown) + 1} PHOTOS, and one is explained at a time. For many: {program} "
+        "batch with a folder, or with a pattern in quotes such as 'photos/*.jpg'"
+    )
+
+
+def _is_for_a_batch(photo: str) -> bool:
+    """Whether this is a folder, or something else that many pictures are in."""
+    from gradcam_core.batch.listing.archive import ARCHIVES
+    from gradcam_core.batch.listing.path_list import is_list
+
+    path = Path(photo)
+    try:
+        if not photo.strip() or not path.exists():
+            return False
+        if path.is_dir():
+            return True
+        return path.is_file() and (path.suffix.lower() in ARCHIVES or is_list(path))
+    except (PicturesError, OSError, ValueError):  # which the reader of pictures says, too
+        return False
 
 
 def _explain(photo: Decoded, request: ExplanationRequest, model: Model) -> Explanation:

@@ -18,7 +18,7 @@ from PIL import Image
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Brightness, Decoded, Window
 from gradcam_core.images.orientation import turned_upright
-from gradcam_core.wording import amount
+from gradcam_core.wording import amounts
 
 _LEAST_USED = 0.25  # of a format's full range; a picture that uses less is nearly of one grey
 _LEAST_INSIDE = 0.5  # of all values in the range that a file states, which may be another page's
@@ -213,7 +213,8 @@ def _range_notice(black: float, white: float, origin: str) -> str:
         why = "the highest and the lowest that there are"
     else:
         why = _WHY[origin]
-    return f"The value {amount(black, '')} is shown black and {amount(white, '')} white: {why}."
+    darkest, brightest = amounts(black, white)
+    return f"The value {darkest} is shown black and {brightest} white: {why}."
 
 
 def _painted(raster: Raster, range_: _Range) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 from pathlib import Path
 from typing import IO
 
@@ -17,9 +18,11 @@ from gradcam_core.images.decoded import Decoded, Window, window_of
 from gradcam_core.images.formats.pillow import upright_rgb
 from gradcam_core.images.formats.signatures import family_of
 from gradcam_core.images.limits import EMPTY, check_size
-from gradcam_core.wording import kind_of
+from gradcam_core.wording import file_name, kind_of
 
 BLANK = "The picture is blank: all of it has one colour."
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 
 Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Decoded
 
@@ -67,6 +70,13 @@ def _read(photo: Photo, window: Window | None) -> Decoded:
             f"{kind_of(photo)} is no picture. Give a path, the bytes of a file, a PIL image, or an "
             "array [H, W] or [H, W, 3]."
         )
+    if not str(photo).strip():
+        raise ImageError("The name of the picture is empty. Give the path of its file.")
+    if _ADDRESS.match(str(photo)):
+        raise ImageError(
+            f"{file_name(photo)} is an address, and none is fetched here. Save the picture, and "
+            "give the path of its file."
+        )
     path = Path(photo)
     try:
         if path.is_dir():
@@ -110,6 +120,10 @@ def _from_array(values: np.ndarray, window: Window | None) -> Decoded:
         )
     if values.size == 0:
         raise ImageError(EMPTY)
+    if isinstance(values, np.ma.MaskedArray):
+        is_whole = not np.ma.is_masked(values)
+        values = values.data if is_whole else np.ma.filled(values.astype(np.float64), np.nan)
+        dtype = values.dtype
     check_size(shape[1], shape[0])
     if dtype.kind == "b":
         values = values.astype(np.uint8) * np.uint8(255)

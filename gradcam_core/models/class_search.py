@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gradcam_core.errors import LabelError
-from gradcam_core.models.kinds import NEW_WORDS, singulars
+from gradcam_core.models.kinds import singulars
 from gradcam_core.models.labels import Label, Labels
 
 By = Literal["name", "kind", "meaning", "part", "spelling"]
@@ -80,7 +80,7 @@ def _words(text: str) -> str:
 
 def _forms(word: str) -> Sequence[str]:
     """The word and what it may be the plural of."""
-    return [word] if word in NEW_WORDS else singulars(word)
+    return singulars(word)
 
 
 def _name(label: Label) -> str:

@@ -119,28 +119,51 @@ ENDINGS = (("ches", "ch"), ("shes", "sh"), ("ses", "s"), ("xes", "x"), ("zes", "
 """Of regular plurals and their singulars, as in WordNet's own morphology (morphy, 7WN)."""
 
 
-NEW_WORDS = {"smartphone": "cellphone", "people": "person", "human": "person"}
-"""Common words that WordNet 3.0 lacks, or lacks in this sense, and words that it has for them."""
+NEW_WORDS = {
+    word: older
+    for older, words in {
+        "boat": ("yacht",),
+        "cellphone": ("iphone", "smartphone"),
+        "dessert": ("cake",),
+        "flower": ("rose", "tulip"),
+        "insect": ("bug",),
+        "person": ("human", "people"),
+        "television": ("telly", "tv"),
+        "vegetable": ("carrot",),
+        "washbasin": ("sink",),
+        "wheel": ("tire", "tyre"),
+    }.items()
+    for word in words
+}
+"""Common words that WordNet 3.0 lacks, or lacks in this sense, or knows nothing near of, and words
+that it has for them."""
 
 
 def singulars(word: str) -> Sequence[str]:
     """What a word may be the plural of, itself first; in lower case."""
     word = word.casefold()
     regular = [word.removesuffix(end) + instead for end, instead in ENDINGS if word.endswith(end)]
-    irregular = filter(None, (NEW_WORDS.get(word), _nouns()[1].get(word)))
+    irregular = filter(None, [_nouns()[1].get(word)])
     return list(dict.fromkeys([word, *irregular, *regular]))
 
 
+def _meant(word: str) -> Sequence[str]:
+    """The same, with older words for new ones."""
+    words = singulars(word)
+    return list(dict.fromkeys([*words, *filter(None, map(NEW_WORDS.get, words))]))
+
+
 def is_noun(word: str) -> bool:
-    """Whether this is a common noun, perhaps in the plural, near any class or not."""
-    return any(one in _nouns()[0] for one in singulars(word))
+    """Whether this is a noun, perhaps in the plural, that cannot be a misspelling of another: a
+    common one, or one that is spelt like a class or kind; near any class or not."""
+    return any(one in _nouns()[0] for one in _meant(word))
 
 
 def kind_named(word: str) -> tuple[str, list[int]]:
     """WordNet's name of the kind that a noun, perhaps in the plural, means ("cattle" for cows), and
     the ImageNet classes of that kind; none if it names no kind. The usual senses count."""
     table = kinds()
-    for one in singulars(word):
+    for one in _meant(word):
         if one in _nouns()[0]:
             nodes = [n for n in _nouns()[0][one] if n >= 0 and one in table.kinds[n].lower_names]
             named = " or ".join(dict.fromkeys(table.kinds[n].names[0] for n in nodes))
@@ -162,7 +185,7 @@ def near_in_meaning(word: str) -> list[int]:
     """The ImageNet classes nearest in meaning to a noun, the nearest first; empty if WordNet's
     table of nouns lacks it or nothing is near."""
     found: list[int] = []
-    for one in singulars(word):
+    for one in _meant(word):
         for node in _nouns()[0].get(one, ()):
             found += [-1 - node] if node < 0 else kinds().members[node]
         if found:

@@ -19,7 +19,6 @@ from typing import Literal, overload
 
 from gradcam_core.errors import LabelError
 from gradcam_core.models.kinds import (
-    NEW_WORDS,
     is_noun,
     kind_named,
     kind_spelt_like,
@@ -120,8 +119,8 @@ class Labels(Sequence[Label]):
                 f"No class is named. Give an index from 0 to {len(self) - 1} or a name."
             )
         if isinstance(name, str):
-            plural_of = () if word in NEW_WORDS else singulars(word)[1:]
-            for one in (word, *plural_of):
+            spaced = " ".join(word.replace("_", " ").split())  # tabby_cat, as programs write it
+            for one in dict.fromkeys((word, *singulars(spaced))):
                 for names in (self._unique_names, self._names, self._synonyms):
                     found = names.get(one, ())
                     if len(found) == 1:

@@ -459,7 +459,7 @@ def test_mcp_has_the_four_as_tools_all_described(url: str):
 
 def test_mcp_explains_a_picture_and_shows_the_figure(url: str, cat_path: Path):
     encoded = base64.b64encode(cat_path.read_bytes()).decode("ascii")
-    image = f"data:image/png;base64,{encoded}"
+    image = f"data:image/png;BASE64,{encoded}"  # in either case (RFC 2045)
     address = f"{url}gradio_api/file={upload(url, cat_path)}"
     models, *explained = called(
         url,

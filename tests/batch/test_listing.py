@@ -130,6 +130,20 @@ def test_a_folder_that_cannot_be_read_is_left_out_and_all_else_taken(
         found(photos / "sub")
 
 
+@pytest.mark.parametrize("name", ["photos.zip", "photos.parquet"])
+def test_a_file_that_may_not_be_read_is_called_so(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    def refusing(*_: object, **__: object) -> None:  # root may read every file
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(archive, "ZipFile", refusing)
+    monkeypatch.setattr(pq, "ParquetFile", refusing)
+    (tmp_path / name).touch()
+    with pytest.raises(PicturesError, match=rf"{name} cannot be read: Permission denied$"):
+        found(tmp_path / name)
+
+
 def test_what_is_no_picture_is_left_out_with_its_reason_and_nothing_is_waited_for(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -206,6 +220,19 @@ def test_the_formats_that_are_read_are_known_by_their_content(name: str):
     assert looks_like_picture(encodings.as_file(name)[:132])
 
 
+@pytest.mark.parametrize(
+    "head", [b"P7\nWIDTH 4\nHEIGHT 4\n", b"P7\n# by hand\n", b"Pf\n4 4\n-1.0\n", b"PF\n4 4\n1\n"]
+)
+def test_rarer_formats_are_known_by_their_content(head: bytes):
+    assert looks_like_picture(head)
+
+
+@pytest.mark.parametrize("suffix", ["crw", "pef", "srw", "iiq", "mrw", "x3f", "mpo", "apng", "lsm"])
+def test_the_formats_that_are_read_are_known_by_their_name(photos: Path, suffix: str):
+    (photos / f"c.{suffix.upper()}").write_bytes(b"")
+    assert keys(found(photos)) == ["a.jpg", f"c.{suffix.upper()}", "sub/b.jpg"]
+
+
 LISTS = {
     "as Windows writes it": (
         "l.txt",
@@ -221,6 +248,10 @@ LISTS = {
     "Excel": ("l.csv", b"sep=;\r\nlabel;filename\r\nx;photos/a.jpg\r\ny;photos/sub/b.jpg\r\n"),
     "without a header": ("l.csv", b"1,photos/a.jpg\n2,photos/sub/b.jpg\n"),
     "another header": ("l.csv", b"Bilder\nphotos/a.jpg\nphotos/sub/b.jpg\n"),
+    "long texts": (
+        "l.csv",
+        b"path,text\nphotos/a.jpg," + b"x" * 200_000 + b"\nphotos/sub/b.jpg,y\n",
+    ),
     "old Macs": ("l.tsv", b"path\tn\rphotos/a.jpg\t1\rphotos/sub/b.jpg\t2\r"),
 }
 
@@ -274,7 +305,8 @@ def test_what_a_list_names_and_is_not_there_stays_in_it(photos: Path):
             "none of the 2 paths in .* as 'x.jpg'; paths are as seen",
         ),
         ("l.csv", b"a,b\n1,2\n", "no column of pictures: name one of paths `path`; .* has a, b"),
-        ("l.csv", b'path\n"x' + b"y" * 200_000, "is no CSV"),
+        ("l.csv", b'path\n"x' + b"y" * 200_000, "leads to no file: 'xyyy"),
+        ("l.txt", b"x.jpg\n", "the path in .* leads to no file: 'x.jpg'; paths are as seen"),
         ("l.zip", b"no ZIP", "cannot be read as a ZIP file"),
         ("l.tar.gz", b"", "archive of a kind that is not read"),
     ],
@@ -400,6 +432,24 @@ def test_a_folder_of_pictures_beside_a_table_is_one_of_pictures(photos: Path):
     pq.write_table(pa.table({"path": ["a.jpg"]}), photos / "z.parquet")
     assert keys(found(f"{photos}/**")) == PLAIN
     assert keys(found(f"{photos}/*.parquet")) == ["a.jpg"]
+
+
+def test_a_column_of_categories_is_one_of_texts(photos: Path):
+    paths = pa.array([str(photos / one) for one in PLAIN]).dictionary_encode()
+    pq.write_table(pa.table({"path": paths}), photos / "z.parquet")
+    assert keys(found(photos / "z.parquet")) == [str(photos / one) for one in PLAIN]
+
+
+def test_a_column_of_another_kind_is_named_with_its_kind(photos: Path):
+    pq.write_table(pa.table({"image": [1, 2]}), photos / "z.parquet")
+    with pytest.raises(PicturesError, match=r"name one of paths .*; it has image \(int64\)$"):
+        found(photos / "z.parquet")
+
+
+@pytest.mark.parametrize("where", ["", "  "])
+def test_nothing_is_not_taken_for_the_folder_one_is_in(where: str):
+    with pytest.raises(PicturesError, match="PHOTOS is empty"):
+        found(where)
 
 
 @pytest.mark.parametrize("name", ["pipe.jpg", "photos/*", "x" * 300])

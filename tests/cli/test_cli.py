@@ -15,6 +15,7 @@ from PIL import Image
 
 import gradcam_core as gc
 from gradcam_core.cli import photo
+from gradcam_core.cli.arguments import folder, program
 from gradcam_core.cli.photo import main
 from gradcam_core.images.remote.fetch import OFF
 from gradcam_core.images.remote.ssrf_guard import UNREACHABLE
@@ -194,6 +195,9 @@ def test_the_choices_are_honoured(cat_path: Path, tmp_path: Path):
         (["{cat}", "--contrast", "tabby", "--target", "tabby"], "rather than itself"),
         (["{cat}", "--contrast", "auto", "--method", "eigencam"], "knows no class"),
         (["{cat}", "--out", __file__], "cannot be made"),
+        ([" "], "The name of the picture is empty"),
+        (["{cat}", "{cat}"], "there are 2 PHOTOS, and one is explained at a time"),
+        (["{folder}"], " batch {folder} --out DIR"),
         (["{cat}", "--out", ""], "name is empty"),
         (["{cat}", "--colour", "red"], "--colour"),
     ],
@@ -202,12 +206,37 @@ def test_a_mistake_ends_with_status_2_and_one_line(
     arguments: list[str], words: str, cat_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     with pytest.raises(SystemExit) as stopped:
-        main([str(cat_path) if word == "{cat}" else word for word in arguments])
+        main([word.format(cat=cat_path, folder=cat_path.parent) for word in arguments])
     assert stopped.value.code == 2
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.count("\n") == 1
-    assert words in output.err
+    assert words.format(folder=cat_path.parent) in output.err
+
+
+def test_a_private_address_is_refused_in_one_line():
+    done = run("http://127.0.0.1/cat.jpg", *LITE0)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"python -m gradcam_core: {UNREACHABLE}\n"
+
+
+@pytest.mark.parametrize("name", ["list.txt", "list.csv", "photos.zip"])
+def test_a_list_or_archive_is_for_a_batch(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / name).write_text("cat.jpg")
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / name)])
+    assert (
+        f"is not one picture. For all pictures of a folder, list or ZIP file: {program()} batch "
+        in (capsys.readouterr().err)
+    )
+
+
+def test_a_home_that_no_shell_has_put_in_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert folder("~/results") == tmp_path / "results"
+    assert folder("~nobody-at-all/results") == Path("~nobody-at-all/results")
 
 
 def test_a_mistake_writes_nothing(cat_path: Path, tmp_path: Path):

@@ -56,11 +56,19 @@ def test_a_proxy_that_can_be_used_stays(proxy: str):
     httpx.Client().close()
 
 
+def test_spaces_around_a_proxy_are_no_part_of_it():
+    os.environ["https_proxy"] = " http://proxy.example:3128\n"
+    assert leave_out_unusable_proxies() == []
+    assert os.environ["https_proxy"] == "http://proxy.example:3128"
+    httpx.Client().close()
+
+
 @pytest.mark.parametrize(
     ("given", "left"),
     [
         ("localhost,fd00::/8,10.0.0.0/8", "localhost,10.0.0.0/8"),
-        ("[::1], .local,*.example", " .local,*.example"),
+        ("[::1], .local,*.example", ".local,*.example"),
+        ("localhost 10.0.0.1;a.example", "localhost,10.0.0.1,a.example"),
         ("[fd00::]/8", ""),
         ("http://a:b", ""),
         ("*", "*"),

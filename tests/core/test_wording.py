@@ -7,6 +7,7 @@ import pytest
 from gradcam_core.wording import (
     TIED,
     amount,
+    amounts,
     counted_percentage,
     decimal,
     digits_of_error,
@@ -58,7 +59,9 @@ def test_a_negative_number_has_a_minus_sign_and_no_hyphen(value: float, written:
 
 
 def test_a_usual_file_name_stays_as_it_is_and_a_long_one_keeps_both_ends():
-    assert file_name("kaffee ☕ (2).png") == "kaffee ☕ (2).png"
+    joined = "نمی\N{ZERO WIDTH NON-JOINER}دانم 👩\N{ZERO WIDTH JOINER}🚀.jpg"
+    for usual in ("kaffee ☕ (2).png", joined):
+        assert file_name(usual) == usual
     long = file_name(f"first{'x' * 300}.jpeg")
     assert long.startswith("firstx")
     assert long.endswith("x.jpeg")
@@ -103,3 +106,18 @@ def test_only_all_are_100_percent(count: int, total: int, text: str):
 )
 def test_a_figure_has_the_digits_that_its_error_leaves(error: float, digits: int):
     assert digits_of_error(error) == digits
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "written"),
+    [
+        (0, 4095, ("0", "4095")),
+        (1000.1, 1000.4, ("1000.1", "1000.4")),
+        (300.0004, 300.0001, ("300.0004", "300.0001")),
+        (-1e-9, 1e300, ("−1 × 10⁻⁹", "1 × 10³⁰⁰")),
+        (3_000_000_000, 3_000_000_500, ("3000000000", "3000000500")),
+        (1999.5, 1999.5, ("1999.5", "1999.5")),
+    ],
+)
+def test_two_amounts_can_be_told_apart(first: float, second: float, written: tuple[str, str]):
+    assert amounts(first, second) == written

@@ -14,6 +14,7 @@ import gradcam_core as gc
 from gradcam_core import read_picture
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Brightness
+from gradcam_core.images.read import BLANK
 from tests.support.handmade_pictures import dicom
 from tests.support.handmade_pictures.dicom import dataset, encoded, item
 
@@ -83,6 +84,22 @@ def test_the_window_of_the_file_is_shown(function: str | None, level):
     assert len(notices) == 1
     assert "the window of the file, with centre 40 and width 400" in notices[0]
     assert ("sigmoid" in notices[0]) == (function == "SIGMOID")
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_window_one_value_wide_has_two_levels_and_says_where_they_part(photometric: str):
+    made = dataset(RAMP, WindowCenter=40, WindowWidth=1, PhotometricInterpretation=photometric)
+    got, notices = grey(encoded(made))
+    assert np.array_equal(got == (0 if photometric == "MONOCHROME1" else 255), RAMP > 39.5)
+    above, others = ("black", "white") if photometric == "MONOCHROME1" else ("white", "black")
+    assert notices == (
+        f"Values above 39.5 are shown {above}, all others {others}: the window of the file, with "
+        "centre 40 and width 1.",
+    )
+
+
+def test_of_a_blank_picture_no_range_is_named():
+    assert read_picture(encoded(dataset(np.full((9, 9), 7, np.uint16)))).notices == (BLANK,)
 
 
 def test_of_several_windows_the_first_is_shown():

@@ -157,12 +157,31 @@ def test_netpbm_of_8_bits_is_as_ever(kind: str):
     assert notice == ""
 
 
-def test_pam_has_transparency():
-    values = np.zeros((1, 2, 4), ">u2")
-    values[0, :, 0], values[0, :, 3] = 4095, (4095, 0)
-    head = b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 4\nMAXVAL 4095\nTUPLTYPE RGB_ALPHA\nENDHDR\n"
-    picture = read_picture(head + values.tobytes()).image
-    assert [picture.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0), (255, 255, 255)]
+@pytest.mark.parametrize(("most", "stored"), [(4095, ">u2"), (255, "u1"), (1, "u1")])
+def test_pam_has_transparency(most: int, stored: str):
+    values = np.zeros((1, 2, 4), stored)
+    values[0, :, 0], values[0, :, 3] = most, (most, 0)
+    head = f"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 4\nMAXVAL {most}\nTUPLTYPE RGB_ALPHA\nENDHDR\n"
+    decoded = read_picture(head.encode() + values.tobytes())
+    assert [decoded.image.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0), (255, 255, 255)]
+    assert decoded.notices == ()
+
+
+def test_a_pam_of_more_channels_is_told_what_it_is():
+    head = b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 5\nMAXVAL 255\nENDHDR\n"
+    with pytest.raises(ImageError, match="This PAM picture has other values or channels"):
+        read_picture(head + bytes(10))
+
+
+@pytest.mark.parametrize("most", [255, 65535])
+def test_of_several_pictures_in_a_netpbm_file_the_first_is_shown_and_said(most: int):
+    one = (
+        f"P5\n{WIDTH} 4\n{most}\n".encode()
+        + ramp(0, most).astype("u1" if most == 255 else ">u2").tobytes()
+    )
+    got, notice = row(one + one)
+    assert_is(got, LEVELS)
+    assert notice == "The file has several pictures; the first one is shown."
 
 
 @pytest.mark.parametrize("scale", ["-1.0", "1.0", "-0.5"])
@@ -209,6 +228,20 @@ def test_an_array_shows_its_full_range(dtype: str, low: float, high: float):
         got, notice = row(array)
         assert np.abs(got - LEVELS).max() <= 26 if dtype == "int64" else 1
         assert "is shown black and" in notice
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+def test_what_is_masked_in_an_array_has_no_value(dtype: str):
+    values = np.tile(np.arange(100, 200), (50, 1)).astype(dtype)
+    masked = np.ma.MaskedArray(values, mask=values >= 150)
+    decoded = read_picture(masked)
+    shown = np.asarray(decoded.image)[0, :, 0]
+    assert list(shown[:50]) == list(np.rint(np.linspace(0, 255, 50)))
+    assert not shown[50:].any()
+    assert "value 100 is shown black and 149 white" in decoded.notices[0]
+    assert "2,500 are missing" in decoded.notices[1]
+    nothing_masked = np.ma.MaskedArray(values)
+    assert read_picture(nothing_masked).notices == read_picture(values).notices
 
 
 def test_an_array_of_truths_is_black_and_white():

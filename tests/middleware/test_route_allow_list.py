@@ -368,6 +368,14 @@ def test_a_wrong_argument_is_named(server: Server, body: dict[str, Any], word: s
     assert word in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    "path", ["call/predict/x", "call/v2/predict/x", "queue/data?session_hash=x"]
+)
+def test_a_stream_of_an_event_that_is_not_there_says_so_and_ends(server: Server, path: str):
+    answer = requests.get(f"{server.url}gradio_api/{path}", timeout=30)  # raises if it is cut off
+    assert "404: Not Found" in answer.text
+
+
 def test_nobody_is_shown_a_stack_trace(server: Server):
     url = f"{server.url}gradio_api/"
     answers = [

@@ -52,6 +52,8 @@ def test_every_name_is_unique_and_finds_its_own_class():
         ("tench", 0),
         ("n02123045", 281),
         ("school buses", 779),
+        ("tabby_cat", 281),
+        ("golden__retrievers", 207),
     ],
 )
 def test_a_synonym_finds_its_class(wanted: str, index: int):
@@ -94,6 +96,17 @@ def test_what_only_looks_like_a_word_is_not_offered_where_its_meaning_is_known(w
     assert near is not None
     assert near.how != "name"
     assert not {"barrel", "patas", "crate"} & {imagenet_labels()[n].name for n in near.indices}
+
+
+@pytest.mark.parametrize("word", ["skateboard", "carrots", "snowboards", "chat", "boar"])
+def test_a_word_of_its_own_is_no_misspelling_of_another(word: str):
+    near = imagenet_labels().nearest(word)
+    assert near is None or near.how != "name"
+
+
+def test_underscores_in_a_persons_own_classes_are_found_as_they_are_and_as_spaces():
+    labels = labels_of(["hair_line", "dent big"])
+    assert [labels.find(name).index for name in ("hair_line", "dent_big", "Dent_Bigs")] == [0, 1, 1]
 
 
 def test_a_persons_own_classes_are_found_by_plural_and_spelling_and_never_by_wordnet():

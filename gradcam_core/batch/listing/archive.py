@@ -81,6 +81,8 @@ def check_readable(file: Path) -> None:
 def _opened(file: Path) -> ZipFile:
     try:
         return ZipFile(file)
+    except PermissionError as error:
+        raise PicturesError(f"{file} cannot be read: {error.strerror}") from error
     except (*_FAILURES, NotImplementedError) as error:
         raise PicturesError(f"{file} cannot be read as a ZIP file: {error}") from error
 

@@ -20,6 +20,9 @@ _MARKS = (
 _BRANDS = (
     *(b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
 )
+_NETPBM = re.compile(
+    rb"P[1-6]\s+(#|\d+\s+\d)|P7\n(#|WIDTH|HEIGHT|DEPTH|MAXVAL|TUPLTYPE)|P[fF]\s+\d+\s+\d"
+)
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # their sizes, bytes
 
 # A suffix as kinds of files have them says what a file is; one such as .1, .jpg_large or .bak not.
@@ -49,4 +52,4 @@ def looks_like_picture(head: bytes) -> bool:
         return head[8:12] == b"WEBP"
     if head[:2] == b"BM" and len(head) >= 18:
         return head[6:10] == bytes(4) and struct.unpack_from("<I", head, 14)[0] in _BMP_HEADERS
-    return head[128:132] == b"DICM" or re.match(rb"P[1-6]\s+(#|\d+\s+\d)", head) is not None
+    return head[128:132] == b"DICM" or _NETPBM.match(head) is not None

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
-from gradcam_core.batch.csv_files import SEPARATORS, encoding_by_mark
+from gradcam_core.batch.csv_files import SEPARATORS, allow_long_fields, encoding_by_mark
 from gradcam_core.batch.listing.content import HEAD_BYTES, looks_like_picture
 from gradcam_core.batch.listing.source import (
     Found,
@@ -85,11 +85,9 @@ def check_some_are_there(file: Path, suffixes: Collection[str]) -> int:
     if not count:
         raise PicturesError(f"{file} names no picture: it has a path or an address a line")
     if not is_any:
-        number = f"none of the {count} paths" if count > 1 else "the path"
-        raise PicturesError(
-            f"{number} in {file} leads to a file, such as {file_name(first)!r}; "
-            f"paths are as seen from {file.parent}"
-        )
+        none = f"none of the {count} paths in {file} leads to a file, such as {file_name(first)!r}"
+        only = f"the path in {file} leads to no file: {file_name(first)!r}"
+        raise PicturesError(f"{none if count > 1 else only}; paths are as seen from {file.parent}")
     return count
 
 
@@ -129,6 +127,7 @@ def _lines(file: Path, lines: list[str]) -> Iterator[str]:
 
 
 def _cells(file: Path, text: str, suffixes: Collection[str]) -> Iterator[str]:
+    allow_long_fields()
     separator, text = _separator(text)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     column = None

@@ -47,6 +47,8 @@ def in_tables(files: Sequence[Path], label_column: str | None) -> Pictures:
 def _opened(file: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file, memory_map=False)
+    except PermissionError as error:
+        raise PicturesError(f"{file} cannot be read: Permission denied") from error
     except (OSError, pa.ArrowException) as error:
         raise PicturesError(
             f"{file} cannot be read as a Parquet file: {first_line(error)}"
@@ -125,9 +127,10 @@ def _columns(schema: pa.Schema, file: Path) -> tuple[str | None, str | None]:
     data = _named(schema, _is_binary, ("bytes", "image"))
     path = _named(schema, _is_text, ("path",), is_needed=data is None)
     if path is None and data is None:
+        there = ", ".join(f"{field.name} ({field.type})" for field in schema)
         raise PicturesError(
-            f"{file} has no column of pictures: name one of paths `path`, or one of bytes `bytes`; "
-            f"it has {', '.join(schema.names) or 'none'}"
+            f"{file} has no column of pictures: name one of paths (string) `path`, or one of bytes "
+            f"(binary) `bytes`; it has {there or 'none'}"
         )
     return path, data
 
@@ -146,10 +149,12 @@ def _named(
 
 
 def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _is_binary(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 

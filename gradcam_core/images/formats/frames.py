@@ -11,6 +11,9 @@ MAX_FRAMES = 10_000
 """Frames of a GIF that are counted; of more it is said that there are more."""
 
 _THUMBNAIL = "Thumbnail"  # in the name of a kind of picture in an MPO
+_UNDEFINED = "Undefined"
+_PARTS = (b"hdrgm:", b"urn:iso:std:iso:ts:21496", b"urn:com:apple:photo:", b"depthmap")
+_HEAD_BYTES = 2**16
 _GIF_BLOCKS = 300_000  # that are looked at
 
 
@@ -18,19 +21,19 @@ def frames_notice(image: Image.Image, file: IO[bytes]) -> str:
     """What to say of a file that Pillow has opened; empty if it has one picture."""
     kind, count = _COUNTS.get(image.format or "", (_animation, _frames))
     frames = count(image, file)
-    return (
-        kind(f"{frames:,}" if frames <= MAX_FRAMES else f"more than {MAX_FRAMES:,}")
-        if (frames > 1)
-        else ""
-    )
+    if frames <= 1:
+        return ""
+    shown = image.tell() + 1  # of HEIC, which may name another one as its main picture
+    which = "the first one" if shown == 1 else f"its main one, number {shown:,},"
+    return kind(f"{frames:,}" if frames <= MAX_FRAMES else f"more than {MAX_FRAMES:,}", which)
 
 
-def _animation(count: str) -> str:
-    return f"The file is an animation of {count} frames; the first one is shown."
+def _animation(count: str, which: str) -> str:
+    return f"The file is an animation of {count} frames; {which} is shown."
 
 
-def _collection(count: str) -> str:
-    return f"The file has {count} pictures; the first one is shown."
+def _collection(count: str, which: str) -> str:
+    return f"The file has {count} pictures; {which} is shown."
 
 
 def _frames(image: Image.Image, file: IO[bytes]) -> int:
@@ -45,7 +48,28 @@ def _of_mpo(image: Image.Image, file: IO[bytes]) -> int:
     """Those that are no smaller copies of another one."""
     entries = getattr(image, "mpinfo", {}).get(0xB002, [])
     kinds = [str(entry["Attribute"]["MPType"]) for entry in entries]
-    return sum(_THUMBNAIL not in kind for kind in kinds)
+    return sum(
+        _THUMBNAIL not in kind
+        and not (number and kind == _UNDEFINED and _is_part(image.size, file, number))
+        for number, kind in enumerate(kinds)
+    )
+
+
+def _is_part(size: tuple[int, int], file: IO[bytes], number: int) -> bool:
+    """Whether a picture of an MPO only adds to the first one, of this size: its brightness (a gain
+    map, as phones write it: Ultra HDR, ISO 21496-1), or its depth."""
+    place = file.tell()
+    try:
+        file.seek(0)
+        part = Image.open(file, formats=("JPEG",))
+        part.seek(number)
+        file.seek(part.offset)  # type: ignore[attr-defined]  # of an MPO
+        head = file.read(_HEAD_BYTES)
+        return part.size != size or any(name in head for name in _PARTS)
+    except Exception:  # of what is cut off almost anything
+        return True  # there is no picture
+    finally:
+        file.seek(place)
 
 
 def _of_gif(image: Image.Image, file: IO[bytes]) -> int:
@@ -81,7 +105,7 @@ def _of_gif(image: Image.Image, file: IO[bytes]) -> int:
 
 
 _Count = Callable[[Image.Image, "IO[bytes]"], int]
-_COUNTS: dict[str, tuple[Callable[[str], str], _Count]] = {
+_COUNTS: dict[str, tuple[Callable[[str, str], str], _Count]] = {
     "GIF": (_animation, _of_gif),
     "MPO": (_collection, _of_mpo),
     "HEIF": (_collection, _frames),

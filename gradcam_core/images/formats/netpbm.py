@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.brightness import Block, Raster, as_picture, raster_of
+from gradcam_core.images.brightness import Block, Raster, as_picture, full_range, raster_of
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
 from gradcam_core.images.limits import DAMAGED, NO_MEMORY, check_size
@@ -23,6 +23,13 @@ _NUMBER = rb"(\d{1,6})"
 _PNM = re.compile(rb"(P[2356])" + 3 * (_SPACE + _NUMBER) + rb"\s")
 _PFM = re.compile(rb"(P[fF])\s+(\d{1,6})\s+(\d{1,6})\s+(-?[\d.eE+-]{1,40})\s")
 _PAM = re.compile(rb"P7\n(?:[^\n]{0,200}\n){1,40}?ENDHDR\n")
+_SEVERAL = "The file has several pictures; the first one is shown."
+
+_ODD_PAM = (
+    "This PAM picture has other values or channels than grey or RGB, with transparency or without, "
+    "of up to 16 bits. Save it as PNG, JPEG or TIFF."
+)
+
 _COMMENT = re.compile(rb"#[^\n]*")
 
 
@@ -38,8 +45,22 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
         raise ImageError(DAMAGED) from error
     if raster is None:
         file.seek(0)
-        return pillow.decode(file, window)
-    return as_picture(raster, window)
+        decoded = pillow.decode(file, window)
+    else:
+        decoded = as_picture(raster, window)
+    return decoded.noting(_SEVERAL if _is_followed(file) else "")
+
+
+def _is_followed(file: IO[bytes]) -> bool:
+    """Whether another picture comes behind the first one, where its end is known (pnm(5))."""
+    file.seek(0)
+    found = _PNM.match(file.read(_HEAD_BYTES))
+    if found is None or found[1] not in (b"P5", b"P6"):
+        return False
+    width, height, highest = (int(number) for number in found.groups()[1:])
+    row_bytes = width * (3 if found[1] == b"P6" else 1) * (1 if highest < 2**8 else 2)
+    file.seek(found.end() + height * row_bytes)
+    return _PNM.match(file.read(_HEAD_BYTES)) is not None
 
 
 def _raster(file: IO[bytes]) -> Raster | None:
@@ -65,10 +86,11 @@ def _raster(file: IO[bytes]) -> Raster | None:
         fields = dict(re.findall(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL) +(\d{1,6})\s*$", found[0], re.M))
         names = (b"HEIGHT", b"WIDTH", b"DEPTH", b"MAXVAL")
         height, width, depth, highest = (int(fields.get(name, 0)) for name in names)
-        if not 255 < highest < 2**16 or not 1 <= depth <= 4:
-            return None
+        if not 0 < highest < 2**16 or not 1 <= depth <= 4:
+            raise ImageError(_ODD_PAM)
         check_size(width, height)
-        return _binary(file, found.end(), (height, width, depth), ">u2", highest)
+        stored = "u1" if highest < 2**8 else ">u2"
+        return _binary(file, found.end(), (height, width, depth), stored, highest)
     return None
 
 
@@ -115,9 +137,12 @@ def _binary(
             values = np.frombuffer(data, stored).reshape(count, width, samples).astype(dtype)
             values = values[::-1] if is_upward else values
             colour = values[:, :, :3] if colours == 3 else values[:, :, 0]
-            # Its share, of 65535 as the type has it.
-            alpha = values[:, :, -1] * (65535 / (highest or 1)) if has_alpha else None
+            # Its share, of the most that the type has.
+            alpha = (
+                values[:, :, -1] * (full_range(dtype)[1] / (highest or 1)) if has_alpha else None
+            )
             yield Block(0, top, colour, alpha)
 
     full = None if highest is None else (0.0, float(highest))
-    return Raster((width, height), colours == 3, dtype, blocks, full=full)
+    is_plain = dtype.itemsize == 1
+    return Raster((width, height), colours == 3, dtype, blocks, full=full, is_plain=is_plain)

@@ -56,6 +56,11 @@ _OTHER_JPEG = "This is {kind}, which is not read here. Save it as an ordinary JP
 
 _JPEG_HEAD = b"\xff\xd8"
 
+_BEGINNINGS = (b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"\x89PNG")
+
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"avif", b"avis")
+"""Of files in HEIC and AVIF (ISO/IEC 23008-12, annex B; AV1 Image File Format, section 6)."""
+
 _BAND_PIXELS = 2**20  # whose values are converted at once
 
 _NUMBERS = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
@@ -108,6 +113,8 @@ def decode(
         except UnidentifiedImageError:
             if kind := kind_of_jpeg(file):
                 raise ImageError(_OTHER_JPEG.format(kind=kind)) from None
+            if _begins_as_known(file):
+                raise ImageError(DAMAGED) from None
             raise UnknownFormatError(_NO_FORMAT) from None
         except Image.DecompressionBombError:
             raise ImageError(too_large("The picture")) from None
@@ -117,6 +124,13 @@ def decode(
             raise ImageError(NO_MEMORY) from None
         except Exception as error:
             raise ImageError(DAMAGED if size_px < LARGE_PIXELS else DAMAGED_OR_LARGE) from error
+
+
+def _begins_as_known(file: IO[bytes]) -> bool:
+    """Whether it begins as a format that is read, so that what follows must be damaged."""
+    file.seek(0)
+    head = file.read(12)
+    return head.startswith(_BEGINNINGS) or (head[4:8] == b"ftyp" and head[8:] in _HEIF_BRANDS)
 
 
 def _opened(file: IO[bytes]) -> Image.Image:

@@ -40,6 +40,11 @@ _OPTIONAL = (
 _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"pHYs": 9, b"sRGB": 1, b"acTL": 8, b"fcTL": 26}
 """Of what is in chunks that Pillow reads."""
 
+_APPLES = (
+    "This is a PNG as Xcode packs it into apps for iPhones (CgBI), which is not read here. "
+    "Save it as an ordinary PNG, such as with Preview on a Mac."
+)
+
 _QUARTER = 64  # of 256 levels
 _GREY = 0
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # samples of a pixel, by colour type
@@ -48,11 +53,13 @@ _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # samples of a pixel, by colour type
 @dataclass(frozen=True)
 class _Chunks:
     """What the chunks say. kept: (begin, end) of the parts of the file without large texts and
-    malformed remarks; None if it has none. bits: that are used, of 16, by sBIT."""
+    malformed remarks; None if it has none. bits: that are used, of 16, by sBIT. is_apples: whether
+    Xcode has packed it for an iPhone."""
 
     depth: int = 8
     colour_type: int = 2
     bits: int = 16
+    is_apples: bool = False
     kept: list[tuple[int, int]] | None = None
 
 
@@ -68,12 +75,24 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
     file.seek(0)
 
     def sixteen_bits(image: Image.Image, window: Window | None) -> Decoded | None:
+        _scale_transparent(image, chunks)
         return _sixteen_bits(file, image, chunks, window)
 
     try:
         return pillow.decode(file, window, sixteen_bits)
-    except pillow.UnknownFormatError as error:
-        raise ImageError(DAMAGED) from error  # it has begun as a PNG
+    except ImageError as error:
+        if chunks.is_apples:
+            raise ImageError(_APPLES) from error
+        if isinstance(error, pillow.UnknownFormatError):
+            raise ImageError(DAMAGED) from error  # it has begun as a PNG
+        raise
+
+
+def _scale_transparent(image: Image.Image, chunks: _Chunks) -> None:
+    """Pillow makes 8 bits of grey of 2 and 4, and leaves the one that is transparent as it was."""
+    grey = image.info.get("transparency")
+    if chunks.colour_type == _GREY and chunks.depth in (2, 4) and isinstance(grey, int):
+        image.info["transparency"] = grey * (255 // (2**chunks.depth - 1))
 
 
 def _sixteen_bits(
@@ -116,11 +135,12 @@ def _raster(values: np.ndarray, chunks: _Chunks) -> Raster:
 
 def _scan(file: IO[bytes]) -> _Chunks:
     file.seek(8)
-    depth, colour_type, bits = 8, 2, 16
+    depth, colour_type, bits, is_apples = 8, 2, 16, False
     texts, left_out, place = 0, [], 8
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
         end = place + 12 + length
+        is_apples = is_apples or kind == b"CgBI"
         if kind == b"IHDR":
             content = file.read(10)
             depth, colour_type = content[8:] if len(content) == 10 else (depth, colour_type)
@@ -140,7 +160,8 @@ def _scan(file: IO[bytes]) -> _Chunks:
         place = end
         file.seek(place)
     bits = bits if 0 < bits <= 16 else 16
-    return _Chunks(depth, colour_type, bits, _between(left_out, file) if left_out else None)
+    kept = _between(left_out, file) if left_out else None
+    return _Chunks(depth, colour_type, bits, is_apples, kept)
 
 
 def _is_malformed(kind: bytes, length: int, file: IO[bytes]) -> bool:

@@ -148,7 +148,8 @@ def _heif(file: IO[bytes]) -> Bands:
     import pi_heif
 
     file.seek(0)
-    image = pi_heif.open_heif(file)[0]
+    images = pi_heif.open_heif(file)
+    image = images[images.primary_index]
     data, (width, _), stride = image.data, image.size, image.stride
 
     def bands(top: int, bottom: int) -> Image.Image:

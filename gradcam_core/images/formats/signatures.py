@@ -70,6 +70,8 @@ def family_of(file: IO[bytes]) -> str:
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     file.seek(0)
+    if not head:
+        raise ImageError("The file is empty: it has no bytes. Save or copy the picture again.")
     if is_dicom(head):  # before all others, whose first bytes its preamble may have
         return "dicom"
     is_raw_photo = is_raw(head, file)

@@ -3,8 +3,9 @@
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff"),
     *(".bmp", ".dib", ".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pbm", ".pnm"),
-    *(".btf", ".tf8", ".pam", ".pfm"),
+    *(".btf", ".tf8", ".pam", ".pfm", ".apng", ".mpo", ".lsm", ".stk"),
     *(".dcm", ".dicom", ".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2"),
+    *(".crw", ".pef", ".srw", ".iiq", ".mrw", ".x3f"),
 )
 """Of the kinds that are read."""
 

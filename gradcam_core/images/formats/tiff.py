@@ -4,14 +4,19 @@ type and depth, planes, channels, tiles, stacks."""
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, cast
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import as_picture, windowed
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
-from gradcam_core.images.formats.tiff_pages import Choice, choice, full_pages
-from gradcam_core.images.formats.tiff_samples import UnreadableKindError, samples_of
+from gradcam_core.images.formats.tiff_pages import Choice, choice, full_pages, pictures_notice
+from gradcam_core.images.formats.tiff_samples import (
+    UnreadableKindError,
+    has_usual_palette,
+    samples_of,
+)
 from gradcam_core.images.limits import DAMAGED, NO_MEMORY, check_size
 from gradcam_core.images.orientation import turned_upright
 
@@ -29,6 +34,7 @@ _ORDINARY_EXTRAS = {  # kinds of further samples that Pillow takes for what they
     8: ((),),
 }
 _SAMPLES = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
+_PALETTE = 3
 _FEWER_BITS = (0, 1, 3)  # photometrics of which there are 1, 2 and 4 bits
 
 
@@ -44,6 +50,8 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
             first = _page(tiff, pages[0])
             holds_all = _holds_all(file, first)
             chosen = choice(pages, str(first.description), first.samplesperpixel, holds_all)
+            if not chosen.notice and holds_all:
+                chosen = replace(chosen, notice=pictures_notice(first))
             page = _page(tiff, chosen.page)
             return _decoded(file, page, chosen, window).noting(chosen.notice)
     except ImageError:
@@ -66,8 +74,11 @@ def _decoded(file: IO[bytes], page: TiffPage, chosen: Choice, window: Window | N
         except ImageError as error:
             try:
                 return _by_tifffile(page, 0, window)
+            except UnreadableKindError as kind:
+                raise kind from error
             except Exception:
-                raise error from None
+                is_unknown = isinstance(error, pillow.UnknownFormatError)
+                raise (ImageError(DAMAGED) if is_unknown else error) from None
     try:
         return _by_tifffile(page, chosen.plane, window)
     except UnreadableKindError as error:
@@ -129,4 +140,6 @@ def is_ordinary(page: TiffPage) -> bool:
         and page.imagedepth == 1
         and (page.planarconfig == 1 or page.samplesperpixel == 1)
         and page.compression in _ORDINARY_COMPRESSIONS
+        and 0 not in page.dataoffsets  # a part that is left out, as empty
+        and (photometric != _PALETTE or has_usual_palette(page))
     )

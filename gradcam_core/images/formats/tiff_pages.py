@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
 
 MAX_PAGES = 10_000
 """Pages that are counted; of more it is said that there are more."""
 
 _SUBFILE_TYPE = 254
+_SHORT = 3  # the type of a value of 16 bits
 _REDUCED, _MASK = 1, 4  # bits of the type: a smaller copy of another page, a mask of one
+
+_METAMORPH = 33629  # a tag with a value for each picture
+_SHAPE = re.compile(r"\{\"shape\": \[(\d{1,9}(?:, \d{1,9}){1,9})\]")  # as tifffile writes it
 
 _OME = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>")
 _ATTRIBUTE = re.compile(r"\b(SizeZ|SizeC|SizeT|DimensionOrder)\s*=\s*[\"']([\w]+)[\"']")
@@ -64,12 +72,11 @@ def _read(file: IO[bytes], kind: str) -> tuple[int, ...]:
 
 def _subfile_type(entry: bytes, order: str, is_big: bool) -> int:
     """Tags are sorted, and no lower one is in use: it is the first or is not there."""
-    (tag,) = struct.unpack_from(order + "H", entry)
-    return (
-        struct.unpack_from(order + "I", entry, 12 if is_big else 8)[0]
-        if tag == _SUBFILE_TYPE
-        else 0
-    )
+    tag, kind = struct.unpack_from(order + "HH", entry)
+    if tag != _SUBFILE_TYPE:
+        return 0
+    letter = "H" if kind == _SHORT else "I"  # as it should be
+    return int(struct.unpack_from(order + letter, entry, 12 if is_big else 8)[0])
 
 
 def choice(
@@ -100,6 +107,17 @@ def choice(
         return Choice(pages[0] if pages else 0)
     count = f"{len(pages):,}" if len(pages) <= MAX_PAGES else f"more than {MAX_PAGES:,}"
     return Choice(pages[0], 0, f"The file has {count} pages; the first one is shown.")
+
+
+def pictures_notice(page: TiffPage) -> str:
+    """What to say of a page whose values are followed by those of further pictures, as MetaMorph
+    and tifffile write stacks; empty for any other."""
+    pictures = page.tags[_METAMORPH].count if _METAMORPH in page.tags else 1
+    found = _SHAPE.match(str(page.description))
+    if found and page.imagewidth and page.imagelength:
+        values = math.prod(int(size) for size in found[1].split(","))
+        pictures = values // (page.imagewidth * page.imagelength * page.samplesperpixel)
+    return f"The file has {pictures:,} pictures; the first one is shown." if pictures > 1 else ""
 
 
 def _stack_notice(sizes: dict[str, int], middle: int) -> str:

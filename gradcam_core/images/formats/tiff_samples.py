@@ -75,7 +75,16 @@ def samples_of(page: TiffPage, plane: int = 0) -> Samples:
     else:
         convert = _conversion(page, photometric)
         used = {_PALETTE: 1, _SEPARATED: 4}.get(photometric, 3)
-        return Samples(None, lambda: _converted(page, reader, used, convert), tuple(notices))
+        kind = int(page.extrasamples[0]) if page.extrasamples else 0
+        has_alpha = kind in _ALPHA
+        if count > used + has_alpha:
+            first = {1: "first one is", 3: "first three are"}.get(used, "first four are")
+            notices.append(f"The picture has {count:,} channels; the {first} shown.")
+        # Ink that was multiplied with alpha is what is printed on white paper.
+        has_alpha = has_alpha and not (photometric == _SEPARATED and _ALPHA[kind])
+        return Samples(
+            None, lambda: _converted(page, reader, used, has_alpha, convert), tuple(notices)
+        )
     return Samples(raster, lambda: Image.new("RGB", raster.size), tuple(notices))
 
 
@@ -213,6 +222,13 @@ def _eight_bits(values: np.ndarray) -> np.ndarray:
     return (values >> (8 * (values.dtype.itemsize - 1))).astype(np.uint8)
 
 
+def has_usual_palette(page: TiffPage) -> bool:
+    """Whether there is a colour of 16 bits for each value, as TIFF has it."""
+    colours = page.colormap
+    bits = page.bitspersample
+    return colours is not None and colours.shape == (3, 2**bits) and bool(colours.max() > 255)
+
+
 def _palette(page: TiffPage) -> np.ndarray:
     """uint8 [colours, 3]."""
     colours = page.colormap
@@ -226,9 +242,13 @@ def _converted(
     page: TiffPage,
     reader: SampleReader,
     used: int,
+    has_alpha: bool,
     convert: Callable[[np.ndarray], Image.Image],
 ) -> Image.Image:
-    picture = Image.new("RGB", (page.imagewidth, page.imagelength))
-    for left, top, values in reader.blocks(range(used)):
-        picture.paste(convert(np.ascontiguousarray(values)), (left, top))
+    """used: samples of a pixel that make its colour; its transparency follows them."""
+    picture = Image.new("RGB", (page.imagewidth, page.imagelength), "white")
+    for left, top, values in reader.blocks(range(used + has_alpha)):
+        colours = convert(np.ascontiguousarray(values[:, :, :used]))
+        mask = Image.fromarray(_eight_bits(values[:, :, used])) if has_alpha else None
+        picture.paste(colours, (left, top), mask)
     return picture

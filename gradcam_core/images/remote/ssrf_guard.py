@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import io
 import ipaddress
+import logging
 import socket
 import time
 from dataclasses import dataclass
@@ -133,6 +134,8 @@ class GuardedSession(HTTPSession):
     """Fetches one picture. All its methods raise ImageError once the allowance is used up."""
 
     def __init__(self, guard: Guard, allowance: FetchBudget) -> None:
+        # Where nobody keeps a log, its warnings would stand on the terminal beside our sentence.
+        logging.getLogger("requests_hardened").addHandler(logging.NullHandler())
         super().__init__(
             Config(
                 ip_filter_enable=True,

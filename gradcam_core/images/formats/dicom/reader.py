@@ -78,7 +78,7 @@ def _decode(header: Header, window: Window | None) -> Decoded:
         if window:
             notices.append("The window was not used: this picture is in colour.")
     del frame  # whose memory the next step may need
-    return Decoded(image.convert("RGB"), tuple(notices), brightness)
+    return Decoded(image.convert("RGB"), tuple(filter(None, notices)), brightness)
 
 
 def _is_a(uid: str, kind: str) -> bool:

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from gradcam_core.images.decoded import Window
-from gradcam_core.wording import amount
+from gradcam_core.wording import amount, amounts
 
 Dataset = Any  # pydicom's, which is imported only where a DICOM file is read
+
+_WINDOW_DIGITS = 6
 
 Transformation = Callable[[np.ndarray], np.ndarray]
 """Of values, any shape, float64."""
@@ -162,14 +164,14 @@ class Display:
 
     def linear(self, low: float, high: float, why: str) -> Shades:
         """From `low` to `high`."""
-        black, white = (high, low) if self.is_inverted else (low, high)
-        return self.shades(
-            _linear(low, high),
-            f"The value {amount(black, '')}{self.unit} is shown black and {amount(white, '')}"
-            f"{self.unit} white: {why}.",
-            low,
-            high,
-        )
+        black, white = amounts(*((high, low) if self.is_inverted else (low, high)))
+        notice = f"The value {black}{self.unit} is shown black and {white}{self.unit} white: {why}."
+        if low >= high:
+            above, others = ("black", "white") if self.is_inverted else ("white", "black")
+            notice = (
+                f"Values above {white}{self.unit} are shown {above}, all others {others}: {why}."
+            )
+        return self.shades(_linear(low, high), notice, low, high)
 
 
 def chosen_window(window: Window, display: Display) -> Shades:
@@ -191,7 +193,8 @@ def voi(dataset: Dataset, groups: Groups, encoding: Encoding, display: Display) 
         return None
     count = _count(source, "WindowCenter")
     which = f"the first of {count} windows" if count > 1 else "the window"
-    text = f"of the file, with centre {amount(centre, '')} and width {amount(width, '')}"
+    written = [amount(value, "", _WINDOW_DIGITS) for value in (centre, width)]
+    text = f"of the file, with centre {written[0]} and width {written[1]}"
     function = str(source.get("VOILUTFunction") or "LINEAR").strip().upper()
     if function == "SIGMOID":
         return display.shades(
@@ -209,6 +212,8 @@ def voi(dataset: Dataset, groups: Groups, encoding: Encoding, display: Display) 
 
 def full_range(low: float, high: float, display: Display) -> Shades:
     """From the lowest to the highest value of the picture."""
+    if low == high:
+        return display.shades(_linear(low, high), "", low, high)  # blank, which is said
     words = "the {} and the {} that there are, as the file names no window"
     order = ("highest", "lowest") if display.is_inverted else ("lowest", "highest")
     return display.linear(low, high, words.format(*order))
