@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -71,6 +72,10 @@ class CheckResult:
         return Checked(self.record, opened)
 
 
+Turn = Callable[[], AbstractAsyncContextManager[None]]
+"""In what it gives the passes of one frame run."""
+
+
 class Backend(Protocol):
     """Loads networks, runs their passes, and explains.
 
@@ -115,10 +120,10 @@ class Backend(Protocol):
         """What the checks of an explanation find; before, the share that is done."""
 
     async def explain_once(
-        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest], turn: Turn
     ) -> list[Explanation | Exception]:
         """Of a frame of a camera, of which nothing is kept: for each request its explanation, or
-        why there is none."""
+        why there is none. Its passes wait for their turn."""
 
     def close(self) -> None:
         """Begin no further work."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from demo.compute.backend import Backend, CheckResult, NetworkInfo
+from demo.compute.backend import Backend, CheckResult, NetworkInfo, Turn
 from demo.compute.memory_limit import default_limit_bytes
 from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import QueueTicket
@@ -75,9 +75,9 @@ class LocalBackend(Backend):
                 yield step
 
     async def explain_once(
-        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest], turn: Turn
     ) -> list[Explanation | Exception]:
-        return await self.worker.explain_once(picture, requests)
+        return await self.worker.explain_once(picture, requests, turn)
 
     def close(self) -> None:
         self.worker.close()

@@ -190,10 +190,9 @@ class ComputeService:
         explanation, or why there is none. Waits for the turn of live visitors. Raises ImageError.
         """
         failed = [await self._why_not_loaded(one.model) for one in requests]
-        async with self.live.turn():
-            picture = await self.photos.run(lambda: read_frame(frame))
-            ready = [one for one, error in zip(requests, failed, strict=True) if error is None]
-            found = iter(await self._backend.explain_once(picture, ready))
+        picture = await self.photos.run(lambda: read_frame(frame))
+        ready = [one for one, error in zip(requests, failed, strict=True) if error is None]
+        found = iter(await self._backend.explain_once(picture, ready, self.live.turn))
         return [error or next(found) for error in failed]
 
     async def _why_not_loaded(self, model: str) -> Exception | None:

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from PIL import Image
 
-from demo.compute.backend import AbandonedError, CheckResult
+from demo.compute.backend import AbandonedError, CheckResult, Turn
 from demo.compute.memory_limit import check_memory
 from demo.compute.single_flight import SingleFlight
 from gradcam_core import Examination, Explanation, Model
@@ -185,23 +185,23 @@ class Worker:
                 yield step
 
     async def explain_once(
-        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest], turn: Turn
     ) -> list[Explanation | Exception]:
         """Of an RGB picture for each request its explanation by the last feature map, or why there
         is none. Nothing is kept. Other passes may come between those of one picture."""
-        # All of them first: each takes one core.
+        # All of them first, also while the passes of the frame before run: each takes one core.
         inputs = [self._input_once(picture, one) for one in requests]
+        prepared = await asyncio.gather(*inputs, return_exceptions=True)
         found: list[Explanation | Exception] = []
-        for one, ready in zip(
-            requests, await asyncio.gather(*inputs, return_exceptions=True), strict=True
-        ):
-            try:
-                if isinstance(ready, BaseException):
-                    raise ready
-                answer = partial(_answer_alone, ready, one)
-                found.append(await asyncio.wrap_future(self._passes.submit(answer)))
-            except Exception as error:
-                found.append(error)
+        async with turn():
+            for one, ready in zip(requests, prepared, strict=True):
+                try:
+                    if isinstance(ready, BaseException):
+                        raise ready
+                    answer = partial(_answer_alone, ready, one)
+                    found.append(await asyncio.wrap_future(self._passes.submit(answer)))
+                except Exception as error:
+                    found.append(error)
         return found
 
     async def _input_once(self, picture: Image.Image, request: ExplanationRequest) -> PassRequest:

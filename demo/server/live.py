@@ -4,6 +4,7 @@ looked at and forgotten: no file, no cache and no line of the log has it."""
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,9 @@ from gradcam_core.request import ExplanationRequest
 MOST_VISITORS = 4
 """Whose cameras are looked through at the same time: on two cores each sees two frames a second."""
 
+FRAMES_OF_A_VISITOR = 2
+"""One that the networks look at, and one that is read meanwhile."""
+
 VISITOR_KEPT_S = 5.0
 """Time after a visitor's last frame until another one may have the place."""
 
@@ -34,7 +38,7 @@ FRAME_TYPE = "image/jpeg"
 
 OFF = "This server has no live view. Choose a picture instead."
 BUSY = "Enough cameras are live on this server just now. Try again in a moment."
-ONE_AT_A_TIME = "The frame before is still being looked at."
+TOO_MANY_FRAMES = "The frames before are still being looked at."
 TOO_LARGE = f"A frame has at most {MAX_FRAME_BYTES // 1024} KB."
 NOT_A_FRAME = f"Send a frame as {FRAME_TYPE}."
 BROKEN_FRAME = "Something went wrong with this frame. The server's log has the details."
@@ -44,31 +48,31 @@ _LEFT_STATUS = 499  # nginx's; nobody reads it
 
 
 class LiveVisitors:
-    """Who has a live view: at most `MOST_VISITORS`, each with one frame at a time."""
+    """Who has a live view: at most `MOST_VISITORS`, each with `FRAMES_OF_A_VISITOR` at a time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last: dict[str, float] = {}  # when each one's last frame was answered
-        self._served: set[str] = set()
+        self._served: Counter[str] = Counter()
 
     @contextmanager
     def frame(self, visitor: str) -> Iterator[None]:
-        """For one frame. Raises BusyError where there is no place, GradcamError where the frame
-        before is still looked at."""
+        """For one frame. Raises BusyError where there is no place, GradcamError where as many are
+        still looked at as one visitor may have."""
         now = self._clock()
         for other, last in list(self._last.items()):
-            if other not in self._served and now - last > VISITOR_KEPT_S:
+            if not self._served[other] and now - last > VISITOR_KEPT_S:
                 del self._last[other]
         if visitor not in self._last and len(self._last) >= MOST_VISITORS:
             raise BusyError(int(VISITOR_KEPT_S))
-        if visitor in self._served:
-            raise GradcamError(ONE_AT_A_TIME)
+        if self._served[visitor] >= FRAMES_OF_A_VISITOR:
+            raise GradcamError(TOO_MANY_FRAMES)
         self._last[visitor] = now
-        self._served.add(visitor)
+        self._served[visitor] += 1
         try:
             yield
         finally:
-            self._served.remove(visitor)
+            self._served -= Counter([visitor])  # which keeps nobody who has none
             self._last[visitor] = self._clock()
 
 

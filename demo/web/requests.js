@@ -44,13 +44,18 @@ export async function streamExplanations(body, onAnswer, signal) {
  * again}, and `end()`. asked: see `LiveRequest` of demo/server/requests.py. */
 export function frameSender() {
   const worker = new Worker(new URL("live/sender.js", import.meta.url));
+  const waiting = new Map(); // by the number of the frame
+  worker.addEventListener("message", ({ data: { number, answer } }) => {
+    waiting.get(number)?.(answer);
+    waiting.delete(number);
+  });
   return {
     async ask(frame, { target, ...asked }) {
       const url = urlFor("live");
       url.search = new URLSearchParams(target === undefined ? asked : { ...asked, target });
       const image = await createImageBitmap(frame.canvas);
-      const answer = new Promise((resolve) => worker.addEventListener("message", ({ data }) => resolve(data), { once: true }));
-      worker.postMessage({ image, url: url.href }, [image]);
+      const answer = new Promise((resolve) => waiting.set(asked.frame, resolve));
+      worker.postMessage({ image, url: url.href, number: asked.frame }, [image]);
       return answer;
     },
     end: () => worker.terminate(),

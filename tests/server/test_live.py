@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 
 import demo.server.live as live
 import gradcam_core as gc
+from demo.compute.photo import read_frame
 from demo.compute.service import start
 from demo.gradio_internals import get_upload_folder
 from demo.server.live import LiveFrames, LiveVisitors
@@ -154,18 +156,30 @@ def test_nothing_of_a_frame_is_kept(
     assert [one for one in caplog.records if one.name.startswith(("demo", "gradcam_core"))] == []
 
 
-def test_while_a_frame_is_looked_at_the_visitor_cannot_send_another(
+def test_while_one_frame_is_looked_at_another_is_read_and_no_third_is_taken(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ):
     held = HeldPasses(monkeypatch)
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(ask, client)
+    is_read = threading.Event()
+
+    def read(frame: bytes) -> Image.Image:
+        picture = read_frame(frame)
+        if held.have_begun.is_set():
+            is_read.set()
+        return picture
+
+    monkeypatch.setattr("demo.compute.service.read_frame", read)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, client, frame=1)
         assert held.have_begun.wait(60)
-        second = ask(client)
+        second = pool.submit(ask, client, frame=2)
+        assert is_read.wait(60)
+        assert len(held.modules) == 1
+        third = ask(client, frame=3)
         held.may_end.set()
-    assert (second.status_code, second.json()) == (422, {"problem": live.ONE_AT_A_TIME})
-    assert first.result().status_code == 200
-    assert len(held.modules) == 1
+    assert (third.status_code, third.json()) == (422, {"problem": live.TOO_MANY_FRAMES})
+    assert [one.result().json()["frame"] for one in (first, second)] == [1, 2]
+    assert len(held.modules) == 2
 
 
 def test_one_visitor_too_many_is_told_so_until_another_has_gone(

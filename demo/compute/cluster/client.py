@@ -16,7 +16,7 @@ import cachetools
 import numpy as np
 from PIL import Image
 
-from demo.compute.backend import Backend, CheckResult, NetworkInfo
+from demo.compute.backend import Backend, CheckResult, NetworkInfo, Turn
 from demo.compute.cluster.connection import connected_handle
 from demo.compute.cluster.messages import (
     CheckRequest,
@@ -136,7 +136,7 @@ class ClusterBackend(Backend):
                 yield step
 
     async def explain_once(
-        self, picture: Image.Image, requests: Sequence[ExplanationRequest]
+        self, picture: Image.Image, requests: Sequence[ExplanationRequest], turn: Turn
     ) -> list[Explanation | Exception]:
         raise NotImplementedError
 

@@ -47,7 +47,7 @@ export class Camera {
   constructor() {
     this.video = h("video", { class: "camera", playsinline: true, tabindex: "-1", "aria-hidden": "true" });
     this.video.muted = true; // the attribute alone is only a default
-    this.frames = [new Frame(), new Frame()]; // made anew, each would be megabytes to clear away
+    this.frames = [new Frame(), new Frame(), new Frame()]; // made anew, each would be megabytes to clear away
   }
 
   /** Throws an Error with a sentence for people. */
@@ -79,13 +79,13 @@ export class Camera {
     this.stream = this.video.srcObject = null;
   }
 
-  /** The newest frame, once there is one that was not taken before. shown: the one that is still needed. */
-  async take(shown) {
+  /** The newest frame, once there is one that was not taken before. isNeeded(frame): of one that was, two at most. */
+  async take(isNeeded) {
     const { video } = this;
     // Not by a callback for every frame of the camera: each has the browser lay out the page.
     while (!video.videoWidth || this.count === this.taken) await nextFrame(video);
     this.taken = this.count;
-    const frame = this.frames.find((one) => one !== shown);
+    const frame = this.frames.find((one) => !isNeeded(one));
     frame.take(video);
     return frame;
   }

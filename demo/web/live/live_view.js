@@ -1,5 +1,6 @@
 // The live view: the camera's newest frame goes to the server, and is shown with its maps when they
-// come; then the newest one goes, so that there is never a backlog.
+// come. The next one goes a moment before that, so that it is read while the networks look at this one;
+// none waits longer, so that there is never a backlog.
 
 import { h } from "../core/elements.js";
 import { dialog, icon } from "../dom.js";
@@ -9,6 +10,7 @@ import { LivePanel } from "./live_panel.js";
 
 const AGAIN_S = 2; // until the next try where the server says no time
 const RATE_MS = 1000; // between two counts of frames
+const LEAD_MS = 50; // from taking a frame until its passes can begin
 const STARTING = "Starting the camera …";
 const FIRST_FRAME = "The networks look at the first frame …";
 const FILE_NAME = "camera.jpg";
@@ -110,15 +112,29 @@ export class LiveView {
   async run(signal) {
     this.tell(this.shown ? "" : FIRST_FRAME);
     this.sender = frameSender();
+    this.inFlight = new Set();
     let number = 0;
-    let asking = this.ask(++number);
+    const ask = () => this.ask(++number);
+    let asked = ask();
+    let askedAt = performance.now();
+    let took_ms = null; // from asking to the answer; null where others are to have their turn first
     while (!signal.aborted) {
-      const { frame, answer } = await asking;
+      let early = null;
+      let earlyAt = 0;
+      const begin = () => {
+        if (signal.aborted) return;
+        earlyAt = performance.now();
+        early = ask();
+      };
+      const timer = took_ms === null ? 0 : setTimeout(begin, askedAt + took_ms - LEAD_MS - performance.now());
+      const { frame, answer } = await asked;
+      clearTimeout(timer);
       if (signal.aborted) return;
       if (answer.results) this.shown = frame;
       const pause_s = answer.problem ? (answer.again ?? AGAIN_S) : answer.pause_s;
-      if (pause_s > 0) asking = later(1000 * pause_s).then(() => this.ask(++number));
-      else asking = this.ask(++number); // the newest frame is on its way before this one is drawn
+      took_ms = pause_s > 0 ? null : performance.now() - askedAt;
+      askedAt = early ? earlyAt : performance.now() + 1000 * pause_s;
+      asked = early ?? (pause_s > 0 ? later(1000 * pause_s).then(ask) : ask());
       if (answer.problem) this.tell(answer.problem);
       else this.show(frame, answer.results);
     }
@@ -126,10 +142,13 @@ export class LiveView {
 
   /** Takes the newest frame and has the networks look at it. */
   async ask(number) {
-    const frame = await this.camera.take(this.shown);
+    const { sender, inFlight } = this;
+    const frame = await this.camera.take((one) => one === this.shown || inFlight.has(one));
+    inFlight.add(frame);
     const models = [...this.byModel.keys()];
     const asked = { visitor: this.visitor, frame: number, models, view: this.act.view(), target: this.pinned?.index };
-    const answer = this.sender ? await this.sender.ask(frame, asked) : {};
+    const answer = sender ? await sender.ask(frame, asked) : {};
+    inFlight.delete(frame);
     return { frame, answer };
   }
 

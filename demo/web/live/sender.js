@@ -8,9 +8,9 @@ const NO_ANSWER = "The server does not answer. It is asked again …";
 const canvas = new OffscreenCanvas(1, 1);
 const context = canvas.getContext("2d", { willReadFrequently: true });
 
-/** url: with what is asked, see `LiveRequest` of demo/server/requests.py. Answers with
- * {results, pause_s}, or {problem, again}. */
-addEventListener("message", async ({ data: { image, url } }) => {
+/** url: with what is asked, see `LiveRequest` of demo/server/requests.py; number: of the frame. Answers with
+ * {number, answer}, the answer being {results, pause_s} or {problem, again}. */
+addEventListener("message", async ({ data: { image, url, number } }) => {
   const scale = Math.min(1, SIDE_PX / Math.min(image.width, image.height));
   const size = { width: Math.round(image.width * scale), height: Math.round(image.height * scale) };
   if (canvas.width !== size.width || canvas.height !== size.height) Object.assign(canvas, size);
@@ -20,8 +20,8 @@ addEventListener("message", async ({ data: { image, url } }) => {
   const body = await canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
   try {
     const response = await fetch(url, { method: "POST", headers: { "Content-Type": body.type }, body });
-    postMessage(await response.json());
+    postMessage({ number, answer: await response.json() });
   } catch {
-    postMessage({ problem: NO_ANSWER });
+    postMessage({ number, answer: { problem: NO_ANSWER } });
   }
 });
