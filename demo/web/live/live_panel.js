@@ -6,7 +6,7 @@ import { percentage } from "../core/numbers.js";
 import { PhotoLayers, readMap } from "../results/layers.js";
 import { PredictionRow } from "../results/prediction_rows.js";
 
-const HEAT_PIXELS = 160 * 160; // of a map of some 7 x 7 cells; the browser enlarges it smoothly
+const HEAT_PIXELS = 96 * 96; // of a map of some 7 x 7 cells; the browser enlarges it smoothly
 const ROWS = 5;
 
 export class LivePanel {

@@ -12,6 +12,8 @@ const AGAIN_S = 2; // until the next try where the server says no time
 const RATE_MS = 1000; // between two counts of frames
 const LEAD_MS = 50; // from taking a frame until its passes can begin
 const STARTING = "Starting the camera …";
+const SLOW_CAMERA = "The camera has not answered yet. Allow it if the browser asks; else try again.";
+const SLOW_CAMERA_MS = 5000;
 const FIRST_FRAME = "The networks look at the first frame …";
 const FILE_NAME = "camera.jpg";
 
@@ -83,11 +85,14 @@ export class LiveView {
     this.halt();
     const running = (this.running = new AbortController());
     this.tell(STARTING);
+    const slow = setTimeout(() => this.running === running && this.tell(SLOW_CAMERA, true), SLOW_CAMERA_MS);
     try {
       await this.camera.start();
     } catch (error) {
       if (this.running === running) this.tell(error.message, true);
       return;
+    } finally {
+      clearTimeout(slow);
     }
     if (!running.signal.aborted) await this.run(running.signal);
   }
