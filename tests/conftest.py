@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# Three processes test at the same time, because tests often wait for servers and browsers, which
+# Four processes test at the same time, because tests often wait for servers and browsers, which
 # are processes themselves: with a thread for each core in all of them, they wait for each other.
 # Before PyTorch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
