@@ -34,13 +34,13 @@ class Classes:
     def search(self, text: str) -> dict[str, Any]:
         """What the page lists for a text that somebody types: the places of classes, and a note
         that says what they are where the text is no class."""
-        found = search(self._listed, text)
+        found = search(self.listed, text)
         indices = [match.label.index for match in found]
-        return {"classes": indices, "note": note(self._listed, text, found)}
+        return {"classes": indices, "note": note(self.listed, text, found)}
 
     @cached_property
-    def _listed(self) -> Labels:
-        """The same classes by their places."""
+    def listed(self) -> Labels:
+        """The same classes, whose indices are their places: for finding one."""
         placed = (replace(label, index=place) for place, label in enumerate(self.labels))
         return Labels("list of classes", tuple(placed), is_imagenet=True)
 

@@ -3,8 +3,10 @@ is written in TOML; docs/talks.md describes it."""
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from demo.server.classes import all_classes
 from gradcam_core.cam.methods import check_signed, method_named
 from gradcam_core.errors import ChoiceError, GradcamError, LabelError
 from gradcam_core.images.geometry import DETAILS, VIEWS
+from gradcam_core.images.sandbox import READER_COUNT, read_isolated
 from gradcam_core.models.registry import classifier_info
 from gradcam_core.presets import PRESETS
 
@@ -21,6 +24,10 @@ TALK_OF_THE_EXAMPLES = "talk.toml"
 """The talk that comes along, in the folder of the example pictures."""
 
 MOST_SLIDES = 200
+
+_EXAMPLE = "talk-"
+"""What the names begin with that the page asks for a talk's own pictures by; the slide's number
+follows."""
 
 PUBLISHED, OWN = "published", "own"
 """Kinds of map besides the presets, as the page calls them."""
@@ -50,16 +57,20 @@ def read_talk(path: Path) -> Talk:
     Raises ChoiceError that says which slide cannot be shown, and why.
     """
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ChoiceError(f"The talk {path} cannot be read: {error.strerror or error}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise ChoiceError(f"The talk {path} is no text in UTF-8: save it as that.") from None
+    except tomllib.TOMLDecodeError as error:
         raise ChoiceError(f"The talk {path} is no TOML: {error}.") from None
     found = given.pop("slide", [])
     title = given.pop("title", "")
-    if given or not isinstance(title, str):
-        unknown = next(iter(given), "title")
+    if given:
+        unknown = next(iter(given))
         raise ChoiceError(f"The talk {path}: a talk has a title and slides, not {unknown!r}.")
+    if not isinstance(title, str):
+        raise ChoiceError(f"The talk {path}: its title is a text, not {title!r}.")
     if not isinstance(found, list) or not 0 < len(found) <= MOST_SLIDES:
         raise ChoiceError(
             f"The talk {path} needs from 1 to {MOST_SLIDES} slides, each headed by [[slide]]."
@@ -73,8 +84,19 @@ def read_talk(path: Path) -> Talk:
         slides.append(slide)
         if picture is not None:
             pictures[slide.example] = picture
+    _check_pictures(path, pictures)
     add_pictures(pictures)
     return Talk(title, tuple(slides))
+
+
+def _check_pictures(talk: Path, pictures: Mapping[str, Path]) -> None:
+    """Reads each once: a file that is no picture is told before the talk, not in it."""
+    with ThreadPoolExecutor(READER_COUNT) as pool:
+        reading = {path: pool.submit(read_isolated, path) for path in pictures.values()}
+        for example, path in pictures.items():
+            if error := reading[path].exception():
+                number = example.removeprefix(_EXAMPLE)
+                raise ChoiceError(f"The talk {talk}, slide {number}: {path.name}: {error}")
 
 
 def _slide(number: int, given: object, folder: Path) -> tuple[Slide, Path | None]:
@@ -84,21 +106,26 @@ def _slide(number: int, given: object, folder: Path) -> tuple[Slide, Path | None
     if unknown:
         known = ", ".join(["photo", "title", "caption", "map", *_READ])
         raise ChoiceError(f"There is no {sorted(unknown)[0]!r}. Known are: {known}.")
-    texts = [given.get(key, "") for key in ("photo", "title", "caption")]
-    if not all(isinstance(text, str) for text in texts) or not texts[0]:
-        raise ChoiceError("It needs a photo; photo, title and caption are texts.")
-    photo, title, caption = texts
+    photo, title, caption = (
+        _text(key, given.get(key, "")) for key in ("photo", "title", "caption")
+    )
+    if not photo:
+        raise ChoiceError("It needs a photo: an example's name or a file.")
     example, picture = photo, None
-    if not (photo.isidentifier() or photo[:1].isdigit()) or not example_path(photo).is_file():
+    is_name = photo.isidentifier() or photo[:1].isdigit()
+    if not is_name or not os.path.isfile(example_path(photo)):
         picture = (folder / photo).expanduser()
-        if not picture.is_file():
+        if not os.path.isfile(picture):  # which a path of any kind may be asked for
             raise ChoiceError(f"There is no picture {photo!r}: give an example's name or a file.")
-        example = f"talk-{number}"
+        example = f"{_EXAMPLE}{number}"
     state = {}
     for key, read in _READ.items():
         if key in given:
             name = {"class": "target"}.get(key, key)
-            state[name] = read(given[key])
+            try:
+                state[name] = read(given[key])
+            except GradcamError as error:
+                raise ChoiceError(f"{key}: {error}") from None
     if state.get("target") is not None and state.get("target") == state.get("contrast"):
         raise ChoiceError("A class cannot be explained rather than itself.")
     kind = given.get("map")
@@ -113,16 +140,16 @@ def _slide(number: int, given: object, folder: Path) -> tuple[Slide, Path | None
     return Slide(example, title, caption, state), picture
 
 
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ChoiceError(f"Its {key} is a text, not {value!r}.")
+    return value
+
+
 def _class(name: object) -> int:
-    labels = all_classes().labels
-    text = str(name).casefold() if isinstance(name, str | int) else ""
-    for place, label in enumerate(labels):
-        names = (str(label.index), label.name, *label.synonyms)
-        if text in map(str.casefold, names):
-            return place
-    nearest = [labels[place].name for place in all_classes().search(str(name))["classes"][:3]]
-    near = f" The nearest names: {', '.join(nearest)}." if nearest else ""
-    raise LabelError(f"There is no class {name!r}.{near}")
+    if not isinstance(name, str | int) or isinstance(name, bool):
+        raise LabelError(f"A class is a name or an index, not {name!r}.")
+    return all_classes().listed.find(name).index
 
 
 def _one_of(known: Mapping[Any, Any]) -> Callable[[object], Any]:
@@ -140,8 +167,8 @@ def _one_of(known: Mapping[Any, Any]) -> Callable[[object], Any]:
 def _models(names: object) -> list[str]:
     given = [names] if isinstance(names, str) else names
     if not isinstance(given, list) or not given:
-        raise ChoiceError("models is a list of names of networks.")
-    return [classifier_info(str(name)).name for name in given]
+        raise ChoiceError(f"A list of names of networks is expected, not {names!r}.")
+    return list(dict.fromkeys(classifier_info(str(name)).name for name in given))
 
 
 def _method(name: object) -> str:
@@ -151,7 +178,7 @@ def _method(name: object) -> str:
 def _layer(share: object) -> float:
     is_number = isinstance(share, int | float) and not isinstance(share, bool)
     if not is_number or not 0 <= float(share) <= 1:  # type: ignore[arg-type]
-        raise ChoiceError("layer is a number from 0, the first feature map, to 1, the last.")
+        raise ChoiceError(f"{share!r} is no number from 0, the first feature map, to 1, the last.")
     return float(share)  # type: ignore[arg-type]
 
 

@@ -85,7 +85,7 @@ def test_a_slide_sets_what_the_page_calls_by_other_names(tmp_path: Path):
         ("[[slide]]\nphoto = 'https://example.org/a.jpg'", "There is no picture"),
         (
             "[[slide]]\nphoto = '1_cat'\nclass = 'tabbi'",
-            "no class 'tabbi'. The nearest",
+            "class: There is no class 'tabbi'",
         ),
         ("[[slide]]\nphoto = '1_cat'\nclass = 'tabby'\ncontrast = 281", "rather than itself"),
         ("[[slide]]\nphoto = '1_cat'\nview = 'all'", "Choose one of: crop, whole"),
@@ -97,6 +97,12 @@ def test_a_slide_sets_what_the_page_calls_by_other_names(tmp_path: Path):
         ("[[slide]]\nphoto = '1_cat'\nlayer = 2", "from 0"),
         ("[[slide]]\nphoto = '1_cat'\ncolour = 'jet'", "no 'colour'"),
         ("slide = [1]", "is no table"),
+        ("title = 3\n[[slide]]\nphoto = '1_cat'", "its title is a text, not 3"),
+        ("[[slide]]\nphoto = '1_cat'\ncaption = 3", "slide 1: Its caption is a text, not 3"),
+        ("[[slide]]\nphoto = '1_cat'\nclass = 'crane'", "class: 'crane' stands for several"),
+        ("[[slide]]\nphoto = '1_cat'\nclass = 281.0", "a name or an index, not 281.0"),
+        pytest.param(f"[[slide]]\nphoto = '{'a' * 5000}'", "There is no picture", id="long"),
+        ("[[slide]]\nphoto = 'talk.toml'", "slide 1: talk.toml: This is not a picture"),
     ],
 )
 def test_what_cannot_be_shown_is_told_with_its_slide(tmp_path: Path, text: str, reason: str):
@@ -104,6 +110,15 @@ def test_what_cannot_be_shown_is_told_with_its_slide(tmp_path: Path, text: str, 
         read_talk(written(tmp_path, text))
     assert reason in str(told.value)
     assert "talk.toml" in str(told.value)
+
+
+def test_a_talk_as_an_editor_of_windows_writes_it_is_read(tmp_path: Path):
+    path = tmp_path / "talk.toml"
+    path.write_bytes("[[slide]]\r\nphoto = '1_cat'\r\ntitle = 'é'\r\n".encode("utf-8-sig"))
+    assert read_talk(path).slides[0].title == "é"
+    path.write_bytes("title = 'é'".encode("cp1252"))
+    with pytest.raises(gc.ChoiceError, match="is no text in UTF-8"):
+        read_talk(path)
 
 
 def test_a_talk_that_is_not_there_is_told(tmp_path: Path):
