@@ -11,7 +11,7 @@ import { Examples } from "./inputs/examples.js";
 import { Sequence } from "./inputs/sequence.js";
 import { listenToKeys } from "./inputs/keys.js";
 import { offerLive } from "./live/live_button.js";
-import { linkTo, readLink } from "./link.js";
+import { lackingOf, linkTo, readLink } from "./link.js";
 import { improveModels } from "./inputs/models.js";
 import { listenToFullScreen, uncover } from "./results/panel.js";
 import { acceptPicturesAnywhere } from "./inputs/pasting.js";
@@ -94,6 +94,8 @@ class App {
   /** Without a photo in the link, the page opens with an example, which its address does not name. */
   start(address) {
     const given = readLink(address, this.props);
+    const lacking = lackingOf(address, given);
+    if (lacking.length) this.notify(`The link asks for what cannot be shown here: ${lacking.join(", ")}.`);
     this.isOpening = !given.photo;
     const [slide] = this.props.talk ?? [];
     const opening = slide ? { ...slide.state } : { photo: { example: this.props.opening } };

@@ -9,6 +9,8 @@ const WORDS = ["view", "kind", "method"];
 const NAMES = { target: "class", kind: "map" };
 const COVERS_BETWEEN = ";";
 const AUTO = "auto"; // as contrast: the most probable other classes
+const MOST_COVERS = 32;
+const LONGEST_TOLD = 60; // characters of what is lacking
 const OWN = "own"; // the kind of map in which it has an effect
 const OLD_NAMES = ["rather_than", "rivals"]; // of the contrast, in links of version 1.0
 const nameOf = (key) => NAMES[key] ?? key;
@@ -17,15 +19,29 @@ const nameOf = (key) => NAMES[key] ?? key;
 export function readLink(address, props) {
   const given = parameters(address);
   if (given.auto_contrast) given.kind = OWN;
+  if (given.models?.some((name) => hasName(props.models, name))) given.models = given.models.filter((name) => hasName(props.models, name));
   return Object.fromEntries(Object.entries(given).filter(([key, value]) => isKnown(key, value, props)));
 }
 
+/** What an address asks for that `readLink` did not take, for people: of a network, say, that another machine has. */
+export function lackingOf(address, taken) {
+  const given = withNewNames(new URL(address).searchParams);
+  const isTaken = (key) => key in taken || (key === "contrast" && taken.auto_contrast);
+  const keys = [...LISTS, ...NUMBERS, ...SWITCHES, ...WORDS].map((key) => [nameOf(key), key]);
+  return [...keys, ["cover", "covers"], ["example", "photo"], ["picture", "photo"]].flatMap(([name, key]) => {
+    const asked = (given.get(name) ?? "").split(key === "models" ? "," : null).filter(Boolean);
+    const lacking = asked.filter((one) => (key === "models" ? !taken.models?.includes(one) : !isTaken(key)));
+    return lacking.map((one) => `${name} “${one.slice(0, LONGEST_TOLD)}”`);
+  });
+}
+
+const hasName = (list, name) => list.some((one) => one.name === name);
+
 function isKnown(key, value, { models, methods, details, kinds, views, exampleNames, classes }) {
-  const has = (list, name) => list.some((one) => one.name === name);
   const isClass = Number.isInteger(value) && value >= 0 && value < classes.length;
   const known = {
     photo: () => (value.address ? /^https?:\/\//i.test(value.address) : exampleNames.includes(value.example)),
-    models: () => value.length > 0 && value.every((name) => has(models, name)),
+    models: () => value.length > 0 && value.every((name) => hasName(models, name)),
     target: () => isClass,
     contrast: () => isClass,
     detail: () => details.includes(value),
@@ -33,10 +49,10 @@ function isKnown(key, value, { models, methods, details, kinds, views, exampleNa
     window: () => value.length === 2 && value.every(Number.isFinite) && value[0] < value[1],
     view: () => views.includes(value),
     kind: () => Object.hasOwn(kinds, value),
-    method: () => has(methods, value),
+    method: () => hasName(methods, value),
     auto_contrast: () => true,
     signed: () => true,
-    covers: () => value.every(isCover),
+    covers: () => value.length <= MOST_COVERS && value.every(isCover),
   };
   return known[key]();
 }

@@ -341,6 +341,43 @@ NONSENSE = (
 )
 
 
+LACKING = """async ([queries, props]) => {
+    const { lackingOf, readLink } = await import(new URL("web/link.js", location.href));
+    return queries.map((query) => {
+        const address = new URL(`?${query}`, location.href);
+        return lackingOf(address, readLink(address, props)).join(", ");
+    });
+}"""
+IN_VAIN = {
+    "models=alexnet": "models “alexnet”",
+    "models=vgg19,alexnet,": "models “alexnet”",
+    "models=vgg19&class=1&contrast=auto&signed=0&utm_source=x": "",
+    "class=crane&map=best&layer=2&view=": "class “crane”, layer “2”, map “best”",
+    "window=3,1&signed=7": "window “3,1”, signed “7”",
+    "example=none": "example “none”",
+    "cover=0.1,0.1,0.4,0.4;0.2,0.2,0.3,0.3~0.1:mean": "",
+    "cover=1,2,3": "cover “1,2,3”",
+    "cover=0.4,0.1,0.1,0.4": "cover “0.4,0.1,0.1,0.4”",
+    "cover=0.10001,0,0.10002,1": "cover “0.10001,0,0.10002,1”",
+    "cover=0,0,1,1.1": "cover “0,0,1,1.1”",
+    "cover=0.1,0.2,0.3~0.1": "cover “0.1,0.2,0.3~0.1”",
+    "cover=0.1,0.2~0.6": "cover “0.1,0.2~0.6”",
+}
+
+
+def test_what_a_link_asks_for_in_vain_is_told(one_panel: Page):
+    props = {
+        "models": [{"name": "vgg19"}],
+        "methods": [],
+        "classes": [""] * 1000,
+        "kinds": {"own": "", "published": ""},
+        "views": ["crop"],
+        "exampleNames": ["1_cat"],
+    }
+    told = one_panel.evaluate(LACKING, [list(IN_VAIN), props])
+    assert dict(zip(IN_VAIN, told, strict=True)) == IN_VAIN
+
+
 def test_nonsense_in_a_link_is_ignored(visit: Visits, cat_page: Page):
     usual = view_of(cat_page)
     for address in NONSENSE:

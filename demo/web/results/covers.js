@@ -3,10 +3,20 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const DIGITS = 1e4;
+const MOST_POINTS = 400;
+const MOST_RADIUS = 0.5; // of the photo's shorter side
 const TEXT = /^[\d.,]+(~[\d.]+)?(:(blur|grey|mean))?$/;
 
-/** Whether a link may have this as a cover; the server says more. */
-export const isCover = (text) => TEXT.test(text);
+/** Whether a text, as of a link, is a cover, as gradcam_core/images/cover.py reads it. */
+export function isCover(text) {
+  if (!TEXT.test(text)) return false;
+  const { box, points, radius } = readCover(text);
+  const areShares = (numbers) => numbers.every((one) => one >= 0 && one <= 1);
+  const isPaired = text.split("~")[0].split(",").length === 2 * points?.length;
+  if (!box) return isPaired && points.length <= MOST_POINTS && areShares(points.flat()) && radius > 0 && radius <= MOST_RADIUS;
+  const [left, top, right, bottom] = box.map((one) => Math.round(one * DIGITS));
+  return box.length === 4 && areShares(box) && left < right && top < bottom;
+}
 
 const written = (share) => String(Math.round(Math.min(Math.max(share, 0), 1) * DIGITS) / DIGITS);
 
