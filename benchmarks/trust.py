@@ -20,10 +20,16 @@ from PIL import Image
 import gradcam_core as gc
 from benchmarks.page import load, make_weights
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.analysis import trust as checks
-from gradcam_core.analysis.deletion_insertion import DELETED_SHARES, INSERTED_SHARES, PLACES
-from gradcam_core.analysis.road import PERCENTILES
-from gradcam_core.analysis.trust import NOISES, RANDOM_NETWORKS, SHIFTS, trust
+from gradcam_core.analysis.trust import run_checks as checks
+from gradcam_core.analysis.trust.limits import (
+    DELETED_SHARES,
+    INSERTED_SHARES,
+    NOISES,
+    PLACEMENTS,
+    RANDOM_NETWORKS,
+    SHIFTS,
+)
+from gradcam_core.analysis.trust.road import PERCENTILES
 from tests.support.photos import EXAMPLES
 
 TO_REACH = 6.0  # seconds
@@ -35,11 +41,11 @@ SMALL_CHANGES = SHIFTS + NOISES
 def parts(model: gc.Model, photo: Image.Image, places: int) -> tuple[float, float, float]:
     """Seconds for the curves and what is shown alone, for random weights, for small changes.
     places: that the map is laid at."""
-    checks.PLACES = {places: PLACES[places]}  # type: ignore[attr-defined]
+    checks.PLACEMENTS = {places: PLACEMENTS[places]}  # type: ignore[attr-defined]
     e = gc.explain(photo, model)
     marks: list[float] = []
     start = time.perf_counter()
-    found = trust(photo, model, e, lambda _: marks.append(time.perf_counter() - start))
+    found = checks.run_checks(photo, model, e, lambda _: marks.append(time.perf_counter() - start))
     end = time.perf_counter() - start
     assert len(found.elsewhere) == places
     # The maps come last: each with random weights is reported, and the small changes are once.
@@ -60,7 +66,7 @@ def main() -> None:
         make_weights(Path(name))
         networks = [load(model, Path(name)) for model in gc.DEFAULT_MODELS]
         for round_ in range(options.rounds + 1):
-            for network, places in product(networks, (min(PLACES), max(PLACES))):
+            for network, places in product(networks, (min(PLACEMENTS), max(PLACEMENTS))):
                 costs = parts(network, photo, places)
                 if round_:  # the first one warms up
                     found[network.info.title, places].append(costs)

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 import gradcam_core as gc
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.analysis.checks import OUTCOMES
-from gradcam_core.analysis.deletion_insertion import PLACES
+from gradcam_core.analysis.trust.limits import PLACEMENTS
+from gradcam_core.analysis.trust.verdict import OUTCOMES
 
 PHOTOS = Path(__file__).parent / "photos"
 NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
@@ -33,7 +33,7 @@ SEED = 4
 
 NO_LEAD = "class below 1 %"
 NEVER = "not settled"
-SETTLED = (*(f"after {count} places" for count in PLACES), NEVER, NO_LEAD)
+SETTLED = (*(f"after {count} places" for count in PLACEMENTS), NEVER, NO_LEAD)
 OWN = "own top class"
 SAME = "same"
 TO_REACH = {

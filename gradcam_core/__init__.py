@@ -11,8 +11,8 @@ from gradcam_core.version import __version__
 
 if TYPE_CHECKING:
     from gradcam_core.analysis.cover import CoverEffect, cold_places, cover_effect, hottest_place
-    from gradcam_core.analysis.trust import check
-    from gradcam_core.analysis.verdict import Trust
+    from gradcam_core.analysis.trust.check import check
+    from gradcam_core.analysis.trust.result import Trust
     from gradcam_core.cam.forward import forward
     from gradcam_core.cam.guided import guided_gradcam
     from gradcam_core.cam.joined_layers import FusedRun
@@ -94,8 +94,8 @@ __all__ = [
 
 _NAMES = {
     "analysis.cover": ("CoverEffect", "cold_places", "cover_effect", "hottest_place"),
-    "analysis.trust": ("check",),
-    "analysis.verdict": ("Trust",),
+    "analysis.trust.check": ("check",),
+    "analysis.trust.result": ("Trust",),
     "cam.forward": ("forward",),
     "cam.joined_layers": ("FusedRun",),
     "cam.guided": ("guided_gradcam",),

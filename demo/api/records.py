@@ -4,7 +4,7 @@ from typing import Literal, TypedDict
 
 from gradio.data_classes import FileData
 
-from gradcam_core.analysis.checks import Check, Outcome
+from gradcam_core.analysis.trust.verdict import Check, Outcome
 
 Output = Literal["comparison", "overlay", "heatmap"]
 """A kind of file that `explain` makes."""

@@ -18,7 +18,7 @@ from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
-    from gradcam_core.analysis.verdict import Trust
+    from gradcam_core.analysis.trust.result import Trust
     from gradcam_core.export.trust_figure import Checked
 
 

@@ -172,13 +172,13 @@ class Worker:
         self, photo: ResizablePhoto, request: ExplanationRequest, e: Explanation
     ) -> AsyncGenerator[float | CheckResult]:
         """What the checks of an explanation find; before, the share that is done."""
-        from gradcam_core.analysis.trust import trust
+        from gradcam_core.analysis.trust.run_checks import run_checks
 
         model = await self.loaded(request.model)
         check_memory(model, e.geometry, self._memory_limit_bytes, copies=1)
 
         def check(on_progress: Callable[[float], None]) -> CheckResult:
-            return CheckResult.of(trust(photo, model, e, on_progress=on_progress))
+            return CheckResult.of(run_checks(photo, model, e, on_progress=on_progress))
 
         async with aclosing(_with_progress(self._slow, check)) as steps:
             async for step in steps:

@@ -1,7 +1,7 @@
 """The texts of the page that stand in its layout, its head and its dialogs; those that change with
 what is shown are in the scripts of `demo/web`."""
 
-from gradcam_core.analysis.likeness import GRADES
+from gradcam_core.analysis.overlap_grades import GRADES
 
 TITLE = "Grad-CAM, side by side"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcam_core.analysis.likeness import grade_of
+from gradcam_core.analysis.overlap_grades import grade_of
 from gradcam_core.explanation import Explanation
 
 HOTTEST = 0.2
@@ -22,7 +22,7 @@ HOTTEST = 0.2
 FAINTEST = 1 / 255
 """Heat below which a place was not looked at, however cold the rest is: one grey level of 256."""
 
-PLACES = 2**16
+RASTER_PLACES = 2**16
 """Places of the raster that maps are compared on."""
 
 _LEVELS = 10_000  # of heat; finer differences are rounding, and would break ties at random
@@ -178,7 +178,7 @@ def looked_at(
     return count
 
 
-def raster(photo_size: tuple[int, int], places: int = PLACES) -> tuple[int, int]:
+def raster(photo_size: tuple[int, int], places: int = RASTER_PLACES) -> tuple[int, int]:
     """(width, height) of a raster of about so many places, square ones, over a whole photo; of its
     pixels where it has fewer, because within a pixel there are no places."""
     scale = min(1, math.sqrt(places / math.prod(photo_size)))

@@ -8,20 +8,18 @@ the hottest place, as far as what it is covered with does not matter itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from gradcam_core.analysis.agreement import HOTTEST, agreement, heat_on, raster
-from gradcam_core.analysis.network import Network
 from gradcam_core.errors import CamError
 from gradcam_core.explanation import Explanation
 from gradcam_core.images.cover import Cover, Fill
 from gradcam_core.images.covering import covered_mask
-from gradcam_core.wording import listed
 
-_PLACES = 2**13
+_RASTER_PLACES = 2**13
 """Places of the raster on which a place is looked for."""
 
 _RATIOS = (1.0, 4 / 3, 3 / 4, 16 / 9, 9 / 16, 2.5, 0.4)
@@ -116,21 +114,6 @@ def cold_places(
     return tuple(found)
 
 
-def covered_sentences(networks: Sequence[Network]) -> Iterator[str]:
-    """What became of the probabilities of the classes explained, without the places."""
-    groups: dict[tuple[str, bool], list[str]] = {}
-    for one in networks:
-        before = one.e.uncovered
-        if before is None or not (before.has_scores and one.e.has_scores):
-            continue
-        change = f"{before.score(before.target)} to {one.e.score(one.e.target)} for {one.name}"
-        key = one.e.target.name, len(one.e.covers) > 1
-        groups.setdefault(key, []).append(f"from {change}")
-    for (name, are_several), changes in groups.items():
-        place = "the covered places" if are_several else "the covered place"
-        yield f"without {place}, {name} goes {listed(changes)}"
-
-
 def _several(explanations: Explanation | Sequence[Explanation]) -> Sequence[Explanation]:
     return [explanations] if isinstance(explanations, Explanation) else explanations
 
@@ -145,7 +128,7 @@ def _heat(explanations: Sequence[Explanation]) -> tuple[np.ndarray, tuple[int, i
     if not with_heat:
         raise CamError("No map has any heat, so no place is its hottest or its coldest.")
     (photo_size,) = sizes
-    size = raster(photo_size, _PLACES)
+    size = raster(photo_size, _RASTER_PLACES)
     heats = [heat_on(e, size) for e in with_heat]
     lefts, tops, rights, bottoms = zip(*(e.box for e in with_heat), strict=True)
     scale_x, scale_y = size[0] / photo_size[0], size[1] / photo_size[1]

@@ -39,7 +39,7 @@ LONG = 0.25
 CENTRAL = 0.08
 """Distance from the middle, as share of the photo's width or height, up to which it is central."""
 
-_PLACES = 2**14  # of the raster on which spots are told apart
+_RASTER_PLACES = 2**14  # of the raster on which spots are told apart
 
 _ABOVE = {-1: "above", 1: "below"}
 _BESIDE = {-1: "left of", 1: "right of"}
@@ -134,7 +134,7 @@ def where(e: Explanation) -> str:
 def location_of(e: Explanation) -> Location:
     """Where the heat lies in a map that has some."""
     photo_size = e.geometry.photo_size
-    size = raster(photo_size, _PLACES)
+    size = raster(photo_size, _RASTER_PLACES)
     heat = heat_on(e, size)
     if not heat.any():  # all that is seen is smaller than a place of this raster
         left, top, right, bottom = e.box

@@ -187,7 +187,7 @@ def _result(
     settings: BatchSettings,
     check_stopped: Callable[[], None],
 ) -> PictureResult:
-    from gradcam_core.analysis.trust import trust
+    from gradcam_core.analysis.trust.run_checks import run_checks
 
     check_stopped()
     key = picture.facts.key
@@ -195,7 +195,7 @@ def _result(
     checks = [
         None
         if picture.photo is None or e.degenerate
-        else trust(picture.photo, model, e, lambda _: check_stopped())
+        else run_checks(picture.photo, model, e, lambda _: check_stopped())
         for e, model in zip(explanations, models, strict=True)
     ]
     stems = file_stems(list(zip(settings.models, explanations, strict=True)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow.parquet as pq
 
-from gradcam_core.analysis.likeness import grade_of
+from gradcam_core.analysis.overlap_grades import grade_of
 from gradcam_core.batch.schema import DATA
 from gradcam_core.models.labels import Labels
 from gradcam_core.wording import TIED, counted_percentage, listed

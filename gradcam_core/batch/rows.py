@@ -20,7 +20,7 @@ from gradcam_core.export.names import file_stems
 from gradcam_core.models.model import Model
 
 if TYPE_CHECKING:
-    from gradcam_core.analysis.verdict import Trust
+    from gradcam_core.analysis.trust.result import Trust
 
 Row: TypeAlias = "dict[str, Any]"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from gradcam_core.analysis.findings import SCHEMA_VERSION
-from gradcam_core.analysis.likeness import GRADES
+from gradcam_core.analysis.overlap_grades import GRADES
 
 DATA = "data"
 """Folder of the data set, below that of the results."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from tqdm import tqdm
 
-from gradcam_core.analysis.captions import summary
+from gradcam_core.analysis.sentences.summary import summary
 from gradcam_core.cli.arguments import (
     Parser,
     add_map_arguments,
@@ -41,7 +41,7 @@ from gradcam_core.request import ExplanationRequest
 from gradcam_core.version import __version__
 
 if TYPE_CHECKING:
-    from gradcam_core.analysis.verdict import Trust
+    from gradcam_core.analysis.trust.result import Trust
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,14 +149,14 @@ def _explain_covered(
 
 def _checks(photo: Image.Image, named: Sequence[tuple[str, Explanation]]) -> dict[str, Trust]:
     """The results of the checks of all maps that have any heat, by the network's name."""
-    from gradcam_core.analysis.trust import trust
+    from gradcam_core.analysis.trust.run_checks import run_checks
 
     checks = {}
     for name, e in named:
         if e.degenerate or e.unit is not None:
             continue
         with ProgressBar(f"checking {e.title}") as bar:
-            checks[name] = trust(photo, load_model(name), e, bar.show)
+            checks[name] = run_checks(photo, load_model(name), e, bar.show)
         print(_verdict(e, checks[name]))
     return checks
 

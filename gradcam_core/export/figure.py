@@ -20,7 +20,7 @@ from matplotlib.image import AxesImage
 from matplotlib.transforms import Affine2D
 from PIL import Image
 
-from gradcam_core.analysis.captions import summary
+from gradcam_core.analysis.sentences.summary import summary
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation
 from gradcam_core.explanation_text import Prediction

@@ -23,7 +23,7 @@ from gradcam_core.images.png import write_png
 from gradcam_core.images.render import COLORMAP, OPACITY, shrunk
 
 if TYPE_CHECKING:
-    from gradcam_core.analysis.verdict import Trust
+    from gradcam_core.analysis.trust.result import Trust
 
 _STORED_AS_THEY_ARE = (".jpg", ".png")
 

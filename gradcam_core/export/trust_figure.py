@@ -21,8 +21,8 @@ from gradcam_core.images.metadata import png_info
 from gradcam_core.wording import percentage
 
 if TYPE_CHECKING:
-    from gradcam_core.analysis.checks import Outcome
-    from gradcam_core.analysis.verdict import Trust
+    from gradcam_core.analysis.trust.result import Trust
+    from gradcam_core.analysis.trust.verdict import Outcome
 
 _WIDTH_PX, _HEIGHT_PX = 1440, 810
 _DPI = 72 * PIXELS_A_POINT

@@ -87,7 +87,7 @@ def notice(covers: Sequence[Cover], size: tuple[int, int]) -> str:
 
 def _blurred(photo: Image.Image) -> Image.Image:
     """A small version of the photo with nothing in it that can be recognised (Gaussian, mirrored at
-    the edges, as `gradcam_core.analysis.deletion_insertion` blurs a network's input)."""
+    the edges, as `gradcam_core.analysis.trust.deletion_insertion` blurs a network's input)."""
     scale = min(1, _BLURRED_PX / max(photo.size))
     size = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
     several = max(1, round(1 / scale / 2))  # whole pixels first, which is several times as fast

@@ -15,7 +15,7 @@ import gradcam_core.analysis.agreement as module
 from gradcam_core.analysis.agreement import (
     FAINTEST,
     HOTTEST,
-    PLACES,
+    RASTER_PLACES,
     Agreement,
     agreement,
     heat_on,
@@ -259,7 +259,7 @@ def test_the_shares_sum_to_one_and_add_up_to_what_each_looked_at(count: int):
 def test_the_raster_does_not_matter(side: int, size: tuple[int, int], monkeypatch):
     explanations = [explained(random_map(seed, side), size, crop_share=0.9) for seed in (1, 2)]
     found = of(*explanations)
-    for places in (PLACES // 4, PLACES * 4):
+    for places in (RASTER_PLACES // 4, RASTER_PLACES * 4):
         monkeypatch.setattr(module, "raster", lambda photo, n=places: raster(photo, n))
         other = of(*explanations)
         assert other.pairs[0].overlap == pytest.approx(found.pairs[0].overlap, abs=0.02)
@@ -337,7 +337,7 @@ def test_photos_of_any_shape_are_compared(size: tuple[int, int], view: ViewName)
     assert found.region == explanations[0].box
     assert sum(found.shares) == pytest.approx(1)
     width, height = raster(size)
-    assert width * height < 1.5 * PLACES
+    assert width * height < 1.5 * RASTER_PLACES
     for raster_size in ((1, 1), (5, 3), (width, height)):
         seen = looked_at(explanations, found, raster_size)
         assert seen.shape == raster_size[::-1]

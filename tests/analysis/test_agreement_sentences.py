@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import summary
 from gradcam_core.analysis.location import HOT
+from gradcam_core.analysis.sentences.summary import summary
 from tests.support.spots import EGYPTIAN, NAMES, PLACES, TABBY, TIGER_CAT, of, spot
 
 

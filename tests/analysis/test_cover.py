@@ -133,7 +133,7 @@ def test_several_cold_places_lie_apart_from_each_other_and_where_none_is_left_it
 
 
 def test_the_first_sentence_says_what_became_of_the_class(without: gc.Explanation):
-    from gradcam_core.analysis.captions import summary
+    from gradcam_core.analysis.sentences.summary import summary
 
     before, after = (without.score(e.target) for e in (without.uncovered, without) if e)
     assert summary([without])[0] == (

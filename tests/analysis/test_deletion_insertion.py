@@ -14,10 +14,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import Tensor, nn
 
 import gradcam_core as gc
-from gradcam_core.analysis.deletion_insertion import (
-    DELETED_SHARES,
-    INSERTED_SHARES,
-    PLACES,
+from gradcam_core.analysis.trust.deletion_insertion import (
     Backgrounds,
     Curve,
     Lead,
@@ -26,6 +23,7 @@ from gradcam_core.analysis.deletion_insertion import (
     replaced,
     shown_alone,
 )
+from gradcam_core.analysis.trust.limits import DELETED_SHARES, INSERTED_SHARES, PLACEMENTS
 from gradcam_core.images.prepare import prepare
 
 SIDE, PATCH = 32, 8
@@ -129,7 +127,9 @@ def test_the_map_is_laid_where_it_overlaps_itself_less_than_by_chance():
     by_chance = spot.mean() ** 2
 
     def overlaps(seed: int) -> list[float]:
-        return [float((spot * one).mean()) for one in islice(placements(spot, seed), max(PLACES))]
+        return [
+            float((spot * one).mean()) for one in islice(placements(spot, seed), max(PLACEMENTS))
+        ]
 
     for seed in range(5):
         assert max(overlaps(seed)) < by_chance
@@ -142,10 +142,10 @@ def test_places_differ_and_a_seed_moves_them_a_little():
     dot[0, 0] = 1
 
     def places(seed: int) -> list[tuple[int, int]]:
-        made = islice(placements(dot, seed), max(PLACES))
+        made = islice(placements(dot, seed), max(PLACEMENTS))
         return [divmod(int(one.argmax()), 100) for one in made]
 
-    assert len(set(places(0))) == max(PLACES)
+    assert len(set(places(0))) == max(PLACEMENTS)
     assert places(1) == places(1) != places(0)
 
 
@@ -180,7 +180,7 @@ def test_a_map_needs_more_to_fail_than_to_hold_and_less_the_more_places_were_tri
 
 
 def test_a_tiny_difference_does_not_count_however_much_alike_the_other_places_are():
-    lead = Lead.of(pair(0.499, 0.501), [pair(0.5, 0.5)] * max(PLACES))
+    lead = Lead.of(pair(0.499, 0.501), [pair(0.5, 0.5)] * max(PLACEMENTS))
     assert lead.difference == pytest.approx(math.log(0.501 / 0.499) * 0.5, rel=0.1)
     assert not lead.is_large
     assert not lead.is_settled

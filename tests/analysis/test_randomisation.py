@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import gradcam_core as gc
-from gradcam_core.analysis.randomisation import AGAIN, HEAD, cascade
+from gradcam_core.analysis.trust.randomisation import AGAIN, HEAD, cascade
 from tests.support.networks import scattered
 
 BATCH = torch.zeros(1, 3, 96, 96)

@@ -9,7 +9,7 @@ from pytorch_grad_cam.metrics.arcc import ARCC, batch_pearson_coherency
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer, ROADCombined
 from torch import Tensor, nn
 
-from gradcam_core.analysis.road import (
+from gradcam_core.analysis.trust.road import (
     NOISE,
     PERCENTILES,
     Arcc,

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import summary
+from gradcam_core.analysis.sentences.summary import summary
 from gradcam_core.images.geometry import ViewName
 from tests.support.app_server import ROOT
 from tests.support.explanations import LITE, explained

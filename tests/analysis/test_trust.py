@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 from dataclasses import dataclass, replace
 
@@ -15,16 +14,19 @@ from PIL import Image
 from torch import Tensor, nn
 
 import gradcam_core as gc
-from gradcam_core.analysis.checks import CHECKS, IMPROBABLE
-from gradcam_core.analysis.deletion_insertion import (
+from gradcam_core.analysis.trust.limits import (
     DELETED_SHARES,
+    IMPROBABLE,
     INSERTED_SHARES,
-    PLACES,
-    Curve,
+    NOISES,
+    PLACEMENTS,
+    RANDOM_NETWORKS,
+    SURVIVES,
 )
-from gradcam_core.analysis.randomisation import HEAD
-from gradcam_core.analysis.trust import NOISES, RANDOM_NETWORKS, trust
-from gradcam_core.analysis.verdict import SURVIVES, Trust
+from gradcam_core.analysis.trust.randomisation import HEAD
+from gradcam_core.analysis.trust.result import Trust
+from gradcam_core.analysis.trust.run_checks import run_checks
+from gradcam_core.analysis.trust.verdict import CHECKS
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.preprocessing import InputSize
@@ -35,7 +37,7 @@ from tests.support.trust_checker import check_trust
 
 @pytest.fixture(scope="module")
 def found(coffee: Image.Image, lite0: gc.Model) -> Trust:
-    return trust(coffee, lite0, gc.explain(coffee, lite0))
+    return run_checks(coffee, lite0, gc.explain(coffee, lite0))
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def again(coffee: Image.Image, lite0: gc.Model, found: Trust) -> Again:
 
 def test_grad_cam_of_a_cup_holds(found: Trust):
     assert found.verdict == "holds"
+    check_trust(json.loads(json.dumps(found.record())), "espresso")
     assert [reason.check for reason in found.reasons] == list(CHECKS)
     assert [reason.outcome for reason in found.reasons] == ["holds"] * len(CHECKS)
     assert all(reason.passed for reason in found.reasons)
@@ -181,7 +184,7 @@ def test_a_map_turned_upside_down_is_found_out(lite0: gc.Model):
     rocket = gc.read_image(EXAMPLES / "5_rocket.jpg")
     e = gc.explain(rocket, lite0)
     wrong = replace(e, feature_map=e.feature_map.max() - e.feature_map)
-    of_wrong = trust(rocket, lite0, wrong)
+    of_wrong = run_checks(rocket, lite0, wrong)
     assert of_wrong.verdict == "fails"
     failed = next(reason for reason in of_wrong.reasons if reason.outcome == "fails")
     assert failed.check == "deletion_insertion"
@@ -192,7 +195,7 @@ def test_a_map_turned_upside_down_is_found_out(lite0: gc.Model):
 
 
 def test_a_class_that_is_too_improbable_is_not_clear(coffee: Image.Image, lite0: gc.Model):
-    found = trust(coffee, lite0, gc.explain(coffee, lite0, "tabby"))
+    found = run_checks(coffee, lite0, gc.explain(coffee, lite0, "tabby"))
     assert found.probability < IMPROBABLE
     assert (found.elsewhere, found.lead) == ((), None)
     reason = found.reasons[0]
@@ -201,36 +204,6 @@ def test_a_class_that_is_too_improbable_is_not_clear(coffee: Image.Image, lite0:
     assert found.verdict != "holds"
     record = json.loads(json.dumps(found.record(), allow_nan=False))
     assert record["lead"] is record["random_deletion"] is record["random_insertion"] is None
-
-
-def test_the_verdict_is_the_worst_outcome_and_names_its_reasons(found: Trust):
-    stable, shaky, unstable = (0.99,) * 2, (0.7, 0.99), (0.4, 0.5)
-    for noises, outcome, beginning in (
-        (stable, "holds", "This map holds: its hottest places"),
-        (
-            shaky,
-            "unclear",
-            "It is not clear whether this map holds: some small shifts and some noise",
-        ),
-        (unstable, "fails", "This map fails: small shifts and a little noise change it"),
-    ):
-        changed = replace(found, shifts=noises, noises=noises)
-        assert changed.reasons[-1].outcome == changed.verdict == outcome
-        assert changed.sentence.startswith(beginning)
-    for shifts, noises, outcome, text in (
-        (stable, shaky, "unclear", "a little noise changes it, small shifts hardly do"),
-        (stable, (0.2, 0.3), "fails", "a little noise changes it, small shifts hardly do"),
-        (shaky, stable, "unclear", "small shifts change it, a little noise hardly does"),
-    ):
-        reason = replace(found, shifts=shifts, noises=noises).reasons[-1]
-        assert reason.outcome == outcome
-        assert reason.text.startswith(text)
-    # The mean of a check that fails and two that hold is no way out.
-    much_the_same = replace(found, random_weights=(0.9, 0.9), shifts=stable, noises=stable)
-    assert much_the_same.verdict == "fails"
-    similar = replace(found, random_weights=(0.6, 0.6), shifts=unstable, noises=unstable)
-    assert [reason.outcome for reason in similar.reasons] == ["holds", "unclear", "fails"]
-    assert similar.verdict == "fails"
 
 
 def test_another_photo_than_the_one_explained_is_refused(cat: Image.Image, found: Trust):
@@ -266,7 +239,7 @@ def test_a_map_that_survives_random_weights_is_said_to_say_nothing(
     # Drawn anew, its weights are all the same again: they have no deviation.
     model = with_module(lite0, module, "conv")
     e = gc.explain(cat, model, method="eigencam")
-    found = trust(cat, model, e)
+    found = run_checks(cat, model, e)
     assert found.sanity[-1].correlation is not None
     assert found.sanity[-1].correlation >= SURVIVES
     assert found.record()["survives"]
@@ -276,64 +249,23 @@ def test_a_map_that_survives_random_weights_is_said_to_say_nothing(
 
 def test_other_places_are_tried_until_the_outcome_is_settled(cat: Image.Image, lite0: gc.Model):
     both = gc.read_image(EXAMPLES / "3_cat_and_coffee.jpg")
-    assert len(trust(both, lite0, gc.explain(both, lite0)).elsewhere) == min(PLACES)
+    assert len(run_checks(both, lite0, gc.explain(both, lite0)).elsewhere) == min(PLACEMENTS)
     # To this network all places are alike, however many are tried.
     module = Brightness().eval().requires_grad_(False)
     module.head.weight.data.zero_()
     module.head.bias.data.zero_()
     model = with_module(lite0, module, "conv")
-    alike = trust(cat, model, gc.explain(cat, model, method="eigencam"))
+    alike = run_checks(cat, model, gc.explain(cat, model, method="eigencam"))
     assert alike.lead is not None
-    assert (alike.lead.value, alike.lead.count) == (pytest.approx(0), max(PLACES))
+    assert (alike.lead.value, alike.lead.count) == (pytest.approx(0), max(PLACEMENTS))
     assert alike.reasons[0].outcome == "unclear"
-
-
-def test_a_lead_that_the_pictures_speak_against_is_not_clear(found: Trust):
-    no_less = replace(found.without, probability=found.probability)
-    worse = [(deletion, found.insertion) for deletion, _ in found.elsewhere]
-    better = replace(found.insertion, probabilities=(0.001, 0.9, found.probability))
-    for changed, words in (
-        (replace(found, without=no_less), "but the class is no less probable without them"),
-        (
-            replace(found, elsewhere=tuple((deletion, better) for deletion, _ in worse)),
-            "but shown alone they raise the probability no more than elsewhere",
-        ),
-    ):
-        assert changed.lead is not None
-        reason = changed.reasons[0]
-        assert reason.outcome == changed.verdict == "unclear"
-        assert reason.text.endswith(words)
-
-
-def test_a_correlation_that_nobody_could_measure_is_no_number(found: Trust):
-    for weights, outcome, text in (
-        ((None, None, 0.14), "holds", "differs (rank correlation 0.14, no map in 2 of 3)"),
-        ((None, None, 0.9), "fails", "much the same (rank correlation 0.90, no map in 2 of 3)"),
-        ((None, 0.1, 0.3), "holds", "differs (rank correlation 0.10 to 0.30, no map in 1 of 3)"),
-        ((None, None, None), "holds", "nothing is left of it"),
-    ):
-        reason = replace(found, random_weights=weights).reasons[1]
-        assert reason.outcome == outcome
-        assert text in reason.text
-    vanished = replace(found, shifts=(None, 0.99))
-    assert "no map in 1 of 4" in vanished.reasons[2].text
-    assert vanished.reasons[2].outcome == "fails"
-
-
-def test_a_number_beside_a_limit_is_on_its_side_of_it(found: Trust):
-    shaky = replace(found, shifts=(0.7969, 0.99), noises=(0.99, 0.99))
-    assert "(rank correlation 0.797 to 0.99)" in shaky.reasons[2].text
-    just = replace(found, shifts=(0.8, 0.99), noises=(0.99, 0.99))
-    assert "(rank correlation 0.80 to 0.99)" in just.reasons[2].text
-    rare = replace(found, elsewhere=(), probability=0.00956)
-    assert "has 0.96 % here, too little" in rare.reasons[0].text
 
 
 def test_a_map_without_heat_is_refused(cat: Image.Image, lite0: gc.Model):
     e = gc.explain(cat, lite0)
     nothing = replace(e, feature_map=np.zeros_like(e.feature_map))
     with pytest.raises(gc.CamError, match=r"There is no map to check\. Nothing here speaks"):
-        trust(cat, lite0, nothing)
+        run_checks(cat, lite0, nothing)
 
 
 def test_progress_ends_at_one_and_what_it_raises_ends_the_work(
@@ -351,7 +283,7 @@ def test_progress_ends_at_one_and_what_it_raises_ends_the_work(
             raise StopError
 
     with pytest.raises(StopError):
-        trust(coffee, lite0, found.explanation, stop)
+        run_checks(coffee, lite0, found.explanation, stop)
     assert not any(part._forward_hooks for part in lite0.module.modules())
 
 
@@ -371,7 +303,7 @@ def test_every_quick_method_and_view_can_be_checked(
     held = gc.examine(cat, small, view)
     maps = (held.explain(c, method) for c in range(1000))
     e = next(one for one in maps if not one.degenerate)  # random weights have classes without heat
-    found = trust(cat, small, e)
+    found = run_checks(cat, small, e)
     assert len(found.sanity) == len(small.stages) + 1
     assert found.sentence
     assert found.without.picture.size == view_of(cat.size, small.preprocessing, view).size
@@ -381,7 +313,7 @@ def test_a_slow_method_is_only_checked_for_what_its_map_shows(
     coffee: Image.Image, lite0: gc.Model, found: Trust
 ):
     slow = replace(found.explanation, method="scorecam")
-    of_slow = trust(coffee, lite0, slow)
+    of_slow = run_checks(coffee, lite0, slow)
     assert (of_slow.sanity, of_slow.shifts, of_slow.noises) == ((), (), ())
     assert of_slow.random_weights == ()
     assert of_slow.deletion == found.deletion
@@ -392,86 +324,10 @@ def test_a_map_at_another_detail_and_against_a_class_is_checked_as_it_was_made(
     cat: Image.Image, small: gc.Model
 ):
     e = gc.explain(cat, small, "tabby", detail=2, contrast="lynx")
-    found = trust(cat, small, e)
+    found = run_checks(cat, small, e)
     assert found.probability == pytest.approx(e.target.probability, abs=1e-4)
     # The same method, detail and rival: of the photo alone another map would be far from it.
     alone = replace(e, contrast=())
     assert min(one or 0 for one in found.noises) > max(
-        one or 0 for one in trust(cat, small, alone).noises
+        one or 0 for one in run_checks(cat, small, alone).noises
     )
-
-
-def varied(found: Trust, chance: random.Random) -> Trust:
-    """The same map with other figures."""
-
-    def correlations(count: int) -> tuple[float | None, ...]:
-        centre, spread = (
-            chance.choice((0.1, 0.5, 0.6, 0.75, 0.8, 0.95)),
-            chance.choice((0, 0.05, 0.3)),
-        )
-        drawn = [min(1.0, chance.gauss(centre, spread)) for _ in range(count)]
-        return tuple(None if chance.random() < 0.1 else one for one in drawn)
-
-    def curve(like: Curve, factor: float) -> Curve:
-        inner = (min(1.0, one * factor) for one in like.probabilities[1:-1])
-        return replace(like, probabilities=(like.probabilities[0], *inner, like.probabilities[-1]))
-
-    lower, spread = chance.choice((0.3, 0.97, 1, 1.03, 2)), chance.choice((0.001, 0.02, 0.3))
-    elsewhere = tuple(
-        (curve(found.deletion, lower * (1 + chance.gauss(0, spread))),
-         curve(found.insertion, (1 + chance.gauss(0, spread)) / chance.choice((lower, 1))))
-        for _ in range(chance.choice((5, 7)))
-    )  # fmt: skip
-    is_rare = chance.random() < 0.15
-    without = chance.choice((found.without.probability, found.probability + 0.01))
-    return replace(
-        found,
-        elsewhere=() if is_rare else elsewhere,
-        probability=chance.choice((0.00956, 0.00001, 0.004)) if is_rare else found.probability,
-        without=replace(found.without, probability=without),
-        random_weights=correlations(3),
-        shifts=correlations(2),
-        noises=correlations(2),
-    )
-
-
-def test_what_is_said_of_the_checks_is_so_in_any_combination(found: Trust, again: Again):
-    chance = random.Random(4)
-    name = found.explanation.target.name
-    texts = set()
-    for one in (found, again.found, *(varied(found, chance) for _ in range(600))):
-        record = json.loads(json.dumps(one.record()))
-        check_trust(record, name)
-        texts |= {re.sub(r"[\u2212\d.]+", "N", reason["text"]) for reason in record["reasons"]}
-    assert len(texts) > 20
-
-
-LIES = {
-    "more": ("matter less", "matter more"),
-    "much": ("matter more", "matter about as much"),
-    "lead": (r"lead (\u2212?)(\d)", r"lead \g<1>1\2"),
-    "differs": ("it stays much the same", "the map differs"),
-    "each": (r" on average", ""),
-    "measured": (r", no map in \d of \d", ""),
-    "hardly": ("small shifts change it", "small shifts hardly change it"),
-    "steady": ("some noise change it, others do not", "some noise hardly change it"),
-    "verdict": ("This map fails", "This map holds"),
-}
-
-
-@pytest.mark.parametrize("lie", LIES)
-def test_a_lie_about_the_checks_is_found(found: Trust, lie: str):
-    chance, name, planted = random.Random(4), found.explanation.target.name, 0
-    pattern, instead = LIES[lie]
-    for _ in range(300):
-        record = json.loads(json.dumps(varied(found, chance).record()))
-        true = json.dumps(record)
-        record["sentence"] = re.sub(pattern, instead, record["sentence"])
-        for reason in record["reasons"]:
-            reason["text"] = re.sub(pattern, instead, reason["text"])
-        if json.dumps(record) == true:
-            continue
-        planted += 1
-        with pytest.raises((AssertionError, KeyError)):
-            check_trust(record, name)
-    assert planted

@@ -19,7 +19,7 @@ from PIL import Image
 import gradcam_core as gc
 from demo.api.records import Findings
 from gradcam_core.analysis.findings import SCHEMA_VERSION, findings
-from gradcam_core.analysis.trust import trust
+from gradcam_core.analysis.trust.run_checks import run_checks
 from gradcam_core.cli.photo import main
 from tests.support.api import called, text_of
 from tests.support.app_server import ROOT, Started
@@ -177,7 +177,7 @@ def test_the_types_that_the_api_declares_have_the_fields_of_the_record(
     explained: list[tuple[str, gc.Explanation]],
 ):
     (name, e), _ = explained
-    check = trust(gc.read_image(PHOTO), gc.load_model(name), e)
+    check = run_checks(gc.read_image(PHOTO), gc.load_model(name), e)
     assert_declared(findings(explained, {name: check.record()}), Findings)
 
 

@@ -34,9 +34,9 @@ from demo.api.records import AlteredRecord, TrustRecord
 from demo.compute.service import start
 from demo.ui.layout import build
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import summary
 from gradcam_core.analysis.location import where
-from gradcam_core.analysis.trust import trust
+from gradcam_core.analysis.sentences.summary import summary
+from gradcam_core.analysis.trust.run_checks import run_checks
 from gradcam_core.cam.methods import METHODS
 from gradcam_core.models.registry import remove_model
 from tests.support.api import SMALL, called, posted, text_of
@@ -298,7 +298,7 @@ def test_what_checks_have_found_is_what_the_core_finds(client: Client, cat_path:
     )
     (one,) = findings["explanations"]
     photo, model = gc.read_image(cat_path), gc.load_model(SMALL[0])
-    expected = trust(photo, model, gc.explain(photo, model, "tabby")).record()
+    expected = run_checks(photo, model, gc.explain(photo, model, "tabby")).record()
     assert one["trust"]["sentence"] == expected["sentence"]
     assert set(one["trust"]) == set(expected) == set(TrustRecord.__annotations__)
     assert one["trust"]["reasons"] == expected["reasons"]

@@ -31,7 +31,7 @@ from safetensors.torch import save_file
 import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.location import where
-from gradcam_core.analysis.trust import trust
+from gradcam_core.analysis.trust.run_checks import run_checks
 from gradcam_core.batch import compute
 from gradcam_core.batch.local import explain_locally
 from gradcam_core.batch.overlays import overlay_path
@@ -291,7 +291,7 @@ def test_trust_is_written(album: Path, tmp_path: Path, small: gc.Model):
     network = ("--models", small.info.name)
     (row,) = batch(album / "cat.JPG", tmp_path / "out", "--trust", *network).values()
     photo = gc.read_image(album / "cat.JPG")
-    found = trust(photo, small, gc.explain(photo, small))
+    found = run_checks(photo, small, gc.explain(photo, small))
     assert row["trust"]["verdict"] == found.verdict
     assert row["trust"]["sentence"].startswith(found.sentence[:20])
     checks = [

@@ -28,7 +28,7 @@ from playwright.sync_api import (
 )
 
 import gradcam_core as gc
-from gradcam_core.analysis.likeness import grade_of
+from gradcam_core.analysis.overlap_grades import grade_of
 from gradcam_core.batch.listing.skipped import SKIPPED, write_skipped
 from gradcam_core.batch.listing.source import Skipped
 from gradcam_core.batch.report.write import write_report

@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 
 import gradcam_core as gc
 from demo.compute.cluster.replica import NOT_HERE
-from gradcam_core.analysis.trust import trust
+from gradcam_core.analysis.trust.run_checks import run_checks
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
 from gradcam_core.request import ExplanationRequest
@@ -168,7 +168,7 @@ def test_checks_find_the_same(url: str, lite0: gc.Model):
     answers = explain_stream(url, {"example": CAT, "target": 281, "cells": [cell]})
     assert any(answer.get("status", "").startswith("Checking: ") for answer in answers)
     photo = gc.read_image(EXAMPLES / f"{CAT}.jpg")
-    expected = trust(photo, lite0, gc.explain(photo, lite0, 281, method="competitive"))
+    expected = run_checks(photo, lite0, gc.explain(photo, lite0, 281, method="competitive"))
     found = answers[-1]["trust"]
     assert found["sentence"] == expected.sentence
     assert found["shifts"] == pytest.approx(expected.shifts, abs=1e-3)

@@ -324,7 +324,7 @@ def test_a_check_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch):
         finally:
             ended.set()
 
-    monkeypatch.setattr("gradcam_core.analysis.trust.trust", endless)
+    monkeypatch.setattr("gradcam_core.analysis.trust.run_checks.run_checks", endless)
 
     async def leave() -> None:
         async with computing() as service:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import gradcam_core as gc
-from gradcam_core.analysis.trust import MOST_SEED
+from gradcam_core.analysis.trust.check import MOST_SEED
 from tests.support.photos import EXAMPLES
 
 CAT = EXAMPLES / "1_cat.jpg"

@@ -185,10 +185,10 @@ def test_classes_may_have_a_probability_each(tmp_path: Path, cat: Image.Image):
     held = gc.examine(cat, "findings")
     expected = held.run.logits[0].sigmoid().numpy()
     np.testing.assert_allclose(held.probabilities, expected, atol=1e-6)
-    from gradcam_core.analysis.trust import trust
+    from gradcam_core.analysis.trust.run_checks import run_checks
 
     e = held.explain("nodule")
-    found = trust(cat, held.model, e)
+    found = run_checks(cat, held.model, e)
     assert found.probability == pytest.approx(e.target.probability, abs=1e-3)
 
 

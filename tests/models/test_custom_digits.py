@@ -26,7 +26,7 @@ from torch.nn.functional import cross_entropy, interpolate
 import gradcam_core as gc
 from demo.main import main as start_the_page
 from demo.ui import texts
-from gradcam_core.analysis.trust import trust
+from gradcam_core.analysis.trust.run_checks import run_checks
 from gradcam_core.cli.photo import main as command_line
 from gradcam_core.models.registry import remove_model
 from tests.support.app_server import running_app
@@ -171,7 +171,7 @@ def test_its_maps_can_be_checked_and_its_earlier_layers_looked_at(digits: gc.Mod
     photo = picture(unseen(8)[0])
     assert [stage.layer for stage in digits.stages][-1] == digits.info.layer
     e = gc.explain(photo, digits, "8")
-    found = trust(photo, digits, e)
+    found = run_checks(photo, digits, e)
     assert found.probability == pytest.approx(e.target.probability, abs=1e-3)
     assert len(found.sanity) == len(digits.stages) + 1
     early = gc.explain(photo, digits, "8", layer=digits.stages[-2].layer)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 import gradcam_core as gc
-from gradcam_core.analysis.captions import summary
+from gradcam_core.analysis.sentences.summary import summary
 from gradcam_core.cli.batch import main as batch
 from gradcam_core.cli.photo import main
 from gradcam_core.images.geometry import view_of

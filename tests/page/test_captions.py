@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 import gradcam_core as gc
 from demo.ui.page_data import LAYER_STEPS
 from gradcam_core.analysis.agreement import agreement, looked_at
-from gradcam_core.analysis.captions import summary
+from gradcam_core.analysis.sentences.summary import summary
 from gradcam_core.cam.methods import METHODS
 from tests.support.browser import (
     STAND_INS,

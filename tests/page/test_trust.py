@@ -13,10 +13,10 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 import gradcam_core as gc
-from gradcam_core.analysis.checks import OUTCOMES, Outcome
-from gradcam_core.analysis.deletion_insertion import Curve
-from gradcam_core.analysis.trust import trust
-from gradcam_core.analysis.verdict import Trust
+from gradcam_core.analysis.trust.deletion_insertion import Curve
+from gradcam_core.analysis.trust.result import Trust
+from gradcam_core.analysis.trust.run_checks import run_checks
+from gradcam_core.analysis.trust.verdict import OUTCOMES, Outcome
 from gradcam_core.wording import percentage
 from tests.support.browser import PHONE, WIDE, plain
 from tests.support.photos import EXAMPLES
@@ -33,7 +33,7 @@ def points(curve: Curve) -> Iterator[tuple[float, float]]:
 @pytest.fixture(scope="module")
 def found() -> Trust:
     photo, model = gc.read_image(CAT), gc.load_model("efficientnet_lite0")
-    return trust(photo, model, gc.explain(photo, model))
+    return run_checks(photo, model, gc.explain(photo, model))
 
 
 def section(page: Page) -> Locator:

@@ -22,8 +22,8 @@ import demo.server.answers
 import gradcam_core as gc
 from demo.server.stream import BROKEN_NETWORK
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.captions import summary
-from gradcam_core.analysis.trust import trust
+from gradcam_core.analysis.sentences.summary import summary
+from gradcam_core.analysis.trust.run_checks import run_checks
 from gradcam_core.images.prepare import prepare
 from tests.support.forward_passes import HeldPasses, counted_passes
 from tests.support.photos import EXAMPLES, fresh_photo
@@ -137,7 +137,7 @@ def test_a_map_is_checked_with_progress_where_that_is_asked_for(app: str, lite0:
     assert any(re.fullmatch(r"Checking: [1-9]\d?%", status) for status in statuses)
     photo = gc.read_image(EXAMPLES / f"{CAT}.jpg")
     network = gc.load_model(MODELS[0])
-    expected = trust(photo, network, gc.explain(photo, network, 281))
+    expected = run_checks(photo, network, gc.explain(photo, network, 281))
     assert answers[-1]["trust"]["sentence"] == expected.sentence
     found = answers[-1]["trust"]["insertion"]["probabilities"]
     assert found == pytest.approx(expected.insertion.probabilities, abs=1e-3)

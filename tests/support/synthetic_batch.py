@@ -17,8 +17,8 @@ from PIL import Image, ImageEnhance
 
 import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.likeness import grade_of
 from gradcam_core.analysis.location import where
+from gradcam_core.analysis.overlap_grades import grade_of
 from gradcam_core.images.render import levels
 from tests.support.photos import EXAMPLES
 

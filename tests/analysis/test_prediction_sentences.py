@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gradcam_core as gc
-from gradcam_core.analysis.captions import summary
+from gradcam_core.analysis.sentences.summary import summary
 from tests.support.explanations import explained
 from tests.support.spots import (
     CRANE_BIRD,

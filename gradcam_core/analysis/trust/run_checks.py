@@ -1,4 +1,4 @@
-"""How far one map can be trusted: is it faithful to the network, does it depend on what the network
+"""Runs the checks of one map: is it faithful to the network, does it depend on what the network
 has learned, and does it hold still when the picture hardly changes?"""
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gradcam_core.analysis.agreement import agreement
-from gradcam_core.analysis.deletion_insertion import (
-    DELETED_SHARES,
-    INSERTED_SHARES,
-    PLACES,
+from gradcam_core.analysis.trust.deletion_insertion import (
     Backgrounds,
     Curve,
     Lead,
@@ -25,8 +22,20 @@ from gradcam_core.analysis.deletion_insertion import (
     placements,
     shown_alone,
 )
-from gradcam_core.analysis.randomisation import cascade
-from gradcam_core.analysis.road import (
+from gradcam_core.analysis.trust.limits import (
+    DELETED_SHARES,
+    IMPROBABLE,
+    INSERTED_SHARES,
+    NOISE,
+    NOISES,
+    PLACEMENTS,
+    RANDOM_NETWORKS,
+    SHIFT,
+    SHIFTS,
+)
+from gradcam_core.analysis.trust.randomisation import cascade
+from gradcam_core.analysis.trust.result import Altered, Randomised, Trust
+from gradcam_core.analysis.trust.road import (
     PERCENTILES,
     Arcc,
     Road,
@@ -35,103 +44,34 @@ from gradcam_core.analysis.road import (
     road_of,
     taken_out,
 )
-from gradcam_core.analysis.verdict import IMPROBABLE, Altered, Randomised, Trust
 from gradcam_core.cam.methods import method_named
 from gradcam_core.cam.network.hooks import exclusive
-from gradcam_core.errors import CamError, ChoiceError
+from gradcam_core.errors import CamError
 from gradcam_core.examination import TOP, answer_together, run_passes
 from gradcam_core.explanation import Explanation
 from gradcam_core.explanation_text import Prediction
 from gradcam_core.images.geometry import View, view_of
 from gradcam_core.images.prepare import PreparedInput
 from gradcam_core.images.preprocessing import Preprocessing, ResizablePhoto
-from gradcam_core.images.read import Photo
 from gradcam_core.models.forward_pass import device_of, precision
-from gradcam_core.models.loading import Model, load_model
+from gradcam_core.models.loading import Model
 from gradcam_core.request import ExplanationRequest
-from gradcam_core.wording import as_whole, kind_of, percentage_in_sentence
-
-SHIFT = 0.02
-"""Share of the input's side that the picture is shifted by, to the right and down."""
-
-SHIFTS = 2
-"""Number of times the picture is shifted."""
-
-NOISE = 0.02
-"""Standard deviation of the noise that is added to the picture, whose values are in [0, 1]."""
-
-NOISES = 2
-"""Number of times noise is added."""
-
-RANDOM_NETWORKS = 3
-"""Networks with all weights random that the map is compared with those of."""
-
-_SAME_PHOTO = 0.01
-"""Difference of a class's probabilities that the arithmetic of another machine may make."""
-
-MOST_SEED = 2**31 - 1
-
-NO_CLASS = (
-    "The checks follow the probability of a class, and this network gives a value: compare maps of "
-    "several photos instead."
-)
 
 BATCH_SIZE = 4
 """Images in one pass: the fastest number on a CPU."""
 
 
-def check(
-    image: Photo,
-    explanation: Explanation,
-    seed: int = 0,
-    on_progress: Callable[[float], None] = lambda share: None,
-) -> Trust:
-    """Find out how far an explanation can be trusted; takes some forty passes.
-
-    image: the photo that was explained, as for `explain`. seed: of all that is random, from 0.
-    on_progress: called with the share that is done; what it raises ends the work.
-    Gives the verdict ("holds", "unclear" or "fails": the worst outcome of three checks), one reason
-    for each check, and the figures. Raises CamError for a map without heat, which cannot be
-    checked, and for another photo than the explanation is of; ChoiceError for another seed;
-    ImageError for a picture that cannot be used.
-    """
-    if not isinstance(explanation, Explanation):
-        raise CamError(f"{kind_of(explanation)} cannot be checked. Give what gc.explain made.")
-    seed = _valid_seed(seed)
-    if explanation.unit is not None:
-        raise CamError(NO_CLASS)
-    photo, model = explanation.read_photo(image), load_model(explanation.model)
-    if photo.size != explanation.geometry.photo_size:
-        sizes = ("{} × {}".format(*size) for size in (explanation.geometry.photo_size, photo.size))
-        raise CamError(
-            "The explanation is of a photo of {} pixels, and this one has {}: give the photo that "
-            "was explained.".format(*sizes)
-        )
-    found = trust(photo, model, explanation, on_progress, seed)
-    if abs(found.probability - explanation.target.probability) > _SAME_PHOTO:
-        own, here = map(percentage_in_sentence, (explanation.target.probability, found.probability))
-        raise CamError(
-            f"The explanation is of another photo: “{explanation.target.name}” has {own} in it, "
-            f"and {here} in this one. Give the photo that was explained."
-        )
-    return found
-
-
-def _valid_seed(seed: object) -> int:
-    number = as_whole(seed)
-    if number is None or not 0 <= number <= MOST_SEED:
-        raise ChoiceError(f"The seed must be a whole number from 0 to {MOST_SEED}, not {seed!r}.")
-    return number
-
-
-def trust(
+def run_checks(
     photo: ResizablePhoto,
     model: Model,
     e: Explanation,
     on_progress: Callable[[float], None] = lambda share: None,
     seed: int = 0,
 ) -> Trust:
-    """`check` where photo and network are at hand already."""
+    """The checks of `e`, which `model` made of `photo`: `check` has what they give.
+
+    Raises CamError for a map without heat.
+    """
     if e.degenerate:
         raise CamError(f"There is no map to check. {e.degenerate}")
     return _Checks(photo, model, e, on_progress, seed).all()
@@ -154,7 +94,7 @@ class _Checks:
         versions = len(DELETED_SHARES) + len(INSERTED_SHARES)
         is_slow = method_named(e.method).is_slow
         self._maps = 0 if is_slow else SHIFTS + NOISES + len(model.stages) + RANDOM_NETWORKS
-        self._to_do = 3 + versions * (1 + min(PLACES)) + self._maps
+        self._to_do = 3 + versions * (1 + min(PLACEMENTS)) + self._maps
         self._to_do += 2 * len(PERCENTILES) + (self._maps > 0 and e.detail > 1)
 
     def all(self) -> Trust:
@@ -235,13 +175,13 @@ class _Checks:
         heat: np.ndarray,
     ) -> list[tuple[Curve, Curve]]:
         """Until the lead is settled, or there are as many as there may be."""
-        places = placements(heat, self._seed)
+        elsewhere = placements(heat, self._seed)
         found: list[tuple[Curve, Curve]] = []
-        for count in PLACES:
+        for count in PLACEMENTS:
             if len(found) >= 2 and Lead.of(own, found).is_settled:
                 break
-            more = list(islice(places, count - len(found)))
-            versions = [version for place in more for version in grounds.versions(place)]
+            more = list(islice(elsewhere, count - len(found)))
+            versions = [version for laid in more for version in grounds.versions(laid)]
             if found:
                 self._to_do += len(versions)
             inner = self._of_target(self._predict(versions))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import gradcam_core as gc
-from gradcam_core.analysis.captions import SENTENCES, summary
 from gradcam_core.analysis.findings import in_common
+from gradcam_core.analysis.sentences.summary import SENTENCES, summary
 from tests.support.spots import (
     CRANE_BIRD,
     EGYPTIAN,

@@ -19,37 +19,17 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from gradcam_core.analysis.trust.limits import (
+    CANDIDATES,
+    DELETED_SHARES,
+    INSERTED_SHARES,
+    LEAD_WEIGHTS,
+    LEAST_DIFFERENCE,
+    LEAST_PROBABILITY,
+    LEAST_SPREAD,
+    PLACEMENTS,
+)
 from gradcam_core.images.covering import BLUR_SHARE
-
-DELETED_SHARES = (0.2, 0.55)
-"""Shares of the picture, the hottest first, that are taken out."""
-
-INSERTED_SHARES = (0.45,)
-"""Shares of the picture, the hottest first, that alone are left as they are. One is enough: more
-cost time and do not make the verdict right more often. A scene, like a cliff, is not known by a
-fifth of it."""
-
-LEAST_PROBABILITY = 1e-4
-"""Probability below which it does not matter how much smaller it is."""
-
-SAME = 0.05
-"""Least difference between two logarithms of probabilities that counts: one twentieth."""
-
-LEAST_SPREAD = 0.35
-"""The standard deviation of the scores elsewhere is taken to be at least this large, because a few
-places may be alike by chance."""
-
-PLACES = {5: (4.0, 5.0), 7: (3.0, 4.0)}
-"""Places elsewhere after which it is seen whether a lead is settled, and the standard errors by
-which it must be above 0 or below 0 for that: more at the first looks, as one of several may
-mislead, and more below, so that few right maps are said to fail."""
-
-WEIGHTS = (0.8, 0.2)
-"""Of deletion and insertion in a lead: deletion tells misplaced maps more often."""
-
-CANDIDATES = 4
-"""Places of which the one is taken where the map overlaps itself least; one for each way it is
-mirrored."""
 
 _COARSE = 4  # pixels, in steps of which the overlap is measured
 _JITTER = 0.1  # of the picture's sides, by which a seed moves the places
@@ -104,14 +84,14 @@ class Lead:
 
     @property
     def is_large(self) -> bool:
-        """Whether the difference counts, see `SAME`."""
-        return abs(self.difference) >= SAME
+        """Whether the difference counts, see `LEAST_DIFFERENCE`."""
+        return abs(self.difference) >= LEAST_DIFFERENCE
 
     @property
     def is_settled(self) -> bool:
-        """Whether it differs from 0 by more than chance, see `PLACES`, and by as much as counts."""
-        needed = [errors for count, errors in PLACES.items() if count <= self.count]
-        above, below = (needed or list(PLACES.values())[:1])[-1]
+        """Whether it differs from 0 by more than chance (`PLACEMENTS`) and by as much as counts."""
+        needed = [errors for count, errors in PLACEMENTS.items() if count <= self.count]
+        above, below = (needed or list(PLACEMENTS.values())[:1])[-1]
         by_chance = (above if self.value > 0 else below) * self._error_at_0
         agrees = self.value * self.difference > 0
         return abs(self.value) > by_chance and self.is_large and agrees
@@ -124,11 +104,11 @@ class Lead:
         """own: deletion and insertion by the map; elsewhere: by the map laid elsewhere, two times
         at least."""
         levels = np.array([_levels(pair) for pair in elsewhere])
-        mean, scale = levels.mean(axis=0), levels.std(axis=0, ddof=1) + SAME
-        scores = (levels - mean) / scale @ WEIGHTS
+        mean, scale = levels.mean(axis=0), levels.std(axis=0, ddof=1) + LEAST_DIFFERENCE
+        scores = (levels - mean) / scale @ LEAD_WEIGHTS
         unit = max(scores.std(ddof=1), LEAST_SPREAD)
         lead = _levels(own) - mean
-        value, difference = float(lead / scale @ WEIGHTS / unit), float(lead @ WEIGHTS)
+        value, difference = float(lead / scale @ LEAD_WEIGHTS / unit), float(lead @ LEAD_WEIGHTS)
         deletion, insertion = lead.tolist()
         return cls(value, difference, deletion, insertion, len(levels))
 

@@ -1,4 +1,4 @@
-"""A network as sentences speak of it."""
+"""A network by the name by which sentences speak of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ALL = {2: "both", 3: "all three", 4: "all four", 5: "all five", 6: "all six"}
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class NamedNetwork:
     """An explanation and what its network is called."""
 
     name: str
@@ -39,26 +39,28 @@ class Network:
         return int(np.count_nonzero(heat >= HOT))
 
 
-def grouped(networks: Iterable[Network], key: Callable[[Network], Hashable]) -> list[list[Network]]:
+def grouped(
+    networks: Iterable[NamedNetwork], key: Callable[[NamedNetwork], Hashable]
+) -> list[list[NamedNetwork]]:
     """Those with the same key together, in the order of their firsts."""
-    groups: dict[Hashable, list[Network]] = {}
+    groups: dict[Hashable, list[NamedNetwork]] = {}
     for one in networks:
         groups.setdefault(key(one), []).append(one)
     return list(groups.values())
 
 
-def names_of(group: Iterable[Network]) -> str:
+def names_of(group: Iterable[NamedNetwork]) -> str:
     return listed([one.name for one in group])
 
 
-def subject(group: Sequence[Network], networks: Sequence[Network]) -> str:
+def subject(group: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]) -> str:
     """The words "both", "all three" and so on if there are no others, else their names."""
     if len(group) == len(networks) > 1:
         return _ALL.get(len(group), f"all {len(group)}")
     return names_of(group)
 
 
-def form(group: Sequence[Network], singular: str, plural: str) -> str:
+def form(group: Sequence[NamedNetwork], singular: str, plural: str) -> str:
     return singular if len(group) == 1 else plural
 
 

@@ -6,7 +6,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from gradcam_core.analysis.network import Network, form, grouped, percentages, subject
+from gradcam_core.analysis.sentences.named_network import (
+    NamedNetwork,
+    form,
+    grouped,
+    percentages,
+    subject,
+)
 from gradcam_core.explanation_text import Prediction
 from gradcam_core.models.kinds import kinds
 from gradcam_core.models.labels import imagenet_labels
@@ -48,7 +54,7 @@ MASS_NOUNS = {
 """Kinds without an article."""
 
 
-def predictions(networks: Sequence[Network]) -> Iterator[str]:
+def predictions(networks: Sequence[NamedNetwork]) -> Iterator[str]:
     """What they predict, in one sentence, if any of them has scores."""
     values = [one for one in networks if one.e.has_scores and one.e.unit is not None]
     for one in values:
@@ -76,18 +82,20 @@ def predictions(networks: Sequence[Network]) -> Iterator[str]:
         )
 
 
-def _says_too(one: Network) -> bool:
+def _says_too(one: NamedNetwork) -> bool:
     """Whether a network says the class explained besides the one on top: where each class has a
     probability of its own and this one's is above one half, or both have the same."""
     best, target = one.e.top[0].probability, one.e.target.probability
     return (one.e.independent and target >= YES) or percentage(best) == percentage(target)
 
 
-def _probabilities_of_target(group: Sequence[Network]) -> str:
+def _probabilities_of_target(group: Sequence[NamedNetwork]) -> str:
     return percentages([one.e.target.probability for one in group])
 
 
-def _clauses(groups: Sequence[list[Network]], networks: Sequence[Network]) -> Iterator[str]:
+def _clauses(
+    groups: Sequence[list[NamedNetwork]], networks: Sequence[NamedNetwork]
+) -> Iterator[str]:
     """groups: by what they predict, two at least."""
     kind = _kind(groups)
     some = _some_of_a_kind(groups, kind)
@@ -106,10 +114,12 @@ def _clauses(groups: Sequence[list[Network]], networks: Sequence[Network]) -> It
     yield from rest[1:]
 
 
-def _some_of_a_kind(groups: Sequence[list[Network]], kind: int | None) -> Sequence[list[Network]]:
+def _some_of_a_kind(
+    groups: Sequence[list[NamedNetwork]], kind: int | None
+) -> Sequence[list[NamedNetwork]]:
     """The most of these, but not all, whose classes are of a kind much narrower than that of all;
     empty if there are none."""
-    found: tuple[tuple[int, int], Sequence[list[Network]]] = (0, 0), ()
+    found: tuple[tuple[int, int], Sequence[list[NamedNetwork]]] = (0, 0), ()
     members = kinds().members
     for size in range(2, len(groups)):
         for some in itertools.combinations(groups, size):
@@ -121,7 +131,7 @@ def _some_of_a_kind(groups: Sequence[list[Network]], kind: int | None) -> Sequen
     return found[1]
 
 
-def _kind(groups: Sequence[list[Network]]) -> int | None:
+def _kind(groups: Sequence[list[NamedNetwork]]) -> int | None:
     """What the predictions of all of these are, where they are classes of ImageNet."""
     best = [group[0].e.top[0] for group in groups]
     return kinds().narrowest(one.index for one in best) if all(map(_is_of_imagenet, best)) else None
@@ -139,23 +149,23 @@ def _a(kind: int) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
-def _says(group: Sequence[Network], networks: Sequence[Network]) -> str:
+def _says(group: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]) -> str:
     name, values = group[0].e.top[0].name, _probabilities(group)
     # Such a name ends in brackets of its own: "crane (bird, 39.1 %)".
     prediction = f"{name[:-1]}, {values})" if name.endswith(")") else f"{name} ({values})"
     return f"{subject(group, networks)} {form(group, 'says', 'say')} {prediction}"
 
 
-def _with_prediction(group: Sequence[Network]) -> str:
+def _with_prediction(group: Sequence[NamedNetwork]) -> str:
     names = " and ".join(one.name for one in group)
     return f"{names} ({group[0].e.top[0].name}, {_probabilities(group)})"
 
 
-def _probabilities(group: Sequence[Network]) -> str:
+def _probabilities(group: Sequence[NamedNetwork]) -> str:
     return percentages([one.e.top[0].probability for one in group])
 
 
-def doubts(networks: Sequence[Network]) -> Iterator[str]:
+def doubts(networks: Sequence[NamedNetwork]) -> Iterator[str]:
     """Who is no better than a guess, and who is unsure, in one sentence each."""
     having_scores = [one for one in networks if one.e.has_scores and one.e.unit is None]
     guessing = [one for one in having_scores if _times_a_guess(one) < HARDLY_BETTER]
@@ -182,19 +192,21 @@ def doubts(networks: Sequence[Network]) -> Iterator[str]:
     yield from _unsure(rest, networks)
 
 
-def _is_a_guess(one: Network) -> bool:
+def _is_a_guess(one: NamedNetwork) -> bool:
     """Whether the highest probability is that of a guess, also as it is written."""
     written = percentage(one.e.top[0].probability)
     return _times_a_guess(one) < GUESS and written == percentage(1 / one.e.classes)
 
 
-def _times_a_guess(one: Network) -> float:
+def _times_a_guess(one: NamedNetwork) -> float:
     """The highest probability as a multiple of what each class has in a guess."""
     # Classes that have a probability each are not guessed among.
     return float("inf") if one.e.independent else one.e.top[0].probability * one.e.classes
 
 
-def _unsure(having_scores: Sequence[Network], networks: Sequence[Network]) -> Iterator[str]:
+def _unsure(
+    having_scores: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]
+) -> Iterator[str]:
     weak, close = [], []
     for one in having_scores:
         best, *others = (prediction.probability for prediction in one.e.top)

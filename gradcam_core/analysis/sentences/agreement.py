@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradcam_core.analysis.agreement import Agreement, Pair
-from gradcam_core.analysis.likeness import Grade, grade_of
 from gradcam_core.analysis.location import Location
-from gradcam_core.analysis.network import Network, grouped, names_of, subject
+from gradcam_core.analysis.overlap_grades import Grade, grade_of
+from gradcam_core.analysis.sentences.named_network import NamedNetwork, grouped, names_of, subject
 from gradcam_core.wording import whole_percentage_in_sentence
 
 WIDER = 1.5
@@ -25,7 +25,7 @@ _ALIKE = 40  # percents of overlap from which on networks still look at the same
 
 
 def comparison(
-    with_map: Sequence[Network], networks: Sequence[Network], found: Agreement | None
+    with_map: Sequence[NamedNetwork], networks: Sequence[NamedNetwork], found: Agreement | None
 ) -> Iterator[str]:
     """Up to two sentences on those networks, two at least, that have a map: how far they look at
     the same places; where the heat of each lies, and whose covers more. found: the agreement of all
@@ -54,7 +54,7 @@ def _joint_place(grade: Grade, place: Location) -> str:
 
 
 def _all_alike(
-    pairs: Sequence[Pair], with_map: Sequence[Network], networks: Sequence[Network]
+    pairs: Sequence[Pair], with_map: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]
 ) -> str:
     """pairs: of one grade."""
     # "They" are those whom the first sentence names, unless one had no scores.
@@ -64,7 +64,7 @@ def _all_alike(
     return f"{still}{they} {_look_at(pairs)}"
 
 
-def _most_and_least_alike(pairs: Sequence[Pair], networks: Sequence[Network]) -> str:
+def _most_and_least_alike(pairs: Sequence[Pair], networks: Sequence[NamedNetwork]) -> str:
     """pairs: the most alike first."""
     best, *others = pairs
     two = _names(best, networks)
@@ -74,7 +74,7 @@ def _most_and_least_alike(pairs: Sequence[Pair], networks: Sequence[Network]) ->
     return f"{two} {_look_at([best])}; {_third(best, others, networks)}"
 
 
-def _third(best: Pair, others: Sequence[Pair], networks: Sequence[Network]) -> str:
+def _third(best: Pair, others: Sequence[Pair], networks: Sequence[NamedNetwork]) -> str:
     """What one of three networks looks at, beside the two most alike."""
     (third,) = {*others[0].ends, *others[1].ends} - {*best.ends}
     name = networks[third].name
@@ -118,11 +118,11 @@ def _grade(pair: Pair) -> Grade:
     return grade_of(pair.overlap or 0)
 
 
-def _names(pair: Pair, networks: Sequence[Network]) -> str:
+def _names(pair: Pair, networks: Sequence[NamedNetwork]) -> str:
     return names_of([networks[end] for end in pair.ends])
 
 
-def _differ(with_map: Sequence[Network]) -> bool:
+def _differ(with_map: Sequence[NamedNetwork]) -> bool:
     """Whether they explain other classes, and predict others, too."""
     return all(
         len({prediction.name for prediction in those}) > 1
@@ -130,7 +130,7 @@ def _differ(with_map: Sequence[Network]) -> bool:
     )
 
 
-def _places(with_map: Sequence[Network], networks: Sequence[Network]) -> str:
+def _places(with_map: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]) -> str:
     """Where the heat of each lies; empty if there are too many places."""
     groups = grouped(with_map, lambda one: one.location.clause)
     if len(groups) > _MAX_PLACES_APART:
@@ -146,7 +146,7 @@ def _places(with_map: Sequence[Network], networks: Sequence[Network]) -> str:
     return "; ".join(clauses)
 
 
-def _widest(with_map: Sequence[Network]) -> str:
+def _widest(with_map: Sequence[NamedNetwork]) -> str:
     """Whose heat covers clearly more of the photo than any other's does, where that is not said
     already; empty if nobody's."""
     *others, second, widest = sorted(with_map, key=lambda one: one.hot_area)

@@ -1,4 +1,4 @@
-"""What the checks of one map have found: the outcome of each, the verdict, and the figures."""
+"""What checking one map has found: the figures, and what comes of them as a record."""
 
 from __future__ import annotations
 
@@ -10,36 +10,22 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from gradcam_core.analysis.checks import IMPROBABLE as IMPROBABLE
-from gradcam_core.analysis.checks import OUTCOMES, Check, Outcome
-from gradcam_core.analysis.deletion_insertion import Curve, Lead
-from gradcam_core.analysis.road import Arcc, Road
+from gradcam_core.analysis.trust.deletion_insertion import Curve, Lead
+from gradcam_core.analysis.trust.limits import SURVIVES
+from gradcam_core.analysis.trust.road import Arcc, Road
+from gradcam_core.analysis.trust.verdict import (
+    Outcome,
+    Reason,
+    deletion_insertion_reason,
+    mean_of_measured,
+    randomisation_reason,
+    sentence_of,
+    stability_reason,
+    verdict_of,
+)
 from gradcam_core.explanation import Explanation
 from gradcam_core.explanation_text import Prediction
-from gradcam_core.wording import (
-    decimal,
-    decimal_beside,
-    digits_of_error,
-    listed,
-    percentage_in_sentence,
-)
-
-SURVIVES = 0.7
-"""Mean rank correlation from which on maps with random weights are much the same as the map."""
-
-DIFFERS = 0.5
-"""Mean rank correlation up to which maps with random weights differ from the map."""
-
-STABLE = 0.8
-"""Rank correlation below which a small change of the picture has changed the map."""
-
-_LIMITS = (SURVIVES, DIFFERS, STABLE)
-
-_BEGINNINGS: dict[Outcome, str] = {
-    "holds": "This map holds",
-    "unclear": "It is not clear whether this map holds",
-    "fails": "This map fails",
-}
+from gradcam_core.wording import decimal
 
 
 @dataclass(frozen=True)
@@ -50,23 +36,6 @@ class Randomised:
 
     part: str
     correlation: float | None
-
-
-@dataclass(frozen=True)
-class Reason:
-    """What one check has found. text: a clause for people, of a sentence about the map, with the
-    check's own number and spread."""
-
-    check: Check
-    outcome: Outcome
-    text: str
-
-    @property
-    def passed(self) -> bool:
-        return self.outcome == "holds"
-
-    def record(self) -> dict[str, object]:
-        return {**asdict(self), "passed": self.passed}
 
 
 @dataclass(frozen=True)
@@ -155,8 +124,7 @@ class Trust:
     def survival(self) -> float | None:
         """Mean rank correlation with the maps of networks with random weights, of those that have a
         map; None if none has."""
-        measured = [found for found in self.random_weights if found is not None]
-        return sum(measured) / len(measured) if measured else None
+        return mean_of_measured(self.random_weights)
 
     @property
     def steadiness(self) -> float | None:
@@ -178,6 +146,14 @@ class Trust:
         """What each check has found: up to three of `CHECKS`, in their order."""
         return tuple(self._reasons())
 
+    def _reasons(self) -> Iterator[Reason]:
+        name, without = self.explanation.target.name, self.without.probability
+        yield deletion_insertion_reason(name, self.lead, self.probability, without)
+        if self.random_weights:
+            yield randomisation_reason(self.random_weights)
+        if self._changes:
+            yield stability_reason(self.shifts, self.noises)
+
     @property
     def measures(self) -> tuple[Measure, ...]:
         """What has no part in the verdict."""
@@ -189,94 +165,12 @@ class Trust:
     @property
     def verdict(self) -> Outcome:
         """The worst outcome of all checks."""
-        return max((reason.outcome for reason in self.reasons), key=OUTCOMES.index)
+        return verdict_of(self.reasons)
 
     @property
     def sentence(self) -> str:
         """The verdict and the reasons for it, for people."""
-        worst = [reason.text for reason in self.reasons if reason.outcome == self.verdict]
-        return f"{_BEGINNINGS[self.verdict]}: {listed(worst, last=', and ')}."
-
-    def _reasons(self) -> Iterator[Reason]:
-        yield self._deletion_insertion()
-        if self.random_weights:
-            yield self._randomisation(self.survival)
-        if self.steadiness is not None:
-            yield self._stability(self.steadiness)
-
-    def _deletion_insertion(self) -> Reason:
-        name, lead = f"“{self.explanation.target.name}”", self.lead
-        if lead is None:
-            percentage = percentage_in_sentence(self.probability)
-            if percentage == percentage_in_sentence(IMPROBABLE):
-                percentage = f"{decimal_beside(100 * self.probability, [100 * IMPROBABLE], 1)} %"
-            text = f"{name} has {percentage} here, too little to find out what it rests on"
-            return Reason("deletion_insertion", "unclear", text)
-        outcome: Outcome = "unclear"
-        words = "matter about as much"
-        if lead.is_settled:
-            outcome = "holds" if lead.value > 0 else "fails"
-            words = "matter more" if lead.value > 0 else "matter less"
-        than = "than" if lead.is_settled else "as"
-        digits = digits_of_error(lead.error)
-        number = f"{decimal(lead.value, digits)} ± {decimal(lead.error, digits)}"
-        little = "" if lead.is_large else "; that is less than one in twenty"
-        text = (
-            f"its hottest places {words} for {name} {than} the same map laid elsewhere "
-            f"(lead {number}, {lead.count} places{little})"
-        )
-        if outcome == "holds" and (doubt := self._doubt(lead)):
-            return Reason("deletion_insertion", "unclear", f"{text}, but {doubt}")
-        return Reason("deletion_insertion", outcome, text)
-
-    def _doubt(self, lead: Lead) -> str:
-        """What a person who looks at the pictures or the curves would hold against a lead."""
-        if self.without.probability >= self.probability:
-            return "the class is no less probable without them"
-        if lead.deletion < 0:
-            return "taking them out lowers the probability no more than elsewhere"
-        if lead.insertion < 0:
-            return "shown alone they raise the probability no more than elsewhere"
-        return ""
-
-    def _randomisation(self, mean: float | None) -> Reason:
-        if mean is None:
-            return Reason("randomisation", "holds", "with random weights nothing is left of it")
-        number = f"({_spread(self.random_weights)})"
-        if not self._are_of_one_kind(mean):
-            number = f"on average {number}"
-        if mean >= SURVIVES:
-            text = f"with random weights it stays much the same {number}"
-            return Reason("randomisation", "fails", f"{text}, so it says nothing of the network")
-        if mean > DIFFERS:
-            return Reason(
-                "randomisation", "unclear", f"with random weights it stays similar {number}"
-            )
-        return Reason("randomisation", "holds", f"with random weights the map differs {number}")
-
-    def _are_of_one_kind(self, mean: float) -> bool:
-        """Whether what is said of the mean is so of each map with random weights."""
-        kinds = (
-            (one >= SURVIVES) - (one <= DIFFERS)
-            for one in (mean, *(one for one in self.random_weights if one is not None))
-        )
-        return len(set(kinds)) == 1
-
-    def _stability(self, least: float) -> Reason:
-        number = f"({_spread(self._changes)})"
-        if least >= STABLE:
-            text = f"small shifts and a little noise hardly change it {number}"
-            return Reason("stability", "holds", text)
-        outcome: Outcome = "unclear" if (_mean(self._changes) or 0) >= STABLE else "fails"
-        if min(found or 0.0 for found in self.shifts) >= STABLE:
-            text = "a little noise changes it, small shifts hardly do"
-        elif min(found or 0.0 for found in self.noises) >= STABLE:
-            text = "small shifts change it, a little noise hardly does"
-        elif outcome == "fails":
-            text = "small shifts and a little noise change it"
-        else:
-            text = "some small shifts and some noise change it, others do not"
-        return Reason("stability", outcome, f"{text} {number}")
+        return sentence_of(self.reasons)
 
     def record(self) -> dict[str, object]:
         """All of it but the explanation and the pictures, in types that JSON has."""
@@ -318,21 +212,3 @@ def _band(curves: Sequence[Curve]) -> dict[str, object] | None:
     mean = Curve(curves[0].shares, tuple(values.mean(axis=0).tolist()))
     ends = {"lowest": values.min(axis=0).tolist(), "highest": values.max(axis=0).tolist()}
     return _curve(mean) | ends
-
-
-def _mean(correlations: Sequence[float | None]) -> float | None:
-    """Of rank correlations, 0 where there is no map; None without any."""
-    values = [found or 0.0 for found in correlations]
-    return sum(values) / len(values) if values else None
-
-
-def _spread(correlations: Sequence[float | None]) -> str:
-    """The lowest and the highest of those that there are, and how many are missing, as text."""
-    values = [found for found in correlations if found is not None]
-    missing = len(correlations) - len(values)
-    none = f"no map in {missing} of {len(correlations)}"
-    if not values:
-        return none
-    lowest, highest = (decimal_beside(one, _LIMITS) for one in (min(values), max(values)))
-    spread = lowest if lowest == highest else f"{lowest} to {highest}"
-    return f"rank correlation {spread}{f', {none}' if missing else ''}"

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from gradcam_core.analysis.likeness import GRADES, grade_of
+from gradcam_core.analysis.overlap_grades import GRADES, grade_of
 from gradcam_core.wording import whole_percentage
 
 

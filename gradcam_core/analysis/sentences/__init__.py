@@ -1,0 +1,1 @@
+"""What networks made of one photo, in sentences; `summary` puts them together."""

@@ -1,0 +1,150 @@
+"""What networks made of one photo, in a few sentences that say nothing the numbers do not.
+
+A network looks at the hottest fifth of its map, as in `agreement`; see `location` for the places.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from gradcam_core.analysis.agreement import Agreement, agreement
+from gradcam_core.analysis.location import HOT, clause
+from gradcam_core.analysis.sentences.agreement import comparison
+from gradcam_core.analysis.sentences.cover import covered_sentences
+from gradcam_core.analysis.sentences.named_network import (
+    NamedNetwork,
+    form,
+    grouped,
+    percentages,
+    subject,
+)
+from gradcam_core.analysis.sentences.predictions import doubts, predictions
+from gradcam_core.analysis.trust.limits import IMPROBABLE
+from gradcam_core.cam.methods import method_named
+from gradcam_core.explanation import Explanation
+from gradcam_core.wording import listed
+
+SENTENCES = 5
+"""The most that `summary` gives."""
+
+CUT_OFF = 0.05
+"""Share of the photo's width or height that a network must miss at a side to be named."""
+
+
+def summary(
+    explanations: Sequence[Explanation], compared: Agreement | None = None
+) -> tuple[str, ...]:
+    """At most `SENTENCES` sentences on what networks made of one photo.
+
+    The first of these, each only if there is something to say: what covering a place has changed;
+    what they predict; who has no map;
+    how far they look at the same places; where their heat lies, and whose covers more; for whom the
+    class is improbable; who is unsure; whose heat is cut off. Networks are called by their titles,
+    by their headings where two have the same title. compared: their `agreement`, if it is at
+    hand: it takes longer than all the rest. Raises ValueError for explanations of photos of
+    different sizes.
+    """
+    # A network that stands in for several is one.
+    shared = list(_shared(explanations))
+    others = [e for several in shared for e in several[1:]]
+    distinct = [e for e in explanations if not any(e is other for other in others)]
+    if others:
+        compared = None
+    titles = [e.title for e in distinct]
+    networks = [
+        NamedNetwork(e.title if titles.count(e.title) == 1 else e.heading, e) for e in distinct
+    ]
+    places = partial(_places, compared=compared)
+    parts = (covered_sentences, predictions, _missing_maps, places, _improbable, doubts, _cut_off)
+    sentences = itertools.chain(
+        map(_one_network, shared), (sentence for part in parts for sentence in part(networks))
+    )
+    return tuple(
+        f"{sentence[0].upper()}{sentence[1:]}."
+        for sentence in itertools.islice(sentences, SENTENCES)
+    )
+
+
+def _shared(explanations: Sequence[Explanation]) -> Iterator[list[Explanation]]:
+    """Those that are shown as several networks and are one."""
+    for identity in dict.fromkeys(e.identity for e in explanations):
+        several = [e for e in explanations if e.identity == identity]
+        if len({e.heading for e in several}) > 1:
+            yield several
+
+
+def _one_network(several: Sequence[Explanation]) -> str:
+    names = listed([e.stands_in_for or e.title for e in several])
+    verb = "are both" if len(several) == 2 else "are all"
+    return f"{names} {verb} {several[0].title} here, one network and not {len(several)}"
+
+
+def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
+    without = (one for one in networks if not one.has_map)
+    for group in grouped(without, lambda one: (one.e.degenerate, one.e.target.name)):
+        names = [one.name for one in group]
+        if len(names) == 1:
+            beginning = f"{names[0]} has no map"
+        elif len(names) == 2:
+            beginning = f"neither {names[0]} nor {names[1]} has a map"
+        else:
+            beginning = f"none of {listed(names)} has a map"
+        e = group[0].e
+        yield f"{beginning} of {e.target.name}: {clause(e.degenerate)}"
+
+
+def _places(networks: Sequence[NamedNetwork], compared: Agreement | None) -> Iterator[str]:
+    with_map = [one for one in networks if one.has_map]
+    if len(with_map) == 1:
+        ((name, location),) = ((one.name, one.location) for one in with_map)
+        yield f"the heat of {name} {location.verb} {location.clause}"
+    elif with_map:
+        found = compared or agreement([one.e for one in networks])
+        yield from comparison(with_map, networks, found)
+
+
+def _improbable(networks: Sequence[NamedNetwork]) -> Iterator[str]:
+    looking = (
+        one
+        for one in networks
+        if one.e.has_scores
+        and one.has_map
+        and one.e.unit is None
+        and one.e.rank > 1
+        and one.e.target.probability < IMPROBABLE
+        and method_named(one.e.method).knows_class
+    )
+    for group in grouped(looking, lambda one: one.e.target.name):
+        values = percentages([one.e.target.probability for one in group])
+        rank = f", rank {group[0].e.rank}" if len(group) == 1 else ""
+        where_it_is = form(group, "its map shows where it", "their maps show where they")
+        yield (
+            f"for {subject(group, networks)}, {group[0].e.target.name} is improbable "
+            f"({values}{rank}): {where_it_is} would look for it"
+        )
+
+
+def _cut_off(networks: Sequence[NamedNetwork]) -> Iterator[str]:
+    group = [one for one in networks if one.has_map and _is_cut_off(one.e)]
+    if group:
+        saw = form(group, "it", "they")
+        yield (
+            f"the heat of {subject(group, networks)} reaches the edge of what {saw} saw: "
+            "there may be more outside"
+        )
+
+
+def _is_cut_off(e: Explanation) -> bool:
+    """Whether it is hot at a side of the view where the photo goes on."""
+    width, height = e.geometry.photo_size
+    left, top, right, bottom = e.box
+    heat = e.feature_map
+    sides = (
+        (left / width, heat[:, 0]),
+        (top / height, heat[0]),
+        (1 - right / width, heat[:, -1]),
+        (1 - bottom / height, heat[-1]),
+    )
+    return any(share >= CUT_OFF and side.max() >= HOT * heat.max() for share, side in sides)

@@ -1,0 +1,67 @@
+"""Whether one explanation can be trusted, for who has a photo and an explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gradcam_core.analysis.trust.result import Trust
+from gradcam_core.analysis.trust.run_checks import run_checks
+from gradcam_core.errors import CamError, ChoiceError
+from gradcam_core.explanation import Explanation
+from gradcam_core.images.read import Photo
+from gradcam_core.models.loading import load_model
+from gradcam_core.wording import as_whole, kind_of, percentage_in_sentence
+
+_SAME_PHOTO = 0.01
+"""Difference of a class's probabilities that the arithmetic of another machine may make."""
+
+MOST_SEED = 2**31 - 1
+
+NO_CLASS = (
+    "The checks follow the probability of a class, and this network gives a value: compare maps of "
+    "several photos instead."
+)
+
+
+def check(
+    image: Photo,
+    explanation: Explanation,
+    seed: int = 0,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> Trust:
+    """Find out how far an explanation can be trusted; takes some forty passes.
+
+    image: the photo that was explained, as for `explain`. seed: of all that is random, from 0.
+    on_progress: called with the share that is done; what it raises ends the work.
+    Gives the verdict ("holds", "unclear" or "fails": the worst outcome of three checks), one reason
+    for each check, and the figures. Raises CamError for a map without heat, which cannot be
+    checked, and for another photo than the explanation is of; ChoiceError for another seed;
+    ImageError for a picture that cannot be used.
+    """
+    if not isinstance(explanation, Explanation):
+        raise CamError(f"{kind_of(explanation)} cannot be checked. Give what gc.explain made.")
+    seed = _valid_seed(seed)
+    if explanation.unit is not None:
+        raise CamError(NO_CLASS)
+    photo, model = explanation.read_photo(image), load_model(explanation.model)
+    if photo.size != explanation.geometry.photo_size:
+        sizes = ("{} × {}".format(*size) for size in (explanation.geometry.photo_size, photo.size))
+        raise CamError(
+            "The explanation is of a photo of {} pixels, and this one has {}: give the photo that "
+            "was explained.".format(*sizes)
+        )
+    found = run_checks(photo, model, explanation, on_progress, seed)
+    if abs(found.probability - explanation.target.probability) > _SAME_PHOTO:
+        own, here = map(percentage_in_sentence, (explanation.target.probability, found.probability))
+        raise CamError(
+            f"The explanation is of another photo: “{explanation.target.name}” has {own} in it, "
+            f"and {here} in this one. Give the photo that was explained."
+        )
+    return found
+
+
+def _valid_seed(seed: object) -> int:
+    number = as_whole(seed)
+    if number is None or not 0 <= number <= MOST_SEED:
+        raise ChoiceError(f"The seed must be a whole number from 0 to {MOST_SEED}, not {seed!r}.")
+    return number

@@ -1,0 +1,174 @@
+"""Which outcome the figures of each check have, in words, and the verdict on all of them.
+
+`limits` has the numbers that decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from gradcam_core.analysis.trust.limits import DIFFERS, IMPROBABLE, STABLE, SURVIVES
+from gradcam_core.wording import (
+    decimal,
+    decimal_beside,
+    digits_of_error,
+    listed,
+    percentage_in_sentence,
+)
+
+if TYPE_CHECKING:
+    from gradcam_core.analysis.trust.deletion_insertion import Lead
+
+Check = Literal["deletion_insertion", "randomisation", "stability"]
+Outcome = Literal["holds", "unclear", "fails"]
+Correlations = Sequence[float | None]
+"""Of ranks, in [-1, 1]; None where there is no other map."""
+
+CHECKS: tuple[Check, ...] = get_args(Check)
+"""The checks: whether the hottest places matter most for the class, whether the map depends on the
+weights, and whether it stays when the picture hardly changes."""
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+"""The best first."""
+
+_BEGINNINGS: dict[Outcome, str] = {
+    "holds": "This map holds",
+    "unclear": "It is not clear whether this map holds",
+    "fails": "This map fails",
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What one check has found. text: a clause for people, of a sentence about the map, with the
+    check's own number and spread."""
+
+    check: Check
+    outcome: Outcome
+    text: str
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome == "holds"
+
+    def record(self) -> dict[str, object]:
+        return {**asdict(self), "passed": self.passed}
+
+
+def verdict_of(reasons: Sequence[Reason]) -> Outcome:
+    """The worst outcome of all checks, of which there is at least one."""
+    return max((reason.outcome for reason in reasons), key=OUTCOMES.index)
+
+
+def sentence_of(reasons: Sequence[Reason]) -> str:
+    """The verdict and the reasons for it, for people."""
+    verdict = verdict_of(reasons)
+    worst = [reason.text for reason in reasons if reason.outcome == verdict]
+    return f"{_BEGINNINGS[verdict]}: {listed(worst, last=', and ')}."
+
+
+def deletion_insertion_reason(
+    name: str, lead: Lead | None, probability: float, without: float
+) -> Reason:
+    """name: of the class explained. lead: None where the class is too improbable to have one.
+    probability: of the class in the photo; without: in the photo without the hottest places."""
+    if lead is None:
+        percentage = percentage_in_sentence(probability)
+        if percentage == percentage_in_sentence(IMPROBABLE):
+            percentage = f"{decimal_beside(100 * probability, [100 * IMPROBABLE], 1)} %"
+        text = f"“{name}” has {percentage} here, too little to find out what it rests on"
+        return Reason("deletion_insertion", "unclear", text)
+    outcome: Outcome = "unclear"
+    words, than = "matter about as much", "as"
+    if lead.is_settled:
+        outcome, words = ("holds", "matter more") if lead.value > 0 else ("fails", "matter less")
+        than = "than"
+    digits = digits_of_error(lead.error)
+    number = f"{decimal(lead.value, digits)} ± {decimal(lead.error, digits)}"
+    little = "" if lead.is_large else "; that is less than one in twenty"
+    text = (
+        f"its hottest places {words} for “{name}” {than} the same map laid elsewhere "
+        f"(lead {number}, {lead.count} places{little})"
+    )
+    if outcome == "holds" and (doubt := _doubt(lead, probability, without)):
+        return Reason("deletion_insertion", "unclear", f"{text}, but {doubt}")
+    return Reason("deletion_insertion", outcome, text)
+
+
+def _doubt(lead: Lead, probability: float, without: float) -> str:
+    """What a person who looks at the pictures or the curves would hold against a lead."""
+    if without >= probability:
+        return "the class is no less probable without them"
+    if lead.deletion < 0:
+        return "taking them out lowers the probability no more than elsewhere"
+    if lead.insertion < 0:
+        return "shown alone they raise the probability no more than elsewhere"
+    return ""
+
+
+def randomisation_reason(random_weights: Correlations) -> Reason:
+    """random_weights: with the maps of networks with all weights random, at least one."""
+    mean = mean_of_measured(random_weights)
+    if mean is None:
+        return Reason("randomisation", "holds", "with random weights nothing is left of it")
+    number = f"({_spread(random_weights)})"
+    if not _are_of_one_kind(mean, random_weights):
+        number = f"on average {number}"
+    if mean >= SURVIVES:
+        text = f"with random weights it stays much the same {number}"
+        return Reason("randomisation", "fails", f"{text}, so it says nothing of the network")
+    if mean > DIFFERS:
+        text = f"with random weights it stays similar {number}"
+        return Reason("randomisation", "unclear", text)
+    return Reason("randomisation", "holds", f"with random weights the map differs {number}")
+
+
+def _are_of_one_kind(mean: float, random_weights: Correlations) -> bool:
+    """Whether what is said of the mean is so of each map with random weights."""
+    kinds = (
+        (one >= SURVIVES) - (one <= DIFFERS)
+        for one in (mean, *(one for one in random_weights if one is not None))
+    )
+    return len(set(kinds)) == 1
+
+
+def stability_reason(shifts: Correlations, noises: Correlations) -> Reason:
+    """shifts, noises: with the maps of the photo shifted and with noise added, at least one each.
+    A map that is gone is as unlike as can be: 0."""
+    shifted, noisy = ([found or 0.0 for found in of_kind] for of_kind in (shifts, noises))
+    changes = [*shifted, *noisy]
+    number = f"({_spread([*shifts, *noises])})"
+    if min(changes) >= STABLE:
+        text = "small shifts and a little noise hardly change it"
+        return Reason("stability", "holds", f"{text} {number}")
+    outcome: Outcome = "unclear" if sum(changes) / len(changes) >= STABLE else "fails"
+    if min(shifted) >= STABLE:
+        text = "a little noise changes it, small shifts hardly do"
+    elif min(noisy) >= STABLE:
+        text = "small shifts change it, a little noise hardly does"
+    elif outcome == "fails":
+        text = "small shifts and a little noise change it"
+    else:
+        text = "some small shifts and some noise change it, others do not"
+    return Reason("stability", outcome, f"{text} {number}")
+
+
+def mean_of_measured(correlations: Correlations) -> float | None:
+    """The mean of those that there are; None without any."""
+    measured = [found for found in correlations if found is not None]
+    return sum(measured) / len(measured) if measured else None
+
+
+def _spread(correlations: Correlations) -> str:
+    """The lowest and the highest of those that there are, and how many are missing, as text."""
+    measured = [found for found in correlations if found is not None]
+    missing = len(correlations) - len(measured)
+    none = f"no map in {missing} of {len(correlations)}"
+    if not measured:
+        return none
+    limits = (SURVIVES, DIFFERS, STABLE)
+    lowest, highest = (decimal_beside(end, limits) for end in (min(measured), max(measured)))
+    spread = lowest if lowest == highest else f"{lowest} to {highest}"
+    return f"rank correlation {spread}{f', {none}' if missing else ''}"
