@@ -78,7 +78,7 @@ window.timed = {
         return [first, third];
     },
     async cover(left, top) {
-        const stage = document.querySelector("section.panel[data-model] .stage");
+        const stage = document.querySelector("section.panel[data-model] .photo-layers");
         const place = stage.getBoundingClientRect();
         const gesture = (kind, x, y) =>
             stage.dispatchEvent(new PointerEvent(kind, {

@@ -39,7 +39,7 @@ IN_BROWSER = """
 window.timed = {
     longest: 0,
     frame: () => new Promise(requestAnimationFrame),
-    isThere: () => document.querySelector(".card .stage:not(.waiting)"),
+    isThere: () => document.querySelector(".card .photo-layers:not(.waiting)"),
     async opened() {
         while (!this.isThere()) await this.frame();
         await this.frame();

@@ -174,7 +174,7 @@ def _walk(browser: Browser, url: str) -> Path:
         target.click()
 
     def point() -> None:
-        box = tab.locator(".stage").first.bounding_box()
+        box = tab.locator(".photo-layers").first.bounding_box()
         assert box
         tab.mouse.move(box["x"] + 0.42 * box["width"], box["y"] + 0.55 * box["height"])
 

@@ -1,4 +1,4 @@
-// Making elements. What comes from outside becomes text, never markup.
+// Making and finding elements. What comes from outside becomes text, never markup.
 
 /** An element: `h("button", { class: "tool", onclick: act }, "Text", child)`. */
 export function h(tag, attributes = {}, ...children) {
@@ -11,3 +11,6 @@ export function h(tag, attributes = {}, ...children) {
   made.append(...children.filter((child) => child !== undefined && child !== null));
   return made;
 }
+
+/** The first element that a selector finds. */
+export const query = (selector, within = document) => within.querySelector(selector);

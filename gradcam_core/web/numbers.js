@@ -25,3 +25,11 @@ export function decimal(value, digits = 2) {
   const written = Math.abs(value).toFixed(digits);
   return value < 0 && Number(written) !== 0 ? `\u2212${written}` : written;
 }
+
+const wholeNumbers = new Intl.NumberFormat("en");
+
+/** 5000 as "5,000". */
+export const thousands = (count) => wholeNumbers.format(count);
+
+/** A number of things: "1 picture", "5,000 pictures". */
+export const counted = (count, thing) => `${thousands(count)} ${thing}${count === 1 ? "" : "s"}`;

@@ -325,7 +325,7 @@ def test_the_heat_drawn_is_that_of_the_explanations(visit: Visit, batch: Batch, 
         page.evaluate("hash => { location.hash = hash; }", f"text={quote(f'/picture {number}.')}")
         expect(cards(page)).to_have_count(1)
         draw_all(page)
-        stages = cards(page).locator(".network .stage")
+        stages = cards(page).locator(".network .photo-layers")
         for n, of_one in enumerate(batch.tiles[number].explanations):
             e = of_one[0]
             shown = canvas_pixels(stages.nth(n).locator("canvas")).astype(float)
@@ -341,7 +341,7 @@ def test_the_heat_drawn_is_that_of_the_explanations(visit: Visit, batch: Batch, 
 def test_what_is_seen_is_the_overlay_of_the_app(visit: Visit, batch: Batch, short: Path):
     page = visit("#text=" + quote("/picture 0."), short)
     cards(page).get_by_role("button").click()
-    stage = page.get_by_role("dialog").locator(".stage").first
+    stage = page.get_by_role("dialog").locator(".photo-layers").first
     shown = picture_of(stage)
     tile = batch.tiles[0]
     e = tile.explanations[0][0]
@@ -371,10 +371,10 @@ def test_a_card_says_what_each_network_makes_of_the_picture(
     card = cards(page)
     rows = next(rows for path, rows in batch.pictures.items() if path.endswith("/picture 2.jpg"))
     overlap = rows[0]["picture_agreement"]
-    expect(card.locator(".likeness")).to_contain_text(grade_of(overlap).words)
-    expect(card.locator(".likeness .unit")).to_have_text("mean overlap")
+    expect(card.locator(".overlap-grade")).to_contain_text(grade_of(overlap).words)
+    expect(card.locator(".overlap-grade .unit")).to_have_text("mean overlap")
     expect(card.locator(".tags")).to_contain_text(f"label: {rows[0]['label']}")
-    expect(card.locator(".likeness b")).to_have_text(f"{100 * overlap:.0f}\u00a0%")
+    expect(card.locator(".overlap-grade b")).to_have_text(f"{100 * overlap:.0f}\u00a0%")
     for n, (row, of_one) in enumerate(zip(rows, batch.tiles[2].explanations, strict=True)):
         network = card.locator(".network").nth(n)
         expect(network.locator(".title")).to_have_text(f"{row['title']} for {row['stands_in_for']}")
@@ -471,7 +471,7 @@ def test_a_name_that_the_browser_would_show_as_boxes_is_in_latin_letters(
     row |= {"class": names[0], "class_index": 0, "top": top}
     page = visit(path=report_of(tmp_path, [row]))
     latin = {"\u0378": "ab", "\u0379": "c"}
-    said = page.evaluate("(latin) => legible('é \u0378\u0379 → \u0378', latin)", latin)
+    said = page.evaluate("(latin) => drawable('é \u0378\u0379 → \u0378', latin)", latin)
     assert said == "é abc → ab"
     card = cards(page).first
     shown = [card.locator(part).inner_text() for part in ("strong", ".title", ".file")]
@@ -659,7 +659,7 @@ def test_one_network_is_enough_and_what_a_data_set_lacks_is_left_out(
     expect(page.locator(".count")).to_have_text("2 of 2 pictures")
     expect(cards(page)).to_have_count(2)
     expect(cards(page).first.locator("strong")).to_have_text("cup")
-    expect(cards(page).first.locator(".likeness")).to_be_hidden()
+    expect(cards(page).first.locator(".overlap-grade")).to_be_hidden()
     expect(cards(page).nth(1).get_by_text("No picture.")).to_be_visible()
     expect(page.get_by_label("Difference ≥")).to_be_hidden()
     expect(page.get_by_label("Classes differ")).to_be_hidden()

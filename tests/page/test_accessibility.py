@@ -309,7 +309,7 @@ def test_on_a_phone_everything_fits_and_is_large_enough_for_a_thumb(visit: Visit
     for n in range(3):
         panel = panels(page).nth(n)
         page.locator(".panels").evaluate(SWIPE, n)
-        expect(panel.locator(".stage")).to_be_in_viewport(ratio=0.5)
+        expect(panel.locator(".photo-layers")).to_be_in_viewport(ratio=0.5)
         for seen in (panel.locator(".explained strong"), panel.locator(".how-probable")):
             expect(seen).to_be_in_viewport(ratio=1)
     # Icons have words.
@@ -369,15 +369,15 @@ def test_a_presentation_shows_only_picture_maps_and_large_labels(cat_page: Page)
             label = panel.get_by_text(text, exact=False).first
             expect(label).to_be_in_viewport(ratio=1)
             assert label.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 24
-        expect(panel.locator(".stage")).to_be_in_viewport(ratio=0.99)
-    stages = [box_of(panels(page).nth(n).locator(".stage")) for n in range(3)]
+        expect(panel.locator(".photo-layers")).to_be_in_viewport(ratio=0.99)
+    stages = [box_of(panels(page).nth(n).locator(".photo-layers")) for n in range(3)]
     assert sum(box["width"] * box["height"] for box in stages) > 0.2 * 1920 * 1080
     for key, example in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("ArrowLeft", 0)):
         page.keyboard.press(key)
         expect(examples(page).nth(example)).to_have_attribute("aria-pressed", "true")
         wait_for_results(page)
         for n in range(3):
-            expect(panels(page).nth(n).locator(".stage")).to_be_in_viewport(ratio=0.99)
+            expect(panels(page).nth(n).locator(".photo-layers")).to_be_in_viewport(ratio=0.99)
             expect(panels(page).nth(n).locator(".explained")).to_be_in_viewport(ratio=0.99)
     page.keyboard.press("ArrowLeft")  # from the first to the last
     expect(examples(page).last).to_have_attribute("aria-pressed", "true")

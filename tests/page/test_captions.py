@@ -317,7 +317,7 @@ def test_the_other_methods_are_behind_a_button(one_panel: Page, networks):
 
 def test_what_was_not_seen_is_dimmed_and_named(cat_page: Page):
     panel = panels(cat_page).nth(1)
-    stage, seen = box_of(panel.locator(".stage")), box_of(panel.locator(".view-box"))
+    stage, seen = box_of(panel.locator(".photo-layers")), box_of(panel.locator(".view-box"))
     e = gc.explain(CAT, "efficientnet_lite0")
     left, top, right, bottom = e.box
     width, height = e.geometry.photo_size
@@ -333,7 +333,7 @@ def test_what_was_not_seen_is_dimmed_and_named(cat_page: Page):
         assert (middle < edge) == beside
     # The pixels beside it are darker than the photo, by the share that is said to be black.
     cat_page.get_by_role("radio", name="Photo", exact=True).check(force=True)
-    picture = panel.locator(".stage").screenshot()
+    picture = panel.locator(".photo-layers").screenshot()
     cat_page.get_by_role("radio", name="Overlay").check(force=True)
     with Image.open(io.BytesIO(picture)) as shot, Image.open(CAT) as photo:
         size = round(stage["width"]), round(stage["height"])
@@ -347,7 +347,7 @@ def test_what_was_not_seen_is_dimmed_and_named(cat_page: Page):
 
 
 def test_pointing_at_a_place_reads_out_its_heat_in_all_panels(cat_page: Page, networks):
-    stage = panels(cat_page).nth(0).locator(".stage")
+    stage = panels(cat_page).nth(0).locator(".photo-layers")
     box = box_of(stage)
     readouts = cat_page.locator(".panel .readout")
     for x, y in ((0.5, 0.5), (0.36, 0.62), (0.62, 0.3), (0.45, 0.75)):

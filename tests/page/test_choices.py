@@ -106,8 +106,8 @@ def test_a_stand_in_says_so_and_panels_stand_side_by_side(cat_page: Page):
     boxes = [box_of(panels(cat_page).nth(n)) for n in range(3)]
     assert len({round(box["y"]) for box in boxes}) == 1
     # All that one needs is on a laptop's screen together.
-    together = cat_page.locator("#photo, .class-field, #models, .stage")
-    for part in (*together.all()[:3], *panels(cat_page).locator(".stage").all()):
+    together = cat_page.locator("#photo, .class-field, #models, .photo-layers")
+    for part in (*together.all()[:3], *panels(cat_page).locator(".photo-layers").all()):
         expect(part).to_be_in_viewport(ratio=1)
 
 
@@ -223,7 +223,7 @@ def test_the_whole_view_lifts_the_dimming_and_finds_what_was_outside(visit: Visi
     page = visit("?example=7_wide_strip&models=resnet50")
     wait_for_results(page, 1)
     panel = panels(page).first
-    stage = box_of(panel.locator(".stage"))
+    stage = box_of(panel.locator(".photo-layers"))
     assert box_of(panel.locator(".view-box"))["width"] < 0.5 * stage["width"]
     page.get_by_label("Whole photo").check()
     expect_explained(page, "tiger cat", 1)
@@ -241,7 +241,7 @@ def test_an_overlay_fills_the_screen_with_its_labels_or_the_page_where_that_cann
     first = panels(page).first
     first.get_by_label("Full screen").click()
     page.wait_for_function("document.fullscreenElement !== null")
-    box = box_of(first.locator(".stage"))
+    box = box_of(first.locator(".photo-layers"))
     with Image.open(EXAMPLE_CAT) as photo:
         assert box["width"] / box["height"] == pytest.approx(photo.width / photo.height, rel=0.01)
     assert max(box["width"] / 1400, box["height"] / 900) > 0.75

@@ -130,7 +130,7 @@ def test_the_heat_is_drawn_again_at_the_size_of_the_screen(visit: Visits, tab: P
     e = gc.explain(EXAMPLES / "2_coffee.jpg", "efficientnet_lite2")
 
     def sizes() -> list[int]:
-        return panel.locator(".stage").evaluate(
+        return panel.locator(".photo-layers").evaluate(
             """stage => {
                 const { width, height } = stage.querySelector("canvas.heat");
                 return [width, height, stage.clientWidth, stage.clientHeight];
@@ -262,7 +262,7 @@ PLACES = """() => {
     };
     document.querySelectorAll(".panel[data-model]").forEach((panel, p) => {
         note(`header ${p}`, panel.querySelector("header"));
-        for (const part of [".stage", ".explained", ".how"]) {
+        for (const part of [".photo-layers", ".explained", ".how"]) {
             note(`${part} ${p}`, panel.querySelector(part));
         }
         panel.querySelectorAll("ol.top li").forEach((row, i) => note(`row ${p} ${i}`, row));

@@ -208,11 +208,11 @@ def test_on_a_phone_all_maps_are_on_the_screen_with_their_classes(visit: Visits)
     button = phone.get_by_role("button", name="Live", exact=True)
     assert plain(button.inner_text()) == "Live"
     view = live(phone)
-    for part in (".stage", ".top li:first-child"):
+    for part in (".photo-layers", ".top li:first-child"):
         for one in view.locator(f".live-panel {part}").all():
             expect(one).to_be_in_viewport(ratio=1)
     for panel in view.locator(".live-panel").all():
-        picture, classes = box_of(panel.locator(".stage")), box_of(panel.locator(".top"))
+        picture, classes = box_of(panel.locator(".photo-layers")), box_of(panel.locator(".top"))
         assert picture["width"] > 120
         assert picture["x"] + picture["width"] <= classes["x"]  # beside it
     expect(view.get_by_role("button", name="Freeze")).to_be_in_viewport(ratio=1)

@@ -270,7 +270,7 @@ def test_tall_photos_and_those_that_lie_on_their_side_fit_and_stand_upright(
     no_photo: Page, coffee: Image.Image, tmp_path: Path
 ):
     page = no_photo
-    stage = panels(page).first.locator(".stage")
+    stage = panels(page).first.locator(".photo-layers")
     Image.new("RGB", (400, 3000), "grey").save(tmp_path / "tall.png")
     drop(page, tmp_path / "tall.png")
     wait_for_results(page, 1)

@@ -33,7 +33,7 @@ def test_all_maps_stand_in_one_row_with_numbered_predictions_and_keys_lead_every
     page = visit("?example=3_cat_and_coffee&view=whole", viewport={"width": 1920, "height": 1080})
     wait_for_results(page)
     page.keyboard.press("p")
-    boxes = [box_of(stage) for stage in page.locator(".panel[data-model] .stage").all()]
+    boxes = [box_of(stage) for stage in page.locator(".panel[data-model] .photo-layers").all()]
     assert len({box["y"] for box in boxes}) == 1
     assert all(box["width"] > 0.3 * 1920 for box in boxes)
     button = page.locator(".panel[data-model] .top button").first
@@ -71,8 +71,8 @@ def test_all_maps_stand_in_one_row_with_numbered_predictions_and_keys_lead_every
     expect(page.get_by_role("dialog")).to_contain_text("Only this machine can reach the page")
     page.keyboard.press("Escape")
     page.keyboard.press("f")
-    expect(page.locator(".panel.covering .stage")).to_have_count(1)
-    assert box_of(page.locator(".panel.covering .stage"))["width"] > 0.5 * 1920
+    expect(page.locator(".panel.covering .photo-layers")).to_have_count(1)
+    assert box_of(page.locator(".panel.covering .photo-layers"))["width"] > 0.5 * 1920
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     expect(page.locator(".presenting")).to_have_count(0)

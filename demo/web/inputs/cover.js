@@ -18,7 +18,7 @@ const SIDE = { value: 0.35, least: 0.05, most: 1, step: 0.05 }; // of the box th
 const STEP = 0.025; // by which a key moves it
 const LEAST_BOX = 0.01; // a smaller one was a click
 const MOST_POINTS = 300;
-const SURFACES = ".panel .stage, .panel.tile img, #photo img";
+const SURFACES = ".panel .photo-layers, .panel.tile img, #photo img";
 const HELP =
   "Draw on any photo. The hottest is a box with about a fifth of what the networks saw, of all maps together; a flame " +
   "covers that of its own map. Keys on a photo: arrows move a box, + and − size it, Enter covers, Ctrl+Z takes back, " +
@@ -76,20 +76,20 @@ export class CoverTool {
   toggle(isOn = !this.isOn, withKeys = false) {
     this.element.hidden = !isOn;
     document.body.classList.toggle("drawing-covers", isOn);
-    for (const stage of document.querySelectorAll(".panel[data-model] .stage")) this.prepare(stage);
+    for (const photo of document.querySelectorAll(".panel[data-model] .photo-layers")) this.prepare(photo);
     this.setDraft(null);
     this.act.changed();
-    if (isOn && withKeys) document.querySelector(".panel[data-model] .stage")?.focus({ preventScroll: true });
+    if (isOn && withKeys) document.querySelector(".panel[data-model] .photo-layers")?.focus({ preventScroll: true });
     return isOn;
   }
 
-  /** A stage can be reached with Tab while the tool is on. */
-  prepare(stage) {
+  /** A photo can be reached with Tab while the tool is on. */
+  prepare(photo) {
     if (this.isOn) {
-      stage.tabIndex = 0;
-      stage.setAttribute("role", "application");
-      stage.setAttribute("aria-label", "The photo, to be covered: arrows move a box, plus and minus size it, Enter covers");
-    } else for (const name of ["tabindex", "role", "aria-label"]) stage.removeAttribute(name);
+      photo.tabIndex = 0;
+      photo.setAttribute("role", "application");
+      photo.setAttribute("aria-label", "The photo, to be covered: arrows move a box, plus and minus size it, Enter covers");
+    } else for (const name of ["tabindex", "role", "aria-label"]) photo.removeAttribute(name);
   }
 
   setCovers(covers) {
@@ -173,10 +173,10 @@ export class CoverTool {
   listenToKeyboard() {
     document.addEventListener("keydown", (event) => this.isOn && this.press(event), { capture: true });
     document.addEventListener("focusin", ({ target }) => {
-      if (this.isOn && target.matches(".stage:focus-visible") && !this.surface) this.showBox();
+      if (this.isOn && target.matches(".photo-layers:focus-visible") && !this.surface) this.showBox();
     });
     document.addEventListener("focusout", ({ target }) => {
-      if (this.isOn && target.matches?.(".stage") && !this.surface) this.setDraft(null);
+      if (this.isOn && target.matches?.(".photo-layers") && !this.surface) this.setDraft(null);
     });
   }
 
@@ -187,7 +187,7 @@ export class CoverTool {
       this.act.undo();
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || !event.target.matches?.(".panel .stage")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !event.target.matches?.(".panel .photo-layers")) return;
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const sizes = { "+": 1, "=": 1, "-": -1, "−": -1 };
     if (moves[event.key]) this.moveBox(moves[event.key].map((by) => by * (event.shiftKey ? 4 : 1) * STEP));

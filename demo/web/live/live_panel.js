@@ -3,7 +3,7 @@
 import { h } from "../core/elements.js";
 import { spread } from "../core/heat.js";
 import { percentage } from "../core/numbers.js";
-import { PhotoLayers, readMap } from "../results/layers.js";
+import { PhotoLayers, readMap } from "../results/photo_layers.js";
 import { PredictionRow } from "../results/prediction_rows.js";
 
 const HEAT_PIXELS = 96 * 96; // of a map of some 7 x 7 cells; the browser enlarges it smoothly

@@ -2,7 +2,7 @@
 
 import { h } from "../core/elements.js";
 import { spread } from "../core/heat.js";
-import { PhotoLayers, readMap } from "./layers.js";
+import { PhotoLayers, readMap } from "./photo_layers.js";
 import { Section } from "./section.js";
 
 export class Comparison extends Section {

@@ -6,7 +6,7 @@ import { isInside, spread } from "../core/heat.js";
 import { decimal, wholePercentage } from "../core/numbers.js";
 import { together } from "../dom.js";
 import { Captions } from "./captions.js";
-import { PhotoLayers } from "./layers.js";
+import { PhotoLayers } from "./photo_layers.js";
 
 const FEWEST = 0.35; // of the colour scale, for a place that one network looked at; all: the end
 

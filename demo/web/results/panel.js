@@ -7,7 +7,7 @@ import { percentage, wholePercentage } from "../core/numbers.js";
 import { icon, iconButton, menu } from "../dom.js";
 import { effectParts } from "./cover_compare.js";
 import { CoverOutlines } from "./covers.js";
-import { PhotoLayers, readMap, readSignedMap } from "./layers.js";
+import { PhotoLayers, readMap, readSignedMap } from "./photo_layers.js";
 import { PredictionRow } from "./prediction_rows.js";
 
 const BLANK = "\u00a0";
@@ -212,16 +212,16 @@ export class Panel {
   }
 
   followPointer() {
-    const stage = this.layers.element;
+    const { element } = this.layers;
     const report = (event) => {
-      const { left, top, width, height } = stage.getBoundingClientRect();
+      const { left, top, width, height } = element.getBoundingClientRect();
       const x = (event.clientX - left) / width;
       const y = (event.clientY - top) / height;
       this.page.point(x >= 0 && x < 1 && y >= 0 && y < 1 ? { x, y } : null);
     };
-    stage.addEventListener("pointermove", report);
-    stage.addEventListener("pointerdown", report);
-    stage.addEventListener("pointerleave", () => this.page.point(null));
+    element.addEventListener("pointermove", report);
+    element.addEventListener("pointerdown", report);
+    element.addEventListener("pointerleave", () => this.page.point(null));
   }
 
   /** Reads out the heat at a place of the photo, {x, y} as shares of its sides. */

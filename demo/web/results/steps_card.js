@@ -3,7 +3,7 @@
 import { h } from "../core/elements.js";
 import { bytesOf, isInside, spread } from "../core/heat.js";
 import { decimal, percentage } from "../core/numbers.js";
-import { PhotoLayers } from "./layers.js";
+import { PhotoLayers } from "./photo_layers.js";
 
 const SUM_STAGES = 2; // after all channels are added: what is below 0 goes; the cells become smooth
 

@@ -1,17 +1,17 @@
 // One picture of the list: how much its networks agree, and what each of them makes of it.
 
 /** Two circles as far apart as the networks look, and words. */
-class Likeness {
+class OverlapGrade {
   constructor() {
     this.circles = h("span", { class: "circles", "aria-hidden": "true" }, h("i"), h("i"));
     this.words = h("span");
     this.number = h("b");
     this.unit = h("span", { class: "unit" });
-    this.element = h("span", { class: "likeness" }, this.circles, this.words, this.unit, this.number);
+    this.element = h("span", { class: "overlap-grade" }, this.circles, this.words, this.unit, this.number);
   }
 
   show(i) {
-    const grade = likeness(i);
+    const grade = gradeOf(i);
     this.element.hidden = !grade;
     if (!grade) return;
     const overlap = pictures.agreement[i];
@@ -51,12 +51,12 @@ class Outcome {
 }
 
 /** One network's part of a card. */
-class Cell {
+class NetworkPart {
   constructor() {
-    this.stage = new Stage();
+    this.layers = new PhotoLayers();
     this.title = h("p", { class: "title" });
     this.error = h("p", { class: "error" });
-    this.frame = h("div", { class: "frame" }, this.stage.element, this.error);
+    this.frame = h("div", { class: "frame" }, this.layers.element, this.error);
     this.name = h("strong");
     this.number = h("span", { class: "probability" });
     this.where = h("p", { class: "where" });
@@ -88,17 +88,17 @@ class Cell {
     this.isExplained = name !== undefined;
     this.error.textContent = "";
     this.frame.classList.toggle("failed", !this.isExplained);
-    this.stage.clear();
-    this.stage.element.hidden = !this.isExplained;
-    this.stage.fit(ratio, size.width, size.height);
-    this.stage.setLabel(this.isExplained ? heatLabel(row) : "");
+    this.layers.clear();
+    this.layers.element.hidden = !this.isExplained;
+    this.layers.fit(ratio, size.width, size.height);
+    this.layers.setLabel(this.isExplained ? heatLabel(row) : "");
   }
 
   draw(thumbnail, line) {
     this.error.textContent = line.error ?? "";
     this.error.title = line.error ?? "";
     this.frame.classList.toggle("failed", Boolean(line.error));
-    if (this.isExplained) this.stage.draw(thumbnail, line);
+    if (this.isExplained) this.layers.draw(thumbnail, line);
   }
 }
 
@@ -117,17 +117,17 @@ class Card {
       { type: "button", class: "open", tabindex: "-1", onclick: () => act(this.place) },
       h("bdi", { dir: "ltr" }, this.folder, this.file),
     );
-    this.likeness = new Likeness();
+    this.grade = new OverlapGrade();
     this.differ = h("span", { class: "tag" }, "classes differ");
     this.failed = h("span", { class: "tag failed" }, "error");
     this.label = h("span", { class: "tag label" });
     this.networks = h("div", { class: "networks" });
-    this.cells = [];
+    this.parts = [];
     this.element = h(
       "li",
       { class: "card" },
       h("h2", {}, this.button),
-      h("p", { class: "tags" }, this.label, this.likeness.element, this.differ, this.failed),
+      h("p", { class: "tags" }, this.label, this.grade.element, this.differ, this.failed),
       this.networks,
     );
   }
@@ -142,20 +142,20 @@ class Card {
     this.button.title = path;
     this.element.setAttribute("aria-posinset", place + 1);
     this.element.setAttribute("aria-setsize", count);
-    this.likeness.show(i);
+    this.grade.show(i);
     this.label.hidden = !HAS_LABELS;
     this.label.textContent = this.label.title = labelText(i);
     this.differ.hidden = !pictures.differ[i];
     this.failed.hidden = !pictures.failed[i];
     const needed = shownRows(i);
-    while (this.cells.length < needed) {
-      this.cells.push(new Cell());
-      this.networks.append(this.cells.at(-1).element);
+    while (this.parts.length < needed) {
+      this.parts.push(new NetworkPart());
+      this.networks.append(this.parts.at(-1).element);
     }
-    this.cells.forEach((cell, n) => {
-      cell.element.hidden = n >= needed;
-      cell.element.classList.toggle("alone", needed === 1);
-      if (n < needed) cell.show(firstRow[i] + n, ratioOf(i), needed === 1 ? { ...size, width: size.whole } : size, pictures.failed[i] === ALL_FAILED);
+    this.parts.forEach((part, n) => {
+      part.element.hidden = n >= needed;
+      part.element.classList.toggle("alone", needed === 1);
+      if (n < needed) part.show(firstRow[i] + n, ratioOf(i), needed === 1 ? { ...size, width: size.whole } : size, pictures.failed[i] === ALL_FAILED);
     });
     this.isDrawn = false;
   }
@@ -165,7 +165,7 @@ class Card {
     const line = lineOf(this.picture);
     if (!line) return false;
     const shown = line.rows.slice(0, shownRows(this.picture));
-    shown.forEach((row, n) => this.cells[n].draw(line.thumbnail, row));
+    shown.forEach((row, n) => this.parts[n].draw(line.thumbnail, row));
     this.isDrawn = true;
     return true;
   }

@@ -56,8 +56,8 @@ class Cards {
     const least = perLine * (perLine === 1 ? 250 : 165);
     this.columns = Math.max(1, Math.floor((this.width + GAP_PX) / (least + 2 * padding + GAP_PX)));
     const card = Math.floor((this.width - (this.columns - 1) * GAP_PX) / this.columns);
-    const cell = Math.floor((card - 2 * padding - 2 - (perLine - 1) * between) / perLine);
-    this.size = { width: cell, whole: card - 2 * padding - 2, height: Math.round(Math.min(cell * 0.75, 260)) };
+    const part = Math.floor((card - 2 * padding - 2 - (perLine - 1) * between) / perLine);
+    this.size = { width: part, whole: card - 2 * padding - 2, height: Math.round(Math.min(part * 0.75, 260)) };
     const lines = Math.ceil(most / perLine);
     const outcome = HAS_LABELS ? (isNarrow ? 36 : 18) : 0;
     const texts = (isNarrow ? 116 : 98) + outcome; // of a network: title, class, probability, outcome and where

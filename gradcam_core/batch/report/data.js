@@ -1,15 +1,15 @@
 // The report's data: columns that are there at once, and a line for each picture that is read where
 // the picture is seen.
 
-const index = JSON.parse(one("#index").textContent);
+const index = JSON.parse(query("#index").textContent);
 const { pictures, rows, latin } = index;
 const isLatin = !Object.keys(latin).length;
 if (!isLatin) {
-  index.classes = index.classes.map((name) => legible(name, latin));
-  pictures.path = pictures.path.map((path) => legible(path, latin));
-  for (const left of index.skipped) left.names = left.names.map((name) => legible(name, latin));
+  index.classes = index.classes.map((name) => drawable(name, latin));
+  pictures.path = pictures.path.map((path) => drawable(path, latin));
+  for (const left of index.skipped) left.names = left.names.map((name) => drawable(name, latin));
   for (const network of index.networks) {
-    for (const field of ["title", "standsInFor"]) network[field] &&= legible(network[field], latin);
+    for (const field of ["title", "standsInFor"]) network[field] &&= drawable(network[field], latin);
   }
 }
 const COUNT = pictures.path.length;
@@ -31,7 +31,7 @@ const difference = (i) => (pictures.agreement[i] === null ? NaN : 1 - pictures.a
 
 /** Of which places the networks look at, on average: {words, group}; undefined where there are no two
  * maps to compare. */
-const likeness = (i) => index.grades[pictures.grade[i]];
+const gradeOf = (i) => index.grades[pictures.grade[i]];
 
 /** What a network is called, and chosen by. */
 for (const network of index.networks) {
@@ -64,6 +64,6 @@ function lineOf(i) {
     blocks.set(number, lines);
     if (blocks.size > BLOCKS_KEPT) blocks.delete(blocks.keys().next().value);
   }
-  const asRead = isLatin ? undefined : (_, value) => (typeof value === "string" ? legible(value, latin) : value);
+  const asRead = isLatin ? undefined : (_, value) => (typeof value === "string" ? drawable(value, latin) : value);
   return JSON.parse(lines[i % index.blockSize], asRead);
 }

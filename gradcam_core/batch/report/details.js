@@ -69,8 +69,8 @@ class Details {
   show(i, place, count) {
     Object.assign(this, { picture: i, place, count });
     this.line = lineOf(i);
-    const alike = new Likeness();
-    alike.show(i);
+    const grade = new OverlapGrade();
+    grade.show(i);
     const focused = this.dialog.contains(document.activeElement) ? document.activeElement.dataset.act : "";
     const move = (by, label, text) =>
       h(
@@ -86,7 +86,7 @@ class Details {
         },
         text,
       );
-    this.stages = [];
+    this.layersOfRows = [];
     this.dialog.replaceChildren(
       h(
         "header",
@@ -114,7 +114,7 @@ class Details {
       ),
       ...(this.line?.notices ?? []).map((notice) => h("p", { class: "notice" }, notice)),
       HAS_LABELS ? h("p", { class: "tags" }, h("span", { class: "tag label" }, labelText(i))) : null,
-      h("p", { class: "tags" }, likeness(i) ? "The networks look at" : null, alike.element, pictures.differ[i] ? h("span", { class: "tag" }, "classes differ") : null),
+      h("p", { class: "tags" }, gradeOf(i) ? "The networks look at" : null, grade.element, pictures.differ[i] ? h("span", { class: "tag" }, "classes differ") : null),
       h("div", { class: "networks" }, ...this.networks()),
       h(
         "p",
@@ -125,7 +125,7 @@ class Details {
     );
     if (!this.dialog.open) this.dialog.showModal();
     const again = [...this.dialog.querySelectorAll("[data-act]")].find(({ dataset }) => dataset.act === focused);
-    (again && !again.disabled ? again : one("[data-act=Close]", this.dialog)).focus();
+    (again && !again.disabled ? again : query("[data-act=Close]", this.dialog)).focus();
     this.dialog.scrollTop = 0;
     this.draw();
   }
@@ -143,10 +143,10 @@ class Details {
   network(row, line) {
     const network = networkOf(row);
     const name = classOf(row);
-    const stage = new Stage();
+    const layers = new PhotoLayers();
     if (name !== undefined) {
-      stage.setLabel(heatLabel(row));
-      this.stages.push([stage, line]);
+      layers.setLabel(heatLabel(row));
+      this.layersOfRows.push([layers, line]);
     }
     const rank = rows.rank[row];
     const number = [percentage(rows.probability[row]), rank && `rank ${rank}`].filter(Boolean).join(", ");
@@ -157,7 +157,7 @@ class Details {
       network && h("h3", {}, network.title),
       network?.standsInFor && h("p", { class: "subtle" }, `stands in for ${network.standsInFor}`),
       line.error && h("p", { class: "error" }, line.error),
-      name === undefined ? null : h("div", { class: "frame" }, stage.element),
+      name === undefined ? null : h("div", { class: "frame" }, layers.element),
       name === undefined ? null : h("p", { class: "class" }, h("strong", {}, name), ` ${number}`),
       rows.outcome[row] !== -1 ? this.outcome(row, line.label ?? []) : null,
       whereOf(row) && h("p", { class: "where" }, `heat: ${whereOf(row)}`),
@@ -223,10 +223,10 @@ class Details {
 
   draw() {
     if (!this.isOpen || !this.line) return;
-    for (const [stage, line] of this.stages) {
-      const frame = stage.element.parentElement;
-      stage.fit(ratioOf(this.picture), frame.clientWidth, Math.max(160, innerHeight * 0.45));
-      stage.draw(this.line.thumbnail, line);
+    for (const [layers, line] of this.layersOfRows) {
+      const frame = layers.element.parentElement;
+      layers.fit(ratioOf(this.picture), frame.clientWidth, Math.max(160, innerHeight * 0.45));
+      layers.draw(this.line.thumbnail, line);
     }
   }
 }

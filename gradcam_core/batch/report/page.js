@@ -1,19 +1,19 @@
-// The report as a page: its summary, the bar to sort and filter with, and the address.
+// The report as a page: the bar to sort and filter with, and the address.
 
 const ADDRESS_DELAY_MS = 250; // of rest before the address is changed: browsers limit how often
 
-let choice = { ...DEFAULTS };
+let filters = { ...DEFAULTS };
 let order = [];
 let open = null; // the picture in the dialog
 let shownHash = null;
 let addressTimer;
 
-const form = one("#filters");
-const bar = one("#bar");
+const form = query("#filters");
+const bar = query("#bar");
 const fields = [...bar.querySelectorAll("[name]")];
 
-const cards = new Cards(one("#cards"), bar, (place) => openAt(place));
-const details = new Details(one("#details"), {
+const cards = new Cards(query("#cards"), bar, (place) => openAt(place));
+const details = new Details(query("#details"), {
   step: (by) => openAt(order.indexOf(open) + by),
   closed: () => {
     if (open === null) return;
@@ -31,18 +31,18 @@ function openAt(place) {
   updateAddress();
 }
 
-/** Shows a choice; what differs in how it is drawn alone needs no new order. */
+/** Shows what the filters let through; what differs in how it is drawn alone needs no new order. */
 function apply(next) {
-  choice = next;
-  document.documentElement.dataset.show = choice.show;
-  order = chosen(choice);
-  one("#shown").textContent = thousands(order.length);
-  one("#total").textContent = `of ${plural(COUNT, "picture")}`;
-  one("#nothing").hidden = order.length > 0;
-  const { text, class: name, network, from, to, difference: least, differ, failed, verdict, label, outcome } = choice;
+  filters = next;
+  document.documentElement.dataset.show = filters.show;
+  order = filtered(filters);
+  query("#shown").textContent = thousands(order.length);
+  query("#total").textContent = `of ${counted(COUNT, "picture")}`;
+  query("#nothing").hidden = order.length > 0;
+  const { text, class: name, network, from, to, difference: least, differ, failed, verdict, label, outcome } = filters;
   const used = [text, name, network, from > 0 || to < 100, least, differ, failed, verdict, label, outcome].filter(Boolean).length;
-  one("#unfold").textContent = used ? `Filters (${used})` : "Filters";
-  one("[type=reset]", bar).hidden = !used;
+  query("#unfold").textContent = used ? `Filters (${used})` : "Filters";
+  query("[type=reset]", bar).hidden = !used;
   showSpread();
   cards.show(order);
 }
@@ -50,13 +50,13 @@ function apply(next) {
 /** How many of the shown pictures have networks that look at the same places, at different ones, and so on. */
 function showSpread() {
   const counts = index.grades.map(() => 0);
-  for (const i of order) if (likeness(i)) counts[pictures.grade[i]]++;
+  for (const i of order) if (gradeOf(i)) counts[pictures.grade[i]]++;
   const grades = index.grades.map((grade, n) => ({ ...grade, count: counts[n] })).filter(({ count }) => count).reverse();
   const all = grades.reduce((sum, { count }) => sum + count, 0);
-  const strip = one("#spread");
+  const strip = query("#spread");
   strip.hidden = !all;
   const parts = grades.map(({ words, group, count }) => {
-    const part = h("span", { class: "likeness", "data-kind": group, title: words }, h("b", {}, thousands(count)), ` ${words}`);
+    const part = h("span", { class: "overlap-grade", "data-kind": group, title: words }, h("b", {}, thousands(count)), ` ${words}`);
     part.style.flexGrow = count / all;
     return part;
   });
@@ -74,7 +74,7 @@ const valueOf = (field) => {
 
 function fillFields() {
   for (const field of fields) {
-    const value = choice[field.name];
+    const value = filters[field.name];
     if (field.type === "checkbox") field.checked = value;
     else if (field.type === "radio") field.checked = field.value === value;
     else field.value = value;
@@ -82,12 +82,12 @@ function fillFields() {
   showDifference();
 }
 
-const showDifference = () => (one("output", form).textContent = wholePercentage(one("[name=difference]").value / 100));
+const showDifference = () => (query("output", form).textContent = wholePercentage(query("[name=difference]").value / 100));
 
 function updateAddress() {
   clearTimeout(addressTimer);
   addressTimer = setTimeout(() => {
-    shownHash = hashOf(choice, open === null ? null : pictures.path[open]);
+    shownHash = hashOf(filters, open === null ? null : pictures.path[open]);
     history.replaceState(null, "", shownHash || location.pathname + location.search);
   }, ADDRESS_DELAY_MS);
 }
@@ -95,10 +95,10 @@ function updateAddress() {
 function readAddress() {
   if (location.hash === shownHash) return;
   const read = readHash(location.hash);
-  const has = (name) => [...one(`select[name=${name}]`).options].some(({ value }) => value === read.choice[name]);
-  for (const name of ["sort", "network", "verdict", "outcome"]) if (!has(name)) read.choice[name] = DEFAULTS[name];
-  if (!["overlay", "heat", "photo"].includes(read.choice.show)) read.choice.show = "overlay";
-  apply(read.choice);
+  const has = (name) => [...query(`select[name=${name}]`).options].some(({ value }) => value === read.filters[name]);
+  for (const name of ["sort", "network", "verdict", "outcome"]) if (!has(name)) read.filters[name] = DEFAULTS[name];
+  if (!["overlay", "heat", "photo"].includes(read.filters.show)) read.filters.show = "overlay";
+  apply(read.filters);
   fillFields();
   const place = read.picture === null ? -1 : order.findIndex((i) => pictures.path[i] === read.picture);
   if (place >= 0) {
@@ -109,10 +109,10 @@ function readAddress() {
 
 function changed({ target }) {
   if (target.type === "radio") {
-    choice.show = target.value;
-    document.documentElement.dataset.show = choice.show;
+    filters.show = target.value;
+    document.documentElement.dataset.show = filters.show;
   } else {
-    apply({ ...choice, [target.name]: valueOf(target) });
+    apply({ ...filters, [target.name]: valueOf(target) });
     showDifference();
   }
   updateAddress();
@@ -122,12 +122,12 @@ bar.addEventListener("input", (event) => event.target.name && changed(event));
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("reset", (event) => {
   event.preventDefault();
-  apply({ ...DEFAULTS, sort: choice.sort, show: choice.show });
+  apply({ ...DEFAULTS, sort: filters.sort, show: filters.show });
   fillFields();
   updateAddress();
 });
 addEventListener("hashchange", readAddress);
-one("#unfold").addEventListener("click", ({ currentTarget }) => {
+query("#unfold").addEventListener("click", ({ currentTarget }) => {
   const isOpen = bar.classList.toggle("unfolded");
   currentTarget.setAttribute("aria-expanded", isOpen);
 });
@@ -136,7 +136,7 @@ one("#unfold").addEventListener("click", ({ currentTarget }) => {
  * needed. */
 function suggest(field, column) {
   const list = h("datalist", { id: `all-${field}` });
-  const input = one(`[name=${field}]`);
+  const input = query(`[name=${field}]`);
   input.setAttribute("list", list.id);
   input.after(list);
   const fill = () => {
@@ -149,7 +149,7 @@ function suggest(field, column) {
       for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
     }
     const names = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
-    list.append(...names.map(([value, count]) => h("option", { value, label: `${value}, ${plural(count, "picture")}` })));
+    list.append(...names.map(([value, count]) => h("option", { value, label: `${value}, ${counted(count, "picture")}` })));
   };
   input.addEventListener("focus", fill, { once: true });
 }
@@ -157,93 +157,13 @@ function suggest(field, column) {
 suggest("class", rows.class);
 suggest("label", rows.label);
 
-function summarise() {
-  document.title = `${plural(COUNT, "picture")} – Grad-CAM, side by side`;
-  const failed = pictures.failed.filter(Boolean).length;
-  const settings = new Set(index.settings.map((one) => settingsText({ ...one, layer: "" })));
-  const written = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
-  const facts = [
-    plural(COUNT, "picture"),
-    plural(new Set(index.networks.map(({ key }) => key)).size, "network"),
-    [...settings].join("; "),
-    failed ? `${plural(failed, "picture")} with errors` : "no errors",
-    `written ${written.format(new Date(index.written))} UTC`,
-  ];
-  one("#facts").append(...facts.filter(Boolean).map((fact) => h("span", {}, fact)));
-  const standIns = [...new Set(index.networks.filter(({ standsInFor }) => standsInFor).map(({ title, standsInFor }) => `${title} for ${standsInFor}`))];
-  one("#stand-ins").hidden = !standIns.length;
-  one("#stand-ins").textContent = `Stand-ins, because the requested networks were not available: ${standIns.join(", ")}.`;
-  const counts = new Uint32Array(index.networks.length);
-  for (const network of rows.network) if (network >= 0) counts[network]++;
-  one("#provenance tbody").append(
-    ...index.networks.map(({ title, standsInFor, source, sha256 }, n) =>
-      h(
-        "tr",
-        {},
-        h("th", { scope: "row" }, title),
-        h("td", {}, standsInFor ?? "–"),
-        h("td", {}, thousands(counts[n])),
-        h("td", {}, source ?? "–"),
-        h("td", {}, h("code", {}, sha256 ?? "–")),
-      ),
-    ),
-  );
-  one("#versions").textContent = index.versions.length ? `Made with ${index.versions.join("; ")}.` : "";
-  const keys = new Set(index.networks.map(({ key }) => key));
-  one("[name=network]").append(...[...keys].map((key) => h("option", { value: key }, key)));
-  const grades = index.grades.slice(1, -1).map(({ least, words }) => `${words} from ${wholePercentage(least / 100)} on`);
-  one("#grades").textContent = [index.grades[0].words, ...grades].join(", ");
-  const root = document.documentElement.style;
-  root.setProperty("--opacity", index.opacity);
-  root.setProperty("--dimming", index.dimming);
-  const available = {
-    difference: pictures.agreement.some((value) => value !== null),
-    classes: pictures.rows.some((networks) => networks > 1),
-  };
-  for (const [name, isAvailable] of Object.entries(available)) {
-    if (!isAvailable) one(`option[value=${name}]`).remove();
-  }
-  one(".difference").hidden = !available.difference;
-  one("[name=verdict]").parentElement.hidden = !rows.verdict.some(Boolean);
-  const far = index.grades.filter(({ group }) => group === "different").map(({ words }) => words);
-  one("#elsewhere").textContent = far.join(" or ");
-  one("#labels-note").hidden = !HAS_LABELS;
-  for (const name of ["label", "outcome"]) one(`[name=${name}]`).parentElement.hidden = !HAS_LABELS;
-  one("[name=differ]").parentElement.hidden = !available.classes;
-}
-
-/** What the batch has left out, and why. */
-function showSkipped() {
-  const total = index.skipped.reduce((sum, { count }) => sum + count, 0);
-  one("#skipped").hidden = !total;
-  one("#skipped summary").textContent = `Left out: ${thousands(total)} ${total === 1 ? "file or folder" : "files and folders"}`;
-  const row = ({ reason, count, names }) => {
-    const more = count > names.length ? `${thousands(count - names.length)} more, in skipped.parquet` : [];
-    const list = h("ul", {}, ...names.concat(more).map((name) => h("li", {}, name)));
-    return h("tr", {}, h("th", { scope: "row" }, reason), h("td", {}, thousands(count)), h("td", {}, list));
-  };
-  one("#skipped tbody").append(...index.skipped.map(row));
-}
-
-/** How many of the labelled pictures each network is right about. */
-function showAccuracy() {
-  one("#accuracy").hidden = !HAS_LABELS;
-  if (!HAS_LABELS) return;
-  const counts = new Map(index.networks.map(({ key }) => [key, [0, 0]]));
-  rows.outcome.forEach((outcome, row) => {
-    if (outcome >= 0) counts.get(networkOf(row).key)[outcome === WRONG ? 0 : 1] += 1;
-  });
-  let labelled = 0;
-  for (let i = 0; i < COUNT; i++) if (labelOf(i) !== undefined) labelled++;
-  const facts = [labelled < COUNT ? `${thousands(labelled)} of ${plural(COUNT, "picture")} have a label` : "all pictures have a label"];
-  for (const [key, [wrong, correct]] of counts) {
-    const all = wrong + correct;
-    if (all) facts.push(`${key}: ${countedPercentage(correct, all)} correct (${thousands(correct)} of ${thousands(all)})`);
-  }
-  one("#accuracy").append(...facts.map((fact) => h("span", {}, fact)));
-}
-
-summarise();
+const root = document.documentElement.style;
+root.setProperty("--opacity", index.opacity);
+root.setProperty("--dimming", index.dimming);
+showFacts();
+showProvenance();
+explainGrades();
+offerFilters();
 showSkipped();
 showAccuracy();
 readAddress();

@@ -33,8 +33,8 @@ _SHARED = ("elements.js", "numbers.js", "heat.js")
 """Scripts that the page of the app uses, too; it loads them as modules."""
 
 _SCRIPTS = (
-    *("elements.js", "legible.js", "data.js", "stage.js", "choice.js"),
-    *("card.js", "cards.js", "details.js", "page.js"),
+    *("drawable_names.js", "data.js", "photo_layers.js", "filters.js"),
+    *("card.js", "cards.js", "details.js", "summary.js", "page.js"),
 )
 
 

@@ -34,7 +34,7 @@ export class PhotoLayers {
     this.canvas = h("canvas", { class: "heat", role: "img", "aria-label": label });
     this.viewBox = h("div", { class: "view-box", hidden: true });
     this.outside = [h("span", { class: "outside" }), h("span", { class: "outside" })];
-    this.element = h("div", { class: "stage" }, this.photo, this.canvas, this.viewBox, ...this.outside);
+    this.element = h("div", { class: "photo-layers" }, this.photo, this.canvas, this.viewBox, ...this.outside);
     this.raster = { width: 0, height: 0 };
     new ResizeObserver(() => this.resized()).observe(this.element);
   }

@@ -22,7 +22,7 @@ const isBox = (letter) => /[^\p{M}\p{Cf}\s]/u.test(letter) && formOf(letter) ===
 
 /** A name as it is, or its words in Latin letters where they would be boxes. latin: how each letter is
  * written then. */
-function legible(text, latin) {
+function drawable(text, latin) {
   return text.replace(/[^\0-\u02ff]+/gu, (word) => {
     const letters = [...word];
     return letters.some(isBox) ? letters.map((letter) => latin[letter] ?? "").join("") : word;

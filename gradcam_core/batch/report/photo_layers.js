@@ -1,14 +1,15 @@
-// A photo of the report with layers over it; web/heat.js lays a map over it.
+// A photo of the report with layers over it, as demo/web/results/photo_layers.js has it on the page; here
+// nothing is measured while it is drawn, because a list of thousands scrolls.
 
 const COLORS = palette(bytesOf(index.colors), false);
 
 /** A photo with layers over it: heat in colour, and the dimming of what the network did not see. */
-class Stage {
+class PhotoLayers {
   constructor() {
     this.photo = h("img", { class: "photo", alt: "", decoding: "async", draggable: "false" });
     this.canvas = h("canvas", { class: "heat", role: "img" });
     this.viewBox = h("div", { class: "view-box" });
-    this.element = h("div", { class: "stage" }, this.photo, this.canvas, this.viewBox);
+    this.element = h("div", { class: "photo-layers" }, this.photo, this.canvas, this.viewBox);
     this.clear();
   }
 

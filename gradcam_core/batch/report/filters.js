@@ -1,4 +1,4 @@
-// What is shown and in which order, and how the address says it.
+// Filters and order: which pictures are shown, and how the address says it.
 
 const DEFAULTS = {
   sort: "path",
@@ -16,25 +16,25 @@ const DEFAULTS = {
   show: "overlay",
 };
 
-/** Of what an address's hash says: a choice, and the path of the picture that is open. */
+/** What an address's hash says: the filters, and the path of the picture that is open. */
 function readHash(hash) {
   const parameters = new URLSearchParams(hash.replace(/^#/, ""));
-  const choice = { ...DEFAULTS };
+  const filters = { ...DEFAULTS };
   for (const [name, usual] of Object.entries(DEFAULTS)) {
     const value = parameters.get(name);
     if (value === null) continue;
     if (typeof usual === "number") {
       const number = Number(value);
-      if (value !== "" && number >= 0 && number <= 100) choice[name] = number;
-    } else choice[name] = typeof usual === "boolean" ? value === "1" : value;
+      if (value !== "" && number >= 0 && number <= 100) filters[name] = number;
+    } else filters[name] = typeof usual === "boolean" ? value === "1" : value;
   }
-  return { choice, picture: parameters.get("picture") };
+  return { filters, picture: parameters.get("picture") };
 }
 
-function hashOf(choice, picture) {
+function hashOf(filters, picture) {
   const parameters = new URLSearchParams();
   for (const [name, usual] of Object.entries(DEFAULTS)) {
-    if (choice[name] !== usual) parameters.set(name, choice[name] === true ? "1" : choice[name]);
+    if (filters[name] !== usual) parameters.set(name, filters[name] === true ? "1" : filters[name]);
   }
   if (picture !== null) parameters.set("picture", picture);
   const text = parameters.toString();
@@ -52,10 +52,10 @@ function classesNamed(typed) {
   return lowerClasses.map((name) => (isOne ? name === text : name.includes(text)));
 }
 
-/** Whether a row is of the network that a choice names; every one is if it names none. */
+/** Whether a row is of a network; of any, if none is named. */
 const isOf = (name) => (row) => name === "" || networkOf(row)?.key === name;
 
-/** Whether a row has the outcome that a choice names. */
+/** Whether a row has the outcome that the filters name. */
 const OUTCOME_FITS = {
   correct: (row) => rows.outcome[row] >= CORRECT,
   wrong: (row) => rows.outcome[row] === WRONG,
@@ -63,30 +63,30 @@ const OUTCOME_FITS = {
   none: (row) => rows.label[row] < 0,
 };
 
-/** The pictures of a choice, in its order. Of one picture, one network must fit as a whole. */
-function chosen(choice) {
-  const text = choice.text.trim().toLowerCase();
-  const classes = classesNamed(choice.class);
-  const labels = classesNamed(choice.label);
-  const isChosenNetwork = isOf(choice.network);
-  const [from, to] = [choice.from / 100, choice.to / 100];
+/** The pictures that the filters let through, in their order. Of one picture, one network must fit as a whole. */
+function filtered(filters) {
+  const text = filters.text.trim().toLowerCase();
+  const classes = classesNamed(filters.class);
+  const labels = classesNamed(filters.label);
+  const isOfNetwork = isOf(filters.network);
+  const [from, to] = [filters.from / 100, filters.to / 100];
   const anyProbability = from <= 0 && to >= 1;
-  const anyRow = !classes && !choice.network && !choice.verdict && !labels && !choice.outcome && anyProbability;
+  const anyRow = !classes && !filters.network && !filters.verdict && !labels && !filters.outcome && anyProbability;
   const fits = (row) =>
-    isChosenNetwork(row) &&
-    (!choice.verdict || rows.verdict[row] === choice.verdict) &&
-    (!choice.outcome || OUTCOME_FITS[choice.outcome](row)) &&
+    isOfNetwork(row) &&
+    (!filters.verdict || rows.verdict[row] === filters.verdict) &&
+    (!filters.outcome || OUTCOME_FITS[filters.outcome](row)) &&
     (!labels || (rows.label[row] >= 0 && labels[rows.label[row]])) &&
     (!classes || (rows.class[row] >= 0 && classes[rows.class[row]])) &&
     (anyProbability ||
       (rows.probability[row] !== null && rows.probability[row] >= from && rows.probability[row] <= to));
-  const least = choice.difference / 100 - 1e-9;
+  const least = filters.difference / 100 - 1e-9;
   const found = [];
   for (const i of index.byPath) {
     if (text && !lowerPaths[i].includes(text)) continue;
-    if (choice.failed && !pictures.failed[i]) continue;
-    if (choice.differ && !pictures.differ[i]) continue;
-    if (choice.difference > 0 && !(difference(i) >= least)) continue;
+    if (filters.failed && !pictures.failed[i]) continue;
+    if (filters.differ && !pictures.differ[i]) continue;
+    if (filters.difference > 0 && !(difference(i) >= least)) continue;
     if (!anyRow) {
       let row = firstRow[i];
       while (row < firstRow[i + 1] && !fits(row)) row++;
@@ -94,16 +94,16 @@ function chosen(choice) {
     }
     found.push(i);
   }
-  return sorted(found, choice.sort, isChosenNetwork);
+  return sorted(found, filters.sort, isOfNetwork);
 }
 
 /** By a key, the lowest first and those without one last; else by path, as they are. */
-function sorted(found, sort, isChosenNetwork) {
+function sorted(found, sort, isOfNetwork) {
   const ofRows = (best, sign) => (i) => {
     let most = NaN;
     for (let row = firstRow[i]; row < firstRow[i + 1]; row++) {
       const value = rows.probability[row];
-      if (value === null || !isChosenNetwork(row)) continue;
+      if (value === null || !isOfNetwork(row)) continue;
       most = Number.isNaN(most) ? value : best(most, value);
     }
     return sign * most;
