@@ -18,7 +18,8 @@ import { acceptPicturesAnywhere } from "./inputs/pasting.js";
 import { downloadFile, streamExplanations, uploadFile } from "./requests.js";
 import { explainMissingSources } from "./inputs/sources.js";
 import { closeOpened, listenToSettingsButton, listenToSkipLinks } from "./inputs/settings.js";
-import { makeElements } from "./wiring.js";
+import { canBeSigned, CLASS_FIELDS, contrastInEffect, defaultState, isSame, isSigned, mapSettings, nextState, requestedCells } from "./state.js";
+import { keyActions, makeElements } from "./wiring.js";
 
 const NOTICE_MS = 8000;
 const SENDING_DELAY_MS = 800; // what is sent sooner needs no word
@@ -31,7 +32,6 @@ const LINK_WITHOUT_PHOTO = "No photo is chosen yet. The link carries the other c
 
 const NOT_WHILE_PRESENTING = "During a presentation no picture is fetched from the web.";
 
-const CLASS_FIELDS = ["target", "contrast"]; // the names of the state that they change
 const classField = (name) => `[data-class-field="${name}"]`;
 
 class App {
@@ -39,7 +39,7 @@ class App {
    * `controls.values()`. */
   constructor({ element, props, trigger }) {
     this.props = props;
-    this.defaults = { photo: null, window: null, covers: [], target: null, contrast: null, layer: 1, signed: null, ...props.defaults };
+    this.defaults = defaultState(props.defaults);
     this.state = { ...this.defaults };
     this.display = { layers: "overlay", opacity: props.opacity, colormap: props.colormaps[0][0] };
     this.palettes = new Map(
@@ -71,7 +71,7 @@ class App {
     makeElements(this, element);
     this.fields = [this.classField("target", props.ownTop), this.classField("contrast", props.noOther)];
     this.results.showMessage(props.hint);
-    this.listenToKeys();
+    listenToKeys(keyActions(this));
   }
 
   /** The field that says and changes one of the classes in the state. */
@@ -108,6 +108,12 @@ class App {
     return index === null ? null : (this.props.names[index] ?? this.props.classes[index].split(",")[0]);
   }
 
+  /** The name of the class in contrast, true for the most probable others, null for none. */
+  contrastName() {
+    const contrast = contrastInEffect(this.state, this.props);
+    return contrast === true ? true : this.nameOf(contrast);
+  }
+
   /** A network has come while the page is open. page: the networks and classes that there are now. */
   addNetwork(name, page) {
     Object.assign(this.props, page);
@@ -126,25 +132,13 @@ class App {
   /** Takes over what has changed, and shows it. preview: an example whose panels are to stand before the server answers. */
   change(changes, { isStart = false, isFromControl = false, preview } = {}) {
     const before = this.state;
-    const after = { ...before, ...changes };
-    after.models = this.props.models.map(({ name }) => name).filter((name) => after.models.includes(name));
-    const isNewPhoto = JSON.stringify(after.photo) !== JSON.stringify(before.photo);
-    // Another picture: each network's own top prediction is explained first, and brightness is chosen anew.
-    // A link without a photo keeps its class for the photo that takes the opening example's place.
-    if (isNewPhoto && before.photo && !this.isOpening) {
-      for (const name of CLASS_FIELDS) after[name] = changes[name] ?? null;
-      after.window = changes.window ?? null;
-      after.covers = changes.covers ?? [];
-    }
-    if (isNewPhoto && after.photo?.upload && this.frozen?.file === this.sentFile) {
-      after.target = this.frozen?.pinned ?? after.target;
-      this.frozen = null;
-    }
-    // No class is explained rather than itself: the last choice counts.
-    if (after.target !== null && after.target === after.contrast) {
-      after[after.target === before.target ? "target" : "contrast"] = null;
-    }
-    if (JSON.stringify(after) === JSON.stringify(before)) return;
+    const isFrozen = changes.photo?.upload && this.frozen?.file === this.sentFile && !isSame(changes.photo, before.photo);
+    const pinned = isFrozen ? this.frozen?.pinned : undefined;
+    if (isFrozen) this.frozen = null;
+    const { isOpening } = this;
+    const after = nextState(before, changes, { models: this.props.models, isOpening, pinned });
+    const isNewPhoto = !isSame(after.photo, before.photo);
+    if (isSame(after, before)) return;
     this.state = after;
     this.isOpening &&= isStart;
     document.body.dataset.kind = after.kind;
@@ -152,7 +146,7 @@ class App {
     this.controls.nameCrop();
     this.toolbar.setLayer(after.layer);
     for (const [i, name] of CLASS_FIELDS.entries()) this.fields[i].show(after[name]);
-    this.toolbar.setExplained(this.nameOf(after.target), this.explainedRatherThan());
+    this.toolbar.setExplained(this.nameOf(after.target), this.contrastName());
     this.toolbar.setSigned(this.isSigned(), this.canBeSigned());
     if (isNewPhoto) this.sequence.note(after.photo, this.sentFile);
     const { current, place } = this.sequence;
@@ -223,29 +217,16 @@ class App {
 
   // Requests
 
-  /** Method, detail and contrast of the maps, from what was chosen. */
   map() {
-    const { kind, method, detail, auto_contrast: contrast } = this.state;
-    const preset = this.props.kinds[kind];
-    return preset ? { ...preset, contrast: false } : { method, detail, contrast };
-  }
-
-  /** The name of the class in contrast, true for the most probable others, null for none or where it has no effect. */
-  explainedRatherThan() {
-    const { method, contrast: isAuto } = this.map();
-    if (!this.props.methods.find(({ name }) => name === method).knows_class) return null;
-    return this.nameOf(this.state.contrast) ?? (isAuto || null);
+    return mapSettings(this.state, this.props);
   }
 
   canBeSigned() {
-    const { method } = this.map();
-    return this.props.methods.find(({ name }) => name === method).can_be_signed;
+    return canBeSigned(this.state, this.props);
   }
 
-  /** Whether what speaks against the class is shown, too: as chosen, else where two classes are compared. */
   isSigned() {
-    const { signed, contrast } = this.state;
-    return this.canBeSigned() && (signed ?? contrast !== null);
+    return isSigned(this.state, this.props);
   }
 
   request() {
@@ -256,8 +237,7 @@ class App {
   }
 
   cells() {
-    const map = { ...this.map(), layer: this.state.layer, signed: this.isSigned() };
-    return this.state.models.map((model) => ({ id: model, model, ...map }));
+    return requestedCells(this.state, this.props);
   }
 
   /** more: what this request alone asks for. */
@@ -362,49 +342,25 @@ class App {
     return this.results.panels.get(element?.dataset.model ?? this.state.models[0]);
   }
 
-  listenToKeys() {
-    listenToKeys({
-      choose: (i) => {
-        const prediction = this.focusedPanel()?.result?.top[i];
-        if (prediction) this.change({ target: prediction.index });
-      },
-      toggleOverlay: () =>
-        this.setDisplay({ layers: this.display.layers === "overlay" ? "photo" : "overlay" }),
-      fullScreen: () => this.focusedPanel()?.toggleFullScreen(),
-      steps: () => this.state.photo && this.toolbar.setStepsOpen(this.steps.toggle()),
-      cover: () => this.toggleCover(true),
-      check: () => this.state.photo && this.toolbar.setChecking(this.trust.toggle()),
-      live: () => this.openLive(),
-      search: () => this.searchClass(),
-      sharp: () => this.change({ kind: this.state.kind === "sharp" ? this.defaults.kind : "sharp" }),
-      whole: () => this.change({ view: this.state.view === "whole" ? this.defaults.view : "whole" }),
-      signed: () => this.canBeSigned() && this.change({ signed: !this.isSigned() }),
-      photo: () => this.presentation.togglePhoto(),
-      code: () => this.showCode(),
-      present: () => this.presentation.toggle(),
-      help: () => this.keys.showModal(),
-      leave: () => {
-        if (this.cover.isOn) {
-          this.cover.toggle(false);
-          return false;
-        }
-        if (uncover() || (this.presentation.isOn && this.closeSheet())) return false;
-        if (!this.presentation.leave()) closeOpened();
-        return false;
-      },
-      step: (by) => {
-        if (!this.presentation.isOn) return false;
-        if (this.steps.isOpen) this.steps.walk(by);
-        else this.sequence.step(by);
-        return true;
-      },
-    });
+  toggleSteps() {
+    this.toolbar.setStepsOpen(this.steps.toggle());
+  }
+
+  toggleTrust() {
+    this.toolbar.setChecking(this.trust.toggle());
+  }
+
+  /** Leaves what was opened last: the cover tool, a full screen, a sheet, the presentation, or what else is open. */
+  leave() {
+    if (this.cover.isOn) this.cover.toggle(false);
+    else if (uncover() || (this.presentation.isOn && this.closeSheet())) return;
+    else if (!this.presentation.leave()) closeOpened();
   }
 
   /** Closes what covers the maps of a presentation; gives whether anything did. */
   closeSheet() {
-    if (this.steps.isOpen) this.toolbar.setStepsOpen(this.steps.toggle());
-    else if (this.trust.isOpen) this.toolbar.setChecking(this.trust.toggle());
+    if (this.steps.isOpen) this.toggleSteps();
+    else if (this.trust.isOpen) this.toggleTrust();
     else return false;
     this.root.focus({ preventScroll: true });
     return true;

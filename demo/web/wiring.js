@@ -21,9 +21,49 @@ import { TrustCheck } from "./results/trust.js";
 
 /** Gives the app its parts and puts them into `element`. */
 export function makeElements(app, element) {
+  const page = pageOf(app);
+  const grid = h("div", { class: "panels" });
+  const notices = makeNotices(app);
+  app.toolbar = makeToolbar(app);
+  app.cover = makeCoverTool(app);
+  app.coverComparison = makeCoverComparison(app, page);
+  app.insight = new Insight({ ...page, colors: page.overlayColors });
+  app.comparison = new Comparison(page);
+  app.trust = new TrustCheck(page);
+  app.steps = new Steps(page);
+  app.keys = keysDialog();
+  app.sharing = new ShareDialog();
+  app.pageCode = new PageCode();
+  app.ownNetwork = new OwnNetwork((name, network) => app.addNetwork(name, network));
+  app.classSearch = makeClassSearch(app);
+  app.live = makeLiveView(app, page);
+  app.notice = h("p", { class: "toast", role: "status" });
+  const above = [app.toolbar.headline, app.toolbar.element, app.cover.element, notices.element];
+  const below = [app.coverComparison, app.insight, app.steps, app.trust, app.comparison];
+  const dialogs = [app.sharing, app.pageCode, app.ownNetwork, app.classSearch, app.live];
+  app.root = h("div", { class: "app", tabindex: "-1" }, ...above, grid);
+  app.presentation = new Presentation(app.root, grid);
+  app.root.append(
+    ...below.map((part) => part.element),
+    app.keys,
+    ...dialogs.map((part) => part.element),
+    app.notice,
+  );
+  app.results = makeResults(app, page, grid, notices);
+  app.root.style.setProperty("--dimming", app.props.dimming);
+  element.append(app.root);
+  app.setDisplay({});
+  app.toolbar.setExplained(null, null);
+}
+
+/** What the parts that show results may read from the app and do with it. */
+function pageOf(app) {
+  const methodNamed = (method) => app.props.methods.find(({ name }) => name === method);
+  const resultOf = (model) => app.results.panels.get(model)?.result;
+  const paletteNow = () => app.palettes.get(app.display.colormap);
   const page = {
     colors: (isSigned = false) => {
-      const { overlay, heat } = isSigned ? app.signedPalette : app.palettes.get(app.display.colormap);
+      const { overlay, heat } = isSigned ? app.signedPalette : paletteNow();
       return app.display.layers === "heat" ? heat : overlay;
     },
     coverHottest: (model) => app.coverHottest(app.cover.fill.value, model),
@@ -33,30 +73,33 @@ export function makeElements(app, element) {
       for (const panel of app.results.panels.values()) panel.showPoint(place);
     },
     map: (model) => app.results.panels.get(model)?.map,
-    title: (model) => app.results.panels.get(model)?.result?.title ?? app.titleOf(model),
+    title: (model) => resultOf(model)?.title ?? app.titleOf(model),
     models: () => app.state.models.map((name) => [name, page.title(name)]),
     captions: () =>
       app.state.models
-        .map((model) => [app.results.panels.get(model)?.result?.caption, app.trust.sentenceOf(model)])
+        .map((model) => [resultOf(model)?.caption, app.trust.sentenceOf(model)])
         .filter(([caption]) => caption)
         .map((lines) => lines.filter(Boolean).join("\n")),
     request: () => app.request(),
     cells: () => app.cells(),
     signedColors: () => app.signedPalette.overlay,
-    overlayColors: () => app.palettes.get(app.display.colormap).overlay,
-    methodNow: () => app.props.methods.find(({ name }) => name === app.map().method),
-    hasTokens: (model) => Boolean(app.results.panels.get(model)?.result?.tokens),
+    overlayColors: () => paletteNow().overlay,
+    methodNow: () => methodNamed(app.map().method),
+    hasTokens: (model) => Boolean(resultOf(model)?.tokens),
     settings: () => ({
       ...app.map(),
       methods: app.props.methods,
       details: app.props.details,
       layer: app.state.layer,
     }),
-    nameOf: ({ method, detail }) =>
-      app.props.methods.find(({ name }) => name === method).title + (detail > 1 ? `, ${detail} ×` : ""),
+    nameOf: ({ method, detail }) => methodNamed(method).title + (detail > 1 ? `, ${detail} ×` : ""),
     applyMethod: (method, detail) => app.change({ kind: app.props.own, method, detail }),
   };
-  app.toolbar = new Toolbar({
+  return page;
+}
+
+function makeToolbar(app) {
+  return new Toolbar({
     colormaps: app.props.colormaps,
     opacity: app.display.opacity,
     steps: app.props.layers,
@@ -64,17 +107,20 @@ export function makeElements(app, element) {
       setDisplay: (changes) => app.setDisplay(changes),
       setLayer: (layer) => app.change({ layer }),
       setSigned: (signed) => app.change({ signed }),
-      toggleSteps: () => app.toolbar.setStepsOpen(app.steps.toggle()),
+      toggleSteps: () => app.toggleSteps(),
       toggleMethods: () => app.toolbar.setMethodsOpen(app.comparison.toggle()),
       cover: () => app.toggleCover(),
-      check: () => app.toolbar.setChecking(app.trust.toggle()),
+      check: () => app.toggleTrust(),
       download: (file, theme) => app.download(file, theme),
       share: () => app.share(),
       present: () => app.presentation.toggle(),
       showKeys: () => app.keys.showModal(),
     },
   });
-  app.cover = new CoverTool({
+}
+
+function makeCoverTool(app) {
+  return new CoverTool({
     ratio: () => app.results.photo.width / app.results.photo.height,
     act: {
       draft: (draft) => app.results?.drawCovers({ draft }),
@@ -89,7 +135,10 @@ export function makeElements(app, element) {
       },
     },
   });
-  app.coverComparison = new CoverComparison(page, {
+}
+
+function makeCoverComparison(app, page) {
+  return new CoverComparison(page, {
     found: (places) => {
       if (!places.length) for (const panel of app.results?.panels.values() ?? []) panel.showElsewhere(null);
       app.results?.drawCovers({ elsewhere: places.map(readCover) });
@@ -100,53 +149,38 @@ export function makeElements(app, element) {
     },
     tell: (text) => app.notify(text),
   });
-  const grid = h("div", { class: "panels" });
-  app.notice = h("p", { class: "toast", role: "status" });
-  app.insight = new Insight({ ...page, colors: () => app.palettes.get(app.display.colormap).overlay });
-  app.comparison = new Comparison(page);
-  app.trust = new TrustCheck(page);
-  app.steps = new Steps(page);
-  app.keys = keysDialog();
-  app.sharing = new ShareDialog();
-  app.pageCode = new PageCode();
-  app.ownNetwork = new OwnNetwork((name, page) => app.addNetwork(name, page));
-  app.live = new LiveView({
+}
+
+function makeLiveView(app, page) {
+  return new LiveView({
     models: page.models,
     view: () => app.state.view,
-    colors: () => app.palettes.get(app.display.colormap).overlay,
+    colors: page.overlayColors,
     opacity: () => app.display.opacity,
     freeze: (file, pinned) => app.takeFrozen(file, pinned),
   });
-  app.classSearch = new ClassSearch({
+}
+
+function makeClassSearch(app) {
+  return new ClassSearch({
     none: app.props.ownTop,
     classes: () => app.classes(),
     textOf: (index) => app.props.classes[index],
     choose: (target) => app.change({ target }),
   });
-  const notices = new PhotoNotices({
+}
+
+function makeNotices(app) {
+  return new PhotoNotices({
     photo: () => app.state.photo,
     window: () => app.state.window,
     choose: (window) => app.change({ window }),
   });
-  const parts = [app.toolbar.headline, app.toolbar.element, app.cover.element, notices.element, grid];
-  app.root = h("div", { class: "app", tabindex: "-1" }, ...parts);
-  app.presentation = new Presentation(app.root, grid);
-  app.root.append(
-    app.coverComparison.element,
-    app.insight.element,
-    app.steps.element,
-    app.trust.element,
-    app.comparison.element,
-    app.keys,
-    app.sharing.element,
-    app.pageCode.element,
-    app.ownNetwork.element,
-    app.classSearch.element,
-    app.live.element,
-    app.notice,
-  );
+}
+
+function makeResults(app, page, grid, notices) {
   const { insight, comparison, steps, trust, presentation, controls, cover } = app;
-  app.results = new Results({
+  return new Results({
     root: app.root,
     grid,
     notices,
@@ -155,8 +189,41 @@ export function makeElements(app, element) {
     parts: { insight, comparison, steps, trust, presentation, controls, cover },
     retry: () => app.refresh(),
   });
-  app.root.style.setProperty("--dimming", app.props.dimming);
-  element.append(app.root);
-  app.setDisplay({});
-  app.toolbar.setExplained(null, null);
+}
+
+/** What each key does; `listenToKeys` has the keys. */
+export function keyActions(app) {
+  const other = (name, value) => (app.state[name] === value ? app.defaults[name] : value);
+  return {
+    choose: (i) => {
+      const prediction = app.focusedPanel()?.result?.top[i];
+      if (prediction) app.change({ target: prediction.index });
+    },
+    toggleOverlay: () => app.setDisplay({ layers: app.display.layers === "overlay" ? "photo" : "overlay" }),
+    fullScreen: () => app.focusedPanel()?.toggleFullScreen(),
+    steps: () => app.state.photo && app.toggleSteps(),
+    cover: () => app.toggleCover(true),
+    check: () => app.state.photo && app.toggleTrust(),
+    live: () => app.openLive(),
+    search: () => app.searchClass(),
+    sharp: () => app.change({ kind: other("kind", "sharp") }),
+    whole: () => app.change({ view: other("view", "whole") }),
+    signed: () => {
+      if (app.canBeSigned()) app.change({ signed: !app.isSigned() });
+    },
+    photo: () => app.presentation.togglePhoto(),
+    code: () => app.showCode(),
+    present: () => app.presentation.toggle(),
+    help: () => app.keys.showModal(),
+    leave: () => {
+      app.leave();
+      return false;
+    },
+    step: (by) => {
+      if (!app.presentation.isOn) return false;
+      if (app.steps.isOpen) app.steps.walk(by);
+      else app.sequence.step(by);
+      return true;
+    },
+  };
 }

@@ -3,24 +3,42 @@
 import { h } from "../core/elements.js";
 import { dialog } from "../dom.js";
 
-const HELP = [
-  ["1 … 5", "explain that prediction of the focused panel, or of the first one"],
-  ["o", "switch between overlay and photo"],
-  ["c", "cover a place of the photo: arrows move the box, + − size it, Enter covers"],
-  ["f", "full screen for the focused panel, on or off"],
-  ["l", "live: what the networks see through the camera; there Space freezes, Esc leaves"],
-  ["/", "search a class by name, synonym or kind"],
-  ["s", "sharp maps on or off"],
-  ["w", "whole photo or centre crop"],
-  ["a", "for and against, on or off"],
-  ["h", "how these maps are made, step by step"],
-  ["t", "how far these maps can be trusted"],
-  ["q", "this view's address as a code for phones"],
-  ["p", "presentation on or off"],
-  ["v", "in a presentation: the photo in the corner, on or off"],
-  ["← →", "in a presentation: previous or next picture, or step"],
-  ["Esc", "leave the presentation or full screen, close what was opened"],
-  ["?", "show these keys"],
+const key = (shown, action, text) => ({ shown, text, keys: [shown], act: (actions) => actions[action]() });
+
+/** shown, text: for the dialog. act: calls an action of `keyActions` in wiring.js; false if the key is left to the browser. */
+const KEYS = [
+  {
+    shown: "1 … 5",
+    text: "explain that prediction of the focused panel, or of the first one",
+    keys: ["1", "2", "3", "4", "5"],
+    act: (actions, digit) => actions.choose(Number(digit) - 1),
+  },
+  key("o", "toggleOverlay", "switch between overlay and photo"),
+  key("c", "cover", "cover a place of the photo: arrows move the box, + − size it, Enter covers"),
+  key("f", "fullScreen", "full screen for the focused panel, on or off"),
+  key("l", "live", "live: what the networks see through the camera; there Space freezes, Esc leaves"),
+  key("/", "search", "search a class by name, synonym or kind"),
+  key("s", "sharp", "sharp maps on or off"),
+  key("w", "whole", "whole photo or centre crop"),
+  key("a", "signed", "for and against, on or off"),
+  key("h", "steps", "how these maps are made, step by step"),
+  key("t", "check", "how far these maps can be trusted"),
+  key("q", "code", "this view's address as a code for phones"),
+  key("p", "present", "presentation on or off"),
+  key("v", "photo", "in a presentation: the photo in the corner, on or off"),
+  {
+    shown: "← →",
+    text: "in a presentation: previous or next picture, or step",
+    keys: ["ArrowLeft", "ArrowRight"],
+    act: (actions, arrow, { target }) => !target.closest("input") && actions.step(arrow === "ArrowRight" ? 1 : -1),
+  },
+  {
+    shown: "Esc",
+    text: "leave the presentation or full screen, close what was opened",
+    keys: ["Escape"],
+    act: (actions) => actions.leave(),
+  },
+  key("?", "help", "show these keys"),
 ];
 
 export const keysDialog = () =>
@@ -29,7 +47,7 @@ export const keysDialog = () =>
     h(
       "dl",
       { class: "keys" },
-      ...HELP.map(([key, text]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, text))),
+      ...KEYS.map(({ shown, text }) => h("div", {}, h("dt", {}, h("kbd", {}, shown)), h("dd", {}, text))),
     ),
   );
 
@@ -41,33 +59,12 @@ function isTaken({ key, target }) {
   return key === "Escape" ? target.matches("[role=combobox]") : target.closest(TYPED_INTO) !== null;
 }
 
-/** Calls `act` by key, but not while a person types or uses another control. */
-export function listenToKeys(act) {
+/** Calls `actions` by key, but not while a person types or uses another control. */
+export function listenToKeys(actions) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isTaken(event)) return;
-    const isSlider = event.target.closest("input");
-    const { key } = event;
-    let isDone = true;
-    if (/^[1-5]$/.test(key)) act.choose(Number(key) - 1);
-    else if (key === "o") act.toggleOverlay();
-    else if (key === "c") act.cover();
-    else if (key === "f") act.fullScreen();
-    else if (key === "h") act.steps();
-    else if (key === "l") act.live();
-    else if (key === "/") act.search();
-    else if (key === "s") act.sharp();
-    else if (key === "w") act.whole();
-    else if (key === "a") act.signed();
-    else if (key === "t") act.check();
-    else if (key === "q") act.code();
-    else if (key === "v") act.photo();
-    else if (key === "p") act.present();
-    else if (key === "?") act.help();
-    else if (key === "Escape") isDone = act.leave();
-    else if (key === "ArrowRight" && !isSlider) isDone = act.step(1);
-    else if (key === "ArrowLeft" && !isSlider) isDone = act.step(-1);
-    else isDone = false;
-    if (isDone) event.preventDefault();
+    const pressed = KEYS.find(({ keys }) => keys.includes(event.key));
+    if (pressed && pressed.act(actions, event.key, event) !== false) event.preventDefault();
   });
 }
