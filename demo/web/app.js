@@ -343,11 +343,11 @@ class App {
   }
 
   toggleSteps() {
-    this.toolbar.setStepsOpen(this.steps.toggle());
+    this.toolbar.setOpen("steps", this.steps.toggle());
   }
 
   toggleTrust() {
-    this.toolbar.setChecking(this.trust.toggle());
+    this.toolbar.setOpen("check", this.trust.toggle());
   }
 
   /** Leaves what was opened last: the cover tool, a full screen, a sheet, the presentation, or what else is open. */

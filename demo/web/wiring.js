@@ -108,7 +108,7 @@ function makeToolbar(app) {
       setLayer: (layer) => app.change({ layer }),
       setSigned: (signed) => app.change({ signed }),
       toggleSteps: () => app.toggleSteps(),
-      toggleMethods: () => app.toolbar.setMethodsOpen(app.comparison.toggle()),
+      toggleMethods: () => app.toolbar.setOpen("methods", app.comparison.toggle()),
       cover: () => app.toggleCover(),
       check: () => app.toggleTrust(),
       download: (file, theme) => app.download(file, theme),
@@ -130,7 +130,7 @@ function makeCoverTool(app) {
       undo: () => app.change({ covers: app.state.covers.slice(0, -1) }),
       clear: () => app.change({ covers: [] }),
       changed: () => {
-        app.toolbar.setCovering(app.cover.isOn);
+        app.toolbar.setOpen("cover", app.cover.isOn);
         app.presentation.layOut();
       },
     },

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from PIL import Image
 
+from gradcam_core.analysis.trust.verdict import HEADINGS, Outcome
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.figure import with_drawable_names
 from gradcam_core.export.fonts import FAMILY, drawable, families, in_order, name_or_number
@@ -22,7 +23,6 @@ from gradcam_core.wording import percentage
 
 if TYPE_CHECKING:
     from gradcam_core.analysis.trust.result import Trust
-    from gradcam_core.analysis.trust.verdict import Outcome
 
 _WIDTH_PX, _HEIGHT_PX = 1440, 810
 _DPI = 72 * PIXELS_A_POINT
@@ -31,11 +31,6 @@ _TEXT, _SUBDUED, _BY_HEAT = "#14171f", "#555c6b", "#4f46e5"
 
 _COLOURS: dict[Outcome, str] = {"holds": "#047857", "unclear": "#854d0e", "fails": "#b91c1c"}
 _SIGNS: dict[Outcome, str] = {"holds": "✓", "unclear": "?", "fails": "✗"}
-_VERDICTS: dict[Outcome, str] = {
-    "holds": "This map holds",
-    "unclear": "Not clear",
-    "fails": "This map fails",
-}
 
 _ALTERED = {"without": "Without its hottest", "alone": "Only its hottest"}
 _CURVES = {"deletion": "Hottest places blurred", "insertion": "Only hottest places shown"}
@@ -100,7 +95,7 @@ def _write_verdict(figure: Figure, e: Explanation, record: Mapping[str, Any]) ->
     write(e.heading, Font(11, bold=True), _TEXT)
     write(f"{e.question} {percentage(e.target.probability)}", Font(11), _SUBDUED, after=26)
     outcome: Outcome = record["verdict"]
-    verdict = f"{_SIGNS[outcome]}  {_VERDICTS[outcome]}"
+    verdict = f"{_SIGNS[outcome]}  {HEADINGS[outcome]}"
     write(verdict, Font(15, bold=True), _COLOURS[outcome], after=22)
     for reason in record["reasons"]:
         outcome, font = reason["outcome"], Font(9.5)

@@ -14,3 +14,18 @@ export function h(tag, attributes = {}, ...children) {
 
 /** The first element that a selector finds. */
 export const query = (selector, within = document) => within.querySelector(selector);
+
+/** An element of a drawing. */
+export function svg(tag, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+/** A bar as long as a share; before: what it was, marked in it. The number stands beside it. */
+export function shareBar(share, before) {
+  const made = h("span", { class: "bar", "aria-hidden": "true" });
+  made.style.setProperty("--share", share);
+  if (before !== undefined) made.style.setProperty("--before", before);
+  return made;
+}

@@ -6,14 +6,17 @@ import json
 import random
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import gradcam_core
 from gradcam_core.analysis.trust.deletion_insertion import Curve
 from gradcam_core.analysis.trust.limits import DELETED_SHARES, INSERTED_SHARES
 from gradcam_core.analysis.trust.result import Altered, Randomised, Trust
 from gradcam_core.analysis.trust.road import Road
+from gradcam_core.analysis.trust.verdict import HEADINGS
 from tests.support.spots import of, spot
 from tests.support.trust_checker import check_trust
 
@@ -205,3 +208,10 @@ def test_a_lie_about_the_checks_is_found(found: Trust, lie: str):
         with pytest.raises((AssertionError, KeyError)):
             check_trust(record, name)
     assert planted
+
+
+def test_page_and_report_have_the_words_of_the_verdict():
+    script = (Path(gradcam_core.__file__).parent / "web" / "verdicts.js").read_text()
+    written = re.search(r"VERDICTS = \{(.+?)\}", script)
+    assert written
+    assert dict(re.findall(r'(\w+): "([^"]+)"', written[1])) == HEADINGS

@@ -318,7 +318,7 @@ PORTRAIT, STRIP = (600, 900), (2000, 100)
 def test_the_heat_in_the_browser_is_that_of_python(cat_page: Page, view: str):
     spread = """async ([result, width, height]) => {
         const { spread } = await import(new URL("web/core/heat.js", location.href));
-        const { readMap } = await import(new URL("web/results/layers.js", location.href));
+        const { readMap } = await import(new URL("web/results/photo_layers.js", location.href));
         return [...spread(readMap(result), width, height)];
     }"""
     with Image.open(CAT) as cat:

@@ -65,18 +65,13 @@ export class Toolbar {
         h("span", {}, label),
       );
     const downloadButton = button("download", "Download", "Figure, maps, or all of it");
-    this.methodsButton = button("methods", "Methods", "All methods for one network", act.toggleMethods, {
-      "aria-expanded": "false",
-    });
-    this.checkButton = button("check", "Trust", "How far can I trust these maps?", act.check, {
-      "aria-expanded": "false",
-    });
-    this.stepsButton = button("steps", "How", "How these maps are made, step by step (h)", act.toggleSteps, {
-      "aria-expanded": "false",
-    });
-    this.coverButton = button("cover", "Cover", "Cover a place of the photo and look again (c)", act.cover, {
-      "aria-expanded": "false",
-    });
+    const opener = (...of) => button(...of, { "aria-expanded": "false" });
+    this.openers = {
+      cover: opener("cover", "Cover", "Cover a place of the photo and look again (c)", act.cover),
+      steps: opener("steps", "How", "How these maps are made, step by step (h)", act.toggleSteps),
+      check: opener("check", "Trust", "How far can I trust these maps?", act.check),
+      methods: opener("methods", "Methods", "All methods for one network", act.toggleMethods),
+    };
     this.element = h(
       "div",
       { class: "toolbar", role: "group", "aria-label": "Display" },
@@ -99,10 +94,7 @@ export class Toolbar {
       h(
         "div",
         { class: "actions" },
-        this.coverButton,
-        this.stepsButton,
-        this.checkButton,
-        this.methodsButton,
+        ...Object.values(this.openers),
         downloadButton,
         menu(downloadButton, "Download", () => [
           ["Figure for a slide", "PNG, 16:9, light", () => act.download("comparison.png", "light")],
@@ -153,19 +145,8 @@ export class Toolbar {
     this.colorsField.hidden = isOn;
   }
 
-  setStepsOpen(isOpen) {
-    this.stepsButton.setAttribute("aria-expanded", String(isOpen));
-  }
-
-  setCovering(isOpen) {
-    this.coverButton.setAttribute("aria-expanded", String(isOpen));
-  }
-
-  setMethodsOpen(isOpen) {
-    this.methodsButton.setAttribute("aria-expanded", String(isOpen));
-  }
-
-  setChecking(isOpen) {
-    this.checkButton.setAttribute("aria-expanded", String(isOpen));
+  /** Whether what a button opens is open: "cover", "steps", "check" or "methods". */
+  setOpen(name, isOpen) {
+    this.openers[name].setAttribute("aria-expanded", String(isOpen));
   }
 }

@@ -11,7 +11,7 @@ export class Comparison extends Section {
   constructor(page) {
     const network = h("select", { id: "compared-network" });
     const more = h("button", { type: "button", class: "action", "aria-expanded": "false" }, "More methods");
-    super({
+    super(page, {
       name: "comparison",
       title: "Methods and detail",
       beside: [h("label", { for: network.id }, "Network"), network, more],
@@ -20,7 +20,6 @@ export class Comparison extends Section {
         "Choose one to use it in all panels. Slow methods run the network up to thousands of times.",
       list: "maps",
     });
-    this.page = page;
     this.network = network;
     network.addEventListener("change", () => this.refresh());
     this.more = more;

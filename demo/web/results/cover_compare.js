@@ -1,6 +1,6 @@
 // What covering changed, beside what the same area changes at a cold place.
 
-import { h } from "../core/elements.js";
+import { h, shareBar } from "../core/elements.js";
 import { percentage, wholePercentage } from "../core/numbers.js";
 import { streamExplanations, urlOf } from "../requests.js";
 import { CoverOutlines, readCover } from "./covers.js";
@@ -106,9 +106,10 @@ class Column {
     const row = this.rows.get(id);
     const { cover_effect: effect, title, target } = result;
     if (!row || !effect) return;
-    const bar = h("span", { class: "bar", "aria-hidden": "true" });
-    bar.style.setProperty("--share", effect.after ?? 0);
-    bar.style.setProperty("--before", effect.before ?? 0);
-    row.replaceChildren(h("span", {}, `${title}: ${target.name}`), h("span", {}, ...effectParts(result, "")), bar);
+    row.replaceChildren(
+      h("span", {}, `${title}: ${target.name}`),
+      h("span", {}, ...effectParts(result, "")),
+      shareBar(effect.after ?? 0, effect.before ?? 0),
+    );
   }
 }

@@ -1,7 +1,8 @@
 // Covered places of the photo: read from the texts that the state and the server have, and drawn over
 // a photo.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { svg } from "../core/elements.js";
+
 const DIGITS = 1e4;
 const MOST_POINTS = 400;
 const MOST_RADIUS = 0.5; // of the photo's shorter side
@@ -38,9 +39,7 @@ export function readCover(text) {
 /** An SVG over a photo in which covers are outlined. */
 export class CoverOutlines {
   constructor() {
-    this.element = document.createElementNS(SVG, "svg");
-    this.element.setAttribute("class", "covers");
-    this.element.setAttribute("aria-hidden", "true");
+    this.element = svg("svg", { class: "covers", "aria-hidden": "true" });
     this.drawn = { covers: [], draft: null };
   }
 
@@ -63,18 +62,13 @@ export class CoverOutlines {
 
   shapes({ box, points, radius }, kind) {
     const [width, height] = this.size;
-    const make = (tag, attributes) => {
-      const made = document.createElementNS(SVG, tag);
-      for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-      return made;
-    };
     if (box) {
       const [left, top, right, bottom] = box;
       const place = { x: left * width, y: top * height, width: (right - left) * width, height: (bottom - top) * height };
-      return ["under", "over"].map((part) => make("rect", { class: `${kind} ${part}`, ...place }));
+      return ["under", "over"].map((part) => svg("rect", { class: `${kind} ${part}`, ...place }));
     }
     const line = points.map(([x, y]) => `${x * width} ${y * height}`).join("L");
     const wide = 2 * radius * Math.min(width, height);
-    return [make("path", { class: `${kind} brush`, d: `M${line}L${line.split("L").at(-1)}`, "stroke-width": wide })];
+    return [svg("path", { class: `${kind} brush`, d: `M${line}L${line.split("L").at(-1)}`, "stroke-width": wide })];
   }
 }

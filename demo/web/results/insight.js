@@ -1,7 +1,7 @@
 // What the networks have in common: sentences, the overlap of each two maps, and a picture of where
 // all, some or one of them looked. The numbers come from the server; the picture is drawn here.
 
-import { h } from "../core/elements.js";
+import { h, shareBar } from "../core/elements.js";
 import { isInside, spread } from "../core/heat.js";
 import { decimal, wholePercentage } from "../core/numbers.js";
 import { together } from "../dom.js";
@@ -138,9 +138,7 @@ function cssColor(packed) {
 function pairsTable({ pairs, overlap: mean, words: onAverage }, title) {
   const cell = (share, text, words) => {
     if (share === null) return h("td", { title: "There are no two maps to compare" }, h("span", { class: "number" }, "–"));
-    const bar = h("span", { class: "bar" });
-    bar.style.setProperty("--share", Math.max(0, share));
-    return h("td", { title: words }, h("span", { class: "number" }, text(share)), bar);
+    return h("td", { title: words }, h("span", { class: "number" }, text(share)), shareBar(Math.max(0, share)));
   };
   const rows = pairs.map(({ names: [first, second], overlap, words, rank_correlation: correlation }) =>
     h(

@@ -1,6 +1,6 @@
 // A network's predictions, one below the other: buttons with the class, its probability, and a bar.
 
-import { h } from "../core/elements.js";
+import { h, shareBar } from "../core/elements.js";
 import { percentage } from "../core/numbers.js";
 
 const BLANK = "\u00a0";
@@ -10,7 +10,7 @@ export class PredictionRow {
   constructor(attributes) {
     this.name = h("span", { class: "name" });
     this.probability = h("span", { class: "probability" });
-    this.bar = h("span", { class: "bar" });
+    this.bar = shareBar(0);
     this.button = h("button", { type: "button", ...attributes }, this.name, this.probability, this.bar);
     this.item = h("li", {}, this.button);
   }

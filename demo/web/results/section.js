@@ -4,8 +4,9 @@ import { h } from "../core/elements.js";
 import { streamExplanations } from "../requests.js";
 
 export class Section {
-  /** name: its class; beside: what follows its title; list: the class of the row of its cards. */
-  constructor({ name, title, beside, explanation, list }) {
+  /** page: what it needs, see the subclass. name: its class; beside: what follows its title; list: the class of the row of its cards. */
+  constructor(page, { name, title, beside, explanation, list }) {
+    this.page = page;
     this.cards = new Map();
     this.title = h("h2", { id: `${name}-title`, tabindex: "-1" }, title);
     this.row = h("div", { class: list, role: "list" });
@@ -38,6 +39,11 @@ export class Section {
     this.running?.abort();
     this.running = new AbortController();
     streamExplanations(body, (answer) => this.receive(answer), this.running.signal);
+  }
+
+  /** What a request of now would ask for, as text: whether what is shown is still of these maps. */
+  current() {
+    return JSON.stringify([this.page.request(), this.page.cells()]);
   }
 
   stop() {

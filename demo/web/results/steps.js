@@ -7,7 +7,7 @@ import { StepsCard } from "./steps_card.js";
 export class Steps extends Section {
   /** page: cells(), request(), title(model), methodNow(), overlayColors(), signedColors(). */
   constructor(page) {
-    super({
+    super(page, {
       name: "steps",
       title: "How is this map made?",
       beside: [],
@@ -16,7 +16,6 @@ export class Steps extends Section {
         "the page was made from.",
       list: "made",
     });
-    this.page = page;
   }
 
   setPhoto(photo) {
@@ -47,10 +46,6 @@ export class Steps extends Section {
   /** The maps may have changed: shows how those of now are made. */
   refresh() {
     if (this.isOpen && this.requested !== this.current()) this.begin();
-  }
-
-  current() {
-    return JSON.stringify([this.page.request(), this.page.cells()]);
   }
 
   receive({ problem, waiting, cell, status, failed, result }) {

@@ -2,7 +2,7 @@
 
 import { h } from "../core/elements.js";
 import { bytesOf, isInside, spread } from "../core/heat.js";
-import { decimal, percentage } from "../core/numbers.js";
+import { decimal, percentage, thousands } from "../core/numbers.js";
 import { PhotoLayers } from "./photo_layers.js";
 
 const SUM_STAGES = 2; // after all channels are added: what is below 0 goes; the cells become smooth
@@ -88,11 +88,11 @@ export class StepsCard {
       h(
         "p",
         {},
-        `The photo goes through the network once. The feature map of ${layer} has ${count(channels)} channels of ` +
+        `The photo goes through the network once. The feature map of ${layer} has ${thousands(channels)} channels of ` +
           `${columns} × ${rows} ${tokens ? "tokens" : "cells"}. What follows it makes a score of each class. ` +
           `That of ${target.name}${lead} is ${decimal(score)}.`,
       ),
-      h("code", {}, `A: ${count(channels)} × ${columns} × ${rows}`, h("br"), `y = ${decimal(score)}`),
+      h("code", {}, `A: ${thousands(channels)} × ${columns} × ${rows}`, h("br"), `y = ${decimal(score)}`),
       this.picture(this.map(mean), "The mean of all channels over the photo"),
       h("p", { class: "subtle" }, "The mean of all channels: where the layer answers at all."),
     );
@@ -121,7 +121,7 @@ export class StepsCard {
         "p",
         {},
         `How much would the score rise if a channel were a little stronger? That is its weight. ` +
-          `${count(many)} channels speak for ${target.name}, ${count(few)} against it. ` +
+          `${thousands(many)} channels speak for ${target.name}, ${thousands(few)} against it. ` +
           "A channel's share is its part of all that speaks for it, or against it.",
       ),
       h("code", {}, this.method.formula),
@@ -161,8 +161,8 @@ export class StepsCard {
     const draw = (to) => {
       at = to;
       slider.value = to;
-      const all = count(channels);
-      const sum = `${count(counted[Math.min(at, counted.length - 1)])} of ${all} channels added`;
+      const all = thousands(channels);
+      const sum = `${thousands(counted[Math.min(at, counted.length - 1)])} of ${all} channels added`;
       const rest = others === null ? "what is below 0 goes" : "what is below 0 goes, and what other classes have more of";
       const said = [`All ${all} channels added, then ${rest}.`, "The cells are laid over the photo, smoothly: the map."];
       const caption = at < counted.length ? `${sum}: orange for ${target.name}, blue against it.` : said[at - counted.length];
@@ -198,8 +198,6 @@ export class StepsCard {
 }
 
 const step = (title, ...children) => h("section", { class: "step" }, h("h4", {}, title), ...children);
-
-const count = (number) => number.toLocaleString("en");
 
 const signedNumber = (number) => number.toPrecision(2).replace("-", "−");
 

@@ -9,7 +9,7 @@ export class TrustCheck extends Section {
   /** page: models() as [name, title], title(model), cells(), request(). */
   constructor(page) {
     const again = h("button", { type: "button", class: "action" }, "Check these maps");
-    super({
+    super(page, {
       name: "trust",
       title: "How far can I trust this?",
       beside: [again],
@@ -19,7 +19,6 @@ export class TrustCheck extends Section {
         "the three outcomes. This takes some forty passes per network.",
       list: "checks",
     });
-    this.page = page;
     this.again = again;
     again.addEventListener("click", () => this.check());
   }
@@ -48,10 +47,6 @@ export class TrustCheck extends Section {
   /** What was found of the map that a network has on the page now; undefined if it was not checked. */
   sentenceOf(model) {
     return this.checked === this.current() ? this.cards.get(model)?.sentence : undefined;
-  }
-
-  current() {
-    return JSON.stringify([this.page.request(), this.page.cells()]);
   }
 
   check() {

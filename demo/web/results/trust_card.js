@@ -1,16 +1,13 @@
 // What the checks of one map have found: the verdict, what the network says of parts of the photo, a
 // reason for each check, the curves, and numbers.
 
-import { h } from "../core/elements.js";
+import { h, shareBar, svg } from "../core/elements.js";
 import { decimal, percentage, wholePercentage } from "../core/numbers.js";
+import { capitalised, OUTCOMES, VERDICTS } from "../core/verdicts.js";
 import { icon, together } from "../dom.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 200;
 const HEIGHT = 110;
-
-const VERDICTS = { holds: "This map holds", unclear: "Not clear", fails: "This map fails" };
-const OUTCOMES = { holds: "Holds: ", unclear: "Not clear: ", fails: "Fails: " };
 
 export class TrustCard {
   constructor(title) {
@@ -71,9 +68,6 @@ export class TrustCard {
  * explains and its probability of the whole photo. */
 function altered(title, how, { share, probability, top: [first] }, jpeg, name, before) {
   const heading = `${title} ${wholePercentage(share)}`;
-  const bar = h("span", { class: "bar", "aria-hidden": "true" });
-  bar.style.setProperty("--share", probability);
-  bar.style.setProperty("--before", before);
   return h(
     "figure",
     { class: "altered" },
@@ -85,7 +79,7 @@ function altered(title, how, { share, probability, top: [first] }, jpeg, name, b
       h("span", {}, name),
       h("span", {}, percentage(before), " → ", h("b", {}, percentage(probability))),
     ),
-    bar,
+    shareBar(probability, before),
     h("p", { class: "subtle" }, "top class: ", first.name, " ", percentage(first.probability)),
   );
 }
@@ -100,7 +94,7 @@ function reasonItem({ outcome, text }) {
       "span",
       {},
       h("span", { class: "visually-hidden" }, OUTCOMES[outcome]),
-      together(text[0].toUpperCase() + text.slice(1)),
+      together(capitalised(text)),
     ),
   );
 }
@@ -108,13 +102,13 @@ function reasonItem({ outcome, text }) {
 /** The class's probability, from none of the pixels changed to all. end: a label of the latter;
  * elsewhere: null where the map was not laid elsewhere. */
 function plot(title, end, byHeat, elsewhere, better) {
-  const drawing = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": described(title, byHeat, elsewhere) });
-  drawing.append(draw("path", { class: "grid", d: `M0 ${y(0.5)}H${WIDTH}M0 ${y(1)}H${WIDTH}` }));
+  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": described(title, byHeat, elsewhere) });
+  drawing.append(svg("path", { class: "grid", d: `M0 ${y(0.5)}H${WIDTH}M0 ${y(1)}H${WIDTH}` }));
   if (elsewhere) drawing.append(...bandOf(elsewhere));
   drawing.append(
-    draw("path", { class: "by-heat", d: `M${points(byHeat.shares, byHeat.probabilities).join("L")}` }),
-    ...byHeat.shares.map((share, i) => draw("circle", { cx: share * WIDTH, cy: y(byHeat.probabilities[i]), r: 3.5 })),
-    draw("path", { class: "axes", d: `M0 ${y(1)}V${y(0)}H${WIDTH}` }),
+    svg("path", { class: "by-heat", d: `M${points(byHeat.shares, byHeat.probabilities).join("L")}` }),
+    ...byHeat.shares.map((share, i) => svg("circle", { cx: share * WIDTH, cy: y(byHeat.probabilities[i]), r: 3.5 })),
+    svg("path", { class: "axes", d: `M0 ${y(1)}V${y(0)}H${WIDTH}` }),
   );
   const area = (text, curve) => curve && h("span", {}, text, " ", h("b", {}, curve.area.toFixed(2)));
   return h(
@@ -138,8 +132,8 @@ function plot(title, end, byHeat, elsewhere, better) {
 function bandOf({ shares, probabilities, lowest, highest }) {
   const around = [...points(shares, highest), ...points(shares, lowest).reverse()];
   return [
-    draw("path", { class: "band", d: `M${around.join("L")}Z` }),
-    draw("path", { class: "elsewhere", d: `M${points(shares, probabilities).join("L")}` }),
+    svg("path", { class: "band", d: `M${around.join("L")}Z` }),
+    svg("path", { class: "elsewhere", d: `M${points(shares, probabilities).join("L")}` }),
   ];
 }
 
@@ -153,12 +147,6 @@ function described(title, byHeat, elsewhere) {
   const own = at(byHeat, (i) => percentage(byHeat.probabilities[i]));
   const others = elsewhere ? `; with the map laid elsewhere ${at(elsewhere, range)}` : "";
   return `${title}, probability by the share of the picture: ${own}${others}`;
-}
-
-function draw(name, attributes) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
 }
 
 function key(lead, name) {

@@ -33,6 +33,13 @@ weights, and whether it stays when the picture hardly changes."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """The best first."""
 
+HEADINGS: dict[Outcome, str] = {
+    "holds": "This map holds",
+    "unclear": "Not clear",
+    "fails": "This map fails",
+}
+"""A verdict in a few words; `web/verdicts.js` has the same for page and report."""
+
 _BEGINNINGS: dict[Outcome, str] = {
     "holds": "This map holds",
     "unclear": "It is not clear whether this map holds",

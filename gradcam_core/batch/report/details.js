@@ -1,7 +1,6 @@
 // One picture, larger, with all that its rows say.
 
-const VERDICTS = { holds: "This map holds", unclear: "Not clear", fails: "This map fails" };
-const OUTCOMES = { holds: ["✓", "Holds: "], unclear: ["?", "Not clear: "], fails: ["✗", "Fails: "] };
+const SIGNS = { holds: "✓", unclear: "?", fails: "✗" };
 
 const CHECKS = {
   deletion: "Deletion, area",
@@ -37,14 +36,13 @@ function settingsText({ method, detail, view, layer }) {
 const hrefOf = (path) => `./${path.split("/").map(encodeURIComponent).join("/")}`;
 
 /** The outcome of a check as a sign; its word is for screen readers where it is not written. */
-const sign = (outcome) => h("span", { class: "sign", "aria-hidden": "true" }, OUTCOMES[outcome]?.[0] ?? "");
+const sign = (outcome) => h("span", { class: "sign", "aria-hidden": "true" }, SIGNS[outcome] ?? "");
 
 /** What one check has found. Data sets of earlier versions have `passed` alone. */
 function reasonItem({ outcome = null, passed, text }) {
   const known = outcome ?? (passed ? "holds" : "fails");
-  const word = h("span", { class: "visually-hidden" }, OUTCOMES[known]?.[1] ?? "");
-  const sentence = text ? text[0].toUpperCase() + text.slice(1) : "";
-  return h("li", { "data-outcome": known }, sign(known), h("span", {}, word, sentence));
+  const word = h("span", { class: "visually-hidden" }, OUTCOMES[known] ?? "");
+  return h("li", { "data-outcome": known }, sign(known), h("span", {}, word, capitalised(text ?? "")));
 }
 
 class Details {
@@ -185,15 +183,13 @@ class Details {
       "ol",
       { class: "top", "aria-label": "Most probable classes" },
       ...predictions.map(([number, probability]) => {
-        const bar = h("span", { class: "bar" });
-        bar.style.setProperty("--share", probability ?? 0);
         const isExplained = number === rows.class[row];
         return h(
           "li",
           { class: isExplained ? "explained" : null },
           h("span", {}, index.classes[number]),
           h("span", { class: "probability" }, percentage(probability)),
-          bar,
+          shareBar(probability ?? 0),
         );
       }),
     );

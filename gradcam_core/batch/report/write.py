@@ -29,7 +29,7 @@ NAME = "report.html"
 _HERE = Path(__file__).parent
 _WEB = _HERE.parents[1] / "web"
 
-_SHARED = ("elements.js", "numbers.js", "heat.js")
+_SHARED = ("elements.js", "numbers.js", "heat.js", "verdicts.js")
 """Scripts that the page of the app uses, too; it loads them as modules."""
 
 _SCRIPTS = (
