@@ -2,7 +2,7 @@
 
 import { h } from "./core/elements.js";
 import { ClassSearch } from "./inputs/class_search.js";
-import { CoverTool } from "./inputs/cover.js";
+import { CoverTool } from "./inputs/cover_tool.js";
 import { keysDialog } from "./inputs/keys.js";
 import { OwnNetwork } from "./inputs/own_network.js";
 import { PageCode } from "./inputs/page_code.js";
@@ -10,7 +10,7 @@ import { ShareDialog } from "./inputs/share.js";
 import { Toolbar } from "./inputs/toolbar.js";
 import { LiveView } from "./live/live_view.js";
 import { Comparison } from "./results/comparison.js";
-import { CoverComparison } from "./results/cover_compare.js";
+import { CoverComparison } from "./results/cover_comparison.js";
 import { coverText, readCover } from "./results/covers.js";
 import { Insight } from "./results/insight.js";
 import { PhotoNotices } from "./results/photo_notices.js";

@@ -24,10 +24,10 @@ from gradcam_core.analysis.sentences.summary import summary
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation import Explanation
 from gradcam_core.explanation_text import Prediction
-from gradcam_core.export.fonts import drawable, families, in_order
-from gradcam_core.export.grid import Place, Text
+from gradcam_core.export.fonts import drawable
+from gradcam_core.export.grid import Place
 from gradcam_core.export.layout import HEIGHT_PX, WIDTH_PX, best_plan
-from gradcam_core.export.text import PIXELS_A_POINT
+from gradcam_core.export.text import PIXELS_A_POINT, draw_line
 from gradcam_core.images.metadata import SOFTWARE, lines, png_info
 from gradcam_core.images.render import COLORMAP, FOR_AND_AGAINST, OPACITY, colormap_table
 
@@ -103,7 +103,8 @@ def figure(
     scale = colormap if explanations[0].signed_map is None else FOR_AND_AGAINST
     _draw_picture(slide, _bar(scale, colours, plan.bar), plan.bar, "colour bar")
     for text in plan.texts:
-        _draw_text(slide, text, colours)
+        colour = colours.subdued if text.subdued else colours.text
+        draw_line(slide, text.text, text.x, text.y, text.font, colour)
     return slide
 
 
@@ -197,22 +198,6 @@ class _Picture(AxesImage):
             return super().make_image(renderer, magnification, unsampled)
         opaque = np.full((*pixels.shape[:2], 1), 255, dtype=np.uint8)
         return np.dstack([pixels, opaque])[::-1], place.x0, place.y0, Affine2D()
-
-
-def _draw_text(slide: Figure, text: Text, colours: _Colours) -> None:
-    slide.text(
-        text.x / WIDTH_PX,
-        1 - text.y / HEIGHT_PX,
-        in_order(text.text),
-        size=text.font.size,
-        weight="bold" if text.font.bold else "normal",
-        family=families(text.text),
-        color=colours.subdued if text.subdued else colours.text,
-        ha="left",
-        va="baseline",
-        parse_math=False,
-        usetex=False,
-    )
 
 
 _rendering = threading.Lock()  # matplotlib's settings belong to the whole process

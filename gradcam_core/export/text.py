@@ -1,4 +1,4 @@
-"""The widths of texts in a figure, and breaking them into lines.
+"""Texts in a figure: how wide they are, breaking them into lines, and drawing them.
 
 matplotlib's own `wrap=True` breaks at the edge of the figure, not of a column, and tells nobody how
 many lines it made; the layout needs both.
@@ -10,10 +10,11 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from gradcam_core.export.fonts import families, is_inside_letter
+from gradcam_core.export.fonts import families, in_order, is_inside_letter
 from gradcam_core.wording import TIED
 
 PIXELS_A_POINT = 2
@@ -67,6 +68,22 @@ class Font:
         """How many letters of the text fit."""
         lengths = range(len(text) + 1)
         return max(bisect_right(lengths, width, key=lambda n: self.width(text[:n])) - 1, 0)
+
+
+def draw_line(figure: Figure, text: str, x: float, y: float, font: Font, colour: str) -> None:
+    """Draw one line of text. x, y: of where its baseline begins, in pixels; y runs downwards."""
+    width, height = figure.get_size_inches() * 72 * PIXELS_A_POINT
+    figure.text(
+        x / width,
+        1 - y / height,
+        in_order(text),
+        size=font.size,
+        weight="bold" if font.bold else "normal",
+        family=families(text),
+        color=colour,
+        parse_math=False,
+        usetex=False,
+    )
 
 
 @lru_cache(maxsize=8192)

@@ -17,7 +17,7 @@ from gradcam_core.analysis.trust.verdict import HEADINGS, Outcome
 from gradcam_core.explanation import Explanation
 from gradcam_core.export.figure import with_drawable_names
 from gradcam_core.export.fonts import FAMILY, drawable, families, in_order, name_or_number
-from gradcam_core.export.text import PIXELS_A_POINT, Font
+from gradcam_core.export.text import PIXELS_A_POINT, Font, draw_line
 from gradcam_core.images.metadata import png_info
 from gradcam_core.wording import percentage
 
@@ -89,7 +89,7 @@ def _write_verdict(figure: Figure, e: Explanation, record: Mapping[str, Any]) ->
         nonlocal y
         for line in font.wrapped(drawable(text), _TEXT_WIDTH_PX - indent)[0]:
             y += 1.3 * font.pixels
-            _text(figure, _MARGIN_PX + indent, y, line, font, colour)
+            draw_line(figure, line, _MARGIN_PX + indent, y, font, colour)
         y += after
 
     write(e.heading, Font(11, bold=True), _TEXT)
@@ -100,22 +100,10 @@ def _write_verdict(figure: Figure, e: Explanation, record: Mapping[str, Any]) ->
     for reason in record["reasons"]:
         outcome, font = reason["outcome"], Font(9.5)
         bold = Font(font.size, bold=True)
-        _text(figure, _MARGIN_PX, y + 1.3 * font.pixels, _SIGNS[outcome], bold, _COLOURS[outcome])
+        baseline = y + 1.3 * font.pixels
+        draw_line(figure, _SIGNS[outcome], _MARGIN_PX, baseline, bold, _COLOURS[outcome])
         text = reason["text"][0].upper() + reason["text"][1:]
         write(text, font, _TEXT, indent=30, after=14)
-
-
-def _text(figure: Figure, x: float, y: float, text: str, font: Font, colour: str) -> None:
-    figure.text(
-        x / _WIDTH_PX,
-        1 - y / _HEIGHT_PX,
-        in_order(text),
-        size=font.size,
-        weight="bold" if font.bold else "normal",
-        family=families(text),
-        color=colour,
-        parse_math=False,
-    )
 
 
 def _draw_altered(

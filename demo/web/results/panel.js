@@ -5,7 +5,7 @@ import { h } from "../core/elements.js";
 import { isInside, spread } from "../core/heat.js";
 import { percentage, wholePercentage } from "../core/numbers.js";
 import { icon, iconButton, menu } from "../dom.js";
-import { effectParts } from "./cover_compare.js";
+import { effectParts } from "./cover_comparison.js";
 import { CoverOutlines } from "./covers.js";
 import { PhotoLayers, readMap, readSignedMap } from "./photo_layers.js";
 import { PredictionRow } from "./prediction_rows.js";

@@ -110,7 +110,7 @@ export class Results {
       this.panels.get(model).setPhoto(this.photo);
     }
     this.drawCovers();
-    for (const panel of this.panels.values()) this.parts.cover.prepare(panel.layers.element);
+    for (const panel of this.panels.values()) this.parts.cover.setFocusable(panel.layers.element);
     const order = [presentation.tile, ...models.map((model) => this.panels.get(model).element)];
     if (order.some((child, i) => this.grid.children[i] !== child)) this.grid.append(...order);
     this.root.style.setProperty("--count", models.length);

@@ -114,7 +114,7 @@ class Card {
     this.file = h("span", { class: "file" });
     this.button = h(
       "button",
-      { type: "button", class: "open", tabindex: "-1", onclick: () => act(this.place) },
+      { type: "button", class: "open", tabindex: "-1", onclick: () => act(this.position) },
       h("bdi", { dir: "ltr" }, this.folder, this.file),
     );
     this.grade = new OverlapGrade();
@@ -132,15 +132,15 @@ class Card {
     );
   }
 
-  show(i, place, count, size) {
+  show(i, position, count, size) {
     this.picture = i;
-    this.place = place;
+    this.position = position;
     const path = pictures.path[i];
     const start = path.lastIndexOf("/") + 1;
     this.folder.textContent = path.slice(0, start);
     this.file.textContent = path.slice(start);
     this.button.title = path;
-    this.element.setAttribute("aria-posinset", place + 1);
+    this.element.setAttribute("aria-posinset", position + 1);
     this.element.setAttribute("aria-setsize", count);
     this.grade.show(i);
     this.label.hidden = !HAS_LABELS;

@@ -7,14 +7,14 @@ const DRAW_MS = 6; // of each frame, for thumbnails and heat
 const MAX_MOVE = 0.5; // of a screen in a frame: what scrolls faster is not drawn
 
 class Cards {
-  /** open(place): shows the picture there in detail. */
+  /** open(position): shows the picture there in detail. */
   constructor(list, bar, open) {
     this.list = list;
     this.bar = bar;
     this.order = [];
-    this.cards = new Map(); // on the page, by their places
+    this.cards = new Map(); // on the page, by their positions
     this.spare = [];
-    this.active = 0; // the place that the Tab key reaches
+    this.active = 0; // the position that the Tab key reaches
     this.open = open;
     this.most = pictures.rows.reduce((most, count) => Math.max(most, count), 1);
     new ResizeObserver(() => this.resized()).observe(list);
@@ -38,7 +38,7 @@ class Cards {
   resized() {
     const { clientWidth } = this.list;
     if (clientWidth === this.width && innerHeight === this.viewHeight) return;
-    const first = this.columns ? this.placeAtTop() : 0;
+    const first = this.columns ? this.positionAtTop() : 0;
     const wasFurther = this.list.getBoundingClientRect().top < this.barHeight();
     this.layOut();
     if (wasFurther) this.scrollTo(first);
@@ -82,30 +82,30 @@ class Cards {
     return getComputedStyle(this.bar).position === "sticky" ? this.bar.offsetHeight : 0;
   }
 
-  placeAtTop() {
+  positionAtTop() {
     const above = this.barHeight() - this.list.getBoundingClientRect().top;
     return Math.max(0, Math.round(above / (this.cardHeight + GAP_PX)) * this.columns);
   }
 
-  topOf(place) {
-    return Math.floor(place / this.columns) * (this.cardHeight + GAP_PX);
+  topOf(position) {
+    return Math.floor(position / this.columns) * (this.cardHeight + GAP_PX);
   }
 
-  scrollTo(place) {
-    const top = this.list.getBoundingClientRect().top + this.topOf(place);
+  scrollTo(position) {
+    const top = this.list.getBoundingClientRect().top + this.topOf(position);
     scrollBy(0, top - this.barHeight() - GAP_PX);
   }
 
   refill() {
     const { hasFocus } = this;
-    for (const place of [...this.cards.keys()]) this.putAway(place);
+    for (const position of [...this.cards.keys()]) this.putAway(position);
     this.update();
     if (hasFocus) this.cards.get(this.active)?.button.focus({ preventScroll: true });
   }
 
-  putAway(place) {
-    this.spare.push(this.cards.get(place));
-    this.cards.delete(place);
+  putAway(position) {
+    this.spare.push(this.cards.get(position));
+    this.cards.delete(position);
   }
 
   /** Only the cards on and near the screen, and the one with the focus. */
@@ -116,27 +116,27 @@ class Cards {
     const high = this.cardHeight + GAP_PX;
     const row = Math.max(0, Math.floor(-top / high) - ROWS_BEYOND);
     const end = Math.max(0, Math.ceil((this.viewHeight - top) / high) + ROWS_BEYOND);
-    const places = [];
-    for (let at = row * this.columns; at < Math.min(end * this.columns, this.order.length); at++) places.push(at);
-    if (places.length && !places.includes(this.active)) {
-      if (!this.hasFocus) this.active = Math.min(this.placeAtTop(), this.order.length - 1);
-      else if (this.active < places[0]) places.unshift(this.active);
-      else places.push(this.active);
+    const positions = [];
+    for (let at = row * this.columns; at < Math.min(end * this.columns, this.order.length); at++) positions.push(at);
+    if (positions.length && !positions.includes(this.active)) {
+      if (!this.hasFocus) this.active = Math.min(this.positionAtTop(), this.order.length - 1);
+      else if (this.active < positions[0]) positions.unshift(this.active);
+      else positions.push(this.active);
     }
-    const needed = new Set(places);
-    for (const place of [...this.cards.keys()]) if (!needed.has(place)) this.putAway(place);
+    const needed = new Set(positions);
+    for (const position of [...this.cards.keys()]) if (!needed.has(position)) this.putAway(position);
     let next = this.list.firstElementChild;
-    for (const place of places) {
-      let card = this.cards.get(place);
+    for (const position of positions) {
+      let card = this.cards.get(position);
       if (!card) {
         card = this.spare.pop() ?? new Card((at) => this.open(at));
         if (card.element === next) next = next.nextElementSibling;
-        card.show(this.order[place], place, this.order.length, this.size);
-        card.element.style.translate = `${(place % this.columns) * (this.cardWidth + GAP_PX)}px ${this.topOf(place)}px`;
-        this.cards.set(place, card);
+        card.show(this.order[position], position, this.order.length, this.size);
+        card.element.style.translate = `${(position % this.columns) * (this.cardWidth + GAP_PX)}px ${this.topOf(position)}px`;
+        this.cards.set(position, card);
         this.list.insertBefore(card.element, next);
       } else next = card.element.nextElementSibling; // never moved: it would lose the focus
-      card.button.tabIndex = place === this.active ? 0 : -1;
+      card.button.tabIndex = position === this.active ? 0 : -1;
     }
     for (const card of this.spare) card.element.remove();
     this.drawSoon();
@@ -158,8 +158,8 @@ class Cards {
     this.drawnAt = this.top;
     if (!waiting.length) return;
     if (!(moved > MAX_MOVE * this.viewHeight)) {
-      const isOnScreen = ({ place }) => {
-        const top = this.top + this.topOf(place);
+      const isOnScreen = ({ position }) => {
+        const top = this.top + this.topOf(position);
         return top < this.viewHeight && top > -this.cardHeight;
       };
       const visible = waiting.filter(isOnScreen);
@@ -182,21 +182,21 @@ class Cards {
     }[event.key];
     if (step === undefined || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
     event.preventDefault();
-    const place = this.active + step;
+    const position = this.active + step;
     const last = this.order.length - 1;
-    if (Math.abs(step) > 1 && Number.isFinite(step) && (place < 0 || place > last)) return;
-    this.focus(Math.min(Math.max(place, 0), last));
+    if (Math.abs(step) > 1 && Number.isFinite(step) && (position < 0 || position > last)) return;
+    this.focus(Math.min(Math.max(position, 0), last));
   }
 
-  focus(place) {
-    this.active = place;
+  focus(position) {
+    this.active = position;
     const { top } = this.list.getBoundingClientRect();
-    const above = top + this.topOf(place) - this.barHeight() - GAP_PX;
-    const below = top + this.topOf(place) + this.cardHeight + GAP_PX - innerHeight;
+    const above = top + this.topOf(position) - this.barHeight() - GAP_PX;
+    const below = top + this.topOf(position) + this.cardHeight + GAP_PX - innerHeight;
     if (above < 0) scrollBy(0, above);
     else if (below > 0) scrollBy(0, Math.min(below, above));
     this.hasFocus = true;
     this.update();
-    this.cards.get(place)?.button.focus({ preventScroll: true });
+    this.cards.get(position)?.button.focus({ preventScroll: true });
   }
 }

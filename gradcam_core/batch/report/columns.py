@@ -43,7 +43,7 @@ class Index:
     """The columns, filled picture by picture."""
 
     def __init__(self) -> None:
-        self._networks, self._classes, self._places = _Numbered(), _Numbered(), _Numbered()
+        self._networks, self._classes, self._locations = _Numbered(), _Numbered(), _Numbered()
         self._settings, self._versions = _Numbered(), _Numbered()
         self._paths: list[str] = []
         self._skipped: list[dict[str, Any]] = []
@@ -95,7 +95,7 @@ class Index:
             "class": self._class(row.get("class_index"), row["class"]) if is_explained else -1,
             "probability": _number(row.get("probability")),
             "rank": row.get("rank") or 0,
-            "where": self._places.of(row["where"]) if row.get("where") else -1,
+            "where": self._locations.of(row["where"]) if row.get("where") else -1,
             "verdict": (row.get("trust") or {}).get("verdict") or "",
             "label": self._class(row.get("label_index"), row["label"]) if row.get("label") else -1,
             "outcome": _outcome(row),
@@ -160,7 +160,7 @@ class Index:
             "networks": [dict(zip(networks, one, strict=True)) for one in self._networks],
             "classes": [name_or_number(name, number) for number, name in self._classes],
             "latin": self._latin(),
-            "places": list(self._places),
+            "locations": list(self._locations),
             "settings": [dict(zip(settings, one, strict=True)) for one in self._settings],
             "methods": {method.name: method.title for method in METHODS.values()},
             "versions": list(self._versions),

@@ -18,9 +18,9 @@ const COUNT = pictures.path.length;
 const firstRow = new Uint32Array(COUNT + 1);
 for (let i = 0; i < COUNT; i++) firstRow[i + 1] = firstRow[i] + pictures.rows[i];
 
-/** The place of each picture in the order of paths. */
-const placeByPath = new Uint32Array(COUNT);
-index.byPath.forEach((picture, place) => (placeByPath[picture] = place));
+/** The position of each picture in the order of paths. */
+const positionByPath = new Uint32Array(COUNT);
+index.byPath.forEach((picture, position) => (positionByPath[picture] = position));
 
 /** How many rows there are to show: where all failed for the same reason, one says so. */
 const shownRows = (i) => (pictures.failed[i] === ALL_FAILED ? 1 : pictures.rows[i]);
@@ -41,7 +41,7 @@ for (const network of index.networks) {
 
 const networkOf = (row) => index.networks[rows.network[row]];
 const classOf = (row) => index.classes[rows.class[row]];
-const whereOf = (row) => index.places[rows.where[row]] ?? "";
+const whereOf = (row) => index.locations[rows.where[row]] ?? "";
 
 /** Of a labelled picture, what a network's prediction is; -1 where that is not known. */
 const [LACKING, WRONG, CORRECT, ELSEWHERE] = [-2, 0, 1, 2];

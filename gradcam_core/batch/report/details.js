@@ -57,15 +57,15 @@ class Details {
       if (by && !event.ctrlKey && !event.metaKey && !event.altKey) step(by);
     });
     addEventListener("resize", () => this.draw());
-    document.addEventListener("DOMContentLoaded", () => this.isOpen && this.show(this.picture, this.place, this.count));
+    document.addEventListener("DOMContentLoaded", () => this.isOpen && this.show(this.picture, this.position, this.count));
   }
 
   get isOpen() {
     return this.dialog.open;
   }
 
-  show(i, place, count) {
-    Object.assign(this, { picture: i, place, count });
+  show(i, position, count) {
+    Object.assign(this, { picture: i, position, count });
     this.line = lineOf(i);
     const grade = new OverlapGrade();
     grade.show(i);
@@ -79,7 +79,7 @@ class Details {
           "aria-label": label,
           title: label,
           "data-act": label,
-          disabled: place + by < 0 || place + by >= count,
+          disabled: position + by < 0 || position + by >= count,
           onclick: () => this.step(by),
         },
         text,
@@ -94,7 +94,7 @@ class Details {
           "div",
           { class: "tools" },
           move(-1, "Previous picture", "‹"),
-          h("span", { class: "subtle" }, `${thousands(place + 1)} of ${thousands(count)}`),
+          h("span", { class: "subtle" }, `${thousands(position + 1)} of ${thousands(count)}`),
           move(1, "Next picture", "›"),
           h(
             "button",

@@ -122,5 +122,5 @@ function sorted(found, sort, isOfNetwork) {
     const value = key(i);
     values[i] = Number.isNaN(value) ? Infinity : value;
   }
-  return found.sort((a, b) => (values[a] === values[b] ? placeByPath[a] - placeByPath[b] : values[a] - values[b]));
+  return found.sort((a, b) => (values[a] === values[b] ? positionByPath[a] - positionByPath[b] : values[a] - values[b]));
 }

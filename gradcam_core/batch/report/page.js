@@ -12,22 +12,22 @@ const form = query("#filters");
 const bar = query("#bar");
 const fields = [...bar.querySelectorAll("[name]")];
 
-const cards = new Cards(query("#cards"), bar, (place) => openAt(place));
+const cards = new Cards(query("#cards"), bar, (position) => openAt(position));
 const details = new Details(query("#details"), {
   step: (by) => openAt(order.indexOf(open) + by),
   closed: () => {
     if (open === null) return;
-    const place = order.indexOf(open);
+    const position = order.indexOf(open);
     open = null;
     updateAddress();
-    if (place >= 0) cards.focus(place);
+    if (position >= 0) cards.focus(position);
   },
 });
 
-function openAt(place) {
-  if (place < 0 || place >= order.length) return;
-  open = order[place];
-  details.show(open, place, order.length);
+function openAt(position) {
+  if (position < 0 || position >= order.length) return;
+  open = order[position];
+  details.show(open, position, order.length);
   updateAddress();
 }
 
@@ -100,10 +100,10 @@ function readAddress() {
   if (!["overlay", "heat", "photo"].includes(read.filters.show)) read.filters.show = "overlay";
   apply(read.filters);
   fillFields();
-  const place = read.picture === null ? -1 : order.findIndex((i) => pictures.path[i] === read.picture);
-  if (place >= 0) {
-    cards.scrollTo(place);
-    openAt(place);
+  const position = read.picture === null ? -1 : order.findIndex((i) => pictures.path[i] === read.picture);
+  if (position >= 0) {
+    cards.scrollTo(position);
+    openAt(position);
   } else if (details.isOpen) details.dialog.close();
 }
 

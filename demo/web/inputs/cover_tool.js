@@ -76,7 +76,7 @@ export class CoverTool {
   toggle(isOn = !this.isOn, withKeys = false) {
     this.element.hidden = !isOn;
     document.body.classList.toggle("drawing-covers", isOn);
-    for (const photo of document.querySelectorAll(".panel[data-model] .photo-layers")) this.prepare(photo);
+    for (const photo of document.querySelectorAll(".panel[data-model] .photo-layers")) this.setFocusable(photo);
     this.setDraft(null);
     this.act.changed();
     if (isOn && withKeys) document.querySelector(".panel[data-model] .photo-layers")?.focus({ preventScroll: true });
@@ -84,7 +84,7 @@ export class CoverTool {
   }
 
   /** A photo can be reached with Tab while the tool is on. */
-  prepare(photo) {
+  setFocusable(photo) {
     if (this.isOn) {
       photo.tabIndex = 0;
       photo.setAttribute("role", "application");
