@@ -17,7 +17,7 @@ from demo.compute.photo import PhotoFile
 from demo.gradio_internals import get_upload_folder, save_file_to_cache
 from demo.server.result_files import MAX_SIDE_PX
 from gradcam_core import Explanation
-from gradcam_core.export.files import File, by_request, files
+from gradcam_core.export.result_files import File, by_request, files
 from gradcam_core.images.metadata import jpeg_settings
 
 _JPEG_QUALITY = 90

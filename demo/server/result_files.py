@@ -17,7 +17,7 @@ from demo.compute.request_queue import RequestQueue
 from demo.compute.service import service
 from gradcam_core import Explanation
 from gradcam_core.errors import ChoiceError
-from gradcam_core.export.files import by_request, files, zipped
+from gradcam_core.export.result_files import by_request, files, zipped
 from gradcam_core.memory import trim
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.errors import GradcamError, ImageError
 from gradcam_core.examination import answer_together, run_passes
 from gradcam_core.explanation import Explanation
-from gradcam_core.export.names import file_stems
+from gradcam_core.export.file_names import file_stems
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.jpeg import jpeg
 from gradcam_core.images.prepare import PreparedInput, prepare

@@ -16,7 +16,7 @@ from gradcam_core.batch.overlays import file_name_of, overlay_path
 from gradcam_core.batch.schema import SCHEMA
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.explanation import Explanation
-from gradcam_core.export.names import file_stems
+from gradcam_core.export.file_names import file_stems
 from gradcam_core.models.model import Model
 
 if TYPE_CHECKING:

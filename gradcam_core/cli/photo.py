@@ -28,7 +28,7 @@ from gradcam_core.errors import CamError, ChoiceError, ImageError, PicturesError
 from gradcam_core.explain_photo import examine
 from gradcam_core.explanation import Explanation
 from gradcam_core.explanation_text import NOT_NUMBERS
-from gradcam_core.export.files import File, files
+from gradcam_core.export.result_files import File, files
 from gradcam_core.files import atomic_write
 from gradcam_core.images.cover import FILLS, covers_of
 from gradcam_core.images.covering import covered

@@ -86,7 +86,7 @@ def test_the_example_of_the_help_works_as_pasted_and_writes_what_the_contract_sa
 def no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """The figure, which takes most of the time of a command, is not drawn where nobody looks."""
     for kind in ("png", "svg"):
-        monkeypatch.setattr(f"gradcam_core.export.files.{kind}", lambda _: b"")
+        monkeypatch.setattr(f"gradcam_core.export.result_files.{kind}", lambda _: b"")
 
 
 @pytest.mark.usefixtures("no_figure")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradcam_core.export.names import file_stems
+from gradcam_core.export.file_names import file_stems
 from tests.support.explanations import explained
 
 
