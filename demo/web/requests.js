@@ -5,7 +5,21 @@ import { bytesOf } from "./core/heat.js";
 
 const NO_ANSWER = "The server does not answer. Try again in a moment.";
 
-const urlFor = (name) => new URL(name, document.baseURI);
+function urlFor(name, parameters = {}) {
+  const url = new URL(name, document.baseURI);
+  url.search = new URLSearchParams(parameters);
+  return url;
+}
+
+/** What the server answers; `otherwise` if it does not. */
+async function answerTo(request, otherwise = { problem: NO_ANSWER }) {
+  try {
+    return await (await request).json();
+  } catch (error) {
+    console.warn(error);
+    return otherwise;
+  }
+}
 
 const post = (name, body, signal) =>
   fetch(urlFor(name), {
@@ -51,8 +65,7 @@ export function frameSender() {
   });
   return {
     async ask(frame, { target, ...asked }) {
-      const url = urlFor("live");
-      url.search = new URLSearchParams(target === undefined ? asked : { ...asked, target });
+      const url = urlFor("live", target === undefined ? asked : { ...asked, target });
       const image = await createImageBitmap(frame.canvas);
       const answer = new Promise((resolve) => waiting.set(asked.frame, resolve));
       worker.postMessage({ image, url: url.href, number: asked.frame }, [image]);
@@ -64,28 +77,12 @@ export function frameSender() {
 
 /** Classes for a word that a person types, as {classes, note}; none if the server does not answer. */
 export async function findClasses(word) {
-  try {
-    const url = urlFor("class-search");
-    url.searchParams.set("word", word);
-    const response = await fetch(url);
-    if (response.ok) return await response.json();
-  } catch (error) {
-    console.warn(error);
-  }
-  return { classes: [], note: "" };
+  const { classes = [], note = "" } = await answerTo(fetch(urlFor("class-search", { word })), {});
+  return { classes, note };
 }
 
 /** The address by which others find this page, as {address, code}, a code to scan; or {problem}. */
-export async function pageCode(link) {
-  try {
-    const url = urlFor("page-code");
-    url.searchParams.set("link", link);
-    return await (await fetch(url)).json();
-  } catch (error) {
-    console.warn(error);
-    return { problem: NO_ANSWER };
-  }
-}
+export const pageCode = (link) => answerTo(fetch(urlFor("page-code", { link })));
 
 /** Sends a file as Gradio's control does; gives the photo for a request, or throws an Error with a sentence. */
 export async function uploadFile(file) {
@@ -99,26 +96,14 @@ export async function uploadFile(file) {
 
 /** Sends a file of a network's weights or labels; gives its name there, or throws an Error with a sentence. */
 export async function sendNetworkFile(file) {
-  const url = urlFor("own-network-file");
-  url.searchParams.set("name", file.name);
-  let answer;
-  try {
-    answer = await (await fetch(url, { method: "POST", body: file })).json();
-  } catch {
-    throw new Error(NO_ANSWER);
-  }
+  const url = urlFor("own-network-file", { name: file.name });
+  const answer = await answerTo(fetch(url, { method: "POST", body: file }));
   if (answer.problem) throw new Error(answer.problem);
   return answer.file;
 }
 
 /** What a file of weights holds; and, with `keep`, what the page needs to show the network. Or {problem}. */
-export async function askOfNetwork(body) {
-  try {
-    return await (await post("own-network", body)).json();
-  } catch {
-    return { problem: NO_ANSWER };
-  }
-}
+export const askOfNetwork = (body) => answerTo(post("own-network", body));
 
 /** What a visitor reads while waiting. position: in the queue, from 1. */
 export const queueText = (position) => `You are number ${position} in the queue …`;
@@ -143,9 +128,6 @@ export async function downloadFile(body) {
 }
 
 async function problemIn(response) {
-  try {
-    return (await response.json()).problem;
-  } catch {
-    return "The server could not do this. Try again in a moment.";
-  }
+  const { problem } = await answerTo(response, { problem: "The server could not do this. Try again in a moment." });
+  return problem;
 }
