@@ -149,9 +149,9 @@ class App {
     this.toolbar.setExplained(this.nameOf(after.target), this.contrastName());
     this.toolbar.setSigned(this.isSigned(), this.canBeSigned());
     if (isNewPhoto) this.sequence.note(after.photo, this.sentFile);
-    const { current, place } = this.sequence;
+    const { current, position } = this.sequence;
     this.examples.mark(after.photo, after.photo && current?.caption ? current : undefined);
-    this.presentation.setCaption(after.photo ? current : undefined, place);
+    this.presentation.setCaption(after.photo ? current : undefined, position);
     const isReordered = changes.models && String(changes.models) !== String(after.models);
     if (!isFromControl || isNewPhoto || isReordered) this.controls.update();
     if (!this.isOpening) history.replaceState(history.state, "", this.link());

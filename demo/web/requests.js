@@ -54,8 +54,8 @@ export async function streamExplanations(body, onAnswer, signal) {
   }
 }
 
-/** What sends frames of the camera: a thread with `ask(frame, asked)`, which gives {results, pause_s} or {problem,
- * again}, and `end()`. asked: see `LiveRequest` of demo/server/requests.py. */
+/** What sends frames of the camera: a thread with `ask(frame, request)`, which gives {results, pause_s} or {problem,
+ * again}, and `end()`. request: see `LiveRequest` of demo/server/requests.py. */
 export function frameSender() {
   const worker = new Worker(new URL("live/sender.js", import.meta.url));
   const waiting = new Map(); // by the number of the frame
@@ -64,11 +64,11 @@ export function frameSender() {
     waiting.delete(number);
   });
   return {
-    async ask(frame, { target, ...asked }) {
-      const url = urlFor("live", target === undefined ? asked : { ...asked, target });
+    async ask(frame, { target, ...request }) {
+      const url = urlFor("live", target === undefined ? request : { ...request, target });
       const image = await createImageBitmap(frame.canvas);
-      const answer = new Promise((resolve) => waiting.set(asked.frame, resolve));
-      worker.postMessage({ image, url: url.href, number: asked.frame }, [image]);
+      const answer = new Promise((resolve) => waiting.set(request.frame, resolve));
+      worker.postMessage({ image, url: url.href, number: request.frame }, [image]);
       return answer;
     },
     end: () => worker.terminate(),

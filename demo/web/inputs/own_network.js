@@ -106,11 +106,11 @@ export class OwnNetwork {
 
   async look() {
     if (!this.files) return;
-    const asked = (this.asked = JSON.stringify(this.request(false)));
+    const requested = (this.requested = JSON.stringify(this.request(false)));
     this.say("Looking into the file …");
     this.button.disabled = true;
     const { found, problem } = await askOfNetwork(this.request(false));
-    if (asked !== this.asked) return; // something was changed meanwhile
+    if (requested !== this.requested) return; // something was changed meanwhile
     this.showFound(found);
     this.say(problem ?? found.notice, Boolean(problem));
     this.button.disabled = Boolean(problem);

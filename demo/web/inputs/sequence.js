@@ -21,7 +21,7 @@ export class Sequence {
   }
 
   /** Which of how many, where there is more than the examples. */
-  get place() {
+  get position() {
     return this.at < 0 ? "" : `${this.at + 1} of ${this.items.length}`;
   }
 

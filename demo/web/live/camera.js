@@ -56,14 +56,14 @@ export class Camera {
     const policy = document.permissionsPolicy ?? document.featurePolicy;
     if (policy && !policy.allowsFeature("camera")) throw new Error(NOT_LENT);
     if (!navigator.mediaDevices?.getUserMedia) throw new Error(NO_CAMERA);
-    const asked = (this.asked = {}); // it may be stopped, or started anew, while the person is asked
+    const opening = (this.opening = {}); // it may be stopped, or started anew, while the person is asked
     let stream;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: WANTED });
     } catch (error) {
       throw new Error(PROBLEMS[error.name] ?? NO_CAMERA);
     }
-    if (this.asked !== asked) {
+    if (this.opening !== opening) {
       for (const track of stream.getTracks()) track.stop();
       return;
     }
@@ -74,7 +74,7 @@ export class Camera {
   }
 
   stop() {
-    this.asked = null;
+    this.opening = null;
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.stream = this.video.srcObject = null;
   }

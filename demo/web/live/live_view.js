@@ -120,7 +120,7 @@ export class LiveView {
     this.inFlight = new Set();
     let number = 0;
     const ask = () => this.ask(++number);
-    let asked = ask();
+    let pending = ask();
     let askedAt = performance.now();
     let took_ms = null; // from asking to the answer; null where others are to have their turn first
     while (!signal.aborted) {
@@ -132,14 +132,14 @@ export class LiveView {
         early = ask();
       };
       const timer = took_ms === null ? 0 : setTimeout(begin, askedAt + took_ms - LEAD_MS - performance.now());
-      const { frame, answer } = await asked;
+      const { frame, answer } = await pending;
       clearTimeout(timer);
       if (signal.aborted) return;
       if (answer.results) this.shown = frame;
       const pause_s = answer.problem ? (answer.again ?? AGAIN_S) : answer.pause_s;
       took_ms = pause_s > 0 ? null : performance.now() - askedAt;
       askedAt = early ? earlyAt : performance.now() + 1000 * pause_s;
-      asked = early ?? (pause_s > 0 ? later(1000 * pause_s).then(ask) : ask());
+      pending = early ?? (pause_s > 0 ? later(1000 * pause_s).then(ask) : ask());
       if (answer.problem) this.tell(answer.problem);
       else this.show(frame, answer.results);
     }
@@ -151,8 +151,8 @@ export class LiveView {
     const frame = await this.camera.take((one) => one === this.shown || inFlight.has(one));
     inFlight.add(frame);
     const models = [...this.byModel.keys()];
-    const asked = { visitor: this.visitor, frame: number, models, view: this.act.view(), target: this.pinned?.index };
-    const answer = sender ? await sender.ask(frame, asked) : {};
+    const request = { visitor: this.visitor, frame: number, models, view: this.act.view(), target: this.pinned?.index };
+    const answer = sender ? await sender.ask(frame, request) : {};
     inFlight.delete(frame);
     return { frame, answer };
   }

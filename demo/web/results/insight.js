@@ -38,7 +38,7 @@ export class Insight {
       "section",
       { class: "insight", "aria-labelledby": "insight-title" },
       h("h2", { id: "insight-title" }, "What the numbers say"),
-      h("div", { class: "told" }, this.sentences, this.captions.element),
+      h("div", { class: "words" }, this.sentences, this.captions.element),
       this.agreement,
     );
     this.clear();

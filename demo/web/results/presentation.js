@@ -47,8 +47,8 @@ export class Presentation {
   }
 
   /** What is said of the picture that is stepped to, and which of how many it is. */
-  setCaption({ title, caption } = {}, place = "") {
-    const parts = [title && h("b", {}, title), caption, place && h("span", { class: "subtle" }, place)];
+  setCaption({ title, caption } = {}, position = "") {
+    const parts = [title && h("b", {}, title), caption, position && h("span", { class: "subtle" }, position)];
     this.caption.replaceChildren(...parts.filter(Boolean).flatMap((part) => [part, " "]));
     this.layOut();
   }
