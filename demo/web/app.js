@@ -248,7 +248,7 @@ class App {
     this.results.drawCovers();
     const { photo, models } = this.state;
     if (!photo || !models.length) {
-      this.comparison.stop();
+      this.methods.stop();
       this.steps.stop();
       this.trust.stop();
       this.results.showMessage(photo ? this.props.noModel : this.props.hint);
@@ -323,7 +323,7 @@ class App {
     if (!changes.colormap && !changes.layers) return;
     this.results.recolor();
     this.insight.recolor();
-    this.comparison.recolor();
+    this.methods.recolor();
   }
 
   /** For a while, in a line of its own. retry: what a button does that tries once more. */

@@ -9,7 +9,7 @@ import { PageCode } from "./inputs/page_code.js";
 import { ShareDialog } from "./inputs/share.js";
 import { Toolbar } from "./inputs/toolbar.js";
 import { LiveView } from "./live/live_view.js";
-import { Comparison } from "./results/comparison.js";
+import { Methods } from "./results/methods.js";
 import { CoverComparison } from "./results/cover_comparison.js";
 import { coverText, readCover } from "./results/covers.js";
 import { Insight } from "./results/insight.js";
@@ -28,7 +28,7 @@ export function makeElements(app, element) {
   app.cover = makeCoverTool(app);
   app.coverComparison = makeCoverComparison(app, page);
   app.insight = new Insight({ ...page, colors: page.overlayColors });
-  app.comparison = new Comparison(page);
+  app.methods = new Methods(page);
   app.trust = new TrustCheck(page);
   app.steps = new Steps(page);
   app.keys = keysDialog();
@@ -39,7 +39,7 @@ export function makeElements(app, element) {
   app.live = makeLiveView(app, page);
   app.notice = h("p", { class: "toast", role: "status" });
   const above = [app.toolbar.headline, app.toolbar.element, app.cover.element, notices.element];
-  const below = [app.coverComparison, app.insight, app.steps, app.trust, app.comparison];
+  const below = [app.coverComparison, app.insight, app.steps, app.trust, app.methods];
   const dialogs = [app.sharing, app.pageCode, app.ownNetwork, app.classSearch, app.live];
   app.root = h("div", { class: "app", tabindex: "-1" }, ...above, grid);
   app.presentation = new Presentation(app.root, grid);
@@ -108,7 +108,7 @@ function makeToolbar(app) {
       setLayer: (layer) => app.change({ layer }),
       setSigned: (signed) => app.change({ signed }),
       toggleSteps: () => app.toggleSteps(),
-      toggleMethods: () => app.toolbar.setOpen("methods", app.comparison.toggle()),
+      toggleMethods: () => app.toolbar.setOpen("methods", app.methods.toggle()),
       cover: () => app.toggleCover(),
       check: () => app.toggleTrust(),
       download: (file, theme) => app.download(file, theme),
@@ -179,14 +179,14 @@ function makeNotices(app) {
 }
 
 function makeResults(app, page, grid, notices) {
-  const { insight, comparison, steps, trust, presentation, controls, cover } = app;
+  const { insight, methods, steps, trust, presentation, controls, cover } = app;
   return new Results({
     root: app.root,
     grid,
     notices,
     page,
     state: () => app.state,
-    parts: { insight, comparison, steps, trust, presentation, controls, cover },
+    parts: { insight, methods, steps, trust, presentation, controls, cover },
     retry: () => app.refresh(),
   });
 }

@@ -9,7 +9,7 @@ const URL_KEPT_MS = 10_000; // of a photo that has been replaced
 
 export class Results {
   /** root: the element of the page. notices: what is said of the photo, see photo_notices.js. page: what panels need, see panel.js. state(): what is chosen.
-   * parts: what shows the same photo and results: insight, comparison, steps, trust, presentation, controls.
+   * parts: what shows the same photo and results: insight, methods, steps, trust, presentation, controls.
    * retry(): sends the request again. */
   constructor({ root, grid, notices, page, state, parts, retry }) {
     Object.assign(this, { root, grid, notices, page, state, parts, retry });
@@ -72,8 +72,8 @@ export class Results {
     this.photo = { ...photo, url };
     this.notices.show(photo);
     if (before) setTimeout(() => URL.revokeObjectURL(before), URL_KEPT_MS);
-    const { insight, presentation, comparison, steps } = this.parts;
-    for (const part of [insight, presentation, comparison, steps]) part.setPhoto(this.photo);
+    const { insight, presentation, methods, steps } = this.parts;
+    for (const part of [insight, presentation, methods, steps]) part.setPhoto(this.photo);
     this.showPanels();
     for (const answer of this.early.splice(0)) this.showAnswer(answer);
   }
@@ -87,7 +87,7 @@ export class Results {
     if (panel && result) {
       const hasArrived = panel.result?.is_arriving && !result.is_arriving;
       panel.showResult(result);
-      if (hasArrived) for (const part of [this.parts.comparison, this.parts.trust]) part.forget();
+      if (hasArrived) for (const part of [this.parts.methods, this.parts.trust]) part.forget();
       this.parts.presentation.layOut();
     }
     if (insight) this.parts.insight.show(insight);
@@ -95,7 +95,7 @@ export class Results {
 
   showPanels() {
     const { models, photo } = this.state();
-    const { presentation, comparison, steps, trust, controls } = this.parts;
+    const { presentation, methods, steps, trust, controls } = this.parts;
     this.grid.querySelector(":scope > .message")?.remove();
     this.root.classList.remove("without-photo");
     if (!photo.example) controls.update();
@@ -115,7 +115,7 @@ export class Results {
     if (order.some((child, i) => this.grid.children[i] !== child)) this.grid.append(...order);
     this.root.style.setProperty("--count", models.length);
     presentation.layOut();
-    comparison.refresh();
+    methods.refresh();
     steps.refresh();
     trust.refresh();
   }

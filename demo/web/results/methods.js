@@ -5,14 +5,14 @@ import { spread } from "../core/heat.js";
 import { PhotoLayers, readMap } from "./photo_layers.js";
 import { Section } from "./section.js";
 
-export class Comparison extends Section {
+export class Methods extends Section {
   /** page: settings() of the maps, with all methods and details; colors(), models() as [name, title],
    * hasTokens(model) of a network whose maps are of tokens, request() without its cells, applyMethod(method, detail) for all panels. */
   constructor(page) {
     const network = h("select", { id: "compared-network" });
     const more = h("button", { type: "button", class: "action", "aria-expanded": "false" }, "More methods");
     super(page, {
-      name: "comparison",
+      name: "methods",
       title: "Methods and detail",
       beside: [h("label", { for: network.id }, "Network"), network, more],
       explanation:
