@@ -10,6 +10,7 @@ import { Controls } from "./inputs/controls.js";
 import { Examples } from "./inputs/examples.js";
 import { Sequence } from "./inputs/sequence.js";
 import { listenToKeys } from "./inputs/keys.js";
+import { noteOnLink } from "./inputs/share.js";
 import { offerLive } from "./live/live_button.js";
 import { lackingOf, linkTo, readLink } from "./link.js";
 import { improveModels } from "./inputs/models.js";
@@ -21,14 +22,8 @@ import { closeOpened, listenToSettingsButton, listenToSkipLinks } from "./inputs
 import { canBeSigned, CLASS_FIELDS, contrastInEffect, defaultState, isSame, isSigned, mapSettings, nextState, requestedCells } from "./state.js";
 import { keyActions, makeElements } from "./wiring.js";
 
-const NOTICE_MS = 8000;
 const SENDING_DELAY_MS = 800; // what is sent sooner needs no word
 const URL_KEPT_MS = 60_000; // for the browser to save a file
-
-const LINK_OF_UPLOAD =
-  "The link cannot carry an uploaded photo. Whoever opens it sees an example until they choose that photo.";
-const LINK_OF_ALL = "Whoever opens the link sees the same picture, networks, class and map.";
-const LINK_WITHOUT_PHOTO = "No photo is chosen yet. The link carries the other choices.";
 
 const NOT_WHILE_PRESENTING = "During a presentation no picture is fetched from the web.";
 
@@ -193,7 +188,7 @@ class App {
       return undefined;
     } finally {
       clearTimeout(waiting);
-      if (this.notice.textContent === text) this.notify("");
+      this.toast.end(text);
     }
   }
 
@@ -202,13 +197,11 @@ class App {
   }
 
   share() {
-    const { photo } = this.state;
-    const note = !photo ? LINK_WITHOUT_PHOTO : photo.upload ? LINK_OF_UPLOAD : LINK_OF_ALL;
-    this.sharing.show(this.link(), note);
+    this.sharing.show(this.link(), noteOnLink(this.state.photo));
   }
 
   showCode() {
-    this.pageCode.show(this.link(), this.state.photo?.upload ? LINK_OF_UPLOAD : "");
+    this.pageCode.show(this.link(), this.state.photo?.upload ? noteOnLink(this.state.photo) : "");
   }
 
   searchClass() {
@@ -326,12 +319,8 @@ class App {
     this.methods.recolor();
   }
 
-  /** For a while, in a line of its own. retry: what a button does that tries once more. */
   notify(text, retry) {
-    const again = retry && h("button", { type: "button", class: "action", onclick: retry }, "Try again");
-    this.notice.replaceChildren(text, again || "");
-    clearTimeout(this.noticeTimer);
-    if (text) this.noticeTimer = setTimeout(() => this.notify(""), NOTICE_MS);
+    this.toast.show(text, retry);
   }
 
   // Keys

@@ -17,6 +17,7 @@ import { PhotoNotices } from "./results/photo_notices.js";
 import { Presentation } from "./results/presentation.js";
 import { Results } from "./results/results.js";
 import { Steps } from "./results/steps.js";
+import { Toast } from "./toast.js";
 import { TrustCheck } from "./results/trust.js";
 
 /** Gives the app its parts and puts them into `element`. */
@@ -37,7 +38,7 @@ export function makeElements(app, element) {
   app.ownNetwork = new OwnNetwork((name, network) => app.addNetwork(name, network));
   app.classSearch = makeClassSearch(app);
   app.live = makeLiveView(app, page);
-  app.notice = h("p", { class: "toast", role: "status" });
+  app.toast = new Toast();
   const above = [app.toolbar.headline, app.toolbar.element, app.cover.element, notices.element];
   const below = [app.coverComparison, app.insight, app.steps, app.trust, app.methods];
   const dialogs = [app.sharing, app.pageCode, app.ownNetwork, app.classSearch, app.live];
@@ -47,7 +48,7 @@ export function makeElements(app, element) {
     ...below.map((part) => part.element),
     app.keys,
     ...dialogs.map((part) => part.element),
-    app.notice,
+    app.toast.element,
   );
   app.results = makeResults(app, page, grid, notices);
   app.root.style.setProperty("--dimming", app.props.dimming);

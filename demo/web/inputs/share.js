@@ -3,6 +3,17 @@
 import { h } from "../core/elements.js";
 import { copied, dialog } from "../dom.js";
 
+const LINK_OF_UPLOAD =
+  "The link cannot carry an uploaded photo. Whoever opens it sees an example until they choose that photo.";
+const LINK_OF_ALL = "Whoever opens the link sees the same picture, networks, class and map.";
+const LINK_WITHOUT_PHOTO = "No photo is chosen yet. The link carries the other choices.";
+
+/** What a link to this photo carries, or cannot carry. */
+export function noteOnLink(photo) {
+  if (!photo) return LINK_WITHOUT_PHOTO;
+  return photo.upload ? LINK_OF_UPLOAD : LINK_OF_ALL;
+}
+
 export class ShareDialog {
   constructor() {
     this.link = h("input", { type: "text", readonly: true, "aria-label": "Link to this view" });

@@ -1,0 +1,24 @@
+// A line at the bottom of the page that says something for a while.
+
+import { h } from "./core/elements.js";
+
+const SHOWN_MS = 8000;
+
+export class Toast {
+  constructor() {
+    this.element = h("p", { class: "toast", role: "status" });
+  }
+
+  /** retry: what a button does that tries once more. */
+  show(text, retry) {
+    const again = retry && h("button", { type: "button", class: "action", onclick: retry }, "Try again");
+    this.element.replaceChildren(text, again || "");
+    clearTimeout(this.timer);
+    if (text) this.timer = setTimeout(() => this.show(""), SHOWN_MS);
+  }
+
+  /** Says no more of this, unless something else is said by now. */
+  end(text) {
+    if (this.element.textContent === text) this.show("");
+  }
+}
