@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import Node
+from torch.autograd.graph import GradientEdge, Node
 
+from gradcam_core.cam.network.explainable import as_gradient_errors
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.parts import parameters_of, parts_of
 from gradcam_core.cam.target_layers.layout import Layout
@@ -77,14 +78,19 @@ class OpenPass:
         """The same with another end of the graph."""
         return replace(self, logits=logits, logits_of=logits_of)
 
-    def gradient(self, score: Tensor) -> Tensor:
-        """Of a number by the feature map. Raises CamError if the weights behind it were changed."""
+    def gradient(
+        self, score: Tensor | GradientEdge, by_score: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """Of a number by the feature map, or with by_score of several, each times its own. Raises
+        CamError if the weights behind it were changed, or if something there has no gradient."""
         try:
-            return torch.autograd.grad(score, self.leaf, retain_graph=True)[0]
-        except RuntimeError as error:
-            if "modified by an inplace operation" in str(error):
+            with as_gradient_errors():
+                found = torch.autograd.grad(score, self.leaf, by_score, retain_graph=True)
+        except CamError as error:
+            if "modified by an inplace operation" in str(error.__cause__):
                 raise CamError(_CHANGED_WEIGHTS) from error
             raise
+        return found[0]
 
     def check_unchanged(self) -> None:
         """Raises CamError if somebody wrote into the batch or the weights since the pass, which a

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, relu
+from torch.nn.functional import relu
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
@@ -185,26 +185,6 @@ def test_the_map_is_the_formulas(kind: str):
     module = make()
     run = gc.forward(module, images(), layer)
     same(run.cam(1), literal(module, run.layer, is_last=is_last))
-
-
-@pytest.mark.parametrize("is_frozen", [False, True])
-def test_a_stem_is_not_explained_where_functional_convolutions_follow(is_frozen: bool):
-    def run(self: Any, x: Tensor) -> Tensor:
-        y = self.first(x)
-        for weight in self.weights:
-            y = conv2d(y, weight, padding="same").relu()
-        return self.head(pooled(y))
-
-    def made(count: int) -> nn.Module:
-        each = (nn.Parameter(torch.randn(8, 8, 3, 3) / 8) for _ in range(count))
-        return net(run, weights=nn.ParameterList(each)).requires_grad_(not is_frozen)
-
-    with pytest.raises(gc.CamError, match=r"'first', but 5 convolutions follow .* no modules"):
-        gc.forward(made(5), images())
-    module = made(5)
-    same(gc.forward(module, images(), "first").cam(1), literal(module, "first"))
-    few = made(2)
-    same(gc.forward(few, images()).cam(1), literal(few, "first"))
 
 
 def test_as_many_channels_as_places_are_not_taken_for_places():

@@ -18,10 +18,11 @@ from gradcam_core.cam.target_layers.find_layout import Layouts
 from gradcam_core.cam.target_layers.graph import (
     bypass_of,
     calls_on_every_path,
-    functional_convolutions_behind,
     graph_signature,
     last_calls,
+    layers_before,
     nodes_behind_which_others_are,
+    unseen_layers_behind,
 )
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
@@ -247,16 +248,9 @@ class LayerSearch:
 
     def _check_last(self, last: FeatureMap) -> None:
         """Raises CamError where most of the network is behind the last map, whose output still has
-        places: those that could not be laid out, or maps that lead to the logits side by side, as
-        those of a feature pyramid do."""
+        places: those that could not be laid out or are no modules', or maps that lead to the logits
+        side by side, as those of a feature pyramid do."""
         at = next(n for n, call in enumerate(self._calls) if call.key == (last.name, last.number))
-        functional = functional_convolutions_behind(self._calls[at], self._calls, self._logits)
-        if functional > _MOST_BEHIND:
-            raise CamError(
-                f"The last feature map that was found is that of {last.stage.layer!r}, but "
-                f"{functional} convolutions follow it that are no modules and cannot be looked "
-                "into: build them as torch.nn.Conv2d, or name the layer= to explain."
-            )
         # What ran before, too, now runs for another input, as an encoder of two pictures does.
         again = {call.name for call in self._calls[: at + 1]}
         behind = {
@@ -276,6 +270,14 @@ class LayerSearch:
                 f"{len(behind)} layers follow it whose outputs, like {shape}, could not be laid "
                 "out over the picture. Name the layer= to explain, and as reshape= a function "
                 "from its output to [N, C, h, w]."
+            )
+        unseen = unseen_layers_behind(self._calls[at], self._calls, self._logits)
+        if unseen > min(_MOST_BEHIND, layers_before(self._calls[at], self._calls)):
+            raise CamError(
+                f"The last feature map that was found is that of {last.stage.layer!r}, but "
+                f"{unseen} products with weights follow it whose results no module gives as a "
+                "tensor, so that they cannot be looked into: build these layers as modules that "
+                "do, or name the layer= to explain."
             )
 
     def _has_places(self, call: Call) -> bool:
@@ -325,7 +327,8 @@ class LayerSearch:
         if came is None:
             return (
                 "The network has no convolution whose output is a feature map, or none that can be "
-                "seen: what torch.export or TorchScript made has no parts to look into."
+                "seen: functions of parameters, and what torch.export or TorchScript made, have no "
+                "parts to look into. Build its layers as modules."
             )
         return (
             f"Nothing in the network gives a feature map: its last layers give {came}, which "
