@@ -4,7 +4,6 @@ the last of its resolution."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cached_property
 
 import torch
@@ -119,7 +118,7 @@ class LayerSearch:
             # That of a segmentation says what is seen where, and is no feature map behind it.
             more = nodes_behind_which_others_are(self._calls)
             before = [one for one in self._maps if one.call.node in more]
-            with suppress(CamError):
+            if any(one.call.makes_map for one in before):
                 return self._stages(before)
         return self._stages(self._maps)
 
@@ -133,12 +132,12 @@ class LayerSearch:
         if not stages:
             raise CamError(self._nothing())
         try:
-            self._check_last(stages[-1])
+            self._check_last(stages[-1], maps)
         except CamError:
             later = self._laid_out_again()
             if later is None:
                 raise
-            self._check_last(later)
+            self._check_last(later, maps)
             stages.append(later)
         return stages
 
@@ -167,7 +166,7 @@ class LayerSearch:
             # Where two paths bypass each other, rather a norm than one of attention's matrices.
             norms = [one for one in chosen if "Norm" in type(one.call.part).__name__]
             if self.is_convolutional or not norms or not self._is_of_one_trunk(norms[-1].call):
-                raise CamError(self._side_by_side())
+                raise CamError(self._side_by_side(maps))
             chosen = norms
         if not chosen:
             return None
@@ -246,7 +245,7 @@ class LayerSearch:
             places = layout.to_map(places[None, :, None])
         return int(places.sum()) > 1 or places.numel() == 1
 
-    def _check_last(self, last: FeatureMap) -> None:
+    def _check_last(self, last: FeatureMap, maps: Sequence[_Candidate]) -> None:
         """Raises CamError where most of the network is behind the last map, whose output still has
         places: those that could not be laid out or are no modules', or maps that lead to the logits
         side by side, as those of a feature pyramid do."""
@@ -259,11 +258,11 @@ class LayerSearch:
             if call.makes_map and self._has_places(call) and call.name not in again
         }
         if len(behind) > _MOST_BEHIND and self.is_convolutional:
-            raise CamError(self._side_by_side())
+            raise CamError(self._side_by_side(maps))
         if len(behind) > _MOST_BEHIND:
             known = [call for call in behind.values() if call.key in self._layouts]
             if len(known) > len(behind) / 2:
-                raise CamError(self._side_by_side())
+                raise CamError(self._side_by_side(maps))
             shape = list(next(reversed(behind.values())).shape)
             raise CamError(
                 f"The last feature map that was found is that of {last.stage.layer!r}, but "
@@ -298,9 +297,10 @@ class LayerSearch:
             and all(one.shape in known for one in beside)
         )
 
-    def _side_by_side(self) -> str:
-        """Of an ensemble, or of a network that looks at a picture twice."""
-        maps = [one.call for one in self._maps if one.size.numel() > 1 and self._belongs(one)]
+    def _side_by_side(self, among: Sequence[_Candidate]) -> str:
+        """Of an ensemble, or of a network that looks at a picture twice. among: all maps, or those
+        before the output."""
+        maps = [one.call for one in among if one.size.numel() > 1 and self._belongs(one)]
         # Rather what attention is given than its matrices.
         named = [call for call in maps if not call.makes_map or is_convolution(call.part)]
         last = [self._name(call) for call in last_calls(named or maps)]
