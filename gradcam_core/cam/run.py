@@ -199,8 +199,8 @@ class Run:
             which = f" of the {numbered(wrong)}" if len(self) > 1 else ""
             raise CamError(
                 f"Nothing in the layer {self.layer!r} changes the score{which}: its gradient is 0 "
-                "everywhere, as behind a softmax that is sure, a clamp, a rounding or a closed "
-                "gate, so there is no map. Explain another class or layer, or give the network "
+                "everywhere, as behind a softmax that is sure, a ReLU that gives 0, a clamp or a "
+                "rounding, so there is no map. Explain another class or layer, or give the network "
                 "without that, by output= if it gives its logits, too; allow_nan=True gives a map "
                 "of 0."
             )

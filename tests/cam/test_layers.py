@@ -50,7 +50,7 @@ def check(module: nn.Module, last: str, sides: list[int]) -> None:
     for stage in (smaller[0], smaller[-1]):
         run = gc.forward(module, batch, stage.layer)
         assert run.activation.shape[1:] == stage.shape
-        assert run.cam(1).shape[1:] == stage.shape[1:]
+        assert run.cam().shape[1:] == stage.shape[1:]
 
 
 @pytest.mark.parametrize("name", TIMM)
