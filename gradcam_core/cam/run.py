@@ -354,6 +354,12 @@ class Run:
         # One sum gives every image its own gradient: in eval mode images do not mix.
         held, rows = self.open_pass, self._images
         with held.lock, torch.enable_grad():
+            if held.images_mix:
+                raise CamError(
+                    "The images of a batch mix: what the network, or the target function, gives "
+                    f"for one changes with the {held.layer!r} of another, as with a batch norm "
+                    "that takes the batch's statistics. Give one picture at a time."
+                )
             found = held.gradient(to_differentiate(score, held.logits, rows).sum())[rows]
             is_silent = ~_is_any(found)
             if is_silent.any():

@@ -238,3 +238,38 @@ def test_the_queries_of_a_decoder_are_no_places(layers: int):
             continue
         with pytest.raises(gc.CamError, match="'encoder'"):
             gc.forward(module, images())
+
+
+class Repeated(nn.Module):
+    """One convolution runs again and again, and its sums are no module's."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.stem, self.again = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.head, self.times = nn.Linear(8, 5), times
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.stem(x)
+        for _ in range(self.times):
+            y = (y + self.again(y)).relu()
+        return self.head(y.mean((2, 3)))
+
+
+def test_each_run_of_a_layer_behind_the_stem_counts():
+    assert gc.forward(Repeated(1).eval(), images()).layer == "stem"
+    with pytest.raises(gc.CamError, match=r"of 'again#3' and from what leads past it"):
+        gc.forward(Repeated(3).eval(), images())
+
+
+def test_a_part_that_is_made_by_the_first_pass_is_seen():
+    class Late(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if not hasattr(self, "late"):
+                self.late = nn.Conv2d(8, 8, 3).eval()
+            return self.head(self.late(self.stem(x).relu()).mean((2, 3)))
+
+    assert gc.forward(Late().eval(), images()).layer == "late"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn.functional import batch_norm, relu
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
@@ -224,6 +224,44 @@ def test_images_that_mix_are_refused():
     same(run.cam(1), literal(module, "first")[:1])
     with pytest.raises(gc.CamError, match="in which images mix"):
         run.cam(1, "ablationcam")
+
+
+MIXING: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "batch statistics": lambda self, y: self.head(
+        pooled(batch_norm(y, None, None, training=True).relu())
+    ),
+    "attention": lambda self, y: self.head((pooled(y) @ pooled(y).T).softmax(1) @ pooled(y)),
+    "the first image": lambda self, y: self.head(pooled(y) * pooled(y[:1])),
+    "the largest": lambda self, y: self.head(pooled(y) / y.amax()),
+}
+
+
+@pytest.mark.parametrize("kind", MIXING)
+def test_images_that_mix_behind_the_layer_are_refused_together(kind: str):
+    module = net(
+        lambda self, x: MIXING[kind](self, self.second(self.first(x).relu())), second=conv()
+    )
+    run = gc.forward(module, images())
+    for targets in (1, lambda given: given[:, 1]):
+        with pytest.raises(gc.CamError, match=r"images of a batch mix: .* 'second' of another"):
+            run.cam(targets)
+    alone = images()[:1]
+    same(gc.forward(module, alone).cam(1), literal(module, "second")[:1])
+
+
+def test_a_target_that_mixes_the_images_is_refused():
+    run = gc.forward(net(in_a_row, second=conv()), images())
+    with pytest.raises(gc.CamError, match="images of a batch mix"):
+        run.cam(lambda given: given[:, 1] - given[:, 1].mean())
+    assert run.cam(lambda given: given[:, 1]).shape == (2, 32, 32)
+
+
+def test_a_network_without_classes_is_told():
+    module = net(
+        lambda self, x: self.head(pooled(self.second(self.first(x))))[:, :0], second=conv()
+    )
+    with pytest.raises(gc.CamError, match=r"gives \[2, 0\]: no classes"):
+        gc.forward(module, images(), "second").cam()
 
 
 def test_weights_that_were_changed_meanwhile_are_told():

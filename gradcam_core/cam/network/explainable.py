@@ -128,7 +128,7 @@ def as_gradient_errors() -> Iterator[None]:
     except _OF_A_NETWORK as error:
         reason = first_line(error) or type(error).__name__
         raise CamError(
-            f"The network has no gradients to explain it by ({reason}). Give one that can be "
-            "trained, or choose a method that needs no gradients: Eigen-CAM, Score-CAM or "
-            "Ablation-CAM with a layer= that is named."
+            f"The network's gradients cannot be computed ({reason}): give a network whose backward "
+            "pass runs, without hooks of its own in it, or choose a method that needs none, such "
+            "as Eigen-CAM, Score-CAM or Ablation-CAM."
         ) from error

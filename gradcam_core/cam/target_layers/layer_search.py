@@ -37,6 +37,9 @@ _MOST_BEHIND = 4
 """Parts with weights behind a map that still give places; more of them are most of a network. Of
 193 networks sensible maps had two at most, and stems five and more."""
 
+_FEW_BEHIND = 2
+"""As many of them may be behind a map that fewer lead to."""
+
 _LEAST_SHARED = 0.5
 """An earlier map is explained in place of the last one where at least this share of the connections
 that lead past the last map come from what made the earlier one."""
@@ -252,18 +255,20 @@ class LayerSearch:
         at = next(n for n, call in enumerate(self._calls) if call.key == (last.name, last.number))
         # What ran before, too, now runs for another input, as an encoder of two pictures does.
         again = {call.name for call in self._calls[: at + 1]}
-        behind = {
-            call.name: call
+        behind = [
+            call
             for call in self._calls[at + 1 :]
             if call.makes_map and self._has_places(call) and call.name not in again
-        }
-        if len(behind) > _MOST_BEHIND and self.is_convolutional:
+        ]
+        before = layers_before(self._calls[at], self._calls)
+        most = min(_MOST_BEHIND, max(_FEW_BEHIND, before))
+        if len(behind) > most and self.is_convolutional:
             raise CamError(self._side_by_side(maps))
-        if len(behind) > _MOST_BEHIND:
-            known = [call for call in behind.values() if call.key in self._layouts]
+        if len(behind) > most:
+            known = [call for call in behind if call.key in self._layouts]
             if len(known) > len(behind) / 2:
                 raise CamError(self._side_by_side(maps))
-            shape = list(next(reversed(behind.values())).shape)
+            shape = list(behind[-1].shape)
             raise CamError(
                 f"The last feature map that was found is that of {last.stage.layer!r}, but "
                 f"{len(behind)} layers follow it whose outputs, like {shape}, could not be laid "
@@ -271,7 +276,7 @@ class LayerSearch:
                 "from its output to [N, C, h, w]."
             )
         unseen = unseen_layers_behind(self._calls[at], self._calls, self._logits)
-        if unseen > min(_MOST_BEHIND, layers_before(self._calls[at], self._calls)):
+        if unseen > min(_MOST_BEHIND, before):
             raise CamError(
                 f"The last feature map that was found is that of {last.stage.layer!r}, but "
                 f"{unseen} products with weights follow it whose results no module gives as a "
