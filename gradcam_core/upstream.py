@@ -7,7 +7,6 @@ this module, too.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -120,13 +119,27 @@ def watching_operations(note: Callable[[list[Tensor]], None]) -> Iterator[None]:
         yield
 
 
-def has_places(node: Node) -> bool:
-    """Whether what a node of an autograd graph gave [N, C, *places] has more than one place.
+def shapes_of(node: Node) -> list[tuple[int, ...]]:
+    """The shapes of what a node of an autograd graph gave.
 
-    The graph knows it to check gradients. Needless once `Node` tells in public.
+    The graph knows them to check gradients. Needless once `Node` tells in public.
     """
-    described = getattr(node, "_input_metadata", ())
-    return any(math.prod(one.shape[2:]) > 1 for one in described)
+    return [tuple(one.shape) for one in getattr(node, "_input_metadata", ())]
+
+
+def next_node() -> int:
+    """The number that the next node of the autograd graph gets in this thread.
+
+    Needless once PyTorch tells in public which module a node belongs to.
+    """
+    import torch
+
+    return torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
+
+
+def number_of(node: Node) -> int:
+    """The number that a node of the autograd graph got from `next_node`."""
+    return node._sequence_nr()
 
 
 def with_copied_tensors(given: Any) -> Any:

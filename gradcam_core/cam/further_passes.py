@@ -13,6 +13,7 @@ from gradcam_core.cam.head import Head
 from gradcam_core.cam.layer_hooks import LayerTarget, NotRunError, hold
 from gradcam_core.cam.methods.several_passes import SMOOTH_NOISE, SMOOTH_SAMPLES, noise
 from gradcam_core.cam.network.attention import AttentionPass
+from gradcam_core.cam.network.explainable import as_gradient_errors
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass
 from gradcam_core.cam.target_layers.graph import depends_on
@@ -82,7 +83,8 @@ def _at(
             )
         with torch.enable_grad():
             total = score_of(logits).sum()
-    gradients = torch.autograd.grad(total, leaves)
+    with as_gradient_errors():
+        gradients = torch.autograd.grad(total, leaves)
     return [(leaf.detach(), one) for leaf, one in zip(leaves, gradients, strict=True)]
 
 
@@ -127,7 +129,8 @@ def attention_gradients(
             means.requires_grad_()
             with torch.enable_grad():
                 total = score_of(head(means.expand(-1, tokens, -1)), n).sum()
-        (gradients,) = torch.autograd.grad(total, means)
+        with as_gradient_errors():
+            (gradients,) = torch.autograd.grad(total, means)
         # The mean is of all tokens alike.
         shares = gradients.expand(-1, tokens, -1) / tokens
         yield (

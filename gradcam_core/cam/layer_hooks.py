@@ -96,6 +96,8 @@ def _hold(
             return None
         assert isinstance(output, Tensor)
         _check(target.name, output, images_first(layout, output), len(inputs))
+        if torch.is_inference_mode_enabled():
+            raise _without_gradients(target.name)
         is_first = all(one is None for n, one in enumerate(held) if n != at)
         given = output.detach().clone() if is_first else output
         found = layout.to_map(given)
@@ -270,9 +272,13 @@ def independence_error(
     _, given = hold(module, inputs, [LayerTarget(target.name, held.call, changed)])
     if torch.equal(logits_of(given).detach(), logits.detach()):
         return CamError(f"The logits do not depend on the layer {target.name!r}.")
+    return _without_gradients(target.name)
+
+
+def _without_gradients(layer: str) -> CamError:
     return CamError(
-        f"The logits depend on the layer {target.name!r}, but the network computes them without "
-        "gradients (no_grad or detach in its forward, behind the layer). Give a network that "
+        f"The logits depend on the layer {layer!r}, but the network computes them without "
+        "gradients (no_grad, inference_mode or detach in its forward). Give a network that "
         "computes with them, or name a layer behind that."
     )
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import Node
+from torch.autograd.graph import GradientEdge, Node
 
+from gradcam_core.cam.network.explainable import as_gradient_errors
 from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.cam.network.outputs import logits_of_output
 from gradcam_core.cam.network.parts import parameters_of, parts_of
 from gradcam_core.cam.target_layers.layout import Layout
 from gradcam_core.errors import CamError
@@ -22,6 +25,10 @@ _CHANGED_WEIGHTS = (
     "The network's weights were changed since the forward pass, as by a step of training: run "
     "`forward` again."
 )
+
+
+_apart: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
+"""The layers of each network behind which images do not mix."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +84,41 @@ class OpenPass:
         """The same with another end of the graph."""
         return replace(self, logits=logits, logits_of=logits_of)
 
-    def gradient(self, score: Tensor) -> Tensor:
-        """Of a number by the feature map. Raises CamError if the weights behind it were changed."""
+    def gradient(
+        self, score: Tensor | GradientEdge, by_score: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """Of a number by the feature map, or with by_score of several, each times its own. Raises
+        CamError if the weights behind it were changed, or if something there has no gradient."""
         try:
-            return torch.autograd.grad(score, self.leaf, retain_graph=True)[0]
-        except RuntimeError as error:
-            if "modified by an inplace operation" in str(error):
+            with as_gradient_errors():
+                found = torch.autograd.grad(score, self.leaf, by_score, retain_graph=True)
+        except CamError as error:
+            if "modified by an inplace operation" in str(error.__cause__):
                 raise CamError(_CHANGED_WEIGHTS) from error
             raise
+        return found[0]
+
+    @cached_property
+    def images_mix(self) -> bool:
+        """Whether what the network gives for one half of the images changes with the feature maps
+        of the other, so that one backward pass does not give each image its own gradient. It is
+        found by two backward passes, and remembered where it does not."""
+        apart = _apart.setdefault(self.module, set())
+        is_plain = self.logits_of is logits_of_output
+        if len(self.batch) < 2 or (is_plain and self.layer in apart):
+            return False
+        logits, middle = self.logits.flatten(1), len(self.batch) // 2
+        factors = torch.linspace(1, 2, logits.shape[1], dtype=logits.dtype, device=logits.device)
+        found = False
+        for own, others in (
+            (slice(middle), slice(middle, None)),
+            (slice(middle, None), slice(middle)),
+        ):
+            gradient = self.gradient((logits[own] * factors).sum())[others]
+            found |= bool(((gradient != 0) & gradient.isfinite()).any())
+        if is_plain and not found:
+            apart.add(self.layer)
+        return found
 
     def check_unchanged(self) -> None:
         """Raises CamError if somebody wrote into the batch or the weights since the pass, which a

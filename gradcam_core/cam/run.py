@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,10 +22,11 @@ from gradcam_core.cam.methods import (
     signed,
 )
 from gradcam_core.cam.methods.one_pass import gradcam_plus_plus, strongest_other
-from gradcam_core.cam.network.finite import check_finite
+from gradcam_core.cam.network.finite import check_finite, numbered
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass, at_least_float32
 from gradcam_core.cam.perturbed import perturbed_logits
+from gradcam_core.cam.saturation import gradient_before_rising, to_differentiate
 from gradcam_core.cam.score import Score, score_of
 from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.cam.steps import Steps, steps_of
@@ -134,11 +136,13 @@ class Run:
         "noise" of eight copies with noise (SmoothGrad, see `smoothing`), "flips" of six, mirrored
         and not, times 0.9, 1 and 1.1, each divided by its maximum first, which is
         pytorch-grad-cam's aug_smooth. The class and those in contrast are those of this pass.
-        allow_nan: give maps that are not numbers as they are, in place of an error.
+        allow_nan: give maps that are not numbers, and those of scores that nothing at the layer
+        changes, as they are, in place of an error.
 
         Raises CamError for a class that the network does not have, for a contrast that does not fit
         or a method that knows no class, for a signed map of a method without gradients, for scores
-        or maps that are not finite, ValueError for an unknown method.
+        or maps that are not finite, for a score whose gradient is 0, ValueError for an unknown
+        method.
         """
         if target is not None and targets is not None:
             raise CamError("target= is another name of targets: give one of them.")
@@ -167,6 +171,7 @@ class Run:
                 found = self._smoothed(explained, smooth, on_progress)
             if not allow_nan:
                 self._check_finite(explained, found)
+                self._check_gradient(explained, found)
             return found
 
     def _check_finite(self, explained: _Explained, found: Tensor) -> None:
@@ -179,6 +184,26 @@ class Run:
         images = self.open_pass.batch[self._images]
         steps = [("The batch", images), ("The activation", self.activation), *steps]
         check_finite(steps, self.open_pass.leaf.dtype)
+
+    def _check_gradient(self, explained: _Explained, found: Tensor) -> None:
+        """Raises CamError where a map is 0 because nothing at the layer changes the score."""
+        if explained.method.needs not in _BY_GRADIENTS or bool(_is_any(found, _FAINT).all()):
+            return
+        if explained.function is None:
+            gradient = self._gradient(explained.score)
+        else:
+            run = Run(of_function(self.open_pass, explained.function), self._images)
+            gradient = run._gradient(explained.score)
+        wrong = [n for n, one in enumerate(_is_any(gradient, _FAINT).tolist()) if not one]
+        if wrong:
+            which = f" of the {numbered(wrong)}" if len(self) > 1 else ""
+            raise CamError(
+                f"Nothing in the layer {self.layer!r} changes the score{which}: its gradient is 0 "
+                "everywhere, as behind a softmax that is sure, a ReLU that gives 0, a clamp or a "
+                "rounding, so there is no map. Explain another class or layer, or give the network "
+                "without that, by output= if it gives its logits, too; allow_nan=True gives a map "
+                "of 0."
+            )
 
     def _smoothed(
         self, explained: _Explained, smooth: Smooth, on_progress: Callable[[float], None]
@@ -241,14 +266,17 @@ class Run:
         self, chosen: Method, score: Score, on_progress: Callable[[float], None]
     ) -> Tensor:
         held = self.open_pass.of(self._images, self._own_inputs)
+        differentiable = partial(to_differentiate, score)
         if chosen.needs == "noisy gradients":
-            gradients = noisy_gradients(held, score.of, on_progress)
+            gradients = noisy_gradients(held, differentiable, on_progress)
             return chosen.compute(self.activation, at_least_float32(gradients))
         if chosen.needs == "attention":
-            images = attention_gradients(held, lambda y, n: score.at(n).of(y), on_progress)
+            images = attention_gradients(
+                held, lambda y, n: to_differentiate(score.at(n), y), on_progress
+            )
             return torch.cat([chosen.compute(map(at_least_float32, image)) for image in images])
         on_progress(0.0)
-        earlier = at_earlier_layers(held, score.of)
+        earlier = at_earlier_layers(held, differentiable)
         device = self.activation.device
         pairs = [tuple(at_least_float32(one.to(device)) for one in pair) for pair in earlier]
         pairs.append((self.activation, self._gradient(score)))
@@ -324,10 +352,22 @@ class Run:
 
     def _gradient(self, score: Score) -> Tensor:
         # One sum gives every image its own gradient: in eval mode images do not mix.
-        with self.open_pass.lock, torch.enable_grad():
-            total = score.of(self.open_pass.logits[self._images]).sum()
-            gradient = self.open_pass.gradient(total)
-        return at_least_float32(gradient[self._images])
+        held, rows = self.open_pass, self._images
+        with held.lock, torch.enable_grad():
+            if held.images_mix:
+                raise CamError(
+                    "The images of a batch mix: what the network, or the target function, gives "
+                    f"for one changes with the {held.layer!r} of another, as with a batch norm "
+                    "that takes the batch's statistics. Give one picture at a time."
+                )
+            found = held.gradient(to_differentiate(score, held.logits, rows).sum())[rows]
+            is_silent = ~_is_any(found)
+            if is_silent.any():
+                before = gradient_before_rising(score, held.logits, rows, is_silent)
+                if before is not None:
+                    edge, wanted = before
+                    found = found + held.gradient(edge, [wanted])[rows]
+        return at_least_float32(found)
 
     def _perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:
         """The logits for every perturbed channel [N, C, classes], kept for other classes."""
@@ -337,6 +377,17 @@ class Run:
                 self._kept = {method.name: perturbed_logits(held, method, on_progress)}
             on_progress(1.0)
             return self._kept[method.name]
+
+
+_BY_GRADIENTS = ("gradient", "gradients", "noisy gradients", "earlier maps", "attention")
+
+_FAINT = torch.finfo(torch.float32).tiny
+"""Below this, numbers are rounded to few digits or to 0."""
+
+
+def _is_any(found: Tensor, least: float = 0.0) -> Tensor:
+    """Of each image, whether any value is further from 0 than this."""
+    return (found.abs() > least).flatten(1).any(dim=1)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ def class_indices(targets: int | Sequence[int] | None, logits: Tensor) -> Tensor
             "of it as the target, for instance the mean of one channel over a mask, or output= to "
             "`forward`."
         )
+    if not logits.shape[1]:
+        raise CamError(f"The network gives {list(logits.shape)}: no classes to explain.")
     if targets is None:
         return torch.tensor(top_classes(logits), device=logits.device)
     if isinstance(targets, (Set, Mapping)):

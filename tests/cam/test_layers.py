@@ -50,7 +50,7 @@ def check(module: nn.Module, last: str, sides: list[int]) -> None:
     for stage in (smaller[0], smaller[-1]):
         run = gc.forward(module, batch, stage.layer)
         assert run.activation.shape[1:] == stage.shape
-        assert run.cam(1).shape[1:] == stage.shape[1:]
+        assert run.cam().shape[1:] == stage.shape[1:]
 
 
 @pytest.mark.parametrize("name", TIMM)
@@ -132,3 +132,27 @@ def test_the_map_that_a_segmentation_gives_is_not_the_feature_map_behind_it():
     assert expected.max() > 0
     torch.testing.assert_close(found, expected)
     assert gc.forward(nn.Sequential(nn.Conv2d(3, 4, 3)).eval(), batch).layer == "0"
+
+
+class SummedScores(nn.Module):
+    """Adds the scores of two resolutions, as LR-ASPP and FCN-8s do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.middle = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, padding=1)
+        self.second = nn.Conv2d(8, 12, 3, 2, 1)
+        self.low, self.high = nn.Conv2d(8, 4, 1), nn.Conv2d(12, 4, 1)
+        self.enlarge = nn.ConvTranspose2d(4, 4, 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.first(x).relu()
+        second = self.second(self.middle(first).relu()).relu()
+        high = interpolate(self.high(second), first.shape[2:])
+        return self.enlarge(self.low(first) + high)
+
+
+def test_where_scores_are_added_the_output_is_not_taken_for_their_feature_map():
+    module, batch = SummedScores().eval(), torch.randn(1, 3, 32, 48)
+    with pytest.raises(gc.CamError, match=r"side by side \(high, low\)"):
+        gc.forward(module, batch)
+    assert gc.forward(module, batch, "second").cam(lambda given: given[:, 1].mean((1, 2))).any()

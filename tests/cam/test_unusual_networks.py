@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, relu
+from torch.nn.functional import batch_norm, relu
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
@@ -187,26 +187,6 @@ def test_the_map_is_the_formulas(kind: str):
     same(run.cam(1), literal(module, run.layer, is_last=is_last))
 
 
-@pytest.mark.parametrize("is_frozen", [False, True])
-def test_a_stem_is_not_explained_where_functional_convolutions_follow(is_frozen: bool):
-    def run(self: Any, x: Tensor) -> Tensor:
-        y = self.first(x)
-        for weight in self.weights:
-            y = conv2d(y, weight, padding="same").relu()
-        return self.head(pooled(y))
-
-    def made(count: int) -> nn.Module:
-        each = (nn.Parameter(torch.randn(8, 8, 3, 3) / 8) for _ in range(count))
-        return net(run, weights=nn.ParameterList(each)).requires_grad_(not is_frozen)
-
-    with pytest.raises(gc.CamError, match=r"'first', but 5 convolutions follow .* no modules"):
-        gc.forward(made(5), images())
-    module = made(5)
-    same(gc.forward(module, images(), "first").cam(1), literal(module, "first"))
-    few = made(2)
-    same(gc.forward(few, images()).cam(1), literal(few, "first"))
-
-
 def test_as_many_channels_as_places_are_not_taken_for_places():
     def run(self: Any, x: Tensor) -> Tensor:
         y = self.norm(self.pool(self.first(x)).movedim(1, -1)).movedim(-1, 1)
@@ -244,6 +224,44 @@ def test_images_that_mix_are_refused():
     same(run.cam(1), literal(module, "first")[:1])
     with pytest.raises(gc.CamError, match="in which images mix"):
         run.cam(1, "ablationcam")
+
+
+MIXING: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "batch statistics": lambda self, y: self.head(
+        pooled(batch_norm(y, None, None, training=True).relu())
+    ),
+    "attention": lambda self, y: self.head((pooled(y) @ pooled(y).T).softmax(1) @ pooled(y)),
+    "the first image": lambda self, y: self.head(pooled(y) * pooled(y[:1])),
+    "the largest": lambda self, y: self.head(pooled(y) / y.amax()),
+}
+
+
+@pytest.mark.parametrize("kind", MIXING)
+def test_images_that_mix_behind_the_layer_are_refused_together(kind: str):
+    module = net(
+        lambda self, x: MIXING[kind](self, self.second(self.first(x).relu())), second=conv()
+    )
+    run = gc.forward(module, images())
+    for targets in (1, lambda given: given[:, 1]):
+        with pytest.raises(gc.CamError, match=r"images of a batch mix: .* 'second' of another"):
+            run.cam(targets)
+    alone = images()[:1]
+    same(gc.forward(module, alone).cam(1), literal(module, "second")[:1])
+
+
+def test_a_target_that_mixes_the_images_is_refused():
+    run = gc.forward(net(in_a_row, second=conv()), images())
+    with pytest.raises(gc.CamError, match="images of a batch mix"):
+        run.cam(lambda given: given[:, 1] - given[:, 1].mean())
+    assert run.cam(lambda given: given[:, 1]).shape == (2, 32, 32)
+
+
+def test_a_network_without_classes_is_told():
+    module = net(
+        lambda self, x: self.head(pooled(self.second(self.first(x))))[:, :0], second=conv()
+    )
+    with pytest.raises(gc.CamError, match=r"gives \[2, 0\]: no classes"):
+        gc.forward(module, images(), "second").cam()
 
 
 def test_weights_that_were_changed_meanwhile_are_told():

@@ -9,6 +9,7 @@ import importlib.machinery
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 import types
@@ -341,10 +342,43 @@ def test_parts_in_a_sequential_are_known_by_their_order(tmp_path: Path):
     )
     gc.register("Mine", "torchvision:resnet18", weights=saved(tmp_path / "a.pth", state))
     assert_same("mine", module)
+    beside = {"state_dict": state | {"loss.weight": torch.rand(4)}}  # as Lightning has it
+    info = gc.register("Mine", weights=saved(tmp_path / "c.pth", beside))
+    assert "state_dict.fc is taken as fc" in info.notice
+    assert_same("mine", module)
     dense = torchvision.models.densenet121(num_classes=4)  # a ReLU stands between its parts
     body = nn.Sequential(*dense.children())
     with pytest.raises(gc.NetworkError, match="do not fit"):
         gc.register("Mine", "densenet121", weights=saved(tmp_path / "b.pth", body.state_dict()))
+
+
+def of_detectron(name: str) -> str:
+    stem = re.sub("^conv1", "stem.conv1", re.sub("^bn1", "stem.conv1.norm", name))
+    return re.sub(r"^layer(\d)", r"res\1", re.sub(r"\.bn(\d)", r".conv\1.norm", stem))
+
+
+@pytest.mark.parametrize(
+    ("renamed", "first"),
+    [
+        (of_detectron, r"\(conv1.weight; in the file there is stem.conv1.weight\)"),
+        (
+            lambda name: name.replace("layer", "stage"),
+            r"\(layer1.0.conv1.weight; .* stage1.0.conv1",
+        ),
+        (lambda name: name.replace("bn", "norm"), r"\(bn1.weight; .* norm1.weight"),
+        (lambda name: f"net.{name.replace('downsample', 'shortcut')}", "shortcut"),
+    ],
+)
+def test_a_known_network_under_other_names_is_named(
+    tmp_path: Path, renamed: Callable[[str], str], first: str
+):
+    """It is not taken for it: nothing says that it computes the same."""
+    module = torchvision.models.resnet18(num_classes=4)
+    state = {renamed(name): tensor for name, tensor in module.state_dict().items()}
+    path = saved(tmp_path / "a.pth", {"model": state})
+    for architecture in ("resnet18", None):
+        with pytest.raises(gc.NetworkError, match=f"under other names .*{first}"):
+            gc.register("Mine", architecture, weights=path)
 
 
 ALTERED: dict[str, Callable[[nn.Module], Any]] = {

@@ -116,3 +116,19 @@ def as_cam_errors(module: nn.Module, inputs: Inputs) -> Iterator[None]:
         raise CamError(
             f"The network does not take this batch, {inputs.described()}{weights}: {reason}"
         ) from error
+
+
+@contextmanager
+def as_gradient_errors() -> Iterator[None]:
+    """Turns what a backward pass raises into a CamError, as where an operation has no gradient."""
+    try:
+        yield
+    except (CamError, torch.OutOfMemoryError):
+        raise
+    except _OF_A_NETWORK as error:
+        reason = first_line(error) or type(error).__name__
+        raise CamError(
+            f"The network's gradients cannot be computed ({reason}): give a network whose backward "
+            "pass runs, without hooks of its own in it, or choose a method that needs none, such "
+            "as Eigen-CAM, Score-CAM or Ablation-CAM."
+        ) from error

@@ -28,8 +28,7 @@ def check_finite(steps: Sequence[tuple[str, Tensor]], dtype: torch.dtype) -> Non
 
 def not_finite(name: str, wrong: Sequence[int], count: int, dtype: torch.dtype) -> str:
     """The sentence about these images, of so many."""
-    one = "image" if len(wrong) == 1 else "images"
-    which = "" if count == 1 else f" of the {one} {', '.join(map(str, wrong))} (counted from 0)"
+    which = "" if count == 1 else f" of the {numbered(wrong)}"
     came = f"{name}{which} has values that are not finite (NaN or infinite), so there is no map."
     if dtype is torch.float16:
         return (
@@ -37,3 +36,9 @@ def not_finite(name: str, wrong: Sequence[int], count: int, dtype: torch.dtype) 
             "in float32 or bfloat16."
         )
     return f"{came} Check the values of the picture and the weights of the network."
+
+
+def numbered(images: Sequence[int]) -> str:
+    """These images of a batch, for a person."""
+    one = "image" if len(images) == 1 else "images"
+    return f"{one} {', '.join(map(str, images))} (counted from 0)"

@@ -16,14 +16,19 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node, saved_tensors_hooks
 from torch.nn.utils import parametrize
 
+from gradcam_core.cam.network.explainable import as_gradient_errors
 from gradcam_core.cam.network.hooks import exclusive, on_this_thread
 from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.upstream import next_node
 
 _PATCHES = ((0.25, 0.25, 0.25), (0.3, 0.8, 0.55), (0.8, 0.45, 0.75))
 """Middles of the patches that are changed, as shares of the input's sides; no symmetry maps them
 onto each other."""
 
 _PATCH = 0.25  # of the input's sides
+
+_LISTS = (nn.ParameterList, nn.ParameterDict)
+"""Modules that are no parts but hold weights of the part that they are in."""
 
 
 @dataclass
@@ -33,7 +38,8 @@ class Call:
     the images first; is_of_images: whether that has one entry per image. is_sequence_first: whether
     it gave tokens [L, N, C], with the images behind them.
     makes_map: whether it is a part without parts that has weights, so that it makes its feature map
-    from another; maps_made: how many of these ended while it ran, itself included.
+    from another; maps_made: how many of these ended while it ran, itself included. nodes: numbers
+    of the nodes of the autograd graph that it made.
 
     node: of the autograd graph. changed: by how much each place changed with each patch of the
     input, [patches, *shape without N and channels], by the axis of the channels. places_used:
@@ -46,6 +52,7 @@ class Call:
     shape: torch.Size
     makes_map: bool
     maps_made: int
+    nodes: range
     is_of_images: bool
     is_sequence_first: bool = False
     node: Node | None = None
@@ -64,13 +71,15 @@ class Call:
 def makes_a_map(part: nn.Module) -> bool:
     """Whether a module is a convolution, a dense layer or the like: a part with a weight matrix of
     its own or a computed one (`torch.nn.utils.parametrize`), and no such part within it."""
-    has_own = any(one.ndim > 1 for one in part.parameters(recurse=False))
     parts = dict(part.named_children())
+    lists = [name for name, one in parts.items() if isinstance(one, _LISTS)]
+    own = [part, *(parts.pop(name) for name in lists)]
+    has_own = any(one.ndim > 1 for each in own for one in each.parameters(recurse=False))
     computed = parts.pop("parametrizations", None)
     if computed is not None and parametrize.is_parametrized(part):
         has_own |= any(getattr(part, name).ndim > 1 for name, _ in computed.named_children())
     return has_own and not any(
-        makes_a_map(inner) for own in parts.values() for inner in own.modules()
+        makes_a_map(inner) for other in parts.values() for inner in other.modules()
     )
 
 
@@ -87,13 +96,13 @@ def trace_calls(
     calls: list[Call] = []
     numbers: Counter[str] = Counter()
     made: list[str] = []
-    begun: list[int] = []
+    begun: list[tuple[int, int]] = []
 
     def begin(_module: nn.Module, _inputs: object) -> None:
-        begun.append(len(made))
+        begun.append((len(made), next_node()))
 
     def end(name: str, part: nn.Module, inputs: tuple, output: object) -> None:
-        before = begun.pop()
+        before, first = begun.pop()
         numbers[name] += 1
         if not isinstance(output, Tensor) or output.ndim < 3:
             return
@@ -105,7 +114,10 @@ def trace_calls(
         shapes = tuple(one.shape[1:] for one in inputs if isinstance(one, Tensor) and one.ndim > 2)
         shape = output.transpose(0, 1).shape if is_behind else output.shape
         ended = len(made) - before
-        call = Call(name, numbers[name], part, shapes, shape, makes, ended, is_of_images, is_behind)
+        nodes = range(first, next_node())
+        call = Call(
+            name, numbers[name], part, shapes, shape, makes, ended, nodes, is_of_images, is_behind
+        )
         calls.append(call)
         note(call, output)
 
@@ -157,7 +169,8 @@ def mark_places_used(calls: Sequence[Call], logits: Tensor, image: Tensor) -> No
 
         undo.append(call.node.register_prehook(keep))
     try:
-        torch.autograd.grad((logits * weights).sum(), image, retain_graph=True)
+        with as_gradient_errors():
+            torch.autograd.grad((logits * weights).sum(), image, retain_graph=True)
     finally:
         for handle in undo:
             handle.remove()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from statistics import median
 
 from torch import Tensor
 
@@ -109,6 +111,8 @@ class Layouts:
             if before is None:
                 return None, 0.0
             score = _token_locality(changed, grid, before)
+            if grid not in self._known_grids | self._seen_grids:
+                return None, 0.0
             # Where attention alone has mixed all places evenly, which tells nothing, they are
             # taken to lie as in the calls before.
             return Tokens(grid, before), _LEAST_LOCALITY if score > _TELLS_NOTHING else score
@@ -133,6 +137,25 @@ class Layouts:
         if of_convolutions or first is None:
             return of_convolutions
         return set(grids(first.shape[1], self._sides))
+
+    @cached_property
+    def _seen_grids(self) -> set[tuple[int, ...]]:
+        """Those that the calls with as many tokens do not speak against: the queries of a decoder,
+        which have no places, seem to lie on a grid by chance, but in few calls, and are the same
+        for every picture at first."""
+        scores: dict[tuple[int, ...], list[float]] = defaultdict(list)
+        constant: set[tuple[int, ...]] = set()
+        for call in self._calls:
+            changed = call.changed.get(2)
+            if len(call.shape) != 3 or changed is None:
+                continue
+            others, grid = next(self._grids(call), (0, ()))
+            before = self._before(others) if grid else None
+            if before is not None:
+                scores[grid].append(_token_locality(changed, grid, before))
+                constant |= set() if changed.any() else {grid}
+        likely = {grid for grid, found in scores.items() if median(found) > _TELLS_NOTHING}
+        return likely - constant
 
     def _before(self, others: int) -> int | None:
         """How many of so many tokens for the whole picture come first, by all calls with so many;

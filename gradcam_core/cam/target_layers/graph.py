@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
 from gradcam_core.cam.target_layers.calls import Call
-from gradcam_core.upstream import has_places
+from gradcam_core.upstream import number_of, shapes_of
 
 _PRIME = 2**61 - 1
 
@@ -154,18 +156,54 @@ def last_calls(calls: Sequence[Call]) -> list[Call]:
     return found[::-1]
 
 
-def functional_convolutions_behind(one: Call, calls: Sequence[Call], logits: Tensor) -> int:
-    """How many convolutions behind a call give places, and are none that a module gave: those of
-    `torch.nn.functional`."""
+def unseen_layers_behind(one: Call, calls: Sequence[Call], logits: Tensor) -> int:
+    """How many products with weights follow each other behind a call that no module's output shows
+    but whose own still has places: of `torch.nn.functional`, of parameters, or of modules that give
+    no tensor. Two maps multiplied with each other, as in attention, are no product with weights."""
     if logits.grad_fn is None or one.node is None:
         return 0
-    known = {call.node for call in calls}
+    shown = {number for call in calls if call.makes_map for number in call.nodes}
+    # Of what still has places: the longest chain of such products between the call and it.
+    chains = {one.node: 0}
+    behind = _in_order(logits.grad_fn, without=set(_before(one, set())))
+    for node in reversed(list(behind)):
+        maps = [before for before, _ in node.next_functions if before in chains]
+        if not maps or not _has_places(node):
+            continue
+        is_product = number_of(node) not in shown and _is_product_with_weights(node, maps)
+        chains[node] = max(chains[before] for before in maps) + is_product
+    return max(chains.values())
+
+
+_PRODUCTS = ("Mm", "Addmm", "Bmm", "Baddbmm", "Addbmm", "Linear", "MkldnnLinear", "Trilinear")
+_FILTERS = ("Convolution", "FftC2R", "FftC2C", "DifferentiableGraph")
+
+
+def _is_product_with_weights(node: Node, maps: Sequence[Node]) -> bool:
+    """maps: those of the node's inputs that are maps. What a person has written as an
+    `autograd.Function`, or TorchScript has joined, may be anything."""
+    name = node.name().rpartition("::")[2].partition("Backward")[0]
+    if name in _PRODUCTS:
+        return len(maps) == 1
+    if name == "Mul":  # of each value with several weights, to be summed
+        return len(maps) == 1 and _size(node) > _size(maps[0])
+    return name in _FILTERS or isinstance(node, BackwardCFunction)
+
+
+def _size(node: Node) -> int:
+    return sum(map(math.prod, shapes_of(node)))
+
+
+def _has_places(node: Node) -> bool:
+    """Whether what a node gave of one image has more than one side that is longer than 1, as a map
+    [1, C, h, w] and tokens [1, L, C] or [L, C] have, and a vector has not."""
+    return any(math.prod(shape) > max(shape, default=1) for shape in shapes_of(node))
+
+
+def layers_before(one: Call, calls: Sequence[Call]) -> int:
+    """How many of the calls that make maps a call's output is made from, its own included."""
     before = set(_before(one, set()))
-    behind = _in_order(logits.grad_fn, without=before)
-    return sum(
-        node not in known and node.name().startswith("Convolution") and has_places(node)
-        for node in behind
-    )
+    return sum(call.makes_map and call.node in before for call in calls)
 
 
 def nodes_behind_which_others_are(calls: Sequence[Call]) -> set[Node]:

@@ -4,7 +4,6 @@ the last of its resolution."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cached_property
 
 import torch
@@ -18,10 +17,11 @@ from gradcam_core.cam.target_layers.find_layout import Layouts
 from gradcam_core.cam.target_layers.graph import (
     bypass_of,
     calls_on_every_path,
-    functional_convolutions_behind,
     graph_signature,
     last_calls,
+    layers_before,
     nodes_behind_which_others_are,
+    unseen_layers_behind,
 )
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
@@ -36,6 +36,9 @@ from gradcam_core.errors import CamError
 _MOST_BEHIND = 4
 """Parts with weights behind a map that still give places; more of them are most of a network. Of
 193 networks sensible maps had two at most, and stems five and more."""
+
+_FEW_BEHIND = 2
+"""As many of them may be behind a map that fewer lead to."""
 
 _LEAST_SHARED = 0.5
 """An earlier map is explained in place of the last one where at least this share of the connections
@@ -118,7 +121,7 @@ class LayerSearch:
             # That of a segmentation says what is seen where, and is no feature map behind it.
             more = nodes_behind_which_others_are(self._calls)
             before = [one for one in self._maps if one.call.node in more]
-            with suppress(CamError):
+            if any(one.call.makes_map for one in before):
                 return self._stages(before)
         return self._stages(self._maps)
 
@@ -132,12 +135,12 @@ class LayerSearch:
         if not stages:
             raise CamError(self._nothing())
         try:
-            self._check_last(stages[-1])
+            self._check_last(stages[-1], maps)
         except CamError:
             later = self._laid_out_again()
             if later is None:
                 raise
-            self._check_last(later)
+            self._check_last(later, maps)
             stages.append(later)
         return stages
 
@@ -166,7 +169,7 @@ class LayerSearch:
             # Where two paths bypass each other, rather a norm than one of attention's matrices.
             norms = [one for one in chosen if "Norm" in type(one.call.part).__name__]
             if self.is_convolutional or not norms or not self._is_of_one_trunk(norms[-1].call):
-                raise CamError(self._side_by_side())
+                raise CamError(self._side_by_side(maps))
             chosen = norms
         if not chosen:
             return None
@@ -245,37 +248,40 @@ class LayerSearch:
             places = layout.to_map(places[None, :, None])
         return int(places.sum()) > 1 or places.numel() == 1
 
-    def _check_last(self, last: FeatureMap) -> None:
+    def _check_last(self, last: FeatureMap, maps: Sequence[_Candidate]) -> None:
         """Raises CamError where most of the network is behind the last map, whose output still has
-        places: those that could not be laid out, or maps that lead to the logits side by side, as
-        those of a feature pyramid do."""
+        places: those that could not be laid out or are no modules', or maps that lead to the logits
+        side by side, as those of a feature pyramid do."""
         at = next(n for n, call in enumerate(self._calls) if call.key == (last.name, last.number))
-        functional = functional_convolutions_behind(self._calls[at], self._calls, self._logits)
-        if functional > _MOST_BEHIND:
-            raise CamError(
-                f"The last feature map that was found is that of {last.stage.layer!r}, but "
-                f"{functional} convolutions follow it that are no modules and cannot be looked "
-                "into: build them as torch.nn.Conv2d, or name the layer= to explain."
-            )
         # What ran before, too, now runs for another input, as an encoder of two pictures does.
         again = {call.name for call in self._calls[: at + 1]}
-        behind = {
-            call.name: call
+        behind = [
+            call
             for call in self._calls[at + 1 :]
             if call.makes_map and self._has_places(call) and call.name not in again
-        }
-        if len(behind) > _MOST_BEHIND and self.is_convolutional:
-            raise CamError(self._side_by_side())
-        if len(behind) > _MOST_BEHIND:
-            known = [call for call in behind.values() if call.key in self._layouts]
+        ]
+        before = layers_before(self._calls[at], self._calls)
+        most = min(_MOST_BEHIND, max(_FEW_BEHIND, before))
+        if len(behind) > most and self.is_convolutional:
+            raise CamError(self._side_by_side(maps))
+        if len(behind) > most:
+            known = [call for call in behind if call.key in self._layouts]
             if len(known) > len(behind) / 2:
-                raise CamError(self._side_by_side())
-            shape = list(next(reversed(behind.values())).shape)
+                raise CamError(self._side_by_side(maps))
+            shape = list(behind[-1].shape)
             raise CamError(
                 f"The last feature map that was found is that of {last.stage.layer!r}, but "
                 f"{len(behind)} layers follow it whose outputs, like {shape}, could not be laid "
                 "out over the picture. Name the layer= to explain, and as reshape= a function "
                 "from its output to [N, C, h, w]."
+            )
+        unseen = unseen_layers_behind(self._calls[at], self._calls, self._logits)
+        if unseen > min(_MOST_BEHIND, before):
+            raise CamError(
+                f"The last feature map that was found is that of {last.stage.layer!r}, but "
+                f"{unseen} products with weights follow it whose results no module gives as a "
+                "tensor, so that they cannot be looked into: build these layers as modules that "
+                "do, or name the layer= to explain."
             )
 
     def _has_places(self, call: Call) -> bool:
@@ -296,9 +302,10 @@ class LayerSearch:
             and all(one.shape in known for one in beside)
         )
 
-    def _side_by_side(self) -> str:
-        """Of an ensemble, or of a network that looks at a picture twice."""
-        maps = [one.call for one in self._maps if one.size.numel() > 1 and self._belongs(one)]
+    def _side_by_side(self, among: Sequence[_Candidate]) -> str:
+        """Of an ensemble, or of a network that looks at a picture twice. among: all maps, or those
+        before the output."""
+        maps = [one.call for one in among if one.size.numel() > 1 and self._belongs(one)]
         # Rather what attention is given than its matrices.
         named = [call for call in maps if not call.makes_map or is_convolution(call.part)]
         last = [self._name(call) for call in last_calls(named or maps)]
@@ -325,7 +332,8 @@ class LayerSearch:
         if came is None:
             return (
                 "The network has no convolution whose output is a feature map, or none that can be "
-                "seen: what torch.export or TorchScript made has no parts to look into."
+                "seen: functions of parameters, and what torch.export or TorchScript made, have no "
+                "parts to look into. Build its layers as modules."
             )
         return (
             f"Nothing in the network gives a feature map: its last layers give {came}, which "

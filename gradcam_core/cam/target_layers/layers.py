@@ -113,7 +113,11 @@ class ExecutionPaths:
     def trace(self) -> tuple[FeatureMaps, Tensor]:
         """The one that it takes now, seen by running it on the first of the images that is of
         finite numbers, and its logits there."""
-        return _trace(self._module, self._inputs, self._output)
+        parts = _parts(self._module)
+        found = _trace(self._module, self._inputs, self._output)
+        if _parts(self._module) == parts:
+            return found
+        return _trace(self._module, self._inputs, self._output)  # it has made parts of its own
 
     def remember(self, maps: FeatureMaps) -> None:
         if not maps.is_lasting:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gradcam_core.errors import ArchitectureError
 from gradcam_core.models.custom.architectures import Shapes
-from gradcam_core.models.custom.files.placement import is_beside
+from gradcam_core.models.custom.files.placement import is_beside, is_computed
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,9 @@ def replaced_head(
     place = f"{prefix}{stem}"
     inside = [name for name in layers if name.startswith(f"{place}.")]
     if inside:
-        if len(inside) > 1 or not fits(inside[0]) or _others(place, inside[0], shapes):
-            raise ArchitectureError(_several(stem, inside, layers))
+        others = _others(place, inside[0], shapes)
+        if len(inside) > 1 or not fits(inside[0]) or others:
+            raise ArchitectureError(_several(stem, inside, others, layers))
         return taken(inside[0], f"{inside[0]} is taken as {stem}")
     above = stem.rpartition(".")[0]
     if above and f"{prefix}{above}" in layers and fits(f"{prefix}{above}"):
@@ -87,20 +88,28 @@ def replaced_head(
         if parent and parent not in ("", prefix.rstrip(".")):
             siblings = [one for one in layers if one.startswith(f"{parent}.")]
             siblings = [one for one in siblings if f"{one}.weight" not in used]
-            if len(siblings) > 1 or _others(parent, name, shapes) - used:
-                raise ArchitectureError(_several(stem, siblings, layers))
+            others = _others(parent, name, shapes) - used
+            if len(siblings) > 1 or others:
+                raise ArchitectureError(_several(stem, siblings, others, layers))
         return taken(name, f"{name} is taken as {stem}")
     return None
 
 
 def _others(place: str, layer: str, shapes: Shapes) -> set[str]:
-    """What is below a place besides a layer."""
+    """What is below a place besides a layer, without what is computed or of something else."""
     own = {f"{layer}.weight", f"{layer}.bias"}
-    return {name for name in shapes if name.startswith(f"{place}.")} - own
+    below = {name for name in shapes if name.startswith(f"{place}.")} - own
+    return {
+        name
+        for name in below
+        if not is_computed(name) and not is_beside(name.removeprefix(f"{place}."))
+    }
 
 
-def _several(stem: str, names: Sequence[str], layers: Shapes) -> str:
-    named = ", ".join(f"{name}.weight {list(layers[name])}" for name in names)
+def _several(stem: str, names: Sequence[str], others: Collection[str], layers: Shapes) -> str:
+    found = [f"{name}.weight {list(layers[name])}" for name in names]
+    known = {name.rpartition(".")[0] for name in others} - set(names)
+    named = ", ".join([*found, *sorted(known)])
     return (
         f"the head {stem} has several layers in the file ({named}), and what lies between them is "
         "not in it: build the network, load the file, and give it as gc.register(…, module=…)"

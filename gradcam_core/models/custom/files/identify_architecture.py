@@ -20,7 +20,7 @@ from gradcam_core.models.custom.architectures import (
 )
 from gradcam_core.models.custom.files.fit import Fit, fit
 from gradcam_core.models.custom.files.likeness import alike, likeliest, nearest
-from gradcam_core.models.custom.files.misfits import altered
+from gradcam_core.models.custom.files.misfits import altered, under_other_names
 from gradcam_core.models.custom.files.placement import is_within, names_by_order
 from gradcam_core.models.optimise.build import own_network
 
@@ -69,6 +69,8 @@ def identified(
     if best is None:
         if found := altered(shapes):
             raise ArchitectureError(f"the weights are {found}")
+        if found := under_other_names(shapes):
+            raise ArchitectureError(found)
         raise ArchitectureError(
             "no architecture of timm or torchvision is much like what the file holds "
             f"({_first(given)}): name it, or build the network and give it as "

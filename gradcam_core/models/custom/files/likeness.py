@@ -28,6 +28,8 @@ _OF_TRAINING = re.compile(r"(^|\.)aux", re.IGNORECASE)
 
 _GOOD_PART = 0.2  # share of all tensors that a network among them has
 _DEEPEST = 6  # names before those of a network
+_OF_HEAD = 2  # tensors that may have another shape, as those of a head for other classes
+_LEAST_NAMED = 12  # tensors of a network that is named by their shapes alone
 
 LIBRARIES: tuple[Library, ...] = ("timm", "torchvision")
 
@@ -62,6 +64,25 @@ def likeliest(given: Shapes) -> Likeness | None:
         if found.share == 1:
             break
     return best if best is not None and best.share >= _LIKELY else None
+
+
+def of_the_same_shapes(given: Shapes) -> Likeness | None:
+    """The architecture whose tensors have these shapes, whatever they are called; None if there is
+    none. share: of the tensors that have the shape of one of its own."""
+    for prefix, architecture in nearest(given):
+        behind = [shape for n, shape in given.items() if n.startswith(prefix) and _counts(n)]
+        try:
+            own = [n for name, n in shapes_of(architecture, None, 3).items() if _counts(name)]
+        except Exception:  # another version of the library
+            continue
+        common, count = (Counter(behind) & Counter(own)).total(), max(len(behind), len(own))
+        if count - common <= _OF_HEAD and len(own) >= _LEAST_NAMED:
+            return Likeness(architecture, common / count, prefix)
+    return None
+
+
+def _counts(name: str) -> bool:
+    return not name.endswith(COUNTER) and not _OF_TRAINING.search(name)
 
 
 def alike(architecture: Architecture) -> list[Architecture]:

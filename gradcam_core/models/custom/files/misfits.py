@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gradcam_core.models.custom.architectures import Architecture, Shapes
-from gradcam_core.models.custom.files.likeness import likeliest
+from gradcam_core.models.custom.architectures import Architecture, Shapes, shapes_of
+from gradcam_core.models.custom.files.likeness import likeliest, of_the_same_shapes
 
 AS_MODULE = "build the network, load the file, and give it as gc.register(…, module=…)"
 
@@ -37,12 +37,32 @@ def hint(given: Shapes, architecture: Architecture) -> str:
     if found := altered(given):
         return f"They are {found}"
     best = likeliest(given)
+    renamed = under_other_names(given)
     if best is None:
-        return f"No architecture of timm or torchvision is much like it: {AS_MODULE}"
+        return renamed or f"No architecture of timm or torchvision is much like it: {AS_MODULE}"
     if best.architecture.name == architecture.name:
         if not any(name.endswith("running_mean") for name in given):
             return "The statistics of its batch norms are not there: save all of its state_dict()"
-        return f"It is another form of it: {AS_MODULE}"
+        return renamed or f"It is another form of it: {AS_MODULE}"
     whole = "all" if best.share == 1 else f"{best.share:.0%}"
     behind = f" behind {best.prefix.rstrip('.')!r}" if best.prefix else ""
     return f"The likeliest architecture is {best.architecture}: {whole} of its tensors fit{behind}"
+
+
+def under_other_names(given: Shapes) -> str:
+    """Which architecture has tensors of these shapes under other names, and what to do; empty if
+    none has."""
+    found = of_the_same_shapes(given)
+    if found is None:
+        return ""
+    own = shapes_of(found.architecture, None, 3)
+    behind = [name.removeprefix(found.prefix) for name in given if name.startswith(found.prefix)]
+    lacking = next((name for name in own if name not in behind), "")
+    other = next((name for name in behind if name not in own), "")
+    if not lacking or not other:
+        return ""
+    return (
+        f"{found.architecture} has tensors of these shapes under other names ({lacking}; in the "
+        f"file there is {other}): rename those of the file if it is that network, which shapes do "
+        f"not tell, or {AS_MODULE}"
+    )

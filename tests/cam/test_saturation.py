@@ -1,0 +1,138 @@
+"""Networks that end in a softmax, a sigmoid or the like: what is left of the gradient where they
+are sure, and a sentence where nothing is."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import gradcam_core as gc
+
+Last = Callable[[Tensor], Tensor]
+
+
+class Net(nn.Module):
+    def __init__(self, last: Last, scale: float = 1.0) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.first, self.second = nn.Conv2d(3, 8, 3, 2), nn.Conv2d(8, 8, 3)
+        self.head = nn.Linear(8, 5)
+        self.last, self.scale = last, scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.second(self.first(x).relu()).relu().mean((2, 3))
+        return self.last(self.head(found) * self.scale)
+
+
+def images() -> Tensor:
+    return torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+
+
+def of_its_largest(found: Tensor) -> Tensor:
+    return found / found.abs().amax((1, 2), keepdim=True)
+
+
+def literal(module: Net, target: int, method: str) -> Tensor:
+    """The signed map by autograd in double precision, divided by its largest value."""
+    double = copy.deepcopy(module).double()
+    activation = double.second(double.first(images()[:1].double()).relu())
+    logits = double.head(activation.relu().mean((2, 3))) * double.scale
+    (gradient,) = torch.autograd.grad(double.last(logits)[:, target].sum(), activation)
+    weights = gradient.mean((2, 3), keepdim=True) if method == "gradcam" else gradient
+    return of_its_largest((weights * activation).sum(1)).float()
+
+
+@pytest.mark.parametrize("kind", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("lead", [1, 25])
+@pytest.mark.parametrize("rank", [0, 1, 4])
+@pytest.mark.parametrize("method", ["gradcam", "hirescam"])
+def test_what_a_sure_softmax_rounds_away_is_not_lost(
+    kind: str, lead: float, rank: int, method: str
+):
+    """In single precision 1 - p is 0 here, and the literal formula gives no map."""
+    module = Net(lambda z: z).eval()
+    ranked = gc.forward(module, images()[:1]).logits[0].sort(descending=True)
+    module.scale = lead / float(ranked.values[0] - ranked.values[1])
+    module.last = LAST[kind]
+    run = gc.forward(module, images()[:1])
+    assert lead == 1 or run.logits.max() == (kind == "softmax")
+    target = int(ranked.indices[rank])
+    found = of_its_largest(run.cam(target, method, signed=True))
+    torch.testing.assert_close(found, literal(module, target, method), rtol=0, atol=1e-4)
+
+
+LAST: dict[str, Last] = {
+    "softmax": lambda z: z.softmax(1),
+    "log_softmax": lambda z: z.log_softmax(1),
+}
+
+
+def test_a_log_softmax_of_any_size_keeps_its_map():
+    module = Net(lambda z: z.log_softmax(1), 1e5).eval()
+    run = gc.forward(module, images())
+    assert not run.logits.max()
+    nearest = int(run.logits.topk(2).indices[0, 1])
+    alone = gc.forward(Net(lambda z: z).eval(), images())
+    expected = of_its_largest(alone.cam(run.top[0], contrast=nearest, signed=True))
+    torch.testing.assert_close(of_its_largest(run.cam(signed=True)), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [torch.sigmoid, torch.tanh, functional.logsigmoid, lambda z: z[..., None].sigmoid().flatten(1)],
+)
+def test_behind_a_saturated_sigmoid_the_map_is_that_of_what_it_is_given(last: Last):
+    expected = of_its_largest(gc.forward(Net(lambda z: z).eval(), images()).cam(2, signed=True))
+    found = gc.forward(Net(last, 1e4).eval(), images()).cam(2, signed=True)
+    torch.testing.assert_close(of_its_largest(found), expected, rtol=0, atol=1e-5)
+
+
+NOTHING_LEFT: dict[str, Last] = {
+    "probabilities of 0 and 1": lambda z: (z * 1e6).softmax(1),
+    "probabilities made by hand": lambda z: ((z * 1e6).softmax(1) + 1e-9).log(),
+    "rounded": torch.round,
+    "clamped": lambda z: (z * 1e6).clamp(-1, 1),
+    "a closed gate": lambda z: z * (z > 1e6),
+    "a constant class": lambda z: torch.cat([torch.full_like(z[:, :2], 9.0), z], dim=1),
+}
+
+
+@pytest.mark.parametrize("kind", NOTHING_LEFT)
+def test_a_score_that_nothing_changes_is_told(kind: str):
+    run = gc.forward(Net(NOTHING_LEFT[kind]).eval(), images())
+    with pytest.raises(
+        gc.CamError, match=r"Nothing in the layer .* of the images 0, 1 .* rounding"
+    ):
+        run.cam(0)
+    with pytest.raises(gc.CamError, match="Nothing in the layer"):
+        run.cam(lambda given: given[:, 0])
+    assert not run.cam(0, allow_nan=True).any()
+
+
+def test_only_the_images_are_named_of_which_it_is_so():
+    run = gc.forward(Net(lambda z: z * torch.tensor([[1.0], [0.0]])[: len(z)]).eval(), images())
+    with pytest.raises(gc.CamError, match=r"of the image 1 \(counted"):
+        run.cam(2)
+    assert run.split()[0].cam(2).max() > 0
+
+
+def test_an_operation_without_a_gradient_is_told():
+    run = gc.forward(Net(lambda z: torch.heaviside(z, z.new_zeros(()))).eval(), images())
+    with pytest.raises(gc.CamError, match=r"gradients cannot be computed \(derivative for"):
+        run.cam(0)
+    assert run.cam(0, "eigencam").shape == (2, 9, 9)
+
+
+def test_a_network_in_inference_mode_is_told():
+    class Inside(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.inference_mode():
+                return super().forward(x)
+
+    with pytest.raises(gc.CamError, match=r"'second', but .* \(no_grad, inference_mode or detach"):
+        gc.forward(Inside(torch.sigmoid).eval(), images(), "second")
