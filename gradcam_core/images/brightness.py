@@ -114,16 +114,20 @@ def _brightness(raster: Raster, measured: _Measured, range_: _Range) -> Brightne
     return Brightness(range_.low, range_.high, measured.lowest, measured.highest)
 
 
-def windowed(picture: Image.Image, window: Window) -> Decoded:
-    """An 8-bit picture seen through a window, in its levels from 0 to 255."""
+def windowed(picture: Image.Image, window: Window, bits: int = 8) -> Decoded:
+    """An 8-bit picture seen through a window, in its levels from 0 to 255. bits: of its file, whose
+    levels the window is in; of each that has become one of 8 bits the middle one counts."""
     levels = np.arange(256, dtype=np.uint8)
+    if bits > 8:
+        step = 2 ** (bits - 8)
+        levels = levels.astype(np.uint16) * step + np.uint16(step // 2)
     table = _levels(levels, _Range(window.low, window.high, "window"), False, None)
     through = picture.point(table.tolist() * len(picture.getbands()))
     there = np.flatnonzero(np.reshape(picture.histogram(), (-1, 256)).any(axis=0))
     return Decoded(
         through,
         (_range_notice(window.low, window.high, "window"),),
-        Brightness(window.low, window.high, float(there[0]), float(there[-1])),
+        Brightness(window.low, window.high, float(levels[there[0]]), float(levels[there[-1]])),
     )
 
 
@@ -192,7 +196,7 @@ def _range_of(raster: Raster, measured: _Measured, window: Window | None) -> _Ra
         if span >= _LEAST_USED * (high - low):
             return _Range(low, high, "format")
     if measured.lowest == measured.highest:  # blank: of the type's own grey
-        low, high = full_range(raster.dtype)
+        low, high = raster.full or full_range(raster.dtype)
         if not low <= measured.lowest <= high:
             low, high = measured.lowest, measured.lowest + 1
         return _Range(low, high, "format")
