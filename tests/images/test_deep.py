@@ -24,7 +24,7 @@ def ramp(bits: int, is_grey: bool) -> np.ndarray:
 
 def encoded(levels: np.ndarray, encoding: str, bits: int, monkeypatch: pytest.MonkeyPatch) -> bytes:
     if encoding == "AVIF":
-        return imagecodecs.avif_encode(levels, level=100, bitspersample=bits)
+        return bytes(imagecodecs.avif_encode(levels, level=100, bitspersample=bits))
     monkeypatch.setattr(pillow_heif.options, "SAVE_HDR_TO_12_BIT", bits == 12)
     exact = {} if levels.ndim == 2 else {"matrix_coefficients": 0}
     file = io.BytesIO()

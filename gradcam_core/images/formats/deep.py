@@ -51,9 +51,9 @@ def spans_little(image: Image.Image) -> bool:
     image.load()
     extrema = image.convert(image.mode).getextrema()
     if not isinstance(extrema[0], tuple):
-        return image.mode != "L" or extrema[1] - extrema[0] < _QUARTER  # type: ignore[operator]
+        return image.mode != "L" or extrema[1] - extrema[0] < _QUARTER
     colours = extrema[:3] if len(extrema) >= 3 else extrema[:1]
-    lows, highs = zip(*colours, strict=True)  # type: ignore[arg-type]
+    lows, highs = zip(*colours, strict=True)
     return bool(max(highs) - min(lows) < _QUARTER)
 
 

@@ -11,7 +11,13 @@ from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import as_picture, windowed
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
-from gradcam_core.images.formats.tiff_pages import Choice, choice, full_pages, pictures_notice
+from gradcam_core.images.formats.tiff_pages import (
+    Choice,
+    choice,
+    full_pages,
+    lacks_tags,
+    pictures_notice,
+)
 from gradcam_core.images.formats.tiff_samples import (
     UnreadableKindError,
     has_usual_palette,
@@ -53,6 +59,8 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
             if not chosen.notice and holds_all:
                 chosen = replace(chosen, notice=pictures_notice(first))
             page = _page(tiff, chosen.page)
+            if lacks_tags(file, page) or 256 not in page.tags or 257 not in page.tags:
+                raise ImageError(DAMAGED)
             return _decoded(file, page, chosen, window).noting(chosen.notice)
     except ImageError:
         raise
