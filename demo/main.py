@@ -93,8 +93,9 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
     from demo.settings import read_settings, variables_help
     from gradcam_core.models.custom import register_all
     from gradcam_core.models.custom.description import add_network_arguments
+    from gradcam_core.terminal import OneLineParser
 
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         program,
         description="Starts the page, prints its address.",
         epilog=variables_help(),
