@@ -128,8 +128,7 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
 
 
 def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None) -> None:
-    if is_shared and settings.network_drops is None:
-        settings = replace(settings, network_drops=False)  # others will reach it
+    settings = replace(settings, is_shared=is_shared)
     from demo.server.upload_folder import start_sweeping, use_own_folder
     from gradcam_core.memory import paused_garbage_collection, start_trimming
 
