@@ -9,7 +9,7 @@ value there is. Where it is not the format's own, a notice says which.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -87,6 +87,8 @@ class _Range:
 def as_picture(raster: Raster, window: Window | None = None, orientation: object = 1) -> Decoded:
     """The picture in 8 bits, RGB, turned upright (see `orientation.upright`), with notices of the
     range that is shown, and of pixels without a value. Raises ImageError if it has no value."""
+    if raster.has_multiplied_alpha:
+        raster = _unmultiplied(raster)
     measured = _Measured() if raster.is_plain and not window else _measure(raster)
     range_ = _range_of(raster, measured, window)
     picture = turned_upright(_painted(raster, range_), orientation)
@@ -231,18 +233,36 @@ def _painted(raster: Raster, range_: _Range) -> Image.Image:
         else:
             levels = _levels(block.values, range_, raster.is_negative, raster.missing)
         if block.alpha is not None:
-            levels = _on_white(levels, block.alpha / top, raster.has_multiplied_alpha)
+            levels = _on_white(levels, block.alpha / top)
         picture.paste(Image.fromarray(levels), (block.left, block.top))
     return picture
 
 
-def _on_white(levels: np.ndarray, alpha: np.ndarray, is_multiplied: bool) -> np.ndarray:
-    """alpha: in [0, 1]. is_multiplied: whether the colours have been multiplied with it."""
+def _unmultiplied(raster: Raster) -> Raster:
+    """With the colours as they were before they were multiplied with alpha; black where it is 0."""
+    low, high = full_range(raster.dtype)
+
+    def blocks() -> Iterable[Block]:
+        for block in raster.blocks():
+            if block.alpha is None:
+                yield block
+                continue
+            alpha = block.alpha if block.values.ndim == 2 else block.alpha[:, :, None]
+            share = np.clip(np.nan_to_num(alpha.astype(np.float64) / high), 0, 1)
+            values = np.where(share > 0, block.values / np.where(share > 0, share, 1), low)
+            if raster.dtype.kind in "ui":
+                values = np.clip(np.rint(values), low, high)
+            yield replace(block, values=values.astype(raster.dtype))
+
+    return replace(raster, blocks=blocks, has_multiplied_alpha=False)
+
+
+def _on_white(levels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """alpha: in [0, 1]."""
     share = np.clip(np.nan_to_num(alpha.astype(np.float32)), 0, 1)
     if levels.ndim == 3:
         share = share[:, :, None]
-    colours = levels if is_multiplied else levels * share
-    return np.clip(np.rint(colours + 255 * (1 - share)), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(levels * share + 255 * (1 - share)), 0, 255).astype(np.uint8)
 
 
 def _table(raster: Raster, range_: _Range) -> np.ndarray | None:
