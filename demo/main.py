@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     from gradcam_core.errors import GradcamError
     from gradcam_core.proxies import leave_out_unusable_proxies
     from gradcam_core.terminal import make_printing_safe
+    from gradcam_core.wording import printable
 
     make_printing_safe()
     for notice in [ensure_cache_folders(), *leave_out_unusable_proxies()]:
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
             "Try: pip install -r requirements.txt"
         )
     except GradcamError as error:
-        sys.exit(f"The app cannot start: {error}")
+        sys.exit(f"The app cannot start: {printable(str(error))}")
     except (OSError, ValueError) as error:
         where = getattr(error, "filename", None)
         why = getattr(error, "strerror", None) or error

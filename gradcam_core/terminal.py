@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
+from gradcam_core.wording import printable
+
 _LIKE = {
     "…": "...",
     "×": "x",
@@ -97,4 +99,4 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with status 2."""
-        self.exit(2, f"{self.prog}: {' '.join(message.split())}\n")
+        self.exit(2, f"{self.prog}: {printable(message)}\n")

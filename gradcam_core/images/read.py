@@ -18,7 +18,7 @@ from gradcam_core.images.formats.endings import Open, decoded_to_the_end
 from gradcam_core.images.formats.pillow import upright_rgb
 from gradcam_core.images.formats.signatures import family_of
 from gradcam_core.images.limits import EMPTY, check_size
-from gradcam_core.wording import file_name, kind_of
+from gradcam_core.wording import file_name, kind_of, printable
 
 BLANK = "The picture is blank: all of it has one colour."
 
@@ -78,19 +78,20 @@ def _read(photo: Photo, window: Window | None) -> Decoded:
             "give the path of its file."
         )
     path = Path(photo)
+    shown = printable(str(path))
     try:
         if path.is_dir():
-            raise ImageError(f"{path} is a folder, not a picture.")
+            raise ImageError(f"{shown} is a folder, not a picture.")
         if path.exists() and not path.is_file():
-            raise ImageError(f"{path} is no file but a pipe or a device. Save it to a file first.")
+            raise ImageError(f"{shown} is no file but a pipe or a device. Save it to a file first.")
         return _decode(lambda: path.open("rb"), window)
     except FileNotFoundError:
-        raise ImageError(f"There is no file {path}.") from None
+        raise ImageError(f"There is no file {shown}.") from None
     except ImageError:
         raise
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ImageError(f"The file {path} cannot be read: {reason}.") from error
+        raise ImageError(f"The file {shown} cannot be read: {reason}.") from error
 
 
 def _decode(opened: Open, window: Window | None) -> Decoded:
