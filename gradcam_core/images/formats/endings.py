@@ -22,6 +22,7 @@ from gradcam_core.images.decoded import Decoded
 from gradcam_core.images.limits import DAMAGED, DAMAGED_OR_LARGE, INCOMPLETE, LARGE_PIXELS
 
 _FILLERS = (b"\0", b"\xfe")  # of any code the least and, but for a marker, the most
+_JPEG_FILLERS = (b"\0", b"\xab\x37")  # of Huffman codes, of which many ones are none
 _FILLER_BYTES = 64  # that no format's last pixels outlast
 _CORNER_PX = 4
 _BAND_ROWS = 256
@@ -192,7 +193,8 @@ def _jpegs(data: bytes) -> Iterator[bytes]:
         if len(kept) - len(stripped) >= _LEAST_PADDING:
             kept = stripped + (b"\0" if stripped.endswith(b"\xff") else b"")
         kept = kept.rstrip(b"\xff")
-    for filler in _FILLERS:
+    # One that has its end is already completed, with blocks of one colour.
+    for filler in _JPEG_FILLERS[course.is_ended :]:
         yield kept + filler * _FILLER_BYTES + _JPEG_END
 
 
