@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from gradcam_core import ImageError, read_picture
+from tests.support.handmade_pictures import png
 
 INCOMPLETE = r"^The picture is incomplete: its file ends before the last of its pixels\."
 JPEG_END = b"\xff\xd9"
@@ -106,3 +108,20 @@ def test_padding_behind_the_last_pixels_may_be_missing(cat: Image.Image):
         read_picture(data[:-5])
     data = saved(cat.convert("P"), "GIF")
     assert np.array_equal(pixels(data[:-3]), pixels(data))
+
+
+@pytest.mark.parametrize("depth", [1, 8, 16])
+@pytest.mark.parametrize("is_interlaced", [False, True])
+def test_a_png_without_its_last_rows_is_told(depth: int, is_interlaced: bool):
+    def packed(bytes_: bytes) -> bytes:
+        head = struct.pack(">IIBBBBB", 9, 24, depth, 0, 0, 0, is_interlaced)
+        return png.file(png.chunk(b"IHDR", head), png.chunk(b"IDAT", zlib.compress(bytes_)))
+
+    steps = [(9, 24)]
+    if is_interlaced:  # the passes of Adam7, counted by hand
+        steps = [(2, 3), (1, 3), (3, 3), (2, 6), (5, 6), (4, 12), (9, 12)]
+    rows = b"".join((1 + -(-columns * depth // 8)) * b"\0" * rows for columns, rows in steps)
+    assert read_picture(packed(rows)).image.size == (9, 24)
+    for count in (1, 1 + -(-9 * depth // 8), len(rows) // 2):
+        with pytest.raises(ImageError, match="incomplete"):
+            read_picture(packed(rows[:-count]))

@@ -19,6 +19,7 @@ from PIL import Image
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Decoded
+from gradcam_core.images.formats.png_rows import lacks_rows
 from gradcam_core.images.limits import DAMAGED, DAMAGED_OR_LARGE, INCOMPLETE, LARGE_PIXELS
 
 _FILLERS = (b"\0", b"\xfe")  # of any code the least and, but for a marker, the most
@@ -27,6 +28,7 @@ _FILLER_BYTES = 64  # that no format's last pixels outlast
 _CORNER_PX = 4
 _BAND_ROWS = 256
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)  # behind the data of a scan
@@ -47,7 +49,8 @@ def decoded_to_the_end(opened: Open, decode: Decode) -> Decoded:
     pixels are missing; OSError where the file cannot be read."""
     problem, decoded, found = None, None, None
     with _closing(opened()) as file:
-        is_jpeg = file.read(len(_JPEG)) == _JPEG
+        head = file.read(len(_PNG))
+        is_jpeg, is_png = head.startswith(_JPEG), head == _PNG
         if _is_filled_up(file):
             raise ImageError(INCOMPLETE)
         has_end = not is_jpeg or _course(_all_of(file)).is_ended
@@ -58,6 +61,10 @@ def decoded_to_the_end(opened: Open, decode: Decode) -> Decoded:
                 raise
             problem = error
     if decoded:
+        if is_png and _may_lack_blocks(decoded.image):
+            with _closing(opened()) as file:
+                if lacks_rows(file):
+                    raise ImageError(INCOMPLETE)
         if has_end and not (is_jpeg and _may_lack_blocks(decoded.image)):
             return decoded
         found = _fingerprint(decoded.image)
@@ -124,8 +131,8 @@ def _fingerprint(picture: Image.Image) -> tuple[int, int, int]:
 
 
 def _may_lack_blocks(picture: Image.Image) -> bool:
-    """Whether a corner has one colour: where data is missing, decoders of JPEG repeat the last. Of
-    large pictures there is no time to decode them again."""
+    """Whether a corner has one colour: where data is missing, decoders of JPEG repeat the last, and
+    those of PNG give none. Of large pictures there is no time to decode them again."""
     width, height = picture.size
     if width * height > LARGE_PIXELS:
         return False
