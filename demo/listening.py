@@ -4,6 +4,7 @@ fault that no port is free, and looks at IPv4 alone."""
 from __future__ import annotations
 
 import errno
+import os
 import socket
 
 from gradcam_core.errors import SettingsError
@@ -75,6 +76,17 @@ def _bind(addresses: _Addresses, port: int) -> None:
             if family == socket.AF_INET6:
                 tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             tried.bind((address[0], port, *address[2:]))
+        _check_reachable(family, (address[0], port, *address[2:]))
+
+
+def _check_reachable(family: socket.AddressFamily, address: tuple) -> None:
+    """Raises OSError (EDESTADDRREQ) for an address of several machines, which a server may take
+    and nobody connect to. Nothing listens there yet, so that any other is refused at once."""
+    with socket.socket(family, socket.SOCK_STREAM) as visitor:
+        visitor.setblocking(False)
+        problem = visitor.connect_ex(address)
+    if problem in (errno.ENETUNREACH, errno.EACCES, errno.EHOSTUNREACH):
+        raise OSError(errno.EDESTADDRREQ, os.strerror(problem))
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:
@@ -86,5 +98,11 @@ def _why_not(error: OSError, host: str, port: int) -> str:
         return (
             f"{host} is no address of this machine. Give one that is, such as 127.0.0.1, or "
             "0.0.0.0 for all of them, with --host."
+        )
+    if error.errno == errno.EDESTADDRREQ:
+        return (
+            f"{host} is an address of several machines (multicast or broadcast), at which nobody "
+            "reaches a page. Give one of this machine, such as 127.0.0.1, or 0.0.0.0 for all of "
+            "them, with --host."
         )
     return f"The app cannot listen at {host}, port {port}: {error.strerror or error}."

@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     from gradcam_core.errors import GradcamError
     from gradcam_core.proxies import leave_out_unusable_proxies
     from gradcam_core.terminal import make_printing_safe
+    from gradcam_core.wording import printable
 
     make_printing_safe()
     for notice in [ensure_cache_folders(), *leave_out_unusable_proxies()]:
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
             "Try: pip install -r requirements.txt"
         )
     except GradcamError as error:
-        sys.exit(f"The app cannot start: {error}")
+        sys.exit(f"The app cannot start: {printable(str(error))}")
     except (OSError, ValueError) as error:
         where = getattr(error, "filename", None)
         why = getattr(error, "strerror", None) or error
@@ -93,8 +94,9 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
     from demo.settings import read_settings, variables_help
     from gradcam_core.models.custom import register_all
     from gradcam_core.models.custom.description import add_network_arguments
+    from gradcam_core.terminal import OneLineParser
 
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         program,
         description="Starts the page, prints its address.",
         epilog=variables_help(),
@@ -127,8 +129,7 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
 
 
 def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None) -> None:
-    if is_shared and settings.network_drops is None:
-        settings = replace(settings, network_drops=False)  # others will reach it
+    settings = replace(settings, is_shared=is_shared)
     from demo.server.upload_folder import start_sweeping, use_own_folder
     from gradcam_core.memory import paused_garbage_collection, start_trimming
 

@@ -3,12 +3,15 @@ it is printed instead, or nothing, and nothing that was computed is lost to that
 
 from __future__ import annotations
 
+import argparse
 import codecs
 import os
 import sys
 import unicodedata
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
+
+from gradcam_core.wording import printable
 
 _LIKE = {
     "…": "...",
@@ -89,3 +92,11 @@ def _like(letter: str, encoding: str) -> str:
         if text:
             return text
     return "?"
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Reports invalid input in one line, without the usage that argparse prints before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with status 2."""
+        self.exit(2, f"{self.prog}: {printable(message)}\n")

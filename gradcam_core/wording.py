@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 _NAME_LETTERS = 80  # of a file, at most
 
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of emoji, and within words
+
+_MOVES = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 _LONGEST = 1e12  # of values, that are written in full
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -134,6 +137,15 @@ def kind_of(value: object) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message; empty if it has none."""
     return (str(error).strip().splitlines() or [""])[0]
+
+
+def printable(text: str) -> str:
+    """A text with what would move a terminal's cursor, or turn the order of its letters, written
+    out: "\\x1b", "\\u202e"."""
+    return "".join(
+        letter.encode("unicode_escape").decode() if _MOVES.match(letter) else letter
+        for letter in text
+    )
 
 
 def file_name(name: object) -> str:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from demo.middleware.cross_site_guard import is_renamed
 from demo.middleware.error_answers import sentence_of
 from demo.server.classes import all_classes
 from gradcam_core.errors import GradcamError
@@ -28,6 +29,9 @@ from gradcam_core.models.custom.resolve import resolve
 from gradcam_core.models.registry import ModelInfo, classifiers
 
 MAX_FILE_BYTES = 4 * 2**30
+MAX_KEPT_BYTES = 3 * MAX_FILE_BYTES
+"""Of all files together. Those that were only looked into go first."""
+
 MAX_LABELS_LETTERS = 2**20
 
 OFF = (
@@ -35,10 +39,18 @@ OFF = (
     "GRADCAM_NETWORK_DROPS=on."
 )
 TOO_LARGE = f"The file is larger than {MAX_FILE_BYTES // 2**30} GB."
+FULL = (
+    f"The networks that were dropped here have {MAX_KEPT_BYTES // 2**30} GB together, and no more "
+    "is kept. Start the app again to drop others."
+)
 GONE = "The file is no longer there. Drop it again."
 VALUES = "It gives values, and the page shows classes: explain its photos on the command line."
 BROKEN = "Something went wrong with this file. The server's log has the details."
 FOREIGN = "Only the page itself may send networks."
+RENAMED = (
+    "Networks can be dropped at 127.0.0.1 or localhost, not under another name. The owner can "
+    "switch it on for others with GRADCAM_NETWORK_DROPS=on."
+)
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar", ".txt", ".json", ".csv")
 
@@ -65,10 +77,15 @@ class _NetworkRequest(BaseModel):
 
 
 class OwnNetworks:
-    """is_on: whether the page may be given networks. Files are kept until the program ends."""
+    """is_on: whether the page may be given networks. is_only_here: whether only because no other
+    machine reaches it, so that no other name may be used for it. Files are kept until the program
+    ends, up to `MAX_KEPT_BYTES`."""
 
-    def __init__(self, is_on: bool = False) -> None:
+    def __init__(self, is_on: bool = False, is_only_here: bool = False) -> None:
         self.is_on = is_on
+        self.is_only_here = is_only_here
+        self._bytes: dict[str, int] = {}  # of each file, and of those that are arriving
+        self._standing: set[str] = set()  # files of networks that are in use
         self._folder: Path | None = None
         self._files: dict[str, Path] = {}
         self._one_at_a_time = threading.Lock()
@@ -82,19 +99,21 @@ class OwnNetworks:
         name = uuid.uuid4().hex
         # Under the name that it has, by which errors and the notice call it.
         path = self._place() / name / (Path(given).stem[:100] + suffix)
-        path.parent.mkdir()
-        size = 0
         try:
+            path.parent.mkdir()
+            self._bytes[name] = 0
             with path.open("wb") as file:
                 async for chunk in request.stream():
-                    size += len(chunk)
-                    if size > MAX_FILE_BYTES:
-                        raise _TooLargeError
+                    self._bytes[name] += len(chunk)
+                    if self._bytes[name] > MAX_FILE_BYTES:
+                        raise _TooLargeError(TOO_LARGE)
+                    self._make_room()
                     await asyncio.to_thread(file.write, chunk)
         except BaseException as error:
+            self._bytes.pop(name, None)
             shutil.rmtree(path.parent, ignore_errors=True)
             if isinstance(error, _TooLargeError):
-                return _problem(TOO_LARGE)
+                return _problem(str(error))
             if isinstance(error, OSError):
                 return _problem(f"The file cannot be kept: {error.strerror or error}.")
             raise
@@ -127,6 +146,7 @@ class OwnNetworks:
             if not wanted.keep:
                 return {"found": _found(_checked(resolve(described)))}
             _checked(resolve(described))  # a network that gives values is not put beside the others
+            self._standing |= {wanted.file, wanted.labels_file or ""}
             info = register_described(described)
         return {
             "found": _found(info),
@@ -135,12 +155,26 @@ class OwnNetworks:
             "toml": _toml(described, info, path.name),
         }
 
+    def _make_room(self) -> None:
+        """Removes the oldest files that are in no use. Raises _TooLargeError if those that are take
+        all that is kept."""
+        for name in list(self._files):
+            if sum(self._bytes.values()) <= MAX_KEPT_BYTES:
+                return
+            if name not in self._standing:
+                shutil.rmtree(self._files.pop(name).parent, ignore_errors=True)
+                del self._bytes[name]
+        if sum(self._bytes.values()) > MAX_KEPT_BYTES:
+            raise _TooLargeError(FULL)
+
     def _refused(self, request: Request) -> Response | None:
         if not self.is_on:
             return _problem(OFF)
         origin = request.headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
             return _problem(FOREIGN)
+        if self.is_only_here and is_renamed(request.headers):
+            return _problem(RENAMED)
         return None
 
     def _place(self) -> Path:

@@ -23,8 +23,9 @@ class Settings:
     framed_by: further sites that may show the page in a frame, as a Content-Security-Policy names
     them. network_drops: whether networks may be dropped on the page; None where only this machine
     reaches it. is_live: whether visitors may have networks look through their cameras, see
-    `takes_frames`. temporary_folder: None for the system's. memory_bytes: of one forward pass; None
-    for what the machine affords. backend: "local" or "ray"."""
+    `takes_frames`. temporary_folder: None for the system's. is_shared: whether it has a public link
+    of Gradio's. memory_bytes: of one forward pass; None for what the machine affords. backend:
+    "local" or "ray"."""
 
     host: str = "127.0.0.1"
     port: int | None = None
@@ -37,6 +38,7 @@ class Settings:
     memory_bytes: int | None = None
     stop_within_s: float = 25.0
     temporary_folder: Path | None = None
+    is_shared: bool = False
     backend: str = "local"
     ray_address: str = ""
     replicas: int = 2
@@ -48,7 +50,12 @@ class Settings:
         else if only this machine can reach the page, and computes itself."""
         if self.network_drops is not None:
             return self.network_drops
-        return values.is_loopback(self.host) and not self.root_path and self.backend == "local"
+        return self.is_only_here and self.backend == "local"
+
+    @property
+    def is_only_here(self) -> bool:
+        """Whether only this machine can reach the page, and through no proxy or public link."""
+        return values.is_loopback(self.host) and not self.root_path and not self.is_shared
 
     @property
     def takes_frames(self) -> bool:

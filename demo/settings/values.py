@@ -92,7 +92,7 @@ def is_loopback(host: str) -> bool:
 def root_path(text: str) -> str:
     """A path such as "/cam", or a whole address in lower case."""
     parts = re.fullmatch(r"(?:(https?)://([^/]+))?((?:/*[\w~-][\w.~-]*)*)/*", text, _PLAIN)
-    if not parts or (parts[2] and not _is_site(parts[2])):
+    if not parts or (parts[2] and (not _is_site(parts[2]) or parts[2].startswith("*"))):
         raise ValueError(text)
     first, _, _ = parts[3].partition("/")
     if "." in first and not parts[1]:  # "example.org/cam" lacks its https://
@@ -101,13 +101,25 @@ def root_path(text: str) -> str:
     return (f"{parts[1]}://{parts[2]}".lower() if parts[1] else "") + path
 
 
+_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 _PLAIN = re.ASCII | re.IGNORECASE
-_SITE = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", _PLAIN)
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_SITE = re.compile(rf"(\*\.)?({_LABEL}(?:\.{_LABEL})*)(?::(\d{{1,5}}))?", _PLAIN)
 
 
 def _is_site(text: str) -> bool:
+    """Whether a browser can reach it: a name, or an address of one machine."""
     found = _SITE.fullmatch(text)
-    return found is not None and int((found[3] or ":0")[1:]) <= 65535
+    if found is None or not 1 <= int(found[3] or 1) <= 65535:
+        return False
+    if not found[2].rpartition(".")[2].isdecimal():
+        return True
+    try:
+        address = ipaddress.IPv4Address(found[2])
+    except ValueError:
+        return False  # a name's last part is no number
+    is_one = not (address.is_unspecified or address.is_multicast or address == _BROADCAST)
+    return is_one and not found[1]
 
 
 def sites(text: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from demo.api.functions import NAMES
 from demo.api.registration import register
 from demo.examples import EXAMPLES, OPENING, examples_folder
 from demo.middleware.blocks import Page
+from demo.middleware.cross_site_guard import CrossSiteGuard
 from demo.middleware.error_answers import ErrorAnswers
 from demo.middleware.headers import SecurityHeaders
 from demo.middleware.root_path import RootPath
@@ -152,12 +153,13 @@ def launch_options(
         pictures,
         maker,
         reachable,
-        OwnNetworks(settings.takes_networks),
+        OwnNetworks(settings.takes_networks, settings.network_drops is None),
         LiveFrames(settings.takes_frames),
     )
     around = [  # the outermost first
         Middleware(RootPath, root_path=settings.root_path, is_open=open_paths(ours)),
         Middleware(SecurityHeaders, framed_by=settings.framed_by),
+        Middleware(CrossSiteGuard, is_only_here=settings.is_only_here),
         Middleware(ErrorAnswers),
         Middleware(RouteAllowList, ours=ours, functions=NAMES),
     ]

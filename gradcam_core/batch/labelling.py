@@ -26,6 +26,9 @@ NAMED = 3
 """Labels or pictures that a message names, at most."""
 
 
+_WITH_POINT = re.compile(r"([0-9]+)\.0+")
+
+
 @dataclass(frozen=True)
 class _Source:
     """Where labels are from. identity: as `run.json` has it. where, remedy: for people. label: of a
@@ -89,7 +92,8 @@ def with_labels(
         count += 1
         if (label := source_of.label(picture)) is not None:
             (sure if source_of.is_meant(picture) else perhaps)[label] += 1
-    classes = _classes([*sure, *perhaps], networks)
+    given = [label for label in (*sure, *perhaps) if labels != FOLDER or not _is_with_point(label)]
+    classes = _classes(given, networks)
     if unknown := {label: n for label, n in sure.items() if label not in classes}:
         raise GroundTruthError(f"{_unknown(unknown, networks)} {source_of.remedy}")
     if not classes:
@@ -98,6 +102,11 @@ def with_labels(
     counts = Counter({label: n for label, n in (sure + perhaps).items() if label in classes})
     if without := count - counts.total():
         notes.append(f"{without} of {count} pictures have no label {source_of.where}.")
+    if label := next(filter(_is_with_point, classes), None):
+        notes.append(
+            f"Labels such as {label}, as tables of numbers have them, are read as indices: "
+            f"{str(label).partition('.')[0]}."
+        )
     notes += _lacking(classes, counts, networks)
 
     def walk() -> Iterator[PictureSource]:
@@ -207,6 +216,12 @@ def _spellings(label: PictureLabel) -> Iterator[PictureLabel]:
         yield re.sub(r"(?<=[^\W_])[-_]+(?=[^\W_])", " ", label)
         if known := re.match(r"(n[0-9]{8})[-_ .]|([0-9]+)\.0+$", label, re.IGNORECASE):
             yield known[1] or known[2]
+
+
+def _is_with_point(label: PictureLabel) -> bool:
+    """Whether it is an index as a table writes it that lacks some numbers: 281.0. No folder is
+    called so."""
+    return isinstance(label, str) and bool(_WITH_POINT.fullmatch(label.strip()))
 
 
 def _is_index(label: PictureLabel, found: Label) -> bool:

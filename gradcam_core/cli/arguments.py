@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS, method_named
 from gradcam_core.cam.smoothing import SMOOTHS, TITLES
@@ -22,6 +22,7 @@ from gradcam_core.models.model import LayerChoice
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
 from gradcam_core.presets import PRESETS, preset_named
 from gradcam_core.request import AUTO, ExplanationRequest, requests_for
+from gradcam_core.terminal import OneLineParser
 
 WINDOW = "--window"
 
@@ -47,8 +48,8 @@ def fetches_addresses(parser: Parser, environment: Mapping[str, str] = os.enviro
     return given.strip().lower() in _ON
 
 
-class Parser(argparse.ArgumentParser):
-    """Reports invalid input in one line, without the usage that argparse prints before it."""
+class Parser(OneLineParser):
+    """With an example in its help, and windows that begin with a minus sign."""
 
     def __init__(self, program: str, description: str, example: str) -> None:
         super().__init__(
@@ -65,10 +66,6 @@ class Parser(argparse.ArgumentParser):
             if given[place - 1] == WINDOW and _NEGATIVE.match(given[place]):
                 given[place - 1 : place + 1] = [f"{WINDOW}={given[place]}"]
         return super().parse_known_args(given, namespace)
-
-    def error(self, message: str) -> NoReturn:
-        """Ends the program with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def add_map_arguments(parser: argparse.ArgumentParser) -> None:

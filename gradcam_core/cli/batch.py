@@ -29,7 +29,7 @@ from gradcam_core.errors import BatchError, ChoiceError, NetworkError, WeightsEr
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.registry import model_info
 from gradcam_core.request import ExplanationRequest
-from gradcam_core.wording import counted, file_name
+from gradcam_core.wording import counted, file_name, printable
 
 if TYPE_CHECKING:
     from gradcam_core.batch.pictures import Pictures
@@ -112,7 +112,7 @@ def _run(
         ):
             before = folder.done
             for note in notes:
-                print(note, file=sys.stderr)
+                print(printable(note), file=sys.stderr)
             models = list(loaded(settings.models))
             for model, request in zip(models, settings.requests, strict=True):
                 model.layer_named(request.layer)

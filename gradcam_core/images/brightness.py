@@ -9,7 +9,7 @@ value there is. Where it is not the format's own, a notice says which.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -87,6 +87,8 @@ class _Range:
 def as_picture(raster: Raster, window: Window | None = None, orientation: object = 1) -> Decoded:
     """The picture in 8 bits, RGB, turned upright (see `orientation.upright`), with notices of the
     range that is shown, and of pixels without a value. Raises ImageError if it has no value."""
+    if raster.has_multiplied_alpha:
+        raster = _unmultiplied(raster)
     measured = _Measured() if raster.is_plain and not window else _measure(raster)
     range_ = _range_of(raster, measured, window)
     picture = turned_upright(_painted(raster, range_), orientation)
@@ -114,16 +116,20 @@ def _brightness(raster: Raster, measured: _Measured, range_: _Range) -> Brightne
     return Brightness(range_.low, range_.high, measured.lowest, measured.highest)
 
 
-def windowed(picture: Image.Image, window: Window) -> Decoded:
-    """An 8-bit picture seen through a window, in its levels from 0 to 255."""
+def windowed(picture: Image.Image, window: Window, bits: int = 8) -> Decoded:
+    """An 8-bit picture seen through a window, in its levels from 0 to 255. bits: of its file, whose
+    levels the window is in; of each that has become one of 8 bits the middle one counts."""
     levels = np.arange(256, dtype=np.uint8)
+    if bits > 8:
+        step = 2 ** (bits - 8)
+        levels = levels.astype(np.uint16) * step + np.uint16(step // 2)
     table = _levels(levels, _Range(window.low, window.high, "window"), False, None)
     through = picture.point(table.tolist() * len(picture.getbands()))
     there = np.flatnonzero(np.reshape(picture.histogram(), (-1, 256)).any(axis=0))
     return Decoded(
         through,
         (_range_notice(window.low, window.high, "window"),),
-        Brightness(window.low, window.high, float(there[0]), float(there[-1])),
+        Brightness(window.low, window.high, float(levels[there[0]]), float(levels[there[-1]])),
     )
 
 
@@ -192,7 +198,7 @@ def _range_of(raster: Raster, measured: _Measured, window: Window | None) -> _Ra
         if span >= _LEAST_USED * (high - low):
             return _Range(low, high, "format")
     if measured.lowest == measured.highest:  # blank: of the type's own grey
-        low, high = full_range(raster.dtype)
+        low, high = raster.full or full_range(raster.dtype)
         if not low <= measured.lowest <= high:
             low, high = measured.lowest, measured.lowest + 1
         return _Range(low, high, "format")
@@ -227,18 +233,36 @@ def _painted(raster: Raster, range_: _Range) -> Image.Image:
         else:
             levels = _levels(block.values, range_, raster.is_negative, raster.missing)
         if block.alpha is not None:
-            levels = _on_white(levels, block.alpha / top, raster.has_multiplied_alpha)
+            levels = _on_white(levels, block.alpha / top)
         picture.paste(Image.fromarray(levels), (block.left, block.top))
     return picture
 
 
-def _on_white(levels: np.ndarray, alpha: np.ndarray, is_multiplied: bool) -> np.ndarray:
-    """alpha: in [0, 1]. is_multiplied: whether the colours have been multiplied with it."""
+def _unmultiplied(raster: Raster) -> Raster:
+    """With the colours as they were before they were multiplied with alpha; black where it is 0."""
+    low, high = full_range(raster.dtype)
+
+    def blocks() -> Iterable[Block]:
+        for block in raster.blocks():
+            if block.alpha is None:
+                yield block
+                continue
+            alpha = block.alpha if block.values.ndim == 2 else block.alpha[:, :, None]
+            share = np.clip(np.nan_to_num(alpha.astype(np.float64) / high), 0, 1)
+            values = np.where(share > 0, block.values / np.where(share > 0, share, 1), low)
+            if raster.dtype.kind in "ui":
+                values = np.clip(np.rint(values), low, high)
+            yield replace(block, values=values.astype(raster.dtype))
+
+    return replace(raster, blocks=blocks, has_multiplied_alpha=False)
+
+
+def _on_white(levels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """alpha: in [0, 1]."""
     share = np.clip(np.nan_to_num(alpha.astype(np.float32)), 0, 1)
     if levels.ndim == 3:
         share = share[:, :, None]
-    colours = levels if is_multiplied else levels * share
-    return np.clip(np.rint(colours + 255 * (1 - share)), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(levels * share + 255 * (1 - share)), 0, 255).astype(np.uint8)
 
 
 def _table(raster: Raster, range_: _Range) -> np.ndarray | None:

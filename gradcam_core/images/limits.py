@@ -20,6 +20,11 @@ so."""
 
 DAMAGED = "The picture is damaged or incomplete, it cannot be decoded."
 
+INCOMPLETE = (
+    "The picture is incomplete: its file ends before the last of its pixels. "
+    "Copy or download it again."
+)
+
 NO_MEMORY = "The picture takes too much memory to decode. Make it smaller, or save it as JPEG."
 
 DAMAGED_OR_LARGE = (

@@ -7,7 +7,6 @@ import io
 import os
 import re
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -15,10 +14,11 @@ from PIL import Image
 from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import as_picture, raster_of
 from gradcam_core.images.decoded import Decoded, Window, window_of
+from gradcam_core.images.formats.endings import Open, decoded_to_the_end
 from gradcam_core.images.formats.pillow import upright_rgb
 from gradcam_core.images.formats.signatures import family_of
 from gradcam_core.images.limits import EMPTY, check_size
-from gradcam_core.wording import file_name, kind_of
+from gradcam_core.wording import file_name, kind_of, printable
 
 BLANK = "The picture is blank: all of it has one colour."
 
@@ -64,7 +64,7 @@ def _read(photo: Photo, window: Window | None) -> Decoded:
     if isinstance(photo, Image.Image):
         return upright_rgb(photo, window)
     if isinstance(photo, bytes):
-        return _decode(io.BytesIO(photo), window)
+        return _decode(lambda: io.BytesIO(photo), window)
     if not isinstance(photo, str | os.PathLike):
         raise ImageError(
             f"{kind_of(photo)} is no picture. Give a path, the bytes of a file, a PIL image, or an "
@@ -78,25 +78,26 @@ def _read(photo: Photo, window: Window | None) -> Decoded:
             "give the path of its file."
         )
     path = Path(photo)
+    shown = printable(str(path))
     try:
         if path.is_dir():
-            raise ImageError(f"{path} is a folder, not a picture.")
+            raise ImageError(f"{shown} is a folder, not a picture.")
         if path.exists() and not path.is_file():
-            raise ImageError(f"{path} is no file but a pipe or a device. Save it to a file first.")
-        with path.open("rb") as file:
-            return _decode(file, window)
+            raise ImageError(f"{shown} is no file but a pipe or a device. Save it to a file first.")
+        return _decode(lambda: path.open("rb"), window)
     except FileNotFoundError:
-        raise ImageError(f"There is no file {path}.") from None
+        raise ImageError(f"There is no file {shown}.") from None
     except ImageError:
         raise
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ImageError(f"The file {path} cannot be read: {reason}.") from error
+        raise ImageError(f"The file {shown} cannot be read: {reason}.") from error
 
 
-def _decode(file: IO[bytes], window: Window | None) -> Decoded:
-    family = importlib.import_module(f"gradcam_core.images.formats.{family_of(file)}")
-    return family.decode(file, window)
+def _decode(opened: Open, window: Window | None) -> Decoded:
+    with opened() as file:
+        family = importlib.import_module(f"gradcam_core.images.formats.{family_of(file)}")
+    return decoded_to_the_end(opened, lambda file: family.decode(file, window))
 
 
 def _is_blank(picture: Image.Image) -> bool:

@@ -11,13 +11,14 @@ from gradcam_core.errors import LabelError
 from gradcam_core.models.kinds import singulars
 from gradcam_core.models.labels import Label, Labels
 
-By = Literal["name", "kind", "meaning", "part", "spelling"]
+By = Literal["name", "kind", "meaning", "related", "part", "spelling"]
 
 
 @dataclass(frozen=True)
 class Match:
     """One class that was found. by: its name or a synonym has the word in it; it is of that kind;
-    it is near in meaning; a word of its name begins or ends so; or it is near in spelling."""
+    it is near in meaning, or related; a word of its name begins or ends so; or it is near in
+    spelling."""
 
     label: Label
     by: By
@@ -42,8 +43,8 @@ def search(labels: Labels, text: str) -> Sequence[Match]:
     same = [label for label in labels if _is_named(label, forms)]
     found = {label.index: Match(label, "name") for label in same}
     near = labels.nearest(word) if labels.is_imagenet else None
-    if near and (near.how == "kind" or (near.how == "meaning" and not found)):
-        by: By = "kind" if near.how == "kind" else "meaning"
+    if near and (near.how == "kind" or (near.how in ("meaning", "related") and not found)):
+        by: By = near.how
         for index in sorted(near.indices, key=lambda n: not whole.search(_name(labels[n]))):
             found.setdefault(index, Match(labels[index], by))
     for way, pattern in (("name", whole), ("part", edge)):
@@ -64,6 +65,7 @@ def note(labels: Labels, text: str, found: Sequence[Match]) -> str:
     says = {
         "kind": near.sentence if near else "",
         "meaning": "The nearest in meaning",
+        "related": near.sentence if near else "",
         "name": "Names with this word",
         "part": "Names with a word that begins or ends so",
         "spelling": near.sentence if near else "",
@@ -71,7 +73,7 @@ def note(labels: Labels, text: str, found: Sequence[Match]) -> str:
     parts = [says[by] for by in dict.fromkeys(match.by for match in found)]
     listed = ", then ".join([*parts[:1], *(part[0].lower() + part[1:] for part in parts[1:])])
     sentence = f"“{text}” is not one of the {len(labels)} classes."
-    return f"{sentence} {listed}:" if listed else sentence
+    return f"{sentence} {listed}:" if listed else f"{sentence} {labels.kinds_sentence}"
 
 
 def _words(text: str) -> str:

@@ -114,6 +114,8 @@ def _nouns() -> tuple[dict[str, list[int]], dict[str, str]]:
     return table["near"], table["singular"]
 
 
+_LEAST_EXCHANGED = 5  # letters of a word that is looked for in another order
+
 ENDINGS = (("ches", "ch"), ("shes", "sh"), ("ses", "s"), ("xes", "x"), ("zes", "z"),
            ("ies", "y"), ("men", "man"), ("s", ""))  # fmt: skip
 """Of regular plurals and their singulars, as in WordNet's own morphology (morphy, 7WN)."""
@@ -175,10 +177,19 @@ def kind_named(word: str) -> tuple[str, list[int]]:
     return word, []
 
 
-def kind_spelt_like(word: str, ratio: float) -> str | None:
-    """The plain name of a kind that is spelt like this, by difflib's ratio; None if none is."""
-    names = [kind.names[0].casefold() for kind in kinds().kinds if kind.is_plain]
-    return next(iter(difflib.get_close_matches(word, names, 1, ratio)), None)
+def noun_spelt_like(word: str, ratio: float, others: Iterable[str] = ()) -> str | None:
+    """The noun, plain name of a kind or other word that is spelt most like this, by difflib's
+    ratio, or with its letters in another order; None if none is. The first letter is rarely wrong.
+    Of words for people, who are no classes, none is taken."""
+    known = [kind.names[0].casefold() for kind in kinds().kinds if kind.is_plain]
+    people = {-1 - index for index in kinds().named("person")}
+    offered = (noun for noun, near in _nouns()[0].items() if not people.issuperset(near))
+    nouns = [one for one in dict.fromkeys([*known, *offered, *others]) if one[:1] == word[:1]]
+    letters = sorted(word)
+    for noun in nouns:
+        if len(word) >= _LEAST_EXCHANGED and sorted(noun) == letters:
+            return noun
+    return next(iter(difflib.get_close_matches(word, nouns, 1, ratio)), None)
 
 
 def near_in_meaning(word: str) -> list[int]:

@@ -21,11 +21,12 @@ from gradcam_core.errors import LabelError
 from gradcam_core.models.kinds import (
     is_noun,
     kind_named,
-    kind_spelt_like,
     kinds,
     near_in_meaning,
+    noun_spelt_like,
     singulars,
 )
+from gradcam_core.models.related import related_names, related_words
 
 # WordNet gives two classes each of these names; the words in brackets tell them apart.
 _DISTINGUISHED = {
@@ -37,6 +38,8 @@ _DISTINGUISHED = {
     639: "maillot (swimsuit)",
 }
 
+
+_GREAT_KINDS = ("animal", "vehicle", "musical instrument", "building", "plant", "fruit")
 
 OFFERED = 5
 """Classes that an error names, at most."""
@@ -64,9 +67,9 @@ class Label:
 @dataclass(frozen=True)
 class Nearest:
     """Classes to offer for a word that is none, the nearest first. how: "kind" if they are what the
-    word says, "meaning" or "name". sentence: says so."""
+    word says; "meaning", "related" or "name". sentence: says so."""
 
-    how: Literal["kind", "meaning", "name"]
+    how: Literal["kind", "meaning", "related", "name"]
     sentence: str
     indices: tuple[int, ...]
 
@@ -105,9 +108,7 @@ class Labels(Sequence[Label]):
             return label
         text = str(name).strip()
         near = self.nearest(text)
-        hint = (
-            f"{near.sentence}: {self._offer(near.indices)}." if near else f"See the {self.title}."
-        )
+        hint = f"{near.sentence}: {self._offer(near.indices)}." if near else self.kinds_sentence
         raise LabelError(f"There is no class {text!r} among the {len(self)}. {hint}")
 
     def known(self, name: int | str) -> Label | None:
@@ -141,21 +142,42 @@ class Labels(Sequence[Label]):
 
     def nearest(self, text: str) -> Nearest | None:
         """What to offer for a word that is no class: the classes of that kind, or else those
-        nearest in meaning, or else in name. None if there is nothing like it."""
+        nearest in meaning, related to it, or nearest in name. None if there is nothing like it."""
         word = text.strip().casefold()
         if self.is_imagenet:
             for one in (word, word.split()[-1] if word else ""):  # "a flying cow" is a cow
-                kind, members = kind_named(one)
-                if members:
-                    return Nearest("kind", f"Kinds of {kind}", tuple(members))
-                if near := near_in_meaning(one):
-                    return Nearest("meaning", "The nearest in meaning", tuple(near))
-        if near := self._alike(word):
+                if found := _in_meaning(one, has_name=one in self._words):
+                    return found
+        if near := self._containing(word):
             return Nearest("name", "The nearest names", tuple(near))
-        if self.is_imagenet and not is_noun(word) and (like := kind_spelt_like(word, ALIKE)):
-            kind, members = kind_named(like)
-            return Nearest("name", f"The nearest kind is {kind}", tuple(members))
+        if self.is_imagenet and is_noun(word):
+            return None  # a word of its own: love does not mean stove
+        spelt = self._spelt_like(word)
+        meant = noun_spelt_like(word, ALIKE, related_words()) if self.is_imagenet else None
+        if meant and (not spelt or _ratio(word, meant) > _ratio(word, spelt[0]) + _margin(meant)):
+            found = _in_meaning(meant)
+            if not found:
+                return None
+            if found.how == "kind":
+                return Nearest("name", f"The nearest kind is {kind_named(meant)[0]}", found.indices)
+            first = found.sentence[0].lower() + found.sentence[1:]
+            return Nearest("name", f"Perhaps “{meant}” is meant; {first}", found.indices)
+        if spelt:
+            indices = [index for name in spelt for index in self._synonyms[name]]
+            return Nearest("name", "The nearest names", tuple(dict.fromkeys(indices))[:OFFERED])
         return None
+
+    @cached_property
+    def kinds_sentence(self) -> str:
+        """What classes there are, for whoever named none of them."""
+        if not self.is_imagenet:
+            return f"Its classes are: {self._offer(range(len(self)))}."
+        table = kinds()
+        counted = (f"{kind}s ({len(set(table.named(kind)))})" for kind in _GREAT_KINDS)
+        return (
+            f"None is near it in name or meaning. They are {', '.join(counted)}, clothes, food, "
+            "furniture, tools and other things."
+        )
 
     @cached_property
     def _unique_names(self) -> dict[str, tuple[int, ...]]:
@@ -171,9 +193,14 @@ class Labels(Sequence[Label]):
         pairs += [(label.full_name, label.index) for label in self]
         return _index(pairs)
 
-    def _alike(self, word: str, most: int = OFFERED) -> list[int]:
+    @cached_property
+    def _words(self) -> set[str]:
+        """That are in names."""
+        return {word for name in self._synonyms for word in name.replace("-", " ").split()}
+
+    def _containing(self, word: str, most: int = OFFERED) -> list[int]:
         """Classes with a synonym that has this very word in it, then with one that begins or ends
-        so, then those spelt like it, unless it is a word of its own: love does not mean stove."""
+        so."""
         names = self._synonyms
         words = singulars(word)
         whole = {name: set(name.replace("-", " ").split()) for name in names}
@@ -184,19 +211,41 @@ class Labels(Sequence[Label]):
             if len(word) >= _LETTERS
             and any(one.startswith(word) or one.endswith(word) for one in whole[name])
         ]
-        is_word = self.is_imagenet and is_noun(word)
-        alike = [] if is_word else difflib.get_close_matches(word, names, n=most, cutoff=ALIKE)
-        indices = [
-            index
-            for name in (*sorted(having, key=len), *sorted(parts, key=len), *alike)
-            for index in names[name]
-        ]
-        return list(dict.fromkeys(indices))[:most]
+        found = (*sorted(having, key=len), *sorted(parts, key=len))
+        return list(dict.fromkeys(index for name in found for index in names[name]))[:most]
+
+    def _spelt_like(self, word: str) -> list[str]:
+        """Synonyms, in lower case, the nearest first."""
+        return difflib.get_close_matches(word, self._synonyms, n=OFFERED, cutoff=ALIKE)
 
     def _offer(self, indices: Sequence[int]) -> str:
         named = [f"{self[index].name} ({index})" for index in indices[:OFFERED]]
         more = len(indices) - len(named)
         return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def _in_meaning(word: str, has_name: bool = False) -> Nearest | None:
+    """ImageNet's classes for a noun: of that kind, near in meaning, or, unless a name has the word,
+    related."""
+    kind, members = kind_named(word)
+    if members:
+        return Nearest("kind", f"Kinds of {kind}", tuple(members))
+    if near := near_in_meaning(word):
+        return Nearest("meaning", "The nearest in meaning", tuple(near))
+    if not has_name and (names := related_names(tuple(singulars(word)))):
+        related = tuple(imagenet_labels().find(name).index for name in names)
+        return Nearest("related", "Classes that have to do with it", related)
+    return None
+
+
+def _ratio(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
+
+
+def _margin(noun: str) -> float:
+    """By how much more a noun must be like a word than a class is: nothing if it is a kind; most
+    nouns are rarer than classes."""
+    return 0.0 if kinds().named(noun) else 0.1
 
 
 @cache

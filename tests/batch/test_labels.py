@@ -105,7 +105,16 @@ def test_a_csv_file_is_read_as_spreadsheets_and_programs_write_it(
     (tmp_path / "labels.csv").write_bytes(WRITTEN[name])
     classes, notes = found(photos, tmp_path / "labels.csv")
     assert classes == {"4.jpg": None, "espresso/3.jpg": None} | CSV_CLASSES
-    assert notes == ["2 of 5 pictures have no label in labels.csv."]
+    first, *others = notes
+    assert first == "2 of 5 pictures have no label in labels.csv."
+    read_as = "Labels such as 281.0, as tables of numbers have them, are read as indices: 281."
+    assert others == ([read_as] if name == "more" else [])
+
+
+def test_a_folder_is_no_index_with_a_point(tmp_path: Path):
+    (tmp_path / "photos" / "281.0").mkdir(parents=True)
+    (tmp_path / "photos" / "281.0" / "1.jpg").touch()
+    refused(tmp_path / "photos", "folder", "'281.0'", "no class of Xception")
 
 
 def test_lines_that_name_no_picture_are_told(photos: Path, tmp_path: Path):

@@ -14,6 +14,7 @@ from gradcam_core.wording import (
     file_name,
     percentage,
     percentage_in_sentence,
+    printable,
     whole_percentage,
     whole_percentage_in_sentence,
 )
@@ -121,3 +122,8 @@ def test_a_figure_has_the_digits_that_its_error_leaves(error: float, digits: int
 )
 def test_two_amounts_can_be_told_apart(first: float, second: float, written: tuple[str, str]):
     assert amounts(first, second) == written
+
+
+def test_what_moves_a_terminal_is_written_out():
+    name = "a\x1b[2J\n\u202egpj\u2028\x85é 猫 👩\u200d🚀\u3000.jpg"
+    assert printable(name) == "a\\x1b[2J\\n\\u202egpj\\u2028\\x85é 猫 👩\u200d🚀\u3000.jpg"

@@ -101,6 +101,11 @@ TOLD = {
         "https://a b/",
         "a.example/cam",
         "https://a:99999/cam",
+        "https://*.a.example/cam",
+        "https://0.0.0.0/cam",
+        "https://224.0.0.1",
+        "https://300.1.1.1",
+        "https://a..example",
     ],
     "GRADCAM_FRAME_ANCESTORS": [
         "'none'",
@@ -108,6 +113,8 @@ TOLD = {
         "ftp://a",
         "javascript:x",
         "a:99999",
+        "a:0",
+        "255.255.255.255",
     ],
     "GRADCAM_ADDRESSES": ["maybe", "disabled"],
     "GRADCAM_NETWORK_DROPS": ["maybe"],
@@ -186,3 +193,17 @@ def test_it_ends_the_start_with_one_line(command: list[str]):
     *_, line = done.stderr.splitlines()
     assert "cannot start: GRADCAM_MEMORY is a size such as 4G" in line
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.system
+def test_an_option_that_is_none_is_told_in_one_line():
+    done = subprocess.run(
+        [sys.executable, "app.py", "--prot", "80"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "app.py: unrecognized arguments: --prot 80\n"

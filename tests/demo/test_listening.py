@@ -34,6 +34,12 @@ def test_an_address_of_another_machine_is_said_to_be_that(host: str):
         port_to_listen_at(host, None, 5)
 
 
+@pytest.mark.parametrize("host", ["224.0.0.1", "255.255.255.255", "127.255.255.255"])
+def test_an_address_of_several_machines_is_said_to_be_that(host: str):
+    with pytest.raises(SettingsError, match=f"^{host} is an address of several machines"):
+        port_to_listen_at(host, None, 5)
+
+
 @pytest.mark.parametrize("host", ["no.such.name.invalid", "a" * 300, "."])
 def test_a_name_without_an_address_is_said_to_be_that(host: str):
     with pytest.raises(SettingsError, match="has no address that can be looked up"):

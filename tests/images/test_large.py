@@ -147,7 +147,7 @@ def test_a_window_is_applied_at_the_smaller_size(cat: Image.Image):
 @pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP"])
 def test_a_large_picture_that_is_cut_off_is_told(cat: Image.Image, encoding: str):
     data = encoded(cat, encoding)
-    with pytest.raises(ImageError, match=r"damaged or incomplete"):
+    with pytest.raises(ImageError, match=r"incomplete"):
         gc.read_picture(data[: len(data) // 2])
 
 

@@ -289,12 +289,30 @@ BEGINNINGS = {
     r"a web page \(HTML\)": [b"<!DOCTYPE html><title>cat</title><svg></svg>"],
     "a ZIP archive": [b"PK\3\4"],
     "a video": [b"\0\0\0\x20ftypisom\0\0\2\0"],
+    "a sound": [b"ID3\4", b"OggS", b"fLaC"],
+    "a tar archive": [b"cat.jpg".ljust(257, b"\0") + b"ustar\0"],
+    "a file of weights": [(99).to_bytes(8, "little") + b'{"layer.weight":'],
+    "what Git LFS keeps in place of a file": [b"version https://git-lfs.github.com/spec/v1\noid"],
+    "what macOS keeps beside a file": [b"\0\5\x16\7\0\2\0\0Mac OS X"],
+}
+DO = {
+    "archive": "Unpack it, and give a picture of it",
+    "a video": "Give a picture of it, as PNG or JPEG",
+    "document": "Give a picture of it, as PNG or JPEG",
+    "HTML": "Save the picture itself, not the page that shows it",
+    "Git LFS": "Fetch the file itself with git lfs pull",
+    "macOS": "Give the file of the same name without ._ before it",
+    "sound": "Give a picture instead",
+    "weights": "Give a picture instead",
+    "": "Save it as PNG, JPEG or TIFF",
 }
 
 
 @pytest.mark.parametrize("name", BEGINNINGS)
 def test_a_format_that_is_not_read_is_named(name: str):
     for beginning in BEGINNINGS[name]:
-        sentence = f"^This is {name}, which is not read here. Save it as PNG, JPEG or TIFF.$"
-        with pytest.raises(ImageError, match=sentence):
+        do = next(do for part, do in DO.items() if part in name.replace("Photoshop document", ""))
+        with pytest.raises(ImageError, match=f"^This is {name}, which is not read here. {do}.$"):
             read_picture(beginning + bytes(2000))
+    with pytest.raises(ImageError, match=r"^The file holds nothing but zeros\."):
+        read_picture(bytes(2000))

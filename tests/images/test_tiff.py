@@ -165,6 +165,22 @@ def test_transparency_shows_white(dtype: str, kind: str, expected: tuple[float, 
     assert picture.getpixel((3, 3)) == (255, 255, 255)
 
 
+@pytest.mark.parametrize("window", [None, (0.25, 0.75)])
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_the_range_is_of_the_colours_before_they_were_multiplied_with_alpha(
+    dtype: str, window: tuple[float, float] | None
+):
+    top = 65535 if dtype == "uint16" else 1
+    colours = np.linspace(0, 1, WIDTH)
+    values = np.full((4, WIDTH, 4), top / 2)
+    values[:, :, :3] = colours[None, :, None] * top / 2
+    data = written(values.astype(dtype), photometric="rgb", extrasamples=["assocalpha"])
+    low, high = window or (0, 1)
+    got = read_picture(data, (low * top, high * top) if window else None).image
+    expected = np.clip((colours - low) / (high - low), 0, 1) * 127.5 + 127.5
+    assert np.abs(np.asarray(got, float)[1, :, 0] - expected).max() <= 1.5
+
+
 def test_what_is_no_number_is_black_and_counted():
     values = ramp(-5, 5, "float32")
     values[0, :3] = np.nan, np.inf, -np.inf

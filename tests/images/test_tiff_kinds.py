@@ -142,3 +142,40 @@ def test_a_smaller_copy_that_comes_first_is_no_page(order: Literal["<", ">"], ki
     decoded = read_picture(bytes(data))
     assert np.array_equal(np.asarray(decoded.image), COLOURS)
     assert decoded.notices == ()
+
+
+VIDEO = (16, 235, 128, 240, 128, 240)
+HDTV = (0.2126, 0.7152, 0.0722)
+
+
+def coded(colours: np.ndarray, luma: tuple[float, ...], reference: tuple[float, ...]) -> np.ndarray:
+    """RGB as Y, Cb and Cr, by TIFF 6.0, sections 20 and 21, written out."""
+    red, green, blue = np.moveaxis(colours.astype(float), 2, 0)
+    y = luma[0] * red + luma[1] * green + luma[2] * blue
+    differences = (blue - y) / (2 - 2 * luma[2]), (red - y) / (2 - 2 * luma[0])
+    codes = [y / 255 * (reference[1] - reference[0]) + reference[0]]
+    codes += [part / 127 * (240 - 128) + 128 for part in differences]
+    return np.stack(codes, axis=2).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+@pytest.mark.parametrize("compression", [None, "lzw", "jpeg"])
+def test_brightness_and_differences_are_as_the_tags_say(
+    compression: str | None, tile: tuple[int, int] | None
+):
+    colours = np.stack([40 + LEVELS // 2, 200 - LEVELS // 2, 60 + LEVELS // 4], axis=2)
+    tags = [
+        (532, 5, 6, [part for value in VIDEO for part in (value, 1)]),
+        (529, 5, 3, [part for value in HDTV for part in (round(value * 10000), 10000)]),
+    ]
+    exact = {"level": 100, "colorspace": "YCBCR", "outcolorspace": "YCBCR"}
+    data = written(
+        coded(colours, HDTV, VIDEO),
+        photometric="ycbcr",
+        tile=tile,
+        extratags=[(*tag, True) for tag in tags],
+        **({"compression": compression} if compression else {}),
+        **({"compressionargs": exact, "subsampling": (1, 1)} if compression == "jpeg" else {}),
+    )
+    got = np.asarray(read_picture(data).image, int)
+    assert np.abs(got - colours).max() <= 5

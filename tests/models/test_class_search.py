@@ -6,6 +6,7 @@ import pytest
 
 from gradcam_core import imagenet_labels
 from gradcam_core.models.class_search import note, search
+from gradcam_core.models.related import related_names, related_words
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,13 @@ from gradcam_core.models.class_search import note, search
         ("lake", "part", "lakeside"),
         ("lake", None, "toilet tissue"),
         ("cats", None, "catamaran"),
+        ("bat", "related", "baseball"),
+        ("skateboards", "related", "unicycle"),
+        ("moon", "related", "planetarium"),
         ("espreso", "spelling", "espresso"),
+        ("bycicle", "spelling", "mountain bike"),
+        ("hores", "spelling", "sorrel"),
+        ("guiter", "spelling", "acoustic guitar"),
         ("zzzzzz", None, None),
     ],
 )
@@ -119,7 +126,17 @@ def test_the_nearest_in_meaning_are_sensible_and_none_is_better_than_an_odd_one(
         assert names <= {labels[index].name for index in near.indices}, word
     for word in NONE:
         near = labels.nearest(word)
-        assert near is None or near.how == "name"
-        assert near is None or all(
-            word in labels[index].full_name.casefold() for index in near.indices
+        assert near is None or near.how in ("name", "related")
+        assert (
+            near is None
+            or near.how == "related"
+            or all(word in labels[index].full_name.casefold() for index in near.indices)
         ), word
+
+
+def test_all_that_is_offered_by_hand_is_a_class_and_its_words_are_none():
+    labels = imagenet_labels()
+    for word in related_words():
+        for name in related_names((word,)):
+            assert labels.find(name).name == name
+        assert labels.known(word) is None, word

@@ -114,5 +114,7 @@ def test_a_persons_own_classes_are_found_by_plural_and_spelling_and_never_by_wor
     assert labels.find("scratches").index == 0
     with pytest.raises(LabelError, match=r"no class 'dint' among the 3. The nearest names: dent"):
         labels.find("dint")
-    with pytest.raises(LabelError, match="See the list of classes"):
+    with pytest.raises(
+        LabelError, match=r"Its classes are: scratch \(0\), dent \(1\), lynx \(2\)\.$"
+    ):
         labels.find("cats")

@@ -23,7 +23,13 @@ from gradcam_core.models.registry import remove_model
         ("Persons", "“Persons” is not one of the 1000 classes. Kinds of person:", "ballplayer"),
         ("saucer", "“saucer” is not one of the 1000 classes. The nearest in meaning:", None),
         ("espreso", "“espreso” is not one of the 1000 classes. The nearest names:", "espresso"),
-        ("zzzzzz", "“zzzzzz” is not one of the 1000 classes.", None),
+        (
+            "zzzzzz",
+            "“zzzzzz” is not one of the 1000 classes. None is near it in name or meaning. They are "
+            "animals (398), vehicles (67), musical instruments (26), buildings (14), plants (3), "
+            "fruits (16), clothes, food, furniture, tools and other things.",
+            None,
+        ),
     ],
 )
 def test_a_text_that_is_no_class_gets_a_note_and_what_is_nearest(text, note, first):

@@ -14,13 +14,14 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 import gradcam_core as gc
-from demo.server.own_networks import FOREIGN, GONE, OFF, OwnNetworks
+from demo.server import own_networks
+from demo.server.own_networks import FOREIGN, FULL, GONE, OFF, RENAMED, OwnNetworks
 from demo.settings import Settings
 from gradcam_core.models.registry import remove_model
 
 
-def client(is_on: bool = True) -> TestClient:
-    networks = OwnNetworks(is_on)
+def client(is_on: bool = True, is_only_here: bool = False) -> TestClient:
+    networks = OwnNetworks(is_on, is_only_here)
     return TestClient(
         Starlette(
             routes=[
@@ -101,6 +102,30 @@ def test_a_server_that_takes_none_says_so_and_other_sites_may_not_send_any(weigh
     foreign = {"Origin": "https://example.org"}
     assert page.post("/file", content=weights, headers=foreign).json() == {"problem": FOREIGN}
     assert asked(page, file="0" * 32)["problem"] == GONE
+
+
+def test_a_site_that_takes_this_machine_s_address_may_not_send_any(weights: bytes):
+    page = client(is_only_here=True)
+    rebound = {"Origin": "http://example.org", "Host": "example.org", "X-Forwarded-For": "1.2.3.4"}
+    assert page.post("/file", content=weights, headers=rebound).json() == {"problem": RENAMED}
+    here = {"Origin": "http://localhost:7860", "Host": "localhost:7860"}
+    assert "file" in page.post("/file", content=weights, headers=here).json()
+
+
+def test_all_files_together_are_bounded_and_those_in_use_stay(
+    weights: bytes, forgotten: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(own_networks, "MAX_KEPT_BYTES", 2 * len(weights) + 10)
+    page = client()
+    stands = sent(page, weights)
+    assert asked(page, file=stands, keep=True)["network"] == forgotten
+    looked_into, newest = sent(page, weights), sent(page, weights)
+    assert asked(page, file=looked_into)["problem"] == GONE
+    assert asked(page, file=newest)["found"]
+    assert asked(page, file=stands)["found"]
+    big = page.post("/file", params={"name": "x.pth"}, content=weights + weights)
+    assert big.json() == {"problem": FULL}
+    assert "file" in page.post("/file", params={"name": "x.pth"}, content=weights).json()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from gradcam_core.errors import BackendError, NetworkError, SettingsError
 from gradcam_core.models.custom import register_all, registered
 from gradcam_core.models.custom.description import add_network_arguments
 from gradcam_core.models.registry import default_classifiers
-from gradcam_core.terminal import make_printing_safe
+from gradcam_core.terminal import OneLineParser, make_printing_safe
 
 _HEALTH_INTERVAL_S = 2.0  # so soon one that has died is replaced
 _HEALTH_TIMEOUT_S = 60.0  # a large pass may keep a replica from answering
@@ -122,7 +122,7 @@ def _take_down(is_own: bool) -> None:
 
 def main() -> None:
     make_printing_safe()
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m demo.serve_cluster",
         description=__doc__,
         epilog=variables_help("ray_address", "replicas", "threads", "memory_bytes"),

@@ -16,6 +16,7 @@ from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import Block, Raster, as_picture, windowed
 from gradcam_core.images.colour import rgb_of_lab
 from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.formats.deep import depth_of, in_own_levels
 from gradcam_core.images.formats.frames import frames_notice
 from gradcam_core.images.formats.jpeg import kind_of_jpeg
 from gradcam_core.images.formats.reduced import (
@@ -106,8 +107,10 @@ def decode(
                 if scale > 1:
                     decoded = _reduced(image, file, scale, window)
                 else:
-                    decoded = sixteen_bits(image, window) or upright_rgb(
-                        image, window, is_ours=True
+                    decoded = (
+                        sixteen_bits(image, window)
+                        or in_own_levels(image, file, window)
+                        or upright_rgb(image, window, is_ours=True)
                     )
                 return decoded.noting(notice)
         except UnidentifiedImageError:
@@ -153,13 +156,14 @@ def _reduced(image: Image.Image, file: IO[bytes], scale: int, window: Window | N
     if image.mode in _NUMBERS:
         raise ImageError(too_large(f"The picture has {size[0]} x {size[1]} pixels; it"))
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    bits = depth_of(image, file)
     bands = bands_of(str(image.format), file)
     if bands:
         picture = averaged(size, scale, bands, _each_converted)
     else:
         picture = averaged(size, scale, bands_in_pillow(image), _conversion(image))
         image.close()  # gives its pixels back at once
-    return _with_notice(_in_window(upright(picture, orientation), window), size, scale)
+    return _with_notice(_in_window(upright(picture, orientation), window, bits), size, scale)
 
 
 def _reduced_webp(file: IO[bytes], webp: WebP, window: Window | None) -> Decoded:
@@ -188,8 +192,8 @@ def _with_notice(decoded: Decoded, size: tuple[int, int], scale: int) -> Decoded
     return decoded.noting(notice)
 
 
-def _in_window(picture: Image.Image, window: Window | None) -> Decoded:
-    return Decoded(picture) if window is None else windowed(picture, window)
+def _in_window(picture: Image.Image, window: Window | None, bits: int = 8) -> Decoded:
+    return Decoded(picture) if window is None else windowed(picture, window, bits)
 
 
 def _each_converted(rows: Image.Image) -> Image.Image:

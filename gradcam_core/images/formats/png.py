@@ -15,6 +15,7 @@ from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import Raster, as_picture, raster_of
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
+from gradcam_core.images.formats.deep import spans_little, with_alpha_apart
 from gradcam_core.images.limits import DAMAGED, check_size
 
 MAX_TEXT_BYTES = 2**19
@@ -45,7 +46,6 @@ _APPLES = (
     "Save it as an ordinary PNG, such as with Preview on a Mac."
 )
 
-_QUARTER = 64  # of 256 levels
 _GREY = 0
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # samples of a pixel, by colour type
 
@@ -102,13 +102,8 @@ def _sixteen_bits(
     little of the full range, as one of 12 bits in 16, and through a window."""
     if chunks.depth != 16 or chunks.colour_type not in _CHANNELS:
         return None
-    if chunks.colour_type != _GREY:
-        image.load()
-        extrema = image.convert(image.mode).getextrema()
-        colours = extrema[:3] if len(extrema) >= 3 else extrema[:1]
-        lows, highs = zip(*colours, strict=True)
-        if window is None and max(highs) - min(lows) >= _QUARTER:
-            return None
+    if chunks.colour_type != _GREY and window is None and not spans_little(image):
+        return None
     import imagecodecs
 
     place = file.tell()
@@ -121,12 +116,7 @@ def _sixteen_bits(
 
 
 def _raster(values: np.ndarray, chunks: _Chunks) -> Raster:
-    colour, alpha = values, None
-    if values.ndim == 3:
-        count = values.shape[2]
-        if count in (2, 4):
-            alpha = values[:, :, -1]
-        colour = values[:, :, :3] if count >= 3 else values[:, :, 0]
+    colour, alpha = with_alpha_apart(values)
     stated = (0.0, 2.0**chunks.bits - 1) if chunks.bits < 16 else None
     # Values of fewer bits belong into the upper ones (PNG, section 13.12), so that the full range
     # is right; if all fit into the lower ones, that is where they are.

@@ -9,6 +9,8 @@ from gradcam_core.errors import ImageError
 from gradcam_core.images.formats.dicom.signature import is_dicom
 from gradcam_core.images.formats.raw_signature import is_raw
 
+ZEROS = "The file holds nothing but zeros. Copy or download the picture again."
+
 _HEAD_BYTES = 1024
 
 _FAMILIES: tuple[tuple[str, tuple[bytes, ...]], ...] = (
@@ -18,45 +20,79 @@ _FAMILIES: tuple[tuple[str, tuple[bytes, ...]], ...] = (
 )
 """Modules of this room, and how their files begin. All else is for Pillow, which knows more."""
 
-_OTHERS: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
-    ("a JPEG 2000 picture", 0, (b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51")),
-    ("a JPEG XL picture", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n")),
-    ("a JPEG XR picture", 0, (b"II\xbc",)),
-    ("an OpenEXR picture", 0, (b"\x76\x2f\x31\x01",)),
-    ("a Radiance HDR picture", 0, (b"#?RADIANCE", b"#?RGBE")),
-    ("a Photoshop document", 0, (b"8BPS",)),
-    ("a GIMP document", 0, (b"gimp xcf",)),
-    ("a PDF document", 0, (b"%PDF-",)),
-    ("a PostScript document", 0, (b"%!PS", b"\xc5\xd0\xd3\xc6")),
-    ("a DjVu document", 0, (b"AT&TFORM",)),
-    ("an Apple icon", 0, (b"icns",)),
-    ("a DirectDraw texture", 0, (b"DDS ",)),
-    ("a QOI picture", 0, (b"qoif",)),
-    ("a BPG picture", 0, (b"BPG\xfb",)),
-    ("a Windows metafile", 0, (b"\xd7\xcd\xc6\x9a",)),
-    ("a Windows metafile", 40, (b" EMF",)),
-    ("a JBIG2 picture", 0, (b"\x97JB2\r\n\x1a\n",)),
-    ("an NRRD volume", 0, (b"NRRD00",)),
-    ("a MetaImage volume", 0, (b"ObjectType = Image",)),
-    ("a CZI file of a microscope", 0, (b"ZISRAWFILE",)),
-    ("an ND2 file of a microscope", 0, (b"\xda\xce\xbe\x0a",)),
-    ("a MATLAB file", 0, (b"MATLAB 5.0 MAT-file",)),
-    ("a document of Microsoft Office, or of that kind", 0, (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",)),
-    ("an RTF document", 0, (b"{\\rtf",)),
-    ("a 7z archive", 0, (b"7z\xbc\xaf\x27\x1c",)),
-    ("a RAR archive", 0, (b"Rar!\x1a\x07",)),
-    ("a FITS file", 0, (b"SIMPLE  =",)),
-    ("an HDF5 file", 0, (b"\x89HDF\r\n",)),
-    ("a NumPy array", 0, (b"\x93NUMPY",)),
-    ("a NIfTI volume", 344, (b"n+1\0", b"ni1\0")),
-    ("a ZIP archive", 0, (b"PK\3\4",)),
-    ("a gzip archive", 0, (b"\x1f\x8b",)),
-    ("a video", 0, (b"\x1aE\xdf\xa3", b"\0\0\1\xba")),
-    ("a video", 4, (b"ftypisom", b"ftypmp4", b"ftypqt  ", b"ftypM4V", b"ftypavc1", b"ftyp3gp")),
-    ("a video", 8, (b"AVI LIST",)),
-    ("a sound", 8, (b"WAVEfmt",)),
+_SAVE = "Save it as PNG, JPEG or TIFF."
+_UNPACK = "Unpack it, and give a picture of it."
+_OF_IT = "Give a picture of it, as PNG or JPEG."
+_ANOTHER = "Give a picture instead."
+
+_OTHERS: tuple[tuple[str, int, tuple[bytes, ...], str], ...] = (
+    ("a JPEG 2000 picture", 0, (b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51"), _SAVE),
+    ("a JPEG XL picture", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n"), _SAVE),
+    ("a JPEG XR picture", 0, (b"II\xbc",), _SAVE),
+    ("an OpenEXR picture", 0, (b"\x76\x2f\x31\x01",), _SAVE),
+    ("a Radiance HDR picture", 0, (b"#?RADIANCE", b"#?RGBE"), _SAVE),
+    ("a Photoshop document", 0, (b"8BPS",), _SAVE),
+    ("a GIMP document", 0, (b"gimp xcf",), _SAVE),
+    ("a PDF document", 0, (b"%PDF-",), _OF_IT),
+    ("a PostScript document", 0, (b"%!PS", b"\xc5\xd0\xd3\xc6"), _OF_IT),
+    ("a DjVu document", 0, (b"AT&TFORM",), _OF_IT),
+    ("an Apple icon", 0, (b"icns",), _SAVE),
+    ("a DirectDraw texture", 0, (b"DDS ",), _SAVE),
+    ("a QOI picture", 0, (b"qoif",), _SAVE),
+    ("a BPG picture", 0, (b"BPG\xfb",), _SAVE),
+    ("a Windows metafile", 0, (b"\xd7\xcd\xc6\x9a",), _SAVE),
+    ("a Windows metafile", 40, (b" EMF",), _SAVE),
+    ("a JBIG2 picture", 0, (b"\x97JB2\r\n\x1a\n",), _SAVE),
+    ("an NRRD volume", 0, (b"NRRD00",), _SAVE),
+    ("a MetaImage volume", 0, (b"ObjectType = Image",), _SAVE),
+    ("a CZI file of a microscope", 0, (b"ZISRAWFILE",), _SAVE),
+    ("an ND2 file of a microscope", 0, (b"\xda\xce\xbe\x0a",), _SAVE),
+    ("a MATLAB file", 0, (b"MATLAB 5.0 MAT-file",), _SAVE),
+    (
+        "a document of Microsoft Office, or of that kind",
+        0,
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",),
+        _OF_IT,
+    ),
+    ("an RTF document", 0, (b"{\\rtf",), _OF_IT),
+    ("a 7z archive", 0, (b"7z\xbc\xaf\x27\x1c",), _UNPACK),
+    ("a RAR archive", 0, (b"Rar!\x1a\x07",), _UNPACK),
+    ("a FITS file", 0, (b"SIMPLE  =",), _SAVE),
+    ("an HDF5 file", 0, (b"\x89HDF\r\n",), _SAVE),
+    ("a file of weights", 8, (b'{"',), _ANOTHER),
+    ("a Parquet file", 0, (b"PAR1",), "Give a picture instead, or the file to gradcam batch."),
+    ("a NumPy array", 0, (b"\x93NUMPY",), _SAVE),
+    ("a NIfTI volume", 344, (b"n+1\0", b"ni1\0"), _SAVE),
+    ("a ZIP archive", 0, (b"PK\3\4",), _UNPACK),
+    ("a bzip2 archive", 0, (b"BZh",), _UNPACK),
+    ("an xz archive", 0, (b"\xfd7zXZ\0",), _UNPACK),
+    ("a Zstandard archive", 0, (b"\x28\xb5\x2f\xfd",), _UNPACK),
+    ("a tar archive", 257, (b"ustar",), _UNPACK),
+    ("a gzip archive", 0, (b"\x1f\x8b",), _UNPACK),
+    ("a video", 0, (b"\x1aE\xdf\xa3", b"\0\0\1\xba"), _OF_IT),
+    (
+        "a video",
+        4,
+        (b"ftypisom", b"ftypmp4", b"ftypqt  ", b"ftypM4V", b"ftypavc1", b"ftyp3gp"),
+        _OF_IT,
+    ),
+    ("a video", 8, (b"AVI LIST",), _OF_IT),
+    (
+        "what Git LFS keeps in place of a file",
+        0,
+        (b"version https://git-lfs.github.com/",),
+        "Fetch the file itself with git lfs pull.",
+    ),
+    (
+        "what macOS keeps beside a file",
+        0,
+        (b"\0\5\x16\7\0\2\0\0",),
+        "Give the file of the same name without ._ before it.",
+    ),
+    ("a sound", 0, (b"ID3", b"OggS", b"fLaC"), _ANOTHER),
+    ("a sound", 8, (b"WAVEfmt",), _ANOTHER),
 )
-"""What else people bring by mistake: what it is, and which bytes stand where."""
+"""What else people bring by mistake: what it is, which bytes stand where, and what to do."""
 
 _ICONS = (b"\0\0\1\0", b"\0\0\2\0")
 
@@ -81,26 +117,36 @@ def family_of(file: IO[bytes]) -> str:
     for family, beginnings in _FAMILIES:
         if head.startswith(beginnings):
             return family
-    what = _other(head)
+    if not head.strip(b"\0") and _has_only_zeros(file):
+        raise ImageError(ZEROS)
+    what, advice = _other(head)
     if what:
-        raise ImageError(f"This is {what}, which is not read here. Save it as PNG, JPEG or TIFF.")
+        raise ImageError(f"This is {what}, which is not read here. {advice}")
     return "pillow"
 
 
-def _other(head: bytes) -> str:
-    for what, place, beginnings in _OTHERS:
+def _has_only_zeros(file: IO[bytes]) -> bool:
+    file.seek(0)
+    is_zero = not any(part.strip(b"\0") for part in iter(lambda: file.read(2**20), b""))
+    file.seek(0)
+    return is_zero
+
+
+def _other(head: bytes) -> tuple[str, str]:
+    """What it is, and what to do; both empty if that is not known."""
+    for what, place, beginnings, advice in _OTHERS:
         if head[place:].startswith(beginnings):
-            return what
+            return what, advice
     if head[:4] in _ICONS and head[4:6] != bytes(2):  # how many; none in a TGA, which begins so
-        return "an icon"
+        return "an icon", _SAVE
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         head = head[: len(head) // 2 * 2].decode("utf-16", "replace").encode()
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"%PDF-"):
-        return "a PDF document"
+        return "a PDF document", _OF_IT
     if text.startswith(b"<"):
         if _HTML.match(text):
-            return "a web page (HTML)"
+            return "a web page (HTML)", "Save the picture itself, not the page that shows it."
         if _SVG.search(text):
-            return "a drawing (SVG)"
-    return ""
+            return "a drawing (SVG)", _SAVE
+    return "", ""

@@ -11,11 +11,19 @@ from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import as_picture, windowed
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
-from gradcam_core.images.formats.tiff_pages import Choice, choice, full_pages, pictures_notice
+from gradcam_core.images.formats.tiff_pages import (
+    Choice,
+    choice,
+    full_pages,
+    lacks_tags,
+    pictures_notice,
+)
+from gradcam_core.images.formats.tiff_reader import JPEGS
 from gradcam_core.images.formats.tiff_samples import (
     UnreadableKindError,
     has_usual_palette,
     samples_of,
+    ycbcr_of,
 )
 from gradcam_core.images.limits import DAMAGED, NO_MEMORY, check_size
 from gradcam_core.images.orientation import turned_upright
@@ -34,7 +42,7 @@ _ORDINARY_EXTRAS = {  # kinds of further samples that Pillow takes for what they
     8: ((),),
 }
 _SAMPLES = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
-_PALETTE = 3
+_PALETTE, _YCBCR = 3, 6
 _FEWER_BITS = (0, 1, 3)  # photometrics of which there are 1, 2 and 4 bits
 
 
@@ -53,6 +61,8 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
             if not chosen.notice and holds_all:
                 chosen = replace(chosen, notice=pictures_notice(first))
             page = _page(tiff, chosen.page)
+            if lacks_tags(file, page) or 256 not in page.tags or 257 not in page.tags:
+                raise ImageError(DAMAGED)
             return _decoded(file, page, chosen, window).noting(chosen.notice)
     except ImageError:
         raise
@@ -142,4 +152,12 @@ def is_ordinary(page: TiffPage) -> bool:
         and page.compression in _ORDINARY_COMPRESSIONS
         and 0 not in page.dataoffsets  # a part that is left out, as empty
         and (photometric != _PALETTE or has_usual_palette(page))
+        and (photometric != _YCBCR or _is_usual_ycbcr(page))
     )
+
+
+def _is_usual_ycbcr(page: TiffPage) -> bool:
+    """Whether Pillow reads it right: subsampled ones by libtiff, in JPEG without regard to tags."""
+    if page.compression in JPEGS:
+        return ycbcr_of(page).is_usual
+    return bool(page.is_subsampled)

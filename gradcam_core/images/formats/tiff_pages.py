@@ -19,6 +19,10 @@ _SUBFILE_TYPE = 254
 _SHORT = 3  # the type of a value of 16 bits
 _REDUCED, _MASK = 1, 4  # bits of the type: a smaller copy of another page, a mask of one
 
+_TYPE_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_NEEDED_TAGS = (*range(256, 260), 262, 273, *range(277, 280), 284, 317, *range(320, 326))
+_NEEDED_TAGS += (338, 339, 347, 529, 530, 532)
+
 _METAMORPH = 33629  # a tag with a value for each picture
 _SHAPE = re.compile(r"\{\"shape\": \[(\d{1,9}(?:, \d{1,9}){1,9})\]")  # as tifffile writes it
 
@@ -64,6 +68,23 @@ def _subfile_types(file: IO[bytes]) -> Iterator[int]:
             (offset,) = _read(file, order + offset_kind)
         except (struct.error, OSError, ValueError, OverflowError):
             return  # what comes after a cut is no page
+
+
+def lacks_tags(file: IO[bytes], page: TiffPage) -> bool:
+    """Whether the file ends before what a page says of its own samples: without one of those tags,
+    whose defaults are of another picture, tifffile and libtiff read something else."""
+    is_big = page.parent.is_bigtiff
+    order, place = page.parent.byteorder, page.offset
+    end = file.seek(0, 2)
+    count_kind, kind, inside = ("Q", "HHQQ", 8) if is_big else ("H", "HHII", 4)
+    file.seek(place)
+    (count,) = _read(file, order + count_kind)
+    for _ in range(count):
+        tag, type_, values, offset = _read(file, order + kind)
+        size = values * _TYPE_BYTES.get(type_, 1)
+        if tag in _NEEDED_TAGS and size > inside and offset + size > end:
+            return True
+    return False
 
 
 def _read(file: IO[bytes], kind: str) -> tuple[int, ...]:

@@ -17,16 +17,23 @@ if TYPE_CHECKING:
 JPEGS = (6, 7, 33007, 34892)
 """Compressions that are JPEG, of which YCbCr comes out as RGB."""
 
+_RGB = 2  # photometric interpretation
 _ROWS_BYTES = 4 * 2**20  # of values that stand one after the other, read at once
 _MAX_SEGMENT_BYTES = 8 * MAX_PIXELS
 
 
 class SampleReader:
     """plane: number of the picture, where the page is a volume, or its values are followed by those
-    of further pictures. dtype: of all that it gives, in the machine's own order of bytes."""
+    of further pictures. keeps_ycbcr: whether JPEG is to give YCbCr as it is, not RGB. dtype: of all
+    that it gives, in the machine's own order of bytes."""
 
-    def __init__(self, page: TiffPage, plane: int) -> None:
+    def __init__(self, page: TiffPage, plane: int, keeps_ycbcr: bool = False) -> None:
         self._page = page
+        if keeps_ycbcr:  # a decoder that is made now takes what it finds for RGB, and leaves it
+            photometric, page.photometric = page.photometric, _RGB
+            page.is_jfif = False  # whose marker says no more of a TIFF than its tags
+            page.decode  # noqa: B018
+            page.photometric = photometric
         self._file = page.parent.filehandle
         self._plane = plane
         self._planes = page.samplesperpixel if page.planarconfig == 2 else 1

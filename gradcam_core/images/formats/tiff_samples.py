@@ -12,7 +12,7 @@ from PIL import Image
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import Block, Raster, full_range
-from gradcam_core.images.colour import cmyk_to_rgb, lab_to_rgb, ycbcr_to_rgb
+from gradcam_core.images.colour import YCbCr, cmyk_to_rgb, lab_to_rgb, ycbcr_to_rgb
 from gradcam_core.images.formats.tiff_reader import JPEGS, SampleReader
 from gradcam_core.images.limits import DAMAGED
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _NAME_LETTERS = 40
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _SEPARATED, _YCBCR = range(7)
+_LUMA, _REFERENCE = 529, 532  # tags
 _LABS = (8, 9)
 _SENSOR = (32803, 34892)
 _GREY = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _MASK, 51177)
@@ -32,10 +33,10 @@ _ALPHA = {1: True, 2: False}  # kinds of extra samples; whether colours are mult
 class UnreadableKindError(ImageError):
     """It is a TIFF, of a kind that is not read."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, otherwise: str = "") -> None:
         super().__init__(
             f"This TIFF is of a kind that is not read here: {what}. "
-            "Save the picture as PNG or JPEG, or as a TIFF without compression."
+            f"Save the picture as PNG or JPEG{otherwise}."
         )
 
 
@@ -59,14 +60,17 @@ def samples_of(page: TiffPage, plane: int = 0) -> Samples:
         plane = (depth - 1) // 2
         notices.append(f"The page is a volume of {depth:,} slices; slice {plane + 1:,} is shown.")
     count = page.samplesperpixel
-    reader = SampleReader(page, plane)
+    keeps_ycbcr = photometric == _YCBCR and not ycbcr_of(page).is_usual
+    reader = SampleReader(page, plane, keeps_ycbcr)
     if photometric in _GREY:
         extras = tuple(map(int, page.extrasamples))
         alpha = extras[0] if count == 2 and len(extras) == 1 else 0
         if count > 1 and alpha not in _ALPHA:
             notices.append(f"The picture has {count:,} channels; the first one is shown, in grey.")
         raster = _raster(page, reader, (0,), 1 if alpha in _ALPHA else None, alpha)
-    elif photometric == _RGB or (photometric == _YCBCR and page.compression in JPEGS):
+    elif photometric == _RGB or (
+        photometric == _YCBCR and page.compression in JPEGS and not keeps_ycbcr
+    ):
         extras = tuple(map(int, page.extrasamples)) or ((2,) if count == 4 else ())
         alpha = extras[0] if extras else 0
         if len(extras) - (alpha in _ALPHA) > 0:
@@ -114,7 +118,9 @@ def _check_kind(page: TiffPage) -> None:
     if page.dtype.kind not in "buif":
         raise UnreadableKindError("its values are complex numbers")
     if page.compression != 1 and page.compression not in tifffile.TIFF.DECOMPRESSORS:
-        raise UnreadableKindError(f"its compression is {_name(page.compression)}")
+        raise UnreadableKindError(
+            f"its compression is {_name(page.compression)}", ", or as a TIFF without compression"
+        )
     if page.is_subsampled and page.compression not in JPEGS:
         raise UnreadableKindError(
             "its colours are stored at a lower resolution than its brightness"
@@ -206,11 +212,39 @@ def _conversion(page: TiffPage, photometric: int) -> Callable[[np.ndarray], Imag
             return Image.fromarray(colours[np.minimum(values[:, :, 0], len(colours) - 1)])
 
         return looked_up
-    to_rgb = {_SEPARATED: cmyk_to_rgb, _YCBCR: ycbcr_to_rgb}.get(photometric)
-    if to_rgb is not None:
-        return lambda values: to_rgb(_eight_bits(values))
+    if photometric == _SEPARATED:
+        return lambda values: cmyk_to_rgb(_eight_bits(values))
+    if photometric == _YCBCR:
+        kind = ycbcr_of(page)
+        return lambda values: ycbcr_to_rgb(_eight_bits(values), kind)
     has_signs = photometric == _LABS[0]
     return lambda values: lab_to_rgb(_eight_bits(values), has_signs)
+
+
+def ycbcr_of(page: TiffPage) -> YCbCr:
+    """What its tags say; what makes no sense is not believed."""
+    usual = YCbCr()
+    luma = _rationals(page.tags.valueof(_LUMA), 3)
+    reference = _rationals(page.tags.valueof(_REFERENCE), 6)
+    if luma is None or min(luma) <= 0 or abs(sum(luma) - 1) > 0.01:
+        luma = usual.luma
+    if reference is None or any(high <= low for low, high in _pairs(reference)):
+        reference = usual.reference
+    return YCbCr(luma, reference)  # type: ignore[arg-type]  # they have been counted
+
+
+def _pairs(values: tuple[float, ...]) -> Iterator[tuple[float, float]]:
+    return zip(values[::2], values[1::2], strict=True)
+
+
+def _rationals(value: object, count: int) -> tuple[float, ...] | None:
+    """Of a tag: numerators and denominators, one after the other."""
+    numbers = value if isinstance(value, tuple) else ()
+    if len(numbers) == count:  # it was written as whole numbers
+        return tuple(map(float, numbers))
+    if len(numbers) != 2 * count or not all(numbers[1::2]):
+        return None
+    return tuple(above / below for above, below in _pairs(numbers))
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 NOT_A_PICTURE = "not a picture in a format that can be read"
-DAMAGED = "damaged or incomplete"
+DAMAGED = "incomplete"
 TOO_LARGE = "too large"
 TOO_COSTLY = "too long to decode|too much memory"
 NOT_READ = "not read here"

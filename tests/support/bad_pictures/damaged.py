@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.support.bad_pictures.bad_picture import ANY, CAT, DAMAGED, NO_SENSE, WHATEVER, BadPicture
+from tests.support.bad_pictures.bad_picture import ANY, CAT, NO_SENSE, WHATEVER, BadPicture
 from tests.support.bad_pictures.encodings import ENCODINGS, as_file
 
 
@@ -24,7 +24,7 @@ def truncated() -> Iterator[BadPicture]:
         def without(encoding: str = encoding, count: int = count) -> bytes:
             return as_file(encoding)[:-count]
 
-        yield BadPicture("truncated", f"{encoding} without its end", without, CAT, DAMAGED)
+        yield BadPicture("truncated", f"{encoding} without its end", without, CAT)
 
 
 def flipped() -> Iterator[BadPicture]:

@@ -1,0 +1,94 @@
+"""Pages of other sites must not use a visitor's own app through the visitor's browser."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from demo.settings.values import is_loopback
+
+FOREIGN = "This was sent by the page of another site, and only the app's own page may."
+RENAMED = (
+    "This app is for this machine alone, and answers at 127.0.0.1 and localhost, not as {host}. "
+    "Behind a proxy, name the public address with GRADIO_ROOT_PATH, such as https://example.org."
+)
+
+_READING = ("GET", "HEAD", "OPTIONS")
+_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
+
+
+class CrossSiteGuard:
+    """ASGI middleware: refuses what pages of other sites send to an app in a private network, also
+    where a site has given its own name this machine's address (DNS rebinding). In public, programs
+    of all sites may use the API.
+
+    is_only_here: whether the app is for this machine alone, and not behind a proxy.
+    """
+
+    def __init__(self, app: ASGIApp, is_only_here: bool) -> None:
+        self._app = app
+        self._is_only_here = is_only_here
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in _READING:
+            headers = Headers(scope=scope)
+            problem = ""
+            if is_of_another_site(headers):
+                problem = FOREIGN
+            elif self._is_only_here and is_renamed(headers) and not _is_handed_on(headers):
+                problem = RENAMED.format(host=host_of(headers)[:100])
+            if problem:
+                answer = JSONResponse({"detail": problem, "problem": problem}, 403)
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def host_of(headers: Headers) -> str:
+    """The name or address by which the app was asked; empty if the request does not say it."""
+    return _host(f"//{headers.get('host', '')}")
+
+
+def is_renamed(headers: Headers) -> bool:
+    """Whether the app was asked by a name that is none of this machine for itself."""
+    host = host_of(headers)
+    return bool(host) and not is_loopback(host)
+
+
+def is_of_another_site(headers: Headers) -> bool:
+    """Whether a browser says that the page of another site asks an app in a private network."""
+    host = host_of(headers)
+    if not _is_private(host):
+        return False
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:  # not from old browsers, and not over plain HTTP to another machine
+        return site == "cross-site"
+    if origin is None or _is_handed_on(headers):
+        return False
+    from_host = _host(origin)
+    return from_host != host and not (is_loopback(from_host) and is_loopback(host))
+
+
+def _host(address: str) -> str:
+    try:
+        return (urlsplit(address).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _is_private(host: str) -> bool:
+    if is_loopback(host) or host.endswith(".local"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False
+
+
+def _is_handed_on(headers: Headers) -> bool:
+    """Whether a proxy says so; or a page of the site that was given this machine's address."""
+    return any(name in headers for name in _OF_PROXIES)
