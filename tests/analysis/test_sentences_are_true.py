@@ -48,8 +48,8 @@ def story_of(shown: list[gc.Explanation]) -> Story:
 def views_of(path: Path, number: int) -> Iterator[Image.Image]:
     """The photo and, in turn, another one made of it."""
     photo = gc.read_image(path)
-    if max(photo.size) > 700:
-        photo.thumbnail((700, 700))
+    if max(photo.size) > 400:
+        photo.thumbnail((400, 400))
     yield photo
     if number % 3:
         return
@@ -135,7 +135,7 @@ def by_hand() -> list[Story]:
     chance = random.Random(3)
     stories = []
     for _ in range(200):
-        size = chance.choice([(400, 400), (600, 400), (300, 480), (900, 300)])
+        size = chance.choice([(200, 200), (300, 200), (150, 240), (450, 150)])
         titles = ["Xception", "ResNet50", "VGG19", "Ada", "Ben", "Lite"]
         maps = [map_by_hand(chance) for _ in range(chance.choice((1, 2, 3, 6)))]
         count = chance.choice((1, 2, 2, 3, 3, 3, 4, 6))
@@ -176,7 +176,7 @@ def regression_by_hand(chance: random.Random, title: str, size: tuple[int, int])
 def test_what_is_said_of_regressions_is_so():
     chance, found = random.Random(7), Counter[str]()
     for _ in range(150):
-        size = chance.choice([(400, 400), (600, 400)])
+        size = chance.choice([(200, 200), (300, 200)])
         shown = [
             regression_by_hand(chance, title, size)
             for title in ("Ada", "Ben")[: chance.choice((1, 2))]
@@ -239,6 +239,8 @@ LIES: dict[str, tuple[str, Any]] = {
 }  # fmt: skip
 """What is planted, and in place of what. Never so, wherever it fits."""
 
+MOST = 60  # lies of one kind, of which the last are found as the first are
+
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_planted_lie_is_found(photographs: list[Story], by_hand: list[Story], lie: str):
@@ -250,6 +252,8 @@ def test_a_planted_lie_is_found(photographs: list[Story], by_hand: list[Story], 
             if told != sentence:
                 planted += 1
                 assert not is_believed(facts, told), told
+        if planted >= MOST:
+            break
     assert planted
 
 

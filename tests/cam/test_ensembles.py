@@ -191,17 +191,19 @@ def test_what_all_goes_through_is_explained(kind: str):
 
 
 @pytest.mark.parametrize(
-    ("name", "layer"),
+    ("name", "settings", "layer"),
     [
-        ("crossvit_9_240", "blocks.2.fusion.1.norm1"),
-        ("coat_tiny", "parallel_blocks.5.norm14"),
-        ("tnt_s_patch16_224", "blocks.11.norm_out"),
+        ("crossvit_9_240", {}, "blocks.2.fusion.1.norm1"),
+        ("coat_tiny", {"parallel_depth": 2, "img_size": 96}, "parallel_blocks.1.norm14"),
+        ("tnt_s_patch16_224", {"depth": 3}, "blocks.2.norm_out"),
     ],
 )
-def test_branches_that_exchange_what_they_find_stay_one_network(name: str, layer: str):
+def test_branches_that_exchange_what_they_find_stay_one_network(
+    name: str, settings: dict[str, int], layer: str
+):
     torch.manual_seed(0)
-    module = trained(timm.create_model(name))
-    side = module.pretrained_cfg["input_size"][1]
+    module = trained(timm.create_model(name, **settings))
+    side = settings.get("img_size", module.pretrained_cfg["input_size"][1])
     assert gc.last_feature_map(module, torch.randn(1, 3, side, side)) == layer
 
 

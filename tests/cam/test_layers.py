@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -28,6 +30,13 @@ TIMM = {
     "nfnet_l0": ("final_act", [112, 56, 28, 14, 7]),
     "repvgg_a0": ("stages", [112, 56, 28, 14, 7]),
 }
+SMALLER: dict[str, dict[str, Any]] = {
+    "vgg19": {"mlp_ratio": 1 / 16},  # the hidden layers of its head have most of its weights
+    "convnext_tiny": {"depths": (1, 1, 2, 1)},
+    "dpn68": {"k_sec": (1, 1, 2, 1)},
+    "nfnet_l0": {"depths": (1, 1, 2, 1)},
+}
+"""What has nothing to do with their stages."""
 TORCHVISION = {
     "alexnet": ("features.11", [55, 27, 13]),
     "googlenet": ("inception5b", [112, 56, 28, 14, 7]),
@@ -55,9 +64,7 @@ def check(module: nn.Module, last: str, sides: list[int]) -> None:
 
 @pytest.mark.parametrize("name", TIMM)
 def test_the_stages_of_timm_networks(name: str):
-    # The hidden layers of VGG's head have most of its weights, and nothing to do with this.
-    smaller = {"mlp_ratio": 1 / 16} if name.startswith("vgg") else {}
-    check(timm.create_model(name, **smaller).eval(), *TIMM[name])
+    check(timm.create_model(name, **SMALLER.get(name, {})).eval(), *TIMM[name])
 
 
 @pytest.mark.parametrize("name", TORCHVISION)

@@ -37,9 +37,9 @@ FAMILIES: dict[str, tuple[dict[str, Any], str, tuple[int, int, int] | None]] = {
     "swin_tiny_patch4_window7_224": (SMALL | {"window_size": 4, "depths": (1, 1)}, "norm", None),
     "swinv2_tiny_window8_256": (SMALL | {"window_size": 4, "depths": (1, 1)}, "norm", None),
     "mvitv2_tiny": (SMALL, "norm", (2, 2, 0)),
-    "pit_ti_224": ({}, "transformers.2.blocks.2", (7, 7, 1)),
-    "twins_svt_small": (SMALL, "norm", (2, 2, 0)),
-    "hiera_tiny_224": ({"img_size": 128}, "blocks.11", (4, 4, 0)),
+    "pit_ti_224": ({"depth": (1, 1, 3)}, "transformers.2.blocks.1", (7, 7, 1)),
+    "twins_svt_small": (SMALL | {"depths": (1, 1, 1, 1)}, "norm", (2, 2, 0)),
+    "hiera_tiny_224": ({"img_size": 128, "stages": (1, 1, 1, 1)}, "blocks.3", (4, 4, 0)),
     "mixer_s32_224": (SMALL, "norm", (2, 2, 0)),
     "mambaout_femto": ({"depths": (1, 1, 2, 1)}, "stages", None),
 }

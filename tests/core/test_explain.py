@@ -85,7 +85,7 @@ def test_the_peak_is_on_a_bright_square_anywhere_in_the_box(brightness, size, vi
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("size", [(1, 1), (8, 600), (600, 8), (2, 3), (8000, 6000), (451, 300)])
+@pytest.mark.parametrize("size", [(1, 1), (8, 600), (600, 8), (2, 3), (4000, 3000), (451, 300)])
 def test_the_heatmap_has_the_photos_size_and_is_zero_outside_the_box(brightness, size, view):
     photo = Image.linear_gradient("L").resize(size).convert("RGB")
     e = gc.explain(photo, brightness, 0, view=view)

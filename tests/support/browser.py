@@ -80,7 +80,8 @@ class Visits:
     an uncaught exception, a request to another host.
 
     tab: where they are opened, one after the other. It has the page's scripts already, so that
-    takes a third of the time of a new tab.
+    takes a third of the time of a new tab. Between them it shows a small file of the app: for a
+    page of no site, Chromium starts another process, which must compile the scripts anew.
     """
 
     def __init__(self, browser: Browser, app: str, tab: Page | None = None) -> None:
@@ -88,6 +89,7 @@ class Visits:
         self.pages: list[Page] = []
         self._browser = browser
         self._app = app
+        self._blank = f"{app.rstrip('/')}/theme.css"
         self._tab = tab
         self._is_opened = False
 
@@ -106,7 +108,7 @@ class Visits:
         if not the usual ones."""
         page = self._shared(models, {"example", "class"})
         query = f"{CAT_QUERY}&models={models}" if models else CAT_QUERY
-        if page.url == "about:blank":
+        if page.url == self._blank:
             self._open(page, query)
         elif page.url != self._app + query:
             cat, coffee = examples(page).all()[:2]
@@ -120,7 +122,7 @@ class Visits:
     def no_photo(self, models: str = "") -> Page:
         """The page without a photo, opened anew only where `cat` does so."""
         page = self._shared(models, {"example"})
-        if page.url == "about:blank":
+        if page.url == self._blank:
             self._open(page, f"?models={models}" if models else "")
             remove_opening(page)
         elif page.locator("#photo img").count():
@@ -139,7 +141,7 @@ class Visits:
         query = parse_qs(urlsplit(address).query)
         is_here = address.startswith(self._app) and query.pop("models", [""]) == [models]
         if not is_here or others != _STATE_AT_FIRST or query.keys() - changed:
-            page.goto("about:blank")
+            page.goto(self._blank)
         return page
 
     def _open(self, page: Page, address: str) -> None:
@@ -189,7 +191,7 @@ class Visits:
             page.unroute_all()
             page.set_viewport_size(WIDE)
             if self._is_opened or is_failed:
-                page.goto("about:blank")  # what the test has left there, and has asked for, ends
+                page.goto(self._blank)  # what the test has left there, and has asked for, ends
 
 
 CAT_QUERY = "?example=1_cat"

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import save_file
 from torch import nn
+
+import gradcam_core as gc
+from gradcam_core.models.registry import remove_model
 
 
 def scattered(module: nn.Module) -> nn.Module:
@@ -19,3 +29,22 @@ def scattered(module: nn.Module) -> nn.Module:
         elif parameter.ndim == 1 and name.endswith("weight"):
             nn.init.uniform_(parameter, 0.5, 1.5)
     return module
+
+
+@contextmanager
+def registered_small_network(folder: Path) -> Iterator[gc.Model]:
+    """timm's ResNet for tests, in the registry: whatever runs a network a hundred times takes a
+    tenth of a second with it. folder: for its weights."""
+    torch.manual_seed(0)
+    module = scattered(timm.create_model("test_resnet"))
+    save_file(module.state_dict(), folder / "small.safetensors")
+    info = gc.register("Small", "test_resnet", weights=folder / "small.safetensors", size=96)
+    yield gc.load_model(info.name)
+    remove_model(info.name)
+
+
+def with_heat(photo: gc.Photo, model: gc.Model, **options: object) -> gc.Explanation:
+    """Of the first class that has any: with random weights, some have none."""
+    held = gc.examine(photo, model)
+    found = (gc.explain(photo, model, one.index, **options) for one in held.top)  # type: ignore[arg-type]
+    return next(one for one in found if not one.degenerate)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -153,9 +154,17 @@ class Rearranged:
         return flat.index_copy(1, index, changed.flatten(1)).unflatten(1, output.shape[1:])
 
 
-def grids(count: int, sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+@lru_cache(4096)
+def grids(count: int, sides: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """The grids with so many places into which an input with these sides may have been divided: one
-    stride for all of them, all rounded up or all down."""
+    stride for all of them, all rounded up or all down.
+
+    Kept, since of each layer of tokens it is asked again and again.
+    """
+    return tuple(_grids(count, sides))
+
+
+def _grids(count: int, sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     if count < 1:
         return
     _, *others = sides
