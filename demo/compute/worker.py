@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from PIL import Image
 
 from demo.compute.backend import AbandonedError, CheckResult, Turn
 from demo.compute.memory_limit import check_memory
+from demo.compute.paired_passes import PairedPasses
 from demo.compute.single_flight import SingleFlight
 from gradcam_core import Examination, Explanation, Model
 from gradcam_core.examination import run_passes
@@ -87,6 +88,7 @@ class Worker:
         self._submit = submit or self._submit_alone
         # A pass uses all cores: two at once slow each other down; neither finishes sooner.
         self._passes = ThreadPoolExecutor(1, thread_name_prefix="pass")
+        self._paired = PairedPasses()
         self._maps = ThreadPoolExecutor(map_threads, thread_name_prefix="map")
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
         self.held: SingleFlight[Examination] = SingleFlight(held_bytes, _held_bytes)
@@ -189,20 +191,20 @@ class Worker:
     ) -> list[Explanation | Exception]:
         """Of an RGB picture for each request its explanation by the last feature map, or why there
         is none. Nothing is kept. Other passes may come between those of one picture."""
-        # All of them first, also while the passes of the frame before run: each takes one core.
+        # Before the turn, so also while the passes of the frame before run.
         inputs = [self._input_once(picture, one) for one in requests]
-        prepared = await asyncio.gather(*inputs, return_exceptions=True)
-        found: list[Explanation | Exception] = []
+        prepared = await asyncio.gather(*map(_or_why_not, inputs))
+        passes = [
+            (ready.model.info.name, partial(_answer_alone, ready, one))
+            for one, ready in zip(requests, prepared, strict=True)
+            if isinstance(ready, PassRequest)
+        ]
+        answers: list[Explanation | Exception] = []
         async with turn():
-            for one, ready in zip(requests, prepared, strict=True):
-                try:
-                    if isinstance(ready, BaseException):
-                        raise ready
-                    answer = partial(_answer_alone, ready, one)
-                    found.append(await asyncio.wrap_future(self._passes.submit(answer)))
-                except Exception as error:
-                    found.append(error)
-        return found
+            for job in self._paired.jobs(passes):
+                answers += await asyncio.wrap_future(self._passes.submit(job))
+        found = iter(answers)
+        return [one if isinstance(one, Exception) else next(found) for one in prepared]
 
     async def _input_once(self, picture: Image.Image, request: ExplanationRequest) -> PassRequest:
         model = await self.loaded(request.model)
@@ -219,6 +221,7 @@ class Worker:
         """Begin no further work."""
         for pool in (self._passes, self._maps, self._slow):
             pool.shutdown(wait=False, cancel_futures=True)
+        self._paired.close()
 
     async def _run(self, key: PassKey, model: Model, source: InputSource) -> Examination:
         async with source.slot():
@@ -247,6 +250,13 @@ class Worker:
 
     def _submit_alone(self, request: PassRequest) -> Future[Examination]:
         return self._passes.submit(lambda: _run_together([request])[0])
+
+
+async def _or_why_not(work: Awaitable[T]) -> T | Exception:
+    try:
+        return await work
+    except Exception as error:
+        return error
 
 
 def _run_together(passes: Sequence[PassRequest]) -> list[Examination]:
