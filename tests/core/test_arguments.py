@@ -35,7 +35,8 @@ def test_a_seed_is_a_whole_number(e: gc.Explanation, seed: Any):
 def test_any_whole_number_is_a_seed(tmp_path: Path):
     with registered_small_network(tmp_path) as small:
         e = with_heat(CAT, small)
-        for seed in (np.int64(3), MOST_SEED):
+        seeds: list[Any] = [np.int64(3), MOST_SEED]
+        for seed in seeds:
             assert gc.check(CAT, e, seed=seed).seed == seed
 
 
