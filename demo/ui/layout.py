@@ -76,7 +76,7 @@ _REPORT = """(value) => {{
 
 
 def _controls(has_addresses: bool) -> dict[str, Any]:
-    """Gradio's controls, by the names that the page's script has for them."""
+    """Gradio's controls, by their ids, which are the names that the page's script has for them."""
     photo = _photo_component()
     # demo/web/inputs/sources.js writes into it.
     _html('<p class="photo-note" role="status" hidden></p>', elem_classes="photo-note-block")
@@ -130,15 +130,8 @@ def _controls(has_addresses: bool) -> dict[str, Any]:
             _class_field("contrast", "Contrast: rather than …", texts.CONTRAST, texts.NO_OTHER),
             elem_classes="class-fields",
         )
-    return {
-        "photo": photo,
-        "models": models,
-        "view": view,
-        "kind": kind,
-        "method": method,
-        "detail": detail,
-        "auto_contrast": auto_contrast,
-    }
+    every = (photo, models, view, kind, method, detail, auto_contrast)
+    return {str(control.elem_id): control for control in every}
 
 
 def launch_options(
