@@ -64,12 +64,17 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
     from gradcam_core.cache_folders import ensure_cache_folders
     from gradcam_core.errors import GradcamError
+    from gradcam_core.library_variables import leave_out_unusable_variables
     from gradcam_core.proxies import leave_out_unusable_proxies
     from gradcam_core.terminal import make_printing_safe
     from gradcam_core.wording import printable
 
     make_printing_safe()
-    for notice in [ensure_cache_folders(), *leave_out_unusable_proxies()]:
+    for notice in [
+        ensure_cache_folders(),
+        *leave_out_unusable_proxies(),
+        *leave_out_unusable_variables(),
+    ]:
         if notice:
             print(notice, file=sys.stderr)
     try:

@@ -17,7 +17,12 @@ ORDER: tuple[tuple[str, ...], ...] = (
         *("gradcam_core.child_process", "gradcam_core.files", "gradcam_core.locks"),
         "gradcam_core.memory",
         *("gradcam_core.cache_folders", "gradcam_core.old_names"),
-        *("gradcam_core.proxies", "gradcam_core.version", "gradcam_core.wording"),
+        *(
+            "gradcam_core.library_variables",
+            "gradcam_core.proxies",
+            "gradcam_core.version",
+            "gradcam_core.wording",
+        ),
     ),
     ("gradcam_core.terminal",),
     ("gradcam_core.upstream",),
