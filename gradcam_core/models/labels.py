@@ -39,7 +39,7 @@ _DISTINGUISHED = {
 }
 
 
-_GREAT_KINDS = ("animal", "vehicle", "musical instrument", "building", "plant", "fruit")
+_GREAT_KINDS = ("animal", "vehicle", "musical instrument", "fruit")
 
 OFFERED = 5
 """Classes that an error names, at most."""
@@ -176,7 +176,7 @@ class Labels(Sequence[Label]):
         counted = (f"{kind}s ({len(set(table.named(kind)))})" for kind in _GREAT_KINDS)
         return (
             f"None is near it in name or meaning. They are {', '.join(counted)}, clothes, food, "
-            "furniture, tools and other things."
+            "furniture, tools and the like."
         )
 
     @cached_property

@@ -156,7 +156,7 @@ def test_a_picture_dragged_from_another_site_is_asked_for_by_its_address(no_phot
 
 def test_without_https_the_page_says_before_a_click_what_cannot_work(app: str, browser: Browser):
     visits = Visits(browser, app.replace("127.0.0.1", PLAIN_HTTP))
-    page = visits(RESNET)
+    page = visits(RESNET, extra_http_headers={"X-Forwarded-Proto": "http"})  # as proxies say it
     expect(page.locator(".photo-note")).to_contain_text("The camera and the clipboard button need")
     for source in ("Capture from camera", "Paste from clipboard"):
         expect(page.get_by_label(source)).to_be_hidden()

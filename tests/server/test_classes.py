@@ -26,8 +26,8 @@ from gradcam_core.models.registry import remove_model
         (
             "zzzzzz",
             "“zzzzzz” is not one of the 1000 classes. None is near it in name or meaning. They are "
-            "animals (398), vehicles (67), musical instruments (26), buildings (14), plants (3), "
-            "fruits (16), clothes, food, furniture, tools and other things.",
+            "animals (398), vehicles (67), musical instruments (26), fruits (16), clothes, food, "
+            "furniture, tools and the like.",
             None,
         ),
     ],

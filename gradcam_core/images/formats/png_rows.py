@@ -28,16 +28,19 @@ def lacks_rows(file: IO[bytes]) -> bool:
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)
         if columns > 0 and rows > 0:
             expected += rows * (1 + -(-columns * bits // 8))
-    return _unpacked_bytes(file) < expected
+    return not _unpacks_to(file, expected)
 
 
-def _unpacked_bytes(file: IO[bytes]) -> int:
+def _unpacks_to(file: IO[bytes], expected: int) -> bool:
+    """Whether there are so many bytes; of the gigabytes that there may be no more are unpacked."""
     unpacker, count = zlib.decompressobj(), 0
     for part in _data(file):
-        while part and not unpacker.eof:
-            count += len(unpacker.decompress(part, _UNPACKED_BYTES))
+        while unpacked := unpacker.decompress(part, _UNPACKED_BYTES):
+            count += len(unpacked)
+            if count >= expected:
+                return True
             part = unpacker.unconsumed_tail
-    return count + len(unpacker.flush())
+    return False
 
 
 def _data(file: IO[bytes]) -> Iterator[bytes]:

@@ -167,7 +167,8 @@ def nothing() -> Iterator[BadPicture]:
         "a megabyte of one letter": b"a" * 2**20,
     }
     for name, data in files.items():
-        expected = "The file is empty" if name == "empty" else f"{NO_SENSE}|{TOO_LARGE}"
+        told = {"empty": "The file is empty", "zeros": "nothing but zeros"}
+        expected = told.get(name, f"{NO_SENSE}|{TOO_LARGE}")
         yield BadPicture("empty or noise", name, partial(bytes, data), refused=expected)
 
 
