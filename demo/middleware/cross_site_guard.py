@@ -11,10 +11,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from demo.settings.values import is_loopback
 
-FOREIGN = "This was sent by the page of another site, and only the app's own page may."
+_PROXY = (
+    "Behind a proxy, name the public address with GRADIO_ROOT_PATH, such as https://example.org."
+)
+FOREIGN = f"This was sent by the page of another site, and only the app's own page may. {_PROXY}"
 RENAMED = (
     "This app is for this machine alone, and answers at 127.0.0.1 and localhost, not as {host}. "
-    "Behind a proxy, name the public address with GRADIO_ROOT_PATH, such as https://example.org."
+    + _PROXY
 )
 
 _READING = ("GET", "HEAD", "OPTIONS")
@@ -27,17 +30,20 @@ class CrossSiteGuard:
     of all sites may use the API.
 
     is_only_here: whether the app is for this machine alone, and not behind a proxy.
+    is_behind_proxy: whether its public address was named; then only a browser that says of which
+    site a page is tells, because the proxy may ask by another name than the page.
     """
 
-    def __init__(self, app: ASGIApp, is_only_here: bool) -> None:
+    def __init__(self, app: ASGIApp, is_only_here: bool, is_behind_proxy: bool = False) -> None:
         self._app = app
         self._is_only_here = is_only_here
+        self._is_behind_proxy = is_behind_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in _READING:
             headers = Headers(scope=scope)
             problem = ""
-            if is_of_another_site(headers):
+            if is_of_another_site(headers, self._is_behind_proxy):
                 problem = FOREIGN
             elif self._is_only_here and is_renamed(headers) and not _is_handed_on(headers):
                 problem = RENAMED.format(host=host_of(headers)[:100])
@@ -59,7 +65,7 @@ def is_renamed(headers: Headers) -> bool:
     return bool(host) and not is_loopback(host)
 
 
-def is_of_another_site(headers: Headers) -> bool:
+def is_of_another_site(headers: Headers, is_behind_proxy: bool = False) -> bool:
     """Whether a browser says that the page of another site asks an app in a private network."""
     host = host_of(headers)
     if not _is_private(host):
@@ -67,7 +73,7 @@ def is_of_another_site(headers: Headers) -> bool:
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:  # not from old browsers, and not over plain HTTP to another machine
         return site == "cross-site"
-    if origin is None or _is_handed_on(headers):
+    if origin is None or is_behind_proxy or _is_handed_on(headers):
         return False
     from_host = _host(origin)
     return from_host != host and not (is_loopback(from_host) and is_loopback(host))

@@ -152,7 +152,11 @@ def launch_options(
     around = [  # the outermost first
         Middleware(RootPath, root_path=settings.root_path, is_open=open_paths(ours)),
         Middleware(SecurityHeaders, framed_by=settings.framed_by),
-        Middleware(CrossSiteGuard, is_only_here=settings.is_only_here),
+        Middleware(
+            CrossSiteGuard,
+            is_only_here=settings.is_only_here,
+            is_behind_proxy=bool(settings.root_path),
+        ),
         Middleware(ErrorAnswers),
         Middleware(RouteAllowList, ours=ours, functions=NAMES),
     ]

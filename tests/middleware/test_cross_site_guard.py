@@ -73,6 +73,15 @@ def test_only_pages_of_the_app_itself_and_programs_may_send(sender: str):
     assert client().get("/", headers=headers).text == "done"
 
 
+def test_a_proxy_whose_address_was_named_need_not_say_that_it_is_one():
+    guard = Middleware(CrossSiteGuard, is_only_here=False, is_behind_proxy=True)
+    route = Route("/", answer, methods=["POST"])
+    page = TestClient(Starlette(routes=[route], middleware=[guard]))
+    headers = {"host": HERE, "origin": "http://cam.example.org"}
+    assert page.post("/", headers=headers).text == "done"
+    assert page.post("/", headers=headers | {"sec-fetch-site": "cross-site"}).status_code == 403
+
+
 def test_a_public_app_may_be_used_by_programs_of_all_sites():
     headers = {"host": "demo.hf.space", "origin": "https://example.org"}
     headers |= {"sec-fetch-site": "cross-site"}
