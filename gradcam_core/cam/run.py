@@ -295,9 +295,10 @@ class Run:
         """
         chosen = method_named(method)
         check_steps(chosen)
-        found = self.cam(targets, method, contrast)
+        found = self.cam(targets, method, contrast, allow_nan=True)
         with torch.inference_mode(False):
             score = self._score(targets, chosen, contrast)
+            self._check_finite(_Explained(chosen, score, False), found)
             others: Tensor | None = None
             values = score.of(self.logits)
             if chosen.needs == "gradients":
