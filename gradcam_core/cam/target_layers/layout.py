@@ -145,7 +145,7 @@ class Rearranged:
         numbers = torch.arange(output[0].numel(), dtype=torch.float64, device=output.device)
         taken = self.to_map(numbers.view(1, *output.shape[1:])).flatten()
         index = taken.round().long()
-        is_own = bool((taken == index).all()) and index.min() >= 0 and index.max() < len(numbers)
+        is_own = bool((taken == index).all() and index.min() >= 0 and index.max() < len(numbers))
         if is_own:
             others = numbers.sin()
             is_own = bool(
