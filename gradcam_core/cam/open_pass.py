@@ -91,7 +91,9 @@ class OpenPass:
         CamError if the weights behind it were changed, or if something there has no gradient."""
         try:
             with as_gradient_errors():
-                found = torch.autograd.grad(score, self.leaf, by_score, retain_graph=True)
+                found = torch.autograd.grad(
+                    score, self.leaf, grad_outputs=by_score, retain_graph=True
+                )
         except CamError as error:
             if "modified by an inplace operation" in str(error.__cause__):
                 raise CamError(_CHANGED_WEIGHTS) from error

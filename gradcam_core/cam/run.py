@@ -186,14 +186,24 @@ class Run:
         check_finite(steps, self.open_pass.leaf.dtype)
 
     def _check_gradient(self, explained: _Explained, found: Tensor) -> None:
-        """Raises CamError where a map is 0 because nothing at the layer changes the score."""
-        if explained.method.needs not in _BY_GRADIENTS or bool(_is_any(found, _FAINT).all()):
+        """Raises CamError where the images of a batch mix, so that they have no gradients of their
+        own, or where a map is 0 because nothing at the layer changes the score."""
+        if explained.method.needs not in _BY_GRADIENTS:
             return
-        if explained.function is None:
-            gradient = self._gradient(explained.score)
-        else:
-            run = Run(of_function(self.open_pass, explained.function), self._images)
-            gradient = run._gradient(explained.score)
+        held = self.open_pass
+        if explained.function is not None:
+            held = of_function(held, explained.function)
+        with held.lock, torch.enable_grad():
+            is_mixed = held.images_mix
+        if is_mixed:
+            raise CamError(
+                "The images of a batch mix: what the network, or the target function, gives for "
+                f"one changes with the {self.layer!r} of another, as with a batch norm that takes "
+                "the batch's statistics. Give one picture at a time."
+            )
+        if bool(_is_any(found, _FAINT).all()):
+            return
+        gradient = Run(held, self._images)._gradient(explained.score)
         wrong = [n for n, one in enumerate(_is_any(gradient, _FAINT).tolist()) if not one]
         if wrong:
             which = f" of the {numbered(wrong)}" if len(self) > 1 else ""
@@ -295,9 +305,10 @@ class Run:
         """
         chosen = method_named(method)
         check_steps(chosen)
-        found = self.cam(targets, method, contrast)
+        found = self.cam(targets, method, contrast, allow_nan=True)
         with torch.inference_mode(False):
             score = self._score(targets, chosen, contrast)
+            self._check_finite(_Explained(chosen, score, False), found)
             others: Tensor | None = None
             values = score.of(self.logits)
             if chosen.needs == "gradients":
@@ -354,19 +365,12 @@ class Run:
         # One sum gives every image its own gradient: in eval mode images do not mix.
         held, rows = self.open_pass, self._images
         with held.lock, torch.enable_grad():
-            if held.images_mix:
-                raise CamError(
-                    "The images of a batch mix: what the network, or the target function, gives "
-                    f"for one changes with the {held.layer!r} of another, as with a batch norm "
-                    "that takes the batch's statistics. Give one picture at a time."
-                )
             found = held.gradient(to_differentiate(score, held.logits, rows).sum())[rows]
-            is_silent = ~_is_any(found)
-            if is_silent.any():
-                before = gradient_before_rising(score, held.logits, rows, is_silent)
-                if before is not None:
-                    edge, wanted = before
-                    found = found + held.gradient(edge, [wanted])[rows]
+            before = gradient_before_rising(score, held.logits, rows)
+            if before is not None:
+                edge, wanted = before
+                is_silent = ~_is_any(found).view(-1, *[1] * (found.ndim - 1))
+                found = torch.where(is_silent, held.gradient(edge, [wanted])[rows], found)
         return at_least_float32(found)
 
     def _perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:

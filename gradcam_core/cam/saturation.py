@@ -64,11 +64,10 @@ def to_differentiate(score: Score, logits: Tensor, rows: slice = _ALL) -> Tensor
 
 
 def gradient_before_rising(
-    score: Score, logits: Tensor, rows: slice, chosen: Tensor
+    score: Score, logits: Tensor, rows: slice
 ) -> tuple[GradientEdge, Tensor] | None:
     """Where the network ends in a sigmoid or the like: what that is given, with the gradient of the
-    score by it, if the sigmoid were not there; None elsewhere. chosen: of the rows, those of which
-    it is wanted; it is 0 for the others."""
+    score by it, if the sigmoid were not there; None elsewhere."""
     end = _end(logits)
     if end is None or _name(end) not in _RISING or score.contrast is not None:
         return None
@@ -77,7 +76,7 @@ def gradient_before_rising(
     if before is None or not shapes or math.prod(shapes[0]) != logits.numel():
         return None
     wanted = torch.zeros_like(logits)
-    wanted[rows] = _factors(score, logits[rows].detach()) * chosen[:, None]
+    wanted[rows] = _factors(score, logits[rows].detach())
     return GradientEdge(before, number), wanted.reshape(shapes[0])
 
 

@@ -97,6 +97,13 @@ def attention_modules(self: Net, y: Tensor) -> Tensor:
     return tokens.mT
 
 
+def recurrent(self: Net, y: Tensor) -> Tensor:
+    tokens = y.flatten(2).mT
+    for part in self.parts:
+        tokens = tokens + part(tokens)[0]
+    return tokens.mT
+
+
 class Square(torch.autograd.Function):
     @staticmethod
     def forward(context, y, weight):
@@ -129,6 +136,12 @@ UNSEEN = {
     "attention modules": lambda: Net(
         attention_modules,
         parts=nn.ModuleList(nn.MultiheadAttention(8, 2, batch_first=True) for _ in range(3)),
+    ),
+    "GRU": lambda: Net(
+        recurrent, parts=nn.ModuleList(nn.GRU(8, 8, batch_first=True) for _ in range(3))
+    ),
+    "LSTM": lambda: Net(
+        recurrent, parts=nn.ModuleList(nn.LSTM(8, 8, batch_first=True) for _ in range(3))
     ),
     "functions of its own": lambda: Net(functions_of_its_own, weights=weights(6, 8, 8, 3, 3)),
 }

@@ -163,20 +163,37 @@ def unseen_layers_behind(one: Call, calls: Sequence[Call], logits: Tensor) -> in
     if logits.grad_fn is None or one.node is None:
         return 0
     shown = {number for call in calls if call.makes_map for number in call.nodes}
-    # Of what still has places: the longest chain of such products between the call and it.
+    # The longest chain of such products between the call and what still has places, or has not.
     chains = {one.node: 0}
+    vectors: dict[Node, int] = {}
     behind = _in_order(logits.grad_fn, without=set(_before(one, set())))
     for node in reversed(list(behind)):
-        maps = [before for before, _ in node.next_functions if before in chains]
-        if not maps or not _has_places(node):
+        before = [following for following, _ in node.next_functions if following is not None]
+        maps = [following for following in before if following in chains]
+        found = [chains[following] for following in maps]
+        found += [vectors[following] for following in before if following in vectors]
+        if not found:
+            continue
+        if not _has_places(node) or not (maps or _joins_places(node)):
+            vectors[node] = max(found)
             continue
         is_product = number_of(node) not in shown and _is_product_with_weights(node, maps)
-        chains[node] = max(chains[before] for before in maps) + is_product
+        longest = max(map(chains.__getitem__, maps)) if maps else max(found)
+        chains[node] = longest + is_product
     return max(chains.values())
 
 
+_PLACES = 8
+
+
+def _joins_places(node: Node) -> bool:
+    """Whether it joins so many vectors that they are places, as a recurrent layer has gone through
+    them one after the other."""
+    return node.name().startswith(("Stack", "Cat")) and len(node.next_functions) >= _PLACES
+
+
 _PRODUCTS = ("Mm", "Addmm", "Bmm", "Baddbmm", "Addbmm", "Linear", "MkldnnLinear", "Trilinear")
-_FILTERS = ("Convolution", "FftC2R", "FftC2C", "DifferentiableGraph")
+_FILTERS = ("Convolution", "FftC2R", "FftC2C", "DifferentiableGraph", "MkldnnRnnLayer", "CudnnRnn")
 
 
 def _is_product_with_weights(node: Node, maps: Sequence[Node]) -> bool:

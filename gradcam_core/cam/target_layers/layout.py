@@ -140,11 +140,17 @@ class Rearranged:
         return found
 
     def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
-        # Which values the function takes is seen from what it does with their numbers.
+        # Which values the function takes is seen from what it does with their numbers, and that
+        # it hands them on from what it does with others.
         numbers = torch.arange(output[0].numel(), dtype=torch.float64, device=output.device)
         taken = self.to_map(numbers.view(1, *output.shape[1:])).flatten()
         index = taken.round().long()
-        is_own = bool((taken == index).all()) and index.min() >= 0 and index.max() < len(numbers)
+        is_own = bool((taken == index).all() and index.min() >= 0 and index.max() < len(numbers))
+        if is_own:
+            others = numbers.sin()
+            is_own = bool(
+                (self.to_map(others.view(1, *output.shape[1:])).flatten() == others[index]).all()
+            )
         if not is_own or len(index.unique()) < len(index):
             raise CamError(
                 "reshape= may only choose and rearrange values of the layer's output, as slices, "

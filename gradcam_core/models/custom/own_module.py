@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam_core.errors import CamError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.models.custom.places import check_places
 from gradcam_core.models.weights import Source, Weights
 from gradcam_core.wording import first_line
 
@@ -157,6 +158,7 @@ def inspect_module(
             "give output= a function of it that returns them as a tensor [N, classes]"
         )
     _check_steady(run, [_run(module, batch[:1], layer, output) for _ in range(2)])
+    check_places(batch[:1], lambda given: _run(module, given, run.layer, output).activation)
     return ModuleFacts(
         run.logits.shape[1], _given(run.open_pass.logits), run.layer, _reads_values(module, batch)
     )

@@ -1,0 +1,64 @@
+"""A module that moves its pictures before it looks at them is refused: its heat would lie elsewhere
+than it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import gradcam_core as gc
+
+
+class Moving(nn.Module):
+    def __init__(self, moved: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.moved = moved
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1))
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(self.moved(x)).relu().mean((2, 3)))
+
+
+def register(moved: Callable[[Tensor], Tensor], side: int = 64) -> gc.ModelInfo:
+    return gc.register("Moving", module=Moving(moved).eval(), size=side, mean=0.5, std=0.5)
+
+
+REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "mirrored": (lambda x: x.flip(3), "as if they were mirrored"),
+    "upside down": (lambda x: x.flip(2), "as if they were turned upside down"),
+    "180 degrees": (lambda x: x.flip(2, 3), "as if they were turned by 180 degrees"),
+    "transposed": (lambda x: x.mT, "with height and width swapped"),
+    "90 degrees": (lambda x: x.rot90(1, (2, 3)), "as if they were turned by 90 degrees"),
+    "270 degrees": (lambda x: x.rot90(3, (2, 3)), "as if they were turned by 270 degrees"),
+    "the middle": (lambda x: x[:, :, 4:-4, 4:-4], "the upper edge .* as if it cut out"),
+    "the right": (lambda x: x[..., 4:], "the left edge .* as if it cut out"),
+    "the left": (lambda x: x[..., :-8], "the right edge .* as if it cut out"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_pictures_that_are_moved_inside_are_told(kind: str):
+    moved, sentence = REFUSED[kind]
+    with pytest.raises(gc.NetworkError, match=f"{sentence}.* would not lie where it belongs"):
+        register(moved)
+
+
+@pytest.mark.parametrize("side", [64, 67, 33])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        lambda x: x,
+        lambda x: x.flip(1),
+        lambda x: functional.interpolate(x, (48, 48), mode="bilinear"),
+        lambda x: x * 2 - 1,
+    ],
+    ids=["as they are", "BGR", "resized", "other values"],
+)
+def test_what_leaves_places_where_they_are_is_taken(kept: Callable[[Tensor], Tensor], side: int):
+    assert register(kept, side).layer == "body"
