@@ -649,7 +649,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
     monkeypatch.setattr("gradcam_core.batch.store.PART_PICTURES", 10)
     # Small overlays, which take most of the time and are not what is measured.
     settings = BatchSettings((ExplanationRequest(small.info.name),), overlay_side_px=64)
-    pictures = 160
+    pictures = 120
     requested, memory = [], []
 
     def walk() -> Iterator[PictureSource]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import resource
 import shlex
@@ -290,31 +289,34 @@ def test_a_layer_is_chosen_by_name_or_number_for_a_photo_and_a_batch(
     assert {row["layer"] for row in rows_of(out).values()} == {"blocks.2"}
 
 
-def test_a_terminal_that_lacks_characters_loses_no_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+THREE_COMMANDS = """
+import sys
+from gradcam_core.__main__ import main
+photo, *batch = sys.argv[1:]
+for arguments in ([photo, *batch[-2:], "--out", "one"], batch, batch):
+    sys.argv[1:] = arguments
+    assert main() == 0
+"""
+
+
+def test_a_terminal_that_lacks_characters_loses_no_result(tmp_path: Path):
     photo = tmp_path / "photos" / "Kätzchen × 猫.jpg"
     photo.parent.mkdir()
     shutil.copy(EXAMPLES / "1_cat.jpg", photo)
-    out = tmp_path / "Ausgäbe"
-    options = (*LITE0, "--out", str(out))
-    written = io.BytesIO()
-    with monkeypatch.context() as with_ascii:
-        terminal = io.TextIOWrapper(written, "ascii")
-        with_ascii.setattr("sys.stdout", terminal)
-        with_ascii.setattr("sys.stderr", io.TextIOWrapper(io.BytesIO(), "ascii"))
-        assert main([str(photo), *options]) == 0
-        terminal.flush()
-    assert b"EfficientNet-Lite0: tiger cat" in written.getvalue()
-    assert photo.name in (out / "captions.txt").read_text(encoding="utf-8")
+    (photo.parent / "Nötizen 猫.txt").write_text("no picture")
+    batch = ("batch", "photos", "--out", "Ausgäbe", *LITE0)
     # Names of files, too, are none that this Python could print.
     ascii_only: Any = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    done = run("batch", str(photo.parent), *options[:-1], f"{out}2", **ascii_only)
+    program = ("-c", THREE_COMMANDS)
+    given = (f"photos/{photo.name}", *batch)
+    done = run(*given, program=program, folder=tmp_path, **ascii_only)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert "EfficientNet-Lite0: tiger cat" in done.stdout
+    assert "EfficientNet-Lite0" in (tmp_path / "one" / "captions.txt").read_text(encoding="utf-8")
     assert "1 picture, one network" in done.stdout
-    assert (tmp_path / "Ausgäbe2" / "report.html").is_file()
-    # What was named there is found again by a Python that can.
-    assert main(["batch", str(photo.parent), *options[:-1], f"{out}2"]) == 0
+    assert "1 x no picture by its name" in done.stdout
+    assert "0 pictures (1 were done before)" in done.stdout
+    assert (tmp_path / "Ausgäbe" / "report.html").is_file()
 
 
 def test_covered_places_are_said_in_files_their_names_and_the_record(

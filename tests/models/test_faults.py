@@ -56,11 +56,20 @@ def test_a_full_and_a_read_only_disk_lead_to_the_stand_in_and_heal(
     disk.become("")
 
 
+@pytest.fixture
+def doomed(network: ServedNetwork, request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A process that may be killed: for the last of these tests the one of all of them."""
+    if network.kind == KINDS[-1]:
+        yield request.getfixturevalue("machine")
+        return
+    with Machine() as running:
+        yield running
+
+
 def test_an_app_that_is_killed_in_a_download_takes_it_along_and_the_next_start_heals(
-    network: ServedNetwork,
+    network: ServedNetwork, doomed: Machine
 ):
-    with Machine() as machine:
-        downloads = with_the_app_killed(network, machine)
+    downloads = with_the_app_killed(network, doomed)
     assert len(downloads) == 1
     until(lambda: not any(map(command_of, downloads)))
     assert network.leftovers() != []

@@ -141,37 +141,40 @@ for command in sys.argv[1:]:
 once."""
 
 
-def test_the_command_explains_a_photo_and_a_folder(commands: Path, tmp_path: Path, cat_path: Path):
+def test_the_command_says_its_version_and_what_is_wrong(commands: Path, tmp_path: Path):
     command = commands / "gradcam"
     assert run(tmp_path, command, "--version") == f"gradcam {gc.__version__}\n"
     wrong = subprocess.run([command, "none.jpg"], cwd=tmp_path, capture_output=True, text=True)
     assert wrong.returncode == 2
     assert re.fullmatch(r"gradcam: .*none\.jpg.*\n", wrong.stderr)
-    (tmp_path / "photos").mkdir()
-    shutil.copy(cat_path, tmp_path / "photos")
+
+
+def test_the_command_explains_a_photo_and_a_folder_and_starts_the_page(
+    commands: Path, tmp_path: Path, cat_path: Path
+):
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "photos").mkdir(parents=True)
+    shutil.copy(cat_path, elsewhere / "photos")
     one = "--models efficientnet_lite0"
     photo, folder = f"photos/{cat_path.name} {one} --out one", f"batch photos {one} --out many"
-    lines = ("--help", "app --help", photo, folder)
-    told = run(tmp_path, commands / "python", "-c", IN_ONE_PROCESS, *lines)
-    help_of, help_of_app, explained, _, nothing = re.split(r"status (?:0|None)\n", told)
-    assert help_of.startswith("usage: gradcam ")
-    assert "gradcam batch --help" in help_of
-    assert "gradcam app" in help_of
-    assert "--network " in help_of_app
-    assert "tabby" in explained
-    heat = np.load(tmp_path / "one" / "efficientnet_lite0_heatmap.npy")
-    assert np.array_equal(heat, gc.explain(cat_path, "efficientnet_lite0").heatmap)
-    assert (tmp_path / "many" / "report.html").stat().st_size > 10_000
-    assert nothing == ""
-
-
-def test_the_command_starts_the_page(commands: Path, tmp_path: Path):
-    command = (str(commands / "gradcam"), "app")
-    (tmp_path / "elsewhere").mkdir()
-    with running_app(tmp_path, command=command, cwd=str(tmp_path / "elsewhere")) as url:
+    lines = ("--help", "app --help", photo, folder, "app")
+    command = (str(commands / "python"), "-c", IN_ONE_PROCESS, *lines)
+    with running_app(tmp_path, command=command, cwd=str(elsewhere)) as url:
         example = requests.get(f"{url}examples/1_cat.jpg", timeout=30)
         assert example.content == (ROOT / "assets" / "examples" / "1_cat.jpg").read_bytes()
         assert requests.get(f"{url}web/app.js", timeout=30).status_code == 200
         cell = {"id": "one", "model": "efficientnet_lite0"}
         answers = explain_stream(url, {"example": "1_cat", "cells": [cell]})
         assert any("result" in answer for answer in answers)
+    told = (tmp_path / "app.log").read_text(encoding="utf-8")
+    help_of, help_of_app, explained, _, page = re.split(r"status (?:0|None)\n", told)
+    assert help_of.startswith("usage: gradcam ")
+    assert "gradcam batch --help" in help_of
+    assert "gradcam app" in help_of
+    assert "--network " in help_of_app
+    assert "tabby" in explained
+    assert url.rstrip("/") in page
+    assert "Traceback" not in told
+    heat = np.load(elsewhere / "one" / "efficientnet_lite0_heatmap.npy")
+    assert np.array_equal(heat, gc.explain(cat_path, "efficientnet_lite0").heatmap)
+    assert (elsewhere / "many" / "report.html").stat().st_size > 10_000

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.app_server import ROOT
 
 
-def run(*arguments: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+def run(
+    *arguments: str,
+    program: Sequence[str] = ("-m", "gradcam_core"),
+    folder: Path = ROOT,
+    **environment: str,
+) -> subprocess.CompletedProcess:
     """The program as a person starts it, without a network."""
     settings = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere", "TORCH_HOME": "/nowhere"}
     return subprocess.run(
-        [sys.executable, "-m", "gradcam_core", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=folder,
         env=os.environ | settings | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
