@@ -162,7 +162,7 @@ def test_a_bad_picture_is_a_row_with_its_error(done: Path):
     rows = rows_of(done)
     for name in LITE:
         row = rows["holiday/cut.jpg", name]
-        assert "damaged or incomplete" in row["error"]
+        assert "The picture is incomplete" in row["error"]
         assert row["class"] is row["overlay"] is row["map"] is row["width"] is None
         assert (row["title"], row["method"]) == (gc.load_model(name).info.title, "gradcam")
 
@@ -404,7 +404,7 @@ def test_what_is_left_out_or_fails_is_named_in_the_summary(
     batch(folder, out, *network)
     summary = capsys.readouterr().out
     lines = (
-        "1 with an error, which is in their rows\n  holiday/cut.jpg: The picture is damaged",
+        "1 with an error, which is in their rows\n  holiday/cut.jpg: The picture is incomplete",
         f"left out, listed in {out / 'skipped.parquet'}:\n",
         "  1 × no picture by its name: notes.txt\n",
         "  1 × a link in a circle: again\n",
