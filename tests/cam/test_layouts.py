@@ -96,6 +96,12 @@ def test_a_transformer_is_explained_on_its_grid_as_pytorch_grad_cam_does(name: s
         torch.testing.assert_close(run.logits, module(batch))
 
 
+def test_branches_that_begin_as_zero_do_not_hide_where_tokens_lie():
+    torch.manual_seed(0)
+    module = timm.create_model("levit_128s", img_size=64).eval()  # as timm makes it
+    assert gc.forward(module, torch.randn(1, 3, 64, 64)).layer == "stages.1"
+
+
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
 def test_a_changed_map_is_put_back_where_it_was(name: str):
     settings, layer, grid = FAMILIES[name]

@@ -64,6 +64,19 @@ def test_levels_are_the_files_own(
     assert np.asarray(read_picture(white).image).min() == 255
 
 
+@pytest.mark.parametrize("bits", [10, 12])
+def test_transparency_has_the_levels_of_the_file(bits: int):
+    full = 2**bits - 1
+    levels = np.dstack([ramp(bits, False) // 8, np.full((HEIGHT, WIDTH), full, np.uint16)])
+    levels[:, : WIDTH // 2, 3] = 0
+    decoded = read_picture(bytes(imagecodecs.avif_encode(levels, level=100, bitspersample=bits)))
+    shown = np.asarray(decoded.image, float)
+    colours = levels[:, WIDTH // 2 :, :3].astype(float)
+    highest = float(levels[:, :, :3].max())
+    assert np.abs(shown[:, WIDTH // 2 :] - 255 * colours / highest).max() <= 2
+    assert shown[:, : WIDTH // 2].min() == 255  # on white
+
+
 def test_a_window_is_in_the_files_own_levels_where_it_is_read_smaller(
     monkeypatch: pytest.MonkeyPatch,
 ):

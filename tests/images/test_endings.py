@@ -66,6 +66,14 @@ def test_a_jpeg_whose_last_pixels_are_missing_is_told_whatever_follows(cat: Imag
                 read_picture(data[:kept].rstrip(b"\xff") + tail)
 
 
+def test_a_progressive_jpeg_that_is_cut_in_the_header_of_a_scan_is_told(cat: Image.Image):
+    data = saved(cat.convert("CMYK"), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    for kept in range(last + 2, last + 9):
+        with pytest.raises(ImageError, match="incomplete"):
+            read_picture(data[:kept])
+
+
 def test_a_photo_on_white_is_not_taken_for_incomplete(cat: Image.Image):
     photo = Image.new("RGB", (cat.width + 64, cat.height + 64), "white")
     photo.paste(cat, (32, 32))

@@ -62,3 +62,19 @@ def test_pictures_that_are_moved_inside_are_told(kind: str):
 )
 def test_what_leaves_places_where_they_are_is_taken(kept: Callable[[Tensor], Tensor], side: int):
     assert register(kept, side).layer == "body"
+
+
+def test_a_sparse_map_that_an_edge_happens_not_to_change_is_no_crop():
+    for seed in range(8):
+        torch.manual_seed(seed)
+        body = [nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1), nn.ReLU()]
+        body.append(last := nn.Conv2d(16, 8, 3, 2, 1))
+        last.load_state_dict({"weight": last.weight, "bias": last.state_dict()["bias"] - 0.2})
+        head = [
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(8, 5),
+        ]  # most of the map is 0
+        module = nn.Sequential(*body, *head).eval()
+        assert gc.register("Sparse", module=module, size=32, mean=0.5, std=0.5).layer

@@ -152,8 +152,10 @@ class Layouts:
             others, grid = next(self._grids(call), (0, ()))
             before = self._before(others) if grid else None
             if before is not None:
+                # Later calls may be the same for all, too, as a branch that begins as zero.
+                if grid not in scores and not changed.any():
+                    constant.add(grid)
                 scores[grid].append(_token_locality(changed, grid, before))
-                constant |= set() if changed.any() else {grid}
         likely = {grid for grid, found in scores.items() if median(found) > _TELLS_NOTHING}
         return likely - constant
 

@@ -39,7 +39,11 @@ def in_own_levels(image: Image.Image, file: IO[bytes], window: Window | None) ->
     file.seek(0)
     values, owner = (_heif if image.format == "HEIF" else _avif)(file)
     check_size(values.shape[1], values.shape[0])
-    raster = raster_of(*with_alpha_apart(values), full=(0.0, 2.0**bits - 1))
+    full = 2**bits - 1
+    colours, alpha = with_alpha_apart(values)
+    if alpha is not None:  # which a raster has in its type's full range
+        alpha = np.minimum(alpha.astype(np.uint32) * 0xFFFF // full, 0xFFFF).astype(np.uint16)
+    raster = raster_of(colours, alpha, full=(0.0, float(full)))
     decoded = as_picture(raster, window, image.getexif().get(ExifTags.Base.Orientation, 1))
     del owner  # whose memory the values are in until now
     return decoded

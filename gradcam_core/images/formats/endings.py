@@ -35,6 +35,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)  # behind the data
 _SCAN, _END = 0xDA, 0xD9
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
+_OF_SCAN = 3  # bytes at the end of a scan's header: first and last coefficient, and bits
 _LEAST_PADDING = 16  # zeros at the end of a file that are none of its data
 _MOST_ZEROS = 256  # that compressed data ends with
 
@@ -183,7 +184,9 @@ def _course(data: bytes) -> _Course:
 
 def _note_scan(content: bytes, missing: dict[int, set[int]], is_progressive: bool) -> None:
     components = content[1 : 1 + 2 * content[0] : 2]
-    first, last, bits = content[-3:] if is_progressive else (0, 0, 0)
+    if is_progressive and len(content) < _OF_SCAN:
+        return  # it is cut off
+    first, last, bits = content[-_OF_SCAN:] if is_progressive else (0, 0, 0)
     if bits & 0x0F:
         return  # a later scan has the lowest bit
     for number in components:
