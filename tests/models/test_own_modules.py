@@ -227,7 +227,7 @@ def biased(*head: nn.Module, by: float) -> nn.Module:
 
 WRONG: dict[str, tuple[Any, dict[str, Any], str]] = {
     "training": (in_training, {}, "in training mode: call its eval"),
-    "channels": (with_batch_norm_of_one, {}, "takes 4 channels; 1 and 3 will do"),
+    "channels": (with_batch_norm_of_one, {}, "takes 4 channels, and pictures have 1 or 3"),
     "a state dict": (lambda: small().state_dict(), {}, "module= is a OrderedDict and must be"),
     "a class": (lambda: Small, {}, "module= is a type and must be"),
     "an architecture, too": (small, {"architecture": "resnet18"}, "architecture= does not go with"),

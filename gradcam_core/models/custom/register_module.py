@@ -46,7 +46,11 @@ def of_module(
         raise NetworkError(f"output= is a {type(output).__name__} and must be a function")
     channels = described.channels or channels_of(module)
     if channels not in (1, 3):
-        raise NetworkError(f"the module takes {channels} channels; 1 and 3 will do")
+        what = "channels= gives" if described.channels else "the module's first layer takes"
+        raise NetworkError(
+            f"{what} {channels} channels, and pictures have 1 or 3: give channels=1 or channels=3 "
+            "if the module takes pictures of so many"
+        )
     usual, note = _usual_of(module)
     if described.mean is None and described.std is None and (place := _normalising(module)):
         raise NetworkError(
