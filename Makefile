@@ -22,7 +22,7 @@ serve-cluster: $(VENV)/installed-ray ## start replicas that compute for a page w
 check: $(VENV)/installed-dev ## linter, formatter, types, and the tests that need no server, no browser and no Ray (4 minutes)
 	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests
 
-test: $(VENV)/installed-dev ## all of check, known vulnerabilities, and all other tests with a real browser (14 minutes)
+test: $(VENV)/installed-dev ## all of check, known vulnerabilities, and all other tests with a real browser (12 minutes)
 	@began=$$(date +%s); \
 	$(BIN)/python -m scripts.chromium && $(MAKE) --no-print-directory --jobs=2 audit tests; \
 	status=$$?; took=$$(($$(date +%s) - began)); \
