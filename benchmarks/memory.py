@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 import gradcam_core as gc
-from gradcam_core.memory import trim
 from gradcam_core.models.optimise.build import read_network
 from gradcam_core.models.registry import model_info
+from gradcam_core.system.memory import trim
 
 LOADED = ("bare", "ours")
 OWN = ("own", "own again", "prepared", "prepared again")

@@ -19,7 +19,7 @@ import requests
 
 from benchmarks.servers import server
 from benchmarks.table import Row, print_table
-from gradcam_core.memory import TRIM_EVERY_S
+from gradcam_core.system.memory import TRIM_EVERY_S
 from tests.support.explanations import LITE
 from tests.support.photos import large_photo
 from tests.support.processes import MEGABYTE, memory

@@ -62,21 +62,11 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-    from gradcam_core.cache_folders import ensure_cache_folders
     from gradcam_core.errors import GradcamError
-    from gradcam_core.library_variables import leave_out_unusable_variables
-    from gradcam_core.proxies import leave_out_unusable_proxies
-    from gradcam_core.terminal import make_printing_safe
+    from gradcam_core.system.start import prepare_process
     from gradcam_core.wording import printable
 
-    make_printing_safe()
-    for notice in [
-        ensure_cache_folders(),
-        *leave_out_unusable_proxies(),
-        *leave_out_unusable_variables(),
-    ]:
-        if notice:
-            print(notice, file=sys.stderr)
+    prepare_process()
     try:
         _start(arguments, program)
     except ModuleNotFoundError as error:
@@ -99,7 +89,7 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
     from demo.settings import read_settings, variables_help
     from gradcam_core.models.custom import register_all
     from gradcam_core.models.custom.description import add_network_arguments
-    from gradcam_core.terminal import OneLineParser
+    from gradcam_core.system.terminal import OneLineParser
 
     parser = OneLineParser(
         program,
@@ -136,7 +126,7 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
 def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None) -> None:
     settings = replace(settings, is_shared=is_shared)
     from demo.server.upload_folder import start_sweeping, use_own_folder
-    from gradcam_core.memory import paused_garbage_collection, start_trimming
+    from gradcam_core.system.memory import paused_garbage_collection, start_trimming
 
     start_sweeping(use_own_folder(settings.temporary_folder))  # before Gradio is imported
     for name in _READ_BY_GRADIO:

@@ -2,22 +2,12 @@
 
 import sys
 
-from gradcam_core.cache_folders import ensure_cache_folders
-from gradcam_core.library_variables import leave_out_unusable_variables
-from gradcam_core.proxies import leave_out_unusable_proxies
-from gradcam_core.terminal import make_printing_safe
+from gradcam_core.system.start import prepare_process
 
 
 def main() -> int:
     """The exit status."""
-    make_printing_safe()
-    for notice in [
-        ensure_cache_folders(),
-        *leave_out_unusable_proxies(),
-        *leave_out_unusable_variables(),
-    ]:
-        if notice:
-            print(notice, file=sys.stderr)
+    prepare_process()
     try:
         # Late: libraries read the folders as they are imported.
         from gradcam_core.cli.photo import main as run

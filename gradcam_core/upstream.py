@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from gradcam_core.memory import paused_garbage_collection
+from gradcam_core.system.memory import paused_garbage_collection
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -24,7 +24,7 @@ from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Brightness, Decoded, Window
 from gradcam_core.images.jpeg import jpeg
 from gradcam_core.images.sandbox import READER_COUNT, read_picture_isolated
-from gradcam_core.memory import trim
+from gradcam_core.system.memory import trim
 
 PREVIEW_MAX_SIDE_PX = 2560
 """Longest side of the photo as the page shows it. A larger one is halved or divided by three and so

@@ -18,7 +18,7 @@ from demo.compute.service import service
 from gradcam_core import Explanation
 from gradcam_core.errors import ChoiceError
 from gradcam_core.export.result_files import by_request, files, zipped
-from gradcam_core.memory import trim
+from gradcam_core.system.memory import trim
 
 if TYPE_CHECKING:
     from demo.server.remote_pictures import RemotePictures

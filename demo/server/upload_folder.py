@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gradcam_core.cache_folders import user_name
 from gradcam_core.errors import SettingsError
+from gradcam_core.system.cache_folders import user_name
 
 log = logging.getLogger(__name__)
 

@@ -38,12 +38,12 @@ from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.errors import BatchError
 from gradcam_core.images.sandbox import Reader
-from gradcam_core.memory import keep_freed_memory
 from gradcam_core.models.custom import register_described, registered
 from gradcam_core.models.custom.description import Description
 from gradcam_core.models.forward_pass import device_of
 from gradcam_core.models.loading import load_model
 from gradcam_core.models.model import Model
+from gradcam_core.system.memory import keep_freed_memory
 from gradcam_core.wording import first_line
 
 ACTOR_PICTURES = 16

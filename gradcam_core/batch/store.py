@@ -24,9 +24,9 @@ from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.schema import DATA, SCHEMA
 from gradcam_core.batch.settings import LATER_SETTINGS, BatchSettings
 from gradcam_core.errors import BatchError
-from gradcam_core.files import atomic_write
-from gradcam_core.locks import lock_for
 from gradcam_core.models.model import Model
+from gradcam_core.system.files import atomic_write
+from gradcam_core.system.locks import lock_for
 
 RUN = "run.json"
 FORMAT = 1

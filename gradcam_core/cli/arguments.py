@@ -22,7 +22,7 @@ from gradcam_core.models.model import LayerChoice
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
 from gradcam_core.presets import PRESETS, preset_named
 from gradcam_core.request import AUTO, ExplanationRequest, requests_for
-from gradcam_core.terminal import OneLineParser
+from gradcam_core.system.terminal import OneLineParser
 
 WINDOW = "--window"
 

@@ -172,7 +172,7 @@ def _engine(options: argparse.Namespace, is_stopped: Callable[[], bool]) -> Engi
 
         return functools.partial(explain_on_ray, address=options.address, is_stopped=is_stopped)
     from gradcam_core.batch.local import explain_locally
-    from gradcam_core.memory import keep_freed_memory
+    from gradcam_core.system.memory import keep_freed_memory
 
     keep_freed_memory()
     return functools.partial(explain_locally, is_stopped=is_stopped)

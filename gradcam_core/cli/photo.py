@@ -29,7 +29,6 @@ from gradcam_core.explain_photo import examine
 from gradcam_core.explanation import Explanation
 from gradcam_core.explanation_text import NOT_NUMBERS
 from gradcam_core.export.result_files import File, files
-from gradcam_core.files import atomic_write
 from gradcam_core.images.cover import FILLS, covers_of
 from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Decoded
@@ -38,6 +37,7 @@ from gradcam_core.images.sandbox import read_picture_isolated
 from gradcam_core.models.loading import load_model
 from gradcam_core.models.model import Model
 from gradcam_core.request import ExplanationRequest
+from gradcam_core.system.files import atomic_write
 from gradcam_core.version import __version__
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from typing import IO, Any
 
 from PIL import Image
 
-from gradcam_core.child_process import start_child
 from gradcam_core.errors import ImageError
 from gradcam_core.images import decoder_process
 from gradcam_core.images.decoded import Brightness, Decoded, Window
 from gradcam_core.images.limits import DAMAGED
+from gradcam_core.system.child_process import start_child
 
 READER_COUNT = 2
 """Pictures that are decoded at the same time."""

@@ -25,8 +25,8 @@ from typing import IO
 
 from tqdm import tqdm
 
-from gradcam_core.files import atomic_write
 from gradcam_core.models.hashes import hash_in_name, hash_of_blob, is_intact
+from gradcam_core.system.files import atomic_write
 from gradcam_core.upstream import set_hub_chunk
 
 ARRIVING = ".arriving"
@@ -108,7 +108,7 @@ def sole_download(lock_file: Path) -> Iterator[None]:
     its process, however that ends."""
     from filelock import Timeout
 
-    from gradcam_core.locks import lock_for
+    from gradcam_core.system.locks import lock_for
 
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     lock = lock_for(lock_file)
@@ -172,7 +172,7 @@ def main() -> int:
     parser.add_argument("--force", action="store_true")
     options = parser.parse_args()
     threading.Thread(target=end_with_parent, daemon=True).start()
-    from gradcam_core.locks import detect_missing_locks
+    from gradcam_core.system.locks import detect_missing_locks
 
     detect_missing_locks()
     socket.setdefaulttimeout(options.timeout)

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 import huggingface_hub
 import requests
 
-from gradcam_core.child_process import start_child
 from gradcam_core.errors import WeightsError
 from gradcam_core.models import download_process
 from gradcam_core.models.weights import Source
+from gradcam_core.system.child_process import start_child
 
 log = logging.getLogger(__name__)
 

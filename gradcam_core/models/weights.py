@@ -16,9 +16,9 @@ from filelock import Timeout
 from huggingface_hub import constants
 
 from gradcam_core.errors import WeightsError
-from gradcam_core.locks import lock_for
 from gradcam_core.models.download_process import ARRIVING
 from gradcam_core.models.hashes import hash_in_name, hash_of_blob, sha256
+from gradcam_core.system.locks import lock_for
 from gradcam_core.upstream import hub_folder, hub_locks
 
 log = logging.getLogger(__name__)

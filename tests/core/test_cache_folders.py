@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcam_core.cache_folders import ensure_cache_folders, user_name
+from gradcam_core.system.cache_folders import ensure_cache_folders, user_name
 
 NAMES = ("HF_HOME", "TORCH_HOME", "MPLCONFIGDIR")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcam_core.files import atomic_write
+from gradcam_core.system.files import atomic_write
 
 
 @pytest.mark.parametrize("is_flushed", [False, True])

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from gradcam_core.library_variables import leave_out_unusable_variables
+from gradcam_core.system.library_variables import leave_out_unusable_variables
 
 
 def test_what_is_no_number_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch):

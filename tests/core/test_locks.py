@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import Timeout
 
-from gradcam_core.locks import detect_missing_locks, lock_for
+from gradcam_core.system.locks import detect_missing_locks, lock_for
 
 
 def refusing(number: int):

@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from gradcam_core.memory import paused_garbage_collection
+from gradcam_core.system.memory import paused_garbage_collection
 from tests.support.app_server import ROOT
 
 PROGRAM = """
 import resource, sys, threading
-from gradcam_core.memory import keep_freed_memory
+from gradcam_core.system.memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

@@ -7,8 +7,8 @@ import os
 import httpx
 import pytest
 
-from gradcam_core import proxies
-from gradcam_core.proxies import leave_out_unusable_proxies
+from gradcam_core.system import proxies
+from gradcam_core.system.proxies import leave_out_unusable_proxies
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcam_core.terminal import make_printing_safe
+from gradcam_core.system.terminal import make_printing_safe
 
 TEXT = "Kätzchen × 猫 … 5 ≥ 3 → “ﬁne” \udcff 🔨"
 
@@ -18,9 +18,9 @@ TEXT = "Kätzchen × 猫 … 5 ≥ 3 → “ﬁne” \udcff 🔨"
 @pytest.mark.parametrize(
     ("encoding", "printed"),
     [
-        ("ascii", 'Katzchen x ? ... 5 >= 3 -> "fine" ? ?'),
-        ("cp437", 'Kätzchen x ? ... 5 ≥ 3 -> "fine" ? ?'),
-        ("latin-1", 'Kätzchen × ? ... 5 >= 3 -> "fine" ? ?'),
+        ("ascii", 'Katzchen x Mao ... 5 >= 3 -> "fine" ? :hammer:'),
+        ("cp437", 'Kätzchen x Mao ... 5 ≥ 3 -> "fine" ? :hammer:'),
+        ("latin-1", 'Kätzchen × Mao ... 5 >= 3 -> "fine" ? :hammer:'),
         ("utf-8", "Kätzchen × 猫 … 5 ≥ 3 → “ﬁne” ? 🔨"),
     ],
 )

@@ -13,18 +13,8 @@ from pathlib import Path
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("gradcam_core.errors",),
-    (
-        *("gradcam_core.child_process", "gradcam_core.files", "gradcam_core.locks"),
-        "gradcam_core.memory",
-        *("gradcam_core.cache_folders", "gradcam_core.old_names"),
-        *(
-            "gradcam_core.library_variables",
-            "gradcam_core.proxies",
-            "gradcam_core.version",
-            "gradcam_core.wording",
-        ),
-    ),
-    ("gradcam_core.terminal",),
+    ("gradcam_core.old_names", "gradcam_core.version", "gradcam_core.wording"),
+    ("gradcam_core.system",),
     ("gradcam_core.upstream",),
     ("gradcam_core.cam.network", "gradcam_core.cam.methods"),
     ("gradcam_core.cam.target_layers",),

@@ -21,7 +21,7 @@ from gradcam_core.errors import BackendError, NetworkError, SettingsError
 from gradcam_core.models.custom import register_all, registered
 from gradcam_core.models.custom.description import add_network_arguments
 from gradcam_core.models.registry import default_classifiers
-from gradcam_core.terminal import OneLineParser, make_printing_safe
+from gradcam_core.system.terminal import OneLineParser, make_printing_safe
 
 _HEALTH_INTERVAL_S = 2.0  # so soon one that has died is replaced
 _HEALTH_TIMEOUT_S = 60.0  # a large pass may keep a replica from answering

@@ -32,10 +32,10 @@ from gradcam_core import Examination, Explanation, Model
 from gradcam_core.errors import CamError, GradcamError, WeightsError
 from gradcam_core.images.geometry import ViewName, view_of
 from gradcam_core.images.prepare import PreparedInput, prepare_pixels
-from gradcam_core.memory import keep_freed_memory, start_trimming
 from gradcam_core.models.custom import register_described
 from gradcam_core.models.custom.description import Description
 from gradcam_core.models.registry import list_models
+from gradcam_core.system.memory import keep_freed_memory, start_trimming
 
 PHOTOS_PER_PASS = {"cpu": 2, "cuda": 16}
 """Photos that share one pass, at most. On one core two take 0.97 of the time of one by one."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gradcam_core.batch.listing.source import Skipped
-from gradcam_core.files import atomic_write
+from gradcam_core.system.files import atomic_write
 from gradcam_core.wording import file_name, listed
 
 SKIPPED = "skipped.parquet"

@@ -22,7 +22,7 @@ from gradcam_core.batch.listing.skipped import read_skipped
 from gradcam_core.batch.report.columns import BLOCK_SIZE, Index, Row, base64_of
 from gradcam_core.batch.schema import DATA
 from gradcam_core.errors import ReportError
-from gradcam_core.files import atomic_write
+from gradcam_core.system.files import atomic_write
 
 NAME = "report.html"
 

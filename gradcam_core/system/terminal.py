@@ -7,38 +7,13 @@ import argparse
 import codecs
 import os
 import sys
-import unicodedata
 from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
 from gradcam_core.wording import printable
 
-_LIKE = {
-    "…": "...",
-    "×": "x",
-    "÷": "/",
-    "–": "-",
-    "—": "-",
-    "−": "-",
-    "→": "->",
-    "←": "<-",
-    "≤": "<=",
-    "≥": ">=",
-    "‘": "'",
-    "’": "'",
-    "“": '"',
-    "”": '"',
-    "«": '"',
-    "»": '"',
-    "•": "*",
-    "·": "*",
-    "±": "+-",
-    "°": " degrees",
-    "ß": "ss",
-    "æ": "ae",
-    "ø": "o",
-    "ł": "l",
-}
+_LIKE = {"×": "x", "→": "->", "←": "<-", "°": " degrees"}
+"""Where AnyAscii would write *, >, < and deg."""
 
 _HANDLER = "gradcam-something-like-it"
 
@@ -75,23 +50,10 @@ def _going_on(method: Callable[..., Any], stream: TextIO) -> Callable[..., Any]:
 def _something_like_it(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    text = error.object[error.start : error.end]
-    return "".join(_like(letter, error.encoding) for letter in text), error.end
+    from anyascii import anyascii  # late: most terminals lack nothing
 
-
-def _like(letter: str, encoding: str) -> str:
-    # "é" is an e with an accent, and "ﬁ" an f and an i.
-    bare = (
-        part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part)
-    )
-    for text in (_LIKE.get(letter, letter), "".join(bare)):
-        try:
-            text.encode(encoding)
-        except UnicodeError:
-            continue
-        if text:
-            return text
-    return "?"
+    letters = error.object[error.start : error.end]
+    return "".join(_LIKE.get(one) or anyascii(one) or "?" for one in letters), error.end
 
 
 class OneLineParser(argparse.ArgumentParser):
