@@ -15,7 +15,7 @@ from demo.server.classes import all_classes
 from gradcam_core import Explanation
 from gradcam_core.analysis.findings import finding, in_common
 from gradcam_core.cam.steps import Channel, Steps
-from gradcam_core.explanation_text import Prediction
+from gradcam_core.explanation.text import Prediction
 
 _LEVELS = 65535
 _SIGNED_LEVELS = 32767

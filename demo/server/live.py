@@ -21,7 +21,7 @@ from demo.server.classes import all_classes
 from demo.server.requests import LiveRequest
 from gradcam_core import Explanation
 from gradcam_core.errors import BusyError, GradcamError, LabelError
-from gradcam_core.request import ExplanationRequest
+from gradcam_core.explanation.request import ExplanationRequest
 
 MOST_VISITORS = 4
 """Whose cameras are looked through at the same time: on two cores each sees two frames a second."""

@@ -24,13 +24,13 @@ from demo.gradio_internals import get_upload_folder
 from demo.server.classes import all_classes
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.errors import ChoiceError, LabelError
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.cover import MOST_COVERS, Cover, Fill, covers_of
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, ViewName
 from gradcam_core.images.remote.fetch import MAX_ADDRESS_LENGTH
 from gradcam_core.images.render import COLORMAP, COLORMAPS, OPACITY
 from gradcam_core.models.registry import classifiers
-from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
     from demo.server.remote_pictures import RemotePictures

@@ -27,9 +27,9 @@ from safetensors.torch import save_file
 import gradcam_core as gc
 from demo.compute.cluster.replica import NOT_HERE
 from gradcam_core.analysis.trust.run_checks import run_checks
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
-from gradcam_core.request import ExplanationRequest
 from tests.support.app_server import ROOT, Started, started_app
 from tests.support.photos import EXAMPLES, fresh_photo
 from tests.support.processes import tree
