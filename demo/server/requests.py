@@ -122,7 +122,9 @@ class PageRequest(_Strict):
     view: ViewName = "crop"
     target: _Class | None = None
     contrast: _Class | None = Field(None, validation_alias=AliasChoices("contrast", "against"))
-    cells: list[MapRequest] = Field(min_length=1, max_length=MAX_MAPS)
+    maps: list[MapRequest] = Field(
+        min_length=1, max_length=MAX_MAPS, validation_alias=AliasChoices("maps", "cells")
+    )
     compare: bool = False
     covers: list[_CoverText] = Field(default=[], max_length=MOST_COVERS)
     hottest: HottestPlace | None = None
@@ -157,7 +159,7 @@ class PageRequest(_Strict):
     def answerable(self) -> list[MapRequest]:
         """The maps whose network has the class, and whose method can do what is asked for."""
         found = []
-        for one in self.cells:
+        for one in self.maps:
             with suppress(LabelError, ChoiceError):
                 self.explanation_request(one)
                 found.append(one)
