@@ -29,7 +29,7 @@ from tests.support.app_server import ROOT, started_app
 from tests.support.bad_pictures.bad_picture import BadPicture
 from tests.support.bad_pictures.corpus import corpus
 from tests.support.processes import MEGABYTE, memory, watched
-from tests.support.stream import cells
+from tests.support.stream import map_requests
 from tests.support.uploads import DECLARED, upload
 
 LONGEST = 5.0  # seconds
@@ -83,7 +83,7 @@ def settled(pid: int) -> int:
 def look(url: str, picture: BadPicture) -> None:
     """As the page does: the file is uploaded and looked at."""
     path = upload(url, picture.data)
-    body = {"upload": path, "cells": cells(MODEL)}
+    body = {"upload": path, "maps": map_requests(MODEL)}
     requests.post(f"{url}explain-stream", json=body, timeout=GIVEN_UP)
 
 

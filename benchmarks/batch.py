@@ -35,10 +35,10 @@ from gradcam_core.batch.pictures import find_pictures
 from gradcam_core.batch.run import run
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.batch.store import ResultFolder
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.preprocessing import InputSize
 from gradcam_core.models.registry import model_info
 from gradcam_core.models.weights import PackagedFile
-from gradcam_core.request import ExplanationRequest
 from gradcam_core.system.memory import keep_freed_memory
 
 PHOTOS = Path(__file__).parent / "photos"

@@ -208,7 +208,7 @@ def measure(page: Page, networks: list[gc.Model], rounds: int, clicks: int) -> N
         data = photo(seed)
         own = own_time(networks)
         drop = [ms / 1000 for ms in page.evaluate("data => timed.drop(data)", data)]
-        page.wait_for_selector(".insight .agreement:not(.empty)")
+        page.wait_for_selector(".comparison .agreement:not(.empty)")
         clicked = [
             page.evaluate("row => timed.click(row)", 1 + i % 4) / 1000 for i in range(clicks)
         ]
@@ -216,7 +216,7 @@ def measure(page: Page, networks: list[gc.Model], rounds: int, clicks: int) -> N
         own_again = own_time(networks)[1]
         shift = seed % 5 / 20
         cover = page.evaluate("([x, y]) => timed.cover(x, y)", [0.3 + shift, 0.4]) / 1000
-        page.wait_for_selector(".insight .agreement:not(.empty)")
+        page.wait_for_selector(".comparison .agreement:not(.empty)")
         page.keyboard.press("Escape")
         if seed:  # the first one warms up the server
             covered.append((cover, own_again))

@@ -32,9 +32,9 @@ import gradcam_core as gc
 from benchmarks.table import Row, print_table, print_versions
 from gradcam_core.analysis.trust.deletion_insertion import Curve, replaced
 from gradcam_core.cam.methods import METHODS
+from gradcam_core.explanation.presets import PRESETS
 from gradcam_core.images.geometry import DETAILS, view_of
 from gradcam_core.models.registry import model_info
-from gradcam_core.presets import PRESETS
 
 PHOTOS = Path(__file__).parent / "photos"
 NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")

@@ -121,11 +121,11 @@ def _one(session: requests.Session, url: str, picture: bytes, chance: random.Ran
         "upload": uploaded.json()[0],
         "view": chance.choice(["crop", "whole"]),
         "target": chance.choice([None, chance.randrange(1000)]),
-        "cells": [cell],
+        "maps": [cell],
     }
     if chance.random() < 0.05:
         file = chance.choice([f"{model}_output.png", f"{model}_heatmap.npy", "comparison.png"])
-        asked["cells"] = [cell | {"id": model}]
+        asked["maps"] = [cell | {"id": model}]
         taken = session.post(f"{url}download", json=asked | {"file": file}, timeout=300)
         taken.raise_for_status()
         return

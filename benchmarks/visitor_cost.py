@@ -24,7 +24,7 @@ import gradcam_core as gc
 from benchmarks.page import load, make_weights
 from benchmarks.servers import server
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.examination import run_passes
+from gradcam_core.explanation.examination import run_passes
 from gradcam_core.images.prepare import prepare
 from gradcam_core.models.registry import DEFAULT_MODELS
 from tests.support.photos import large_photo

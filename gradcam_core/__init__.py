@@ -28,10 +28,10 @@ if TYPE_CHECKING:
         NetworkError,
         WeightsError,
     )
-    from gradcam_core.examination import Examination
-    from gradcam_core.explain_photo import examine, explain
-    from gradcam_core.explanation import Explanation
-    from gradcam_core.explanation_text import Prediction
+    from gradcam_core.explanation.examination import Examination
+    from gradcam_core.explanation.explain import examine, explain
+    from gradcam_core.explanation.result import Explanation
+    from gradcam_core.explanation.text import Prediction
     from gradcam_core.export.notebook import Explanations, compare, load_ipython_extension
     from gradcam_core.images.cover import Cover
     from gradcam_core.images.decoded import Decoded, Window
@@ -106,10 +106,10 @@ _NAMES = {
         *("CamError", "ChoiceError", "GradcamError", "ImageError", "LabelError"),
         *("NetworkError", "WeightsError"),
     ),
-    "examination": ("Examination",),
-    "explain_photo": ("examine", "explain"),
-    "explanation": ("Explanation",),
-    "explanation_text": ("Prediction",),
+    "explanation.examination": ("Examination",),
+    "explanation.explain": ("examine", "explain"),
+    "explanation.result": ("Explanation",),
+    "explanation.text": ("Prediction",),
     "export.notebook": ("Explanations", "compare", "load_ipython_extension"),
     "images.cover": ("Cover",),
     "images.decoded": ("Decoded", "Window"),

@@ -1,7 +1,8 @@
 """The warning of names of version 1.0 that still work. docs/changes.md lists the names.
 
 They go with version 1.2: `rivals` of `Run.cam`, `Run.rivals`, `Explanation.rivals` and its record;
-in `demo/server/requests.py` and `demo/api`; and in links (`demo/web/link.js`).
+in `demo/server` (`requests.py`, `stream.py`, `answers.py`) and `demo/api`; and in links
+(`demo/web/link.js`).
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ def _walk(browser: Browser, url: str) -> Path:
 
     def agreement() -> None:
         tab.keyboard.press("a")
-        tab.locator(".insight").scroll_into_view_if_needed()
+        tab.locator(".comparison").scroll_into_view_if_needed()
 
     row = ".panel .top button"
     film.scene("The page opens with an example. Drop your own photo", lambda: None, 2200)
@@ -226,7 +226,7 @@ def _walk(browser: Browser, url: str) -> Path:
 def _wait_for_results(tab: Page) -> None:
     ready = tab.locator("section.panel[data-status=ready]:not(.empty)")
     expect(ready).to_have_count(3, timeout=120_000)
-    expect(tab.locator(".insight .sentences .subtle")).to_have_count(0, timeout=60_000)
+    expect(tab.locator(".comparison .sentences .subtle")).to_have_count(0, timeout=60_000)
     tab.wait_for_timeout(900)
 
 

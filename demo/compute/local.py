@@ -16,9 +16,9 @@ from demo.compute.request_queue import QueueTicket
 from demo.compute.single_flight import SingleFlight
 from demo.compute.worker import HELD_BYTES, Worker
 from gradcam_core import Explanation, Model
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.geometry import ViewName
 from gradcam_core.images.prepare import PreparedInput, prepare
-from gradcam_core.request import ExplanationRequest
 
 PREPARED_BYTES = 16 * 2**20
 """Of inputs of networks that wait for their pass."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from gradcam_core import Model
 from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import MemoryLimitError
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.geometry import View, crop_title
-from gradcam_core.request import ExplanationRequest
 
 _MB = 2**20
 _SERVER_BYTES = 2 * 2**30  # for the server itself, with three networks and its caches

@@ -19,8 +19,8 @@ from demo.compute.request_queue import LENGTH, QueueTicket, RequestQueue
 from demo.settings import Settings
 from gradcam_core import Explanation
 from gradcam_core.cam.methods import method_named
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.models.registry import model_info
-from gradcam_core.request import ExplanationRequest
 
 SLOW_QUEUE_LENGTH = 8
 """Requests that may wait for a slow method, of which each takes up to minutes."""

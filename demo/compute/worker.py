@@ -20,13 +20,13 @@ from demo.compute.memory_limit import check_memory
 from demo.compute.paired_passes import PairedPasses
 from demo.compute.single_flight import SingleFlight
 from gradcam_core import Examination, Explanation, Model
-from gradcam_core.examination import run_passes
+from gradcam_core.explanation.examination import run_passes
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.geometry import ViewName
 from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.preprocessing import ResizablePhoto
 from gradcam_core.models.loading import loader
 from gradcam_core.models.model import parts_of_choice
-from gradcam_core.request import ExplanationRequest
 
 T = TypeVar("T")
 

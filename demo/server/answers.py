@@ -15,7 +15,7 @@ from demo.server.classes import all_classes
 from gradcam_core import Explanation
 from gradcam_core.analysis.findings import finding, in_common
 from gradcam_core.cam.steps import Channel, Steps
-from gradcam_core.explanation_text import Prediction
+from gradcam_core.explanation.text import Prediction
 
 _LEVELS = 65535
 _SIGNED_LEVELS = 32767
@@ -122,11 +122,12 @@ def _prediction(one: Prediction, place: int) -> dict[str, Any]:
 
 def comparison_of(explanations: Mapping[str, Explanation]) -> dict[str, Any]:
     """What several explanations of one photo have in common, by the names that these have."""
-    insight = in_common(list(explanations.items()))
-    if compared := insight["agreement"]:
+    comparison = in_common(list(explanations.items()))
+    if compared := comparison["agreement"]:
         any_of_them = next(iter(explanations.values()))
         compared["region"] = _shares(any_of_them, compared["region"])
-    return {"insight": insight}
+    # The other is the old name, for pages of version 1.0 that are still open.
+    return {"comparison": comparison, "insight": comparison}
 
 
 def check_of(found: CheckResult) -> dict[str, Any]:

@@ -18,10 +18,11 @@ from demo.middleware.disconnect import DisconnectedError, until_disconnected
 from demo.middleware.error_answers import sentence_of
 from demo.server.answers import live_result_of
 from demo.server.classes import all_classes
+from demo.server.problems import disconnected, first_problem, problem
 from demo.server.requests import LiveRequest
 from gradcam_core import Explanation
 from gradcam_core.errors import BusyError, GradcamError, LabelError
-from gradcam_core.request import ExplanationRequest
+from gradcam_core.explanation.request import ExplanationRequest
 
 MOST_VISITORS = 4
 """Whose cameras are looked through at the same time: on two cores each sees two frames a second."""
@@ -43,8 +44,6 @@ TOO_LARGE = f"A frame has at most {MAX_FRAME_BYTES // 1024} KB."
 NOT_A_FRAME = f"Send a frame as {FRAME_TYPE}."
 BROKEN_FRAME = "Something went wrong with this frame. The server's log has the details."
 BROKEN_NETWORK = "Something went wrong with this network. The server's log has the details."
-
-_LEFT_STATUS = 499  # nginx's; nobody reads it
 
 
 class LiveVisitors:
@@ -87,9 +86,9 @@ class LiveFrames:
         """What the networks see in the frame that is the body: `results`, one for each network, and
         `pause_s`, after which the page may take the next frame; or a sentence."""
         if not self.is_on:
-            return _problem(OFF)
+            return problem(OFF)
         if request.headers.get("content-type") != FRAME_TYPE:  # no page of another site sends it
-            return _problem(NOT_A_FRAME, 415)
+            return problem(NOT_A_FRAME, 415)
         try:
             wanted = LiveRequest.model_validate(
                 {
@@ -98,23 +97,22 @@ class LiveFrames:
                 }
             )
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            return _problem(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", 422)
+            return problem(first_problem(error), 422)
         frame = bytearray()
         async for chunk in request.stream():
             frame += chunk
             if len(frame) > MAX_FRAME_BYTES:
-                return _problem(TOO_LARGE, 413)
+                return problem(TOO_LARGE, 413)
         try:
             with self._visitors.frame(wanted.visitor):
                 looking = _look(bytes(frame), wanted)
                 results = await until_disconnected(request, looking)
         except DisconnectedError:
-            return Response(status_code=_LEFT_STATUS)
+            return disconnected()
         except BusyError as busy:
-            return _problem(BUSY, again=busy.seconds)
+            return problem(BUSY, again=busy.seconds)
         except Exception as error:
-            return _problem(sentence_of(error, BROKEN_FRAME), 422)
+            return problem(sentence_of(error, BROKEN_FRAME), 422)
         answer = {"frame": wanted.frame, "results": results, "pause_s": service().live.pause_s}
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
@@ -148,8 +146,3 @@ def _results(
         )
         for model, one in zip(models, answers, strict=True)
     ]
-
-
-def _problem(text: str, status: int = 200, **more: Any) -> Response:
-    """With status 200 what a page may meet: a browser would write any other into its console."""
-    return JSONResponse({"problem": text, **more}, status, headers={"Cache-Control": "no-store"})

@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from demo.middleware.cross_site_guard import is_renamed
 from demo.middleware.error_answers import sentence_of
 from demo.server.classes import all_classes
+from demo.server.problems import first_problem, problem
 from gradcam_core.errors import GradcamError
 from gradcam_core.images.geometry import VIEW_TITLES, crop_title
 from gradcam_core.models.custom import register_described
@@ -113,9 +114,9 @@ class OwnNetworks:
             self._bytes.pop(name, None)
             shutil.rmtree(path.parent, ignore_errors=True)
             if isinstance(error, _TooLargeError):
-                return _problem(str(error))
+                return problem(str(error))
             if isinstance(error, OSError):
-                return _problem(f"The file cannot be kept: {error.strerror or error}.")
+                return problem(f"The file cannot be kept: {error.strerror or error}.")
             raise
         self._files[name] = path
         return JSONResponse({"file": name})
@@ -127,16 +128,15 @@ class OwnNetworks:
         try:
             wanted = _NetworkRequest.model_validate_json(await request.body())
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            return _problem(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+            return problem(first_problem(error))
         path = self._files.get(wanted.file)
         labels = self._files.get(wanted.labels_file or "")
         if path is None or not path.is_file() or (wanted.labels_file and labels is None):
-            return _problem(GONE)
+            return problem(GONE)
         try:
             return JSONResponse(await asyncio.to_thread(self._looked_into, wanted, path, labels))
         except Exception as error:
-            return _problem(sentence_of(error, BROKEN))
+            return problem(sentence_of(error, BROKEN))
 
     def _looked_into(
         self, wanted: _NetworkRequest, path: Path, labels: Path | None
@@ -169,12 +169,12 @@ class OwnNetworks:
 
     def _refused(self, request: Request) -> Response | None:
         if not self.is_on:
-            return _problem(OFF)
+            return problem(OFF)
         origin = request.headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-            return _problem(FOREIGN)
+            return problem(FOREIGN)
         if self.is_only_here and is_renamed(request.headers):
-            return _problem(RENAMED)
+            return problem(RENAMED)
         return None
 
     def _place(self) -> Path:
@@ -278,8 +278,3 @@ def _toml(described: Description, info: ModelInfo, file: str) -> str:
     if described.sigmoid:
         lines.append("sigmoid = true")
     return "\n".join(lines) + "\n"
-
-
-def _problem(text: str) -> Response:
-    """With status 200: a browser would write any other into its console, too."""
-    return JSONResponse({"problem": text})

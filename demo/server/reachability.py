@@ -10,6 +10,7 @@ import segno
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from demo.server.problems import problem
 from demo.settings.values import is_loopback
 
 MAX_LINK_LETTERS = 1500
@@ -55,16 +56,16 @@ class Reachability:
     async def answer(self, request: Request) -> Response:
         """The address and its code as a picture, or the reason why there is none."""
         link = request.query_params.get("link", "")
-        headers = {"Cache-Control": "no-store"}
         if len(link) > MAX_LINK_LETTERS:
-            return JSONResponse({"problem": TOO_LONG}, 422, headers)
+            return problem(TOO_LONG, 422)
         if urlsplit(link).scheme not in ("http", "https"):
-            return JSONResponse({"problem": NO_LINK}, 422, headers)
+            return problem(NO_LINK, 422)
         found = await asyncio.to_thread(self.link, link)
         if found is None:
-            return JSONResponse({"problem": ONLY_HERE}, headers=headers)
+            return problem(ONLY_HERE)
         code = segno.make(found, error="m", micro=False).svg_data_uri(scale=8, border=4)
-        return JSONResponse({"address": found, "code": code}, headers=headers)
+        answer = {"address": found, "code": code}
+        return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
 
 def _address_outside() -> str | None:

@@ -24,13 +24,13 @@ from demo.gradio_internals import get_upload_folder
 from demo.server.classes import all_classes
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
 from gradcam_core.errors import ChoiceError, LabelError
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.cover import MOST_COVERS, Cover, Fill, covers_of
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, ViewName
 from gradcam_core.images.remote.fetch import MAX_ADDRESS_LENGTH
 from gradcam_core.images.render import COLORMAP, COLORMAPS, OPACITY
 from gradcam_core.models.registry import classifiers
-from gradcam_core.request import ExplanationRequest
 
 if TYPE_CHECKING:
     from demo.server.remote_pictures import RemotePictures
@@ -122,7 +122,9 @@ class PageRequest(_Strict):
     view: ViewName = "crop"
     target: _Class | None = None
     contrast: _Class | None = Field(None, validation_alias=AliasChoices("contrast", "against"))
-    cells: list[MapRequest] = Field(min_length=1, max_length=MAX_MAPS)
+    maps: list[MapRequest] = Field(
+        min_length=1, max_length=MAX_MAPS, validation_alias=AliasChoices("maps", "cells")
+    )
     compare: bool = False
     covers: list[_CoverText] = Field(default=[], max_length=MOST_COVERS)
     hottest: HottestPlace | None = None
@@ -157,7 +159,7 @@ class PageRequest(_Strict):
     def answerable(self) -> list[MapRequest]:
         """The maps whose network has the class, and whose method can do what is asked for."""
         found = []
-        for one in self.cells:
+        for one in self.maps:
             with suppress(LabelError, ChoiceError):
                 self.explanation_request(one)
                 found.append(one)

@@ -81,7 +81,7 @@ async def file_of(
     there is no such file, BusyError if a queue is full, and GradcamError as the service does.
     """
     photo = (await request.open(pictures)).covered(request.given_covers)
-    maps = request.answerable or request.cells  # the error of the latter says why
+    maps = request.answerable or request.maps  # the error of the latter says why
     requests = [request.explanation_request(one) for one in maps]
     explanations = await service().explain_all(photo, requests)
     named = [(one.model, e) for one, e in zip(maps, explanations, strict=True)]

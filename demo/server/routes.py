@@ -19,6 +19,7 @@ from demo.middleware.error_answers import sentence_of
 from demo.server.classes import all_classes
 from demo.server.live import LiveFrames
 from demo.server.own_networks import OwnNetworks
+from demo.server.problems import disconnected, first_problem, problem
 from demo.server.reachability import Reachability
 from demo.server.remote_pictures import RemotePictures
 from demo.server.requests import DownloadRequest, PageRequest
@@ -36,8 +37,6 @@ MAX_WORD_LETTERS = 80
 MAX_REQUEST_BYTES = 64 * 1024
 
 BROKEN_FILE = "Something went wrong with this file. The server's log has the details."
-
-_DISCONNECTED_STATUS = 499  # nginx's; nobody reads it
 
 _Kind = TypeVar("_Kind", bound=PageRequest)
 
@@ -92,14 +91,15 @@ class _Handlers:
         except _RefusedError as refused:
             return refused.response
         except DisconnectedError:
-            return Response(status_code=_DISCONNECTED_STATUS)
+            return disconnected()
         except BusyError as busy:
-            headers = {"Retry-After": str(busy.seconds)}
-            return JSONResponse({"problem": str(busy), "again": busy.seconds}, 503, headers)
+            refusal = problem(str(busy), 503, again=busy.seconds)
+            refusal.headers["Retry-After"] = str(busy.seconds)
+            return refusal
         except ChoiceError as error:
-            return _problem(str(error), 404)
+            return problem(str(error), 404)
         except Exception as error:
-            return _problem(sentence_of(error, BROKEN_FILE), 422)
+            return problem(sentence_of(error, BROKEN_FILE), 422)
         disposition = f'attachment; filename="{name}"'
         headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
         return Response(content, media_type=media_type, headers=headers)
@@ -112,12 +112,8 @@ async def _find_classes(request: Request) -> Response:
 
 
 class _RefusedError(Exception):
-    def __init__(self, problem: str, status: int) -> None:
-        self.response = _problem(problem, status)
-
-
-def _problem(text: str, status: int) -> Response:
-    return JSONResponse({"problem": text}, status)
+    def __init__(self, text: str, status: int) -> None:
+        self.response = problem(text, status)
 
 
 async def _read(request: Request, kind: type[_Kind]) -> _Kind:
@@ -130,10 +126,4 @@ async def _read(request: Request, kind: type[_Kind]) -> _Kind:
     try:
         return kind.model_validate_json(bytes(body))
     except ValidationError as error:
-        raise _RefusedError(_first_problem(error), 422) from None
-
-
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    problem = first["msg"].removeprefix("Value error, ")  # pydantic's words before ours
-    return f"{'.'.join(map(str, first['loc']))}: {problem}"
+        raise _RefusedError(first_problem(error), 422) from None

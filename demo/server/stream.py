@@ -108,8 +108,8 @@ async def _found_places(
 
     hottest = request.hottest
     its_model = hottest and hottest.model
-    cells = [one for one in request.answerable if its_model in (None, one.model)]
-    requests = [request.explanation_request(one) for one in cells]
+    maps = [one for one in request.answerable if its_model in (None, one.model)]
+    requests = [request.explanation_request(one) for one in maps]
     seen = photo.covered(covers) if hottest else photo
     explanations = await service().explain_all(seen, requests) if requests else []
     if hottest:
@@ -135,7 +135,7 @@ async def _send_maps(
     send(_line({"id": photo.id}))
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_send_map(photo, request, one, ticket, send)) for one in request.cells
+            group.create_task(_send_map(photo, request, one, ticket, send)) for one in request.maps
         ]
         # After the requests for the maps: the page shows nothing new until the first is there.
         if is_new:
@@ -160,12 +160,12 @@ async def _send_arrivals(
 
     async def replace_one(one: _Shown) -> None:
         async for text in service().arrival(one.of.model):
-            send(_line({"cell": one.of.id, "arriving": text}))
+            send(_line(_name(one.of) | {"arriving": text}))
         if (explanation := await _explain_again(photo, request, one.of)) is None:
             return
         shown[one.of.id] = replace(one, explanation=explanation)
         result = one.of, explanation, request, False
-        send(await asyncio.to_thread(_line_of, _cell_result, *result))
+        send(await asyncio.to_thread(_line_of, _map_result, *result))
         await _send_comparison(shown, send)
 
     async with asyncio.TaskGroup() as group:
@@ -209,35 +209,40 @@ async def _send_map(
 ) -> _Shown:
     """Sends every step of one map."""
     explanation, is_arriving = None, False
-    cell = {"cell": one.id}
+    name = _name(one)
     try:
         explanation_request = request.explanation_request(one)
         async for step in service().explain(photo, explanation_request, ticket):
             if isinstance(step, str):
-                send(_line(cell | {"status": step}))
+                send(_line(name | {"status": step}))
             elif isinstance(step, NetworkInfo):
                 is_arriving = step.is_arriving
-                send(_line(cell | {"network": network_of(step)}))
+                send(_line(name | {"network": network_of(step)}))
             else:
                 explanation = step
                 result = one, step, request, is_arriving
-                send(await asyncio.to_thread(_line_of, _cell_result, *result))
+                send(await asyncio.to_thread(_line_of, _map_result, *result))
         if one.trust and explanation is not None:
             async for found in service().check(photo, explanation_request, explanation):
                 if isinstance(found, str):
-                    send(_line(cell | {"status": found}))
+                    send(_line(name | {"status": found}))
                 else:
-                    send(_line(cell | check_of(found)))
+                    send(_line(name | check_of(found)))
     except Exception as error:
-        send(_line(cell | {"failed": sentence_of(error, BROKEN_NETWORK)}))
+        send(_line(name | {"failed": sentence_of(error, BROKEN_NETWORK)}))
     return _Shown(one, explanation, is_arriving)
 
 
-def _cell_result(
+def _name(one: MapRequest) -> dict[str, str]:
+    """Which map a line is about. "cell" is the old name, for pages of version 1.0 still open."""
+    return {"map": one.id, "cell": one.id}
+
+
+def _map_result(
     one: MapRequest, e: Explanation, request: PageRequest, is_arriving: bool
 ) -> dict[str, Any]:
     result = result_of(one.model, e, request.photo_name)
-    return {"cell": one.id, "result": result | {"is_arriving": is_arriving}}
+    return _name(one) | {"result": result | {"is_arriving": is_arriving}}
 
 
 async def _send_photo(photo: PhotoFile, ticket: QueueTicket, send: Send) -> None:

@@ -15,10 +15,10 @@ from demo.examples import add_pictures, example_path, examples_folder
 from demo.server.classes import all_classes
 from gradcam_core.cam.methods import check_signed, method_named
 from gradcam_core.errors import ChoiceError, GradcamError, LabelError
+from gradcam_core.explanation.presets import PRESETS
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.images.sandbox import READER_COUNT, read_isolated
 from gradcam_core.models.registry import classifier_info
-from gradcam_core.presets import PRESETS
 
 TALK_OF_THE_EXAMPLES = "talk.toml"
 """The talk that comes along, in the folder of the example pictures."""

@@ -36,9 +36,9 @@ from demo.ui.page_data import (
 )
 from demo.ui.theme import theme
 from gradcam_core.cam.methods import METHODS
+from gradcam_core.explanation.presets import PRESETS
 from gradcam_core.images.geometry import DETAILS
 from gradcam_core.models.registry import classifiers
-from gradcam_core.presets import PRESETS
 
 _DEFAULTS = Settings()
 

@@ -14,6 +14,7 @@ from demo.server.talk import Slide, Talk
 from demo.settings import Settings
 from demo.ui import texts
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
+from gradcam_core.explanation.presets import PRESETS
 from gradcam_core.images.formats.suffixes import NOT_READ, SUFFIXES
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.images.render import (
@@ -24,7 +25,6 @@ from gradcam_core.images.render import (
     colormap_table,
 )
 from gradcam_core.models.registry import default_classifiers
-from gradcam_core.presets import PRESETS
 
 AS_PUBLISHED, OWN_CHOICE = "published", "own"
 """Kinds of map besides the presets: Grad-CAM at detail 1, and the visitor's own settings."""

@@ -19,7 +19,7 @@ import { acceptPicturesAnywhere } from "./inputs/pasting.js";
 import { downloadFile, streamExplanations, uploadFile } from "./requests.js";
 import { explainMissingSources } from "./inputs/sources.js";
 import { closeOpened, listenToSettingsButton, listenToSkipLinks } from "./inputs/settings.js";
-import { canBeSigned, CLASS_FIELDS, contrastInEffect, defaultState, isSame, isSigned, mapSettings, nextState, requestedCells } from "./state.js";
+import { canBeSigned, CLASS_FIELDS, contrastInEffect, defaultState, isSame, isSigned, mapSettings, nextState, mapRequests } from "./state.js";
 import { keyActions, makeElements } from "./wiring.js";
 
 const SENDING_DELAY_MS = 800; // what is sent sooner needs no word
@@ -229,8 +229,8 @@ class App {
     return { ...photo, window, covers, may_fetch, view, target, contrast, shown_photo_id };
   }
 
-  cells() {
-    return requestedCells(this.state, this.props);
+  mapRequests() {
+    return mapRequests(this.state, this.props);
   }
 
   /** more: what this request alone asks for. */
@@ -249,7 +249,7 @@ class App {
     }
     this.running = new AbortController();
     this.results.expect(this.running.signal);
-    const body = { ...this.request(), cells: this.cells(), compare: true, ...more };
+    const body = { ...this.request(), maps: this.mapRequests(), compare: true, ...more };
     streamExplanations(body, (answer) => this.receive(answer), this.running.signal);
   }
 
@@ -294,7 +294,7 @@ class App {
     this.notify("Making the file …");
     const { colormap, opacity } = this.display;
     try {
-      const body = { ...this.request(), cells: this.cells(), file, theme, colormap, opacity };
+      const body = { ...this.request(), maps: this.mapRequests(), file, theme, colormap, opacity };
       const { blob, name } = await downloadFile(body);
       const link = h("a", { href: URL.createObjectURL(blob), download: name });
       link.click();
@@ -315,7 +315,7 @@ class App {
     this.toolbar.setDisplayMode(layers);
     if (!changes.colormap && !changes.layers) return;
     this.results.recolor();
-    this.insight.recolor();
+    this.comparison.recolor();
     this.methods.recolor();
   }
 

@@ -57,7 +57,7 @@ export const canBeSigned = (state, props) => methodNamed(mapSettings(state, prop
 export const isSigned = (state, props) => canBeSigned(state, props) && (state.signed ?? state.contrast !== null);
 
 /** What a request asks for: a map of each network. */
-export function requestedCells(state, props) {
+export function mapRequests(state, props) {
   const map = { ...mapSettings(state, props), layer: state.layer, signed: isSigned(state, props) };
   return state.models.map((model) => ({ id: model, model, ...map }));
 }

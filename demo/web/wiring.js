@@ -12,7 +12,7 @@ import { LiveView } from "./live/live_view.js";
 import { Methods } from "./results/methods.js";
 import { CoverComparison } from "./results/cover_comparison.js";
 import { coverText, readCover } from "./results/covers.js";
-import { Insight } from "./results/insight.js";
+import { Comparison } from "./results/comparison.js";
 import { PhotoNotices } from "./results/photo_notices.js";
 import { Presentation } from "./results/presentation.js";
 import { Results } from "./results/results.js";
@@ -28,7 +28,7 @@ export function makeElements(app, element) {
   app.toolbar = makeToolbar(app);
   app.cover = makeCoverTool(app);
   app.coverComparison = makeCoverComparison(app, page);
-  app.insight = new Insight({ ...page, colors: page.overlayColors });
+  app.comparison = new Comparison({ ...page, colors: page.overlayColors });
   app.methods = new Methods(page);
   app.trust = new TrustCheck(page);
   app.steps = new Steps(page);
@@ -40,7 +40,7 @@ export function makeElements(app, element) {
   app.live = makeLiveView(app, page);
   app.toast = new Toast();
   const above = [app.toolbar.headline, app.toolbar.element, app.cover.element, notices.element];
-  const below = [app.coverComparison, app.insight, app.steps, app.trust, app.methods];
+  const below = [app.coverComparison, app.comparison, app.steps, app.trust, app.methods];
   const dialogs = [app.sharing, app.pageCode, app.ownNetwork, app.classSearch, app.live];
   app.root = h("div", { class: "app", tabindex: "-1" }, ...above, grid);
   app.presentation = new Presentation(app.root, grid);
@@ -82,7 +82,7 @@ function pageOf(app) {
         .filter(([caption]) => caption)
         .map((lines) => lines.filter(Boolean).join("\n")),
     request: () => app.request(),
-    cells: () => app.cells(),
+    mapRequests: () => app.mapRequests(),
     signedColors: () => app.signedPalette.overlay,
     overlayColors: () => paletteNow().overlay,
     methodNow: () => methodNamed(app.map().method),
@@ -180,14 +180,14 @@ function makeNotices(app) {
 }
 
 function makeResults(app, page, grid, notices) {
-  const { insight, methods, steps, trust, presentation, controls, cover } = app;
+  const { comparison, methods, steps, trust, presentation, controls, cover } = app;
   return new Results({
     root: app.root,
     grid,
     notices,
     page,
     state: () => app.state,
-    parts: { insight, methods, steps, trust, presentation, controls, cover },
+    parts: { comparison, methods, steps, trust, presentation, controls, cover },
     retry: () => app.refresh(),
   });
 }

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradcam_core.analysis.overlap_grades import grade_of
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 
 HOTTEST = 0.2
 """Share of the region that a network "looked at": the hottest fifth of its map."""

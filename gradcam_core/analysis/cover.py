@@ -15,7 +15,7 @@ import numpy as np
 
 from gradcam_core.analysis.agreement import HOTTEST, agreement, heat_on, raster
 from gradcam_core.errors import CamError
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.images.cover import Cover, Fill
 from gradcam_core.images.covering import covered_mask
 

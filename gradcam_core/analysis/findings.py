@@ -12,7 +12,7 @@ from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.cover import cover_effect
 from gradcam_core.analysis.location import where
 from gradcam_core.analysis.sentences.summary import summary
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.version import __version__
 
 SCHEMA_VERSION = 1

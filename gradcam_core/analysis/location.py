@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from gradcam_core.analysis.agreement import heat_on, raster
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 
 HOT = 0.5
 """Heat, as share of a map's maximum, from which on a place is hot."""

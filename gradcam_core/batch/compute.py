@@ -17,8 +17,8 @@ from gradcam_core.batch.rows import PictureFacts, PictureResult, Row, failed_row
 from gradcam_core.batch.schema import THUMBNAIL_SIDE_PX
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.errors import GradcamError, ImageError
-from gradcam_core.examination import answer_together, run_passes
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.examination import answer_together, run_passes
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.export.file_names import file_stems
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.jpeg import jpeg

@@ -16,7 +16,7 @@ from gradcam_core.models.labels import Labels
 from gradcam_core.wording import TIED, counted_percentage, listed
 
 if TYPE_CHECKING:
-    from gradcam_core.examination import Examination
+    from gradcam_core.explanation.examination import Examination
 
 PictureLabel: TypeAlias = "str | int"
 """As it was given: the name or the index of a class."""

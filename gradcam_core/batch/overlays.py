@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.images.jpeg import jpeg
 
 _MAX_FOLDERS = 8  # of an overlay's path

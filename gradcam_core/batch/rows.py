@@ -15,7 +15,7 @@ from gradcam_core.analysis.location import HOT
 from gradcam_core.batch.overlays import file_name_of, overlay_path
 from gradcam_core.batch.schema import SCHEMA
 from gradcam_core.batch.settings import BatchSettings
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.export.file_names import file_stems
 from gradcam_core.models.model import Model
 

@@ -13,6 +13,8 @@ from typing import Any
 from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS, method_named
 from gradcam_core.cam.smoothing import SMOOTHS, TITLES
 from gradcam_core.errors import ChoiceError, LabelError, NetworkError
+from gradcam_core.explanation.presets import PRESETS, preset_named
+from gradcam_core.explanation.request import AUTO, ExplanationRequest, requests_for
 from gradcam_core.images.cover import Cover, covers_of
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, VIEWS
@@ -20,8 +22,6 @@ from gradcam_core.models.custom import register_all
 from gradcam_core.models.custom.description import add_network_arguments
 from gradcam_core.models.model import LayerChoice
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
-from gradcam_core.presets import PRESETS, preset_named
-from gradcam_core.request import AUTO, ExplanationRequest, requests_for
 from gradcam_core.system.terminal import OneLineParser
 
 WINDOW = "--window"

@@ -26,9 +26,9 @@ from gradcam_core.cli.error_log import error_log
 from gradcam_core.cli.loading import loaded
 from gradcam_core.cli.stop_signal import stop_signal
 from gradcam_core.errors import BatchError, ChoiceError, NetworkError, WeightsError
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.registry import model_info
-from gradcam_core.request import ExplanationRequest
 from gradcam_core.wording import counted, file_name, printable
 
 if TYPE_CHECKING:

@@ -25,9 +25,10 @@ from gradcam_core.cli.arguments import (
 )
 from gradcam_core.cli.loading import ProgressBar, loaded
 from gradcam_core.errors import CamError, ChoiceError, ImageError, PicturesError, WeightsError
-from gradcam_core.explain_photo import examine
-from gradcam_core.explanation import Explanation
-from gradcam_core.explanation_text import NOT_NUMBERS
+from gradcam_core.explanation.explain import examine
+from gradcam_core.explanation.request import ExplanationRequest
+from gradcam_core.explanation.result import Explanation
+from gradcam_core.explanation.text import NOT_NUMBERS
 from gradcam_core.export.result_files import File, files
 from gradcam_core.images.cover import FILLS, covers_of
 from gradcam_core.images.covering import covered
@@ -36,7 +37,6 @@ from gradcam_core.images.remote.fetch import fetch_picture, is_address, name_in
 from gradcam_core.images.sandbox import read_picture_isolated
 from gradcam_core.models.loading import load_model
 from gradcam_core.models.model import Model
-from gradcam_core.request import ExplanationRequest
 from gradcam_core.system.files import atomic_write
 from gradcam_core.version import __version__
 

@@ -22,8 +22,8 @@ from PIL import Image
 
 from gradcam_core.analysis.sentences.summary import summary
 from gradcam_core.errors import ChoiceError
-from gradcam_core.explanation import Explanation
-from gradcam_core.explanation_text import Prediction
+from gradcam_core.explanation.result import Explanation
+from gradcam_core.explanation.text import Prediction
 from gradcam_core.export.fonts import drawable
 from gradcam_core.export.grid import Place
 from gradcam_core.export.layout import HEIGHT_PX, WIDTH_PX, best_plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 
 
 def file_stems(named: Sequence[tuple[str, Explanation]]) -> list[str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from gradcam_core.cam.methods import method_named
 from gradcam_core.errors import ChoiceError
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.export.fonts import drawable
 from gradcam_core.export.grid import Label, Place, Text, best_grid, fitted
 from gradcam_core.export.text import Font

@@ -8,8 +8,8 @@ from typing import Any, SupportsIndex, overload
 
 from gradcam_core.cam.methods import DEFAULT_METHOD
 from gradcam_core.errors import ChoiceError
-from gradcam_core.explain_photo import explain
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.explain import explain
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.export.figure import Slide, Theme, figure, png
 from gradcam_core.images.cover import Covers, covers_of
 from gradcam_core.images.decoded import Window, window_of

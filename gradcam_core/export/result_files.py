@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gradcam_core.analysis.findings import Record, findings
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.export.figure import Slide, Theme, figure, png, svg
 from gradcam_core.export.file_names import file_stems
 from gradcam_core.export.trust_figure import Checked, trust_png

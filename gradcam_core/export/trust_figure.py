@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from PIL import Image
 
 from gradcam_core.analysis.trust.verdict import HEADINGS, Outcome
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.export.figure import with_drawable_names
 from gradcam_core.export.fonts import FAMILY, drawable, families, in_order, name_or_number
 from gradcam_core.export.text import PIXELS_A_POINT, Font, draw_line

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from gradcam_core.analysis.agreement import agreement, heat_on, raster
 from gradcam_core.analysis.location import location_of, where
-from gradcam_core.explanation_text import NOT_NUMBERS, NOTHING, ONE_CELL, ONE_PIXEL, SAME_EVERYWHERE
+from gradcam_core.explanation.text import NOT_NUMBERS, NOTHING, ONE_CELL, ONE_PIXEL, SAME_EVERYWHERE
 from tests.support.spots import PLACES, of, spot
 
 

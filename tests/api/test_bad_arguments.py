@@ -311,7 +311,7 @@ def test_a_call_of_megabytes_is_answered_and_not_kept(url: str, usual, log: None
 
 ASKED: dict[str, Any] = {
     "example": "1_cat",
-    "cells": [{"id": "one", "model": MODEL}],
+    "maps": [{"id": "one", "model": MODEL}],
     "shown_photo_id": "",
     "view": "crop",
     "target": None,
@@ -362,7 +362,7 @@ def test_junk_in_what_the_page_asks_gets_a_sentence(url: str, log: None, way: st
 def test_junk_in_a_map_that_is_asked_for_gets_a_sentence(url: str, log: None, field: str):
     for value in JUNK.values():
         cell = Raw(bodies(CELL, field, value).decode("utf-8", "surrogatepass"))
-        body = bodies(ASKED, "cells", Raw(f"[{cell}]"))
+        body = bodies(ASKED, "maps", Raw(f"[{cell}]"))
         assert_is_answered(asked(url, "explain-stream", body))
 
 

@@ -25,7 +25,7 @@ from tests.support.api import called, text_of
 from tests.support.app_server import ROOT, Started
 from tests.support.batch_results import rows_of
 from tests.support.photos import EXAMPLES
-from tests.support.stream import CAT, MODELS, cells, explain_stream, results
+from tests.support.stream import CAT, MODELS, explain_stream, map_requests, results
 from tests.support.uploads import upload
 
 PHOTO = EXAMPLES / f"{CAT}.jpg"
@@ -42,7 +42,7 @@ ASKED = {
     "contrast": "lynx",
     "outputs": ["overlay", "heatmap"],
 }
-ON_PAGE = {"example": CAT, "cells": cells(*NETWORKS), "target": TARGET, "contrast": CONTRAST}
+ON_PAGE = {"example": CAT, "maps": map_requests(*NETWORKS), "target": TARGET, "contrast": CONTRAST}
 
 ROUNDING = 2**-24
 """As a share of a number: of float32, which a batch stores."""
@@ -97,7 +97,7 @@ def test_the_archive_of_the_page(app: str, expected: dict[str, Any]):
 
 def test_the_archive_of_the_page_after_a_check_has_what_it_found(app: str):
     # Another class than the test before, which nobody has checked; one network of two.
-    checked = ON_PAGE | {"target": 282, "cells": cells(NETWORKS[0], trust=True)}
+    checked = ON_PAGE | {"target": 282, "maps": map_requests(NETWORKS[0], trust=True)}
     (trust,) = (one["trust"] for one in explain_stream(app, checked) if "trust" in one)
     body = ON_PAGE | {"target": 282, "file": "everything.zip"}
     answer = requests.post(f"{app}download", json=body, timeout=60)
@@ -144,11 +144,11 @@ def test_the_page(app: str, expected: dict[str, Any]):
         for name in one.keys() - {"rivals", "overlay", "heatmap", "trust", "box"}:
             assert result[name] == one[name], name
         np.testing.assert_allclose(np.multiply(result["box"], [width, height] * 2), one["box"])
-    insight = answers[-1]["insight"]
-    assert insight["sentences"] == expected["sentences"]
-    region = np.multiply(insight["agreement"].pop("region"), [width, height] * 2)
+    comparison = answers[-1]["comparison"]
+    assert comparison["sentences"] == expected["sentences"]
+    region = np.multiply(comparison["agreement"].pop("region"), [width, height] * 2)
     np.testing.assert_allclose(region, expected["agreement"]["region"])
-    assert insight["agreement"].items() <= expected["agreement"].items()
+    assert comparison["agreement"].items() <= expected["agreement"].items()
 
 
 def test_the_batch(expected: dict[str, Any], tmp_path: Path):

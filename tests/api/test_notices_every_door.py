@@ -24,7 +24,7 @@ from tests.support.api import SMALL, called, posted, text_of
 from tests.support.app_server import Started
 from tests.support.batch_results import rows_of
 from tests.support.photos import EXAMPLES
-from tests.support.stream import cells, explain_stream, results
+from tests.support.stream import explain_stream, map_requests, results
 from tests.support.uploads import DECLARED, upload
 
 NAME = SMALL[0]
@@ -137,7 +137,7 @@ def test_the_batch(photo: Path, notices, windowed, tmp_path: Path, capsys):
 
 
 def test_the_page_and_its_archive(app: str, photo: Path, notices, plain):
-    body = {"upload": upload(app, photo), "cells": cells(NAME)}
+    body = {"upload": upload(app, photo), "maps": map_requests(NAME)}
     answers = explain_stream(app, body)
     (shown,) = [answer["photo"] for answer in answers if "photo" in answer]
     assert shown["notices"] == list(notices)

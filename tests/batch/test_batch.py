@@ -43,11 +43,11 @@ from gradcam_core.batch.settings import LATER_SETTINGS, BatchSettings
 from gradcam_core.batch.store import ResultFolder
 from gradcam_core.cli.batch import main
 from gradcam_core.errors import BatchError, PicturesError
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.decoded import Window
 from gradcam_core.images.remote.fetch import OFF
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
-from gradcam_core.request import ExplanationRequest
 from tests.support.app_server import ROOT
 from tests.support.batch_results import Rows, assert_same_rows, levels, rows_of
 from tests.support.photos import PHOTOS as SCIENCE

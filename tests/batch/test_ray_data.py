@@ -32,9 +32,9 @@ from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.batch.store import ResultFolder
 from gradcam_core.cli.photo import main
 from gradcam_core.errors import BatchError
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
-from gradcam_core.request import ExplanationRequest
 from tests.support.batch_results import Rows, assert_same_rows, rows_of
 from tests.support.photos import EXAMPLES
 from tests.support.ray_actors import BEGUN, DOOMED, BrokenExplainer, DoomedExplainer

@@ -20,8 +20,8 @@ from demo.compute.photo import PhotoStore
 from demo.compute.request_queue import RequestQueue
 from gradcam_core import errors
 from gradcam_core.errors import BackendError, GradcamError, MemoryLimitError, RemoteError
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.geometry import view_of
-from gradcam_core.request import ExplanationRequest
 from tests.support.photos import fresh_photo
 
 pytest.importorskip("ray")

@@ -27,13 +27,21 @@ from safetensors.torch import save_file
 import gradcam_core as gc
 from demo.compute.cluster.replica import NOT_HERE
 from gradcam_core.analysis.trust.run_checks import run_checks
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.models.custom import register_all
 from gradcam_core.models.registry import remove_model
-from gradcam_core.request import ExplanationRequest
 from tests.support.app_server import ROOT, Started, started_app
 from tests.support.photos import EXAMPLES, fresh_photo
 from tests.support.processes import tree
-from tests.support.stream import CAT, MODELS, assert_is, cells, explain_stream, parsed, results
+from tests.support.stream import (
+    CAT,
+    MODELS,
+    assert_is,
+    explain_stream,
+    map_requests,
+    parsed,
+    results,
+)
 from tests.support.uploads import upload
 from tests.support.waiting import until
 
@@ -126,20 +134,22 @@ def url(started: Started) -> str:
 
 def test_maps_are_those_of_the_local_engine(url: str):
     path = EXAMPLES / f"{CAT}.jpg"
-    found = results(explain_stream(url, {"example": CAT, "cells": cells(*MODELS)}))
+    found = results(explain_stream(url, {"example": CAT, "maps": map_requests(*MODELS)}))
     for model in MODELS:
         assert_is(found[model], gc.explain(path, model))
-    found = results(explain_stream(url, {"example": CAT, "cells": cells(*MODELS), "target": 5}))
+    found = results(
+        explain_stream(url, {"example": CAT, "maps": map_requests(*MODELS), "target": 5})
+    )
     for model in MODELS:
         assert_is(found[model], gc.explain(path, model, 5))
     choices = {"detail": 2, "method": "competitive"}
-    asked = {"example": CAT, "view": "whole", "cells": cells(LITE0, **choices)}
+    asked = {"example": CAT, "view": "whole", "maps": map_requests(LITE0, **choices)}
     assert_is(
         results(explain_stream(url, asked))[LITE0],
         gc.explain(path, LITE0, view="whole", detail=2, method="competitive"),
     )
     layer = gc.load_model(LITE0).stages[2].layer
-    found = results(explain_stream(url, {"example": CAT, "cells": cells(LITE0, layer=0.5)}))
+    found = results(explain_stream(url, {"example": CAT, "maps": map_requests(LITE0, layer=0.5)}))
     assert found[LITE0]["layer"] == layer
     assert_is(found[LITE0], gc.explain(path, LITE0, layer=layer))
 
@@ -149,9 +159,9 @@ def test_networks_of_the_owner_are_computed_there_too(cluster: Cluster, tmp_path
     command = (sys.executable, "app.py", *networks)
     place = 1001  # behind the 1000 classes of ImageNet
     with started_app(tmp_path, command=command, **cluster.page) as page:
-        asked = {"example": CAT, "cells": cells("mine"), "target": place}
+        asked = {"example": CAT, "maps": map_requests("mine"), "target": place}
         (found,) = results(explain_stream(page.url, asked)).values()
-        only_here = explain_stream(page.url, {"example": CAT, "cells": cells("other")})
+        only_here = explain_stream(page.url, {"example": CAT, "maps": map_requests("other")})
     (info,) = register_all([cluster.network])
     try:
         expected = gc.explain(EXAMPLES / f"{CAT}.jpg", info.name, "class 1")
@@ -160,12 +170,12 @@ def test_networks_of_the_owner_are_computed_there_too(cluster: Cluster, tmp_path
     assert found["target"]["index"] == place
     found["target"]["index"] = expected.target.index
     assert_is(found, expected)
-    assert {"cell": "other", "failed": f"No weights: {NOT_HERE}."} in only_here
+    assert {"map": "other", "cell": "other", "failed": f"No weights: {NOT_HERE}."} in only_here
 
 
 def test_checks_find_the_same(url: str, lite0: gc.Model):
-    (cell,) = cells(LITE0, trust=True, method="competitive")
-    answers = explain_stream(url, {"example": CAT, "target": 281, "cells": [cell]})
+    (checked,) = map_requests(LITE0, trust=True, method="competitive")
+    answers = explain_stream(url, {"example": CAT, "target": 281, "maps": [checked]})
     assert any(answer.get("status", "").startswith("Checking: ") for answer in answers)
     photo = gc.read_image(EXAMPLES / f"{CAT}.jpg")
     expected = run_checks(photo, lite0, gc.explain(photo, lite0, 281, method="competitive"))
@@ -181,26 +191,28 @@ def test_checks_find_the_same(url: str, lite0: gc.Model):
 
 def test_errors_are_the_same_sentences(url: str):
     path = upload(url, b"this is not a picture", "holiday.jpg")
-    (answer,) = explain_stream(url, {"upload": path, "cells": cells(LITE0)})
+    (answer,) = explain_stream(url, {"upload": path, "maps": map_requests(LITE0)})
     assert "not a picture in a format that can be read" in answer["problem"]
     with pytest.raises(gc.LabelError) as error:
         ExplanationRequest(LITE0, target=5, contrast=(5,))
     answers = explain_stream(
-        url, {"example": CAT, "target": 5, "contrast": 5, "cells": cells(LITE0)}
+        url, {"example": CAT, "target": 5, "contrast": 5, "maps": map_requests(LITE0)}
     )
-    assert {"cell": LITE0, "failed": str(error.value)} in answers
+    assert {"map": LITE0, "cell": LITE0, "failed": str(error.value)} in answers
 
 
 # Each of those that nobody waits for would take a minute.
 @pytest.mark.timeout(45, func_only=True)
 def test_a_slow_method_tells_how_far_it_is_and_ends_with_its_visitor(url: str):
-    slow = cells(MODELS[2], method="scorecam")
+    slow = map_requests(MODELS[2], method="scorecam")
     for example in ("1_cat", "2_coffee", "5_rocket"):  # more than there are replicas
-        asked = {"example": example, "cells": slow}
+        asked = {"example": example, "maps": slow}
         with requests.post(f"{url}explain-stream", json=asked, stream=True, timeout=60) as answer:
             told = (parsed(line).get("status", "") for line in answer.iter_lines())
             assert any(status == "Score-CAM: 0%" for status in told)
-    answers = explain_stream(url, {"example": CAT, "cells": cells(LITE0, method="ablationcam")})
+    answers = explain_stream(
+        url, {"example": CAT, "maps": map_requests(LITE0, method="ablationcam")}
+    )
     statuses = [answer["status"] for answer in answers if "status" in answer]
     assert any(re.fullmatch(r"Ablation-CAM: \d+%", status) for status in statuses)
     assert results(answers)[LITE0]["method"] == "ablationcam"
@@ -209,7 +221,7 @@ def test_a_slow_method_tells_how_far_it_is_and_ends_with_its_visitor(url: str):
 def test_a_replica_that_is_killed_loses_no_request(url: str, cluster: Cluster):
     files = [fresh_photo(seed) for seed in range(700, 708)]
     models = MODELS[:2]
-    bodies = [{"upload": upload(url, file), "cells": cells(*models)} for file in files]
+    bodies = [{"upload": upload(url, file), "maps": map_requests(*models)} for file in files]
     before = cluster.replicas()
     assert len(before) == 2
     with ThreadPoolExecutor(len(bodies)) as visitors:

@@ -11,7 +11,7 @@ from demo.compute.memory_limit import check_memory, default_limit_bytes, pass_by
 from demo.settings import Settings
 from gradcam_core.errors import MemoryLimitError
 from gradcam_core.images.geometry import view_of
-from tests.support.stream import ask, cells, results, stream_in_this_process
+from tests.support.stream import ask, map_requests, results, stream_in_this_process
 
 LITE0 = "efficientnet_lite0"
 
@@ -30,7 +30,7 @@ def test_a_larger_pass_is_refused(lite0: gc.Model):
 
 def test_the_page_refuses_it_in_a_sentence(lite0: gc.Model):
     most = pass_bytes(lite0, view_of((1500, 500), lite0.preprocessing, "whole", 3))
-    body = {"example": "7_wide_strip", "cells": cells(LITE0, detail=3)}
+    body = {"example": "7_wide_strip", "maps": map_requests(LITE0, detail=3)}
     with stream_in_this_process(Settings(memory_bytes=most // 2)) as client:
         refused = ask(client, **body, view="whole")
         (sentence,) = [answer["failed"] for answer in refused if "failed" in answer]

@@ -28,8 +28,8 @@ from demo.compute.worker import HELD_BYTES
 from demo.examples import OPENING, example_path
 from gradcam_core.cam import forward as cam
 from gradcam_core.errors import BusyError
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.prepare import PreparedInput, prepare
-from gradcam_core.request import ExplanationRequest
 from tests.support.photos import fresh_photo
 
 LITE0, LITE1 = "efficientnet_lite0", "efficientnet_lite1"

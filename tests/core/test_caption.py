@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gradcam_core.explanation_text import NOT_NUMBERS, NOTHING
-from gradcam_core.presets import PRESETS
+from gradcam_core.explanation.presets import PRESETS
+from gradcam_core.explanation.text import NOT_NUMBERS, NOTHING
 from tests.support.explanations import explained
 
 MAP = np.eye(7)

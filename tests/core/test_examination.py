@@ -11,11 +11,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import gradcam_core as gc
-from gradcam_core.examination import answer_together, run_passes
+from gradcam_core.explanation.examination import answer_together, run_passes
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.export.figure import figure
 from gradcam_core.images.prepare import PreparedInput, prepare, prepare_pixels
 from gradcam_core.models.registry import remove_model
-from gradcam_core.request import ExplanationRequest
 
 LITE0 = "efficientnet_lite0"
 

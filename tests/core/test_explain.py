@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.cam.methods import METHODS
-from gradcam_core.explanation_text import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
+from gradcam_core.explanation.request import requests_for
+from gradcam_core.explanation.text import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.images.preprocessing import InputSize, Preprocessing
 from gradcam_core.models.registry import ModelInfo
-from gradcam_core.request import requests_for
 
 CELLS = 7
 

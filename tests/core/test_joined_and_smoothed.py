@@ -12,8 +12,8 @@ from PIL import Image
 from torch.nn import functional
 
 import gradcam_core as gc
+from gradcam_core.explanation.request import ExplanationRequest, requests_for
 from gradcam_core.images.prepare import prepare
-from gradcam_core.request import ExplanationRequest, requests_for
 from tests.support.networks import registered_small_network, with_heat
 
 LAYERS = ["blocks.2", "bn2"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import gradcam_core as gc
-from gradcam_core.request import ExplanationRequest, requests_for
+from gradcam_core.explanation.request import ExplanationRequest, requests_for
 
 LITE0, LITE1 = "efficientnet_lite0", "efficientnet_lite1"
 

@@ -25,7 +25,7 @@ from tests.support.app_server import NO_NETWORKS, ROOT, Started, started_app
 from tests.support.browser import Visits, drop, open_example, wait_for_results
 from tests.support.photos import EXAMPLES
 from tests.support.prefix_proxy import NGINX, nginx_of_the_recipe, prefix_proxy
-from tests.support.stream import CAT, cells, explain_stream, results
+from tests.support.stream import CAT, explain_stream, map_requests, results
 from tests.support.uploads import DECLARED, upload
 from tests.support.waiting import until
 
@@ -79,7 +79,7 @@ def test_all_that_the_page_needs_is_there_behind_a_proxy(shown_at: str):
 
 def test_the_stream_uploads_and_downloads_work_behind_a_proxy(shown_at: str):
     path = upload(shown_at, EXAMPLES / f"{CAT}.jpg", "IMG_1234.HEIC")
-    request = {"upload": path, "cells": cells(*SMALL)}
+    request = {"upload": path, "maps": map_requests(*SMALL)}
     assert results(explain_stream(shown_at, request)).keys() == set(SMALL)
     body = request | {"file": "comparison.png"}
     made = requests.post(f"{shown_at}download", json=body, timeout=120)
@@ -172,7 +172,7 @@ def test_a_user_without_a_name_runs_it_from_a_read_only_folder(read_only: Path, 
         "https_proxy": "http://127.0.0.1:9",  # so that no public link is made, wherever this runs
     }
     with started_app(tmp_path, host, command, str(read_only), **environment) as started:
-        request = {"example": CAT, "cells": cells(*SMALL)}
+        request = {"example": CAT, "maps": map_requests(*SMALL)}
         assert results(explain_stream(started.url, request)).keys() == set(SMALL)
         body = request | {"file": "comparison.png"}  # matplotlib keeps the names of fonts
         made = requests.post(f"{started.url}download", json=body, timeout=120)

@@ -62,14 +62,14 @@ def tell(url: str, cat_path: Path) -> None:
             timeout=30,
         )
         paths += answer.json()
-    cells = [{"id": TELLING, "model": SMALL[0]}]
+    maps = [{"id": TELLING, "model": SMALL[0]}]
     photos: list[dict[str, Any]] = [{"upload": path} for path in paths]
     photos += [{"address": f"{ADDRESS}.jpg"}, {"address": f"http://127.0.0.1:1/{TELLING}.jpg"}]
     photos += [{"upload": f"/{TELLING}.png"}, {"example": TELLING}, {TELLING: TELLING}]
     for photo in photos:
-        body = json.dumps(photo | {"cells": cells, "compare": True})
+        body = json.dumps(photo | {"maps": maps, "compare": True})
         requests.post(f"{url}explain-stream?{TELLING}", data=body, headers=HEADERS, timeout=60)
-        body = json.dumps(photo | {"cells": cells, "file": f"{TELLING}.png"})
+        body = json.dumps(photo | {"maps": maps, "file": f"{TELLING}.png"})
         requests.post(f"{url}download", data=body, headers=HEADERS, timeout=60)
     images: list[Any] = [{"path": path, "orig_name": TELLING, **DECLARED} for path in paths]
     images += [{"path": f"/{TELLING}.png", **DECLARED}, {"path": f"{ADDRESS}.png", **DECLARED}]

@@ -24,7 +24,7 @@ from tests.support.api import posted
 from tests.support.app_server import NO_NETWORKS, ROOT, Started, started_app
 from tests.support.browser import choose_class, drop, examples, wait_for_results
 from tests.support.photos import EXAMPLES
-from tests.support.stream import CAT, asked, cells, explain_stream, results, sentence_of
+from tests.support.stream import CAT, asked, explain_stream, map_requests, results, sentence_of
 from tests.support.uploads import DECLARED, upload
 from tests.support.waiting import until
 
@@ -110,7 +110,7 @@ def test_an_open_page_goes_on_after_ctrl_c_and_a_restart(
     assert "Traceback" not in second.log.read_text()
 
 
-SHORT = {"example": CAT, "cells": cells("efficientnet_lite0")}
+SHORT = {"example": CAT, "maps": map_requests("efficientnet_lite0")}
 
 
 def downloaded(app: Started, request: dict[str, Any]) -> bytes:
@@ -135,13 +135,13 @@ def test_sigterm_lets_running_requests_finish_and_refuses_new_ones(second: Start
              "detail": detail, "layer": depth}
             for size in (2,) for detail in (3, 2) for depth in (1, 0.9, 0.8)
         ]  # fmt: skip
-        looking = visitors.submit(explain_stream, app.url, {"example": "5_rocket", "cells": maps})
+        looking = visitors.submit(explain_stream, app.url, {"example": "5_rocket", "maps": maps})
         photo = {"path": upload(app.url, EXAMPLES / "2_coffee.jpg"), **DECLARED}
         models = ["efficientnet_lite0", "efficientnet_lite2"]
         calling = visitors.submit(
             posted, app.url, photo, models=models, detail=3, outputs=["comparison"]
         )
-        wanted = {"example": "6_astronaut", "file": "comparison.png", "cells": maps[:1]}
+        wanted = {"example": "6_astronaut", "file": "comparison.png", "maps": maps[:1]}
         downloading = visitors.submit(downloaded, app, wanted)
         time.sleep(1)
         app.process.send_signal(signal.SIGTERM)
@@ -164,7 +164,7 @@ def test_sigterm_lets_running_requests_finish_and_refuses_new_ones(second: Start
     assert not list(app.log.parent.joinpath("gradio").rglob("*.jpg"))  # what was uploaded
 
 
-ONE_MAP: dict[str, Any] = {"cells": [{"id": "one", "model": "efficientnet_lite0"}]}
+ONE_MAP: dict[str, Any] = {"maps": [{"id": "one", "model": "efficientnet_lite0"}]}
 
 NOT_THEIRS: list[dict[str, Any]] = [
     {"example": "../../LICENSE"},
@@ -185,16 +185,16 @@ NOT_THEIRS: list[dict[str, Any]] = [
 
 NOT_ASKED_BY_THE_PAGE: list[Any] = [
     {"example": "1_cat"},  # no maps
-    {"example": "1_cat", "cells": []},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "efficientnet_lite0"}] * 25},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "alexnet"}]},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "method": "guesscam"}]},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "detail": 9}]},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "detail": "2"}]},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "layer": float("nan")}]},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "layer": float("inf")}]},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "layer": 1.5}]},
-    {"example": "1_cat", "cells": [{"id": "x", "model": "resnet50", "layer": "conv1"}]},
+    {"example": "1_cat", "maps": []},
+    {"example": "1_cat", "maps": [{"id": "x", "model": "efficientnet_lite0"}] * 25},
+    {"example": "1_cat", "maps": [{"id": "x", "model": "alexnet"}]},
+    {"example": "1_cat", "maps": [{"id": "x", "model": "resnet50", "method": "guesscam"}]},
+    {"example": "1_cat", "maps": [{"id": "x", "model": "resnet50", "detail": 9}]},
+    {"example": "1_cat", "maps": [{"id": "x", "model": "resnet50", "detail": "2"}]},
+    {"example": "1_cat", "maps": [{"id": "x", "model": "resnet50", "layer": float("nan")}]},
+    {"example": "1_cat", "maps": [{"id": "x", "model": "resnet50", "layer": float("inf")}]},
+    {"example": "1_cat", "maps": [{"id": "x", "model": "resnet50", "layer": 1.5}]},
+    {"example": "1_cat", "maps": [{"id": "x", "model": "resnet50", "layer": "conv1"}]},
     {"example": "1_cat", "target": 1000, **ONE_MAP},
     {"example": "1_cat", "target": -1, **ONE_MAP},
     {"example": "1_cat", "target": "tabby", **ONE_MAP},

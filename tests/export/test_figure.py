@@ -22,7 +22,7 @@ from PIL import Image
 
 import gradcam_core as gc
 from gradcam_core.analysis.sentences.summary import summary
-from gradcam_core.explanation_text import NOT_NUMBERS
+from gradcam_core.explanation.text import NOT_NUMBERS
 from gradcam_core.export.figure import THEMES, Slide, Theme, figure, png, svg
 from gradcam_core.export.layout import MOST, NOTHING
 from gradcam_core.images.geometry import view_of

@@ -15,7 +15,7 @@ from matplotlib.font_manager import FontProperties, fontManager, get_font
 from PIL import Image
 
 import gradcam_core as gc
-from gradcam_core.explanation_text import Prediction
+from gradcam_core.explanation.text import Prediction
 from gradcam_core.export import fonts
 from gradcam_core.export.figure import figure, png, svg
 from gradcam_core.export.fonts import drawable, families, in_order, is_inside_letter

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 import gradcam_core as gc
-from gradcam_core.examination import run_passes
-from gradcam_core.explanation import NOTEBOOK_MAX_SIDE_PX
+from gradcam_core.explanation.examination import run_passes
+from gradcam_core.explanation.result import NOTEBOOK_MAX_SIDE_PX
 from gradcam_core.export.figure import figure, png
 from gradcam_core.images.prepare import prepare
 from gradcam_core.images.render import overlay

@@ -21,7 +21,7 @@ from tests.support.uploads import upload
 
 def test_every_answer_says_what_a_browser_may_do_with_it(app: str, cat_path: Path):
     url, picture = app, upload(app, cat_path)
-    body = {"example": "1_cat", "cells": [{"id": "one", "model": SMALL[0]}]}
+    body = {"example": "1_cat", "maps": [{"id": "one", "model": SMALL[0]}]}
     answers = [
         requests.get(url, timeout=30),
         requests.head(url, timeout=30),

@@ -267,7 +267,7 @@ def test_the_page_has_it_beside_the_others_and_compares_only_classes_that_both_h
         expect(digits.locator(".explained strong")).to_have_text("3")
         expect(other).to_contain_text("EfficientNet-Lite0 has no class “3”.")
         # Of one map there is nothing to compare.
-        expect(page.locator(".insight .agreement")).to_be_hidden()
+        expect(page.locator(".comparison .agreement")).to_be_hidden()
 
         # The same file again, as a visitor of this machine's page brings a network.
         page.evaluate(_DROP_NETWORK, [encoded(trained.weights), encoded(trained.labels)])

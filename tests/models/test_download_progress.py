@@ -31,7 +31,7 @@ from tests.support.browser import (
     wait_for_all,
 )
 from tests.support.served_network import ServedNetwork, served_network
-from tests.support.stream import cells, explain_stream
+from tests.support.stream import explain_stream, map_requests
 from tests.support.waiting import until
 from tests.support.weights_server import Weights, serving
 
@@ -104,7 +104,7 @@ def test_at_the_first_start_stand_ins_show_a_result_say_so_and_give_way_without_
         drop(page, coffee_path)
         expect_explained(page, "espresso")
         wait_for_all(page)
-        answers = explain_stream(url, {"example": OPENING, "cells": cells("resnet50")})
+        answers = explain_stream(url, {"example": OPENING, "maps": map_requests("resnet50")})
         (result,) = (answer["result"] for answer in answers if "result" in answer)
         assert result["notice"].endswith("whose weights are still arriving.")
         before = box_of(resnet)
@@ -113,7 +113,7 @@ def test_at_the_first_start_stand_ins_show_a_result_say_so_and_give_way_without_
         expect(resnet.get_by_role("heading")).to_have_text("ResNet50", timeout=60_000)
         expect(resnet).to_have_attribute("data-status", "ready")
         expect(resnet.locator(".stands-in")).to_be_empty()
-        expect(page.locator(".insight table")).to_contain_text("ResNet50")
+        expect(page.locator(".comparison table")).to_contain_text("ResNet50")
         after = box_of(resnet)
         # The notices of all panels, which share a height, may be a line shorter.
         assert abs(after.pop("height") - before.pop("height")) < A_LINE

@@ -20,11 +20,11 @@ import gradcam_core as gc
 from demo.compute.local import LocalBackend
 from demo.compute.service import ComputeService
 from gradcam_core.cli.batch import main
-from gradcam_core.examination import answer_together, run_passes
+from gradcam_core.explanation.examination import answer_together, run_passes
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.prepare import prepare
 from gradcam_core.models.custom import registered
-from gradcam_core.request import ExplanationRequest
 from tests.support.batch_results import rows_of
 
 LABELS = ["cat", "dog", "bird"]

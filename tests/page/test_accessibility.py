@@ -203,8 +203,8 @@ def test_alternative_texts_say_where_the_heat_lies(cat_page: Page):
         expect(picture).to_have_count(1)
         said = f"Heat of {e.title} for the class {e.target.name}: {where(e)}"
         expect(picture).to_have_accessible_name(said)
-    agreement = cat_page.locator(".insight").get_by_role("img")
-    legend = cat_page.locator(".insight .legend li").all_inner_texts()
+    agreement = cat_page.locator(".comparison").get_by_role("img")
+    legend = cat_page.locator(".comparison .legend li").all_inner_texts()
     for text in legend:
         in_words = re.compile(r"\s*".join(map(re.escape, text.split())))
         expect(agreement).to_have_accessible_name(in_words)
@@ -355,7 +355,7 @@ def test_a_presentation_shows_only_picture_maps_and_large_labels(cat_page: Page)
     app = page.locator(".page > .app")
     expect(app).to_have_class("app presenting")
     assert box_of(app) == {"x": 0, "y": 0, "width": 1920, "height": 1080}
-    for hidden in (".headline", ".toolbar", ".insight", ".how", ".notice", ".tools"):
+    for hidden in (".headline", ".toolbar", ".comparison", ".how", ".notice", ".tools"):
         for each in page.locator(hidden).all():
             expect(each).to_be_hidden()
     tile = page.get_by_role("region", name="Photo")

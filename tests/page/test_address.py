@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Request, expect
 from tests.support.app_server import Started
 from tests.support.browser import Visits, remove_opening, wait_for_all, wait_for_results
 from tests.support.fake_web import Server, at, response
-from tests.support.stream import cells
+from tests.support.stream import map_requests
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_in_a_presentation_no_picture_is_fetched(pictures: Server, visit: Visits
     # Once other pictures have taken its place, it is not fetched anew.
     for n in range(4):
         pictures.answers[f"/{n}.jpg"] = response(bytes([n]) * (300 * 2**10))
-        asked = {"address": at(pictures, f"{n}.jpg", "127.0.0.1"), "cells": cells("resnet50")}
+        asked = {"address": at(pictures, f"{n}.jpg", "127.0.0.1"), "maps": map_requests("resnet50")}
         assert "problem" in requests.post(f"{app}explain-stream", json=asked, timeout=30).text
     pictures.asked.clear()
     page.keyboard.press("3")

@@ -44,11 +44,11 @@ def networks() -> list[gc.Model]:
     return [gc.load_model(name) for name in STAND_INS.values()]
 
 
-def insight_of(page: Page) -> dict[str, list[str]]:
+def comparison_of(page: Page) -> dict[str, list[str]]:
     """What the strip says, as it is read."""
-    insight = page.locator(".insight")
+    comparison = page.locator(".comparison")
     return {
-        name: [plain(text) for text in insight.locator(selector).all_inner_texts()]
+        name: [plain(text) for text in comparison.locator(selector).all_inner_texts()]
         for name, selector in (
             ("sentences", ".sentences p"),
             ("names", "tbody th"),
@@ -59,7 +59,7 @@ def insight_of(page: Page) -> dict[str, list[str]]:
     }
 
 
-def expected_insight(found: list[gc.Explanation]) -> dict[str, list[str]]:
+def expected_comparison(found: list[gc.Explanation]) -> dict[str, list[str]]:
     compared = agreement(found)
     assert compared
     numbers = []
@@ -80,18 +80,20 @@ def expected_insight(found: list[gc.Explanation]) -> dict[str, list[str]]:
 
 
 def test_agreement_legend_and_sentences_are_those_of_the_core(cat_page: Page, networks):
-    assert insight_of(cat_page) == expected_insight([gc.explain(CAT, model) for model in networks])
+    assert comparison_of(cat_page) == expected_comparison(
+        [gc.explain(CAT, model) for model in networks]
+    )
     panels(cat_page).nth(1).locator("ol.top button").nth(4).click()
     name = gc.explain(CAT, networks[1]).top[4].name
     expect_explained(cat_page, name)
     found = [gc.explain(CAT, model, name) for model in networks]
-    expect(cat_page.locator(".insight .sentences")).to_contain_text(name)
-    assert insight_of(cat_page) == expected_insight(found)
+    expect(cat_page.locator(".comparison .sentences")).to_contain_text(name)
+    assert comparison_of(cat_page) == expected_comparison(found)
     examples(cat_page).nth(1).click()
     found = [gc.explain(CAT_AND_COFFEE, model) for model in networks]
     first = plain(summary(found)[0])
-    expect(cat_page.locator(".insight .sentences p").first).to_have_text(first)
-    assert insight_of(cat_page) == expected_insight(found)
+    expect(cat_page.locator(".comparison .sentences p").first).to_have_text(first)
+    assert comparison_of(cat_page) == expected_comparison(found)
 
 
 def test_a_network_of_two_classes_has_two_rows(cat_page: Page):
@@ -117,12 +119,13 @@ def test_a_network_of_two_classes_has_two_rows(cat_page: Page):
 def test_overlap_is_not_shown_where_there_is_no_map(cat_page: Page):
     told = cat_page.evaluate(
         """async (agreement) => {
-            const { Insight } = await import(new URL("web/results/insight.js", location.href));
+            const file = new URL("web/results/comparison.js", location.href);
+            const { Comparison } = await import(file);
             const colors = () => new Uint32Array(256);
-            const insight = new Insight({ colors, map: () => null, title: (name) => name });
-            insight.show({ sentences: [], agreement });
+            const comparison = new Comparison({ colors, map: () => null, title: (name) => name });
+            comparison.show({ sentences: [], agreement });
             const texts = (selector) =>
-                [...insight.element.querySelectorAll(selector)].map((one) => one.textContent);
+                [...comparison.element.querySelectorAll(selector)].map((one) => one.textContent);
             return [texts("tbody td"), texts("tfoot td"), texts(".legend li span:not(.swatch)")];
         }""",
         {
@@ -156,7 +159,7 @@ def test_the_picture_of_where_they_agree_is_drawn_where_they_looked(cat_page: Pa
     compared = agreement(found)
     assert compared
     cat_page.get_by_label("Colours").select_option("gray")
-    shown = canvas_pixels(cat_page.locator(".insight canvas.heat")).astype(int)
+    shown = canvas_pixels(cat_page.locator(".comparison canvas.heat")).astype(int)
     cat_page.get_by_label("Colours").select_option("inferno")
     height, width = shown.shape[:2]
     expected = looked_at(found, compared, (width, height))
@@ -287,7 +290,7 @@ def test_the_other_methods_are_behind_a_button(one_panel: Page, networks):
     expect(more).to_have_attribute("aria-expanded", "false")
     with page.expect_request("**/explain-stream") as sent:
         more.press("Enter")
-    requested = [cell["id"] for cell in json.loads(sent.value.post_data or "")["cells"]]
+    requested = [one["id"] for one in json.loads(sent.value.post_data or "")["maps"]]
     assert "method legrad" not in requested  # it is for transformers
     assert "method gradcam" not in requested  # its map is there
     # Those that wait for each other the longest come last.

@@ -269,8 +269,8 @@ PLACES = """() => {
     });
     note("toolbar", document.querySelector(".toolbar"));
     note("headline", document.querySelector(".headline"));
-    const { left, top } = document.querySelector(".insight").getBoundingClientRect();
-    places.insight = [left, top + scrollY].map(Math.round);
+    const { left, top } = document.querySelector(".comparison").getBoundingClientRect();
+    places.comparison = [left, top + scrollY].map(Math.round);
     return places;
 }"""
 

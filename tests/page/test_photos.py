@@ -47,7 +47,7 @@ RESNET = "?models=resnet50"
 def expect_no_photo(page: Page) -> None:
     expect(page.get_by_text(texts.NO_PHOTO)).to_be_visible()
     expect(panels(page)).to_have_count(0)
-    expect(page.locator(".insight, .toolbar").first).to_be_hidden()
+    expect(page.locator(".comparison, .toolbar").first).to_be_hidden()
 
 
 def test_the_page_opens_with_an_example_explained_and_a_visitor_s_photo_replaces_it(

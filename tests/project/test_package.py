@@ -164,7 +164,7 @@ def test_the_command_explains_a_photo_and_a_folder_and_starts_the_page(
         assert example.content == (ROOT / "assets" / "examples" / "1_cat.jpg").read_bytes()
         assert requests.get(f"{url}web/app.js", timeout=30).status_code == 200
         cell = {"id": "one", "model": "efficientnet_lite0"}
-        answers = explain_stream(url, {"example": "1_cat", "cells": [cell]})
+        answers = explain_stream(url, {"example": "1_cat", "maps": [cell]})
         assert any("result" in answer for answer in answers)
     told = (tmp_path / "app.log").read_text(encoding="utf-8")
     help_of, help_of_app, explained, _, page = re.split(r"status (?:0|None)\n", told)

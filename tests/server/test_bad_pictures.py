@@ -19,7 +19,7 @@ from tests.support.app_server import Started
 from tests.support.bad_pictures.bad_picture import BadPicture
 from tests.support.bad_pictures.corpus import corpus
 from tests.support.picture_outcomes import CATS, assert_is_a_sentence, assert_may_be_shown
-from tests.support.stream import cells, explain_stream, results
+from tests.support.stream import explain_stream, map_requests, results
 from tests.support.uploads import DECLARED
 
 MODEL = "efficientnet_lite0"
@@ -72,7 +72,7 @@ def test_the_page_and_the_api_give_a_right_result_or_a_sentence(
         return
     (path,) = uploaded.json()
     assert Path(path).resolve().is_relative_to(shared_app.log.parent / "gradio")
-    answers = explain_stream(shared_app.url, {"upload": path, "cells": cells(MODEL)})
+    answers = explain_stream(shared_app.url, {"upload": path, "maps": map_requests(MODEL)})
     explained = posted(shared_app.url, {"path": path, **DECLARED})
     assert_is_well(shared_app.log.read_text()[logged:])
     refusals = answers[0].get("problem"), explained.json().get("error")
@@ -95,7 +95,7 @@ def test_the_page_and_the_api_give_a_right_result_or_a_sentence(
 
 
 def test_the_server_is_well_after_all_of_them(shared_app: Started):
-    answers = explain_stream(shared_app.url, {"example": "1_cat", "cells": cells(MODEL)})
+    answers = explain_stream(shared_app.url, {"example": "1_cat", "maps": map_requests(MODEL)})
     assert results(answers)[MODEL]["target"]["name"] in CATS
     made = [
         *Path("/tmp").glob("made_by_a_picture*"),

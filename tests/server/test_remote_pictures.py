@@ -53,7 +53,7 @@ from tests.support.fake_web import (
     serving,
 )
 from tests.support.forbidden_addresses import WEB
-from tests.support.stream import cells, explain_stream
+from tests.support.stream import explain_stream, map_requests
 from tests.support.waiting import until
 
 # Where it is
@@ -201,7 +201,7 @@ def test_a_silent_name_server_keeps_a_visitor_no_longer_and_the_others_not_at_al
         while len(network.looked_up) < MAX_FETCHES:
             assert not hanging[0].done(), "the machine was too busy to look all of them up"
             await asyncio.sleep(0.01)
-        asked = PageRequest.model_validate({"example": "1_cat", "cells": cells("resnet50")})
+        asked = PageRequest.model_validate({"example": "1_cat", "maps": map_requests("resnet50")})
         photos = await asyncio.gather(*(asked.open(remote) for _ in range(20)))
         assert all(isinstance(photo, PhotoFile) for photo in photos)
         assert not any(one.done() for one in hanging[:MAX_FETCHES])
@@ -331,7 +331,7 @@ def test_where_nothing_may_be_fetched_only_what_is_kept_is_given(
 
 @pytest.mark.parametrize("value", ['"false"', "0", "null"])
 def test_whether_it_may_be_fetched_is_said_without_doubt(value: str):
-    request = '{"cells": [{"id": "a", "model": "resnet50"}], "may_fetch": %s}'
+    request = '{"maps": [{"id": "a", "model": "resnet50"}], "may_fetch": %s}'
     assert not PageRequest.model_validate_json(request % "false").may_fetch
     with pytest.raises(ValidationError, match="may_fetch"):
         PageRequest.model_validate_json(request % value)
@@ -403,7 +403,7 @@ def test_switched_off_the_server_fetches_nothing_and_the_page_does_not_ask(
     remote: RemotePictures, web: Server, network: Network
 ):
     given = at(web, "cat.jpg", "pictures.example")
-    asked = {"address": given, "cells": cells("resnet50")}
+    asked = {"address": given, "maps": map_requests("resnet50")}
     fetch(remote, given)  # what was kept before is not given either
     web.asked.clear()
     network.looked_up.clear()
@@ -427,7 +427,7 @@ def test_the_page_has_a_form_for_it_only_where_it_is_on(is_on: bool):
 def test_the_app_as_it_is_asks_no_server_of_this_machine(shared_app: Started):
     server = Server("127.0.0.1")
     with serving(server):
-        asked = {"address": at(server, "cat.jpg", "127.0.0.1"), "cells": cells("resnet50")}
+        asked = {"address": at(server, "cat.jpg", "127.0.0.1"), "maps": map_requests("resnet50")}
         answers = explain_stream(shared_app.url, asked)
     assert answers == [{"problem": UNREACHABLE}]
     assert server.asked == []

@@ -18,12 +18,12 @@ from demo.compute.service import service
 from demo.server.requests import open_upload
 from demo.server.result_files import FileMaker
 from gradcam_core.errors import BusyError
-from gradcam_core.request import ExplanationRequest
+from gradcam_core.explanation.request import ExplanationRequest
 from tests.support.forward_passes import HeldPasses, counted_passes
 from tests.support.photos import fresh_photo
-from tests.support.stream import MODELS, LeavingClient, cells, stream_in_this_process
+from tests.support.stream import MODELS, LeavingClient, map_requests, stream_in_this_process
 
-MAPS = {"cells": cells(*MODELS), "file": "comparison.png"}
+MAPS = {"maps": map_requests(*MODELS), "file": "comparison.png"}
 
 
 @pytest.fixture(scope="module", autouse=True)

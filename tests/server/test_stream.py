@@ -34,8 +34,8 @@ from tests.support.stream import (
     LeavingClient,
     ask,
     assert_is,
-    cells,
     explain_stream,
+    map_requests,
     results,
     shares,
     stream_in_this_process,
@@ -57,7 +57,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_the_answers_come_line_by_line_with_the_photo_once_and_what_is_common_at_the_end(app: str):
-    answers = explain_stream(app, {"example": CAT, "cells": cells(*MODELS), "compare": True})
+    answers = explain_stream(app, {"example": CAT, "maps": map_requests(*MODELS), "compare": True})
     assert list(answers[0]) == ["id"]
     photos = [answer["photo"] for answer in answers if "photo" in answer]
     assert [photo["id"] for photo in photos] == [answers[0]["id"]]
@@ -65,32 +65,32 @@ def test_the_answers_come_line_by_line_with_the_photo_once_and_what_is_common_at
         assert (photos[0]["width"], photos[0]["height"]) == picture.size
     with Image.open(io.BytesIO(base64.b64decode(photos[0]["jpeg"]))) as shown:
         assert (shown.format, shown.size) == ("JPEG", picture.size)
-    assert list(answers[-1]) == ["insight"]
+    assert set(answers[-1]) == {"comparison", "insight"}
     assert sorted(results(answers)) == sorted(MODELS)
     for model in MODELS:
-        told = [answer for answer in answers if answer.get("cell") == model]
-        assert {"cell", "network"} in map(set, told[:-1])
-        assert all(set(answer) <= {"cell", "status", "network"} for answer in told[:-1])
+        told = [answer for answer in answers if answer.get("map") == model]
+        assert {"map", "cell", "network"} in map(set, told[:-1])
+        assert all(set(answer) <= {"map", "cell", "status", "network"} for answer in told[:-1])
         assert "result" in told[-1]
 
 
 def test_a_photo_that_the_page_has_is_not_sent_again(app: str):
-    first = explain_stream(app, {"example": CAT, "cells": cells(MODELS[0])})
+    first = explain_stream(app, {"example": CAT, "maps": map_requests(MODELS[0])})
     photo_id = first[0]["id"]
     again = explain_stream(
-        app, {"example": CAT, "cells": cells(MODELS[0]), "shown_photo_id": photo_id}
+        app, {"example": CAT, "maps": map_requests(MODELS[0]), "shown_photo_id": photo_id}
     )
     assert again[0] == {"id": photo_id}
     assert not any("photo" in answer for answer in again)
     other = explain_stream(
-        app, {"example": COFFEE, "cells": cells(MODELS[0]), "shown_photo_id": photo_id}
+        app, {"example": COFFEE, "maps": map_requests(MODELS[0]), "shown_photo_id": photo_id}
     )
     assert other[0]["id"] != photo_id
     assert sum("photo" in answer for answer in other) == 1
 
 
 @pytest.mark.parametrize(
-    ("asked", "cell", "same"),
+    ("asked", "choices", "same"),
     [
         ({}, {}, {}),
         ({"target": 967, "view": "whole"}, {}, {"target": 967, "view": "whole"}),
@@ -99,18 +99,14 @@ def test_a_photo_that_the_page_has_is_not_sent_again(app: str):
         ({}, {"method": "layercam", "detail": 2}, {"method": "layercam", "detail": 2}),
         ({"target": 281}, {"method": "eigencam", "contrast": True}, {"method": "eigencam"}),
         ({}, {"layer": 0.0}, {"layer": 0}),
-        # As pages of version 1.0 ask for it.
-        (
-            {"target": 281, "against": 282},
-            {"rivals": True, "depth": 0.5},
-            {"target": 281, "contrast": 282, "layer": 0.5},
-        ),
         ({}, {"layer": 0.5, "detail": 2}, {"layer": 0.5, "detail": 2}),
     ],
 )
-def test_a_result_is_what_the_core_explains(app: str, lite0: gc.Model, asked, cell, same):
+def test_a_result_is_what_the_core_explains(app: str, lite0: gc.Model, asked, choices, same):
     path = EXAMPLES / f"{CAT}.jpg"
-    answers = explain_stream(app, {"example": CAT, "cells": cells(MODELS[0], **cell), **asked})
+    answers = explain_stream(
+        app, {"example": CAT, "maps": map_requests(MODELS[0], **choices), **asked}
+    )
     if "layer" in same:
         stages = lite0.stages
         same = same | {"layer": stages[round(same["layer"] * (len(stages) - 1))].layer}
@@ -119,19 +115,31 @@ def test_a_result_is_what_the_core_explains(app: str, lite0: gc.Model, asked, ce
     assert_is(results(answers)[MODELS[0]], gc.explain(path, lite0, **same))
 
 
+def test_pages_of_version_1_0_that_are_still_open_are_answered(app: str, lite0: gc.Model):
+    wanted = map_requests(MODELS[0], rivals=True, depth=0.5)
+    body = {"example": CAT, "target": 281, "against": 282, "cells": wanted, "compare": True}
+    answers = explain_stream(app, body)
+    (answer,) = (one for one in answers if "result" in one)
+    layer = lite0.stages[round(0.5 * (len(lite0.stages) - 1))].layer
+    expected = gc.explain(EXAMPLES / f"{CAT}.jpg", lite0, 281, contrast=282, layer=layer)
+    assert answer["cell"] == MODELS[0]
+    assert_is(answer["result"], expected)
+    assert answers[-1]["insight"]["sentences"] == list(summary([expected]))
+
+
 def test_an_uploaded_photo_of_any_shape_is_explained_too(app: str, lite0: gc.Model):
     for size in ((60, 900), (900, 45)):
         data = fresh_photo(5, size)
         for view in ("crop", "whole"):
-            body = {"upload": upload(app, data), "view": view, "cells": cells(MODELS[0])}
+            body = {"upload": upload(app, data), "view": view, "maps": map_requests(MODELS[0])}
             result = results(explain_stream(app, body))[MODELS[0]]
             assert_is(result, gc.explain(data, lite0, view=view))
 
 
 def test_a_map_is_checked_with_progress_where_that_is_asked_for(app: str, lite0: gc.Model):
-    cell = {"id": "one", "model": MODELS[0], "trust": True}
-    answers = explain_stream(app, {"example": CAT, "target": 281, "cells": [cell]})
-    kinds = [next(iter(answer.keys() - {"cell"})) for answer in answers if "cell" in answer]
+    checked = {"id": "one", "model": MODELS[0], "trust": True}
+    answers = explain_stream(app, {"example": CAT, "target": 281, "maps": [checked]})
+    kinds = [next(iter(answer.keys() - {"map", "cell"})) for answer in answers if "map" in answer]
     assert kinds.index("result") < kinds.index("trust") == len(kinds) - 1
     statuses = [answer["status"] for answer in answers if "status" in answer]
     assert any(re.fullmatch(r"Checking: [1-9]\d?%", status) for status in statuses)
@@ -147,20 +155,20 @@ def test_a_map_is_checked_with_progress_where_that_is_asked_for(app: str, lite0:
         with Image.open(io.BytesIO(jpeg)) as shown:
             difference = np.abs(np.asarray(shown, int) - np.asarray(part.picture, int))
         assert difference.mean() < 4
-    again = explain_stream(app, {"example": CAT, "target": 281, "cells": [cell]})
+    again = explain_stream(app, {"example": CAT, "target": 281, "maps": [checked]})
     assert not any("Checking" in answer.get("status", "") for answer in again)
     assert [answer for answer in again if "trust" in answer] == answers[-1:]
 
 
 def test_what_the_maps_have_in_common_is_what_the_core_says(app: str):
     path = EXAMPLES / f"{CAT}.jpg"
-    body = {"example": CAT, "cells": cells(*MODELS), "compare": True, "target": 282}
-    insight = explain_stream(app, body)[-1]["insight"]
+    body = {"example": CAT, "maps": map_requests(*MODELS), "compare": True, "target": 282}
+    comparison = explain_stream(app, body)[-1]["comparison"]
     explanations = [gc.explain(path, model, 282) for model in MODELS]
     found = agreement(explanations)
     assert found
-    assert insight["sentences"] == list(summary(explanations))
-    told = insight["agreement"]
+    assert comparison["sentences"] == list(summary(explanations))
+    told = comparison["agreement"]
     assert [one["name"] for one in told["looked_at"]] == list(MODELS)
     heats = [one["from_heat"] for one in told["looked_at"]]
     np.testing.assert_allclose(heats, found.thresholds, atol=1e-3)
@@ -169,13 +177,13 @@ def test_what_the_maps_have_in_common_is_what_the_core_says(app: str):
         assert pair["names"] == [MODELS[expected.first], MODELS[expected.second]]
         assert pair["overlap"] == pytest.approx(expected.overlap, abs=2e-3)
         assert pair["rank_correlation"] == pytest.approx(expected.correlation, abs=2e-3)
-    one = explain_stream(app, body | {"cells": cells(MODELS[0])})
-    assert one[-1]["insight"]["agreement"] is None
+    one = explain_stream(app, body | {"maps": map_requests(MODELS[0])})
+    assert one[-1]["comparison"]["agreement"] is None
 
 
 def test_a_network_is_not_explained_rather_than_itself(app: str, lite0: gc.Model):
     top = gc.examine(EXAMPLES / f"{CAT}.jpg", lite0).top
-    body = {"example": CAT, "cells": cells(MODELS[0]), "contrast": top[0].index}
+    body = {"example": CAT, "maps": map_requests(MODELS[0]), "contrast": top[0].index}
     result = results(explain_stream(app, body))[MODELS[0]]
     assert result["target"]["index"] == top[1].index
 
@@ -185,12 +193,12 @@ def test_a_map_in_which_nothing_speaks_for_the_class_is_all_zero_and_says_so(
 ):
     held = gc.examine(EXAMPLES / f"{CAT}.jpg", lite0)
     empty = next(c for c in range(1000) if held.explain(c).degenerate)
-    body = {"example": CAT, "cells": cells(*MODELS), "target": empty, "compare": True}
+    body = {"example": CAT, "maps": map_requests(*MODELS), "target": empty, "compare": True}
     answers = explain_stream(app, body)
     result = results(answers)[MODELS[0]]
     assert result["degenerate"] == held.explain(empty).degenerate
     assert not shares(result).any()
-    told = answers[-1]["insight"]["agreement"]
+    told = answers[-1]["comparison"]["agreement"]
     assert told["looked_at"][0] == {"name": MODELS[0], "from_heat": None}
 
 
@@ -200,7 +208,7 @@ def test_another_class_runs_no_forward_pass(client: TestClient, passes: list[Any
     for choice in ({"target": 281}, {"target": 5}, {"target": 281, "contrast": 282}, {}):
         answers = ask(client, example=CAT, compare=True, **choice)
         assert len(results(answers)) == 3
-    answers = ask(client, example=CAT, cells=cells(*MODELS, method="layercam"))
+    answers = ask(client, example=CAT, maps=map_requests(*MODELS, method="layercam"))
     assert len(results(answers)) == 3
     assert passes == []
 
@@ -225,7 +233,8 @@ def test_photos_that_are_asked_for_at_once_never_mix(app: str, lite0: gc.Model):
     asked = [(n, target) for target in (281, 967) for n in range(len(files))]
     with ThreadPoolExecutor(len(asked)) as visitors:
         bodies = [
-            {"upload": paths[n], "target": target, "cells": cells(MODELS[0])} for n, target in asked
+            {"upload": paths[n], "target": target, "maps": map_requests(MODELS[0])}
+            for n, target in asked
         ]
         answers = list(visitors.map(lambda body: explain_stream(app, body), bodies))
     held = [gc.examine(data, lite0) for data in files]
@@ -241,8 +250,8 @@ def test_what_a_visitor_who_has_left_alone_wanted_is_not_begun(monkeypatch: pyte
     passes = HeldPasses(monkeypatch)
 
     async def visits() -> None:
-        body = {"example": "6_astronaut", "cells": cells(*MODELS)}
-        staying = LeavingClient("/explain-stream", body | {"cells": cells(MODELS[2])})
+        body = {"example": "6_astronaut", "maps": map_requests(*MODELS)}
+        staying = LeavingClient("/explain-stream", body | {"maps": map_requests(MODELS[2])})
         leaving = LeavingClient("/explain-stream", body)
         asking = asyncio.create_task(leaving.ask())
         await asyncio.to_thread(passes.have_begun.wait, 60)
@@ -311,8 +320,8 @@ def test_a_network_that_fails_says_so_and_the_others_go_on(
     monkeypatch.setattr("demo.compute.local.prepare", broken)
     answers = ask(client, example="5_rocket", compare=True)
     assert sorted(results(answers)) == [MODELS[0], MODELS[2]]
-    assert {"cell": MODELS[1], "failed": BROKEN_NETWORK} in answers
-    looked_at = answers[-1]["insight"]["agreement"]["looked_at"]
+    assert {"map": MODELS[1], "cell": MODELS[1], "failed": BROKEN_NETWORK} in answers
+    looked_at = answers[-1]["comparison"]["agreement"]["looked_at"]
     assert [one["name"] for one in looked_at] == [MODELS[0], MODELS[2]]
     assert "a secret of the server" in caplog.text
     assert "secret" not in json.dumps(answers)
@@ -320,7 +329,7 @@ def test_a_network_that_fails_says_so_and_the_others_go_on(
 
 def test_what_is_no_picture_is_answered_with_a_sentence(app: str):
     path = upload(app, b"this is not a picture", "holiday.jpg")
-    answers = explain_stream(app, {"upload": path, "cells": cells(*MODELS), "compare": True})
+    answers = explain_stream(app, {"upload": path, "maps": map_requests(*MODELS), "compare": True})
     assert len(answers) == 1
     assert "not a picture in a format that can be read" in answers[0]["problem"]
 
@@ -346,7 +355,7 @@ def test_a_covered_photo_is_another_one_and_its_results_say_what_the_class_had_b
         for key, value in effect.record().items():
             expected = value if isinstance(value, str) else pytest.approx(value, rel=1e-3)
             assert found[name]["cover_effect"][key] == expected, key
-    assert answers[-1]["insight"]["sentences"] == list(summary(explanations))
+    assert answers[-1]["comparison"]["sentences"] == list(summary(explanations))
     plain = ask(client, example=COFFEE, shown_photo_id=photo["id"])
     assert any("photo" in answer for answer in plain)  # uncovered, it is shown anew
     assert {one["cover_effect"] for one in results(plain).values()} == {None}

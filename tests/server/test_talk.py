@@ -65,7 +65,7 @@ def test_a_slide_sets_what_the_page_calls_by_other_names(tmp_path: Path):
     }
     assert example_path(first.example) == tmp_path / "mine.jpg"
     cells = [{"id": "a", "model": "vgg19"}]
-    request = PageRequest.model_validate({"example": first.example, "cells": cells})
+    request = PageRequest.model_validate({"example": first.example, "maps": cells})
     assert request.photo_name  # the page may ask for it
     assert second.example == "1_cat"
     assert dict(second.state) == {"kind": "sharp"}

@@ -290,7 +290,7 @@ def wait_for_results(page: Page, count: int = 3) -> None:
 def wait_for_all(page: Page, count: int = 3) -> None:
     """Until the results are there and what they have in common."""
     wait_for_results(page, count)
-    expect(page.locator(".insight .agreement:not(.empty)")).to_have_count(1)
+    expect(page.locator(".comparison .agreement:not(.empty)")).to_have_count(1)
 
 
 def explained(page: Page) -> list[str]:

@@ -19,7 +19,7 @@ from tests.support.download_faults import downloads_of
 from tests.support.explanations import LITE
 from tests.support.photos import large_photo
 from tests.support.processes import children_of, command_of
-from tests.support.stream import CAT, cells, explain_stream, results
+from tests.support.stream import CAT, explain_stream, map_requests, results
 from tests.support.visitors import WAYS_IN, Seen, visit
 from tests.support.waiting import until
 from tests.support.weights_server import Weights, serving
@@ -70,7 +70,7 @@ def kills(
     for number in range(rounds + 1):
         began = time.monotonic()
         with started_app(folder, **settings) as app:
-            answers = explain_stream(app.url, {"example": CAT, "cells": cells(LITE[0])})
+            answers = explain_stream(app.url, {"example": CAT, "maps": map_requests(LITE[0])})
             after = results(answers)[LITE[0]]
             seconds = time.monotonic() - began
             until(lambda: downloads_of(app.process.pid))

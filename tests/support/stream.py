@@ -26,7 +26,7 @@ _DEFAULTS = Settings()
 CAT, COFFEE = "1_cat", "2_coffee"
 
 
-def cells(*models: str, **choices: Any) -> list[dict[str, Any]]:
+def map_requests(*models: str, **choices: Any) -> list[dict[str, Any]]:
     """A map of each network, with these choices for all of them."""
     return [{"id": model, "model": model, **choices} for model in models]
 
@@ -57,7 +57,7 @@ def stream_in_this_process(settings: Settings = _DEFAULTS) -> Iterator[TestClien
 
 def ask(client: TestClient, **body: Any) -> list[dict[str, Any]]:
     """All answers of the stream in this process, in their order."""
-    response = client.post("/explain-stream", json={"cells": cells(*MODELS), **body})
+    response = client.post("/explain-stream", json={"maps": map_requests(*MODELS), **body})
     assert response.status_code == 200, response.text
     return [parsed(line) for line in response.text.splitlines()]
 
@@ -82,7 +82,7 @@ def sentence_of(answer: requests.Response) -> str:
 
 
 def results(answers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {answer["cell"]: answer["result"] for answer in answers if "result" in answer}
+    return {answer["map"]: answer["result"] for answer in answers if "result" in answer}
 
 
 def shares(result: dict[str, Any]) -> np.ndarray:

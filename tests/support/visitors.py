@@ -14,7 +14,7 @@ import requests
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 
 from gradcam_core.models.registry import DEFAULT_MODELS
-from tests.support.stream import cells, explain_stream, results
+from tests.support.stream import explain_stream, map_requests, results
 from tests.support.uploads import upload
 
 CLASSES_CHANGED = 2  # for each photo
@@ -43,7 +43,7 @@ class PageVisitor:
 
     def __init__(self, url: str, models: Sequence[str] = DEFAULT_MODELS) -> None:
         self._url = url
-        self._cells = cells(*models)
+        self._cells = map_requests(*models)
         self._request: dict[str, Any] = {}
         self._places: dict[str, int] = {}
 
@@ -73,7 +73,7 @@ class PageVisitor:
         pass
 
     def _request_for(self, photo: Path) -> dict[str, Any]:
-        return {"upload": upload(self._url, photo), "cells": self._cells, "compare": True}
+        return {"upload": upload(self._url, photo), "maps": self._cells, "compare": True}
 
     def _results(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """In the order of the networks. Raises RuntimeError if one is missing."""

@@ -32,8 +32,8 @@ from demo.compute.request_queue import QueueTicket
 from demo.compute.single_flight import SingleFlight
 from gradcam_core import Explanation
 from gradcam_core.errors import RemoteError
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.geometry import RESIZE_MAX_PIXELS, view_of
-from gradcam_core.request import ExplanationRequest
 
 log = logging.getLogger(__name__)
 

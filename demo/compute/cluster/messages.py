@@ -9,7 +9,7 @@ import numpy as np
 from demo.compute.backend import NetworkInfo
 from gradcam_core import Explanation
 from gradcam_core.errors import GradcamError
-from gradcam_core.request import ExplanationRequest
+from gradcam_core.explanation.request import ExplanationRequest
 
 APPLICATION = "gradcam"
 """Under this name Serve runs the replicas."""

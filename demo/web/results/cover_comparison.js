@@ -18,7 +18,7 @@ export function effectParts({ cover_effect: effect }, place) {
 }
 
 export class CoverComparison {
-  /** page: request(), cells(), title(model). act: found(places, of the other covers), result(model, result), tell(text). */
+  /** page: request(), mapRequests(), title(model). act: found(places, of the other covers), result(model, result), tell(text). */
   constructor(page, act) {
     Object.assign(this, { page, act });
     this.columns = [new Column("What you covered"), new Column("The same area at a cold place")];
@@ -48,16 +48,16 @@ export class CoverComparison {
     this.clear();
     const [first, second] = this.columns;
     first.setPhoto(photo, covers);
-    first.setRows(this.page.cells(), this.page.title);
-    second.setRows(this.page.cells(), this.page.title);
+    first.setRows(this.page.mapRequests(), this.page.title);
+    second.setRows(this.page.mapRequests(), this.page.title);
     for (const [model, result] of own) first.show(model, result);
     this.element.hidden = false;
     this.running = new AbortController();
-    const body = { ...this.page.request(), shown_photo_id: "", elsewhere: true, cells: this.page.cells() };
+    const body = { ...this.page.request(), shown_photo_id: "", elsewhere: true, maps: this.page.mapRequests() };
     streamExplanations(body, (answer) => this.receive(answer), this.running.signal);
   }
 
-  async receive({ problem, covers, refused, photo, cell, result }) {
+  async receive({ problem, covers, refused, photo, map: model, result }) {
     const second = this.columns[1];
     if (problem || refused) {
       this.clear();
@@ -70,8 +70,8 @@ export class CoverComparison {
     }
     if (photo) second.setPhoto({ ...photo, url: urlOf(photo.jpeg) }, this.places);
     if (result) {
-      second.show(cell, result);
-      this.act.result(cell, result);
+      second.show(model, result);
+      this.act.result(model, result);
     }
   }
 }
@@ -97,8 +97,8 @@ class Column {
     this.outlines.show({ covers: covers.map(readCover), draft: null });
   }
 
-  setRows(cells, titleOf) {
-    this.rows = new Map(cells.map(({ id, model }) => [id, h("li", {}, h("span", {}, titleOf(model)), " …")]));
+  setRows(requests, titleOf) {
+    this.rows = new Map(requests.map(({ id, model }) => [id, h("li", {}, h("span", {}, titleOf(model)), " …")]));
     this.list.replaceChildren(...this.rows.values());
   }
 

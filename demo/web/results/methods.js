@@ -7,7 +7,7 @@ import { Section } from "./section.js";
 
 export class Methods extends Section {
   /** page: settings() of the maps, with all methods and details; colors(), models() as [name, title],
-   * hasTokens(model) of a network whose maps are of tokens, request() without its cells, applyMethod(method, detail) for all panels. */
+   * hasTokens(model) of a network whose maps are of tokens, request() without its maps, applyMethod(method, detail) for all panels. */
   constructor(page) {
     const network = h("select", { id: "compared-network" });
     const more = h("button", { type: "button", class: "action", "aria-expanded": "false" }, "More methods");
@@ -71,21 +71,21 @@ export class Methods extends Section {
     this.network.replaceChildren(...options);
     if (!chosen || !this.photo) return;
     this.network.value = chosen;
-    const cells = this.cells(chosen);
-    const request = { ...this.page.request(), cells };
+    const maps = this.mapRequests(chosen);
+    const request = { ...this.page.request(), maps };
     const requested = JSON.stringify(request);
     if (requested === this.requested) return;
     this.requested = requested;
-    this.makeCards(cells);
-    const missing = cells.filter(({ id }) => !this.cards.get(id).map);
+    this.makeCards(maps);
+    const missing = maps.filter(({ id }) => !this.cards.get(id).map);
     // Those that take long last, as they wait for each other.
     const passes = ({ method }) => this.page.settings().methods.find(({ name }) => name === method).passes_per_channel;
     missing.sort((one, other) => passes(one) - passes(other));
-    if (missing.length) this.request({ ...request, cells: missing });
+    if (missing.length) this.request({ ...request, maps: missing });
     else super.stop();
   }
 
-  cells(model) {
+  mapRequests(model) {
     const { methods, details, method, detail, contrast, layer } = this.page.settings();
     const common = { model, contrast, layer };
     const fits = ({ needs_tokens }) => !needs_tokens || this.page.hasTokens(model);
@@ -98,20 +98,20 @@ export class Methods extends Section {
     ];
   }
 
-  makeCards(cells) {
-    this.setCards(new Map(cells.map((cell) => [cell.id, this.cards.get(cell.id) ?? this.makeCard()])));
+  makeCards(requests) {
+    this.setCards(new Map(requests.map(({ id }) => [id, this.cards.get(id) ?? this.makeCard()])));
     const rest = this.page.request();
-    for (const cell of cells) {
-      const card = this.cards.get(cell.id);
+    for (const request of requests) {
+      const card = this.cards.get(request.id);
       const { method, detail } = this.page.settings();
-      const isCurrent = cell.method === method && cell.detail === detail;
-      card.name.textContent = this.page.nameOf(cell);
+      const isCurrent = request.method === method && request.detail === detail;
+      card.name.textContent = this.page.nameOf(request);
       card.button.setAttribute("aria-pressed", String(isCurrent));
       // A map that is there already stays, as where only more methods are shown.
-      const shows = JSON.stringify({ ...rest, cell });
+      const shows = JSON.stringify({ ...rest, request });
       if (card.shows === shows && card.map) continue;
       card.shows = shows;
-      card.cell = cell;
+      card.request = request;
       card.map = null;
       card.status.textContent = "Waiting";
       card.layers.setPhoto(this.photo);
@@ -132,7 +132,7 @@ export class Methods extends Section {
     card.layers.canvas.removeAttribute("aria-label");
     card.button = h(
       "button",
-      { type: "button", onclick: () => this.page.applyMethod(card.cell.method, card.cell.detail) },
+      { type: "button", onclick: () => this.page.applyMethod(card.request.method, card.request.detail) },
       h("span", { class: "frame" }, card.layers.element, card.status),
       card.name,
     );
@@ -145,7 +145,7 @@ export class Methods extends Section {
       for (const card of this.cards.values()) card.status.textContent = answer.problem;
       return;
     }
-    const card = this.cards.get(answer.cell);
+    const card = this.cards.get(answer.map);
     if (!card) return;
     if (answer.status) card.status.textContent = answer.status;
     if (answer.failed) card.status.textContent = answer.failed;

@@ -9,7 +9,7 @@ const URL_KEPT_MS = 10_000; // of a photo that has been replaced
 
 export class Results {
   /** root: the element of the page. notices: what is said of the photo, see photo_notices.js. page: what panels need, see panel.js. state(): what is chosen.
-   * parts: what shows the same photo and results: insight, methods, steps, trust, presentation, controls.
+   * parts: what shows the same photo and results: comparison, methods, steps, trust, presentation, controls.
    * retry(): sends the request again. */
   constructor({ root, grid, notices, page, state, parts, retry }) {
     Object.assign(this, { root, grid, notices, page, state, parts, retry });
@@ -30,7 +30,7 @@ export class Results {
    * address is known: it is an example. */
   preview({ name, width, height }) {
     this.photo = { id: "", url: `examples/${name}.jpg`, example: name, width, height, notices: [] };
-    for (const part of [this.parts.insight, this.parts.presentation]) part.setPhoto(this.photo);
+    for (const part of [this.parts.comparison, this.parts.presentation]) part.setPhoto(this.photo);
     this.showPanels();
   }
 
@@ -72,14 +72,14 @@ export class Results {
     this.photo = { ...photo, url };
     this.notices.show(photo);
     if (before) setTimeout(() => URL.revokeObjectURL(before), URL_KEPT_MS);
-    const { insight, presentation, methods, steps } = this.parts;
-    for (const part of [insight, presentation, methods, steps]) part.setPhoto(this.photo);
+    const { comparison, presentation, methods, steps } = this.parts;
+    for (const part of [comparison, presentation, methods, steps]) part.setPhoto(this.photo);
     this.showPanels();
     for (const answer of this.early.splice(0)) this.showAnswer(answer);
   }
 
-  showAnswer({ cell, network, status, failed, arriving, result, insight }) {
-    const panel = this.panels.get(cell);
+  showAnswer({ map: model, network, status, failed, arriving, result, comparison }) {
+    const panel = this.panels.get(model);
     if (panel && arriving) panel.showArrival(arriving);
     if (panel && network) panel.showNetwork(network);
     if (panel && status) panel.showStatus(status);
@@ -90,7 +90,7 @@ export class Results {
       if (hasArrived) for (const part of [this.parts.methods, this.parts.trust]) part.forget();
       this.parts.presentation.layOut();
     }
-    if (insight) this.parts.insight.show(insight);
+    if (comparison) this.parts.comparison.show(comparison);
   }
 
   showPanels() {

@@ -43,7 +43,7 @@ export class Section {
 
   /** What a request of now would ask for, as text: whether what is shown is still of these maps. */
   current() {
-    return JSON.stringify([this.page.request(), this.page.cells()]);
+    return JSON.stringify([this.page.request(), this.page.mapRequests()]);
   }
 
   stop() {

@@ -5,7 +5,7 @@ import { Section } from "./section.js";
 import { StepsCard } from "./steps_card.js";
 
 export class Steps extends Section {
-  /** page: cells(), request(), title(model), methodNow(), overlayColors(), signedColors(). */
+  /** page: mapRequests(), request(), title(model), methodNow(), overlayColors(), signedColors(). */
   constructor(page) {
     super(page, {
       name: "steps",
@@ -24,10 +24,10 @@ export class Steps extends Section {
 
   begin() {
     this.requested = this.current();
-    const cells = this.page.cells().map((cell) => ({ ...cell, signed: false, steps: true }));
+    const maps = this.page.mapRequests().map((one) => ({ ...one, signed: false, steps: true }));
     const settings = { photo: this.photo, method: this.page.methodNow(), page: this.page };
-    this.setCards(new Map(cells.map(({ id }) => [id, new StepsCard(this.page.title(id), settings)])));
-    this.request({ ...this.page.request(), cells });
+    this.setCards(new Map(maps.map(({ id }) => [id, new StepsCard(this.page.title(id), settings)])));
+    this.request({ ...this.page.request(), maps });
   }
 
   /** During a presentation one step of one network is seen at a time: the next one, or the one before. */
@@ -48,12 +48,12 @@ export class Steps extends Section {
     if (this.isOpen && this.requested !== this.current()) this.begin();
   }
 
-  receive({ problem, waiting, cell, status, failed, result }) {
+  receive({ problem, waiting, map, status, failed, result }) {
     if (problem || waiting) {
       for (const card of this.cards.values()) card.setStatus(problem ?? queueText(waiting));
       return;
     }
-    const card = this.cards.get(cell);
+    const card = this.cards.get(map);
     if (!card) return;
     if (status || failed) card.setStatus(status ?? failed);
     if (result) card.show(result);

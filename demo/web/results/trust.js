@@ -6,7 +6,7 @@ import { Section } from "./section.js";
 import { TrustCard } from "./trust_card.js";
 
 export class TrustCheck extends Section {
-  /** page: models() as [name, title], title(model), cells(), request(). */
+  /** page: models() as [name, title], title(model), mapRequests(), request(). */
   constructor(page) {
     const again = h("button", { type: "button", class: "action" }, "Check these maps");
     super(page, {
@@ -55,19 +55,19 @@ export class TrustCheck extends Section {
     this.clear();
     this.checked = current;
     this.again.hidden = true;
-    const cells = this.page.cells().map((cell) => ({ ...cell, trust: true }));
-    this.setCards(new Map(cells.map(({ id }) => [id, new TrustCard(this.page.title(id))])));
-    this.request({ ...this.page.request(), cells });
+    const maps = this.page.mapRequests().map((one) => ({ ...one, trust: true }));
+    this.setCards(new Map(maps.map(({ id }) => [id, new TrustCard(this.page.title(id))])));
+    this.request({ ...this.page.request(), maps });
   }
 
-  receive({ problem, waiting, cell, status, failed, result, trust }) {
+  receive({ problem, waiting, map, status, failed, result, trust }) {
     if (problem) {
       for (const card of this.cards.values()) card.setStatus(problem);
       this.again.hidden = false;
       return;
     }
     if (waiting) for (const card of this.cards.values()) card.setStatus(queueText(waiting));
-    const card = this.cards.get(cell);
+    const card = this.cards.get(map);
     if (!card) return;
     if (result) card.setExplained(result.title, result.target.name, result.rather_than);
     if (status || failed) card.setStatus(status ?? failed);

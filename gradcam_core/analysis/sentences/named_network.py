@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcam_core.analysis.agreement import heat_on, raster
 from gradcam_core.analysis.location import HOT, Location, location_of
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.wording import listed, percentage_in_sentence
 
 _ALL = {2: "both", 3: "all three", 4: "all four", 5: "all five", 6: "all six"}

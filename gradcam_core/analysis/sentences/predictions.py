@@ -13,7 +13,7 @@ from gradcam_core.analysis.sentences.named_network import (
     percentages,
     subject,
 )
-from gradcam_core.explanation_text import Prediction
+from gradcam_core.explanation.text import Prediction
 from gradcam_core.models.kinds import kinds
 from gradcam_core.models.labels import imagenet_labels
 from gradcam_core.wording import listed, percentage, percentage_in_sentence

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gradcam_core.analysis.trust.result import Trust
 from gradcam_core.analysis.trust.run_checks import run_checks
 from gradcam_core.errors import CamError, ChoiceError
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.images.read import Photo
 from gradcam_core.models.loading import load_model
 from gradcam_core.wording import as_whole, kind_of, percentage_in_sentence

@@ -23,8 +23,8 @@ from gradcam_core.analysis.trust.verdict import (
     stability_reason,
     verdict_of,
 )
-from gradcam_core.explanation import Explanation
-from gradcam_core.explanation_text import Prediction
+from gradcam_core.explanation.result import Explanation
+from gradcam_core.explanation.text import Prediction
 from gradcam_core.wording import decimal
 
 

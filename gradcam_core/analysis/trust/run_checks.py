@@ -47,15 +47,15 @@ from gradcam_core.analysis.trust.road import (
 from gradcam_core.cam.methods import method_named
 from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.errors import CamError
-from gradcam_core.examination import TOP, answer_together, run_passes
-from gradcam_core.explanation import Explanation
-from gradcam_core.explanation_text import Prediction
+from gradcam_core.explanation.examination import TOP, answer_together, run_passes
+from gradcam_core.explanation.request import ExplanationRequest
+from gradcam_core.explanation.result import Explanation
+from gradcam_core.explanation.text import Prediction
 from gradcam_core.images.geometry import View, view_of
 from gradcam_core.images.prepare import PreparedInput
 from gradcam_core.images.preprocessing import Preprocessing, ResizablePhoto
 from gradcam_core.models.forward_pass import device_of, precision
 from gradcam_core.models.loading import Model
-from gradcam_core.request import ExplanationRequest
 
 BATCH_SIZE = 4
 """Images in one pass: the fastest number on a CPU."""

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.cam.smoothing import Smooth
-from gradcam_core.examination import Examination, run_passes
-from gradcam_core.explanation import Explanation
+from gradcam_core.explanation.examination import Examination, run_passes
+from gradcam_core.explanation.presets import preset_named
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.images.cover import Covers, covers_of
 from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Window, window_of
@@ -18,7 +19,6 @@ from gradcam_core.images.read import Photo, read_picture
 from gradcam_core.models.loading import load_model
 from gradcam_core.models.model import LayerChoice, Model
 from gradcam_core.models.registry import model_info
-from gradcam_core.presets import preset_named
 
 
 def examine(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.errors import ChoiceError
-from gradcam_core.explanation_text import ExplanationText, Prediction
+from gradcam_core.explanation.text import ExplanationText, Prediction
 from gradcam_core.images.cover import Cover
 from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Window

@@ -12,8 +12,9 @@ import numpy as np
 from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
 from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.errors import CamError
-from gradcam_core.explanation import Explanation
-from gradcam_core.explanation_text import Prediction
+from gradcam_core.explanation.request import ExplanationRequest, as_several, check_options, is_auto
+from gradcam_core.explanation.result import Explanation
+from gradcam_core.explanation.text import Prediction
 from gradcam_core.images.cover import Cover
 from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Window
@@ -22,7 +23,6 @@ from gradcam_core.images.prepare import PreparedInput, prepare
 from gradcam_core.images.read import Photo, read_picture
 from gradcam_core.models.forward_pass import run_model
 from gradcam_core.models.model import JOINED, LayerChoice, Model, is_several
-from gradcam_core.request import ExplanationRequest, as_several, check_options, is_auto
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -10,7 +10,7 @@ import { PhotoLayers } from "./photo_layers.js";
 
 const FEWEST = 0.35; // of the colour scale, for a place that one network looked at; all: the end
 
-export class Insight {
+export class Comparison {
   /** page: colors() and map(model) as the panels have them, title(model), captions(). */
   constructor(page) {
     this.page = page;
@@ -36,8 +36,8 @@ export class Insight {
     );
     this.element = h(
       "section",
-      { class: "insight", "aria-labelledby": "insight-title" },
-      h("h2", { id: "insight-title" }, "What the numbers say"),
+      { class: "comparison", "aria-labelledby": "comparison-title" },
+      h("h2", { id: "comparison-title" }, "What the numbers say"),
       h("div", { class: "words" }, this.sentences, this.captions.element),
       this.agreement,
     );
