@@ -31,7 +31,7 @@ from tqdm import tqdm
 import gradcam_core as gc
 from benchmarks.table import Row, print_table, print_versions
 from gradcam_core.analysis.trust.deletion_insertion import Curve, replaced
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.explanation.presets import PRESETS
 from gradcam_core.images.geometry import DETAILS, view_of
 from gradcam_core.models.registry import model_info

@@ -21,7 +21,7 @@ from demo.compute.service import service
 from demo.server.result_files import FileMaker
 from gradcam_core import Explanation
 from gradcam_core.analysis.findings import findings
-from gradcam_core.cam.methods import DEFAULT_METHOD
+from gradcam_core.cam.methods.registry import DEFAULT_METHOD
 from gradcam_core.explanation.request import ExplanationRequest, requests_for
 from gradcam_core.images.geometry import ViewName
 from gradcam_core.models import class_search

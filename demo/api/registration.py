@@ -17,7 +17,7 @@ from demo.api.functions import NAMES, Functions
 from demo.middleware.disconnect import DisconnectedError, until
 from demo.middleware.error_answers import BROKEN, sentence_of
 from demo.server.result_files import FileMaker
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.models.registry import classifiers, default_classifiers
 
 OLD_NAMES = ("rivals", "against", "depth")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gradcam_core import Model
-from gradcam_core.cam.methods import method_named
+from gradcam_core.cam.methods.registry import method_named
 from gradcam_core.errors import MemoryLimitError
 from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.geometry import View, crop_title

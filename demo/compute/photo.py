@@ -19,8 +19,8 @@ import cachetools
 from PIL import Image
 
 from gradcam_core.errors import ImageError
+from gradcam_core.images.apply_covers import covered
 from gradcam_core.images.cover import Cover
-from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Brightness, Decoded, Window
 from gradcam_core.images.jpeg import jpeg
 from gradcam_core.images.sandbox import READER_COUNT, read_picture_isolated
@@ -33,8 +33,8 @@ on, which is several times as fast as any other size."""
 DECODED_BYTES = 256 * 2**20
 """Memory for decoded photos, kept for the next class, view or network of the same photo."""
 
-NOTICES = 10_000
-"""Photos of which is remembered what was chosen, also where the photo itself is no longer kept."""
+NOTES = 10_000
+"""Photos whose notes are kept, also where the photo itself no longer is."""
 
 FRAME_MAX_SIDE_PX = 1280
 """Of a frame of a camera: the networks see some 300 pixels of it."""
@@ -48,14 +48,14 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What was chosen in reading a photo, see `gradcam_core.images.decoded`."""
+class PhotoNotes:
+    """What is said of a photo beside it, see `gradcam_core.images.decoded.Decoded`."""
 
     notices: tuple[str, ...]
     brightness: Brightness | None
 
     @classmethod
-    def of(cls, photo: Decoded) -> Chosen:
+    def of(cls, photo: Decoded) -> PhotoNotes:
         return cls(photo.notices, photo.brightness)
 
 
@@ -76,7 +76,7 @@ class PhotoStore:
         self._kept: cachetools.LRUCache[str, Decoded] = cachetools.LRUCache(
             max_bytes, getsizeof=_decoded_bytes
         )
-        self._chosen: cachetools.LRUCache[str, Chosen] = cachetools.LRUCache(NOTICES)
+        self._notes: cachetools.LRUCache[str, PhotoNotes] = cachetools.LRUCache(NOTES)
         self._lock = threading.Lock()
         # As many threads as readers: no more whole photos are in memory beside those kept.
         self._pool = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="photo")
@@ -108,15 +108,15 @@ class PhotoStore:
         if photo is None:
             photo = decode()
             with self._lock, suppress(ValueError):  # larger than all that may be kept
-                self._chosen[photo_id] = Chosen.of(photo)
+                self._notes[photo_id] = PhotoNotes.of(photo)
                 self._kept[photo_id] = photo
             trim()  # of those that had to go for it
         return photo
 
-    def chosen(self, photo_id: str) -> Chosen | None:
-        """Of a photo that was decoded; None if that is not known any more."""
+    def notes(self, photo_id: str) -> PhotoNotes | None:
+        """Of a photo that was decoded; None if they are no longer kept."""
         with self._lock:
-            return self._chosen.get(photo_id)
+            return self._notes.get(photo_id)
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """Work on a whole photo, in one of the threads for it."""
@@ -180,14 +180,10 @@ class PhotoFile:
             return covered(self.uncovered._decoded(), self.covers)
         return read_picture_isolated(self._file, self._window)
 
-    async def chosen(self) -> Chosen:
-        """What was chosen in reading it. Raises ImageError."""
-        known = self._store.chosen(self.id)
-        return known or Chosen.of(await self._store.run(self._decoded))
-
-    async def notices(self) -> tuple[str, ...]:
-        """The sentences to show beside it. Raises ImageError."""
-        return (await self.chosen()).notices
+    async def notes(self) -> PhotoNotes:
+        """What is said beside it. Raises ImageError."""
+        known = self._store.notes(self.id)
+        return known or PhotoNotes.of(await self._store.run(self._decoded))
 
     async def decode(self) -> Image.Image:
         """`picture`, without blocking."""

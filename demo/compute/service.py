@@ -18,7 +18,7 @@ from demo.compute.photo import PhotoFile, PhotoStore, read_frame
 from demo.compute.request_queue import LENGTH, QueueTicket, RequestQueue
 from demo.settings import Settings
 from gradcam_core import Explanation
-from gradcam_core.cam.methods import method_named
+from gradcam_core.cam.methods.registry import method_named
 from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.models.registry import model_info
 
@@ -162,7 +162,7 @@ class ComputeService:
                 on_held()
                 if isinstance(step, Explanation):
                     self._served[photo.id] = None
-                    notices = await photo.notices()
+                    notices = (await photo.notes()).notices
                     step = replace(step, photo_notices=notices, covers=photo.covers)
                     if photo.is_example and step.notice == network.notice:  # not changed meanwhile
                         self._of_examples[photo.id, network, request] = replace(step)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from demo.compute.backend import CheckResult, NetworkInfo
-from demo.compute.photo import Chosen
+from demo.compute.photo import PhotoNotes
 from demo.server.classes import all_classes
 from gradcam_core import Explanation
 from gradcam_core.analysis.findings import finding, in_common
@@ -21,11 +21,13 @@ _LEVELS = 65535
 _SIGNED_LEVELS = 32767
 
 
-def photo_of(photo_id: str, jpeg: bytes, width: int, height: int, chosen: Chosen) -> dict[str, Any]:
-    """The photo as the page shows it, with what was chosen in reading it."""
+def photo_of(
+    photo_id: str, jpeg: bytes, width: int, height: int, notes: PhotoNotes
+) -> dict[str, Any]:
+    """The photo as the page shows it, with what is said beside it."""
     encoded = base64.b64encode(jpeg).decode("ascii")
     shown = {"id": photo_id, "jpeg": encoded, "width": width, "height": height}
-    return {"photo": shown | asdict(chosen)}
+    return {"photo": shown | asdict(notes)}
 
 
 def network_of(network: NetworkInfo) -> dict[str, Any]:

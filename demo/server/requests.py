@@ -22,7 +22,7 @@ from demo.compute.service import service
 from demo.examples import example_folder, example_path
 from demo.gradio_internals import get_upload_folder
 from demo.server.classes import all_classes
-from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
+from gradcam_core.cam.methods.registry import DEFAULT_METHOD, METHODS
 from gradcam_core.errors import ChoiceError, LabelError
 from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.cover import MOST_COVERS, Cover, Fill, covers_of

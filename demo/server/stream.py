@@ -248,8 +248,8 @@ def _map_result(
 async def _send_photo(photo: PhotoFile, ticket: QueueTicket, send: Send) -> None:
     try:
         preview = await photo.preview()
-        chosen = await photo.chosen()
-        send(await asyncio.to_thread(_line_of, photo_of, photo.id, *preview, chosen))
+        notes = await photo.notes()
+        send(await asyncio.to_thread(_line_of, photo_of, photo.id, *preview, notes))
     except Exception as error:
         _send_problem(error, send)
     finally:

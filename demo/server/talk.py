@@ -13,7 +13,7 @@ from typing import Any
 
 from demo.examples import add_pictures, example_path, examples_folder
 from demo.server.classes import all_classes
-from gradcam_core.cam.methods import check_signed, method_named
+from gradcam_core.cam.methods.registry import check_signed, method_named
 from gradcam_core.errors import ChoiceError, GradcamError, LabelError
 from gradcam_core.explanation.presets import PRESETS
 from gradcam_core.images.geometry import DETAILS, VIEWS

@@ -35,7 +35,7 @@ from demo.ui.page_data import (
     page_component,
 )
 from demo.ui.theme import theme
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.explanation.presets import PRESETS
 from gradcam_core.images.geometry import DETAILS
 from gradcam_core.models.registry import classifiers

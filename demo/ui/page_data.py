@@ -13,7 +13,7 @@ from demo.server.own_networks import page_of_networks
 from demo.server.talk import Slide, Talk
 from demo.settings import Settings
 from demo.ui import texts
-from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS
+from gradcam_core.cam.methods.registry import DEFAULT_METHOD, METHODS
 from gradcam_core.explanation.presets import PRESETS
 from gradcam_core.images.formats.suffixes import NOT_READ, SUFFIXES
 from gradcam_core.images.geometry import DETAILS, VIEWS

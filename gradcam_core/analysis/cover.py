@@ -16,8 +16,8 @@ import numpy as np
 from gradcam_core.analysis.agreement import HOTTEST, agreement, heat_on, raster
 from gradcam_core.errors import CamError
 from gradcam_core.explanation.result import Explanation
+from gradcam_core.images.apply_covers import covered_mask
 from gradcam_core.images.cover import Cover, Fill
-from gradcam_core.images.covering import covered_mask
 
 _RASTER_PLACES = 2**13
 """Places of the raster on which a place is looked for."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradcam_core.cam.head import Head
-from gradcam_core.cam.methods import Method
+from gradcam_core.cam.methods.registry import Method
 from gradcam_core.cam.network.explainable import check_images_do_not_mix
 from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.cam.network.inputs import Inputs

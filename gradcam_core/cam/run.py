@@ -13,7 +13,8 @@ from torch import Tensor
 
 from gradcam_core.cam import smoothing
 from gradcam_core.cam.further_passes import at_earlier_layers, attention_gradients, noisy_gradients
-from gradcam_core.cam.methods import (
+from gradcam_core.cam.methods.one_pass import gradcam_plus_plus, strongest_other
+from gradcam_core.cam.methods.registry import (
     DEFAULT_METHOD,
     Method,
     check_signed,
@@ -21,7 +22,6 @@ from gradcam_core.cam.methods import (
     method_named,
     signed,
 )
-from gradcam_core.cam.methods.one_pass import gradcam_plus_plus, strongest_other
 from gradcam_core.cam.network.finite import check_finite, numbered
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass, at_least_float32

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradcam_core.cam.methods import DEFAULT_CONTRAST, Contrast, Method
+from gradcam_core.cam.methods.registry import DEFAULT_CONTRAST, Contrast, Method
 from gradcam_core.errors import CamError
 
 

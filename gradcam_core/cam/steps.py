@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcam_core.cam.methods import Method, check_steps
+from gradcam_core.cam.methods.registry import Method, check_steps
 from gradcam_core.errors import CamError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gradcam_core.cam.methods import DEFAULT_METHOD, METHODS, method_named
+from gradcam_core.cam.methods.registry import DEFAULT_METHOD, METHODS, method_named
 from gradcam_core.cam.smoothing import SMOOTHS, TITLES
 from gradcam_core.errors import ChoiceError, LabelError, NetworkError
 from gradcam_core.explanation.presets import PRESETS, preset_named

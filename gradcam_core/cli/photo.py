@@ -30,8 +30,8 @@ from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.explanation.result import Explanation
 from gradcam_core.explanation.text import NOT_NUMBERS
 from gradcam_core.export.result_files import File, files
+from gradcam_core.images.apply_covers import covered
 from gradcam_core.images.cover import FILLS, covers_of
-from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Decoded
 from gradcam_core.images.remote.fetch import fetch_picture, is_address, name_in
 from gradcam_core.images.sandbox import read_picture_isolated

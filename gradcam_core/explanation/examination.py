@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
+from gradcam_core.cam.methods.registry import DEFAULT_METHOD, method_named
 from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.errors import CamError
 from gradcam_core.explanation.request import ExplanationRequest, as_several, check_options, is_auto
 from gradcam_core.explanation.result import Explanation
 from gradcam_core.explanation.text import Prediction
+from gradcam_core.images.apply_covers import covered
 from gradcam_core.images.cover import Cover
-from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Window
 from gradcam_core.images.geometry import View, ViewName
 from gradcam_core.images.prepare import PreparedInput, prepare

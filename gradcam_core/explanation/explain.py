@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
+from gradcam_core.cam.methods.registry import DEFAULT_METHOD, method_named
 from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.explanation.examination import Examination, run_passes
 from gradcam_core.explanation.presets import preset_named
 from gradcam_core.explanation.result import Explanation
+from gradcam_core.images.apply_covers import covered
 from gradcam_core.images.cover import Covers, covers_of
-from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import ViewName, check_view
 from gradcam_core.images.prepare import prepare

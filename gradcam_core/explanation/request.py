@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gradcam_core.cam.methods import (
+from gradcam_core.cam.methods.registry import (
     DEFAULT_METHOD,
     Method,
     check_signed,

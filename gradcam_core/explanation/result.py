@@ -14,8 +14,8 @@ from PIL import Image
 from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation.text import ExplanationText, Prediction
+from gradcam_core.images.apply_covers import covered
 from gradcam_core.images.cover import Cover
-from gradcam_core.images.covering import covered
 from gradcam_core.images.decoded import Window
 from gradcam_core.images.geometry import View, ViewName
 from gradcam_core.images.heat_bands import checked_size, heat_bands

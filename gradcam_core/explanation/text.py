@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from gradcam_core.cam.methods import DEFAULT_METHOD, method_named
+from gradcam_core.cam.methods.registry import DEFAULT_METHOD, method_named
 from gradcam_core.cam.smoothing import TITLES, Smooth
+from gradcam_core.images.apply_covers import covered_share, how_covered
 from gradcam_core.images.cover import Cover
-from gradcam_core.images.covering import covered_share, how_covered
 from gradcam_core.images.geometry import VIEW_TITLES, View, ViewName
 from gradcam_core.images.metadata import SOFTWARE
 from gradcam_core.models.model import parts_of_choice

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gradcam_core.cam.methods import method_named
+from gradcam_core.cam.methods.registry import method_named
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation.result import Explanation
 from gradcam_core.export.fonts import drawable

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, SupportsIndex, overload
 
-from gradcam_core.cam.methods import DEFAULT_METHOD
+from gradcam_core.cam.methods.registry import DEFAULT_METHOD
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation.explain import explain
 from gradcam_core.explanation.result import Explanation

@@ -1,7 +1,7 @@
 """Places of a photo that are to be covered before a network sees it.
 
 They are in shares of the photo's width and height, from its upper left corner, so that they are the
-same for a photo of any size. `covering` covers them.
+same for a photo of any size. `apply_covers` covers them.
 """
 
 from __future__ import annotations

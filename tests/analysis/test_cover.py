@@ -8,8 +8,8 @@ from PIL import ImageDraw
 
 import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
+from gradcam_core.images.apply_covers import covered_share
 from gradcam_core.images.cover import covers_of
-from gradcam_core.images.covering import covered_share
 from tests.support.photos import EXAMPLES
 from tests.support.spots import PLACES, of, spot
 
@@ -147,7 +147,7 @@ def test_two_networks_of_different_photos_have_no_hottest_place_in_common():
 
 
 def test_a_photo_that_is_given_covered_stays_so():
-    from gradcam_core.images.covering import covered
+    from gradcam_core.images.apply_covers import covered
 
     photo = covered(gc.read_picture(COFFEE), covers_of(CUP))
     assert gc.explain(photo, LITE0).covers == covers_of(CUP)

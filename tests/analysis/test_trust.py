@@ -28,7 +28,7 @@ from gradcam_core.analysis.trust.randomisation import HEAD
 from gradcam_core.analysis.trust.result import Trust
 from gradcam_core.analysis.trust.run_checks import run_checks
 from gradcam_core.analysis.trust.verdict import CHECKS
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.preprocessing import InputSize
 from tests.support.networks import scattered

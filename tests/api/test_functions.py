@@ -37,7 +37,7 @@ from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.location import where
 from gradcam_core.analysis.sentences.summary import summary
 from gradcam_core.analysis.trust.run_checks import run_checks
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.models.registry import remove_model
 from tests.support.api import SMALL, called, posted, text_of
 from tests.support.app_server import Started

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import gradcam_core as gc
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.models.registry import list_models
 
 NETWORKS: dict[str, tuple[int, dict]] = {

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 import gradcam_core as gc
 from gradcam_core.cam.head import Head
-from gradcam_core.cam.methods import METHODS
 from gradcam_core.cam.methods.one_pass import competitive, eigencam, gradcam
+from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.cam.methods.several_passes import ablated_activations, ablationcam
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.run import Run

@@ -11,7 +11,7 @@ import torchvision
 from torch import Tensor, nn
 
 import gradcam_core as gc
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 
 ANY_NETWORK = [  # those that need neither attention nor larger maps before
     name for name, method in METHODS.items() if method.needs not in ("attention", "earlier maps")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchcam.methods import LayerCAM
 
 import gradcam_core as gc
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 from tests.support.networks import scattered
 
 FOR_CLASS = 3

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 import gradcam_core as gc
-from gradcam_core.cam.methods import METHODS, Method
+from gradcam_core.cam.methods.registry import METHODS, Method
 from gradcam_core.cam.methods.several_passes import (
     IS_SAMPLES,
     SMOOTH_NOISE,

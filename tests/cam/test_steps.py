@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import gradcam_core as gc
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.cam.steps import Steps
 from tests.support.photos import EXAMPLES
 

@@ -78,9 +78,9 @@ def test_a_photo_through_a_window_is_another_one_and_notices_outlive_it(
     assert seen[0].id == seen[1].id
     assert len({one.id for one in (plain, *seen)}) == 3
     for photo, count in ((plain, 0), (seen[0], 1), (seen[2], 1)):
-        assert len(asyncio.run(photo.notices())) == count
+        assert len(asyncio.run(photo.notes()).notices) == count
     decodings = len(decoded)
-    assert len(asyncio.run(seen[1].notices())) == 1
+    assert len(asyncio.run(seen[1].notes()).notices) == 1
     assert len(decoded) == decodings
     assert np.asarray(seen[0].picture).max() == 255
     store.close()

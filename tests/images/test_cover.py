@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import gradcam_core as gc
+from gradcam_core.images.apply_covers import covered, covered_share
 from gradcam_core.images.cover import FILLS, covers_of
-from gradcam_core.images.covering import covered, covered_share
 from tests.support.photos import EXAMPLES
 
 CAT = EXAMPLES / "1_cat.jpg"

@@ -15,7 +15,7 @@ import gradcam_core as gc
 from demo.ui.page_data import LAYER_STEPS
 from gradcam_core.analysis.agreement import agreement, looked_at
 from gradcam_core.analysis.sentences.summary import summary
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 from tests.support.browser import (
     STAND_INS,
     Visits,

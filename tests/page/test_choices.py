@@ -12,7 +12,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 import gradcam_core as gc
 from demo.ui import texts
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 from tests.support.browser import (
     OWN_TOP,
     Visits,

@@ -22,7 +22,7 @@ from gradcam_core.analysis.sentences.named_network import (
 )
 from gradcam_core.analysis.sentences.predictions import doubts, predictions
 from gradcam_core.analysis.trust.limits import IMPROBABLE
-from gradcam_core.cam.methods import method_named
+from gradcam_core.cam.methods.registry import method_named
 from gradcam_core.explanation.result import Explanation
 from gradcam_core.wording import listed
 

@@ -29,7 +29,7 @@ from gradcam_core.analysis.trust.limits import (
     LEAST_SPREAD,
     PLACEMENTS,
 )
-from gradcam_core.images.covering import BLUR_SHARE
+from gradcam_core.images.apply_covers import BLUR_SHARE
 
 _COARSE = 4  # pixels, in steps of which the overlap is measured
 _JITTER = 0.1  # of the picture's sides, by which a seed moves the places

@@ -44,7 +44,7 @@ from gradcam_core.analysis.trust.road import (
     road_of,
     taken_out,
 )
-from gradcam_core.cam.methods import method_named
+from gradcam_core.cam.methods.registry import method_named
 from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.errors import CamError
 from gradcam_core.explanation.examination import TOP, answer_together, run_passes

@@ -14,7 +14,7 @@ from typing import Any
 from anyascii import anyascii
 
 from gradcam_core.analysis.overlap_grades import GRADES, grade_of
-from gradcam_core.cam.methods import METHODS
+from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.export.fonts import name_or_number
 from gradcam_core.images.render import DIMMING, OPACITY, colormap_table
 

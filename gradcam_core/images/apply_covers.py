@@ -71,18 +71,21 @@ def covered_mask(covers: Sequence[Cover], size: tuple[int, int]) -> np.ndarray:
 
 def how_covered(covers: Sequence[Cover], size: tuple[int, int]) -> str:
     """For a sentence: "12 % of it covered (blurred)"."""
-    share = whole_percentage_in_sentence(covered_share(covers, size))
-    fills = listed([_FILLED[one] for one in FILLS if any(one == c.fill for c in covers)])
-    return f"{share} of it covered ({fills})"
+    return "{} of it covered ({})".format(*_share_and_fills(covers, size))
 
 
 def notice(covers: Sequence[Cover], size: tuple[int, int]) -> str:
     """What stands beside a photo with these places covered."""
     places = "A place" if len(covers) == 1 else f"{len(covers)} places"
     are = "is" if len(covers) == 1 else "are"
-    share = whole_percentage_in_sentence(covered_share(covers, size))
-    fills = listed([_FILLED[one] for one in FILLS if any(one == c.fill for c in covers)])
+    share, fills = _share_and_fills(covers, size)
     return f"{places} of the photo {are} covered, {share} of it: {fills}."
+
+
+def _share_and_fills(covers: Sequence[Cover], size: tuple[int, int]) -> tuple[str, str]:
+    used = {cover.fill for cover in covers}
+    share = whole_percentage_in_sentence(covered_share(covers, size))
+    return share, listed([_FILLED[one] for one in FILLS if one in used])
 
 
 def _blurred(photo: Image.Image) -> Image.Image:
