@@ -26,9 +26,9 @@ _GRADES = ", ".join(f"{grade.words} from {grade.least} % on" for grade in GRADES
 HOW_TO_READ = f"""
 **The colours.** Each map belongs to one class. The brightest colours mark the places that raised
 the score of that class most; where the photo shows through, little or nothing supported it. The
-scale is separate for every map: it compares places within one map, not maps with each other. Equally
-bright spots in two panels need not be equally strong evidence. Point at a place to read its heat in
-all panels.
+scale is separate for every map: it compares places within one map, not maps with each other.
+Equally bright spots in two panels need not be equally strong evidence. Point at a place to read its
+heat in all panels.
 
 **The dark frame** is what the network did not see. The published preprocessing crops the photo at
 its centre, usually to a square; choose *Whole photo* to let the networks see everything.
@@ -39,22 +39,23 @@ instead, it gives the nearest class it knows.
 
 **Where they agree.** A network *looked at* the hottest fifth of what all networks saw. *Overlap* is
 the intersection of two such fifths over their union: 100 % means the same places; two fifths placed
-at random overlap by 11 %. In words, networks look at {GRADES[0].words} or, by the overlap, at {_GRADES}.
-*Rank corr.* is Spearman's correlation of the heat at all places: 1 means the same order from cold
-to hot, 0 means no relation. Agreement does not make networks right.
+at random overlap by 11 %. In words, networks look at {GRADES[0].words} or, by the overlap, at
+{_GRADES}. *Rank corr.* is Spearman's correlation of the heat at all places: 1 means the same order
+from cold to hot, 0 means no relation. Agreement does not make networks right.
 
 **What the colours do not say.** The maps are coarse: the last feature map has 7 × 7 to 14 × 14
 cells, and an edge of the heat is not an edge of the object. They show the evidence *for* a class;
-*For and against* adds the evidence against it in blue. They do not show that the network understands
-the object: heat on the water under a boat can mean that it recognises boats by their water. The map
-of a class with a probability near zero shows where the network would look for it, not that it is
-there. No map proves *why* a network decided as it did.
+*For and against* adds the evidence against it in blue. They do not show that the network
+understands the object: heat on the water under a boat can mean that it recognises boats by their
+water. The map of a class with a probability near zero shows where the network would look for it,
+not that it is there. No map proves *why* a network decided as it did.
 
 **Contrast** explains one class against another: only places that support the first class more than
 the second are hot. Between look-alikes, little heat may remain.
 
-**Layer.** Grad-CAM is designed for the last feature map. Earlier ones have more cells, but represent
-edges and textures rather than objects: the slider shows how the evidence forms, not a better map.
+**Layer.** Grad-CAM is designed for the last feature map. Earlier ones have more cells, but
+represent edges and textures rather than objects: the slider shows how the evidence forms, not a
+better map.
 
 **How is this map made?** *How* takes the map apart: the channels of the feature map, the weight
 that the gradient of the score gives to each, and their sum, in which negative values become zero.
@@ -74,12 +75,12 @@ accident. *Only the heat shown*: the probability when the photo is seen through 
 hold while the network is wrong.
 
 **Cover.** Cover a place, and the networks look again. Each panel gives the probability of the class
-it explained before → after, and how much of the hottest fifth of the map stays the same. The hottest
-place is the box with the most heat, about a fifth of what the networks saw. *Same area at a cold
-place* covers an equal area where the maps are coldest: if the class falls as far there, its first
-fall says little about the first place. The fill itself may matter: a blurred box has edges and a
-colour, and no network was trained on such photos. Try grey or the mean colour, too. If a class
-survives, the place may still have been used: other places may have sufficed.
+it explained before → after, and how much of the hottest fifth of the map stays the same. The
+hottest place is the box with the most heat, about a fifth of what the networks saw. *Same area at a
+cold place* covers an equal area where the maps are coldest: if the class falls as far there, its
+first fall says little about the first place. The fill itself may matter: a blurred box has edges
+and a colour, and no network was trained on such photos. Try grey or the mean colour, too. If a
+class survives, the place may still have been used: other places may have sufficed.
 
 **Sharp.** The networks see the same picture at twice their input size, which gives four times as
 many cells. At each cell, only the lead of the class over the strongest of the ten most probable
