@@ -184,7 +184,7 @@ def first_start(browser: Browser) -> list[float]:
 
 def measure_starts(browser: Browser, served: Sequence[str], folder: str, rounds: int) -> None:
     ways = {
-        "the weights are still arriving": lambda: first_start(browser),
+        "the weights are still being downloaded": lambda: first_start(browser),
         "the weights are there": lambda: time_start(browser, served, **{FOLDER: folder}),
     }
     rows = []

@@ -25,7 +25,7 @@ import { keyActions, makeElements } from "./wiring.js";
 const SENDING_DELAY_MS = 800; // what is sent sooner needs no word
 const URL_KEPT_MS = 60_000; // for the browser to save a file
 
-const NOT_WHILE_PRESENTING = "During a presentation no picture is fetched from the web.";
+const NOT_WHILE_PRESENTING = "No picture is fetched from the web during a presentation.";
 
 const classField = (name) => `[data-class-field="${name}"]`;
 
@@ -90,7 +90,7 @@ class App {
   start(address) {
     const given = readLink(address, this.props);
     const lacking = lackingOf(address, given);
-    if (lacking.length) this.notify(`The link asks for what cannot be shown here: ${lacking.join(", ")}.`);
+    if (lacking.length) this.notify(`The link asks for things that cannot be shown here: ${lacking.join(", ")}.`);
     this.isOpening = !given.photo;
     const [slide] = this.props.talk ?? [];
     const opening = slide ? { ...slide.state } : { photo: { example: this.props.opening } };

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_S = 60.0
 """Wait before missing weights are tried again, in the background."""
 
-_ARRIVING = "they are still arriving"
+_ARRIVING = "they are still being downloaded"
 
 # Errors of the machine, not of a file: a reader gives other OSErrors for damaged files, too.
 _NOT_THE_FILE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EIO)

@@ -130,13 +130,10 @@ class Model:
         otherwise than a person's file has it; else empty."""
         if self.stands_in_for is None:
             return self.info.notice
-        standing_in = f"{self.info.title}, a smaller network, stands in for"
+        stand_in = f"{self.info.title}, a smaller network, stands in for {self.stands_in_for.title}"
         if self.is_arriving:
-            return f"{standing_in} {self.stands_in_for.title}, whose weights are still arriving."
-        return (
-            f"{standing_in} {self.stands_in_for.title}, "
-            f"whose weights are not available: {self.reason}."
-        )
+            return f"{stand_in}, whose weights are still being downloaded."
+        return f"{stand_in}, whose weights are not available: {self.reason}."
 
 
 def is_several(layer: object) -> bool:

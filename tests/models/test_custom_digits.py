@@ -275,7 +275,7 @@ def test_the_page_has_it_beside_the_others_and_compares_only_classes_that_both_h
         expect(dialog).to_contain_text("10 classes")
         expect(dialog).to_contain_text("grey")
         dialog.get_by_label("Title").fill("Dropped")
-        dialog.get_by_text("More, where the file does not say it").click()
+        dialog.get_by_text("More settings, if the file lacks them").click()
         dialog.get_by_label("Input size").fill("0")
         dialog.get_by_label("Mean").fill("0.5")
         expect(dialog.locator(".problem")).to_contain_text("size")

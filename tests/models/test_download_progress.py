@@ -92,7 +92,7 @@ def test_at_the_first_start_stand_ins_show_a_result_say_so_and_give_way_without_
         wait_for_all(page)
         expect(resnet.get_by_role("heading")).to_have_text("EfficientNet-Lite0")
         expect(resnet).to_contain_text(
-            re.compile(r"ResNet50 is arriving, [1-9]\d? %"), timeout=30_000
+            re.compile(r"Downloading ResNet50, [1-9]\d? %"), timeout=30_000
         )
         # The opening example's map is true: the stand-in's own.
         show_grey(page)
@@ -106,7 +106,7 @@ def test_at_the_first_start_stand_ins_show_a_result_say_so_and_give_way_without_
         wait_for_all(page)
         answers = explain_stream(url, {"example": OPENING, "maps": map_requests("resnet50")})
         (result,) = (answer["result"] for answer in answers if "result" in answer)
-        assert result["notice"].endswith("whose weights are still arriving.")
+        assert result["notice"].endswith("whose weights are still being downloaded.")
         before = box_of(resnet)
         page.evaluate(NO_JUMP)
         slow.may_end.set()

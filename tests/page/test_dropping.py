@@ -100,14 +100,14 @@ def test_what_is_no_picture_is_told(no_photo: Page):
     toast = page.locator(".toast")
     for words, files, texts in (
         ("The file empty.jpg is empty.", [("empty.jpg", "image/jpeg", "")], []),
-        ("no picture in that", [], [("text/plain", "hello")]),
+        ("contains no picture", [], [("text/plain", "hello")]),
         ("The file none.png is empty.", [("none.png", "image/png", "")], []),
-        ("no picture in that", [], []),
+        ("contains no picture", [], []),
     ):
         give(page, files, texts)
         expect(toast).to_contain_text(words)
     give(page, texts=[("text/plain", "some words")], event="paste")
-    expect(toast).to_contain_text("no picture in that")
+    expect(toast).to_contain_text("contains no picture")
     large = "new File([new Uint8Array(65 * 2 ** 20)], 'scan.tif')"
     page.evaluate(
         f"""() => {{
@@ -172,12 +172,12 @@ def test_a_clipboard_without_a_picture_or_kept_by_the_browser_is_told(no_photo: 
     page.context.grant_permissions(["camera", "clipboard-read", "clipboard-write"])
     page.evaluate("navigator.clipboard.writeText('words')")
     page.get_by_label("Paste from clipboard").click()
-    expect(page.locator(".toast")).to_contain_text("No picture is in the clipboard.")
+    expect(page.locator(".toast")).to_contain_text("There is no picture in the clipboard.")
     page.context.clear_permissions()
     page.context.grant_permissions(["camera"])
     page.evaluate(
         "() => { navigator.clipboard.read = () => Promise.reject(new DOMException('no')); }"
     )
     page.get_by_label("Paste from clipboard").click()
-    expect(page.locator(".toast")).to_contain_text("Ctrl+V pastes a picture, too.")
+    expect(page.locator(".toast")).to_contain_text("Ctrl+V also pastes a picture.")
     page.evaluate("delete navigator.clipboard.read")

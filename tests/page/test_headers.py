@@ -44,7 +44,7 @@ def test_the_host_of_a_space_may_frame_the_page_and_no_other(app: str, tab: Page
     frame = page.frame_locator("iframe")
     expect(frame.locator(".page[data-ready=true]")).to_be_attached()
     # The frame has no allow="camera; clipboard-read".
-    note = "does not lend it the camera and the clipboard. Open it in a tab of its own."
+    note = "does not let it use the camera and the clipboard. Open it in a tab of its own."
     expect(frame.locator(".photo-note")).to_contain_text(note)
     frame.locator("button[data-example]").first.click()
     expect(frame.locator(READY)).to_have_count(3)

@@ -150,8 +150,8 @@ def test_the_camera_is_on_only_while_the_view_is_seen(visit: Visits):
     [
         ("NotFoundError", "No camera was found."),
         ("NotAllowedError", "The browser does not let this page use the camera."),
-        ("NotReadableError", "another program may have it"),
-        ("AbortError", "No camera can be used here."),
+        ("NotReadableError", "another program may be using it"),
+        ("AbortError", "No camera is available here."),
         ("", "The camera has not answered yet."),  # it never does
     ],
 )
@@ -192,7 +192,7 @@ def test_a_busy_and_a_silent_server_are_told_and_asked_again(visit: Visits):
     page.context.route("**/live?*", answer)
     expect(told).to_have_text("Enough cameras are live.")
     answers.pop(0)
-    expect(told).to_have_text("The server does not answer. It is asked again …")
+    expect(told).to_have_text("The server does not answer. Trying again …")
     answers.pop(0)
     expect(told).to_have_text("")
     visit.faults[:] = [one for one in visit.faults if "ERR_FAILED" not in one]

@@ -27,7 +27,7 @@ export class ClassSearch {
       h("p", { class: "note", role: "status" }),
       h("ul", { role: "listbox", id: `${id}-list`, "aria-label": "Classes", hidden: true }),
     );
-    this.element = dialog("Search a class", element);
+    this.element = dialog("Search for a class", element);
     this.element.classList.add("class-search");
     this.field = new ClassField({
       ...settings,

@@ -20,9 +20,9 @@ const LEAST_BOX = 0.01; // a smaller one was a click
 const MOST_POINTS = 300;
 const SURFACES = ".panel .photo-layers, .panel.tile img, #photo img";
 const HELP =
-  "Draw on any photo. The hottest is a box with about a fifth of what the networks saw, of all maps together; a flame " +
-  "covers that of its own map. Keys on a photo: arrows move a box, + and − size it, Enter covers, Ctrl+Z takes back, " +
-  "Esc leaves.";
+  "Draw on any photo. The hottest place is a box with about a fifth of what the networks saw, for all maps together; a " +
+  "panel's flame covers that of its own map. Keys on a photo: arrows move a box, + and − size it, Enter covers, " +
+  "Ctrl+Z undoes, Esc leaves.";
 
 export class CoverTool {
   /** act: draft(shape or null), cover(shape, fill), hottest(fill), elsewhere(), undo(), clear(), changed().
@@ -41,9 +41,9 @@ export class CoverTool {
       title: "The hottest fifth, as a box, of all maps together; each panel has a button for its own map",
     });
     this.coldButton = button("Same area at a cold place", () => act.elsewhere(), {
-      title: "Cover as much where the maps are coldest, for comparison",
+      title: "Cover an equal area where the maps are coldest, for comparison",
     });
-    this.undoButton = button("Undo", () => act.undo(), { title: "Take the last cover back (Ctrl+Z)" });
+    this.undoButton = button("Undo", () => act.undo(), { title: "Undo the last cover (Ctrl+Z)" });
     this.clearButton = button("Uncover all", () => act.clear());
     this.element = h(
       "section",

@@ -8,12 +8,12 @@ const INPUT = "#photo input[type=file]";
 const UPLOAD_BUTTON = "#photo .source-selection button:first-of-type"; // back from the camera or the clipboard
 const CLIPBOARD_BUTTON = "#photo .source-selection button:nth-of-type(3)";
 
-const NO_PICTURES = "There are no pictures in that folder. The command gradcam batch explains folders in folders.";
-const NOTHING = "There is no picture in that. Drop a file, or the address of a picture.";
-const NO_ADDRESSES = "This server fetches no picture from an address. Save the picture and drop the file.";
-const NOT_TO_BE_HAD = "This picture cannot be taken from there. Save it and drop the file.";
-const NOTHING_COPIED = "No picture is in the clipboard. Copy one first.";
-const NOT_READ = "The browser does not let the page read the clipboard. Ctrl+V pastes a picture, too.";
+const NO_PICTURES = "That folder contains no pictures. The command gradcam batch also looks into subfolders.";
+const NOTHING = "That contains no picture. Drop a file, or the address of a picture.";
+const NO_ADDRESSES = "This server does not fetch pictures from addresses. Save the picture and drop the file.";
+const NOT_TO_BE_HAD = "The picture cannot be loaded from there. Save it and drop the file.";
+const NOTHING_COPIED = "There is no picture in the clipboard. Copy one first.";
+const NOT_READ = "The browser does not let the page read the clipboard. Ctrl+V also pastes a picture.";
 
 const WEIGHTS = /\.(safetensors|pth|pt|ckpt|bin|pth\.tar)$/i;
 const LABELS = /\.(txt|json|csv)$/i;
@@ -51,7 +51,7 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
     const pictures = given.some(isLikelyPicture) ? given.filter(isLikelyPicture) : files;
     const usable = pictures.filter(({ size }) => 0 < size && size <= limitMb * 2 ** 20);
     if (!pictures.length) return tell(NO_PICTURES);
-    if (!usable.length) return tell(`None of these files has from 1 byte to ${limitMb} MB.`);
+    if (!usable.length) return tell(`None of these files has a size between 1 byte and ${limitMb} MB.`);
     if (usable.length < given.length) tell(`${usable.length} of the ${given.length} files are pictures of up to ${limitMb} MB.`);
     if (usable.length === 1) await upload(usable[0]);
     else chooseAll(usable);

@@ -39,7 +39,7 @@ export class Sequence {
   /** Files of the person's own, of which the first is shown. */
   add(files) {
     const taken = files.slice(0, MOST_FILES);
-    if (taken.length < files.length) this.tell(`Of the ${files.length} files, these are the first ${MOST_FILES}.`);
+    if (taken.length < files.length) this.tell(`Of the ${files.length} files, only the first ${MOST_FILES} are used.`);
     const first = this.items.length;
     this.items.push(...taken.map((file) => ({ state: {}, title: file.name, caption: "", file })));
     return this.go(first);

@@ -3,11 +3,11 @@
 // a frame may keep them, too.
 
 const INSECURE =
-  "The camera and the clipboard button need https, or the machine that the app runs on. Ctrl+V pastes a picture " +
-  "here, too, and a phone offers its camera where a file is chosen.";
-const NO_CAMERA = "No camera can be used here. A phone offers its own where a file is chosen.";
-const NO_CLIPBOARD = "This browser does not let a button read the clipboard. Ctrl+V pastes a picture, too.";
-const FRAMED = "The site that shows this page in a frame does not lend it the ";
+  "The camera and the clipboard button need https, or a browser on the machine that runs the app. Ctrl+V also " +
+  "pastes a picture, and phones offer their camera when you choose a file.";
+const NO_CAMERA = "No camera is available here. Phones offer their camera when you choose a file.";
+const NO_CLIPBOARD = "This browser does not let a button read the clipboard. Ctrl+V also pastes a picture.";
+const FRAMED = "The site that embeds this page does not let it use the ";
 
 const isLent = (name) => (document.permissionsPolicy ?? document.featurePolicy)?.allowsFeature(name) ?? true;
 

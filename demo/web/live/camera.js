@@ -6,14 +6,14 @@ import { h } from "../core/elements.js";
 const WANTED = { width: { ideal: 960 }, height: { ideal: 720 }, facingMode: { ideal: "environment" } };
 const KEPT_QUALITY = 0.95;
 
-const INSECURE = "The camera needs https, or the machine that the app runs on.";
-const NOT_LENT = "The site that shows this page in a frame does not lend it the camera. Open it in a tab of its own.";
+const INSECURE = "The camera needs https, or a browser on the machine that runs the app.";
+const NOT_LENT = "The site that embeds this page does not let it use the camera. Open the page in a tab of its own.";
 const PROBLEMS = {
   NotFoundError: "No camera was found. Connect one and try again.",
-  NotAllowedError: "The browser does not let this page use the camera. Allow it beside the address, and try again.",
-  NotReadableError: "The camera cannot be used: another program may have it. Close that and try again.",
+  NotAllowedError: "The browser does not let this page use the camera. Allow it in the address bar, and try again.",
+  NotReadableError: "The camera cannot be used: another program may be using it. Close that program and try again.",
 };
-const NO_CAMERA = "No camera can be used here. Choose a picture instead.";
+const NO_CAMERA = "No camera is available here. Choose a picture instead.";
 
 /** A frame as the camera gave it. takenAt: when, on the clock of `performance.now()`. */
 class Frame {

@@ -12,9 +12,9 @@ const AGAIN_S = 2; // until the next try where the server says no time
 const RATE_MS = 1000; // between two counts of frames
 const LEAD_MS = 50; // from taking a frame until its passes can begin
 const STARTING = "Starting the camera …";
-const SLOW_CAMERA = "The camera has not answered yet. Allow it if the browser asks; else try again.";
+const SLOW_CAMERA = "The camera has not answered yet. Allow it if the browser asks; otherwise try again.";
 const SLOW_CAMERA_MS = 5000;
-const FIRST_FRAME = "The networks look at the first frame …";
+const FIRST_FRAME = "The networks are looking at the first frame …";
 const FILE_NAME = "camera.jpg";
 
 const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -3,7 +3,7 @@
 const SIDE_PX = 336; // of the shorter side: what the networks crop from
 const QUALITY = 0.85;
 
-const NO_ANSWER = "The server does not answer. It is asked again …";
+const NO_ANSWER = "The server does not answer. Trying again …";
 
 const canvas = new OffscreenCanvas(1, 1);
 const context = canvas.getContext("2d", { willReadFrequently: true });

@@ -29,8 +29,8 @@ export class CoverComparison {
       h(
         "p",
         { class: "subtle" },
-        "If the class loses as much without the cold place, its loss says little about the first. What a place is covered " +
-          "with may matter itself: try grey.",
+        "If the class loses as much without the cold place, its loss says little about the first place. The fill " +
+          "itself may matter: try grey.",
       ),
       h("div", { class: "columns" }, ...this.columns.map(({ element }) => element)),
     );

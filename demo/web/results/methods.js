@@ -16,7 +16,7 @@ export class Methods extends Section {
       title: "Methods and detail",
       beside: [h("label", { for: network.id }, "Network"), network, more],
       explanation:
-        "The same class by every method, and by the chosen method at the other levels of detail. " +
+        "The same class with every method, and with the chosen method at the other levels of detail. " +
         "Choose one to use it in all panels. Slow methods run the network up to thousands of times.",
       list: "maps",
     });

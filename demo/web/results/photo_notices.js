@@ -2,7 +2,7 @@
 
 import { h } from "../core/elements.js";
 
-const NO_RANGE = "Give two numbers, the lower one first: what is shown at one end of the scale of grey and at the other.";
+const NO_RANGE = "Enter two numbers, the lower one first: the values at the two ends of the grey scale.";
 
 export class PhotoNotices {
   /** photo(): which one is chosen. window(): the range that a person has chosen, [low, high], or null.
@@ -13,8 +13,8 @@ export class PhotoNotices {
     this.low = field("Lowest value shown");
     this.high = field("Highest value shown");
     const button = (text, title, act) => h("button", { type: "button", class: "action", title, onclick: act }, text);
-    this.automatic = button("Automatic", "What the file says, or else all of its values", () => this.take(null));
-    this.full = button("Full range", "From the lowest to the highest value there is", () => this.take(this.all));
+    this.automatic = button("Automatic", "The range given in the file, or else all of its values", () => this.take(null));
+    this.full = button("Full range", "From the lowest to the highest value", () => this.take(this.all));
     this.problem = h("p", { class: "problem", role: "alert" });
     this.sentences = h("div", { role: "status" });
     this.form = h(

@@ -12,8 +12,8 @@ export class Steps extends Section {
       title: "How is this map made?",
       beside: [],
       explanation:
-        "In the three steps of the paper, with this photo and this network. Every number is the one that the map on " +
-        "the page was made from.",
+        "The paper's three steps, with this photo and this network. The map on the page was made from exactly " +
+        "these numbers.",
       list: "made",
     });
   }

@@ -89,12 +89,12 @@ export class StepsCard {
         "p",
         {},
         `The photo goes through the network once. The feature map of ${layer} has ${thousands(channels)} channels of ` +
-          `${columns} × ${rows} ${tokens ? "tokens" : "cells"}. What follows it makes a score of each class. ` +
-          `That of ${target.name}${lead} is ${decimal(score)}.`,
+          `${columns} × ${rows} ${tokens ? "tokens" : "cells"}. The layers behind it compute a score for each class. ` +
+          `The score of ${target.name}${lead} is ${decimal(score)}.`,
       ),
       h("code", {}, `A: ${thousands(channels)} × ${columns} × ${rows}`, h("br"), `y = ${decimal(score)}`),
       this.picture(this.map(mean), "The mean of all channels over the photo"),
-      h("p", { class: "subtle" }, "The mean of all channels: where the layer answers at all."),
+      h("p", { class: "subtle" }, "The mean of all channels: where the layer responds at all."),
     );
   }
 
@@ -122,7 +122,7 @@ export class StepsCard {
         {},
         `How much would the score rise if a channel were a little stronger? That is its weight. ` +
           `${thousands(many)} channels speak for ${target.name}, ${thousands(few)} against it. ` +
-          "A channel's share is its part of all that speaks for it, or against it.",
+          "A channel's share is its part of all evidence for the class, or against it.",
       ),
       h("code", {}, this.method.formula),
       ...parts,
@@ -163,8 +163,8 @@ export class StepsCard {
       slider.value = to;
       const all = thousands(channels);
       const sum = `${thousands(counted[Math.min(at, counted.length - 1)])} of ${all} channels added`;
-      const rest = others === null ? "what is below 0 goes" : "what is below 0 goes, and what other classes have more of";
-      const said = [`All ${all} channels added, then ${rest}.`, "The cells are laid over the photo, smoothly: the map."];
+      const rest = others === null ? "values below 0 are removed" : "values below 0 and places where another class leads are removed";
+      const said = [`All ${all} channels added, then ${rest}.`, "The cells are enlarged smoothly over the photo: the map."];
       const caption = at < counted.length ? `${sum}: orange for ${target.name}, blue against it.` : said[at - counted.length];
       text.textContent = caption;
       slider.setAttribute("aria-valuetext", caption);
@@ -175,7 +175,7 @@ export class StepsCard {
     const formula = others === null ? "L = ReLU( Σₖ wₖ Aₖ )" : "L = ReLU( ReLU( Σₖ wₖ Aₖ ) − max others )";
     return step(
       "3 Heatmap",
-      h("p", {}, "The channels are added, each times its weight, those that matter most first. Only what speaks for the class stays."),
+      h("p", {}, "The channels are added, each times its weight, starting with those that matter most. Only evidence for the class stays."),
       h("code", {}, formula),
       h("figure", {}, shown.element),
       h("div", { class: "sum" }, slider, text),
