@@ -45,23 +45,25 @@ def found_in(out: Path) -> dict[str, Any]:
 
 
 def test_the_example_of_the_help_works_as_pasted_and_writes_what_the_contract_says(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    empty_caches: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     with pytest.raises(SystemExit) as stopped:
         main(["--help"])
     assert stopped.value.code == 0
     words = shlex.split(capsys.readouterr().out.split("example:\n")[1])
     assert words[:3] == ["python", "-m", "gradcam_core"]
-    out = tmp_path / "new" / "folder"
-    done = run(*(str(out) if word == "out" else word for word in words[3:]))
-    assert done.returncode == 0, done.stderr
+    out = empty_caches / "new" / "folder"
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(ROOT)
+    assert main([str(out) if word == "out" else word for word in words[3:]]) == 0
+    printed = capsys.readouterr()
     assert {path.name for path in out.iterdir()} == WRITTEN
     path = ROOT / words[3]
     size = gc.read_image(path).size
     assert Image.open(out / "input_image.jpg").size == size
     found = found_in(out)
     assert found["photo"] == {"name": path.name, "size": list(size), "notices": [], "covers": []}
-    assert done.stdout.endswith("\n".join(["", *found["sentences"], ""]))
+    assert printed.out.endswith("\n".join(["", *found["sentences"], ""]))
     records = {record["asked_for"]: record for record in found["explanations"]}
     for name, stand_in in zip(gc.DEFAULT_MODELS, STAND_INS, strict=True):
         record = records[name]
@@ -78,8 +80,8 @@ def test_the_example_of_the_help_works_as_pasted_and_writes_what_the_contract_sa
         assert heatmap[top:bottom, left:right].max() == 1
         heatmap[top:bottom, left:right] = 0
         assert not heatmap.any()
-    assert done.stderr.count("stands in for") == 3
-    assert "Traceback" not in done.stderr
+    assert printed.err.count("stands in for") == 3
+    assert "Traceback" not in printed.err
 
 
 @pytest.fixture
