@@ -217,7 +217,9 @@ def png(figure: Slide) -> bytes:
     with _rendering, matplotlib.rc_context(_SETTINGS):
         figure.savefig(canvas, format="rgba", dpi=_DPI * _SHARPER)
     file = io.BytesIO()
-    canvas.reduced.save(file, format="PNG", dpi=(_DPI, _DPI), pnginfo=png_info(figure.metadata))
+    info = png_info(figure.metadata)
+    # As overlays are: a fiftieth larger than by Pillow's level, in little more than half its time.
+    canvas.reduced.save(file, format="PNG", dpi=(_DPI, _DPI), pnginfo=info, compress_level=4)
     return file.getvalue()
 
 
