@@ -15,6 +15,7 @@ from demo.settings import Settings
 from demo.ui import texts
 from gradcam_core.cam.methods.registry import DEFAULT_METHOD, METHODS
 from gradcam_core.explanation.presets import PRESETS
+from gradcam_core.images.cover import FILLS, MOST_COVERS, MOST_POINTS, MOST_RADIUS
 from gradcam_core.images.formats.suffixes import NOT_READ, SUFFIXES
 from gradcam_core.images.geometry import DETAILS, VIEWS
 from gradcam_core.images.render import (
@@ -108,6 +109,12 @@ def _props() -> dict[str, Any]:
         "signedColors": colormap_table(FOR_AND_AGAINST).tolist(),
         "uploadLimitMb": UPLOAD_LIMIT_MB,
         "pictureSuffixes": [*SUFFIXES, *NOT_READ],
+        "coverLimits": {
+            "fills": list(FILLS),
+            "covers": MOST_COVERS,
+            "points": MOST_POINTS,
+            "radius": MOST_RADIUS,
+        },
         "opacity": OPACITY,
         "dimming": DIMMING,
         "hint": texts.NO_PHOTO,

@@ -270,7 +270,16 @@ class App {
     if (this.results.photo || this.cover.isOn) this.cover.toggle(undefined, withKeys);
   }
 
+  /** Whether one more place may be covered; says so if not. */
+  mayCover() {
+    const most = this.props.coverLimits.covers;
+    if (this.state.covers.length < most) return true;
+    this.notify(`At most ${most} places are covered. Undo one of them first.`);
+    return false;
+  }
+
   coverHottest(fill, model = null) {
+    if (!this.mayCover()) return;
     if (!this.cover.isOn) this.cover.toggle(true);
     if (this.results.photo) this.refresh({ hottest: { model, fill } });
   }

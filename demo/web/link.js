@@ -9,7 +9,6 @@ const WORDS = ["view", "kind", "method"];
 const NAMES = { target: "class", kind: "map" };
 const COVERS_BETWEEN = ";";
 const AUTO = "auto"; // as contrast: the most probable other classes
-const MOST_COVERS = 32;
 const LONGEST_TOLD = 60; // characters of what is lacking
 const OWN = "own"; // the kind of map in which it has an effect
 const OLD_NAMES = ["rather_than", "rivals"]; // of the contrast, in links of version 1.0
@@ -37,7 +36,7 @@ export function lackingOf(address, taken) {
 
 const hasName = (list, name) => list.some((one) => one.name === name);
 
-function isKnown(key, value, { models, methods, details, kinds, views, exampleNames, classes }) {
+function isKnown(key, value, { models, methods, details, kinds, views, exampleNames, classes, coverLimits }) {
   const isClass = Number.isInteger(value) && value >= 0 && value < classes.length;
   const known = {
     photo: () => (value.address ? /^https?:\/\//i.test(value.address) : exampleNames.includes(value.example)),
@@ -52,7 +51,7 @@ function isKnown(key, value, { models, methods, details, kinds, views, exampleNa
     method: () => hasName(methods, value),
     auto_contrast: () => true,
     signed: () => true,
-    covers: () => value.length <= MOST_COVERS && value.every(isCover),
+    covers: () => value.length <= coverLimits.covers && value.every((text) => isCover(text, coverLimits)),
   };
   return known[key]();
 }

@@ -123,9 +123,10 @@ function makeToolbar(app) {
 function makeCoverTool(app) {
   return new CoverTool({
     ratio: () => app.results.photo.width / app.results.photo.height,
+    limits: app.props.coverLimits,
     act: {
       draft: (draft) => app.results?.drawCovers({ draft }),
-      cover: (shape, fill) => app.change({ covers: [...app.state.covers, coverText(shape, fill)] }),
+      cover: (shape, fill) => app.mayCover() && app.change({ covers: [...app.state.covers, coverText(shape, fill)] }),
       hottest: (fill) => app.coverHottest(fill),
       elsewhere: () => app.compareCover(),
       undo: () => app.change({ covers: app.state.covers.slice(0, -1) }),

@@ -24,6 +24,9 @@ MOST_COVERS = 32
 MOST_POINTS = 400
 """Of one stroke of the brush."""
 
+MOST_RADIUS = 0.5
+"""Of the brush, as share of the photo's shorter side."""
+
 _DIGITS = 4
 _EXAMPLE = (
     'a box "left,top,right,bottom" in shares of the photo\'s width and height, such as '
@@ -62,8 +65,10 @@ class Cover:
             )
         if self.box and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise ChoiceError(f"The box {self.text!r} is empty. Give {_EXAMPLE}.")
-        if self.points and not 0 < self.radius <= 0.5:
-            raise ChoiceError("The radius of a brush is a share of the photo, from 0 to 0.5.")
+        if self.points and not 0 < self.radius <= MOST_RADIUS:
+            raise ChoiceError(
+                f"The radius of a brush is a share of the photo, from 0 to {MOST_RADIUS}."
+            )
         if len(self.points) > MOST_POINTS:
             raise ChoiceError(f"A stroke of the brush has at most {MOST_POINTS} points.")
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import gradcam_core as gc
-from gradcam_core.images.cover import covers_of
+from gradcam_core.images.cover import MOST_COVERS, MOST_POINTS, MOST_RADIUS, covers_of
 from gradcam_core.wording import percentage
 from tests.support.browser import (
     READY,
@@ -19,6 +19,7 @@ from tests.support.browser import (
     panels,
     plain,
     wait_for_all,
+    wait_for_results,
 )
 from tests.support.photos import EXAMPLES
 
@@ -137,3 +138,22 @@ def test_a_finger_draws_and_does_not_scroll_and_keys_cover_in_a_presentation(vis
     expect(page.locator(".app.presenting")).to_be_attached()
     page.keyboard.press("Escape")
     expect(page.locator(".app.presenting")).to_have_count(0)
+
+
+def test_a_link_and_a_person_cover_as_many_places_as_the_engine_allows(visit: Visits):
+    boxes = [f"0,{n / 100},0.01,{n / 100 + 0.01}" for n in range(MOST_COVERS + 1)]
+    stroke = ",".join(["0.5"] * 2 * MOST_POINTS)
+    page = visit(f"{QUERY}&models=resnet50&cover={';'.join(boxes)}")
+    expect(page.locator(".toast")).to_contain_text("what cannot be shown here: cover")
+    page = visit(f"{QUERY}&models=resnet50&cover={stroke}~{MOST_RADIUS};{';'.join(boxes[2:])}")
+    expect(page.locator(".photo-notices [role=status]")).to_contain_text(f"{MOST_COVERS} places")
+    wait_for_results(page, 1)
+    page.keyboard.press("c")
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast")).to_have_text(
+        f"At most {MOST_COVERS} places are covered. Undo one of them first."
+    )
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".photo-notices [role=status]")).to_contain_text(
+        f"{MOST_COVERS - 1} places"
+    )

@@ -119,6 +119,17 @@ def test_a_class_is_pinned_by_a_click_and_a_frozen_frame_is_explained_for_it(vis
     expect(page.locator(".panel[data-model] .effect:not(.elsewhere) .numbers")).to_have_count(2)
 
 
+def test_in_a_presentation_the_maps_are_as_large_as_on_the_page(visit: Visits):
+    page = opened(visit)
+    picture = live(page).locator(".photo-layers")
+    alone = box_of(picture)
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    page.keyboard.press("l")
+    expect(live(page).locator(".live-panel .top .name").first).not_to_have_text("\u00a0")
+    assert box_of(picture) == alone
+
+
 def test_the_camera_is_on_only_while_the_view_is_seen(visit: Visits):
     page = opened(visit)
     asked: list[str] = []

@@ -18,6 +18,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 import gradcam_core as gc
 from demo.examples import OPENING
+from gradcam_core.images.cover import FILLS
 from gradcam_core.images.render import overlay
 from tests.support.browser import (
     STAND_INS,
@@ -362,6 +363,10 @@ IN_VAIN = {
     "cover=0,0,1,1.1": "cover “0,0,1,1.1”",
     "cover=0.1,0.2,0.3~0.1": "cover “0.1,0.2,0.3~0.1”",
     "cover=0.1,0.2~0.6": "cover “0.1,0.2~0.6”",
+    "cover=0.1,0.2~0.5": "",
+    "cover=0.1,0.2,0.1,0.3~0.5": "cover “0.1,0.2,0.1,0.3~0.5”",
+    "cover=0,0,0.5,0.5:pink": "cover “0,0,0.5,0.5:pink”",
+    "cover=0,0,1,1;0,0,1,0.5;0,0,1,0.6": "cover “0,0,1,1;0,0,1,0.5;0,0,1,0.6”",
 }
 
 
@@ -373,6 +378,7 @@ def test_what_a_link_asks_for_in_vain_is_told(one_panel: Page):
         "kinds": {"own": "", "published": ""},
         "views": ["crop"],
         "exampleNames": ["1_cat"],
+        "coverLimits": {"fills": FILLS, "covers": 2, "points": 1, "radius": 0.5},
     }
     told = one_panel.evaluate(LACKING, [list(IN_VAIN), props])
     assert dict(zip(IN_VAIN, told, strict=True)) == IN_VAIN

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
 
-from tests.support.browser import Visits, box_of, expect_explained, wait_for_results
+from tests.support.browser import PHONE, WIDE, Visits, box_of, expect_explained, wait_for_results
+from tests.support.photos import EXAMPLES
 
 CUP, ESPRESSO = 968, 967
+
+with Image.open(EXAMPLES / "3_cat_and_coffee.jpg") as photo:
+    RATIO = photo.width / photo.height
 
 
 def test_it_says_rather_than_which_class_and_the_method_where_they_are_not_the_usual(visit: Visits):
@@ -27,6 +33,40 @@ def test_it_says_rather_than_which_class_and_the_method_where_they_are_not_the_u
     expect(plain.locator(".explained .unusual")).to_have_text([""] * 3)
 
 
+def assert_nothing_lies_under_the_photo(page: Page) -> None:
+    """Of the maps and their texts, under the photo in its corner."""
+    photo = box_of(page.locator(".panel.tile"))
+    for part in page.locator(".panel[data-model]").locator(".photo-layers, .explained, .top").all():
+        box = box_of(part)
+        is_beside = box["x"] >= photo["x"] + photo["width"]
+        assert is_beside or box["y"] + box["height"] <= photo["y"]
+
+
+def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
+    for example, viewport in (("9_raccoon", WIDE), ("3_cat_and_coffee", PHONE)):
+        page = visit(f"?example={example}", viewport=viewport)
+        wait_for_results(page)
+        page.keyboard.press("p")
+        page.keyboard.press("v")
+        assert_nothing_lies_under_the_photo(page)
+
+
+def test_the_class_is_read_in_full_where_a_place_is_covered(visit: Visits):
+    for viewport in (WIDE, {"width": 1920, "height": 1080}, PHONE):
+        page = visit("?example=3_cat_and_coffee&cover=0.3,0.2,0.6,0.6", viewport=viewport)
+        wait_for_results(page)
+        page.keyboard.press("p")
+        panel = page.locator(".panel[data-model]").first
+        for _ in range(2):  # in the row, and alone on the screen
+            name, map_shown = panel.locator(".explained strong"), panel.locator(".photo-layers")
+            expect(name).to_be_in_viewport(ratio=1)
+            assert box_of(name)["height"] > 15
+            expect(map_shown).to_be_in_viewport(ratio=1)
+            box = box_of(map_shown)
+            assert box["width"] / box["height"] == pytest.approx(RATIO, rel=0.02)
+            page.keyboard.press("f")
+
+
 def test_all_maps_stand_in_one_row_with_numbered_predictions_and_keys_lead_everywhere(
     visit: Visits,
 ):
@@ -43,6 +83,7 @@ def test_all_maps_stand_in_one_row_with_numbered_predictions_and_keys_lead_every
 
     page.keyboard.press("v")
     expect(page.locator(".panel.tile")).to_be_in_viewport(ratio=1)
+    assert_nothing_lies_under_the_photo(page)
     page.keyboard.press("v")
     expect(page.locator(".panel.tile")).to_be_hidden()
 
@@ -56,6 +97,7 @@ def test_all_maps_stand_in_one_row_with_numbered_predictions_and_keys_lead_every
     page.keyboard.press("h")  # one step of one network at a time
     step = page.locator(".steps .step:visible h4")
     expect(step).to_have_text(["1 Forward"])
+    assert box_of(page.locator(".steps .step:visible .photo-layers"))["width"] > 0.6 * 1920
     page.keyboard.press("ArrowRight")
     expect(step).to_have_text(["2 Backward"])
     page.keyboard.press("ArrowRight")

@@ -4,11 +4,7 @@
 import { h } from "../core/elements.js";
 import { icon, iconButton } from "../dom.js";
 
-const FILLS = [
-  ["blur", "Blur"],
-  ["grey", "Grey"],
-  ["mean", "Mean colour"],
-];
+const FILL_NAMES = { blur: "Blur", grey: "Grey", mean: "Mean colour" };
 const SHAPES = [
   ["box", "Box"],
   ["brush", "Brush"],
@@ -17,7 +13,6 @@ const RADIUS = { value: 0.08, least: 0.02, most: 0.3 }; // shares of the photo's
 const SIDE = { value: 0.35, least: 0.05, most: 1, step: 0.05 }; // of the box that keys move
 const STEP = 0.025; // by which a key moves it
 const LEAST_BOX = 0.01; // a smaller one was a click
-const MOST_POINTS = 300;
 const SURFACES = ".panel .photo-layers, .panel.tile img, #photo img";
 const HELP =
   "Draw on any photo. The hottest place is a box with about a fifth of what the networks saw, for all maps together; a " +
@@ -26,15 +21,14 @@ const HELP =
 
 export class CoverTool {
   /** act: draft(shape or null), cover(shape, fill), hottest(fill), elsewhere(), undo(), clear(), changed().
-   * ratio(): width over height of the photo. */
-  constructor({ act, ratio }) {
-    this.act = act;
-    this.ratio = ratio;
+   * ratio(): width over height of the photo. limits: {fills, covers, points}, from demo/ui/page_data.py. */
+  constructor({ act, ratio, limits }) {
+    Object.assign(this, { act, ratio, limits });
     this.side = SIDE.value;
     this.shape = choice("cover-shape", "Draw", SHAPES, () => (this.sizeField.hidden = this.shape.value() !== "brush"));
     this.size = h("input", { type: "range", id: "brush-size", min: RADIUS.least, max: RADIUS.most, step: 0.01, value: RADIUS.value });
     this.sizeField = h("div", { class: "field", hidden: true }, h("label", { for: "brush-size" }, "size"), this.size);
-    this.fill = h("select", { id: "cover-fill" }, ...FILLS.map(([value, text]) => h("option", { value }, text)));
+    this.fill = h("select", { id: "cover-fill" }, ...limits.fills.map((value) => h("option", { value }, FILL_NAMES[value] ?? value)));
     const button = (text, action, attributes = {}) =>
       h("button", { type: "button", class: "action", onclick: action, ...attributes }, text);
     this.hottestButton = button("Cover the hottest", () => act.hottest(this.fill.value), {
@@ -150,7 +144,7 @@ export class CoverTool {
     }
     const [before] = this.points.slice(-1);
     const isFar = Math.hypot(x - before[0], y - before[1]) > this.radius / 5;
-    if (!isFar || this.points.length >= MOST_POINTS) return;
+    if (!isFar || this.points.length >= this.limits.points) return;
     this.points.push([x, y]);
     this.setDraft({ points: this.points, radius: this.radius });
   }

@@ -4,17 +4,17 @@
 import { svg } from "../core/elements.js";
 
 const DIGITS = 1e4;
-const MOST_POINTS = 400;
-const MOST_RADIUS = 0.5; // of the photo's shorter side
-const TEXT = /^[\d.,]+(~[\d.]+)?(:(blur|grey|mean))?$/;
+const TEXT = /^[\d.,]+(~[\d.]+)?(:([a-z]+))?$/;
 
-/** Whether a text, as of a link, is a cover, as gradcam_core/images/cover.py reads it. */
-export function isCover(text) {
-  if (!TEXT.test(text)) return false;
+/** Whether a text, as of a link, is a cover, as gradcam_core/images/cover.py reads it. limits: {fills, points, radius}, from
+ * demo/ui/page_data.py. */
+export function isCover(text, limits) {
+  const fill = TEXT.exec(text)?.[3] ?? limits.fills[0];
+  if (!TEXT.test(text) || !limits.fills.includes(fill)) return false;
   const { box, points, radius } = readCover(text);
   const areShares = (numbers) => numbers.every((one) => one >= 0 && one <= 1);
   const isPaired = text.split("~")[0].split(",").length === 2 * points?.length;
-  if (!box) return isPaired && points.length <= MOST_POINTS && areShares(points.flat()) && radius > 0 && radius <= MOST_RADIUS;
+  if (!box) return isPaired && points.length <= limits.points && areShares(points.flat()) && radius > 0 && radius <= limits.radius;
   const [left, top, right, bottom] = box.map((one) => Math.round(one * DIGITS));
   return box.length === 4 && areShares(box) && left < right && top < bottom;
 }

@@ -7,6 +7,9 @@ import { CoverOutlines } from "./covers.js";
 
 const GAP = 24; // pixels between pictures
 const WIDE = 1.1; // so many times wider than high a screen has one row
+const PHONE = matchMedia("(max-width: 640px)"); // on which maps are swiped, see results.css
+const CORNER = { width: 0.24, height: 0.2, most: 384 }; // shares of the screen, and pixels, of the photo in its corner
+const LEAST_TILE = 200; // pixels
 
 export class Presentation {
   /** root: what fills the screen; grid: the element whose tiles are laid out. */
@@ -55,7 +58,9 @@ export class Presentation {
 
   /** The photo by itself, in a corner. */
   togglePhoto() {
-    if (this.isOn) this.root.classList.toggle("with-photo");
+    if (!this.isOn) return;
+    this.root.classList.toggle("with-photo");
+    this.layOut();
   }
 
   async toggle() {
@@ -105,24 +110,42 @@ export class Presentation {
     return Math.max(0, ...heights) + GAP; // the space above and below the picture
   }
 
-  /** The number of columns with which the pictures become largest. */
+  /** The size of the photo in its corner; null if it is not shown. */
+  corner() {
+    if (!this.root.classList.contains("with-photo")) return null;
+    const { clientWidth, clientHeight } = this.root;
+    const width = Math.min(CORNER.width * clientWidth, CORNER.most, CORNER.height * clientHeight * this.ratio);
+    return { width, height: width / this.ratio };
+  }
+
+  /** The number of columns with which the pictures become largest. The photo in its corner has room of
+   * its own, below the maps or beside them. */
   layOut() {
     if (!this.isOn || !this.ratio) return;
-    const count = this.grid.querySelectorAll(":scope > .panel[data-model]").length;
-    const width = this.root.clientWidth - 2 * GAP;
     const bars = [this.bar, ...this.root.querySelectorAll(":scope > .cover-bar")];
+    const width = this.root.clientWidth - 2 * GAP;
     const height = this.root.clientHeight - bars.reduce((sum, bar) => sum + bar.offsetHeight, 0) - GAP;
+    const corner = this.corner();
+    const rooms = corner ? [[0, corner.height + GAP], [corner.width + GAP, 0]] : [[0, 0]];
+    const best = rooms
+      .map(([beside, below]) => ({ ...this.largest(width - beside, height - below), beside, below }))
+      .reduce((one, other) => (other.size > one.size ? other : one));
+    const lengths = { bar: this.bar.offsetHeight, gap: GAP, tile: best.size, beside: best.beside, below: best.below, corner: corner?.width ?? 0 };
+    this.root.style.setProperty("--columns", best.columns);
+    for (const [name, pixels] of Object.entries(lengths)) this.root.style.setProperty(`--${name}`, `${Math.floor(pixels)}px`);
+  }
+
+  /** {columns, size} with which the pictures become largest in so many pixels. On a phone they are swiped. */
+  largest(width, height) {
+    const count = PHONE.matches ? 1 : this.grid.querySelectorAll(":scope > .panel[data-model]").length;
     const labels = this.labelHeight();
-    let best = { columns: 1, size: 0 };
+    let best = { columns: 1, size: LEAST_TILE };
     const isWide = this.root.clientWidth > WIDE * this.root.clientHeight && count <= 4;
     for (let columns = isWide ? count : 1; columns <= count; columns++) {
       const rows = Math.ceil(count / columns);
       const size = Math.min(width / columns - GAP, (height / rows - labels) * this.ratio);
       if (size > best.size) best = { columns, size };
     }
-    this.root.style.setProperty("--columns", best.columns);
-    this.root.style.setProperty("--bar", `${this.bar.offsetHeight}px`);
-    this.root.style.setProperty("--gap", `${GAP}px`);
-    this.root.style.setProperty("--tile", `${Math.floor(best.size)}px`);
+    return best;
   }
 }

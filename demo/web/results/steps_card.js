@@ -83,19 +83,15 @@ export class StepsCard {
 
   forward({ layer, target, rather_than, tokens }, { channels, rows, columns, score, mean }) {
     const lead = rather_than ? ", its lead over the others," : "";
-    return step(
-      "1 Forward",
-      h(
-        "p",
-        {},
-        `The photo goes through the network once. The feature map of ${layer} has ${thousands(channels)} channels of ` +
-          `${columns} × ${rows} ${tokens ? "tokens" : "cells"}. The layers behind it compute a score for each class. ` +
-          `The score of ${target.name}${lead} is ${decimal(score)}.`,
-      ),
-      h("code", {}, `A: ${thousands(channels)} × ${columns} × ${rows}`, h("br"), `y = ${decimal(score)}`),
+    const text =
+      `The photo goes through the network once. The feature map of ${layer} has ${thousands(channels)} channels of ` +
+      `${columns}\u00a0×\u00a0${rows} ${tokens ? "tokens" : "cells"}. The layers behind it compute a score for each class. ` +
+      `The score of ${target.name}${lead} is ${decimal(score)}.`;
+    const sizes = h("code", {}, `A: ${thousands(channels)} × ${columns} × ${rows}`, h("br"), `y = ${decimal(score)}`);
+    return step("1 Forward", text, sizes, [
       this.picture(this.map(mean), "The mean of all channels over the photo"),
       h("p", { class: "subtle" }, "The mean of all channels: where the layer responds at all."),
-    );
+    ]);
   }
 
   backward({ target }, { counts, for: speaking, against }) {
@@ -110,23 +106,16 @@ export class StepsCard {
           {},
           h("b", {}, `${one.share < 0 ? "−" : "+"}${percentage(Math.abs(one.share))}`),
           ` channel ${one.index}`,
-          one.weight === null ? "" : h("span", {}, `, w ${signedNumber(one.weight)}`),
+          one.weight === null ? "" : h("span", {}, `, w\u00a0${signedNumber(one.weight)}`),
         ),
       );
     const parts = [h("div", { class: "channels" }, ...speaking.map(channel))];
     if (against.length) parts.push(h("p", {}, "Against it:"), h("div", { class: "channels" }, ...against.map(channel)));
-    return step(
-      "2 Backward",
-      h(
-        "p",
-        {},
-        `How much would the score rise if a channel were a little stronger? That is its weight. ` +
-          `${thousands(many)} channels speak for ${target.name}, ${thousands(few)} against it. ` +
-          "A channel's share is its part of all evidence for the class, or against it.",
-      ),
-      h("code", {}, this.method.formula),
-      ...parts,
-    );
+    const text =
+      `How much would the score rise if a channel were a little stronger? That is its weight. ` +
+      `${thousands(many)} channels speak for ${target.name}, ${thousands(few)} against it. ` +
+      "A channel's share is its part of all evidence for the class, or against it.";
+    return step("2 Backward", text, h("code", {}, this.method.formula), parts);
   }
 
   heatmap({ target }, { channels, counted, running, map, others }) {
@@ -173,13 +162,8 @@ export class StepsCard {
     this.draw = draw;
     queueMicrotask(() => draw(last));
     const formula = others === null ? "L = ReLU( Σₖ wₖ Aₖ )" : "L = ReLU( ReLU( Σₖ wₖ Aₖ ) − max others )";
-    return step(
-      "3 Heatmap",
-      h("p", {}, "The channels are added, each times its weight, starting with those that matter most. Only evidence for the class stays."),
-      h("code", {}, formula),
-      h("figure", {}, shown.element),
-      h("div", { class: "sum" }, slider, text),
-    );
+    const added = "The channels are added, each times its weight, those that matter most first. Only what speaks for the class stays.";
+    return step("3 Heatmap", added, h("code", {}, formula), [h("figure", {}, shown.element), h("div", { class: "sum" }, slider, text)]);
   }
 
   map(base64) {
@@ -193,11 +177,19 @@ export class StepsCard {
       label,
     });
     layers.setPhoto(this.photo);
+    layers.setBox(this.place.box);
     return layers.element;
   }
 }
 
-const step = (title, ...children) => h("section", { class: "step" }, h("h4", {}, title), ...children);
+/** shown: what stands beside the text and the formula where there is room. */
+const step = (title, text, formula, shown) =>
+  h(
+    "section",
+    { class: "step" },
+    h("div", {}, h("h4", {}, title), h("p", {}, text), formula),
+    h("div", { class: "shown" }, ...shown),
+  );
 
 const signedNumber = (number) => number.toPrecision(2).replace("-", "−");
 
