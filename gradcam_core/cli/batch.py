@@ -8,7 +8,7 @@ import importlib
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,10 @@ from gradcam_core.wording import counted, file_name, printable
 
 if TYPE_CHECKING:
     from gradcam_core.batch.pictures import Pictures
+    from gradcam_core.batch.rows import PictureResult
     from gradcam_core.batch.run import Engine
+    from gradcam_core.batch.settings import BatchSettings
+    from gradcam_core.batch.store import ResultFolder
 
 ENGINES = ("local", "ray")
 
@@ -78,39 +81,17 @@ def main(arguments: Sequence[str]) -> int:
 def _run(
     parser: Parser, options: argparse.Namespace, requests: Sequence[ExplanationRequest]
 ) -> int:
-    from gradcam_core.batch.ground_truth import accuracy
-    from gradcam_core.batch.labelling import column_of, with_labels
-    from gradcam_core.batch.pictures import find_pictures
-    from gradcam_core.batch.rows import PictureResult
     from gradcam_core.batch.run import run
-    from gradcam_core.batch.settings import BatchSettings
     from gradcam_core.batch.store import ResultFolder
 
-    (source,) = options.photos
-    settings = BatchSettings(
-        tuple(requests),
-        options.trust,
-        options.longest,
-        window=options.window,
-        fetches_addresses=fetches_addresses(parser),
-    )
-    failed: dict[str, str] = {}  # the first of them, by key
-    new = failures = noticed = 0
     try:
-        pictures = find_pictures(source, options.out, column_of(options.labels))
-        if options.labels is not None:
-            infos = [model_info(name) for name in settings.models]
-            networks = [(info.title, info.labels) for info in infos]
-            pictures, truth, notes = with_labels(pictures, options.labels, networks)
-            settings = replace(settings, truth=truth)
-        else:
-            notes = []
+        pictures, settings, notes = _pictures_and_settings(parser, options, requests)
         with (
             error_log(options.out),
             stop_signal() as stop,
-            ResultFolder(options.out, source, settings) as folder,
+            ResultFolder(options.out, options.photos[0], settings) as folder,
         ):
-            before = folder.done
+            tally = _Tally(before=folder.done)
             for note in notes:
                 print(printable(note), file=sys.stderr)
             models = list(loaded(settings.models))
@@ -118,23 +99,22 @@ def _run(
                 model.layer_named(request.layer)
             engine = _engine(options, stop.is_set)
             with tqdm(
-                total=pictures.count, initial=before, unit="picture", desc="pictures", leave=False
+                total=pictures.count,
+                initial=tally.before,
+                unit="picture",
+                desc="pictures",
+                leave=False,
             ) as bar:
 
                 def show(result: PictureResult) -> None:
-                    nonlocal failures, new, noticed
-                    new += 1
-                    noticed += any(row["photo_notices"] for row in result.rows)
+                    tally.add(result)
                     bar.update()
-                    if errors := [row["error"] for row in result.rows if row["error"]]:
-                        failures += 1
-                        if len(failed) < NAMED:
-                            failed[result.key] = errors[0]
-                        bar.set_postfix_str(f"{failures} with an error", refresh=False)
+                    if tally.failures:
+                        bar.set_postfix_str(f"{tally.failures} with an error", refresh=False)
 
                 stop.is_polled, start = True, time.monotonic()
                 is_whole = run(folder, pictures, models, settings, engine, show, stop.is_set)
-            seconds = time.monotonic() - start
+            tally.seconds = time.monotonic() - start
             if not is_whole:
                 print(
                     f"{parser.prog}: stopped; {folder.done} of {pictures.count} pictures are done, "
@@ -142,18 +122,7 @@ def _run(
                     file=sys.stderr,
                 )
                 return 128 + stop.signal
-            print(_summary(options.out, folder.done, before, new, failures, len(models), seconds))
-            for key, error in failed.items():
-                print(f"  {file_name(key)}: {error}")
-            if failures > len(failed):
-                print(f"  and {failures - len(failed)} more")
-            _tell_skipped(parser.prog, options.out, pictures)
-            if noticed:
-                print(_notices(noticed), file=sys.stderr)
-            if settings.truth and (correct := accuracy(options.out)):
-                print(correct)
-            if options.report:
-                _write_report(parser.prog, options.out)
+            _tell(parser.prog, options, folder, pictures, settings, tally)
             if not folder.explained:
                 print(f"{parser.prog}: no picture could be explained", file=sys.stderr)
                 return 1
@@ -164,6 +133,76 @@ def _run(
     except KeyboardInterrupt:
         parser.exit(130, f"{parser.prog}: stopped; the same command resumes\n")
     return 0
+
+
+def _pictures_and_settings(
+    parser: Parser, options: argparse.Namespace, requests: Sequence[ExplanationRequest]
+) -> tuple[Pictures, BatchSettings, Sequence[str]]:
+    """And notes on the labels, for the person."""
+    from gradcam_core.batch.labelling import column_of, with_labels
+    from gradcam_core.batch.pictures import find_pictures
+    from gradcam_core.batch.settings import BatchSettings
+
+    settings = BatchSettings(
+        tuple(requests),
+        options.trust,
+        options.longest,
+        window=options.window,
+        fetches_addresses=fetches_addresses(parser),
+    )
+    pictures = find_pictures(options.photos[0], options.out, column_of(options.labels))
+    if options.labels is None:
+        return pictures, settings, ()
+    networks = [(info.title, info.labels) for info in map(model_info, settings.models)]
+    pictures, truth, notes = with_labels(pictures, options.labels, networks)
+    return pictures, replace(settings, truth=truth), notes
+
+
+@dataclass
+class _Tally:
+    """What a run has come to. before: pictures that were done already; new: that are done now.
+    failures, noticed: of these, those with an error or a notice. failed: the first errors, by key.
+    """
+
+    before: int
+    new: int = 0
+    failures: int = 0
+    noticed: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def add(self, result: PictureResult) -> None:
+        self.new += 1
+        self.noticed += any(row["photo_notices"] for row in result.rows)
+        if errors := [row["error"] for row in result.rows if row["error"]]:
+            self.failures += 1
+            if len(self.failed) < NAMED:
+                self.failed[result.key] = errors[0]
+
+
+def _tell(
+    program: str,
+    options: argparse.Namespace,
+    folder: ResultFolder,
+    pictures: Pictures,
+    settings: BatchSettings,
+    tally: _Tally,
+) -> None:
+    """Prints what a whole run has come to, and writes its report."""
+    from gradcam_core.batch.ground_truth import accuracy
+
+    print(_summary(options.out, folder.done, len(settings.models), tally))
+    for key, error in tally.failed.items():
+        print(f"  {file_name(key)}: {error}")
+    if tally.failures > len(tally.failed):
+        print(f"  and {tally.failures - len(tally.failed)} more")
+    _tell_skipped(program, options.out, pictures)
+    if tally.noticed:
+        print(_notices(tally.noticed), file=sys.stderr)
+    if settings.truth and (correct := accuracy(options.out)):
+        print(correct)
+    if options.report:
+        _write_report(program, options.out)
 
 
 def _engine(options: argparse.Namespace, is_stopped: Callable[[], bool]) -> Engine:
@@ -178,15 +217,14 @@ def _engine(options: argparse.Namespace, is_stopped: Callable[[], bool]) -> Engi
     return functools.partial(explain_locally, is_stopped=is_stopped)
 
 
-def _summary(
-    out: Path, done: int, before: int, new: int, failed: int, networks: int, seconds: float
-) -> str:
-    each = counted(new, "picture") + (f" ({before} were done before)" if before else "")
+def _summary(out: Path, done: int, networks: int, tally: _Tally) -> str:
+    each = counted(tally.new, "picture")
+    each += f" ({tally.before} were done before)" if tally.before else ""
     several = f"{networks} networks" if networks > 1 else "one network"
-    speed = f", {new / seconds:.1f} a second" if new else ""
+    speed = f", {tally.new / tally.seconds:.1f} a second" if tally.new else ""
     text = f"{each}, {several}{speed}: {counted(done * networks, 'row')} in {out / 'data'}"
-    if failed:
-        text += f"; {failed} with an error, which is in their rows"
+    if tally.failures:
+        text += f"; {tally.failures} with an error, which is in their rows"
     return text
 
 
