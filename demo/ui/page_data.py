@@ -38,7 +38,7 @@ LAYER_STEPS = 5
 
 # Gradio reads a script as the body of a function, so the modules are imported from there.
 _START = """
-import(new URL("web/app.js", document.baseURI))
+import(new URL("web/start.js", document.baseURI))
     .then(({ start }) => start({ element: element.querySelector(".page"), props, trigger }));
 """
 

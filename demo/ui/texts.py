@@ -6,6 +6,7 @@ from gradcam_core.analysis.overlap_grades import GRADES
 TITLE = "Grad-CAM, side by side"
 
 HEAD = """
+<link rel="modulepreload" href="web/app.js">
 <link rel="stylesheet" href="web/page.css">
 <link rel="stylesheet" href="web/results/results.css">
 <link rel="stylesheet" href="web/results/sections.css">

@@ -1,35 +1,26 @@
 // The page: its state, what is shown of it, and the answers of the server.
 
+import { actionsOf } from "./actions.js";
 // The server mounts gradcam_core/web as core/: these are shared with the report of a batch.
 import { h } from "./core/elements.js";
 import { palette } from "./core/heat.js";
-import { elementsFor } from "./dom.js";
-import { listenToAddressForm } from "./inputs/address.js";
-import { ClassField } from "./inputs/class_field.js";
+import { ClassField, classFieldOf } from "./inputs/class_field.js";
 import { Controls } from "./inputs/controls.js";
 import { Examples } from "./inputs/examples.js";
 import { Sequence } from "./inputs/sequence.js";
 import { listenToKeys } from "./inputs/keys.js";
 import { noteOnLink } from "./inputs/share.js";
-import { offerLive } from "./live/live_button.js";
 import { lackingOf, linkTo, readLink } from "./link.js";
-import { improveModels } from "./inputs/models.js";
-import { listenToFullScreen, uncover } from "./results/panel.js";
-import { acceptPicturesAnywhere } from "./inputs/pasting.js";
 import { downloadFile, streamExplanations, uploadFile } from "./requests.js";
-import { explainMissingSources } from "./inputs/sources.js";
-import { closeOpened, listenToSettingsButton, listenToSkipLinks } from "./inputs/settings.js";
-import { canBeSigned, CLASS_FIELDS, contrastInEffect, defaultState, isSame, isSigned, mapSettings, nextState, mapRequests } from "./state.js";
-import { keyActions, makeElements } from "./wiring.js";
+import { canBeSigned, CLASS_FIELDS, contrastInEffect, defaultState, isSame, isSigned, mapRequests, mapSettings, nextState } from "./state.js";
+import { makeElements } from "./wiring.js";
 
 const SENDING_DELAY_MS = 800; // what is sent sooner needs no word
 const URL_KEPT_MS = 60_000; // for the browser to save a file
 
 const NOT_WHILE_PRESENTING = "No picture is fetched from the web during a presentation.";
 
-const classField = (name) => `[data-class-field="${name}"]`;
-
-class App {
+export class App {
   /** element: where the page goes. props: from demo/ui/page_data.py. trigger(): has Gradio ask for
    * `controls.values()`. */
   constructor({ element, props, trigger }) {
@@ -66,13 +57,13 @@ class App {
     makeElements(this, element);
     this.fields = [this.classField("target", props.ownTop), this.classField("contrast", props.noOther)];
     this.results.showMessage(props.hint);
-    listenToKeys(keyActions(this));
+    listenToKeys(actionsOf(this));
   }
 
   /** The field that says and changes one of the classes in the state. */
   classField(name, none) {
     return new ClassField({
-      element: document.querySelector(classField(name)),
+      element: document.querySelector(classFieldOf(name)),
       none,
       classes: () => this.classes(),
       textOf: (index) => this.props.classes[index],
@@ -331,64 +322,4 @@ class App {
   notify(text, retry) {
     this.toast.show(text, retry);
   }
-
-  // Keys
-
-  focusedPanel() {
-    const covering = document.querySelector(".panel.covering");
-    const element = covering ?? document.activeElement?.closest(".panel[data-model]");
-    return this.results.panels.get(element?.dataset.model ?? this.state.models[0]);
-  }
-
-  toggleSteps() {
-    this.toolbar.setOpen("steps", this.steps.toggle());
-  }
-
-  toggleTrust() {
-    this.toolbar.setOpen("check", this.trust.toggle());
-  }
-
-  /** Leaves what was opened last: the cover tool, a full screen, a sheet, the presentation, or what else is open. */
-  leave() {
-    if (this.cover.isOn) this.cover.toggle(false);
-    else if (uncover() || (this.presentation.isOn && this.closeSheet())) return;
-    else if (!this.presentation.leave()) closeOpened();
-  }
-
-  /** Closes what covers the maps of a presentation; gives whether anything did. */
-  closeSheet() {
-    if (this.steps.isOpen) this.toggleSteps();
-    else if (this.trust.isOpen) this.toggleTrust();
-    else return false;
-    this.root.focus({ preventScroll: true });
-    return true;
-  }
-}
-
-/** Starts the page in `element`. trigger: Gradio's, of the component that the page is in. */
-export async function start({ element, props, trigger }) {
-  await elementsFor("#models", ...CLASS_FIELDS.map(classField));
-  const app = new App({ element, props, trigger: () => trigger("input") });
-  app.takeFile = acceptPicturesAnywhere({
-    suffixes: props.pictureSuffixes,
-    limitMb: props.uploadLimitMb,
-    hasAddresses: props.hasAddresses,
-    choose: (address) => app.choosePhoto({ address }),
-    chooseAll: (files) => app.sequence.add(files),
-    takeNetwork: (weights, labels) => app.ownNetwork.take(weights, labels),
-    sent: (file) => (app.sentFile = file),
-    tell: (text) => app.notify(text),
-  });
-  explainMissingSources(document.querySelector(".photo-note"));
-  if (props.isLive) offerLive(() => app.openLive());
-  improveModels();
-  listenToAddressForm((address) => app.choosePhoto({ address }));
-  listenToFullScreen();
-  listenToSettingsButton();
-  listenToSkipLinks();
-  window.gradcam = { controls: () => app.controls.values() };
-  window.addEventListener("control-change", ({ detail: [name, value] }) => app.controls.receive(name, value));
-  app.start(location.href);
-  for (const [name, value] of window.earlyChanges ?? []) app.controls.receive(name, value);
-  element.dataset.ready = "true";
 }

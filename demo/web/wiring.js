@@ -1,5 +1,6 @@
 // The parts of the page, made and connected: what each may read from the app and do with it.
 
+import { actionsOf } from "./actions.js";
 import { h } from "./core/elements.js";
 import { ClassSearch } from "./inputs/class_search.js";
 import { CoverTool } from "./inputs/cover_tool.js";
@@ -9,23 +10,28 @@ import { PageCode } from "./inputs/page_code.js";
 import { ShareDialog } from "./inputs/share.js";
 import { Toolbar } from "./inputs/toolbar.js";
 import { LiveView } from "./live/live_view.js";
-import { Methods } from "./results/methods.js";
+import { Comparison } from "./results/comparison.js";
 import { CoverComparison } from "./results/cover_comparison.js";
 import { coverText, readCover } from "./results/covers.js";
-import { Comparison } from "./results/comparison.js";
+import { Methods } from "./results/methods.js";
 import { PhotoNotices } from "./results/photo_notices.js";
 import { Presentation } from "./results/presentation.js";
 import { Results } from "./results/results.js";
 import { Steps } from "./results/steps.js";
-import { Toast } from "./toast.js";
 import { TrustCheck } from "./results/trust.js";
+import { Toast } from "./toast.js";
 
 /** Gives the app its parts and puts them into `element`. */
 export function makeElements(app, element) {
   const page = pageOf(app);
   const grid = h("div", { class: "panels" });
   const notices = makeNotices(app);
-  app.toolbar = makeToolbar(app);
+  app.toolbar = new Toolbar({
+    colormaps: app.props.colormaps,
+    opacity: app.display.opacity,
+    steps: app.props.layers,
+    actions: actionsOf(app),
+  });
   app.cover = makeCoverTool(app);
   app.coverComparison = makeCoverComparison(app, page);
   app.comparison = new Comparison({ ...page, colors: page.overlayColors });
@@ -99,27 +105,6 @@ function pageOf(app) {
   return page;
 }
 
-function makeToolbar(app) {
-  return new Toolbar({
-    colormaps: app.props.colormaps,
-    opacity: app.display.opacity,
-    steps: app.props.layers,
-    act: {
-      setDisplay: (changes) => app.setDisplay(changes),
-      setLayer: (layer) => app.change({ layer }),
-      setSigned: (signed) => app.change({ signed }),
-      toggleSteps: () => app.toggleSteps(),
-      toggleMethods: () => app.toolbar.setOpen("methods", app.methods.toggle()),
-      cover: () => app.toggleCover(),
-      check: () => app.toggleTrust(),
-      download: (file, theme) => app.download(file, theme),
-      share: () => app.share(),
-      present: () => app.presentation.toggle(),
-      showKeys: () => app.keys.showModal(),
-    },
-  });
-}
-
 function makeCoverTool(app) {
   return new CoverTool({
     ratio: () => app.results.photo.width / app.results.photo.height,
@@ -191,41 +176,4 @@ function makeResults(app, page, grid, notices) {
     parts: { comparison, methods, steps, trust, presentation, controls, cover },
     retry: () => app.refresh(),
   });
-}
-
-/** What each key does; `listenToKeys` has the keys. */
-export function keyActions(app) {
-  const other = (name, value) => (app.state[name] === value ? app.defaults[name] : value);
-  return {
-    choose: (i) => {
-      const prediction = app.focusedPanel()?.result?.top[i];
-      if (prediction) app.change({ target: prediction.index });
-    },
-    toggleOverlay: () => app.setDisplay({ layers: app.display.layers === "overlay" ? "photo" : "overlay" }),
-    fullScreen: () => app.focusedPanel()?.toggleFullScreen(),
-    steps: () => app.state.photo && app.toggleSteps(),
-    cover: () => app.toggleCover(true),
-    check: () => app.state.photo && app.toggleTrust(),
-    live: () => app.openLive(),
-    search: () => app.searchClass(),
-    sharp: () => app.change({ kind: other("kind", "sharp") }),
-    whole: () => app.change({ view: other("view", "whole") }),
-    signed: () => {
-      if (app.canBeSigned()) app.change({ signed: !app.isSigned() });
-    },
-    photo: () => app.presentation.togglePhoto(),
-    code: () => app.showCode(),
-    present: () => app.presentation.toggle(),
-    help: () => app.keys.showModal(),
-    leave: () => {
-      app.leave();
-      return false;
-    },
-    step: (by) => {
-      if (!app.presentation.isOn) return false;
-      if (app.steps.isOpen) app.steps.walk(by);
-      else app.sequence.step(by);
-      return true;
-    },
-  };
 }

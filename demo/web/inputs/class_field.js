@@ -7,6 +7,9 @@ import { findClasses } from "../requests.js";
 
 const SEARCH_DELAY_MS = 150; // after the last letter
 
+/** The selector of the element of a field. */
+export const classFieldOf = (name) => `[data-class-field="${name}"]`;
+
 export class ClassField {
   /** element: of the field. none: what it says where no class is chosen. classes(): all of them, those to
    * list first on top; textOf(index): a class with its synonyms; choose(index or null). */

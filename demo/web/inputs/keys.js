@@ -3,9 +3,9 @@
 import { h } from "../core/elements.js";
 import { dialog } from "../dom.js";
 
-const key = (shown, action, text) => ({ shown, text, keys: [shown], act: (actions) => actions[action]() });
+const key = (shown, action, text, ...given) => ({ shown, text, keys: [shown], act: (actions) => actions[action](...given) });
 
-/** shown, text: for the dialog. act: calls an action of `keyActions` in wiring.js; false if the key is left to the browser. */
+/** shown, text: for the dialog. act: calls one of actions.js; false if the key is left to the browser. */
 const KEYS = [
   {
     shown: "1 … 5",
@@ -14,13 +14,13 @@ const KEYS = [
     act: (actions, digit) => actions.choose(Number(digit) - 1),
   },
   key("o", "toggleOverlay", "switch between overlay and photo"),
-  key("c", "cover", "cover a place of the photo: arrows move the box, + − size it, Enter covers"),
+  key("c", "cover", "cover a place of the photo: arrows move the box, + − size it, Enter covers", true),
   key("f", "fullScreen", "full screen for the focused panel, on or off"),
   key("l", "live", "live: what the networks see through the camera; there Space freezes, Esc leaves"),
   key("/", "search", "search for a class by name, synonym or kind"),
   key("s", "sharp", "sharp maps on or off"),
   key("w", "whole", "whole photo or centre crop"),
-  key("a", "signed", "for and against, on or off"),
+  key("a", "toggleSigned", "for and against, on or off"),
   key("h", "steps", "how these maps are made, step by step"),
   key("t", "check", "how far these maps can be trusted"),
   key("q", "code", "this view's address as a QR code for phones"),

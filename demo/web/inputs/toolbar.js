@@ -13,9 +13,8 @@ const DISPLAY_MODES = [
 const BRIEF = { class: "action brief" };
 
 export class Toolbar {
-  /** colormaps: [name, title]. act: setDisplay(changes), setLayer(share), setSigned(isOn), toggleSteps(), toggleMethods(), check(), cover(), download(name),
-   * share(), present(), showKeys(). */
-  constructor({ colormaps, opacity, steps, act }) {
+  /** colormaps: [name, title]. steps: of the layer's slider. actions: see actions.js. */
+  constructor({ colormaps, opacity, steps, actions }) {
     this.steps = steps;
     this.layers = DISPLAY_MODES.map(([value, title]) => {
       const input = h("input", {
@@ -23,7 +22,7 @@ export class Toolbar {
         name: "layers",
         value,
         checked: value === "overlay",
-        onchange: () => act.setDisplay({ layers: value }),
+        onchange: () => actions.setDisplay({ layers: value }),
       });
       return h("label", {}, input, h("span", {}, title));
     });
@@ -34,11 +33,11 @@ export class Toolbar {
       max: 1,
       step: 0.05,
       value: opacity,
-      oninput: (event) => act.setDisplay({ opacity: Number(event.target.value) }),
+      oninput: (event) => actions.setDisplay({ opacity: Number(event.target.value) }),
     });
     this.colors = h(
       "select",
-      { id: "colors", onchange: (event) => act.setDisplay({ colormap: event.target.value }) },
+      { id: "colors", onchange: (event) => actions.setDisplay({ colormap: event.target.value }) },
       ...colormaps.map(([name, title]) => h("option", { value: name }, title)),
     );
     this.layer = h("input", {
@@ -48,13 +47,13 @@ export class Toolbar {
       max: steps,
       step: 1,
       value: steps,
-      oninput: (event) => act.setLayer(Number(event.target.value) / steps),
+      oninput: (event) => actions.setLayer(Number(event.target.value) / steps),
     });
     this.layerText = h("output", { class: "layer-text", for: "layer" });
     this.signed = h("input", {
       type: "checkbox",
       id: "signed",
-      onchange: (event) => act.setSigned(event.target.checked),
+      onchange: (event) => actions.setSigned(event.target.checked),
     });
     this.colorsField = h("div", { class: "field" }, h("label", { for: "colors" }, "Colours"), this.colors);
     const button = (name, label, title, action, attributes = {}) =>
@@ -67,10 +66,10 @@ export class Toolbar {
     const downloadButton = button("download", "Download", "Figure, maps, or all of it");
     const opener = (...of) => button(...of, { "aria-expanded": "false" });
     this.openers = {
-      cover: opener("cover", "Cover", "Cover a place of the photo and look again (c)", act.cover),
-      steps: opener("steps", "How", "How these maps are made, step by step (h)", act.toggleSteps),
-      check: opener("check", "Trust", "How far can I trust these maps?", act.check),
-      methods: opener("methods", "Methods", "All methods for one network", act.toggleMethods),
+      cover: opener("cover", "Cover", "Cover a place of the photo and look again (c)", () => actions.cover(false)),
+      steps: opener("steps", "How", "How these maps are made, step by step (h)", actions.steps),
+      check: opener("check", "Trust", "How far can I trust these maps?", actions.check),
+      methods: opener("methods", "Methods", "All methods for one network", actions.methods),
     };
     this.element = h(
       "div",
@@ -97,15 +96,15 @@ export class Toolbar {
         ...Object.values(this.openers),
         downloadButton,
         menu(downloadButton, "Download", () => [
-          ["Figure for a slide", "PNG, 16:9, light", () => act.download("comparison.png", "light")],
-          ["Figure for a slide", "PNG, 16:9, dark", () => act.download("comparison.png", "dark")],
-          ["Figure for a slide", "SVG, light", () => act.download("comparison.svg", "light")],
-          ["Figure for a slide", "SVG, dark", () => act.download("comparison.svg", "dark")],
-          ["Everything", "ZIP: figure, overlays, heatmaps, numbers", () => act.download("everything.zip")],
+          ["Figure for a slide", "PNG, 16:9, light", () => actions.download("comparison.png", "light")],
+          ["Figure for a slide", "PNG, 16:9, dark", () => actions.download("comparison.png", "dark")],
+          ["Figure for a slide", "SVG, light", () => actions.download("comparison.svg", "light")],
+          ["Figure for a slide", "SVG, dark", () => actions.download("comparison.svg", "dark")],
+          ["Everything", "ZIP: figure, overlays, heatmaps, numbers", () => actions.download("everything.zip")],
         ]),
-        button("share", "Share", "A link to this view", act.share, BRIEF),
-        button("present", "Present", "Only the picture and the maps (p)", act.present),
-        button("keys", "Keys", "What the keys do (?)", act.showKeys, BRIEF),
+        button("share", "Share", "A link to this view", actions.share, BRIEF),
+        button("present", "Present", "Only the picture and the maps (p)", actions.present),
+        button("keys", "Keys", "What the keys do (?)", actions.help, BRIEF),
       ),
     );
     this.setLayer(1);

@@ -1,0 +1,41 @@
+// Starts the page, once Gradio has put its controls there.
+
+import { App } from "./app.js";
+import { elementsFor } from "./dom.js";
+import { listenToAddressForm } from "./inputs/address.js";
+import { classFieldOf } from "./inputs/class_field.js";
+import { improveModels } from "./inputs/models.js";
+import { acceptPicturesAnywhere } from "./inputs/pasting.js";
+import { listenToSettingsButton, listenToSkipLinks } from "./inputs/settings.js";
+import { explainMissingSources } from "./inputs/sources.js";
+import { offerLive } from "./live/live_button.js";
+import { listenToFullScreen } from "./results/panel.js";
+import { CLASS_FIELDS } from "./state.js";
+
+/** element: where the page goes. props: from demo/ui/page_data.py. trigger: Gradio's, of the component that the page is in. */
+export async function start({ element, props, trigger }) {
+  await elementsFor("#models", ...CLASS_FIELDS.map(classFieldOf));
+  const app = new App({ element, props, trigger: () => trigger("input") });
+  app.takeFile = acceptPicturesAnywhere({
+    suffixes: props.pictureSuffixes,
+    limitMb: props.uploadLimitMb,
+    hasAddresses: props.hasAddresses,
+    choose: (address) => app.choosePhoto({ address }),
+    chooseAll: (files) => app.sequence.add(files),
+    takeNetwork: (weights, labels) => app.ownNetwork.take(weights, labels),
+    sent: (file) => (app.sentFile = file),
+    tell: (text) => app.notify(text),
+  });
+  explainMissingSources(document.querySelector(".photo-note"));
+  if (props.isLive) offerLive(() => app.openLive());
+  improveModels();
+  listenToAddressForm((address) => app.choosePhoto({ address }));
+  listenToFullScreen();
+  listenToSettingsButton();
+  listenToSkipLinks();
+  window.gradcam = { controls: () => app.controls.values() };
+  window.addEventListener("control-change", ({ detail: [name, value] }) => app.controls.receive(name, value));
+  app.start(location.href);
+  for (const [name, value] of window.earlyChanges ?? []) app.controls.receive(name, value);
+  element.dataset.ready = "true";
+}
