@@ -74,7 +74,9 @@ class PhotoStore:
 
     def __init__(self, max_bytes: int = DECODED_BYTES) -> None:
         self._kept: cachetools.LRUCache[str, Decoded] = cachetools.LRUCache(
-            max_bytes, getsizeof=_decoded_bytes
+            # Pillow holds RGB in four bytes.
+            max_bytes,
+            getsizeof=lambda photo: 4 * photo.image.width * photo.image.height,
         )
         self._notes: cachetools.LRUCache[str, PhotoNotes] = cachetools.LRUCache(NOTES)
         self._lock = threading.Lock()
@@ -203,7 +205,3 @@ class PhotoFile:
 def _sha256(file: Path | bytes) -> str:
     with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _decoded_bytes(photo: Decoded) -> int:
-    return 4 * photo.image.width * photo.image.height  # as Pillow holds RGB

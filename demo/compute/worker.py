@@ -85,13 +85,15 @@ class Worker:
     ) -> None:
         self._memory_limit_bytes = memory_limit_bytes
         self._meanwhile = meanwhile
-        self._submit = submit or self._submit_alone
+        self._submit = submit or self._run_alone
         # A pass uses all cores: two at once slow each other down; neither finishes sooner.
         self._passes = ThreadPoolExecutor(1, thread_name_prefix="pass")
         self._paired = PairedPasses()
         self._maps = ThreadPoolExecutor(map_threads, thread_name_prefix="map")
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="slow method")
-        self.held: SingleFlight[Examination] = SingleFlight(held_bytes, _held_bytes)
+        self.held: SingleFlight[Examination] = SingleFlight(
+            held_bytes, lambda held: held.run.nbytes + _OVERHEAD_BYTES
+        )
 
     def preload(self, models: Iterable[str]) -> None:
         """Have these networks loaded in the background."""
@@ -195,7 +197,7 @@ class Worker:
         inputs = [self._input_once(picture, one) for one in requests]
         prepared = await asyncio.gather(*map(_or_why_not, inputs))
         passes = [
-            (ready.model.info.name, partial(_answer_alone, ready, one))
+            (ready.model.info.name, lambda ready=ready, one=one: _run_one(ready).answer(one))
             for one, ready in zip(requests, prepared, strict=True)
             if isinstance(ready, PassRequest)
         ]
@@ -248,8 +250,8 @@ class Worker:
         request = PassRequest(model, key.layer, prepared, probabilities)
         return await self.held.get(key, lambda: self._submit(request))
 
-    def _submit_alone(self, request: PassRequest) -> Future[Examination]:
-        return self._passes.submit(lambda: _run_together([request])[0])
+    def _run_alone(self, request: PassRequest) -> Future[Examination]:
+        return self._passes.submit(_run_one, request)
 
 
 async def _or_why_not(work: Awaitable[T]) -> T | Exception:
@@ -265,12 +267,8 @@ def _run_together(passes: Sequence[PassRequest]) -> list[Examination]:
     return run_passes(first.model, inputs, first.layer, known or None)
 
 
-def _answer_alone(one: PassRequest, request: ExplanationRequest) -> Explanation:
-    return _run_together([one])[0].answer(request)
-
-
-def _held_bytes(examination: Examination) -> int:
-    return examination.run.nbytes + _OVERHEAD_BYTES
+def _run_one(one: PassRequest) -> Examination:
+    return _run_together([one])[0]
 
 
 def _key(photo_id: str, model: Model, request: ExplanationRequest, layer: str | None) -> PassKey:

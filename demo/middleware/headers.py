@@ -23,22 +23,9 @@ FRAMED_BY = ("'self'", "https://huggingface.co", "https://*.huggingface.co")
 _USED = ("camera", "clipboard-read", "clipboard-write", "fullscreen")
 
 _UNUSED = (
-    "accelerometer",
-    "display-capture",
-    "encrypted-media",
-    "geolocation",
-    "gyroscope",
-    "hid",
-    "magnetometer",
-    "microphone",
-    "midi",
-    "payment",
-    "picture-in-picture",
-    "publickey-credentials-get",
-    "screen-wake-lock",
-    "serial",
-    "usb",
-    "xr-spatial-tracking",
+    *("accelerometer", "display-capture", "encrypted-media", "geolocation", "gyroscope", "hid"),
+    *("magnetometer", "microphone", "midi", "payment", "picture-in-picture"),
+    *("publickey-credentials-get", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking"),
 )
 
 _ALWAYS = {

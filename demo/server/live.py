@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -122,7 +122,11 @@ async def _look(frame: bytes, wanted: LiveRequest) -> list[dict[str, Any]]:
     usable = [one for one in requests if isinstance(one, ExplanationRequest)]
     found = iter(await service().explain_frame(frame, usable))
     answers = [one if isinstance(one, LabelError) else next(found) for one in requests]
-    return _results(wanted.models, answers)  # a few numbers: a thread for them would take longer
+    # A few numbers: a thread for them would take longer.
+    return [
+        {"asked": model} | _result(answer)
+        for model, answer in zip(wanted.models, answers, strict=True)
+    ]
 
 
 def _request(model: str, wanted: LiveRequest) -> ExplanationRequest | LabelError:
@@ -134,15 +138,7 @@ def _request(model: str, wanted: LiveRequest) -> ExplanationRequest | LabelError
         return error
 
 
-def _results(
-    models: Sequence[str], answers: Sequence[Explanation | Exception]
-) -> list[dict[str, Any]]:
-    return [
-        {"asked": model}
-        | (
-            {"failed": sentence_of(one, BROKEN_NETWORK)}
-            if isinstance(one, Exception)
-            else live_result_of(one)
-        )
-        for model, one in zip(models, answers, strict=True)
-    ]
+def _result(answer: Explanation | Exception) -> dict[str, Any]:
+    if isinstance(answer, Exception):
+        return {"failed": sentence_of(answer, BROKEN_NETWORK)}
+    return live_result_of(answer)

@@ -171,10 +171,6 @@ def _models(names: object) -> list[str]:
     return list(dict.fromkeys(classifier_info(str(name)).name for name in given))
 
 
-def _method(name: object) -> str:
-    return method_named(str(name)).name
-
-
 def _layer(share: object) -> float:
     is_number = isinstance(share, int | float) and not isinstance(share, bool)
     if not is_number or not 0 <= float(share) <= 1:  # type: ignore[arg-type]
@@ -187,7 +183,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "contrast": _class,
     "models": _models,
     "view": _one_of({view: view for view in VIEWS}),
-    "method": _method,
+    "method": lambda name: method_named(str(name)).name,
     "detail": _one_of({detail: detail for detail in DETAILS}),
     "layer": _layer,
     "signed": _one_of({True: True, False: False}),

@@ -96,20 +96,18 @@ def explain(
         info.labels.find(target)
     parts = 2 if covers else 1
     decoded = read_picture(image, limits)
-    held = replace(examine(decoded, model, view, detail, layer), window=limits)
-    e = held.explain(
-        target, method, contrast, lambda share: on_progress(share / parts), signed, steps, smooth
-    )
-    if not covers:
-        return e
-    after = replace(examine(decoded, model, view, detail, layer, cover=covers), window=limits)
-    found = after.explain(
-        e.target.index,
-        method,
-        contrast,
-        lambda share: on_progress((1 + share) / parts),
-        signed,
-        steps,
-        smooth,
-    )
-    return replace(found, uncovered=e)
+
+    def with_covered(places: Covers, its_class: int | str | None, done: int) -> Explanation:
+        held = replace(examine(decoded, model, view, detail, layer, cover=places), window=limits)
+        return held.explain(
+            its_class,
+            method,
+            contrast,
+            lambda share: on_progress((done + share) / parts),
+            signed,
+            steps,
+            smooth,
+        )
+
+    e = with_covered(None, target, 0)
+    return replace(with_covered(covers, e.target.index, 1), uncovered=e) if covers else e

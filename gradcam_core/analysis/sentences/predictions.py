@@ -40,16 +40,8 @@ UNDECIDED = 0.05
 """Difference from one half below which it says neither yes nor no."""
 
 MASS_NOUNS = {
-    *(
-        "food",
-        "clothing",
-        "furniture",
-        "electronic equipment",
-        "armor",
-        "makeup",
-        "bread",
-        "footwear",
-    ),
+    *("food", "clothing", "furniture", "electronic equipment", "armor", "makeup", "bread"),
+    "footwear",
 }
 """Kinds without an article."""
 
@@ -78,7 +70,7 @@ def predictions(networks: Sequence[NamedNetwork]) -> Iterator[str]:
     if too:
         yield (
             f"{subject(too, networks)} {form(too, 'says', 'say')} {other}, too "
-            f"({_probabilities_of_target(too)})"
+            f"({percentages([one.e.target.probability for one in too])})"
         )
 
 
@@ -87,10 +79,6 @@ def _says_too(one: NamedNetwork) -> bool:
     probability of its own and this one's is above one half, or both have the same."""
     best, target = one.e.top[0].probability, one.e.target.probability
     return (one.e.independent and target >= YES) or percentage(best) == percentage(target)
-
-
-def _probabilities_of_target(group: Sequence[NamedNetwork]) -> str:
-    return percentages([one.e.target.probability for one in group])
 
 
 def _clauses(

@@ -4,7 +4,6 @@ has learned, and does it hold still when the picture hardly changes?"""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 
@@ -111,7 +110,10 @@ class _Checks:
         elsewhere = self._elsewhere(own, grounds, ends, heat) if is_testable else ()
         road = self._road(image, heat)
         sanity, random_weights = self._random() if self._maps else ((), ())
-        changed = self._hardly_changed() if self._maps else ()
+        changed: tuple[float | None, ...] = ()
+        if self._maps:
+            hardly_changed = [*self._shifted(), *self._noisy()]
+            changed = self._correlations(self._model.module, hardly_changed)
         return Trust(
             explanation=e,
             deletion=own[0],
@@ -137,9 +139,6 @@ class _Checks:
     def _batch(self, geometry: View) -> Tensor:
         return geometry.batch(self._photo, self._preprocessing).to(self._device)
 
-    def _precision(self) -> AbstractContextManager:
-        return precision(self._device.type)
-
     def _count(self, done: int) -> None:
         self._done += done
         self._shown_share = max(self._shown_share, min(1.0, self._done / self._to_do))
@@ -151,7 +150,7 @@ class _Checks:
         found: list[np.ndarray] = []
         for at in range(0, len(images), BATCH_SIZE):
             batch = torch.cat(list(images[at : at + BATCH_SIZE]))
-            with exclusive(module), torch.no_grad(), self._precision():
+            with exclusive(module), torch.no_grad(), precision(self._device.type):
                 logits = self._model.logits(module(batch))
                 found.append(self._model.probabilities(logits).float().cpu().numpy())
             self._count(len(batch))
@@ -233,10 +232,6 @@ class _Checks:
 
     def _input(self, batch: Tensor, geometry: View) -> PreparedInput:
         return PreparedInput(geometry, self._e.view, self._e.detail, batch)
-
-    def _hardly_changed(self) -> tuple[float | None, ...]:
-        """With the photo shifted, then with noise added."""
-        return self._correlations(self._model.module, [*self._shifted(), *self._noisy()])
 
     def _shifted(self) -> Iterator[PreparedInput]:
         geometry = self._e.geometry
