@@ -11,7 +11,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from gradcam_core.batch.ground_truth import LabelResult, PictureLabel, label_result
-from gradcam_core.batch.overlays import overlay_jpeg, overlay_path
+from gradcam_core.batch.overlays import overlay_jpeg
 from gradcam_core.batch.pictures import NOTHING_THERE, PictureSource
 from gradcam_core.batch.rows import PictureFacts, PictureResult, Row, failed_rows, rows_of
 from gradcam_core.batch.schema import THUMBNAIL_SIDE_PX
@@ -19,7 +19,6 @@ from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.errors import GradcamError, ImageError
 from gradcam_core.explanation.examination import answer_together, run_passes
 from gradcam_core.explanation.result import Explanation
-from gradcam_core.export.file_names import file_stems
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.jpeg import jpeg
 from gradcam_core.images.prepare import PreparedInput, prepare
@@ -198,12 +197,11 @@ def _result(
         else run_checks(picture.photo, model, e, lambda _: check_stopped())
         for e, model in zip(explanations, models, strict=True)
     ]
-    stems = file_stems(list(zip(settings.models, explanations, strict=True)))
-    overlays = [
-        (overlay_path(key, stem), overlay_jpeg(picture.small, e, key))
-        for stem, e in zip(stems, explanations, strict=True)
-    ]
     rows = rows_of(picture.facts, explanations, checks, models, settings)
+    overlays = [
+        (row["overlay"], overlay_jpeg(picture.small, e, key))
+        for row, e in zip(rows, explanations, strict=True)
+    ]
     _add_label_results(rows, [its_result for _, its_result in found])
     return PictureResult(key, rows, overlays)
 

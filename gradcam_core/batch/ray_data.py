@@ -14,7 +14,6 @@ import logging
 import os
 import pickle
 import queue
-import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +42,7 @@ from gradcam_core.models.custom.description import Description
 from gradcam_core.models.forward_pass import device_of
 from gradcam_core.models.loading import load_model
 from gradcam_core.models.model import Model
+from gradcam_core.system.connections import check_listening
 from gradcam_core.system.memory import keep_freed_memory
 from gradcam_core.wording import first_line
 
@@ -57,7 +57,6 @@ MAX_TRIES = 5
 """Rounds in a row in which no picture has come back."""
 
 _POLL_S = 0.2
-_CONNECT_TIMEOUT_S = 5.0
 _THREAD_TIMEOUT_S = 5.0
 
 _RESULT = "result"
@@ -118,7 +117,11 @@ def _connect(address: str | None, undo: ExitStack) -> None:
     if not ray.is_initialized():
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # which Ray reads when it starts
         if address:
-            _check_reachable(address)
+            try:
+                check_listening(address)
+            except OSError as error:
+                reason = error.strerror or error
+                raise BatchError(f"the cluster {address} cannot be reached: {reason}") from error
         try:
             ray.init(
                 address=address or "local",
@@ -141,19 +144,6 @@ def _connect(address: str | None, undo: ExitStack) -> None:
             setattr(context, name, value)
 
     undo.callback(put_back)
-
-
-def _check_reachable(address: str) -> None:
-    """Raises BatchError if nothing listens there, for which Ray itself takes two minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not (host and port.isdecimal()):
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
-    except (OSError, OverflowError) as error:
-        raise BatchError(
-            f"the cluster {address} cannot be reached: {getattr(error, 'strerror', None) or error}"
-        ) from error
 
 
 def _window(sources: Iterator[PictureSource]) -> Iterator[PictureSource]:

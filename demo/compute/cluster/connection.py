@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from typing import Any
 
 from demo.compute.cluster.messages import APPLICATION
 from gradcam_core.errors import BackendError
+from gradcam_core.system.connections import check_listening
 
 LOOPBACK = "127.0.0.1"
 
@@ -19,7 +19,6 @@ NO_ADDRESS = (
 NOT_INSTALLED = "GRADCAM_BACKEND=ray needs Ray: pip install -r requirements-ray.txt"
 NOT_THERE = "No Ray cluster with the app's replicas answers at {}. `make serve-cluster` starts one."
 
-_CONNECT_TIMEOUT_S = 5.0
 _FIRST_ANSWER_TIMEOUT_S = 60.0  # replicas may still load their networks
 
 _SPARING = {
@@ -41,7 +40,10 @@ def connected_handle(address: str) -> tuple[Any, int]:
     """
     if not address:
         raise BackendError(NO_ADDRESS)
-    _check_listening(address)
+    try:
+        check_listening(address)
+    except OSError as error:
+        raise BackendError(NOT_THERE.format(address)) from error
     set_environment(address)
     try:
         import ray
@@ -80,15 +82,3 @@ def set_environment(address: str) -> None:
         # A cluster on this machine asks for the token that Ray keeps for this user, or for the one
         # in RAY_AUTH_TOKEN, so that no other user has it run anything.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-
-
-def _check_listening(address: str) -> None:
-    """Raises BackendError where nobody listens. Ray itself would try for a long time, and then say
-    so in many lines."""
-    host, _, port = address.rpartition(":")
-    if "://" in address or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host, int(port)), _CONNECT_TIMEOUT_S).close()
-    except OSError as error:
-        raise BackendError(NOT_THERE.format(address)) from error
