@@ -12,6 +12,7 @@ from typing import Any
 
 from demo.settings import values
 from gradcam_core.errors import SettingsError
+from gradcam_core.system.switches import ADDRESSES, is_on
 
 _HELP_COLUMNS = 100
 
@@ -159,9 +160,9 @@ VARIABLES = (
         "https://lms.example.org,https://*.example.com",
     ),
     Variable(
-        "GRADCAM_ADDRESSES",
+        ADDRESSES,
         "has_addresses",
-        values.is_on,
+        is_on,
         "on or off",
         "off: no picture is fetched from an address",
         takes_empty=True,  # always was off
@@ -169,7 +170,7 @@ VARIABLES = (
     Variable(
         "GRADCAM_NETWORK_DROPS",
         "network_drops",
-        values.is_on,
+        is_on,
         "on or off",
         "whether visitors may drop networks of their own on the page; by default only where no "
         "other machine can reach it",
@@ -177,7 +178,7 @@ VARIABLES = (
     Variable(
         "GRADCAM_LIVE",
         "is_live",
-        values.is_on,
+        is_on,
         "on or off",
         "off: no live view of a visitor's camera",
     ),

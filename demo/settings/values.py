@@ -151,14 +151,6 @@ def folder(text: str) -> Path:
         raise ValueError(text) from None
 
 
-def is_on(text: str) -> bool:
-    """Of "on", "off" and their like; nothing at all is off."""
-    on, off = ("on", "1", "true", "yes"), ("off", "0", "false", "no", "")
-    if text.lower() not in on + off:
-        raise ValueError(text)
-    return text.lower() in on
-
-
 def backend(text: str) -> str:
     """ "local" or "ray"."""
     if text not in ("local", "ray"):

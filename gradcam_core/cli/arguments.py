@@ -22,15 +22,10 @@ from gradcam_core.models.custom import register_all
 from gradcam_core.models.custom.description import add_network_arguments
 from gradcam_core.models.model import LayerChoice
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
+from gradcam_core.system.switches import ADDRESSES, is_on
 from gradcam_core.system.terminal import OneLineParser
 
 WINDOW = "--window"
-
-ADDRESSES = "GRADCAM_ADDRESSES"
-"""The environment variable that keeps pictures from being fetched from the web, with any value but
-these."""
-
-_ON, _OFF = ("on", "1", "true", "yes"), ("off", "0", "false", "no", "")
 
 _NEGATIVE = re.compile(r"-[\d.]")
 
@@ -42,10 +37,10 @@ def program() -> str:
 
 def fetches_addresses(parser: Parser, environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the command line may fetch pictures from the web."""
-    given = environment.get(ADDRESSES, "on")
-    if given.strip().lower() not in _ON + _OFF:
-        parser.error(f"{ADDRESSES} is {given!r}: it must be on or off")
-    return given.strip().lower() in _ON
+    try:
+        return is_on(environment.get(ADDRESSES, "on"))
+    except ValueError as error:
+        parser.error(f"{ADDRESSES} is {str(error)!r}: it must be on or off")
 
 
 class Parser(OneLineParser):

@@ -130,8 +130,9 @@ class Examination:
         else:
             found = (labels.find(one).index for one in as_several(contrast))
             others = list(dict.fromkeys(found))
-        more = _More(signed, steps, smooth)
-        return _explain([self], [index], method, others, on_progress, more)[0]
+        return _explain(
+            [self], [index], method, others, on_progress, signed=signed, steps=steps, smooth=smooth
+        )[0]
 
     def answer(
         self,
@@ -160,17 +161,16 @@ def answer_together(
     if any(one.run.open_pass is not held[0].run.open_pass for one in held):
         return [one.answer(request, on_progress) for one in held]  # they were run alone
     targets = [one.target_of(request) for one in held]
-    more = _More(request.signed, request.steps, request.smooth)
-    return _explain(held, targets, request.method, request.usable_contrast, on_progress, more)
-
-
-@dataclass(frozen=True)
-class _More:
-    """What is wanted besides the maps."""
-
-    signed: bool
-    steps: bool
-    smooth: Smooth | None
+    return _explain(
+        held,
+        targets,
+        request.method,
+        request.usable_contrast,
+        on_progress,
+        signed=request.signed,
+        steps=request.steps,
+        smooth=request.smooth,
+    )
 
 
 def _explain(
@@ -179,23 +179,26 @@ def _explain(
     method: str,
     contrast: bool | Sequence[int],
     on_progress: Callable[[float], None],
-    more: _More,
+    *,
+    signed: bool,
+    steps: bool,
+    smooth: Smooth | None,
 ) -> list[Explanation]:
     for one, target in zip(held, targets, strict=True):
         _check_gradients(one, target)
     run = held[0].run.join([one.run for one in held[1:]])
-    check_options(method_named(method), more.signed, more.steps, more.smooth, is_several(run.layer))
-    wanted: dict[str, Any] = {"smooth": more.smooth, "allow_nan": True}
+    check_options(method_named(method), signed, steps, smooth, is_several(run.layer))
+    wanted: dict[str, Any] = {"smooth": smooth, "allow_nan": True}
     found = run.cam(targets, method, contrast, on_progress, **wanted)
     feature_maps = found.cpu().numpy()
     contrasts = run.contrast(targets, method, contrast)
     signed_maps: Sequence[np.ndarray | None] = [None] * len(held)
-    if more.signed:
+    if signed:
         signed_map = run.cam(targets, method, contrast, on_progress, signed=True, **wanted)
         signed_maps = list(signed_map.cpu().numpy())
-    steps: Sequence[Steps | None] = [None] * len(held)
-    if more.steps:
-        steps = run.steps(targets, method, contrast)
+    each_steps: Sequence[Steps | None] = [None] * len(held)
+    if steps:
+        each_steps = run.steps(targets, method, contrast)
     return [
         Explanation(
             model=one.model.info.name,
@@ -206,7 +209,7 @@ def _explain(
             method=method,
             contrast=tuple(map(one.prediction, others)),
             layer=run.layer if isinstance(run.layer, str) else JOINED.join(run.layer),
-            smooth=more.smooth,
+            smooth=smooth,
             detail=one.detail,
             view=one.view,
             weights=one.model.weights,
@@ -227,7 +230,7 @@ def _explain(
             photo=one.photo,
         )
         for one, target, feature_map, others, signed_map, its_steps in zip(
-            held, targets, feature_maps, contrasts, signed_maps, steps, strict=True
+            held, targets, feature_maps, contrasts, signed_maps, each_steps, strict=True
         )
     ]
 
