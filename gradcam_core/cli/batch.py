@@ -122,7 +122,7 @@ def _run(
                     file=sys.stderr,
                 )
                 return 128 + stop.signal
-            _tell(parser.prog, options, folder, pictures, settings, tally)
+            _print_outcome(parser.prog, options, folder, pictures, settings, tally)
             if not folder.explained:
                 print(f"{parser.prog}: no picture could be explained", file=sys.stderr)
                 return 1
@@ -180,7 +180,7 @@ class _Tally:
                 self.failed[result.key] = errors[0]
 
 
-def _tell(
+def _print_outcome(
     program: str,
     options: argparse.Namespace,
     folder: ResultFolder,
