@@ -1,6 +1,5 @@
 // The page: its state, what is shown of it, and the answers of the server.
 
-import { actionsOf } from "./actions.js";
 // The server mounts gradcam_core/web as core/: these are shared with the report of a batch.
 import { h } from "./core/elements.js";
 import { palette } from "./core/heat.js";
@@ -8,7 +7,6 @@ import { ClassField, classFieldOf } from "./inputs/class_field.js";
 import { Controls } from "./inputs/controls.js";
 import { Examples } from "./inputs/examples.js";
 import { Sequence } from "./inputs/sequence.js";
-import { listenToKeys } from "./inputs/keys.js";
 import { noteOnLink } from "./inputs/share.js";
 import { lackingOf, linkTo, readLink } from "./link.js";
 import { downloadFile, streamExplanations, uploadFile } from "./requests.js";
@@ -57,7 +55,6 @@ export class App {
     makeElements(this, element);
     this.fields = [this.classField("target", props.ownTop), this.classField("contrast", props.noOther)];
     this.results.showMessage(props.hint);
-    listenToKeys(actionsOf(this));
   }
 
   /** The field that says and changes one of the classes in the state. */

@@ -4,7 +4,7 @@ import { actionsOf } from "./actions.js";
 import { h } from "./core/elements.js";
 import { ClassSearch } from "./inputs/class_search.js";
 import { CoverTool } from "./inputs/cover_tool.js";
-import { keysDialog } from "./inputs/keys.js";
+import { keysDialog, listenToKeys } from "./inputs/keys.js";
 import { OwnNetwork } from "./inputs/own_network.js";
 import { PageCode } from "./inputs/page_code.js";
 import { ShareDialog } from "./inputs/share.js";
@@ -26,11 +26,12 @@ export function makeElements(app, element) {
   const page = pageOf(app);
   const grid = h("div", { class: "panels" });
   const notices = makeNotices(app);
+  const actions = actionsOf(app);
   app.toolbar = new Toolbar({
     colormaps: app.props.colormaps,
     opacity: app.display.opacity,
     steps: app.props.layers,
-    actions: actionsOf(app),
+    actions,
   });
   app.cover = makeCoverTool(app);
   app.coverComparison = makeCoverComparison(app, page);
@@ -61,6 +62,7 @@ export function makeElements(app, element) {
   element.append(app.root);
   app.setDisplay({});
   app.toolbar.setExplained(null, null);
+  listenToKeys(actions);
 }
 
 /** What the parts that show results may read from the app and do with it. */
