@@ -11,8 +11,8 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from gradcam_core.batch.ground_truth import LabelResult, PictureLabel, label_result
+from gradcam_core.batch.listing.source import NOTHING_THERE, PictureSource
 from gradcam_core.batch.overlays import overlay_jpeg
-from gradcam_core.batch.pictures import NOTHING_THERE, PictureSource
 from gradcam_core.batch.rows import PictureFacts, PictureResult, Row, failed_rows, rows_of
 from gradcam_core.batch.schema import THUMBNAIL_SIDE_PX
 from gradcam_core.batch.settings import BatchSettings

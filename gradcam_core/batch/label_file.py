@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradcam_core.batch.csv_files import SEPARATORS, allow_long_fields, encoding_by_mark
-from gradcam_core.batch.pictures import PictureSource
+from gradcam_core.batch.listing.source import PictureSource
 from gradcam_core.errors import GroundTruthError
 
 COLUMNS = ("path", "label")

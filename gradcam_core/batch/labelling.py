@@ -11,7 +11,7 @@ from pathlib import Path, PureWindowsPath
 
 from gradcam_core.batch.ground_truth import GroundTruth, PictureLabel
 from gradcam_core.batch.label_file import LabelFile, read_label_file
-from gradcam_core.batch.pictures import Pictures, PictureSource, text_of_name
+from gradcam_core.batch.listing.source import Pictures, PictureSource, text_of_name
 from gradcam_core.errors import GroundTruthError, LabelError
 from gradcam_core.models.labels import Label, Labels
 from gradcam_core.wording import counted, listed

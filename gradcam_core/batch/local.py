@@ -28,7 +28,7 @@ from gradcam_core.batch.compute import (
     prepare_picture,
     single_threaded_blas,
 )
-from gradcam_core.batch.pictures import PictureSource
+from gradcam_core.batch.listing.source import PictureSource
 from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.images.sandbox import Reader

@@ -20,13 +20,10 @@ from gradcam_core.batch.listing.path_list import check_some_are_there, in_list, 
 from gradcam_core.batch.listing.pattern import Pattern, is_wild
 from gradcam_core.batch.listing.skipped import SkippedCounts
 from gradcam_core.batch.listing.source import (
-    NOTHING_THERE,
-    UNREAD,
     Found,
     Pictures,
     PictureSource,
     Skipped,
-    key_digest,
     pictures_of,
     text_of_name,
 )
@@ -34,18 +31,6 @@ from gradcam_core.batch.listing.table import in_tables
 from gradcam_core.errors import PicturesError
 from gradcam_core.images.formats.suffixes import SUFFIXES
 from gradcam_core.images.remote.fetch import is_address
-
-__all__ = [
-    "NOTHING_THERE",
-    "UNREAD",
-    "PictureSource",
-    "Pictures",
-    "Skipped",
-    "find_pictures",
-    "is_address",
-    "key_digest",
-    "text_of_name",
-]
 
 _TABLE = ".parquet"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from gradcam_core.batch.pictures import Pictures, PictureSource
+from gradcam_core.batch.listing.source import Pictures, PictureSource
 from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.batch.store import ResultFolder

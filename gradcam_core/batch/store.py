@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import BaseFileLock, Timeout
 
-from gradcam_core.batch.pictures import is_address, key_digest
+from gradcam_core.batch.listing.source import key_digest
 from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.schema import DATA, SCHEMA
 from gradcam_core.batch.settings import LATER_SETTINGS, BatchSettings
 from gradcam_core.errors import BatchError
+from gradcam_core.images.remote.fetch import is_address
 from gradcam_core.models.model import Model
 from gradcam_core.system.files import atomic_write
 from gradcam_core.system.locks import lock_for

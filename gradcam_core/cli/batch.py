@@ -32,7 +32,7 @@ from gradcam_core.models.registry import model_info
 from gradcam_core.wording import counted, file_name, printable
 
 if TYPE_CHECKING:
-    from gradcam_core.batch.pictures import Pictures
+    from gradcam_core.batch.listing.source import Pictures
     from gradcam_core.batch.rows import PictureResult
     from gradcam_core.batch.run import Engine
     from gradcam_core.batch.settings import BatchSettings

@@ -15,7 +15,8 @@ import pytest
 
 from gradcam_core.batch.listing import archive
 from gradcam_core.batch.listing.content import looks_like_picture
-from gradcam_core.batch.pictures import Pictures, find_pictures
+from gradcam_core.batch.listing.source import Pictures
+from gradcam_core.batch.pictures import find_pictures
 from gradcam_core.errors import PicturesError
 from tests.support.bad_pictures import encodings
 from tests.support.photos import PHOTOS as SCIENCE
