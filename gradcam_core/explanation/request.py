@@ -61,7 +61,7 @@ class ExplanationRequest:
         check_layer(self.layer)
         check_options(method, self.signed, self.steps, self.smooth, is_several(self.layer))
         if self.target in self.contrast_classes:
-            raise LabelError("A class cannot be explained rather than itself. Choose another one.")
+            raise LabelError("A class cannot be explained against itself. Choose another one.")
 
     @property
     def is_slow(self) -> bool:

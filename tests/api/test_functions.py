@@ -323,7 +323,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         {"target": "tabby", "contrast": "a dinosaur"},
         "There is no class 'a dinosaur' among the 1000.",
     ),
-    ({"target": "tabby", "contrast": "tabby"}, "A class cannot be explained rather than itself."),
+    ({"target": "tabby", "contrast": "tabby"}, "A class cannot be explained against itself."),
     ({"rivals": "no"}, "rivals is true or false."),
     ({"method": "smoothgrad"}, "There is no method 'smoothgrad'. Choose one of: gradcam,"),
     ({"detail": 4}, "There is no detail 4. Choose one of: 1, 2, 3."),
