@@ -108,7 +108,9 @@ def cold_places(
     for cover in covers:
         place = _moved(heat, taken, region, cover) or _other_box(heat, taken, region, cover)
         if place is None:
-            raise CamError("No place is left that is as large: cover less of the photo.")
+            raise CamError(
+                "There is no room for an equally large cold place: cover less of the photo."
+            )
         found.append(place)
         taken = taken | covered_mask([place], size)
     return tuple(found)
@@ -126,7 +128,7 @@ def _heat(explanations: Sequence[Explanation]) -> tuple[np.ndarray, tuple[int, i
         raise ValueError(f"The explanations are of different photos: {sorted(sizes)}.")
     with_heat = [e for e in explanations if not e.degenerate]
     if not with_heat:
-        raise CamError("No map has any heat, so no place is its hottest or its coldest.")
+        raise CamError("No map has any heat, so there is no hottest or coldest place.")
     (photo_size,) = sizes
     size = raster(photo_size, _RASTER_PLACES)
     heats = [heat_on(e, size) for e in with_heat]

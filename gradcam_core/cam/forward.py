@@ -99,7 +99,7 @@ def _name(module: nn.Module, layer: object) -> str | None:
         for name, part in module.named_modules():
             if part is layer and name:
                 return name.removeprefix("_orig_mod.")
-        raise CamError(f"The layer, a {type(layer).__name__}, is no part of the network.")
+        raise CamError(f"The layer, a {type(layer).__name__}, is not part of the network.")
     raise CamError(
         f"The layer {layer!r} is of the type {type(layer).__name__}: its dotted name, or the "
         "module itself, is expected."

@@ -96,7 +96,7 @@ def guided_gradcam(
     Raises CamError as these do, and for a network without a ReLU.
     """
     if isinstance(layer, (list, tuple)):
-        raise CamError("Guided Grad-CAM is of one layer: name one as layer=.")
+        raise CamError("Guided Grad-CAM explains one layer: name one as layer=.")
     run = forward(module, batch, layer, reshape=reshape, output=output)
     chosen = run.top if targets is None else targets
     maps = run.cam(chosen)
@@ -120,7 +120,7 @@ def _guided_gradient(
             given = inputs.run(module, image)
         if not guided.count:
             raise CamError(
-                "Guided backpropagation is defined for ReLUs, and this network has none: take the "
+                "Guided backpropagation is defined for ReLUs, but this network has none: use the "
                 "map of `run.cam` alone."
             )
         if callable(targets):

@@ -86,7 +86,9 @@ class FusedRun:
         there are no signed maps of several layers.
         """
         if options.get("signed"):
-            raise CamError("Maps of several layers are joined by their maximum: none is signed.")
+            raise CamError(
+                "Maps of several layers are fused by their maximum and cannot be signed."
+            )
         maps = []
         for at, run in enumerate(self.runs):
 

@@ -145,7 +145,7 @@ class Run:
         method.
         """
         if target is not None and targets is not None:
-            raise CamError("target= is another name of targets: give one of them.")
+            raise CamError("target= is another name for targets: give only one of them.")
         targets = targets if target is None else target
         if rivals is not None:
             warn("rivals", "contrast")
@@ -197,9 +197,9 @@ class Run:
             is_mixed = held.images_mix
         if is_mixed:
             raise CamError(
-                "The images of a batch mix: what the network, or the target function, gives for "
-                f"one changes with the {self.layer!r} of another, as with a batch norm that takes "
-                "the batch's statistics. Give one picture at a time."
+                "The images of a batch mix: what the network, or the target function, returns "
+                f"for one image changes with the {self.layer!r} of another, as with a batch norm "
+                "that takes the batch's statistics. Give one picture at a time."
             )
         if bool(_is_any(found, _FAINT).all()):
             return
@@ -209,10 +209,10 @@ class Run:
             which = f" of the {numbered(wrong)}" if len(self) > 1 else ""
             raise CamError(
                 f"Nothing in the layer {self.layer!r} changes the score{which}: its gradient is 0 "
-                "everywhere, as behind a softmax that is sure, a ReLU that gives 0, a clamp or a "
-                "rounding, so there is no map. Explain another class or layer, or give the network "
-                "without that, by output= if it gives its logits, too; allow_nan=True gives a map "
-                "of 0."
+                "everywhere, as after a saturated softmax, a ReLU that outputs 0, a clamp or a "
+                "rounding, so there is no map. Explain another class or layer, or remove that "
+                "operation (with output= if the network also returns its logits); allow_nan=True "
+                "gives a map of 0."
             )
 
     def _smoothed(
@@ -238,8 +238,8 @@ class Run:
             again = self.open_pass.again(inputs)[self.open_pass.at]
         if again.layer != self.layer or again.leaf.shape[2:] != self.activation.shape[2:]:
             raise CamError(
-                f"The network goes another way for other versions of the picture: to {again.layer} "
-                f"in place of {self.layer}. smooth= can take no mean of both."
+                "The network takes a different route for other versions of the picture, to "
+                f"{again.layer} instead of {self.layer}. smooth= cannot average the two."
             )
         return Run(again, slice(0, len(self)))
 

@@ -240,9 +240,9 @@ def _check_gradients(one: Examination, target: int) -> None:
     is_small = one.model.gives_probabilities and probability < _UNDERFLOW
     if one.model.may_be_saturated and (1 - probability < _SATURATED or is_small):
         raise CamError(
-            f"{one.model.info.title} has a softmax or sigmoid in it that is saturated for this "
-            f"photo ({one.prediction(target).name}: {probability:.7f}), so that nothing of its "
-            "gradients is left: leave it out, or give output= a function that returns the logits."
+            f"{one.model.info.title} contains a softmax or sigmoid that is saturated for this "
+            f"photo ({one.prediction(target).name}: {probability:.7f}), so its gradients vanish: "
+            "leave it out, or pass output=, a function that returns the logits."
         )
 
 

@@ -60,8 +60,8 @@ class Cover:
         numbers = [*(self.box or ()), *(one for point in self.points for one in point)]
         if not all(0 <= one <= 1 for one in numbers):  # which is False for NaN
             raise ChoiceError(
-                "A cover's numbers are shares of the photo's sides, from 0 to 1: "
-                f"{self.text[:60]!r} has others."
+                "A cover's numbers are fractions of the photo's sides, from 0 to 1, unlike those "
+                f"of {self.text[:60]!r}."
             )
         if self.box and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise ChoiceError(f"The box {self.text!r} is empty. Give {_EXAMPLE}.")

@@ -11,7 +11,7 @@ from PIL import Image
 from gradcam_core.errors import ChoiceError
 from gradcam_core.images.cover import Cover
 
-_EXAMPLE = "two numbers, such as -1000,400: what is shown black and what is shown white"
+_EXAMPLE = "two numbers, such as -1000,400: the values shown black and white"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Window:
             raise ChoiceError(f"The window must be {_EXAMPLE}; {self.text} is none.")
         if self.low >= self.high:
             raise ChoiceError(
-                f"The window must be {_EXAMPLE}; of {self.text} the first is not the lower one."
+                f"The window must be {_EXAMPLE}; the first of {self.text} is not the lower."
             )
 
     @property

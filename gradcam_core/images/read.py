@@ -20,7 +20,7 @@ from gradcam_core.images.formats.signatures import family_of
 from gradcam_core.images.limits import EMPTY, check_size
 from gradcam_core.wording import file_name, kind_of, printable
 
-BLANK = "The picture is blank: all of it has one colour."
+BLANK = "The picture is blank: it has only one colour."
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 
@@ -67,15 +67,15 @@ def _read(photo: Photo, window: Window | None) -> Decoded:
         return _decode(lambda: io.BytesIO(photo), window)
     if not isinstance(photo, str | os.PathLike):
         raise ImageError(
-            f"{kind_of(photo)} is no picture. Give a path, the bytes of a file, a PIL image, or an "
-            "array [H, W] or [H, W, 3]."
+            f"{kind_of(photo)} is not a picture. Give a path, the bytes of a file, a PIL image, "
+            "or an array [H, W] or [H, W, 3]."
         )
     if not str(photo).strip():
         raise ImageError("The name of the picture is empty. Give the path of its file.")
     if _ADDRESS.match(str(photo)):
         raise ImageError(
-            f"{file_name(photo)} is an address, and none is fetched here. Save the picture, and "
-            "give the path of its file."
+            f"{file_name(photo)} is an address, but nothing is fetched here. Save the picture, "
+            "and give the path of its file."
         )
     path = Path(photo)
     shown = printable(str(path))
@@ -83,7 +83,9 @@ def _read(photo: Photo, window: Window | None) -> Decoded:
         if path.is_dir():
             raise ImageError(f"{shown} is a folder, not a picture.")
         if path.exists() and not path.is_file():
-            raise ImageError(f"{shown} is no file but a pipe or a device. Save it to a file first.")
+            raise ImageError(
+                f"{shown} is not a file, but a pipe or a device. Save it to a file first."
+            )
         return _decode(lambda: path.open("rb"), window)
     except FileNotFoundError:
         raise ImageError(f"There is no file {shown}.") from None

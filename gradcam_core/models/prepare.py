@@ -64,11 +64,11 @@ def _check(module: nn.Module) -> None:
     """Raises CamError for what has no values to copy, or parts that cannot be exchanged."""
     if any(hasattr(part, "_orig_mod") for part in module.modules()):
         raise CamError(
-            "A part of the network is what torch.compile has made: give the network before that. "
-            "The copy can be compiled again."
+            "Part of the network was made by torch.compile: give the original network. The copy "
+            "can be compiled again."
         )
     if any(nn.parameter.is_lazy(parameter) for parameter in module.parameters()):
-        raise CamError("The network has lazy parts without values: run it once before.")
+        raise CamError("The network has lazy modules without values: run it once first.")
     if any(parameter.is_meta for parameter in module.parameters()):
         raise CamError('The network is on the device "meta", where it has no values.')
 

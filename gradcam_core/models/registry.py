@@ -140,8 +140,8 @@ def classifier_info(name: str) -> ModelInfo:
     info = model_info(name)
     if info.unit is not None:
         raise ChoiceError(
-            f"{info.title} gives values and no classes, and the page and its API show classes: "
-            "explain its photos on the command line or in Python."
+            f"{info.title} predicts values, but the page and its API show classes: explain photos "
+            "with it on the command line or in Python."
         )
     return info
 

@@ -335,7 +335,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"layer": [[1]]}, "layer is a number from 0"),
     ({"layer": ["blocks.2", "nowhere"]}, "EfficientNet-Lite0 has no layer 'nowhere'. The last"),
     ({"layer": [0.1] * 9}, "layer is a list of at most 8 layers."),
-    ({"layer": [0, 1], "signed": True}, "A map joined of several layers has no signed map"),
+    ({"layer": [0, 1], "signed": True}, "A fused map of several layers has no signed map"),
     ({"smooth": "blur"}, "There is no smooth 'blur'. Choose one of: noise, flips."),
     ({"smooth": "noise", "method": "scorecam"}, "Score-CAM runs the network up to hundreds"),
     ({"depth": float("nan")}, "layer is a number from 0"),

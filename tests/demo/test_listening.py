@@ -51,7 +51,7 @@ def test_a_port_that_needs_rights_is_said_to_be_that(monkeypatch: pytest.MonkeyP
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(socket, "socket", type("Refused", (socket.socket,), {"bind": bind}))
-    with pytest.raises(SettingsError, match="Port 80 needs rights that this user lacks"):
+    with pytest.raises(SettingsError, match="Port 80 needs privileges that this user lacks"):
         port_to_listen_at("127.0.0.1", 80, 1)
     with pytest.raises(SettingsError, match=f"{FIRST_PORT} to {FIRST_PORT + 2} are all in use"):
         port_to_listen_at("127.0.0.1", None, 3)

@@ -87,7 +87,7 @@ def test_a_slide_sets_what_the_page_calls_by_other_names(tmp_path: Path):
             "[[slide]]\nphoto = '1_cat'\nclass = 'tabbi'",
             "class: There is no class 'tabbi'",
         ),
-        ("[[slide]]\nphoto = '1_cat'\nclass = 'tabby'\ncontrast = 281", "rather than itself"),
+        ("[[slide]]\nphoto = '1_cat'\nclass = 'tabby'\ncontrast = 281", "against itself"),
         ("[[slide]]\nphoto = '1_cat'\nview = 'all'", "Choose one of: crop, whole"),
         ("[[slide]]\nphoto = '1_cat'\ndetail = true", "Choose one of: 1, 2, 3"),
         ("[[slide]]\nphoto = '1_cat'\nmap = 'sharp'\nmethod = 'layercam'", "leave out the map"),
@@ -117,7 +117,7 @@ def test_a_talk_as_an_editor_of_windows_writes_it_is_read(tmp_path: Path):
     path.write_bytes("[[slide]]\r\nphoto = '1_cat'\r\ntitle = 'é'\r\n".encode("utf-8-sig"))
     assert read_talk(path).slides[0].title == "é"
     path.write_bytes("title = 'é'".encode("cp1252"))
-    with pytest.raises(gc.ChoiceError, match="is no text in UTF-8"):
+    with pytest.raises(gc.ChoiceError, match="is not UTF-8 text"):
         read_talk(path)
 
 

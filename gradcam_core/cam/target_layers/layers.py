@@ -35,8 +35,8 @@ class NeedsValuesError(CamError):
 
 
 NO_GRADIENTS = (
-    "The network computes without gradients (no_grad or detach in its forward), so there is no "
-    "telling which places its answer depends on. Give a network that computes with them, or name a "
+    "The network computes without gradients (no_grad or detach in its forward), so it is unknown "
+    "which places its answer depends on. Give a network that computes with gradients, or name a "
     "layer=."
 )
 
@@ -165,7 +165,7 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
             raise CamError(NO_GRADIENTS)
         if not is_convolutional(calls):
             if image.device.type == "meta":
-                raise NeedsValuesError("The network has to be run to find its feature maps.")
+                raise NeedsValuesError("The network must be run to find its feature maps.")
             # Where nothing is a number, it cannot be seen what changes.
             steps = [
                 ("The batch", image),
@@ -200,9 +200,9 @@ def _as_errors_of_one(module: nn.Module, inputs: Inputs) -> Iterator[None]:
         except Exception:  # a person's own code may raise anything
             raise error from error.__cause__
         raise CamError(
-            f"The network takes these {len(inputs)} images and not one of them alone, by which its "
-            f"last feature map is found ({first_line(error.__cause__)}). Name a layer=, or give a "
-            "network that takes any number of images."
+            f"The network accepts these {len(inputs)} images but not a single one, which is "
+            f"needed to find its last feature map ({first_line(error.__cause__)}). Name a layer=, "
+            "or give a network that takes any number of images."
         ) from error.__cause__
 
 

@@ -122,13 +122,13 @@ def register_all(
     for one in described:
         if one.regression and classes_only:
             raise NetworkError(
-                f"network {one.title!r}: the page shows classes, and this one gives values: "
-                "explain its photos on the command line or in Python"
+                f"network {one.title!r}: the page shows classes, but this network predicts "
+                "values: explain photos with it on the command line or in Python"
             )
     names = [one.api_name for one in described]
     for one, name in zip(described, names, strict=True):
         if names.count(name) > 1:
-            raise NetworkError(f"network {one.title!r}: another one is called {name!r}, too")
+            raise NetworkError(f"network {one.title!r}: another network is already called {name!r}")
     return [register_described(one) for one in described]
 
 
