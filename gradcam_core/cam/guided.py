@@ -89,9 +89,9 @@ def guided_gradcam(
     which it leaves as they are.
 
     A known weakness: the fine lines come from the picture more than from the network. Guided
-    backpropagation hardly changes when the weights are made random or another class is explained
-    (Adebayo et al., NeurIPS 2018; Nie et al., ICML 2018), so only the map behind it, which
-    `Run.cam` gives alone, tells of the class. It looks sharper than it is.
+    backpropagation hardly changes when the weights are randomised or another class is explained
+    (Adebayo et al., NeurIPS 2018; Nie et al., ICML 2018), so only the underlying map, which
+    `Run.cam` gives alone, says something about the class. The result looks sharper than it is.
 
     Raises CamError as these do, and for a network without a ReLU.
     """

@@ -70,12 +70,12 @@ class Brightness:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture that was read.
+    """A decoded picture.
 
-    image: upright 8-bit RGB. notices: sentences to show beside it, about what was chosen in reading
-    it (a range of brightness, the first of several pages) or what it lacks (a blank picture).
-    brightness: None of an ordinary picture, of which nothing was chosen. covers: the places of it
-    that were covered since, see `gradcam_core.images.cover`.
+    image: upright 8-bit RGB. notices: sentences to show beside it, about how it was read (a range
+    of brightness, the first of several pages) or what it lacks (a blank picture). brightness: None
+    for an ordinary picture, where nothing had to be chosen. covers: its places that have been
+    covered since, see `gradcam_core.images.cover`.
     """
 
     image: Image.Image

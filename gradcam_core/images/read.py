@@ -28,28 +28,27 @@ Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Decoded
 
 
 def read_image(photo: Photo) -> Image.Image:
-    """The picture as upright 8-bit RGB, of its own size.
+    """The picture as upright 8-bit RGB, at its own size.
 
-    photo: a path, the bytes of a file, a PIL image, an array [H, W], [H, W, 3] or [H, W, 4] of
-    real numbers, or what `read_picture` gave. The EXIF orientation is applied, transparency is
-    composited on white, and of several frames or pages one is taken. Values of more than 8 bits are
-    shown linearly from black to white: see `gradcam_core.images.brightness` for the range. Colour
-    profiles are ignored, as they were when the networks were trained. A PIL image that is upright
-    RGB already is given back itself.
+    photo: a path, the bytes of a file, a PIL image, an array [H, W], [H, W, 3] or [H, W, 4] of real
+    numbers, or the result of `read_picture`. The EXIF orientation is applied, transparency is
+    composited on white, and one of several frames or pages is used. Values of more than 8 bits are
+    shown on a linear scale from black to white: see `gradcam_core.images.brightness` for the range.
+    Colour profiles are ignored, as in the networks' training. A PIL image that is already upright
+    RGB is returned itself.
 
-    Raises ImageError if it is no picture, is damaged, or has more than `MAX_PIXELS` or
+    Raises ImageError if it is not a picture, is damaged, or has more than `MAX_PIXELS` or
     `MAX_SIDE_PX`.
     """
     return read_picture(photo).image
 
 
 def read_picture(photo: Photo, window: Window | tuple[float, float] | str | None = None) -> Decoded:
-    """`read_image`, with the notices that belong beside the picture.
+    """`read_image`, together with the notices that belong beside the picture.
 
-    window: the range of values that is shown from black to white, in the units of the file: (low,
-    high), or as a text "LOW,HIGH". Of a picture of 8 bits it is in its levels from 0 to 255. What
-    `read_picture` gave is given back as it is. Raises ImageError as `read_image` does, and
-    ChoiceError for what is no window.
+    window: the values shown black and white, in the units of the file: (low, high), or the text
+    "LOW,HIGH". For an 8-bit picture, these are levels from 0 to 255. A result of `read_picture` is
+    returned as it is. Raises ImageError like `read_image`, and ChoiceError for an invalid window.
     """
     limits = window_of(window)
     if isinstance(photo, Decoded):

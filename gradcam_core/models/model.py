@@ -27,10 +27,11 @@ JOINED = "+"
 
 @dataclass(frozen=True)
 class Model:
-    """A network that is ready: in eval mode, its parameters frozen, its weights real.
+    """A network that is ready to run: in eval mode, its parameters frozen, its weights real.
 
-    info: of the network that `module` is. stands_in_for: the requested network, if that is another
-    one, and reason: why. is_arriving: whether that is because its weights are being downloaded.
+    info: describes the network in `module`. stands_in_for: the requested network if this is a
+    stand-in, and reason: why. is_arriving: whether the reason is that the weights are still being
+    downloaded.
     """
 
     info: ModelInfo

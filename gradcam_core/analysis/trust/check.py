@@ -29,13 +29,14 @@ def check(
     seed: int = 0,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> Trust:
-    """Find out how far an explanation can be trusted; takes some forty passes.
+    """Test how far an explanation can be trusted; takes some forty passes.
 
-    image: the photo that was explained, as for `explain`. seed: of all that is random, from 0.
-    on_progress: called with the share that is done; what it raises ends the work.
-    Gives the verdict ("holds", "unclear" or "fails": the worst outcome of three checks), one reason
-    for each check, and the figures. Raises CamError for a map without heat, which cannot be
-    checked, and for another photo than the explanation is of; ChoiceError for another seed;
+    image: the photo that was explained, as for `explain`. seed: for everything random, from 0.
+    on_progress: called with the share that is done; an exception it raises stops the work.
+
+    Returns the verdict ("holds", "unclear" or "fails": the worst outcome of three checks), one
+    reason for each check, and the figures. Raises CamError for a map without heat, which cannot be
+    checked, and for a photo other than the one explained; ChoiceError for an invalid seed;
     ImageError for a picture that cannot be used.
     """
     if not isinstance(explanation, Explanation):

@@ -50,16 +50,17 @@ _PATHS_REMEMBERED = 4
 def layers(
     module: nn.Module, batch: Batch | None = None, *, output: Output | None = None
 ) -> list[Stage]:
-    """The stages of a network in the order they run: of each resolution that a convolution or a
-    dense layer gives, the module that ends last. So the norm and the activation that follow the
-    last convolution of a resolution belong to it, and a pooling does not. The tokens of a
-    transformer are laid out on their grid. The last stage is the feature map of the paper: what the
-    logits are made from last while it still has places.
+    """The stages of a network in the order in which they run: for each resolution that a
+    convolution or dense layer produces, the module that ends last. The norm and the activation
+    after the last convolution of a resolution therefore belong to it, and a pooling does not.
+    Transformer tokens are laid out on their grid. The last stage is the feature map of the paper:
+    the last tensor with spatial positions on which the logits depend.
 
-    batch, output: as for `forward`; of a batch the first image is run, None is a black image of the
-    size that timm's configuration of the network names, or 224 x 224. Any other module whose output
-    is a feature map will do as a target layer, too: `module.named_modules()` has their names.
-    Raises CamError if nothing gives a feature map, or if the network cannot be explained.
+    batch, output: as for `forward`. Only the first image of a batch is run; None is a black image
+    of the size in timm's configuration of the network, or 224 x 224. Any other module whose output
+    is a feature map is also a valid target layer: `module.named_modules()` lists their names.
+
+    Raises CamError if nothing in the network yields a feature map, or if it cannot be explained.
     """
     module = explainable(module)
     inputs = Inputs.of(example_batch(module) if batch is None else batch)
