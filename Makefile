@@ -13,16 +13,16 @@ PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its processes share
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/installed ## install what is needed, start the page and print its address
+run: $(VENV)/installed ## install the requirements, start the page and print its address
 	@$(BIN)/python app.py
 
 serve-cluster: $(VENV)/installed-ray ## start replicas that compute for a page with GRADCAM_BACKEND=ray, until Ctrl-C
 	@$(BIN)/python -m demo.serve_cluster
 
-check: $(VENV)/installed-dev ## linter, formatter, types, and the tests that need no server, no browser and no Ray (4 minutes)
+check: $(VENV)/installed-dev ## linter, formatter, types, and the tests that need no server, browser or Ray (4 minutes)
 	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests
 
-test: $(VENV)/installed-dev ## all of check, known vulnerabilities, and all other tests with a real browser (12 minutes)
+test: $(VENV)/installed-dev ## everything in check, a vulnerability audit, and all other tests, with a real browser (12 minutes)
 	@began=$$(date +%s); \
 	$(BIN)/python -m scripts.chromium && $(MAKE) --no-print-directory --jobs=2 audit tests; \
 	status=$$?; took=$$(($$(date +%s) - began)); \
@@ -40,7 +40,7 @@ tests:
 quick-tests:
 	@$(PYTEST) -n 2 -m "not system"
 
-bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report, page and live view, beside pytorch-grad-cam and TorchCAM (20 minutes)
+bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report, page and live view against pytorch-grad-cam and TorchCAM (20 minutes)
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m benchmarks.speed
 	@$(BIN)/python -m benchmarks.own_module
@@ -50,31 +50,31 @@ bench: $(VENV)/installed-dev ## time engine, trust checks, batch, report, page a
 	@$(BIN)/python -m benchmarks.page
 	@$(BIN)/python -m benchmarks.live
 
-fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures and measure what the worst ones cost (10 minutes)
+fuzz: $(VENV)/installed-dev ## read 200,000 broken pictures and measure the time and memory of the worst (10 minutes)
 	@$(BIN)/python -m benchmarks.fuzz
 	@$(BIN)/python -m benchmarks.bad_pictures
 
 sweep: $(VENV)/installed-dev ## check which layer is explained in every small network of timm and torchvision (an hour)
 	@$(BIN)/python -m benchmarks.sweep
 
-quality: $(VENV)/installed-dev ## measure the trust checks' verdicts, and how well every method locates, beside others (an hour and a half)
+quality: $(VENV)/installed-dev ## measure the trust checks' verdicts, and how well every method and other libraries locate (an hour and a half)
 	@$(BIN)/python -m benchmarks.verdicts
 	@$(BIN)/python -m benchmarks.quality
 
-load: $(VENV)/installed-dev ## serve 1 to 64 visitors at once, without and with replicas, then 2,000 explanations (12 minutes)
+load: $(VENV)/installed-dev ## serve 1 to 64 visitors at once, with and without replicas, then 2,000 explanations (12 minutes)
 	@$(BIN)/python -m benchmarks.load
 
 faults: $(VENV)/installed-dev ## break downloads, disks and servers and print what happens (5 minutes)
 	@$(BIN)/python -m benchmarks.faults
 
-weights: $(VENV)/installed ## download the weights of all networks, for a talk without a network
+weights: $(VENV)/installed ## download the weights of all networks, for a talk without internet
 	@$(BIN)/python -m scripts.weights
 
-screenshots: $(VENV)/installed-dev ## make the pictures and the animation in assets/screenshots
+screenshots: $(VENV)/installed-dev ## create the pictures and the animation in assets/screenshots
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m scripts.screenshots
 
-clean: ## remove what these targets made
+clean: ## remove everything these targets made
 	rm -rf $(VENV) build *.egg-info out test-results .pytest_cache .mypy_cache .ruff_cache .gradio
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -31,14 +31,14 @@ EXAMPLES = (
     Example(
         "3_cat_and_coffee",
         "Two objects",
-        "Which one does each network name? Click the other in its list, and see where the heat "
-        "goes.",
+        "Which one does each network name? Click the other one in its list, and see where the "
+        "heat goes.",
     ),
     Example(
         "5_rocket",
         "Do they agree?",
         "Missile, space shuttle, drilling platform: none of the classes fits well. Compare the "
-        "names, and the places.",
+        "names and the places.",
     ),
     Example(
         "7_house",
@@ -54,7 +54,8 @@ EXAMPLES = (
     Example(
         "9_raccoon",
         "No class fits",
-        "ImageNet has no raccoon. What does each network name instead, how surely, and why there?",
+        "ImageNet has no raccoon. What does each network say instead, how sure is it, and where "
+        "does it look?",
     ),
 )
 

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-NO_FUNCTION = "There is no such function. Ask for one of: {}."
+NO_FUNCTION = "There is no such function. Call one of: {}."
 
 _LEFT_POLL_S = 0.2
 

@@ -37,7 +37,7 @@ def port_to_listen_at(host: str, port: int | None, ports_tried: int) -> int:
         else:
             return one
     raise SettingsError(
-        f"The ports {FIRST_PORT} to {last} are all in use at {host}. End another program, or name "
+        f"Ports {FIRST_PORT} to {last} are all in use at {host}. Stop another program, or choose "
         "a free port with --port."
     )
 
@@ -62,8 +62,8 @@ def _addresses(host: str) -> _Addresses:
         )
     except (OSError, UnicodeError):
         raise SettingsError(
-            f"The name {host!r}, where the app is to listen, has no address that can be looked up. "
-            "Give an address of this machine, such as 127.0.0.1 or 0.0.0.0."
+            f"The host name {host!r} cannot be resolved to an address to listen on. Give an "
+            "address of this machine, such as 127.0.0.1 or 0.0.0.0."
         ) from None
     return [(family, address) for family, _, _, _, address in found]
 
@@ -91,18 +91,24 @@ def _check_reachable(family: socket.AddressFamily, address: tuple) -> None:
 
 def _why_not(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} is in use at {host}. End that program, or name another with --port."
+        return (
+            f"Port {port} is in use at {host}. Stop that program, or choose another port with "
+            "--port."
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"Port {port} needs rights that this user lacks. Name one from 1024 on with --port."
+        return (
+            f"Port {port} needs privileges that this user lacks. Choose a port from 1024 up with "
+            "--port."
+        )
     if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENODEV, errno.EINVAL):
         return (
-            f"{host} is no address of this machine. Give one that is, such as 127.0.0.1, or "
-            "0.0.0.0 for all of them, with --host."
+            f"{host} is not an address of this machine. Choose one with --host, such as "
+            "127.0.0.1, or 0.0.0.0 for all of them."
         )
     if error.errno == errno.EDESTADDRREQ:
         return (
-            f"{host} is an address of several machines (multicast or broadcast), at which nobody "
-            "reaches a page. Give one of this machine, such as 127.0.0.1, or 0.0.0.0 for all of "
-            "them, with --host."
+            f"{host} is an address of several machines (multicast or broadcast), which cannot "
+            "serve a page. Choose one of this machine with --host, such as 127.0.0.1, or 0.0.0.0 "
+            "for all of them."
         )
     return f"The app cannot listen at {host}, port {port}: {error.strerror or error}."

@@ -43,7 +43,7 @@ def in_one_line(error: BaseException) -> str:
 
 def places(error: BaseException) -> str:
     """A traceback, causes and groups included, without the messages of the exceptions."""
-    lines = ["Traceback, without messages, which may hold what a visitor gave:\n"]
+    lines = ["Traceback, without messages, which may contain a visitor's input:\n"]
     done: set[int] = set()
     left = [error]
     while left:

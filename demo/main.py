@@ -31,10 +31,10 @@ _READ_BY_GRADIO = (
 )
 
 _NO_LINK = (
-    "No public link could be made: Gradio's servers for it, api.gradio.app and the one that it "
-    "names, cannot be reached, or refuse. The page goes on without one."
+    "No public link could be made: Gradio's servers, api.gradio.app and the one that it names, "
+    "are unreachable or refuse. The page runs without one."
 )
-_NO_LINK_OF_A_SPACE = "A Space has a public address; --share makes no other one."
+_NO_LINK_OF_A_SPACE = "A Space already has a public address; --share does not make another one."
 
 
 def gradcam() -> int:
@@ -97,13 +97,15 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
         epilog=variables_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--host", help="where the app listens; wins over GRADIO_SERVER_NAME")
-    parser.add_argument("--port", help="its port; wins over GRADIO_SERVER_PORT")
+    parser.add_argument("--host", help="address to listen on; overrides GRADIO_SERVER_NAME")
+    parser.add_argument("--port", help="port to listen on; overrides GRADIO_SERVER_PORT")
     parser.add_argument(
         "--share",
         action="store_true",
-        help="also make a public link, through a server of Gradio's, by which everybody who has it "
-        "can use the page; downloads Gradio's program for that",
+        help=(
+            "also make a public link through a Gradio server: everybody who has the link can use "
+            "the page; downloads Gradio's tunnel program"
+        ),
     )
     parser.add_argument(
         "--talk",

@@ -13,5 +13,7 @@ import warnings
 def warn(old: str, new: str) -> None:
     """Warn of an old name, at the line that calls the function which calls this one."""
     warnings.warn(
-        f"{old} is now {new}; the old name goes with version 1.2.", DeprecationWarning, stacklevel=3
+        f"{old} is now {new}; the old name will be removed in version 1.2.",
+        DeprecationWarning,
+        stacklevel=3,
     )

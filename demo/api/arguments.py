@@ -32,8 +32,8 @@ from gradcam_core.models.registry import classifier_info, classifiers, model_inf
 
 NO_PICTURE = 'Give a picture: handle_file("photo.jpg") with gradio_client.'
 NO_ADDRESSES = (
-    "The API fetches no picture from an address. Save it and give the file; an MCP client may also "
-    "give a data: URI."
+    "The API does not fetch pictures from addresses. Save the picture and pass the file; an MCP "
+    "client may also pass a data: URI."
 )
 
 MAX_DATA_BYTES = 20 * 2**20
@@ -150,8 +150,8 @@ def depth(given: object) -> float | None:
     """The old form of `layer`: one number."""
     if given is not None and not is_number(given):
         raise InvalidArgumentError(
-            "depth, the old name of layer, is a number from 0, the first feature map, to 1, the "
-            "last."
+            "depth, the old name of layer, is a number from 0 (the first feature map) to 1 (the "
+            "last)."
         )
     return given
 
@@ -163,8 +163,8 @@ def _one_layer(given: object) -> str | float:
         given = float(given)
     if not is_number(given) or not 0 <= given <= 1:
         raise InvalidArgumentError(
-            "layer is a number from 0, the first feature map, to 1, the last, or a layer's name; "
-            "or a list of such."
+            "layer is a number from 0 (the first feature map) to 1 (the last), or a layer's "
+            "name, or a list of these."
         )
     return float(given)
 

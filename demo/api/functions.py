@@ -68,15 +68,16 @@ class Functions:
 
         Args:
             search: Part of a class's name or of one of its synonyms, or a kind of thing ("bird"),
-                in upper or lower case. A class of this very name comes first. If there is none, its
-                kinds do, or else those nearest in meaning. Empty lists all classes by their index.
-            limit: The largest number of classes to return, from 1.
+                in upper or lower case. A class with exactly this name comes first; without one, its
+                kinds come first, or else the classes nearest in meaning. Empty lists all classes by
+                index.
+            limit: The maximum number of classes to return, from 1.
             model: The name of a network. Empty lists the 1000 classes of ImageNet, which every
                 network has except those that the owner of the app added.
 
         Returns:
-            For each class: its index, its name and all its synonyms, of which the other functions
-                accept any; and what it was found by: "name" (the word is in its name), "kind",
+            For each class: its index, its name and all its synonyms (the other functions accept any
+                of these); and how it was found: by "name" (the word is in its name), "kind",
                 "meaning" (near), "part" (a word of its name begins or ends so) or "spelling".
         """
         labels = arguments.labels_of(model)
@@ -107,16 +108,15 @@ class Functions:
             models: The names of the networks to use.
             view: Which part of the photo the networks see: "crop" is its centre, as in the
                 published preprocessing; "whole" is all of it.
-            window: The range of values of the picture's file that is shown from black to white, as
-                [low, high]: [-1000, 400] for a lung in Hounsfield units. None takes what the file
-                says, or else its lowest and highest value. Levels of ordinary pictures are 0 to
-                255.
+            window: The values shown as black and as white, in the units of the picture's file, as
+                [low, high]: [-1000, 400] for a lung in Hounsfield units. None takes the range given
+                in the file, or else its lowest and highest value. Levels of ordinary pictures are 0
+                to 255.
 
         Returns:
             For each network: the name it was requested by, the name and title of the network that
-                ran, its notice if that is a stand-in, notices of the photo, such as the range of
-                brightness that is shown of it, and its five most probable classes with their
-                probabilities.
+                ran, its notice if that is a stand-in, notices about the photo, such as the range of
+                brightness shown, and its five most probable classes with their probabilities.
         """
         names = arguments.models(models)
         requests = requests_for(names, arguments.view(view))
@@ -154,10 +154,10 @@ class Functions:
             models: The names of the networks to use.
             target: The class to explain: its index, its name or a synonym. None explains the top
                 prediction of each network.
-            contrast: The class rather than which the target is explained: why the target and not
-                that? "auto" stands for the classes that the network finds most probable besides the
-                target. None explains the target by itself.
-            rivals: True is the old way to say contrast="auto". It goes with version 1.2.
+            contrast: The class to explain the target against: why the target and not that? "auto"
+                stands for the classes that the network finds most probable besides the target.
+                None explains the target by itself.
+            rivals: True is the old way to say contrast="auto". Version 1.2 removes it.
             method: The CAM method. "gradcam" is the original; "competitive" with detail 2 locates
                 best; "scorecam", "ablationcam", "sscam" and "iscam" take minutes; "eigencam"
                 ignores the class; "legrad" is for transformers.
@@ -166,53 +166,53 @@ class Functions:
             view: Which part of the photo the networks see: "crop" is its centre, as in the
                 published preprocessing; "whole" is all of it.
             layer: Which layer to explain, as its position in the network: from 0, the first feature
-                map, to 1, the last; or its dotted name. A list of several joins their maps. None is
+                map, to 1, the last; or its dotted name. A list of several fuses their maps. None is
                 the last, as in the paper.
             outputs: The files to make: "comparison" is one labelled figure of all networks,
                 "overlay" the heat over the photo (PNG), "heatmap" the heat itself (NumPy, float32
                 in [0, 1], 1 where it is hottest). Overlays and heatmaps have the size of the photo,
                 up to 3072 pixels a side.
-            trust: Whether to check how far each map can be trusted, which takes some seconds for
-                each network: whether the hottest places matter more for the class than the same map
-                laid elsewhere (deletion and insertion), maps with random weights, and maps of a
-                shifted and of a noisy photo.
-            against: The old name of contrast, which counts if both are given. It goes with version
-                1.2.
-            depth: The old name of layer, which counts if both are given. It goes with version 1.2.
-            window: The range of values of the picture's file that is shown from black to white, as
-                [low, high]: [-1000, 400] for a lung in Hounsfield units. None takes what the file
-                says, or else its lowest and highest value. Levels of ordinary pictures are 0 to
-                255.
-            signed: Whether to show what speaks against the class, too: overlays and the figure are
-                then orange where something speaks for it and blue where something speaks against
-                it, and heatmaps are in [-1, 1]. For methods by gradients.
+            trust: Whether to test how far each map can be trusted, which takes some seconds per
+                network: whether the hottest places matter more for the class than the same map laid
+                elsewhere (deletion and insertion), whether the map changes with random weights, and
+                whether it stays when the photo is slightly shifted or noisy.
+            against: The old name of contrast; if both are given, contrast counts. Version 1.2
+                removes it.
+            depth: The old name of layer; if both are given, layer counts. Version 1.2 removes it.
+            window: The values shown as black and as white, in the units of the picture's file, as
+                [low, high]: [-1000, 400] for a lung in Hounsfield units. None takes the range given
+                in the file, or else its lowest and highest value. Levels of ordinary pictures are 0
+                to 255.
+            signed: Whether to show the evidence against the class, too: overlays and the figure are
+                then orange for the class and blue against it, and heatmaps are in [-1, 1]. For
+                gradient methods.
             steps: Whether to say how each map is made: the score, the channels of the feature map
                 that speak most for and against the class, their weights and their shares. For
-                methods that are a sum of channels times weights.
+                methods that sum weighted channels.
             cover: Places of the photo to cover before the networks see it, to find out whether
-                they matter: each a box "left,top,right,bottom" in shares of the photo's width and
-                height from its upper left corner, such as "0.2,0.3,0.6,0.7". It is blurred;
+                they matter: each a box "left,top,right,bottom" in fractions of the photo's width
+                and height from its upper left corner, such as "0.2,0.3,0.6,0.7". It is blurred;
                 "0.2,0.3,0.6,0.7:grey" makes it grey, ":mean" gives it the photo's mean colour. A
-                stroke of a brush is "x,y,x,y,…~radius". The class explained is that of the photo as
-                it is, and the findings say what became of its probability.
-            smooth: "noise" or "flips": the map is then the mean of those of eight noisy copies of
-                the photo, or of six that are mirrored and brighter or darker. It takes a pass for
-                each of them. None is the map of the photo alone.
+                brush stroke is "x,y,x,y,…~radius". The class explained is that of the uncovered
+                photo, and the findings say how its probability changes.
+            smooth: "noise" or "flips": the map is then the mean over the maps of eight noisy copies
+                of the photo, or of six copies that are mirrored and brighter or darker. Each copy
+                takes a pass. None is the map of the photo alone.
 
         Returns:
-            First the findings, in the same record as explanations.json of the command line, with
-                its schema_version. Of the photo: its size, and notices, such as the range of
-                brightness that is shown of it. For each network: the name it was requested by, the
+            First the findings, the same record as explanations.json of the command line, with
+                its schema_version. For the photo: its size, and notices, such as the range of
+                brightness shown. For each network: the name it was requested by, the
                 name and title of the network that ran, the class explained with its probability and
                 rank, the five most probable classes, how the map was made, where the heat lies, a
                 caption that says all of this, the box (left, top, right, bottom) of the photo that
                 the network saw, its weights, its files, and the results of the checks or null: a
                 verdict ("holds", "unclear" or "fails"), which is the worst outcome of all checks,
-                each check's reason with its own outcome, and the figures behind them. Where places
+                each check's reason with its own outcome, and the figures behind them. If places
                 were covered: cover_effect, with the probability of the class explained before and
-                after, and how far the hottest fifth of the map is the same. For all
+                after, and how much of the hottest fifth of the map stays the same. For all
                 networks: how far they look at the same place, and a summary in sentences, which may
-                be quoted as they are. Then the labelled figure, or None.
+                be quoted verbatim. Then the labelled figure, or None.
         """
         names = arguments.models(models)
         others = arguments.contrast(against if contrast is None else contrast)

@@ -33,8 +33,8 @@ def check_memory(model: Model, geometry: View, limit_bytes: int, copies: int = 0
     if needed > limit_bytes:
         crop = crop_title(model.preprocessing)
         raise MemoryLimitError(
-            f"This takes {needed / _MB:.0f} MB of memory, more than the {limit_bytes / _MB:.0f} MB "
-            f"that this server has for it. Choose less detail or the {crop}."
+            f"This takes {needed / _MB:.0f} MB of memory, more than the {limit_bytes / _MB:.0f} "
+            f"MB that this server allows. Choose less detail or the {crop}."
         )
 
 

@@ -14,11 +14,11 @@ from demo.settings.values import is_loopback
 _PROXY = (
     "Behind a proxy, name the public address with GRADIO_ROOT_PATH, such as https://example.org."
 )
-FOREIGN = f"This was sent by the page of another site, and only the app's own page may. {_PROXY}"
-RENAMED = (
-    "This app is for this machine alone, and answers at 127.0.0.1 and localhost, not as {host}. "
-    + _PROXY
+FOREIGN = (
+    "This request came from the page of another site; only the app's own page may send it. "
+    f"{_PROXY}"
 )
+RENAMED = "This app serves this machine only, at 127.0.0.1 and localhost, not as {host}. " + _PROXY
 
 _READING = ("GET", "HEAD", "OPTIONS")
 _OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")

@@ -50,7 +50,7 @@ class ErrorAnswers:
         except Exception as error:
             answer: Response = PlainTextResponse("Internal Server Error", 500)
             if _is_of_no_function(error):
-                answer = JSONResponse({"detail": "There is no function of this number."}, 404)
+                answer = JSONResponse({"detail": "There is no function with this number."}, 404)
             elif _is_of_arguments(error):
                 detail = f"{str(error).split('. ')[0].rstrip('.')}. See /gradio_api/info."
                 answer = JSONResponse({"detail": detail}, 422)

@@ -38,8 +38,8 @@ MAX_FRAME_BYTES = 512 * 1024
 FRAME_TYPE = "image/jpeg"
 
 OFF = "This server has no live view. Choose a picture instead."
-BUSY = "Enough cameras are live on this server just now. Try again in a moment."
-TOO_MANY_FRAMES = "The frames before are still being looked at."
+BUSY = "The maximum number of cameras is live on this server. Try again in a moment."
+TOO_MANY_FRAMES = "The previous frames are still being processed."
 TOO_LARGE = f"A frame has at most {MAX_FRAME_BYTES // 1024} KB."
 NOT_A_FRAME = f"Send a frame as {FRAME_TYPE}."
 BROKEN_FRAME = "Something went wrong with this frame. The server's log has the details."

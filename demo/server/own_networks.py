@@ -36,21 +36,24 @@ MAX_KEPT_BYTES = 3 * MAX_FILE_BYTES
 MAX_LABELS_LETTERS = 2**20
 
 OFF = (
-    "This server takes no networks. On your own machine it does; its owner can switch it on with "
-    "GRADCAM_NETWORK_DROPS=on."
+    "This server does not accept networks. An app on your own machine does; the owner of this "
+    "server can allow it with GRADCAM_NETWORK_DROPS=on."
 )
 TOO_LARGE = f"The file is larger than {MAX_FILE_BYTES // 2**30} GB."
 FULL = (
-    f"The networks that were dropped here have {MAX_KEPT_BYTES // 2**30} GB together, and no more "
-    "is kept. Start the app again to drop others."
+    f"The networks dropped here take {MAX_KEPT_BYTES // 2**30} GB together, which is the limit. "
+    "Restart the app to drop others."
 )
 GONE = "The file is no longer there. Drop it again."
-VALUES = "It gives values, and the page shows classes: explain its photos on the command line."
+VALUES = (
+    "This network predicts values, but the page shows classes: explain photos with it on the "
+    "command line."
+)
 BROKEN = "Something went wrong with this file. The server's log has the details."
 FOREIGN = "Only the page itself may send networks."
 RENAMED = (
     "Networks can be dropped at 127.0.0.1 or localhost, not under another name. The owner can "
-    "switch it on for others with GRADCAM_NETWORK_DROPS=on."
+    "allow it for others with GRADCAM_NETWORK_DROPS=on."
 )
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar", ".txt", ".json", ".csv")

@@ -20,8 +20,8 @@ ONLY_HERE = (
     "Only this machine can reach the page. Start it with --host 0.0.0.0 for others in the same "
     "network, or with --share for everybody who has the link."
 )
-TOO_LONG = "The link to this view is too long for a code. Share it as a text instead."
-NO_LINK = "This is no link to the page."
+TOO_LONG = "The link to this view is too long for a QR code. Share it as text instead."
+NO_LINK = "This is not a link to the page."
 
 _ANYWHERE = ("0.0.0.0", "::")
 _OUTSIDE = ("192.0.2.1", 9)  # of documentation: nothing is sent there, only the way is looked up

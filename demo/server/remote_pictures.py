@@ -19,8 +19,8 @@ KEPT_BYTES = 64 * 2**20
 KEPT_S = 600.0
 
 NOT_NOW = (
-    "The picture is no longer on the server, and during a presentation none is fetched. Leave the "
-    "presentation and open its address again."
+    "The picture is no longer on the server, and no picture is fetched during a presentation. "
+    "Leave the presentation and open the address again."
 )
 
 

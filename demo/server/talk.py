@@ -61,19 +61,19 @@ def read_talk(path: Path) -> Talk:
     except OSError as error:
         raise ChoiceError(f"The talk {path} cannot be read: {error.strerror or error}.") from None
     except UnicodeDecodeError:
-        raise ChoiceError(f"The talk {path} is no text in UTF-8: save it as that.") from None
+        raise ChoiceError(f"The talk {path} is not UTF-8 text: save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
-        raise ChoiceError(f"The talk {path} is no TOML: {error}.") from None
+        raise ChoiceError(f"The talk {path} is not valid TOML: {error}.") from None
     found = given.pop("slide", [])
     title = given.pop("title", "")
     if given:
         unknown = next(iter(given))
         raise ChoiceError(f"The talk {path}: a talk has a title and slides, not {unknown!r}.")
     if not isinstance(title, str):
-        raise ChoiceError(f"The talk {path}: its title is a text, not {title!r}.")
+        raise ChoiceError(f"The talk {path}: its title must be a text, not {title!r}.")
     if not isinstance(found, list) or not 0 < len(found) <= MOST_SLIDES:
         raise ChoiceError(
-            f"The talk {path} needs from 1 to {MOST_SLIDES} slides, each headed by [[slide]]."
+            f"The talk {path} needs from 1 to {MOST_SLIDES} slides, each beginning with [[slide]]."
         )
     slides, pictures = [], {}
     for number, one in enumerate(found, start=1):
@@ -101,7 +101,7 @@ def _check_pictures(talk: Path, pictures: Mapping[str, Path]) -> None:
 
 def _slide(number: int, given: object, folder: Path) -> tuple[Slide, Path | None]:
     if not isinstance(given, dict):
-        raise ChoiceError("It is no table: head it by [[slide]].")
+        raise ChoiceError("It is not a table: begin it with [[slide]].")
     unknown = set(given) - {"photo", "title", "caption", "map", *_READ}
     if unknown:
         known = ", ".join(["photo", "title", "caption", "map", *_READ])
@@ -127,11 +127,11 @@ def _slide(number: int, given: object, folder: Path) -> tuple[Slide, Path | None
             except GradcamError as error:
                 raise ChoiceError(f"{key}: {error}") from None
     if state.get("target") is not None and state.get("target") == state.get("contrast"):
-        raise ChoiceError("A class cannot be explained rather than itself.")
+        raise ChoiceError("A class cannot be explained against itself.")
     kind = given.get("map")
     if "method" in state or "detail" in state:
         if kind is not None:
-            raise ChoiceError("A map sets method and detail: leave out either.")
+            raise ChoiceError("A map sets method and detail: leave out the map, or both of them.")
         state["kind"] = OWN
     elif kind is not None:
         state["kind"] = _one_of({"gradcam": PUBLISHED, **{name: name for name in PRESETS}})(kind)
@@ -174,7 +174,9 @@ def _models(names: object) -> list[str]:
 def _layer(share: object) -> float:
     is_number = isinstance(share, int | float) and not isinstance(share, bool)
     if not is_number or not 0 <= float(share) <= 1:  # type: ignore[arg-type]
-        raise ChoiceError(f"{share!r} is no number from 0, the first feature map, to 1, the last.")
+        raise ChoiceError(
+            f"{share!r} is not a number from 0 (the first feature map) to 1 (the last)."
+        )
     return float(share)  # type: ignore[arg-type]
 
 

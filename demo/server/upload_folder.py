@@ -29,12 +29,9 @@ NAME = "gradcam-side-by-side"
 MARKER = ".made-by-gradcam-side-by-side"
 """The file that marks a folder as the app's. Nothing outside a marked folder is ever deleted."""
 
-NO_FOLDER = (
-    "There is no folder for temporary files that can be written. Name one with GRADIO_TEMP_DIR."
-)
+NO_FOLDER = "There is no writable folder for temporary files. Set one with GRADIO_TEMP_DIR."
 NO_FOLDER_IN = (
-    "Uploads and results cannot be kept in {}: {}. Name a folder that can be written with "
-    "GRADIO_TEMP_DIR."
+    "Uploads and results cannot be kept in {}: {}. Set a writable folder with GRADIO_TEMP_DIR."
 )
 
 KEPT_S = 3600

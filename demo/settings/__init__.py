@@ -126,15 +126,15 @@ VARIABLES = (
         "host",
         values.host,
         "a name or an address of this machine, such as 0.0.0.0 or ::1, without http:// and port",
-        "where the app listens: 127.0.0.1, this machine alone, unless it is set; 0.0.0.0 and :: "
-        "are all addresses of this machine",
+        "address to listen on; by default 127.0.0.1, this machine only; 0.0.0.0 and :: mean all "
+        "addresses of this machine",
     ),
     Variable(
         "GRADIO_SERVER_PORT",
         "port",
         values.whole_number(1, 65535),
         "a whole number from 1 to 65535",
-        "its port; otherwise the first free one from 7860",
+        "port to listen on; by default the first free one from 7860",
     ),
     Variable(
         "GRADIO_NUM_PORTS",
@@ -148,23 +148,23 @@ VARIABLES = (
         "root_path",
         values.root_path,
         "a path such as /cam, or a whole address such as https://example.org/cam",
-        "the path at which a proxy shows the app, such as /cam, whether it strips that or not; or "
-        "the whole public address, such as https://example.org/cam",
+        "the path at which a proxy serves the app, such as /cam, whether the proxy strips it or "
+        "not; or the whole public address, such as https://example.org/cam",
     ),
     Variable(
         "GRADCAM_FRAME_ANCESTORS",
         "framed_by",
         values.sites,
         "a list of sites such as https://lms.example.org, with commas between them",
-        "sites that may show the page in a frame, besides Hugging Face and the app's own, such as "
-        "https://lms.example.org,https://*.example.com",
+        "sites that may embed the page in a frame, besides Hugging Face and the app's own, such "
+        "as https://lms.example.org,https://*.example.com",
     ),
     Variable(
         ADDRESSES,
         "has_addresses",
         is_on,
         "on or off",
-        "off: no picture is fetched from an address",
+        "off: do not fetch pictures from addresses",
         takes_empty=True,  # always was off
     ),
     Variable(
@@ -172,8 +172,8 @@ VARIABLES = (
         "network_drops",
         is_on,
         "on or off",
-        "whether visitors may drop networks of their own on the page; by default only where no "
-        "other machine can reach it",
+        "whether visitors may drop their own networks on the page; by default only if no other "
+        "machine can reach it",
     ),
     Variable(
         "GRADCAM_LIVE",
@@ -186,19 +186,19 @@ VARIABLES = (
         "GRADCAM_MEMORY",
         "memory_bytes",
         values.size_bytes,
-        "a size such as 4G, 512M or 1500, which are megabytes, and from "
-        f"{values.LEAST_MEMORY_MB} megabytes to {values.MOST_MEMORY_MB // 2**20} terabytes",
-        "memory that one forward pass may take, such as 4G, 512M or 1500, which are megabytes; a "
-        "request that would take more is refused before it begins. By default half of what the "
-        "machine has beyond 2 GB",
+        f"a size such as 4G, 512M or 1500 (megabytes), and from {values.LEAST_MEMORY_MB} "
+        f"megabytes to {values.MOST_MEMORY_MB // 2**20} terabytes",
+        "memory that one forward pass may take, such as 4G, 512M or 1500 (megabytes); a request "
+        "that would take more is refused before it starts. By default half of the machine's "
+        "memory beyond 2 GB",
     ),
     Variable(
         "GRADCAM_STOP_WITHIN",
         "stop_within_s",
         values.duration_s,
-        "a time such as 30s, 2m or 30, which are seconds",
-        "time that running requests have to finish after SIGTERM, such as 30s, 2m or 30, which are "
-        "seconds; by default 25",
+        "a time such as 30s, 2m or 30 (seconds)",
+        "time that running requests have to finish after SIGTERM, such as 30s, 2m or 30 "
+        "(seconds); by default 25",
     ),
     Variable(
         "GRADIO_TEMP_DIR",
@@ -212,7 +212,7 @@ VARIABLES = (
         "backend",
         values.backend,
         "local or ray",
-        "what computes: local, this process, or ray, the replicas of a cluster",
+        "where maps are computed: local (this process) or ray (the replicas of a cluster)",
     ),
     Variable(
         "RAY_ADDRESS",

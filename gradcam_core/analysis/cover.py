@@ -32,11 +32,12 @@ _NARROWEST = 0.05  # of a box's sides, as share of what the network saw
 
 @dataclass(frozen=True)
 class CoverEffect:
-    """What a network says of the class explained before and after places were covered.
+    """A network's view of the class explained before and after places were covered.
 
-    before, after: its probability, or the value of a regression; rank_before, rank_after: among all
-    classes; None where the scores are not numbers. overlap, words: how far the hottest fifth of the
-    map is the same before and after, see `agreement`; None where a map has no heat.
+    before, after: its probability, or the value of a regression. rank_before, rank_after: its rank
+    among all classes. All are None if the scores are not numbers. overlap, words: how far the
+    hottest fifths of the maps before and after coincide, see `agreement`; None if a map has no
+    heat.
     """
 
     before: float | None
@@ -52,8 +53,9 @@ class CoverEffect:
 
 
 def cover_effect(e: Explanation) -> CoverEffect | None:
-    """What the covers of an explanation did; None if nothing is covered, or it is not known how it
-    was before."""
+    """The effect of an explanation's covers; None if nothing is covered, or if the explanation of
+    the uncovered photo is not available.
+    """
     before = e.uncovered
     if before is None:
         return None
@@ -70,10 +72,10 @@ def cover_effect(e: Explanation) -> CoverEffect | None:
 
 
 def hottest_place(explanations: Explanation | Sequence[Explanation], fill: Fill = "blur") -> Cover:
-    """The box with the most heat of a network's map, about a fifth of what the network saw; of
-    several networks, of all their maps together, each as share of its own heat.
+    """The box with the most heat in a network's map, about a fifth of what the network saw; for
+    several networks, in all their maps together, each as a share of its own heat.
 
-    Raises CamError where no map has any heat, ValueError for explanations of different photos.
+    Raises CamError if no map has any heat, ValueError for explanations of different photos.
     """
     heat, (left, top, right, bottom) = _heat(_several(explanations))
     area = HOTTEST * (right - left) * (bottom - top)
@@ -94,12 +96,12 @@ def hottest_place(explanations: Explanation | Sequence[Explanation], fill: Fill 
 def cold_places(
     explanations: Explanation | Sequence[Explanation], covers: Sequence[Cover]
 ) -> tuple[Cover, ...]:
-    """For each of these covers one of the same kind and area where the maps together are coldest,
-    within what the network saw, and where no cover is: to see whether the place matters, or only
-    that something is covered.
+    """For each of these covers, one of the same kind and area where the maps together are coldest,
+    within what the network saw and away from all covers: it shows whether the place matters, or
+    only the fact that something is covered.
 
-    Each has the shape of its cover where that fits beside it; else it is a box of another shape.
-    Raises CamError where no place as large is left.
+    Each has the shape of its cover if that fits beside it; otherwise it is a box of another shape.
+    Raises CamError if there is no room for a place of that area.
     """
     heat, region = _heat(_several(explanations))
     size = heat.shape[1], heat.shape[0]
@@ -108,7 +110,9 @@ def cold_places(
     for cover in covers:
         place = _moved(heat, taken, region, cover) or _other_box(heat, taken, region, cover)
         if place is None:
-            raise CamError("No place is left that is as large: cover less of the photo.")
+            raise CamError(
+                "There is no room for an equally large cold place: cover less of the photo."
+            )
         found.append(place)
         taken = taken | covered_mask([place], size)
     return tuple(found)
@@ -126,7 +130,7 @@ def _heat(explanations: Sequence[Explanation]) -> tuple[np.ndarray, tuple[int, i
         raise ValueError(f"The explanations are of different photos: {sorted(sizes)}.")
     with_heat = [e for e in explanations if not e.degenerate]
     if not with_heat:
-        raise CamError("No map has any heat, so no place is its hottest or its coldest.")
+        raise CamError("No map has any heat, so there is no hottest or coldest place.")
     (photo_size,) = sizes
     size = raster(photo_size, _RASTER_PLACES)
     heats = [heat_on(e, size) for e in with_heat]

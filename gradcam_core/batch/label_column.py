@@ -50,7 +50,7 @@ def label_of(
             return None
         if not value.is_integer():
             raise PicturesError(
-                f"the column {column} of {file} has {value:g}, which is no index of a class"
+                f"the column {column} of {file} has {value:g}, which is not the index of a class"
             )
         value = int(value)
     if isinstance(value, int):

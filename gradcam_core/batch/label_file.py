@@ -18,7 +18,7 @@ from gradcam_core.errors import GroundTruthError
 
 COLUMNS = ("path", "label")
 
-_EXPECTED_FORMAT = "a CSV file of labels has the columns path,label in its first line"
+_EXPECTED_FORMAT = "the first line of a CSV file of labels must name the columns path,label"
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def read_label_file(file: Path) -> LabelFile:
             first_line.setdefault(path, number)
     except csv.Error as error:
         number = start + 1 + rows.line_num
-        raise GroundTruthError(f"line {number} of {file} is no CSV: {error}") from error
+        raise GroundTruthError(f"line {number} of {file} is not valid CSV: {error}") from error
     return LabelFile(Path(os.path.abspath(file)), labels)
 
 
@@ -148,7 +148,7 @@ def _text(file: Path) -> str:
             continue
         if "\0" not in text:
             return text
-    raise GroundTruthError(f"{file} is no text in UTF-8: save it as CSV UTF-8; {_EXPECTED_FORMAT}")
+    raise GroundTruthError(f"{file} is not UTF-8 text: save it as CSV UTF-8; {_EXPECTED_FORMAT}")
 
 
 def _header(file: Path, line: str) -> tuple[str, Sequence[str]]:

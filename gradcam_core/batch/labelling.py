@@ -156,8 +156,8 @@ def _unused(file: LabelFile, entries: Mapping[str, str], pictures: Pictures) -> 
         first = next(pictures.walk_unread()).key
         lines = f"its first line has {unused[0]!r}" if unused else "it has no lines"
         raise GroundTruthError(
-            f"{file.file} names none of the pictures: {lines}, and the first picture is {first!r}; "
-            "paths are as seen from PHOTOS"
+            f"{file.file} names none of the pictures: {lines}, and the first picture is "
+            f"{first!r}; paths are relative to PHOTOS"
         )
     if unused:
         yield (
@@ -187,8 +187,8 @@ def _classes(
             found = [one if is_name else None for one, is_name in zip(found, named, strict=True)]
         elif len(different) > 1 and any(found):
             raise GroundTruthError(
-                f"the label {label} is another class in each of these networks: give the names of "
-                "classes"
+                f"the label {label} is a different class in each of these networks: give class "
+                "names"
             )
         if any(found):
             indices = [None if one is None else one.index for one in found]
@@ -270,6 +270,6 @@ def _lacking(
 def _of_folders(pictures: Pictures) -> str:
     first = next(pictures.walk_unread()).key
     return (
-        f"the first one is {first!r}; those of a class are in a folder with its name, such as "
+        f"the first one is {first!r}; those of a class belong in a folder with its name, such as "
         "tabby/1.jpg"
     )

@@ -68,7 +68,7 @@ def find_pictures(where: str, leave_out: Path, label_column: str | None = None) 
     if stat.S_ISDIR(mode):
         return _counted(where, partial(in_folder, path, left_out, SUFFIXES))
     if not stat.S_ISREG(mode):
-        raise PicturesError(f"{where} is no file or folder, but a pipe or a device")
+        raise PicturesError(f"{where} is not a file or folder, but a pipe or a device")
     if is_list(path):
         count = check_some_are_there(path, SUFFIXES)
         walk = partial(in_list, path, SUFFIXES)
@@ -79,8 +79,8 @@ def find_pictures(where: str, leave_out: Path, label_column: str | None = None) 
         return _counted(where, partial(in_archive, path, SUFFIXES), unread)
     if path.suffix.lower() in OTHER_ARCHIVES:
         raise PicturesError(
-            f"{where} is an archive of a kind that is not read: unpack it and give the folder, or "
-            "make a ZIP file"
+            f"{where} is an unsupported kind of archive: unpack it and give the folder, or make a "
+            "ZIP file"
         )
     return _one(PictureSource(text_of_name(path.name), str(path)))
 
@@ -123,8 +123,8 @@ def _paths(
 def _refuse_column(where: str, label_column: str | None) -> None:
     if label_column is not None:
         raise PicturesError(
-            f"labels are in a column of a Parquet file only, and {where} is none: use "
-            "--labels folder, or a CSV file"
+            f"only a Parquet file has a column of labels, and {where} is not one: use --labels "
+            "folder, or a CSV file"
         )
 
 

@@ -40,8 +40,8 @@ def run(
     """
     if values := next((one.info.title for one in models if one.info.unit is not None), None):
         raise BatchError(
-            f"{values} gives values, and batches are of classes: explain its photos one by one, "
-            "and name the other networks in --models"
+            f"{values} predicts values, but batches need classes: explain photos with it one by "
+            "one, and name the other networks in --models"
         )
     folder.begin(models)
     left = (source for source in pictures.walk() if not folder.is_done(source.key))

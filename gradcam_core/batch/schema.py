@@ -26,10 +26,12 @@ def _column(name: str, kind: pa.DataType, words: str) -> pa.Field:
 
 SCHEMA = pa.schema(
     [
-        _column("path", _TEXT, "the picture's key: its path below PHOTOS, or as its table has it"),
-        _column("model", _TEXT, "the network that was asked for, by its name"),
-        _column("title", _TEXT, "the network that ran, as people write it"),
-        _column("stands_in_for", _TEXT, "title of the network in whose place it ran, or null"),
+        _column(
+            "path", _TEXT, "the picture's key: its path below PHOTOS, or as given in its table"
+        ),
+        _column("model", _TEXT, "the name of the requested network"),
+        _column("title", _TEXT, "the title of the network that ran"),
+        _column("stands_in_for", _TEXT, "the title of the network that it replaced, or null"),
         _column(
             "top",
             pa.list_(_PREDICTION),
@@ -37,26 +39,29 @@ SCHEMA = pa.schema(
         ),
         _column("class_index", _INT, "the class explained, by its index"),
         _column("class", _TEXT, "the same, by its name"),
-        _column("probability", _FLOAT, "of the class explained, in [0, 1]"),
+        _column("probability", _FLOAT, "probability of the class explained, in [0, 1]"),
         _column(
             "contrast",
             pa.list_(_PREDICTION),
-            "the classes rather than which it is explained; empty if by itself",
+            "the classes that it is explained against; empty if by itself",
         ),
-        _column("rank", _INT, "of the class explained among all by probability, from 1"),
+        _column("rank", _INT, "rank of the class explained among all by probability, from 1"),
         _column(
             "heat_box",
             pa.list_(_INT),
-            "(left, top, right, bottom) in the photo's pixels of all that has half of the heat's "
-            "maximum or more; null where there is no heat",
+            "(left, top, right, bottom) in the photo's pixels of all places with at least half "
+            "of the maximum heat; null if there is no heat",
         ),
-        _column("where", _TEXT, "where in the photo the heat lies, in words; or why there is none"),
+        _column(
+            "where", _TEXT, "where in the photo the heat lies, in words; or why there is no heat"
+        ),
         _column("how", _TEXT, "how the map was made, in words"),
-        _column("caption", _TEXT, "of the map, to stand under it in a text"),
+        _column("caption", _TEXT, "a caption for the map"),
         _column(
             "sentences",
             pa.list_(_TEXT),
-            "on what was found in the picture, in the row of the first network; else null",
+            "sentences about the results for the picture, in the row of the first network; "
+            "otherwise null",
         ),
         _column(
             "agreement",
@@ -68,12 +73,12 @@ SCHEMA = pa.schema(
         _column(
             "label",
             _TEXT,
-            "what the picture truly is: the name of this network's class, or the label as it was "
-            "given if the network lacks the class; null if it has no label",
+            "the true class of the picture: the name of this network's class, or the given label "
+            "if the network lacks the class; null if it has no label",
         ),
-        _column("label_index", _INT, "the same, by its index; null if the network lacks the class"),
-        _column("label_rank", _INT, "of the label among all classes by probability, from 1"),
-        _column("label_probability", _FLOAT, "of the label, in [0, 1]"),
+        _column("label_index", _INT, "the index of the label; null if the network lacks the class"),
+        _column("label_rank", _INT, "rank of the label among all classes by probability, from 1"),
+        _column("label_probability", _FLOAT, "probability of the label, in [0, 1]"),
         _column(
             "correct",
             pa.bool_(),
@@ -83,7 +88,7 @@ SCHEMA = pa.schema(
         _column(
             "elsewhere",
             pa.bool_(),
-            "whether it is, but the map lies elsewhere than those of the other networks: "
+            "whether it is, but the map lies elsewhere than the maps of the other networks: "
             f"`agreement` is below {_PARTLY_FROM} %, near chance or less; null where `agreement` "
             "or `correct` is",
         ),
@@ -138,38 +143,42 @@ SCHEMA = pa.schema(
                     ),
                 ]
             ),
-            "what the trust checks of the map have found; null if not checked",
+            "the results of the trust checks of the map; null if not checked",
         ),
-        _column("overlay", _TEXT, "the overlay's path below the folder of results; null if none"),
+        _column(
+            "overlay", _TEXT, "the overlay's path below the results folder; null if there is none"
+        ),
         _column("width", _INT, "of the photo, upright, in pixels"),
         _column("height", _INT, "of the photo, upright, in pixels"),
         _column(
             "photo_notices",
             pa.list_(_TEXT),
-            "what was chosen in reading the picture, such as a range of brightness or the first of "
-            "several pages; empty for most",
+            "how the picture was read, such as a range of brightness or the first of several "
+            "pages; empty for most",
         ),
         _column("box", pa.list_(_INT), "(left, top, right, bottom): what the network saw of it"),
         _column("method", _TEXT, "of the map"),
-        _column("detail", _INT, "times its input size that the network saw the photo at"),
+        _column(
+            "detail", _INT, "the photo's size for the network, as a multiple of its input size"
+        ),
         _column("view", _TEXT, "crop or whole"),
         _column("layer", _TEXT, "the target layer"),
         _column(
             "map",
             pa.struct([("rows", _INT), ("columns", _INT), ("levels", pa.binary())]),
-            "the map as the method gives it, row by row, a byte for each cell: 255 is its maximum",
+            "the map as the method returns it, row by row, one byte per cell: 255 is its maximum",
         ),
         _column(
             "region",
             pa.list_(_FLOAT),
-            "(left, top, right, bottom) of what the map covers, as shares of the photo's width and "
-            "height; beyond 0 and 1 where the view is padded",
+            "(left, top, right, bottom) of the map's area, as fractions of the photo's width and "
+            "height; beyond 0 and 1 if the view is padded",
         ),
         _column(
             "thumbnail",
             pa.binary(),
             f"the photo as a JPEG of at most {THUMBNAIL_SIDE_PX} pixels a side, in the row of the "
-            "first network; else null",
+            "first network; otherwise null",
         ),
         _column(
             "weights", pa.struct([("source", _TEXT), ("sha256", _TEXT)]), "of the network that ran"

@@ -73,7 +73,7 @@ class ResultFolder:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise BatchError(
-                f"another batch is at work in {self.path}: wait for it, or give another --out"
+                f"another batch is running in {self.path}: wait for it, or choose another --out"
             ) from None
         except OSError as error:
             raise BatchError(
@@ -101,12 +101,13 @@ class ResultFolder:
         except FileNotFoundError:
             if any((self.path / DATA).glob("part-*.parquet")):
                 raise BatchError(
-                    f"{self.path} has results, but no {RUN} with their settings: give another --out"
+                    f"{self.path} has results, but no {RUN} with their settings: choose another "
+                    "--out"
                 ) from None
             return {}
         except (OSError, ValueError) as error:
             raise BatchError(
-                f"{self.path / RUN} cannot be read ({error}): give another --out"
+                f"{self.path / RUN} cannot be read ({error}): choose another --out"
             ) from error
 
     def _compare(self, begun: Mapping[str, Any]) -> None:
@@ -117,8 +118,8 @@ class ResultFolder:
             if begun.get(name) != value:
                 theirs, ours = _setting_text(name, begun.get(name)), _setting_text(name, value)
                 raise BatchError(
-                    f"{self.path} belongs to a batch with {theirs}, this one has {ours}: "
-                    "give another --out"
+                    f"{self.path} belongs to a batch with {theirs}, this one has {ours}: choose "
+                    "another --out"
                 )
 
     def _read_parts(self) -> None:
@@ -153,7 +154,7 @@ class ResultFolder:
                     now = model.info.title if model.stands_in_for else "other weights"
                     raise BatchError(
                         f"{self.path} was begun with other weights for {name} than there are now "
-                        f"({now}): give another --out"
+                        f"({now}): choose another --out"
                     )
             return
         with self._writing():

@@ -58,21 +58,25 @@ def forward(
     reshape: Reshape | None = None,
     output: Output | None = None,
 ) -> Run | FusedRun:
-    """Run a classifier on a batch [N, C, H, W] and hold the pass open at a layer.
+    """Run a classifier on a batch [N, C, H, W] and keep the pass open at a layer.
 
-    batch: of a network with several inputs a tuple or a dictionary, of which the first tensor of
-    floats with four sides (or else three) is taken for the pictures. layer: a module, or its dotted
-    name, whose output is a feature map: [N, C, h, w], [N, h, w, C], or tokens [N, L, C] that lie
-    on a grid; "name#2" is its second call, where it runs several times, and its last one is meant
-    where none is named. None is the last feature map of the network, found by running it once more
-    the first time (see `layers`). Several names: their maps are joined, see `FusedRun`. reshape:
-    from the output of a layer that is not known to a map [N, C, h, w] of values in it. output: from
-    what the network gives to its logits [N, classes], where that is not clear. Volumes and signals
-    work like images. The module is left as it was, and other threads may use it meanwhile. The
-    batch is not differentiated, and must not be changed before the slow methods.
+    batch: for a network with several inputs, a tuple or a dictionary, whose first float tensor with
+    four dimensions (or else three) is taken as the pictures.
 
-    Raises CamError if the network cannot be explained or does not take the batch, has no such
-    layer, the layer gives no feature map, or the logits do not depend on it.
+    layer: a module, or its dotted name, whose output is a feature map: [N, C, h, w], [N, h, w, C],
+    or tokens [N, L, C] on a grid. If it runs several times, "name#2" is its second call; without a
+    number, the last call is used. None is the network's last feature map, found by an extra run the
+    first time (see `layers`). Several names fuse their maps, see `FusedRun`.
+
+    reshape: a function from the output of a layer with an unknown layout to a map [N, C, h, w] of
+    its values. output: a function from the network's output to its logits [N, classes], if it is
+    unclear which part holds them.
+
+    Volumes and signals work like images. The module does not change, and other threads may use it
+    meanwhile. The batch is not differentiated, and must not be changed before slow methods run.
+
+    Raises CamError if the network cannot be explained or does not accept the batch, if it has no
+    such layer, if the layer gives no feature map, or if the logits do not depend on it.
     """
     with torch.inference_mode(False):  # see `Run.cam`
         network = explainable(module)
@@ -99,7 +103,7 @@ def _name(module: nn.Module, layer: object) -> str | None:
         for name, part in module.named_modules():
             if part is layer and name:
                 return name.removeprefix("_orig_mod.")
-        raise CamError(f"The layer, a {type(layer).__name__}, is no part of the network.")
+        raise CamError(f"The layer, a {type(layer).__name__}, is not part of the network.")
     raise CamError(
         f"The layer {layer!r} is of the type {type(layer).__name__}: its dotted name, or the "
         "module itself, is expected."

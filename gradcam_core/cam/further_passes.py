@@ -54,8 +54,8 @@ def at_earlier_layers(held: OpenPass, score_of: ScoreOf) -> list[tuple[Tensor, T
     larger = [one for one in found if torch.Size(one.stage.shape[1:]).numel() > places]
     if not larger:
         raise CamError(
-            "RefineCAM multiplies the maps of several layers, and the network has none larger than "
-            f"that of {held.layer!r}: choose another method, or a later layer."
+            "RefineCAM multiplies the maps of several layers, but no feature map of the network "
+            f"is larger than that of {held.layer!r}: choose another method, or a later layer."
         )
     targets = [
         LayerTarget(one.stage.layer, one.number, lambda *_, layout=one.layout: layout)
@@ -78,8 +78,9 @@ def _at(
         if len(leaves) < len(targets) or not all(depends_on(logits, leaf) for leaf in leaves):
             names = ", ".join(target.name for target in targets)
             raise CamError(
-                "The network goes another way for other versions of the picture, in which the "
-                f"logits are not made from {names}: choose a method that needs no further passes."
+                "The network takes a different route for other versions of the picture, in which "
+                f"the logits are not made from {names}: choose a method that needs no further "
+                "passes."
             )
         with torch.enable_grad():
             total = score_of(logits).sum()
@@ -102,8 +103,8 @@ def attention_gradients(
     layout = held.layout
     if isinstance(layout, SequenceFirst):
         raise CamError(
-            "LeGrad takes tokens with the images first [N, L, C], and this network has them behind "
-            "[L, N, C]: choose another method."
+            "LeGrad needs tokens with the images first, [N, L, C], but this network has them "
+            "second, [L, N, C]: choose another method."
         )
     if not isinstance(layout, Tokens) or held.output is None:
         raise CamError(_NO_ATTENTION)
@@ -141,8 +142,8 @@ def attention_gradients(
 
 
 _NO_ATTENTION = (
-    "LeGrad explains transformers whose tokens all attend to each other, and this network has none "
-    "that can be seen."
+    "LeGrad explains transformers whose tokens all attend to each other; no such attention was "
+    "found in this network."
 )
 
 

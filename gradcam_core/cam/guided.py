@@ -89,14 +89,14 @@ def guided_gradcam(
     which it leaves as they are.
 
     A known weakness: the fine lines come from the picture more than from the network. Guided
-    backpropagation hardly changes when the weights are made random or another class is explained
-    (Adebayo et al., NeurIPS 2018; Nie et al., ICML 2018), so only the map behind it, which
-    `Run.cam` gives alone, tells of the class. It looks sharper than it is.
+    backpropagation hardly changes when the weights are randomised or another class is explained
+    (Adebayo et al., NeurIPS 2018; Nie et al., ICML 2018), so only the underlying map, which
+    `Run.cam` gives alone, says something about the class. The result looks sharper than it is.
 
     Raises CamError as these do, and for a network without a ReLU.
     """
     if isinstance(layer, (list, tuple)):
-        raise CamError("Guided Grad-CAM is of one layer: name one as layer=.")
+        raise CamError("Guided Grad-CAM explains one layer: name one as layer=.")
     run = forward(module, batch, layer, reshape=reshape, output=output)
     chosen = run.top if targets is None else targets
     maps = run.cam(chosen)
@@ -120,7 +120,7 @@ def _guided_gradient(
             given = inputs.run(module, image)
         if not guided.count:
             raise CamError(
-                "Guided backpropagation is defined for ReLUs, and this network has none: take the "
+                "Guided backpropagation is defined for ReLUs, but this network has none: use the "
                 "map of `run.cam` alone."
             )
         if callable(targets):

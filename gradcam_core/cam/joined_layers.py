@@ -20,11 +20,11 @@ GAMMA = 2.0
 
 
 class FusedRun:
-    """A pass that is held open at several layers, as LayerCAM's paper joins them (Jiang et al., TIP
-    2021, eq. 9).
+    """A pass kept open at several layers, whose maps are fused as in the LayerCAM paper (Jiang et
+    al., TIP 2021, eq. 9).
 
-    runs: one per layer, each with `cam` of its own. layer: their names. logits: [N, classes]. For
-    the rest see `Run`.
+    runs: one per layer, each with its own `cam`. layer: their names. logits: [N, classes]. For the
+    rest see `Run`.
     """
 
     def __init__(self, runs: Sequence[Run]) -> None:
@@ -77,16 +77,18 @@ class FusedRun:
         on_progress: Callable[[float], None] = lambda share: None,
         **options: Any,
     ) -> Tensor:
-        """The joined maps: [N, h, w] with the cells of the finest layer, in [0, 1].
+        """The fused maps: [N, h, w] with the cells of the finest layer, in [0, 1].
 
-        Each layer's map M is scaled to tanh(2 M / max M), enlarged to the finest (bilinear,
-        half-pixel centres), and the largest value counts at each cell. As
-        `torchcam.methods.LayerCAM.fuse_cams`, but for its subtracting the minimum of each map
-        before, which hides heat that is everywhere. For the arguments and errors see `Run.cam`;
+        Each layer's map M is scaled to tanh(2 M / max M) and enlarged to the finest layer
+        (bilinear, half-pixel centres); each cell takes the largest value. This equals
+        `torchcam.methods.LayerCAM.fuse_cams`, except that TorchCAM first subtracts the minimum of
+        each map, which hides heat that is everywhere. For the arguments and errors see `Run.cam`;
         there are no signed maps of several layers.
         """
         if options.get("signed"):
-            raise CamError("Maps of several layers are joined by their maximum: none is signed.")
+            raise CamError(
+                "Maps of several layers are fused by their maximum and cannot be signed."
+            )
         maps = []
         for at, run in enumerate(self.runs):
 

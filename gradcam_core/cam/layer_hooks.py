@@ -140,9 +140,9 @@ def _check(layer: str, output: Tensor, of_images: Tensor, images: int) -> None:
         )
     if len(of_images) != images:
         raise CamError(
-            f"The layer {layer!r} gives {list(output.shape)} for {images} images, which does not "
-            "tell which map is whose: give the network one picture at a time, or name another "
-            "layer=."
+            f"The layer {layer!r} gives {list(output.shape)} for {images} images, so it is "
+            "unclear which map belongs to which image: give the network one picture at a time, "
+            "or name another layer=."
         )
 
 
@@ -173,7 +173,7 @@ class NamedLayer:
     ) -> None:
         number = layer.partition("#")[2]
         if number == "0" or layer.endswith("#") or (number and not number.isdecimal()):
-            raise CamError(f"The layer {layer!r} names no call: after # comes its number, from 1.")
+            raise CamError(f"The layer {layer!r} names no call: write its number, from 1, after #.")
         self.target = LayerTarget(layer, int(number or 0), self._layout)
         self._module, self._inputs, self._output = module, inputs, output
         self._given = None if reshape is None else Rearranged(reshape)
@@ -215,8 +215,8 @@ class NamedLayer:
         key = self.target.path, number
         if key in self._maps.unused:
             self._problem = (
-                f"The logits do not depend on the places of the layer {layer!r}: behind a "
-                "transformer's last block only the class token counts."
+                f"The logits do not depend on the positions in the layer {layer!r}: after a "
+                "transformer's last block, only the class token counts."
             )
             return None
         return self._maps.layouts.get(key)
@@ -279,7 +279,7 @@ def _without_gradients(layer: str) -> CamError:
     return CamError(
         f"The logits depend on the layer {layer!r}, but the network computes them without "
         "gradients (no_grad, inference_mode or detach in its forward). Give a network that "
-        "computes with them, or name a layer behind that."
+        "computes with gradients, or name a layer behind that."
     )
 
 

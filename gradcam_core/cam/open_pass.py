@@ -22,8 +22,8 @@ from gradcam_core.cam.target_layers.layout import Layout
 from gradcam_core.errors import CamError
 
 _CHANGED_WEIGHTS = (
-    "The network's weights were changed since the forward pass, as by a step of training: run "
-    "`forward` again."
+    "The network's weights have changed since the forward pass, for example through a training "
+    "step: run `forward` again."
 )
 
 
@@ -128,7 +128,7 @@ class OpenPass:
         images, weights = self.version
         if self.inputs.version != images:
             raise CamError(
-                "The batch was changed since the forward pass, and this needs it as it was: run "
+                "The batch has changed since the forward pass, and this needs the original: run "
                 "`forward` again, or give it a copy."
             )
         if weights_version(self.module) != weights:

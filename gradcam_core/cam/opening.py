@@ -89,9 +89,9 @@ class _HeldPass:
         ) and all(one.signatures == maps.signatures and _key(one) == _key(maps) for one, _ in alone)
         if not is_same and len(inputs) > 1:
             raise ExecutionPathError(
-                "The network goes another way for this batch than for its images alone, so their "
-                "last feature maps are not those of one layer: give it one picture at a time, or "
-                "name a layer=."
+                "The network takes a different route for this batch than for its images alone, "
+                "so they share no last feature map: give it one picture at a time, or name a "
+                "layer=."
             )
         return is_same
 
@@ -147,8 +147,8 @@ class LayersToOpen:
                 maps.signatures.update(held.signatures)
                 return held
         raise CamError(
-            "The network goes another way each time it runs, so its last feature map is another "
-            "one each time. Name the layer= to explain."
+            "The network takes a different route each time it runs, so its last feature map "
+            "changes, too. Name the layer= to explain."
         )
 
     def _held(self, inputs: Inputs, maps: FeatureMaps | None = None) -> _HeldPass:
@@ -182,8 +182,8 @@ class LayersToOpen:
             logits = logits_of(given)
         if len(logits) != len(inputs):
             raise CamError(
-                f"The network gives {list(logits.shape)} for {len(inputs)} images: its first side "
-                "must be that of the batch, which squeeze() without an axis drops if there is one "
+                f"The network gives {list(logits.shape)} for {len(inputs)} images: its first "
+                "dimension must be the batch; squeeze() without an axis drops it for a single "
                 "image."
             )
         return _HeldPass(targets, named, found, given, logits)

@@ -30,8 +30,8 @@ def perturbed_logits(
     of_images = method.needs == "scores of images"
     if of_images and held.inputs.several:
         raise CamError(
-            f"{method.title} masks the picture, and this network is given several: which of "
-            "them the layer belongs to is not known."
+            f"{method.title} masks the picture, but this network gets several: it is unknown "
+            "which of them the layer belongs to."
         )
     check_images_do_not_mix(held.module)
     count = len(held.batch)

@@ -43,10 +43,10 @@ from gradcam_core.old_names import warn
 
 
 class Run:
-    """A forward pass held open at its target layer, or some of its images.
+    """A forward pass kept open at its target layer, or some of its images.
 
     logits: float32 [N, classes]. activation: float32 [N, C, h, w] at `layer`, a dotted name.
-    open_pass: what is held, of all images of the pass.
+    open_pass: the open pass of all its images.
     """
 
     def __init__(self, open_pass: OpenPass, images: slice) -> None:
@@ -119,33 +119,33 @@ class Run:
         rivals: Sequence[int] | bool | None = None,
         allow_nan: bool = False,
     ) -> Tensor:
-        """The maps of one class (an int) or of one class per image (N ints): float32 (float64 of a
-        double network) [N, h, w], >= 0, not normalised. May be called again and again; most methods
-        need no further forward pass. None is each image's most probable class. A function from
-        what the network gives to one number per image [N] is explained as a class is: the mean of a
-        class over a mask, a value of a regression, the likeness to an embedding. target: another
-        name of targets.
+        """The maps of one class (an int) or of one class per image (N ints): float32 (float64 for a
+        double network) [N, h, w], >= 0, not normalised. May be called repeatedly; most methods need
+        no further forward pass.
 
-        contrast: a class or several, rather than which the class is explained, or True for those
-        that the method chooses by the logits of this pass. False is none, but for methods that
-        always have one. on_progress: called by the slow methods with the share that is done; what
-        it raises ends the work. rivals: the old name of `contrast`, which counts if both are given.
+        targets: None is each image's most probable class. A function from the network's output to
+        one number per image [N] is explained like a class: the mean of a class over a mask, a
+        regression value, the similarity to an embedding. target: another name for targets.
 
-        signed: keep what speaks against the class, as values below 0 (see `methods.signed`).
-        smooth: the mean of the maps of other versions of the images, each with a pass of its own:
-        "noise" of eight copies with noise (SmoothGrad, see `smoothing`), "flips" of six, mirrored
-        and not, times 0.9, 1 and 1.1, each divided by its maximum first, which is
-        pytorch-grad-cam's aug_smooth. The class and those in contrast are those of this pass.
-        allow_nan: give maps that are not numbers, and those of scores that nothing at the layer
-        changes, as they are, in place of an error.
+        contrast: a class or several to explain the target against; True stands for the classes that
+        the method chooses by the logits of this pass. False is none, except for methods that always
+        have one. on_progress: called by slow methods with the share that is done; an exception it
+        raises stops the work. rivals: the old name of `contrast`, which takes precedence.
 
-        Raises CamError for a class that the network does not have, for a contrast that does not fit
-        or a method that knows no class, for a signed map of a method without gradients, for scores
-        or maps that are not finite, for a score whose gradient is 0, ValueError for an unknown
-        method.
+        signed: keep the evidence against the class, as negative values (see `methods.signed`).
+        smooth: the mean over the maps of other versions of the images, each with a pass of its own:
+        "noise" for eight noisy copies (SmoothGrad, see `smoothing`), "flips" for six copies,
+        mirrored and not, times 0.9, 1 and 1.1, each map first divided by its maximum, as in
+        pytorch-grad-cam's aug_smooth. Target and contrast classes are those of this pass.
+        allow_nan: return maps that are not numbers, and those of scores that nothing at the layer
+        changes, instead of raising an error.
+
+        Raises CamError for a class that the network lacks, an unsuitable contrast or a method that
+        ignores the class, a signed map of a gradient-free method, scores or maps that are not
+        finite, or a score whose gradient is 0; ValueError for an unknown method.
         """
         if target is not None and targets is not None:
-            raise CamError("target= is another name of targets: give one of them.")
+            raise CamError("target= is another name for targets: give only one of them.")
         targets = targets if target is None else target
         if rivals is not None:
             warn("rivals", "contrast")
@@ -197,9 +197,9 @@ class Run:
             is_mixed = held.images_mix
         if is_mixed:
             raise CamError(
-                "The images of a batch mix: what the network, or the target function, gives for "
-                f"one changes with the {self.layer!r} of another, as with a batch norm that takes "
-                "the batch's statistics. Give one picture at a time."
+                "The images of a batch mix: what the network, or the target function, returns "
+                f"for one image changes with the {self.layer!r} of another, as with a batch norm "
+                "that takes the batch's statistics. Give one picture at a time."
             )
         if bool(_is_any(found, _FAINT).all()):
             return
@@ -209,10 +209,10 @@ class Run:
             which = f" of the {numbered(wrong)}" if len(self) > 1 else ""
             raise CamError(
                 f"Nothing in the layer {self.layer!r} changes the score{which}: its gradient is 0 "
-                "everywhere, as behind a softmax that is sure, a ReLU that gives 0, a clamp or a "
-                "rounding, so there is no map. Explain another class or layer, or give the network "
-                "without that, by output= if it gives its logits, too; allow_nan=True gives a map "
-                "of 0."
+                "everywhere, as after a saturated softmax, a ReLU that outputs 0, a clamp or a "
+                "rounding, so there is no map. Explain another class or layer, or remove that "
+                "operation (with output= if the network also returns its logits); allow_nan=True "
+                "gives a map of 0."
             )
 
     def _smoothed(
@@ -238,8 +238,8 @@ class Run:
             again = self.open_pass.again(inputs)[self.open_pass.at]
         if again.layer != self.layer or again.leaf.shape[2:] != self.activation.shape[2:]:
             raise CamError(
-                f"The network goes another way for other versions of the picture: to {again.layer} "
-                f"in place of {self.layer}. smooth= can take no mean of both."
+                "The network takes a different route for other versions of the picture, to "
+                f"{again.layer} instead of {self.layer}. smooth= cannot average the two."
             )
         return Run(again, slice(0, len(self)))
 
@@ -301,7 +301,8 @@ class Run:
     ) -> list[Steps]:
         """How `cam` makes the map of each image, given the same arguments: see `Steps`.
 
-        Raises ChoiceError for a method that is no sum of channels times weights, and as `cam` does.
+        Raises ChoiceError for a method that is not a sum of weighted channels, and the errors of
+        `cam`.
         """
         chosen = method_named(method)
         check_steps(chosen)
@@ -336,8 +337,7 @@ class Run:
         method: str = DEFAULT_METHOD,
         contrast: int | Sequence[int] | bool = False,
     ) -> list[list[int]]:
-        """The classes in contrast to which `cam` explains each image's class, given the same
-        arguments."""
+        """The classes against which `cam` explains each image's class, given the same arguments."""
         score = self._score(targets, method_named(method), contrast)
         return [[]] * len(self) if score.contrast is None else score.contrast.tolist()
 

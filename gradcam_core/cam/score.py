@@ -50,7 +50,7 @@ def score_of(
     if contrast is False:
         kind = method.contrast
     elif not method.knows_class:
-        raise CamError(f"{method.title} knows no class, so it takes no contrast.")
+        raise CamError(f"{method.title} is the same for every class, so it takes no contrast.")
     else:
         kind = method.contrast or DEFAULT_CONTRAST
     if kind is None:
@@ -67,7 +67,7 @@ def _chosen(logits: Tensor, targets: Tensor, contrast: Contrast) -> Tensor:
     """The others for each image's class: logits [N, classes], targets [N] -> [N, R]."""
     count = min(contrast.count, logits.shape[1] - 1)
     if not count:
-        raise CamError("A network with one class has no other to explain it in contrast to.")
+        raise CamError("A network with one class has no other class for a contrast.")
     own = targets[:, None]
     likeness = -(logits - logits.gather(1, own)).abs() if contrast.by == "nearest" else logits
     return likeness.scatter(1, own, -torch.inf).topk(count, dim=1).indices

@@ -107,7 +107,7 @@ def steps_of(
     check_steps(method)
     assert method.weights is not None
     if activation.ndim != 3:
-        raise CamError(f"There are steps of maps with 2 sides, not {activation.ndim - 1}.")
+        raise CamError(f"Steps exist only for maps with 2 dimensions, not {activation.ndim - 1}.")
     weights = method.weights.of(activation[None], gradient[None])[0]
     parts = (weights * activation).double()  # whose sum is then exact to float32
     sums = parts.sum(dim=(1, 2))

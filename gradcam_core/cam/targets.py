@@ -32,9 +32,9 @@ def class_indices(targets: int | Sequence[int] | None, logits: Tensor) -> Tensor
     images = len(logits)
     if logits.ndim != 2:
         raise CamError(
-            f"The network gives {list(logits.shape)} and no logits [N, classes]. Give a function "
-            "of it as the target, for instance the mean of one channel over a mask, or output= to "
-            "`forward`."
+            f"The network gives {list(logits.shape)} instead of logits [N, classes]. Give a "
+            "function of its output as the target, for instance the mean of one channel over a "
+            "mask, or output= to `forward`."
         )
     if not logits.shape[1]:
         raise CamError(f"The network gives {list(logits.shape)}: no classes to explain.")
@@ -42,8 +42,8 @@ def class_indices(targets: int | Sequence[int] | None, logits: Tensor) -> Tensor
         return torch.tensor(top_classes(logits), device=logits.device)
     if isinstance(targets, (Set, Mapping)):
         raise CamError(
-            f"{targets!r} is a {type(targets).__name__}, which does not say which class is of "
-            "which image: give a list of one class per image."
+            f"{targets!r} is a {type(targets).__name__}, which does not say which class belongs "
+            "to which image: give a list with one class per image."
         )
     indices = [targets] * images if _is_one(targets) else list(targets)  # type: ignore[arg-type]
     if len(indices) != images:
@@ -89,7 +89,7 @@ def of_function(held: OpenPass, target: TargetFunction) -> OpenPass:
             f"The target function gave {len(scores)} numbers for {len(held.batch)} images."
         )
     if not scores.requires_grad:
-        raise CamError("What the target function gives does not depend on the network's output.")
+        raise CamError("The result of the target function does not depend on the network's output.")
     return held.with_logits(scores, score)
 
 
@@ -112,11 +112,11 @@ def _index(given: Any, count: int) -> int:
     except TypeError:
         if callable(given):
             raise CamError(
-                f"A {what} among several targets is no class: give indices, or one function of all "
-                "the output that gives a number per image."
+                f"A {what} among several targets is not a class: give indices, or one function of "
+                "the whole output that returns one number per image."
             ) from None
         raise CamError(
-            f"{given!r} is a {what} and no class: give its index, from 0 to {count - 1}."
+            f"{given!r} is a {what}, not a class: give its index, from 0 to {count - 1}."
         ) from None
     if not 0 <= index < count:
         raise CamError(f"There is no class {index}: the network has {count} classes.")

@@ -80,8 +80,10 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
         "--contrast",
         action="append",
         metavar=f"CLASS|{AUTO}",
-        help="explain the class rather than this one (may be repeated); "
-        f"{AUTO}: rather than the most probable others",
+        help=(
+            f"explain the class against this one (may be repeated); {AUTO}: against the most "
+            "probable others"
+        ),
     )
     parser.add_argument("--method", choices=METHODS, help=f"CAM method (default: {DEFAULT_METHOD})")
     parser.add_argument(
@@ -105,29 +107,33 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
         type=_layer,
         action="append",
         metavar="NAME|0…1",
-        help="layer to explain: its dotted name, or a number from 0, the first feature map, to "
-        "1, the last (default: 1); may be repeated, to join the maps of several layers",
+        help=(
+            "layer to explain: its dotted name, or a number from 0 (the first feature map) to 1 "
+            "(the last; the default); may be repeated, to fuse the maps of several layers"
+        ),
     )
     parser.add_argument(
         WINDOW,
         type=_window,
         metavar="LOW,HIGH",
-        help="range of values to show from black to white, in the units of the picture's file "
-        "(default: what the file says, or else its lowest and highest value)",
+        help=(
+            "values to show as black and as white, in the units of the picture's file (default: "
+            "the range given in the file, or else its lowest and highest value)"
+        ),
     )
     parser.add_argument(
         "--signed",
         action="store_true",
-        help="show what speaks against the class, too: orange for it, blue against it",
+        help="also show the evidence against the class: orange for the class, blue against it",
     )
     parser.add_argument(
         "--smooth",
         choices=SMOOTHS,
-        help="take the mean over the maps of several copies of the picture: "
+        help="average the maps of several copies of the picture: "
         + "; ".join(f"{name}: {title}" for name, title in TITLES.items()),
     )
     parser.add_argument(
-        "--trust", action="store_true", help="check how far each map can be trusted (slower)"
+        "--trust", action="store_true", help="test how far each map can be trusted (slower)"
     )
 
 
@@ -187,13 +193,13 @@ def requests_of(parser: Parser, options: argparse.Namespace) -> list[Explanation
     method = method or DEFAULT_METHOD
     contrast = options.contrast or []
     if contrast and not method_named(method).knows_class:
-        parser.error(f"--method {method} knows no class, so it takes no --contrast")
+        parser.error(f"--method {method} is the same for every class, so it takes no --contrast")
     try:
         register_all(options.network, options.networks)
         models = ",".join(default_models()) if options.models is None else options.models
         names = list(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
         if not names:
-            parser.error("--models names no model")
+            parser.error("--models names no network")
         return requests_for(
             names,
             options.view,

@@ -55,11 +55,11 @@ def main(arguments: Sequence[str]) -> int:
     if len(options.photos) > 1:
         parser.error(
             f"there are {len(options.photos)} PHOTOS; put a pattern in quotes, such as "
-            "'photos/*.jpg', so that the shell leaves it alone"
+            "'photos/*.jpg', so that the shell does not expand it"
         )
     requests = requests_of(parser, options)
     if options.address is not None and options.engine != "ray":
-        parser.error("--address is that of a Ray cluster: add --engine ray")
+        parser.error("--address belongs to a Ray cluster: add --engine ray")
     least, most = OVERLAY_SIDES_PX
     if not least <= options.longest <= most:
         parser.error(f"--longest is from {least} to {most} pixels")
@@ -224,7 +224,7 @@ def _summary(out: Path, done: int, networks: int, tally: _Tally) -> str:
     speed = f", {tally.new / tally.seconds:.1f} a second" if tally.new else ""
     text = f"{each}, {several}{speed}: {counted(done * networks, 'row')} in {out / 'data'}"
     if tally.failures:
-        text += f"; {tally.failures} with an error, which is in their rows"
+        text += f"; {tally.failures} with an error; see their rows"
     return text
 
 
@@ -282,16 +282,18 @@ def _parser() -> Parser:
     parser.add_argument(
         "--labels",
         metavar="folder|CSV|column:NAME",
-        help="what the pictures truly are, to say whether networks are right: the names of their "
-        "folders, a CSV file with the columns path,label, or a column of the Parquet file; by "
-        "name, synonym, index or WordNet id (n02123045) of a class",
+        help=(
+            "the true classes of the pictures, to say whether networks are right: the names of "
+            "their folders, a CSV file with the columns path,label, or a column of the Parquet "
+            "file; by name, synonym, index or WordNet id (n02123045) of a class"
+        ),
     )
     parser.add_argument(
         "--longest",
         type=int,
         default=OVERLAY_MAX_SIDE_PX,
         metavar="PIXELS",
-        help="long side of the overlays, at most (default: %(default)s)",
+        help="maximum length of the overlays' longer side (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",

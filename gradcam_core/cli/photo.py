@@ -108,8 +108,8 @@ def _why_unknown(unknown: Sequence[str], program: str) -> str:
     if options := [word for word in unknown if word.startswith("-")]:
         return f"unrecognized arguments: {' '.join(options)}"
     return (
-        f"there are {len(unknown) + 1} PHOTOS, and one is explained at a time. For many: {program} "
-        "batch with a folder, or with a pattern in quotes such as 'photos/*.jpg'"
+        f"there are {len(unknown) + 1} PHOTOS, but only one is explained at a time. For many: "
+        f"{program} batch with a folder, or with a pattern in quotes such as 'photos/*.jpg'"
     )
 
 
@@ -177,17 +177,21 @@ def _parser() -> Parser:
     parser.add_argument(
         "--steps",
         action="store_true",
-        help="write into explanations.json how each map is made: the channels that matter most, "
-        "their weights and shares",
+        help=(
+            "write how each map is made into explanations.json: the channels that matter most, "
+            "their weights and shares"
+        ),
     )
     parser.add_argument(
         "--cover",
         action="append",
         type=cover,
         metavar="X0,Y0,X1,Y1[:FILL]",
-        help="cover this box of the photo, in shares of its width and height from the upper left "
-        f"corner, and say what that changes (may be repeated); FILL is {', '.join(FILLS)} "
-        "(default: blur)",
+        help=(
+            "cover this box of the photo, given as fractions of its width and height from the "
+            "upper left corner, and say what changes (may be repeated); FILL is "
+            f"{', '.join(FILLS)} (default: blur)"
+        ),
     )
     parser.add_argument(
         "--out",

@@ -38,10 +38,10 @@ _UNDERFLOW = 1e-30
 
 @dataclass(frozen=True)
 class Examination:
-    """One network's forward pass over one photo, held open: it explains any class.
+    """One network's forward pass over one photo, kept open: it explains any class.
 
-    probabilities: float32 [classes], at detail 1; of a regression its values. run: the pass at
-    `detail`, of this photo alone, or its part of a pass over several (see `run_passes`).
+    probabilities: float32 [classes], at detail 1; for a regression, its values. run: the pass at
+    `detail`, of this photo alone, or its part of a pass over several photos (see `run_passes`).
     photo_notices, window, covers, photo: see `Explanation`.
     """
 
@@ -108,17 +108,18 @@ class Examination:
         steps: bool = False,
         smooth: Smooth | None = None,
     ) -> Explanation:
-        """The explanation of one class; costs little but for the slow methods.
+        """The explanation of one class; cheap except for the slow methods.
 
-        target: an index, a name or a synonym; None is the network's own top prediction. contrast: a
-        class or several, rather than which it is explained; True or "auto" are those that are most
-        probable besides it in the pass at this detail.
-        on_progress: called by slow methods with the share that is done; what it raises ends them.
-        signed: whether to say what speaks against the class, too; steps: how the map is made.
-        smooth: "noise" or "flips", the mean of the maps of noisy or of mirrored and brighter or
-        darker copies, each of which takes a pass, see `Run.cam`.
-        Raises LabelError for an unknown class, ValueError for an unknown method, a contrast that
-        does not fit, a method that has no signed map or steps, or what does not go together.
+        target: an index, a name or a synonym; None is the network's top prediction. contrast: a
+        class or several to explain the target against; True or "auto" stands for the most probable
+        other classes in the pass at this detail. on_progress: called by slow methods with the share
+        that is done; an exception it raises stops them. signed: whether to include the evidence
+        against the class. steps: whether to record how the map is made. smooth: "noise" or "flips",
+        the mean over the maps of noisy copies, or of mirrored and brighter or darker copies; each
+        copy takes a pass, see `Run.cam`.
+
+        Raises LabelError for an unknown class; ValueError for an unknown method, an unsuitable
+        contrast, a method without signed maps or steps, or arguments that cannot be combined.
         """
         labels = self.model.info.labels
         index = int(self._ranking[0]) if target is None else labels.find(target).index
@@ -243,9 +244,9 @@ def _check_gradients(one: Examination, target: int) -> None:
     is_small = one.model.gives_probabilities and probability < _UNDERFLOW
     if one.model.may_be_saturated and (1 - probability < _SATURATED or is_small):
         raise CamError(
-            f"{one.model.info.title} has a softmax or sigmoid in it that is saturated for this "
-            f"photo ({one.prediction(target).name}: {probability:.7f}), so that nothing of its "
-            "gradients is left: leave it out, or give output= a function that returns the logits."
+            f"{one.model.info.title} contains a softmax or sigmoid that is saturated for this "
+            f"photo ({one.prediction(target).name}: {probability:.7f}), so its gradients vanish: "
+            "leave it out, or pass output=, a function that returns the logits."
         )
 
 

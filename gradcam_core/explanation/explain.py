@@ -30,17 +30,22 @@ def examine(
     window: Window | tuple[float, float] | str | None = None,
     cover: Covers = None,
 ) -> Examination:
-    """One forward pass of a network over a photo, held open for explanations of any class.
+    """One forward pass of a network over a photo, kept open for explanations of any class.
 
-    image: a path, bytes, a PIL image or an array. model: loaded, or its name. view: "crop"
-    (the published preprocessing) or "whole". detail: 1, or 2 or 3 for maps with so many times as
-    many cells across and down, from the same view shown at that many times the network's input
-    size; classes and probabilities come from detail 1 also then, which costs a pass more.
-    layer: the target layer by its dotted name, for instance one of `model.stages`, or as a number
-    from 0, the first feature map, to 1, the last; None is the last, as in the paper. Several, as a
-    list: their maps are joined, see `FusedRun.cam`.
-    window: (low, high), the range of values that is shown from black to white, see `read_picture`.
-    cover: places of the photo that are covered before the network sees it, see `covers_of`.
+    image: a path, bytes, a PIL image or an array. model: a loaded model, or its name. view: "crop"
+    (the published preprocessing) or "whole".
+
+    detail: 1, or 2 or 3 for maps with that many times as many cells in each direction, from the
+    same view at that many times the network's input size. Classes and probabilities always come
+    from detail 1, so detail 2 and 3 cost an extra pass.
+
+    layer: the target layer, by its dotted name (for instance one of `model.stages`) or as a number
+    from 0 (the first feature map) to 1 (the last). None is the last, as in the paper. A list of
+    layers fuses their maps, see `FusedRun.cam`.
+
+    window: (low, high), the values shown black and white, see `read_picture`. cover: places of the
+    photo to cover before the network sees it, see `covers_of`.
+
     Raises ImageError for a picture that cannot be used, ValueError for anything unknown.
     """
     check_view(view, detail)
@@ -77,14 +82,16 @@ def explain(
 ) -> Explanation:
     """Where one network finds the evidence for one class in a photo.
 
-    target: a class's index, name or synonym; None is the network's own top prediction. preset: a
-    name in `PRESETS`, in place of method and detail. See `examine` and `Examination.explain` for
-    the other arguments and `Explanation` for the result; several classes of one photo are cheaper
-    from one `examine`.
-    cover: places of the photo that are covered: a `Cover`, four numbers of a box, or several, see
-    `covers_of`. The class is then that of the photo as it is, which is explained first: that is
-    `Explanation.uncovered`, and `cover_effect` compares the two.
-    Raises ImageError, LabelError or ValueError for what cannot be used.
+    target: a class's index, name or synonym; None is the network's top prediction. preset: a name
+    in `PRESETS`, instead of method and detail. See `examine` and `Examination.explain` for the
+    other arguments and `Explanation` for the result. For several classes of one photo, it is
+    cheaper to call `examine` once.
+
+    cover: places of the photo to cover: a `Cover`, the four numbers of a box, or several of these,
+    see `covers_of`. The class is then that of the uncovered photo, which is explained first as
+    `Explanation.uncovered`; `cover_effect` compares the two.
+
+    Raises ImageError, LabelError or ValueError for arguments that cannot be used.
     """
     if preset is not None:
         chosen = preset_named(preset)

@@ -61,7 +61,7 @@ class ExplanationRequest:
         check_layer(self.layer)
         check_options(method, self.signed, self.steps, self.smooth, is_several(self.layer))
         if self.target in self.contrast_classes:
-            raise LabelError("A class cannot be explained rather than itself. Choose another one.")
+            raise LabelError("A class cannot be explained against itself. Choose another one.")
 
     @property
     def is_slow(self) -> bool:
@@ -128,18 +128,18 @@ def check_options(
         raise ChoiceError(
             f"{method.title} runs the network up to hundreds of times for one map, and this needs "
             f"several: leave out {'smooth' if smooth else 'all layers but one'}, or choose a "
-            "method by gradients, such as Grad-CAM."
+            "gradient method, such as Grad-CAM."
         )
     if smooth is not None:
         check_smooth(smooth)
         if steps:
             raise ChoiceError(
-                "There are steps of a map of one picture, not of a mean over several versions of "
+                "Steps exist for the map of one picture, not for a mean over several versions of "
                 "it: leave out steps or smooth."
             )
     if is_joined and (signed or steps):
         raise ChoiceError(
-            f"A map joined of several layers has no {'signed map' if signed else 'steps'}: choose "
+            f"A fused map of several layers has no {'signed map' if signed else 'steps'}: choose "
             "one layer."
         )
 

@@ -42,28 +42,31 @@ NOTEBOOK_MAX_SIDE_PX = 768
 class Explanation(ExplanationText):
     """Where one network found the evidence for one class in one photo.
 
-    target: the class explained, rank: its place among all classes by probability, from 1.
-    top: the five most probable classes, or all if there are fewer. model, title: the network that
-    ran; stands_in_for: the title of the network it replaces, if it does, and notice: the sentence
-    to show with it. layer, method, detail, weights: how the map was made; contrast: the classes
-    that the target is explained in contrast to.
-    Classes and probabilities are those of detail 1, the network as published. view: the name of the
-    view; geometry: what it is in the photo's pixels. feature_map: float32 [h, w], >= 0, not
-    normalised: the map as the method gives it. tokens: whether its cells are the tokens of a
-    transformer, laid out on their grid. is_of_last_layer: whether `layer` is that of the
-    paper, the last feature map. classes: how many the network knows; independent: whether each has
-    a probability of its own instead of a share of one. unit: None for a classifier; of a regression
-    that of its values, which stand in the place of probabilities, and whose rise is explained.
-    photo_notices: sentences to show beside the photo, about what was chosen in reading it, such as
-    a range of brightness or the first of several pages. window: the range that was asked for.
-    signed_map: float32 [h, w], with what speaks against the class below 0, where it was asked for:
-    overlays and figures then show both. smooth: the copies of the picture whose maps this is the
-    mean of; None if it is that of the picture alone. Of several layers, whose maps are joined,
-    `layer` has all names with "+" between them. steps: how the map is made, where that was asked
-    for. covers: the places of the photo that were covered; uncovered: of the same network, class
-    and photo before that, where it was made, too.
-    photo: the RGB picture, for notebooks, where `gc.explain` or `gc.examine` was given it; it is no
-    part of what is compared, pickled or recorded.
+    target: the class explained; rank: its rank among all classes by probability, from 1. top: the
+    five most probable classes, or all if there are fewer. Classes and probabilities are those of
+    detail 1, the published network. model, title: the network that ran; stands_in_for: the title of
+    the network it replaces, if any; notice: the sentence to show with it.
+
+    layer, method, detail, weights: how the map was made; contrast: the classes against which the
+    target is explained. is_of_last_layer: whether `layer` is the last feature map, as in the paper;
+    if the maps of several layers are fused, `layer` has all names with "+" between them. tokens:
+    whether the map's cells are a transformer's tokens, laid out on their grid. smooth: the kind of
+    copies over whose maps this map is averaged; None for the picture alone. steps: how the map is
+    made, if requested.
+
+    view: the name of the view; geometry: the same in the photo's pixels. feature_map: float32 [h,
+    w], >= 0, not normalised: the map as the method returns it. signed_map: float32 [h, w], with the
+    evidence against the class below 0, if requested: overlays and figures then show both.
+
+    classes: how many classes the network knows; independent: whether each has its own probability
+    instead of a share of one. unit: None for a classifier; for a regression, the unit of its
+    values, which take the place of probabilities and whose increase is explained.
+
+    photo_notices: sentences to show beside the photo, about how it was read, such as a range of
+    brightness or the first of several pages. window: the range that was requested. covers: the
+    covered places of the photo; uncovered: the explanation of the same network, class and photo
+    without covers, if it was made. photo: the RGB picture, for notebooks, if `gc.explain` or
+    `gc.examine` received it; it is not compared, pickled or recorded.
     """
 
     model: str

@@ -28,7 +28,7 @@ _OTHERS_NAMED = 2
 _EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the same everywhere
 
 NOT_NUMBERS = "The network's scores for this picture are not numbers."
-NOTHING = "Nothing here speaks for this class."
+NOTHING = "Nothing here is evidence for this class."
 NOTHING_RAISES = "Nothing here raises this value."
 SAME_EVERYWHERE = "The heat is the same everywhere, so it points at no place."
 ONE_CELL = "The map of this layer has one cell, so it points at no place: choose an earlier layer."
@@ -122,7 +122,7 @@ class ExplanationText:
     def how(self) -> str:
         """How the map was made, for people: the method, and what is not as published."""
         method = method_named(self.method)
-        parts = [method.title if method.knows_class else f"{method.title}, which knows no class"]
+        parts = [method.title if method.knows_class else f"{method.title}, which ignores the class"]
         if self.contrast:
             parts[0] += f" in contrast to {self._contrast_named()}"
         if self.detail > 1:
@@ -149,7 +149,7 @@ class ExplanationText:
         if self.covers:
             photo += f", {how_covered(self.covers, self.geometry.photo_size)}"
         contrast = f" rather than {self._contrast_named('“{}”')}" if self.contrast else ""
-        of = f" for {name}{contrast}" if method.knows_class else ", which knows no class"
+        of = f" for {name}{contrast}" if method.knows_class else ", which ignores the class"
         detail = f" at detail {self.detail} ×" if self.detail > 1 else ""
         mean = f", {TITLES[self.smooth]}" if self.smooth else ""
         layer = f"L{self.layer_title[1:]}{', tokens on a grid' if self.tokens else ''}"

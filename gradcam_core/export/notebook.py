@@ -70,11 +70,12 @@ def compare(
     window: Window | tuple[float, float] | str | None = None,
     cover: Covers = None,
 ) -> Explanations:
-    """Where several networks find the evidence for a class in a photo, one explanation each.
+    """Where several networks find the evidence for a class in a photo: one explanation each.
 
-    models: names, or one; None are your own networks, or else the three that the page shows. The
-    other arguments are those of `explain`. on_progress: called with the share of all that is done.
-    Raises ImageError, LabelError or ChoiceError for what cannot be used.
+    models: one name or several; None means your own networks, or else the three that the page
+    shows. The other arguments are those of `explain`. on_progress: called with the share of all
+    work that is done. Raises ImageError, LabelError or ChoiceError for arguments that cannot be
+    used.
     """
     limits, covers = window_of(window), covers_of(cover)
     photo, names = read_picture(image, limits), _names(models)

@@ -103,8 +103,8 @@ def as_picture(raster: Raster, window: Window | None = None, orientation: object
     if measured.without:
         are = "is" if measured.without == 1 else "are"
         notices.append(
-            f"Of its {measured.values:,} values, {measured.without:,} {are} missing or no finite "
-            "number, and shown black."
+            f"Of its {measured.values:,} values, {measured.without:,} {are} missing or not "
+            "finite, and shown black."
         )
     return Decoded(picture, tuple(filter(None, notices)), _brightness(raster, measured, range_))
 
@@ -210,13 +210,13 @@ def _range_of(raster: Raster, measured: _Measured, window: Window | None) -> _Ra
 _WHY = {
     "window": "as requested",
     "file": "as the file says",
-    "values": "the lowest and the highest that there are",
+    "values": "the lowest and the highest value in the picture",
 }
 
 
 def _range_notice(black: float, white: float, origin: str) -> str:
     if origin == "values" and black > white:
-        why = "the highest and the lowest that there are"
+        why = "the highest and the lowest value in the picture"
     else:
         why = _WHY[origin]
     darkest, brightest = amounts(black, white)

@@ -36,12 +36,12 @@ _EXAMPLE = (
 
 @dataclass(frozen=True)
 class Cover:
-    """One place of a photo that is covered: a box, or a stroke of a brush.
+    """One covered place of a photo: a box, or a brush stroke.
 
     fill: "blur" (beyond recognition), "grey", or "mean", the mean colour of the photo. box: (left,
-    top, right, bottom). points: the centres of the brush, (x, y) each, joined by straight lines,
-    and radius: its radius as share of the photo's shorter side. All others are shares of the
-    photo's width or height, from 0 to 1. Raises ChoiceError for anything else.
+    top, right, bottom). points: the centres of the brush, (x, y) each, joined by straight lines;
+    radius: the brush's radius as a fraction of the photo's shorter side. All other numbers are
+    fractions of the photo's width or height, from 0 to 1. Raises ChoiceError for anything else.
     """
 
     fill: Fill = "blur"
@@ -60,8 +60,8 @@ class Cover:
         numbers = [*(self.box or ()), *(one for point in self.points for one in point)]
         if not all(0 <= one <= 1 for one in numbers):  # which is False for NaN
             raise ChoiceError(
-                "A cover's numbers are shares of the photo's sides, from 0 to 1: "
-                f"{self.text[:60]!r} has others."
+                "A cover's numbers are fractions of the photo's sides, from 0 to 1, unlike those "
+                f"of {self.text[:60]!r}."
             )
         if self.box and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise ChoiceError(f"The box {self.text!r} is empty. Give {_EXAMPLE}.")

@@ -11,7 +11,7 @@ from PIL import Image
 from gradcam_core.errors import ChoiceError
 from gradcam_core.images.cover import Cover
 
-_EXAMPLE = "two numbers, such as -1000,400: what is shown black and what is shown white"
+_EXAMPLE = "two numbers, such as -1000,400: the values shown black and white"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Window:
             raise ChoiceError(f"The window must be {_EXAMPLE}; {self.text} is none.")
         if self.low >= self.high:
             raise ChoiceError(
-                f"The window must be {_EXAMPLE}; of {self.text} the first is not the lower one."
+                f"The window must be {_EXAMPLE}; the first of {self.text} is not the lower."
             )
 
     @property
@@ -70,12 +70,12 @@ class Brightness:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture that was read.
+    """A decoded picture.
 
-    image: upright 8-bit RGB. notices: sentences to show beside it, about what was chosen in reading
-    it (a range of brightness, the first of several pages) or what it lacks (a blank picture).
-    brightness: None of an ordinary picture, of which nothing was chosen. covers: the places of it
-    that were covered since, see `gradcam_core.images.cover`.
+    image: upright 8-bit RGB. notices: sentences to show beside it, about how it was read (a range
+    of brightness, the first of several pages) or what it lacks (a blank picture). brightness: None
+    for an ordinary picture, where nothing had to be chosen. covers: its places that have been
+    covered since, see `gradcam_core.images.cover`.
     """
 
     image: Image.Image

@@ -44,5 +44,5 @@ def checked_size(size: object) -> tuple[int, int]:
         )
     width, height = (side or 0 for side in sides)
     if width * height > _MOST_PLACES:
-        raise ChoiceError(f"{width} × {height} pixels are too many: the most are {_MOST_PLACES}.")
+        raise ChoiceError(f"{width} × {height} pixels are too many: the limit is {_MOST_PLACES}.")
     return width, height

@@ -18,7 +18,7 @@ LARGE_PIXELS = 12_000_000
 """Size from which on a picture may fail to decode for lack of memory: decoders do not always say
 so."""
 
-DAMAGED = "The picture is damaged or incomplete, it cannot be decoded."
+DAMAGED = "The picture is damaged or incomplete and cannot be decoded."
 
 INCOMPLETE = (
     "The picture is incomplete: its file ends before the last of its pixels. "

@@ -48,7 +48,7 @@ class InputSize(NamedTuple):
             given = [int(side) for side in re.split("[xX×]", given)]
         sides = list(given) if isinstance(given, list | tuple) else [given]
         if len(sides) not in (1, 2) or any(type(side) is not int for side in sides):
-            raise ValueError(f"{given!r} is no size")
+            raise ValueError(f"{given!r} is not a size")
         if not all(LEAST_SIDE_PX <= side <= MOST_SIDE_PX for side in sides):
             raise ValueError(f"{given!r} is not from {LEAST_SIDE_PX} to {MOST_SIDE_PX} pixels")
         return cls(sides[0], sides[-1])

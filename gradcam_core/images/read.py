@@ -20,7 +20,7 @@ from gradcam_core.images.formats.signatures import family_of
 from gradcam_core.images.limits import EMPTY, check_size
 from gradcam_core.wording import file_name, kind_of, printable
 
-BLANK = "The picture is blank: all of it has one colour."
+BLANK = "The picture is blank: it has only one colour."
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 
@@ -28,28 +28,27 @@ Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Decoded
 
 
 def read_image(photo: Photo) -> Image.Image:
-    """The picture as upright 8-bit RGB, of its own size.
+    """The picture as upright 8-bit RGB, at its own size.
 
-    photo: a path, the bytes of a file, a PIL image, an array [H, W], [H, W, 3] or [H, W, 4] of
-    real numbers, or what `read_picture` gave. The EXIF orientation is applied, transparency is
-    composited on white, and of several frames or pages one is taken. Values of more than 8 bits are
-    shown linearly from black to white: see `gradcam_core.images.brightness` for the range. Colour
-    profiles are ignored, as they were when the networks were trained. A PIL image that is upright
-    RGB already is given back itself.
+    photo: a path, the bytes of a file, a PIL image, an array [H, W], [H, W, 3] or [H, W, 4] of real
+    numbers, or the result of `read_picture`. The EXIF orientation is applied, transparency is
+    composited on white, and one of several frames or pages is used. Values of more than 8 bits are
+    shown on a linear scale from black to white: see `gradcam_core.images.brightness` for the range.
+    Colour profiles are ignored, as in the networks' training. A PIL image that is already upright
+    RGB is returned itself.
 
-    Raises ImageError if it is no picture, is damaged, or has more than `MAX_PIXELS` or
+    Raises ImageError if it is not a picture, is damaged, or has more than `MAX_PIXELS` or
     `MAX_SIDE_PX`.
     """
     return read_picture(photo).image
 
 
 def read_picture(photo: Photo, window: Window | tuple[float, float] | str | None = None) -> Decoded:
-    """`read_image`, with the notices that belong beside the picture.
+    """`read_image`, together with the notices that belong beside the picture.
 
-    window: the range of values that is shown from black to white, in the units of the file: (low,
-    high), or as a text "LOW,HIGH". Of a picture of 8 bits it is in its levels from 0 to 255. What
-    `read_picture` gave is given back as it is. Raises ImageError as `read_image` does, and
-    ChoiceError for what is no window.
+    window: the values shown black and white, in the units of the file: (low, high), or the text
+    "LOW,HIGH". For an 8-bit picture, these are levels from 0 to 255. A result of `read_picture` is
+    returned as it is. Raises ImageError like `read_image`, and ChoiceError for an invalid window.
     """
     limits = window_of(window)
     if isinstance(photo, Decoded):
@@ -67,15 +66,15 @@ def _read(photo: Photo, window: Window | None) -> Decoded:
         return _decode(lambda: io.BytesIO(photo), window)
     if not isinstance(photo, str | os.PathLike):
         raise ImageError(
-            f"{kind_of(photo)} is no picture. Give a path, the bytes of a file, a PIL image, or an "
-            "array [H, W] or [H, W, 3]."
+            f"{kind_of(photo)} is not a picture. Give a path, the bytes of a file, a PIL image, "
+            "or an array [H, W] or [H, W, 3]."
         )
     if not str(photo).strip():
         raise ImageError("The name of the picture is empty. Give the path of its file.")
     if _ADDRESS.match(str(photo)):
         raise ImageError(
-            f"{file_name(photo)} is an address, and none is fetched here. Save the picture, and "
-            "give the path of its file."
+            f"{file_name(photo)} is an address, but nothing is fetched here. Save the picture, "
+            "and give the path of its file."
         )
     path = Path(photo)
     shown = printable(str(path))
@@ -83,7 +82,9 @@ def _read(photo: Photo, window: Window | None) -> Decoded:
         if path.is_dir():
             raise ImageError(f"{shown} is a folder, not a picture.")
         if path.exists() and not path.is_file():
-            raise ImageError(f"{shown} is no file but a pipe or a device. Save it to a file first.")
+            raise ImageError(
+                f"{shown} is not a file, but a pipe or a device. Save it to a file first."
+            )
         return _decode(lambda: path.open("rb"), window)
     except FileNotFoundError:
         raise ImageError(f"There is no file {shown}.") from None

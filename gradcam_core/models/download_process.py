@@ -152,7 +152,7 @@ def reason(error: BaseException) -> str:
     # The Hub's client uses httpx or httpx2, by its version; their errors share the name.
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, _OtherAnswerError) or "FileMetadataError" in names:
-        return "something else than the weights came, perhaps a login page"
+        return "something other than the weights arrived, perhaps a login page"
     broken = (TimeoutError, ConnectionError, urllib.error.URLError, EOFError)
     if isinstance(error, broken) or "TransportError" in names:
         return "the connection broke off"

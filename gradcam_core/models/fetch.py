@@ -97,7 +97,7 @@ def _check_server(url: str, answer_timeout_s: float) -> None:
     except requests.exceptions.ProxyError as error:
         log.debug("%s: %s", url, error)
         raise WeightsError(
-            f"the proxy that is set, in https_proxy or all_proxy, gives no connection to {host}"
+            f"the proxy in https_proxy or all_proxy gives no connection to {host}"
         ) from None
     except requests.RequestException as error:
         log.debug("%s: %s", url, error)
@@ -183,7 +183,7 @@ def _run_download(arguments: list[str], on_progress: OnProgress, pace: _Pace, ho
     if faults:
         raise WeightsError(f"{host} {faults[0]}")
     if code < 0:
-        raise WeightsError(f"{host}: the download was ended from outside")
+        raise WeightsError(f"{host}: the download was stopped from outside")
     if code:
         raise WeightsError(f"{host}: the download ended with {code}")
 

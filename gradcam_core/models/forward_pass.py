@@ -51,7 +51,7 @@ def run_model(model: Model, batches: Sequence[Tensor], layer: str | None = None)
 def _refused(model: Model, batch: torch.Tensor, error: BaseException) -> str:
     height, width = batch.shape[2:]
     text = first_line(error)
-    what = f"{model.info.title} does not take a picture of {width} × {height} pixels ({text})"
+    what = f"{model.info.title} does not accept a picture of {width} × {height} pixels ({text})"
     is_usual = (height, width) == model.preprocessing.size
     return f"{what}." if is_usual else f"{what}: choose detail 1 and the view “crop”."
 

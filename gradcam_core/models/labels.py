@@ -160,8 +160,7 @@ class Labels(Sequence[Label]):
                 return None
             if found.how == "kind":
                 return Nearest("name", f"The nearest kind is {kind_named(meant)[0]}", found.indices)
-            first = found.sentence[0].lower() + found.sentence[1:]
-            return Nearest("name", f"Perhaps “{meant}” is meant; {first}", found.indices)
+            return Nearest("name", f"Did you mean “{meant}”? {found.sentence}", found.indices)
         if spelt:
             indices = [index for name in spelt for index in self._synonyms[name]]
             return Nearest("name", "The nearest names", tuple(dict.fromkeys(indices))[:OFFERED])
@@ -304,8 +303,8 @@ def find_in_all(name: int | str, networks: Sequence[tuple[str, Labels]]) -> list
             raise LabelError(f"{title}: {error}") from None
         if str(name).strip().casefold() == str(label.index) != label.name.casefold():
             raise LabelError(
-                f"{label.index} is another class in each of these networks: give the name of a "
-                "class that all of them have."
+                f"{label.index} is a different class in each of these networks: give the name of "
+                "a class that all of them have."
             )
         found.append(label.index)
     return found

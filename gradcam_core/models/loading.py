@@ -200,12 +200,13 @@ def load_model(
     stand_in: bool = True,
     on_progress: Callable[[float | None], None] = lambda share: None,
 ) -> Model:
-    """The network of this name, ready to run; loaded at the first call, downloaded if need be.
+    """The network of this name, ready to run; loaded at the first call, and downloaded if
+    necessary.
 
-    on_progress is called a few times a second while this waits, with the share of a download that
-    has arrived, or None. Where the weights are not available, this gives the network's stand-in,
-    which says so in its `notice`; with stand_in=False that is a WeightsError.
-    Raises ChoiceError for an unknown name.
+    on_progress is called a few times a second during the wait with the downloaded share, or None.
+    If the weights are not available, this returns the network's stand-in, which says so in its
+    `notice`; with stand_in=False, it raises WeightsError instead. Raises ChoiceError for an unknown
+    name.
     """
     shared = loader(name)
     future = shared.request()

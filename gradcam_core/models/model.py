@@ -27,10 +27,11 @@ JOINED = "+"
 
 @dataclass(frozen=True)
 class Model:
-    """A network that is ready: in eval mode, its parameters frozen, its weights real.
+    """A network that is ready to run: in eval mode, its parameters frozen, its weights real.
 
-    info: of the network that `module` is. stands_in_for: the requested network, if that is another
-    one, and reason: why. is_arriving: whether that is because its weights are being downloaded.
+    info: describes the network in `module`. stands_in_for: the requested network if this is a
+    stand-in, and reason: why. is_arriving: whether the reason is that the weights are still being
+    downloaded.
     """
 
     info: ModelInfo
@@ -152,13 +153,13 @@ def check_layer(layer: Any) -> None:
     """Raises ChoiceError for a number that is no place of a layer, and for no layer at all."""
     if isinstance(layer, (list, tuple)):
         if not layer:
-            raise ChoiceError("No layers are named: give one or more.")
+            raise ChoiceError("No layer is named: give one or more.")
         for one in layer:
             check_layer(one)
         return
     is_place = isinstance(layer, SupportsFloat) and 0 <= float(layer) <= 1
     if not isinstance(layer, str) and not is_place:
         raise ChoiceError(
-            f"There is no layer {layer}. Give a number from 0, the first feature map, to 1, the "
-            "last, or its dotted name."
+            f"There is no layer {layer}. Give a number from 0 (the first feature map) to 1 (the "
+            "last), or its dotted name."
         )

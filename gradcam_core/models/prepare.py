@@ -24,22 +24,23 @@ _MOST_IMAGES = 2
 
 
 def prepare(module: nn.Module, batch: Batch | None = None) -> nn.Module:
-    """A copy of a classifier that gives the same and runs as fast as the networks loaded here: its
-    weights lie as convolutions read them (`channels_last`), batch norms are folded into the
-    convolutions before them, and convolutions that give a single cell are matrix products.
+    """An equivalent copy of a classifier that runs as fast as the networks loaded here: its weights
+    are laid out as convolutions read them (`channels_last`), batch norms are folded into the
+    preceding convolutions, and convolutions with a single output cell become matrix products.
 
-    batch: an input as for `forward`, of which two images are run to see what reads what; None is
-    noise of the size that timm's configuration of the network names, or 224 x 224. The copy has
-    modules of the same names, so `layer=` means the same: a folded norm is an Identity there, and
-    its convolution stands for itself before the norm. The copy is frozen, on the device of the
-    module and in its precision; hooks go along. What cannot be folded stays: norms without
-    statistics or whose input is read elsewhere, too, parts with hooks or computed weights, half
-    precision. If what the network gives for the batch still differs by more than 1e-5 of the
-    largest logit, nothing is folded. The module itself is left as it is.
+    batch: an input as for `forward`; two of its images are run to trace the data flow. None is
+    noise of the size in timm's configuration of the network, or 224 x 224. Modules keep their
+    names, so `layer=` means the same: a folded norm becomes an Identity, and its convolution still
+    names the output before the norm. The copy is frozen, on the module's device and in its
+    precision; hooks are copied. Left unfolded are norms without statistics or whose input is also
+    read elsewhere, parts with hooks or computed weights, and half precision. If the copy's output
+    for the batch still differs by more than 1e-5 of the largest logit, nothing is folded. The
+    module itself does not change.
 
     Folding: Jacob et al., CVPR 2018, section 3.2, eq. 14.
+
     Raises CamError if the module is in training mode, scripted or quantised, has no values, cannot
-    be copied, or does not take the batch.
+    be copied, or does not accept the batch.
     """
     module = explainable(module)
     _check(module)
@@ -64,11 +65,11 @@ def _check(module: nn.Module) -> None:
     """Raises CamError for what has no values to copy, or parts that cannot be exchanged."""
     if any(hasattr(part, "_orig_mod") for part in module.modules()):
         raise CamError(
-            "A part of the network is what torch.compile has made: give the network before that. "
-            "The copy can be compiled again."
+            "Part of the network was made by torch.compile: give the original network. The copy "
+            "can be compiled again."
         )
     if any(nn.parameter.is_lazy(parameter) for parameter in module.parameters()):
-        raise CamError("The network has lazy parts without values: run it once before.")
+        raise CamError("The network has lazy modules without values: run it once first.")
     if any(parameter.is_meta for parameter in module.parameters()):
         raise CamError('The network is on the device "meta", where it has no values.')
 

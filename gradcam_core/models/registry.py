@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 class ModelInfo:
     """A network before it is loaded.
 
-    name: as in the API. title: as people write it. architecture: timm's name of network and
-    weights. layer: its last convolutional feature map. source: None is the place timm names.
-    stand_in: the name of the network that replaces it where there are no weights. labels: of its
-    classes. independent: whether each class has a probability of its own (sigmoid) instead of a
-    share of one (softmax). recipe: how a network that is not ours is read from its file.
-    notice: a sentence on what was taken otherwise than it was given; else empty. unit: of the
-    values that a regression gives, which may be empty; None for a classifier.
+    name: as in the API. title: for display. architecture: timm's name of the network and its
+    weights. layer: its last convolutional feature map. source: where the weights come from; None is
+    the place that timm names. stand_in: the name of the network that replaces it if its weights are
+    missing. labels: of its classes. independent: whether each class has its own probability
+    (sigmoid) instead of a share of one (softmax). recipe: how to read a network of your own from
+    its file. notice: a sentence about settings that were interpreted rather than given; empty if
+    there are none. unit: the unit of a regression's values, which may be empty; None for a
+    classifier.
     """
 
     name: str
@@ -104,8 +105,7 @@ class Recipe(Protocol):
 
 
 def list_models() -> list[ModelInfo]:
-    """All networks that can be loaded: a person's own, the three that the project is about, the
-    smaller ones."""
+    """All networks that can be loaded: your own, the three main ones, and the smaller stand-ins."""
     return [*_own.values(), *_MODELS.values()]
 
 
@@ -140,8 +140,8 @@ def classifier_info(name: str) -> ModelInfo:
     info = model_info(name)
     if info.unit is not None:
         raise ChoiceError(
-            f"{info.title} gives values and no classes, and the page and its API show classes: "
-            "explain its photos on the command line or in Python."
+            f"{info.title} predicts values, but the page and its API show classes: explain photos "
+            "with it on the command line or in Python."
         )
     return info
 

@@ -37,8 +37,8 @@ def ensure_cache_folders() -> str:
     if homeless == ["MPLCONFIGDIR"]:
         return ""  # only fonts' names
     return (
-        f"There is no home folder that can be written, so downloads are kept in {folder}. "
-        "HF_HOME and TORCH_HOME name better folders."
+        f"There is no writable home folder, so downloads are kept in {folder}. Set HF_HOME and "
+        "TORCH_HOME to better folders."
     )
 
 

@@ -31,5 +31,5 @@ def leave_out_unusable_variables() -> list[str]:
         except ValueError:
             del os.environ[name]
             kind = "whole number" if is_whole else "number"
-            sentences.append(f"{name} is not used: {text!r} is no {kind}.")
+            sentences.append(f"{name} is ignored: {text!r} is not a {kind}.")
     return sentences

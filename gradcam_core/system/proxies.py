@@ -23,7 +23,7 @@ def leave_out_unusable_proxies() -> list[str]:
         given = os.environ.get(name, "").strip()
         if given and (why := _why_unusable(given)):
             del os.environ[name]
-            notices.append(f"The proxy in {name} is not used: {why}.")
+            notices.append(f"The proxy in {name} is ignored: {why}.")
         elif given:
             os.environ[name] = given  # without the spaces that are no part of an address
     for name in ("no_proxy", "NO_PROXY"):
@@ -38,15 +38,15 @@ def leave_out_unusable_proxies() -> list[str]:
 def _why_unusable(proxy: str) -> str:
     found = _USABLE.fullmatch(proxy)
     if not found or int(found[3] or 0) > 65535:
-        return "it is no address such as http://proxy.example:3128"
+        return "it is not an address such as http://proxy.example:3128"
     scheme = (found[1] or "http").lower()
     if scheme in ("http", "https"):
         return ""
     if scheme not in ("socks5", "socks5h"):
-        return f"downloads cannot go through {scheme}://, but through http://"
+        return f"downloads cannot use {scheme}://; use http://"
     if find_spec("socksio") and find_spec("socks"):
         return ""
     return (
-        f"downloads cannot go through {scheme}:// without two more packages: "
-        "pip install 'httpx[socks]' 'requests[socks]'"
+        f"downloads cannot use {scheme}:// without two additional packages: pip install "
+        "'httpx[socks]' 'requests[socks]'"
     )

@@ -233,7 +233,7 @@ LIES: dict[str, tuple[str, Any]] = {
     "decided": (r"undecided: its (.*) \d\d\.", r"undecided: its \1 88."),
     "surer": (r"has only (\d)", lambda m: f"has only {int(m[1]) + 1}"),
     "not so close": (r"close \((\d)", lambda m: f"close ({int(m[1]) + 1}"),
-    "another reason": ("nothing here speaks for this", "nothing here speaks for any"),
+    "another reason": ("nothing here is evidence for this", "nothing here is evidence for any"),
     "one of several": (r"^All (three|four|six) say ", "Both say "),
     "something new": (r"\.$", " with great care."),
 }  # fmt: skip

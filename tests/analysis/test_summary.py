@@ -85,15 +85,16 @@ def test_networks_without_a_map_are_named_and_not_compared():
     nothing = [of(np.zeros((7, 7)), name) for name in NAMES[1:4]]
     seen = of(spot("left"))
     assert summary([seen, nothing[0]])[1:] == (
-        "ResNet50 has no map of tabby: nothing here speaks for this class.",
+        "ResNet50 has no map of tabby: nothing here is evidence for this class.",
         "The heat of Xception lies at the left.",
     )
     assert summary([seen, *nothing[:2]])[1] == (
-        "Neither ResNet50 nor VGG19 has a map of tabby: nothing here speaks for this class."
+        "Neither ResNet50 nor VGG19 has a map of tabby: nothing here is evidence for this class."
     )
     assert summary(nothing) == (
         "All three say tabby (80.0 %).",
-        "None of ResNet50, VGG19 and Ada has a map of tabby: nothing here speaks for this class.",
+        "None of ResNet50, VGG19 and Ada has a map of tabby: nothing here is evidence for this "
+        "class.",
     )
     assert summary([nothing[0], seen, of(spot("left"), "Ben")])[2] == (
         "Xception and Ben look at the same places (overlap 100 %), at the left."

@@ -208,7 +208,7 @@ def test_a_class_that_is_too_improbable_is_not_clear(coffee: Image.Image, lite0:
 
 
 def test_another_photo_than_the_one_explained_is_refused(cat: Image.Image, found: Trust):
-    with pytest.raises(gc.CamError, match=r"is of a photo of \d+ × \d+ pixels, and this one has"):
+    with pytest.raises(gc.CamError, match=r"explained photo has \d+ × \d+ pixels, but this"):
         gc.check(cat.resize((64, 64)), found.explanation)
     white = Image.new("RGB", found.explanation.geometry.photo_size, "white")
     with pytest.raises(gc.CamError, match=r"of another photo: “espresso” has 95.. % in it, and"):
@@ -245,7 +245,7 @@ def test_a_map_that_survives_random_weights_is_said_to_say_nothing(
     assert found.sanity[-1].correlation >= SURVIVES
     assert found.record()["survives"]
     assert found.verdict == "fails"
-    assert "so it says nothing of the network" in found.sentence
+    assert "so it says nothing about the network" in found.sentence
 
 
 def test_other_places_are_tried_until_the_outcome_is_settled(cat: Image.Image, lite0: gc.Model):
@@ -265,7 +265,7 @@ def test_other_places_are_tried_until_the_outcome_is_settled(cat: Image.Image, l
 def test_a_map_without_heat_is_refused(cat: Image.Image, lite0: gc.Model):
     e = gc.explain(cat, lite0)
     nothing = replace(e, feature_map=np.zeros_like(e.feature_map))
-    with pytest.raises(gc.CamError, match=r"There is no map to check\. Nothing here speaks"):
+    with pytest.raises(gc.CamError, match=r"There is no map to check\. Nothing here is evidence"):
         run_checks(cat, lite0, nothing)
 
 

@@ -46,7 +46,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def notices(photo: Path) -> tuple[str, ...]:
     low, high = tifffile.imread(photo, key=0).min(), tifffile.imread(photo, key=0).max()
     expected = f"The value {low} is shown black and {high} white: "
-    return PAGES, f"{expected}the lowest and the highest that there are."
+    return PAGES, f"{expected}the lowest and the highest value in the picture."
 
 
 @pytest.fixture(scope="module")

@@ -405,9 +405,9 @@ def test_what_is_left_out_or_fails_is_named_in_the_summary(
     batch(folder, out, *network)
     summary = capsys.readouterr().out
     lines = (
-        "1 with an error, which is in their rows\n  holiday/cut.jpg: The picture is incomplete",
+        "1 with an error; see their rows\n  holiday/cut.jpg: The picture is incomplete",
         f"left out, listed in {out / 'skipped.parquet'}:\n",
-        "  1 × no picture by its name: notes.txt\n",
+        "  1 × not a picture by its name: notes.txt\n",
         "  1 × a link in a circle: again\n",
     )
     for line in lines:
@@ -416,7 +416,7 @@ def test_what_is_left_out_or_fails_is_named_in_the_summary(
     assert {row["path"]: row["reason"] for row in table} == {
         ".thumbnails": "hidden",
         "again": "a link in a circle",
-        "notes.txt": "no picture by its name",
+        "notes.txt": "not a picture by its name",
     }
     for name in ("again", "notes.txt"):
         (folder / name).unlink()
@@ -519,7 +519,7 @@ def test_mistakes_end_with_status_2_and_one_line(
         ([text, *new], "cannot be read as a Parquet file"),
         ([numbers, *new], "no column of pictures"),
         ([album, *new, "--models", "resnet5"], "Choose from: xception"),
-        ([album, *new, "--models", ","], "names no model"),
+        ([album, *new, "--models", ","], "names no network"),
         ([album, *new, "--target", "cat"], "tiger cat (282)"),
         ([album, *new, "--method", "magic"], "gradcam"),
         ([album, *new, "--engine", "dask"], "'local', 'ray'"),
@@ -527,7 +527,7 @@ def test_mistakes_end_with_status_2_and_one_line(
         ([album, *new, "--longest", "1"], "--longest is from"),
         ([album, "--out", __file__, *ONE], "cannot be made"),
         ([album / "cat.JPG", *given, "--detail", "2"], "with detail 1, this one has detail 2"),
-        ([album, *given], "give another --out"),
+        ([album, *given], "choose another --out"),
         ([album / "cat.JPG", *given, "--models", LITE[1]], f"with models {LITE[0]}"),
     ]
     for arguments, words in cases:
@@ -559,7 +559,7 @@ def test_a_damaged_part_is_named_and_so_is_a_folder_in_use(album: Path, tmp_path
     batch(album / "cat.JPG", tmp_path)
     with (
         ResultFolder(tmp_path, str(album / "cat.JPG"), settings),
-        pytest.raises(BatchError, match="another batch is at work"),
+        pytest.raises(BatchError, match="another batch is running"),
         ResultFolder(tmp_path, str(album / "cat.JPG"), settings),
     ):
         pass

@@ -201,7 +201,7 @@ def test_a_label_is_found_in_the_classes_of_each_network(photos: Path, tmp_path:
     assert classes["tabby/2.jpg"] == (2, None, None)  # a name there, so no index elsewhere
     assert any(note.startswith("Xception lacks the class of 2 pictures") for note in notes)
     file.write_text("path,label\n4.jpg,2\n")
-    refused(photos, file, "another class in each", networks=own)
+    refused(photos, file, "a different class in each", networks=own)
 
 
 @pytest.mark.parametrize(

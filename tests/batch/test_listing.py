@@ -91,12 +91,12 @@ def test_a_link_out_of_the_folder_is_followed_and_each_real_file_is_there_once(
     real = {os.path.realpath(str(one.path)) for one in pictures.walk()}
     assert len(real) == pictures.count
     assert reasons(pictures) == {
-        "a link.jpg": "a link to a picture that is taken already",
-        "one.jpg": "a link to a picture that is taken already",
-        "alone.jpg": "a link to a picture that is taken already",
+        "a link.jpg": "a link to a picture that is already included",
+        "one.jpg": "a link to a picture that is already included",
+        "alone.jpg": "a link to a picture that is already included",
         "first/back": "a link in a circle",
-        "inner": "a folder that is taken already",
-        "nowhere.jpg": "a link that leads nowhere",
+        "inner": "a folder that is already included",
+        "nowhere.jpg": "a broken link",
         "self.jpg": "a link in a circle",
     }
 
@@ -160,11 +160,11 @@ def test_what_is_no_picture_is_left_out_with_its_reason_and_nothing_is_waited_fo
     pictures = found(photos)
     assert keys(pictures) == PLAIN
     assert reasons(pictures) == {
-        **dict.fromkeys(("pipe.jpg", "zero", "socket.jpg"), "no file but a pipe or a device"),
+        **dict.fromkeys(("pipe.jpg", "zero", "socket.jpg"), "not a file, but a pipe or a device"),
         ".hidden.jpg": "hidden",
-        "film.mov": "no picture by its name",
-        "layers.psd": "no picture by its name",
-        "README": "no picture by its content",
+        "film.mov": "not a picture by its name",
+        "layers.psd": "not a picture by its name",
+        "README": "not a picture by its content",
     }
 
 
@@ -173,7 +173,7 @@ def test_a_file_without_a_suffix_that_says_its_kind_is_looked_into(photos: Path,
     (photos / name).write_bytes(JPEG)
     assert name in keys(found(photos))
     (photos / name).write_bytes(b"%PDF-1.7")
-    assert reasons(found(photos)) == {name: "no picture by its content"}
+    assert reasons(found(photos)) == {name: "not a picture by its content"}
 
 
 def test_names_as_they_are(photos: Path):
@@ -298,18 +298,18 @@ def test_what_a_list_names_and_is_not_there_stays_in_it(photos: Path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("l.txt", b"", "names no picture"),
-        ("l.txt", b"# only remarks\n", "names no picture"),
+        ("l.txt", b"", "lists no pictures"),
+        ("l.txt", b"# only remarks\n", "lists no pictures"),
         (
             "l.txt",
             b"x.jpg\ny.jpg\n",
-            "none of the 2 paths in .* as 'x.jpg'; paths are as seen",
+            "none of the 2 paths in .* as 'x.jpg'; paths are relative to",
         ),
         ("l.csv", b"a,b\n1,2\n", "no column of pictures: name one of paths `path`; .* has a, b"),
         ("l.csv", b'path\n"x' + b"y" * 200_000, "leads to no file: 'xyyy"),
-        ("l.txt", b"x.jpg\n", "the path in .* leads to no file: 'x.jpg'; paths are as seen"),
+        ("l.txt", b"x.jpg\n", "the path in .* leads to no file: 'x.jpg'; paths are relative to"),
         ("l.zip", b"no ZIP", "cannot be read as a ZIP file"),
-        ("l.tar.gz", b"", "archive of a kind that is not read"),
+        ("l.tar.gz", b"", "unsupported kind of archive"),
     ],
 )
 def test_what_cannot_be_a_list_or_archive_is_refused(
@@ -335,10 +335,10 @@ def zipped(path: Path, *entries: tuple[str, bytes], packed: int = zipfile.ZIP_DE
 def test_a_zip_file_is_as_its_folder_would_be(tmp_path: Path):
     names = ["a.jpg", "sub/b.jpg", "sub\\c.jpg", "../../up.jpg", "/root.jpg", "日本/猫.jpg", "scan"]
     left_out = {
-        "__MACOSX/._a.jpg": "macOS' own, and no picture",
-        ".DS_Store": "macOS' own, and no picture",
+        "__MACOSX/._a.jpg": "a file of macOS, not a picture",
+        ".DS_Store": "a file of macOS, not a picture",
         ".hidden/x.jpg": "hidden",
-        "notes.txt": "no picture by its name",
+        "notes.txt": "not a picture by its name",
     }
     file = zipped(tmp_path / "z.zip", *((name, JPEG) for name in [*names, *left_out]))
     pictures = found(file)

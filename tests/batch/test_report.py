@@ -493,7 +493,7 @@ def test_what_the_batch_left_out_is_counted_and_named(visit: Visit, batch: Batch
     (part,) = (batch.path.parent / "data").glob("part-00000.parquet")
     rows = pq.read_table(part).slice(0, 1).to_pylist()
     films = [Skipped(f"films/{n}.mov", "a video") for n in range(1, 205)]
-    write_skipped(tmp_path, [*films, Skipped("<b>notes</b>.txt", "no picture by its name")])
+    write_skipped(tmp_path, [*films, Skipped("<b>notes</b>.txt", "not a picture by its name")])
     page = visit(path=report_of(tmp_path, rows))
     page.get_by_text("Left out: 205 files and folders").click()
     table = page.get_by_role("region", name="Left out")
@@ -501,7 +501,7 @@ def test_what_the_batch_left_out_is_counted_and_named(visit: Visit, batch: Batch
     expect(by_reason.nth(0).get_by_role("cell").first).to_have_text("204")
     names = by_reason.nth(0).get_by_role("listitem").all_inner_texts()
     assert names == [f"films/{n}.mov" for n in range(1, 201)] + ["4 more, in skipped.parquet"]
-    expect(by_reason.nth(1)).to_contain_text("no picture by its name")
+    expect(by_reason.nth(1)).to_contain_text("not a picture by its name")
     expect(by_reason.nth(1).get_by_role("listitem")).to_have_text("<b>notes</b>.txt")
     (tmp_path / SKIPPED).unlink()
     write_report(tmp_path)

@@ -133,7 +133,7 @@ BESIDE: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "gate": (lambda: Together(gated, vit(), swin(), gate=nn.Linear(3, 1)), "nets.1.norm"),
     "gate by the picture": (
         lambda: Together(gated_by_the_picture, vit(), gate=nn.Linear(3, 1)),
-        "'nets.0.blocks.2.norm1' and from what leads past it",
+        "'nets.0.blocks.2.norm1' and on a path that bypasses it",
     ),
     "its flip": (lambda: Together(with_its_flip, vit()), "nets.0.blocks.2.norm1#1, nets.0"),
     "in the head": (
@@ -157,7 +157,7 @@ def test_networks_side_by_side_are_refused(kind: str):
     torch.manual_seed(0)
     make, names = BESIDE[kind]
     module, batch = make().eval(), torch.randn(1, 3, 64, 64)
-    with pytest.raises(gc.CamError, match="mind that it is a part") as error:
+    with pytest.raises(gc.CamError, match="note that its map covers only a part") as error:
         gc.forward(module, batch)
     assert names in str(error.value)
 
@@ -250,7 +250,7 @@ class Concatenated(nn.Module):
 @pytest.mark.parametrize("module", [Pyramid(), Concatenated(7)], ids=["pyramid", "dense"])
 def test_a_stem_is_not_explained_where_many_maps_behind_it_lead_to_the_logits(module: nn.Module):
     image = torch.randn(1, 3, 32, 32)
-    with pytest.raises(gc.CamError, match="Name the layer= to explain, and mind that it is a part"):
+    with pytest.raises(gc.CamError, match="Name the layer= to explain, and note that"):
         gc.forward(module.eval(), image)
 
 

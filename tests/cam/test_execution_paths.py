@@ -170,7 +170,7 @@ def test_a_network_that_is_random_has_the_map_of_the_way_it_went():
         try:
             found = gc.forward(module, bright())
         except gc.CamError:
-            continue  # it went another way each time
+            continue  # it went a different route each time
         with torch.no_grad():
             y = module.one(module.stem(bright()).relu())
             is_early = torch.allclose(found.logits, module.head(y))
@@ -179,7 +179,7 @@ def test_a_network_that_is_random_has_the_map_of_the_way_it_went():
     assert seen == {False, True}
     module = net(every_other_time)
     module.calls = 1
-    with pytest.raises(gc.CamError, match="another way each time"):
+    with pytest.raises(gc.CamError, match="a different route each time"):
         gc.forward(module, bright())
 
 

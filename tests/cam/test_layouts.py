@@ -249,13 +249,13 @@ def test_a_reshape_that_computes_or_gives_no_map_is_refused():
     module = trained(timm.create_model("vit_tiny_patch16_224", img_size=64, depth=2))
     batch = torch.randn(1, 3, 64, 64)
     for reshape, words in (
-        (lambda x: x[:, 1:].mT.unflatten(2, (4, 4)) * 2, "may only choose and rearrange"),
+        (lambda x: x[:, 1:].mT.unflatten(2, (4, 4)) * 2, "may only select and rearrange"),
         # Whose mean of whole numbers is one again.
         (
             lambda x: x[:, 1:].unflatten(1, (4, 4)).mean(1, keepdim=True)[..., 1:].mT,
-            "may only choose",
+            "may only select",
         ),
-        (lambda x: (x[:, 1::2] + x[:, 2::2]).mT.unflatten(2, (4, 2)) / 2 + 96, "may only choose"),
+        (lambda x: (x[:, 1::2] + x[:, 2::2]).mT.unflatten(2, (4, 2)) / 2 + 96, "may only select"),
         (lambda x: x[:, 0], r"made \[1, 192\] of the layer's output \[1, 17, 192\]"),
     ):
         with pytest.raises(gc.CamError, match=words):

@@ -121,7 +121,7 @@ def test_a_target_may_read_what_was_given_for_each_image():
     for target, sentence in refused:
         with pytest.raises(gc.CamError, match=sentence):
             run.cam(target)
-    with pytest.raises(gc.CamError, match="Give output="):
+    with pytest.raises(gc.CamError, match="Pass output="):
         gc.forward(module, batch, "features")
 
 
@@ -136,7 +136,7 @@ def test_a_target_that_writes_into_the_output_changes_no_other(resnet: Any):
 @pytest.mark.parametrize("targets", [{0, 1}, {0: 1, 1: 0}])
 def test_what_has_no_order_is_no_class_for_each_image(resnet: Any, targets: Any):
     run = gc.forward(resnet, torch.rand(2, 3, 64, 64))
-    with pytest.raises(gc.CamError, match="does not say which class is of which image"):
+    with pytest.raises(gc.CamError, match="does not say which class belongs to which image"):
         run.cam(targets)
 
 
@@ -173,7 +173,7 @@ def test_the_score_of_a_detectors_box_is_explained():
     expected = (gradient.mean((2, 3), keepdim=True) * kept[0]).sum(1).relu().detach()
     assert expected.max() > 0
     torch.testing.assert_close(run.cam(target=best) / expected.max(), expected / expected.max())
-    with pytest.raises(gc.CamError, match="give one of them"):
+    with pytest.raises(gc.CamError, match="give only one of them"):
         run.cam(best, target=best)
 
 
@@ -196,8 +196,8 @@ def test_what_is_no_layer_is_told(resnet: Any):
         ("layer9", "no layer 'layer9'"),
         (3, "of the type int: its dotted name, or the module itself"),
         ([3], "of the type int"),
-        (nn.ReLU(), "a ReLU, is no part of the network"),
-        (resnet, "is no part of the network"),
+        (nn.ReLU(), "a ReLU, is not part of the network"),
+        (resnet, "is not part of the network"),
         ("", "no layer ''"),
     ]:
         with pytest.raises(gc.CamError, match=sentence):

@@ -131,7 +131,7 @@ def test_each_of_several_layers_has_the_map_that_it_has_alone(make: Any):
         assert scale > 0
         torch.testing.assert_close(own.cam(), alone.cam(), atol=1e-4 * scale, rtol=0)
     assert run.cam(smooth="flips").shape == run.runs[0].cam().shape
-    with pytest.raises(gc.CamError, match="none is signed"):
+    with pytest.raises(gc.CamError, match="cannot be signed"):
         run.cam(signed=True)
     with pytest.raises(gc.CamError, match="no layer 'layer9'"):
         gc.forward(module, given, [names[0], "layer9"])

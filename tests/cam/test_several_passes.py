@@ -195,7 +195,7 @@ def test_refinecam_equals_torchcam_by_layercam(module, batch):
 
 def test_refinecam_says_where_there_is_no_larger_map(module, batch):
     first = gc.layers(module, batch)[0].layer
-    with pytest.raises(CamError, match="none larger than that of"):
+    with pytest.raises(CamError, match="no feature map of the network is larger than that of"):
         gc.forward(module, batch, first).cam(CLASSES, "refinecam")
 
 

@@ -270,7 +270,7 @@ class Repeated(nn.Module):
 
 def test_each_run_of_a_layer_behind_the_stem_counts():
     assert gc.forward(Repeated(1).eval(), images()).layer == "stem"
-    with pytest.raises(gc.CamError, match=r"of 'again#3' and from what leads past it"):
+    with pytest.raises(gc.CamError, match=r"of 'again#3' and on a path that bypasses it"):
         gc.forward(Repeated(3).eval(), images())
 
 

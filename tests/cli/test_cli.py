@@ -193,12 +193,12 @@ def test_the_choices_are_honoured(
         ([], "PHOTO"),
         (["no_such.jpg"], "no file no_such.jpg"),
         ([__file__], "not a picture"),
-        (["/dev/zero"], "no file but a pipe or a device"),
+        (["/dev/zero"], "not a file, but a pipe or a device"),
         (["http://127.0.0.1:9/cat.jpg"], UNREACHABLE),
         (["https://"], UNREACHABLE),
         (["ftp://example.org/cat.jpg"], "starts with https:// or http://"),
         (["{cat}", "--models", "resnet5"], "Choose from: xception, resnet50"),
-        (["{cat}", "--models", ","], "names no model"),
+        (["{cat}", "--models", ","], "names no network"),
         (["{cat}", "--target", "cat"], "tiger cat (282)"),
         (["{cat}", "--target", "5000"], "0 to 999"),
         (["{cat}", "--view", "half"], "'crop', 'whole'"),
@@ -208,10 +208,10 @@ def test_the_choices_are_honoured(
         (["{cat}", "--preset", "sharp", "--detail", "3"], "leave out --method and --detail"),
         (["{cat}", "--contrast", "catt"], "catt"),
         (["{cat}", "--contrast", "tabby", "--target", "tabby"], "rather than itself"),
-        (["{cat}", "--contrast", "auto", "--method", "eigencam"], "knows no class"),
+        (["{cat}", "--contrast", "auto", "--method", "eigencam"], "is the same for every class"),
         (["{cat}", "--out", __file__], "cannot be made"),
         ([" "], "The name of the picture is empty"),
-        (["{cat}", "{cat}"], "there are 2 PHOTOS, and one is explained at a time"),
+        (["{cat}", "{cat}"], "there are 2 PHOTOS, but only one is explained at a time"),
         (["{folder}"], " batch {folder} --out DIR"),
         (["{cat}", "--out", ""], "name is empty"),
         (["{cat}", "--colour", "red"], "--colour"),
@@ -332,7 +332,7 @@ def test_a_terminal_that_lacks_characters_loses_no_result(tmp_path: Path):
     assert "EfficientNet-Lite0: Egyptian cat" in done.stdout
     assert "EfficientNet-Lite0" in (tmp_path / "one" / "captions.txt").read_text(encoding="utf-8")
     assert "1 picture, one network" in done.stdout
-    assert "1 x no picture by its name" in done.stdout
+    assert "1 x not a picture by its name" in done.stdout
     assert "0 pictures (1 were done before)" in done.stdout
     assert (tmp_path / "Ausgäbe" / "report.html").is_file()
 

@@ -45,7 +45,7 @@ def test_of_many_classes_in_contrast_the_first_are_named():
 
 def test_a_method_that_knows_no_class_says_so():
     said = explained(MAP, method="eigencam").caption()
-    assert "Eigen-CAM, which knows no class, by Net. “tabby” has 80.0 %" in said
+    assert "Eigen-CAM, which ignores the class, by Net. “tabby” has 80.0 %" in said
     assert f"The heat goes from none to the most in this map: {SCALE}" in said
 
 

@@ -85,7 +85,7 @@ def test_a_smoothed_request_is_slow():
         ({"layer": (0.5, 1), "method": "sscam"}, "leave out all layers but one"),
         ({"layer": (0.5, 1), "signed": True}, "has no signed map: choose one layer"),
         ({"layer": "a+b", "steps": True}, "has no steps: choose one layer"),
-        ({"layer": ()}, "No layers are named"),
+        ({"layer": ()}, "No layer is named"),
         ({"layer": (0.5, 2)}, "There is no layer 2."),
     ],
 )

@@ -20,8 +20,8 @@ def test_what_is_no_number_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch)
     for name, text in given.items():
         monkeypatch.setenv(name, text)
     assert leave_out_unusable_variables() == [
-        "HF_HUB_DOWNLOAD_TIMEOUT is not used: '1.5' is no whole number.",
-        "TQDM_MININTERVAL is not used: 'often' is no number.",
+        "HF_HUB_DOWNLOAD_TIMEOUT is ignored: '1.5' is not a whole number.",
+        "TQDM_MININTERVAL is ignored: 'often' is not a number.",
     ]
     kept = {name: os.environ[name] for name in given if name in os.environ}
     assert kept == {"MPLBACKEND": "agg", "HF_HUB_ETAG_TIMEOUT": "30", "TQDM_NCOLS": "80"}

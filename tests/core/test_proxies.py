@@ -23,22 +23,22 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("proxy", "why"),
     [
-        ("socks5://127.0.0.1:1080", "without two more packages: pip install"),
-        ("SOCKS5H://u:secret@127.0.0.1", "without two more packages: pip install"),
-        ("socks4://127.0.0.1", "downloads cannot go through socks4://"),
-        ("foo://127.0.0.1:1", "downloads cannot go through foo://"),
-        ("::::", "it is no address such as"),
-        ("http://", "it is no address such as"),
-        ("http://two words:80", "it is no address such as"),
-        ("http://proxy.example:99999", "it is no address such as"),
+        ("socks5://127.0.0.1:1080", "without two additional packages: pip install"),
+        ("SOCKS5H://u:secret@127.0.0.1", "without two additional packages: pip install"),
+        ("socks4://127.0.0.1", "downloads cannot use socks4://"),
+        ("foo://127.0.0.1:1", "downloads cannot use foo://"),
+        ("::::", "it is not an address such as"),
+        ("http://", "it is not an address such as"),
+        ("http://two words:80", "it is not an address such as"),
+        ("http://proxy.example:99999", "it is not an address such as"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_left_out_and_told(proxy: str, why: str):
     for variable in ("all_proxy", "HTTPS_PROXY"):
         os.environ[variable] = proxy
     first, second = leave_out_unusable_proxies()
-    assert first.startswith("The proxy in all_proxy is not used: ")
-    assert second.startswith("The proxy in HTTPS_PROXY is not used: ")
+    assert first.startswith("The proxy in all_proxy is ignored: ")
+    assert second.startswith("The proxy in HTTPS_PROXY is ignored: ")
     assert why in first
     assert "secret" not in first + second
     assert not {"all_proxy", "HTTPS_PROXY"} & os.environ.keys()

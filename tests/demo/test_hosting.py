@@ -110,7 +110,7 @@ def test_programs_and_assistants_reach_it_behind_a_proxy(shown_at: str):
 
 def test_the_start_says_what_was_left_out(app_at_cam: Started):
     log = app_at_cam.log.read_text()
-    assert "The proxy in all_proxy is not used" in log
+    assert "The proxy in all_proxy is ignored" in log
     assert "Launching MCP server" in log  # after a sign that ASCII lacks
     assert "Traceback" not in log
 

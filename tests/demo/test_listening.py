@@ -30,7 +30,7 @@ def test_a_port_in_use_is_said_to_be_that(taken: int):
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "2001:db8::1", "1.2.3"])
 def test_an_address_of_another_machine_is_said_to_be_that(host: str):
-    with pytest.raises(SettingsError, match=f"^{host} is no address of this machine"):
+    with pytest.raises(SettingsError, match=f"^{host} is not an address of this machine"):
         port_to_listen_at(host, None, 5)
 
 
@@ -42,7 +42,7 @@ def test_an_address_of_several_machines_is_said_to_be_that(host: str):
 
 @pytest.mark.parametrize("host", ["no.such.name.invalid", "a" * 300, "."])
 def test_a_name_without_an_address_is_said_to_be_that(host: str):
-    with pytest.raises(SettingsError, match="has no address that can be looked up"):
+    with pytest.raises(SettingsError, match="cannot be resolved to an address"):
         port_to_listen_at(host, None, 5)
 
 
@@ -51,7 +51,7 @@ def test_a_port_that_needs_rights_is_said_to_be_that(monkeypatch: pytest.MonkeyP
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(socket, "socket", type("Refused", (socket.socket,), {"bind": bind}))
-    with pytest.raises(SettingsError, match="Port 80 needs rights that this user lacks"):
+    with pytest.raises(SettingsError, match="Port 80 needs privileges that this user lacks"):
         port_to_listen_at("127.0.0.1", 80, 1)
     with pytest.raises(SettingsError, match=f"{FIRST_PORT} to {FIRST_PORT + 2} are all in use"):
         port_to_listen_at("127.0.0.1", None, 3)

@@ -144,8 +144,8 @@ def test_without_a_window_the_full_range_is_shown(elements: dict[str, Any]):
     low, high = int(values.min()), int(values.max())
     assert_shows(got, values, between(low, high))
     assert notices == (
-        f"The value −{-low} is shown black and {high} white: the lowest and the highest that "
-        "there are, as the file names no window.",
+        f"The value −{-low} is shown black and {high} white: the lowest and the highest value in "
+        "the picture, as the file names no window.",
     )
 
 
@@ -387,7 +387,7 @@ def test_a_drawing_beside_the_pixels_is_left_out():
     [
         ("1.2.840.10008.5.1.4.1.1.104.1", "a document"),
         ("1.2.840.10008.5.1.4.1.1.88.11", "a report"),
-        ("1.2.840.10008.5.1.4.1.1.481.3", "a part of a plan for radiotherapy"),
+        ("1.2.840.10008.5.1.4.1.1.481.3", "part of a radiotherapy plan"),
         ("1.2.840.10008.5.1.4.1.1.9.1.1", "a waveform"),
         ("1.2.840.10008.5.1.4.1.1.999", "no picture in it. Choose"),
     ],

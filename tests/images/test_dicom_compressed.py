@@ -129,7 +129,7 @@ def test_of_several_compressed_frames_the_middle_one_is_read():
 
 def test_video_gets_a_sentence_with_its_name():
     made = dataset(PHOTO.astype(np.uint16))
-    with pytest.raises(ImageError, match=r"in a way that is not read \(MPEG-4 AVC/H.264"):
+    with pytest.raises(ImageError, match=r"with an unsupported method \(MPEG-4 AVC/H.264"):
         gc.read_picture(encoded(made, MPEG4HP41, frames=[b"\0\0\0\1video"]))
 
 

@@ -78,7 +78,7 @@ def test_a_gif_of_very_many_frames_is_not_counted_to_its_end():
     ],
 )
 def test_a_blank_picture_is_told(photo):
-    assert read_picture(photo).notices == ("The picture is blank: all of it has one colour.",)
+    assert read_picture(photo).notices == ("The picture is blank: it has only one colour.",)
 
 
 def test_one_pixel_of_another_colour_is_not_blank():
@@ -248,7 +248,7 @@ def test_a_png_with_a_malformed_remark_is_whole(name: str, place: str):
     ],
 )
 def test_a_kind_of_jpeg_that_is_not_read_is_named(data: bytes, kind: str):
-    with pytest.raises(ImageError, match=f"^This is a {kind}.*, which is not read here. Save it"):
+    with pytest.raises(ImageError, match=f"^This is a {kind}.*, which is not supported. Save it"):
         read_picture(data)
 
 
@@ -292,8 +292,8 @@ BEGINNINGS = {
     "a sound": [b"ID3\4", b"OggS", b"fLaC"],
     "a tar archive": [b"cat.jpg".ljust(257, b"\0") + b"ustar\0"],
     "a file of weights": [(99).to_bytes(8, "little") + b'{"layer.weight":'],
-    "what Git LFS keeps in place of a file": [b"version https://git-lfs.github.com/spec/v1\noid"],
-    "what macOS keeps beside a file": [b"\0\5\x16\7\0\2\0\0Mac OS X"],
+    "a Git LFS pointer instead of a file": [b"version https://git-lfs.github.com/spec/v1\noid"],
+    "a helper file of macOS": [b"\0\5\x16\7\0\2\0\0Mac OS X"],
 }
 DO = {
     "archive": "Unpack it, and give a picture of it",
@@ -312,7 +312,7 @@ DO = {
 def test_a_format_that_is_not_read_is_named(name: str):
     for beginning in BEGINNINGS[name]:
         do = next(do for part, do in DO.items() if part in name.replace("Photoshop document", ""))
-        with pytest.raises(ImageError, match=f"^This is {name}, which is not read here. {do}.$"):
+        with pytest.raises(ImageError, match=f"^This is {name}, which is not supported. {do}.$"):
             read_picture(beginning + bytes(2000))
-    with pytest.raises(ImageError, match=r"^The file holds nothing but zeros\."):
+    with pytest.raises(ImageError, match=r"^The file contains only zeros\."):
         read_picture(bytes(2000))

@@ -112,14 +112,14 @@ def test_an_array_is_taken_as_it_is():
     [
         (b"", "^The file is empty"),
         ("", "^The name of the picture is empty"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not read here"),
-        (b"%PDF-1.7 ...", "not read here"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not supported"),
+        (b"%PDF-1.7 ...", "not supported"),
         ("no/such/file.jpg", "no file"),
         (".", "folder"),
         ("a\0b.jpg", "cannot be read"),
         (
             "https://a.example/b.jpg",
-            r"^https://a\.example/b\.jpg is an address, and none is fetched",
+            r"^https://a\.example/b\.jpg is an address, but nothing is fetched",
         ),
         ("file:///b.jpg", r"^file:///b\.jpg is an address"),
         (f"data:image/png;base64,{'A' * 999}", r"^data:image/png;.{1,80} is an address"),

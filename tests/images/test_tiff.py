@@ -188,7 +188,7 @@ def test_what_is_no_number_is_black_and_counted():
     assert list(got[0, :3]) == [0, 0, 0]
     assert np.abs(got[1:] - LEVELS[1:]).max() <= 1
     assert "−5" in notice
-    assert f"Of its {WIDTH * HEIGHT:,} values, 3 are missing or no finite number" in notice
+    assert f"Of its {WIDTH * HEIGHT:,} values, 3 are missing or not finite" in notice
     with pytest.raises(ImageError, match="No pixel of the picture has a finite value"):
         read_picture(written(np.full((4, 4), np.nan, np.float32)))
 
@@ -428,7 +428,7 @@ def test_a_window_is_in_the_units_of_the_file():
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_a_blank_picture_is_told(dtype: str):
     _, notice = grey(written(np.full((9, 9), 7, dtype)))
-    assert notice == "The picture is blank: all of it has one colour."
+    assert notice == "The picture is blank: it has only one colour."
     _, notice = grey(written(ramp(0, 100, "uint16")), Window(200, 300))
     assert "blank" in notice
 
@@ -437,9 +437,9 @@ REFUSED: dict[str, tuple[np.ndarray, dict[str, Any], str]] = {
     "complex numbers": (
         np.zeros((4, 4), np.complex64),
         {},
-        "This TIFF is of a kind that is not read here.*complex numbers",
+        "This kind of TIFF is not supported.*complex numbers",
     ),
-    "a sensor": (np.zeros((4, 4), np.uint16), {"photometric": 32803}, "raw photo of a camera"),
+    "a sensor": (np.zeros((4, 4), np.uint16), {"photometric": 32803}, "camera's raw photo"),
 }
 
 

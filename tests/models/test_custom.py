@@ -365,7 +365,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown library": ({"architecture": "keras:resnet18"}, "only timm:, torchvision: or hf"),
     "a network of several maps side by side": (
         {"architecture": "efficientvim_m1", "weights": None, "labels": None},
-        "efficientvim_m1 cannot be explained: .* of 'norm.3' and from what leads past it",
+        "efficientvim_m1 cannot be explained: .* of 'norm.3' and on a path that bypasses it",
     ),
     "no such file": ({"weights": "nix.pth"}, "nix.pth: No such file"),
     "no weights": ({"weights": "a.txt"}, "a.txt is not a file of weights"),
@@ -381,7 +381,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown key": ({"weigths": "a"}, "no key 'weigths'; choose from: architecture, weights"),
     "one of our names": ({"name": "vgg19"}, "'vgg19' is the name of another network"),
     **{
-        f"size {size!r}": ({"size": size}, f"size = {re.escape(repr(size))} will not do; it has to")
+        f"size {size!r}": ({"size": size}, f"size = {re.escape(repr(size))} is not valid; it must")
         for size in ("large", "256x", "0x128", "axb", "256x128x3", -64, (4096, 64), "", (64, 0.5))
     },
     "a size that the network is not built for": (
@@ -459,7 +459,7 @@ def test_a_file_describes_networks_with_the_same_keys(tmp_path: Path, monkeypatc
     monkeypatch.chdir(folder)  # where it is found without being named
     assert [info.title for info in register_all([])] == ["Chest X-ray", "Other"]
     file.write_text('architecture = "resnet18"\n')
-    with pytest.raises(gc.NetworkError, match="stands outside of a table"):
+    with pytest.raises(gc.NetworkError, match="is outside a table"):
         register_all([])
     file.write_text("[a\n")
     with pytest.raises(gc.NetworkError, match="is not TOML"):
@@ -467,7 +467,7 @@ def test_a_file_describes_networks_with_the_same_keys(tmp_path: Path, monkeypatc
 
 
 def test_two_of_the_same_name_are_refused():
-    with pytest.raises(gc.NetworkError, match="another one is called 'a', too"):
+    with pytest.raises(gc.NetworkError, match="another network is already called 'a'"):
         register_all([f"A={SMALL}", f"a={SMALL}"])
 
 

@@ -112,7 +112,7 @@ ALTERED: dict[str, tuple[Callable[[State], State], str]] = {
     ),
     "parameters alone": (
         lambda state: {n: t for n, t in state.items() if "running_" not in n},
-        r"statistics of its batch norms are not there: save all of its state_dict\(\)",
+        r"statistics of its batch norms are missing: save its whole state_dict\(\)",
     ),
     "int8": (
         lambda state: {n: t.to(torch.int8) if t.ndim > 1 else t for n, t in state.items()},
@@ -188,7 +188,7 @@ def test_a_prefix_is_not_offered_if_it_would_lose_the_head(tmp_path: Path):
     body = {f"encoder.{name}": tensor for name, tensor in state.items() if name[:3] != "fc."}
     head = {f"classification_head.3.{name}": state[f"fc.{name}"] for name in ("weight", "bias")}
     path = saved(tmp_path / "a.pth", body | {"decoder.0.weight": torch.rand(4, 64, 3, 3)} | head)
-    with pytest.raises(gc.NetworkError, match=r"decoder.0 may be a part of it, too: build the"):
+    with pytest.raises(gc.NetworkError, match=r"decoder.0 may be part of it, too: build the"):
         gc.register("Mine", "test_resnet", weights=path)
 
 
@@ -223,7 +223,7 @@ def test_what_a_file_says_is_taken_if_it_can_be_meant(
     ("given", "reason"),
     [
         ({"weights": "https://example.org/a.pth"}, "has to be the path of a file on this machine"),
-        ({"architecture": __file__}, "it is a file, which is given as weights="),
+        ({"architecture": __file__}, "it is a file; pass it as weights="),
     ],
 )
 def test_a_file_in_the_wrong_place_is_said(given: dict[str, Any], reason: str):
@@ -240,7 +240,7 @@ def with_first(state: State, change: Callable[[Tensor], Tensor]) -> State:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda one: one.to(torch.complex64), "of complex64, and only real numbers will do"),
+        (lambda one: one.to(torch.complex64), "of complex64, and only real numbers are supported"),
         (lambda one: one.to_sparse(), "is a sparse tensor: save what to_dense() makes of it"),
         (lambda one: one.flatten(1).to_sparse_csr(), "is a sparse tensor"),
         (lambda one: one.to(torch.int8), "of int8, as quantised weights are"),

@@ -139,7 +139,7 @@ def test_a_class_is_found_in_all_networks_or_the_one_without_it_is_named():
     assert find_in_all("Tabby", networks) == [281, 1]
     with pytest.raises(LabelError, match="Pets: There is no class 'goldfish'"):
         find_in_all("goldfish", networks)
-    with pytest.raises(LabelError, match="1 is another class in each of these networks"):
+    with pytest.raises(LabelError, match="1 is a different class in each of these networks"):
         find_in_all(1, networks)
     assert find_in_all(1, [networks[1]]) == [1]
 

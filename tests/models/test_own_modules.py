@@ -101,7 +101,7 @@ def test_a_transformer_has_the_grid_of_its_input(cat: Image.Image):
     module = timm.create_model(
         "vit_tiny_patch16_224", num_classes=3, img_size=(96, 48), depth=2
     ).eval()
-    with pytest.raises(gc.NetworkError, match=r"does not take a batch \[2, 3, 224, 224\].*size="):
+    with pytest.raises(gc.NetworkError, match=r"does not accept a batch \[2, 3, 224, 224\].*size="):
         gc.register("Tall", module=module)
     gc.register("Tall", module=module, size=(96, 48))
     e = gc.explain(cat, "tall")
@@ -133,7 +133,7 @@ class Wrapped(nn.Module):
 
 def test_the_output_may_be_a_function_of_what_the_module_gives(cat: Image.Image):
     module = Wrapped().eval()
-    with pytest.raises(gc.NetworkError, match="which of it are the logits is not clear"):
+    with pytest.raises(gc.NetworkError, match="it is unclear which part holds the logits"):
         gc.register("Mine", module=module)
     gc.register("Mine", module=module, output=lambda given: given["b"], labels=["x", "y"])
     e = gc.explain(cat, "mine", "y")
@@ -227,16 +227,20 @@ def biased(*head: nn.Module, by: float) -> nn.Module:
 
 WRONG: dict[str, tuple[Any, dict[str, Any], str]] = {
     "training": (in_training, {}, "in training mode: call its eval"),
-    "channels": (with_batch_norm_of_one, {}, "takes 4 channels, and pictures have 1 or 3"),
+    "channels": (with_batch_norm_of_one, {}, "takes 4 channels, but pictures have 1 or 3"),
     "a state dict": (lambda: small().state_dict(), {}, "module= is a OrderedDict and must be"),
     "a class": (lambda: Small, {}, "module= is a type and must be"),
-    "an architecture, too": (small, {"architecture": "resnet18"}, "architecture= does not go with"),
-    "weights, too": (small, {"weights": "a.pth"}, "weights= does not go with"),
+    "an architecture, too": (
+        small,
+        {"architecture": "resnet18"},
+        "architecture= cannot be combined with",
+    ),
+    "weights, too": (small, {"weights": "a.pth"}, "weights= cannot be combined with"),
     "labels": (small, {"labels": ["a"]}, "1 labels are given for 3 classes"),
     "classes": (small, {"classes": 4}, "classes is 4, but the module gives 3"),
     "layer": (small, {"layer": "nix"}, "no layer 'nix'"),
     "no map": (without_places, {"size": 32}, "cannot be explained"),
-    "a size": (for_another_size, {}, "does not take a batch .* give size= and channels="),
+    "a size": (for_another_size, {}, "does not accept a batch .* give the size= and channels="),
     "a map": (of_maps, {}, "one number for each class is expected"),
     "no values": (lambda: small().to("meta"), {}, "has no values"),
 }

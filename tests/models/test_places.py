@@ -32,10 +32,10 @@ def register(moved: Callable[[Tensor], Tensor], side: int = 64) -> gc.ModelInfo:
 REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "mirrored": (lambda x: x.flip(3), "as if they were mirrored"),
     "upside down": (lambda x: x.flip(2), "as if they were turned upside down"),
-    "180 degrees": (lambda x: x.flip(2, 3), "as if they were turned by 180 degrees"),
+    "180 degrees": (lambda x: x.flip(2, 3), "as if they were rotated by 180 degrees"),
     "transposed": (lambda x: x.mT, "with height and width swapped"),
-    "90 degrees": (lambda x: x.rot90(1, (2, 3)), "as if they were turned by 90 degrees"),
-    "270 degrees": (lambda x: x.rot90(3, (2, 3)), "as if they were turned by 270 degrees"),
+    "90 degrees": (lambda x: x.rot90(1, (2, 3)), "as if they were rotated by 90 degrees"),
+    "270 degrees": (lambda x: x.rot90(3, (2, 3)), "as if they were rotated by 270 degrees"),
     "the middle": (lambda x: x[:, :, 4:-4, 4:-4], "the upper edge .* as if it cut out"),
     "the right": (lambda x: x[..., 4:], "the left edge .* as if it cut out"),
     "the left": (lambda x: x[..., :-8], "the right edge .* as if it cut out"),
@@ -45,7 +45,7 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
 @pytest.mark.parametrize("kind", REFUSED)
 def test_pictures_that_are_moved_inside_are_told(kind: str):
     moved, sentence = REFUSED[kind]
-    with pytest.raises(gc.NetworkError, match=f"{sentence}.* would not lie where it belongs"):
+    with pytest.raises(gc.NetworkError, match=f"{sentence}.* would be in the wrong place"):
         register(moved)
 
 

@@ -403,7 +403,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "lazy": (lambda: network(nn.LazyConv2d(8, 3)), "lazy"),
     "a lock": (with_lock, "cannot be copied"),
     "a function": (lambda: len, "torch.nn.Module"),
-    "other channels": (lambda: network(*pair())[1:].eval(), "does not take this batch"),
+    "other channels": (lambda: network(*pair())[1:].eval(), "does not accept this batch"),
 }
 
 

@@ -63,7 +63,7 @@ def test_a_value_is_explained_as_its_rise(
     assert record["target"]["probability"] is None
     assert record["target"]["value"] == pytest.approx(expected, rel=1e-4)
     assert record["target"]["unit"] == "years"
-    with pytest.raises(gc.CamError, match="gives a value"):
+    with pytest.raises(gc.CamError, match="predicts a value"):
         gc.check(cat, e)
 
 
@@ -101,13 +101,15 @@ def test_where_there_is_no_place_for_values_it_is_said(
     age: tuple[nn.Module, Path], tmp_path: Path, cat: Image.Image, capsys
 ):
     spec = f"Age=test_resnet,weights={age[1]},regression=true"
-    with pytest.raises(gc.NetworkError, match="the page shows classes, and this one gives values"):
+    with pytest.raises(
+        gc.NetworkError, match="page shows classes, but this network predicts values"
+    ):
         register_all([spec], classes_only=True)
     (tmp_path / "photos").mkdir()
     cat.save(tmp_path / "photos" / "cat.png")
     with pytest.raises(SystemExit):
         batch([str(tmp_path / "photos"), "--network", spec, "--out", str(tmp_path / "out")])
-    assert "gives values, and batches are of classes" in capsys.readouterr().err
+    assert "predicts values, but batches need classes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_where_there_is_no_place_for_values_it_is_said(
         ({"unit": "years"}, "add regression = true"),
         ({"regression": True, "sigmoid": True}, "leave out sigmoid"),
         ({"regression": True, "labels": ["a", "b"]}, "2 labels are given for 1 values"),
-        ({"regression": True, "weights": None}, "published weights tell classes apart"),
+        ({"regression": True, "weights": None}, "published weights predict classes"),
     ],
 )
 def test_what_does_not_go_together_is_said(

@@ -248,7 +248,7 @@ def test_a_cache_that_cannot_be_written_to_leads_to_the_stand_in(
 def test_a_download_that_is_killed_leaves_nothing(network: ServedNetwork):
     started = with_the_download_killed(network)
     assert started.title == "EfficientNet-Lite0"
-    assert "ended from outside" in started.reason
+    assert "stopped from outside" in started.reason
     assert network.leftovers() == []
     assert downloads_of(os.getpid()) == []
     assert network.is_right(network.start())

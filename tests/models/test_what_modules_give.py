@@ -112,15 +112,15 @@ class OfTwo(Net):
 
 
 WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
-    "random": (lambda: Net(before=functional.dropout), {}, "other numbers for the same picture"),
-    "of the batch": (lambda: Net(before=lambda x: x - x.mean(0)), {}, "if there is another one in"),
+    "random": (lambda: Net(before=functional.dropout), {}, "different numbers for the same"),
+    "of the batch": (lambda: Net(before=lambda x: x - x.mean(0)), {}, "if another one is in"),
     "no batch for one": (lambda: Net(torch.squeeze), {}, r"squeeze\(\) without an axis"),
     "lazy": (lambda: nn.Sequential(nn.LazyConv2d(3, 3)).eval(), {}, "lazy layers without values"),
     "TorchScript": (lambda: torch.jit.trace(Net(), torch.rand(1, 3, 64, 64)), {}, "looked into"),
     "double": (lambda: Net().double(), {}, r"are float64 and not float32: give copy.*float\(\)"),
-    "of two": (OfTwo, {}, "put it into one that takes pictures alone"),
-    "a key": (lambda: Net(raising(KeyError("x"))), {}, r"does not take a batch .*KeyError: 'x'"),
-    "no file": (lambda: Net(raising(OSError("disk"))), {}, r"does not take a batch .*: disk"),
+    "of two": (OfTwo, {}, "wrap it in a module that takes only pictures"),
+    "a key": (lambda: Net(raising(KeyError("x"))), {}, r"does not accept a batch .*KeyError: 'x'"),
+    "no file": (lambda: Net(raising(OSError("disk"))), {}, r"does not accept a batch .*: disk"),
     "output": (Net, {"output": lambda given: given["x"]}, "output= failed with a tensor"),
     "no function": (Net, {"output": "logits"}, "output= is a str and must be a function"),
     "a label": (Net, {"labels": ["a", " ", "c"]}, "one of the labels is empty"),
@@ -153,7 +153,9 @@ def test_a_module_for_one_size_says_so_of_others(cat: Image.Image):
     flat = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3)).eval()
     registered(flat)
     gc.explain(cat, "mine")
-    with pytest.raises(gc.CamError, match=r"Mine does not take a picture of 128 × 128 .*detail 1"):
+    with pytest.raises(
+        gc.CamError, match=r"Mine does not accept a picture of 128 × 128 .*detail 1"
+    ):
         gc.explain(cat, "mine", detail=2)
 
 

@@ -107,7 +107,7 @@ def test_in_a_presentation_no_picture_is_fetched(pictures: Server, visit: Visits
         assert "problem" in requests.post(f"{app}explain-stream", json=asked, timeout=30).text
     pictures.asked.clear()
     page.keyboard.press("3")
-    expect(page.get_by_role("alert")).to_contain_text("during a presentation none is fetched")
+    expect(page.get_by_role("alert")).to_contain_text("no picture is fetched during a presentation")
     assert pictures.asked == []
     page.keyboard.press("Escape")
     expect(page.locator(".presenting")).to_have_count(0)

@@ -90,7 +90,7 @@ def test_a_class_for_which_nothing_speaks_is_said_to_be_so(cat_page: Page):
     empty = next(c for c in range(1000) if held.explain(c).degenerate)
     label = gc.find_label(empty)
     choose_class(cat_page, label.full_name, label.full_name)
-    expect(panels(cat_page).nth(1)).to_contain_text("Nothing here speaks for this class.")
+    expect(panels(cat_page).nth(1)).to_contain_text("Nothing here is evidence for this class.")
     assert not heat(cat_page, 1).any()
 
 
@@ -203,7 +203,7 @@ def test_every_method_of_the_registry_can_be_chosen_and_a_slow_one_ends_with_the
     page.get_by_label("Contrast: rather than the most probable others").check()
     expect(how).to_have_text(re.compile("^LayerCAM in contrast to .+ and .+, detail 2 × · "))
     choose_method(page, "Eigen-CAM")
-    expect(how).to_have_text(re.compile("Eigen-CAM, which knows no class"))
+    expect(how).to_have_text(re.compile("Eigen-CAM, which ignores the class"))
     page.get_by_label("Contrast: rather than the most probable others").uncheck()
     page.get_by_label("1 ×").check()
     choose_method(page, "Score-CAM")

@@ -119,7 +119,7 @@ def test_what_is_no_picture_is_told(no_photo: Page):
     )
     expect(toast).to_have_text("The file scan.tif has 65 MB. Files of up to 64 MB can be uploaded.")
     give(page, [("report.pdf", "application/pdf", encoded(b"%PDF-1.7"))], target=BOX)
-    expect(page.get_by_text("This is a PDF document, which is not read here")).to_be_visible()
+    expect(page.get_by_text("This is a PDF document, which is not supported")).to_be_visible()
 
 
 def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: Visits):

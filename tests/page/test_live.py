@@ -189,7 +189,7 @@ def test_why_there_is_no_picture_is_told_in_a_sentence(visit: Visits, name: str,
 
 def test_a_busy_and_a_silent_server_are_told_and_asked_again(visit: Visits):
     page = opened(visit)
-    answers = ['{"problem": "Enough cameras are live.", "again": 0.3}', "", None]
+    answers = ['{"problem": "The maximum number of cameras is live.", "again": 0.3}', "", None]
     told = live(page).get_by_role("status").first
 
     def answer(route: Any) -> None:
@@ -201,7 +201,7 @@ def test_a_busy_and_a_silent_server_are_told_and_asked_again(visit: Visits):
             route.abort()
 
     page.context.route("**/live?*", answer)
-    expect(told).to_have_text("Enough cameras are live.")
+    expect(told).to_have_text("The maximum number of cameras is live.")
     answers.pop(0)
     expect(told).to_have_text("The server does not answer. Trying again …")
     answers.pop(0)

@@ -103,8 +103,8 @@ def test_what_is_dropped_or_pasted_anywhere_or_chosen_replaces_the_picture_befor
 
 BAD = {
     "progressive JPEG, gigapixels": "too large",
-    "EPS that starts a program": "not read here",
-    "SVG with a file of the server": "not read here",
+    "EPS that starts a program": "not supported",
+    "SVG with a file of the server": "not supported",
     "PNG cut at 60 %": "damaged or incomplete",
 }
 

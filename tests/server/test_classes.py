@@ -70,7 +70,7 @@ def test_a_network_that_gives_values_is_not_on_the_page():
         assert "age" not in page_data.default_choices()["models"]
         with pytest.raises(ValidationError, match="choose one of"):
             MapRequest.model_validate({"id": "a", "model": "age"})
-        with pytest.raises(arguments.InvalidArgumentError, match="Age gives values and no classes"):
+        with pytest.raises(arguments.InvalidArgumentError, match="Age predicts values"):
             arguments.models(["age"])
     finally:
         remove_model("age")

@@ -320,7 +320,7 @@ def test_where_nothing_may_be_fetched_only_what_is_kept_is_given(
     remote: RemotePictures, web: Server, network: Network, cat_bytes: bytes
 ):
     given = at(web, "cat.jpg", "pictures.example")
-    with pytest.raises(ImageError, match="during a presentation none is fetched"):
+    with pytest.raises(ImageError, match="no picture is fetched during a presentation"):
         fetch(remote, given, may_fetch=False)
     assert network.looked_up == []
     assert_nobody_was_asked(network, web)

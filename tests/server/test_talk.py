@@ -74,7 +74,7 @@ def test_a_slide_sets_what_the_page_calls_by_other_names(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[[slide]\nphoto = 1", "is no TOML"),
+        ("[[slide]\nphoto = 1", "is not valid TOML"),
         ("title = 'none'", "needs from 1 to 200 slides"),
         ("titel = 'x'\n[[slide]]\nphoto = '1_cat'", "not 'titel'"),
         ("[[slide]]\ntitle = 'no photo'", "slide 1: It needs a photo"),
@@ -87,17 +87,17 @@ def test_a_slide_sets_what_the_page_calls_by_other_names(tmp_path: Path):
             "[[slide]]\nphoto = '1_cat'\nclass = 'tabbi'",
             "class: There is no class 'tabbi'",
         ),
-        ("[[slide]]\nphoto = '1_cat'\nclass = 'tabby'\ncontrast = 281", "rather than itself"),
+        ("[[slide]]\nphoto = '1_cat'\nclass = 'tabby'\ncontrast = 281", "against itself"),
         ("[[slide]]\nphoto = '1_cat'\nview = 'all'", "Choose one of: crop, whole"),
         ("[[slide]]\nphoto = '1_cat'\ndetail = true", "Choose one of: 1, 2, 3"),
-        ("[[slide]]\nphoto = '1_cat'\nmap = 'sharp'\nmethod = 'layercam'", "leave out either"),
+        ("[[slide]]\nphoto = '1_cat'\nmap = 'sharp'\nmethod = 'layercam'", "leave out the map"),
         ("[[slide]]\nphoto = '1_cat'\nmethod = 'gradcams'", "no method 'gradcams'"),
         ("[[slide]]\nphoto = '1_cat'\nmethod = 'scorecam'\nsigned = true", "no signed map"),
         ("[[slide]]\nphoto = '1_cat'\nmodels = ['resnet51']", "resnet51"),
         ("[[slide]]\nphoto = '1_cat'\nlayer = 2", "from 0"),
         ("[[slide]]\nphoto = '1_cat'\ncolour = 'jet'", "no 'colour'"),
-        ("slide = [1]", "is no table"),
-        ("title = 3\n[[slide]]\nphoto = '1_cat'", "its title is a text, not 3"),
+        ("slide = [1]", "is not a table"),
+        ("title = 3\n[[slide]]\nphoto = '1_cat'", "its title must be a text, not 3"),
         ("[[slide]]\nphoto = '1_cat'\ncaption = 3", "slide 1: Its caption is a text, not 3"),
         ("[[slide]]\nphoto = '1_cat'\nclass = 'crane'", "class: 'crane' stands for several"),
         ("[[slide]]\nphoto = '1_cat'\nclass = 281.0", "a name or an index, not 281.0"),
@@ -117,7 +117,7 @@ def test_a_talk_as_an_editor_of_windows_writes_it_is_read(tmp_path: Path):
     path.write_bytes("[[slide]]\r\nphoto = '1_cat'\r\ntitle = 'é'\r\n".encode("utf-8-sig"))
     assert read_talk(path).slides[0].title == "é"
     path.write_bytes("title = 'é'".encode("cp1252"))
-    with pytest.raises(gc.ChoiceError, match="is no text in UTF-8"):
+    with pytest.raises(gc.ChoiceError, match="is not UTF-8 text"):
         read_talk(path)
 
 

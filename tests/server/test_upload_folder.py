@@ -128,7 +128,7 @@ def no_temporary_folder() -> str:
 
 def test_without_any_temporary_folder_the_owner_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tempfile, "gettempdir", no_temporary_folder)
-    with pytest.raises(SettingsError, match=r"Name one with GRADIO_TEMP_DIR\."):
+    with pytest.raises(SettingsError, match=r"Set one with GRADIO_TEMP_DIR\."):
         upload_folder.use_own_folder()
 
 

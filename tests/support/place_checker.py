@@ -291,7 +291,7 @@ def check_no_map(facts: PhotoFacts, text: str) -> None:
         if found["why"] == "the network's scores for this picture are not numbers":
             assert not np.isfinite(cells).all(), text
         elif found["why"] in (
-            "nothing here speaks for this class",
+            "nothing here is evidence for this class",
             "nothing here raises this value",
         ):
             assert (facts.e[name].unit is None) == found["why"].endswith("class"), text

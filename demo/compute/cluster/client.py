@@ -53,8 +53,10 @@ PASSES = 10_000
 _FIRST_PAUSE_S = 0.2  # before the request goes to another replica; twice as long each time
 _REPLICA_CHECK_S = 1.0  # at most, between two checks whether there are replicas
 
-NO_REPLICA = "The computers that look at photos do not answer at the moment. Try again in a minute."
-TOO_OFTEN = "The computers that look at photos failed again and again over this. Try again later."
+NO_REPLICA = (
+    "The replicas that compute the maps do not answer at the moment. Try again in a minute."
+)
+TOO_OFTEN = "The replicas that compute the maps failed repeatedly on this request. Try again later."
 
 
 def connect(address: str) -> ClusterBackend:

@@ -104,7 +104,7 @@ def run(replica: type | None = None) -> None:
     signal.signal(signal.SIGINT, stop)
     print("The replicas are ready. Start the page, in another terminal, with\n")
     print(f"    GRADCAM_BACKEND=ray RAY_ADDRESS={address} make run\n")
-    print("Ctrl-C takes them down.", flush=True)
+    print("Ctrl-C stops them.", flush=True)
     while not is_stopped.wait(1):
         pass
     _take_down(is_own=not settings.ray_address)

@@ -18,8 +18,8 @@ _SAME_PHOTO = 0.01
 MOST_SEED = 2**31 - 1
 
 NO_CLASS = (
-    "The checks follow the probability of a class, and this network gives a value: compare maps of "
-    "several photos instead."
+    "The checks need the probability of a class, but this network predicts a value: compare maps "
+    "of several photos instead."
 )
 
 
@@ -29,17 +29,20 @@ def check(
     seed: int = 0,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> Trust:
-    """Find out how far an explanation can be trusted; takes some forty passes.
+    """Test how far an explanation can be trusted; takes some forty passes.
 
-    image: the photo that was explained, as for `explain`. seed: of all that is random, from 0.
-    on_progress: called with the share that is done; what it raises ends the work.
-    Gives the verdict ("holds", "unclear" or "fails": the worst outcome of three checks), one reason
-    for each check, and the figures. Raises CamError for a map without heat, which cannot be
-    checked, and for another photo than the explanation is of; ChoiceError for another seed;
+    image: the photo that was explained, as for `explain`. seed: for everything random, from 0.
+    on_progress: called with the share that is done; an exception it raises stops the work.
+
+    Returns the verdict ("holds", "unclear" or "fails": the worst outcome of three checks), one
+    reason for each check, and the figures. Raises CamError for a map without heat, which cannot be
+    checked, and for a photo other than the one explained; ChoiceError for an invalid seed;
     ImageError for a picture that cannot be used.
     """
     if not isinstance(explanation, Explanation):
-        raise CamError(f"{kind_of(explanation)} cannot be checked. Give what gc.explain made.")
+        raise CamError(
+            f"{kind_of(explanation)} cannot be checked. Give an explanation from gc.explain."
+        )
     seed = _valid_seed(seed)
     if explanation.unit is not None:
         raise CamError(NO_CLASS)
@@ -47,8 +50,8 @@ def check(
     if photo.size != explanation.geometry.photo_size:
         sizes = ("{} × {}".format(*size) for size in (explanation.geometry.photo_size, photo.size))
         raise CamError(
-            "The explanation is of a photo of {} pixels, and this one has {}: give the photo that "
-            "was explained.".format(*sizes)
+            "The explained photo has {} pixels, but this one has {}: give the photo that was "
+            "explained.".format(*sizes)
         )
     found = run_checks(photo, model, explanation, on_progress, seed)
     if abs(found.probability - explanation.target.probability) > _SAME_PHOTO:

@@ -76,14 +76,16 @@ class Altered:
 class Trust:
     """The results of checking one explanation. Probabilities are those of its class.
 
-    deletion, insertion: by its heat; elsewhere: pairs of the same by the map laid elsewhere, none
-    for a class that is too improbable; see `deletion_insertion`. without, alone: the photo without
-    its hottest places, and with only them. probability: of the photo; shown_alone: of the photo
-    seen through the heat. sanity: of the network made random step by step, the last step is all of
-    it; random_weights: of several networks with all weights random. shifts, noises: of a photo
-    that was shifted, or had noise added. These are rank correlations with the map, None where
-    there is no other map; for slow methods, whose map takes up to minutes, they are empty, and
-    there is no arcc. seed: of all that was random.
+    deletion, insertion: the curves for its heat; elsewhere: pairs of curves for the map laid
+    elsewhere, none for a class that is too improbable, see `deletion_insertion`. without, alone:
+    the photo without its hottest places, and with only them. probability: for the photo;
+    shown_alone: for the photo seen through the heat.
+
+    sanity: for the network randomised step by step, the last step being all of it; random_weights:
+    for several networks with all weights random; shifts, noises: for photos that were shifted or
+    had noise added. These are rank correlations with the map, None if there is no other map; for
+    slow methods, whose map takes up to minutes, they are empty, and there is no arcc. seed: for
+    everything random.
     """
 
     explanation: Explanation

@@ -54,7 +54,7 @@ class Road:
         """What it says, for people."""
         least, most = map(percentage_in_sentence, (self.least, self.most))
         return (
-            f"where what is taken out is filled in from its surroundings, the class keeps {least} "
+            f"with removed places filled in from their surroundings, the class keeps {least} "
             f"without the coldest places and {most} without the hottest (from −0.5 to 0.5)"
         )
 

@@ -125,7 +125,7 @@ def randomisation_reason(random_weights: Correlations) -> Reason:
         number = f"on average {number}"
     if mean >= SURVIVES:
         text = f"with random weights it stays much the same {number}"
-        return Reason("randomisation", "fails", f"{text}, so it says nothing of the network")
+        return Reason("randomisation", "fails", f"{text}, so it says nothing about the network")
     if mean > DIFFERS:
         text = f"with random weights it stays similar {number}"
         return Reason("randomisation", "unclear", text)

@@ -26,7 +26,7 @@ OTHER_ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zst")
 MAX_PICTURE_BYTES = 128 * 2**20
 """Size of the largest picture in a ZIP file, unpacked."""
 
-OF_MACOS = "macOS' own, and no picture"
+OF_MACOS = "a file of macOS, not a picture"
 LOCKED = "protected by a password"
 
 _TOO_LARGE = (
@@ -35,7 +35,7 @@ _TOO_LARGE = (
 )
 _DAMAGED = "The picture is damaged in its ZIP file. Make the ZIP file again, or give the folder."
 _UNKNOWN = (
-    "The picture is packed in a way that is not read. Unpack the ZIP file and give the folder."
+    "The picture is compressed with an unsupported method. Unpack the ZIP file and give the folder."
 )
 
 _ENCRYPTED = 0x1

@@ -10,8 +10,8 @@ from pathlib import PurePath
 HEAD_BYTES = 132
 """So much of a file is looked at. DICOM's mark is at the end of it."""
 
-NO_PICTURE = "no picture by its name"
-NO_PICTURE_INSIDE = "no picture by its content"
+NO_PICTURE = "not a picture by its name"
+NO_PICTURE_INSIDE = "not a picture by its content"
 
 _MARKS = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"),

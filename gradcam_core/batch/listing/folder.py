@@ -27,13 +27,13 @@ from gradcam_core.batch.listing.source import (
 from gradcam_core.errors import PicturesError
 
 HIDDEN = "hidden"
-SAME_PICTURE = "a link to a picture that is taken already"
-SAME_FOLDER = "a folder that is taken already"
-LEADS_NOWHERE = "a link that leads nowhere"
+SAME_PICTURE = "a link to a picture that is already included"
+SAME_FOLDER = "a folder that is already included"
+LEADS_NOWHERE = "a broken link"
 IN_A_CIRCLE = "a link in a circle"
-NO_FILE = "no file but a pipe or a device"
+NO_FILE = "not a file, but a pipe or a device"
 RESULTS = "the results of a batch"
-A_FOLDER = "a folder, which a pattern looks into where it has **"
+A_FOLDER = "a folder; only a pattern with ** searches folders"
 
 _OF_RESULTS = ("data", "overlays")  # folders of a batch's own
 _MARKS_OF_RESULTS = {"data", "run.json", ".lock"}

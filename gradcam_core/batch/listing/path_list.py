@@ -83,11 +83,11 @@ def check_some_are_there(file: Path, suffixes: Collection[str]) -> int:
             count += 1
             is_any = is_any or one.address is not None or os.path.exists(one.path or "")
     if not count:
-        raise PicturesError(f"{file} names no picture: it has a path or an address a line")
+        raise PicturesError(f"{file} lists no pictures: give one path or address per line")
     if not is_any:
         none = f"none of the {count} paths in {file} leads to a file, such as {file_name(first)!r}"
         only = f"the path in {file} leads to no file: {file_name(first)!r}"
-        raise PicturesError(f"{none if count > 1 else only}; paths are as seen from {file.parent}")
+        raise PicturesError(f"{none if count > 1 else only}; paths are relative to {file.parent}")
     return count
 
 
@@ -144,7 +144,7 @@ def _cells(file: Path, text: str, suffixes: Collection[str]) -> Iterator[str]:
             if column < len(row) and (cell := row[column].strip()):
                 yield cell
     except csv.Error as error:
-        raise PicturesError(f"line {rows.line_num} of {file} is no CSV: {error}") from error
+        raise PicturesError(f"line {rows.line_num} of {file} is not valid CSV: {error}") from error
 
 
 def _separator(text: str) -> tuple[str, str]:

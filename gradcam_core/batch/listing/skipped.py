@@ -24,7 +24,11 @@ NAMED = 3
 
 _SCHEMA = pa.schema(
     [
-        pa.field("path", pa.string(), metadata={"description": "below PHOTOS, as keys have it"}),
+        pa.field(
+            "path",
+            pa.string(),
+            metadata={"description": ("the path below PHOTOS, written like keys")},
+        ),
         pa.field("reason", pa.string(), metadata={"description": "why it is left out"}),
     ]
 )

@@ -149,8 +149,8 @@ def check_signed(method: Method, kind: type[GradcamError] = ChoiceError) -> None
     """Raises an error of this kind for a method that cannot tell what speaks against the class."""
     if not method.can_be_signed:
         raise kind(
-            f"{method.title} has no signed map: only methods by gradients tell what speaks against "
-            "a class. Choose one of those, such as Grad-CAM."
+            f"{method.title} has no signed map: only gradient methods show the evidence against a "
+            "class. Choose one of those, such as Grad-CAM."
         )
 
 
@@ -158,8 +158,8 @@ def check_steps(method: Method) -> None:
     """Raises ChoiceError for a method whose map is no sum of channels times weights."""
     if method.weights is None:
         raise ChoiceError(
-            f"{method.title} is not one sum of channels times weights, so its map has no such "
-            "steps. Choose a method by gradients, such as Grad-CAM."
+            f"{method.title} is not a weighted sum of channels, so its map has no such steps. "
+            "Choose a gradient method, such as Grad-CAM."
         )
 
 

@@ -35,9 +35,9 @@ def check_images_do_not_mix(module: nn.Module) -> None:
     for name, part in module.named_modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is None:
             raise CamError(
-                f"The part {name!r} of the network keeps no statistics but takes those of each "
-                "batch, in which images mix. Give one picture at a time, and choose a method that "
-                "needs no further passes."
+                f"The part {name!r} of the network keeps no running statistics and uses those of "
+                "each batch, which mixes images. Give one picture at a time, and choose a method "
+                "that needs no further passes."
             )
 
 
@@ -53,17 +53,17 @@ def explainable(module: nn.Module) -> nn.Module:
     module = getattr(module, "_orig_mod", module)
     if isinstance(module, torch.jit.ScriptModule):
         raise CamError(
-            "The network is TorchScript (traced or scripted), whose layers cannot be looked into: "
+            "The network is TorchScript (traced or scripted), whose layers cannot be inspected: "
             "give the module that it was made from."
         )
     parts = parts_of(module)
     if any("quantized" in kind.__module__.split(".") for kind in set(map(type, parts))):
         raise CamError(
-            "The network is quantised, and whole numbers have no gradients: give the network of "
-            "floats that it was made from."
+            "The network is quantised, and integers have no gradients: give the float network "
+            "that it was made from."
         )
     if any(map(is_lazy, parameters_of(parts))):
-        raise CamError("The network has lazy parts without values: run it once before.")
+        raise CamError("The network has lazy modules without values: run it once first.")
     if True in [part.training for part in parts]:
         _check_training(module)
     return module
@@ -83,8 +83,7 @@ def unseen_part(module: nn.Module) -> str | None:
 def scripted_part(name: str) -> str:
     return (
         f"The part {name!r} of the network is TorchScript (traced or scripted), whose layers "
-        "cannot be looked into: give the module that it was made from, or name a layer= outside "
-        "it."
+        "cannot be inspected: give the module that it was made from, or name a layer= outside it."
     )
 
 
@@ -114,7 +113,7 @@ def as_cam_errors(module: nn.Module, inputs: Inputs) -> Iterator[None]:
             weights = f"; its weights are {kind} on {first.device}"
         reason = first_line(error) or type(error).__name__
         raise CamError(
-            f"The network does not take this batch, {inputs.described()}{weights}: {reason}"
+            f"The network does not accept this batch, {inputs.described()}{weights}: {reason}"
         ) from error
 
 
@@ -128,7 +127,7 @@ def as_gradient_errors() -> Iterator[None]:
     except _OF_A_NETWORK as error:
         reason = first_line(error) or type(error).__name__
         raise CamError(
-            f"The network's gradients cannot be computed ({reason}): give a network whose backward "
-            "pass runs, without hooks of its own in it, or choose a method that needs none, such "
-            "as Eigen-CAM, Score-CAM or Ablation-CAM."
+            f"The network's gradients cannot be computed ({reason}): give a network whose "
+            "backward pass runs, without hooks of its own, or choose a method that needs none, "
+            "such as Eigen-CAM, Score-CAM or Ablation-CAM."
         ) from error

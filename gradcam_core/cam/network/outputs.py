@@ -28,8 +28,8 @@ def logits_of_output(output: Any) -> Tensor:
     is_clear = found is not None and found.layout == torch.strided and found.ndim > 0
     if found is None or not is_clear or not found.is_floating_point():
         raise CamError(
-            f"The network gives {described(output)}: which of it are the logits is not clear. "
-            "Give output= a function of it that returns them as a tensor [N, classes]."
+            f"The network gives {described(output)}: it is unclear which part holds the logits. "
+            "Pass output=, a function that returns them as a tensor [N, classes]."
         )
     return found[:, None] if found.ndim == 1 else found
 

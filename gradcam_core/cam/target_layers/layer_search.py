@@ -270,18 +270,18 @@ class LayerSearch:
                 raise CamError(self._side_by_side(maps))
             shape = list(behind[-1].shape)
             raise CamError(
-                f"The last feature map that was found is that of {last.stage.layer!r}, but "
-                f"{len(behind)} layers follow it whose outputs, like {shape}, could not be laid "
-                "out over the picture. Name the layer= to explain, and as reshape= a function "
-                "from its output to [N, C, h, w]."
+                f"The last feature map found is that of {last.stage.layer!r}, but {len(behind)} "
+                f"layers follow it whose outputs, like {shape}, could not be laid out over the "
+                "picture. Name the layer= to explain, and as reshape= a function from its output "
+                "to [N, C, h, w]."
             )
         unseen = unseen_layers_behind(self._calls[at], self._calls, self._logits)
         if unseen > min(_MOST_BEHIND, before):
             raise CamError(
-                f"The last feature map that was found is that of {last.stage.layer!r}, but "
-                f"{unseen} products with weights follow it whose results no module gives as a "
-                "tensor, so that they cannot be looked into: build these layers as modules that "
-                "do, or name the layer= to explain."
+                f"The last feature map found is that of {last.stage.layer!r}, but {unseen} "
+                "products with weights follow it whose results no module returns as a tensor, so "
+                "they cannot be inspected: build these layers as modules that do, or name the "
+                "layer= to explain."
             )
 
     def _has_places(self, call: Call) -> bool:
@@ -311,29 +311,30 @@ class LayerSearch:
         last = [self._name(call) for call in last_calls(named or maps)]
         if len(last) == 1:
             came = (
-                f"The logits are made from the feature map of {last[0]!r} and from what leads past "
+                f"The logits depend on the feature map of {last[0]!r} and on a path that bypasses "
                 "it."
             )
         else:
             came = (
-                "The logits are made from several feature maps side by side "
-                f"({', '.join(last)}): none of them is what they all depend on."
+                f"The logits depend on several parallel feature maps ({', '.join(last)}): there "
+                "is no single map behind all of them."
             )
-        return f"{came} Name the layer= to explain, and mind that it is a part."
+        return f"{came} Name the layer= to explain, and note that its map covers only a part."
 
     def _nothing(self) -> str:
         if self._folded:
             shape = list(self._folded[-1].shape)
             return (
-                f"The layers give {shape} for one image: crops, frames or windows lie in the place "
-                "of the images, so no map belongs to one. Give the network one picture at a time."
+                f"The layers give {shape} for one image: crops, frames or windows take the place "
+                "of the images, so no map belongs to an image. Give the network one picture at a "
+                "time."
             )
         came = next((list(call.shape) for call in reversed(self._calls) if call.makes_map), None)
         if came is None:
             return (
-                "The network has no convolution whose output is a feature map, or none that can be "
-                "seen: functions of parameters, and what torch.export or TorchScript made, have no "
-                "parts to look into. Build its layers as modules."
+                "The network has no convolution whose output is a feature map, or none that "
+                "hooks can see: functions of parameters, torch.export and TorchScript have no "
+                "modules to inspect. Build its layers as modules."
             )
         return (
             f"Nothing in the network gives a feature map: its last layers give {came}, which "

@@ -35,8 +35,8 @@ class NeedsValuesError(CamError):
 
 
 NO_GRADIENTS = (
-    "The network computes without gradients (no_grad or detach in its forward), so there is no "
-    "telling which places its answer depends on. Give a network that computes with them, or name a "
+    "The network computes without gradients (no_grad or detach in its forward), so it is unknown "
+    "which places its answer depends on. Give a network that computes with gradients, or name a "
     "layer=."
 )
 
@@ -50,16 +50,17 @@ _PATHS_REMEMBERED = 4
 def layers(
     module: nn.Module, batch: Batch | None = None, *, output: Output | None = None
 ) -> list[Stage]:
-    """The stages of a network in the order they run: of each resolution that a convolution or a
-    dense layer gives, the module that ends last. So the norm and the activation that follow the
-    last convolution of a resolution belong to it, and a pooling does not. The tokens of a
-    transformer are laid out on their grid. The last stage is the feature map of the paper: what the
-    logits are made from last while it still has places.
+    """The stages of a network in the order in which they run: for each resolution that a
+    convolution or dense layer produces, the module that ends last. The norm and the activation
+    after the last convolution of a resolution therefore belong to it, and a pooling does not.
+    Transformer tokens are laid out on their grid. The last stage is the feature map of the paper:
+    the last tensor with spatial positions on which the logits depend.
 
-    batch, output: as for `forward`; of a batch the first image is run, None is a black image of the
-    size that timm's configuration of the network names, or 224 x 224. Any other module whose output
-    is a feature map will do as a target layer, too: `module.named_modules()` has their names.
-    Raises CamError if nothing gives a feature map, or if the network cannot be explained.
+    batch, output: as for `forward`. Only the first image of a batch is run; None is a black image
+    of the size in timm's configuration of the network, or 224 x 224. Any other module whose output
+    is a feature map is also a valid target layer: `module.named_modules()` lists their names.
+
+    Raises CamError if nothing in the network yields a feature map, or if it cannot be explained.
     """
     module = explainable(module)
     inputs = Inputs.of(example_batch(module) if batch is None else batch)
@@ -165,7 +166,7 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
             raise CamError(NO_GRADIENTS)
         if not is_convolutional(calls):
             if image.device.type == "meta":
-                raise NeedsValuesError("The network has to be run to find its feature maps.")
+                raise NeedsValuesError("The network must be run to find its feature maps.")
             # Where nothing is a number, it cannot be seen what changes.
             steps = [
                 ("The batch", image),
@@ -200,9 +201,9 @@ def _as_errors_of_one(module: nn.Module, inputs: Inputs) -> Iterator[None]:
         except Exception:  # a person's own code may raise anything
             raise error from error.__cause__
         raise CamError(
-            f"The network takes these {len(inputs)} images and not one of them alone, by which its "
-            f"last feature map is found ({first_line(error.__cause__)}). Name a layer=, or give a "
-            "network that takes any number of images."
+            f"The network accepts these {len(inputs)} images but not a single one, which is "
+            f"needed to find its last feature map ({first_line(error.__cause__)}). Name a layer=, "
+            "or give a network that takes any number of images."
         ) from error.__cause__
 
 

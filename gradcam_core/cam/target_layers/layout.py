@@ -153,8 +153,8 @@ class Rearranged:
             )
         if not is_own or len(index.unique()) < len(index):
             raise CamError(
-                "reshape= may only choose and rearrange values of the layer's output, as slices, "
-                "reshape and permute do; it must not compute others from them."
+                "reshape= may only select and rearrange values of the layer's output, as "
+                "slicing, reshape and permute do; it must not compute new ones."
             )
         flat = output.expand(len(changed), *output.shape[1:]).flatten(1)
         return flat.index_copy(1, index, changed.flatten(1)).unflatten(1, output.shape[1:])

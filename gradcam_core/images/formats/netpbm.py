@@ -26,8 +26,8 @@ _PAM = re.compile(rb"P7\n(?:[^\n]{0,200}\n){1,40}?ENDHDR\n")
 _SEVERAL = "The file has several pictures; the first one is shown."
 
 _ODD_PAM = (
-    "This PAM picture has other values or channels than grey or RGB, with transparency or without, "
-    "of up to 16 bits. Save it as PNG, JPEG or TIFF."
+    "This PAM picture is not grey or RGB (with or without transparency) of up to 16 bits. Save "
+    "it as PNG, JPEG or TIFF."
 )
 
 _COMMENT = re.compile(rb"#[^\n]*")

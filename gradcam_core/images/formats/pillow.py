@@ -53,7 +53,7 @@ _NO_FORMAT = (
     "This is not a picture in a format that can be read (JPEG, PNG, WebP, HEIC, AVIF, GIF, TIFF …)."
 )
 
-_OTHER_JPEG = "This is {kind}, which is not read here. Save it as an ordinary JPEG, PNG or TIFF."
+_OTHER_JPEG = "This is {kind}, which is not supported. Save it as an ordinary JPEG, PNG or TIFF."
 
 _JPEG_HEAD = b"\xff\xd8"
 

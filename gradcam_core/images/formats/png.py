@@ -42,8 +42,8 @@ _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"pHYs": 9, b"sRGB": 1, b"acTL": 8, b"fcTL"
 """Of what is in chunks that Pillow reads."""
 
 _APPLES = (
-    "This is a PNG as Xcode packs it into apps for iPhones (CgBI), which is not read here. "
-    "Save it as an ordinary PNG, such as with Preview on a Mac."
+    "This is a PNG as Xcode packs it into apps for iPhones (CgBI), which is not supported. Save "
+    "it as an ordinary PNG, such as with Preview on a Mac."
 )
 
 _GREY = 0

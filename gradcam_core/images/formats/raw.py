@@ -41,7 +41,7 @@ _SMALL = (
 _NONE = "This is a raw photo without a preview in it, and raw photos are not developed here. " + (
     _EXPORT
 )
-_UNKNOWN = "This looks like a raw photo of a camera, of a kind that is not read. " + _EXPORT
+_UNKNOWN = "This looks like a camera's raw photo of an unsupported kind. " + _EXPORT
 
 _NOTICE = "This is a raw photo; its full-size preview, as the camera has developed it, is shown."
 

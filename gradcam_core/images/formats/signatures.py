@@ -9,7 +9,7 @@ from gradcam_core.errors import ImageError
 from gradcam_core.images.formats.dicom.signature import is_dicom
 from gradcam_core.images.formats.raw_signature import is_raw
 
-ZEROS = "The file holds nothing but zeros. Copy or download the picture again."
+ZEROS = "The file contains only zeros. Copy or download the picture again."
 
 _HEAD_BYTES = 1024
 
@@ -45,11 +45,11 @@ _OTHERS: tuple[tuple[str, int, tuple[bytes, ...], str], ...] = (
     ("a JBIG2 picture", 0, (b"\x97JB2\r\n\x1a\n",), _SAVE),
     ("an NRRD volume", 0, (b"NRRD00",), _SAVE),
     ("a MetaImage volume", 0, (b"ObjectType = Image",), _SAVE),
-    ("a CZI file of a microscope", 0, (b"ZISRAWFILE",), _SAVE),
-    ("an ND2 file of a microscope", 0, (b"\xda\xce\xbe\x0a",), _SAVE),
+    ("a microscope's CZI file", 0, (b"ZISRAWFILE",), _SAVE),
+    ("a microscope's ND2 file", 0, (b"\xda\xce\xbe\x0a",), _SAVE),
     ("a MATLAB file", 0, (b"MATLAB 5.0 MAT-file",), _SAVE),
     (
-        "a document of Microsoft Office, or of that kind",
+        "a Microsoft Office document or similar",
         0,
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",),
         _OF_IT,
@@ -78,13 +78,13 @@ _OTHERS: tuple[tuple[str, int, tuple[bytes, ...], str], ...] = (
     ),
     ("a video", 8, (b"AVI LIST",), _OF_IT),
     (
-        "what Git LFS keeps in place of a file",
+        "a Git LFS pointer instead of a file",
         0,
         (b"version https://git-lfs.github.com/",),
         "Fetch the file itself with git lfs pull.",
     ),
     (
-        "what macOS keeps beside a file",
+        "a helper file of macOS",
         0,
         (b"\0\5\x16\7\0\2\0\0",),
         "Give the file of the same name without ._ before it.",
@@ -121,7 +121,7 @@ def family_of(file: IO[bytes]) -> str:
         raise ImageError(ZEROS)
     what, advice = _other(head)
     if what:
-        raise ImageError(f"This is {what}, which is not read here. {advice}")
+        raise ImageError(f"This is {what}, which is not supported. {advice}")
     return "pillow"
 
 

@@ -35,8 +35,8 @@ class UnreadableKindError(ImageError):
 
     def __init__(self, what: str, otherwise: str = "") -> None:
         super().__init__(
-            f"This TIFF is of a kind that is not read here: {what}. "
-            f"Save the picture as PNG or JPEG{otherwise}."
+            f"This kind of TIFF is not supported: {what}. Save the picture as PNG or "
+            f"JPEG{otherwise}."
         )
 
 
@@ -112,7 +112,7 @@ def _check_kind(page: TiffPage) -> None:
     if page.dtype is None:
         bits = page.bitspersample
         if not isinstance(bits, int):
-            raise UnreadableKindError("the bits of its samples are not equally many")
+            raise UnreadableKindError("its samples have different numbers of bits")
         kind = _name(page.sampleformat)
         raise UnreadableKindError(f"its values have {bits} bits in the sample format {kind}")
     if page.dtype.kind not in "buif":
@@ -129,7 +129,7 @@ def _check_kind(page: TiffPage) -> None:
     if page.samplesperpixel < least:
         raise ImageError(DAMAGED)
     if photometric == _SEPARATED and page.tags.valueof(332, 1) != 1:
-        raise UnreadableKindError("its inks are others than cyan, magenta, yellow and black")
+        raise UnreadableKindError("its inks are not cyan, magenta, yellow and black")
 
 
 def _name(value: object) -> str:
@@ -250,7 +250,7 @@ def _rationals(value: object, count: int) -> tuple[float, ...] | None:
 def _eight_bits(values: np.ndarray) -> np.ndarray:
     """Samples of print and of colour spaces, which have a fixed range, as uint8."""
     if values.dtype.kind not in "bu":
-        raise UnreadableKindError("its colours are neither RGB nor grey, and no whole numbers")
+        raise UnreadableKindError("its colours are neither RGB nor grey, and not integers")
     if values.dtype.itemsize == 1:
         return values
     return (values >> (8 * (values.dtype.itemsize - 1))).astype(np.uint8)

@@ -34,7 +34,9 @@ TIMEOUT_S = 10.0
 MAX_REDIRECTS = 3
 MAX_ADDRESS_LENGTH = 2000
 
-OFF = "Pictures by address are switched off here. Save it and give the file instead."
+OFF = (
+    "Fetching pictures from addresses is disabled here. Save the picture and give the file instead."
+)
 NO_ADDRESS = "The address of a picture starts with https:// or http://."
 NO_PICTURE = "There is no picture at this address; it may be a web page."
 TOO_LARGE = f"The picture is larger than {MAX_BYTES // 2**20} MB."

@@ -26,7 +26,9 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 from gradcam_core.errors import ImageError
 
-UNREACHABLE = "No picture could be fetched from this address. Save it and give the file instead."
+UNREACHABLE = (
+    "No picture could be fetched from this address. Save the picture and give the file instead."
+)
 """The same for all that is refused and all that fails, so that nobody learns what a private network
 has."""
 

@@ -36,16 +36,16 @@ def register(
     labels: str | Path | Sequence[str] | None = None,
     **settings: Any,
 ) -> ModelInfo:
-    """Put a network of your own beside the others, for `explain`, `load_model` and all the rest.
+    """Register a network of your own, for `explain`, `load_model` and all other functions.
 
         gc.register("Chest X-ray", "resnet18", weights="xray.safetensors", labels="labels.txt")
         gc.register("Mine", module=net, labels=["cat", "dog"], mean=0.5, std=0.5)
 
-    module: built by you, in eval mode, taken as it is; output: from what it gives to its logits
-    [N, classes], where that is not clear. See `Description` for the other arguments, and the
-    `notice` of what this gives for what was taken otherwise than it stands in the file. The file of
-    weights is looked into at once, its values are read when they are first needed. One with the
-    same name is replaced. Raises NetworkError.
+    module: a network that you have built, in eval mode, used as it is. output: a function from its
+    output to logits [N, classes], if it is unclear which part holds them. See `Description` for the
+    other arguments; the `notice` of the result says which settings were interpreted rather than
+    given. The file of weights is inspected at once; its values are read when they are first needed.
+    A network of the same name is replaced. Raises NetworkError.
     """
     given = {"title": title, "architecture": architecture, "weights": weights, "labels": labels}
     described = description_of(given | settings, has_module=module is not None)
@@ -122,13 +122,13 @@ def register_all(
     for one in described:
         if one.regression and classes_only:
             raise NetworkError(
-                f"network {one.title!r}: the page shows classes, and this one gives values: "
-                "explain its photos on the command line or in Python"
+                f"network {one.title!r}: the page shows classes, but this network predicts "
+                "values: explain photos with it on the command line or in Python"
             )
     names = [one.api_name for one in described]
     for one, name in zip(described, names, strict=True):
         if names.count(name) > 1:
-            raise NetworkError(f"network {one.title!r}: another one is called {name!r}, too")
+            raise NetworkError(f"network {one.title!r}: another network is already called {name!r}")
     return [register_described(one) for one in described]
 
 

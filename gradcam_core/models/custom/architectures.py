@@ -121,7 +121,7 @@ def architectures_named(name: str) -> list[Architecture]:
         near = difflib.get_close_matches(plain, [*_timm_names(), *_torchvision_names()], 5)
         hint = f"; the nearest names: {', '.join(dict.fromkeys(near))}" if near else ""
         if Path(plain).is_file():
-            hint = ": it is a file, which is given as weights="
+            hint = ": it is a file; pass it as weights="
         raise ArchitectureError(f"there is no architecture {name!r} in timm or torchvision{hint}")
     return found
 

@@ -124,7 +124,7 @@ def described_in_file(path: Path) -> list[Description]:
         raise NetworkError(f"{path} is not TOML: {error}") from None
     for title, table in tables.items():
         if not isinstance(table, dict):
-            raise NetworkError(f'{path}: {title!r} stands outside of a table ["TITLE"]')
+            raise NetworkError(f'{path}: {title!r} is outside a table ["TITLE"]')
     return [
         description_of({"title": title, **table}, path.parent) for title, table in tables.items()
     ]
@@ -170,19 +170,19 @@ def description_of(
         try:
             found[key] = checked(key, value)
         except (TypeError, ValueError):
-            raise wrong(f"{key} = {value!r} will not do; it has to be {_KEYS[key][1]}") from None
+            raise wrong(f"{key} = {value!r} is not valid; it must be {_KEYS[key][1]}") from None
     for key in ("weights", "labels"):
         if isinstance(path := found.get(key), Path):
             found[key] = folder / path.expanduser()
     if isinstance(names := found.get("labels"), tuple) and "" in map(str.strip, names):
         raise wrong("one of the labels is empty")
     if found.get("unit") and not found.get("regression"):
-        raise wrong("unit belongs to a network that gives values: add regression = true")
+        raise wrong("unit belongs to a network that predicts values: add regression = true")
     if found.get("regression") and found.get("sigmoid"):
         raise wrong("a regression has no probabilities: leave out sigmoid")
     described = Description(**found)
     if not described.api_name:
-        raise wrong("nothing in the title can be a name for the command line: give name=")
+        raise wrong("the title contains no characters for a name on the command line: give name=")
     return described
 
 

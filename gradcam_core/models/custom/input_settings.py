@@ -119,7 +119,7 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     found = plausible(mean, std)
     if found is None:
         shown = f"mean {_short(mean)} and std {_short(std)}"
-        note = f"{shown} in the file are not those of channels from 0 to 1, and not taken"
+        note = f"{shown} in the file do not fit channels from 0 to 1 and are ignored"
         return replace(plain, note=note)
     return replace(plain, mean=found[0], std=found[1], note=note)
 

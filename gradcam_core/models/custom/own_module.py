@@ -155,7 +155,7 @@ def inspect_module(
     if run.logits.ndim != 2:
         raise NetworkError(
             f"the module gives {list(run.logits.shape)}: one number for each class is expected; "
-            "give output= a function of it that returns them as a tensor [N, classes]"
+            "pass output=, a function that returns them as a tensor [N, classes]"
         )
     _check_steady(run, [_run(module, batch[:1], layer, output) for _ in range(2)])
     check_places(batch[:1], lambda given: _run(module, given, run.layer, output).activation)
@@ -199,7 +199,7 @@ def _check_values(module: nn.Module) -> None:
         raise NetworkError("the module has no values (it is on the meta device): load its weights")
     if isinstance(module, torch.jit.ScriptModule):
         raise NetworkError(
-            "the module is TorchScript, whose parts cannot be looked into: give the module that it "
+            "the module is TorchScript, whose parts cannot be inspected: give the module that it "
             "was made from, or save it and give the file as weights="
         )
 
@@ -220,15 +220,16 @@ def _run(
         reason = error.__cause__ if isinstance(error, CamError) else error
         if reason is None:
             raise NetworkError(f"the module cannot be explained: {error}") from error
-        what = "give size= and channels= as it was trained with"
+        what = "give the size= and channels= that it was trained with"
         kinds = {p.dtype for p in module.parameters() if p.is_floating_point()}
         if kinds - {torch.float32}:
             kind = str(min(kinds - {torch.float32}, key=str)).removeprefix("torch.")
             what = f"its values are {kind} and not float32: give copy.deepcopy(module).float()"
         elif isinstance(reason, TypeError) and "required positional argument" in str(reason):
-            what = "put it into one that takes pictures alone"
+            what = "wrap it in a module that takes only pictures"
         raise NetworkError(
-            f"the module does not take a batch {list(batch.shape)} ({in_one_line(reason)}): {what}"
+            f"the module does not accept a batch {list(batch.shape)} ({in_one_line(reason)}): "
+            f"{what}"
         ) from error
 
 
@@ -246,12 +247,12 @@ def _check_steady(run: Run, alone: Sequence[Run]) -> None:
     first, second = (one.logits[0].detach() for one in alone)
     if not same(first, second):
         raise NetworkError(
-            "the module gives other numbers for the same picture each time: something in it is "
-            "random, such as a dropout that does not ask self.training"
+            "the module returns different numbers for the same picture each time: something in "
+            "it is random, such as a dropout that ignores self.training"
         )
     if not same(first, run.logits[0].detach()):
         raise NetworkError(
-            "the module gives other numbers for a picture if there is another one in the batch, "
+            "the module returns different numbers for a picture if another one is in the batch, "
             "as batch norms without running statistics do"
         )
 

@@ -20,10 +20,10 @@ _STRIP = 0.03  # of the sides
 _MOVED: dict[str, Callable[[Tensor], Tensor]] = {
     "mirrored": lambda at: _mirrored(at, 1),
     "turned upside down": lambda at: _mirrored(at, 0),
-    "turned by 180 degrees": lambda at: 1 - at,
+    "rotated by 180 degrees": lambda at: 1 - at,
     "with height and width swapped": lambda at: at.flip(1),
-    "turned by 90 degrees": lambda at: _mirrored(at.flip(1), 0),
-    "turned by 270 degrees": lambda at: _mirrored(at.flip(1), 1),
+    "rotated by 90 degrees": lambda at: _mirrored(at.flip(1), 0),
+    "rotated by 270 degrees": lambda at: _mirrored(at.flip(1), 1),
 }
 """Where places (rows, columns) [N, 2] come to lie, by what is done to the picture."""
 
@@ -34,7 +34,7 @@ _DRAWS = 8  # pictures of noise with which an edge is looked at again
 _STRONGLY = 20.0  # deviations of the noise by which it is changed then
 _INSIDE = (0.35, 0.5, 0.65)  # of a side: by how much its strip is moved inside for comparison
 
-_ELSEWHERE = "so the heat would not lie where it belongs"
+_ELSEWHERE = "so the heat would be in the wrong place"
 
 
 def check_places(picture: Tensor, maps_of: Callable[[Tensor], Tensor]) -> None:
@@ -70,8 +70,8 @@ def check_places(picture: Tensor, maps_of: Callable[[Tensor], Tensor]) -> None:
     own, moved = distance(expected), distance(_MOVED[how](expected))
     if own > _FAR and moved < _CLEARLY * own:
         raise NetworkError(
-            f"the module looks at its pictures as if they were {how}, {_ELSEWHERE}: give it "
-            "pictures as they are, without such a step in it"
+            f"the module processes its pictures as if they were {how}, {_ELSEWHERE}: remove this "
+            "step, so that it takes pictures as they are"
         )
 
 

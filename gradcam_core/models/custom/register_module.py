@@ -41,15 +41,15 @@ def of_module(
         raise NetworkError("the module is in training mode: call its eval() first")
     for key in ("architecture", "weights", "prefix", "transform_input"):
         if getattr(described, key) is not None:
-            raise NetworkError(f"{key}= does not go with module=, which is taken as it is")
+            raise NetworkError(f"{key}= cannot be combined with module=, which is used as it is")
     if output is not None and not callable(output):
         raise NetworkError(f"output= is a {type(output).__name__} and must be a function")
     channels = described.channels or channels_of(module)
     if channels not in (1, 3):
         what = "channels= gives" if described.channels else "the module's first layer takes"
         raise NetworkError(
-            f"{what} {channels} channels, and pictures have 1 or 3: give channels=1 or channels=3 "
-            "if the module takes pictures of so many"
+            f"{what} {channels} channels, but pictures have 1 or 3: give channels=1 or channels=3 "
+            "if the module takes such pictures"
         )
     usual, note = _usual_of(module)
     if described.mean is None and described.std is None and (place := _normalising(module)):
@@ -72,8 +72,8 @@ def of_module(
     inside = ""
     if "softmax" in gives:
         inside = (
-            f"a {gives} is in the network, so its maps fade where it is sure; logits are better: "
-            "leave it out"
+            f"a {gives} is in the network, so its maps fade where it is confident; logits are "
+            "better: leave it out"
         )
     name = type(module).__name__
     source = ModuleSource(name)

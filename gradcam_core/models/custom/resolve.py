@@ -161,7 +161,7 @@ def _sigmoid_note(described: Description, checkpoint: Checkpoint, outputs: int) 
         return ""
     if not any(name.rpartition(".")[2] == "pos_weight" for name in checkpoint.tensors):
         return ""
-    return "pos_weight in the file is of classes with a probability each: give sigmoid=true"
+    return "pos_weight in the file means independent probabilities: give sigmoid=true"
 
 
 def _transforming(
@@ -212,7 +212,7 @@ def _of_transformers(described: Description, config: Config, folder: Path, path:
 def _published(described: Description, known: _Known) -> ModelInfo:
     architecture = known.architectures[0]
     if described.regression:
-        raise NetworkError("the published weights tell classes apart: give your own, weights=…")
+        raise NetworkError("the published weights predict classes: give your own, weights=…")
     if described.channels not in (None, 3):
         raise NetworkError("the published weights are for 3 channels; give your own for another")
     source, classes = known.source, known.classes

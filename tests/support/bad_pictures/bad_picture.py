@@ -10,7 +10,7 @@ NOT_A_PICTURE = "not a picture in a format that can be read"
 DAMAGED = "incomplete"
 TOO_LARGE = "too large"
 TOO_COSTLY = "too long to decode|too much memory"
-NOT_READ = "not read here"
+NOT_READ = "not supported"
 NO_SENSE = f"{NOT_A_PICTURE}|{DAMAGED}|{NOT_READ}"
 ANY = f"{NO_SENSE}|has a finite value|{TOO_LARGE}|{TOO_COSTLY}|is empty"
 

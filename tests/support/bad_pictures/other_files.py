@@ -167,7 +167,7 @@ def nothing() -> Iterator[BadPicture]:
         "a megabyte of one letter": b"a" * 2**20,
     }
     for name, data in files.items():
-        told = {"empty": "The file is empty", "zeros": "nothing but zeros"}
+        told = {"empty": "The file is empty", "zeros": "contains only zeros"}
         expected = told.get(name, f"{NO_SENSE}|{TOO_LARGE}")
         yield BadPicture("empty or noise", name, partial(bytes, data), refused=expected)
 

@@ -33,11 +33,11 @@ _PIXEL_VRS = (b"OB", b"OW", b"OF", b"OD", b"UN")
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 
 _NOT_READ = (
-    "This DICOM file is compressed in a way that is not read{name}. Save it uncompressed or as "
+    "This DICOM file is compressed with an unsupported method{name}. Save it uncompressed or as "
     "JPEG 2000, and try again."
 )
 
-_OTHER_BITS = "The pixels of this DICOM file have {bits} bits, which is not read."
+_OTHER_BITS = "The pixels of this DICOM file have {bits} bits, which is not supported."
 
 
 @dataclass(frozen=True)

@@ -25,18 +25,18 @@ from gradcam_core.images.limits import (
 _NO_PICTURE = "This DICOM file has no picture in it{what}. Choose a file with the picture itself."
 
 _OBJECTS = {
-    "1.2.840.10008.1.3.10": "the list of files of a disc (DICOMDIR)",
+    "1.2.840.10008.1.3.10": "the file list of a disc (DICOMDIR)",
     "1.2.840.10008.5.1.4.1.1.104": "a document",
     "1.2.840.10008.5.1.4.1.1.88": "a report",
-    "1.2.840.10008.5.1.4.1.1.481": "a part of a plan for radiotherapy",
-    "1.2.840.10008.5.1.4.1.1.11": "a way of showing another file",
+    "1.2.840.10008.5.1.4.1.1.481": "part of a radiotherapy plan",
+    "1.2.840.10008.5.1.4.1.1.11": "display settings for another file",
     "1.2.840.10008.5.1.4.1.1.9": "a waveform, such as an ECG",
     "1.2.840.10008.5.1.4.1.1.66": "a set of measurements",
 }
 """What an object without pixels is, by the beginning of its SOP class (PS3.6, table A-1)."""
 
 _OTHER_COLOURS = (
-    "The colours of this DICOM file are stored in a way that is not read. Save it as RGB or as a "
+    "The colours of this DICOM file are stored in an unsupported way. Save it as RGB or as a "
     "greyscale picture, and try again."
 )
 

@@ -156,8 +156,8 @@ def _loaded(path: Path, begin: bytes) -> Any:
         ) from error
     except MemoryError as error:
         raise CheckpointError(
-            f"{path.name} asks for more memory than there is, or it is damaged: save the "
-            "state_dict() again"
+            f"{path.name} needs more memory than there is, or is damaged: save the state_dict() "
+            "again"
         ) from error
     except (*_UNREADABLE, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:

@@ -11,7 +11,7 @@ FIRST = 64  # bytes of a file that are looked at
 _SAVE = "save the state_dict() of the PyTorch network"
 
 _BEGINNINGS = {
-    b"\x89HDF": "HDF5, as Keras writes it, and only PyTorch's are read",
+    b"\x89HDF": "HDF5, as Keras writes it, and only PyTorch files are supported",
     b"version https://git-lfs": "a pointer of Git LFS instead of the file: run `git lfs pull`",
     b"\x1f\x8b": "compressed: unpack it",
     b"\xfd7zXZ": "compressed: unpack it",
@@ -21,14 +21,14 @@ _ENDINGS = {
     ".onnx": f"ONNX: {_SAVE} that it was exported from",
     ".pb": f"TensorFlow's: {_SAVE}",
     ".tflite": f"TensorFlow Lite's: {_SAVE}",
-    ".keras": "Keras', and only PyTorch's are read",
+    ".keras": "a Keras file, and only PyTorch files are supported",
     ".mlmodel": f"Core ML's: {_SAVE} that it was exported from",
     ".engine": f"TensorRT's: {_SAVE} that it was exported from",
     ".json": "JSON: give the file with the weights, or the folder",
 }
 _MEMBERS = {  # of ZIP files
     ".npy": f"NumPy's arrays: {_SAVE}",
-    ".h5": "Keras', and only PyTorch's are read",
+    ".h5": "a Keras file, and only PyTorch files are supported",
     "models/model.json": f"torch.export's: {_SAVE} that it was exported from",
     ".pth": "a ZIP with files in it: unpack it",
     ".pt": "a ZIP with files in it: unpack it",

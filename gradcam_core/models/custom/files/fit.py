@@ -182,7 +182,7 @@ def _attempt(
     differing = list(differences(own, given, outputs, of_classes))
     if channels not in (1, 3) and len(differing) <= len(of_channels):
         raise ArchitectureError(
-            f"the weights are for pictures of {channels} channels; 1 and 3 will do"
+            f"the weights are for pictures of {channels} channels; only 1 and 3 are supported"
         )
     single = outputs == 1
     split = {n: d for n, d in of_classes.items() if n in names} if single else {}
@@ -225,7 +225,7 @@ def _complete(
         ):
             kind = str(given[name].dtype).removeprefix("torch.")
             if given[name].is_complex():
-                raise ArchitectureError(f"{name} is of {kind}, and only real numbers will do")
+                raise ArchitectureError(f"{name} is of {kind}, and only real numbers are supported")
             raise ArchitectureError(
                 f"{name} is of {kind}, as quantised weights are: save those of the network before "
                 "that"
@@ -248,7 +248,7 @@ def _surplus(
             what = AS_MODULE  # the head is not behind that prefix
         raise ArchitectureError(
             f"all tensors of {found.architecture} are in the file, but "
-            f"{_counted(left.part, place)} may be a part of it, too: {what}"
+            f"{_counted(left.part, place)} may be part of it, too: {what}"
         )
     return []
 

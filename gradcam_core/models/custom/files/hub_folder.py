@@ -91,7 +91,7 @@ def config_in(path: Path, name: str) -> Config:
 def needs_transformers(kind: str, name: str) -> None:
     """Raises NetworkError if a folder of transformers cannot be read here."""
     if not kind.endswith("ForImageClassification"):
-        raise NetworkError(f"{name} holds a {kind}, and no classifier of images")
+        raise NetworkError(f"{name} holds a {kind}, not an image classifier")
     if importlib.util.find_spec("transformers") is None:
         raise NetworkError(
             f"{name} holds a {kind} of transformers, which is not installed: pip install "
@@ -149,8 +149,8 @@ def _of_processor(settings: Mapping[str, Any], name: str) -> tuple[Preprocessing
         ):
             raise NetworkError(
                 f"preprocessor_config.json of {name} scales pictures by "
-                f"{settings['rescale_factor']}: only 1/255 will do; give mean and std for values "
-                "from 0 to 1"
+                f"{settings['rescale_factor']}: only 1/255 is supported; give mean and std for "
+                "values from 0 to 1"
             )
         is_normalised = settings.get("do_normalize", True)
         mean = tuple(map(float, settings["image_mean"])) if is_normalised else (0.0,) * 3
@@ -161,8 +161,8 @@ def _of_processor(settings: Mapping[str, Any], name: str) -> tuple[Preprocessing
         if isinstance(error, NetworkError):
             raise
         raise NetworkError(
-            f"preprocessor_config.json of {name} does not say how pictures are prepared ({error}): "
-            "give size, mean and std, and take the file away"
+            f"preprocessor_config.json of {name} does not say how pictures are prepared "
+            f"({error}): give size, mean and std, and remove the file"
         ) from None
 
 
@@ -172,5 +172,5 @@ def _json(path: Path) -> Any:
     except ValueError as error:
         raise NetworkError(f"{path.name} is not JSON ({error})") from None
     if not isinstance(found, dict):
-        raise NetworkError(f"{path.name} is no object of settings")
+        raise NetworkError(f"{path.name} is not an object of settings")
     return found

@@ -72,9 +72,9 @@ def identified(
         if found := under_other_names(shapes):
             raise ArchitectureError(found)
         raise ArchitectureError(
-            "no architecture of timm or torchvision is much like what the file holds "
-            f"({_first(given)}): name it, or build the network and give it as "
-            "gc.register(…, module=…)"
+            "no architecture of timm or torchvision resembles what the file holds "
+            f"({_first(given)}): name it, or build the network and give it as gc.register(…, "
+            "module=…)"
         )
     fits: list[Fit] = []
     refused: ArchitectureError | None = None

@@ -219,8 +219,8 @@ def _ordered(names: Mapping[int, str]) -> list[str]:
     count = len(names)
     if count > 1 and names.keys() == set(range(1, count + 1)):
         raise LabelError(
-            f"the indices are 1 to {count}, and those of a network's outputs are 0 to {count - 1}: "
-            "subtract 1 if that is meant"
+            f"the indices are 1 to {count}, and those of a network's outputs are 0 to "
+            f"{count - 1}: subtract 1 if you mean those"
         )
     if missing := sorted(set(range(count)) - set(names)):
         raise LabelError(f"class {missing[0]} has no name: indices start at 0 and leave none out")

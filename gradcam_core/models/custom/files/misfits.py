@@ -39,10 +39,10 @@ def hint(given: Shapes, architecture: Architecture) -> str:
     best = likeliest(given)
     renamed = under_other_names(given)
     if best is None:
-        return renamed or f"No architecture of timm or torchvision is much like it: {AS_MODULE}"
+        return renamed or f"No architecture of timm or torchvision resembles it: {AS_MODULE}"
     if best.architecture.name == architecture.name:
         if not any(name.endswith("running_mean") for name in given):
-            return "The statistics of its batch norms are not there: save all of its state_dict()"
+            return "The statistics of its batch norms are missing: save its whole state_dict()"
         return renamed or f"It is another form of it: {AS_MODULE}"
     whole = "all" if best.share == 1 else f"{best.share:.0%}"
     behind = f" behind {best.prefix.rstrip('.')!r}" if best.prefix else ""
