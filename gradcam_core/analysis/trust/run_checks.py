@@ -54,7 +54,7 @@ from gradcam_core.images.geometry import View, view_of
 from gradcam_core.images.prepare import PreparedInput
 from gradcam_core.images.preprocessing import Preprocessing, ResizablePhoto
 from gradcam_core.models.forward_pass import device_of, precision
-from gradcam_core.models.loading import Model
+from gradcam_core.models.model import Model
 
 BATCH_SIZE = 4
 """Images in one pass: the fastest number on a CPU."""
