@@ -241,9 +241,7 @@ def test_what_is_no_feature_map_is_not_taken_for_one():
 
 def test_where_only_the_class_token_counts_a_sentence_says_so():
     module = trained(timm.create_model("vit_tiny_patch16_224", img_size=64, depth=2))
-    with pytest.raises(
-        gc.CamError, match=r"not depend on the positions in the layer 'blocks.1'"
-    ):
+    with pytest.raises(gc.CamError, match=r"not depend on the positions in the layer 'blocks.1'"):
         gc.forward(module, torch.randn(1, 3, 64, 64), "blocks.1")
 
 
