@@ -212,7 +212,7 @@ def test_results_are_not_taken_for_photos(photos: Path):
 
 def test_a_folder_without_pictures_says_what_is_in_it(tmp_path: Path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(PicturesError, match=r"left out: 1 × no picture by its name: notes\.txt"):
+    with pytest.raises(PicturesError, match=r"left out: 1 × not a picture by its name: notes\.txt"):
         found(tmp_path)
 
 

@@ -255,5 +255,5 @@ def test_a_stem_is_not_explained_where_many_maps_behind_it_lead_to_the_logits(mo
 
 
 def test_the_maps_of_a_pyramid_are_those_that_are_named():
-    with pytest.raises(gc.CamError, match=r"side by side \(laterals.2, laterals.1, laterals.0\)"):
+    with pytest.raises(gc.CamError, match=r"feature maps \(laterals.2, laterals.1, laterals.0\)"):
         gc.last_feature_map(Pyramid().eval(), torch.randn(1, 3, 32, 32))

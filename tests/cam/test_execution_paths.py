@@ -190,7 +190,7 @@ def test_further_passes_that_go_another_way_are_told():
 
     module = net(by_a_threshold)
     run = gc.forward(module, bright())
-    with pytest.raises(gc.CamError, match=r"another way .* to two in place of one"):
+    with pytest.raises(gc.CamError, match=r"a different route .* to two instead of one"):
         run.cam(1, smooth="flips")
     module = net(one_of_two_branches)
     run = gc.forward(module, bright() * 1e-3)

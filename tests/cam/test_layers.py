@@ -160,6 +160,6 @@ class SummedScores(nn.Module):
 
 def test_where_scores_are_added_the_output_is_not_taken_for_their_feature_map():
     module, batch = SummedScores().eval(), torch.randn(1, 3, 32, 48)
-    with pytest.raises(gc.CamError, match=r"side by side \(high, low\)"):
+    with pytest.raises(gc.CamError, match=r"parallel feature maps \(high, low\)"):
         gc.forward(module, batch)
     assert gc.forward(module, batch, "second").cam(lambda given: given[:, 1].mean((1, 2))).any()

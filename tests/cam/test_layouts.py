@@ -241,7 +241,7 @@ def test_what_is_no_feature_map_is_not_taken_for_one():
 
 def test_where_only_the_class_token_counts_a_sentence_says_so():
     module = trained(timm.create_model("vit_tiny_patch16_224", img_size=64, depth=2))
-    with pytest.raises(gc.CamError, match=r"do not depend on the places of the layer 'blocks.1'"):
+    with pytest.raises(gc.CamError, match=r"not depend on the positions in the layer 'blocks.1'"):
         gc.forward(module, torch.randn(1, 3, 64, 64), "blocks.1")
 
 
@@ -376,10 +376,10 @@ def test_what_lies_side_by_side_is_not_taken_for_the_whole():
         return scattered(timm.create_model("test_resnet", num_classes=4))
 
     batch = torch.rand(2, 3, 64, 64)
-    with pytest.raises(gc.CamError, match=r"side by side \(net.layer4#1, net.layer4#2\)"):
+    with pytest.raises(gc.CamError, match=r"parallel feature maps \(net.layer4#1, net.layer4#2\)"):
         gc.forward(Twice(net()).eval(), batch)
     both = Both(nn.ModuleList([net(), net()])).eval()
-    with pytest.raises(gc.CamError, match="side by side"):
+    with pytest.raises(gc.CamError, match="parallel feature maps"):
         gc.layers(both, batch)
     assert gc.forward(both, batch, "net.0.layer4").cam(1).shape == (2, 2, 2)
     with pytest.raises(gc.CamError, match=r"give \[2, 96, 2, 1\] for one image: crops"):

@@ -116,7 +116,7 @@ def test_a_target_may_read_what_was_given_for_each_image():
         (lambda given: 1.0, "gave float"),
         (lambda given: primary(given)[:1], "gave 1 numbers for 2 images"),
         (lambda given: given["primary"], "failed with .* of float32.*TypeError"),
-        ([lambda given: primary(given)] * 2, "A function among several targets is no class"),
+        ([lambda given: primary(given)] * 2, "A function among several targets is not a class"),
     ]
     for target, sentence in refused:
         with pytest.raises(gc.CamError, match=sentence):
@@ -220,5 +220,5 @@ def test_one_class_in_contrast_needs_no_list(resnet: Any):
     assert torch.equal(run.cam(3, contrast=5), run.cam(3, contrast=[5]))
     assert torch.equal(run.cam(3, contrast=None), run.cam(3))  # type: ignore[arg-type]
     assert run.contrast(3, contrast=5) == [[5]]
-    with pytest.raises(gc.CamError, match="'cat' is a str and no class"):
+    with pytest.raises(gc.CamError, match="'cat' is a str, not a class"):
         run.cam(3, contrast="cat")  # type: ignore[arg-type]

@@ -207,7 +207,7 @@ def test_the_choices_are_honoured(
         (["{cat}", "--preset", "blunt"], "sharp"),
         (["{cat}", "--preset", "sharp", "--detail", "3"], "leave out --method and --detail"),
         (["{cat}", "--contrast", "catt"], "catt"),
-        (["{cat}", "--contrast", "tabby", "--target", "tabby"], "rather than itself"),
+        (["{cat}", "--contrast", "tabby", "--target", "tabby"], "against itself"),
         (["{cat}", "--contrast", "auto", "--method", "eigencam"], "is the same for every class"),
         (["{cat}", "--out", __file__], "cannot be made"),
         ([" "], "The name of the picture is empty"),

@@ -279,7 +279,7 @@ def test_the_names_of_version_1_0_work_with_a_warning(cat: Image.Image):
     ("options", "words"),
     [
         ({"target": "tabby", "contrast": "tabby"}, "other than the class"),
-        ({"method": "eigencam", "contrast": True}, "knows no class"),
+        ({"method": "eigencam", "contrast": True}, "is the same for every class"),
         ({"contrast": ()}, "one or more"),
         ({"contrast": "catt"}, "catt"),
         ({"preset": "blunt"}, "sharp"),

@@ -191,7 +191,7 @@ HOSTILE = {
         lambda: bytes(128) + b"DICM" + np.random.default_rng(0).bytes(9999),
         "no picture in it|damaged",
     ),
-    "12 bits a sample": (lambda: encoded_of_12_bits(), "12 bits, which is not read"),
+    "12 bits a sample": (lambda: encoded_of_12_bits(), "12 bits, which is not supported"),
     "films in four colours": (
         lambda: encoded(dataset(GREYS, PhotometricInterpretation="CMYK")),
         "colours of this DICOM file",

@@ -116,7 +116,7 @@ WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     "of the batch": (lambda: Net(before=lambda x: x - x.mean(0)), {}, "if another one is in"),
     "no batch for one": (lambda: Net(torch.squeeze), {}, r"squeeze\(\) without an axis"),
     "lazy": (lambda: nn.Sequential(nn.LazyConv2d(3, 3)).eval(), {}, "lazy layers without values"),
-    "TorchScript": (lambda: torch.jit.trace(Net(), torch.rand(1, 3, 64, 64)), {}, "looked into"),
+    "TorchScript": (lambda: torch.jit.trace(Net(), torch.rand(1, 3, 64, 64)), {}, "inspected"),
     "double": (lambda: Net().double(), {}, r"are float64 and not float32: give copy.*float\(\)"),
     "of two": (OfTwo, {}, "wrap it in a module that takes only pictures"),
     "a key": (lambda: Net(raising(KeyError("x"))), {}, r"does not accept a batch .*KeyError: 'x'"),

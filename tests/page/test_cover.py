@@ -144,7 +144,7 @@ def test_a_link_and_a_person_cover_as_many_places_as_the_engine_allows(visit: Vi
     boxes = [f"0,{n / 100},0.01,{n / 100 + 0.01}" for n in range(MOST_COVERS + 1)]
     stroke = ",".join(["0.5"] * 2 * MOST_POINTS)
     page = visit(f"{QUERY}&models=resnet50&cover={';'.join(boxes)}")
-    expect(page.locator(".toast")).to_contain_text("cannot be shown here: cover")
+    expect(page.locator(".toast")).to_contain_text("things that cannot be shown here: cover")
     page = visit(f"{QUERY}&models=resnet50&cover={stroke}~{MOST_RADIUS};{';'.join(boxes[2:])}")
     expect(page.locator(".photo-notices [role=status]")).to_contain_text(f"{MOST_COVERS} places")
     wait_for_results(page, 1)

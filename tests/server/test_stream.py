@@ -380,7 +380,7 @@ def test_the_hottest_place_and_as_large_a_cold_one_are_found_and_covered(client:
 
 def test_where_no_place_is_left_it_is_said_and_the_maps_come_all_the_same(client: TestClient):
     answers = ask(client, example=COFFEE, covers=["0,0,1,1"], elsewhere=True)
-    assert answers[0]["refused"].startswith("No place is left")
+    assert answers[0]["refused"].startswith("There is no room")
     assert len(results(answers)) == len(MODELS)
 
 

@@ -92,7 +92,7 @@ def _randomisation(record: dict[str, Any], text: str, outcome: str, name: str) -
         return
     words = re.fullmatch(
         r"with random weights (the map differs|it stays similar|it stays much the same)"
-        r"( on average)? \((.+)\)(, so it says nothing of the network)?",
+        r"( on average)? \((.+)\)(, so it says nothing about the network)?",
         text,
     )
     assert words, text
