@@ -16,7 +16,7 @@ import numpy as np
 from gradcam_core.analysis.agreement import HOTTEST, agreement, heat_on, raster
 from gradcam_core.errors import CamError
 from gradcam_core.explanation import Explanation
-from gradcam_core.images.cover import Cover, Fill
+from gradcam_core.images.cover import Cover, Covers, Fill, covers_of
 from gradcam_core.images.covering import covered_mask
 
 _RASTER_PLACES = 2**13
@@ -92,17 +92,18 @@ def hottest_place(explanations: Explanation | Sequence[Explanation], fill: Fill 
 
 
 def cold_places(
-    explanations: Explanation | Sequence[Explanation], covers: Sequence[Cover]
+    explanations: Explanation | Sequence[Explanation], covers: Covers
 ) -> tuple[Cover, ...]:
     """For each of these covers one of the same kind and area where the maps together are coldest,
     within what the network saw, and where no cover is: to see whether the place matters, or only
     that something is covered.
 
     Each has the shape of its cover where that fits beside it; else it is a box of another shape.
-    Raises CamError where no place as large is left.
+    Raises CamError where no place as large is left, ChoiceError for what are no covers.
     """
     heat, region = _heat(_several(explanations))
     size = heat.shape[1], heat.shape[0]
+    covers = covers_of(covers)
     taken = covered_mask(covers, size)
     found = []
     for cover in covers:
