@@ -14,6 +14,7 @@ from demo.compute.photo import PhotoNotes
 from demo.server.classes import all_classes
 from gradcam_core import Explanation
 from gradcam_core.analysis.findings import finding, in_common
+from gradcam_core.analysis.trust.limits import OF_CORRELATIONS
 from gradcam_core.cam.steps import Channel, Steps
 from gradcam_core.explanation.text import Prediction
 
@@ -133,11 +134,12 @@ def comparison_of(explanations: Mapping[str, Explanation]) -> dict[str, Any]:
 
 
 def check_of(found: CheckResult) -> dict[str, Any]:
-    """What checks have found: their record, and the two pictures as base64."""
+    """What checks have found: their record, the two pictures as base64, and the limits beside which
+    numbers have more decimals, as in the sentences."""
     pictures = {
         name: base64.b64encode(jpeg).decode("ascii") for name, jpeg in found.pictures.items()
     }
-    return {"trust": {**found.record, "pictures": pictures}}
+    return {"trust": {**found.record, "pictures": pictures, "limits": OF_CORRELATIONS}}
 
 
 def _levels(e: Explanation) -> str:

@@ -17,7 +17,7 @@ from gradcam_core.analysis.agreement import HOTTEST, agreement, heat_on, raster
 from gradcam_core.errors import CamError
 from gradcam_core.explanation.result import Explanation
 from gradcam_core.images.apply_covers import covered_mask
-from gradcam_core.images.cover import Cover, Fill
+from gradcam_core.images.cover import Cover, Covers, Fill, covers_of
 
 _RASTER_PLACES = 2**13
 """Places of the raster on which a place is looked for."""
@@ -94,17 +94,18 @@ def hottest_place(explanations: Explanation | Sequence[Explanation], fill: Fill 
 
 
 def cold_places(
-    explanations: Explanation | Sequence[Explanation], covers: Sequence[Cover]
+    explanations: Explanation | Sequence[Explanation], covers: Covers
 ) -> tuple[Cover, ...]:
     """For each of these covers, one of the same kind and area where the maps together are coldest,
     within what the network saw and away from all covers: it shows whether the place matters, or
     only the fact that something is covered.
 
     Each has the shape of its cover if that fits beside it; otherwise it is a box of another shape.
-    Raises CamError if there is no room for a place of that area.
+    Raises CamError if there is no room for a place of that area, ChoiceError for invalid covers.
     """
     heat, region = _heat(_several(explanations))
     size = heat.shape[1], heat.shape[0]
+    covers = covers_of(covers)
     taken = covered_mask(covers, size)
     found = []
     for cover in covers:

@@ -57,9 +57,12 @@ def search(labels: Labels, text: str) -> Sequence[Match]:
 
 
 def note(labels: Labels, text: str, found: Sequence[Match]) -> str:
-    """What the classes found are, in a sentence, where the text is none of them; else empty."""
+    """What the classes found are, in a sentence; empty where the text names all of them."""
     word = _words(text)
-    if not word or _by_number(labels, word) or any(_is_named(m.label, _forms(word)) for m in found):
+    if not word or _by_number(labels, word):
+        return ""
+    others = [match for match in found if not _is_named(match.label, _forms(word))]
+    if found and not others:
         return ""
     near = labels.nearest(word)
     says = {
@@ -70,8 +73,12 @@ def note(labels: Labels, text: str, found: Sequence[Match]) -> str:
         "part": "Names with a word that begins or ends so",
         "spelling": near.sentence if near else "",
     }
-    parts = [says[by] for by in dict.fromkeys(match.by for match in found)]
+    parts = [says[by] for by in dict.fromkeys(match.by for match in others)]
+    if len(others) < len(found):
+        parts.insert(0, f"“{text}”")
     listed = ", then ".join([*parts[:1], *(part[0].lower() + part[1:] for part in parts[1:])])
+    if len(others) < len(found):
+        return f"{listed}:"
     sentence = f"“{text}” is not one of the {len(labels)} classes."
     return f"{sentence} {listed}:" if listed else f"{sentence} {labels.kinds_sentence}"
 

@@ -26,6 +26,12 @@ export function decimal(value, digits = 2) {
   return value < 0 && Number(written) !== 0 ? `\u2212${written}` : written;
 }
 
+/** The same with as many decimals as it takes to see on which side of a limit it is: 0.797, where 0.80 is one. */
+export function decimalBeside(value, limits, digits = 2) {
+  const isAt = (limit) => value !== limit && decimal(value, digits) === decimal(limit, digits);
+  return digits < 6 && limits.some(isAt) ? decimalBeside(value, limits, digits + 1) : decimal(value, digits);
+}
+
 const wholeNumbers = new Intl.NumberFormat("en");
 
 /** 5000 as "5,000". */

@@ -129,7 +129,10 @@ def test_several_cold_places_lie_apart_from_each_other_and_where_none_is_left_it
     cold = gc.cold_places(e, covers)
     assert covered_share([*covers, *cold], (400, 400)) == pytest.approx(0.16, rel=0.05)
     with pytest.raises(gc.CamError, match="cover less"):
-        gc.cold_places(e, covers_of("0,0,1,0.7"))
+        gc.cold_places(e, "0,0,1,0.7")
+    assert gc.cold_places(e, [one.text for one in covers]) == cold
+    with pytest.raises(gc.ChoiceError, match="A cover is a box"):
+        gc.cold_places(e, "the cup")
 
 
 def test_the_first_sentence_says_what_became_of_the_class(without: gc.Explanation):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 
 import pytest
 import torch
+from PIL import Image
 
+import demo.compute.worker as workers
 from demo.compute.paired_passes import PairedPasses
+from gradcam_core import Examination
+from gradcam_core.request import ExplanationRequest
 
 TOGETHER_S = 30.0  # in which another one must come
 
@@ -66,6 +72,36 @@ def test_networks_that_can_be_halved_run_two_at_a_time_and_answer_in_their_order
     )
     assert found == [["small", "large", "middle"]]
     paired.close()
+
+
+@pytest.mark.usefixtures("cores")
+def test_networks_that_look_at_a_frame_are_paired_from_the_second_frame_on(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    class AsLong(PairedPasses):
+        def __init__(self) -> None:
+            super().__init__(Clock())  # every pass takes as long: no time at all
+
+    ran_in: list[str] = []
+
+    def answer(*_: object) -> str:
+        ran_in.append(threading.current_thread().name.split("_")[0])
+        return "seen"
+
+    monkeypatch.setattr(workers, "PairedPasses", AsLong)
+    monkeypatch.setattr(Examination, "answer", answer)
+    worker = workers.Worker(2**40)
+    frame = Image.new("RGB", (64, 64))
+    requests = [ExplanationRequest(name) for name in ("efficientnet_lite0", "efficientnet_lite1")]
+
+    async def look() -> list[object]:
+        return list(await worker.explain_once(frame, requests, contextlib.nullcontext))
+
+    for threads in ("pass", "half"):
+        ran_in.clear()
+        assert asyncio.run(look()) == ["seen", "seen"]
+        assert ran_in == [threads] * 2
+    worker.close()
 
 
 @pytest.mark.usefixtures("cores")

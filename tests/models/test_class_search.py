@@ -78,7 +78,6 @@ NOTES: dict[str, str | None] = {
     "tabby": None,
     "Tabbies": None,
     "281": None,
-    "ox": None,
     "dogs": "Kinds of dog, then names with this word:",
     "cow": "The nearest in meaning, then names with a word that begins or ends so:",
     "cows": "Kinds of cattle: ox",
@@ -100,6 +99,20 @@ def test_a_text_that_names_no_class_is_said_so_and_what_is_listed(text: str):
     expected = "" if says is None else f"“{text}” is not one of the 1000 classes. {says}"
     assert (said if says is None else listed).startswith(expected.strip())
     assert bool(said) == (says is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("jaguar", ""),
+        ("tigers", "“tigers”, then names with this word:"),
+        ("ant", "“ant”, then names with a word that begins or ends so:"),
+    ],
+)
+def test_what_is_listed_below_a_class_that_was_named_is_said_to_be_what_it_is(text: str, said: str):
+    found = search(imagenet_labels(), text)
+    assert note(imagenet_labels(), text, found) == said
+    assert (len(found) > 1) == bool(said)
 
 
 SENSIBLE = {

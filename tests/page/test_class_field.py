@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.support.browser import (
@@ -51,6 +53,10 @@ def test_a_word_that_is_no_class_is_said_to_be_none_and_leaves_what_is_explained
 
 def test_plurals_and_kinds_are_found_and_a_name_typed_in_full_is_chosen(cat_page: Page):
     page = cat_page
+    field = typed(page, "tea")
+    note = page.get_by_text("“tea” is not one of the 1000 classes.")
+    expect(note).to_have_text(re.compile("Names with a word that begins or ends so:$"))
+    expect(options(page)).to_have_text(["teapot"])  # and no steam locomotive
     field = typed(page, "birds")
     expect(options(page).filter(has_text="goldfinch")).to_be_visible()
     field.press("Control+a")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import io
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 import gradcam_core as gc
 from gradcam_core.images.render import colormap_table
@@ -207,6 +208,30 @@ def test_a_busy_and_a_silent_server_are_told_and_asked_again(visit: Visits):
     answers.pop(0)
     expect(told).to_have_text("")
     visit.faults[:] = [one for one in visit.faults if "ERR_FAILED" not in one]
+
+
+def test_the_next_frame_is_sent_before_the_answer_to_this_one_and_no_other(visit: Visits):
+    page = opened(visit)
+    held: list[Route] = []
+
+    def wait_for(count: int) -> None:
+        for _ in range(300):
+            if len(held) >= count:
+                return
+            page.wait_for_timeout(50)
+        pytest.fail(f"{len(held)} frames were sent, not {count}")
+
+    page.context.route("**/live?*", lambda route: held.append(route))
+    wait_for(1)
+    page.wait_for_timeout(400)  # so long that the next one need not be sent at once
+    held.pop(0).continue_()
+    wait_for(2)  # of these none is answered
+    page.wait_for_timeout(1000)
+    numbers = [int(parse_qs(urlsplit(one.request.url).query)["frame"][0]) for one in held]
+    assert numbers == [numbers[0], numbers[0] + 1]
+    held[0].continue_()
+    wait_for(3)
+    page.context.unroute("**/live?*")
 
 
 def test_on_a_phone_all_maps_are_on_the_screen_with_their_classes(visit: Visits):

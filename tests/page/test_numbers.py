@@ -6,12 +6,20 @@ import itertools
 
 from playwright.sync_api import Page
 
-from gradcam_core.wording import counted_percentage, decimal, percentage, whole_percentage
+from gradcam_core.wording import (
+    counted_percentage,
+    decimal,
+    decimal_beside,
+    percentage,
+    whole_percentage,
+)
 
-WRITTEN = """async (values) => {
+LIMITS = [0.8, -0.125]
+WRITTEN = """async ([values, limits]) => {
     const numbers = await import(new URL("web/core/numbers.js", location.href));
-    const { decimal, percentage, wholePercentage } = numbers;
-    return values.map((value) => [percentage(value), wholePercentage(value), decimal(value)]);
+    const { decimal, decimalBeside, percentage, wholePercentage } = numbers;
+    return values.map((value) => [
+        percentage(value), wholePercentage(value), decimal(value), decimalBeside(value, limits)]);
 }"""
 
 
@@ -20,8 +28,10 @@ def test_python_and_the_browser_write_the_same(cat_page: Page):
     edges = [*small, 0.125, 0.385, 0.5, 0.6245, 0.995, 0.9994, 0.9995, 1]
     shares = [*edges, *(n / 800 for n in range(801)), *(n / 997 for n in range(997))]
     values = list(itertools.chain.from_iterable((share, -share) for share in shares))
-    expected = [[percentage(v), whole_percentage(v), decimal(v)] for v in values]
-    assert cat_page.evaluate(WRITTEN, values) == expected
+    expected = [
+        [percentage(v), whole_percentage(v), decimal(v), decimal_beside(v, LIMITS)] for v in values
+    ]
+    assert cat_page.evaluate(WRITTEN, [values, LIMITS]) == expected
 
 
 COUNTED = """async (counts) => {

@@ -364,7 +364,7 @@ IN_VAIN = {
     "cover=0.1,0.2,0.3~0.1": "cover “0.1,0.2,0.3~0.1”",
     "cover=0.1,0.2~0.6": "cover “0.1,0.2~0.6”",
     "cover=0.1,0.2~0.5": "",
-    "cover=0.1,0.2,0.1,0.3~0.5": "cover “0.1,0.2,0.1,0.3~0.5”",
+    "cover=0,0,0,0,0,0~0.5": "cover “0,0,0,0,0,0~0.5”",
     "cover=0,0,0.5,0.5:pink": "cover “0,0,0.5,0.5:pink”",
     "cover=0,0,1,1;0,0,1,0.5;0,0,1,0.6": "cover “0,0,1,1;0,0,1,0.5;0,0,1,0.6”",
 }
@@ -378,7 +378,7 @@ def test_what_a_link_asks_for_in_vain_is_told(one_panel: Page):
         "kinds": {"own": "", "published": ""},
         "views": ["crop"],
         "exampleNames": ["1_cat"],
-        "coverLimits": {"fills": FILLS, "covers": 2, "points": 1, "radius": 0.5},
+        "coverLimits": {"fills": FILLS, "covers": 2, "points": 2, "radius": 0.5},
     }
     told = one_panel.evaluate(LACKING, [list(IN_VAIN), props])
     assert dict(zip(IN_VAIN, told, strict=True)) == IN_VAIN

@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 
 import gradcam_core as gc
 from gradcam_core.analysis.trust.deletion_insertion import Curve
+from gradcam_core.analysis.trust.limits import OF_CORRELATIONS
 from gradcam_core.analysis.trust.result import Trust
 from gradcam_core.analysis.trust.run_checks import run_checks
 from gradcam_core.analysis.trust.verdict import OUTCOMES, Outcome
@@ -131,13 +132,14 @@ def test_checks_that_began_before_the_map_was_there_name_the_network_that_ran(on
 def test_a_correlation_that_was_not_measured_is_no_number(one_panel: Page, found: Trust):
     record = found.record() | {
         "pictures": {"without": "", "alone": ""},
+        "limits": OF_CORRELATIONS,
         "shifts": [None, 0.91],
         "noises": [None, None],
         "sanity": [{"part": "head", "correlation": None}],
-        "random_weights": [None, None, 0.14],
+        "random_weights": [None, None, 0.4979],
     }
     said = [plain(text) for text in one_panel.evaluate(CARD, record)["numbers"]]
-    assert said[1:] == ["0.91, no map in 1 of 2", "no map", "no map", "no map, 0.14"]
+    assert said[1:] == ["0.91, no map in 1 of 2", "no map", "no map", "no map, 0.498"]
 
 
 def test_it_shows_parts_of_the_photo_and_what_the_network_says_of_them(card: Locator, found: Trust):
@@ -171,6 +173,7 @@ def test_each_outcome_has_its_words_whatever_the_reasons_are_punctuated_with(
         "reasons": [{"check": "stability", "outcome": outcome, "passed": False, "text": text}],
         "sentence": "No longer of the form that it had.",
         "pictures": {"without": "", "alone": ""},
+        "limits": OF_CORRELATIONS,
         "lead": None,
         "random_deletion": None,
         "random_insertion": None,

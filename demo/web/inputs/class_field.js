@@ -88,12 +88,13 @@ export class ClassField {
     return made;
   }
 
-  /** What has the letters typed so far is listed at once, and a moment later what the server finds. */
+  /** Names with a word that begins or ends with the letters typed so far are listed at once, and a moment later what the
+   * server finds, which has those, too. */
   type() {
     const word = this.input.value.trim();
     const letters = word.toLowerCase();
     const indices = [null, ...this.classes()];
-    const having = indices.filter((index) => this.textFor(index).toLowerCase().includes(letters));
+    const having = indices.filter((index) => hasWordLike(this.textFor(index).toLowerCase(), letters));
     this.note.textContent = "";
     this.fill(having);
     this.expand(true);
@@ -109,7 +110,8 @@ export class ClassField {
     // The server knows which are nearest. What is no match of letters waits to be pointed at.
     const { active } = this;
     const isPointedAt = active && active !== this.options[0];
-    this.fill([...new Set([...having.filter((index) => index === null), ...classes, ...having])]);
+    const none = having.filter((index) => index === null);
+    this.fill(classes.length || note ? [...none, ...classes] : having); // as they are, if the server does not answer
     const first = this.options.find(({ index }) => having.includes(index));
     this.activate(
       this.options.find(({ index }) => isPointedAt && index === active.index) ??
@@ -166,4 +168,13 @@ export class ClassField {
     if (named && named.index !== this.value && this.searched !== undefined) this.take(named);
     else this.close();
   }
+}
+
+/** Whether a word of a name begins or ends with these letters: the cat of "tabby cat", not that of "education". */
+function hasWordLike(name, letters) {
+  const isLetter = (place) => /[\p{L}\p{N}]/u.test(name[place] ?? " ");
+  for (let at = name.indexOf(letters); at >= 0 && letters; at = name.indexOf(letters, at + 1)) {
+    if (!isLetter(at - 1) || !isLetter(at + letters.length)) return true;
+  }
+  return !letters;
 }

@@ -2,7 +2,7 @@
 // reason for each check, the curves, and numbers.
 
 import { h, shareBar, svg } from "../core/elements.js";
-import { decimal, percentage, wholePercentage } from "../core/numbers.js";
+import { decimal, decimalBeside, percentage, wholePercentage } from "../core/numbers.js";
 import { capitalised, OUTCOMES, VERDICTS } from "../core/verdicts.js";
 import { icon, together } from "../dom.js";
 
@@ -171,7 +171,7 @@ function measures(found) {
   );
 }
 
-function numbers({ sanity, random_weights, shifts, noises, probability, shown_alone }) {
+function numbers({ sanity, random_weights, shifts, noises, limits, probability, shown_alone }) {
   const row = (name, value) =>
     h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "number" }, value));
   const lowest = (found) => {
@@ -180,7 +180,7 @@ function numbers({ sanity, random_weights, shifts, noises, probability, shown_al
     const lost = found.length - measured.length;
     return written(Math.min(...measured)) + (lost ? `, no map in ${lost} of ${found.length}` : "");
   };
-  const written = (correlation) => (correlation === null ? "no map" : decimal(correlation));
+  const written = (correlation) => (correlation === null ? "no map" : decimalBeside(correlation, limits));
   const nameOf = (part, i) =>
     i === 0 ? "head random" : i === sanity.length - 1 ? "all weights random" : `… and ${part}`;
   const again = random_weights.slice(1);

@@ -65,3 +65,6 @@ NOISES = 2
 
 STABLE = 0.8
 """Rank correlation below which a small change of the picture has changed the map."""
+
+OF_CORRELATIONS = (SURVIVES, DIFFERS, STABLE)
+"""Limits beside which a rank correlation has as many decimals as show on which side it is."""

@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from gradcam_core.analysis.trust.limits import DIFFERS, IMPROBABLE, STABLE, SURVIVES
+from gradcam_core.analysis.trust.limits import (
+    DIFFERS,
+    IMPROBABLE,
+    OF_CORRELATIONS,
+    STABLE,
+    SURVIVES,
+)
 from gradcam_core.wording import (
     decimal,
     decimal_beside,
@@ -175,7 +181,7 @@ def _spread(correlations: Correlations) -> str:
     none = f"no map in {missing} of {len(correlations)}"
     if not measured:
         return none
-    limits = (SURVIVES, DIFFERS, STABLE)
-    lowest, highest = (decimal_beside(end, limits) for end in (min(measured), max(measured)))
+    ends = min(measured), max(measured)
+    lowest, highest = (decimal_beside(end, OF_CORRELATIONS) for end in ends)
     spread = lowest if lowest == highest else f"{lowest} to {highest}"
     return f"rank correlation {spread}{f', {none}' if missing else ''}"
