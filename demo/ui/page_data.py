@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -36,10 +37,12 @@ UPLOAD_LIMIT_MB = 64
 LAYER_STEPS = 5
 """Steps of the layer slider from the first stage of a network to the last."""
 
-# Gradio reads a script as the body of a function, so the modules are imported from there.
+# Gradio reads a script as the body of a function, so the modules are imported from there. It
+# watches and copies each value of what it is given apart, at every event, but a text as a whole.
 _START = """
+const data = JSON.parse(props.page_data);
 import(new URL("web/start.js", document.baseURI))
-    .then(({ start }) => start({ element: element.querySelector(".page"), props, trigger }));
+    .then(({ start }) => start({ element: element.querySelector(".page"), props: data, trigger }));
 """
 
 
@@ -49,17 +52,20 @@ def page_component(
     """The part of the page that `demo/web` draws. controls: the names of Gradio's controls, in the
     order in which they take what `window.gradcam.controls()` gives when this triggers `input`.
     talk: what is stepped through. arguments: of the component."""
+    data = {
+        "controls": controls,
+        "hasAddresses": settings.has_addresses,
+        "takesNetworks": settings.takes_networks,
+        "isLive": settings.takes_frames,
+        "talk": None if talk is None else [_slide(slide) for slide in talk.slides],
+        **_props(),
+    }
     return gr.HTML(
         html_template='<div class="page"></div>',
         js_on_load=_START,
         apply_default_css=False,
         padding=False,
-        controls=controls,
-        hasAddresses=settings.has_addresses,
-        takesNetworks=settings.takes_networks,
-        isLive=settings.takes_frames,
-        talk=None if talk is None else [_slide(slide) for slide in talk.slides],
-        **_props(),
+        page_data=json.dumps(data, ensure_ascii=False),
         **arguments,
     )
 

@@ -14,7 +14,7 @@ from PIL import Image
 import demo.compute.worker as workers
 from demo.compute.paired_passes import PairedPasses
 from gradcam_core import Examination
-from gradcam_core.request import ExplanationRequest
+from gradcam_core.explanation.request import ExplanationRequest
 
 TOGETHER_S = 30.0  # in which another one must come
 

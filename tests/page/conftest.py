@@ -1,4 +1,4 @@
-"""One browser, one tab and one app for all tests of the page."""
+"""One browser, one tab, one phone and one app for all tests of the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.support.app_server import Started, started_app
-from tests.support.browser import chromium, new_tab
+from tests.support.browser import ON_A_PHONE, chromium, new_tab
 from tests.support.camera import CAMERA_SIDE, film, left_and_right
 from tests.support.fake_web import Server, serving
 from tests.support.photos import EXAMPLES
@@ -55,3 +55,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def tab(browser: Browser) -> Page:
     return new_tab(browser)
+
+
+@pytest.fixture(scope="package")
+def phone(browser: Browser) -> Page:
+    """A tab as on a phone, for all tests that need one."""
+    return new_tab(browser, **ON_A_PHONE)

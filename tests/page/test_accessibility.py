@@ -296,9 +296,8 @@ SWIPE = "(e, n) => e.scrollTo({ left: (n - 0.2) * (e.scrollWidth / 3) })"
 """Not quite to a panel: the rest of the way it goes by itself."""
 
 
-def test_on_a_phone_everything_fits_and_is_large_enough_for_a_thumb(visit: Visits):
-    phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
-    page = visit("?example=1_cat", **phone)
+def test_on_a_phone_everything_fits_and_is_large_enough_for_a_thumb(visit: Visits, phone: Page):
+    page = visit("?example=1_cat", tab=phone)
     wait_for_all(page)
     fits = "() => document.documentElement.scrollWidth <= 360 && innerWidth <= 360"
     assert page.evaluate(fits)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Error, Locator, Page, Route, expect
 
 from tests.support.browser import (
     OWN_TOP,
     Visits,
     expect_explained,
-    new_tab,
 )
 
 
@@ -101,13 +100,22 @@ new MutationObserver(() => {
 """
 
 
-def test_the_page_waits_for_controls_that_gradio_puts_on_it_late(app: str, browser: Browser):
-    page = new_tab(browser)
+def test_the_page_waits_for_controls_that_gradio_puts_on_it_late(
+    app: str, tab: Page, visit: Visits
+):
+    page = tab
     faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.add_init_script(_TAKE_OUT)
+
+    def note(error: Error) -> None:
+        faults.append(str(error))
+
+    page.on("pageerror", note)
+    session = page.context.new_cdp_session(page)
+    session.send("Page.enable")
+    script = session.send("Page.addScriptToEvaluateOnNewDocument", {"source": _TAKE_OUT})
     with page.expect_response("**/wiring.js*"):  # which app.js is started with
         page.goto(app)
+    session.send("Page.removeScriptToEvaluateOnNewDocument", script)
     page.wait_for_function("late.length === 2")
     page.wait_for_timeout(500)  # for it to have started
     expect(page.locator(".page:not([data-ready])")).to_be_attached()
@@ -117,4 +125,5 @@ def test_the_page_waits_for_controls_that_gradio_puts_on_it_late(app: str, brows
     typed(page, "tabby")
     expect(options(page).filter(has_text="tabby, tabby cat")).to_be_visible()
     assert faults == []
-    page.context.close()
+    page.remove_listener("pageerror", note)
+    session.detach()

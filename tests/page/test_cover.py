@@ -99,15 +99,18 @@ def test_a_drawn_place_and_the_hottest_are_covered_beside_as_large_a_cold_one(vi
     expect(beside).to_be_hidden()  # it was of another cover
     page.get_by_role("button", name="Undo").click()
     assert expect_covers(page, 1) == (drawn,)
-    shared = visit("?" + page.url.split("?")[1], viewport={"width": 1400, "height": 900})
-    assert expect_covers(shared, 1) == (drawn,)
-    assert changes(shared) == expected((drawn,))
+    link = "?" + page.url.split("?")[1]
     examples(page).nth(0).click()
     assert expect_covers(page, 0) == ()
+    visit(link)
+    assert expect_covers(page, 1) == (drawn,)
+    assert changes(page) == expected((drawn,))
 
 
-def test_a_finger_draws_and_does_not_scroll_and_keys_cover_in_a_presentation(visit: Visits):
-    phone = visit(QUERY, viewport={"width": 390, "height": 844}, has_touch=True)
+def test_a_finger_draws_and_does_not_scroll_and_keys_cover_in_a_presentation(
+    visit: Visits, phone: Page
+):
+    visit(QUERY, tab=phone)
     wait_for_all(phone)
     phone.get_by_role("button", name="Cover", exact=True).click()
     phone.get_by_role("radio", name="Brush").check(force=True)

@@ -21,15 +21,15 @@ QUERY = "?example=1_cat&view=whole&models=resnet50"
 LITE = STAND_INS["resnet50"]
 
 # The streams that the page gets, so that a test sees whether their camera is on.
-WATCHED = """
-window.streams = [];
-const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-navigator.mediaDevices.getUserMedia = async (wanted) => {
-    const stream = await ask(wanted);
-    streams.push(stream);
-    return stream;
-};
-"""
+WATCHED = """() => {
+    window.streams = [];
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+        const stream = await ask(wanted);
+        streams.push(stream);
+        return stream;
+    };
+}"""
 CAMERAS = "streams.flatMap((s) => s.getTracks()).filter((t) => t.readyState === 'live').length"
 
 # Both at the same moment: what a person sees at once.
@@ -37,12 +37,10 @@ SHOWN = """(panel) => ["canvas.photo", "canvas.heat"].map(
     (name) => panel.querySelector(name).toDataURL("image/png").split(",")[1])"""
 
 
-def opened(visit: Visits, query: str = QUERY, **options: Any) -> Page:
+def opened(visit: Visits, query: str = QUERY, tab: Page | None = None) -> Page:
     """The live view, with the first frame on the screen."""
-    page = visit(**{"viewport": {"width": 1400, "height": 900}} | options)
-    page.add_init_script(WATCHED)
-    page.goto(page.url + query)
-    expect(page.locator(".page[data-ready=true]")).to_be_attached()
+    page = visit(query, tab=tab)
+    page.evaluate(WATCHED)
     page.get_by_role("button", name="Live", exact=True).click()
     view = live(page)
     expect(view.locator(".live-panel .top .name").first).not_to_have_text("\u00a0")
@@ -157,35 +155,37 @@ def test_the_camera_is_on_only_while_the_view_is_seen(visit: Visits):
     expect(live(page).locator(".live-panel .top .name").first).not_to_have_text("\u00a0")
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("NotFoundError", "No camera was found."),
-        ("NotAllowedError", "The browser does not let this page use the camera."),
-        ("NotReadableError", "another program may be using it"),
-        ("AbortError", "No camera is available here."),
-        ("", "The camera has not answered yet."),  # it never does
-    ],
-)
-def test_why_there_is_no_picture_is_told_in_a_sentence(visit: Visits, name: str, sentence: str):
-    page = visit()
-    page.evaluate(
-        """(name) => {
-            const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-            let failed = false;
-            navigator.mediaDevices.getUserMedia = (wanted) => {
-                if (failed) return ask(wanted);
-                failed = true;
-                return name ? Promise.reject(new DOMException("", name)) : new Promise(() => {});
-            };
-        }""",
-        name,
-    )
-    page.get_by_role("button", name="Live", exact=True).click()
-    expect(live(page).get_by_role("status").first).to_contain_text(sentence)
-    live(page).get_by_role("button", name="Try again").click()
-    expect(live(page).locator(".live-panel .top .name").first).not_to_have_text("\u00a0")
-    page.keyboard.press("Escape")
+REASONS = {
+    "NotFoundError": "No camera was found.",
+    "NotAllowedError": "The browser does not let this page use the camera.",
+    "NotReadableError": "another program may be using it",
+    "AbortError": "No camera is available here.",
+    "": "The camera has not answered yet.",  # it never does
+}
+
+
+def test_why_there_is_no_picture_is_told_in_a_sentence(one_panel: Page):
+    page = one_panel
+    for name, sentence in REASONS.items():
+        page.evaluate(
+            """(name) => {
+                const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+                let failed = false;
+                navigator.mediaDevices.getUserMedia = (wanted) => {
+                    if (failed) return ask(wanted);
+                    failed = true;
+                    const refusal = new DOMException("", name);
+                    return name ? Promise.reject(refusal) : new Promise(() => {});
+                };
+            }""",
+            name,
+        )
+        page.get_by_role("button", name="Live", exact=True).click()
+        expect(live(page).get_by_role("status").first).to_contain_text(sentence)
+        live(page).get_by_role("button", name="Try again").click()
+        expect(live(page).locator(".live-panel .top .name").first).not_to_have_text("\u00a0")
+        page.keyboard.press("Escape")
+        expect(live(page)).to_be_hidden()
 
 
 def test_a_busy_and_a_silent_server_are_told_and_asked_again(visit: Visits):
@@ -234,13 +234,8 @@ def test_the_next_frame_is_sent_before_the_answer_to_this_one_and_no_other(visit
     page.context.unroute("**/live?*")
 
 
-def test_on_a_phone_all_maps_are_on_the_screen_with_their_classes(visit: Visits):
-    phone = opened(
-        visit,
-        QUERY.replace("resnet50", "xception,resnet50,vgg19"),
-        viewport={"width": 390, "height": 844},
-        has_touch=True,
-    )
+def test_on_a_phone_all_maps_are_on_the_screen_with_their_classes(visit: Visits, phone: Page):
+    opened(visit, QUERY.replace("resnet50", "xception,resnet50,vgg19"), phone)
     button = phone.get_by_role("button", name="Live", exact=True)
     assert plain(button.inner_text()) == "Live"
     view = live(phone)

@@ -35,6 +35,14 @@ from tests.support.camera import camera_arguments
 
 WIDE: ViewportSize = {"width": 1400, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 780}
+ON_A_PHONE: dict[str, Any] = {
+    "viewport": PHONE,
+    "has_touch": True,
+    "is_mobile": True,
+    "device_scale_factor": 2,
+}
+"""Options of a tab."""
+
 expect.set_options(timeout=30_000)  # a busy machine takes its time
 
 OWN_TOP = texts.OWN_TOP
@@ -91,12 +99,17 @@ class Visits:
         self._app = app
         self._blank = f"{app.rstrip('/')}/theme.css"
         self._tab = tab
+        self._kept: list[Page] = []
         self._is_opened = False
 
-    def __call__(self, address: str = "", **options: Any) -> Page:
-        """The page, opened anew and ready. address: what follows that of the app; options: of the
-        browser's context, which is one of its own then."""
-        page = new_tab(self._browser, **options) if options or not self._tab else self._tab
+    def __call__(self, address: str = "", tab: Page | None = None, **options: Any) -> Page:
+        """The page, opened anew and ready. address: what follows that of the app; tab: where, if
+        not in the usual one; options: of the browser's context, which is one of its own then, and
+        takes thrice as long."""
+        usual = None if options else self._tab
+        page = tab or usual or new_tab(self._browser, **options)
+        if tab:
+            self._kept.append(tab)
         self._watch(page)
         self._is_opened |= page is self._tab
         self._open(page, address)
@@ -183,14 +196,15 @@ class Visits:
         if is_failed or self.faults:
             self.keep_pictures(test)
         for page in self.pages:
-            if page is not self._tab:
+            if page is not self._tab and page not in self._kept:
                 page.context.close()
                 continue
             for event, note in self._notes():
                 page.remove_listener(event, note)
             page.unroute_all()
-            page.set_viewport_size(WIDE)
-            if self._is_opened or is_failed:
+            if page is self._tab:
+                page.set_viewport_size(WIDE)
+            if page is not self._tab or self._is_opened or is_failed:
                 page.goto(self._blank)  # what the test has left there, and has asked for, ends
 
 
