@@ -64,7 +64,10 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
     from gradcam_core.cache_folders import ensure_cache_folders
     from gradcam_core.errors import GradcamError
-    from gradcam_core.library_variables import leave_out_unusable_variables
+    from gradcam_core.library_variables import (
+        check_variables_of_pytorch,
+        leave_out_unusable_variables,
+    )
     from gradcam_core.proxies import leave_out_unusable_proxies
     from gradcam_core.terminal import make_printing_safe
     from gradcam_core.wording import printable
@@ -78,6 +81,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         if notice:
             print(notice, file=sys.stderr)
     try:
+        check_variables_of_pytorch()
         _start(arguments, program)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("demo", "gradcam_core"):

@@ -3,7 +3,11 @@
 import sys
 
 from gradcam_core.cache_folders import ensure_cache_folders
-from gradcam_core.library_variables import leave_out_unusable_variables
+from gradcam_core.errors import SettingsError
+from gradcam_core.library_variables import (
+    check_variables_of_pytorch,
+    leave_out_unusable_variables,
+)
 from gradcam_core.proxies import leave_out_unusable_proxies
 from gradcam_core.terminal import make_printing_safe
 
@@ -19,10 +23,14 @@ def main() -> int:
         if notice:
             print(notice, file=sys.stderr)
     try:
+        check_variables_of_pytorch()
         # Late: libraries read the folders as they are imported.
         from gradcam_core.cli.photo import main as run
 
         return run()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130  # as a shell expects of a program that was interrupted
 
