@@ -2,6 +2,8 @@
 
 import sys
 
+from gradcam_core.errors import SettingsError
+from gradcam_core.system.library_variables import check_variables_of_pytorch
 from gradcam_core.system.start import prepare_process
 
 
@@ -9,10 +11,14 @@ def main() -> int:
     """The exit status."""
     prepare_process()
     try:
+        check_variables_of_pytorch()
         # Late: libraries read the folders as they are imported.
         from gradcam_core.cli.photo import main as run
 
         return run()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130  # as a shell expects of a program that was interrupted
 

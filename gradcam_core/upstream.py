@@ -81,6 +81,20 @@ def without_decoder(image: Image.Image) -> Image.Image:
     return image._new(image.im)
 
 
+def give_palette(image: Image.Image, raw_mode: str, palette: bytes, entry: str) -> None:
+    """Make a BMP that was opened, and not yet decoded, one of palette indices in `raw_mode`.
+
+    Pillow takes a palette of black and white for a picture of 1 bit a pixel, and one of the first
+    greys for 8, however many bits there are. Needless once it minds them.
+    """
+    from PIL import ImagePalette
+
+    image._mode = "P"  # type: ignore[attr-defined]
+    image.palette = ImagePalette.raw(entry, palette)
+    (tile,) = image.tile  # type: ignore[attr-defined]
+    image.tile = [tile._replace(args=(raw_mode, *tile.args[1:]))]  # type: ignore[attr-defined]
+
+
 def limit_decoders(threads: int, chunk_bytes: int) -> None:
     """Threads of the decoders of AVIF and HEIC, each of which takes memory of its own; and bytes
     that Pillow writes at once.

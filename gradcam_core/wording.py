@@ -16,7 +16,7 @@ _NAME_LETTERS = 80  # of a file, at most
 
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of emoji, and within words
 
-_MOVES = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_MOVES = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udc7f\udd00-\udfff]")
 
 _LONGEST = 1e12  # of values, that are written in full
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -140,8 +140,8 @@ def first_line(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """A text with what would move a terminal's cursor, or turn the order of its letters, written
-    out: "\\x1b", "\\u202e"."""
+    """A text with what would move a terminal's cursor, turn the order of its letters, or is none,
+    written out: "\\x1b", "\\u202e", "\\ud800"."""
     return "".join(
         letter.encode("unicode_escape").decode() if _MOVES.match(letter) else letter
         for letter in text

@@ -31,6 +31,7 @@ from gradcam_core.batch.listing.table import in_tables
 from gradcam_core.errors import PicturesError
 from gradcam_core.images.formats.suffixes import SUFFIXES
 from gradcam_core.images.remote.fetch import is_address
+from gradcam_core.wording import printable
 
 _TABLE = ".parquet"
 
@@ -91,6 +92,8 @@ def _mode(path: Path) -> int | None:
         return os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except ValueError as error:
+        raise PicturesError(f"no file can have the name {printable(str(path))}") from error
     except OSError as error:
         raise PicturesError(f"{path} cannot be read: {error.strerror or error}") from error
 

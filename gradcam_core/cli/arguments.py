@@ -88,7 +88,7 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", choices=METHODS, help=f"CAM method (default: {DEFAULT_METHOD})")
     parser.add_argument(
         "--detail",
-        type=int,
+        type=number_if_one,
         choices=DETAILS,
         help="show the picture to each network at this many times its input size, for a finer map "
         "(default: 1)",
@@ -135,6 +135,14 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust", action="store_true", help="test how far each map can be trusted (slower)"
     )
+
+
+def number_if_one(given: str) -> int | str:
+    """For an option with choices, which says them for what is no number, too."""
+    try:
+        return int(given)
+    except ValueError:
+        return given
 
 
 def folder(given: str) -> Path:

@@ -19,6 +19,7 @@ from gradcam_core.cli.arguments import (
     add_map_arguments,
     fetches_addresses,
     folder,
+    number_if_one,
     program,
     requests_of,
 )
@@ -61,8 +62,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.address is not None and options.engine != "ray":
         parser.error("--address belongs to a Ray cluster: add --engine ray")
     least, most = OVERLAY_SIDES_PX
-    if not least <= options.longest <= most:
-        parser.error(f"--longest is from {least} to {most} pixels")
+    if isinstance(options.longest, str) or not least <= options.longest <= most:
+        parser.error(f"--longest is a number from {least} to {most}, in pixels")
     try:
         importlib.import_module("pyarrow")
     except ImportError:
@@ -290,7 +291,7 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--longest",
-        type=int,
+        type=number_if_one,
         default=OVERLAY_MAX_SIDE_PX,
         metavar="PIXELS",
         help="maximum length of the overlays' longer side (default: %(default)s)",

@@ -279,9 +279,7 @@ def _levels(
 ) -> np.ndarray:
     """uint8, of the same shape."""
     without = _without_value(values, missing)
-    # float32 has 24 bits: not enough for a narrow range of large numbers.
-    work = np.float64 if values.dtype.itemsize > 2 else np.float32
-    levels: Any = values.astype(work)
+    levels: Any = values.astype(np.float64)  # float32 has too few bits for a narrow range
     if without is not None:
         levels[without] = range_.low
     np.clip(levels, range_.low, range_.high, out=levels)

@@ -50,7 +50,7 @@ def window_of(given: Any) -> Window | None:
         low, high = parts
         if any(isinstance(part, bool) for part in (low, high)):
             raise TypeError
-        low, high = float(low), float(high)
+        low, high = float(low) + 0.0, float(high) + 0.0  # zero has no sign
     except (TypeError, ValueError, OverflowError):
         raise ChoiceError(f"The window must be {_EXAMPLE}, not {str(given)[:40]!r}.") from None
     return Window(low, high)

@@ -90,8 +90,10 @@ def _read(photo: Photo, window: Window | None) -> Decoded:
         raise ImageError(f"There is no file {shown}.") from None
     except ImageError:
         raise
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    except ValueError as error:
+        raise ImageError(f"No file can have the name {shown}. Give the path of one.") from error
+    except OSError as error:
+        reason = error.strerror or error
         raise ImageError(f"The file {shown} cannot be read: {reason}.") from error
 
 

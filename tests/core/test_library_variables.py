@@ -7,6 +7,7 @@ import os
 import pytest
 
 from gradcam_core.system.library_variables import leave_out_unusable_variables
+from tests.support.command_line import run
 
 
 def test_what_is_no_number_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch):
@@ -16,12 +17,34 @@ def test_what_is_no_number_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch)
         "HF_HUB_ETAG_TIMEOUT": "30",
         "TQDM_MININTERVAL": "often",
         "TQDM_NCOLS": "80",
+        "TQDM_DISABLE": "1",
+        "TQDM_ASCII": "1",
+        "TQDM_FILE": "bars.txt",
+        "NUMPY_MADVISE_HUGEPAGE": "much",
     }
     for name, text in given.items():
         monkeypatch.setenv(name, text)
     assert leave_out_unusable_variables() == [
         "HF_HUB_DOWNLOAD_TIMEOUT is ignored: '1.5' is not a whole number.",
+        "NUMPY_MADVISE_HUGEPAGE is ignored: 'much' is not a whole number.",
+        "TQDM_ASCII is ignored: only TQDM_DISABLE, TQDM_DYNAMIC_NCOLS and numbers are read.",
+        "TQDM_FILE is ignored: only TQDM_DISABLE, TQDM_DYNAMIC_NCOLS and numbers are read.",
         "TQDM_MININTERVAL is ignored: 'often' is not a number.",
     ]
     kept = {name: os.environ[name] for name in given if name in os.environ}
-    assert kept == {"MPLBACKEND": "agg", "HF_HUB_ETAG_TIMEOUT": "30", "TQDM_NCOLS": "80"}
+    assert kept == {
+        "MPLBACKEND": "agg",
+        "HF_HUB_ETAG_TIMEOUT": "30",
+        "TQDM_NCOLS": "80",
+        "TQDM_DISABLE": "1",
+    }
+
+
+def test_what_pytorch_cannot_read_is_named():
+    given = {"TORCH_LOGS": "no-such-log", "TORCHINDUCTOR_MIN_NUM_SPLIT": "7531"}
+    ended = run("--help", **given)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "PyTorch cannot be loaded with TORCH_LOGS='no-such-log' in the environment. Unset it, or "
+        "give it a value that PyTorch knows."
+    ]

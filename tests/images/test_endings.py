@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import pytest
+import tifffile
 from PIL import Image
 
 from gradcam_core import ImageError, read_picture
-from tests.support.handmade_pictures import png
+from tests.support.handmade_pictures import bmp, png
 
 INCOMPLETE = r"^The picture is incomplete: its file ends before the last of its pixels\."
 JPEG_END = b"\xff\xd9"
@@ -72,6 +74,99 @@ def test_a_progressive_jpeg_that_is_cut_in_the_header_of_a_scan_is_told(cat: Ima
     for kept in range(last + 2, last + 9):
         with pytest.raises(ImageError, match="incomplete"):
             read_picture(data[:kept])
+
+
+COARSE = "The file lacks the last part of a progressive JPEG"
+
+
+def test_a_progressive_jpeg_that_was_cut_and_ended_is_coarse_and_said(cat: Image.Image):
+    data = saved(cat, "JPEG", progressive=True)
+    assert read_picture(data).notices == ()
+    scans = [found.start() for found in re.finditer(b"\xff\xda", data)]
+    early = scans[0] + (scans[1] - scans[0]) // 2  # in the scan that has all blocks
+    with pytest.raises(ImageError, match=INCOMPLETE):
+        read_picture(data[:early].rstrip(b"\xff") + JPEG_END)
+    whole = np.asarray(cat, int)
+    for kept in (*scans[1:], scans[4] + 99, len(data) // 2, len(data) - 40):
+        decoded = read_picture(data[:kept].rstrip(b"\xff") + JPEG_END)
+        (notice,) = decoded.notices
+        assert notice.startswith(COARSE)
+        assert np.abs(np.asarray(decoded.image, int) - whole).mean() < 30
+
+
+def test_a_jpeg_that_lacks_the_scans_of_its_colours_is_told(cat: Image.Image):
+    data = saved(cat, "JPEG", progressive=True)
+    first = data.index(b"\xff\xda")
+    grey = data[: first + 4] + b"\1\1\0" + data[first + 11 :]  # of one component alone
+    for at in (data.index(b"\xff\xda", first + 2), len(data)):
+        with pytest.raises(ImageError, match="incomplete"):
+            read_picture(grey[: at - 4] + JPEG_END)
+
+
+def zero_filled(data: bytes, share: float) -> bytes:
+    kept = int(len(data) * share)
+    return data[:kept] + bytes(len(data) - kept)
+
+
+@pytest.mark.parametrize("share", [0.31, 0.57])
+@pytest.mark.parametrize(
+    ("encoding", "mode"), [("BMP", "RGB"), ("BMP", "L"), ("PPM", "RGB"), ("TIFF", "RGB")]
+)
+def test_rows_that_end_in_their_middle_get_a_notice(
+    cat: Image.Image, encoding: str, mode: str, share: float
+):
+    file = io.BytesIO()
+    if encoding == "TIFF":  # which Pillow writes with its tags at the end
+        tifffile.imwrite(file, np.asarray(cat), photometric="rgb", extratags=[(274, 3, 1, 6, True)])
+    else:
+        cat.convert(mode).save(file, encoding)
+    assert read_picture(file.getvalue()).notices == ()
+    (notice,) = read_picture(zero_filled(file.getvalue(), share)).notices
+    assert notice.startswith("From the middle of a row on the picture has one colour")
+
+
+def test_a_black_border_or_background_is_no_cut(cat: Image.Image):
+    down, across = np.mgrid[: cat.height, : cat.width]
+    round_ = (down - 150) ** 2 + (across - 200) ** 2 > 120**2
+    for black in (down >= 200, (down >= 200) | (across < 40) | (across >= 380), round_):
+        photo = np.asarray(cat).copy()
+        photo[black] = 0
+        assert read_picture(saved(Image.fromarray(photo), "PPM")).notices == ()
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize("colours", [[0, 0, 90], [0, 0, 255], [255, 0, 0], [7, 9, 0]])
+def test_a_bmp_with_a_palette_lacks_no_pixel_in_silence(bits: int, colours: list[int]):
+    """Whatever the decoder puts in its place may have its colour."""
+    indices = np.random.default_rng(3).integers(0, min(3, 2**bits), (9, 40), np.uint8)
+    stride = -(-40 * bits // 32) * 4
+    samples = np.zeros((9, stride * 8 // bits), np.uint8)
+    samples[:, :40] = indices[::-1]
+    places = np.arange(8 // bits)[::-1] * bits
+    packed = (samples.reshape(9, stride, -1) << places).sum(2).astype(np.uint8)
+    palette = b"".join(bytes([grey] * 3 + [0]) for grey in colours[: 2**bits])
+    data = bmp.file(40, 9, packed.tobytes(), bits=bits, palette=palette)
+    expected = np.array(colours)[indices]
+    padding = stride - 40 * bits // 8
+    for kept in range(len(data) - 30, len(data) + 1):
+        missing = len(data) - kept
+        try:
+            got = pixels(data[:kept])[:, :, 0]
+        except ImageError:
+            assert missing > padding
+        else:
+            assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("greys", [(0, 255), tuple(range(16))])
+def test_a_bmp_has_the_bits_that_it_says(bits: int, greys: tuple[int, ...]):
+    """Its palette may look like that of another one."""
+    indices = np.random.default_rng(3).integers(0, len(greys), (6, 16), np.uint8)
+    packed = indices if bits == 8 else indices[:, ::2] << 4 | indices[:, 1::2]
+    palette = b"".join(bytes([grey] * 3 + [0]) for grey in greys)
+    data = bmp.file(16, 6, packed[::-1].tobytes(), bits=bits, palette=palette)
+    assert np.array_equal(pixels(data)[:, :, 0], np.array(greys)[indices])
 
 
 def test_a_photo_on_white_is_not_taken_for_incomplete(cat: Image.Image):

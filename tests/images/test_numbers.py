@@ -286,3 +286,16 @@ def test_a_file_that_pillow_opened_is_as_the_file(low: int):
         expected, expected_notice = row(data)
         assert_is(got, expected)
         assert notice == expected_notice
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.uint16, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [((0, 1e-320), [0, 255, 255]), ((1, 1 + 1e-15), [0, 0, 255]), ((-1e308, 1.7e308), [94] * 3)],
+)
+def test_a_window_may_be_as_narrow_or_wide_as_numbers_are(
+    dtype: type, window: tuple[float, float], expected: list[int]
+):
+    shown, _ = row(np.tile(np.array([0, 1, 2], dtype), (2, 1)), Window(*window))
+    assert shown.tolist() == expected

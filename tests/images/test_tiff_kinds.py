@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import Any, Literal
 
 import numpy as np
@@ -82,15 +83,47 @@ def test_tiles_that_are_left_out_are_black():
     assert np.array_equal(np.asarray(read_picture(bytes(data)).image)[:, :, 0], expected)
 
 
-def test_colours_at_a_lower_resolution_are_not_called_damaged():
+@pytest.mark.parametrize(("across", "down"), [(2, 1), (2, 2), (4, 1), (4, 2), (4, 4), (1, 2)])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_colours_at_a_lower_resolution_are_those_of_their_unit(
+    across: int, down: int, is_packed: bool
+):
+    width, height = 21, 13  # no whole number of units
+    wide, high = -(-width // across), -(-height // down)
+    brightness = np.random.default_rng(5).integers(60, 190, (high * down, wide * across))
+    colours = np.random.default_rng(6).integers(110, 146, (high, wide, 2))
+    units, expected = bytearray(), np.empty((height, width, 3))
+    for row in range(high):
+        for column in range(wide):
+            at = slice(row * down, (row + 1) * down), slice(column * across, (column + 1) * across)
+            units += bytes(brightness[at].ravel().tolist()) + bytes(colours[row, column].tolist())
+    for y in range(height):
+        for x in range(width):
+            blue, red = colours[y // down, x // across] - 128
+            light = brightness[y, x]
+            green = light - 0.344136 * blue - 0.714136 * red  # JFIF
+            expected[y, x] = light + 1.402 * red, green, light + 1.772 * blue
     data = tiff.file(
-        *(WIDTH, HEIGHT, bytes(WIDTH * HEIGHT * 3 // 2)),
+        *(width, height, zlib.compress(units) if is_packed else bytes(units)),
         samples=3,
         photometric=6,
-        t530=(tiff.SHORT, [2, 2]),
+        compression=8 if is_packed else 1,
+        t530=(tiff.SHORT, [across, down]),
+    )
+    got = np.asarray(read_picture(data).image, float)
+    assert np.abs(got - expected).max() <= 1.5
+    with pytest.raises(ImageError, match="incomplete"):
+        read_picture(tiff.file(
+            *(width, height, bytes(units)[:-1]),
+            samples=3,
+            photometric=6,
+            t530=(tiff.SHORT, [across, down]),
+        ))  # fmt: skip
+    odd = tiff.file(
+        *(width, height, bytes(units)), samples=3, photometric=6, t530=(tiff.SHORT, [across, 3])
     )
     with pytest.raises(ImageError, match="colours are stored at a lower resolution"):
-        read_picture(data)
+        read_picture(odd)
 
 
 STACK = np.stack([LEVELS, LEVELS[::-1, ::-1], LEVELS[:, ::-1]])

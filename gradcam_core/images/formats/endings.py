@@ -10,6 +10,7 @@ import io
 import re
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,11 +21,14 @@ from PIL import Image
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Decoded
 from gradcam_core.images.formats.png_rows import lacks_rows
+from gradcam_core.images.formats.zeros import cut_notice, ends_in_zeros, is_filled_up
 from gradcam_core.images.limits import DAMAGED, DAMAGED_OR_LARGE, INCOMPLETE, LARGE_PIXELS
 
 _FILLERS = (b"\0", b"\xfe")  # of any code the least and, but for a marker, the most
 _JPEG_FILLERS = (b"\0", b"\xab\x37")  # of Huffman codes, of which many ones are none
 _FILLER_BYTES = 64  # that no format's last pixels outlast
+_LAST_BYTES = 2**14
+_LIKE = 6  # fillers that are tried of those that the file ends with
 _CORNER_PX = 4
 _BAND_ROWS = 256
 
@@ -37,10 +41,14 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _OF_SCAN = 3  # bytes at the end of a scan's header: first and last coefficient, and bits
 _LEAST_PADDING = 16  # zeros at the end of a file that are none of its data
-_MOST_ZEROS = 256  # that compressed data ends with
 
 Open = Callable[[], IO[bytes]]
 """The file, opened anew: decoders close the one that they are given."""
+
+COARSE = (
+    "The file lacks the last part of a progressive JPEG, so the picture is coarser than it was. "
+    "Copy or download it again to see all of it."
+)
 
 Decode = Callable[[IO[bytes]], Decoded]
 
@@ -52,9 +60,12 @@ def decoded_to_the_end(opened: Open, decode: Decode) -> Decoded:
     with _closing(opened()) as file:
         head = file.read(len(_PNG))
         is_jpeg, is_png = head.startswith(_JPEG), head == _PNG
-        if _is_filled_up(file):
+        has_zeros = ends_in_zeros(file)
+        if has_zeros and is_filled_up(file):
             raise ImageError(INCOMPLETE)
-        has_end = not is_jpeg or _course(_all_of(file)).is_ended
+        course = _course(_all_of(file)) if is_jpeg else _Course(is_ended=True)
+        if course.is_ended and course.lacks_colours:
+            raise ImageError(INCOMPLETE)
         try:
             decoded = decode(file)
         except ImageError as error:
@@ -66,8 +77,10 @@ def decoded_to_the_end(opened: Open, decode: Decode) -> Decoded:
             with _closing(opened()) as file:
                 if lacks_rows(file):
                     raise ImageError(INCOMPLETE)
-        if has_end and not (is_jpeg and _may_lack_blocks(decoded.image)):
-            return decoded
+        if has_zeros:
+            decoded = decoded.noting(after=cut_notice(decoded.image))
+        if course.is_ended and not (is_jpeg and _may_lack(decoded.image, course)):
+            return decoded.noting(after=COARSE if course.lacks_scans else "")
         found = _fingerprint(decoded.image)
     with _closing(opened()) as file:
         data = _all_of(file)
@@ -79,6 +92,9 @@ def decoded_to_the_end(opened: Open, decode: Decode) -> Decoded:
             raise problem or ImageError(DAMAGED) from None
         this = _fingerprint(decoded.image)
         if this != (found or this):
+            if course.is_ended and course.refines:
+                with _closing(opened()) as file:
+                    return decode(file).noting(after=COARSE)
             raise ImageError(INCOMPLETE) from problem
         found = this
     if decoded is None:
@@ -100,28 +116,6 @@ def _all_of(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-def _is_filled_up(file: IO[bytes]) -> bool:
-    """Whether compressed data ends in zeros, where a download has not got to: programs that fetch
-    in parts make the file as long as it will be."""
-    size = file.seek(0, 2)
-    file.seek(max(0, size - _MOST_ZEROS))
-    if file.read() != bytes(_MOST_ZEROS):
-        return False
-    file.seek(0)
-    head = file.read(12)
-    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
-        return int.from_bytes(head[4:8], "little") + 8 >= size
-    place, name = 0, b""
-    while head[4:8] == b"ftyp" and place < size:  # boxes (ISO/IEC 14496-12, section 4.2)
-        file.seek(place)
-        begin = file.read(16)
-        length, name = int.from_bytes(begin[:4], "big"), begin[4:8]
-        if length == 1:
-            length = int.from_bytes(begin[8:], "big")
-        place += length if length >= 8 else size  # 0: to the end of the file
-    return name == b"mdat"
-
-
 def _fingerprint(picture: Image.Image) -> tuple[int, int, int]:
     width, height = picture.size
     value = 0
@@ -129,6 +123,12 @@ def _fingerprint(picture: Image.Image) -> tuple[int, int, int]:
         band = picture.crop((0, top, width, min(top + _BAND_ROWS, height)))
         value = zlib.crc32(band.tobytes(), value)
     return width, height, value
+
+
+def _may_lack(picture: Image.Image, course: _Course) -> bool:
+    if course.refines:  # no pixel tells whether the last scan is whole
+        return not course.lacks_scans and picture.width * picture.height <= LARGE_PIXELS
+    return _may_lack_blocks(picture)
 
 
 def _may_lack_blocks(picture: Image.Image) -> bool:
@@ -149,11 +149,23 @@ def _may_lack_blocks(picture: Image.Image) -> bool:
 @dataclass
 class _Course:
     """What the markers of a JPEG say. is_ended: whether the last one is there; end: where it is, or
-    should be. missing: for each component the coefficients of which bits are still to come."""
+    should be. missing: for each component the coefficients of which bits are still to come.
+    begun: the components of which there is something. refines: whether the last scan only adds to
+    blocks that are there."""
 
     end: int = 0
     is_ended: bool = False
     missing: dict[int, set[int]] = field(default_factory=dict)
+    begun: set[int] = field(default_factory=set)
+    refines: bool = False
+
+    @property
+    def lacks_colours(self) -> bool:
+        return not self.begun >= self.missing.keys()
+
+    @property
+    def lacks_scans(self) -> bool:
+        return any(self.missing.values())
 
 
 def _course(data: bytes) -> _Course:
@@ -164,7 +176,8 @@ def _course(data: bytes) -> _Course:
             break
         marker = data[place + 1]
         if marker == _END:
-            return _Course(place, True, course.missing)
+            course.end, course.is_ended = place, True
+            break
         if marker == 0xFF:  # any number of them may stand before a marker
             place += 1
             continue
@@ -176,28 +189,31 @@ def _course(data: bytes) -> _Course:
             coefficients = range(64 if is_progressive else 1)
             course.missing = {number: set(coefficients) for number in content[6::3]}
         elif marker == _SCAN and content:
-            _note_scan(content, course.missing, is_progressive)
+            _note_scan(content, course, is_progressive)
             found = _MARKER.search(data, place)
             place = found.start() if found else len(data)
     return course
 
 
-def _note_scan(content: bytes, missing: dict[int, set[int]], is_progressive: bool) -> None:
+def _note_scan(content: bytes, course: _Course, is_progressive: bool) -> None:
     components = content[1 : 1 + 2 * content[0] : 2]
     if is_progressive and len(content) < _OF_SCAN:
         return  # it is cut off
     first, last, bits = content[-_OF_SCAN:] if is_progressive else (0, 0, 0)
+    course.refines = first > 0 or bits > 0x0F
+    if not course.refines:
+        course.begun.update(components)
     if bits & 0x0F:
         return  # a later scan has the lowest bit
     for number in components:
-        missing.get(number, set()).difference_update(range(first, last + 1))
+        course.missing.get(number, set()).difference_update(range(first, last + 1))
 
 
 def _jpegs(data: bytes) -> Iterator[bytes]:
     course = _course(data)
     kept = data[: course.end]
     if not course.is_ended:
-        if any(course.missing.values()):
+        if course.lacks_scans:
             raise ImageError(INCOMPLETE)
         stripped = kept.rstrip(b"\0")
         if len(kept) - len(stripped) >= _LEAST_PADDING:
@@ -216,11 +232,18 @@ def _others(data: bytes) -> Iterator[bytes]:
             yield data + (filler * 512)[:512] + bytes(256) + b";"  # blocks have up to 255
     elif data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         count = _missing_of_tiff(data)
-        for filler in _FILLERS if count else ():
-            yield data + (filler * count)[:count]
+        for filler in _bytes_like(data) if count else ():
+            yield data + filler * count
     elif data[:2] == b"BM" or data[4:8] == b"ftyp":
-        for filler in _FILLERS:
+        for filler in _bytes_like(data) if data[:2] == b"BM" else _FILLERS:
             yield data + filler * _FILLER_BYTES
+
+
+def _bytes_like(data: bytes) -> list[bytes]:
+    """Fillers for pixels as they are: palettes may have the same colour for two of them, and for
+    all that a picture has only if it is blank."""
+    most_common = Counter(data[-_LAST_BYTES:]).most_common(_LIKE)
+    return list(dict.fromkeys((*_FILLERS, *(bytes([value]) for value, _ in most_common))))
 
 
 def _webps(data: bytes) -> Iterator[bytes]:

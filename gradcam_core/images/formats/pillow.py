@@ -16,6 +16,7 @@ from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import Block, Raster, as_picture, windowed
 from gradcam_core.images.colour import rgb_of_lab
 from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.formats.bmp import mend_palette
 from gradcam_core.images.formats.deep import depth_of, in_own_levels
 from gradcam_core.images.formats.frames import frames_notice
 from gradcam_core.images.formats.jpeg import kind_of_jpeg
@@ -101,6 +102,8 @@ def decode(
             if webp and size_px > MAX_PIXELS:
                 return _reduced_webp(file, webp, window)
             with _opened(file) as image:
+                if image.format in ("BMP", "DIB"):
+                    mend_palette(image, file)
                 size_px = image.width * image.height
                 scale = scale_of(image)
                 notice = frames_notice(image, file)

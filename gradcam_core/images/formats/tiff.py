@@ -123,7 +123,9 @@ def _by_pillow(
     try:
         return pillow.decode(file, window)
     except ImageError as error:
-        raise (problem if isinstance(error, pillow.UnknownFormatError) else error) from cause
+        is_known = isinstance(problem, UnreadableKindError)
+        is_unknown = isinstance(error, pillow.UnknownFormatError)
+        raise (problem if is_known or is_unknown else error) from cause
 
 
 def _holds_all(file: IO[bytes], page: TiffPage) -> bool:
@@ -152,12 +154,6 @@ def is_ordinary(page: TiffPage) -> bool:
         and page.compression in _ORDINARY_COMPRESSIONS
         and 0 not in page.dataoffsets  # a part that is left out, as empty
         and (photometric != _PALETTE or has_usual_palette(page))
-        and (photometric != _YCBCR or _is_usual_ycbcr(page))
+        # Of JPEG, Pillow does not regard the tags; of others, libtiff gets last rows wrong.
+        and (photometric != _YCBCR or (page.compression in JPEGS and ycbcr_of(page).is_usual))
     )
-
-
-def _is_usual_ycbcr(page: TiffPage) -> bool:
-    """Whether Pillow reads it right: subsampled ones by libtiff, in JPEG without regard to tags."""
-    if page.compression in JPEGS:
-        return ycbcr_of(page).is_usual
-    return bool(page.is_subsampled)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.limits import DAMAGED, MAX_PIXELS, NO_MEMORY
+from gradcam_core.images.limits import DAMAGED, INCOMPLETE, MAX_PIXELS, NO_MEMORY
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -17,9 +17,35 @@ if TYPE_CHECKING:
 JPEGS = (6, 7, 33007, 34892)
 """Compressions that are JPEG, of which YCbCr comes out as RGB."""
 
+_PLAIN = (1, 5, 8, 32773, 32946, 34925, 50000)  # compressions of bytes, whatever they mean
 _RGB = 2  # photometric interpretation
 _ROWS_BYTES = 4 * 2**20  # of values that stand one after the other, read at once
 _MAX_SEGMENT_BYTES = 8 * MAX_PIXELS
+
+
+def has_units(page: TiffPage) -> bool:
+    """Whether colours are stored at a lower resolution than brightness, outside of JPEG."""
+    return bool(page.is_subsampled) and page.compression not in JPEGS
+
+
+def has_readable_units(page: TiffPage) -> bool:
+    """Whether `SampleReader` knows how they are packed."""
+    across, down = units_of(page)
+    wide, high = (page.tilewidth, page.tilelength) if page.is_tiled else (0, page.rowsperstrip)
+    is_one = not page.is_tiled and high >= page.imagelength
+    return (
+        page.compression in _PLAIN
+        and (page.planarconfig, page.predictor, page.samplesperpixel) == (1, 1, 3)
+        and page.bitspersample == 8
+        and {across, down} <= {1, 2, 4}
+        and wide % across == 0
+        and (is_one or high % down == 0)
+    )
+
+
+def units_of(page: TiffPage) -> tuple[int, int]:
+    """How many pixels have a colour in common, across and down."""
+    return page.subsampling or (2, 2)
 
 
 class SampleReader:
@@ -119,7 +145,8 @@ class SampleReader:
         settings = {}
         if page.compression in JPEGS:
             settings = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
-        values, (_, depth, top, left, _), shape = page.decode(data, number, **settings)
+        decode = self._decode_units if has_units(page) else page.decode
+        values, (_, depth, top, left, _), shape = decode(data, number, **settings)
         if not depth <= self._plane < depth + shape[0]:
             return None
         rows, columns = page.imagelength - top, page.imagewidth - left
@@ -129,6 +156,38 @@ class SampleReader:
         if values.dtype.kind == "b":
             values = values.view(np.uint8)
         return left, top, values.astype(self.dtype, copy=False)
+
+    def _decode_units(self, data: bytes | None, number: int) -> tuple[Any, Any, Any]:
+        """As `TiffPage.decode`: a unit has the brightness of its pixels and then their colour (TIFF
+        6.0, section 21)."""
+        import imagecodecs
+        import tifffile
+
+        page = self._page
+        across, down = units_of(page)
+        width, rows = page.imagewidth, min(page.rowsperstrip, page.imagelength)
+        left, top = 0, number * rows
+        if page.is_tiled:
+            width, rows = page.tilewidth, page.tilelength
+            columns = math.ceil(page.imagewidth / width)
+            left, top = number % columns * width, number // columns * rows
+        else:
+            rows = min(rows, page.imagelength - top)
+        high, wide = math.ceil(rows / down), math.ceil(width / across)
+        size = high * wide * (across * down + 2)
+        data = data or b""
+        if page.fillorder == 2:
+            data = imagecodecs.bitorder_decode(data)
+        if page.compression != 1:
+            data = tifffile.TIFF.DECOMPRESSORS[page.compression](data)
+        if len(data) < size:
+            raise ImageError(INCOMPLETE)
+        units = np.frombuffer(data, np.uint8, size).reshape(high, wide, -1)
+        brightness = units[:, :, :-2].reshape(high, wide, down, across).swapaxes(1, 2)
+        values = np.empty((1, high * down, wide * across, 3), np.uint8)
+        values[0, :, :, 0] = brightness.reshape(high * down, wide * across)
+        values[0, :, :, 1:] = units[:, :, -2:].repeat(down, axis=0).repeat(across, axis=1)
+        return values, (0, 0, top, left, 0), values.shape
 
     def _together(self, parts: Sequence[np.ndarray], channels: Sequence[int]) -> np.ndarray:
         if self._planes > 1:

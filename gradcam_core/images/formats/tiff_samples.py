@@ -13,7 +13,12 @@ from PIL import Image
 from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import Block, Raster, full_range
 from gradcam_core.images.colour import YCbCr, cmyk_to_rgb, lab_to_rgb, ycbcr_to_rgb
-from gradcam_core.images.formats.tiff_reader import JPEGS, SampleReader
+from gradcam_core.images.formats.tiff_reader import (
+    JPEGS,
+    SampleReader,
+    has_readable_units,
+    has_units,
+)
 from gradcam_core.images.limits import DAMAGED
 
 if TYPE_CHECKING:
@@ -121,9 +126,9 @@ def _check_kind(page: TiffPage) -> None:
         raise UnreadableKindError(
             f"its compression is {_name(page.compression)}", ", or as a TIFF without compression"
         )
-    if page.is_subsampled and page.compression not in JPEGS:
+    if has_units(page) and not has_readable_units(page):
         raise UnreadableKindError(
-            "its colours are stored at a lower resolution than its brightness"
+            "its colours are stored at a lower resolution than its brightness, in an unusual way"
         )
     least = {_RGB: 3, _SEPARATED: 4, _YCBCR: 3, **dict.fromkeys(_LABS, 3)}.get(photometric, 1)
     if page.samplesperpixel < least:

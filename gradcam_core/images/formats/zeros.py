@@ -1,0 +1,73 @@
+"""Files that end in zeros, where a download may not have got to: programs that fetch in parts make
+the file as long as it will be."""
+
+from __future__ import annotations
+
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+_MOST_ZEROS = 256  # that compressed data ends with
+_LEAST_PX = 4  # of a row, to be told from chance
+_LEAST_SHARE = 0.9  # of the pixels of a photo that are no zeros
+
+CUT = (
+    "From the middle of a row on the picture has one colour, as where a download was not finished. "
+    "If more belongs there, copy or download it again."
+)
+
+
+def ends_in_zeros(file: IO[bytes]) -> bool:
+    """Whether there are more zeros than compressed data ends with."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _MOST_ZEROS))
+    is_zero = file.read() == bytes(_MOST_ZEROS)
+    file.seek(0)
+    return is_zero
+
+
+def is_filled_up(file: IO[bytes]) -> bool:
+    """Whether those zeros are in compressed pixels, which are then not whole."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        return int.from_bytes(head[4:8], "little") + 8 >= size
+    place, name = 0, b""
+    while head[4:8] == b"ftyp" and place < size:  # boxes (ISO/IEC 14496-12, section 4.2)
+        file.seek(place)
+        begin = file.read(16)
+        length, name = int.from_bytes(begin[:4], "big"), begin[4:8]
+        if length == 1:
+            length = int.from_bytes(begin[8:], "big")
+        place += length if length >= 8 else size  # 0: to the end of the file
+    return name == b"mdat"
+
+
+def cut_notice(picture: Image.Image) -> str:
+    """What to say where one colour begins in the middle of a row and goes on to the end; a photo
+    with a black border has it from a row, or along a shape, on. Rows may have been turned."""
+    for channel in range(3):
+        values = np.asarray(picture.getchannel(channel))
+        for turned in (values, values.T):
+            for ordered in (turned, turned[::-1], turned[:, ::-1], turned[::-1, ::-1]):
+                if _is_cut(ordered):
+                    return CUT
+    return ""
+
+
+def _is_cut(values: np.ndarray) -> bool:
+    """values: [rows, columns], the last of which may not be the picture's."""
+    blank = values[-1, -1]
+    if not (values[-1] == blank).all():
+        return False
+    row = len(values) - 1
+    while row > 0 and (values[row] == blank).all():
+        row -= 1
+    there = values[row] != blank
+    end = len(there) - int(there[::-1].argmax())
+    if row == 0 or not _LEAST_PX <= end <= len(there) - _LEAST_PX:
+        return False
+    before = values[row - 1] != blank
+    return bool(min(there[:end].mean(), before[end:].mean()) >= _LEAST_SHARE)
