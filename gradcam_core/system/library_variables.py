@@ -7,7 +7,7 @@ import os
 import re
 
 from gradcam_core.errors import SettingsError
-from gradcam_core.memory import paused_garbage_collection
+from gradcam_core.system.memory import paused_garbage_collection
 from gradcam_core.wording import printable
 
 _WHOLE = ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT", "NUMPY_MADVISE_HUGEPAGE")
