@@ -51,7 +51,7 @@ def gradcam() -> int:
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> None:
-    """Start the page and serve it until the process is told to end.
+    """Start the page and serve it until the process is asked to stop.
 
     arguments: those of the command line if None. program: how the help calls it.
     """

@@ -1,7 +1,7 @@
 """Grad-CAM for image classifiers: what a network predicts for a photo, and where it looked.
 
-Each name below is imported when it is first used: importing PyTorch takes seconds, and whoever only
-reads a picture or lists the networks need not wait for it.
+Each name below is imported on first use: importing PyTorch takes seconds, which reading a picture
+or listing the networks should not cost.
 """
 
 from importlib import import_module

@@ -1,19 +1,19 @@
-"""Every error that is somebody's to mend, and who that is.
+"""Every error that somebody outside this program can fix.
 
 The message of a `GradcamError` is for the person who meets it: what came, what was expected, what
-to do. Any other exception is a fault of this program. Nothing is imported here, so that whoever
-shows a message can catch its kind before PyTorch is there.
+to do. Any other exception is a bug in this program. Nothing is imported here, so that these errors
+can be caught before PyTorch is loaded.
 """
 
 from __future__ import annotations
 
 
 class GradcamError(Exception):
-    """Something that a person gave or brought cannot be used, or a computer cannot do it now."""
+    """Input that cannot be used, or a request that this or another computer cannot fulfil now."""
 
 
 class ImageError(GradcamError, ValueError):
-    """A picture cannot be used: it is not a picture, damaged, too large, or not to be had."""
+    """A picture cannot be used: it is not a picture, damaged, too large, or not available."""
 
 
 class ChoiceError(GradcamError, ValueError):
@@ -21,7 +21,7 @@ class ChoiceError(GradcamError, ValueError):
 
 
 class LabelError(GradcamError, ValueError):
-    """No single class is meant. The message offers the nearest names."""
+    """The name matches no single class. The message offers the nearest names."""
 
 
 class CamError(GradcamError, ValueError):
@@ -49,7 +49,7 @@ class WeightsError(GradcamError, RuntimeError):
 
 
 class BatchError(GradcamError):
-    """A batch cannot begin or go on."""
+    """A batch cannot start or continue."""
 
 
 class PicturesError(BatchError, ValueError):
@@ -57,11 +57,11 @@ class PicturesError(BatchError, ValueError):
 
 
 class GroundTruthError(BatchError, ValueError):
-    """The labels of a batch's pictures cannot be read, or are no classes of its networks."""
+    """The labels of a batch's pictures cannot be read, or are not classes of its networks."""
 
 
 class ReportError(BatchError, OSError):
-    """There is no data set to report on, or none that can be read. The message says which."""
+    """There is no data set to report on, or it cannot be read. The message says which."""
 
 
 class SettingsError(GradcamError, ValueError):
@@ -69,7 +69,7 @@ class SettingsError(GradcamError, ValueError):
 
 
 class BackendError(GradcamError, OSError):
-    """What computes for the page cannot be started."""
+    """The backend that computes for the page cannot be started."""
 
 
 class RemoteError(GradcamError):
@@ -77,11 +77,11 @@ class RemoteError(GradcamError):
 
 
 class MemoryLimitError(GradcamError):
-    """A pass would take more memory than it may."""
+    """A pass would take more memory than is allowed."""
 
 
 class BusyError(GradcamError):
-    """No place is left in a queue. seconds: when to try again, about."""
+    """A queue is full. seconds: roughly when to try again."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(seconds)

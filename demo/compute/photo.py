@@ -49,7 +49,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class PhotoNotes:
-    """What is said of a photo beside it, see `gradcam_core.images.decoded.Decoded`."""
+    """The notices shown beside a photo, see `gradcam_core.images.decoded.Decoded`."""
 
     notices: tuple[str, ...]
     brightness: Brightness | None

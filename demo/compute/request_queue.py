@@ -1,7 +1,7 @@
 """The request queue: a few requests are served at a time, the others wait in their turn.
 
-Our own, because a person who waits reads a position, and two groups are served in turns: limiters
-and semaphores of anyio and asyncio give no position and have one order.
+Our own, because waiting visitors see their position, and two groups take turns: the limiters and
+semaphores of anyio and asyncio give no position and have a single order.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What the page, the API and downloads have computed: explanations and checks of visitors' photos,
-step by step. The request queue and what the checks found are here."""
+"""The service that computes for the page, the API and downloads: explanations and checks of
+visitors' photos, step by step. It holds the request queue and the results of checks."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What computes: loads networks, runs their passes one after the other, holds them open, explains
-and checks. The page's process has one of its own, or each replica of a cluster has one."""
+"""The worker: loads networks, runs their passes one after the other, keeps them open, explains and
+checks. Either the page's process has a worker, or each replica of a cluster has one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server has besides Gradio: explanations, downloads, the page's scripts, the examples."""
+"""The routes beside Gradio's: explanations, downloads, the page's scripts, the examples."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def read_talk(path: Path) -> Talk:
 
 
 def _check_pictures(talk: Path, pictures: Mapping[str, Path]) -> None:
-    """Reads each once: a file that is no picture is told before the talk, not in it."""
+    """Reads each once, so that a bad picture is reported before the talk, not during it."""
     with ThreadPoolExecutor(READER_COUNT) as pool:
         reading = {path: pool.submit(read_isolated, path) for path in pictures.values()}
         for example, path in pictures.items():

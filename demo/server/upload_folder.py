@@ -21,7 +21,7 @@ from gradcam_core.system.cache_folders import user_name
 log = logging.getLogger(__name__)
 
 SETTING = "GRADIO_TEMP_DIR"
-"""The environment variable by which Gradio is told of the folder."""
+"""The environment variable that tells Gradio the folder."""
 
 NAME = "gradcam-side-by-side"
 """Prefix of the names of the app's folders."""

@@ -1,5 +1,5 @@
 """What the owner of a server sets. Every environment variable of the app is read here and nowhere
-else: once, at the start, so that nonsense is told to the owner and not to the first visitor."""
+else: once, at the start, so that the owner sees invalid values, not the first visitor."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ LONG = 0.25
 CENTRAL = 0.08
 """Distance from the middle, as share of the photo's width or height, up to which it is central."""
 
-_RASTER_PLACES = 2**14  # of the raster on which spots are told apart
+_RASTER_PLACES = 2**14  # of the raster on which spots are separated
 
 _ABOVE = {-1: "above", 1: "below"}
 _BESIDE = {-1: "left of", 1: "right of"}

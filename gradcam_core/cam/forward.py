@@ -1,7 +1,7 @@
 """One forward pass, kept open at the target layer; any class's map from it.
 
 A map needs the gradient at one layer only. So the network runs without an autograd graph up to
-that layer, where a forward hook hands on a copy that requires grad; from there on gradients are
+that layer, where a forward hook passes on a copy that requires grad; from there on gradients are
 enabled. A class then costs a backward pass through the head alone.
 """
 

@@ -1,5 +1,5 @@
-"""Opening a pass: the network runs once, on an execution path whose feature maps are known, and is
-held at each of the layers."""
+"""Opening a pass: the network runs once, on an execution path whose feature maps are known, and the
+pass is kept open at each of the layers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Scores behind a softmax or a sigmoid that is sure, where 1 - p is rounded to 0 and so would be
-the gradient: it is told from what is not rounded."""
+"""Scores behind a saturated softmax or sigmoid, where 1 - p, and with it the gradient, is rounded
+to 0: the gradient is computed from values that are not rounded."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def files(
     records = {name: one.record for name, one in checked.items()}
     explanations = [e for _, e in named]
     for e in explanations:
-        e.weights.sha256  # noqa: B018  # a file that cannot be read is told of before any is written
+        e.weights.sha256  # noqa: B018  # an unreadable file fails before any file is written
     resized = photo
     if max_side_px is not None:
         resized = shrunk(photo, max_side_px, Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""How large a picture may be, and what is said of one that cannot be decoded."""
+"""How large a picture may be, and the messages for pictures that cannot be decoded."""
 
 from __future__ import annotations
 

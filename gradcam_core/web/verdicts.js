@@ -1,4 +1,4 @@
-// What is said of a checked map: the same words as in gradcam_core/analysis/trust/verdict.py.
+// The words of a verdict, the same as in gradcam_core/analysis/trust/verdict.py.
 
 export const VERDICTS = { holds: "This map holds", unclear: "Not clear", fails: "This map fails" };
 

@@ -1,5 +1,5 @@
 // What is dropped anywhere on the page, pasted, or chosen from a disk: a picture becomes the photo, and of
-// anything else the person is told what it is and what to do.
+// anything else, a message says what it is and what to do.
 
 import { bytesOf } from "../core/heat.js";
 import { elementsFor } from "../dom.js";

@@ -49,7 +49,7 @@ export class Presentation {
     this.layOut();
   }
 
-  /** What is said of the picture that is stepped to, and which of how many it is. */
+  /** The caption of the current picture, and its position in the sequence. */
   setCaption({ title, caption } = {}, position = "") {
     const parts = [title && h("b", {}, title), caption, position && h("span", { class: "subtle" }, position)];
     this.caption.replaceChildren(...parts.filter(Boolean).flatMap((part) => [part, " "]));

@@ -1,7 +1,7 @@
 """Whether networks look at the same places, and where their heat lies, in words.
 
-How alike two networks are is their overlap alone, as the table beside the sentences has it. A place
-is said of several only where it is the place of each of their maps.
+The similarity of two networks is their overlap alone, as in the table beside the sentences. A place
+is stated for several networks only if it is the place of each of their maps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WIDER = 1.5
 
 _CERTAIN = 0.95  # share of a ratio of areas: the raster counts small areas no more exactly
 
-_MAX_PLACES_APART = 4  # at most, that are told apart in one sentence
+_MAX_PLACES_APART = 4  # named in one sentence, at most
 
 _ALIKE = 40  # percents of overlap from which on networks still look at the same places
 

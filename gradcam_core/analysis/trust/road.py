@@ -1,10 +1,10 @@
-"""How much more a class loses with a map's hottest places than with its coldest, where what is
-taken out is filled in from its surroundings, and a measure that joins it with two others.
+"""How much more a class loses without a map's hottest places than without its coldest, with removed
+places filled in from their surroundings, and a measure that combines this with two others.
 
 ROAD, "remove and debias" (Rong, Leemann and others, "A Consistent and Efficient Evaluation Strategy
 for Attribution Methods", ICML 2022), and ARCC ("How to Evaluate and Refine your CAM", 2026). Both
-are those of pytorch-grad-cam (`ROADCombined`, `ARCC`), with probabilities as scores. They are told
-beside the checks and have no part in the verdict.
+are those of pytorch-grad-cam (`ROADCombined`, `ARCC`), with probabilities as scores. They stand
+beside the checks and do not affect the verdict.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which networks can be explained, and what is said of the others."""
+"""Which networks can be explained, and the messages for the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which frame of a DICOM file is read, and what is said of it."""
+"""Which frame of a DICOM file is read, and the notices about it."""
 
 from __future__ import annotations
 

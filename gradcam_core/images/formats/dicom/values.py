@@ -115,7 +115,7 @@ def lookup_table(item: Dataset, encoding: Encoding, prefix: str = "LUT") -> Look
 
 
 Groups = Callable[[str], Dataset | None]
-"""In a file of several frames, what is said of one of them: an item, by the name of its sequence
+"""The functional groups of one frame in a file of several: an item, by the name of its sequence
 (PS3.3, C.7.6.16)."""
 
 
