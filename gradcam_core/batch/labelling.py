@@ -104,7 +104,7 @@ def with_labels(
         notes.append(f"{without} of {count} pictures have no label {source_of.where}.")
     if label := next(filter(_is_with_point, classes), None):
         notes.append(
-            f"Labels such as {label}, as tables of numbers have them, are read as indices: "
+            f"Labels such as {label}, as numeric tables contain them, are read as indices: "
             f"{str(label).partition('.')[0]}."
         )
     notes += _lacking(classes, counts, networks)

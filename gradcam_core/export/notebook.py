@@ -113,9 +113,9 @@ def _names(models: Sequence[str] | str | None) -> Sequence[str]:
     if isinstance(models, str):
         return [models]
     if not isinstance(models, Iterable):
-        raise ChoiceError(f"{kind_of(models)} is no list of networks. Give their names.")
+        raise ChoiceError(f"{kind_of(models)} is not a list of networks. Give their names.")
     if not (names := list(models)):
-        raise ChoiceError("No network is named. Give the names of some.")
+        raise ChoiceError("No network is named. Give one or more names.")
     return names
 
 

@@ -70,7 +70,7 @@ def note(labels: Labels, text: str, found: Sequence[Match]) -> str:
         "meaning": "The nearest in meaning",
         "related": near.sentence if near else "",
         "name": "Names with this word",
-        "part": "Names with a word that begins or ends so",
+        "part": "Names with a word that begins or ends like this",
         "spelling": near.sentence if near else "",
     }
     parts = [says[by] for by in dict.fromkeys(match.by for match in others)]

@@ -174,8 +174,8 @@ class Labels(Sequence[Label]):
         table = kinds()
         counted = (f"{kind}s ({len(set(table.named(kind)))})" for kind in _GREAT_KINDS)
         return (
-            f"None is near it in name or meaning. They are {', '.join(counted)}, clothes, food, "
-            "furniture, tools and the like."
+            f"No class is near it in name or meaning. The classes are {', '.join(counted)}, "
+            "clothes, food, furniture, tools and the like."
         )
 
     @cached_property
@@ -233,7 +233,7 @@ def _in_meaning(word: str, has_name: bool = False) -> Nearest | None:
         return Nearest("meaning", "The nearest in meaning", tuple(near))
     if not has_name and (names := related_names(tuple(singulars(word)))):
         related = tuple(imagenet_labels().find(name).index for name in names)
-        return Nearest("related", "Classes that have to do with it", related)
+        return Nearest("related", "Related classes", related)
     return None
 
 

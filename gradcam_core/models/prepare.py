@@ -108,7 +108,7 @@ def _run(module: nn.Module, inputs: Inputs, is_noise: bool) -> tuple[Structure, 
             return structure_of(module, inputs.run)
     except CamError as error:
         if is_noise:
-            raise CamError(f"{error}. Give batch=, an input that it takes.") from error
+            raise CamError(f"{error}. Give batch=, an input that it accepts.") from error
         raise
 
 

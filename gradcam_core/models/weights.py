@@ -174,7 +174,7 @@ class LocalFile(Source):
 
     def download_arguments(self, force: bool) -> list[str]:
         if self.cached() is None:
-            raise WeightsError(f"the file {self.path.name} is not there any more")
+            raise WeightsError(f"the file {self.path.name} no longer exists")
         raise WeightsError("register the network again")
 
 

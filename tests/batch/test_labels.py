@@ -107,7 +107,7 @@ def test_a_csv_file_is_read_as_spreadsheets_and_programs_write_it(
     assert classes == {"4.jpg": None, "espresso/3.jpg": None} | CSV_CLASSES
     first, *others = notes
     assert first == "2 of 5 pictures have no label in labels.csv."
-    read_as = "Labels such as 281.0, as tables of numbers have them, are read as indices: 281."
+    read_as = "Labels such as 281.0, as numeric tables contain them, are read as indices: 281."
     assert others == ([read_as] if name == "more" else [])
 
 

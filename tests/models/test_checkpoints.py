@@ -301,7 +301,7 @@ def test_a_head_beside_the_network_is_taken(tmp_path: Path):
     state = put({n: t for n, t in module.state_dict().items() if not n.startswith("fc.")}, "body.")
     state |= put(head.state_dict(), "classifier.1.")
     info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", state))
-    assert "classifier.1 is taken as fc" in info.notice
+    assert "classifier.1 is used as fc" in info.notice
     assert_same("mine", module)
     cadene = {name.replace("fc.", "last_linear."): t for name, t in module.state_dict().items()}
     gc.register("Mine", weights=saved(tmp_path / "c.pth", cadene))
@@ -344,7 +344,7 @@ def test_parts_in_a_sequential_are_known_by_their_order(tmp_path: Path):
     assert_same("mine", module)
     beside = {"state_dict": state | {"loss.weight": torch.rand(4)}}  # as Lightning has it
     info = gc.register("Mine", weights=saved(tmp_path / "c.pth", beside))
-    assert "state_dict.fc is taken as fc" in info.notice
+    assert "state_dict.fc is used as fc" in info.notice
     assert_same("mine", module)
     dense = torchvision.models.densenet121(num_classes=4)  # a ReLU stands between its parts
     body = nn.Sequential(*dense.children())
@@ -527,7 +527,7 @@ def test_torchvisions_own_normalisation_and_heads(
     given: dict[str, Any] = {} if on else {"transform_input": False}
     info = gc.register("Mine", f"torchvision:{name}", weights=path, **given)
     assert_same("mine", module)
-    assert ("transform_input is taken to be on" in info.notice) == on
+    assert ("transform_input is assumed to be on" in info.notice) == on
     assert ("aux" in info.notice.lower()) == has_heads
     assert gc.load_model("mine").preprocessing.mean == (0.485, 0.456, 0.406)
 

@@ -83,7 +83,7 @@ NOTES: dict[str, str | None] = {
     "cows": "Kinds of cattle: ox",
     "pants": "Kinds of trouser: jean",
     "calf": "The nearest in meaning: ox",
-    "tea": "Names with a word that begins or ends so: teapot",
+    "tea": "Names with a word that begins or ends like this: teapot",
     "man": "The nearest in meaning, then names with this word, then",
     "love": "",
     "doog": "The nearest kind is dog: Chihuahua",

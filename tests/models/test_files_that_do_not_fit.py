@@ -195,7 +195,7 @@ def test_a_prefix_is_not_offered_if_it_would_lose_the_head(tmp_path: Path):
 def test_another_pooling_than_usual_is_not_overlooked(tmp_path: Path):
     args = argparse.Namespace(model="test_resnet", gp="max")
     path = saved(tmp_path / "a.pth", {"state_dict": small().state_dict(), "args": args})
-    with pytest.raises(gc.NetworkError, match="pools by 'max', and here it would by 'avg': build"):
+    with pytest.raises(gc.NetworkError, match="uses 'max' pooling, but here it would"):
         gc.register("Mine", weights=path)
     args.gp = "avg"
     gc.register("Mine", weights=saved(path, {"state_dict": small().state_dict(), "args": args}))

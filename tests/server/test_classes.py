@@ -25,9 +25,9 @@ from gradcam_core.models.registry import remove_model
         ("espreso", "“espreso” is not one of the 1000 classes. The nearest names:", "espresso"),
         (
             "zzzzzz",
-            "“zzzzzz” is not one of the 1000 classes. None is near it in name or meaning. They are "
-            "animals (398), vehicles (67), musical instruments (26), fruits (16), clothes, food, "
-            "furniture, tools and the like.",
+            "“zzzzzz” is not one of the 1000 classes. No class is near it in name or meaning. "
+            "The classes are animals (398), vehicles (67), musical instruments (26), fruits "
+            "(16), clothes, food, furniture, tools and the like.",
             None,
         ),
     ],

@@ -133,7 +133,7 @@ def check_says_too(facts: PhotoFacts, text: str) -> None:
 def check_undecided(facts: PhotoFacts, text: str) -> None:
     found = re.fullmatch(
         rf"(.+) (is|are) undecided: (its most probable class has|their most probable classes have) "
-        rf"({PERCENTS}), where 50 % parts yes from no",
+        rf"({PERCENTS}), where 50 % separates yes from no",
         text,
     )
     assert found, text

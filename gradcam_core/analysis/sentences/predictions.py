@@ -174,7 +174,7 @@ def doubts(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         best = form(undecided, "its most probable class has", "their most probable classes have")
         yield (
             f"{subject(undecided, networks)} {form(undecided, 'is', 'are')} undecided: {best} "
-            f"{_probabilities(undecided)}, where 50 % parts yes from no"
+            f"{_probabilities(undecided)}, where 50 % separates yes from no"
         )
     rest = [one for one in having_scores if one not in guessing and one not in undecided]
     yield from _unsure(rest, networks)

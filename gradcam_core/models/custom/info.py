@@ -35,8 +35,8 @@ def info_with_layer(
         except AssertionError as error:  # timm's word for a size that the network is not built for
             _, height, width = recipe.input_size
             raise NetworkError(
-                f"{recipe.architecture} does not take pictures of {height}x{width} ({error}): give "
-                "the size= that it was trained with"
+                f"{recipe.architecture} does not accept pictures of {height}x{width} ({error}): "
+                "give the size= that it was trained with"
             ) from None
         except CamError as error:
             if layer is None:

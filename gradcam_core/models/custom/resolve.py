@@ -105,8 +105,8 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     pooling = checkpoint.metadata.get("gp") or checkpoint.metadata.get("global_pool")
     if isinstance(pooling, str) and pooling.endswith("max") and known.preprocessing is None:
         raise NetworkError(  # as timm's training script was told; tensors do not show it
-            f"the file says that its network pools by {pooling!r}, and here it would by 'avg': "
-            f"{AS_MODULE}"
+            f"the file says that its network uses {pooling!r} pooling, but here it would use "
+            f"'avg': {AS_MODULE}"
         )
     architectures: Sequence[Architecture] = known.architectures
     named = ""
@@ -186,8 +186,8 @@ def _transforming(
     note = ""
     if asked is None:
         note = (
-            "transform_input is taken to be on, as in torchvision's published weights: if it is "
-            "off in yours, give transform_input=false"
+            "transform_input is assumed to be on, as in torchvision's published weights: if it "
+            "is off in yours, give transform_input=false"
         )
     on = asked is None or bool(asked)
     return [one.transforming(on) if one.may_transform else one for one in architectures], note

@@ -141,8 +141,8 @@ def _attempts(architecture: Architecture, shapes: Shapes, wanted: str | None) ->
         if not places:
             tops = ", ".join(dict.fromkeys(name.partition(".")[0] for name in shapes))
             raise ArchitectureError(
-                f"no tensors of {architecture} stand behind prefix={wanted}; the first names in "
-                f"the file are: {tops}"
+                f"no tensors of {architecture} have the prefix={wanted}; the first names in the "
+                f"file are: {tops}"
             )
     for place in places[:_PLACES]:
         names = names_below(place, shapes)
@@ -211,7 +211,7 @@ def _complete(
     notes = [*found.notes]
     if others and is_averaged(place):
         raw = next(one for one in others if not is_averaged(one)).rstrip(".")
-        notes.insert(0, f"its averaged weights (EMA) are taken, not {raw or 'the others'}")
+        notes.insert(0, f"its averaged weights (EMA) are used, not {raw or 'the others'}")
     apart = [*left.apart, *(left.part if is_prefix_given else ())]
     copies = tuple(filter(None, others))
     apart = [name for name in apart if not name.startswith(copies)] if copies else apart

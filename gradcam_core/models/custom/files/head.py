@@ -65,10 +65,10 @@ def replaced_head(
         others = _others(place, inside[0], shapes)
         if len(inside) > 1 or not fits(inside[0]) or others:
             raise ArchitectureError(_several(stem, inside, others, layers))
-        return taken(inside[0], f"{inside[0]} is taken as {stem}")
+        return taken(inside[0], f"{inside[0]} is used as {stem}")
     above = stem.rpartition(".")[0]
     if above and f"{prefix}{above}" in layers and fits(f"{prefix}{above}"):
-        return taken(f"{prefix}{above}", f"{prefix}{above} is taken as {stem}")
+        return taken(f"{prefix}{above}", f"{prefix}{above} is used as {stem}")
     beside = [
         name
         for name in layers
@@ -91,7 +91,7 @@ def replaced_head(
             others = _others(parent, name, shapes) - used
             if len(siblings) > 1 or others:
                 raise ArchitectureError(_several(stem, siblings, others, layers))
-        return taken(name, f"{name} is taken as {stem}")
+        return taken(name, f"{name} is used as {stem}")
     return None
 
 

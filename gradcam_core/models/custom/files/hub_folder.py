@@ -137,7 +137,8 @@ def _of_processor(settings: Mapping[str, Any], name: str) -> tuple[Preprocessing
         if size.is_square and resized[0] == resized[-1]:
             if cut is resized and len(resized) == 2:
                 note = (
-                    "a picture's centre is taken where transformers stretches all of it to a square"
+                    "the centre of a picture is used, where transformers stretches the whole "
+                    "picture to a square"
                 )
             resized = resized[:1]
         crop, resizing = crop_from(size, resized)

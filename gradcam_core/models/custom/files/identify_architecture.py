@@ -148,9 +148,9 @@ def _chosen(
     others = [name for name in names if name != str(chosen[0])]
     if others:
         named = ", ".join(others[:_NAMED])
-        hint = f"those of {named} look the same: name it if it is that"
-        return chosen[:1], f"its tensors name {chosen[0]} ({hint})"
-    return chosen[:1], f"its tensors name {chosen[0]}"
+        hint = f"other architectures with the same tensors: {named}"
+        return chosen[:1], f"its tensors identify {chosen[0]} ({hint})"
+    return chosen[:1], f"its tensors identify {chosen[0]}"
 
 
 def _plain(groups: list[list[Architecture]]) -> list[Architecture] | None:
