@@ -386,7 +386,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     },
     "a size that the network is not built for": (
         {"architecture": "deit_tiny_patch16_224", "size": "224x96"},
-        r"does not accept pictures of 224x96 \(Input width \(96\) doesn't match.*\): give the size=",
+        r"not accept pictures of 224x96 \(Input width \(96\) doesn't match.*\): give the size=",
     ),
     "what a size is": ({"size": "256x"}, "two, the height and then the width, such as 256x128"),
 }
