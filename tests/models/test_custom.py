@@ -374,7 +374,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "too few labels": ({"labels": ["a", "b"]}, "2 labels are given for 3 classes"),
     "other classes": ({"classes": 4}, "classes is 4, but the weights have 3"),
     "other channels": ({"channels": 1}, "channels is 1, but the weights have 3"),
-    "two means": ({"mean": [0.1, 0.2]}, "mean = .* has to be one number or three"),
+    "two means": ({"mean": [0.1, 0.2]}, "mean = .* must be one number or three"),
     "a mean of bytes": ({"mean": 123.7}, "mean = 123.7 is not valid"),
     "no layer": ({"layer": "layer9"}, "no layer 'layer9'; the last feature maps of each resolut"),
     "a wrong word": ({"interpolation": "cubic"}, "one of nearest, "),

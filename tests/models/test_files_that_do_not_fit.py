@@ -68,7 +68,7 @@ OTHERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a.zip": (zipped("best/model.pth"), "a ZIP with files in it: unpack it"),
     "a.npz": (lambda path: np.savez(path, a=np.zeros(3)), "NumPy's arrays"),
     "a.npy": (lambda path: np.save(path, np.zeros(3)), "a NumPy array"),
-    "a.keras": (zipped("model.weights.h5"), "Keras'"),
+    "a.keras": (zipped("model.weights.h5"), "a Keras file"),
     "a.pt2": (zipped("a/models/model.json"), "torch.export's"),
     "a.tflite": (lambda path: path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(64)), "Lite's"),
     "a.index.json": (lambda path: path.write_text('{"weight_map": {}}'), "is one of several files"),
@@ -222,7 +222,7 @@ def test_what_a_file_says_is_taken_if_it_can_be_meant(
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"weights": "https://example.org/a.pth"}, "has to be the path of a file on this machine"),
+        ({"weights": "https://example.org/a.pth"}, "must be the path of a file on this machine"),
         ({"architecture": __file__}, "it is a file; pass it as weights="),
     ],
 )

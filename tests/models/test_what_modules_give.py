@@ -124,7 +124,7 @@ WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     "output": (Net, {"output": lambda given: given["x"]}, "output= failed with a tensor"),
     "no function": (Net, {"output": "logits"}, "output= is a str and must be a function"),
     "a label": (Net, {"labels": ["a", " ", "c"]}, "one of the labels is empty"),
-    "a name": (Net, {"name": "../x"}, "it has to be letters, digits, - and _"),
+    "a name": (Net, {"name": "../x"}, "it must be letters, digits, - and _"),
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A list of pictures: a text with a path or an address a line, or a CSV file with a column of them.
 
-A path is as seen from the list's own folder, or else from here; it may have quotes around it,
-Windows' backslashes, or the form file:///…
+A path is relative to the list's own folder, or else to the current one; it may have quotes around
+it, Windows' backslashes, or the form file:///…
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def _rows(
 ) -> Iterator[Found]:
     """The pictures of tables: the column `bytes` or `image`, or else the only binary one, has the
     bytes of files; `path`, or else the only one of strings where there are no bytes, has paths,
-    those that are not absolute as seen from the table's folder or else from here; a column of
+    relative ones start from the table's folder, or else from the current one; a column of
     structs {bytes, path}, as Hugging Face's data sets have it, has both.
 
     Keys are the paths as they stand, or `row-<n>`, counted over all files from 0, for bytes without
