@@ -59,7 +59,7 @@ def _rows(
     files: Sequence[Path], label_column: str | None = None, is_read: bool = True
 ) -> Iterator[Found]:
     """The pictures of tables: the column `bytes` or `image`, or else the only binary one, has the
-    bytes of files; `path`, or else the only one of strings where there are no bytes, has paths,
+    bytes of files; `path`, or else the only one of strings where there are no bytes, has paths:
     relative ones start from the table's folder, or else from the current one; a column of
     structs {bytes, path}, as Hugging Face's data sets have it, has both.
 
