@@ -254,6 +254,18 @@ def test_a_newer_choice_ends_the_request_before(cat_page: Page):
     cat_page.unroute("**/explain-stream")
 
 
+def test_maps_of_the_photo_before_are_not_shown_without_a_word(cat_page: Page):
+    held: list[Route] = []
+    cat_page.route("**/explain-stream", lambda route: held.append(route))
+    examples(cat_page).nth(1).click()
+    status = cat_page.locator(".panel[data-model] figure .status")
+    expect(status).to_have_text(["Waiting for the server …"] * 3)
+    held[0].continue_()
+    expect(status).to_have_text([""] * 3)
+    wait_for_results(cat_page)
+    cat_page.unroute("**/explain-stream")
+
+
 PLACES = """() => {
     const places = {};
     const note = (name, element) => {

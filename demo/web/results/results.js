@@ -6,6 +6,8 @@ import { Panel } from "./panel.js";
 import { queueText, urlOf } from "../requests.js";
 
 const URL_KEPT_MS = 10_000; // of a photo that has been replaced
+const WAITING_DELAY_MS = 600; // what is answered sooner needs no word
+const WAITING = "Waiting for the server …";
 
 export class Results {
   /** root: the element of the page. notices: what is said of the photo, see photo_notices.js. page: what panels need, see panel.js. state(): what is chosen.
@@ -39,9 +41,18 @@ export class Results {
     this.signal = signal;
     this.early = [];
     for (const panel of this.panels.values()) panel.cancel();
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.showWaiting(), WAITING_DELAY_MS);
+  }
+
+  /** What is shown is of the request before, perhaps of another photo. */
+  showWaiting() {
+    if (this.signal.aborted) return;
+    for (const panel of this.panels.values()) panel.showStatus(WAITING);
   }
 
   receive(answer) {
+    if (answer.id || answer.waiting) clearTimeout(this.waiting);
     if (answer.waiting) {
       this.showQueuePosition(answer.waiting);
       return;
@@ -128,6 +139,7 @@ export class Results {
 
   /** In place of all panels. */
   showMessage(text, isProblem = false, mayTryAgain = false) {
+    clearTimeout(this.waiting);
     this.panels.clear();
     this.notices.show(null);
     this.photo = null;
