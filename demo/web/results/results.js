@@ -8,6 +8,7 @@ import { queueText, urlOf } from "../requests.js";
 const URL_KEPT_MS = 10_000; // of a photo that has been replaced
 const WAITING_DELAY_MS = 600; // what is answered sooner needs no word
 const WAITING = "Waiting for the server …";
+const NO_RESULT = "No network has a result.";
 
 export class Results {
   /** root: the element of the page. notices: what is said of the photo, see photo_notices.js. page: what panels need, see panel.js. state(): what is chosen.
@@ -94,7 +95,11 @@ export class Results {
     if (panel && arriving) panel.showArrival(arriving);
     if (panel && network) panel.showNetwork(network);
     if (panel && status) panel.showStatus(status);
-    if (panel && failed) panel.showFailure(failed);
+    if (panel && failed) {
+      panel.showFailure(failed);
+      // Else what is said would be of maps that are gone.
+      if (![...this.panels.values()].some((one) => one.result)) this.parts.comparison.clear(NO_RESULT);
+    }
     if (panel && result) {
       const hasArrived = panel.result?.is_arriving && !result.is_arriving;
       panel.showResult(result);
