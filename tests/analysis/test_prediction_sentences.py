@@ -76,10 +76,20 @@ def test_networks_that_see_different_things_disagree():
 
 def test_only_classes_of_imagenet_are_of_a_kind():
     own = [
-        explained(spot("top"), title=name, top=[(index, 0.6)], names=("ill", "well"), classes=2)
+        explained(
+            spot("top"),
+            title=name,
+            top=[(index, 0.6), (1 - index, 0.4)],
+            names=("ill", "well"),
+            classes=2,
+        )
         for name, index in (("Ada", 0), ("Ben", 1))
     ]
     assert summary(own)[0] == "They disagree: Ada says ill (60.0 %); Ben says well (60.0 %)."
+    assert summary([own[0], *saying((TABBY, 0.45))])[0] == (
+        "They know different classes: Ada says ill (60.0 %); Xception says tabby (45.0 %)."
+    )
+    assert summary([*own, *saying((TABBY, 0.45))])[0].startswith("They disagree: ")
 
 
 def test_a_class_that_no_network_says_is_named():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -251,6 +252,35 @@ def test_a_newer_choice_ends_the_request_before(cat_page: Page):
     assert newest["shown_photo_id"]
     held[1].continue_()
     expect_explained(cat_page, "tabby")
+    cat_page.unroute("**/explain-stream")
+
+
+def test_where_no_network_has_a_result_nothing_is_said_of_the_maps_before(cat_page: Page):
+    said = cat_page.locator(".comparison .sentences")
+
+    def fail(route: Route) -> None:
+        failed = [{"map": model, "failed": "It has no such class."} for model in STAND_INS]
+        lines = [{"id": asked(route.request)["shown_photo_id"]}, *failed]
+        route.fulfill(body="".join(f"{json.dumps(line)}\n" for line in lines))
+
+    cat_page.route("**/explain-stream", fail)
+    row(cat_page, 0, 1).click()
+    expect(said).to_have_text("No network has a result.")
+    cat_page.unroute("**/explain-stream")
+    examples(cat_page).nth(1).click()
+    wait_for_all(cat_page)
+    expect(said).to_contain_text("EfficientNet")
+
+
+def test_maps_of_the_photo_before_are_not_shown_without_a_word(cat_page: Page):
+    held: list[Route] = []
+    cat_page.route("**/explain-stream", lambda route: held.append(route))
+    examples(cat_page).nth(1).click()
+    status = cat_page.locator(".panel[data-model] figure .status")
+    expect(status).to_have_text(["Waiting for the server …"] * 3)
+    held[0].continue_()
+    expect(status).to_have_text([""] * 3)
+    wait_for_results(cat_page)
     cat_page.unroute("**/explain-stream")
 
 

@@ -45,11 +45,19 @@ def shared_kinds(facts: PhotoFacts, names: list[str]) -> set[str]:
     return set.intersection(*(kinds_of(one.index) for one in best))
 
 
+def known_to(facts: PhotoFacts, name: str) -> set[str]:
+    """The classes of a network: ImageNet's, or few."""
+    if facts.e[name].classes == 1000:
+        return {label.name for label in gc.imagenet_labels()}
+    assert len(facts.e[name].top) == facts.e[name].classes, name
+    return {one.name for one in facts.e[name].top}
+
+
 def check_predictions(facts: PhotoFacts, text: str) -> None:
     told: dict[str, str] = {}
     kinds: list[tuple[list[str], str, str]] = []  # who, of what article, which
     head, _, rest = text.partition(": ")
-    if not re.search(r"they disagree$| see ", head):
+    if not re.search(r"they disagree$|they know different classes$| see ", head):
         head, rest = "", text
     for clause in rest.split("; "):
         if found := re.fullmatch(r"(neither|none) says (.+)", clause):
@@ -70,6 +78,12 @@ def check_predictions(facts: PhotoFacts, text: str) -> None:
         kinds.append((list(told), found[2] or "", found[3]))
     elif head:
         assert not shared_kinds(facts, list(told)), text
+        may_agree = any(
+            said in known_to(facts, name)
+            for name in told
+            for said in {*told.values()} - {told[name]}
+        )
+        assert may_agree == (head == "they disagree"), text
     for names, article, kind in kinds:
         assert len({told[name] for name in names}) > 1, text
         assert kind in shared_kinds(facts, names), f"{names} do not see {kind}"

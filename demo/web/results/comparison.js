@@ -49,10 +49,11 @@ export class Comparison {
     this.clear();
   }
 
-  clear() {
+  /** text: why there is nothing. */
+  clear(text = "This appears when all networks are ready.") {
     this.data = null;
     this.captions.reset(false);
-    this.sentences.replaceChildren(h("p", { class: "subtle" }, "This appears when all networks are ready."));
+    this.sentences.replaceChildren(h("p", { class: "subtle" }, text));
     this.agreement.classList.add("empty");
     this.layers.setBox(null);
     this.layers.redraw();

@@ -139,13 +139,14 @@ export class Presentation {
   largest(width, height) {
     const count = PHONE.matches ? 1 : this.grid.querySelectorAll(":scope > .panel[data-model]").length;
     const labels = this.labelHeight();
-    let best = { columns: 1, size: LEAST_TILE };
+    let best = { columns: 1, size: -Infinity };
     const isWide = this.root.clientWidth > WIDE * this.root.clientHeight && count <= 4;
     for (let columns = isWide ? count : 1; columns <= count; columns++) {
       const rows = Math.ceil(count / columns);
       const size = Math.min(width / columns - GAP, (height / rows - labels) * this.ratio);
       if (size > best.size) best = { columns, size };
     }
-    return best;
+    // Where there is no room they are scrolled.
+    return { ...best, size: Math.max(best.size, Math.min(LEAST_TILE, width / best.columns - GAP)) };
   }
 }

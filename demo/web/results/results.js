@@ -6,6 +6,9 @@ import { Panel } from "./panel.js";
 import { queueText, urlOf } from "../requests.js";
 
 const URL_KEPT_MS = 10_000; // of a photo that has been replaced
+const WAITING_DELAY_MS = 600; // what is answered sooner needs no word
+const WAITING = "Waiting for the server …";
+const NO_RESULT = "No network has a result.";
 
 export class Results {
   /** root: the element of the page. notices: what is said of the photo, see photo_notices.js. page: what panels need, see panel.js. state(): what is chosen.
@@ -39,9 +42,18 @@ export class Results {
     this.signal = signal;
     this.early = [];
     for (const panel of this.panels.values()) panel.cancel();
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.showWaiting(), WAITING_DELAY_MS);
+  }
+
+  /** What is shown is of the request before, perhaps of another photo. */
+  showWaiting() {
+    if (this.signal.aborted) return;
+    for (const panel of this.panels.values()) panel.showStatus(WAITING);
   }
 
   receive(answer) {
+    if (answer.id || answer.waiting) clearTimeout(this.waiting);
     if (answer.waiting) {
       this.showQueuePosition(answer.waiting);
       return;
@@ -83,7 +95,11 @@ export class Results {
     if (panel && arriving) panel.showArrival(arriving);
     if (panel && network) panel.showNetwork(network);
     if (panel && status) panel.showStatus(status);
-    if (panel && failed) panel.showFailure(failed);
+    if (panel && failed) {
+      panel.showFailure(failed);
+      // Else what is said would be of maps that are gone.
+      if (![...this.panels.values()].some((one) => one.result)) this.parts.comparison.clear(NO_RESULT);
+    }
     if (panel && result) {
       const hasArrived = panel.result?.is_arriving && !result.is_arriving;
       panel.showResult(result);
@@ -128,6 +144,7 @@ export class Results {
 
   /** In place of all panels. */
   showMessage(text, isProblem = false, mayTryAgain = false) {
+    clearTimeout(this.waiting);
     this.panels.clear();
     this.notices.show(null);
     this.photo = null;

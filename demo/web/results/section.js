@@ -29,7 +29,8 @@ export class Section {
     if (this.isOpen) {
       this.begin();
       this.title.focus({ preventScroll: true });
-      this.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+      const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+      this.element.scrollIntoView({ block: "nearest", behavior });
     } else this.stop();
     return this.isOpen;
   }

@@ -88,7 +88,7 @@ def _clauses(
     kind = _kind(groups)
     some = _some_of_a_kind(groups, kind)
     rest = [_says(group, networks) for group in groups if group not in some]
-    beginning = "they disagree"
+    beginning = "they disagree" if _may_agree(groups) else "they know different classes"
     if kind is not None:
         everyone = [one for group in groups for one in group]
         differ = "" if some else " but differ on which"
@@ -100,6 +100,28 @@ def _clauses(
         rest = [f"{names} see {_a(its_kind)}", *rest]
     yield f"{beginning}: {rest[0]}"
     yield from rest[1:]
+
+
+def _may_agree(groups: Sequence[list[NamedNetwork]]) -> bool:
+    """Whether one of them may know the class that another one predicts, as far as it is known which
+    classes they have."""
+    return any(
+        not _lacks(one, other.e.top[0])
+        for group in groups
+        for one in group
+        for others in groups
+        for other in others
+        if others is not group
+    )
+
+
+def _lacks(one: NamedNetwork, prediction: Prediction) -> bool:
+    """Whether a network certainly does not have this class: it has few, or ImageNet's."""
+    top, labels = one.e.top, imagenet_labels()
+    if len(top) >= one.e.classes:
+        return all(known.name != prediction.name for known in top)
+    has_imagenet = one.e.classes == len(labels) and all(map(_is_of_imagenet, top))
+    return has_imagenet and all(label.name != prediction.name for label in labels)
 
 
 def _some_of_a_kind(
