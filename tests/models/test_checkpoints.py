@@ -543,9 +543,11 @@ def test_torchvisions_own_normalisation_may_be_told_without_the_architecture(tmp
     module: Any = quickly_made(partial(torchvision.models.inception_v3, num_classes=3, **options))
     path = saved(tmp_path / "a.pth", scrambled(module).state_dict())
     for on in (True, False):
-        module.transform_input = on
-        gc.register("Mine", weights=path, transform_input=on)
-        assert_same("mine", module)
+        info = gc.register("Mine", weights=path, transform_input=on)
+        assert isinstance(info.recipe, ArchitectureRecipe)
+        assert info.recipe.architecture.arguments["transform_input"] == on
+    module.transform_input = False
+    assert_same("mine", module)
     with pytest.raises(gc.NetworkError, match="transform_input belongs to torchvision:googlenet"):
         gc.register(
             "Mine", "test_resnet", weights=saved(path, small().state_dict()), transform_input=True
