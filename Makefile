@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export GRADIO_ANALYTICS_ENABLED ?= False
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest  # its processes share the cores
+# Its processes share the cores. Each imports all of the code, which is compiled once, also where
+# the environment says that nobody keeps what is compiled.
+PYTEST := OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help run serve-cluster check test lint audit tests quick-tests bench fuzz sweep load faults quality weights screenshots clean

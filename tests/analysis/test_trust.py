@@ -31,7 +31,7 @@ from gradcam_core.analysis.trust.verdict import CHECKS
 from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.preprocessing import InputSize
-from tests.support.networks import scattered
+from tests.support.networks import scattered, with_heat
 from tests.support.photos import EXAMPLES
 from tests.support.trust_checker import check_trust
 
@@ -52,10 +52,25 @@ class Again:
 
 
 @pytest.fixture(scope="module")
-def again(coffee: Image.Image, lite0: gc.Model, found: Trust) -> Again:
-    before = {name: tensor.clone() for name, tensor in lite0.module.state_dict().items()}
+def small(lite0: gc.Model) -> gc.Model:
+    torch.manual_seed(0)
+    module = scattered(timm.create_model("test_resnet")).eval().requires_grad_(False)
+    module.get_parameter("fc.weight").mul_(30)  # so that one class is probable enough
+    model = with_module(lite0, module, "layer4")
+    return replace(model, preprocessing=replace(lite0.preprocessing, size=InputSize(96, 160)))
+
+
+@pytest.fixture(scope="module")
+def found_small(coffee: Image.Image, small: gc.Model) -> Trust:
+    return run_checks(coffee, small, with_heat(coffee, small))
+
+
+@pytest.fixture(scope="module")
+def again(coffee: Image.Image, small: gc.Model, found_small: Trust) -> Again:
+    before = {name: tensor.clone() for name, tensor in small.module.state_dict().items()}
     shares: list[float] = []
-    return Again(gc.check(coffee, found.explanation, on_progress=shares.append), shares, before)
+    found = run_checks(coffee, small, found_small.explanation, shares.append)
+    return Again(found, shares, before)
 
 
 def test_grad_cam_of_a_cup_holds(found: Trust):
@@ -118,15 +133,15 @@ def test_road_and_arcc_are_told_and_have_no_part_in_the_verdict(
 
 
 def test_the_same_seed_finds_the_same_and_another_lays_the_map_elsewhere(
-    coffee: Image.Image, found: Trust, again: Again
+    coffee: Image.Image, small: gc.Model, found_small: Trust, again: Again
 ):
-    assert again.found.record() == found.record()
-    other = gc.check(coffee, found.explanation, seed=1)
-    assert (found.seed, other.seed) == (0, 1)
-    assert other.deletion == found.deletion
-    assert other.elsewhere[0] != found.elsewhere[0]
-    assert other.random_weights != found.random_weights
-    assert other.verdict == found.verdict
+    assert again.found.record() == found_small.record()
+    other = run_checks(coffee, small, found_small.explanation, seed=1)
+    assert (found_small.seed, other.seed) == (0, 1)
+    assert other.deletion == found_small.deletion
+    assert other.elsewhere[0] != found_small.elsewhere[0]
+    assert other.random_weights != found_small.random_weights
+    assert other.verdict == found_small.verdict
 
 
 def test_what_the_network_says_of_parts_of_the_photo(
@@ -149,12 +164,13 @@ def test_what_the_network_says_of_parts_of_the_photo(
 
 
 def test_the_network_is_left_as_it_was(
-    coffee: Image.Image, lite0: gc.Model, found: Trust, again: Again
+    coffee: Image.Image, small: gc.Model, found_small: Trust, again: Again
 ):
-    for name, tensor in lite0.module.state_dict().items():
+    for name, tensor in small.module.state_dict().items():
         assert torch.equal(tensor, again.before[name])
-    afterwards = gc.explain(coffee, lite0)
-    np.testing.assert_array_equal(afterwards.feature_map, found.explanation.feature_map)
+    e = found_small.explanation
+    afterwards = gc.explain(coffee, small, e.target.index)
+    np.testing.assert_array_equal(afterwards.feature_map, e.feature_map)
 
 
 def test_a_record_is_what_json_has(found: Trust):
@@ -248,9 +264,10 @@ def test_a_map_that_survives_random_weights_is_said_to_say_nothing(
     assert "so it says nothing about the network" in found.sentence
 
 
-def test_other_places_are_tried_until_the_outcome_is_settled(cat: Image.Image, lite0: gc.Model):
-    both = gc.read_image(EXAMPLES / "3_cat_and_coffee.jpg")
-    assert len(run_checks(both, lite0, gc.explain(both, lite0)).elsewhere) == min(PLACEMENTS)
+def test_other_places_are_tried_until_the_outcome_is_settled(
+    cat: Image.Image, lite0: gc.Model, found: Trust
+):
+    assert len(found.elsewhere) == min(PLACEMENTS)
     # To this network all places are alike, however many are tried.
     module = Brightness().eval().requires_grad_(False)
     module.head.weight.data.zero_()
@@ -270,7 +287,7 @@ def test_a_map_without_heat_is_refused(cat: Image.Image, lite0: gc.Model):
 
 
 def test_progress_ends_at_one_and_what_it_raises_ends_the_work(
-    coffee: Image.Image, lite0: gc.Model, found: Trust, again: Again
+    coffee: Image.Image, small: gc.Model, again: Again
 ):
     assert len(again.shares) > 2
     assert again.shares == sorted(again.shares)
@@ -284,16 +301,8 @@ def test_progress_ends_at_one_and_what_it_raises_ends_the_work(
             raise StopError
 
     with pytest.raises(StopError):
-        run_checks(coffee, lite0, found.explanation, stop)
-    assert not any(part._forward_hooks for part in lite0.module.modules())
-
-
-@pytest.fixture(scope="module")
-def small(lite0: gc.Model) -> gc.Model:
-    torch.manual_seed(0)
-    module = scattered(timm.create_model("test_resnet")).eval().requires_grad_(False)
-    model = with_module(lite0, module, "layer4")
-    return replace(model, preprocessing=replace(lite0.preprocessing, size=InputSize(96, 160)))
+        run_checks(coffee, small, again.found.explanation, stop)
+    assert not any(part._forward_hooks for part in small.module.modules())
 
 
 QUICK = [name for name, method in METHODS.items() if not method.is_slow]

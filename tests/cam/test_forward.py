@@ -4,6 +4,7 @@ know, too, is in `test_methods.py`."""
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 import timm
@@ -13,11 +14,12 @@ from torch import Tensor, nn
 import gradcam_core as gc
 from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.models.registry import list_models
+from tests.support.networks import quickly_made
 
 NETWORKS: dict[str, tuple[int, dict]] = {
-    "legacy_xception": (139, {}),
-    "resnet50": (128, {}),
-    "vgg19": (96, {"mlp_ratio": 1 / 16}),  # the hidden layers of its head, 110 MB else
+    "legacy_xception": (107, {}),
+    "resnet50": (96, {}),
+    "vgg19": (64, {"mlp_ratio": 1 / 16}),  # the hidden layers of its head, 110 MB else
     "efficientnet_lite0 (real)": (224, {}),
 }
 """The side of the input, and what is other than published."""
@@ -32,7 +34,8 @@ def network(request, lite0: gc.Model) -> tuple[nn.Module, str, Tensor]:
     if request.param.endswith("(real)"):
         return lite0.module, lite0.info.layer, batch
     info = next(i for i in list_models() if i.architecture.startswith(request.param + "."))
-    return timm.create_model(request.param, **options).eval(), info.layer, batch
+    module = quickly_made(partial(timm.create_model, request.param, **options))
+    return module, info.layer, batch
 
 
 def paper(module: nn.Module, layer: str, batch: Tensor, targets: list[int]) -> Tensor:

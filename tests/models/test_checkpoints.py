@@ -14,6 +14,7 @@ import shutil
 import sys
 import types
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 
 import gradcam_core as gc
-from tests.support.networks import scattered
+from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.models.custom.recipes import ArchitectureRecipe
+from tests.support.networks import quickly_made, scattered
 
 State = dict[str, Tensor]
 
@@ -325,7 +328,9 @@ def test_a_head_of_several_layers_is_refused(tmp_path: Path, norm: nn.Module):
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_1"])
 def test_torchvisions_head_is_found_where_people_put_theirs(tmp_path: Path, name: str):
-    module: Any = scrambled(torchvision.models.get_model(name, num_classes=6))
+    module: Any = scrambled(
+        quickly_made(partial(torchvision.models.get_model, name, num_classes=6))
+    )
     if name != "squeezenet1_1":
         module.classifier = nn.Linear(1280, 6)
     path = saved(tmp_path / "a.pth", put(module.state_dict(), "features_of."))
@@ -335,7 +340,7 @@ def test_torchvisions_head_is_found_where_people_put_theirs(tmp_path: Path, name
 
 
 def test_parts_in_a_sequential_are_known_by_their_order(tmp_path: Path):
-    module = scrambled(torchvision.models.resnet18(num_classes=4))
+    module = scrambled(quickly_made(partial(torchvision.models.resnet18, num_classes=4)))
     body = nn.Sequential(*list(module.children())[:-1])
     state = put(body.state_dict(), "features.") | put(
         module.get_submodule("fc").state_dict(), "fc."
@@ -346,7 +351,8 @@ def test_parts_in_a_sequential_are_known_by_their_order(tmp_path: Path):
     info = gc.register("Mine", weights=saved(tmp_path / "c.pth", beside))
     assert "state_dict.fc is used as fc" in info.notice
     assert_same("mine", module)
-    dense = torchvision.models.densenet121(num_classes=4)  # a ReLU stands between its parts
+    # Here a ReLU stands between the parts.
+    dense = quickly_made(partial(torchvision.models.densenet121, num_classes=4))
     body = nn.Sequential(*dense.children())
     with pytest.raises(gc.NetworkError, match="do not fit"):
         gc.register("Mine", "densenet121", weights=saved(tmp_path / "b.pth", body.state_dict()))
@@ -373,7 +379,7 @@ def test_a_known_network_under_other_names_is_named(
     tmp_path: Path, renamed: Callable[[str], str], first: str
 ):
     """It is not taken for it: nothing says that it computes the same."""
-    module = torchvision.models.resnet18(num_classes=4)
+    module = quickly_made(partial(torchvision.models.resnet18, num_classes=4))
     state = {renamed(name): tensor for name, tensor in module.state_dict().items()}
     path = saved(tmp_path / "a.pth", {"model": state})
     for architecture in ("resnet18", None):
@@ -460,8 +466,8 @@ def test_what_holds_no_weights_is_said(tmp_path: Path, kind: str):
 @pytest.mark.parametrize(
     "name",
     [
-        *("resnet18", "resnet34d", "torchvision:densenet121", "torchvision:mobilenet_v3_small"),
-        *("torchvision:regnet_y_400mf", "inception_v3"),
+        *("resnet18", "resnet18d", "torchvision:densenet121", "torchvision:mobilenet_v3_small"),
+        "torchvision:regnet_y_400mf",
         *("torchvision:mnasnet0_5", "regnety_002", "convnext_atto", "mobilenetv3_small_050"),
     ],
 )
@@ -469,7 +475,7 @@ def test_the_tensors_name_the_architecture(tmp_path: Path, name: str):
     library, _, plain = name.rpartition(":")
     torch.manual_seed(0)
     made = torchvision.models.get_model if library else timm.create_model
-    module = scrambled(made(plain, num_classes=3))
+    module = scrambled(quickly_made(partial(made, plain, num_classes=3)))
     path = saved(tmp_path / "a.pth", {"model": put(module.state_dict(), f"module.{plain}.")})
     info = gc.register("Mine", weights=path)
     assert info.architecture == plain
@@ -478,7 +484,8 @@ def test_the_tensors_name_the_architecture(tmp_path: Path, name: str):
 
 
 def test_variants_with_the_same_tensors_have_to_be_named(tmp_path: Path):
-    module = scrambled(timm.create_model("tf_efficientnet_b0", num_classes=3))
+    build = partial(timm.create_model, "tf_efficientnet_b0", num_classes=3)
+    module = scrambled(quickly_made(build))
     path = saved(tmp_path / "a.pth", module.state_dict())
     with pytest.raises(
         gc.NetworkError, match=r"efficientnet_b0, .*tf_efficientnet_b0.*architecture="
@@ -520,9 +527,8 @@ def test_torchvisions_own_normalisation_and_heads(
     tmp_path: Path, name: str, has_heads: bool, on: bool
 ):
     torch.manual_seed(0)
-    module = torchvision.models.get_model(
-        name, num_classes=3, aux_logits=has_heads, init_weights=False, transform_input=on
-    )
+    options = {"aux_logits": has_heads, "init_weights": False, "transform_input": on}
+    module = quickly_made(partial(torchvision.models.get_model, name, num_classes=3, **options))
     path = saved(tmp_path / "a.pth", scrambled(module).state_dict())
     given: dict[str, Any] = {} if on else {"transform_input": False}
     info = gc.register("Mine", f"torchvision:{name}", weights=path, **given)
@@ -533,14 +539,15 @@ def test_torchvisions_own_normalisation_and_heads(
 
 
 def test_torchvisions_own_normalisation_may_be_told_without_the_architecture(tmp_path: Path):
-    module: Any = torchvision.models.inception_v3(
-        num_classes=3, aux_logits=False, init_weights=False
-    )
+    options = {"aux_logits": False, "init_weights": False}
+    module: Any = quickly_made(partial(torchvision.models.inception_v3, num_classes=3, **options))
     path = saved(tmp_path / "a.pth", scrambled(module).state_dict())
     for on in (True, False):
-        module.transform_input = on
-        gc.register("Mine", weights=path, transform_input=on)
-        assert_same("mine", module)
+        info = gc.register("Mine", weights=path, transform_input=on)
+        assert isinstance(info.recipe, ArchitectureRecipe)
+        assert info.recipe.architecture.arguments["transform_input"] == on
+    module.transform_input = False
+    assert_same("mine", module)
     with pytest.raises(gc.NetworkError, match="transform_input belongs to torchvision:googlenet"):
         gc.register(
             "Mine", "test_resnet", weights=saved(path, small().state_dict()), transform_input=True
@@ -548,7 +555,8 @@ def test_torchvisions_own_normalisation_may_be_told_without_the_architecture(tmp
 
 
 def test_a_head_that_only_training_uses_may_have_other_classes(tmp_path: Path):
-    module: Any = torchvision.models.inception_v3(init_weights=False, transform_input=True)
+    options = {"init_weights": False, "transform_input": True}
+    module: Any = quickly_made(partial(torchvision.models.inception_v3, **options))
     module.fc = nn.Linear(2048, 2)
     path = saved(tmp_path / "a.pth", scrambled(module).state_dict())
     info = gc.register("Mine", "inception_v3", weights=path)
@@ -583,9 +591,8 @@ def test_torchscript_is_read(tmp_path: Path, form: str):
 
 
 def test_torchscript_says_whether_it_normalises(tmp_path: Path):
-    module = torchvision.models.googlenet(
-        num_classes=3, aux_logits=False, init_weights=False, transform_input=False
-    )
+    options = {"aux_logits": False, "init_weights": False, "transform_input": False}
+    module = quickly_made(partial(torchvision.models.googlenet, num_classes=3, **options))
     torch.jit.script(scrambled(module)).save(tmp_path / "a.pt")
     gc.register("Mine", weights=tmp_path / "a.pt")
     assert_same("mine", module, 128)
@@ -622,6 +629,19 @@ def test_a_file_of_another_kind_is_said_to_be_that(tmp_path: Path, name: str):
 MEAN, STD = [0.3, 0.4, 0.5], [0.2, 0.25, 0.3]
 
 
+def preprocessing_of(info: gc.ModelInfo) -> Preprocessing:
+    """How the network's pictures are prepared, which needs none of its values."""
+    assert isinstance(info.recipe, ArchitectureRecipe)
+    return info.recipe.preprocessing
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Preprocessing:
+    """Where the file says nothing."""
+    path = saved(tmp_path_factory.mktemp("plain") / "a.pth", small().state_dict())
+    return preprocessing_of(gc.register("Plain", "test_resnet", weights=path))
+
+
 @pytest.mark.parametrize(
     ("said", "mean"),
     [
@@ -645,18 +665,15 @@ MEAN, STD = [0.3, 0.4, 0.5], [0.2, 0.25, 0.3]
     ],
 )  # fmt: skip
 def test_only_a_normalisation_is_taken_for_one(
-    tmp_path: Path, said: dict[str, Any], mean: list[float] | None
+    tmp_path: Path, usual: Preprocessing, said: dict[str, Any], mean: list[float] | None
 ):
     path = saved(tmp_path / "a.pth", {"state_dict": small().state_dict(), **said})
-    gc.register("Mine", "test_resnet", weights=path)
-    expected = mean or [0.485, 0.456, 0.406]
-    usual = gc.load_model("mine").preprocessing
+    found = preprocessing_of(gc.register("Mine", "test_resnet", weights=path))
     if mean is None:
-        gc.register("Plain", "test_resnet", weights=saved(tmp_path / "b.pth", small().state_dict()))
-        assert usual == gc.load_model("plain").preprocessing
+        assert found == usual
     else:
-        assert usual.mean == pytest.approx(expected)
-        assert usual.std == pytest.approx(STD)
+        assert found.mean == pytest.approx(mean)
+        assert found.std == pytest.approx(STD)
 
 
 def test_crop_and_interpolation_are_read_from_the_file(tmp_path: Path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from gradcam_core.models.optimise.arrange import DenseConv2d
 from gradcam_core.models.optimise.build import read_network
 from gradcam_core.models.registry import remove_model
 from tests.support.narrow_vgg import NARROW_VGG
-from tests.support.networks import scattered
+from tests.support.networks import quickly_made, scattered
 
 ARCHITECTURES = [
     "resnet18",
@@ -47,7 +47,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     @cache
     def made(architecture: str) -> tuple[nn.Module, Path]:
         torch.manual_seed(0)
-        module = scattered(timm.create_model(architecture).eval())
+        module = scattered(quickly_made(partial(timm.create_model, architecture)))
         file = folder / f"{architecture}.safetensors"
         tensors = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
         save_file(tensors, file)

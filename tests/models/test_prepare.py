@@ -6,6 +6,7 @@ import gc as garbage
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
 import gradcam_core as gc
 from gradcam_core.models.optimise.arrange import DenseConv2d
-from tests.support.networks import scattered
+from tests.support.networks import quickly_made, scattered
 
 SIDE_PX = 96
 
@@ -48,9 +49,11 @@ def built(name: str) -> nn.Module:
     library, _, architecture = name.partition(" ")
     torch.manual_seed(0)
     if library == "torchvision":
-        return scattered(getattr(torchvision.models, architecture)(num_classes=10)).eval()
-    smaller = next((given for kind, given in SMALLER.items() if architecture.startswith(kind)), {})
-    return scattered(timm.create_model(architecture, num_classes=10, **smaller)).eval()
+        build = partial(torchvision.models.get_model, architecture, num_classes=10)
+    else:
+        of_kind = (given for kind, given in SMALLER.items() if architecture.startswith(kind))
+        build = partial(timm.create_model, architecture, num_classes=10, **next(of_kind, {}))
+    return scattered(quickly_made(build))
 
 
 def norms(module: nn.Module) -> int:
@@ -126,7 +129,7 @@ def test_with_real_weights(name: str):
 
 
 def test_vgg_has_dense_convolutions_as_products():
-    copy = gc.prepare(timm.create_model("vgg11", mlp_ratio=1 / 16).eval())
+    copy = gc.prepare(quickly_made(partial(timm.create_model, "vgg11", mlp_ratio=1 / 16)))
     dense = [name for name, part in copy.named_modules() if isinstance(part, DenseConv2d)]
     assert dense == ["pre_logits.fc1", "pre_logits.fc2"]
 

@@ -21,6 +21,7 @@ class HeatFacts:
     level = 0.5
 
     def __init__(self, e: gc.Explanation) -> None:
+        self._spots: dict[float, tuple[np.ndarray, float]] = {}  # by level
         width, height = e.geometry.photo_size
         left, top, right, bottom = e.box
         self.box = left / width, top / height, right / width, bottom / height
@@ -66,6 +67,11 @@ class HeatFacts:
 
     def largest_spot(self) -> tuple[np.ndarray, float]:
         """The heat of the connected hot spot that has most of it, and its share of all."""
+        if self.level not in self._spots:
+            self._spots[self.level] = self._largest_spot()
+        return self._spots[self.level]
+
+    def _largest_spot(self) -> tuple[np.ndarray, float]:
         labels, count = ndimage.label(self.hot)
         sums = ndimage.sum(self.heat, labels, np.arange(1, count + 1))
         spot = np.where(labels == np.argmax(sums) + 1, self.heat, 0)
@@ -98,8 +104,11 @@ class HeatFacts:
 
 
 def _interpolated(cells: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    fine = np.array([np.interp(rows, np.arange(cells.shape[0]), one) for one in cells.T]).T
-    return np.array([np.interp(columns, np.arange(cells.shape[1]), one) for one in fine])
+    down, across = (
+        np.array([np.interp(at, np.arange(count), one) for one in np.eye(count)])
+        for at, count in zip((rows, columns), cells.shape, strict=True)
+    )  # what each cell gives to each place
+    return down.T @ cells @ across
 
 
 def hottest_fifth(one: HeatFacts, region: np.ndarray) -> np.ndarray:

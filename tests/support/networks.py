@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import gradcam_core as gc
+from gradcam_core.models.optimise.meta_device import without_values
 from gradcam_core.models.registry import remove_model
 
 
@@ -28,6 +29,25 @@ def scattered(module: nn.Module) -> nn.Module:
             nn.init.normal_(parameter, std=0.1)
         elif parameter.ndim == 1 and name.endswith("weight"):
             nn.init.uniform_(parameter, 0.5, 1.5)
+    return module
+
+
+def quickly_made(build: Callable[[], nn.Module]) -> nn.Module:
+    """What `build` gives, in eval mode, with random values that repeat: to draw all of them anew
+    takes most of the time in which a network is built. Norms change nothing."""
+    module = without_values(build)
+    tensors = module.state_dict()
+    if len(tensors) < sum(1 for _ in module.parameters()) + sum(1 for _ in module.buffers()):
+        return build().eval()  # with tables that no file has, such as those of positions
+    module.to_empty(device="cpu")
+    few = torch.randn(65_537)  # a prime, so that no two outputs of a layer are the same
+    few -= few.mean()
+    for name, tensor in module.state_dict().items():
+        if tensor.ndim > 1 and tensor[0].numel() > 1:
+            repeated = few.repeat(-(-tensor.numel() // len(few)))[: tensor.numel()]
+            tensor.copy_(repeated.view(tensor.shape)).mul_((2 / tensor[0].numel()) ** 0.5)
+        else:
+            tensor.fill_(0 if name.endswith(("bias", "mean", "tracked")) else 1)
     return module
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -122,6 +123,11 @@ def loaded(path: Path, **given: Any) -> Any:
         return torch.load(path, map_location="cpu", **given)
 
 
+_CONSTANT = re.compile(r"^  (\w+) : Final\[bool\] = (True|False)$", re.MULTILINE)
+"""In the code of TorchScript. What a class names as its constants is no attribute there:
+torchvision's GoogLeNet has `transform_input` so, its Inception v3 has it as an attribute."""
+
+
 def is_torchscript(path: Path) -> bool:
     """Whether it is what `torch.jit.save` writes."""
     if not zipfile.is_zipfile(path):
@@ -132,8 +138,8 @@ def is_torchscript(path: Path) -> bool:
 
 
 def torchscript_values(path: Path) -> dict[str, Any]:
-    """The tensors and other attributes of a scripted or traced network, by dotted name; its code is
-    not looked at. A frozen network has none."""
+    """The tensors and other attributes of a scripted or traced network, by dotted name, and what
+    its code declares to be on or off. A frozen network has no tensors."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         top = next(name for name in names if name.endswith("/data.pkl")).removesuffix("data.pkl")
@@ -141,7 +147,12 @@ def torchscript_values(path: Path) -> dict[str, Any]:
             io.BytesIO(archive.read(f"{top}data.pkl")),
             lambda key: bytearray(archive.read(f"{top}data/{key}")),
         ).load()
-    found: dict[str, Any] = {}
+        code = [archive.read(name).decode() for name in names if name.endswith(".py")]
+    found: dict[str, Any] = {
+        f"code.{number}.{name}": value == "True"
+        for number, text in enumerate(code)
+        for name, value in _CONSTANT.findall(text)
+    }
 
     def walk(part: Any, name: str) -> None:
         for key, value in part.state.items():
