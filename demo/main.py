@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
     from gradcam_core.cache_folders import ensure_cache_folders
     from gradcam_core.errors import GradcamError
+    from gradcam_core.files import check_working_folder
     from gradcam_core.library_variables import (
         check_variables_of_pytorch,
         leave_out_unusable_variables,
@@ -81,6 +82,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         if notice:
             print(notice, file=sys.stderr)
     try:
+        check_working_folder()
         check_variables_of_pytorch()
         _start(arguments, program)
     except ModuleNotFoundError as error:

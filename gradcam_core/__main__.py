@@ -4,6 +4,7 @@ import sys
 
 from gradcam_core.cache_folders import ensure_cache_folders
 from gradcam_core.errors import SettingsError
+from gradcam_core.files import check_working_folder
 from gradcam_core.library_variables import (
     check_variables_of_pytorch,
     leave_out_unusable_variables,
@@ -23,6 +24,7 @@ def main() -> int:
         if notice:
             print(notice, file=sys.stderr)
     try:
+        check_working_folder()
         check_variables_of_pytorch()
         # Late: libraries read the folders as they are imported.
         from gradcam_core.cli.photo import main as run

@@ -108,7 +108,7 @@ def zero_filled(data: bytes, share: float) -> bytes:
     return data[:kept] + bytes(len(data) - kept)
 
 
-@pytest.mark.parametrize("share", [0.31, 0.57])
+@pytest.mark.parametrize("share", [0.31, 0.553])
 @pytest.mark.parametrize(
     ("encoding", "mode"), [("BMP", "RGB"), ("BMP", "L"), ("PPM", "RGB"), ("TIFF", "RGB")]
 )
