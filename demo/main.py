@@ -63,12 +63,14 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
     from gradcam_core.errors import GradcamError
+    from gradcam_core.system.files import check_working_folder
     from gradcam_core.system.library_variables import check_variables_of_pytorch
     from gradcam_core.system.start import prepare_process
     from gradcam_core.wording import printable
 
     prepare_process()
     try:
+        check_working_folder()
         check_variables_of_pytorch()
         _start(arguments, program)
     except ModuleNotFoundError as error:

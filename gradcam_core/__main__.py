@@ -3,6 +3,7 @@
 import sys
 
 from gradcam_core.errors import SettingsError
+from gradcam_core.system.files import check_working_folder
 from gradcam_core.system.library_variables import check_variables_of_pytorch
 from gradcam_core.system.start import prepare_process
 
@@ -11,6 +12,7 @@ def main() -> int:
     """The exit status."""
     prepare_process()
     try:
+        check_working_folder()
         check_variables_of_pytorch()
         # Late: libraries read the folders as they are imported.
         from gradcam_core.cli.photo import main as run

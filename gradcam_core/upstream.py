@@ -89,7 +89,7 @@ def give_palette(image: Image.Image, raw_mode: str, palette: bytes, entry: str) 
     """
     from PIL import ImagePalette
 
-    image._mode = "P"  # type: ignore[attr-defined]
+    image._mode = "P"
     image.palette = ImagePalette.raw(entry, palette)
     (tile,) = image.tile  # type: ignore[attr-defined]
     image.tile = [tile._replace(args=(raw_mode, *tile.args[1:]))]  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 
-SEPARATORS = (",", ";", "\t")
+SEPARATORS = (",", ";", "\t", "|")
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -13,6 +13,9 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
+
+_HEAD_BYTES = 4096
+_MOSTLY = 0.6  # of the letters of a list with paths
 
 _FIELD_LETTERS = 2**30  # as many as a file has that fits into memory
 
@@ -24,5 +27,13 @@ def allow_long_fields() -> None:
 
 
 def encoding_by_mark(data: bytes) -> str | None:
-    """The encoding that the first bytes of a file name; None where they name none."""
-    return next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
+    """The encoding that the first bytes of a file name, or that its zeros show: every other byte
+    of plain letters in UTF-16; None where there is none."""
+    named = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
+    if named or len(data) < 4:
+        return named
+    first, second = data[:_HEAD_BYTES:2], data[1:_HEAD_BYTES:2]
+    for zeros, others, name in ((second, first, "utf-16-le"), (first, second, "utf-16-be")):
+        if zeros.count(0) > _MOSTLY * len(zeros) and 0 not in others:
+            return name
+    return None

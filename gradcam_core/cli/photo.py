@@ -6,9 +6,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from PIL import Image
 from tqdm import tqdm
@@ -224,9 +225,11 @@ def _verdict(e: Explanation, found: Trust) -> str:
 
 
 def _write_all(folder: Path, made: Sequence[File]) -> None:
-    """Write two at a time. Once one has failed, none is begun."""
-    with ThreadPoolExecutor(2) as pool:
-        writing = [pool.submit(_write, folder / file.name, file) for file in made]
+    """Write two at a time. Once one has failed, none is begun, and none appears beside files of an
+    earlier photo."""
+    with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
+        targets = [stack.enter_context(atomic_write(folder / file.name)) for file in made]
+        writing = [pool.submit(_write, *pair) for pair in zip(targets, made, strict=True)]
         try:
             for written in tqdm(as_completed(writing), "writing", len(writing), leave=False):
                 written.result()
@@ -236,6 +239,6 @@ def _write_all(folder: Path, made: Sequence[File]) -> None:
             raise
 
 
-def _write(path: Path, file: File) -> None:
-    with atomic_write(path) as target:
-        file.write(target)
+def _write(target: IO[bytes], file: File) -> None:
+    file.write(target)
+    target.flush()  # a full disk says so now

@@ -52,6 +52,10 @@ _COLOURS: dict[Theme, _Colours] = {
 }
 
 
+_NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters of one's own class names that an XML document cannot have (XML 1.0, section 2.2)."""
+
+
 class Slide(Figure):
     """matplotlib's figure, with what its files say of themselves: see `images.metadata`."""
 
@@ -248,6 +252,7 @@ def svg(figure: Slide) -> bytes:
         "Description": f"{texts}\n\n{figure.metadata['Description']}",
         "Creator": figure.metadata[SOFTWARE],
     }
+    metadata = {key: value and _NO_XML.sub("\ufffd", value) for key, value in metadata.items()}
     file = io.BytesIO()
     with _rendering, matplotlib.rc_context(_SETTINGS):
         figure.savefig(file, format="svg", metadata=metadata)

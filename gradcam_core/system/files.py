@@ -9,6 +9,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from gradcam_core.errors import SettingsError
+
+
+def check_working_folder() -> None:
+    """Raises SettingsError where the folder that the program was started in is gone: no relative
+    path means anything then, and libraries ask for it, too."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise SettingsError(
+            "The folder that this was started in is gone, or may not be read. Change to another "
+            "one with cd."
+        ) from error
+
 
 @contextmanager
 def atomic_write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from importlib.util import find_spec
@@ -9,7 +10,8 @@ from importlib.util import find_spec
 _VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 _HOST = r"([\w.-]+|\[[0-9a-fA-F:.]+\])"
 _USABLE = re.compile(rf"(?:([a-z0-9+.-]+)://)?(?:[^@/\s]*@)?{_HOST}(?::(\d{{1,5}}))?/?", re.I)
-_NAME = re.compile(r"(?:https?://)?[\w*.-]+(?::\d{1,5})?(?:/\d+)?", re.I)
+_NAME = re.compile(r"(?:https?://)?([\w*.-]+)(?::\d{1,5})?(?:/\d+)?", re.I)
+_NUMBERS = re.compile(r"\d+(?:\.\d+){3}", re.ASCII)
 
 
 def leave_out_unusable_proxies() -> list[str]:
@@ -31,13 +33,34 @@ def leave_out_unusable_proxies() -> list[str]:
             # httpx takes each for the host of an address, which an IPv6 range is not. No download
             # comes from a server that is named so.
             parts = re.split(r"[,;\s]+", os.environ[name])  # curl takes spaces, others semicolons
-            os.environ[name] = ",".join(filter(_NAME.fullmatch, parts))
+            os.environ[name] = ",".join(filter(_is_name, map(_in_ascii, parts)))
     return notices
+
+
+def _in_ascii(host: str) -> str:
+    """As names stand in addresses; what cannot be one stays as it is."""
+    try:
+        return host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host
+
+
+def _is_name(text: str) -> bool:
+    found = _NAME.fullmatch(text)
+    return found is not None and text.isascii() and not _is_false_address(found[1])
+
+
+def _is_false_address(host: str) -> bool:
+    """Whether it looks like an address of IPv4, and is none."""
+    try:
+        return bool(_NUMBERS.fullmatch(host)) and not ipaddress.IPv4Address(host)
+    except ValueError:
+        return True
 
 
 def _why_unusable(proxy: str) -> str:
     found = _USABLE.fullmatch(proxy)
-    if not found or int(found[3] or 0) > 65535:
+    if not found or int(found[3] or 0) > 65535 or _is_false_address(found[2]):
         return "it is not an address such as http://proxy.example:3128"
     scheme = (found[1] or "http").lower()
     if scheme in ("http", "https"):

@@ -242,6 +242,7 @@ LISTS = {
     "from another folder": ("deep/l.txt", b"../photos/a.jpg\n../photos/sub/b.jpg"),
     "as seen from here": ("deep/l.list", b"photos/a.jpg\nphotos/sub/b.jpg"),
     "UTF-16": ("l.txt", "photos/a.jpg\nphotos/sub/b.jpg\n".encode("utf-16")),
+    "UTF-16 without a mark": ("l.txt", "photos/a.jpg\nphotos/sub/b.jpg\n".encode("utf-16-be")),
     "find -print0": ("l.txt", b"photos/a.jpg\0photos/sub/b.jpg\0"),
     "with twins": ("l.txt", b"photos/a.jpg\n./photos/a.jpg\nphotos/sub/../sub/b.jpg\n"),
     "labels behind tabs": ("l.txt", b"path\tlabel\nphotos/a.jpg\t1\nphotos/sub/b.jpg\t2\n"),
@@ -249,6 +250,11 @@ LISTS = {
     "Excel": ("l.csv", b"sep=;\r\nlabel;filename\r\nx;photos/a.jpg\r\ny;photos/sub/b.jpg\r\n"),
     "without a header": ("l.csv", b"1,photos/a.jpg\n2,photos/sub/b.jpg\n"),
     "another header": ("l.csv", b"Bilder\nphotos/a.jpg\nphotos/sub/b.jpg\n"),
+    "a column by a name of one's own": (
+        "l.csv",
+        b"id,Datei\n1,photos/a.jpg\n2,photos/sub/b.jpg\n",
+    ),
+    "columns with bars": ("l.csv", b"path|label\nphotos/a.jpg|a, b\nphotos/sub/b.jpg|c\n"),
     "long texts": (
         "l.csv",
         b"path,text\nphotos/a.jpg," + b"x" * 200_000 + b"\nphotos/sub/b.jpg,y\n",

@@ -260,8 +260,9 @@ def test_a_mistake_writes_nothing(cat_path: Path, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_no_half_written_file(cat_path: Path, tmp_path: Path, capsys):
+def test_a_full_disk_leaves_what_was_there(cat_path: Path, tmp_path: Path, capsys):
     """Here no file may become larger than 100 KB, which Linux says in the same way."""
+    (tmp_path / "captions.txt").write_text("of an earlier photo")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
@@ -271,15 +272,29 @@ def test_a_full_disk_leaves_no_half_written_file(cat_path: Path, tmp_path: Path,
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert stopped.value.code == 2
     assert "File too large" in capsys.readouterr().err
-    written = {path.name for path in tmp_path.iterdir()}
-    assert "input_image.jpg" in written
-    assert written <= {
-        *("input_image.jpg", "efficientnet_lite0_heatmap.png"),
-        *("captions.txt", "explanations.json"),
-    }
-    for path in tmp_path.glob("*.??g"):
-        with Image.open(path) as picture:
-            picture.load()
+    assert [path.name for path in tmp_path.iterdir()] == ["captions.txt"]
+    assert (tmp_path / "captions.txt").read_text() == "of an earlier photo"
+
+
+def test_options_with_choices_say_them_for_what_is_no_number(capsys: pytest.CaptureFixture[str]):
+    for given, words in (
+        (["x.jpg", "--detail", "x"], "invalid choice: 'x' (choose from 1, 2, 3)"),
+        (["batch", "x", "--out", "y", "--longest", "1.5"], "is a number from 64 to 8192"),
+    ):
+        with pytest.raises(SystemExit):
+            main(given)
+        assert words in capsys.readouterr().err
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path):
+    """A shell may still be in it."""
+    gone = tmp_path / "gone"
+    code = f"import os; os.mkdir({str(gone)!r}); os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})"
+    code += "; from gradcam_core.__main__ import main; raise SystemExit(main())"
+    ended = run("batch", ".", "--out", "out", program=("-c", code))
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("The folder that this was started in is gone")
+    assert len(ended.stderr.splitlines()) == 1
 
 
 @pytest.mark.usefixtures("no_figure")

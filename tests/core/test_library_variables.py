@@ -41,8 +41,7 @@ def test_what_is_no_number_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_pytorch_cannot_read_is_named():
-    given = {"TORCH_LOGS": "no-such-log", "TORCHINDUCTOR_MIN_NUM_SPLIT": "7531"}
-    ended = run("--help", **given)
+    ended = run("--help", TORCH_LOGS="no-such-log", TORCHINDUCTOR_MIN_NUM_SPLIT="7531")
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
         "PyTorch cannot be loaded with TORCH_LOGS='no-such-log' in the environment. Unset it, or "

@@ -31,6 +31,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://", "it is not an address such as"),
         ("http://two words:80", "it is not an address such as"),
         ("http://proxy.example:99999", "it is not an address such as"),
+        ("http://256.1.1.1:3128", "it is not an address such as"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_left_out_and_told(proxy: str, why: str):
@@ -72,6 +73,7 @@ def test_spaces_around_a_proxy_are_no_part_of_it():
         ("[fd00::]/8", ""),
         ("http://a:b", ""),
         ("*", "*"),
+        ("bücher.example,10.0.0.999", "xn--bcher-kva.example"),
         ("a.example:80,http://b.example", "a.example:80,http://b.example"),
     ],
 )

@@ -108,6 +108,7 @@ TOLD = {
         "https://a..example",
     ],
     "GRADCAM_FRAME_ANCESTORS": [
+        "https://a.example/;script-src *",
         "'none'",
         "https://a;script-src *",
         "ftp://a",

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from xml.dom import minidom
 
 import pytest
 from fontTools.fontBuilder import FontBuilder
@@ -188,7 +189,7 @@ def test_a_figure_has_no_box_and_nothing_is_warned_of(
 ):
     if is_bare:
         request.getfixturevalue("machine")
-    names = [given for given, _ in NAMES.values()] + ["\ue000"]
+    names = [given for given, _ in NAMES.values()] + ["\ue000", "\x1b[31mred\0"]
     named = [
         replace(
             tabby,
@@ -207,6 +208,7 @@ def test_a_figure_has_no_box_and_nothing_is_warned_of(
                 assert has_all(text.get_text().replace("\u200e", "")), text.get_text()
             assert png(drawn).startswith(b"\x89PNG")
         assert b"<text" not in svg(drawn)
+        minidom.parseString(svg(drawn))
     assert any("class 13 rather than" in text.get_text() for text in drawn.texts)
     assert some[0].title in drawn.metadata["Title"]
     assert capfd.readouterr() == ("", "")

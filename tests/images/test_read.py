@@ -116,7 +116,8 @@ def test_an_array_is_taken_as_it_is():
         (b"%PDF-1.7 ...", "not supported"),
         ("no/such/file.jpg", "no file"),
         (".", "folder"),
-        ("a\0b.jpg", "cannot be read"),
+        ("a\0b.jpg", "No file can have the name"),
+        ("\ud800.jpg", r"No file can have the name \\ud800\.jpg"),
         (
             "https://a.example/b.jpg",
             r"^https://a\.example/b\.jpg is an address, but nothing is fetched",

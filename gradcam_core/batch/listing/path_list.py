@@ -41,6 +41,8 @@ _HEADERS = (
 )
 """What the column of paths may be called, the likeliest first."""
 
+_HEAD_ROWS = 20  # that are looked at for a path, below names of columns that are not known
+
 _QUOTES = ('"', "'", "“”", "«»")
 _LONGEST = 32_767  # of a path that any system has
 
@@ -98,7 +100,8 @@ def _entries(file: Path, suffixes: Collection[str]) -> Iterator[str]:
         raise _unreadable(file, error) from error
     marked = encoding_by_mark(data)
     # Names of files are bytes: what is no UTF-8 is looked for as it stands.
-    text = data.decode(marked or "utf-8", "surrogateescape" if marked != "utf-16" else "replace")
+    is_wide = (marked or "").startswith("utf-16")
+    text = data.decode(marked or "utf-8", "replace" if is_wide else "surrogateescape")
     del data
     if file.suffix.lower() in TABLES:
         yield from _cells(file, text.replace("\0", ""), suffixes)
@@ -117,7 +120,7 @@ def _lines(file: Path, lines: list[str]) -> Iterator[str]:
         text = line.strip()
         if not text:
             continue
-        if "\t" in text and not _is_there(text, file.parent):
+        if "\t" in text and not any(_is_there(one, file.parent) for one in _variants(text)):
             text = text.split("\t")[0].strip()
         is_remark = text.startswith("#") or (is_first and text.casefold() in _HEADERS)
         is_first = False
@@ -130,7 +133,7 @@ def _cells(file: Path, text: str, suffixes: Collection[str]) -> Iterator[str]:
     allow_long_fields()
     separator, text = _separator(text)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    column = None
+    column, head = None, []
     try:
         for row in rows:
             if not any(cell.strip() for cell in row):
@@ -139,12 +142,20 @@ def _cells(file: Path, text: str, suffixes: Collection[str]) -> Iterator[str]:
                 continue
             if column is None:
                 column, is_header = _column(file, row, suffixes)
+                head.append(row)
+                if column is None and len(head) > _HEAD_ROWS:
+                    break
                 if is_header:
                     continue
-            if column < len(row) and (cell := row[column].strip()):
+            if column is not None and column < len(row) and (cell := row[column].strip()):
                 yield cell
     except csv.Error as error:
         raise PicturesError(f"line {rows.line_num} of {file} is not valid CSV: {error}") from error
+    if head and column is None:
+        raise PicturesError(
+            f"{file} has no column of pictures: name one of paths `path`; its first line has "
+            f"{file_name(', '.join(cell.strip() for cell in head[0]))}"
+        )
 
 
 def _separator(text: str) -> tuple[str, str]:
@@ -156,8 +167,8 @@ def _separator(text: str) -> tuple[str, str]:
     return max(SEPARATORS, key=first.count), text
 
 
-def _column(file: Path, row: list[str], suffixes: Collection[str]) -> tuple[int, bool]:
-    """The column of paths, and whether this row has names of columns."""
+def _column(file: Path, row: list[str], suffixes: Collection[str]) -> tuple[int | None, bool]:
+    """The column of paths, if this row shows it, and whether this row has names of columns."""
     names = [cell.strip().casefold() for cell in row]
     named = [name for name in _HEADERS if name in names]
     cells = [cell.strip() for cell in row]
@@ -167,12 +178,7 @@ def _column(file: Path, row: list[str], suffixes: Collection[str]) -> tuple[int,
         is_path = PurePath(cell.replace("\\", "/")).suffix.lower() in suffixes
         if cell and (is_address(cell) or is_path or _is_there(cell, file.parent)):
             return number, False
-    if len(row) == 1:
-        return 0, True
-    raise PicturesError(
-        f"{file} has no column of pictures: name one of paths `path`; its first line has "
-        f"{file_name(', '.join(cells))}"
-    )
+    return (0 if len(row) == 1 else None), True
 
 
 def _is_there(text: str, folder: Path) -> bool:

@@ -1,21 +1,32 @@
-"""BMP whose palette has greys alone."""
+"""BMP that Pillow takes for another one, or does not know (BITMAPINFOHEADER and its successors)."""
 
 from __future__ import annotations
 
+import struct
 from typing import IO
 
+import numpy as np
 from PIL import Image
 
+from gradcam_core.errors import ImageError
+from gradcam_core.images.limits import INCOMPLETE, check_size
 from gradcam_core.upstream import give_palette
+
+UNKNOWN = tuple(f"Unsupported BMP {what}" for what in ("bitfields", "pixel depth", "compression"))
+"""How Pillow begins what it says of them."""
 
 _FILE_HEAD_BYTES = 14  # before the bitmap's own head; a DIB has none
 _OLD_HEAD_BYTES = 12
 _RAW_MODES = {1: "P;1", 4: "P;4", 8: "P"}
 _BITS = {"1": 1, "L": 8}
 
+_BITFIELDS = (3, 6)  # compressions; the second has transparency
+_ALPHA_HEAD_BYTES = 56  # of a head that has a mask for it
+_BAND_PIXELS = 2**20
+
 
 def mend_palette(image: Image.Image, file: IO[bytes]) -> None:
-    """Have Pillow read an opened BMP with the bits that it has (BITMAPINFOHEADER, biBitCount)."""
+    """Have Pillow read an opened BMP whose palette has greys alone with the bits that it has."""
     place = file.tell()
     file.seek(0)
     head = file.read(_FILE_HEAD_BYTES + 40)
@@ -28,3 +39,44 @@ def mend_palette(image: Image.Image, file: IO[bytes]) -> None:
         palette = file.read((3 if is_old else 4) * 2**bits)
         give_palette(image, _RAW_MODES[bits], palette, "BGR" if is_old else "BGRX")
     file.seek(place)
+
+
+def with_bitfields(file: IO[bytes]) -> Image.Image:
+    """One whose colours are in any bits of 16 or 32, as RGB or RGBA. Raises ImageError for any
+    other, and for one that is cut off."""
+    file.seek(0)
+    head = file.read(_FILE_HEAD_BYTES + _ALPHA_HEAD_BYTES).ljust(_FILE_HEAD_BYTES + 56, b"\0")
+    start, size, width, height = struct.unpack_from("<IIii", head, 10)
+    bits, compression = struct.unpack_from("<HI", head, 28)
+    masks = struct.unpack_from("<4I", head, _FILE_HEAD_BYTES + 40)
+    if size < _ALPHA_HEAD_BYTES and compression == _BITFIELDS[0]:
+        masks = masks[:3]
+    masks = masks if masks[-1] else masks[:3]
+    if compression not in _BITFIELDS or bits not in (16, 32) or not all(masks):
+        raise ImageError(
+            f"This is a BMP of {bits} bits a pixel in the encoding {compression}, which is not "
+            "read here. Save it as PNG or JPEG."
+        )
+    rows = abs(height)
+    check_size(width, rows)
+    picture = Image.new("RGBA" if len(masks) == 4 else "RGB", (width, rows))
+    stride = (width * bits + 31) // 32 * 4
+    most = max(1, _BAND_PIXELS // width)
+    file.seek(start)
+    for top in range(0, rows, most):
+        count = min(most, rows - top)
+        data = file.read(count * stride)
+        if len(data) < count * stride:
+            raise ImageError(INCOMPLETE)
+        values = np.frombuffer(data, f"<u{bits // 8}").reshape(count, -1)[:, :width]
+        levels = np.stack([_levels(values, mask) for mask in masks], axis=2)
+        upright = levels if height < 0 else levels[::-1]
+        at = top if height < 0 else rows - top - count
+        picture.paste(Image.fromarray(np.ascontiguousarray(upright)), (0, at))
+    return picture
+
+
+def _levels(values: np.ndarray, mask: int) -> np.ndarray:
+    shift = (mask & -mask).bit_length() - 1
+    most = mask >> shift
+    return np.rint(((values & mask) >> shift) * (255 / most)).astype(np.uint8)

@@ -16,7 +16,7 @@ from gradcam_core.errors import ImageError
 from gradcam_core.images.brightness import Block, Raster, as_picture, windowed
 from gradcam_core.images.colour import rgb_of_lab
 from gradcam_core.images.decoded import Decoded, Window
-from gradcam_core.images.formats.bmp import mend_palette
+from gradcam_core.images.formats.bmp import UNKNOWN, mend_palette, with_bitfields
 from gradcam_core.images.formats.deep import depth_of, in_own_levels
 from gradcam_core.images.formats.frames import frames_notice
 from gradcam_core.images.formats.jpeg import kind_of_jpeg
@@ -149,6 +149,10 @@ def _opened(file: IO[bytes]) -> Image.Image:
             raise
         file.seek(0)
         return JpegImageFile(file)
+    except OSError as error:
+        if not str(error).startswith(UNKNOWN):
+            raise
+        return with_bitfields(file)
 
 
 def _reduced(image: Image.Image, file: IO[bytes], scale: int, window: Window | None) -> Decoded:

@@ -175,14 +175,14 @@ class SampleReader:
             rows = min(rows, page.imagelength - top)
         high, wide = math.ceil(rows / down), math.ceil(width / across)
         size = high * wide * (across * down + 2)
-        data = data or b""
+        stored: Any = data or b""
         if page.fillorder == 2:
-            data = imagecodecs.bitorder_decode(data)
+            stored = imagecodecs.bitorder_decode(stored)
         if page.compression != 1:
-            data = tifffile.TIFF.DECOMPRESSORS[page.compression](data)
-        if len(data) < size:
+            stored = tifffile.TIFF.DECOMPRESSORS[page.compression](stored)
+        if len(stored) < size:
             raise ImageError(INCOMPLETE)
-        units = np.frombuffer(data, np.uint8, size).reshape(high, wide, -1)
+        units = np.frombuffer(stored, np.uint8, size).reshape(high, wide, -1)
         brightness = units[:, :, :-2].reshape(high, wide, down, across).swapaxes(1, 2)
         values = np.empty((1, high * down, wide * across, 3), np.uint8)
         values[0, :, :, 0] = brightness.reshape(high * down, wide * across)
