@@ -79,7 +79,7 @@ NOTES: dict[str, str | None] = {
     "Tabbies": None,
     "281": None,
     "dogs": "Kinds of dog, then names with this word:",
-    "cow": "The nearest in meaning, then names with a word that begins or ends so:",
+    "cow": "The nearest in meaning, then names with a word that begins or ends like this:",
     "cows": "Kinds of cattle: ox",
     "pants": "Kinds of trouser: jean",
     "calf": "The nearest in meaning: ox",
@@ -106,7 +106,7 @@ def test_a_text_that_names_no_class_is_said_so_and_what_is_listed(text: str):
     [
         ("jaguar", ""),
         ("tigers", "“tigers”, then names with this word:"),
-        ("ant", "“ant”, then names with a word that begins or ends so:"),
+        ("ant", "“ant”, then names with a word that begins or ends like this:"),
     ],
 )
 def test_what_is_listed_below_a_class_that_was_named_is_said_to_be_what_it_is(text: str, said: str):
