@@ -96,7 +96,7 @@ class ComputeService:
         async with aclosing(self._backend.arrival(model)) as shares:
             async for share in shares:
                 how_far = " …" if share is None else f", {100 * share:.0f} %"
-                if said != (said := f"Downloading {title}{how_far}"):
+                if said != (said := f"{title} is arriving{how_far}"):
                     yield said
 
     async def explain(

@@ -92,7 +92,7 @@ def test_at_the_first_start_stand_ins_show_a_result_say_so_and_give_way_without_
         wait_for_all(page)
         expect(resnet.get_by_role("heading")).to_have_text("EfficientNet-Lite0")
         expect(resnet).to_contain_text(
-            re.compile(r"Downloading ResNet50, [1-9]\d? %"), timeout=30_000
+            re.compile(r"ResNet50 is arriving, [1-9]\d? %"), timeout=30_000
         )
         # The opening example's map is true: the stand-in's own.
         show_grey(page)

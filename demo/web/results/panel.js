@@ -150,7 +150,7 @@ export class Panel {
     this.heading.textContent = title;
     this.saveButton.setAttribute("aria-label", `Download of ${title}`);
     if (!is_arriving) this.arriving = undefined;
-    const replaced = is_arriving ? (this.arriving ?? `Downloading ${stands_in_for} …`) : `in place of ${stands_in_for}`;
+    const replaced = is_arriving ? (this.arriving ?? `${stands_in_for} is arriving …`) : `in place of ${stands_in_for}`;
     this.standsIn.textContent = stands_in_for && replaced;
     this.standsIn.title = is_arriving ? notice : "";
     // What is soon over takes no room from what stands below.
