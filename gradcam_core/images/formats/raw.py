@@ -25,7 +25,7 @@ from gradcam_core.images.orientation import upright
 LEAST_SHARE = 0.9
 """Of the raw picture's sides, from which on a preview is of full size: cameras cut off some."""
 
-_END_BYTES = 1024
+_END_BYTES = 2**16  # of a preview: fewer may be zeros, which are elsewhere in the file, too
 """End of a preview that is looked for in the file."""
 
 _BLOCK_BYTES = 2**22
@@ -79,13 +79,13 @@ def _has_end_of(file: IO[bytes], preview: bytes | np.ndarray) -> bool:
     """Whether a preview stands in the file to its end. Of one that is cut off LibRaw gives the rest
     from memory that another picture may have been in."""
     values = np.frombuffer(preview, np.uint8) if isinstance(preview, bytes) else preview.ravel()
-    end = values[-_END_BYTES:].tobytes()
+    end = values[-min(_END_BYTES, len(values) // 2) :].tobytes()  # LibRaw may add to its beginning
     file.seek(0)
     before = b""
     while part := file.read(_BLOCK_BYTES):
         if end in before + part:
             return True
-        before = part[-_END_BYTES:]
+        before = part[-len(end) :]
     return False
 
 
