@@ -162,7 +162,8 @@ def test_why_there_is_no_picture_is_told_in_a_sentence(one_panel: Page):
                 navigator.mediaDevices.getUserMedia = (wanted) => {
                     if (failed) return ask(wanted);
                     failed = true;
-                    return name ? Promise.reject(new DOMException("", name)) : new Promise(() => {});
+                    const problem = new DOMException("", name);
+                    return name ? Promise.reject(problem) : new Promise(() => {});
                 };
             }""",
             name,
