@@ -89,8 +89,11 @@ def short(batch: Batch, tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Visit:
     """Opens a report in the browser, and notes what goes wrong there.
 
-    tab: where it is opened, one after the other: a third of the time of a new tab.
+    tab: where it is opened, one after the other: a third of the time of a new tab. count: of all
+    that were opened.
     """
+
+    count = 0
 
     def __init__(self, browser: Browser, tab: Page, path: Path) -> None:
         self.faults: list[str] = []
@@ -109,8 +112,8 @@ class Visit:
             self._contexts.append(context)
             page = context.new_page()
             self._watch(page)
-        page.goto("about:blank")  # of another hash alone nothing is opened
-        page.goto((path or self._path).as_uri() + hash)
+        Visit.count += 1  # of another hash alone nothing is opened
+        page.goto(f"{(path or self._path).as_uri()}?{Visit.count}{hash}")
         return page
 
     def _watch(self, page: Page) -> None:
@@ -137,7 +140,6 @@ class Visit:
             context.close()
         for event, note in self._notes():
             self._tab.remove_listener(event, note)
-        self._tab.goto("about:blank")
 
 
 @pytest.fixture
@@ -318,8 +320,14 @@ def test_classes_are_suggested_with_how_many_pictures_have_them(visit: Visit, ba
     assert options == sorted(wanted, key=lambda text: text.rsplit(",", 1)[0].split(", ")[0])
 
 
-def test_the_heat_drawn_is_that_of_the_explanations(visit: Visit, batch: Batch, short: Path):
-    page = visit(path=short, device_scale_factor=2)
+def test_the_heat_drawn_is_that_of_the_explanations(
+    visit: Visit, batch: Batch, short: Path, tab: Page
+):
+    fine = tab.context.new_cdp_session(tab)
+    screen = {**WIDE, "deviceScaleFactor": 2, "mobile": False}
+    fine.send("Emulation.setDeviceMetricsOverride", screen)
+    page = visit(path=short)
+    assert page.evaluate("devicePixelRatio") == 2
     table = colormap_table().astype(float)
     for number in (0, 3, 6, 9, 13, 20):
         page.evaluate("hash => { location.hash = hash; }", f"text={quote(f'/picture {number}.')}")
@@ -336,6 +344,8 @@ def test_the_heat_drawn_is_that_of_the_explanations(visit: Visit, batch: Batch, 
             assert apart.max() <= 8, (number, e.model)
             assert apart.mean() <= 1
             assert (shown[heat == 0, 3] == 0).all()
+    fine.send("Emulation.clearDeviceMetricsOverride")
+    fine.detach()
 
 
 def test_what_is_seen_is_the_overlay_of_the_app(visit: Visit, batch: Batch, short: Path):

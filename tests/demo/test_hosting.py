@@ -81,7 +81,7 @@ def test_the_stream_uploads_and_downloads_work_behind_a_proxy(shown_at: str):
     path = upload(shown_at, EXAMPLES / f"{CAT}.jpg", "IMG_1234.HEIC")
     request = {"upload": path, "maps": map_requests(*SMALL)}
     assert results(explain_stream(shown_at, request)).keys() == set(SMALL)
-    body = request | {"file": "comparison.png"}
+    body = request | {"file": f"{SMALL[0]}_output.png"}
     made = requests.post(f"{shown_at}download", json=body, timeout=120)
     assert made.content.startswith(b"\x89PNG")
     assert "filename=" in made.headers["Content-Disposition"]
@@ -89,14 +89,16 @@ def test_the_stream_uploads_and_downloads_work_behind_a_proxy(shown_at: str):
 
 def test_programs_and_assistants_reach_it_behind_a_proxy(shown_at: str):
     client = Client(shown_at, verbose=False)
-    found, figure = client.predict(
+    found, _ = client.predict(
         image=handle_file(str(EXAMPLES / f"{CAT}.jpg")),
         models=SMALL,
-        outputs=["comparison"],
+        outputs=["overlay"],
         api_name="/explain",
     )
-    assert found["explanations"][0]["title"] == "EfficientNet-Lite0"
-    assert Path(figure).read_bytes()  # which the client has fetched from the address it was given
+    (one,) = found["explanations"]
+    assert one["title"] == "EfficientNet-Lite0"
+    # Which the client has fetched from the address it was given.
+    assert Path(one["overlay"]).read_bytes()
     data = base64.b64encode((EXAMPLES / f"{CAT}.jpg").read_bytes()).decode()
     image = {"path": f"data:image/jpeg;base64,{data}", **DECLARED}
     (result,) = called(shown_at, ("predict", {"image": image["path"], "models": SMALL}))
