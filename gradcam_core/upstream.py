@@ -156,6 +156,24 @@ def number_of(node: Node) -> int:
     return node._sequence_nr()
 
 
+def saved_by(node: Node, *names: str) -> Tensor:
+    """What a node of an autograd graph keeps for the backward pass under this name: of two, the
+    first divided by the second.
+
+    PyTorch documents these attributes in a tutorial only. Needless once `Node` tells in public.
+    """
+    first, *others = (getattr(node, f"_saved_{name}") for name in names)
+    return first / others[0] if others else first
+
+
+def axis_of(node: Node, dimensions: int) -> int:
+    """The axis, from 0, along which a node of an autograd graph sums. See `saved_by`."""
+    axis = getattr(node, "_saved_dim", 1)
+    first = int(axis[0] if isinstance(axis, tuple) else axis)
+    # Numbers below 0 are told as large ones.
+    return (first - 2**64 if first >= 2**63 else first) % dimensions
+
+
 def with_copied_tensors(given: Any) -> Any:
     """The same lists, dictionaries and the like with copies of their tensors, in the same graph.
 

@@ -13,9 +13,9 @@ from gradcam_core.cam.head import Head
 from gradcam_core.cam.layer_hooks import LayerTarget, NotRunError, hold
 from gradcam_core.cam.methods.several_passes import SMOOTH_NOISE, SMOOTH_SAMPLES, noise
 from gradcam_core.cam.network.attention import AttentionPass
-from gradcam_core.cam.network.explainable import as_gradient_errors
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass
+from gradcam_core.cam.saturation import gradients_of
 from gradcam_core.cam.target_layers.graph import depends_on
 from gradcam_core.cam.target_layers.layers import maps_of
 from gradcam_core.cam.target_layers.layout import SequenceFirst, Tokens
@@ -84,8 +84,7 @@ def _at(
             )
         with torch.enable_grad():
             total = score_of(logits).sum()
-    with as_gradient_errors():
-        gradients = torch.autograd.grad(total, leaves)
+    gradients = gradients_of(total, leaves)
     return [(leaf.detach(), one) for leaf, one in zip(leaves, gradients, strict=True)]
 
 
@@ -130,8 +129,7 @@ def attention_gradients(
             means.requires_grad_()
             with torch.enable_grad():
                 total = score_of(head(means.expand(-1, tokens, -1)), n).sum()
-        with as_gradient_errors():
-            (gradients,) = torch.autograd.grad(total, means)
+        (gradients,) = gradients_of(total, [means])
         # The mean is of all tokens alike.
         shares = gradients.expand(-1, tokens, -1) / tokens
         yield (

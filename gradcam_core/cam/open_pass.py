@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, Node
+from torch.autograd.graph import Node
 
-from gradcam_core.cam.network.explainable import as_gradient_errors
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.outputs import logits_of_output
 from gradcam_core.cam.network.parts import parameters_of, parts_of
+from gradcam_core.cam.saturation import gradients_of
 from gradcam_core.cam.target_layers.layout import Layout
 from gradcam_core.errors import CamError
 
@@ -84,16 +84,11 @@ class OpenPass:
         """The same with another end of the graph."""
         return replace(self, logits=logits, logits_of=logits_of)
 
-    def gradient(
-        self, score: Tensor | GradientEdge, by_score: Sequence[Tensor] | None = None
-    ) -> Tensor:
-        """Of a number by the feature map, or with by_score of several, each times its own. Raises
-        CamError if the weights behind it were changed, or if something there has no gradient."""
+    def gradient(self, score: Tensor) -> Tensor:
+        """Of a number by the feature map. Raises CamError if the weights behind it were changed, or
+        if something there has no gradient."""
         try:
-            with as_gradient_errors():
-                found = torch.autograd.grad(
-                    score, self.leaf, grad_outputs=by_score, retain_graph=True
-                )
+            found = gradients_of(score, [self.leaf], retain_graph=True)
         except CamError as error:
             if "modified by an inplace operation" in str(error.__cause__):
                 raise CamError(_CHANGED_WEIGHTS) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -26,7 +25,6 @@ from gradcam_core.cam.network.finite import check_finite, numbered
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.open_pass import OpenPass, at_least_float32
 from gradcam_core.cam.perturbed import perturbed_logits
-from gradcam_core.cam.saturation import gradient_before_rising, to_differentiate
 from gradcam_core.cam.score import Score, score_of
 from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.cam.steps import Steps, steps_of
@@ -209,10 +207,10 @@ class Run:
             which = f" of the {numbered(wrong)}" if len(self) > 1 else ""
             raise CamError(
                 f"Nothing in the layer {self.layer!r} changes the score{which}: its gradient is 0 "
-                "everywhere, as after a saturated softmax, a ReLU that outputs 0, a clamp or a "
-                "rounding, so there is no map. Explain another class or layer, or remove that "
-                "operation (with output= if the network also returns its logits); allow_nan=True "
-                "gives a map of 0."
+                "everywhere, as after a saturated softmax, a ReLU that outputs 0, a clamp, a "
+                "rounding or a head whose weights are 0 before training, so there is no map. "
+                "Explain another class or layer, or remove that operation (with output= if the "
+                "network also returns its logits); allow_nan=True gives a map of 0."
             )
 
     def _smoothed(
@@ -276,17 +274,14 @@ class Run:
         self, chosen: Method, score: Score, on_progress: Callable[[float], None]
     ) -> Tensor:
         held = self.open_pass.of(self._images, self._own_inputs)
-        differentiable = partial(to_differentiate, score)
         if chosen.needs == "noisy gradients":
-            gradients = noisy_gradients(held, differentiable, on_progress)
+            gradients = noisy_gradients(held, score.of, on_progress)
             return chosen.compute(self.activation, at_least_float32(gradients))
         if chosen.needs == "attention":
-            images = attention_gradients(
-                held, lambda y, n: to_differentiate(score.at(n), y), on_progress
-            )
+            images = attention_gradients(held, lambda y, n: score.at(n).of(y), on_progress)
             return torch.cat([chosen.compute(map(at_least_float32, image)) for image in images])
         on_progress(0.0)
-        earlier = at_earlier_layers(held, differentiable)
+        earlier = at_earlier_layers(held, score.of)
         device = self.activation.device
         pairs = [tuple(at_least_float32(one.to(device)) for one in pair) for pair in earlier]
         pairs.append((self.activation, self._gradient(score)))
@@ -298,6 +293,8 @@ class Run:
         targets: int | Sequence[int] | None = None,
         method: str = DEFAULT_METHOD,
         contrast: int | Sequence[int] | bool = False,
+        *,
+        allow_nan: bool = False,
     ) -> list[Steps]:
         """How `cam` makes the map of each image, given the same arguments: see `Steps`.
 
@@ -310,6 +307,8 @@ class Run:
         with torch.inference_mode(False):
             score = self._score(targets, chosen, contrast)
             self._check_finite(_Explained(chosen, score, False), found)
+            if not allow_nan:
+                self._check_gradient(_Explained(chosen, score, False), found)
             others: Tensor | None = None
             values = score.of(self.logits)
             if chosen.needs == "gradients":
@@ -365,12 +364,7 @@ class Run:
         # One sum gives every image its own gradient: in eval mode images do not mix.
         held, rows = self.open_pass, self._images
         with held.lock, torch.enable_grad():
-            found = held.gradient(to_differentiate(score, held.logits, rows).sum())[rows]
-            before = gradient_before_rising(score, held.logits, rows)
-            if before is not None:
-                edge, wanted = before
-                is_silent = ~_is_any(found).view(-1, *[1] * (found.ndim - 1))
-                found = torch.where(is_silent, held.gradient(edge, [wanted])[rows], found)
+            found = held.gradient(score.of(held.logits[rows]).sum())[rows]
         return at_least_float32(found)
 
     def _perturbed(self, method: Method, on_progress: Callable[[float], None]) -> Tensor:

@@ -1,99 +1,184 @@
-"""Scores behind a saturated softmax or sigmoid, where 1 - p, and with it the gradient, is rounded
-to 0: the gradient is computed from values that are not rounded."""
+"""Gradients of scores behind a saturated softmax or sigmoid, where 1 - p is rounded to 0 or to few
+digits: they are computed from values that are not rounded."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor
-from torch.autograd.graph import GradientEdge, Node
+from torch import Tensor, nn
+from torch.autograd.graph import Node
 
-from gradcam_core.cam.score import Score
-from gradcam_core.upstream import shapes_of
-
-_SAME_VALUES = ("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Clone", "Alias")
-"""Nodes that hand on the values that they are given, in the same order."""
+from gradcam_core.cam.network.explainable import as_gradient_errors
+from gradcam_core.cam.target_layers.graph import is_product
+from gradcam_core.upstream import axis_of, saved_by
 
 _RISING = ("Sigmoid", "LogSigmoid", "Tanh", "Softplus")
 """Functions of each number alone: the map of what they are given is that of what they give, but for
 its size."""
+
+_ON_THE_WAY = ("Expand", "View", "UnsafeView", "Unsqueeze", "Squeeze", "Add", "Clamp", "ClampMin")
+"""Nodes between a sum and what is divided by it."""
 
 _FAINT = 1e-20
 """Below this a gradient is made larger, which changes a map's size alone, before it underflows."""
 
 _SUMS_TO_ONE = 1e-3
 
+_DEEPEST = 4  # nodes behind each other that are compared
 
-_ALL = slice(None)
+
+@dataclass(frozen=True)
+class _Softmax:
+    """A node that gives shares p, which are 1 together along an axis, or their logarithms."""
+
+    node: Node
+    axis: int
+    values: Tensor
+    is_log: bool
+
+    def shifted(
+        self, gradients: Sequence[Tensor | None], is_alone: bool, images: int
+    ) -> tuple[Tensor | None]:
+        """Another gradient a_k by each of its values that is the same by its inputs: a_k - a_r for
+        any r, as the shares are 1 together. Taken is the largest as r, whose own p is rounded to 1
+        before the others are to 0. For log p in the same way, a_k - a_r p_k / p_r. is_alone:
+        whether nothing else leads to the score; then what is faint gets another size, of each image
+        or else of all."""
+        (given,) = gradients
+        if given is None:
+            return (None,)
+        values, axis = self.values.detach().double(), self.axis
+        shares = values.exp() if self.is_log else values
+        top = values.argmax(dim=axis, keepdim=True)
+        factors = given.double()
+        of_top = factors.gather(axis, top)
+        of_each = axis > 0 and len(factors) == images
+        others = tuple(range(int(of_each), factors.ndim))
+        if not self.is_log:
+            factors = factors - of_top
+            size = (factors.abs() * shares).amax(dim=others, keepdim=True)
+            is_faint = (size < _FAINT) & (size >= torch.finfo(torch.float32).tiny)
+            larger = factors / size
+        else:
+            factors = factors - of_top * shares / shares.gather(axis, top)
+            factors = factors.scatter(axis, top, 0)
+            rest = values.scatter(axis, top, -torch.inf)
+            larger = (-of_top * (rest - rest.amax(dim=others, keepdim=True)).exp()).nan_to_num()
+            is_faint = factors.abs().amax(dim=others, keepdim=True) < _FAINT
+        if is_alone and bool(is_faint.any()):
+            factors = torch.where(is_faint, larger, factors)
+        return (factors.to(given.dtype),)
 
 
-def to_differentiate(score: Score, logits: Tensor, rows: slice = _ALL) -> Tensor:
-    """What has the gradient of the score of each image: rows of logits [N, classes] -> [M].
+def _rising(
+    found: Sequence[Tensor | None], gradients: Sequence[Tensor | None], images: int
+) -> tuple[Tensor | None, ...]:
+    """Of a function of each number alone: where it lets nothing of the gradient by the only number
+    of an image through, that by what it gives."""
+    before, given = found[0], gradients[0]
+    if before is None or given is None or before.shape != given.shape:
+        return tuple(found)
+    rows = images if len(given) == images else 1
+    passed, wanted = before.reshape(rows, -1), given.reshape(rows, -1)
+    is_silent = ~passed.any(dim=1) & ((wanted != 0).sum(dim=1) == 1)
+    return (torch.where(is_silent[:, None], wanted, passed).view_as(before), *found[1:])
 
-    Where the network ends in a softmax, the probabilities p of an image are 1 together, so that
-    sum_k a_k p_k has the gradient of sum_k (a_k - a_r) p_k for any r. Taken is the most probable
-    class as r, whose own p is rounded to 1 before the others are to 0. For log p in the same way,
-    a_k - a_r p_k / p_r. What is below 1e-20 has another size, so that it does not underflow.
-    """
-    end = _end(logits)
-    kind = "" if end is None else _name(end)
-    logits = logits[rows]
-    if kind not in ("Softmax", "LogSoftmax") or logits.ndim != 2 or logits.shape[1] < 2:
-        return score.of(logits)
-    values = logits.detach().double()
-    shares = values.exp() if kind == "LogSoftmax" else values
-    if not bool(((shares.sum(dim=1) - 1).abs() < _SUMS_TO_ONE).all()):
-        return score.of(logits)
-    factors = _factors(score, values)
-    top = values.argmax(dim=1, keepdim=True)
-    of_top = factors.gather(1, top)
-    if kind == "Softmax":
-        factors = factors - of_top
-        size = (factors.abs() * shares).amax(dim=1, keepdim=True)
-        is_faint = (size < _FAINT) & (size >= torch.finfo(torch.float32).tiny)
-        factors = torch.where(is_faint, factors / size, factors)
+
+def gradients_of(
+    score: Tensor, leaves: Sequence[Tensor], *, retain_graph: bool = False
+) -> tuple[Tensor, ...]:
+    """Of a number by each of these, not rounded away by softmaxes and sigmoids that no weights
+    follow. Raises CamError where something has no gradient."""
+    with as_gradient_errors(), ExitStack() as undo:
+        found, is_alone = _last_functions(score.grad_fn)
+        for one in found:
+            if isinstance(one, _Softmax):
+                hook = one.node.register_prehook(
+                    partial(one.shifted, is_alone=is_alone, images=len(leaves[0]))
+                )
+                undo.callback(hook.remove)
+            elif is_alone:
+                undo.callback(one.register_hook(partial(_rising, images=len(leaves[0]))).remove)
+        return torch.autograd.grad(score, leaves, retain_graph=retain_graph)
+
+
+def _last_functions(end: Node | None) -> tuple[list[_Softmax | Node], bool]:
+    """Softmaxes, and nodes of functions that rise, behind which no product with weights is; whether
+    there is one, and it is all that the end knows of the network."""
+    found: list[_Softmax | Node] = []
+    is_alone = True
+    seen = {end}
+    stack = [end]
+    while stack:
+        node = stack.pop()
+        if node is None:
+            continue
+        one = _softmax(node)
+        if one is not None:
+            found.append(one)
+        elif _name(node) in _RISING:
+            found.append(node)
+        elif is_product(node) or not node.next_functions:
+            is_alone &= isinstance(getattr(node, "variable", None), nn.Parameter)
+        else:
+            before = [one for one, _ in node.next_functions if one not in seen]
+            seen.update(before)
+            stack += before
+    return found, is_alone and len(found) == 1
+
+
+def _softmax(node: Node) -> _Softmax | None:
+    name = _name(node)
+    if name in ("Softmax", "LogSoftmax"):
+        values = saved_by(node, "result")
+        return _Softmax(node, axis_of(node, values.ndim), values, name == "LogSoftmax")
+    # By hand: e / e.sum(), exp(z - logsumexp(z)), or z - logsumexp(z).
+    before = node.next_functions[0][0] if node.next_functions else None
+    if name in ("Div", "Sub"):
+        total = _sum_of(node)
+    elif name == "Exp" and before is not None and _name(before) == "Sub":
+        total = _sum_of(before)
     else:
-        factors = (factors - of_top * shares / shares.gather(1, top)).scatter(1, top, 0)
-        others = values.scatter(1, top, -torch.inf)
-        alone = -of_top * (others - others.amax(dim=1, keepdim=True)).exp()
-        is_faint = factors.abs().amax(dim=1, keepdim=True) < _FAINT
-        factors = torch.where(is_faint, alone.nan_to_num(), factors)
-    precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return (factors.to(precise) * precise).sum(dim=1)
-
-
-def gradient_before_rising(
-    score: Score, logits: Tensor, rows: slice
-) -> tuple[GradientEdge, Tensor] | None:
-    """Where the network ends in a sigmoid or the like: what that is given, with the gradient of the
-    score by it, if the sigmoid were not there; None elsewhere."""
-    end = _end(logits)
-    if end is None or _name(end) not in _RISING or score.contrast is not None:
         return None
-    before, number = end.next_functions[0]
-    shapes = shapes_of(end)
-    if before is None or not shapes or math.prod(shapes[0]) != logits.numel():
+    if total is None or (name == "Sub" and _name(total) != "Logsumexp"):
         return None
-    wanted = torch.zeros_like(logits)
-    wanted[rows] = _factors(score, logits[rows].detach())
-    return GradientEdge(before, number), wanted.reshape(shapes[0])
+    if name == "Sub":
+        given = saved_by(total, "self")
+        values = given.log_softmax(axis_of(total, given.ndim))
+    else:
+        values = saved_by(node, "result") if name == "Exp" else saved_by(node, "self", "other")
+    axis = axis_of(total, values.ndim)
+    shares = values.detach().exp() if name == "Sub" else values.detach()
+    if bool(((shares.sum(dim=axis) - 1).abs() < _SUMS_TO_ONE).all()):
+        return _Softmax(node, axis, values, name == "Sub")
+    return None
 
 
-def _factors(score: Score, values: Tensor) -> Tensor:
-    """The gradient of the score by the logits [N, classes]."""
-    with torch.enable_grad():
-        copy = values.clone().requires_grad_()
-        return torch.autograd.grad(score.of(copy).sum(), copy)[0]
+def _sum_of(node: Node) -> Node | None:
+    """Of what divides or is subtracted: the node that sums the very values it is applied to."""
+    (values, _), *rest = node.next_functions
+    total = rest[0][0] if rest else None
+    while total is not None and _name(total) in _ON_THE_WAY:
+        total = total.next_functions[0][0]
+    is_sum = _name(total) in ("Sum", "Logsumexp") or getattr(total, "_saved_ord", None) == 1
+    return total if total and is_sum and _is_same(total.next_functions[0][0], values) else None
 
 
-def _end(logits: Tensor) -> Node | None:
-    """What made the values of the logits."""
-    node = logits.grad_fn
-    while node is not None and _name(node) in _SAME_VALUES:
-        node = node.next_functions[0][0]
-    return node
+def _is_same(first: Node | None, second: Node | None, depth: int = 0) -> bool:
+    """Whether two nodes give the same, as where a person has written exp(z) twice."""
+    if first is second:
+        return True
+    if first is None or second is None or first.name() != second.name() or depth == _DEEPEST:
+        return False
+    pairs = zip(first.next_functions, second.next_functions, strict=False)
+    return bool(first.next_functions) and all(
+        _is_same(one, other, depth + 1) for (one, _), (other, _) in pairs
+    )
 
 
-def _name(node: Node) -> str:
-    return node.name().partition("Backward")[0]
+def _name(node: Node | None) -> str:
+    return "" if node is None else node.name().partition("Backward")[0]

@@ -11,7 +11,6 @@ import numpy as np
 
 from gradcam_core.cam.methods.registry import DEFAULT_METHOD, method_named
 from gradcam_core.cam.smoothing import Smooth
-from gradcam_core.errors import CamError
 from gradcam_core.explanation.request import ExplanationRequest, as_several, check_options, is_auto
 from gradcam_core.explanation.result import Explanation
 from gradcam_core.explanation.text import Prediction
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from gradcam_core.cam.steps import Steps
 
 TOP = 5
-
-_SATURATED = 1e-6  # what is left to certainty, of which float32 has few digits
-_UNDERFLOW = 1e-30
 
 
 @dataclass(frozen=True)
@@ -185,11 +181,11 @@ def _explain(
     steps: bool,
     smooth: Smooth | None,
 ) -> list[Explanation]:
-    for one, target in zip(held, targets, strict=True):
-        _check_gradients(one, target)
     run = held[0].run.join([one.run for one in held[1:]])
     check_options(method_named(method), signed, steps, smooth, is_several(run.layer))
-    wanted: dict[str, Any] = {"smooth": smooth, "allow_nan": True}
+    # What a softmax has rounded to 0 is no map of 0: `cam` says so.
+    allow_nan = not held[0].model.may_be_saturated
+    wanted: dict[str, Any] = {"smooth": smooth, "allow_nan": allow_nan}
     found = run.cam(targets, method, contrast, on_progress, **wanted)
     feature_maps = found.cpu().numpy()
     contrasts = run.contrast(targets, method, contrast)
@@ -199,7 +195,7 @@ def _explain(
         signed_maps = list(signed_map.cpu().numpy())
     each_steps: Sequence[Steps | None] = [None] * len(held)
     if steps:
-        each_steps = run.steps(targets, method, contrast)
+        each_steps = run.steps(targets, method, contrast, allow_nan=True)
     return [
         Explanation(
             model=one.model.info.name,
@@ -234,20 +230,6 @@ def _explain(
             held, targets, feature_maps, contrasts, signed_maps, each_steps, strict=True
         )
     ]
-
-
-def _check_gradients(one: Examination, target: int) -> None:
-    """Raises CamError where a softmax or sigmoid in the network is so sure that what its gradients
-    are is rounding errors."""
-    probability = float(one.probabilities[target])
-    # The gradient of a small logarithm is large.
-    is_small = one.model.gives_probabilities and probability < _UNDERFLOW
-    if one.model.may_be_saturated and (1 - probability < _SATURATED or is_small):
-        raise CamError(
-            f"{one.model.info.title} contains a softmax or sigmoid that is saturated for this "
-            f"photo ({one.prediction(target).name}: {probability:.7f}), so its gradients vanish: "
-            "leave it out, or pass output=, a function that returns the logits."
-        )
 
 
 def run_passes(

@@ -47,8 +47,31 @@ def literal(module: Net, target: int, method: str) -> Tensor:
     return of_its_largest((weights * activation).sum(1)).float()
 
 
-@pytest.mark.parametrize("kind", ["softmax", "log_softmax"])
-@pytest.mark.parametrize("lead", [1, 25])
+def by_hand(z: Tensor) -> Tensor:
+    raised = (z - z.amax(1, keepdim=True)).exp()
+    return raised / raised.sum(-1, keepdim=True)
+
+
+SHARES: dict[str, Last] = {
+    "softmax": lambda z: z.softmax(1),
+    "with a temperature": lambda z: (z / 2).softmax(-1),
+    "by hand": by_hand,
+    "by hand, raised twice": lambda z: (z - z.amax()).exp() / (z - z.amax()).exp().sum(1)[:, None],
+    "logarithm by hand": lambda z: z - z.logsumexp(1, keepdim=True),
+    "classes first": lambda z: z.T.softmax(0).T,
+    "by hand, with a floor": lambda z: by_hand(z).clamp(min=0) / by_hand(z).sum(1)[:, None],
+    "by the logarithm of a sum": lambda z: (z - z.logsumexp(1, keepdim=True)).exp(),
+    "normalised": lambda z: functional.normalize((z - z.amax()).exp(), p=1.0),
+    "raised again": lambda z: z.log_softmax(1).exp(),
+    "log_softmax": lambda z: z.log_softmax(1),
+    "logarithm": lambda z: z.softmax(1).log(),
+    "without the last class": lambda z: torch.cat([z, z[:, :1] * 0 - 99], 1).softmax(1)[:, :-1],
+    "of two networks": lambda z: (z.softmax(1) + (z * 1.01).softmax(1)) / 2,
+}
+
+
+@pytest.mark.parametrize("kind", SHARES)
+@pytest.mark.parametrize("lead", [1, 12, 25])
 @pytest.mark.parametrize("rank", [0, 1, 4])
 @pytest.mark.parametrize("method", ["gradcam", "hirescam"])
 def test_what_a_sure_softmax_rounds_away_is_not_lost(
@@ -58,18 +81,14 @@ def test_what_a_sure_softmax_rounds_away_is_not_lost(
     module = Net(lambda z: z).eval()
     ranked = gc.forward(module, images()[:1]).logits[0].sort(descending=True)
     module.scale = lead / float(ranked.values[0] - ranked.values[1])
-    module.last = LAST[kind]
+    module.last = SHARES[kind]
     run = gc.forward(module, images()[:1])
-    assert lead == 1 or run.logits.max() == (kind == "softmax")
     target = int(ranked.indices[rank])
     found = of_its_largest(run.cam(target, method, signed=True))
     torch.testing.assert_close(found, literal(module, target, method), rtol=0, atol=1e-4)
-
-
-LAST: dict[str, Last] = {
-    "softmax": lambda z: z.softmax(1),
-    "log_softmax": lambda z: z.log_softmax(1),
-}
+    plain = gc.forward(module, images()[:1], output=lambda given: given.clone())
+    found = of_its_largest(plain.cam(lambda given: given[:, target], method, signed=True))
+    torch.testing.assert_close(found, literal(module, target, method), rtol=0, atol=1e-4)
 
 
 def test_a_log_softmax_of_any_size_keeps_its_map():
@@ -84,12 +103,32 @@ def test_a_log_softmax_of_any_size_keeps_its_map():
 
 @pytest.mark.parametrize(
     "last",
-    [torch.sigmoid, torch.tanh, functional.logsigmoid, lambda z: z[..., None].sigmoid().flatten(1)],
+    [
+        torch.sigmoid,
+        torch.tanh,
+        functional.logsigmoid,
+        lambda z: z[..., None].sigmoid().flatten(1),
+    ],
 )
 def test_behind_a_saturated_sigmoid_the_map_is_that_of_what_it_is_given(last: Last):
     expected = of_its_largest(gc.forward(Net(lambda z: z).eval(), images()).cam(2, signed=True))
     found = gc.forward(Net(last, 1e4).eval(), images()).cam(2, signed=True)
     torch.testing.assert_close(of_its_largest(found), expected, rtol=0, atol=1e-5)
+
+
+def test_a_saturated_sigmoid_in_the_target_is_looked_through():
+    run = gc.forward(Net(lambda z: z, 1e4).eval(), images())
+    expected = of_its_largest(run.cam(2, signed=True))
+    found = of_its_largest(run.cam(lambda given: given[:, 2].sigmoid(), signed=True))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_images_with_a_sure_softmax_do_not_share_a_size():
+    """Where the mean over crops is taken, a crop that is sure counts for as little as it does."""
+    net = Net(lambda z: (torch.cat([z * 200, z])).softmax(1).unflatten(0, (2, -1)).mean(0)).eval()
+    plain = Net(lambda z: z.softmax(1) / 2).eval()
+    found, expected = (gc.forward(one, images()).cam(0, signed=True) for one in (net, plain))
+    torch.testing.assert_close(of_its_largest(found), of_its_largest(expected), rtol=0, atol=1e-3)
 
 
 NOTHING_LEFT: dict[str, Last] = {

@@ -97,3 +97,17 @@ def test_what_speaks_against_a_class_is_blue_and_what_speaks_for_it_orange(
     assert redder[coldest] < -20
     assert "blue for “espresso”" in e.caption()
     assert "blue" in e.metadata()["Scale"]
+
+
+def test_steps_of_a_class_that_nothing_changes_are_told():
+    import torch
+    from torch import nn
+
+    head = nn.Linear(4, 3)
+    nn.init.zeros_(head.weight)
+    pool = nn.AdaptiveAvgPool2d(1)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), pool, nn.Flatten(), head).eval()
+    run = gc.forward(module, torch.rand(1, 3, 8, 8))
+    with pytest.raises(gc.CamError, match=r"changes the score: its gradient is 0 .* head whose"):
+        run.steps(1)
+    assert run.steps(1, allow_nan=True)[0].counts == (0, 0)

@@ -185,14 +185,21 @@ def pooled_by_attention(self: Net, y: Tensor) -> Tensor:
     [
         (lambda: Net(pooled_first, weights=weights(6, 8, 8)), "stem"),
         (lambda: Net(scaled, weights=weights(6, 8, 1, 1)), "stem"),
-        (lambda: Net(convolutions, weights=weights(1, 8, 8, 3, 3)), "stem"),
+        (
+            lambda: Net(
+                lambda self, y: convolutions(self, self.get_submodule("second")(y)),
+                weights=weights(1, 8, 8, 3, 3),
+                second=nn.Conv2d(8, 8, 1),
+            ),
+            "second",
+        ),
         (
             lambda: Net(
                 pooled_by_attention,
                 weights=weights(1, 1, 8),
                 second=nn.Conv2d(8, 8, 1),
                 parts=nn.ModuleList(
-                    nn.MultiheadAttention(8, 2, batch_first=True) for _ in range(6)
+                    nn.MultiheadAttention(8, 1, batch_first=True) for _ in range(6)
                 ),
             ),
             "second",
@@ -202,6 +209,18 @@ def pooled_by_attention(self: Net, y: Tensor) -> Tensor:
 )
 def test_few_of_them_or_without_places_do_not_matter(make: Callable[[], nn.Module], layer: str):
     assert gc.forward(make().eval(), images()).layer == layer
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_as_many_of_them_as_lead_to_the_last_map_are_told(depth: int):
+    parts = nn.Sequential(*(nn.Conv2d(8, 8, 1) for _ in range(depth - 1)))
+    module = Net(
+        lambda self, y: convolutions(self, self.parts(y)),
+        weights=weights(depth, 8, 8, 3, 3),
+        parts=parts,
+    )
+    with pytest.raises(gc.CamError, match=rf"but {depth} products with weights follow it"):
+        gc.forward(module.eval(), images())
 
 
 class Block(nn.Module):

@@ -188,13 +188,23 @@ def test_a_softmax_in_the_module_is_not_applied_again(cat: Image.Image, how: str
 
 
 @pytest.mark.parametrize("last", [nn.Softmax(dim=1), nn.Sigmoid(), nn.LogSoftmax(dim=1)])
-def test_a_saturated_softmax_in_the_module_is_noticed(cat: Image.Image, last: nn.Module):
-    module = biased(last, by=90)
+@pytest.mark.parametrize("by", [9, 30])
+def test_a_sure_module_has_the_map_of_exact_numbers(cat: Image.Image, last: nn.Module, by: float):
+    module = biased(last, by=by)
     gc.register("Mine", module=module, labels=LABELS, size=64, mean=0.5, std=0.5)
     held = gc.examine(cat, "mine")
-    assert held.top[0].probability == pytest.approx(1)
-    with pytest.raises(gc.CamError, match=r"Mine .* is saturated .* leave it out"):
-        held.explain("cat")
+    assert held.top[0].probability == pytest.approx(1, abs=1e-2)
+    found = held.explain("cat").feature_map
+    double = copy.deepcopy(module).double()
+    expected = gc.forward(double, batch_of(cat, "mine").double()).cam(0)[0].numpy()
+    np.testing.assert_allclose(found / found.max(), expected / expected.max(), atol=1e-4)
+
+
+def test_what_a_softmax_has_rounded_to_0_is_told(cat: Image.Image):
+    module = biased(nn.Softmax(dim=1), by=90)
+    gc.register("Mine", module=module, labels=LABELS, size=64, mean=0.5, std=0.5)
+    with pytest.raises(gc.CamError, match=r"Nothing in the layer .* a saturated softmax"):
+        gc.examine(cat, "mine").explain("cat")
 
 
 def in_training() -> nn.Module:

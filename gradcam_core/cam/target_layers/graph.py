@@ -192,6 +192,9 @@ def _joins_places(node: Node) -> bool:
     return node.name().startswith(("Stack", "Cat")) and len(node.next_functions) >= _PLACES
 
 
+_LEAST_LEFT = 0.2
+"""Share of a map's values, below which a product sums it up. A stride of 2 leaves a quarter."""
+
 _PRODUCTS = ("Mm", "Addmm", "Bmm", "Baddbmm", "Addbmm", "Linear", "MkldnnLinear", "Trilinear")
 _FILTERS = ("Convolution", "FftC2R", "FftC2C", "DifferentiableGraph", "MkldnnRnnLayer", "CudnnRnn")
 
@@ -199,12 +202,23 @@ _FILTERS = ("Convolution", "FftC2R", "FftC2C", "DifferentiableGraph", "MkldnnRnn
 def _is_product_with_weights(node: Node, maps: Sequence[Node]) -> bool:
     """maps: those of the node's inputs that are maps. What a person has written as an
     `autograd.Function`, or TorchScript has joined, may be anything."""
-    name = node.name().rpartition("::")[2].partition("Backward")[0]
+    name = _name(node)
     if name in _PRODUCTS:
-        return len(maps) == 1
+        # A vector times each place is one number for each, by which attention pools.
+        return len(maps) == 1 and _size(node) >= _LEAST_LEFT * _size(maps[0])
     if name == "Mul":  # of each value with several weights, to be summed
         return len(maps) == 1 and _size(node) > _size(maps[0])
     return name in _FILTERS or isinstance(node, BackwardCFunction)
+
+
+def is_product(node: Node) -> bool:
+    """Whether it may multiply what it is given with weights."""
+    name = _name(node)
+    return name in _PRODUCTS or name in _FILTERS or isinstance(node, BackwardCFunction)
+
+
+def _name(node: Node) -> str:
+    return node.name().rpartition("::")[2].partition("Backward")[0]
 
 
 def _size(node: Node) -> int:

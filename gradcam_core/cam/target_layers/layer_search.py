@@ -276,7 +276,7 @@ class LayerSearch:
                 "to [N, C, h, w]."
             )
         unseen = unseen_layers_behind(self._calls[at], self._calls, self._logits)
-        if unseen > min(_MOST_BEHIND, before):
+        if unseen > _MOST_BEHIND or unseen >= before:
             raise CamError(
                 f"The last feature map found is that of {last.stage.layer!r}, but {unseen} "
                 "products with weights follow it whose results no module returns as a tensor, so "
