@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam_core.errors import CamError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
-from gradcam_core.models.custom.places import check_places
+from gradcam_core.models.custom.places import check_places, first_map
 from gradcam_core.models.weights import Source, Weights
 from gradcam_core.wording import first_line
 
@@ -158,7 +158,8 @@ def inspect_module(
             "pass output=, a function that returns them as a tensor [N, classes]"
         )
     _check_steady(run, [_run(module, batch[:1], layer, output) for _ in range(2)])
-    check_places(batch[:1], lambda given: _run(module, given, run.layer, output).activation)
+    if first := first_map(module, batch[:1], output):
+        check_places(batch[:1], first, run.activation.shape[2:])
     return ModuleFacts(
         run.logits.shape[1], _given(run.open_pass.logits), run.layer, _reads_values(module, batch)
     )

@@ -55,7 +55,8 @@ def of_module(
     if described.mean is None and described.std is None and (place := _normalising(module)):
         raise NetworkError(
             f"{place} in the module has a mean and a std: if it normalises pictures, give mean=0 "
-            "and std=1; else those that it was trained with"
+            "and std=1, or std=1/255 if it takes values from 0 to 255; else those that it was "
+            "trained with"
         )
     preprocessing = input_of(described, usual, channels)
     if None not in (described.mean, described.std) or channels != usual.channels:
