@@ -239,7 +239,7 @@ def test_of_two_networks_one_has_to_be_named(tmp_path: Path):
             gc.register("Mine", architecture, weights=path)
         gc.register("Mine", architecture, weights=path, prefix="teacher")
         assert_same("mine", teacher)
-    with pytest.raises(gc.NetworkError, match=r"stand behind prefix=pupil; .*: student, teacher"):
+    with pytest.raises(gc.NetworkError, match=r"have the prefix=pupil; .*: student, teacher"):
         gc.register("Mine", "test_resnet", weights=path, prefix="pupil")
     same = put(student.state_dict(), "net.") | put(student.state_dict(), "model.")
     gc.register("Mine", weights=saved(tmp_path / "b.pth", same))
@@ -366,24 +366,35 @@ def of_detectron(name: str) -> str:
 @pytest.mark.parametrize(
     ("renamed", "first"),
     [
-        (of_detectron, r"\(conv1.weight; in the file there is stem.conv1.weight\)"),
+        (of_detectron, r"stem.conv1.norm.weight is used as bn1.weight"),
+        (lambda name: name.replace("layer", "stage"), r"stage1.0.conv1.weight is used as layer1"),
+        (lambda name: name.replace("bn", "norm"), r"norm1.weight is used as bn1.weight"),
         (
-            lambda name: name.replace("layer", "stage"),
-            r"\(layer1.0.conv1.weight; .* stage1.0.conv1",
+            lambda name: f"net.{name.replace('downsample', 'shortcut')}",
+            "shortcut.0.weight is used",
         ),
-        (lambda name: name.replace("bn", "norm"), r"\(bn1.weight; .* norm1.weight"),
-        (lambda name: f"net.{name.replace('downsample', 'shortcut')}", "shortcut"),
     ],
 )
-def test_a_known_network_under_other_names_is_named(
+def test_a_known_network_under_other_names_is_taken_by_order_and_shapes(
     tmp_path: Path, renamed: Callable[[str], str], first: str
 ):
-    """It is not taken for it: nothing says that it computes the same."""
-    module = quickly_made(partial(torchvision.models.resnet18, num_classes=4))
+    module = quickly_made(partial(torchvision.models.resnet18, num_classes=4)).eval()
     state = {renamed(name): tensor for name, tensor in module.state_dict().items()}
+    path = saved(tmp_path / "a.pth", {"model": state, "loss.weight": torch.rand(4)})
+    for architecture in ("resnet18", None):
+        info = gc.register("Mine", architecture, weights=path)
+        assert "left out beside the network: loss" in info.notice
+        assert re.search(f"same shapes in the same order .*{first}.* something else", info.notice)
+        assert_same("mine", module)
+
+
+def test_a_known_network_under_other_names_in_another_order_is_named(tmp_path: Path):
+    module = quickly_made(partial(torchvision.models.resnet18, num_classes=4))
+    state = {of_detectron(name): tensor for name, tensor in module.state_dict().items()}
+    state["stem.conv1.weight"] = state.pop("stem.conv1.weight")  # the last one now
     path = saved(tmp_path / "a.pth", {"model": state})
     for architecture in ("resnet18", None):
-        with pytest.raises(gc.NetworkError, match=f"under other names .*{first}"):
+        with pytest.raises(gc.NetworkError, match=r"under other names .*conv1.weight"):
             gc.register("Mine", architecture, weights=path)
 
 
@@ -628,6 +639,16 @@ def test_a_file_of_another_kind_is_said_to_be_that(tmp_path: Path, name: str):
 
 MEAN, STD = [0.3, 0.4, 0.5], [0.2, 0.25, 0.3]
 
+OPENMMLAB = """data_preprocessor = dict(
+    mean=[
+        76.5,
+        102.0,
+        127.5,
+    ],
+    num_classes=3, std=[51.0, 63.75, 76.5], to_rgb=True)
+train = dict(type='Normalize', mean=[76.5, 102.0, 127.5], std=[51.0, 63.75, 76.5], to_rgb=True)
+"""
+
 
 def preprocessing_of(info: gc.ModelInfo) -> Preprocessing:
     """How the network's pictures are prepared, which needs none of its values."""
@@ -656,7 +677,13 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Preprocessing:
         ({"mean": 0.91}, None),
         ({"mean": 0.91, "std": 0.02}, None),
         ({"mean": 0.91, "std": 0.1}, None),
-        ({"mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]}, None),
+        ({"mean": [76.5, 102.0, 127.5], "std": [51.0, 63.75, 76.5]}, MEAN),
+        ({"mean": [76.5, 102.0, 127.5], "std": STD}, None),
+        ({"mean": [0, 0, 0], "std": [255, 255, 255]}, [0, 0, 0]),
+        ({"mean": [76.5, 102, 127.5], "std": [1, 1, 1]}, MEAN),
+        ({"config": {"data": {"norm": {"mean": MEAN, "std": STD}}}}, MEAN),
+        ({"meta": {"cfg": OPENMMLAB}}, MEAN),
+        ({"meta": {"config": f"{OPENMMLAB}\nother = dict(mean=[1.0, 2.0, 3.0])"}}, None),
         ({"mean": [0.9, 0.8, 0.7], "std": [0.01, 0.02, 0.01]}, None),
         ({"mean": MEAN}, None),
         ({"mean": np.float64(0.5), "std": np.float64(0.5)}, None),
@@ -673,7 +700,25 @@ def test_only_a_normalisation_is_taken_for_one(
         assert found == usual
     else:
         assert found.mean == pytest.approx(mean)
-        assert found.std == pytest.approx(STD)
+        given = said.get("std", STD)
+        of_all = {1: 1 / 255, 255: 1}.get(given[0]) if isinstance(given, list) else None
+        assert found.std == pytest.approx([of_all] * 3 if of_all else STD)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"meta": {"cfg": OPENMMLAB.replace("to_rgb=True", "to_rgb=False")}},
+        {"mean": [103.53, 116.28, 123.675], "std": [57.375, 57.12, 58.395]},
+        {"mean": [0.406, 0.456, 0.485], "std": [0.225, 0.224, 0.229]},
+    ],
+)
+def test_a_network_of_pictures_with_blue_first_is_told(tmp_path: Path, said: dict[str, Any]):
+    path = saved(tmp_path / "a.pth", {"state_dict": small().state_dict(), **said})
+    with pytest.raises(gc.NetworkError, match=r"blue first \(BGR\).* weight.flip\(1\)"):
+        gc.register("Mine", "test_resnet", weights=path)
+    gc.register("Mine", "test_resnet", weights=path, mean=MEAN, std=STD)
+    assert gc.load_model("mine").preprocessing.mean == tuple(MEAN)
 
 
 def test_crop_and_interpolation_are_read_from_the_file(tmp_path: Path):
@@ -769,7 +814,16 @@ def test_a_normalisation_of_another_scale_is_named(tmp_path: Path):
     tensors["data_preprocessor.std"] = torch.full((3, 1, 1), 58.5)
     held = {"state_dict": tensors}
     info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
-    assert "mean [123.5, 123.5, 123.5] and std" in info.notice
+    assert "those of values from 0 to 255 in the file, [123.5, 123.5, 123.5]" in info.notice
+    assert gc.load_model("mine").preprocessing.std == (58.5 / 255,) * 3
+    held = {"state_dict": tensors, "config": OPENMMLAB}
+    tensors.pop("data_preprocessor.mean")
+    held["config"] += "other = dict(mean=[1.0, 2.0, 3.0])"
+    info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
+    assert "several means and stds ((1.0, 2.0, 3.0), (76.5, 102.0, 127.5)), none" in info.notice
+    held["config"] = {f"{of}_transform": {"mean": [of / 9] * 3, "std": STD} for of in (1, 2)}
+    info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
+    assert "its settings have several means and stds ((0.11" in info.notice
     gc.register("Mine", "test_resnet", weights=tmp_path / "a.pth", mean=0.5, std=0.5)
     assert gc.load_model("mine").preprocessing.mean == (0.5,) * 3
 

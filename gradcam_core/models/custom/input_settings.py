@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -46,7 +48,7 @@ def input_of(described: Description, usual: Preprocessing, channels: int) -> Pre
 @dataclass(frozen=True)
 class Normalisation:
     """What a file says of its input. sides: of one that is no square and cannot be taken. note:
-    what it says that cannot be meant."""
+    what it says that cannot be meant. is_bgr: whether it takes pictures with blue first."""
 
     size: InputSize | None = None
     crop_share: float | None = None
@@ -56,6 +58,7 @@ class Normalisation:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     note: str = ""
+    is_bgr: bool = False
 
     @property
     def is_found(self) -> bool:
@@ -88,7 +91,8 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     """From the settings in the file, or from a layer of its own before the network.
 
     Mean and standard deviation are taken together, as lists of a number for each channel, and if
-    they can be those of values from 0 to 1: "mean" may be anything, such as that of a metric.
+    they can be those of values from 0 to 1, or to 255: "mean" may be anything, such as that of a
+    metric. OpenMMLab's files have them in the text of a Python program.
     """
     config = parsed(checkpoint.metadata.get("pretrained_cfg"))
     metadata = {**checkpoint.metadata, **(config if isinstance(config, Mapping) else {})}
@@ -108,6 +112,14 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
         sides,
     )
     mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
+    texts = [text for key in ("cfg", "config") if isinstance(text := metadata.get(key), str)]
+    if mean is None or std is None:
+        found_in = {*_normalising(metadata), *_in_texts(texts)}
+        if len(found_in) > 1:
+            shown = ", ".join(_short(one) for one, _ in sorted(found_in))
+            note = f"its settings have several means and stds ({shown}), none of which is taken"
+            return replace(plain, note=note)
+        mean, std = map(list, *found_in) if found_in else (None, None)
     if mean is None or std is None:
         before = _layers_before(checkpoint)
         if len(before) != 1:
@@ -117,6 +129,11 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     else:
         note = ""
     found = plausible(mean, std)
+    is_bgr = any(re.search(r"(\b|_)to_rgb\s*=\s*False", text) for text in texts)
+    if found and (is_bgr or metadata.get("to_rgb") is False or _is_reversed(found[0])):
+        return replace(plain, is_bgr=True)
+    if found and max(*mean, *std) > 1:
+        note = f"mean and std are those of values from 0 to 255 in the file, {_short(mean)}"
     if found is None:
         shown = f"mean {_short(mean)} and std {_short(std)}"
         note = f"{shown} in the file do not fit channels from 0 to 1 and are ignored"
@@ -136,15 +153,61 @@ def _short(value: Any) -> str:
     return f"{value!r}" if len(repr(value)) < 40 else f"{repr(value)[:36]} …"
 
 
+_MOST = 255  # of values that are not from 0 to 1
+
+_DEEPEST = 4  # settings in settings
+_OF_PICTURES = re.compile("data|norm|transform|process|augment|image|img|input|pipeline")
+
+_BGR = (0.406, 0.456, 0.485)
+"""ImageNet's mean, of pictures that were read by OpenCV."""
+
+
+def _is_reversed(mean: Sequence[float]) -> bool:
+    return len(mean) == 3 and all(
+        abs(one - usual) < 1 / _MOST for one, usual in zip(mean, _BGR, strict=True)
+    )
+
+
+_Pair = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def _normalising(settings: Mapping[Any, Any], depth: int = 0) -> Iterator[_Pair]:
+    """Every mean and std beside each other in settings that are of pictures, by their names."""
+    for key, given in settings.items():
+        if depth < _DEEPEST and _OF_PICTURES.search(str(key).lower()):
+            for one in given if isinstance(given, list | tuple) else [given]:
+                if isinstance(one, Mapping) and plausible(one.get("mean"), one.get("std")):
+                    yield tuple(one["mean"]), tuple(one["std"])
+                elif isinstance(one, Mapping):
+                    yield from _normalising(one, depth + 1)
+
+
+def _in_texts(texts: Sequence[str]) -> Iterator[_Pair]:
+    """Every mean with every std that programs set, as lists of numbers."""
+
+    def lists(key: str) -> Iterator[tuple[float, ...]]:
+        for text in texts:
+            for one in re.findall(rf"\b{key}\s*=\s*[\[(]([\d.,\s]*)[\])]", text):
+                yield tuple(float(number) for number in one.replace(",", " ").split())
+
+    yield from product(lists("mean"), lists("std"))
+
+
 _LEAST_STD = 0.05  # of a channel, in [0, 1]; a data set with less would be nearly one colour
 
 
 def plausible(mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Both, if they can be those of channels from 0 to 1."""
+    """Both, if they can be those of channels from 0 to 1; else to 255, divided by that."""
     if not all(isinstance(one, list | tuple) for one in (mean, std)) or len(mean) != len(std):
         return None
     try:
-        found = checked("mean", mean), checked("std", std)
+        scale = _MOST if max(*mean, *std) > 1 else 1
+        if scale > 1 and set(std) == {1}:  # what Caffe's networks are given
+            return checked("mean", [one / scale for one in mean]), (1 / scale,) * len(std)
+        found = tuple(
+            checked(key, [one / scale for one in given])
+            for key, given in (("mean", mean), ("std", std))
+        )
     except (TypeError, ValueError):
         return None
     return found if min(found[1]) >= _LEAST_STD else None

@@ -102,6 +102,12 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
             "the file says that pictures are {} pixels high and {} wide, which is too small or too "
             "large: give size=".format(*said.sides)
         )
+    if said.is_bgr and described.mean is None and known.preprocessing is None:
+        raise NetworkError(
+            "the file says that its network takes pictures with blue first (BGR), and here it gets "
+            "them with red first: save it with the channels of its first layer reversed, "
+            "weight.flip(1), and mean and std, too; or give mean= and std= if it takes RGB"
+        )
     pooling = checkpoint.metadata.get("gp") or checkpoint.metadata.get("global_pool")
     if isinstance(pooling, str) and pooling.endswith("max") and known.preprocessing is None:
         raise NetworkError(  # as timm's training script was told; tensors do not show it

@@ -36,7 +36,10 @@ _WRAPPED = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 _OF_DENSENET = re.compile(r"(\.denselayer\d+\.)(?:layers\.)?(norm|conv)\.?([12])\.")
 """The layers of DenseNets as MONAI and torchvision before 0.3 named them."""
 
-_SETTINGS = ("args", "opt", "cfg", "config", "hparams", "hyper_parameters", "pretrained_cfg")
+_SETTINGS = (
+    *("args", "opt", "cfg", "config", "hparams", "hyper_parameters", "pretrained_cfg"),
+    "meta",  # of OpenMMLab
+)
 """Where training scripts keep what a network was built with."""
 
 _OF_TRAINING = re.compile(

@@ -20,6 +20,7 @@ from gradcam_core.models.custom.files.placement import (
     is_within,
     names_below,
     names_by_order,
+    names_in_sequence,
     preferred_prefix,
     prefixes,
     unused_tensors,
@@ -78,11 +79,14 @@ class _Attempt:
 
 
 def fit(
-    architectures: Iterable[Architecture], given: Mapping[str, Tensor], prefix: str | None = None
+    architectures: Iterable[Architecture],
+    given: Mapping[str, Tensor],
+    prefix: str | None = None,
+    is_renamed: bool = True,
 ) -> Fit:
     """The first of these architectures that the tensors fit, with the number of classes and of
     channels that they have. prefix: names that stand before those of the network in the file; None
-    finds them.
+    finds them. is_renamed: whether their names may be others, if their order and shapes are right.
 
     Raises ArchitectureError, which names the first tensors that differ from the likeliest one's,
     with both shapes, and the likeliest architecture.
@@ -107,6 +111,10 @@ def fit(
                 return result
             chosen.differing.extend(surplus)
         failed += attempts
+    if is_renamed and not (prefix or "").strip("."):
+        for architecture in {one.fit.architecture: None for one in failed}:
+            if renamed := _renamed(architecture, shapes, given):
+                return renamed
     worst = min(failed, key=lambda one: len(one.differing))
     architecture = worst.fit.architecture
     if worst.is_headless and not altered(shapes):
@@ -127,6 +135,26 @@ def fit(
     raise ArchitectureError(
         f"the weights do not fit {architecture}: {named}{more}. {hint(shapes, architecture)}"
     )
+
+
+def _renamed(architecture: Architecture, shapes: Shapes, given: Mapping[str, Tensor]) -> Fit | None:
+    """Where the tensors have other names and are the same in their order and shapes."""
+    usual = shapes_of(architecture, 2, 3)
+    of_classes, of_channels = varying_dimensions(architecture, usual)
+    names = names_in_sequence(usual, shapes, {**of_channels, **of_classes})
+    if not names:
+        return None
+    found = _attempt(architecture, usual, of_classes, of_channels, shapes, names, "", False)
+    result, surplus = _complete(found, (), shapes, given, False)
+    if found.differing or surplus:
+        return None
+    own, name = next((own, one) for own, one in names.items() if not one.endswith(own))
+    note = (
+        f"its tensors have other names than those of {architecture}, but the same shapes in the "
+        f"same order ({name} is used as {own}): if it computes something else with them, "
+        f"{AS_MODULE}"
+    )
+    return replace(result, notes=(*result.notes, note))
 
 
 def _attempts(architecture: Architecture, shapes: Shapes, wanted: str | None) -> Iterator[_Attempt]:

@@ -19,9 +19,20 @@ from gradcam_core.models.custom.architectures import (
     shapes_of,
 )
 from gradcam_core.models.custom.files.fit import Fit, fit
-from gradcam_core.models.custom.files.likeness import alike, likeliest, nearest
+from gradcam_core.models.custom.files.likeness import (
+    alike,
+    likeliest,
+    nearest,
+    of_the_same_shapes,
+)
 from gradcam_core.models.custom.files.misfits import altered, under_other_names
-from gradcam_core.models.custom.files.placement import is_within, names_by_order
+from gradcam_core.models.custom.files.placement import (
+    is_beside,
+    is_within,
+    names_by_order,
+    names_in_sequence,
+)
+from gradcam_core.models.custom.files.shapes import varying_dimensions
 from gradcam_core.models.optimise.build import own_network
 
 _KEYS = ("architecture", "arch", "model_name", "timm_model", "backbone", "encoder_name", "model")
@@ -65,7 +76,7 @@ def identified(
         if is_whole or is_within(prefix or "", name)
     }
     likely = likeliest(shapes)
-    best = likely.architecture if likely else _of_parts(shapes)
+    best = likely.architecture if likely else _of_parts(shapes) or _under_other_names(shapes)
     if best is None:
         if found := altered(shapes):
             raise ArchitectureError(f"the weights are {found}")
@@ -78,13 +89,14 @@ def identified(
         )
     fits: list[Fit] = []
     refused: ArchitectureError | None = None
-    others = [one for one in alike(best) if one != best]
-    for architecture in [best, *others]:
-        try:
-            variants = built_for(size, [_as_published(architecture)])
-            fits.append(fit(variants, given, prefix))
-        except ArchitectureError as error:
-            refused = refused or error
+    candidates = [best, *(one for one in alike(best) if one != best)]
+    for is_renamed in (False, True):
+        for architecture in candidates if not fits else ():
+            try:
+                variants = built_for(size, [_as_published(architecture)])
+                fits.append(fit(variants, given, prefix, is_renamed))
+            except ArchitectureError as error:
+                refused = refused or error
     if not fits:
         raise refused or ArchitectureError("no architecture fits")
     if prefix is None:
@@ -100,6 +112,17 @@ def _of_parts(given: Shapes) -> Architecture | None:
         if names_by_order(own, given, [name for name in own if name.startswith(f"{stem}.")]):
             return architecture
     return None
+
+
+def _under_other_names(given: Shapes) -> Architecture | None:
+    """The one whose tensors these are, in the same order; None if there is none."""
+    found = of_the_same_shapes({n: shape for n, shape in given.items() if not is_beside(n)})
+    if found is None:
+        return None
+    own = shapes_of(found.architecture, 2, 3)
+    of_classes, of_channels = varying_dimensions(found.architecture, own)
+    is_it = names_in_sequence(own, given, {**of_channels, **of_classes})
+    return found.architecture if is_it else None
 
 
 def _check_alone(found: Fit, given: Mapping[str, Tensor]) -> None:

@@ -161,6 +161,31 @@ def _computes(name: str, shapes: Shapes, tensors: Mapping[str, Tensor]) -> bool:
     )
 
 
+def names_in_sequence(own: Shapes, shapes: Shapes, varying: Mapping[str, int]) -> dict[str, str]:
+    """Whole names in the file by own names, where all tensors have the same last names and shapes
+    one after the other, whatever else they are called. varying: names with a side that depends on
+    the classes or channels, and which it is. Empty if they do not."""
+    names = [name for name in own if not is_computed(name)]
+    given = [name for name in shapes if not is_computed(name) and not is_beside(name)]
+
+    def fits(name: str, other: str) -> bool:
+        first, second = list(own[name]), list(shapes[other])
+        if (side := varying.get(name)) is not None and len(first) == len(second):
+            del first[side], second[side]
+        return first == second and name.rpartition(".")[2] == other.rpartition(".")[2]
+
+    if len(names) != len(given) or not all(map(fits, names, given)) or _is_numbered(given):
+        return {}
+    return dict(zip(names, given, strict=True))
+
+
+def _is_numbered(names: Sequence[str]) -> bool:
+    """Whether these are the parts of a Sequential, which are known by their order if they are."""
+    levels = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    tops = next((set(level) for level in levels if len(set(level)) > 1), set())
+    return all(top.isdecimal() for top in tops)
+
+
 def names_by_order(own: Shapes, shapes: Shapes, optional: Collection[str]) -> dict[str, str]:
     """Whole names in the file by own names, where the network's parts stand in a Sequential, as in
     `nn.Sequential(*network.children())`: under the same names but for their numbers, with the same
