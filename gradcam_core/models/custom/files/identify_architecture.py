@@ -25,7 +25,7 @@ from gradcam_core.models.custom.files.likeness import (
     nearest,
     of_the_same_shapes,
 )
-from gradcam_core.models.custom.files.misfits import altered, under_other_names
+from gradcam_core.models.custom.files.misfits import AS_MODULE, altered, under_other_names
 from gradcam_core.models.custom.files.placement import (
     is_beside,
     is_within,
@@ -76,10 +76,11 @@ def identified(
         if is_whole or is_within(prefix or "", name)
     }
     likely = likeliest(shapes)
-    best = likely.architecture if likely else _of_parts(shapes) or _under_other_names(shapes)
+    best = likely.architecture if likely else _of_parts(shapes)
     if best is None:
         if found := altered(shapes):
             raise ArchitectureError(f"the weights are {found}")
+        _check_names(shapes)
         if found := under_other_names(shapes):
             raise ArchitectureError(found)
         raise ArchitectureError(
@@ -89,15 +90,15 @@ def identified(
         )
     fits: list[Fit] = []
     refused: ArchitectureError | None = None
-    candidates = [best, *(one for one in alike(best) if one != best)]
-    for is_renamed in (False, True):
-        for architecture in candidates if not fits else ():
-            try:
-                variants = built_for(size, [_as_published(architecture)])
-                fits.append(fit(variants, given, prefix, is_renamed))
-            except ArchitectureError as error:
-                refused = refused or error
+    others = [one for one in alike(best) if one != best]
+    for architecture in [best, *others]:
+        try:
+            variants = built_for(size, [_as_published(architecture)])
+            fits.append(fit(variants, given, prefix, is_renamed=False))
+        except ArchitectureError as error:
+            refused = refused or error
     if not fits:
+        _check_names(shapes)
         raise refused or ArchitectureError("no architecture fits")
     if prefix is None:
         _check_alone(fits[0], given)
@@ -114,15 +115,22 @@ def _of_parts(given: Shapes) -> Architecture | None:
     return None
 
 
-def _under_other_names(given: Shapes) -> Architecture | None:
-    """The one whose tensors these are, in the same order; None if there is none."""
+def _check_names(given: Shapes) -> None:
+    """Raises ArchitectureError if these are the tensors of a known network, in the same order, but
+    under other names: a person who knows the network has to say that it is that one."""
     found = of_the_same_shapes({n: shape for n, shape in given.items() if not is_beside(n)})
     if found is None:
-        return None
+        return
     own = shapes_of(found.architecture, 2, 3)
     of_classes, of_channels = varying_dimensions(found.architecture, own)
-    is_it = names_in_sequence(own, given, {**of_channels, **of_classes})
-    return found.architecture if is_it else None
+    names = names_in_sequence(own, given, {**of_channels, **of_classes})
+    if names:
+        lacking, other = next(pair for pair in names.items() if not pair[1].endswith(pair[0]))
+        raise ArchitectureError(
+            f"{found.architecture} has tensors of these shapes in the same order under other names "
+            f"({lacking}; in the file there is {other}), which does not show that the network "
+            f"computes the same: give architecture={found.architecture.name} if it does, or {AS_MODULE}"
+        )
 
 
 def _check_alone(found: Fit, given: Mapping[str, Tensor]) -> None:
