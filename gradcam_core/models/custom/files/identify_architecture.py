@@ -124,8 +124,9 @@ def _check_names(given: Shapes) -> None:
     own = shapes_of(found.architecture, 2, 3)
     of_classes, of_channels = varying_dimensions(found.architecture, own)
     names = names_in_sequence(own, given, {**of_channels, **of_classes})
-    if names:
-        lacking, other = next(pair for pair in names.items() if not pair[1].endswith(pair[0]))
+    other_names = [pair for pair in names.items() if not pair[1].endswith(pair[0])]
+    if other_names:
+        lacking, other = other_names[0]
         raise ArchitectureError(
             f"{found.architecture} has tensors of these shapes in the same order under other names "
             f"({lacking}; in the file there is {other}), which does not show that the network "
