@@ -320,12 +320,19 @@ def test_classes_are_suggested_with_how_many_pictures_have_them(visit: Visit, ba
     assert options == sorted(wanted, key=lambda text: text.rsplit(",", 1)[0].split(", ")[0])
 
 
-def test_the_heat_drawn_is_that_of_the_explanations(
-    visit: Visit, batch: Batch, short: Path, tab: Page
-):
-    fine = tab.context.new_cdp_session(tab)
+@pytest.fixture
+def fine_screen(tab: Page) -> Iterator[None]:
+    """The tab, as on a screen of twice as many pixels."""
+    session = tab.context.new_cdp_session(tab)
     screen = {**WIDE, "deviceScaleFactor": 2, "mobile": False}
-    fine.send("Emulation.setDeviceMetricsOverride", screen)
+    session.send("Emulation.setDeviceMetricsOverride", screen)
+    yield
+    session.send("Emulation.clearDeviceMetricsOverride")
+    session.detach()
+
+
+@pytest.mark.usefixtures("fine_screen")
+def test_the_heat_drawn_is_that_of_the_explanations(visit: Visit, batch: Batch, short: Path):
     page = visit(path=short)
     assert page.evaluate("devicePixelRatio") == 2
     table = colormap_table().astype(float)
@@ -344,8 +351,6 @@ def test_the_heat_drawn_is_that_of_the_explanations(
             assert apart.max() <= 8, (number, e.model)
             assert apart.mean() <= 1
             assert (shown[heat == 0, 3] == 0).all()
-    fine.send("Emulation.clearDeviceMetricsOverride")
-    fine.detach()
 
 
 def test_what_is_seen_is_the_overlay_of_the_app(visit: Visit, batch: Batch, short: Path):

@@ -25,7 +25,6 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import gradcam_core as gc
-from demo.compute.cluster.replica import NOT_HERE
 from gradcam_core.analysis.trust.run_checks import run_checks
 from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.models.custom import register_all
@@ -155,6 +154,8 @@ def test_maps_are_those_of_the_local_engine(url: str):
 
 
 def test_networks_of_the_owner_are_computed_there_too(cluster: Cluster, tmp_path: Path):
+    from demo.compute.cluster.replica import NOT_HERE  # late: it imports Ray Serve
+
     networks = ("--network", cluster.network, "--network", f"Other={OWN}")
     command = (sys.executable, "app.py", *networks)
     place = 1001  # behind the 1000 classes of ImageNet

@@ -21,7 +21,7 @@ from playwright.sync_api import Page, expect
 from demo.compute.photo import GONE
 from demo.middleware.shutdown import STOPPING
 from tests.support.api import posted
-from tests.support.app_server import NO_NETWORKS, ROOT, Started, started_app
+from tests.support.app_server import ROOT, Started, started_app
 from tests.support.browser import choose_class, drop, examples, wait_for_results
 from tests.support.photos import EXAMPLES
 from tests.support.stream import CAT, asked, explain_stream, map_requests, results, sentence_of
@@ -70,7 +70,7 @@ def test_the_address_asked_for_is_the_one_that_is_printed(first: Started, settin
 
 def test_a_port_that_is_taken_ends_with_one_line(first: Started, settings: dict[str, str]):
     done = subprocess.run(
-        [sys.executable, "-c", f"{NO_NETWORKS}import app; app.main()"],
+        [sys.executable, "app.py"],
         cwd=ROOT,
         env=os.environ | {"HF_HUB_OFFLINE": "1"} | settings,
         capture_output=True,

@@ -113,9 +113,12 @@ def test_the_page_waits_for_controls_that_gradio_puts_on_it_late(
     session = page.context.new_cdp_session(page)
     session.send("Page.enable")
     script = session.send("Page.addScriptToEvaluateOnNewDocument", {"source": _TAKE_OUT})
-    with page.expect_response("**/wiring.js*"):  # which app.js is started with
-        page.goto(app)
-    session.send("Page.removeScriptToEvaluateOnNewDocument", script)
+    try:
+        with page.expect_response("**/wiring.js*"):  # which app.js is started with
+            page.goto(app)
+    finally:
+        session.send("Page.removeScriptToEvaluateOnNewDocument", script)
+        session.detach()
     page.wait_for_function("late.length === 2")
     page.wait_for_timeout(500)  # for it to have started
     expect(page.locator(".page:not([data-ready])")).to_be_attached()
@@ -126,4 +129,3 @@ def test_the_page_waits_for_controls_that_gradio_puts_on_it_late(
     expect(options(page).filter(has_text="tabby, tabby cat")).to_be_visible()
     assert faults == []
     page.remove_listener("pageerror", note)
-    session.detach()
