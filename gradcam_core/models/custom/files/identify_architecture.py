@@ -130,7 +130,8 @@ def _check_names(given: Shapes) -> None:
         raise ArchitectureError(
             f"{found.architecture} has tensors of these shapes in the same order under other names "
             f"({lacking}; in the file there is {other}), which does not show that the network "
-            f"computes the same: give architecture={found.architecture.name} if it does, or {AS_MODULE}"
+            f"computes the same: give architecture={found.architecture.name} if it does, or "
+            f"{AS_MODULE}"
         )
 
 
