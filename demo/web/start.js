@@ -14,7 +14,7 @@ import { CLASS_FIELDS } from "./state.js";
 
 /** element: where the page goes. props: from demo/ui/page_data.py. trigger: Gradio's, of the component that the page is in. */
 export async function start({ element, props, trigger }) {
-  await elementsFor("#models", ...CLASS_FIELDS.map(classFieldOf));
+  await elementsFor("#photo", ".photo-note", "#models", ...CLASS_FIELDS.map(classFieldOf));
   const app = new App({ element, props, trigger: () => trigger("input") });
   app.takeFile = acceptPicturesAnywhere({
     suffixes: props.pictureSuffixes,

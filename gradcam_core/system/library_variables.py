@@ -22,6 +22,15 @@ _TQDM_SWITCHES = ("DISABLE", "DYNAMIC_NCOLS")  # true with any text
 _PYTORCH = ("TORCH", "PYTORCH_", "AOT", "INDUCTOR_", "COMPILE_", "TIMM_", "PARTITIONER_")
 """How the variables begin with which PyTorch and timm are tuned and watched: some 300."""
 
+_HARMLESS = {
+    *("TORCH_HOME", "TORCH_EXTENSIONS_DIR", "TORCHINDUCTOR_CACHE_DIR", "PYTORCH_KERNEL_CACHE_PATH"),
+    *("TORCH_VERSION", "PYTORCH_VERSION", "PYTORCH_HOME", "PYTORCH_BUILD_NUMBER"),
+    *("PYTORCH_BUILD_VERSION", "TORCH_CUDA_ARCH_LIST", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
+    *("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ENABLE_MPS_FALLBACK"),
+}
+"""Of them those that containers and people set, and with any text of which PyTorch can be imported.
+The page need not wait for PyTorch because of them."""
+
 _SHOWN = 60  # letters of a variable's text
 
 
@@ -59,7 +68,7 @@ def check_variables_of_pytorch() -> None:
     given = {
         name: text
         for name, text in os.environ.items()
-        if name.startswith(_PYTORCH) and name != "TORCH_HOME" and text
+        if name.startswith(_PYTORCH) and name not in _HARMLESS and text
     }
     if not given:
         return

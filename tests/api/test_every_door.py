@@ -108,7 +108,8 @@ def test_the_archive_of_the_page_after_a_check_has_what_it_found(app: str):
         assert figure == f"{one['model']}_trust.png"
         said = Image.open(io.BytesIO(archive.read(figure))).info
     assert (one["asked_for"], unchecked["trust"]) == (NETWORKS[0], None)
-    assert one["trust"] == {key: value for key, value in trust.items() if key != "pictures"}
+    of_page = ("pictures", "limits")
+    assert one["trust"] == {key: value for key, value in trust.items() if key not in of_page}
     assert f"{one['caption']}\n{trust['sentence']}\n" in captions
     assert (said["Verdict"], said["Description"]) == (trust["verdict"], trust["sentence"])
     assert said["Contrast"] == f"lynx ({CONTRAST})"

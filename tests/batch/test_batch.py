@@ -524,7 +524,7 @@ def test_mistakes_end_with_status_2_and_one_line(
         ([album, *new, "--method", "magic"], "gradcam"),
         ([album, *new, "--engine", "dask"], "'local', 'ray'"),
         ([album, *new, "--address", "auto"], "add --engine ray"),
-        ([album, *new, "--longest", "1"], "--longest is from"),
+        ([album, *new, "--longest", "1"], "--longest is a number from"),
         ([album, "--out", __file__, *ONE], "cannot be made"),
         ([album / "cat.JPG", *given, "--detail", "2"], "with detail 1, this one has detail 2"),
         ([album, *given], "choose another --out"),

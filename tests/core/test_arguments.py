@@ -65,7 +65,7 @@ def test_arguments_of_explain(name: str):
 
 @pytest.mark.parametrize("image", [None, 3, [], torch.zeros(3, 4, 4), object()])
 def test_what_is_no_picture(image: Any):
-    with pytest.raises(gc.ImageError, match=r"is no picture\. Give a path"):
+    with pytest.raises(gc.ImageError, match=r"is not a picture\. Give a path"):
         gc.explain(image, LITE0)
 
 
@@ -88,7 +88,7 @@ OF_AN_EXPLANATION: dict[str, Callable[[gc.Explanation], object]] = {
     "from 0 to 1, not 2": lambda e: e.overlay(CAT, opacity=2),
     "from 0 to 1, not nan": lambda e: e.overlay(CAT, opacity=float("nan")),
     "from 0 to 1, not 'a'": lambda e: e.overlay(CAT, opacity="a"),  # type: ignore[arg-type]
-    "None is no picture": lambda e: e.overlay(None),  # type: ignore[arg-type]
+    "None is not a picture": lambda e: e.overlay(None),  # type: ignore[arg-type]
     "whole pixels from 1 on, not None": lambda e: e.heatmap_at(None),  # type: ignore[arg-type]
     r"whole pixels from 1 on, not \(0, 5\)": lambda e: e.heatmap_at((0, 5)),
     r"whole pixels from 1 on, not \(5.5, 3\)": lambda e: e.heatmap_at((5.5, 3)),  # type: ignore[arg-type]

@@ -90,7 +90,7 @@ def test_what_is_typed_before_the_script_has_come_is_searched_for(
 _TAKE_OUT = """
 const late = (window.late = []);
 new MutationObserver(() => {
-    for (const selector of ["#models", "[data-class-field=target]"]) {
+    for (const selector of ["#photo", "#models", "[data-class-field=target]"]) {
         const element = document.querySelector(selector);
         if (!element || late.some((one) => one.element === element)) continue;
         late.push({ element, parent: element.parentNode, next: element.nextSibling });
@@ -119,10 +119,16 @@ def test_the_page_waits_for_controls_that_gradio_puts_on_it_late(
     finally:
         session.send("Page.removeScriptToEvaluateOnNewDocument", script)
         session.detach()
-    page.wait_for_function("late.length === 2")
+    page.wait_for_function("late.length === 3")
     page.wait_for_timeout(500)  # for it to have started
     expect(page.locator(".page:not([data-ready])")).to_be_attached()
-    page.evaluate("late.forEach(({ element, parent, next }) => parent.insertBefore(element, next))")
+    for of in ("id !== 'photo'", "id === 'photo'"):
+        expect(page.locator(".page:not([data-ready])")).to_be_attached()
+        page.evaluate(
+            f"""late.filter(({{ element }}) => element.{of})
+                    .forEach(({{ element, parent, next }}) => parent.insertBefore(element, next))"""
+        )
+        page.wait_for_timeout(300)
     expect(page.locator(".page[data-ready=true]")).to_be_attached()
     expect(page.get_by_title("Remove Xception")).to_be_visible()
     typed(page, "tabby")

@@ -149,7 +149,7 @@ def test_a_map_is_checked_with_progress_where_that_is_asked_for(app: str, lite0:
     assert answers[-1]["trust"]["sentence"] == expected.sentence
     found = answers[-1]["trust"]["insertion"]["probabilities"]
     assert found == pytest.approx(expected.insertion.probabilities, abs=1e-3)
-    assert set(answers[-1]["trust"]) == {*expected.record(), "pictures"}
+    assert set(answers[-1]["trust"]) == {*expected.record(), "pictures", "limits"}
     for name, part in (("without", expected.without), ("alone", expected.alone)):
         jpeg = base64.b64decode(answers[-1]["trust"]["pictures"][name])
         with Image.open(io.BytesIO(jpeg)) as shown:

@@ -55,7 +55,7 @@ def with_bitfields(file: IO[bytes]) -> Image.Image:
     if compression not in _BITFIELDS or bits not in (16, 32) or not all(masks):
         raise ImageError(
             f"This is a BMP of {bits} bits a pixel in the encoding {compression}, which is not "
-            "read here. Save it as PNG or JPEG."
+            "supported. Save it as PNG or JPEG."
         )
     rows = abs(height)
     check_size(width, rows)
