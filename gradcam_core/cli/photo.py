@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import replace
+from errno import EISDIR
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -227,6 +228,8 @@ def _verdict(e: Explanation, found: Trust) -> str:
 def _write_all(folder: Path, made: Sequence[File]) -> None:
     """Write two at a time. Once one has failed, none is begun, and none appears beside files of an
     earlier photo."""
+    if folders := [file.name for file in made if (folder / file.name).is_dir()]:
+        raise IsADirectoryError(EISDIR, f"there is a folder called {folders[0]} in it")
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         targets = [stack.enter_context(atomic_write(folder / file.name)) for file in made]
         writing = [pool.submit(_write, *pair) for pair in zip(targets, made, strict=True)]

@@ -31,6 +31,10 @@ _HARMLESS = {
 """Of them those that containers and people set, and with any text of which PyTorch can be imported.
 The page need not wait for PyTorch because of them."""
 
+_ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+_OPTIONS = re.compile(r"\s*\w+\s*:.+")
+"""How the settings of PyTorch's allocator begin; anything else ends the process."""
+
 _SHOWN = 60  # letters of a variable's text
 
 
@@ -52,6 +56,8 @@ def _why_unusable(name: str, text: str) -> str:
         return ""
     if of_bar and of_bar not in _TQDM_NUMBERS:
         return f"only {_TQDM}DISABLE, {_TQDM}DYNAMIC_NCOLS and numbers are read"
+    if name in _ALLOCATOR and text and not _OPTIONS.fullmatch(text):
+        return f"{text[:_SHOWN]!r} is not of the form option:value,option:value"
     if not of_bar and name not in _WHOLE:
         return ""
     is_whole = name in _WHOLE or of_bar in _TQDM_WHOLE

@@ -260,6 +260,19 @@ def test_a_mistake_writes_nothing(cat_path: Path, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_in_place_of_a_result_leaves_what_was_there(
+    cat_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "comparison.svg").mkdir()
+    (tmp_path / "captions.txt").write_text("of an earlier photo")
+    with pytest.raises(SystemExit) as stopped:
+        main([str(cat_path), *LITE0, "--out", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "there is a folder called comparison.svg in it" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["captions.txt", "comparison.svg"]
+    assert (tmp_path / "captions.txt").read_text() == "of an earlier photo"
+
+
 def test_a_full_disk_leaves_what_was_there(cat_path: Path, tmp_path: Path, capsys):
     """Here no file may become larger than 100 KB, which Linux says in the same way."""
     (tmp_path / "captions.txt").write_text("of an earlier photo")

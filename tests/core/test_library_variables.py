@@ -21,12 +21,15 @@ def test_what_is_no_number_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch)
         "TQDM_ASCII": "1",
         "TQDM_FILE": "bars.txt",
         "NUMPY_MADVISE_HUGEPAGE": "much",
+        "PYTORCH_ALLOC_CONF": "much",
+        "PYTORCH_CUDA_ALLOC_CONF": "roundup_power2_divisions:[256:1,>:8]",
     }
     for name, text in given.items():
         monkeypatch.setenv(name, text)
     assert leave_out_unusable_variables() == [
         "HF_HUB_DOWNLOAD_TIMEOUT is ignored: '1.5' is not a whole number.",
         "NUMPY_MADVISE_HUGEPAGE is ignored: 'much' is not a whole number.",
+        "PYTORCH_ALLOC_CONF is ignored: 'much' is not of the form option:value,option:value.",
         "TQDM_ASCII is ignored: only TQDM_DISABLE, TQDM_DYNAMIC_NCOLS and numbers are read.",
         "TQDM_FILE is ignored: only TQDM_DISABLE, TQDM_DYNAMIC_NCOLS and numbers are read.",
         "TQDM_MININTERVAL is ignored: 'often' is not a number.",
@@ -37,6 +40,7 @@ def test_what_is_no_number_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch)
         "HF_HUB_ETAG_TIMEOUT": "30",
         "TQDM_NCOLS": "80",
         "TQDM_DISABLE": "1",
+        "PYTORCH_CUDA_ALLOC_CONF": "roundup_power2_divisions:[256:1,>:8]",
     }
 
 

@@ -712,6 +712,10 @@ def test_only_a_normalisation_is_taken_for_one(
     [
         {"meta": {"cfg": OPENMMLAB.replace("to_rgb=True", "to_rgb=False")}},
         {"mean": [103.53, 116.28, 123.675], "std": [57.375, 57.12, 58.395]},
+        {"to_rgb": False},
+        {"channel_order": "bgr", "mean": MEAN, "std": STD},
+        {"config": {"data": {"pipeline": [{"type": "Normalize", "to_rgb": False}]}}},
+        {"config": "input_format = 'BGR'"},
         {"mean": [0.406, 0.456, 0.485], "std": [0.225, 0.224, 0.229]},
     ],
 )

@@ -237,6 +237,11 @@ def test_names_are_read_from_the_weights_if_they_say_them(tmp_path: Path):
     assert [label.name for label in three.labels] == LABELS
     mine = gc.register("One", SMALL, weights=tmp_path / "a.pth", labels=LABELS)
     assert [label.name for label in mine.labels] == LABELS
+    for key, names in (("classes", ["a", "b"]), ("class_to_idx", {"a": 0, "b": 1})):
+        torch.save({"state_dict": tensors, key: names}, tmp_path / "d.pth")
+        info = gc.register("Four", SMALL, weights=tmp_path / "d.pth")
+        assert f"has 3 classes, and the file names 2 ({key}), which are ignored" in info.notice
+        assert not gc.register("Four", SMALL, weights=tmp_path / "d.pth", labels=LABELS).notice
 
 
 def test_a_network_that_is_registered_again_is_loaded_again(tmp_path: Path):

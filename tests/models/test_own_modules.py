@@ -97,6 +97,26 @@ def test_a_module_says_what_was_not_given(cat: Image.Image):
     assert gc.explain(cat, "grey").heatmap.shape == cat.size[::-1]
 
 
+class WithPlaces(Small):
+    """CoordConv: two more channels say where each pixel is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = torch.linspace(-1, 1, x.shape[2]).view(1, 1, -1, 1).expand(len(x), 1, *x.shape[2:])
+        columns = torch.linspace(-1, 1, x.shape[3]).expand_as(rows)
+        return super().forward(torch.cat([x, rows, columns], dim=1))
+
+
+def test_a_first_layer_may_take_more_than_the_picture_has(cat: Image.Image):
+    module = WithPlaces(channels=5).eval()
+    gc.register("Mine", module=module, size=64)
+    run = gc.forward(module, batch_of(cat, "mine"))
+    e = gc.explain(cat, "mine", target=1)
+    cam = run.cam(1)[0].numpy()
+    np.testing.assert_allclose(e.feature_map / e.feature_map.max(), cam / cam.max(), atol=1e-4)
+    with pytest.raises(gc.NetworkError, match="first layer takes 5 channels, but pictures have"):
+        gc.register("Mine", module=small(channels=5), size=64)
+
+
 def test_a_transformer_has_the_grid_of_its_input(cat: Image.Image):
     module = timm.create_model(
         "vit_tiny_patch16_224", num_classes=3, img_size=(96, 48), depth=2

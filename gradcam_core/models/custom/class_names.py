@@ -75,10 +75,12 @@ def parsed(value: Any) -> Any:
     return value
 
 
-def names_of(checkpoint: Checkpoint, outputs: int) -> list[str] | None:
-    """What the file calls the classes, if they are as many as the network has."""
+def names_of(checkpoint: Checkpoint, outputs: int) -> tuple[list[str] | None, str]:
+    """What the file calls the classes, if they are as many as the network has; and what is to be
+    said of names that are not."""
     metadata = {key: parsed(value) for key, value in checkpoint.metadata.items()}
     descriptions = metadata.get("label_descriptions")
+    note = ""
     for key in (*NAMES_KEYS, *CONFIGS):
         try:
             names = names_in({key: metadata.get(key), "label_descriptions": descriptions})
@@ -86,5 +88,10 @@ def names_of(checkpoint: Checkpoint, outputs: int) -> list[str] | None:
             continue
         is_right = len(names) == outputs or (outputs == 1 and len(names) == 2)
         if is_right and all(map(str.strip, names)):
-            return names
-    return None
+            return names, ""
+        if names and not is_right and not note:
+            note = (
+                f"the network has {max(outputs, 2)} classes, and the file names {len(names)} "
+                f"({key}), which are ignored: give labels="
+            )
+    return None, note

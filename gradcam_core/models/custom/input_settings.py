@@ -104,15 +104,16 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
         if len(set(size)) > 1:
             sides = tuple(size) if _known("size", size) is None else ()
     interpolation = _known("interpolation", metadata.get("interpolation"))
+    texts = [text for key in ("cfg", "config") if isinstance(text := metadata.get(key), str)]
     plain = Normalisation(
         _known("size", size),
         _known("crop", parsed(metadata.get("crop_pct"))),
         Image.Resampling[interpolation.upper()] if interpolation else None,
         CROP_MODES.get(str(metadata.get("crop_mode"))),
         sides,
+        is_bgr=_says_bgr(metadata) or any(map(_BGR_IN_TEXT.search, texts)),
     )
     mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
-    texts = [text for key in ("cfg", "config") if isinstance(text := metadata.get(key), str)]
     if mean is None or std is None:
         found_in = {*_normalising(metadata), *_in_texts(texts)}
         if len(found_in) > 1:
@@ -129,14 +130,15 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     else:
         note = ""
     found = plausible(mean, std)
-    is_bgr = any(re.search(r"(\b|_)to_rgb\s*=\s*False", text) for text in texts)
-    if found and (is_bgr or metadata.get("to_rgb") is False or _is_reversed(found[0])):
+    if found and _is_reversed(found[0]):
         return replace(plain, is_bgr=True)
     if found and max(*mean, *std) > 1:
         note = f"mean and std are those of values from 0 to 255 in the file, {_short(mean)}"
     if found is None:
-        shown = f"mean {_short(mean)} and std {_short(std)}"
-        note = f"{shown} in the file do not fit channels from 0 to 1 and are ignored"
+        note = (
+            f"mean {_short(mean)} and std {_short(std)} in the file are ignored, because they are "
+            f"not {_USABLE}: give mean= and std="
+        )
         return replace(plain, note=note)
     return replace(plain, mean=found[0], std=found[1], note=note)
 
@@ -153,6 +155,8 @@ def _short(value: Any) -> str:
     return f"{value!r}" if len(repr(value)) < 40 else f"{repr(value)[:36]} …"
 
 
+_USABLE = "one number for each channel, both for values from 0 to 1 or both for values up to 255"
+
 _MOST = 255  # of values that are not from 0 to 1
 
 _DEEPEST = 4  # settings in settings
@@ -160,6 +164,27 @@ _OF_PICTURES = re.compile("data|norm|transform|process|augment|image|img|input|p
 
 _BGR = (0.406, 0.456, 0.485)
 """ImageNet's mean, of pictures that were read by OpenCV."""
+
+
+_ORDERS = ("channel_order", "color_order", "colour_order", "channels_order", "input_format")
+_BGR_IN_TEXT = re.compile(
+    rf"""(\b|_)to_rgb\s*=\s*False|\b({"|".join(_ORDERS)})\s*=\s*["']bgr["']""", re.IGNORECASE
+)
+
+
+def _says_bgr(settings: Mapping[Any, Any], depth: int = 0) -> bool:
+    """Whether settings, or those in them, say that pictures have blue first."""
+    for key, value in settings.items():
+        name = str(key).lower()
+        if name.endswith("to_rgb") and str(value).lower() == "false":
+            return True
+        if name in _ORDERS and str(value).lower() == "bgr":
+            return True
+        if depth < _DEEPEST:
+            within = value if isinstance(value, list | tuple) else [value]
+            if any(isinstance(one, Mapping) and _says_bgr(one, depth + 1) for one in within):
+                return True
+    return False
 
 
 def _is_reversed(mean: Sequence[float]) -> bool:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+_CHANNELS = "pictures have 1 or 3: give channels=1 or channels=3 if the module takes such pictures"
+
+
 def of_module(
     described: Description,
     module: nn.Module,
@@ -44,13 +47,11 @@ def of_module(
             raise NetworkError(f"{key}= cannot be combined with module=, which is used as it is")
     if output is not None and not callable(output):
         raise NetworkError(f"output= is a {type(output).__name__} and must be a function")
-    channels = described.channels or channels_of(module)
+    of_layer = channels_of(module)
+    # A first layer may take more than the picture has: its places, or its parts side by side.
+    channels = described.channels or (of_layer if of_layer in (1, 3) else 3)
     if channels not in (1, 3):
-        what = "channels= gives" if described.channels else "the module's first layer takes"
-        raise NetworkError(
-            f"{what} {channels} channels, but pictures have 1 or 3: give channels=1 or channels=3 "
-            "if the module takes such pictures"
-        )
+        raise NetworkError(f"channels= gives {channels} channels, but {_CHANNELS}")
     usual, note = _usual_of(module)
     if described.mean is None and described.std is None and (place := _normalising(module)):
         raise NetworkError(
@@ -61,7 +62,14 @@ def of_module(
     preprocessing = input_of(described, usual, channels)
     if None not in (described.mean, described.std) or channels != usual.channels:
         note = ""
-    seen = inspect_module(module, preprocessing, described.layer, output)
+    try:
+        seen = inspect_module(module, preprocessing, described.layer, output)
+    except NetworkError as error:
+        if described.channels or of_layer == channels:
+            raise
+        raise NetworkError(
+            f"the module's first layer takes {of_layer} channels, but {_CHANNELS}"
+        ) from error
     if described.classes not in (None, seen.outputs):
         raise NetworkError(f"classes is {described.classes}, but the module gives {seen.outputs}")
     labels = labels_for(described, seen.outputs, None)

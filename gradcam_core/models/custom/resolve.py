@@ -149,12 +149,13 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         prefix=described.prefix,
         is_regression=described.regression,
     )
-    names = known.names or names_of(checkpoint, found.outputs)
-    labels = labels_for(described, found.outputs, names)
+    names, of_names = names_of(checkpoint, found.outputs)
+    labels = labels_for(described, found.outputs, known.names or names)
     notes = (
         named,
         *found.notes,
         said.note if described.mean is None and known.preprocessing is None else "",
+        "" if described.labels or known.names else of_names,
         _sigmoid_note(described, checkpoint, found.outputs),
         transforming if found.architecture.may_transform and found.channels == 3 else "",
     )
