@@ -97,6 +97,30 @@ def test_a_module_says_what_was_not_given(cat: Image.Image):
     assert gc.explain(cat, "grey").heatmap.shape == cat.size[::-1]
 
 
+class Scaled(Small):
+    def __init__(self, scale: float, shift: float) -> None:
+        super().__init__()
+        self.scale, self.shift = scale, shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x * self.scale + self.shift)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift"), [(1 / 0.225, -0.45), (255, -128), (2, -1), (1 / 255, 0)]
+)
+def test_a_module_that_normalises_its_pictures_needs_a_mean(scale: float, shift: float):
+    module = Scaled(scale, shift).eval()
+    with pytest.raises(gc.NetworkError, match=r"scales its pictures .* mean=0 and std=1"):
+        gc.register("Mine", module=module, size=64)
+    gc.register("Mine", module=module, size=64, mean=0, std=1)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1, 0), (0.458, -0.03), (1, 0.5)])
+def test_a_module_that_takes_imagenets_normalisation_may_change_it(scale: float, shift: float):
+    gc.register("Mine", module=Scaled(scale, shift).eval(), size=64)
+
+
 class WithPlaces(Small):
     """CoordConv: two more channels say where each pixel is."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gradcam_core.errors import CamError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.places import check_places, first_map
+from gradcam_core.models.custom.scaling import scales_pictures
 from gradcam_core.models.weights import Source, Weights
 from gradcam_core.wording import first_line
 
@@ -105,12 +106,13 @@ class ModuleFacts:
     """What a pass of a module shows. outputs: how many; gives: "logits", or "softmax",
     "log-softmax" or "sigmoid" if that is in the module; layer: the last feature map. reads_values:
     whether its code reads numbers that are computed, by which it may go another way for another
-    picture."""
+    picture. scales_pictures: as one does that normalises them itself."""
 
     outputs: int
     gives: str
     layer: str
     reads_values: bool = False
+    scales_pictures: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -161,7 +163,11 @@ def inspect_module(
     if first := first_map(module, batch[:1], output):
         check_places(batch[:1], first, run.activation.shape[2:])
     return ModuleFacts(
-        run.logits.shape[1], _given(run.open_pass.logits), run.layer, _reads_values(module, batch)
+        run.logits.shape[1],
+        _given(run.open_pass.logits),
+        run.layer,
+        _reads_values(module, batch),
+        scales_pictures(module, batch),
     )
 
 

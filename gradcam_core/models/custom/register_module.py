@@ -70,6 +70,12 @@ def of_module(
         raise NetworkError(
             f"the module's first layer takes {of_layer} channels, but {_CHANNELS}"
         ) from error
+    if seen.scales_pictures and described.mean is None and described.std is None:
+        raise NetworkError(
+            "the module scales its pictures before its first layer: if it normalises them, give "
+            "mean=0 and std=1, or std=1/255 if it takes values from 0 to 255; otherwise give the "
+            "mean and std that it was trained with"
+        )
     if described.classes not in (None, seen.outputs):
         raise NetworkError(f"classes is {described.classes}, but the module gives {seen.outputs}")
     labels = labels_for(described, seen.outputs, None)
