@@ -21,10 +21,10 @@ run: $(VENV)/installed ## install the requirements, start the page and print its
 serve-cluster: $(VENV)/installed-ray ## start replicas that compute for a page with GRADCAM_BACKEND=ray, until Ctrl-C
 	@$(BIN)/python -m demo.serve_cluster
 
-check: $(VENV)/installed-dev ## linter, formatter, types, and the tests that need no server, browser or Ray (4 minutes)
+check: $(VENV)/installed-dev ## linter, formatter, types, and the tests that need no server, browser or Ray (3 minutes)
 	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests
 
-test: $(VENV)/installed-dev ## everything in check, a vulnerability audit, and all other tests, with a real browser (12 minutes)
+test: $(VENV)/installed-dev ## everything in check, a vulnerability audit, and all other tests, with a real browser (10 minutes)
 	@began=$$(date +%s); \
 	$(BIN)/python -m scripts.chromium && $(MAKE) --no-print-directory --jobs=2 audit tests; \
 	status=$$?; took=$$(($$(date +%s) - began)); \
