@@ -716,6 +716,7 @@ def test_only_a_normalisation_is_taken_for_one(
         {"channel_order": "bgr", "mean": MEAN, "std": STD},
         {"config": {"data": {"pipeline": [{"type": "Normalize", "to_rgb": False}]}}},
         {"config": "input_format = 'BGR'"},
+        {"cfg": {"INPUT": {"FORMAT": "BGR"}}},
         {"mean": [0.406, 0.456, 0.485], "std": [0.225, 0.224, 0.229]},
     ],
 )

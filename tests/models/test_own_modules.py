@@ -101,9 +101,10 @@ class Scaled(Small):
     def __init__(self, scale: float, shift: float) -> None:
         super().__init__()
         self.scale, self.shift = scale, shift
+        self.factor = nn.Parameter(torch.ones(1))  # of its own, not of a layer
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x * self.scale + self.shift)
+        return super().forward(x * self.scale + self.shift) * self.factor
 
 
 @pytest.mark.parametrize(

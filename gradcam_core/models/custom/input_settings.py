@@ -152,6 +152,8 @@ def _known(key: str, value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, Mapping):  # as objects of other libraries, such as NumPy's, are read
+        return "(an object, not a list)"
     return f"{value!r}" if len(repr(value)) < 40 else f"{repr(value)[:36]} …"
 
 
@@ -166,19 +168,15 @@ _BGR = (0.406, 0.456, 0.485)
 """ImageNet's mean, of pictures that were read by OpenCV."""
 
 
-_ORDERS = ("channel_order", "color_order", "colour_order", "channels_order", "input_format")
-_BGR_IN_TEXT = re.compile(
-    rf"""(\b|_)to_rgb\s*=\s*False|\b({"|".join(_ORDERS)})\s*=\s*["']bgr["']""", re.IGNORECASE
-)
+_BGR_IN_TEXT = re.compile(r"""to_rgb\s*=\s*False|[=:]\s*["']bgr["']""", re.IGNORECASE)
 
 
 def _says_bgr(settings: Mapping[Any, Any], depth: int = 0) -> bool:
     """Whether settings, or those in them, say that pictures have blue first."""
     for key, value in settings.items():
-        name = str(key).lower()
-        if name.endswith("to_rgb") and str(value).lower() == "false":
-            return True
-        if name in _ORDERS and str(value).lower() == "bgr":
+        text = value.lower() if isinstance(value, str) else ""
+        is_off = value is False or text == "false"
+        if text == "bgr" or (str(key).lower().endswith("to_rgb") and is_off):
             return True
         if depth < _DEEPEST:
             within = value if isinstance(value, list | tuple) else [value]

@@ -43,8 +43,8 @@ _TURNED = {
 """By whether height and width are swapped, rows are in the opposite order, and columns are."""
 
 
-class _SeenError(BaseException):
-    """Ends a pass behind the first map; not to be caught by a module's own code."""
+class SeenError(BaseException):
+    """Ends a pass once what was looked for is seen; not to be caught by a module's own code."""
 
 
 def first_map(
@@ -75,9 +75,9 @@ def first_map(
 
         def keep(_part: nn.Module, _inputs: object, given: Tensor) -> None:
             found.append(layout.to_map(given).detach().clone())
-            raise _SeenError
+            raise SeenError
 
-        with exclusive(module) as undo, torch.no_grad(), suppress(_SeenError):
+        with exclusive(module) as undo, torch.no_grad(), suppress(SeenError):
             undo.callback(part.register_forward_hook(on_this_thread(keep)).remove)
             module(pictures.clone())
         return found[0]

@@ -6,6 +6,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from gradcam_core.models.custom.places import SeenError
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -14,10 +16,6 @@ _LARGER, _SMALLER = 1.5, 0.1
 change ImageNet's normalisation to another one (`transform_input`) scale by 0.4 to 0.5."""
 
 _EXACT = 1e-3  # of the deviation: how far values may lie from what the scale gives
-
-
-class _SeenError(BaseException):
-    """Ends a pass before the first layer; not to be caught by a module's own code."""
 
 
 def scales_pictures(module: nn.Module, pictures: Tensor) -> bool:
@@ -31,11 +29,12 @@ def scales_pictures(module: nn.Module, pictures: Tensor) -> bool:
 
     def keep(_part: nn.Module, inputs: tuple[object, ...]) -> None:
         given.extend(one for one in inputs[:1] if isinstance(one, torch.Tensor))
-        raise _SeenError
+        raise SeenError
 
-    with exclusive(module) as undo, torch.no_grad(), suppress(_SeenError):
+    with exclusive(module) as undo, torch.no_grad(), suppress(SeenError):
         for part in module.modules():
-            if next(part.parameters(recurse=False), None) is not None:
+            is_leaf = next(part.children(), None) is None
+            if is_leaf and next(part.parameters(), None) is not None:
                 undo.callback(part.register_forward_pre_hook(on_this_thread(keep)).remove)
         module(pictures.clone())
     if not given or given[0].shape != pictures.shape:
