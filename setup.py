@@ -10,7 +10,7 @@ setup(
     package_data={
         "": ["*.css", "*.html", "*.js", "*.json", "*.txt"],
         "demo": ["web/**"],
-        "gradcam_core": ["web/*"],
+        "gradcam_core": ["web/*", "batch/report/web/*"],
         PICTURES: ["*.csv", "*.jpg", "*.toml"],
     },
 )

@@ -30,15 +30,15 @@ import gradcam_core as gc
 from benchmarks.page import load, make_weights
 from benchmarks.speed import ratio
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.batch.local import explain_locally
+from gradcam_core.batch.engines.local import explain_locally
 from gradcam_core.batch.pictures import find_pictures
 from gradcam_core.batch.run import run
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.batch.store import ResultFolder
 from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.preprocessing import InputSize
+from gradcam_core.models.downloads.weights import PackagedFile
 from gradcam_core.models.registry import model_info
-from gradcam_core.models.weights import PackagedFile
 from gradcam_core.system.memory import keep_freed_memory
 
 PHOTOS = Path(__file__).parent / "photos"

@@ -30,8 +30,8 @@ import gradcam_core as gc
 from benchmarks.table import Row, print_table, print_versions
 from gradcam_core import DEFAULT_MODELS
 from gradcam_core.models import loading
+from gradcam_core.models.downloads.weights import PackagedFile
 from gradcam_core.models.registry import model_info
-from gradcam_core.models.weights import PackagedFile
 from scripts.chromium import ARGUMENTS, find
 from tests.support.app_server import running_app
 from tests.support.photos import EXAMPLES

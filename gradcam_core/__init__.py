@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from gradcam_core.images.cover import Cover
     from gradcam_core.images.decoded import Decoded, Window
     from gradcam_core.images.read import read_image, read_picture
+    from gradcam_core.models.class_names.labels import Label, find_label, imagenet_labels
     from gradcam_core.models.custom import register
-    from gradcam_core.models.labels import Label, find_label, imagenet_labels
+    from gradcam_core.models.downloads.weights import Weights
     from gradcam_core.models.loading import load_model
     from gradcam_core.models.model import Model
     from gradcam_core.models.prepare import prepare
     from gradcam_core.models.registry import DEFAULT_MODELS, ModelInfo, list_models
-    from gradcam_core.models.weights import Weights
 
 __all__ = [
     "DEFAULT_MODELS",
@@ -115,12 +115,12 @@ _NAMES = {
     "images.decoded": ("Decoded", "Window"),
     "images.read": ("read_image", "read_picture"),
     "models.custom": ("register",),
-    "models.labels": ("Label", "find_label", "imagenet_labels"),
+    "models.class_names.labels": ("Label", "find_label", "imagenet_labels"),
     "models.loading": ("load_model",),
     "models.model": ("Model",),
     "models.prepare": ("prepare",),
     "models.registry": ("DEFAULT_MODELS", "ModelInfo", "list_models"),
-    "models.weights": ("Weights",),
+    "models.downloads.weights": ("Weights",),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 

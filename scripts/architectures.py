@@ -11,7 +11,7 @@ import json
 from tqdm import tqdm
 
 from gradcam_core.models.custom.architectures import Architecture, all_architectures, shapes_of
-from gradcam_core.models.custom.files.likeness import INDEX, size_of
+from gradcam_core.models.custom.fitting.likeness import INDEX, size_of
 
 
 def main() -> None:

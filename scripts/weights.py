@@ -8,7 +8,7 @@ from functools import partial
 from tqdm import tqdm
 
 from gradcam_core.errors import WeightsError
-from gradcam_core.models.fetch import fetch
+from gradcam_core.models.downloads.fetch import fetch
 from gradcam_core.models.registry import list_models
 
 

@@ -2,8 +2,8 @@
 
 `python -m scripts.wordnet FOLDER`, where FOLDER has WordNet 3.0's `data.noun`, `index.noun`,
 `noun.exc` and `cntlist.rev` (Debian: package wordnet-base, in /usr/share/wordnet). The classes are
-WordNet synsets; timm has their numbers. WordNet's licence stands in `gradcam_core/models/
-wordnet_licence.txt`.
+WordNet synsets; timm has their numbers. WordNet's licence is
+`gradcam_core/models/class_names/wordnet_licence.txt`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from timm.data import ImageNetInfo
 
-from gradcam_core.models.kinds import NOUNS, TABLE
-from gradcam_core.models.labels import ALIKE
+from gradcam_core.models.class_names.kinds import NOUNS, TABLE
+from gradcam_core.models.class_names.labels import ALIKE
 
 VAGUE = {
     "entity", "physical entity", "object", "whole", "artifact", "organism", "living thing",

@@ -20,13 +20,13 @@ from demo.middleware.blocks import is_data
 from demo.middleware.route_allow_list import FILES
 from demo.server.requests import open_upload
 from gradcam_core import imagenet_labels
-from gradcam_core.cam.smoothing import SMOOTHS, Smooth
+from gradcam_core.cam.passes.smoothing import SMOOTHS, Smooth
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation.request import AUTO
 from gradcam_core.images.cover import Cover, covers_of
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, VIEWS, ViewName
-from gradcam_core.models.labels import Labels
+from gradcam_core.models.class_names.labels import Labels
 from gradcam_core.models.model import LayerChoice
 from gradcam_core.models.registry import classifier_info, classifiers, model_info
 

@@ -18,7 +18,7 @@ from demo.gradio_internals import get_upload_folder, save_file_to_cache
 from demo.server.result_files import MAX_SIDE_PX
 from gradcam_core import Explanation
 from gradcam_core.export.result_files import File, by_request, files
-from gradcam_core.images.metadata import jpeg_settings
+from gradcam_core.images.rendering.metadata import jpeg_settings
 
 _JPEG_QUALITY = 90
 

@@ -24,7 +24,7 @@ from gradcam_core.analysis.findings import findings
 from gradcam_core.cam.methods.registry import DEFAULT_METHOD
 from gradcam_core.explanation.request import ExplanationRequest, requests_for
 from gradcam_core.images.geometry import ViewName
-from gradcam_core.models import class_search
+from gradcam_core.models.class_names import class_search
 from gradcam_core.models.registry import classifiers, default_classifiers
 
 NAMES = ("models", "classes", "predict", "explain")

@@ -14,8 +14,8 @@ from demo.compute.photo import PhotoFile
 from demo.compute.request_queue import QueueTicket
 from gradcam_core import Explanation, Model, ModelInfo
 from gradcam_core.explanation.request import ExplanationRequest
-from gradcam_core.images.jpeg import jpeg
 from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.images.rendering.jpeg import jpeg
 
 if TYPE_CHECKING:
     from gradcam_core.analysis.trust.result import Trust

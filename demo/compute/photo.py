@@ -22,7 +22,7 @@ from gradcam_core.errors import ImageError
 from gradcam_core.images.apply_covers import covered
 from gradcam_core.images.cover import Cover
 from gradcam_core.images.decoded import Brightness, Decoded, Window
-from gradcam_core.images.jpeg import jpeg
+from gradcam_core.images.rendering.jpeg import jpeg
 from gradcam_core.images.sandbox import READER_COUNT, read_picture_isolated
 from gradcam_core.system.memory import trim
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from gradcam_core import imagenet_labels
 from gradcam_core.errors import LabelError
-from gradcam_core.models.class_search import note, search
-from gradcam_core.models.labels import Label, Labels
+from gradcam_core.models.class_names.class_search import note, search
+from gradcam_core.models.class_names.labels import Label, Labels
 from gradcam_core.models.registry import ModelInfo, classifiers, model_info
 
 

@@ -29,7 +29,7 @@ from gradcam_core.images.cover import MOST_COVERS, Cover, Fill, covers_of
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import DETAILS, ViewName
 from gradcam_core.images.remote.fetch import MAX_ADDRESS_LENGTH
-from gradcam_core.images.render import COLORMAP, COLORMAPS, OPACITY
+from gradcam_core.images.rendering.render import COLORMAP, COLORMAPS, OPACITY
 from gradcam_core.models.registry import classifiers
 
 if TYPE_CHECKING:

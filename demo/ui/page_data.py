@@ -19,7 +19,7 @@ from gradcam_core.explanation.presets import PRESETS
 from gradcam_core.images.cover import FILLS, MOST_COVERS, MOST_POINTS, MOST_RADIUS
 from gradcam_core.images.formats.suffixes import NOT_READ, SUFFIXES
 from gradcam_core.images.geometry import DETAILS, VIEWS
-from gradcam_core.images.render import (
+from gradcam_core.images.rendering.render import (
     COLORMAPS,
     DIMMING,
     FOR_AND_AGAINST,

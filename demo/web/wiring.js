@@ -1,24 +1,24 @@
 // The parts of the page, made and connected: what each may read from the app and do with it.
 
-import { actionsOf } from "./actions.js";
+import { actionsOf } from "./commands/actions.js";
 import { h } from "./core/elements.js";
 import { ClassSearch } from "./inputs/class_search.js";
 import { CoverTool } from "./inputs/cover_tool.js";
-import { keysDialog, listenToKeys } from "./inputs/keys.js";
+import { keysDialog, listenToKeys } from "./commands/keys.js";
 import { OwnNetwork } from "./inputs/own_network.js";
-import { PageCode } from "./inputs/page_code.js";
-import { ShareDialog } from "./inputs/share.js";
-import { Toolbar } from "./inputs/toolbar.js";
+import { PageCode } from "./commands/page_code.js";
+import { ShareDialog } from "./commands/share.js";
+import { Toolbar } from "./commands/toolbar.js";
 import { LiveView } from "./live/live_view.js";
-import { Comparison } from "./results/comparison.js";
+import { Comparison } from "./sections/comparison.js";
 import { CoverComparison } from "./results/cover_comparison.js";
 import { coverText, readCover } from "./results/covers.js";
-import { Methods } from "./results/methods.js";
+import { Methods } from "./sections/methods.js";
 import { PhotoNotices } from "./results/photo_notices.js";
 import { Presentation } from "./results/presentation.js";
 import { Results } from "./results/results.js";
-import { Steps } from "./results/steps.js";
-import { TrustCheck } from "./results/trust.js";
+import { Steps } from "./sections/steps.js";
+import { TrustCheck } from "./sections/trust.js";
 import { Toast } from "./toast.js";
 
 /** Gives the app its parts and puts them into `element`. */

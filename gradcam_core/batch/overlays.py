@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from PIL import Image
 
 from gradcam_core.explanation.result import Explanation
-from gradcam_core.images.jpeg import jpeg
+from gradcam_core.images.rendering.jpeg import jpeg
 
 _MAX_FOLDERS = 8  # of an overlay's path
 _MAX_NAME_LETTERS = 80  # of each part of it

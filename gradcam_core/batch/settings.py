@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradcam_core.batch.ground_truth import GroundTruth
+from gradcam_core.batch.labels.ground_truth import GroundTruth
 from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.images.decoded import Window
-from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
+from gradcam_core.images.rendering.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.model import LayerChoice
 
 PICTURES_AT_ONCE = {"cpu": 4, "cuda": 32}

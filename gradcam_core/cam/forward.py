@@ -17,7 +17,7 @@ from gradcam_core.cam.joined_layers import FusedRun
 from gradcam_core.cam.network.explainable import check_images_do_not_mix, explainable
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output
-from gradcam_core.cam.opening import LayersToOpen
+from gradcam_core.cam.passes.opening import LayersToOpen
 from gradcam_core.cam.run import Run
 from gradcam_core.cam.target_layers.layout import Reshape
 from gradcam_core.errors import CamError

@@ -10,8 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcam_core.cam import smoothing
-from gradcam_core.cam.further_passes import at_earlier_layers, attention_gradients, noisy_gradients
 from gradcam_core.cam.methods.one_pass import gradcam_plus_plus, strongest_other
 from gradcam_core.cam.methods.registry import (
     DEFAULT_METHOD,
@@ -23,10 +21,16 @@ from gradcam_core.cam.methods.registry import (
 )
 from gradcam_core.cam.network.finite import check_finite, numbered
 from gradcam_core.cam.network.inputs import Inputs
-from gradcam_core.cam.open_pass import OpenPass, at_least_float32
-from gradcam_core.cam.perturbed import perturbed_logits
+from gradcam_core.cam.passes import smoothing
+from gradcam_core.cam.passes.further_passes import (
+    at_earlier_layers,
+    attention_gradients,
+    noisy_gradients,
+)
+from gradcam_core.cam.passes.open_pass import OpenPass, at_least_float32
+from gradcam_core.cam.passes.perturbed import perturbed_logits
+from gradcam_core.cam.passes.smoothing import Smooth
 from gradcam_core.cam.score import Score, score_of
-from gradcam_core.cam.smoothing import Smooth
 from gradcam_core.cam.steps import Steps, steps_of
 from gradcam_core.cam.target_layers.layout import SequenceFirst, Tokens
 from gradcam_core.cam.targets import (

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gradcam_core.cam.network.outputs import described
-from gradcam_core.cam.open_pass import OpenPass
+from gradcam_core.cam.passes.open_pass import OpenPass
 from gradcam_core.errors import CamError
 from gradcam_core.upstream import with_copied_tensors
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gradcam_core.cam.methods.registry import DEFAULT_METHOD, METHODS, method_named
-from gradcam_core.cam.smoothing import SMOOTHS, TITLES
+from gradcam_core.cam.passes.smoothing import SMOOTHS, TITLES
 from gradcam_core.errors import ChoiceError, LabelError, NetworkError
 from gradcam_core.explanation.presets import PRESETS, preset_named
 from gradcam_core.explanation.request import AUTO, ExplanationRequest, requests_for

@@ -28,7 +28,7 @@ from gradcam_core.cli.loading import loaded
 from gradcam_core.cli.stop_signal import stop_signal
 from gradcam_core.errors import BatchError, ChoiceError, NetworkError, WeightsError
 from gradcam_core.explanation.request import ExplanationRequest
-from gradcam_core.images.render import OVERLAY_MAX_SIDE_PX
+from gradcam_core.images.rendering.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.registry import model_info
 from gradcam_core.wording import counted, file_name, printable
 
@@ -140,7 +140,7 @@ def _pictures_and_settings(
     parser: Parser, options: argparse.Namespace, requests: Sequence[ExplanationRequest]
 ) -> tuple[Pictures, BatchSettings, Sequence[str]]:
     """And notes on the labels, for the person."""
-    from gradcam_core.batch.labelling import column_of, with_labels
+    from gradcam_core.batch.labels.labelling import column_of, with_labels
     from gradcam_core.batch.pictures import find_pictures
     from gradcam_core.batch.settings import BatchSettings
 
@@ -190,7 +190,7 @@ def _print_outcome(
     tally: _Tally,
 ) -> None:
     """Prints what a whole run has come to, and writes its report."""
-    from gradcam_core.batch.ground_truth import accuracy
+    from gradcam_core.batch.labels.ground_truth import accuracy
 
     print(_summary(options.out, folder.done, len(settings.models), tally))
     for key, error in tally.failed.items():
@@ -208,10 +208,10 @@ def _print_outcome(
 
 def _engine(options: argparse.Namespace, is_stopped: Callable[[], bool]) -> Engine:
     if options.engine == "ray":
-        from gradcam_core.batch.ray_data import explain_on_ray
+        from gradcam_core.batch.engines.ray_data import explain_on_ray
 
         return functools.partial(explain_on_ray, address=options.address, is_stopped=is_stopped)
-    from gradcam_core.batch.local import explain_locally
+    from gradcam_core.batch.engines.local import explain_locally
     from gradcam_core.system.memory import keep_freed_memory
 
     keep_freed_memory()

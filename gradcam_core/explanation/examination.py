@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcam_core.cam.methods.registry import DEFAULT_METHOD, method_named
-from gradcam_core.cam.smoothing import Smooth
+from gradcam_core.cam.passes.smoothing import Smooth
 from gradcam_core.explanation.request import ExplanationRequest, as_several, check_options, is_auto
 from gradcam_core.explanation.result import Explanation
 from gradcam_core.explanation.text import Prediction
@@ -245,7 +245,7 @@ def run_passes(
     pass. What several passes share is freed with the last of them, and a map of one costs a
     backward pass for all (`answer_together` makes all of them in one).
     """
-    from gradcam_core.cam.opening import ExecutionPathError
+    from gradcam_core.cam.passes.opening import ExecutionPathError
 
     if len(inputs) > 1 and getattr(model.info.recipe, "is_alone", False):
         return _run_alone(model, inputs, layer, probabilities)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gradcam_core.cam.methods.registry import DEFAULT_METHOD, method_named
-from gradcam_core.cam.smoothing import Smooth
+from gradcam_core.cam.passes.smoothing import Smooth
 from gradcam_core.explanation.examination import Examination, run_passes
 from gradcam_core.explanation.presets import preset_named
 from gradcam_core.explanation.result import Explanation

@@ -13,10 +13,10 @@ from gradcam_core.cam.methods.registry import (
     check_steps,
     method_named,
 )
-from gradcam_core.cam.smoothing import Smooth, check_smooth
+from gradcam_core.cam.passes.smoothing import Smooth, check_smooth
 from gradcam_core.errors import ChoiceError, LabelError
 from gradcam_core.images.geometry import ViewName, check_view
-from gradcam_core.models.labels import find_in_all
+from gradcam_core.models.class_names.labels import find_in_all
 from gradcam_core.models.model import LayerChoice, check_layer, is_several
 from gradcam_core.models.registry import model_info
 

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from gradcam_core.cam.smoothing import Smooth
+from gradcam_core.cam.passes.smoothing import Smooth
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation.text import ExplanationText, Prediction
 from gradcam_core.images.apply_covers import covered
 from gradcam_core.images.cover import Cover
 from gradcam_core.images.decoded import Window
 from gradcam_core.images.geometry import View, ViewName
-from gradcam_core.images.heat_bands import checked_size, heat_bands
-from gradcam_core.images.metadata import png_info
 from gradcam_core.images.read import Photo, read_picture
-from gradcam_core.images.render import (
+from gradcam_core.images.rendering.heat_bands import checked_size, heat_bands
+from gradcam_core.images.rendering.metadata import png_info
+from gradcam_core.images.rendering.render import (
     COLORMAP,
     FOR_AND_AGAINST,
     OPACITY,
     overlay_bands,
     shrunk,
 )
-from gradcam_core.models.weights import Weights
+from gradcam_core.models.downloads.weights import Weights
 from gradcam_core.old_names import warn
 
 if TYPE_CHECKING:

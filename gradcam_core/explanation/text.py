@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from gradcam_core.cam.methods.registry import DEFAULT_METHOD, method_named
-from gradcam_core.cam.smoothing import TITLES, Smooth
+from gradcam_core.cam.passes.smoothing import TITLES, Smooth
 from gradcam_core.images.apply_covers import covered_share, how_covered
 from gradcam_core.images.cover import Cover
 from gradcam_core.images.geometry import VIEW_TITLES, View, ViewName
-from gradcam_core.images.metadata import SOFTWARE
+from gradcam_core.images.rendering.metadata import SOFTWARE
 from gradcam_core.models.model import parts_of_choice
 from gradcam_core.version import __version__
 from gradcam_core.wording import (
@@ -182,7 +182,8 @@ class ExplanationText:
         return " ".join(" ".join(sentences).split())
 
     def metadata(self, photo_name: str = "") -> dict[str, str]:
-        """What a picture of the map says of itself, by key: see `gradcam_core.images.metadata`.
+        """What a picture of the map says of itself, by key: see
+        `gradcam_core.images.rendering.metadata`.
 
         photo_name: of the photo's file, without its folders; empty if it is not to be said.
         """

@@ -28,8 +28,8 @@ from gradcam_core.export.fonts import drawable
 from gradcam_core.export.grid import Place
 from gradcam_core.export.layout import HEIGHT_PX, WIDTH_PX, best_plan
 from gradcam_core.export.text import PIXELS_A_POINT, draw_line
-from gradcam_core.images.metadata import SOFTWARE, lines, png_info
-from gradcam_core.images.render import COLORMAP, FOR_AND_AGAINST, OPACITY, colormap_table
+from gradcam_core.images.rendering.metadata import SOFTWARE, lines, png_info
+from gradcam_core.images.rendering.render import COLORMAP, FOR_AND_AGAINST, OPACITY, colormap_table
 
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = get_args(Theme)

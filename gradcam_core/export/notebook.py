@@ -15,8 +15,8 @@ from gradcam_core.images.cover import Covers, covers_of
 from gradcam_core.images.decoded import Window, window_of
 from gradcam_core.images.geometry import ViewName
 from gradcam_core.images.read import Photo, read_picture
-from gradcam_core.images.render import COLORMAP, OPACITY
-from gradcam_core.models.labels import find_in_all
+from gradcam_core.images.rendering.render import COLORMAP, OPACITY
+from gradcam_core.models.class_names.labels import find_in_all
 from gradcam_core.models.loading import loader
 from gradcam_core.models.registry import default_models, model_info
 from gradcam_core.wording import kind_of

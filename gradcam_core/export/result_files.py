@@ -18,9 +18,9 @@ from gradcam_core.explanation.result import Explanation
 from gradcam_core.export.figure import Slide, Theme, figure, png, svg
 from gradcam_core.export.file_names import file_stems
 from gradcam_core.export.trust_figure import Checked, trust_png
-from gradcam_core.images.metadata import png_info
-from gradcam_core.images.png import write_png
-from gradcam_core.images.render import COLORMAP, OPACITY, shrunk
+from gradcam_core.images.rendering.metadata import png_info
+from gradcam_core.images.rendering.png import write_png
+from gradcam_core.images.rendering.render import COLORMAP, OPACITY, shrunk
 
 if TYPE_CHECKING:
     from gradcam_core.analysis.trust.result import Trust

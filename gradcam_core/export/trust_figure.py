@@ -18,7 +18,7 @@ from gradcam_core.explanation.result import Explanation
 from gradcam_core.export.figure import with_drawable_names
 from gradcam_core.export.fonts import FAMILY, drawable, families, in_order, name_or_number
 from gradcam_core.export.text import PIXELS_A_POINT, Font, draw_line
-from gradcam_core.images.metadata import png_info
+from gradcam_core.images.rendering.metadata import png_info
 from gradcam_core.wording import percentage
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.brightness import as_picture, raster_of
 from gradcam_core.images.decoded import Decoded, Window, window_of
-from gradcam_core.images.formats.endings import Open, decoded_to_the_end
+from gradcam_core.images.formats.completeness.endings import Open, decoded_to_the_end
 from gradcam_core.images.formats.pillow import upright_rgb
 from gradcam_core.images.formats.signatures import family_of
 from gradcam_core.images.limits import EMPTY, check_size
+from gradcam_core.images.pixels.brightness import as_picture, raster_of
 from gradcam_core.wording import file_name, kind_of, printable
 
 BLANK = "The picture is blank: it has only one colour."
@@ -33,9 +33,9 @@ def read_image(photo: Photo) -> Image.Image:
     photo: a path, the bytes of a file, a PIL image, an array [H, W], [H, W, 3] or [H, W, 4] of real
     numbers, or the result of `read_picture`. The EXIF orientation is applied, transparency is
     composited on white, and one of several frames or pages is used. Values of more than 8 bits are
-    shown on a linear scale from black to white: see `gradcam_core.images.brightness` for the range.
-    Colour profiles are ignored, as in the networks' training. A PIL image that is already upright
-    RGB is returned itself.
+    shown on a linear scale from black to white: `gradcam_core.images.pixels.brightness` has the
+    range. Colour profiles are ignored, as in the networks' training. A PIL image that is already
+    upright RGB is returned itself.
 
     Raises ImageError if it is not a picture, is damaged, or has more than `MAX_PIXELS` or
     `MAX_SIDE_PX`.

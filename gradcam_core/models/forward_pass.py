@@ -27,7 +27,7 @@ def run_model(model: Model, batches: Sequence[Tensor], layer: str | None = None)
     import torch
 
     from gradcam_core.cam.forward import forward
-    from gradcam_core.cam.opening import ExecutionPathError
+    from gradcam_core.cam.passes.opening import ExecutionPathError
 
     device = device_of(model)
     batch = (batches[0] if len(batches) == 1 else torch.cat(list(batches))).to(device)

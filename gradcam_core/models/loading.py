@@ -15,11 +15,11 @@ from pathlib import Path
 
 from gradcam_core.errors import WeightsError
 from gradcam_core.images.preprocessing import Preprocessing
-from gradcam_core.models.custom.own_module import ModuleRecipe, ModuleSource
-from gradcam_core.models.fetch import fetch
+from gradcam_core.models.custom.modules.own_module import ModuleRecipe, ModuleSource
+from gradcam_core.models.downloads.fetch import fetch
+from gradcam_core.models.downloads.weights import PackagedFile, Source, Weights
 from gradcam_core.models.model import Model
 from gradcam_core.models.registry import ModelInfo, list_models, model_info
-from gradcam_core.models.weights import PackagedFile, Source, Weights
 from gradcam_core.upstream import import_timm
 
 __all__ = ["RETRY_AFTER_S", "Loader", "Model", "load_model", "loader", "read_model"]

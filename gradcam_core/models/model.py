@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
 
 from gradcam_core.errors import ChoiceError
 from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.models.downloads.weights import Weights
 from gradcam_core.models.registry import ModelInfo
-from gradcam_core.models.weights import Weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

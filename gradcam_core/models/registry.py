@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from gradcam_core.errors import ChoiceError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
-from gradcam_core.models.labels import Labels, imagenet_labels
-from gradcam_core.models.weights import HubFile, PackagedFile, ReleaseFile, Source
+from gradcam_core.models.class_names.labels import Labels, imagenet_labels
+from gradcam_core.models.downloads.weights import HubFile, PackagedFile, ReleaseFile, Source
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:

@@ -32,9 +32,9 @@ import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.location import where
 from gradcam_core.analysis.trust.run_checks import run_checks
-from gradcam_core.batch import compute
+from gradcam_core.batch.engines import compute
+from gradcam_core.batch.engines.local import explain_locally
 from gradcam_core.batch.listing.source import Pictures, PictureSource
-from gradcam_core.batch.local import explain_locally
 from gradcam_core.batch.overlays import overlay_path
 from gradcam_core.batch.pictures import find_pictures
 from gradcam_core.batch.rows import PictureResult

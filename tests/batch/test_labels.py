@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import gradcam_core as gc
-from gradcam_core.batch.ground_truth import LabelResult
-from gradcam_core.batch.labelling import column_of, with_labels
+from gradcam_core.batch.labels.ground_truth import LabelResult
+from gradcam_core.batch.labels.labelling import column_of, with_labels
 from gradcam_core.batch.pictures import find_pictures
 from gradcam_core.cli.batch import main
 from gradcam_core.errors import BatchError
-from gradcam_core.models.labels import Labels, imagenet_labels, labels_of
+from gradcam_core.models.class_names.labels import Labels, imagenet_labels, labels_of
 from tests.support.app_server import ROOT
 from tests.support.batch_results import rows_of
 

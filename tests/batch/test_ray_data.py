@@ -22,11 +22,11 @@ from ray.cluster_utils import Cluster
 from ray.exceptions import RayError
 
 import gradcam_core as gc
-from gradcam_core.batch import ray_data as batch_ray
+from gradcam_core.batch.engines import ray_data as batch_ray
+from gradcam_core.batch.engines.local import explain_locally
+from gradcam_core.batch.engines.ray_data import explain_on_ray
 from gradcam_core.batch.listing.source import PictureSource
-from gradcam_core.batch.local import explain_locally
 from gradcam_core.batch.pictures import find_pictures
-from gradcam_core.batch.ray_data import explain_on_ray
 from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.run import run
 from gradcam_core.batch.settings import BatchSettings

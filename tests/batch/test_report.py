@@ -33,7 +33,7 @@ from gradcam_core.batch.listing.skipped import SKIPPED, write_skipped
 from gradcam_core.batch.listing.source import Skipped
 from gradcam_core.batch.report.write import write_report
 from gradcam_core.errors import ReportError
-from gradcam_core.images.render import colormap_table, levels, overlay
+from gradcam_core.images.rendering.render import colormap_table, levels, overlay
 from tests.support.browser import WIDE, canvas_pixels
 from tests.support.synthetic_batch import (
     HOSTILE,

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 import gradcam_core as gc
-from gradcam_core.cam.head import Head
 from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.cam.passes.head import Head
 
 
 def head_of(module: nn.Module, batch: Tensor, layer: str) -> tuple[Head, Tensor]:

@@ -16,11 +16,11 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 import gradcam_core as gc
-from gradcam_core.cam.head import Head
 from gradcam_core.cam.methods.one_pass import competitive, eigencam, gradcam
 from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.cam.methods.several_passes import ablated_activations, ablationcam
 from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.cam.passes.head import Head
 from gradcam_core.cam.run import Run
 from tests.support.networks import scattered
 

@@ -26,7 +26,7 @@ from gradcam_core.explanation.text import NOT_NUMBERS
 from gradcam_core.export.figure import THEMES, Slide, Theme, figure, png, svg
 from gradcam_core.export.layout import MOST, NOTHING
 from gradcam_core.images.geometry import view_of
-from gradcam_core.images.render import DIMMING, colormap_table, overlay
+from gradcam_core.images.rendering.render import DIMMING, colormap_table, overlay
 from gradcam_core.wording import TIED
 
 SIZE = (1920, 1080)

@@ -18,7 +18,7 @@ from gradcam_core.explanation.examination import run_passes
 from gradcam_core.explanation.result import NOTEBOOK_MAX_SIDE_PX
 from gradcam_core.export.figure import figure, png
 from gradcam_core.images.prepare import prepare
-from gradcam_core.images.render import overlay
+from gradcam_core.images.rendering.render import overlay
 
 LITE = ("efficientnet_lite0", "efficientnet_lite1")
 

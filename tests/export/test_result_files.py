@@ -19,10 +19,10 @@ import gradcam_core as gc
 from gradcam_core.analysis.findings import findings
 from gradcam_core.export.figure import figure, png, svg
 from gradcam_core.export.result_files import File, by_request, files, zipped
-from gradcam_core.images import heat_bands
 from gradcam_core.images.geometry import view_of
-from gradcam_core.images.metadata import lines
-from gradcam_core.images.render import overlay
+from gradcam_core.images.rendering import heat_bands
+from gradcam_core.images.rendering.metadata import lines
+from gradcam_core.images.rendering.render import overlay
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import gradcam_core as gc
 from gradcam_core.errors import ImageError
 from gradcam_core.images.formats import pillow, reduced
 from gradcam_core.images.limits import MAX_PIXELS
-from gradcam_core.images.orientation import upright
+from gradcam_core.images.pixels.orientation import upright
 from gradcam_core.images.sandbox import Reader
 from tests.support.handmade_pictures import jpeg, png
 

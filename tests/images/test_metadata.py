@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from gradcam_core.images.metadata import jpeg_settings, lines, png_info
-from gradcam_core.images.png import write_png
+from gradcam_core.images.rendering.metadata import jpeg_settings, lines, png_info
+from gradcam_core.images.rendering.png import write_png
 
 SAID = {
     "Photo": "kaffee ☕.png",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_core.images.png import write_png
+from gradcam_core.images.rendering.png import write_png
 
 
 def in_bands(pixels: np.ndarray, rows: int) -> Iterator[np.ndarray]:

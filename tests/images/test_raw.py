@@ -13,7 +13,7 @@ from PIL import Image
 import gradcam_core as gc
 from gradcam_core.errors import ImageError
 from gradcam_core.images.formats import reduced
-from gradcam_core.images.orientation import upright
+from gradcam_core.images.pixels.orientation import upright
 from gradcam_core.images.sandbox import Reader
 from tests.support.handmade_pictures import heif
 from tests.support.handmade_pictures.raw import dng

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_core.images.render import DIMMING, colormap_table, overlay
+from gradcam_core.images.rendering.render import DIMMING, colormap_table, overlay
 
 GREY = Image.new("RGB", (40, 30), (100, 100, 100))
 BOX = (5, 0, 35, 30)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gradcam_core import imagenet_labels
-from gradcam_core.models.class_search import note, search
-from gradcam_core.models.related import related_names, related_words
+from gradcam_core.models.class_names.class_search import note, search
+from gradcam_core.models.class_names.related import related_names, related_words
 
 
 @pytest.mark.parametrize(

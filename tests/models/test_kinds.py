@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import gradcam_core as gc
-from gradcam_core.models.kinds import kinds, near_in_meaning, singulars
+from gradcam_core.models.class_names.kinds import kinds, near_in_meaning, singulars
 
 
 def indices(*names: str) -> list[int]:

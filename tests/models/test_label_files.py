@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gradcam_core.errors import LabelError
+from gradcam_core.models.class_names.labels import find_in_all, imagenet_labels, labels_of
 from gradcam_core.models.custom.files.label_files import read_label_names
-from gradcam_core.models.labels import find_in_all, imagenet_labels, labels_of
 
 NAMES = ["no finding", "effusion, left", "Pneumonie"]
 

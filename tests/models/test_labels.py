@@ -8,8 +8,8 @@ from torchvision.models import ResNet50_Weights
 
 from gradcam_core import find_label, imagenet_labels
 from gradcam_core.errors import LabelError
-from gradcam_core.models.kinds import kinds
-from gradcam_core.models.labels import labels_of
+from gradcam_core.models.class_names.kinds import kinds
+from gradcam_core.models.class_names.labels import labels_of
 
 
 def test_the_names_are_torchvisions_in_torchvisions_order():

@@ -18,10 +18,10 @@ from safetensors.torch import save_file
 
 import gradcam_core as gc
 from gradcam_core.errors import WeightsError
-from gradcam_core.models.fetch import ANSWER_TIMEOUT_S, fetch
+from gradcam_core.models.downloads.fetch import ANSWER_TIMEOUT_S, fetch
+from gradcam_core.models.downloads.weights import HubFile, LocalFile, PackagedFile, ReleaseFile
 from gradcam_core.models.loading import Loader
 from gradcam_core.models.registry import ModelInfo, list_models, model_info
-from gradcam_core.models.weights import HubFile, LocalFile, PackagedFile, ReleaseFile
 from tests.support.download_faults import (
     SERVER_FAULTS,
     downloads_of,

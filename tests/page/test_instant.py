@@ -16,7 +16,7 @@ from playwright.sync_api import Locator, Page, Request, Route, expect
 
 import gradcam_core as gc
 from demo.server.answers import result_of
-from gradcam_core.images.render import COLORMAPS, colormap_table
+from gradcam_core.images.rendering.render import COLORMAPS, colormap_table
 from tests.support.browser import (
     STAND_INS,
     WIDE,

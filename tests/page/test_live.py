@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 import gradcam_core as gc
-from gradcam_core.images.render import colormap_table
+from gradcam_core.images.rendering.render import colormap_table
 from tests.support.browser import STAND_INS, Visits, box_of, panels, plain, wait_for_results
 from tests.support.camera import CAMERA_SIDE, GREY
 

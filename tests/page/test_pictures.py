@@ -19,7 +19,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 import gradcam_core as gc
 from demo.examples import OPENING
 from gradcam_core.images.cover import FILLS
-from gradcam_core.images.render import overlay
+from gradcam_core.images.rendering.render import overlay
 from tests.support.browser import (
     STAND_INS,
     Visits,

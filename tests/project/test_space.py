@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from PIL import Image
 
+from gradcam_core.models.downloads.weights import HubFile, PackagedFile
 from gradcam_core.models.registry import DEFAULT_MODELS, list_models, model_info
-from gradcam_core.models.weights import HubFile, PackagedFile
 from tests.support.app_server import ROOT
 from tests.support.photos import EXAMPLES
 

@@ -15,8 +15,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from gradcam_core.models.fetch import fetch
-from gradcam_core.models.weights import ReleaseFile
+from gradcam_core.models.downloads.fetch import fetch
+from gradcam_core.models.downloads.weights import ReleaseFile
 from tests.support.machine import Machine
 from tests.support.processes import children_of, command_of
 from tests.support.served_network import ServedNetwork
@@ -154,5 +154,5 @@ def at_once(network: ServedNetwork, machine: Machine) -> list[Start]:
 
 def downloads_of(parent: int) -> list[int]:
     """The processes that download for this one."""
-    name = b"gradcam_core.models.download_process"
+    name = b"gradcam_core.models.downloads.download_process"
     return [pid for pid in children_of(parent) if name in command_of(pid)]

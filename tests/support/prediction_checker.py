@@ -11,7 +11,7 @@ from typing import Any
 import gradcam_core as gc
 from tests.support.photo_facts import PERCENTS, PhotoFacts, percent
 
-KINDS = Path(gc.__file__).with_name("models") / "wordnet_kinds.json"
+KINDS = Path(gc.__file__).parent / "models/class_names/wordnet_kinds.json"
 
 OTHER_THINGS = {"cup", "menu", "web site"}
 """Classes whose photographs show something else than their synset says."""

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from gradcam_core.batch.ray_data import Explainer
+from gradcam_core.batch.engines.ray_data import Explainer
 
 DOOMED, BEGUN = ".doomed", ".begun"
 """Files in the pictures' folder: one has the id of a node, the other says that this node has begun

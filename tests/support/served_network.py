@@ -14,8 +14,8 @@ import safetensors.torch
 import timm
 import torch
 
+from gradcam_core.models.downloads.weights import ReleaseFile, Source
 from gradcam_core.models.registry import ModelInfo
-from gradcam_core.models.weights import ReleaseFile, Source
 from tests.support.networks import scattered
 from tests.support.small_network import (
     ARCHITECTURE,

@@ -12,10 +12,10 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from gradcam_core.models.fetch import fetch
+from gradcam_core.models.downloads.fetch import fetch
+from gradcam_core.models.downloads.weights import HubFile, ReleaseFile, Source
 from gradcam_core.models.loading import Loader
 from gradcam_core.models.registry import ModelInfo
-from gradcam_core.models.weights import HubFile, ReleaseFile, Source
 
 ARCHITECTURE = "test_efficientnet.r160_in1k"  # its weights are 1.4 MB
 STAND_IN = "efficientnet_lite0"

@@ -19,7 +19,7 @@ import gradcam_core as gc
 from gradcam_core.analysis.agreement import agreement
 from gradcam_core.analysis.location import where
 from gradcam_core.analysis.overlap_grades import grade_of
-from gradcam_core.images.render import levels
+from gradcam_core.images.rendering.render import levels
 from tests.support.photos import EXAMPLES
 
 NETWORKS = {

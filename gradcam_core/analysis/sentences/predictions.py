@@ -14,8 +14,8 @@ from gradcam_core.analysis.sentences.named_network import (
     subject,
 )
 from gradcam_core.explanation.text import Prediction
-from gradcam_core.models.kinds import kinds
-from gradcam_core.models.labels import imagenet_labels
+from gradcam_core.models.class_names.kinds import kinds
+from gradcam_core.models.class_names.labels import imagenet_labels
 from gradcam_core.wording import listed, percentage, percentage_in_sentence
 
 CLOSE = 0.1

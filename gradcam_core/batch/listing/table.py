@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gradcam_core.batch.label_column import check_label_column, label_of, names_of_numbers
+from gradcam_core.batch.labels.label_column import check_label_column, label_of, names_of_numbers
 from gradcam_core.batch.listing.path_list import NAMED_TWICE
 from gradcam_core.batch.listing.source import (
     UNREAD,

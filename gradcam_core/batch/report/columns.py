@@ -16,7 +16,7 @@ from anyascii import anyascii
 from gradcam_core.analysis.overlap_grades import GRADES, grade_of
 from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.export.fonts import name_or_number
-from gradcam_core.images.render import DIMMING, OPACITY, colormap_table
+from gradcam_core.images.rendering.render import DIMMING, OPACITY, colormap_table
 
 _LATIN = "\u02ff"  # the last letter that every machine has
 

@@ -26,8 +26,8 @@ from gradcam_core.system.files import atomic_write
 
 NAME = "report.html"
 
-_HERE = Path(__file__).parent
-_WEB = _HERE.parents[1] / "web"
+_WEB = Path(__file__).with_name("web")
+_CORE_WEB = Path(__file__).parents[2] / "web"
 
 _SHARED = ("elements.js", "numbers.js", "heat.js", "verdicts.js")
 """Scripts that the page of the app uses, too; it loads them as modules."""
@@ -95,9 +95,9 @@ def _blocks(pictures: Iterator[list[Row]], index: Index) -> Iterator[str]:
 
 def _page(index: Index) -> tuple[str, str]:
     """The text of the report before the blocks, and after them."""
-    style = (_HERE / "report.css").read_text(encoding="utf-8")
+    style = (_WEB / "report.css").read_text(encoding="utf-8")
     script = _script()
-    page = (_HERE / "template.html").read_text(encoding="utf-8")
+    page = (_WEB / "template.html").read_text(encoding="utf-8")
     policy = (
         f"default-src 'none'; img-src data:; script-src {_hash(script)}; "
         f"style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
@@ -112,7 +112,7 @@ def _page(index: Index) -> tuple[str, str]:
 
 def _script() -> str:
     """All scripts as one, in which what a module would export is simply there."""
-    files = [*(_WEB / name for name in _SHARED), *(_HERE / name for name in _SCRIPTS)]
+    files = [*(_CORE_WEB / name for name in _SHARED), *(_WEB / name for name in _SCRIPTS)]
     texts = [file.read_text(encoding="utf-8") for file in files]
     script = re.sub(r"^export (?=const |function )", "", "\n".join(texts), flags=re.MULTILINE)
     return f'"use strict";\n{script}'

@@ -7,9 +7,9 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image
 
-from gradcam_core.images.brightness import as_picture, raster_of
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.limits import check_size
+from gradcam_core.images.pixels.brightness import as_picture, raster_of
 
 _QUARTER = 64  # of 256 levels
 _HEAD_BYTES = 2**16  # in which the properties of the picture are

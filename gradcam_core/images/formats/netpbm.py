@@ -10,10 +10,10 @@ from typing import IO
 import numpy as np
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.brightness import Block, Raster, as_picture, full_range, raster_of
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
 from gradcam_core.images.limits import DAMAGED, NO_MEMORY, check_size
+from gradcam_core.images.pixels.brightness import Block, Raster, as_picture, full_range, raster_of
 
 _HEAD_BYTES = 4096
 _BLOCK_VALUES = 2**20

@@ -13,8 +13,6 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.brightness import Block, Raster, as_picture, windowed
-from gradcam_core.images.colour import rgb_of_lab
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats.bmp import UNKNOWN, mend_palette, with_bitfields
 from gradcam_core.images.formats.deep import depth_of, in_own_levels
@@ -31,8 +29,8 @@ from gradcam_core.images.formats.reduced import (
     scale_of_whole,
     smaller,
 )
-from gradcam_core.images.formats.webp import WebP, webp_of
-from gradcam_core.images.formats.webp_scaled import decode_scaled, is_available
+from gradcam_core.images.formats.webp.header import WebP, webp_of
+from gradcam_core.images.formats.webp.scaled import decode_scaled, is_available
 from gradcam_core.images.limits import (
     DAMAGED,
     DAMAGED_OR_LARGE,
@@ -42,8 +40,10 @@ from gradcam_core.images.limits import (
     check_size,
     too_large,
 )
-from gradcam_core.images.orientation import turned_upright, upright
-from gradcam_core.images.packed import is_worth_it, packed, unpacked
+from gradcam_core.images.pixels.brightness import Block, Raster, as_picture, windowed
+from gradcam_core.images.pixels.colour import rgb_of_lab
+from gradcam_core.images.pixels.orientation import turned_upright, upright
+from gradcam_core.images.pixels.packed import is_worth_it, packed, unpacked
 from gradcam_core.upstream import without_decoder
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF", "PPM")

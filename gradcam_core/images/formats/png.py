@@ -12,11 +12,11 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.brightness import Raster, as_picture, raster_of
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
 from gradcam_core.images.formats.deep import spans_little, with_alpha_apart
 from gradcam_core.images.limits import DAMAGED, check_size
+from gradcam_core.images.pixels.brightness import Raster, as_picture, raster_of
 
 MAX_TEXT_BYTES = 2**19
 """Size of a text or colour profile, unpacked, above which it is left out: nothing in it is used."""

@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.formats.webp import WebP
+from gradcam_core.images.formats.webp.header import WebP
 from gradcam_core.images.limits import MAX_PIXELS, MAX_REDUCED_PIXELS, check_size, too_large
 
 _SCALES = {2: "half", 4: "a quarter of", 8: "an eighth of"}

@@ -7,7 +7,7 @@ from typing import IO
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.formats.dicom.signature import is_dicom
-from gradcam_core.images.formats.raw_signature import is_raw
+from gradcam_core.images.formats.raw.signature import is_raw
 
 ZEROS = "The file contains only zeros. Copy or download the picture again."
 

@@ -16,7 +16,7 @@ from gradcam_core.models.custom.description import (
     described_in_file,
     description_of,
 )
-from gradcam_core.models.custom.register_module import of_module
+from gradcam_core.models.custom.modules.register_module import of_module
 from gradcam_core.models.custom.resolve import resolve
 from gradcam_core.models.registry import ModelInfo, add_model, list_models
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradcam_core.errors import LabelError
+from gradcam_core.models.class_names.labels import Labels, imagenet_labels, labels_of
 from gradcam_core.models.custom.description import Description
 from gradcam_core.models.custom.files.label_files import (
     CONFIGS,
@@ -16,7 +17,6 @@ from gradcam_core.models.custom.files.label_files import (
     names_in,
     read_label_names,
 )
-from gradcam_core.models.labels import Labels, imagenet_labels, labels_of
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradcam_core.errors import CamError, NetworkError
+from gradcam_core.models.class_names.labels import Labels
 from gradcam_core.models.custom.description import Description
 from gradcam_core.models.custom.recipes import ArchitectureRecipe
-from gradcam_core.models.labels import Labels
+from gradcam_core.models.downloads.weights import Source
 from gradcam_core.models.registry import ModelInfo, Recipe
-from gradcam_core.models.weights import Source
 
 
 def info_with_layer(

@@ -36,7 +36,7 @@ class ArchitectureRecipe:
 
     def read(self, path: Path) -> nn.Module:
         from gradcam_core.models.custom.files.checkpoint import read_checkpoint
-        from gradcam_core.models.custom.files.fit import fit
+        from gradcam_core.models.custom.fitting.fit import fit
         from gradcam_core.models.optimise.build import own_network, read_network
 
         if self.is_published and self.architecture.library == "timm":

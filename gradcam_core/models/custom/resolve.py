@@ -23,9 +23,9 @@ from gradcam_core.models.custom.files.hub_folder import (
 from gradcam_core.models.custom.info import info_of, info_with_layer
 from gradcam_core.models.custom.input_settings import imagenet_input, input_of, normalisation_in
 from gradcam_core.models.custom.recipes import ArchitectureRecipe, TransformersRecipe
-from gradcam_core.models.fetch import fetch
+from gradcam_core.models.downloads.fetch import fetch
+from gradcam_core.models.downloads.weights import HubFile, LocalFile, ReleaseFile, Source
 from gradcam_core.models.registry import ModelInfo
-from gradcam_core.models.weights import HubFile, LocalFile, ReleaseFile, Source
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def _as_in(config: Config, described: Description) -> Description:
 def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     from gradcam_core.models.custom.architectures import architectures_named, built_for
     from gradcam_core.models.custom.files.checkpoint import read_checkpoint
-    from gradcam_core.models.custom.files.fit import fit
-    from gradcam_core.models.custom.files.identify_architecture import identified
-    from gradcam_core.models.custom.files.misfits import AS_MODULE
+    from gradcam_core.models.custom.fitting.fit import fit
+    from gradcam_core.models.custom.fitting.identify_architecture import identified
+    from gradcam_core.models.custom.fitting.misfits import AS_MODULE
 
     if path.is_dir():
         raise NetworkError(f"{path.name} is a folder without a config.json: name the file in it")
@@ -202,7 +202,7 @@ def _transforming(
 
 def _of_transformers(described: Description, config: Config, folder: Path, path: Path) -> ModelInfo:
     needs_transformers(config.kind, folder.name)
-    from gradcam_core.models.custom.own_module import inspect_module
+    from gradcam_core.models.custom.modules.own_module import inspect_module
 
     if config.preprocessing is None and None in (described.size, described.mean, described.std):
         raise NetworkError(

@@ -1,0 +1,71 @@
+// What each button of the toolbar and each key does; `inputs/toolbar.js` has the buttons, `inputs/keys.js` the keys.
+
+import { closeOpened } from "../inputs/settings.js";
+import { uncover } from "../results/panel.js";
+
+export function actionsOf(app) {
+  const other = (name, value) => (app.state[name] === value ? app.defaults[name] : value);
+  return {
+    setDisplay: (changes) => app.setDisplay(changes),
+    setLayer: (layer) => app.change({ layer }),
+    setSigned: (signed) => app.change({ signed }),
+    toggleSigned: () => {
+      if (app.canBeSigned()) app.change({ signed: !app.isSigned() });
+    },
+    choose: (i) => {
+      const prediction = focusedPanel(app)?.result?.top[i];
+      if (prediction) app.change({ target: prediction.index });
+    },
+    toggleOverlay: () => app.setDisplay({ layers: app.display.layers === "overlay" ? "photo" : "overlay" }),
+    fullScreen: () => focusedPanel(app)?.toggleFullScreen(),
+    cover: (withKeys) => app.toggleCover(withKeys),
+    steps: () => app.state.photo && toggleSteps(app),
+    check: () => app.state.photo && toggleTrust(app),
+    methods: () => app.toolbar.setOpen("methods", app.methods.toggle()),
+    live: () => app.openLive(),
+    search: () => app.searchClass(),
+    sharp: () => app.change({ kind: other("kind", "sharp") }),
+    whole: () => app.change({ view: other("view", "whole") }),
+    download: (file, theme) => app.download(file, theme),
+    share: () => app.share(),
+    code: () => app.showCode(),
+    present: () => app.presentation.toggle(),
+    photo: () => app.presentation.togglePhoto(),
+    help: () => app.keys.showModal(),
+    leave: () => {
+      leave(app);
+      return false;
+    },
+    step: (by) => {
+      if (!app.presentation.isOn) return false;
+      if (app.steps.isOpen) app.steps.walk(by);
+      else app.sequence.step(by);
+      return true;
+    },
+  };
+}
+
+function focusedPanel(app) {
+  const covering = document.querySelector(".panel.covering");
+  const element = covering ?? document.activeElement?.closest(".panel[data-model]");
+  return app.results.panels.get(element?.dataset.model ?? app.state.models[0]);
+}
+
+const toggleSteps = (app) => app.toolbar.setOpen("steps", app.steps.toggle());
+const toggleTrust = (app) => app.toolbar.setOpen("check", app.trust.toggle());
+
+/** Leaves what was opened last: the cover tool, a full screen, a sheet, the presentation, or what else is open. */
+function leave(app) {
+  if (app.cover.isOn) app.cover.toggle(false);
+  else if (uncover() || (app.presentation.isOn && closeSheet(app))) return;
+  else if (!app.presentation.leave()) closeOpened();
+}
+
+/** Closes what covers the maps of a presentation; gives whether anything did. */
+function closeSheet(app) {
+  if (app.steps.isOpen) toggleSteps(app);
+  else if (app.trust.isOpen) toggleTrust(app);
+  else return false;
+  app.root.focus({ preventScroll: true });
+  return true;
+}

@@ -1,0 +1,1 @@
+"""What computes a batch: threads of this machine, or Ray Data on many."""

@@ -1,0 +1,104 @@
+"""What the pictures of a batch truly are, and whether its networks are right."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import pyarrow.parquet as pq
+
+from gradcam_core.analysis.overlap_grades import grade_of
+from gradcam_core.batch.schema import DATA
+from gradcam_core.models.class_names.labels import Labels
+from gradcam_core.wording import TIED, counted_percentage, listed
+
+if TYPE_CHECKING:
+    from gradcam_core.explanation.examination import Examination
+
+PictureLabel: TypeAlias = "str | int"
+"""As it was given: the name or the index of a class."""
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """source: where the labels are from, as `run.json` has it. classes: of each label, the index of
+    its class in each network, or None in one that lacks it."""
+
+    source: str
+    classes: Mapping[PictureLabel, tuple[int | None, ...]]
+
+
+@dataclass(frozen=True)
+class LabelResult:
+    """What one network makes of the true class of a picture.
+
+    name: of the class, or the label as it was given if the network lacks the class. index: None if
+    it does. rank, probability: of the class; None where nothing could be computed.
+    """
+
+    name: str
+    index: int | None = None
+    rank: int | None = None
+    probability: float | None = None
+
+    def columns(self, explained: int | None, agreement: float | None) -> dict[str, object]:
+        """What a row of the data set says of it. explained: the class whose map the row has; None
+        if there is no map. agreement: with the maps of the same class by the other networks."""
+        is_correct = None if self.rank is None else self.rank == 1
+        is_elsewhere = None
+        if is_correct is not None and agreement is not None and explained == self.index:
+            is_elsewhere = is_correct and grade_of(agreement).is_near_chance
+        return {
+            "label": self.name,
+            "label_index": self.index,
+            "label_rank": self.rank,
+            "label_probability": self.probability,
+            "correct": is_correct,
+            "elsewhere": is_elsewhere,
+        }
+
+
+def label_result(
+    truth: GroundTruth | None,
+    label: PictureLabel | None,
+    network: int,
+    labels: Labels,
+    held: Examination | None = None,
+) -> LabelResult | None:
+    """What a network makes of a picture with this label; None if it has none.
+
+    network: its place in the batch; labels: of its classes. held: its pass over the picture; None
+    if there is none.
+    """
+    if truth is None or label is None:
+        return None
+    index = truth.classes[label][network]
+    if index is None:
+        return LabelResult(str(label))
+    name = labels[index].name
+    if held is None or not held.probabilities.any():  # where the scores are not numbers
+        return LabelResult(name, index)
+    return LabelResult(name, index, held.rank_of(index), held.prediction(index).probability)
+
+
+def accuracy(out: Path) -> str | None:
+    """How many of the labelled pictures in a data set each network is right about, in words; None
+    if there are none."""
+    found: dict[str, Counter[bool]] = {}
+    for part in sorted((out / DATA).glob("*.parquet")):
+        columns = ["title", "stands_in_for", "correct"]
+        with part.open("rb") as file:
+            rows = pq.read_table(file, columns=columns).to_pylist()
+        for row in rows:
+            if row["correct"] is not None:
+                instead = f" for {row['stands_in_for']}" if row["stands_in_for"] else ""
+                found.setdefault(row["title"] + instead, Counter())[row["correct"]] += 1
+    each = [
+        f"{title} {counted_percentage(counts[True], counts.total()).replace(TIED, ' ')} "
+        f"({counts[True]} of {counts.total()})"
+        for title, counts in sorted(found.items())
+    ]
+    return f"correct: {listed(each)}" if each else None

@@ -1,0 +1,1 @@
+"""Whether a file has all of its picture, or was cut off."""

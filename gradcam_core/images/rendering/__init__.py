@@ -1,0 +1,1 @@
+"""Heat in colour over a photo, and the files that such pictures are written to."""

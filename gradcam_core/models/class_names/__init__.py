@@ -1,0 +1,1 @@
+"""The names of classes, their kinds in WordNet, and searching them."""

@@ -1,0 +1,1 @@
+"""Which architecture the tensors of a file are of, and whether they fit it."""

@@ -1,0 +1,68 @@
+"""What to do about weights that do not fit an architecture."""
+
+from __future__ import annotations
+
+from gradcam_core.models.custom.architectures import Architecture, Shapes, shapes_of
+from gradcam_core.models.custom.fitting.likeness import likeliest, of_the_same_shapes
+
+AS_MODULE = "build the network, load the file, and give it as gc.register(…, module=…)"
+
+_ALTERED = {
+    "parametrizations.": "parametrised: call torch.nn.utils.parametrize.remove_parametrizations "
+    "before they are saved",
+    "weight_u": "normalised: call torch.nn.utils.remove_spectral_norm before they are saved",
+    "weight_orig": "pruned: call torch.nn.utils.prune.remove before they are saved",
+    "weight_g": "normalised: call torch.nn.utils.remove_weight_norm before they are saved",
+    "lora_": "those of LoRA: call merge_and_unload() before they are saved",
+    "modules_to_save.": "those of PEFT: call merge_and_unload() before they are saved",
+    "fake_quant_": "prepared for quantisation: save those of the network before that",
+    "fake_quant.": "prepared for quantisation: save those of the network before that",
+}
+"""By what is in the names of tensors, how they were altered, and what to do."""
+
+
+def altered(given: Shapes) -> str:
+    """How people have altered the weights, if their names say so, and what to do."""
+    for part, what in _ALTERED.items():
+        if any(
+            part in name if "." in part or part[-1] == "_" else name.endswith(part)
+            for name in given
+        ):
+            return what
+    return ""
+
+
+def hint(given: Shapes, architecture: Architecture) -> str:
+    """What to do with weights that do not fit this architecture."""
+    if found := altered(given):
+        return f"They are {found}"
+    best = likeliest(given)
+    renamed = under_other_names(given)
+    if best is None:
+        return renamed or f"No architecture of timm or torchvision resembles it: {AS_MODULE}"
+    if best.architecture.name == architecture.name:
+        if not any(name.endswith("running_mean") for name in given):
+            return "The statistics of its batch norms are missing: save its whole state_dict()"
+        return renamed or f"It is another form of it: {AS_MODULE}"
+    whole = "all" if best.share == 1 else f"{best.share:.0%}"
+    behind = f" behind {best.prefix.rstrip('.')!r}" if best.prefix else ""
+    return f"The likeliest architecture is {best.architecture}: {whole} of its tensors fit{behind}"
+
+
+def under_other_names(given: Shapes) -> str:
+    """Which architecture has tensors of these shapes under other names, and what to do; empty if
+    none has."""
+    found = of_the_same_shapes(given)
+    if found is None:
+        return ""
+    own = shapes_of(found.architecture, None, 3)
+    behind = [name.removeprefix(found.prefix) for name in given if name.startswith(found.prefix)]
+    lacking = next((name for name in own if name not in behind), "")
+    other = next((name for name in behind if name not in own), "")
+    if not lacking or not other:
+        return ""
+    return (
+        f"{found.architecture} has tensors of these shapes under other names ({lacking}; in the "
+        f"file there is {other}): rename those of the file if it is that network, which shapes do "
+        f"not tell, or {AS_MODULE}"
+    )

@@ -1,0 +1,63 @@
+"""The shapes of a network's tensors: which depend on its classes and channels, and where those in a
+file differ from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from gradcam_core.models.custom.architectures import Architecture, Shapes, shapes_of
+from gradcam_core.models.custom.fitting.likeness import COUNTER
+
+
+def varying_dimensions(
+    architecture: Architecture, usual: Shapes
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Which tensors have a number of classes or of channels, and in which dimension: what differs
+    between two networks of this architecture with different numbers."""
+    of_classes = _dimensions(usual, shapes_of(architecture, 3, 3))
+    try:
+        of_channels = _dimensions(usual, shapes_of(architecture, 2, 1))
+    except (RuntimeError, ValueError, AssertionError, TypeError):
+        of_channels = {}  # some cannot be built for one channel
+    return of_classes, of_channels
+
+
+def size_in(dimensions: Mapping[str, int], usual: Shapes, given: Shapes, otherwise: int) -> int:
+    """The number of classes, or of channels, by the tensors that were given."""
+    found = [
+        given[name][dimension]
+        for name, dimension in dimensions.items()
+        if len(given.get(name, ())) == len(usual[name])
+    ]
+    return found[0] if found else otherwise
+
+
+def _dimensions(first: Shapes, second: Shapes) -> dict[str, int]:
+    """The first dimension in which the shapes of each tensor differ, for those that do."""
+    return {
+        name: next(n for n, (a, b) in enumerate(zip(shape, second[name], strict=True)) if a != b)
+        for name, shape in first.items()
+        if name in second and shape != second[name]
+    }
+
+
+def differences(
+    own: Shapes, given: Shapes, outputs: int, of_classes: Mapping[str, int]
+) -> Iterator[str]:
+    """What does not fit, in words, in the order of the network."""
+    for name, shape in own.items():
+        if name.endswith(COUNTER):
+            continue
+        expected = list(shape)
+        if outputs == 1 and name in of_classes:
+            expected[of_classes[name]] = 1
+        found = given.get(name)
+        if found is None:
+            yield f"{name} {shape_text(expected)} is missing"
+        elif list(found) != expected:
+            here, there = shape_text(found), shape_text(expected)
+            yield f"{name} is {here} in the file and {there} in the network"
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    return f"[{', '.join(map(str, shape))}]"

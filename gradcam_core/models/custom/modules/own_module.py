@@ -1,0 +1,304 @@
+"""A module that a person has built, as one of the networks: it stays as it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradcam_core.errors import CamError, NetworkError
+from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.models.custom.modules.places import check_places, first_map
+from gradcam_core.models.custom.modules.scaling import scales_pictures
+from gradcam_core.models.downloads.weights import Source, Weights
+from gradcam_core.wording import first_line
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.autograd.graph import Node
+
+    from gradcam_core.cam.run import Run
+
+_SURE = 1e-4
+_STEADY = 0.02  # of the largest logit; rounding, with another number of images, differs by less
+
+_SAME_VALUES = (
+    *("View", "ReshapeAlias", "UnsafeView", "Squeeze", "Unsqueeze", "Clone", "Alias", "ToCopy"),
+    *("Select", "Slice", "Transpose", "T", "Permute", "Expand", "Clamp", "Cat", "Stack"),
+)
+"""Operations, by their names in autograd graphs, that hand on the values that they are given."""
+
+
+@dataclass(frozen=True)
+class ModuleSource(Source):
+    """No file: the module is in this process. Its address has the name of its class."""
+
+    name: str
+
+    @property
+    def url(self) -> str:
+        return f"module:{self.name}"
+
+    def cached(self) -> Path | None:
+        return None
+
+    def sha256_prefix(self, path: Path) -> str:
+        return ""
+
+    def download_arguments(self, force: bool) -> list[str]:
+        raise AssertionError("a module is not downloaded")
+
+
+@dataclass(frozen=True)
+class ModuleWeights(Weights):
+    """The values of a module at the time when it was first used. digest: of all of them."""
+
+    digest: str = ""
+
+    @property
+    def sha256(self) -> str:
+        return self.digest
+
+
+@dataclass(frozen=True)
+class ModuleRecipe:
+    """See `Recipe`. given_output: from what the module gives to its logits; None where that is
+    clear. is_single: whether it has a single output, which says how likely one class is. gives: see
+    `ModuleFacts`. finds_layer: whether the target layer is found in each pass, because the module
+    may take another path for another photo, and nobody has named one. is_alone: whether each
+    picture is run alone, because what is read from one would decide for all."""
+
+    module: nn.Module = field(repr=False)
+    preprocessing: Preprocessing
+    given_output: Callable[[Any], Tensor] | None = None
+    is_single: bool = False
+    gives: str = "logits"
+    finds_layer: bool = True
+    is_alone: bool = False
+
+    @property
+    def output(self) -> Callable[[Any], Tensor] | None:
+        """For `forward`: a single output z, whose sigmoid is a probability, becomes the two -z/2
+        and z/2, as in files (see `Fit.tensors`)."""
+        return self._both if self.is_single else self.given_output
+
+    def _both(self, given: Any) -> Tensor:
+        import torch
+
+        from gradcam_core.cam.network.outputs import logits_selector
+
+        found = logits_selector(self.given_output)(given)
+        if self.gives == "sigmoid":
+            return torch.cat([1 - found, found], dim=1)
+        return torch.cat([-found / 2, found / 2], dim=1)
+
+    def read(self, path: Path) -> nn.Module:
+        return self.module
+
+    def weights(self) -> ModuleWeights:
+        return ModuleWeights(f"module:{type(self.module).__name__}", Path(), _digest(self.module))
+
+
+@dataclass(frozen=True)
+class ModuleFacts:
+    """What a pass of a module shows. outputs: how many; gives: "logits", or "softmax",
+    "log-softmax" or "sigmoid" if that is in the module; layer: the last feature map. reads_values:
+    whether its code reads numbers that are computed, by which it may go another way for another
+    picture. scales_pictures: as one does that normalises them itself."""
+
+    outputs: int
+    gives: str
+    layer: str
+    reads_values: bool = False
+    scales_pictures: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def channels_of(module: nn.Module) -> int:
+    """That the first convolution takes; 3 if there is none."""
+    from torch import nn
+
+    for part in module.modules():
+        if isinstance(part, (nn.Conv2d, nn.LazyConv2d)) and part.in_channels:
+            return part.in_channels
+    return 3
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module that `torch.compile` or nn.DataParallel was called with. It has the same weights
+    and computes the same; compiled code has no parts to look into."""
+    from torch import nn
+
+    while True:
+        if type(module).__name__ == "OptimizedModule":
+            module = module.get_submodule("_orig_mod")
+        elif isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            module = module.module
+        else:
+            return module
+
+
+def inspect_module(
+    module: nn.Module,
+    preprocessing: Preprocessing,
+    layer: str | None,
+    output: Callable[[Any], Tensor] | None,
+) -> ModuleFacts:
+    """Run the module on noise. Raises NetworkError if it cannot be explained, and says why."""
+    import torch
+
+    _check_values(module)
+    random = torch.Generator().manual_seed(0)
+    batch = torch.randn((2, preprocessing.channels, *preprocessing.size), generator=random)
+    batch = batch.to(next((p.device for p in module.parameters()), torch.device("cpu")))
+    run = _run(module, batch, layer, output)
+    if run.logits.ndim != 2:
+        raise NetworkError(
+            f"the module gives {list(run.logits.shape)}: one number for each class is expected; "
+            "pass output=, a function that returns them as a tensor [N, classes]"
+        )
+    _check_steady(run, [_run(module, batch[:1], layer, output) for _ in range(2)])
+    if first := first_map(module, batch[:1], output):
+        check_places(batch[:1], first, run.activation.shape[2:])
+    return ModuleFacts(
+        run.logits.shape[1],
+        _given(run.open_pass.logits),
+        run.layer,
+        _reads_values(module, batch),
+        scales_pictures(module, batch),
+    )
+
+
+def _reads_values(module: nn.Module, batch: Tensor) -> bool:
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Reading(TorchDispatchMode):
+        found = False
+
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        ) -> Any:
+            self.found |= func.overloadpacket in reading_operations
+            return func(*args, **(kwargs or {}))
+
+    reading_operations = (
+        torch.ops.aten._local_scalar_dense,
+        torch.ops.aten.is_nonzero,
+        torch.ops.aten.equal,
+        torch.ops.aten.nonzero,
+    )
+    with torch.no_grad(), Reading() as reading:
+        module(batch.clone())
+    return reading.found
+
+
+def _check_values(module: nn.Module) -> None:
+    import torch
+    from torch.nn.parameter import is_lazy
+
+    tensors = [*module.parameters(), *module.buffers()]
+    if any(map(is_lazy, tensors)):
+        raise NetworkError("the module has lazy layers without values: load its weights first")
+    if any(one.is_meta for one in tensors):
+        raise NetworkError("the module has no values (it is on the meta device): load its weights")
+    if isinstance(module, torch.jit.ScriptModule):
+        raise NetworkError(
+            "the module is TorchScript, whose parts cannot be inspected: give the module that it "
+            "was made from, or save it and give the file as weights="
+        )
+
+
+def _run(
+    module: nn.Module,
+    batch: Tensor,
+    layer: str | None,
+    output: Callable[[Any], Tensor] | None,
+) -> Run:
+    import torch
+
+    from gradcam_core.cam.forward import forward
+
+    try:
+        return forward(module, batch, layer, output=output)
+    except Exception as error:  # a person's own code may raise anything
+        reason = error.__cause__ if isinstance(error, CamError) else error
+        if reason is None:
+            raise NetworkError(f"the module cannot be explained: {error}") from error
+        what = "give the size= and channels= that it was trained with"
+        kinds = {p.dtype for p in module.parameters() if p.is_floating_point()}
+        if kinds - {torch.float32}:
+            kind = str(min(kinds - {torch.float32}, key=str)).removeprefix("torch.")
+            what = f"its values are {kind} and not float32: give copy.deepcopy(module).float()"
+        elif isinstance(reason, TypeError) and "required positional argument" in str(reason):
+            what = "wrap it in a module that takes only pictures"
+        raise NetworkError(
+            f"the module does not accept a batch {list(batch.shape)} ({in_one_line(reason)}): "
+            f"{what}"
+        ) from error
+
+
+def _check_steady(run: Run, alone: Sequence[Run]) -> None:
+    """Raises NetworkError unless a picture has the same logits each time, whatever else is in the
+    batch."""
+    import torch
+
+    def same(first: Tensor, second: Tensor) -> bool:
+        scale = float(first.float().abs().max().nan_to_num())
+        return torch.allclose(
+            first.float(), second.float(), rtol=0, atol=_STEADY * scale, equal_nan=True
+        )
+
+    first, second = (one.logits[0].detach() for one in alone)
+    if not same(first, second):
+        raise NetworkError(
+            "the module returns different numbers for the same picture each time: something in "
+            "it is random, such as a dropout that ignores self.training"
+        )
+    if not same(first, run.logits[0].detach()):
+        raise NetworkError(
+            "the module returns different numbers for a picture if another one is in the batch, "
+            "as batch norms without running statistics do"
+        )
+
+
+def _given(logits: Tensor) -> str:
+    """What the numbers [N, classes] at the end of an autograd graph are: see `ModuleFacts`."""
+    values = logits.detach().float()
+    is_shares = bool((values >= 0).all()) and values.shape[1] > 1
+    if is_shares and bool(((values.sum(dim=1) - 1).abs() < _SURE).all()):
+        return "softmax"
+    is_log = bool((values <= 0).all()) and values.shape[1] > 1
+    if is_log and bool((values.logsumexp(dim=1).abs() < _SURE).all()):
+        return "log-softmax"
+    return "sigmoid" if _are_sigmoids(logits.grad_fn) else "logits"
+
+
+def _are_sigmoids(node: Node | None) -> bool:
+    """Whether nothing but a change of shape lies between sigmoids and this end of a graph."""
+    if node is None:
+        return False
+    name = node.name().removesuffix("Backward0").removesuffix("Backward1").removesuffix("Backward2")
+    if name in _SAME_VALUES:
+        before = [other for other, _ in node.next_functions if other is not None]
+        return bool(before) and all(map(_are_sigmoids, before))
+    return name == "Sigmoid"
+
+
+def in_one_line(error: BaseException) -> str:
+    first = first_line(error)
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _digest(module: nn.Module) -> str:
+    found = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        if tensor.layout.__str__() == "torch.strided" and not tensor.is_quantized:
+            values = tensor.detach().cpu().contiguous().flatten()
+            import torch
+
+            found.update(values.view(torch.uint8).numpy().tobytes() if values.numel() else b"")
+    return found.hexdigest()

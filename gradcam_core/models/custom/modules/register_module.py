@@ -1,0 +1,118 @@
+"""Registering a module that a person has built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gradcam_core.errors import NetworkError
+from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.models.custom.class_names import labels_for
+from gradcam_core.models.custom.description import Description
+from gradcam_core.models.custom.info import info_of
+from gradcam_core.models.custom.input_settings import imagenet_input, input_of, plausible
+from gradcam_core.models.custom.modules.own_module import (
+    ModuleRecipe,
+    ModuleSource,
+    channels_of,
+    inspect_module,
+    unwrapped,
+)
+from gradcam_core.models.registry import ModelInfo
+from gradcam_core.upstream import import_timm
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+_CHANNELS = "pictures have 1 or 3: give channels=1 or channels=3 if the module takes such pictures"
+
+
+def of_module(
+    described: Description,
+    module: nn.Module,
+    output: Callable[[Any], Tensor] | None = None,
+) -> ModelInfo:
+    """A module that a person has built. See `resolve`."""
+    from torch import nn
+
+    if not isinstance(module, nn.Module):
+        raise NetworkError(f"module= is a {type(module).__name__} and must be a torch.nn.Module")
+    module = unwrapped(module)
+    if module.training:
+        raise NetworkError("the module is in training mode: call its eval() first")
+    for key in ("architecture", "weights", "prefix", "transform_input"):
+        if getattr(described, key) is not None:
+            raise NetworkError(f"{key}= cannot be combined with module=, which is used as it is")
+    if output is not None and not callable(output):
+        raise NetworkError(f"output= is a {type(output).__name__} and must be a function")
+    of_layer = channels_of(module)
+    # A first layer may take more than the picture has: its places, or its parts side by side.
+    channels = described.channels or (of_layer if of_layer in (1, 3) else 3)
+    if channels not in (1, 3):
+        raise NetworkError(f"channels= gives {channels} channels, but {_CHANNELS}")
+    usual, note = _usual_of(module)
+    if described.mean is None and described.std is None and (place := _normalising(module)):
+        raise NetworkError(
+            f"{place} in the module has a mean and a std: if it normalises pictures, give mean=0 "
+            "and std=1, or std=1/255 if it takes values from 0 to 255; else those that it was "
+            "trained with"
+        )
+    preprocessing = input_of(described, usual, channels)
+    if None not in (described.mean, described.std) or channels != usual.channels:
+        note = ""
+    try:
+        seen = inspect_module(module, preprocessing, described.layer, output)
+    except NetworkError as error:
+        if described.channels or of_layer == channels:
+            raise
+        raise NetworkError(
+            f"the module's first layer takes {of_layer} channels, but {_CHANNELS}"
+        ) from error
+    if seen.scales_pictures and described.mean is None and described.std is None:
+        raise NetworkError(
+            "the module scales its pictures before its first layer: if it normalises them, give "
+            "mean=0 and std=1, or std=1/255 if it takes values from 0 to 255; otherwise give the "
+            "mean and std that it was trained with"
+        )
+    if described.classes not in (None, seen.outputs):
+        raise NetworkError(f"classes is {described.classes}, but the module gives {seen.outputs}")
+    labels = labels_for(described, seen.outputs, None)
+    is_single = seen.outputs == 1 and not described.regression
+    gives = "logits" if described.regression else seen.gives
+    recipe = ModuleRecipe(
+        module, preprocessing, output, is_single, gives, described.layer is None, seen.reads_values
+    )
+    inside = ""
+    if "softmax" in gives:
+        inside = (
+            f"a {gives} is in the network, so its maps fade where it is confident; logits are "
+            "better: leave it out"
+        )
+    name = type(module).__name__
+    source = ModuleSource(name)
+    info = info_of(described, recipe, labels, source, name, seen.layer, (note, inside))
+    is_each = described.sigmoid or (gives == "sigmoid" and seen.outputs > 1)
+    return replace(info, independent=is_each)
+
+
+def _normalising(module: nn.Module) -> str:
+    """The dotted name, and the class, of a part that may normalise pictures; empty if none does."""
+    for name, part in module.named_modules():
+        given: list[Any] = [getattr(part, key, None) for key in ("mean", "std")]
+        mean, std = (one.flatten().tolist() if hasattr(one, "tolist") else one for one in given)
+        if plausible(mean, std):
+            return f"{name} ({type(part).__name__})" if name else type(part).__name__
+    return ""
+
+
+def _usual_of(module: nn.Module) -> tuple[Preprocessing, str]:
+    """What timm's networks say of themselves, or else ImageNet's usual, and that it is that."""
+    settings = getattr(module, "pretrained_cfg", None)
+    if isinstance(settings, Mapping) and settings.get("mean"):
+        import_timm()
+        from timm.data import resolve_data_config
+
+        return Preprocessing.from_timm(resolve_data_config(dict(settings))), ""
+    return imagenet_input(), "mean and std are ImageNet's, because none were given"
