@@ -14,10 +14,10 @@ from PIL import Image
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Decoded, Window, window_of
 from gradcam_core.images.formats.completeness.endings import Open, decoded_to_the_end
-from gradcam_core.images.formats.pillow import upright_rgb
 from gradcam_core.images.formats.signatures import family_of
 from gradcam_core.images.limits import EMPTY, check_size
 from gradcam_core.images.pixels.brightness import as_picture, raster_of
+from gradcam_core.images.pixels.upright_rgb import upright_rgb
 from gradcam_core.wording import file_name, kind_of, printable
 
 BLANK = "The picture is blank: it has only one colour."

@@ -21,6 +21,7 @@ from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
 from gradcam_core.images.limits import DAMAGED, NO_MEMORY
 from gradcam_core.images.pixels.orientation import upright
+from gradcam_core.images.pixels.upright_rgb import upright_rgb
 
 LEAST_SHARE = 0.9
 """Of the raw picture's sides, from which on a preview is of full size: cameras cut off some."""
@@ -71,7 +72,7 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
     else:
         preview = Image.fromarray(thumbnail.data)
         _check(preview.size, sizes)
-        decoded = pillow.upright_rgb(upright(preview, _orientation(sizes)), window, is_ours=True)
+        decoded = upright_rgb(upright(preview, _orientation(sizes)), window, is_ours=True)
     return decoded.noting(_NOTICE)
 
 
