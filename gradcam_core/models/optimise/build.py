@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from gradcam_core.models.optimise.arrange import arrange
-from gradcam_core.models.optimise.meta_device import WithoutFilling, meta_pass, without_values
+from gradcam_core.models.optimise.meta_device import (
+    WithoutFilling,
+    WithoutRandomValues,
+    meta_pass,
+    without_values,
+)
 from gradcam_core.models.optimise.structure import Structure, structure_of
 from gradcam_core.upstream import import_timm
 
@@ -45,9 +50,10 @@ def read_network(
     if arguments or tensors.keys() != own.keys() or not _complete(module, tensors):
         # Tensors of an older form or of another input size, which timm's own loader converts.
         overlay = {"file": str(path)}
-        module = timm.create_model(
-            architecture, pretrained=True, pretrained_cfg_overlay=overlay, **arguments
-        )
+        with WithoutRandomValues():  # it raises for a file that lacks some
+            module = timm.create_model(
+                architecture, pretrained=True, pretrained_cfg_overlay=overlay, **arguments
+            )
     module.eval().float()
     arrange(module, structure)
     return module.to("cuda" if torch.cuda.is_available() else "cpu")
