@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,24 +23,27 @@ from gradcam_core.cam.methods.several_passes import ablated_activations, ablatio
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.passes.head import Head
 from gradcam_core.cam.run import Run
-from tests.support.networks import scattered
+from tests.support.narrow_vgg import NARROW_VGG
+from tests.support.networks import quickly_made, scattered
 
 # Architecture: side of the input, and of a smaller one for methods that run it again and again.
 NETWORKS = {
-    "vgg19": (96, 32),
-    "resnet50": (128, 64),
-    "legacy_xception": (139, 64),
-    "densenet121": (128, 64),
-    "mobilenetv3_large_100": (128, 64),
-    "tf_efficientnet_lite0": (128, 64),
-    "test_resnet": (128, 64),
-    "test_convnext": (128, 64),
-    "regnety_008": (128, 64),
-    "inception_v3": (139, 96),
-    "efficientnet_lite0 (real)": (224, 64),
+    NARROW_VGG: (96, 32),
+    "resnet50": (96, 64),
+    "legacy_xception": (107, 64),
+    "densenet121": (96, 64),
+    "mobilenetv3_small_050": (96, 64),
+    "test_resnet": (96, 64),
+    "test_convnext": (96, 64),
+    "regnety_002": (96, 64),
+    "inception_v3": (139, 107),
+    "efficientnet_lite0 (real)": (128, 64),
 }
-SMALLER = {"vgg19": {"mlp_ratio": 1 / 16}}
-"""With hidden layers of the head that are so much smaller."""
+SMALLER: dict[str, dict[str, Any]] = {
+    "resnet50": {"layers": (1, 1, 1, 1)},
+    "densenet121": {"block_config": (2, 2, 2, 2)},
+}
+"""With one or two blocks in a stage."""
 
 
 class Case:
@@ -52,7 +56,8 @@ class Case:
         if name.endswith("(real)"):
             self.module = lite0.module
         else:
-            self.module = scattered(timm.create_model(name, **SMALLER.get(name, {})).eval())
+            build = partial(timm.create_model, name, **SMALLER.get(name, {}))
+            self.module = scattered(quickly_made(build))
         self.module.requires_grad_(False)
         self.batch = torch.randn(2, 3, usual, usual)
         self.small = torch.randn(2, 3, small, small)
@@ -205,7 +210,7 @@ def test_eigengradcam_equals_pytorch_grad_cam_but_for_the_sign(case: Case):
 
 
 CHANNELS = 12  # of up to 2048; the slow methods treat each like any other
-OTHER_CHANNELS = {"legacy_xception": 4, "regnety_008": 32}  # of the first 12, the map is empty
+OTHER_CHANNELS = {"resnet50": 32, "efficientnet_lite0 (real)": 32}  # of 12, the map is empty
 
 
 @pytest.fixture

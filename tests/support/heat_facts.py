@@ -113,8 +113,9 @@ def _interpolated(cells: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> n
 
 def hottest_fifth(one: HeatFacts, region: np.ndarray) -> np.ndarray:
     """bool [SIDE, SIDE]: what it looked at within a region, with all that is as hot."""
-    inside = np.sort(one.heat[region])
-    coldest = inside[int(np.ceil(0.8 * len(inside) - 1e-9)) if len(inside) > 5 else -1]
+    inside = one.heat[region]
+    at = int(np.ceil(0.8 * len(inside) - 1e-9)) if len(inside) > 5 else -1
+    coldest = np.partition(inside, at)[at]
     return region & (one.heat >= max(coldest - 1e-4, 1 / 255))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from gradcam_core.errors import CamError, NetworkError
 from gradcam_core.models.class_names.labels import Labels
@@ -10,6 +13,14 @@ from gradcam_core.models.custom.description import Description
 from gradcam_core.models.custom.recipes import ArchitectureRecipe
 from gradcam_core.models.downloads.weights import Source
 from gradcam_core.models.registry import ModelInfo, Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gradcam_core.models.custom.architectures import Architecture
+
+_KEPT = 64
+"""Architectures whose layers are remembered, some 20 KB each."""
 
 
 def info_with_layer(
@@ -19,37 +30,69 @@ def info_with_layer(
     source: Source,
     notes: Sequence[str] = (),
 ) -> ModelInfo:
+    architecture = recipe.architecture
+    arguments = repr(sorted(architecture.arguments.items()))
+    try:
+        found = _layers_of(
+            architecture.builder, architecture, arguments, recipe.classes, recipe.input_size
+        )
+    except AssertionError as error:  # timm's word for a size that the network is not built for
+        _, height, width = recipe.input_size
+        raise NetworkError(
+            f"{architecture} does not accept pictures of {height}x{width} ({error}): "
+            "give the size= that it was trained with"
+        ) from None
+    if found.refused and described.layer is None:
+        raise NetworkError(f"{architecture} cannot be explained: {found.refused}")
+    layer = described.layer or found.stages[-1]
+    if layer.partition("#")[0] not in found.parts:
+        last = ", ".join(found.stages) or "not known"
+        raise NetworkError(
+            f"there is no layer {layer!r}; the last feature maps of each resolution are: {last}"
+        )
+    return info_of(described, recipe, labels, source, architecture.name, layer, notes)
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """stages: the last feature maps of each resolution; parts: all layers; refused: why there are
+    no stages."""
+
+    stages: tuple[str, ...]
+    parts: frozenset[str]
+    refused: str = ""
+
+
+@lru_cache(_KEPT)
+def _layers_of(
+    builder: Callable[..., nn.Module],
+    architecture: Architecture,
+    arguments: str,
+    classes: int,
+    input_size: tuple[int, int, int],
+) -> _Layers:
+    """Kept, as people try several files of the same network. builder and arguments: as for
+    `shapes_of`. Raises AssertionError."""
     import torch
 
     from gradcam_core.cam.target_layers.layers import NeedsValuesError, layers
     from gradcam_core.models.optimise.build import network_skeleton
 
-    layer = described.layer
+    stages: list[str] = []
+    refused = ""
     for has_values in (False, True):
+        module = network_skeleton(
+            lambda: architecture.build(classes, input_size[0]), input_size, has_values
+        )
+        batch = torch.zeros(1, *input_size, device=next(module.parameters()).device)
         try:
-            module = network_skeleton(recipe.build, recipe.input_size, has_values)
-            batch = torch.zeros(1, *recipe.input_size, device=next(module.parameters()).device)
             stages = [stage.layer for stage in layers(module, batch)]
         except NeedsValuesError:
             continue
-        except AssertionError as error:  # timm's word for a size that the network is not built for
-            _, height, width = recipe.input_size
-            raise NetworkError(
-                f"{recipe.architecture} does not accept pictures of {height}x{width} ({error}): "
-                "give the size= that it was trained with"
-            ) from None
         except CamError as error:
-            if layer is None:
-                raise NetworkError(f"{recipe.architecture} cannot be explained: {error}") from None
-            stages = []
+            refused = str(error)
         break
-    layer = layer or stages[-1]
-    if layer.partition("#")[0] not in dict(module.named_modules()):
-        last = ", ".join(stages) or "not known"
-        raise NetworkError(
-            f"there is no layer {layer!r}; the last feature maps of each resolution are: {last}"
-        )
-    return info_of(described, recipe, labels, source, recipe.architecture.name, layer, notes)
+    return _Layers(tuple(stages), frozenset(dict(module.named_modules())), refused)
 
 
 def info_of(

@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from gradcam_core.models.optimise.arrange import arrange
-from gradcam_core.models.optimise.meta_device import WithoutFilling, meta_pass, without_values
+from gradcam_core.models.optimise.meta_device import (
+    WithoutFilling,
+    WithoutRandomValues,
+    meta_pass,
+    without_values,
+)
 from gradcam_core.models.optimise.structure import Structure, structure_of
 from gradcam_core.upstream import import_timm
 
@@ -45,9 +50,10 @@ def read_network(
     if arguments or tensors.keys() != own.keys() or not _complete(module, tensors):
         # Tensors of an older form or of another input size, which timm's own loader converts.
         overlay = {"file": str(path)}
-        module = timm.create_model(
-            architecture, pretrained=True, pretrained_cfg_overlay=overlay, **arguments
-        )
+        with WithoutRandomValues():  # it raises for a file that lacks some
+            module = timm.create_model(
+                architecture, pretrained=True, pretrained_cfg_overlay=overlay, **arguments
+            )
     module.eval().float()
     arrange(module, structure)
     return module.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -81,19 +87,30 @@ def own_network(
     """The network that `build` gives with these values, which are all of its own, arranged, frozen
     and in eval mode. input_size: (channels, height, width). A GPU is used where there is one."""
     module = without_values(build)
-    given = module.state_dict()  # with the version of its form, which torchvision's MNASNet needs
-    for name, tensor in given.items():
-        given[name] = tensors.get(name, torch.zeros(tensor.shape, dtype=tensor.dtype))
     try:
         structure, _ = structure_of(module, meta_pass(input_size))
     except (RuntimeError, NotImplementedError):  # what cannot run without values
         structure = Structure()
+    module = _with_values(module, build, tensors)
+    arrange(module, structure)
+    return module.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def network_as_built(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]) -> nn.Module:
+    """As `own_network`, but not arranged, which takes longer than a single pass saves."""
+    return _with_values(without_values(build), build, tensors)
+
+
+def _with_values(
+    module: nn.Module, build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]
+) -> nn.Module:
+    given = module.state_dict()  # with the version of its form, which torchvision's MNASNet needs
+    for name, tensor in given.items():
+        given[name] = tensors.get(name, torch.zeros(tensor.shape, dtype=tensor.dtype))
     if not _complete(module, given):
         module = build().eval()  # with values that no file has, such as tables of positions
         module.load_state_dict(given)
-    module.float()
-    arrange(module, structure)
-    return module.to("cuda" if torch.cuda.is_available() else "cpu")
+    return module.float()
 
 
 def _complete(module: nn.Module, given: Mapping[str, Any]) -> bool:

@@ -34,6 +34,29 @@ class WithoutFilling(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
+_RANDOM: frozenset[Callable[..., Any]] = frozenset(
+    {
+        *(Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_),
+        *(nn.init.kaiming_uniform_, nn.init.kaiming_normal_),
+        *(nn.init.xavier_uniform_, nn.init.trunc_normal_),
+    }
+)
+
+
+class WithoutRandomValues(TorchFunctionMode):
+    """Leaves out the random values of parameters, where a file has values for all of them: they
+    take most of the time in which a network is built in memory."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if function in _RANDOM:
+            tensor = args[0] if args else kwargs["tensor"]
+            if isinstance(tensor, nn.Parameter):
+                return tensor
+        return function(*args, **(kwargs or {}))
+
+
 def without_values(build: Callable[[], nn.Module]) -> nn.Module:
     """What `build` gives, in eval mode, on the meta device: without memory for its tensors."""
     try:

@@ -313,4 +313,6 @@ def _is_chain(architecture: Architecture) -> bool:
             found = nn.Sequential(*children[:-1])(batch)
     except (RuntimeError, ValueError, AssertionError, TypeError):
         return False
-    return len(seen) == 1 and torch.allclose(found.flatten(1), seen[0].flatten(1), rtol=1e-3)
+    if len(seen) != 1 or found.numel() != seen[0].numel():
+        return False
+    return torch.allclose(found.flatten(1), seen[0].flatten(1), rtol=1e-3)

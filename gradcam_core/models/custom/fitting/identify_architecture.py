@@ -33,7 +33,7 @@ from gradcam_core.models.custom.fitting.placement import (
     names_in_sequence,
 )
 from gradcam_core.models.custom.fitting.shapes import varying_dimensions
-from gradcam_core.models.optimise.build import own_network
+from gradcam_core.models.optimise.build import network_as_built
 
 _KEYS = ("architecture", "arch", "model_name", "timm_model", "backbone", "encoder_name", "model")
 """Under which training scripts write the name of an architecture."""
@@ -46,6 +46,10 @@ _ANOTHER = 0.2  # share of a network's layers, above which what is left out is a
 _ROUNDING = 0.02  # of what differs between two pictures; a variant differs by more
 
 _NAMED = 6  # architectures that an error names
+
+_SMALL_PX = 128
+"""Side of the noise by which variants are told apart: even at each resolution of a network, as
+theirs differ in how they pad what is."""
 
 
 def identified(
@@ -155,8 +159,7 @@ def _chosen(
     fits: list[Fit], given: Mapping[str, Tensor], is_normalisation_known: bool
 ) -> tuple[list[Architecture], str]:
     groups: list[tuple[Tensor | None, list[Architecture]]] = []
-    for one in fits:
-        output = None if len(fits) == 1 else _output(one, given)
+    for one, output in zip(fits, _outputs(fits, given), strict=True):
         for known, members in groups:
             if _same(known, output):
                 members.append(one.architecture)
@@ -211,18 +214,29 @@ def _as_published(architecture: Architecture) -> Architecture:
     return architecture.transforming(True) if architecture.may_transform else architecture
 
 
-def _output(one: Fit, given: Mapping[str, Tensor]) -> Tensor | None:
-    """What the architecture computes of noise with these weights; None if it cannot."""
-    input_size = (one.channels, *one.architecture.preprocessing.size)
-    batch = torch.rand(2, *input_size, generator=torch.Generator().manual_seed(0))
+def _outputs(fits: list[Fit], given: Mapping[str, Tensor]) -> list[Tensor | None]:
+    """What the architectures compute of noise with these weights; None of those that cannot. A
+    single one is not run, as there is nothing to compare."""
+    if len(fits) == 1:
+        return [None]
+    small: list[Tensor | None] = []
+    for one in fits:
+        small.append(_output(one, given, _SMALL_PX))
+        if small[-1] is None:  # such as transformers, which are built for one size
+            return [_output(one, given) for one in fits]
+    return small
+
+
+def _output(one: Fit, given: Mapping[str, Tensor], most_px: int | None = None) -> Tensor | None:
+    """most_px: of the noise's sides; None is the size that the architecture was published for."""
+    size = [min(side, most_px or side) for side in one.architecture.preprocessing.size]
+    batch = torch.rand(2, one.channels, *size, generator=torch.Generator().manual_seed(0))
     try:
-        module = own_network(
-            lambda: one.architecture.build(one.classes, one.channels),
-            one.tensors(given),
-            input_size,
+        module = network_as_built(
+            lambda: one.architecture.build(one.classes, one.channels), one.tensors(given)
         )
         with torch.no_grad():
-            return module(batch.to(next(module.parameters()).device)).cpu()
+            return module(batch)
     except (RuntimeError, ValueError, AssertionError, TypeError):
         return None
 
