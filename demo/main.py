@@ -131,6 +131,7 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
 
 def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None) -> None:
     settings = replace(settings, is_shared=is_shared)
+    from demo.gradio_import import leave_out_stubs
     from demo.server.upload_folder import start_sweeping, use_own_folder
     from gradcam_core.system.memory import paused_garbage_collection, start_trimming
 
@@ -139,6 +140,7 @@ def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None
         os.environ.pop(name, None)
 
     # Late: a mistake in what was set needs no libraries.
+    leave_out_stubs()
     with paused_garbage_collection():
         from demo.compute.service import start
         from demo.gradio_internals import listen_at

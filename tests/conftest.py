@@ -1,7 +1,7 @@
 """What several test modules share: photographs, a real network, an empty place for weights, and
 the page in a browser."""
 
-# ruff: noqa: E402, as two things come before the imports
+# ruff: noqa: E402, as three things come before the imports
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Until all is imported: a third of that time goes to looking for garbage in what libraries bring,
 # again and again.
 garbage.disable()
+
+from demo.gradio_import import leave_out_stubs
+
+leave_out_stubs()  # as the page does
 
 import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]

@@ -235,7 +235,8 @@ class _Canvas(io.BytesIO):
 
     def write(self, drawn: Any) -> int:
         size = WIDTH_PX * _SHARPER, HEIGHT_PX * _SHARPER
-        whole = Image.frombuffer("RGBA", size, drawn, "raw", "RGBA", 0, 1)
+        # Opaque: to multiply its colours by their opacity would take a third of the time of a PNG.
+        whole = Image.frombuffer("RGBX", size, drawn, "raw", "RGBX", 0, 1)
         self.reduced = whole.reduce(_SHARPER).convert("RGB")
         return len(drawn)
 

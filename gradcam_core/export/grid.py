@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 
 from gradcam_core.export.text import PIXELS_A_POINT, Font
@@ -60,7 +60,12 @@ about the map, and why there is none, each only if it is so; the photo's has onl
 
 _CLASS, _SURE = 1, 2
 
-_FORMS = (((0,), (1,), (2,), (3,), (4,)), ((0,), (1, 2), (3,), (4,)), ((0, 1, 2, 3, 4),))
+Form = tuple[tuple[int, ...], ...]
+_FORMS: tuple[Form, ...] = (
+    ((0,), (1,), (2,), (3,), (4,)),
+    ((0,), (1, 2), (3,), (4,)),
+    ((0, 1, 2, 3, 4),),
+)
 """Which parts of a label stand in one line."""
 
 
@@ -94,7 +99,7 @@ class Grid:
 
 
 def best_grid(
-    labels: Sequence[Label], networks: int, aspect: float, width: int, height: int
+    labels: tuple[Label, ...], networks: int, aspect: float, width: int, height: int
 ) -> Grid | None:
     """The largest pictures in a room of this size, for labels of a good size; None if there is no
     room. aspect: width over height of a picture."""
@@ -116,7 +121,7 @@ def best_grid(
 
 
 def _largest(
-    labels: Sequence[Label], aspect: float, room: tuple[int, int], size: int
+    labels: tuple[Label, ...], aspect: float, room: tuple[int, int], size: int
 ) -> Grid | None:
     grids = [
         grid
@@ -132,12 +137,12 @@ def _largest(
 
 
 def _arranged(
-    labels: Sequence[Label],
+    labels: tuple[Label, ...],
     aspect: float,
     room: tuple[int, int],
     size: int,
     columns: int,
-    form: Sequence[Sequence[int]],
+    form: Form,
 ) -> Grid | None:
     """The pictures in so many columns; None if there is no room for that. form: see `_FORMS`."""
     pitch = (room[0] + _GUTTER) // columns
@@ -172,12 +177,13 @@ class _Captions:
     whole: bool
 
 
+@lru_cache(maxsize=4096)  # the layout tries the same columns again with other sentences
 def _captions(
-    row: Sequence[Label],
-    labels: Sequence[Label],
+    row: tuple[Label, ...],
+    labels: tuple[Label, ...],
     size: int,
     width: int,
-    form: Sequence[Sequence[int]],
+    form: Form,
 ) -> _Captions | None:
     """The same parts of a row's labels at the same height; None if a line of several is too wide.
 

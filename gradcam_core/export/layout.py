@@ -127,8 +127,8 @@ def _plan(
     bar = Place(bar_left, bar_middle - _BAR[1] // 2, *_BAR)
     photo = Place(_MARGIN, _FOOTER_BASELINE - _UNDER_SMALL - small[1], *small)
     top = min(bar.y, photo.y) if beside else bar.y
-    labels: list[Label] = [] if beside else [(_PHOTO,)]
-    labels += [_label(e) for e in explanations]
+    of_photo: tuple[Label, ...] = () if beside else ((_PHOTO,),)
+    labels = (*of_photo, *map(_label, explanations))
     room = top - _ABOVE_BAR - _MARGIN
     grid = best_grid(labels, len(explanations), aspect, WIDTH_PX - 2 * _MARGIN, room)
     if grid is None:

@@ -95,15 +95,21 @@ def _width_of_unit(text: str, bold: bool) -> float:
 @lru_cache(maxsize=8192)  # the layout tries the same columns again with other sentences
 def _wrapped(font: Font, text: str, width: float, max_lines: int) -> tuple[tuple[str, ...], bool]:
     lines: list[str] = []
-    whole = True
+    whole, space, length = True, font.width(" "), 0.0
     for word in text.split(" "):
         joined = f"{lines[-1]} {word}" if lines else word
-        if font.width(joined) <= width:
-            lines[-1:] = [joined]
+        # The sum of its words differs by the kerning; to measure a line again with each word took
+        # most of the time of the layout.
+        longer = length + space + font.width(word) if lines else font.width(word)
+        if abs(longer - width) < font.pixels:
+            longer = font.width(joined)
+        if longer <= width:
+            lines[-1:], length = [joined], longer
             continue
         *pieces, last = font.pieces(word, width)
         whole = whole and not pieces
         lines += [*pieces, last]
+        length = font.width(last)
     if len(lines) > max_lines:
         rest = font.cut(" ".join(lines[max_lines - 1 :]), width)
         lines, whole = [*lines[: max_lines - 1], rest], False

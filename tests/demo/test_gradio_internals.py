@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,40 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
-from gradio import blocks, http_server, networking
+from gradio import blocks, component_meta, http_server, networking
 from gradio.events import api
 from gradio.queueing import Queue
 from starlette.requests import Request
 
-from demo import gradio_internals
+from demo import gradio_import, gradio_internals, main
 from demo.gradio_internals import Api, LocalContext
 from demo.middleware.blocks import Page
+from demo.server import upload_folder
+
+
+def test_gradio_writes_files_for_editors_at_each_import():
+    """Until it does not, `leave_out_stubs` keeps it from doing so: see `tests/conftest.py`."""
+    made = component_meta.ComponentMeta.__new__
+    assert "create_or_modify_pyi" in made.__code__.co_names
+    written = vars(component_meta)["create_or_modify_pyi"]
+    assert written.__module__ == gradio_import.__name__
+
+
+def test_the_page_keeps_it_from_that(monkeypatch: pytest.MonkeyPatch):
+    class ReachedError(Exception):
+        """Before Gradio is imported."""
+
+    def stop() -> None:
+        raise ReachedError
+
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    for name in ("start_sweeping", "use_own_folder"):
+        monkeypatch.setattr(upload_folder, name, lambda _: None)
+    monkeypatch.setattr(gradio_import, "leave_out_stubs", stop)
+    monkeypatch.setattr("gc.freeze", lambda: pytest.fail("all is imported"))
+    with pytest.raises(ReachedError):
+        main.main([])
 
 
 def test_gradio_itself_does_not_end_a_call_whose_client_has_left():

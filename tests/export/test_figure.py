@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
-from itertools import combinations
 
 import matplotlib
 import numpy as np
@@ -30,6 +29,9 @@ from gradcam_core.images.rendering.render import DIMMING, colormap_table, overla
 from gradcam_core.wording import TIED
 
 SIZE = (1920, 1080)
+
+CROWDED = [(451, 300), (900, 1600), (1200, 400), (2000, 100), (100, 2000)]
+"""Sizes of photos, the most extreme last."""
 
 LONG_NAMES = sorted((label.name for label in gc.imagenet_labels()), key=len)[-6:]
 
@@ -168,10 +170,7 @@ def test_a_map_without_heat_says_why(cat, tabby):
 
 @pytest.mark.parametrize(
     ("size", "theme"),
-    [
-        *(((451, 300), theme) for theme in THEMES),
-        *((size, "light") for size in ((1, 1), (60_000, 1), (1, 60_000))),
-    ],
+    [((451, 300), "light"), ((1, 1), "dark"), ((60_000, 1), "light"), ((1, 60_000), "light")],
 )
 def test_it_is_16_to_9_to_the_pixel_for_any_photo(lite0, tabby, size, theme: Theme):
     photo = Image.new("RGB", size, "red")
@@ -191,10 +190,7 @@ def hot(tabby: gc.Explanation, column: int, row: int, title: str) -> gc.Explanat
     return replace(tabby, feature_map=feature_map, title=title)
 
 
-@pytest.mark.parametrize(
-    ("size", "theme"),
-    [((600, 400), "light"), ((400, 700), "dark"), ((500, 500), "light"), ((1400, 500), "dark")],
-)
+@pytest.mark.parametrize(("size", "theme"), [((400, 700), "dark"), ((1400, 500), "light")])
 def test_each_networks_heat_is_in_its_own_picture_at_its_own_place(lite0, tabby, size, theme):
     photo = Image.new("RGB", size, (90, 90, 90))
     e = replace(tabby, geometry=view_of(size, lite0.preprocessing, "whole"), view="whole")
@@ -218,7 +214,7 @@ def test_each_networks_heat_is_in_its_own_picture_at_its_own_place(lite0, tabby,
     assert found == everywhere.sum()
 
 
-@pytest.mark.parametrize("photo_size", [(451, 300), (4000, 2500)])
+@pytest.mark.parametrize("photo_size", [(451, 300), (2600, 1625)])
 def test_the_pictures_are_the_photo_and_its_overlays(cat, lite0, tabby, photo_size):
     photo = cat.resize(photo_size)
     e = replace(tabby, geometry=view_of(photo_size, lite0.preprocessing, "crop"))
@@ -265,19 +261,25 @@ def boxes(drawn: Figure, dpi: int) -> dict[str, Bbox]:
     return found | {f"{axes} {n}": axes.get_window_extent() for n, axes in enumerate(drawn.axes)}
 
 
-@pytest.mark.parametrize(("count", "dpi"), [(1, 144), (3, 72), (3, 144), (6, 144), (12, 288)])
-@pytest.mark.parametrize("size", [(451, 300), (900, 1600), (1200, 400), (2000, 100), (100, 2000)])
+@pytest.mark.parametrize(
+    ("count", "size", "dpi"),
+    [
+        *((count, size, 144) for count in (1, 3, 6) for size in CROWDED),
+        (3, CROWDED[0], 72),
+        *((12, size, 288) for size in (CROWDED[0], *CROWDED[-2:])),
+    ],
+)
 def test_nothing_overlaps_or_runs_out_of_the_figure(crowded, count, size, dpi):
     found = boxes(crowded(count, size), dpi)
+    what = list(found)
+    left, top, right, bottom = np.array([box.extents for box in found.values()]).T
     width, height = SIZE[0] * dpi / 144, SIZE[1] * dpi / 144
-    for what, box in found.items():
-        assert box.x0 >= 0, what
-        assert box.y0 >= 0, what
-        assert box.x1 <= width, what
-        assert box.y1 <= height, what
-    for (one, first), (other, second) in combinations(found.items(), 2):
-        overlap = Bbox.intersection(first, second)
-        assert overlap is None or min(overlap.width, overlap.height) <= 0, f"{one} and {other}"
+    outside = (left < 0) | (top < 0) | (right > width) | (bottom > height)
+    assert not outside.any(), what[outside.argmax()]
+    across = np.minimum.outer(right, right) - np.maximum.outer(left, left)
+    down = np.minimum.outer(bottom, bottom) - np.maximum.outer(top, top)
+    for one, other in zip(*np.nonzero(np.triu(np.minimum(across, down) > 0, 1)), strict=True):
+        pytest.fail(f"{what[one]} and {what[other]}")
 
 
 @pytest.mark.parametrize(("count", "least"), [(1, 20), (3, 20), (6, 13)])
@@ -285,7 +287,7 @@ def test_nothing_overlaps_or_runs_out_of_the_figure(crowded, count, size, dpi):
     ("size", "degenerate"),
     [
         *((size, False) for size in ((451, 300), (900, 1600), (2000, 100), (100, 2000))),
-        *((size, True) for size in ((451, 300), (1200, 400))),
+        ((1200, 400), True),
     ],
 )
 def test_labels_are_large_and_whole(crowded, lite0, tabby, count, least, size, degenerate):
@@ -406,14 +408,14 @@ def test_a_persons_own_settings_of_matplotlib_change_nothing(plain, tabby, rende
 
 def test_threads_get_what_one_alone_gets(plain, tabby, rendered):
     settings = dict(matplotlib.rcParams)
-    themes: list[Theme] = ["light", "dark", "light"]
+    themes: list[Theme] = ["light", "dark"]
 
     def made(theme: Theme) -> tuple[bytes, bytes]:
         drawn = figure(plain, [tabby], theme)
         return png(drawn), svg(drawn)
 
     expected = {"light": rendered, "dark": made("dark")}
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(2) as pool:
         for theme, got in zip(themes, pool.map(made, themes), strict=True):
             assert got == expected[theme]
     assert dict(matplotlib.rcParams) == settings

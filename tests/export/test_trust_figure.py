@@ -32,14 +32,13 @@ UNTESTABLE = RECORD | {"lead": None, "random_deletion": None, "random_insertion"
 """Of a class that is too improbable: there is no map elsewhere."""
 
 
-@pytest.mark.parametrize("record", [RECORD, UNTESTABLE])
 @pytest.mark.parametrize(
-    ("contrast", "question"),
+    ("record", "contrast", "question"),
     [
-        (False, "tabby"),
-        ("lynx", "tabby rather than lynx"),
-        (["lynx", "cougar"], "tabby rather than lynx and cougar"),
-        ("auto", "tabby rather than "),
+        (RECORD, False, "tabby"),
+        (UNTESTABLE, "lynx", "tabby rather than lynx"),
+        (RECORD, ["lynx", "cougar"], "tabby rather than lynx and cougar"),
+        (UNTESTABLE, "auto", "tabby rather than "),
     ],
 )
 def test_it_names_class_and_contrast_as_a_panel_does(

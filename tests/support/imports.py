@@ -29,8 +29,8 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("gradcam_core.__main__",),
     ("demo",),
     (
-        *("demo.examples", "demo.gradio_internals", "demo.listening", "demo.logs"),
-        "demo.settings",
+        *("demo.examples", "demo.gradio_import", "demo.gradio_internals", "demo.listening"),
+        *("demo.logs", "demo.settings"),
     ),
     ("demo.compute",),
     ("demo.middleware",),
