@@ -1,0 +1,249 @@
+"""The map of a score for each of some images of a forward pass that is held open: what `Run.cam`
+returns."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcam_core.cam.methods.one_pass import gradcam_plus_plus
+from gradcam_core.cam.methods.registry import Method, signed
+from gradcam_core.cam.network.finite import check_finite, numbered
+from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.cam.passes import smoothing
+from gradcam_core.cam.passes.further_passes import (
+    at_earlier_layers,
+    attention_gradients,
+    noisy_gradients,
+)
+from gradcam_core.cam.passes.open_pass import OpenPass, at_least_float32
+from gradcam_core.cam.passes.perturbed import perturbed_logits
+from gradcam_core.cam.passes.smoothing import Smooth
+from gradcam_core.cam.score import Score
+from gradcam_core.cam.targets import of_function
+from gradcam_core.errors import CamError
+
+_BY_GRADIENTS = ("gradient", "gradients", "noisy gradients", "earlier maps", "attention")
+
+_FAINT = torch.finfo(torch.float32).tiny
+"""Below this, numbers are rounded to few digits or to 0."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What a map is made of. function: the target, where it is no class."""
+
+    method: Method
+    score: Score
+    signed: bool = False
+    function: Callable[[Any], Tensor] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PassImages:
+    """Some images of an open pass. rows: start and stop are numbers."""
+
+    open_pass: OpenPass
+    rows: slice
+
+    def __len__(self) -> int:
+        return self.rows.stop - self.rows.start
+
+    @property
+    def logits(self) -> Tensor:
+        """[N, classes], of at least single precision."""
+        return at_least_float32(self.open_pass.logits.detach()[self.rows])
+
+    @property
+    def activation(self) -> Tensor:
+        """[N, C, h, w], of at least single precision."""
+        return at_least_float32(self.open_pass.leaf.detach()[self.rows])
+
+    @property
+    def inputs(self) -> Inputs:
+        """Raises CamError if somebody wrote into the batch or the weights since the pass."""
+        self.open_pass.check_unchanged()
+        return self.open_pass.inputs.rows(self.rows)
+
+    def gradient(self, score: Score) -> Tensor:
+        """Of each image's score by its feature map [N, C, h, w]."""
+        # One sum gives every image its own gradient: in eval mode images do not mix.
+        held, rows = self.open_pass, self.rows
+        with held.lock, torch.enable_grad():
+            found = held.gradient(score.of(held.logits[rows]).sum())[rows]
+        return at_least_float32(found)
+
+    def apart(self) -> OpenPass:
+        """The open pass of these images alone, for further passes."""
+        return self.open_pass.of(self.rows, self.inputs)
+
+    def replaced(self, images: Tensor) -> PassImages:
+        """The same, of a new pass over other images in the place of these."""
+        inputs = replace(self.inputs, images=images)
+        with self.open_pass.precision():
+            again = self.open_pass.again(inputs)[self.open_pass.at]
+        if again.layer != self.open_pass.layer or again.leaf.shape[2:] != self.activation.shape[2:]:
+            raise CamError(
+                "The network takes a different route for other versions of the picture, to "
+                f"{again.layer} instead of {self.open_pass.layer}. smooth= cannot average the two."
+            )
+        return PassImages(again, slice(0, len(self)))
+
+
+class PerturbedLogits:
+    """The logits for every perturbed channel of some images [N, C, classes], kept for the other
+    classes of the last method that needed them."""
+
+    def __init__(self) -> None:
+        self._computing = threading.Lock()
+        self._kept: dict[str, Tensor] = {}  # by the method's name
+
+    @property
+    def nbytes(self) -> int:
+        return sum(logits.nbytes for logits in self._kept.values())
+
+    def of(
+        self, images: PassImages, method: Method, on_progress: Callable[[float], None]
+    ) -> Tensor:
+        with self._computing:
+            if method.name not in self._kept:
+                self._kept = {method.name: perturbed_logits(images.apart(), method, on_progress)}
+            on_progress(1.0)
+            return self._kept[method.name]
+
+
+def map_of(
+    images: PassImages,
+    explained: Explained,
+    perturbed: PerturbedLogits,
+    on_progress: Callable[[float], None],
+) -> Tensor:
+    """[N, h, w]. perturbed: of these images, where the target is a class."""
+    if explained.function is not None:
+        with_function = of_function(images.open_pass, explained.function)
+        images, perturbed = PassImages(with_function, images.rows), PerturbedLogits()
+    chosen, score = explained.method, explained.score
+    compute = signed(chosen) if explained.signed else chosen.compute
+    if chosen.needs == "nothing":
+        return compute(images.activation)
+    if chosen.needs == "gradient":
+        return compute(images.activation, images.gradient(score))
+    if chosen.needs == "gradients":
+        assert score.contrast is not None
+        others = [images.gradient(Score(other)) for other in score.contrast.T]
+        gradient = images.gradient(Score(score.targets))
+        return compute(images.activation, gradient, torch.stack(others))
+    if chosen.needs in ("noisy gradients", "earlier maps", "attention"):
+        return _by_further_passes(images, chosen, score, on_progress)
+    logits = perturbed.of(images, chosen, on_progress)
+    scores = torch.stack([score.of(each) for each in logits.unbind(1)], dim=1)
+    # The parts of a network may be on several devices.
+    device = images.activation.device
+    return compute(images.activation, scores.to(device), score.of(images.logits).to(device))
+
+
+def _by_further_passes(
+    images: PassImages, chosen: Method, score: Score, on_progress: Callable[[float], None]
+) -> Tensor:
+    held = images.apart()
+    if chosen.needs == "noisy gradients":
+        gradients = noisy_gradients(held, score.of, on_progress)
+        return chosen.compute(images.activation, at_least_float32(gradients))
+    if chosen.needs == "attention":
+        found = attention_gradients(held, lambda y, n: score.at(n).of(y), on_progress)
+        return torch.cat([chosen.compute(map(at_least_float32, image)) for image in found])
+    on_progress(0.0)
+    earlier = at_earlier_layers(held, score.of)
+    device = images.activation.device
+    pairs = [tuple(at_least_float32(one.to(device)) for one in pair) for pair in earlier]
+    pairs.append((images.activation, images.gradient(score)))
+    on_progress(1.0)
+    return chosen.compute([gradcam_plus_plus(*pair) for pair in pairs])
+
+
+def smoothed_map_of(
+    images: PassImages,
+    explained: Explained,
+    smooth: Smooth,
+    on_progress: Callable[[float], None],
+) -> Tensor:
+    """[N, h, w]: the mean over other versions of the images, each with a pass of its own."""
+    total, count = torch.zeros(()), smoothing.count(smooth)
+    for done, (version, back) in enumerate(smoothing.versions(images.inputs.images, smooth)):
+
+        def progress(share: float, done: int = done) -> None:
+            on_progress((done + share) / count)
+
+        progress(0)
+        replaced = images.replaced(version)
+        found = back(map_of(replaced, explained, PerturbedLogits(), progress))
+        if smooth == "flips":
+            found = _over_maximum(found)
+        total = total + found / count
+    return total
+
+
+def check_map(images: PassImages, explained: Explained, found: Tensor) -> None:
+    """Raises CamError where a map is not of finite numbers, or 0 because nothing at the layer
+    changes the score, or where the images of a batch have no gradients of their own."""
+    check_finite_map(images, explained, found)
+    _check_gradient(images, explained, found)
+
+
+def check_finite_map(images: PassImages, explained: Explained, found: Tensor) -> None:
+    """Raises CamError where a map, or the score that it explains, is not of finite numbers."""
+    steps = [("The heat", found)]
+    if explained.method.knows_class and explained.function is None:
+        steps.insert(0, ("The score", explained.score.of(images.logits)))
+    if all(bool(values.isfinite().all()) for _, values in steps):
+        return
+    batch = images.open_pass.batch[images.rows]
+    steps = [("The batch", batch), ("The activation", images.activation), *steps]
+    check_finite(steps, images.open_pass.leaf.dtype)
+
+
+def _check_gradient(images: PassImages, explained: Explained, found: Tensor) -> None:
+    """Raises CamError where the images of a batch mix, so that they have no gradients of their
+    own, or where a map is 0 because nothing at the layer changes the score."""
+    if explained.method.needs not in _BY_GRADIENTS:
+        return
+    held, layer = images.open_pass, images.open_pass.layer
+    if explained.function is not None:
+        held = of_function(held, explained.function)
+    with held.lock, torch.enable_grad():
+        is_mixed = held.images_mix
+    if is_mixed:
+        raise CamError(
+            "The images of a batch mix: what the network, or the target function, returns "
+            f"for one image changes with the {layer!r} of another, as with a batch norm "
+            "that takes the batch's statistics. Give one picture at a time."
+        )
+    if bool(_is_any(found, _FAINT).all()):
+        return
+    gradient = PassImages(held, images.rows).gradient(explained.score)
+    wrong = [n for n, one in enumerate(_is_any(gradient, _FAINT).tolist()) if not one]
+    if wrong:
+        which = f" of the {numbered(wrong)}" if len(images) > 1 else ""
+        raise CamError(
+            f"Nothing in the layer {layer!r} changes the score{which}: its gradient is 0 "
+            "everywhere, as after a saturated softmax, a ReLU that outputs 0, a clamp, a "
+            "rounding or a head whose weights are 0 before training, so there is no map. "
+            "Explain another class or layer, or remove that operation (with output= if the "
+            "network also returns its logits); allow_nan=True gives a map of 0."
+        )
+
+
+def _is_any(found: Tensor, least: float = 0.0) -> Tensor:
+    """Of each image, whether any value is further from 0 than this."""
+    return (found.abs() > least).flatten(1).any(dim=1)
+
+
+def _over_maximum(found: Tensor) -> Tensor:
+    """Each map divided by its largest absolute value; 0 where that is 0."""
+    highest = found.abs().amax(dim=tuple(range(1, found.ndim)), keepdim=True)
+    return found / highest.where(highest > 0, torch.ones_like(highest))
