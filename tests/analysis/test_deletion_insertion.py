@@ -12,18 +12,21 @@ import torch
 from pytorch_grad_cam.metrics.cam_mult_image import CamMultImageConfidenceChange
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import Tensor, nn
+from torchvision.transforms.functional import gaussian_blur
 
 import gradcam_core as gc
 from gradcam_core.analysis.trust.deletion_insertion import (
     Backgrounds,
     Curve,
     Lead,
+    blurred,
     curves,
     placements,
     replaced,
     shown_alone,
 )
 from gradcam_core.analysis.trust.limits import DELETED_SHARES, INSERTED_SHARES, PLACEMENTS
+from gradcam_core.images.apply_covers import BLUR_SHARE
 from gradcam_core.images.prepare import prepare
 
 SIDE, PATCH = 32, 8
@@ -71,6 +74,13 @@ def test_a_linear_classifier_loses_just_what_is_taken_from_its_patch(
     np.testing.assert_allclose(found, np.clip(1 - np.arange(65) / 4, 0, 1), atol=1e-6)
     found = [predict(replaced(image, nothing, 1 - on_patch, share)) for share in shares]
     assert found[:61] == pytest.approx([1.0] * 61)
+
+
+def test_a_picture_is_blurred_as_torchvision_blurs_it():
+    image = torch.randn(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    sigma = BLUR_SHARE * 48
+    expected = gaussian_blur(image, [2 * int(2.5 * sigma) + 1] * 2, [sigma] * 2)
+    torch.testing.assert_close(blurred(image), expected, rtol=0, atol=1e-5)
 
 
 def test_a_uniform_map_takes_pixels_row_by_row(image: Tensor, on_patch: np.ndarray):

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import timm
 import torch
-import torchvision
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
+from torchvision.models.video.swin_transformer import SwinTransformer3d
 
 import gradcam_core as gc
 from tests.support.networks import scattered
@@ -39,7 +39,11 @@ FAMILIES: dict[str, tuple[dict[str, Any], str, tuple[int, int, int] | None]] = {
     "mvitv2_tiny": (SMALL, "norm", (2, 2, 0)),
     "pit_ti_224": ({"depth": (1, 1, 3)}, "transformers.2.blocks.1", (7, 7, 1)),
     "twins_svt_small": (SMALL | {"depths": (1, 1, 1, 1)}, "norm", (2, 2, 0)),
-    "hiera_tiny_224": ({"img_size": 128, "stages": (1, 1, 1, 1)}, "blocks.3", (4, 4, 0)),
+    "hiera_tiny_224": (
+        {"img_size": 128, "stages": (1, 1, 1, 1), "embed_dim": 48},
+        "blocks.3",
+        (4, 4, 0),
+    ),
     "mixer_s32_224": (SMALL, "norm", (2, 2, 0)),
     "mambaout_femto": ({"depths": (1, 1, 2, 1)}, "stages", None),
 }
@@ -387,11 +391,11 @@ def test_what_lies_side_by_side_is_not_taken_for_the_whole():
 
 
 def test_a_video_may_have_a_stride_of_its_own_in_time():
-    module = torchvision.models.video.swin3d_t(num_classes=4).eval()
+    module = SwinTransformer3d([2, 4, 4], 24, [1, 1], [1, 2], [8, 7, 7], num_classes=4).eval()
     with torch.no_grad():
         module.head.weight.normal_()
     run = gc.forward(module, torch.rand(1, 3, 8, 64, 64))
-    assert (run.layer, tuple(run.activation.shape)) == ("norm", (1, 768, 4, 2, 2))
+    assert (run.layer, tuple(run.activation.shape)) == ("norm", (1, 48, 4, 8, 8))
 
 
 class Mixing(nn.Module):

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torchvision
 from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
 
 import gradcam_core as gc
 from gradcam_core.cam.methods.registry import METHODS
@@ -22,14 +23,14 @@ FAST = [name for name, method in METHODS.items() if not method.is_slow]
 @pytest.fixture(scope="module")
 def resnet() -> Any:
     torch.manual_seed(0)
-    return torchvision.models.resnet18(num_classes=20).eval()
+    return torchvision.models.ResNet(BasicBlock, [1, 1, 1, 2], num_classes=20).eval()
 
 
 @pytest.fixture(scope="module")
 def vgg() -> Any:
     torch.manual_seed(0)
-    features = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["A"])
-    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 20))
+    features = torchvision.models.vgg.make_layers([16, "M", 32, "M", 64, 64, "M", 64, "M", 64, "M"])
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 20))
     return nn.Sequential(OrderedDict(features=features, head=pooled)).eval()
 
 
@@ -67,16 +68,16 @@ class Video(nn.Module):
 def test_videos_have_maps_of_their_own_by_every_method(method: str):
     torch.manual_seed(0)
     module = Video().eval().requires_grad_(False)
-    batch = torch.rand(1, 3, 8, 16, 16, requires_grad=True)
+    batch = torch.rand(1, 3, 4, 8, 8, requires_grad=True)
     for layer in ("features.2", "features.3", None):  # the first is read by a ReLU in place
         maps = gc.forward(module, batch, layer).cam(1, method)
-        assert maps.shape == (1, 8, 16, 16)
+        assert maps.shape == (1, 4, 8, 8)
         assert maps.isfinite().all()
     assert batch.grad is None
 
 
 def test_one_channel_and_many_images(resnet: Any):
-    module: Any = torchvision.models.resnet18(num_classes=20)
+    module: Any = torchvision.models.ResNet(BasicBlock, [1, 1, 1, 1], num_classes=20)
     module.conv1 = nn.Conv2d(1, 64, 7, 2, 3, bias=False)
     maps = gc.forward(module.eval(), torch.rand(16, 1, 64, 64)).cam()
     assert maps.shape == (16, 2, 2)
@@ -157,7 +158,7 @@ def test_a_sparse_output_is_told(resnet: Any):
 def test_the_score_of_a_detectors_box_is_explained():
     torch.manual_seed(0)
     module: Any = torchvision.models.detection.fasterrcnn_mobilenet_v3_large_320_fpn(
-        weights=None, weights_backbone=None, box_score_thresh=0.0
+        weights=None, weights_backbone=None, box_score_thresh=0.0, min_size=96, max_size=96
     ).eval()
     batch = torch.rand(2, 3, 96, 96)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from itertools import cycle, product
 
 import pytest
 import torch
@@ -70,10 +71,14 @@ SHARES: dict[str, Last] = {
 }
 
 
+LEADS, RANKS, METHODS = (1, 12, 25), (0, 1, 4), ("gradcam", "hirescam")
+
+
 @pytest.mark.parametrize("kind", SHARES)
-@pytest.mark.parametrize("lead", [1, 12, 25])
-@pytest.mark.parametrize("rank", [0, 1, 4])
-@pytest.mark.parametrize("method", ["gradcam", "hirescam"])
+@pytest.mark.parametrize(  # one method for each of the others' pairs
+    ("lead", "rank", "method"),
+    [(*pair, method) for pair, method in zip(product(LEADS, RANKS), cycle(METHODS))],
+)
 def test_what_a_sure_softmax_rounds_away_is_not_lost(
     kind: str, lead: float, rank: int, method: str
 ):

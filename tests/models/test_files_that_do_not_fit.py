@@ -8,6 +8,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
 import gradcam_core as gc
+from tests.support.networks import quickly_made, scattered
 
 State = dict[str, Tensor]
 
@@ -154,7 +156,7 @@ def test_densenets_may_have_the_names_of_monai_or_of_old_torchvision(
     tmp_path: Path, names: Callable[[str], str]
 ):
     torch.manual_seed(0)
-    module = torchvision.models.densenet121(num_classes=2).eval()
+    module = scattered(quickly_made(partial(torchvision.models.densenet121, num_classes=2)))
     state = {names(name): tensor for name, tensor in module.state_dict().items()}
     gc.register("Mine", "torchvision:densenet121", weights=saved(tmp_path / "a.pth", state))
     assert_same(module)
@@ -162,7 +164,8 @@ def test_densenets_may_have_the_names_of_monai_or_of_old_torchvision(
 
 def of_fastai(*head: nn.Module) -> nn.Module:
     torch.manual_seed(0)
-    body = nn.Sequential(*list(torchvision.models.resnet18().children())[:-2])
+    whole = scattered(quickly_made(torchvision.models.resnet18))
+    body = nn.Sequential(*list(whole.children())[:-2])
     return nn.Sequential(body, nn.Sequential(*head)).eval()
 
 

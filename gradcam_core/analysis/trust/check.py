@@ -53,14 +53,16 @@ def check(
             "The explained photo has {} pixels, but this one has {}: give the photo that was "
             "explained.".format(*sizes)
         )
-    found = run_checks(photo, model, explanation, on_progress, seed)
-    if abs(found.probability - explanation.target.probability) > _SAME_PHOTO:
-        own, here = map(percentage_in_sentence, (explanation.target.probability, found.probability))
-        raise CamError(
-            f"The explanation is of another photo: “{explanation.target.name}” has {own} in it, "
-            f"and {here} in this one. Give the photo that was explained."
-        )
-    return found
+
+    def check_photo(probability: float) -> None:
+        if abs(probability - explanation.target.probability) > _SAME_PHOTO:
+            own, here = map(percentage_in_sentence, (explanation.target.probability, probability))
+            raise CamError(
+                f"The explanation is of another photo: “{explanation.target.name}” has {own} in "
+                f"it, and {here} in this one. Give the photo that was explained."
+            )
+
+    return run_checks(photo, model, explanation, on_progress, seed, check_photo)
 
 
 def _valid_seed(seed: object) -> int:

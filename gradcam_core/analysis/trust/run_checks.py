@@ -66,14 +66,17 @@ def run_checks(
     e: Explanation,
     on_progress: Callable[[float], None] = lambda share: None,
     seed: int = 0,
+    on_probability: Callable[[float], None] = lambda probability: None,
 ) -> Trust:
     """The checks of `e`, which `model` made of `photo`: `check` has what they give.
+    on_probability: called first, with the probability of the class in the photo; an exception it
+    raises stops the work, too.
 
     Raises CamError for a map without heat.
     """
     if e.degenerate:
         raise CamError(f"There is no map to check. {e.degenerate}")
-    return _Checks(photo, model, e, on_progress, seed).all()
+    return _Checks(photo, model, e, on_progress, seed).all(on_probability)
 
 
 class _Checks:
@@ -96,12 +99,13 @@ class _Checks:
         self._to_do = 3 + versions * (1 + min(PLACEMENTS)) + self._maps
         self._to_do += 2 * len(PERCENTILES) + (self._maps > 0 and e.detail > 1)
 
-    def all(self) -> Trust:
+    def all(self, on_probability: Callable[[float], None]) -> Trust:
         e = self._e
         image = self._batch(view_of(self._photo.size, self._preprocessing, e.view))
         grounds, heat = Backgrounds.of(image), _over(e.feature_map, image)
         versions = grounds.versions(heat)
         ends = self._of_target(self._predict([grounds.image, grounds.blur]))
+        on_probability(ends[0])
         alone, alike = self._seen_through(image, heat)
         inner = self._predict(versions)
         own = curves(ends, self._of_target(inner))
