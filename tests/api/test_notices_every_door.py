@@ -86,6 +86,7 @@ def test_python(photo: Path, notices: tuple[str, ...], plain, windowed):
 def test_an_overlay_and_a_check_see_through_the_same_window(photo: Path, tmp_path: Path):
     with registered_small_network(tmp_path) as small:
         windowed = gc.explain(photo, small, window=(LOW, HIGH))
+        assert windowed.photo is not None
         shown = np.asarray(windowed.overlay(photo, opacity=0))
         assert np.array_equal(shown, np.asarray(windowed.overlay(windowed.photo, opacity=0)))
         assert gc.check(photo, windowed).probability == pytest.approx(windowed.target.probability)
