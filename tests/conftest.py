@@ -169,6 +169,13 @@ def lite0() -> gc.Model:
 
 
 @pytest.fixture
+def no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figure, which takes most of the time of a command, is not drawn where nobody looks."""
+    for kind in ("png", "svg"):
+        monkeypatch.setattr(f"gradcam_core.export.result_files.{kind}", lambda _: b"")
+
+
+@pytest.fixture
 def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No weights on this machine but those in packages, for this process and its children."""
     import huggingface_hub.constants

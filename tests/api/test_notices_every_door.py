@@ -23,6 +23,7 @@ from gradcam_core.cli.photo import main
 from tests.support.api import SMALL, called, posted, text_of
 from tests.support.app_server import Started
 from tests.support.batch_results import rows_of
+from tests.support.networks import registered_small_network
 from tests.support.photos import EXAMPLES
 from tests.support.stream import explain_stream, map_requests, results
 from tests.support.uploads import DECLARED, upload
@@ -82,12 +83,17 @@ def test_python(photo: Path, notices: tuple[str, ...], plain, windowed):
         gc.explain(photo, NAME, window=(5, 1))
 
 
-def test_an_overlay_and_a_check_see_through_the_same_window(photo: Path, windowed):
-    shown = np.asarray(windowed.overlay(photo, opacity=0))
-    assert np.array_equal(shown, np.asarray(windowed.overlay(windowed.photo, opacity=0)))
-    assert gc.check(photo, windowed).probability == pytest.approx(windowed.target.probability)
+def test_an_overlay_and_a_check_see_through_the_same_window(photo: Path, tmp_path: Path):
+    with registered_small_network(tmp_path) as small:
+        windowed = gc.explain(photo, small, window=(LOW, HIGH))
+        assert windowed.photo is not None
+        shown = np.asarray(windowed.overlay(photo, opacity=0))
+        assert np.array_equal(shown, np.asarray(windowed.overlay(windowed.photo, opacity=0)))
+        assert gc.check(photo, windowed).probability == pytest.approx(windowed.target.probability)
+        assert windowed.target.probability != gc.explain(photo, small).target.probability
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_the_command_line(photo: Path, notices, windowed, tmp_path: Path, capsys):
     options = [str(photo), "--models", NAME, "--out", str(tmp_path)]
     assert main(options) == 0
@@ -103,6 +109,7 @@ def test_the_command_line(photo: Path, notices, windowed, tmp_path: Path, capsys
         assert probability(found["explanations"][0]) == pytest.approx(windowed.target.probability)
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_a_window_may_begin_below_zero(photo: Path, tmp_path: Path, capsys):
     options = [str(photo), "--models", NAME, "--out", str(tmp_path)]
     for given in (["--window", "-1000,4000"], ["--window=-1000,4000"]):

@@ -114,6 +114,17 @@ def done(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[gc.Model]:
+    """A network of its owner with random weights, for what does not depend on its maps."""
+    weights = tmp_path / "small.safetensors"
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_efficientnet", num_classes=3).state_dict(), weights)
+    (info,) = register_all([f"Small=test_efficientnet,weights={weights}"])
+    yield gc.load_model(info.name)
+    remove_model(info.name)
+
+
 def test_rows_say_what_explain_says(album: Path, done: Path):
     rows = rows_of(done)
     assert keys(rows) == sorted(3 * ALBUM)
@@ -209,13 +220,14 @@ def test_the_files_say_what_their_columns_mean(done: Path):
 
 
 def test_a_pattern_parquet_of_paths_of_bytes_and_of_structs_give_the_same_rows(
-    album: Path, tmp_path: Path
+    album: Path, tmp_path: Path, small: gc.Model
 ):
+    network = ("--models", small.info.name)
     pictures = sorted(path for path in album.rglob("*.*") if path.suffix in (".JPG", ".png"))
     names = [path.relative_to(album).as_posix() for path in pictures]
     contents = [path.read_bytes() for path in pictures]
-    by_folder = batch(album, tmp_path / "folder")
-    patterns = batch(f"{album}/**/*.JPG", tmp_path / "pattern")
+    by_folder = batch(album, tmp_path / "folder", *network)
+    patterns = batch(f"{album}/**/*.JPG", tmp_path / "pattern", *network)
     assert keys(patterns) == ["cat.JPG"]
     tables = {
         "paths": {"path": [*map(str, pictures), str(pictures[0])], "n": [1, 2, 1]},
@@ -234,16 +246,16 @@ def test_a_pattern_parquet_of_paths_of_bytes_and_of_structs_give_the_same_rows(
     for name, columns in tables.items():
         file = tmp_path / f"{name}.parquet"
         pq.write_table(pa.table(columns), file)
-        rows = batch(file, tmp_path / name)
+        rows = batch(file, tmp_path / name, *network)
         assert keys(rows) == expected[name], name
         if name == "bytes":
-            assert "neither the bytes" in rows.pop(("row-2", LITE[0]))["error"]
+            assert "neither the bytes" in rows.pop(("row-2", small.info.name))["error"]
         for row, path in zip(
             (rows[key] for key in sorted(rows)),
             sorted(names) if name == "structs" else names,
             strict=True,
         ):
-            model = LITE[0]
+            model = small.info.name
             named = {name: row[name] for name in ("path", "overlay", "caption")}  # by the key
             same = by_folder[path, model] | named
             assert_same_rows({("", model): row}, {("", model): same})
@@ -275,17 +287,6 @@ def test_a_contrast_is_that_of_one_photo_and_belongs_to_the_batch(
     with pytest.raises(SystemExit):
         batch(cat, tmp_path, "--target", "tabby")
     assert "contrast" in capsys.readouterr().err
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[gc.Model]:
-    """A network of its owner with random weights, for what does not depend on its maps."""
-    weights = tmp_path / "small.safetensors"
-    torch.manual_seed(0)
-    save_file(timm.create_model("test_efficientnet", num_classes=3).state_dict(), weights)
-    (info,) = register_all([f"Small=test_efficientnet,weights={weights}"])
-    yield gc.load_model(info.name)
-    remove_model(info.name)
 
 
 def test_trust_is_written(album: Path, tmp_path: Path, small: gc.Model):
@@ -650,7 +651,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
     monkeypatch.setattr("gradcam_core.batch.store.PART_PICTURES", 10)
     # Small overlays, which take most of the time and are not what is measured.
     settings = BatchSettings((ExplanationRequest(small.info.name),), overlay_side_px=64)
-    pictures = 120
+    pictures = 96
     requested, memory = [], []
 
     def walk() -> Iterator[PictureSource]:

@@ -87,13 +87,6 @@ def test_the_example_of_the_help_works_as_pasted_and_writes_what_the_contract_sa
 
 
 @pytest.fixture
-def no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The figure, which takes most of the time of a command, is not drawn where nobody looks."""
-    for kind in ("png", "svg"):
-        monkeypatch.setattr(f"gradcam_core.export.result_files.{kind}", lambda _: b"")
-
-
-@pytest.fixture
 def small(tmp_path: Path) -> Iterator[gc.Model]:
     with registered_small_network(tmp_path) as model:
         yield model
@@ -159,6 +152,7 @@ def test_whether_addresses_are_fetched_must_be_on_or_off(
     assert "GRADCAM_ADDRESSES is 'onn': it must be on or off" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("no_figure")
 @pytest.mark.usefixtures("no_figure")
 def test_the_choices_are_honoured(
     small: gc.Model, cat: Image.Image, cat_path: Path, tmp_path: Path
@@ -310,6 +304,7 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path):
     assert len(ended.stderr.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("no_figure")
 @pytest.mark.usefixtures("no_figure")
 def test_a_layer_is_chosen_by_name_or_number_for_a_photo_and_a_batch(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

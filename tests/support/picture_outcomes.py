@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -28,6 +29,7 @@ def assert_is_a_sentence(text: str, picture: BadPicture) -> None:
     assert re.search(picture.refused, text)
 
 
+@cache
 def of_the_cat(size: tuple[int, int]) -> np.ndarray:
     return coarse(cat().resize(size))
 

@@ -47,10 +47,11 @@ def _pages(count: int, is_loop: bool = False) -> bytes:
         278: (tiff.LONG, [8]),
         279: (tiff.LONG, [64]),
     }
-    length = len(tiff.ifd(tags, 0))
+    directory = tiff.ifd(tags, 0)  # which has no values behind it, so its place does not matter
+    length = len(directory)
     places = [at + n * length for n in range(count)]
     after = [*places[1:], places[0] if is_loop else 0]
-    directories = [tiff.ifd(tags, *pair) for pair in zip(places, after, strict=True)]
+    directories = [directory[:-4] + struct.pack("<I", one) for one in after]
     return b"".join([tiff.head(at), pixels, *directories])
 
 

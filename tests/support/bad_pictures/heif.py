@@ -8,18 +8,15 @@ from functools import partial
 import numpy as np
 
 from tests.support.bad_pictures.bad_picture import ANY, WHATEVER, BadPicture, Shown
-from tests.support.bad_pictures.encodings import ENCODINGS, cat, encoded, resized, tile
+from tests.support.bad_pictures.encodings import resized, tile
 from tests.support.handmade_pictures import heif, tiff
 
 
 def tiled() -> Iterator[BadPicture]:
     """HEIC and AVIF as cameras write them, in tiles, and as nobody does."""
-    half = cat().resize((256, 256))
 
     def tiles(encoding: str, **options: object) -> bytes:
-        encoder, settings = ENCODINGS[encoding]
-        file = encoded(half, encoder, **settings)
-        return heif.grid(file, (256, 256), 2, 2, (500, 400), **options)  # type: ignore[arg-type]
+        return heif.grid(tile(encoding, 256), (256, 256), 2, 2, (500, 400), **options)  # type: ignore[arg-type]
 
     turned = tiff.exif({274: (tiff.SHORT, [6])})
     for encoding in ("HEIC", "AVIF"):

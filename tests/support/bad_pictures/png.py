@@ -19,7 +19,7 @@ def broken_png() -> Iterator[BadPicture]:
 
     @cache
     def megabytes() -> bytes:
-        return png.deflated([bytes(2**20)] * 256)
+        return png.repeated(bytes(2**20), 256)
 
     grey = Shown((9, 9), GREY)
 
@@ -62,7 +62,7 @@ def broken_png() -> Iterator[BadPicture]:
         ),
         "half its pixels": png.file(head, png.chunk(b"IDAT", lines[: len(lines) // 2])),
         "too many pixels": png.file(
-            head, png.chunk(b"IDAT", png.deflated(png.rows(9, 90_000, 24)))
+            head, png.chunk(b"IDAT", png.repeated(b"\0" + bytes([128]) * 27, 90_000))
         ),
         "an unknown filter": png.file(
             head, png.chunk(b"IDAT", png.deflated([b"\x09" + bytes(27)] * 9))

@@ -55,7 +55,7 @@ def bombs() -> Iterator[BadPicture]:
             30_000, 30_000, lzw.lzw_run(30_000 * 30_000 // 8, 8, True), compression=5, bits=1
         ),
         "TIFF, deflate": lambda: tiff.file(
-            30_000, 30_000, png.deflated([bytes(2**20)] * 108, 9), compression=8, bits=1
+            30_000, 30_000, png.repeated(bytes(2**20), 108), compression=8, bits=1
         ),
         "TIFF, PackBits": lambda: tiff.file(40_000, 40_000, b"\x81\0" * 9000, compression=32773),
         "TIFF, fax": lambda: tiff.file(
@@ -115,7 +115,7 @@ def bombs() -> Iterator[BadPicture]:
             lambda: tiff.file(
                 width,
                 height,
-                png.deflated([bytes([128]) * width] * height, 1),
+                png.repeated(bytes([128]) * width, height, 1),
                 compression=8,
             ),
             GREY,
@@ -124,7 +124,7 @@ def bombs() -> Iterator[BadPicture]:
             lambda: tiff.file(
                 width,
                 height,
-                png.deflated([struct.pack("<f", 0.5) * width] * height, 1),
+                png.repeated(struct.pack("<f", 0.5) * width, height, 1),
                 compression=8,
                 bits=32,
                 t339=(tiff.SHORT, [3]),

@@ -26,17 +26,35 @@ def deflated(parts: Iterable[bytes], level: int = 9) -> bytes:
     return b"".join([packer.compress(part) for part in parts] + [packer.flush()])
 
 
+def repeated(part: bytes, count: int, level: int = 9) -> bytes:
+    """As `deflated` of so many of a part, of which only some are packed: hundreds of megabytes in a
+    tenth of the time."""
+    many = max(1, min(count, 2**20 // len(part)))
+    times, rest = divmod(count, many)
+    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = packer.compress(part * many) + packer.flush(zlib.Z_FULL_FLUSH)
+    end = packer.compress(part * rest) + packer.flush()
+    checksum = 1
+    for _ in range(times):
+        checksum = zlib.adler32(part * many, checksum)
+    checksum = zlib.adler32(part * rest, checksum)
+    return b"\x78\xda" + block * times + end + struct.pack(">I", checksum)
+
+
 def rows(width: int, height: int, bits: int, value: int = 0x80) -> Iterator[bytes]:
     """The rows of a PNG of one value, with the byte before each that names its filter."""
-    row = b"\0" + bytes([value]) * ((width * bits + 7) // 8)
-    yield from (row for _ in range(height))
+    yield from [_row(width, bits, value)] * height
+
+
+def _row(width: int, bits: int, value: int = 0x80) -> bytes:
+    return b"\0" + bytes([value]) * ((width * bits + 7) // 8)
 
 
 def flat(width: int, height: int, depth: int = 8, colour: int = 2, *before: bytes) -> bytes:
     """All of one value; before: chunks that come before the pixels."""
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
     level = 9 if width * height < 2_000_000 else 1
-    pixels = deflated(rows(width, height, depth * channels), level)
+    pixels = repeated(_row(width, depth * channels), height, level)
     return file(ihdr(width, height, depth, colour), *before, chunk(b"IDAT", pixels))
 
 
