@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.support.browser import PHONE, WIDE, Visits, box_of, expect_explained, wait_for_results
+from tests.support.browser import (
+    PHONE,
+    WIDE,
+    Visits,
+    box_of,
+    expect_explained,
+    open_example,
+    wait_for_results,
+)
 from tests.support.photos import EXAMPLES
 
 CUP, ESPRESSO = 968, 967
+FULL_HD: ViewportSize = {"width": 1920, "height": 1080}
 
 with Image.open(EXAMPLES / "3_cat_and_coffee.jpg") as photo:
     RATIO = photo.width / photo.height
@@ -39,18 +48,28 @@ def assert_nothing_lies_under_the_photo(page: Page) -> None:
 
 
 def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
-    for example, viewport in (("9_raccoon", WIDE), ("3_cat_and_coffee", PHONE)):
-        page = visit(f"?example={example}", viewport=viewport)
-        wait_for_results(page)
-        page.keyboard.press("p")
-        page.keyboard.press("v")
-        assert_nothing_lies_under_the_photo(page)
+    page = visit("?example=9_raccoon")
+    wait_for_results(page)
+    expect_explained(page, "badger")
+    page.keyboard.press("p")
+    page.keyboard.press("v")
+    assert_nothing_lies_under_the_photo(page)
+    page.keyboard.press("v")
+    page.keyboard.press("Escape")
+    page.set_viewport_size(PHONE)
+    open_example(page, "3_cat_and_coffee")
+    expect_explained(page, "espresso", 2)
+    wait_for_results(page)
+    page.keyboard.press("p")
+    page.keyboard.press("v")
+    assert_nothing_lies_under_the_photo(page)
 
 
 def test_the_class_is_read_in_full_where_a_place_is_covered(visit: Visits):
-    for viewport in (WIDE, {"width": 1920, "height": 1080}, PHONE):
-        page = visit("?example=3_cat_and_coffee&cover=0.3,0.2,0.6,0.6", viewport=viewport)
-        wait_for_results(page)
+    page = visit("?example=3_cat_and_coffee&cover=0.3,0.2,0.6,0.6")
+    wait_for_results(page)
+    for viewport in (WIDE, FULL_HD, PHONE):
+        page.set_viewport_size(viewport)
         page.keyboard.press("p")
         panel = page.locator(".panel[data-model]").first
         for _ in range(2):  # in the row, and alone on the screen
@@ -61,12 +80,14 @@ def test_the_class_is_read_in_full_where_a_place_is_covered(visit: Visits):
             box = box_of(map_shown)
             assert box["width"] / box["height"] == pytest.approx(RATIO, rel=0.02)
             page.keyboard.press("f")
+        page.keyboard.press("Escape")
+        expect(page.locator(".presenting, .covering")).to_have_count(0)
 
 
 def test_all_maps_stand_in_one_row_with_numbered_predictions_and_keys_lead_everywhere(
     visit: Visits, tab: Page
 ):
-    tab.set_viewport_size({"width": 1920, "height": 1080})
+    tab.set_viewport_size(FULL_HD)
     page = visit("?example=3_cat_and_coffee&view=whole")
     wait_for_results(page)
     page.keyboard.press("p")
