@@ -16,6 +16,7 @@ from PIL import Image
 
 from gradcam_core import ImageError, read_picture
 from tests.support.handmade_pictures import bmp, png
+from tests.support.photos import PHOTOS
 
 INCOMPLETE = r"^The picture is incomplete: its file ends before the last of its pixels\."
 JPEG_END = b"\xff\xd9"
@@ -122,6 +123,19 @@ def test_rows_that_end_in_their_middle_get_a_notice(
         cat.convert(mode).save(file, encoding)
     assert read_picture(file.getvalue()).notices == ()
     (notice,) = read_picture(zero_filled(file.getvalue(), share)).notices
+    assert notice.startswith("From the middle of a row on the picture has one colour")
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("chelsea", 0.2), ("chelsea", 0.22), ("astronaut", 0.85)]
+)
+def test_the_first_colour_of_a_palette_may_also_stand_before_and_above_the_cut(
+    name: str, share: float
+):
+    photo = Image.open(PHOTOS / f"{name}.png")
+    data = saved(photo.convert("P", palette=Image.Palette.ADAPTIVE), "TIFF")
+    assert read_picture(data).notices == ()
+    (notice,) = read_picture(zero_filled(data, share)).notices
     assert notice.startswith("From the middle of a row on the picture has one colour")
 
 

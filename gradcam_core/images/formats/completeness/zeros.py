@@ -3,6 +3,7 @@ the file as long as it will be."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
@@ -10,7 +11,8 @@ from PIL import Image
 
 _MOST_ZEROS = 256  # that compressed data ends with
 _LEAST_PX = 4  # of a row, to be told from chance
-_LEAST_SHARE = 0.9  # of the pixels of a photo that are no zeros
+_LEAST_SHARE = 0.25  # of the pixels of the last row before the cut that are no zeros
+_LEAST_SHARE_ABOVE = 0.75  # of those above the zeros of that row: below a shape there are few
 
 CUT = (
     "From the middle of a row on the picture has one colour, as where a download was not finished. "
@@ -48,13 +50,23 @@ def is_filled_up(file: IO[bytes]) -> bool:
 def cut_notice(picture: Image.Image) -> str:
     """What to say where one colour begins in the middle of a row and goes on to the end; a photo
     with a black border has it from a row, or along a shape, on. Rows may have been turned."""
-    for channel in range(3):
-        values = np.asarray(picture.getchannel(channel))
+    for values in _channels_and_colours(picture):
         for turned in (values, values.T):
             for ordered in (turned, turned[::-1], turned[:, ::-1], turned[::-1, ::-1]):
                 if _is_cut(ordered):
                     return CUT
     return ""
+
+
+def _channels_and_colours(picture: Image.Image) -> Iterator[np.ndarray]:
+    """Of an RGB picture: each channel, as they may be stored one after the other, and the colours
+    as numbers, as a palette has other colours that share a channel with the first."""
+    colours = np.zeros(picture.size[::-1], np.uint32)
+    for channel in range(3):
+        values = np.asarray(picture.getchannel(channel))
+        colours = colours * 256 + values
+        yield values
+    yield colours
 
 
 def _is_cut(values: np.ndarray) -> bool:
@@ -70,4 +82,5 @@ def _is_cut(values: np.ndarray) -> bool:
     if row == 0 or not _LEAST_PX <= end <= len(there) - _LEAST_PX:
         return False
     before = values[row - 1] != blank
-    return bool(min(there[:end].mean(), before[end:].mean()) >= _LEAST_SHARE)
+    above = before[end:].mean()
+    return bool(there[:end].mean() >= _LEAST_SHARE and above >= _LEAST_SHARE_ABOVE)
