@@ -12,16 +12,16 @@ from torch import nn
 
 import gradcam_core as gc
 from gradcam_core.analysis.trust.randomisation import AGAIN, HEAD, cascade
+from tests.support.narrow_vgg import NARROW_VGG
 from tests.support.networks import scattered
 
 BATCH = torch.zeros(1, 3, 96, 96)
 
 NARROWER: dict[str, dict[str, Any]] = {
-    "densenet121": {"growth_rate": 8},
-    "resnet18": {"channels": (16, 32, 64, 128)},
-    "vgg11": {"mlp_ratio": 1 / 16},
+    "densenet121": {"growth_rate": 8, "block_config": (2, 2, 2, 2)},
+    "resnet18": {"channels": (16, 32, 64, 128), "layers": (1, 1, 1, 1)},
 }
-"""With the same layers, of fewer channels: weights are copied again and again."""
+"""With fewer layers and channels: weights are copied again and again."""
 
 
 def network(name: str) -> nn.Module:
@@ -32,7 +32,7 @@ def tensors(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vgg11", "legacy_xception", "densenet121"])
+@pytest.mark.parametrize("name", ["resnet18", NARROW_VGG, "legacy_xception", "densenet121"])
 def test_from_the_head_downwards_until_all_weights_are_random(name: str):
     torch.manual_seed(0)
     module = scattered(network(name)).eval()

@@ -57,7 +57,7 @@ def small(lite0: gc.Model) -> gc.Model:
     module = scattered(timm.create_model("test_resnet")).eval().requires_grad_(False)
     module.get_parameter("fc.weight").mul_(30)  # so that one class is probable enough
     model = with_module(lite0, module, "layer4")
-    return replace(model, preprocessing=replace(lite0.preprocessing, size=InputSize(96, 160)))
+    return replace(model, preprocessing=replace(lite0.preprocessing, size=InputSize(64, 96)))
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,6 @@ NETWORKS = {
     "test_resnet": (96, 64),
     "test_convnext": (96, 64),
     "regnety_002": (96, 64),
-    "inception_v3": (139, 107),
     "efficientnet_lite0 (real)": (128, 64),
 }
 SMALLER: dict[str, dict[str, Any]] = {

@@ -70,7 +70,7 @@ def test_the_peak_is_on_a_bright_square_anywhere_in_the_box(brightness, size, vi
     x0, y0, x1, y1 = plain.geometry.region
     columns, rows = plain.geometry.size
     cell = (x1 - x0) * 32 / columns, (y1 - y0) * 32 / rows
-    for across in (0.0, 0.3, 0.5, 0.77, 1.0):
+    for across in (0.0, 0.3, 1.0):
         for down in (0.0, 0.5, 1.0) if size != (1600, 1200) else (across,):
             # The square has the side of a cell and lies wholly inside the box.
             x = left + across * (right - left - cell[0])

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
 import gradcam_core as gc
+from gradcam_core.models.custom.recipes import ArchitectureRecipe
 from tests.support.networks import quickly_made, scattered
 
 State = dict[str, Tensor]
@@ -218,7 +219,8 @@ def test_what_a_file_says_is_taken_if_it_can_be_meant(
 ):
     path = saved(tmp_path / "a.pth", {"state_dict": small().state_dict(), **said})
     info = gc.register("Mine", "test_resnet", weights=path)
-    assert gc.load_model("mine").preprocessing.size == (size, size)
+    assert isinstance(info.recipe, ArchitectureRecipe)
+    assert info.recipe.preprocessing.size == (size, size)
     assert info.labels[1].name == "class 1"
 
 

@@ -108,7 +108,8 @@ def _with_values(
     for name, tensor in given.items():
         given[name] = tensors.get(name, torch.zeros(tensor.shape, dtype=tensor.dtype))
     if not _complete(module, given):
-        module = build().eval()  # with values that no file has, such as tables of positions
+        with WithoutRandomValues():
+            module = build().eval()  # with values that no file has, such as tables of positions
         module.load_state_dict(given)
     return module.float()
 
