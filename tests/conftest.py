@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc as garbage
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,12 @@ def work_of(test: str) -> str:
 
     test: its node id.
     """
-    path = Path(test.partition("::")[0])
+    return _work_of_file(test.partition("::")[0])
+
+
+@cache
+def _work_of_file(file: str) -> str:
+    path = Path(file)
     if path.stem in OF_THE_SHARED_APP or path.match("tests/server/test_bad_pictures.py"):
         return "app"
     return "page" if path.parent.name == "page" else str(path)
@@ -106,13 +112,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_of_the_system(item):
             item.add_marker("system")
-    place = {name: number for number, name in enumerate(LONG)}
     items.sort(
         key=lambda item: (
-            place.get(Path(work_of(item.nodeid)).stem, len(LONG)),
+            _place_of(work_of(item.nodeid)),
             _page_wanted(item) if work_of(item.nodeid) == "page" else 0,
         )
     )
+
+
+@cache
+def _place_of(work: str) -> int:
+    name = Path(work).stem
+    return LONG.index(name) if name in LONG else len(LONG)
 
 
 def _page_wanted(item: pytest.Item) -> int:

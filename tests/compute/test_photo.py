@@ -112,7 +112,7 @@ def test_the_preview_is_the_photo_as_a_jpeg(store: PhotoStore, cat: Image.Image)
 
 @pytest.mark.parametrize(
     ("size", "smaller"),
-    [((4000, 3000), (2000, 1500)), ((3000, 4000), (1500, 2000)), ((9000, 3), (2250, 1))],
+    [((2800, 2100), (1400, 1050)), ((2100, 2800), (1050, 1400)), ((9000, 3), (2250, 1))],
 )
 def test_the_preview_of_a_large_photo_is_smaller(
     store: PhotoStore, size: tuple[int, int], smaller: tuple[int, int]

@@ -24,7 +24,7 @@ def ramp(bits: int, is_grey: bool) -> np.ndarray:
 
 def encoded(levels: np.ndarray, encoding: str, bits: int, monkeypatch: pytest.MonkeyPatch) -> bytes:
     if encoding == "AVIF":
-        return bytes(imagecodecs.avif_encode(levels, level=100, bitspersample=bits))
+        return bytes(imagecodecs.avif_encode(levels, level=100, speed=10, bitspersample=bits))
     monkeypatch.setattr(pillow_heif.options, "SAVE_HDR_TO_12_BIT", bits == 12)
     exact = {} if levels.ndim == 2 else {"matrix_coefficients": 0}
     file = io.BytesIO()
@@ -69,7 +69,9 @@ def test_transparency_has_the_levels_of_the_file(bits: int):
     full = 2**bits - 1
     levels = np.dstack([ramp(bits, False) // 8, np.full((HEIGHT, WIDTH), full, np.uint16)])
     levels[:, : WIDTH // 2, 3] = 0
-    decoded = read_picture(bytes(imagecodecs.avif_encode(levels, level=100, bitspersample=bits)))
+    decoded = read_picture(
+        bytes(imagecodecs.avif_encode(levels, level=100, speed=10, bitspersample=bits))
+    )
     shown = np.asarray(decoded.image, float)
     colours = levels[:, WIDTH // 2 :, :3].astype(float)
     highest = float(levels[:, :, :3].max())

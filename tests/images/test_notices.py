@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
+from collections.abc import Iterator
 
 import imagecodecs
 import numpy as np
@@ -87,18 +88,23 @@ def test_one_pixel_of_another_colour_is_not_blank():
     assert read_picture(picture).notices == ()
 
 
-def test_notices_and_window_go_through_the_pipe(tmp_path):
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    made = Reader()
+    yield made
+    made.stop()
+
+
+def test_notices_and_window_go_through_the_pipe(tmp_path, reader: Reader):
     path = tmp_path / "picture"
     data = frames("GIF", 5)
     path.write_bytes(data)
-    reader = Reader()
     for photo in (data, path):
         here = read_picture(photo, Window(100, 200))
         there = reader.read_picture(photo, Window(100, 200))
         assert there.notices == here.notices
         assert len(there.notices) == 2
         assert there.image.tobytes() == here.image.tobytes()
-    reader.stop()
 
 
 def test_a_window_of_an_8_bit_picture_is_in_its_levels():
@@ -175,7 +181,7 @@ KINDS = ["zTXt", "iTXt", "iTXt as it is", "tEXt", "many", "many small", "a profi
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", ["before", "behind"])
-def test_a_png_with_much_text_is_read(kind: str, place: str):
+def test_a_png_with_much_text_is_read(kind: str, place: str, reader: Reader):
     file = io.BytesIO()
     info = PngInfo()
     info.add_text("Title", "kept")
@@ -185,17 +191,14 @@ def test_a_png_with_much_text_is_read(kind: str, place: str):
     data = file.getvalue()
     at = data.index(b"IDAT") - 4 if place == "before" else data.index(b"IEND") - 4
     data = data[:at] + b"".join(text_chunks(kind)) + data[at:]
-    reader = Reader()
     decoded = reader.read_picture(data)
-    reader.stop()
     assert np.array_equal(np.asarray(decoded.image), NOISE[::-1, ::-1])
     assert decoded.notices == ()
 
 
-def test_which_values_are_shown_is_known_of_a_picture_of_numbers_alone():
+def test_which_values_are_shown_is_known_of_a_picture_of_numbers_alone(reader: Reader):
     file = io.BytesIO()
     tifffile.imwrite(file, np.arange(-100, 668, dtype=np.int16).reshape(24, 32))
-    reader = Reader()
     data = file.getvalue()
     assert reader.read_picture(data).brightness == Brightness(-100, 667, -100, 667)
     window = Window(0, 400)
@@ -204,7 +207,6 @@ def test_which_values_are_shown_is_known_of_a_picture_of_numbers_alone():
     Image.fromarray(NOISE).save(file, "PNG")
     assert reader.read_picture(file.getvalue()).brightness is None
     assert reader.read_picture(file.getvalue(), window).brightness == Brightness(0, 400, 0, 255)
-    reader.stop()
     dark = NOISE.astype(np.uint16)[:, :, 0] * 257
     assert read_picture(dark, (0, 9)).brightness == Brightness(0, 9, dark.min(), dark.max())
 

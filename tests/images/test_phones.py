@@ -94,10 +94,11 @@ def test_the_main_picture_of_a_heic_is_shown_wherever_it_is(
 
 
 @pytest.mark.parametrize("format", ["JPEG", "GIF", "PNG", "AVIF", "HEIC"])
-@pytest.mark.parametrize("kept", [20, 60, 200])
-def test_a_beginning_of_a_picture_is_called_incomplete(cat: Image.Image, format: str, kept: int):
-    with pytest.raises(ImageError, match=r"^The picture is (damaged or )?incomplete"):
-        read_picture(encoded(cat, format)[:kept])
+def test_a_beginning_of_a_picture_is_called_incomplete(cat: Image.Image, format: str):
+    data = encoded(cat, format)
+    for kept in (20, 60, 200):
+        with pytest.raises(ImageError, match=r"^The picture is (damaged or )?incomplete"):
+            read_picture(data[:kept])
 
 
 @pytest.mark.parametrize("depth", [2, 4])

@@ -92,7 +92,7 @@ def _buffer(file: io.BytesIO, syntax: str) -> Any:
     return buffer
 
 
-def deflated(content: bytes) -> bytes:
+def deflated(content: bytes, level: int = 9) -> bytes:
     """A file whose content is compressed; content: what `encoded` gives with has_meta=False."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CT, "1.2.3"
@@ -101,6 +101,6 @@ def deflated(content: bytes) -> bytes:
     FileDataset("", Dataset(), file_meta=meta, preamble=bytes(128)).save_as(
         file, enforce_file_format=True
     )
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     nothing = 2  # bytes of what pydicom has compressed
     return file.getvalue()[:-nothing] + packer.compress(content) + packer.flush()
