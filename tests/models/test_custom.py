@@ -262,7 +262,7 @@ def test_published_weights_are_known_without_asking_a_network():
     assert info.weights_source.url.endswith("resnet18-f37072fd.pth")
     assert info.recipe
     assert info.recipe.preprocessing.resample == Image.Resampling.BILINEAR
-    larger = gc.register("C", "convnext_tiny.in12k")
+    larger = gc.register("C", "convnext_nano.in12k")
     assert len(larger.labels) == 11821
 
 

@@ -22,6 +22,7 @@ LITE = STAND_INS["resnet50"]
 
 # The streams that the page gets, so that a test sees whether their camera is on.
 WATCHED = """() => {
+    if (window.streams) return;
     window.streams = [];
     const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
     navigator.mediaDevices.getUserMedia = async (wanted) => {
@@ -39,7 +40,12 @@ SHOWN = """(panel) => ["canvas.photo", "canvas.heat"].map(
 
 def opened(visit: Visits, query: str = QUERY, tab: Page | None = None) -> Page:
     """The live view, with the first frame on the screen."""
-    page = visit(query, tab=tab)
+    return lively(visit(query, tab=tab))
+
+
+def lively(page: Page) -> Page:
+    """As `opened`, of a page that is there. Whoever closes the view at the end spares the next
+    test a visit."""
     page.evaluate(WATCHED)
     page.get_by_role("button", name="Live", exact=True).click()
     view = live(page)
@@ -118,8 +124,8 @@ def test_a_class_is_pinned_by_a_click_and_a_frozen_frame_is_explained_for_it(vis
     expect(page.locator(".panel[data-model] .effect:not(.elsewhere) .numbers")).to_have_count(2)
 
 
-def test_in_a_presentation_the_maps_are_as_large_as_on_the_page(visit: Visits):
-    page = opened(visit)
+def test_in_a_presentation_the_maps_are_as_large_as_on_the_page(one_panel: Page):
+    page = lively(one_panel)
     picture = live(page).locator(".photo-layers")
     alone = box_of(picture)
     page.keyboard.press("Escape")
@@ -127,10 +133,14 @@ def test_in_a_presentation_the_maps_are_as_large_as_on_the_page(visit: Visits):
     page.keyboard.press("l")
     expect(live(page).locator(".live-panel .top .name").first).not_to_have_text("\u00a0")
     assert box_of(picture) == alone
+    for _ in range(2):  # the view and the presentation
+        page.keyboard.press("Escape")
+    expect(live(page)).to_be_hidden()
+    expect(page.locator(".presenting")).to_have_count(0)
 
 
-def test_the_camera_is_on_only_while_the_view_is_seen(visit: Visits):
-    page = opened(visit)
+def test_the_camera_is_on_only_while_the_view_is_seen(one_panel: Page):
+    page = lively(one_panel)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.evaluate(
@@ -153,6 +163,8 @@ def test_the_camera_is_on_only_while_the_view_is_seen(visit: Visits):
     page.keyboard.press("l")
     page.wait_for_function(f"{CAMERAS} === 1")
     expect(live(page).locator(".live-panel .top .name").first).not_to_have_text("\u00a0")
+    page.keyboard.press("Escape")
+    expect(live(page)).to_be_hidden()
 
 
 REASONS = {
@@ -188,8 +200,8 @@ def test_why_there_is_no_picture_is_told_in_a_sentence(one_panel: Page):
         expect(live(page)).to_be_hidden()
 
 
-def test_a_busy_and_a_silent_server_are_told_and_asked_again(visit: Visits):
-    page = opened(visit)
+def test_a_busy_and_a_silent_server_are_told_and_asked_again(visit: Visits, one_panel: Page):
+    page = lively(one_panel)
     answers = ['{"problem": "The maximum number of cameras is live.", "again": 0.3}', "", None]
     told = live(page).get_by_role("status").first
 
@@ -207,11 +219,14 @@ def test_a_busy_and_a_silent_server_are_told_and_asked_again(visit: Visits):
     expect(told).to_have_text("The server does not answer. Trying again …")
     answers.pop(0)
     expect(told).to_have_text("")
+    page.context.unroute("**/live?*")
+    page.keyboard.press("Escape")
+    expect(live(page)).to_be_hidden()
     visit.faults[:] = [one for one in visit.faults if "ERR_FAILED" not in one]
 
 
-def test_the_next_frame_is_sent_before_the_answer_to_this_one_and_no_other(visit: Visits):
-    page = opened(visit)
+def test_the_next_frame_is_sent_before_the_answer_to_this_one_and_no_other(one_panel: Page):
+    page = lively(one_panel)
     held: list[Route] = []
 
     def wait_for(count: int) -> None:
@@ -232,6 +247,8 @@ def test_the_next_frame_is_sent_before_the_answer_to_this_one_and_no_other(visit
     held[0].continue_()
     wait_for(3)
     page.context.unroute("**/live?*")
+    page.keyboard.press("Escape")
+    expect(live(page)).to_be_hidden()
 
 
 def test_on_a_phone_all_maps_are_on_the_screen_with_their_classes(visit: Visits, phone: Page):

@@ -47,6 +47,12 @@ def assert_nothing_lies_under_the_photo(page: Page) -> None:
         assert is_beside or box["y"] + box["height"] <= photo["y"]
 
 
+def leave(page: Page) -> None:
+    page.keyboard.press("Escape")
+    expect(page.locator(".presenting, .covering")).to_have_count(0)
+    page.wait_for_function("document.fullscreenElement === null")
+
+
 def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
     page = visit("?example=9_raccoon")
     wait_for_results(page)
@@ -55,7 +61,7 @@ def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
     page.keyboard.press("v")
     assert_nothing_lies_under_the_photo(page)
     page.keyboard.press("v")
-    page.keyboard.press("Escape")
+    leave(page)
     page.set_viewport_size(PHONE)
     open_example(page, "3_cat_and_coffee")
     expect_explained(page, "espresso", 2)
@@ -80,8 +86,7 @@ def test_the_class_is_read_in_full_where_a_place_is_covered(visit: Visits):
             box = box_of(map_shown)
             assert box["width"] / box["height"] == pytest.approx(RATIO, rel=0.02)
             page.keyboard.press("f")
-        page.keyboard.press("Escape")
-        expect(page.locator(".presenting, .covering")).to_have_count(0)
+        leave(page)
 
 
 def test_all_maps_stand_in_one_row_with_numbered_predictions_and_keys_lead_everywhere(
