@@ -212,7 +212,9 @@ def test_a_map_turned_upside_down_is_found_out(lite0: gc.Model):
 
 
 def test_a_class_that_is_too_improbable_is_not_clear(coffee: Image.Image, lite0: gc.Model):
-    found = run_checks(coffee, lite0, gc.explain(coffee, lite0, "tabby"))
+    shares: list[float] = []
+    found = run_checks(coffee, lite0, gc.explain(coffee, lite0, "tabby"), shares.append)
+    assert shares[-1] == pytest.approx(1)  # though the map is laid nowhere else
     assert found.probability < IMPROBABLE
     assert (found.elsewhere, found.lead) == ((), None)
     reason = found.reasons[0]

@@ -15,9 +15,16 @@ def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         before = one.e.uncovered
         if before is None or not (before.has_scores and one.e.has_scores):
             continue
-        change = f"{before.score(before.target)} to {one.e.score(one.e.target)} for {one.name}"
+        was, now = before.score(before.target), one.e.score(one.e.target)
+        change = f"stays at {now}" if was == now else f"goes from {was} to {now}"
         key = one.e.target.name, len(one.e.covers) > 1
-        groups.setdefault(key, []).append(f"from {change}")
+        groups.setdefault(key, []).append(f"{change} for {one.name}")
     for (name, are_several), changes in groups.items():
         place = "the covered places" if are_several else "the covered place"
-        yield f"without {place}, {name} goes {listed(changes)}"
+        # "Goes" once, for all that follow each other.
+        verbs = [change.split()[0] for change in changes]
+        clauses = [
+            change.removeprefix("goes ") if verbs[n - 1 : n] == ["goes"] else change
+            for n, change in enumerate(changes)
+        ]
+        yield f"without {place}, {name} {listed(clauses)}"
