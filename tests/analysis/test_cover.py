@@ -151,6 +151,13 @@ def test_the_first_sentence_says_what_became_of_the_class(without: gc.Explanatio
         f"Without the covered place, espresso goes from {before} to {after} for Ada, stays at "
         f"{before} for Ben and goes from {before} to {after} for Cyd."
     )
+    tiny = replace(without.target, probability=1e-5)
+    named = [
+        replace(e, target=tiny, uncovered=replace(without.uncovered, target=tiny)) for e in named
+    ]
+    assert summary(named[:2])[0] == (  # it may have changed
+        "Without the covered place, espresso stays below 0.1 % for Ada and below 0.1 % for Ben."
+    )
 
 
 def test_two_networks_of_different_photos_have_no_hottest_place_in_common():

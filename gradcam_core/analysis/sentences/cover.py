@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from gradcam_core.analysis.sentences.named_network import NamedNetwork
@@ -16,15 +17,16 @@ def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         if before is None or not (before.has_scores and one.e.has_scores):
             continue
         was, now = before.score(before.target), one.e.score(one.e.target)
-        change = f"stays at {now}" if was == now else f"goes from {was} to {now}"
+        change = f"goes from {was} to {now}"
+        if was == now:
+            side = {"<": "below ", ">": "above "}.get(now[0], "at ")
+            change = f"stays {side}{now.lstrip('<> ')}"
         key = one.e.target.name, len(one.e.covers) > 1
         groups.setdefault(key, []).append(f"{change} for {one.name}")
     for (name, are_several), changes in groups.items():
         place = "the covered places" if are_several else "the covered place"
-        # "Goes" once, for all that follow each other.
-        verbs = [change.split()[0] for change in changes]
-        clauses = [
-            change.removeprefix("goes ") if verbs[n - 1 : n] == ["goes"] else change
-            for n, change in enumerate(changes)
-        ]
+        clauses = changes[:1]
+        for last, change in itertools.pairwise(changes):
+            verb, _, rest = change.partition(" ")
+            clauses.append(rest if last.startswith(verb) else change)  # a verb once
         yield f"without {place}, {name} {listed(clauses)}"
