@@ -125,8 +125,9 @@ def where(e: Explanation) -> str:
     than `COMPACT` of the heat: where that lies off the centre within the middle third, so are the
     words ("right of the centre", "top, left of the middle"). Else "spread
     around" a place, "across" or "down" the picture for a long spot, or "in several places", with
-    the spot that has most of the heat if one has. "Spread over much of the picture" if a third of
-    the photo is hot. For a degenerate map, why it shows nothing.
+    the spot that has most of the heat if one has. A spot is long in pixels: one that fills the
+    height of a strip, and no more of its length, is at a place. "Spread over much of the picture"
+    if a third of the photo is hot. For a degenerate map, why it shows nothing.
     """
     return clause(e.degenerate) if e.degenerate else location_of(e).words
 
@@ -152,17 +153,28 @@ def location_of(e: Explanation) -> Location:
     x, y = _centre(spot, columns, rows)
     near_x, near_y = np.abs(columns - x) <= NEAR, np.abs(rows - y) <= NEAR
     share = spot.sum() / heat.sum()
+    at_or_around: Literal["around", "one"] = "around" if hot.mean() >= WIDE else "one"
     if heat[np.ix_(near_y, near_x)].sum() >= COMPACT * heat.sum():
         if share < COMPACT:  # two spots of much the same heat are at the place between them
             x, y = _centre(np.where(np.outer(near_y, near_x), heat, 0), columns, rows)
-        return Location("around" if hot.mean() >= WIDE else "one", (x, y))
+        return Location(at_or_around, (x, y))
     if share < COMPACT:
         is_there = spot[np.ix_(near_y, near_x)].sum() >= COMPACT * spot.sum()
         return Location("several", (x, y) if is_there and share > MOST else None)
     wide, high = (1 - part.sum() / spot.sum() for part in (spot[:, near_x], spot[near_y]))
-    if wide >= LONG > high:
-        return Location("across", (x, y))
-    return Location("down" if high >= LONG > wide else "around", (x, y))
+    if (wide >= LONG) == (high >= LONG):
+        return Location("around", (x, y))
+    width, height = (
+        pixels * np.sqrt(np.average((places - centre) ** 2, weights=spot.sum(axis=axis)))
+        for pixels, places, centre, axis in zip(
+            photo_size, (columns, rows), (x, y), (0, 1), strict=True
+        )
+    )
+    is_across = wide >= LONG
+    is_long = width > height if is_across else height > width
+    if not is_long:  # it fills the short side of a strip
+        return Location(at_or_around, (x, y))
+    return Location("across" if is_across else "down", (x, y))
 
 
 def _centre(heat: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> tuple[float, float]:

@@ -30,7 +30,7 @@ class Grade:
 
 GRADES = (
     Grade(0, "different places", "different"),
-    Grade(5, "hardly any of the same places", "different"),
+    Grade(5, "few of the same places", "different"),
     Grade(20, "some of the same places", "partly"),
     Grade(40, "about half the same places", "partly"),
     Grade(60, "mostly the same places", "same"),

@@ -209,10 +209,9 @@ def _summary(e: Explanation) -> str:
     if not e.has_scores:
         return f"{e.title}: {NOT_NUMBERS}"
     top = ", ".join(f"{p.name} {e.score(p)}" for p in e.top)
-    requested = f"{e.target.name!r} {e.rather_than}".strip()
     if e.unit is not None:
-        return f"{e.title}: {top}; explains the rise of {requested}"
-    explained = f"explains {requested} ({e.score(e.target)}, rank {e.rank})"
+        return f"{e.title}: {top}; explains the rise of {e.question}"
+    explained = f"explains {e.question} ({e.score(e.target)}, rank {e.rank})"
     return f"{e.title}: {top}; {explained}"
 
 

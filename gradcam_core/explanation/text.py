@@ -124,7 +124,7 @@ class ExplanationText:
         method = method_named(self.method)
         parts = [method.title if method.knows_class else f"{method.title}, which ignores the class"]
         if self.contrast:
-            parts[0] += f" in contrast to {self._contrast_named()}"
+            parts.append(f"rather than {self._contrast_named()}")
         if self.detail > 1:
             parts.append(f"detail {self.detail} ×")
         if self.smooth is not None:
@@ -171,6 +171,8 @@ class ExplanationText:
             other = self._contrast_named("“{}”") if self.contrast else ""
             opposite = f"for {other}" if other else "against it"
             scale = f"Orange speaks for {name}, blue {opposite}, on one scale for both"
+            if self.unit is not None:
+                scale = f"Orange raises {name}, blue lowers it, on one scale for both"
         sentences = (
             f"{photo}: {method.title}{detail}{of}{mean}, by {self.title}{instead}.",
             sure if self.has_scores else "",
@@ -203,9 +205,9 @@ class ExplanationText:
             "Mean": TITLES[self.smooth] if self.smooth else "",
             "Layer": self.layer,
             "View": self.view_title,
-            "Scale": "from 0 to the most of this map"
+            "Scale": "from 0 to the maximum of this map"
             if self.signed_map is None
-            else "from the most against the class (blue) to the most for it (orange), 0 between",
+            else "for the class orange, against it blue, as shares of the largest value of either",
             SOFTWARE: f"Grad-CAM, side by side {__version__}",
         }
         return {key: value for key, value in given.items() if value}

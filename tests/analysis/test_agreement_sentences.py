@@ -37,6 +37,11 @@ def test_the_words_the_number_and_the_place_are_those_of_the_maps():
     assert summary(differing)[1] == (
         "Still, they look at the same places (overlap 100 %), at the right."
     )
+    # A value is no other class.
+    age = of(spot("right"), "Age", top=[(0, 41.3)], names=["age"], classes=1, unit="years")
+    assert summary([age, differing[0]])[2] == (
+        "They look at the same places (overlap 100 %), at the right."
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,7 @@ def test_the_words_the_number_and_the_place_are_those_of_the_maps():
         (0.04, "mostly the same places"),
         (0.065, "about half the same places"),
         (0.12, "some of the same places"),
-        (0.17, "hardly any of the same places"),
+        (0.17, "few of the same places"),
         (0.25, "different places"),
     ],
 )

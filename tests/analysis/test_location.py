@@ -164,6 +164,19 @@ def test_a_long_spot_is_a_band(at: float, across: str, down: str):
     assert where(of(band.T)) == down
 
 
+@pytest.mark.parametrize("size", [(400, 4), (800, 40), (1200, 160)])
+def test_a_spot_that_fills_the_short_side_of_a_strip_is_no_band(size: tuple[int, int]):
+    width, height = size
+    wide = 0.9 * height / width  # not as high as it is wide
+    for at, across, down in ((0.15, "left", "top"), (0.5, "centre", "centre")):
+        spot = round_spot(at, 0.5, wide + 0.02, 3)
+        assert where(of(spot, photo_size=size, view="whole")) == across
+        assert where(of(spot.T, photo_size=size[::-1], view="whole")) == down
+    # A band is longer than it is wide, in any photo.
+    thin = round_spot(0.5, 0.5, 0.02, 3)
+    assert where(of(thin, photo_size=(900, 600), view="whole")) == "down the middle"
+
+
 def test_the_wider_the_heat_the_wider_the_words():
     words = [where(of(round_spot(0.5, 0.5, wide, wide))) for wide in np.linspace(0.1, 0.6, 60)]
     told = list(dict.fromkeys(words))

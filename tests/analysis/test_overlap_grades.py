@@ -15,8 +15,8 @@ from gradcam_core.wording import whole_percentage
     [
         (0.0, "different places"),
         (0.03, "different places"),
-        (0.07, "hardly any of the same places"),
-        (0.11, "hardly any of the same places"),  # as by chance
+        (0.07, "few of the same places"),
+        (0.11, "few of the same places"),  # as by chance
         (0.31, "some of the same places"),
         (0.499, "about half the same places"),
         (0.501, "about half the same places"),

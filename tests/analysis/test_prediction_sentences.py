@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -165,6 +167,20 @@ def test_classes_with_a_probability_each_may_be_close():
     top = [(TABBY, 0.97), (TIGER_CAT, 0.96)]
     shown = [of(spot("top"), top=top, independent=True, classes=2)]
     assert len(summary(shown)) == 2  # it is not unsure: both may be there
+
+
+def test_who_also_says_what_another_one_says_does_not_disagree():
+    many = of(spot("top"), "Ada", top=[(ESPRESSO, 0.9), (CRANE_BIRD, 0.6)], independent=True)
+    crane = of(spot("top"), "Ben", top=[(CRANE_BIRD, 0.7)])
+    said = "Ada says espresso (90.0 %); Ben says crane (bird, 70.0 %)."
+    assert summary([many, crane])[0] == f"Their most probable classes differ: {said}"
+    unlikely = replace(many, top=(many.top[0], replace(many.top[1], probability=0.4)))
+    assert summary([unlikely, crane])[0] == (
+        "They disagree: Ada says espresso (90.0 %); Ben says crane (bird, 70.0 %)."
+    )
+    tabby = of(spot("top"), "Ada", top=[(TABBY, 0.9), (TIGER_CAT, 0.6)], independent=True)
+    tiger = of(spot("top"), "Ben", top=[(TIGER_CAT, 0.7)])
+    assert summary([tabby, tiger])[0].startswith("Both see a cat: Ada says tabby (90.0 %); Ben ")
 
 
 def test_a_network_whose_scores_are_not_numbers_predicts_nothing():

@@ -200,7 +200,7 @@ LIES: dict[str, tuple[str, Any]] = {
     "another overlap of a third": (r"(\d+) %(?= and [\w-]+ by)", lambda m: f"{int(m[1]) + 3} %"),
     "a higher grade": ("about half the same", "mostly the same"),
     "a lower grade": ("mostly the same", "about half the same"),
-    "chance as a part": ("hardly any of the same", "some of the same"),
+    "chance as a part": ("few of the same", "some of the same"),
     "other places": (r"at (some of|mostly|almost) the same places", "at different places"),
     "no chance": (r", by chance [\d to]+ %", ""),
     "another chance": (r"by chance 11", "by chance 13"),

@@ -215,7 +215,10 @@ def test_a_class_that_is_too_improbable_is_not_clear(coffee: Image.Image, small:
     held = gc.examine(coffee, small)
     improbable = np.flatnonzero(held.probabilities < IMPROBABLE / 2).tolist()
     maps = (held.explain(one) for one in improbable)
-    found = run_checks(coffee, small, next(one for one in maps if not one.degenerate))
+    shares: list[float] = []
+    explained = next(one for one in maps if not one.degenerate)
+    found = run_checks(coffee, small, explained, shares.append)
+    assert shares[-1] == pytest.approx(1)  # though the map is laid nowhere else
     assert found.probability < IMPROBABLE
     assert (found.elsewhere, found.lead) == ((), None)
     reason = found.reasons[0]

@@ -49,6 +49,13 @@ def test_a_method_that_knows_no_class_says_so():
     assert f"The heat goes from none to the most in this map: {SCALE}" in said
 
 
+def test_what_raises_a_value_speaks_for_no_class():
+    e = explained(MAP, top=((0, 41.3),), names=["age"], classes=1, unit="years")
+    said = replace(e, signed_map=MAP.astype(np.float32)).caption()
+    assert "“age” is 41.3 years." in said
+    assert "Orange raises “age”, blue lowers it, on one scale for both: " in said
+
+
 @pytest.mark.parametrize(("value", "top", "reason"), [
     (0.0, ((281, 0.8), (282, 0.1)), NOTHING),
     (np.nan, ((281, 0.0), (282, 0.0)), NOT_NUMBERS),

@@ -240,7 +240,7 @@ def test_a_contrast_names_its_classes(cat: Image.Image):
     assert [other.name for other in chosen.contrast[:2]] == ["Egyptian cat", "tabby"]
     assert len(chosen.contrast) == 10
     assert chosen.question == "tiger cat rather than 10 others"
-    assert chosen.how == "Grad-CAM in contrast to Egyptian cat, tabby and 8 more"
+    assert chosen.how == "Grad-CAM, rather than Egyptian cat, tabby and 8 more"
     given = held.explain("tabby", contrast=("lynx", 282))
     assert [other.name for other in given.contrast] == ["lynx", "tiger cat"]
     assert given.question == "tabby rather than lynx and tiger cat"

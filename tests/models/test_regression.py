@@ -93,7 +93,7 @@ def test_the_command_line_prints_the_value(
     out = str(tmp_path / "out")
     assert main([str(tmp_path / "cat.png"), "--network", spec, "--out", out, "--trust"]) == 0
     printed = capsys.readouterr().out
-    assert " years; explains the rise of 'value'" in printed
+    assert " years; explains the rise of value" in printed
     assert "%" not in printed.split("\n")[0]
 
 

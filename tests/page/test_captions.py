@@ -190,7 +190,7 @@ def test_rather_than_another_class_shows_the_contrast_in_all_panels(cat_page: Pa
     panels(cat_page).nth(0).locator("ol.top button").nth(1).click()
     expect_explained(cat_page, "tiger cat")
     choose(cat_page, "Rather than …", "tabby", "tabby, tabby cat")
-    expect(cat_page.locator(".how", has_text="Grad-CAM in contrast to tabby")).to_have_count(3)
+    expect(cat_page.locator(".how", has_text="Grad-CAM, rather than tabby")).to_have_count(3)
     expect(cat_page.locator(".headline h2")).to_have_text("Explaining tiger cat rather than tabby")
     cat_page.get_by_label("For and against").uncheck()
     expect(cat_page.locator(".for-and-against:visible")).to_have_count(0)

@@ -163,7 +163,7 @@ def test_sharp_maps_are_those_of_the_preset_and_the_predictions_stay(one_panel: 
     rows = page.locator("ol.top").all_inner_texts()
     page.get_by_label("Sharp", exact=True).check()
     how = page.locator(".how")
-    expect(how).to_have_text(re.compile("^Competitive Grad-CAM in contrast to"))
+    expect(how).to_have_text(re.compile("^Competitive Grad-CAM, rather than"))
     assert page.locator("ol.top").all_inner_texts() == rows
     e = gc.explain(EXAMPLE_CAT, "efficientnet_lite0", preset="sharp")
     assert plain(how.inner_text()).startswith(f"{e.how} ")
@@ -201,7 +201,7 @@ def test_every_method_of_the_registry_can_be_chosen_and_a_slow_one_ends_with_the
     page.get_by_label("2 ×").check()
     expect(how).to_have_text(re.compile("^LayerCAM, detail 2 × · "))
     page.get_by_label("Contrast: rather than the most probable others").check()
-    expect(how).to_have_text(re.compile("^LayerCAM in contrast to .+ and .+, detail 2 × · "))
+    expect(how).to_have_text(re.compile("^LayerCAM, rather than .+ and .+, detail 2 × · "))
     choose_method(page, "Eigen-CAM")
     expect(how).to_have_text(re.compile("Eigen-CAM, which ignores the class"))
     page.get_by_label("Contrast: rather than the most probable others").uncheck()

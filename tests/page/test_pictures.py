@@ -218,7 +218,7 @@ def test_the_link_of_a_view_opens_the_same_view(visit: Visits):
     slider = page.get_by_role("slider", name="Layer")
     slider.press("ArrowLeft")
     toggle_models(page, "EfficientNet-Lite0", "VGG19")
-    how = re.compile("^LayerCAM in contrast to tabby, detail 2 × · ")
+    how = re.compile("^LayerCAM, rather than tabby, detail 2 × · ")
     expect(panels(page).locator(".how", has_text=how)).to_have_count(2)
     wait_for_all(page, 2)
     page.get_by_label("For and against").uncheck()  # it is on where two classes are compared
@@ -243,7 +243,7 @@ def test_the_link_of_a_view_opens_the_same_view(visit: Visits):
 def test_a_link_of_the_first_version_still_asks_for_a_map_in_contrast(visit: Visits):
     page = visit("?example=1_cat&class=282&rivals=1&models=resnet50")
     wait_for_results(page, 1)
-    expect(panels(page).locator(".how")).to_contain_text("Grad-CAM in contrast to ")
+    expect(panels(page).locator(".how")).to_contain_text("Grad-CAM, rather than ")
     said = "Explaining tiger cat rather than the most probable others"
     expect(page.locator(".headline h2")).to_have_text(said)
     asked = parse_qs(urlsplit(page.url).query)
@@ -301,9 +301,9 @@ def test_the_contrast_of_a_link_and_the_headline(
     expect(page.locator(".headline h2")).to_have_text(said)
     how = panels(page).locator(".how")
     if headline:
-        expect(how).to_contain_text("in contrast to ")
+        expect(how).to_contain_text("rather than ")
     else:
-        expect(how).not_to_contain_text("in contrast to ")
+        expect(how).not_to_contain_text("rather than ")
 
 
 def test_the_dialog_says_what_the_link_of_an_upload_cannot_carry(no_photo: Page, cat_path: Path):

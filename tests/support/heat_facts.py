@@ -24,6 +24,7 @@ class HeatFacts:
         self._spots: dict[float, tuple[np.ndarray, float]] = {}  # by level
         width, height = e.geometry.photo_size
         left, top, right, bottom = e.box
+        self.size = width, height
         self.box = left / width, top / height, right / width, bottom / height
         cells = np.asarray(e.feature_map, dtype=float)
         self.has_map = bool(np.isfinite(cells).all() and np.ptp(cells) > 1e-4 * cells.max() > 0)
@@ -81,6 +82,12 @@ class HeatFacts:
         """(x, y) of the centre of mass of the largest spot."""
         y, x = ndimage.center_of_mass(self.largest_spot()[0])
         return (x + 0.5) / SIDE, (y + 0.5) / SIDE
+
+    def length_over_width(self) -> float:
+        """Of the largest spot, in pixels of the photo, where its length is the vertical."""
+        spot, (width, height) = self.largest_spot()[0], self.size
+        down, across = (np.cov(centres, aweights=spot.sum(axis=axis), ddof=0) for axis in (1, 0))
+        return float(np.sqrt(down / across) * height / width)
 
     def centre_near(self, x: float, y: float) -> tuple[float, float]:
         """(x, y) of the centre of mass of all hot places within a quarter of the photo."""

@@ -50,9 +50,9 @@ def _deletion_insertion(record: dict[str, Any], text: str, outcome: str, name: s
             assert abs(float(exact[1]) - 100 * record["probability"]) < 0.01
         return
     found = re.fullmatch(
-        rf"its hottest places matter (more|less|about as much) for “{name}” (than|as) the same map "
-        rf"laid elsewhere \(lead {NUMBER} ± {NUMBER}, (\d+) places"
-        r"(; that is less than one in twenty)?\)(?:, but (.+))?",
+        rf"its hottest places matter (more|less|about as much) for “{name}” (than|as) those of the "
+        rf"same map laid elsewhere \(lead {NUMBER} ± {NUMBER}, (\d+) places"
+        r"(; the probability differs by less than a twentieth)?\)(?:, but (.+))?",
         text,
     )
     assert found, text

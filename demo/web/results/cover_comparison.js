@@ -9,7 +9,7 @@ import { CoverOutlines, readCover } from "./covers.js";
 export function effectParts({ cover_effect: effect }, place) {
   if (!effect || effect.before === null || effect.after === null) return [];
   const { before, after, overlap, words } = effect;
-  const moved = overlap === null ? "no map to compare" : `hottest at ${words} as before (overlap ${wholePercentage(overlap)})`;
+  const moved = overlap === null ? "no map to compare" : `before and after, it looks at ${words} (overlap ${wholePercentage(overlap)})`;
   return [
     h("span", { class: "numbers" }, percentage(before), " → ", h("b", {}, percentage(after))),
     h("span", {}, ` ${place}`),

@@ -123,7 +123,9 @@ def _names(pair: Pair, networks: Sequence[NamedNetwork]) -> str:
 
 
 def _differ(with_map: Sequence[NamedNetwork]) -> bool:
-    """Whether they explain other classes, and predict others, too."""
+    """Whether they explain other classes, and predict others, too; values are no classes."""
+    if any(one.e.unit is not None for one in with_map):
+        return False
     return all(
         len({prediction.name for prediction in those}) > 1
         for those in ([one.e.target for one in with_map], [one.e.top[0] for one in with_map])

@@ -89,9 +89,12 @@ def _clauses(
     some = _some_of_a_kind(groups, kind)
     rest = [_says(group, networks) for group in groups if group not in some]
     beginning = "they disagree" if _may_agree(groups) else "they know different classes"
+    says_both = _says_both(groups)
+    if says_both:
+        beginning = "their most probable classes differ"
     if kind is not None:
         everyone = [one for group in groups for one in group]
-        differ = "" if some else " but differ on which"
+        differ = "" if some or says_both else " but differ on which"
         beginning = f"{subject(everyone, networks)} see {_a(kind)}{differ}"
     if some:
         its_kind = _kind(some)
@@ -100,6 +103,19 @@ def _clauses(
         rest = [f"{names} see {_a(its_kind)}", *rest]
     yield f"{beginning}: {rest[0]}"
     yield from rest[1:]
+
+
+def _says_both(groups: Sequence[list[NamedNetwork]]) -> bool:
+    """Whether one of them, whose classes have a probability each, also says what another one does:
+    then they do not disagree."""
+    best = {group[0].e.top[0].name for group in groups}
+    return any(
+        prediction.name in best and prediction.probability >= YES
+        for group in groups
+        for one in group
+        if one.e.independent
+        for prediction in one.e.top[1:]
+    )
 
 
 def _may_agree(groups: Sequence[list[NamedNetwork]]) -> bool:

@@ -54,8 +54,9 @@ class Road:
         """What it says, for people."""
         least, most = map(percentage_in_sentence, (self.least, self.most))
         return (
-            f"with removed places filled in from their surroundings, the class keeps {least} "
-            f"without the coldest places and {most} without the hottest (from −0.5 to 0.5)"
+            f"with removed places filled in from their surroundings, the class has on "
+            f"average {least} without the coldest places and {most} without the hottest; half the "
+            "difference, from −0.5 to 0.5"
         )
 
 
@@ -79,8 +80,8 @@ class Arcc:
     def text(self) -> str:
         little, alike = decimal(1 - self.complexity), decimal(self.coherency)
         return (
-            f"the harmonic mean of twice ROAD, of how little of the picture is hot ({little}) and "
-            f"of how alike the map of the photo seen through the heat is ({alike}; from 0 to 1)"
+            f"the harmonic mean of twice ROAD (at least 0), of 1 minus the mean heat ({little}) "
+            f"and of how alike the map of the photo seen through the heat is ({alike}); from 0 to 1"
         )
 
 

@@ -111,6 +111,8 @@ class _Checks:
         own = curves(ends, self._of_target(inner))
         probability = own[0].probabilities[0]
         is_testable = probability >= IMPROBABLE
+        if not is_testable:
+            self._to_do -= min(PLACEMENTS) * len(versions)
         elsewhere = self._elsewhere(own, grounds, ends, heat) if is_testable else ()
         road = self._road(image, heat)
         sanity, random_weights = self._random() if self._maps else ((), ())

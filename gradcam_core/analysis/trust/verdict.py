@@ -100,10 +100,10 @@ def deletion_insertion_reason(
         than = "than"
     digits = digits_of_error(lead.error)
     number = f"{decimal(lead.value, digits)} ± {decimal(lead.error, digits)}"
-    little = "" if lead.is_large else "; that is less than one in twenty"
+    little = "" if lead.is_large else "; the probability differs by less than a twentieth"
     text = (
-        f"its hottest places {words} for “{name}” {than} the same map laid elsewhere "
-        f"(lead {number}, {lead.count} places{little})"
+        f"its hottest places {words} for “{name}” {than} those of the same map laid "
+        f"elsewhere (lead {number}, {lead.count} places{little})"
     )
     if outcome == "holds" and (doubt := _doubt(lead, probability, without)):
         return Reason("deletion_insertion", "unclear", f"{text}, but {doubt}")

@@ -121,7 +121,8 @@ class Labels(Sequence[Label]):
             )
         if isinstance(name, str):
             spaced = " ".join(word.replace("_", " ").split())  # tabby_cat, as programs write it
-            for one in dict.fromkeys((word, *singulars(spaced))):
+            apart = spaced.replace("-", " ")  # golden-retriever, as folders are called
+            for one in dict.fromkeys((word, *singulars(spaced), *singulars(apart))):
                 for names in (self._unique_names, self._names, self._synonyms):
                     found = names.get(one, ())
                     if len(found) == 1:
@@ -146,7 +147,7 @@ class Labels(Sequence[Label]):
         word = text.strip().casefold()
         if self.is_imagenet:
             for one in (word, word.split()[-1] if word else ""):  # "a flying cow" is a cow
-                if found := _in_meaning(one, has_name=one in self._words):
+                if found := _in_meaning(one):
                     return found
         if near := self._containing(word):
             return Nearest("name", "The nearest names", tuple(near))
@@ -223,17 +224,17 @@ class Labels(Sequence[Label]):
         return ", ".join(named) + (f" and {more} more" if more else "")
 
 
-def _in_meaning(word: str, has_name: bool = False) -> Nearest | None:
-    """ImageNet's classes for a noun: of that kind, near in meaning, or, unless a name has the word,
-    related."""
+def _in_meaning(word: str) -> Nearest | None:
+    """ImageNet's classes for a noun: of that kind, related to it by a list made by hand, or near in
+    meaning. A name that has the word may mean something else: a beach wagon is no beach."""
     kind, members = kind_named(word)
     if members:
         return Nearest("kind", f"Kinds of {kind}", tuple(members))
-    if near := near_in_meaning(word):
-        return Nearest("meaning", "The nearest in meaning", tuple(near))
-    if not has_name and (names := related_names(tuple(singulars(word)))):
+    if names := related_names(tuple(singulars(word))):
         related = tuple(imagenet_labels().find(name).index for name in names)
         return Nearest("related", "Related classes", related)
+    if near := near_in_meaning(word):
+        return Nearest("meaning", "The nearest in meaning", tuple(near))
     return None
 
 
