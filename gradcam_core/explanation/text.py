@@ -171,14 +171,18 @@ class ExplanationText:
             other = self._contrast_named("“{}”") if self.contrast else ""
             opposite = f"for {other}" if other else "against it"
             scale = f"Orange speaks for {name}, blue {opposite}, on one scale for both"
+            blue = f"Blue speaks {opposite}"
             if self.unit is not None:
                 scale = f"Orange raises {name}, blue lowers it, on one scale for both"
+                blue = "Blue lowers it"
+            if self.is_only_against:
+                scale = f"{self.degenerate} {blue}"
         sentences = (
             f"{photo}: {method.title}{detail}{of}{mean}, by {self.title}{instead}.",
             sure if self.has_scores else "",
             f"{layer}, {self.view_title}.",
             f"There is no map. {self.degenerate}"
-            if self.degenerate
+            if self.degenerate and not self.is_only_against
             else f"{scale}: it compares places within this picture, not pictures or networks.",
         )
         return " ".join(" ".join(sentences).split())
@@ -205,7 +209,9 @@ class ExplanationText:
             "Mean": TITLES[self.smooth] if self.smooth else "",
             "Layer": self.layer,
             "View": self.view_title,
-            "Scale": "from 0 to the maximum of this map"
+            "Scale": ""
+            if self.degenerate and not self.is_only_against
+            else "from 0 to the maximum of this map"
             if self.signed_map is None
             else "for the class orange, against it blue, as shares of the largest value of either",
             SOFTWARE: f"Grad-CAM, side by side {__version__}",
@@ -218,6 +224,12 @@ class ExplanationText:
         if self.unit is not None:
             return all(np.isfinite(one.probability) for one in self.top)
         return self.top[0].probability > 0
+
+    @property
+    def is_only_against(self) -> bool:
+        """Whether nothing speaks for the class, but a signed map shows what speaks against it."""
+        is_nothing = self.degenerate in (NOTHING, NOTHING_RAISES)
+        return is_nothing and self.signed_map is not None and bool(self.signed_map.min() < 0)
 
     @cached_property
     def degenerate(self) -> str:

@@ -169,6 +169,13 @@ def test_classes_with_a_probability_each_may_be_close():
     assert len(summary(shown)) == 2  # it is not unsure: both may be there
 
 
+def test_who_is_as_unsure_of_hundreds_of_classes_does_not_say_one_of_them_too():
+    grey = of(spot("top"), "Ada", top=[(TRIPOD, 0.0011)], target=(TABBY, 0.0010), rank=259)
+    first, *others = summary([grey])
+    assert first == "Ada says tripod (0.1 %), not tabby."
+    assert "For Ada, tabby is improbable (0.1 %, rank 259): its map shows where it " in others[1]
+
+
 def test_who_also_says_what_another_one_says_does_not_disagree():
     many = of(spot("top"), "Ada", top=[(ESPRESSO, 0.9), (CRANE_BIRD, 0.6)], independent=True)
     crane = of(spot("top"), "Ben", top=[(CRANE_BIRD, 0.7)])

@@ -26,6 +26,14 @@ from tests.support.spots import (
 )
 
 
+def test_a_signed_map_that_is_all_against_the_class_is_not_said_to_be_none():
+    signed = -np.eye(7, dtype=np.float32)
+    shown = [replace(of(np.zeros((7, 7)), name), signed_map=signed) for name in NAMES[:2]]
+    reason = "heat for tabby: nothing here is evidence for this class."
+    assert f"Xception has no {reason}" in summary(shown[:1])
+    assert f"Neither Xception nor ResNet50 has any {reason}" in summary(shown)
+
+
 def said(*explanations: gc.Explanation, about: str) -> list[str]:
     """The sentences that have these words."""
     return [sentence for sentence in summary(explanations) if about in sentence]

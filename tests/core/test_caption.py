@@ -56,6 +56,15 @@ def test_what_raises_a_value_speaks_for_no_class():
     assert "Orange raises “age”, blue lowers it, on one scale for both: " in said
 
 
+def test_a_signed_map_with_nothing_for_the_class_is_still_a_map():
+    e = replace(explained(0 * MAP), signed_map=-MAP.astype(np.float32))
+    assert e.caption().endswith(f" {NOTHING} Blue speaks against it: {SCALE}")
+    lynx = replace(e.target, name="lynx")
+    assert f"{NOTHING} Blue speaks for “lynx”: " in replace(e, contrast=(lynx,)).caption()
+    assert "Scale" in e.metadata()
+    assert "Scale" not in explained(0 * MAP).metadata()
+
+
 @pytest.mark.parametrize(("value", "top", "reason"), [
     (0.0, ((281, 0.8), (282, 0.1)), NOTHING),
     (np.nan, ((281, 0.0), (282, 0.0)), NOT_NUMBERS),

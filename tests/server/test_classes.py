@@ -21,7 +21,8 @@ from gradcam_core.models.registry import remove_model
     [
         ("tabby", "", "tabby"),
         ("Persons", "“Persons” is not one of the 1000 classes. Kinds of person:", "ballplayer"),
-        ("saucer", "“saucer” is not one of the 1000 classes. The nearest in meaning:", None),
+        ("saucer", "“saucer” is not one of the 1000 classes. Related classes:", "cup"),
+        ("giraffe", "“giraffe” is not one of the 1000 classes. The nearest in meaning:", None),
         ("espreso", "“espreso” is not one of the 1000 classes. The nearest names:", "espresso"),
         (
             "zzzzzz",

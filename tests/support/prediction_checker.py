@@ -142,6 +142,7 @@ def _check_nobody_says(facts: PhotoFacts, label: str) -> None:
 def _is_said(e: gc.Explanation) -> bool:
     """Whether a network says the class explained as it says the one on top."""
     tied = percent(e.target.probability) == percent(e.top[0].probability)
+    tied = tied and e.target.probability >= 0.01
     return tied or (e.independent and e.target.probability >= 0.5)
 
 

@@ -13,6 +13,7 @@ from gradcam_core.analysis.sentences.named_network import (
     percentages,
     subject,
 )
+from gradcam_core.analysis.trust.limits import IMPROBABLE
 from gradcam_core.explanation.text import Prediction
 from gradcam_core.models.class_names.kinds import kinds
 from gradcam_core.models.class_names.labels import imagenet_labels
@@ -76,9 +77,11 @@ def predictions(networks: Sequence[NamedNetwork]) -> Iterator[str]:
 
 def _says_too(one: NamedNetwork) -> bool:
     """Whether a network says the class explained besides the one on top: where each class has a
-    probability of its own and this one's is above one half, or both have the same."""
+    probability of its own and this one's is above one half, or both have the same and more than
+    hundreds of others have, too."""
     best, target = one.e.top[0].probability, one.e.target.probability
-    return (one.e.independent and target >= YES) or percentage(best) == percentage(target)
+    is_tied = percentage(best) == percentage(target) and target >= IMPROBABLE
+    return (one.e.independent and target >= YES) or is_tied
 
 
 def _clauses(

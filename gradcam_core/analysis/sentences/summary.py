@@ -83,16 +83,20 @@ def _one_network(several: Sequence[Explanation]) -> str:
 
 def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
     without = (one for one in networks if not one.has_map)
-    for group in grouped(without, lambda one: (one.e.degenerate, one.e.target.name)):
+    for group in grouped(
+        without, lambda one: (one.e.degenerate, one.e.target.name, one.e.is_only_against)
+    ):
+        # A signed map of it is there, all of it against the class.
+        a, thing = ("any", "heat for") if group[0].e.is_only_against else ("a", "map of")
         names = [one.name for one in group]
         if len(names) == 1:
-            beginning = f"{names[0]} has no map"
+            beginning = f"{names[0]} has no {thing}"
         elif len(names) == 2:
-            beginning = f"neither {names[0]} nor {names[1]} has a map"
+            beginning = f"neither {names[0]} nor {names[1]} has {a} {thing}"
         else:
-            beginning = f"none of {listed(names)} has a map"
+            beginning = f"none of {listed(names)} has {a} {thing}"
         e = group[0].e
-        yield f"{beginning} of {e.target.name}: {clause(e.degenerate)}"
+        yield f"{beginning} {e.target.name}: {clause(e.degenerate)}"
 
 
 def _places(networks: Sequence[NamedNetwork], compared: Agreement | None) -> Iterator[str]:
