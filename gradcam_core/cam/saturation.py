@@ -94,7 +94,7 @@ def gradients_of(
     """Of a number by each of these, not rounded away by softmaxes and sigmoids that no weights
     follow. Raises CamError where something has no gradient."""
     with as_gradient_errors(), ExitStack() as undo:
-        found, is_alone = _last_functions(score.grad_fn)
+        found, is_alone = _last_functions(score.grad_fn, len(leaves[0]))
         for one in found:
             if isinstance(one, _Softmax):
                 hook = one.node.register_prehook(
@@ -106,7 +106,7 @@ def gradients_of(
         return torch.autograd.grad(score, leaves, retain_graph=retain_graph)
 
 
-def _last_functions(end: Node | None) -> tuple[list[_Softmax | Node], bool]:
+def _last_functions(end: Node | None, images: int) -> tuple[list[_Softmax | Node], bool]:
     """Softmaxes, and nodes of functions that rise, behind which no product with weights is; whether
     there is one, and it is all that the end knows of the network."""
     found: list[_Softmax | Node] = []
@@ -128,7 +128,17 @@ def _last_functions(end: Node | None) -> tuple[list[_Softmax | Node], bool]:
             before = [one for one, _ in node.next_functions if one not in seen]
             seen.update(before)
             stack += before
-    return found, is_alone and len(found) == 1
+    return found, is_alone and (len(found) == 1 or _are_one_function(found, images))
+
+
+def _are_one_function(found: Sequence[_Softmax | Node], images: int) -> bool:
+    """Whether these are a sigmoid or tanh that is called again on the same number of each image, as
+    in [1 - sigmoid(z), sigmoid(z)]: both have the same slope, so that their maps add up."""
+    nodes = [one for one in found if not isinstance(one, _Softmax)]
+    kinds = {(_name(node), node.next_functions[0]) for node in nodes}
+    if len(nodes) < len(found) or len(kinds) != 1 or _name(nodes[0]) not in ("Sigmoid", "Tanh"):
+        return False
+    return saved_by(nodes[0], "result").numel() == images
 
 
 def _softmax(node: Node) -> _Softmax | None:

@@ -128,6 +128,30 @@ def test_a_saturated_sigmoid_in_the_target_is_looked_through():
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
+def test_a_saturated_sigmoid_that_is_called_twice_is_looked_through():
+    def both(z: Tensor) -> Tensor:
+        one = z[:, 2:3]
+        return torch.cat([1 - one.sigmoid(), one.sigmoid()], 1)
+
+    plain = Net(lambda z: z).eval()
+    expected = of_its_largest(gc.forward(plain, images(), "second").cam(2, signed=True))
+    run = gc.forward(Net(both, 1e4).eval(), images(), "second")
+    assert ((run.logits == 0) | (run.logits == 1)).all()
+    for target in (1, 0, lambda given: given[:, 1] - given[:, 0]):
+        found = of_its_largest(run.cam(target, signed=True))
+        torch.testing.assert_close(found if target != 0 else -found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_saturated_sigmoids_of_several_numbers_are_not_taken_for_one():
+    def two(z: Tensor) -> Tensor:
+        some = z[:, 2:4]
+        return some.sigmoid()[:, :1] + some.sigmoid()[:, 1:]
+
+    run = gc.forward(Net(two, 1e4).eval(), images(), "second")
+    with pytest.raises(gc.CamError, match="Nothing in the layer"):
+        run.cam(0)
+
+
 def test_images_with_a_sure_softmax_do_not_share_a_size():
     """Where the mean over crops is taken, a crop that is sure counts for as little as it does."""
     net = Net(lambda z: (torch.cat([z * 200, z])).softmax(1).unflatten(0, (2, -1)).mean(0)).eval()

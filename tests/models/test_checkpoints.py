@@ -678,6 +678,12 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Preprocessing:
         ({"args": argparse.Namespace(mean=MEAN, std=STD)}, MEAN),
         ({"hyper_parameters": Settings(mean=MEAN, std=STD)}, MEAN),
         ({"mean": torch.tensor(MEAN), "std": torch.tensor(STD)}, MEAN),
+        ({"mean": np.array(MEAN), "std": np.array(STD, dtype=">f4")}, MEAN),
+        ({"mean": [np.float32(one) for one in MEAN], "std": tuple(map(np.float64, STD))}, MEAN),
+        ({"transform": {"mean": np.array(MEAN, dtype="f2"), "std": np.array(STD)}}, MEAN),
+        ({"config": json.dumps({"mean": MEAN, "std": STD})}, MEAN),
+        ({"mean": np.array(0.91), "std": np.array(0.3)}, None),
+        ({"mean": np.zeros(200_000), "std": np.ones(200_000)}, None),
         ({"normalize.mean": torch.tensor(MEAN)[:, None, None],
           "normalize.std": torch.tensor(STD)[:, None, None]}, MEAN),
         ({"pixel_mean": torch.tensor(MEAN), "pixel_std": torch.tensor(STD)}, MEAN),
@@ -706,10 +712,35 @@ def test_only_a_normalisation_is_taken_for_one(
     if mean is None:
         assert found == usual
     else:
-        assert found.mean == pytest.approx(mean)
+        assert found.mean == pytest.approx(mean, abs=1e-3)
         given = said.get("std", STD)
         of_all = {1: 1 / 255, 255: 1}.get(given[0]) if isinstance(given, list) else None
         assert found.std == pytest.approx([of_all] * 3 if of_all else STD)
+
+
+@pytest.mark.parametrize("said", [{"mean": MEAN}, {"std": np.array(MEAN)}])
+def test_a_mean_without_a_std_is_said_to_be_ignored(tmp_path: Path, said: dict[str, Any]):
+    path = saved(tmp_path / "a.pth", {"state_dict": small().state_dict(), **said})
+    notice = gc.register("Mine", "test_resnet", weights=path).notice
+    assert f"{next(iter(said))} {MEAN} in the file is ignored, as no " in notice
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"classes": np.array(["cat", "a dog"])},
+        {"classes": np.array(["cat", "a dog"], dtype=object)},
+        {"class_to_idx": {"a dog": np.int64(1), "cat": np.int64(0)}},
+        {"idx_to_class": {np.int64(1): np.str_("a dog"), np.int64(0): "cat"}},
+    ],
+)
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_names_that_numpy_holds_are_read(tmp_path: Path, said: dict[str, Any], protocol: int):
+    path = tmp_path / "a.pth"
+    held = {"state_dict": small(2).state_dict(), **said}
+    torch.save(held, path, pickle_protocol=protocol)
+    info = gc.register("Mine", "test_resnet", weights=path)
+    assert [label.name for label in info.labels] == ["cat", "a dog"]
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     if mean is None or std is None:
         before = _layers_before(checkpoint)
         if len(before) != 1:
-            return plain
+            return replace(plain, note=_of_one_alone(metadata))
         ((mean, std),) = before
         note = "mean and std are those of a layer in the file"
     else:
@@ -141,6 +141,16 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
         )
         return replace(plain, note=note)
     return replace(plain, mean=found[0], std=found[1], note=note)
+
+
+def _of_one_alone(metadata: Mapping[str, Any]) -> str:
+    """What is to be said of a mean without a std beside it, or the other way round."""
+    mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
+    name, values, other = ("std", std, "mean") if mean is None else ("mean", mean, "std")
+    is_one = isinstance(values, list | tuple) and len(values) in (1, 3)
+    if not is_one or not all(isinstance(one, int | float) for one in values):
+        return ""
+    return f"{name} {_short(values)} in the file is ignored, as no {other} is: give mean= and std="
 
 
 def _known(key: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
 import pickle
 import re
 import struct
@@ -24,6 +25,7 @@ from gradcam_core.models.custom.files.file_kinds import FIRST, is_shard, kind_of
 from gradcam_core.models.custom.files.pickles import (
     HostileError,
     Inert,
+    NumpyArray,
     is_torchscript,
     load_inertly,
     loaded,
@@ -75,7 +77,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if begin[8:9] == b"{":  # after eight bytes with the length of this header
         try:
             with safe_open(path, "pt") as opened:
-                metadata = opened.metadata() or {}
+                said = opened.metadata() or {}
+            metadata = _metadata_in(said, 0) | said
             return _checked(path, Checkpoint(_unwrapped(load_file(path)), metadata))
         except SafetensorError as error:
             raise CheckpointError(f"{path.name} is damaged ({error})") from error
@@ -92,7 +95,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         module = next(_modules_in(found), None)
         if module is not None:  # it may be empty
             raise CheckpointError(_whole_module(path, module))
-        if any(isinstance(one, Inert) and "numpy" in one.name for _, one in _items(found)):
+        if any(isinstance(one, NumpyArray) for _, one in _items(found)):
             raise CheckpointError(f"{path.name} holds NumPy arrays and no tensors: {_SAVE}")
         held = ", ".join(map(str, list(found)[:5]))
         raise CheckpointError(f"{path.name} holds no tensors, but: {held or 'nothing'}")
@@ -238,6 +241,9 @@ def _attributes(value: Any) -> Any:
         return vars(value)
     if isinstance(value, Inert):
         return {**value.state, **value}
+    if isinstance(value, str):  # JSON, as some training scripts keep their settings
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
     return value
 
 

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ NAMES_KEYS = (
 CONFIGS = ("pretrained_cfg", "dataset_info", "dataset_meta", "meta")
 _WORDNET = re.compile("n[0-9]{8}")
 _NUMBERED = re.compile(r"\s*([0-9]+)(?:\s*[:;,)=]\s*|\.\s+|\s+)(\S.*)")
+_NUMBERED_BEHIND = re.compile(r"\s*(\S.*?)(?:\s*[:;,=]\s*|\s+)([0-9]+)\s*")
 _INDEX_COLUMNS = ("index", "id", "idx", "class_id", "class_index", "label_id")
 _NAME_COLUMNS = ("name", "label", "class", "class_name", "label_name", "description")
 
@@ -39,9 +40,9 @@ _NAME_COLUMNS = ("name", "label", "class", "class_name", "label_name", "descript
 def read_label_names(path: Path) -> list[str]:
     """The names in the order of the network's outputs, from a file in one of these forms.
 
-    .txt: one name per line, after its index if all have one, or after WordNet's number; Python's
-    dictionary or list. .json: a list of names; an object of names by index, or of indices by
-    name (torchvision's `class_to_idx`); also under "id2label", "label_names", "classes",
+    .txt: one name per line, after or before its index if all have one, or after WordNet's number;
+    Python's dictionary or list. .json: a list of names; an object of names by index, or of indices
+    by name (torchvision's `class_to_idx`); also under "id2label", "label_names", "classes",
     "class_to_idx" or the like, in "pretrained_cfg", too; Keras' pairs of WordNet's number and name
     by index; timm's "label_names" with "label_descriptions"; objects with "id" and "name".
     .csv: a column of names, or one of indices and one of names, with a header or without. Raises
@@ -80,11 +81,22 @@ def _from_text(text: str) -> list[str]:
     if of_wordnet and all(_WORDNET.fullmatch(one) and name for one, _, name in of_wordnet):
         return [name.strip() for *_, name in of_wordnet]
     numbered = [found.groups() for line in lines if (found := _NUMBERED.fullmatch(line))]
-    by_index = {int(index): name.rstrip() for index, name in numbered}
-    is_of_all = len(by_index) == len(lines) and by_index.keys() == set(range(len(lines)))
-    # "0 stars", "1 star" and "0.5", "1.5" are names with numbers.
-    words = {name for name in by_index.values() if any(map(str.isalpha, name))}
-    return _ordered(by_index) if lines and is_of_all and len(words) == len(lines) else lines
+    behind = [found.groups() for line in lines if (found := _NUMBERED_BEHIND.fullmatch(line))]
+    for pairs in (numbered, [(index, name) for name, index in behind]):
+        if len(pairs) == len(lines) and (by_index := _by_index(pairs)):
+            return _ordered(by_index)
+    return lines
+
+
+def _by_index(pairs: Sequence[Sequence[str]]) -> dict[int, str]:
+    """Names by index, if that is what these are: "0 stars", "1 star", "0.5", "1.5", and "grade 0",
+    "grade 1" are names with numbers. Indices from 1 may be part of names that are in order."""
+    found = {int(index): name.strip() for index, name in pairs}
+    indices, count = list(found), len(pairs)
+    names = {name for name in found.values() if any(map(str.isalpha, name))}
+    is_from_1 = indices != sorted(indices) and set(indices) == set(range(1, count + 1))
+    are_indices = is_from_1 or set(indices) == set(range(count))
+    return found if len(indices) == len(names) == count and are_indices else {}
 
 
 def _from_json(text: str) -> list[str]:
