@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,11 @@ from gradcam_core.models.model import LayerChoice
 from gradcam_core.models.registry import DEFAULT_MODELS, default_models, list_models
 from gradcam_core.system.switches import ADDRESSES, is_on
 from gradcam_core.system.terminal import OneLineParser
+from gradcam_core.wording import listed
 
-WINDOW = "--window"
+WINDOW, MODELS = "--window", "--models"
+
+_NAMED_PHOTOS = 3  # in a message
 
 _NEGATIVE = re.compile(r"-[\d.]")
 
@@ -44,7 +47,8 @@ def fetches_addresses(parser: Parser, environment: Mapping[str, str] = os.enviro
 
 
 class Parser(OneLineParser):
-    """With an example in its help, and windows that begin with a minus sign."""
+    """With an example in its help, windows that begin with a minus sign, and models that are
+    separated by spaces."""
 
     def __init__(self, program: str, description: str, example: str) -> None:
         super().__init__(
@@ -55,19 +59,40 @@ class Parser(OneLineParser):
         )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse's, but a window may begin with a minus sign."""
-        given = list(sys.argv[1:] if args is None else args)
+        """As argparse's, but a window may begin with a minus sign, and several models may be words
+        of their own."""
+        given = _with_models_joined(list(sys.argv[1:] if args is None else args))
         for place in range(len(given) - 1, 0, -1):
             if given[place - 1] == WINDOW and _NEGATIVE.match(given[place]):
                 given[place - 1 : place + 1] = [f"{WINDOW}={given[place]}"]
         return super().parse_known_args(given, namespace)
 
 
+def _with_models_joined(given: list[str]) -> list[str]:
+    """With `--models resnet50 vgg19` as `--models resnet50,vgg19`, as it would otherwise name a
+    second photo."""
+    names = {info.name for info in list_models()}
+    joined: list[str] = []
+    for word in given:
+        is_next = joined[-2:-1] == [MODELS] and not word.startswith("-")
+        if is_next and (word.rstrip(",") in names or joined[-1].endswith(",")):
+            joined[-1] = f"{joined[-1].rstrip(',')},{word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def several_photos(photos: Sequence[str]) -> str:
+    """ "2 PHOTOS (a.jpg and b.jpg)"."""
+    names = listed(photos) if len(photos) <= _NAMED_PHOTOS else f"{photos[0]}, {photos[1]} …"
+    return f"{len(photos)} PHOTOS ({names})"
+
+
 def add_map_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what says which networks explain which class, and how."""
     models = ",".join(info.name for info in list_models())
     parser.add_argument(
-        "--models",
+        MODELS,
         help=f"comma-separated, of {models} and your own (default: your own, or else "
         f"{','.join(DEFAULT_MODELS)})",
     )

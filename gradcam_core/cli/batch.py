@@ -22,6 +22,7 @@ from gradcam_core.cli.arguments import (
     number_if_one,
     program,
     requests_of,
+    several_photos,
 )
 from gradcam_core.cli.error_log import error_log
 from gradcam_core.cli.loading import loaded
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if len(options.photos) > 1:
         parser.error(
-            f"there are {len(options.photos)} PHOTOS; put a pattern in quotes, such as "
+            f"there are {several_photos(options.photos)}; put a pattern in quotes, such as "
             "'photos/*.jpg', so that the shell does not expand it"
         )
     requests = requests_of(parser, options)

@@ -24,6 +24,7 @@ from gradcam_core.cli.arguments import (
     folder,
     program,
     requests_of,
+    several_photos,
 )
 from gradcam_core.cli.loading import ProgressBar, loaded
 from gradcam_core.errors import CamError, ChoiceError, ImageError, PicturesError, WeightsError
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        parser.error(_why_unknown(unknown, parser.prog))
+        parser.error(_why_unknown(options.photo, unknown, parser.prog))
     requests = requests_of(parser, options)
     if not is_address(options.photo) and _is_for_a_batch(options.photo):
         parser.error(
@@ -106,12 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _why_unknown(unknown: Sequence[str], program: str) -> str:
+def _why_unknown(photo: str, unknown: Sequence[str], program: str) -> str:
     if options := [word for word in unknown if word.startswith("-")]:
         return f"unrecognized arguments: {' '.join(options)}"
     return (
-        f"there are {len(unknown) + 1} PHOTOS, but only one is explained at a time. For many: "
-        f"{program} batch with a folder, or with a pattern in quotes such as 'photos/*.jpg'"
+        f"there are {several_photos([photo, *unknown])}, but only one is explained at a time. For "
+        f"many: {program} batch with a folder, or with a pattern in quotes such as 'photos/*.jpg'"
     )
 
 

@@ -193,6 +193,7 @@ def test_the_choices_are_honoured(
         (["ftp://example.org/cat.jpg"], "starts with https:// or http://"),
         (["{cat}", "--models", "resnet5"], "Choose from: xception, resnet50"),
         (["{cat}", "--models", ","], "names no network"),
+        (["{cat}", "--models", "resnet50", "vgg19,", "no_network"], "no network 'no_network'"),
         (["{cat}", "--target", "cat"], "tiger cat (282)"),
         (["{cat}", "--target", "5000"], "0 to 999"),
         (["{cat}", "--view", "half"], "'crop', 'whole'"),
@@ -205,7 +206,7 @@ def test_the_choices_are_honoured(
         (["{cat}", "--contrast", "auto", "--method", "eigencam"], "is the same for every class"),
         (["{cat}", "--out", __file__], "cannot be made"),
         ([" "], "The name of the picture is empty"),
-        (["{cat}", "{cat}"], "there are 2 PHOTOS, but only one is explained at a time"),
+        (["{cat}", "b.jpg"], "there are 2 PHOTOS ({cat} and b.jpg), but only one is explained"),
         (["{folder}"], " batch {folder} --out DIR"),
         (["{cat}", "--out", ""], "name is empty"),
         (["{cat}", "--colour", "red"], "--colour"),
@@ -220,7 +221,7 @@ def test_a_mistake_ends_with_status_2_and_one_line(
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.count("\n") == 1
-    assert words.format(folder=cat_path.parent) in output.err
+    assert words.format(cat=cat_path, folder=cat_path.parent) in output.err
 
 
 def test_a_private_address_is_refused_in_one_line():
