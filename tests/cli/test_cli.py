@@ -193,7 +193,7 @@ def test_the_choices_are_honoured(
         (["ftp://example.org/cat.jpg"], "starts with https:// or http://"),
         (["{cat}", "--models", "resnet5"], "Choose from: xception, resnet50"),
         (["{cat}", "--models", ","], "names no network"),
-        (["{cat}", "--models", "resnet50", "vgg19,", "no_network"], "no network 'no_network'"),
+        (["{cat}", "--models", "resnet50", "vgg19,", "no_network"], "no model 'no_network'"),
         (["{cat}", "--target", "cat"], "tiger cat (282)"),
         (["{cat}", "--target", "5000"], "0 to 999"),
         (["{cat}", "--view", "half"], "'crop', 'whole'"),
