@@ -151,7 +151,8 @@ def inspect_module(
 
     _check_values(module)
     random = torch.Generator().manual_seed(0)
-    batch = torch.randn((2, preprocessing.channels, *preprocessing.size), generator=random)
+    shape = (2, preprocessing.channels, *preprocessing.size)
+    batch = torch.randn(shape, generator=random, device="cpu")
     batch = batch.to(next((p.device for p in module.parameters()), torch.device("cpu")))
     run = _run(module, batch, layer, output)
     if run.logits.ndim != 2:
