@@ -173,7 +173,7 @@ def smoothed_map_of(
     on_progress: Callable[[float], None],
 ) -> Tensor:
     """[N, h, w]: the mean over other versions of the images, each with a pass of its own."""
-    total, count = torch.zeros(()), smoothing.count(smooth)
+    total, count = torch.zeros((), device="cpu"), smoothing.count(smooth)
     for done, (version, back) in enumerate(smoothing.versions(images.inputs.images, smooth)):
 
         def progress(share: float, done: int = done) -> None:

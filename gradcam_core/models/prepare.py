@@ -98,7 +98,7 @@ def _copy(module: nn.Module) -> nn.Module:
 
 def _noise(module: nn.Module) -> Tensor:
     like = example_batch(module)
-    noise = torch.rand(like.shape, generator=torch.Generator().manual_seed(0))
+    noise = torch.rand(like.shape, generator=torch.Generator().manual_seed(0), device="cpu")
     return noise.to(like)
 
 

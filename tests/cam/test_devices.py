@@ -68,3 +68,22 @@ def test_what_joins_several_places_brings_them_together():
         return logits[:, 1].to("cuda:0")
 
     assert gc.forward(module, batch, "one").cam(elsewhere, allow_nan=True).shape == (2, 16, 16)
+
+
+def test_a_default_device_does_not_move_what_is_computed():
+    """As after torch.set_default_device("cuda") with a network on the CPU."""
+    torch.manual_seed(0)
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), *head).eval()
+    batch = torch.rand(2, 3, 16, 16)
+    options: list[dict[str, Any]] = [
+        *({"method": name} for name in ("scorecam", "ablationcam", "smoothgradcam++", "sscam")),
+        *({"smooth": name} for name in ("noise", "flips")),
+    ]
+    expected = [gc.forward(module, batch).cam(1, **one) for one in options]
+    with torch.device("meta"):
+        found = [gc.forward(module, batch).cam(1, **one) for one in options]
+        fast = gc.prepare(module, batch)
+    torch.testing.assert_close(fast(batch), module(batch))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)

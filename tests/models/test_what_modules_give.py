@@ -54,6 +54,11 @@ SIGMOIDS: dict[str, Callable[[Tensor], Tensor]] = {
         [logits[:, :1].sigmoid(), logits[:, 1:].sigmoid()], 1
     ),
     "reshaped": lambda logits: logits.sigmoid()[:, :, None].squeeze(2),
+    "hard": functional.hardsigmoid,
+    "of a softmax with one class more": lambda logits: functional.pad(logits, (0, 1)).softmax(1)[
+        :, :-1
+    ],
+    "raised logarithms": lambda logits: functional.logsigmoid(logits).exp(),
 }
 
 
@@ -111,6 +116,10 @@ class OfTwo(Net):
         return super().forward(x + age)
 
 
+def shares(logits: Tensor) -> Tensor:
+    return logits.softmax(1)
+
+
 WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     "random": (lambda: Net(before=functional.dropout), {}, "different numbers for the same"),
     "of the batch": (lambda: Net(before=lambda x: x - x.mean(0)), {}, "if another one is in"),
@@ -123,6 +132,12 @@ WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     "no file": (lambda: Net(raising(OSError("disk"))), {}, r"does not accept a batch .*: disk"),
     "output": (Net, {"output": lambda given: given["x"]}, "output= failed with a tensor"),
     "no function": (Net, {"output": "logits"}, "output= is a str and must be a function"),
+    "per cent": (lambda: Net(lambda z: shares(z) * 100), {}, "add up to 100 .* add up to 1"),
+    "two softmaxes": (lambda: Net(lambda z: shares(z) + shares(2 * z)), {}, "add up to 2 "),
+    "base 10": (lambda: Net(lambda z: shares(z).log10()), {}, "base 10: .* natural logarithms"),
+    "base 2": (lambda: Net(lambda z: shares(z).log2()), {}, "base 2: .* natural logarithms"),
+    "a loss": (lambda: Net(lambda z: -z.log_softmax(1)), {}, "times -1: .* natural logarithms"),
+    "of one": (lambda: Net(lambda z: z.log_softmax(1)[:, 1:2]), {}, "single probabilities: .*exp"),
     "a label": (Net, {"labels": ["a", " ", "c"]}, "one of the labels is empty"),
     "a name": (Net, {"name": "../x"}, "it must be letters, digits, - and _"),
 }  # fmt: skip

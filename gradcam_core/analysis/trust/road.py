@@ -145,7 +145,7 @@ def filled_in(image: Tensor, missing: np.ndarray, noise: float = NOISE, seed: in
     )
     filling = torch.from_numpy(solver.solve(right).T).float()
     generator = torch.Generator().manual_seed(seed)
-    filling += noise * torch.randn(filling.shape, generator=generator)
+    filling += noise * torch.randn(filling.shape, generator=generator, device="cpu")
     version = image.clone()
     version[0, :, torch.from_numpy(missing)] = filling.to(version)
     return version

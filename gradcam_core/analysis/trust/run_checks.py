@@ -250,9 +250,9 @@ class _Checks:
     def _noisy(self) -> Iterator[PreparedInput]:
         generator = torch.Generator().manual_seed(self._seed)
         batch = self._batch(self._e.geometry)
-        deviation = NOISE / torch.tensor(self._preprocessing.std).view(1, -1, 1, 1)
+        deviation = NOISE / torch.tensor(self._preprocessing.std, device="cpu").view(1, -1, 1, 1)
         for _ in range(NOISES):
-            noise = torch.randn(batch.shape, generator=generator) * deviation
+            noise = torch.randn(batch.shape, generator=generator, device="cpu") * deviation
             yield self._input(batch + noise.to(self._device), self._e.geometry)
 
     def _random(self) -> tuple[tuple[Randomised, ...], tuple[float | None, ...]]:

@@ -112,7 +112,7 @@ def ablated_activations(
     import torch
 
     ablated = activation.repeat(len(channels), *[1] * (activation.ndim - 1))
-    ablated[torch.arange(len(channels)), channels] = 0
+    ablated[torch.arange(len(channels), device=channels.device), channels] = 0
     return ablated
 
 
@@ -171,7 +171,8 @@ def noise(like: Tensor, sample: int) -> Tensor:
     import torch
 
     generator = torch.Generator().manual_seed(sample)
-    found = torch.randn((1, *like.shape[1:]), generator=generator, dtype=torch.float32)
+    shape = (1, *like.shape[1:])
+    found = torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")
     return found.to(like) if like.is_floating_point() else found.to(like.device)
 
 

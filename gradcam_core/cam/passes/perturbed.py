@@ -60,7 +60,7 @@ def _of_image(held: OpenPass, method: Method, on_progress: Callable[[float], Non
     # The layer may be on another device than the images that are masked by it.
     given = activation if head is not None else activation.to(held.batch.device)
     logits = []
-    for chunk in torch.arange(channels).split(max(1, at_once)):
+    for chunk in torch.arange(channels, device="cpu").split(max(1, at_once)):
         found: list[Tensor] = []
         for sample in range(method.samples):
             done = int(chunk[0]) + len(chunk) * sample / method.samples

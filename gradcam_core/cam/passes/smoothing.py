@@ -56,7 +56,7 @@ def _noisy(images: Tensor) -> Iterator[Version]:
     axes = tuple(range(1, images.ndim))
     spread = NOISE * (images.amax(axes, keepdim=True) - images.amin(axes, keepdim=True))
     for _ in range(NOISY_COPIES):
-        noise = torch.randn(images.shape, generator=generator).to(spread)
+        noise = torch.randn(images.shape, generator=generator, device="cpu").to(spread)
         yield images + spread * noise, lambda found: found
 
 

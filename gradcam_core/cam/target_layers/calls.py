@@ -193,7 +193,7 @@ def measure_locality(calls: Sequence[Call], module: nn.Module, inputs: Inputs) -
             same.changed[axis] = _norm(difference, axis)
 
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(image.shape, generator=generator).to(image)
+    noise = torch.randn(image.shape, generator=generator, device="cpu").to(image)
     spread = float(image.float().std().nan_to_num()) or 1.0
     versions = [image]
     for middle in _PATCHES:

@@ -109,7 +109,8 @@ def _example(conv: nn.Conv2d) -> Tensor:
     sides = [
         step * (side - 1) + 2 for side, step in zip(conv.kernel_size, conv.dilation, strict=True)
     ]
-    noise = torch.randn(1, conv.in_channels, *sides, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, conv.in_channels, *sides, generator=generator, device="cpu")
     return noise.to(conv.weight)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam_core.errors import CamError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
+from gradcam_core.models.custom.modules.outputs import not_taken, what_they_are
 from gradcam_core.models.custom.modules.places import check_places, first_map
 from gradcam_core.models.custom.modules.scaling import scales_pictures
 from gradcam_core.models.downloads.weights import Source, Weights
@@ -17,18 +18,10 @@ from gradcam_core.wording import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from torch.autograd.graph import Node
 
     from gradcam_core.cam.run import Run
 
-_SURE = 1e-4
 _STEADY = 0.02  # of the largest logit; rounding, with another number of images, differs by less
-
-_SAME_VALUES = (
-    *("View", "ReshapeAlias", "UnsafeView", "Squeeze", "Unsqueeze", "Clone", "Alias", "ToCopy"),
-    *("Select", "Slice", "Transpose", "T", "Permute", "Expand", "Clamp", "Cat", "Stack"),
-)
-"""Operations, by their names in autograd graphs, that hand on the values that they are given."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +99,15 @@ class ModuleFacts:
     """What a pass of a module shows. outputs: how many; gives: "logits", or "softmax",
     "log-softmax" or "sigmoid" if that is in the module; layer: the last feature map. reads_values:
     whether its code reads numbers that are computed, by which it may go another way for another
-    picture. scales_pictures: as one does that normalises them itself."""
+    picture. scales_pictures: as one does that normalises them itself. no_logits: what the outputs
+    are instead, if that is not taken, and what to return."""
 
     outputs: int
     gives: str
     layer: str
     reads_values: bool = False
     scales_pictures: bool = False
-    notes: tuple[str, ...] = ()
+    no_logits: str = ""
 
 
 def channels_of(module: nn.Module) -> int:
@@ -151,7 +145,8 @@ def inspect_module(
 
     _check_values(module)
     random = torch.Generator().manual_seed(0)
-    batch = torch.randn((2, preprocessing.channels, *preprocessing.size), generator=random)
+    shape = (2, preprocessing.channels, *preprocessing.size)
+    batch = torch.randn(shape, generator=random, device="cpu")
     batch = batch.to(next((p.device for p in module.parameters()), torch.device("cpu")))
     run = _run(module, batch, layer, output)
     if run.logits.ndim != 2:
@@ -162,12 +157,14 @@ def inspect_module(
     _check_steady(run, [_run(module, batch[:1], layer, output) for _ in range(2)])
     if first := first_map(module, batch[:1], output):
         check_places(batch[:1], first, run.activation.shape[2:])
+    gives = what_they_are(run.open_pass.logits)
     return ModuleFacts(
         run.logits.shape[1],
-        _given(run.open_pass.logits),
+        gives,
         run.layer,
         _reads_values(module, batch),
         scales_pictures(module, batch),
+        not_taken(run.open_pass.logits) if gives == "logits" else "",
     )
 
 
@@ -262,29 +259,6 @@ def _check_steady(run: Run, alone: Sequence[Run]) -> None:
             "the module returns different numbers for a picture if another one is in the batch, "
             "as batch norms without running statistics do"
         )
-
-
-def _given(logits: Tensor) -> str:
-    """What the numbers [N, classes] at the end of an autograd graph are: see `ModuleFacts`."""
-    values = logits.detach().float()
-    is_shares = bool((values >= 0).all()) and values.shape[1] > 1
-    if is_shares and bool(((values.sum(dim=1) - 1).abs() < _SURE).all()):
-        return "softmax"
-    is_log = bool((values <= 0).all()) and values.shape[1] > 1
-    if is_log and bool((values.logsumexp(dim=1).abs() < _SURE).all()):
-        return "log-softmax"
-    return "sigmoid" if _are_sigmoids(logits.grad_fn) else "logits"
-
-
-def _are_sigmoids(node: Node | None) -> bool:
-    """Whether nothing but a change of shape lies between sigmoids and this end of a graph."""
-    if node is None:
-        return False
-    name = node.name().removesuffix("Backward0").removesuffix("Backward1").removesuffix("Backward2")
-    if name in _SAME_VALUES:
-        before = [other for other, _ in node.next_functions if other is not None]
-        return bool(before) and all(map(_are_sigmoids, before))
-    return name == "Sigmoid"
 
 
 def in_one_line(error: BaseException) -> str:

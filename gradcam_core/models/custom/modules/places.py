@@ -159,12 +159,12 @@ class _Along:
         sums = differences.sum(dim=2 - axis)
         side = sums.shape[1]
         squares = sums.square()  # so that what changes a little everywhere counts little
-        at = (torch.arange(side, dtype=squares.dtype) + 0.5) / side
+        at = (torch.arange(side, dtype=squares.dtype, device=sums.device) + 0.5) / side
         self.middle = (squares * at).sum(dim=1) / squares.sum(dim=1)
         self.focus = side * squares.sum(dim=1) / sums.sum(dim=1).square()
         self.extent, self.most = (float(one) for one in (1 / self.focus).aminmax())
         self.cells = side
-        self.expected = torch.tensor(_STRIPS, dtype=at.dtype)
+        self.expected = torch.tensor(_STRIPS, dtype=at.dtype, device=at.device)
 
     def is_reversed(self, apart: float) -> bool | None:
         """Whether they lie in the opposite order, with so much of the side between them and where

@@ -78,6 +78,8 @@ def of_module(
         )
     if described.classes not in (None, seen.outputs):
         raise NetworkError(f"classes is {described.classes}, but the module gives {seen.outputs}")
+    if seen.no_logits and not described.regression:
+        raise NetworkError(f"the module's outputs are {seen.no_logits}")
     labels = labels_for(described, seen.outputs, None)
     is_single = seen.outputs == 1 and not described.regression
     gives = "logits" if described.regression else seen.gives
@@ -87,8 +89,8 @@ def of_module(
     inside = ""
     if "softmax" in gives:
         inside = (
-            f"a {gives} is in the network, so its maps fade where it is confident; logits are "
-            "better: leave it out"
+            f"the outputs are those of a {gives} or the like, so maps fade where the network is "
+            "confident; logits are better: leave it out"
         )
     name = type(module).__name__
     source = ModuleSource(name)
