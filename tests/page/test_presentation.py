@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.support.browser import PHONE, WIDE, Visits, box_of, expect_explained, wait_for_results
 from tests.support.photos import EXAMPLES
 
 CUP, ESPRESSO = 968, 967
+LONG = 180  # American Staffordshire terrier
+
+SMALL: ViewportSize = {"width": 700, "height": 450}
+"""As a window of a usual laptop that is enlarged to 200 %."""
 
 with Image.open(EXAMPLES / "3_cat_and_coffee.jpg") as photo:
     RATIO = photo.width / photo.height
@@ -32,19 +36,26 @@ def test_it_says_rather_than_which_class_and_the_method_where_they_are_not_the_u
 def assert_nothing_lies_under_the_photo(page: Page) -> None:
     """Of the maps and their texts, under the photo in its corner."""
     photo = box_of(page.locator(".panel.tile"))
-    for part in page.locator(".panel[data-model]").locator(".photo-layers, .explained, .top").all():
+    texts = "header, .photo-layers, .explained, .top"
+    for part in page.locator(".panel[data-model]").locator(texts).all():
         box = box_of(part)
         is_beside = box["x"] >= photo["x"] + photo["width"]
         assert is_beside or box["y"] + box["height"] <= photo["y"]
 
 
 def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
-    for example, viewport in (("9_raccoon", WIDE), ("3_cat_and_coffee", PHONE)):
-        page = visit(f"?example={example}", viewport=viewport)
+    views = ("9_raccoon", WIDE), ("3_cat_and_coffee", PHONE), ("3_cat_and_coffee", SMALL)
+    for example, viewport in views:
+        page = visit(f"?example={example}&class={LONG}", viewport=viewport)
         wait_for_results(page)
         page.keyboard.press("p")
         page.keyboard.press("v")
         assert_nothing_lies_under_the_photo(page)
+        panel = page.locator(".panel[data-model]").first
+        heading, seen = box_of(panel.locator("header")), box_of(panel.locator(".photo-layers"))
+        assert 0 <= heading["y"] <= seen["y"] - heading["height"]
+        for part in ("header", ".explained", ".top li >> nth=0"):
+            assert box_of(panel.locator(part))["width"] <= box_of(panel)["width"] + 1
 
 
 def test_the_class_is_read_in_full_where_a_place_is_covered(visit: Visits):
