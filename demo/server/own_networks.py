@@ -141,6 +141,13 @@ class OwnNetworks:
         except Exception as error:
             return problem(sentence_of(error, BROKEN))
 
+    async def standing(self, request: Request) -> Response:
+        """What the page needs to show the networks that came since the program started; nothing if
+        there are none. The page itself was made before them."""
+        if (refused := self._refused(request)) is not None:
+            return refused
+        return JSONResponse({"page": page_of_networks()} if self._standing else {})
+
     def _looked_into(
         self, wanted: _NetworkRequest, path: Path, labels: Path | None
     ) -> dict[str, Any]:

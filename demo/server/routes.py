@@ -58,6 +58,7 @@ def routes(
         Route("/download", handlers.download, methods=["POST"]),
         Route("/class-search", _find_classes, methods=["GET"]),
         Route("/own-network", networks.answer, methods=["POST"]),
+        Route("/own-networks", networks.standing, methods=["GET"]),
         Route("/live", (live or LiveFrames()).answer, methods=["POST"]),
         Route("/own-network-file", networks.take, methods=["POST"]),
         Route("/page-code", (reachable or Reachability()).answer, methods=["GET"]),

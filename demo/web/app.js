@@ -97,13 +97,18 @@ export class App {
     return contrast === true ? true : this.nameOf(contrast);
   }
 
-  /** A network has come while the page is open. page: the networks and classes that there are now. */
+  /** A network has come while the page is open. */
   addNetwork(name, page) {
-    Object.assign(this.props, page);
-    this.controls.hasOtherModels = true;
+    this.offerNetworks(page);
     if (!this.state.models.includes(name)) this.change({ models: [...this.state.models, name] });
     this.controls.update();
     this.refresh();
+  }
+
+  /** page: the networks and classes that there are now. */
+  offerNetworks(page) {
+    Object.assign(this.props, page);
+    this.controls.hasOtherModels = true;
   }
 
   titleOf(model) {

@@ -39,8 +39,14 @@ export const iconButton = (name, label, act, { word, ...attributes } = {}) =>
     word && h("span", { class: "word" }, word),
   );
 
+const LETTER = "[\\p{Script=Arabic}\\p{Script=Hebrew}\\p{Script=Syriac}\\p{Script=Thaana}\\p{Script=Nko}]";
+const RIGHT_TO_LEFT = new RegExp(`${LETTER}(?:(?:${LETTER}|[\\p{M}\\s])*${LETTER})?`, "gu");
+
 /** A sentence whose numbers stay on the line of their signs: "< 0.1 %". */
-export const together = (text) => text.replaceAll(" %", "\u00a0%").replace(/([<>]) (?=\d)/g, "$1\u00a0");
+export const together = (text) => isolated(text.replaceAll(" %", "\u00a0%").replace(/([<>]) (?=\d)/g, "$1\u00a0"));
+
+/** A sentence whose names that are written from right to left do not turn the numbers beside them around. */
+const isolated = (text) => text.replace(RIGHT_TO_LEFT, "\u2068$&\u2069");
 
 /** Resolves once each selector finds an element. Gradio fetches the scripts of its components one by
  * one, so those that come later may put theirs on the page after ours has started. */

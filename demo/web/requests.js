@@ -105,6 +105,12 @@ export async function sendNetworkFile(file) {
 /** What a file of weights holds; and, with `keep`, what the page needs to show the network. Or {problem}. */
 export const askOfNetwork = (body) => answerTo(post("own-network", body));
 
+/** What the page needs to show the networks that were dropped before it was opened: undefined if there are none. */
+export async function networksDropped() {
+  const { page } = await answerTo(fetch(urlFor("own-networks")), {});
+  return page;
+}
+
 /** What a visitor reads while waiting. position: in the queue, from 1. */
 export const queueText = (position) => `You are number ${position} in the queue …`;
 

@@ -9,12 +9,15 @@ import { acceptPicturesAnywhere } from "./inputs/pasting.js";
 import { listenToSettingsButton, listenToSkipLinks } from "./inputs/settings.js";
 import { explainMissingSources } from "./inputs/sources.js";
 import { offerLive } from "./live/live_button.js";
+import { networksDropped } from "./requests.js";
 import { listenToFullScreen } from "./results/panel.js";
 import { CLASS_FIELDS } from "./state.js";
 
 /** element: where the page goes. props: from demo/ui/page_data.py. trigger: Gradio's, of the component that the page is in. */
 export async function start({ element, props, trigger }) {
+  const arriving = props.takesNetworks ? networksDropped() : undefined;
   await elementsFor("#photo", ".photo-note", "#models", ...CLASS_FIELDS.map(classFieldOf));
+  const dropped = await arriving;
   const app = new App({ element, props, trigger: () => trigger("input") });
   app.takeFile = acceptPicturesAnywhere({
     suffixes: props.pictureSuffixes,
@@ -35,6 +38,7 @@ export async function start({ element, props, trigger }) {
   listenToSkipLinks();
   window.gradcam = { controls: () => app.controls.values() };
   window.addEventListener("control-change", ({ detail: [name, value] }) => app.controls.receive(name, value));
+  if (dropped) app.offerNetworks(dropped);
   app.start(location.href);
   for (const [name, value] of window.earlyChanges ?? []) app.controls.receive(name, value);
   element.dataset.ready = "true";

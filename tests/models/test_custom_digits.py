@@ -295,5 +295,8 @@ def test_the_page_has_it_beside_the_others_and_compares_only_classes_that_both_h
         dropped = panels(page).filter(has_text="Dropped")
         expect(dropped.locator(".explained strong")).to_have_text("3")
         expect(dropped).to_have_attribute("data-status", "ready")
+        page.reload()  # it stands there until the app ends
+        expect(dropped).to_have_attribute("data-status", "ready")
+        assert chosen_models(page) == ["Digits", "Dropped", "EfficientNet-Lite0"]
         visits.close(request.node.name, is_failed=False)
         assert visits.faults == []

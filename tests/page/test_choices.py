@@ -15,6 +15,7 @@ from demo.ui import texts
 from gradcam_core.cam.methods.registry import METHODS
 from tests.support.browser import (
     OWN_TOP,
+    WIDE,
     Visits,
     assert_shows,
     box_of,
@@ -109,6 +110,13 @@ def test_a_stand_in_says_so_and_panels_stand_side_by_side(cat_page: Page):
     together = cat_page.locator("#photo, .class-field, #models, .photo-layers")
     for part in (*together.all()[:3], *panels(cat_page).locator(".photo-layers").all()):
         expect(part).to_be_in_viewport(ratio=1)
+    # On a tablet's, either way up, so are all buttons and what is explained.
+    for width, height in ((1024, 768), (768, 1024)):
+        cat_page.set_viewport_size({"width": width, "height": height})
+        for part in cat_page.locator(".headline :is(h2, .action)").all():
+            expect(part).to_be_in_viewport(ratio=1)
+        assert box_of(cat_page.locator(".headline h2"))["width"] > 100
+    cat_page.set_viewport_size(WIDE)
 
 
 PLACES_BELOW_MODELS = """() => [...document.querySelectorAll("#view, #kind")].map(

@@ -12,13 +12,16 @@ from tests.support.browser import (
     Visits,
     box_of,
     expect_explained,
-    open_example,
     wait_for_results,
 )
 from tests.support.photos import EXAMPLES
 
 CUP, ESPRESSO = 968, 967
 FULL_HD: ViewportSize = {"width": 1920, "height": 1080}
+LONG = 180  # American Staffordshire terrier
+
+SMALL: ViewportSize = {"width": 700, "height": 450}
+"""As a window of a usual laptop that is enlarged to 200 %."""
 
 with Image.open(EXAMPLES / "3_cat_and_coffee.jpg") as photo:
     RATIO = photo.width / photo.height
@@ -41,7 +44,8 @@ def test_it_says_rather_than_which_class_and_the_method_where_they_are_not_the_u
 def assert_nothing_lies_under_the_photo(page: Page) -> None:
     """Of the maps and their texts, under the photo in its corner."""
     photo = box_of(page.locator(".panel.tile"))
-    for part in page.locator(".panel[data-model]").locator(".photo-layers, .explained, .top").all():
+    texts = "header, .photo-layers, .explained, .top"
+    for part in page.locator(".panel[data-model]").locator(texts).all():
         box = box_of(part)
         is_beside = box["x"] >= photo["x"] + photo["width"]
         assert is_beside or box["y"] + box["height"] <= photo["y"]
@@ -54,21 +58,24 @@ def leave(page: Page) -> None:
 
 
 def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
-    page = visit("?example=9_raccoon")
-    wait_for_results(page)
-    expect_explained(page, "badger")
-    page.keyboard.press("p")
-    page.keyboard.press("v")
-    assert_nothing_lies_under_the_photo(page)
-    page.keyboard.press("v")
-    leave(page)
-    page.set_viewport_size(PHONE)
-    open_example(page, "3_cat_and_coffee")
-    expect_explained(page, "espresso", 2)
-    wait_for_results(page)
-    page.keyboard.press("p")
-    page.keyboard.press("v")
-    assert_nothing_lies_under_the_photo(page)
+    page = visit(f"?example=9_raccoon&class={LONG}")
+    views = ("9_raccoon", WIDE), ("3_cat_and_coffee", PHONE), ("3_cat_and_coffee", SMALL)
+    for example, size in views:
+        if f"example={example}" not in page.url:
+            page = visit(f"?example={example}&class={LONG}")
+        page.set_viewport_size(size)
+        wait_for_results(page)
+        expect_explained(page, "American Staffordshire terrier", 3)
+        page.keyboard.press("p")
+        page.keyboard.press("v")
+        assert_nothing_lies_under_the_photo(page)
+        panel = page.locator(".panel[data-model]").first
+        heading, seen = box_of(panel.locator("header")), box_of(panel.locator(".photo-layers"))
+        assert 0 <= heading["y"] <= seen["y"] - heading["height"]
+        for part in ("header", ".explained", ".top li >> nth=0"):
+            assert box_of(panel.locator(part))["width"] <= box_of(panel)["width"] + 1
+        page.keyboard.press("v")
+        leave(page)
 
 
 def test_the_class_is_read_in_full_where_a_place_is_covered(visit: Visits):

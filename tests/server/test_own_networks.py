@@ -27,6 +27,7 @@ def client(is_on: bool = True, is_only_here: bool = False) -> TestClient:
             routes=[
                 Route("/file", networks.take, methods=["POST"]),
                 Route("/ask", networks.answer, methods=["POST"]),
+                Route("/standing", networks.standing, methods=["GET"]),
             ]
         )
     )
@@ -60,10 +61,12 @@ def test_a_network_is_looked_into_and_then_kept(weights: bytes, forgotten: str):
     found = asked(page, file=file)["found"]
     assert (found["architecture"], found["classes"], found["channels"]) == ("test_resnet", 3, 3)
     assert forgotten not in {info.name for info in gc.list_models()}
+    assert page.get("/standing").json() == {}
     kept = asked(page, file=file, labels="cat\ndog\nowl\n", size="96", keep=True)
     assert kept["network"] == forgotten
     assert "Small" in [one["title"] for one in kept["page"]["models"]]
     assert kept["page"]["classes"][-1] == "owl"
+    assert page.get("/standing").json() == {"page": kept["page"]}  # for pages opened later
     assert 'labels = ["cat", "dog", "owl"]' in kept["toml"]
     assert [label.name for label in gc.load_model("small").info.labels] == ["cat", "dog", "owl"]
 

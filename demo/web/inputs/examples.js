@@ -18,7 +18,7 @@ export class Examples {
     for (const button of document.querySelectorAll("[data-example]")) {
       button.setAttribute("aria-pressed", String(button.dataset.example === photo?.example));
     }
-    const said = [title && h("b", {}, title), " ", caption].filter(Boolean);
+    const said = [title && h("b", {}, title), caption && ` ${caption}`].filter(Boolean);
     document.querySelector(".example-caption").replaceChildren(...said);
   }
 

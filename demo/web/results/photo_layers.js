@@ -73,6 +73,8 @@ export class PhotoLayers {
       const size = `${sizes[i]}px`;
       if (isBeside) strip.style.cssText = `top:0;bottom:0;width:${size};${i ? "right" : "left"}:0`;
       else strip.style.cssText = `left:0;right:0;height:${size};${i ? "bottom" : "top"}:0`;
+      const isCutOff = strip.scrollWidth > strip.clientWidth || strip.scrollHeight > strip.clientHeight;
+      if (isCutOff) strip.textContent = "";
     });
   }
 

@@ -10,6 +10,9 @@ const WIDE = 1.1; // so many times wider than high a screen has one row
 const PHONE = matchMedia("(max-width: 640px)"); // on which maps are swiped, see results.css
 const CORNER = { width: 0.24, height: 0.2, most: 384 }; // shares of the screen, and pixels, of the photo in its corner
 const LEAST_TILE = 200; // pixels
+const LEAST_COLUMN = 130; // pixels
+const LEAST_HEIGHT = 80; // pixels of a map
+const ROW_COUNT = 6; // of a panel, see results.css
 
 export class Presentation {
   /** root: what fills the screen; grid: the element whose tiles are laid out. */
@@ -107,7 +110,8 @@ export class Presentation {
       const parts = [...panel.querySelectorAll(`:scope > :is(${labels})`)];
       return parts.reduce((sum, part) => sum + part.offsetHeight, 0);
     });
-    return Math.max(0, ...heights) + GAP; // the space above and below the picture
+    const gap = panels.length ? parseFloat(getComputedStyle(panels[0]).rowGap) || 0 : 0;
+    return Math.max(0, ...heights) + (ROW_COUNT - 1) * gap;
   }
 
   /** The size of the photo in its corner; null if it is not shown. */
@@ -126,11 +130,15 @@ export class Presentation {
     const width = this.root.clientWidth - 2 * GAP;
     const height = this.root.clientHeight - bars.reduce((sum, bar) => sum + bar.offsetHeight, 0) - GAP;
     const corner = this.corner();
-    const rooms = corner ? [[0, corner.height + GAP], [corner.width + GAP, 0]] : [[0, 0]];
+    const below = [0, corner ? corner.height + GAP : 0];
+    const rooms = corner && !PHONE.matches ? [below, [corner.width + GAP, 0]] : [below];
     const best = rooms
       .map(([beside, below]) => ({ ...this.largest(width - beside, height - below), beside, below }))
       .reduce((one, other) => (other.size > one.size ? other : one));
-    const lengths = { bar: this.bar.offsetHeight, gap: GAP, tile: best.size, beside: best.beside, below: best.below, corner: corner?.width ?? 0 };
+    // The texts keep a width that can be read. What does not fit below each other is scrolled.
+    const tile = Math.max(best.size, Math.min(LEAST_TILE, (width - best.beside) / best.columns - GAP));
+    const map = Math.min(tile, Math.max(best.size, LEAST_HEIGHT * this.ratio));
+    const lengths = { bar: this.bar.offsetHeight, gap: GAP, tile, map, beside: best.beside, below: best.below, corner: corner?.width ?? 0 };
     this.root.style.setProperty("--columns", best.columns);
     for (const [name, pixels] of Object.entries(lengths)) this.root.style.setProperty(`--${name}`, `${Math.floor(pixels)}px`);
   }
@@ -140,13 +148,13 @@ export class Presentation {
     const count = PHONE.matches ? 1 : this.grid.querySelectorAll(":scope > .panel[data-model]").length;
     const labels = this.labelHeight();
     let best = { columns: 1, size: -Infinity };
+    const most = Math.max(1, Math.min(count, Math.floor(width / (LEAST_COLUMN + GAP))));
     const isWide = this.root.clientWidth > WIDE * this.root.clientHeight && count <= 4;
-    for (let columns = isWide ? count : 1; columns <= count; columns++) {
+    for (let columns = isWide ? most : 1; columns <= most; columns++) {
       const rows = Math.ceil(count / columns);
       const size = Math.min(width / columns - GAP, (height / rows - labels) * this.ratio);
       if (size > best.size) best = { columns, size };
     }
-    // Where there is no room they are scrolled.
-    return { ...best, size: Math.max(best.size, Math.min(LEAST_TILE, width / best.columns - GAP)) };
+    return best;
   }
 }
