@@ -130,12 +130,13 @@ export class Presentation {
     const best = rooms
       .map(([beside, below]) => ({ ...this.largest(width - beside, height - below), beside, below }))
       .reduce((one, other) => (other.size > one.size ? other : one));
-    const lengths = { bar: this.bar.offsetHeight, gap: GAP, tile: best.size, beside: best.beside, below: best.below, corner: corner?.width ?? 0 };
+    const lengths = { bar: this.bar.offsetHeight, gap: GAP, tile: best.tile, beside: best.beside, below: best.below, corner: corner?.width ?? 0 };
     this.root.style.setProperty("--columns", best.columns);
     for (const [name, pixels] of Object.entries(lengths)) this.root.style.setProperty(`--${name}`, `${Math.floor(pixels)}px`);
   }
 
-  /** {columns, size} with which the pictures become largest in so many pixels. On a phone they are swiped. */
+  /** With which columns the pictures become largest in so many pixels: their size with all in sight, and
+   * that of a tile. On a phone they are swiped. */
   largest(width, height) {
     const count = PHONE.matches ? 1 : this.grid.querySelectorAll(":scope > .panel[data-model]").length;
     const labels = this.labelHeight();
@@ -147,6 +148,6 @@ export class Presentation {
       if (size > best.size) best = { columns, size };
     }
     // Where there is no room they are scrolled.
-    return { ...best, size: Math.max(best.size, Math.min(LEAST_TILE, width / best.columns - GAP)) };
+    return { ...best, tile: Math.max(best.size, Math.min(LEAST_TILE, width / best.columns - GAP)) };
   }
 }
