@@ -54,7 +54,7 @@ def read_talk(path: Path) -> Talk:
     """The talk in a file. Its photos are found from the file's folder, and can be asked for like
     examples from now on.
 
-    Raises ChoiceError that says which slide cannot be shown, and why.
+    Raises ChoiceError that says which slides cannot be shown, and why.
     """
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -75,28 +75,33 @@ def read_talk(path: Path) -> Talk:
         raise ChoiceError(
             f"The talk {path} needs from 1 to {MOST_SLIDES} slides, each beginning with [[slide]]."
         )
-    slides, pictures = [], {}
+    slides, pictures, faults = [], {}, {}
     for number, one in enumerate(found, start=1):
         try:
             slide, picture = _slide(number, one, path.parent)
         except GradcamError as error:
-            raise ChoiceError(f"The talk {path}, slide {number}: {error}") from None
+            faults[number] = str(error)
+            continue
         slides.append(slide)
         if picture is not None:
             pictures[slide.example] = picture
-    _check_pictures(path, pictures)
+    faults |= _bad_pictures(pictures)
+    if faults:
+        said = " Slide ".join(f"{number}: {faults[number]}" for number in sorted(faults))
+        raise ChoiceError(f"The talk {path}, slide {said}")
     add_pictures(pictures)
     return Talk(title, tuple(slides))
 
 
-def _check_pictures(talk: Path, pictures: Mapping[str, Path]) -> None:
-    """Reads each once, so that a bad picture is reported before the talk, not during it."""
+def _bad_pictures(pictures: Mapping[str, Path]) -> dict[int, str]:
+    """By the slide's number, why its picture cannot be read: before the talk, not during it."""
     with ThreadPoolExecutor(READER_COUNT) as pool:
         reading = {path: pool.submit(read_isolated, path) for path in pictures.values()}
-        for example, path in pictures.items():
-            if error := reading[path].exception():
-                number = example.removeprefix(_EXAMPLE)
-                raise ChoiceError(f"The talk {talk}, slide {number}: {path.name}: {error}")
+        return {
+            int(example.removeprefix(_EXAMPLE)): f"{path.name}: {error}"
+            for example, path in pictures.items()
+            if (error := reading[path].exception())
+        }
 
 
 def _slide(number: int, given: object, folder: Path) -> tuple[Slide, Path | None]:

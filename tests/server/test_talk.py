@@ -103,6 +103,11 @@ def test_a_slide_sets_what_the_page_calls_by_other_names(tmp_path: Path):
         ("[[slide]]\nphoto = '1_cat'\nclass = 281.0", "a name or an index, not 281.0"),
         pytest.param(f"[[slide]]\nphoto = '{'a' * 5000}'", "There is no picture", id="long"),
         ("[[slide]]\nphoto = 'talk.toml'", "slide 1: talk.toml: This is not a picture"),
+        (
+            "[[slide]]\nphoto = 'talk.toml'\n[[slide]]\nphoto = '1_cat'\n[[slide]]",
+            "slide 1: talk.toml: This is not a picture in a format that can be read"
+            " (JPEG, PNG, WebP, HEIC, AVIF, GIF, TIFF …). Slide 3: It needs a photo",
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_told_with_its_slide(tmp_path: Path, text: str, reason: str):
