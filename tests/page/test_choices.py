@@ -111,11 +111,13 @@ def test_a_stand_in_says_so_and_panels_stand_side_by_side(cat_page: Page):
     for part in (*together.all()[:3], *panels(cat_page).locator(".photo-layers").all()):
         expect(part).to_be_in_viewport(ratio=1)
     # On a tablet's, either way up, so are all buttons and what is explained.
-    for width, height in ((1024, 768), (768, 1024)):
+    for width, height in ((1280, 900), (1024, 768), (768, 1024), (641, 900)):
         cat_page.set_viewport_size({"width": width, "height": height})
         for part in cat_page.locator(".headline :is(h2, .action)").all():
             expect(part).to_be_in_viewport(ratio=1)
-        assert box_of(cat_page.locator(".headline h2"))["width"] > 100
+        headline = cat_page.locator(".headline h2")
+        assert box_of(headline)["width"] > 100
+        assert headline.evaluate("e => e.scrollHeight - e.clientHeight") <= 1  # nothing is cut off
     cat_page.set_viewport_size(WIDE)
 
 
