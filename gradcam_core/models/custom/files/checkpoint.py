@@ -21,6 +21,7 @@ from torch import Tensor
 
 from gradcam_core.errors import CheckpointError
 from gradcam_core.models.custom.files.file_kinds import FIRST, is_shard, kind_of
+from gradcam_core.models.custom.files.numpy_values import Array
 from gradcam_core.models.custom.files.pickles import (
     HostileError,
     Inert,
@@ -92,7 +93,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         module = next(_modules_in(found), None)
         if module is not None:  # it may be empty
             raise CheckpointError(_whole_module(path, module))
-        if any(isinstance(one, Inert) and "numpy" in one.name for _, one in _items(found)):
+        if any(isinstance(one, Array) for _, one in _items(found)):
             raise CheckpointError(f"{path.name} holds NumPy arrays and no tensors: {_SAVE}")
         held = ", ".join(map(str, list(found)[:5]))
         raise CheckpointError(f"{path.name} holds no tensors, but: {held or 'nothing'}")

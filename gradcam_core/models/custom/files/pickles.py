@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradcam_core.models.custom.files.numpy_values import NUMPY
+
 _PLAIN = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch", "Size"): torch.Size,
@@ -30,6 +32,7 @@ _PLAIN = {
     ("torch._utils", "_rebuild_parameter_with_state"): lambda data, *_: data,
     ("builtins", "set"): set,
     ("builtins", "frozenset"): frozenset,
+    **NUMPY,
 }
 """All that is called while a file is read. None of it does more than hold values."""
 
