@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.autograd.graph import Node
 
 from gradcam_core.cam.network.explainable import as_gradient_errors
 from gradcam_core.cam.target_layers.graph import is_product
+from gradcam_core.errors import CamError
 from gradcam_core.upstream import axis_of, saved_by
 
 _RISING = ("Sigmoid", "LogSigmoid", "Tanh", "Softplus")
@@ -27,6 +29,9 @@ _FAINT = 1e-20
 """Below this a gradient is made larger, which changes a map's size alone, before it underflows."""
 
 _SUMS_TO_ONE = 1e-3
+
+_MOST_LOST = 0.01
+"""Share of the largest gradient that may be rounded where several are weighed up."""
 
 _DEEPEST = 4  # nodes behind each other that are compared
 
@@ -74,43 +79,116 @@ class _Softmax:
         return (factors.to(given.dtype),)
 
 
-def _rising(
-    found: Sequence[Tensor | None], gradients: Sequence[Tensor | None], images: int
-) -> tuple[Tensor | None, ...]:
-    """Of a function of each number alone: where it lets nothing of the gradient by the only number
-    of an image through, that by what it gives."""
-    before, given = found[0], gradients[0]
-    if before is None or given is None or before.shape != given.shape:
-        return tuple(found)
-    rows = images if len(given) == images else 1
-    passed, wanted = before.reshape(rows, -1), given.reshape(rows, -1)
-    is_silent = ~passed.any(dim=1) & ((wanted != 0).sum(dim=1) == 1)
-    return (torch.where(is_silent[:, None], wanted, passed).view_as(before), *found[1:])
+class _Rising:
+    """Functions of each number alone, and a score that knows of the network only through them: what
+    a first pass gives them and takes from them, with the images, or else a single one, as rows."""
+
+    def __init__(self, images: int) -> None:
+        self._images = images
+        self._wanted: dict[Node, Tensor] = {}
+        self._passed: dict[Node, Tensor] = {}
+
+    def record(
+        self, node: Node, found: Sequence[Tensor | None], gradients: Sequence[Tensor | None]
+    ) -> None:
+        before, given = found[0], gradients[0]
+        if before is not None and given is not None and before.shape == given.shape:
+            self._passed[node], self._wanted[node] = before.detach(), given.detach()
+
+    def silent(self) -> Tensor:
+        """Of which rows the score is made from a single number whose function is so flat that
+        nothing comes through [rows]. Raises CamError where it is made from several, whose shares
+        are rounded."""
+        if not self._wanted:
+            return torch.zeros(1, dtype=torch.bool)
+        rows = self._rows
+        # One that is called again on the same numbers has the same slope: their parts add up.
+        together: dict[object, Tensor] = {}
+        for node, given in self._wanted.items():
+            key = (_name(node), node.next_functions[0])
+            together[key] = together[key] + given if key in together else given
+        wanted, passed, lost = (
+            torch.cat([one.reshape(rows, -1).cpu() for one in each], dim=1)
+            for each in (
+                together.values(),
+                self._passed.values(),
+                [_lost(node, given) for node, given in self._wanted.items()],
+            )
+        )
+        count, largest = (wanted != 0).sum(dim=1), passed.abs().amax(dim=1)
+        most = max(_MOST_LOST, 16 * torch.finfo(wanted.dtype).eps)
+        if bool(((count > 1) & (largest > 0) & (lost.amax(dim=1) > most * largest)).any()):
+            raise CamError(
+                "The score is made from several sigmoids that are so sure that their slopes are "
+                "rounded, so their shares in the map are unknown. Explain one class alone, or "
+                "the logits (with output= if the network also returns them)."
+            )
+        return (count == 1) & ~passed.any(dim=1)
+
+    def through(
+        self, node: Node, silent: Tensor, found: Sequence[Tensor | None]
+    ) -> tuple[Tensor | None, ...]:
+        """The gradient by what a function is given: where the row is silent, that by what it
+        gives."""
+        before, wanted = found[0], self._wanted.get(node)
+        if before is None or wanted is None:
+            return tuple(found)
+        each = silent.to(before.device)[:, None]
+        flat = torch.where(each, wanted.reshape(self._rows, -1), before.reshape(self._rows, -1))
+        return (flat.view_as(before), *found[1:])
+
+    @property
+    def _rows(self) -> int:
+        of_each = all(one.ndim and len(one) == self._images for one in self._wanted.values())
+        return self._images if of_each else 1
+
+
+def _lost(node: Node, given: Tensor) -> Tensor:
+    """What rounding 1 - p changes in each gradient behind a sigmoid or tanh."""
+    if _name(node) not in ("Sigmoid", "Tanh"):
+        return torch.zeros_like(given)
+    is_sure = saved_by(node, "result").detach().abs() > 0.5
+    return given.abs() * is_sure * (torch.finfo(given.dtype).eps / 2)
 
 
 def gradients_of(
     score: Tensor, leaves: Sequence[Tensor], *, retain_graph: bool = False
 ) -> tuple[Tensor, ...]:
     """Of a number by each of these, not rounded away by softmaxes and sigmoids that no weights
-    follow. Raises CamError where something has no gradient."""
+    follow. Raises CamError where something has no gradient, or one that is rounded."""
+    images = len(leaves[0])
     with as_gradient_errors(), ExitStack() as undo:
-        found, is_alone = _last_functions(score.grad_fn, len(leaves[0]))
-        for one in found:
-            if isinstance(one, _Softmax):
-                hook = one.node.register_prehook(
-                    partial(one.shifted, is_alone=is_alone, images=len(leaves[0]))
-                )
-                undo.callback(hook.remove)
-            elif is_alone:
-                undo.callback(one.register_hook(partial(_rising, images=len(leaves[0]))).remove)
+        found, is_all = _last_functions(score.grad_fn)
+        softmaxes = [one for one in found if isinstance(one, _Softmax)]
+        others = [one for one in found if not isinstance(one, _Softmax)]
+        for one in softmaxes:
+            shifted = partial(one.shifted, is_alone=is_all and len(found) == 1, images=images)
+            undo.callback(one.node.register_prehook(shifted).remove)
+        if softmaxes or not others or not is_all:
+            return torch.autograd.grad(score, leaves, retain_graph=retain_graph)
+        rising = _Rising(images)
+        with ExitStack() as recorded:
+            for node in others:
+                hook = node.register_hook(partial(rising.record, node))
+                recorded.callback(hook.remove)
+            gradients = torch.autograd.grad(score, leaves, retain_graph=True)
+        silent = rising.silent()
+        if not bool(silent.any()):
+            return gradients
+        for node in others:
+
+            def through(found: Any, _: Any, node: Node = node) -> Any:
+                return rising.through(node, silent, found)
+
+            undo.callback(node.register_hook(through).remove)
         return torch.autograd.grad(score, leaves, retain_graph=retain_graph)
 
 
-def _last_functions(end: Node | None, images: int) -> tuple[list[_Softmax | Node], bool]:
+def _last_functions(end: Node | None) -> tuple[list[_Softmax | Node], bool]:
     """Softmaxes, and nodes of functions that rise, behind which no product with weights is; whether
-    there is one, and it is all that the end knows of the network."""
+    they are all that the end knows of the network."""
     found: list[_Softmax | Node] = []
-    is_alone = True
+    is_all = True
     seen = {end}
     stack = [end]
     while stack:
@@ -123,22 +201,12 @@ def _last_functions(end: Node | None, images: int) -> tuple[list[_Softmax | Node
         elif _name(node) in _RISING:
             found.append(node)
         elif is_product(node) or not node.next_functions:
-            is_alone &= isinstance(getattr(node, "variable", None), nn.Parameter)
+            is_all &= isinstance(getattr(node, "variable", None), nn.Parameter)
         else:
             before = [one for one, _ in node.next_functions if one not in seen]
             seen.update(before)
             stack += before
-    return found, is_alone and (len(found) == 1 or _are_one_function(found, images))
-
-
-def _are_one_function(found: Sequence[_Softmax | Node], images: int) -> bool:
-    """Whether these are a sigmoid or tanh that is called again on the same number of each image, as
-    in [1 - sigmoid(z), sigmoid(z)]: both have the same slope, so that their maps add up."""
-    nodes = [one for one in found if not isinstance(one, _Softmax)]
-    kinds = {(_name(node), node.next_functions[0]) for node in nodes}
-    if len(nodes) < len(found) or len(kinds) != 1 or _name(nodes[0]) not in ("Sigmoid", "Tanh"):
-        return False
-    return saved_by(nodes[0], "result").numel() == images
+    return found, is_all
 
 
 def _softmax(node: Node) -> _Softmax | None:

@@ -113,6 +113,9 @@ def test_a_log_softmax_of_any_size_keeps_its_map():
         torch.tanh,
         functional.logsigmoid,
         lambda z: z[..., None].sigmoid().flatten(1),
+        lambda z: torch.cat([z[:, :2].sigmoid(), z[:, 2:].sigmoid()], 1),
+        lambda z: torch.stack([one.tanh() for one in z.T], 1),
+        lambda z: torch.stack([z[:, 1].tanh(), 1 - z[:, 2].sigmoid(), z[:, 2].sigmoid()], 1),
     ],
 )
 def test_behind_a_saturated_sigmoid_the_map_is_that_of_what_it_is_given(last: Last):
@@ -148,8 +151,23 @@ def test_saturated_sigmoids_of_several_numbers_are_not_taken_for_one():
         return some.sigmoid()[:, :1] + some.sigmoid()[:, 1:]
 
     run = gc.forward(Net(two, 1e4).eval(), images(), "second")
-    with pytest.raises(gc.CamError, match="Nothing in the layer"):
+    with pytest.raises(gc.CamError):
         run.cam(0)
+
+
+@pytest.mark.parametrize("function", [torch.sigmoid, torch.tanh])
+def test_sure_sigmoids_are_weighed_against_each_other_only_where_they_are_exact(function: Last):
+    def difference(given: Tensor) -> Tensor:
+        return function(given[:, 0]) - function(given[:, 1])
+
+    module, double = (Net(lambda z: z + 3).eval() for _ in range(2))
+    run = gc.forward(module, images())
+    exact = gc.forward(double.double(), images().double()).cam(difference, signed=True).float()
+    torch.testing.assert_close(run.cam(difference, signed=True), exact, rtol=1e-3, atol=1e-6)
+    sure = gc.forward(Net(lambda z: z + (15 if function is torch.sigmoid else 8)).eval(), images())
+    with pytest.raises(gc.CamError, match=r"several sigmoids .* shares in the map are unknown"):
+        sure.cam(difference)
+    sure.cam(lambda given: function(given[:, 0]))
 
 
 def test_images_with_a_sure_softmax_do_not_share_a_size():

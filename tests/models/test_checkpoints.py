@@ -702,6 +702,16 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Preprocessing:
         ({"mean": np.float64(0.5), "std": np.float64(0.5)}, None),
         ({"mean": torch.rand(64), "std": torch.rand(64)}, None),
         ({"metrics": {"mean": MEAN, "std": STD}}, None),
+        ({"mean": np.array(MEAN), "std": np.array(STD, ">f4")}, MEAN),
+        ({"mean": tuple(np.array(MEAN, "f4")), "std": tuple(np.array(STD))}, MEAN),
+        ({"mean": np.array(MEAN, object), "std": np.array([STD]).T[:, 0]}, MEAN),
+        ({"image_mean": MEAN, "image_std": STD}, MEAN),
+        ({"norm_means": MEAN, "norm_stds": STD}, MEAN),
+        ({"cfg": {"MODEL": 1, "PIXEL_MEAN": MEAN, "PIXEL_STD": STD}}, MEAN),
+        ({"transform": f"Compose(Normalize(mean={MEAN}, std={STD}))"}, MEAN),
+        ({"val_transforms": f"mean=tensor({MEAN}), std=tensor({STD})"}, MEAN),
+        ({"feature_mean": MEAN, "feature_std": STD}, None),
+        ({"mean": np.ones((64, 64)), "std": np.ones((64, 64))}, None),
     ],
 )  # fmt: skip
 def test_only_a_normalisation_is_taken_for_one(
@@ -713,7 +723,7 @@ def test_only_a_normalisation_is_taken_for_one(
         assert found == usual
     else:
         assert found.mean == pytest.approx(mean, abs=1e-3)
-        given = said.get("std", STD)
+        given: Any = said["std"] if isinstance(said.get("std"), list) else STD
         of_all = {1: 1 / 255, 255: 1}.get(given[0]) if isinstance(given, list) else None
         assert found.std == pytest.approx([of_all] * 3 if of_all else STD)
 

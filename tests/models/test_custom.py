@@ -237,6 +237,22 @@ def test_names_are_read_from_the_weights_if_they_say_them(tmp_path: Path):
     assert [label.name for label in three.labels] == LABELS
     mine = gc.register("One", SMALL, weights=tmp_path / "a.pth", labels=LABELS)
     assert [label.name for label in mine.labels] == LABELS
+    for key, named in (
+        ("classes", np.array(LABELS)),
+        ("vocab", LABELS),
+        ("label_map", dict(enumerate(LABELS))),
+        ("class_to_idx", {name: np.int64(n) for n, name in enumerate(LABELS)}),
+    ):
+        torch.save({"state_dict": tensors, key: named}, tmp_path / "e.pth")
+        info = gc.register("Five", SMALL, weights=tmp_path / "e.pth")
+        assert [label.name for label in info.labels] == LABELS
+    for first, reason in ((1, "the indices are 1 to 3"), (5, "class 0 has no name")):
+        by_index = dict(enumerate(LABELS, first))
+        torch.save({"state_dict": tensors, "id2label": by_index}, tmp_path / "f.pth")
+        info = gc.register("Six", SMALL, weights=tmp_path / "f.pth")
+        assert f"names (id2label) are ignored, because {reason}" in info.notice
+        with pytest.raises(gc.NetworkError, match=f"labels: {reason}"):
+            gc.register("Six", SMALL, labels=by_index)  # type: ignore[arg-type]
     for key, names in (("classes", ["a", "b"]), ("class_to_idx", {"a": 0, "b": 1})):
         torch.save({"state_dict": tensors, key: names}, tmp_path / "d.pth")
         info = gc.register("Four", SMALL, weights=tmp_path / "d.pth")

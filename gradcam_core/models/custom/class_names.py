@@ -4,7 +4,7 @@ is usual for so many."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,11 @@ def names_of(checkpoint: Checkpoint, outputs: int) -> tuple[list[str] | None, st
     for key in (*NAMES_KEYS, *CONFIGS):
         try:
             names = names_in({key: metadata.get(key), "label_descriptions": descriptions})
-        except LabelError:
+        except LabelError as error:
+            if key in NAMES_KEYS and isinstance(metadata.get(key), list | tuple | Mapping):
+                note = (
+                    note or f"the file's names ({key}) are ignored, because {error}: give labels="
+                )
             continue
         is_right = len(names) == outputs or (outputs == 1 and len(names) == 2)
         if is_right and all(map(str.strip, names)):

@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from gradcam_core.errors import NetworkError
+from gradcam_core.errors import LabelError, NetworkError
 from gradcam_core.images.preprocessing import LEAST_SIDE_PX, MOST_SIDE_PX, InputSize
 from gradcam_core.models.custom.files.label_files import names_in
 
@@ -169,7 +169,9 @@ def description_of(
             value = value.tolist()
         try:
             found[key] = checked(key, value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError) as error:
+            if isinstance(error, LabelError) and isinstance(value, Mapping):
+                raise wrong(f"{key}: {error}") from None
             raise wrong(f"{key} = {value!r} is not valid; it must be {_KEYS[key][1]}") from None
     for key in ("weights", "labels"):
         if isinstance(path := found.get(key), Path):

@@ -104,7 +104,11 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
         if len(set(size)) > 1:
             sides = tuple(size) if _known("size", size) is None else ()
     interpolation = _known("interpolation", metadata.get("interpolation"))
-    texts = [text for key in ("cfg", "config") if isinstance(text := metadata.get(key), str)]
+    texts = [
+        text
+        for key, text in metadata.items()
+        if isinstance(text, str) and (key in ("cfg", "config") or "transform" in key)
+    ]
     plain = Normalisation(
         _known("size", size),
         _known("crop", parsed(metadata.get("crop_pct"))),
@@ -172,7 +176,8 @@ _USABLE = "one number for each channel, both for values from 0 to 1 or both for 
 _MOST = 255  # of values that are not from 0 to 1
 
 _DEEPEST = 4  # settings in settings
-_OF_PICTURES = re.compile("data|norm|transform|process|augment|image|img|input|pipeline")
+_OF_PICTURES = re.compile("data|norm|transform|process|augment|image|img|input|pipeline|pixel|rgb")
+_MEAN = re.compile(r"(.*?)(mean)(s?)", re.IGNORECASE)
 
 _BGR = (0.406, 0.456, 0.485)
 """ImageNet's mean, of pictures that were read by OpenCV."""
@@ -205,7 +210,9 @@ _Pair = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def _normalising(settings: Mapping[Any, Any], depth: int = 0) -> Iterator[_Pair]:
-    """Every mean and std beside each other in settings that are of pictures, by their names."""
+    """Every mean and std beside each other in settings that are of pictures, by their names, or
+    that are so by their own, as "image_mean" and "image_std"."""
+    yield from _pairs(settings)
     for key, given in settings.items():
         if depth < _DEEPEST and _OF_PICTURES.search(str(key).lower()):
             for one in given if isinstance(given, list | tuple) else [given]:
@@ -215,12 +222,23 @@ def _normalising(settings: Mapping[Any, Any], depth: int = 0) -> Iterator[_Pair]
                     yield from _normalising(one, depth + 1)
 
 
+def _pairs(settings: Mapping[Any, Any]) -> Iterator[_Pair]:
+    for key in settings:
+        named = _MEAN.fullmatch(str(key))
+        if named is None or not _OF_PICTURES.search(named[1].lower()):
+            continue
+        other = f"{named[1]}{'STD' if named[2].isupper() else 'std'}{named[3]}"
+        mean, std = (parsed(settings.get(one)) for one in (key, other))
+        if plausible(mean, std):
+            yield tuple(mean), tuple(std)
+
+
 def _in_texts(texts: Sequence[str]) -> Iterator[_Pair]:
     """Every mean with every std that programs set, as lists of numbers."""
 
     def lists(key: str) -> Iterator[tuple[float, ...]]:
         for text in texts:
-            for one in re.findall(rf"\b{key}\s*=\s*[\[(]([\d.,\s]*)[\])]", text):
+            for one in re.findall(rf"\b{key}\s*=\s*(?:\w+\()?[\[(]([\d.,\s]*)[\])]", text):
                 yield tuple(float(number) for number in one.replace(",", " ").split())
 
     yield from product(lists("mean"), lists("std"))

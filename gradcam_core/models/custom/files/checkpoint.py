@@ -22,10 +22,10 @@ from torch import Tensor
 
 from gradcam_core.errors import CheckpointError
 from gradcam_core.models.custom.files.file_kinds import FIRST, is_shard, kind_of
+from gradcam_core.models.custom.files.numpy_values import NumpyArray
 from gradcam_core.models.custom.files.pickles import (
     HostileError,
     Inert,
-    NumpyArray,
     is_torchscript,
     load_inertly,
     loaded,

@@ -26,6 +26,9 @@ NAMES_KEYS = (
     "labels",
     "CLASSES",
     "categories",
+    *("idx2label", "idx_to_label", "idx2class", "idx_to_name", "index_to_name", "id2name"),
+    *("class2idx", "class_to_index", "label2idx", "label_to_idx", "label_to_id"),
+    *("label_map", "labels_map", "target_names", "vocab"),
 )
 """Of JSON objects: what the names stand under, the best first."""
 
