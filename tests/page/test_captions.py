@@ -119,7 +119,7 @@ def test_a_network_of_two_classes_has_two_rows(cat_page: Page):
 def test_overlap_is_not_shown_where_there_is_no_map(cat_page: Page):
     told = cat_page.evaluate(
         """async (agreement) => {
-            const file = new URL("web/results/comparison.js", location.href);
+            const file = new URL("web/sections/comparison.js", location.href);
             const { Comparison } = await import(file);
             const colors = () => new Uint32Array(256);
             const comparison = new Comparison({ colors, map: () => null, title: (name) => name });

@@ -99,7 +99,7 @@ def test_it_says_what_the_checks_have_found(one_panel: Page, card: Locator, foun
 
 
 CARD = """async (trust) => {
-    const { TrustCard } = await import(new URL("web/results/trust_card.js", location.href));
+    const { TrustCard } = await import(new URL("web/sections/trust_card.js", location.href));
     const card = new TrustCard("Net");
     card.setExplained("Net", "tabby", "");
     card.show(trust);
@@ -116,7 +116,7 @@ CARD = """async (trust) => {
 
 
 ARRIVES = """async () => {
-    const { TrustCard } = await import(new URL("web/results/trust_card.js", location.href));
+    const { TrustCard } = await import(new URL("web/sections/trust_card.js", location.href));
     const card = new TrustCard("Xception");
     card.setExplained("EfficientNet-Lite2", "tabby", "rather than lynx");
     return [card.element.querySelector("h3").textContent, card.element.ariaLabel];

@@ -1,4 +1,4 @@
-// What each button of the toolbar and each key does; `inputs/toolbar.js` has the buttons, `inputs/keys.js` the keys.
+// What each button of the toolbar and each key does; `toolbar.js` has the buttons, `keys.js` the keys.
 
 import { closeOpened } from "../inputs/settings.js";
 import { uncover } from "../results/panel.js";
