@@ -38,6 +38,16 @@ def assert_nothing_lies_under_the_photo(page: Page) -> None:
         assert is_beside or box["y"] + box["height"] <= photo["y"]
 
 
+def assert_long_names_are_broken(page: Page) -> None:
+    names = page.locator(".panel[data-model]").locator("h2, .explained strong")
+    names.evaluate_all("all => all.forEach((e) => (e.textContent = 'Fahrtgesellschaft'.repeat(6)))")
+    for panel in page.locator(".panel[data-model]").all():
+        box = box_of(panel)
+        for part in panel.locator(".photo-layers, h2, .explained strong").all():
+            assert box_of(part)["width"] <= box["width"] + 1
+            assert part.evaluate("e => e.scrollWidth - e.clientWidth") <= 1
+
+
 def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
     for example, viewport in (("9_raccoon", WIDE), ("3_cat_and_coffee", PHONE)):
         page = visit(f"?example={example}", viewport=viewport)
@@ -50,6 +60,7 @@ def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
             expect(page.locator(".app.presenting")).to_have_css("width", "700px")
             expect(page.locator(".panel[data-model] header").first).to_be_in_viewport(ratio=1)
             assert_nothing_lies_under_the_photo(page)
+            assert_long_names_are_broken(page)
 
 
 def test_the_class_is_read_in_full_where_a_place_is_covered(visit: Visits):

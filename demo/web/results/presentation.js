@@ -10,6 +10,7 @@ const WIDE = 1.1; // so many times wider than high a screen has one row
 const PHONE = matchMedia("(max-width: 640px)"); // on which maps are swiped, see results.css
 const CORNER = { width: 0.24, height: 0.2, most: 384 }; // shares of the screen, and pixels, of the photo in its corner
 const LEAST_TILE = 200; // pixels
+const SEEN = 0.5; // share of the height that a picture in such a tile may take, if all of it is not in sight
 
 export class Presentation {
   /** root: what fills the screen; grid: the element whose tiles are laid out. */
@@ -130,7 +131,7 @@ export class Presentation {
     const best = rooms
       .map(([beside, below]) => ({ ...this.largest(width - beside, height - below), beside, below }))
       .reduce((one, other) => (other.size > one.size ? other : one));
-    const lengths = { bar: this.bar.offsetHeight, gap: GAP, tile: best.tile, beside: best.beside, below: best.below, corner: corner?.width ?? 0 };
+    const lengths = { bar: this.bar.offsetHeight, gap: GAP, tile: best.tile, picture: Math.max(best.size, Math.min(best.tile, SEEN * height * this.ratio)), beside: best.beside, below: best.below, corner: corner?.width ?? 0 };
     this.root.style.setProperty("--columns", best.columns);
     for (const [name, pixels] of Object.entries(lengths)) this.root.style.setProperty(`--${name}`, `${Math.floor(pixels)}px`);
   }
@@ -142,7 +143,8 @@ export class Presentation {
     const labels = this.labelHeight();
     let best = { columns: 1, size: -Infinity };
     const isWide = this.root.clientWidth > WIDE * this.root.clientHeight && count <= 4;
-    for (let columns = isWide ? count : 1; columns <= count; columns++) {
+    const most = isWide ? count : Math.max(1, Math.min(count, Math.floor(width / (LEAST_TILE + GAP))));
+    for (let columns = isWide ? count : 1; columns <= most; columns++) {
       const rows = Math.ceil(count / columns);
       const size = Math.min(width / columns - GAP, (height / rows - labels) * this.ratio);
       if (size > best.size) best = { columns, size };
