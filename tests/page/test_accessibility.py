@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 import gradcam_core as gc
@@ -347,8 +350,24 @@ def test_on_a_phone_everything_fits_and_is_large_enough_for_a_thumb(visit: Visit
     expect_explained(page, "tabby")
 
 
+def assert_a_system_s_own_colours_leave_the_map(page: Page) -> None:
+    def shown() -> np.ndarray:
+        png = panels(page).first.locator(".photo-layers").screenshot()
+        return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))[12:-12, 12:-12].astype(int)
+
+    usual = shown()
+    chosen = panels(page).first.locator(".top [aria-pressed=true]")
+    try:
+        page.emulate_media(forced_colors="active")
+        assert np.abs(shown() - usual).mean() < 2
+        expect(chosen).to_have_css("outline-width", "3px")
+    finally:
+        page.emulate_media(forced_colors="none")
+
+
 def test_a_presentation_shows_only_picture_maps_and_large_labels(cat_page: Page):
     page = cat_page
+    assert_a_system_s_own_colours_leave_the_map(page)
     page.set_viewport_size({"width": 1920, "height": 1080})
     page.keyboard.press("p")
     app = page.locator(".page > .app")

@@ -82,6 +82,7 @@ def test_a_drawn_place_and_the_hottest_are_covered_beside_as_large_a_cold_one(vi
     expect(page.locator(".photo-notices [role=status]")).to_have_text(
         "A place of the photo is covered, 12 % of it: blurred."
     )
+    assert box_of(panels(page).nth(1).locator(".photo-layers")) == stage  # for the next place
     page.get_by_role("button", name="Same area at a cold place").click()
     beside = page.get_by_role("region", name="Does the place matter?")
     expect(beside.locator("li .numbers")).to_have_count(6)

@@ -275,6 +275,9 @@ def test_tall_photos_and_those_that_lie_on_their_side_fit_and_stand_upright(
     drop(page, tmp_path / "tall.png")
     wait_for_results(page, 1)
     assert box_of(stage)["height"] <= 0.81 * 900
+    page.keyboard.press("p")
+    expect(stage).to_be_in_viewport(ratio=1)
+    page.keyboard.press("Escape")
     remove_photo(page)
     expect_no_photo(page)
     exif = Image.Exif()

@@ -57,6 +57,16 @@ def leave(page: Page) -> None:
     page.wait_for_function("document.fullscreenElement === null")
 
 
+def assert_long_names_are_broken(page: Page) -> None:
+    names = page.locator(".panel[data-model]").locator("h2, .explained strong")
+    names.evaluate_all("all => all.forEach((e) => (e.textContent = 'Fahrtgesellschaft'.repeat(6)))")
+    for panel in page.locator(".panel[data-model]").all():
+        box = box_of(panel)
+        for part in panel.locator(".photo-layers, h2, .explained strong").all():
+            assert box_of(part)["width"] <= box["width"] + 1
+            assert part.evaluate("e => e.scrollWidth - e.clientWidth") <= 1
+
+
 def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
     page = visit(f"?example=9_raccoon&class={LONG}")
     views = ("9_raccoon", WIDE), ("3_cat_and_coffee", PHONE), ("3_cat_and_coffee", SMALL)
@@ -74,6 +84,8 @@ def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
         assert 0 <= heading["y"] <= seen["y"] - heading["height"]
         for part in ("header", ".explained", ".top li >> nth=0"):
             assert box_of(panel.locator(part))["width"] <= box_of(panel)["width"] + 1
+        if size == SMALL:
+            assert_long_names_are_broken(page)
         page.keyboard.press("v")
         leave(page)
 

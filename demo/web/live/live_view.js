@@ -172,7 +172,8 @@ export class LiveView {
     this.counted.frames++;
     const took = performance.now() - this.counted.since;
     if (took < RATE_MS) return;
-    this.rate.textContent = `${((1000 * this.counted.frames) / took).toFixed(0)} frames a second`;
+    const rate = Math.round((1000 * this.counted.frames) / took);
+    this.rate.textContent = rate === 1 ? "1 frame a second" : `${rate} frames a second`;
     this.counted = { frames: 0, since: performance.now() };
   }
 

@@ -181,7 +181,7 @@ export class Panel {
     );
     this.explained.replaceChildren(
       h("span", { class: "visually-hidden" }, "explains "),
-      h("strong", { title: target.name }, target.name),
+      h("strong", { title: target.name, dir: "auto" }, target.name),
       h("span", { class: "unusual" }, [result.rather_than, result.unusual].filter(Boolean).join(" · ")),
       h("span", { class: "how-probable" }, ` ${percentage(target.probability)}, rank ${rank}`),
     );

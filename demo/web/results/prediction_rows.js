@@ -8,7 +8,7 @@ const BLANK = "\u00a0";
 export class PredictionRow {
   /** attributes: of the button, such as what a click does. */
   constructor(attributes) {
-    this.name = h("span", { class: "name" });
+    this.name = h("span", { class: "name", dir: "auto" });
     this.probability = h("span", { class: "probability" });
     this.bar = shareBar(0);
     this.button = h("button", { type: "button", ...attributes }, this.name, this.probability, this.bar);
