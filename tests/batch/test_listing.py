@@ -259,7 +259,7 @@ LISTS = {
     "from another folder": ("deep/l.txt", b"../photos/a.jpg\n../photos/sub/b.jpg"),
     "as seen from here": ("deep/l.list", b"photos/a.jpg\nphotos/sub/b.jpg"),
     "UTF-16": ("l.txt", "photos/a.jpg\nphotos/sub/b.jpg\n".encode("utf-16")),
-    "UTF-32": ("l.csv", "path\nphotos/a.jpg\nphotos/sub/b.jpg\n".encode("utf-32")),
+    "UTF-32": ("l.txt", "photos/a.jpg\nphotos/sub/b.jpg\n".encode("utf-32")),
     "UTF-16 without a mark": ("l.txt", "photos/a.jpg\nphotos/sub/b.jpg\n".encode("utf-16-be")),
     "find -print0": ("l.txt", b"photos/a.jpg\0photos/sub/b.jpg\0"),
     "with twins": ("l.txt", b"photos/a.jpg\n./photos/a.jpg\nphotos/sub/../sub/b.jpg\n"),
