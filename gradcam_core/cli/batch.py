@@ -29,6 +29,7 @@ from gradcam_core.cli.loading import loaded
 from gradcam_core.cli.stop_signal import stop_signal
 from gradcam_core.errors import BatchError, ChoiceError, NetworkError, WeightsError
 from gradcam_core.explanation.request import ExplanationRequest
+from gradcam_core.images.remote.fetch import without_file_scheme
 from gradcam_core.images.rendering.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.registry import model_info
 from gradcam_core.wording import counted, file_name, printable
@@ -272,6 +273,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "photos",
         metavar="PHOTOS",
+        type=without_file_scheme,
         nargs="+",
         help="a folder, a pattern in quotes ('photos/**/*.jpg'), a list of paths (TXT, or CSV with "
         "a column `path`), a ZIP file, a Parquet file with a column `path`, `bytes` or `image`, or "

@@ -94,13 +94,21 @@ def _bound_memory(used: int) -> None:
         return
     import resource
 
-    limit = used + MEMORY_LIMIT_BYTES
+    limit = _at_most(resource.RLIMIT_DATA, used + MEMORY_LIMIT_BYTES)
     # Of all limits this is the one that counts what is written to, not what is only reserved.
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     with suppress(OSError):  # where memory runs out, this process is the first to go
         Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _at_most(kind: int, limit: int) -> int:
+    """No more than whoever started this lets it have, as with `ulimit`."""
+    import resource
+
+    _, most = resource.getrlimit(kind)
+    return limit if most == resource.RLIM_INFINITY else min(limit, most)
 
 
 def _bound_time() -> None:
@@ -110,7 +118,7 @@ def _bound_time() -> None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         end = int(used.ru_utime + used.ru_stime) + 1 + CPU_LIMIT_S
         _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (end, most))
+        resource.setrlimit(resource.RLIMIT_CPU, (_at_most(resource.RLIMIT_CPU, end), most))
 
 
 if __name__ == "__main__":

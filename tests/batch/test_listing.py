@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -99,6 +100,22 @@ def test_a_link_out_of_the_folder_is_followed_and_each_real_file_is_there_once(
         "nowhere.jpg": "a broken link",
         "self.jpg": "a link in a circle",
     }
+
+
+def test_links_that_disappear_meanwhile_are_left_out(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "other").mkdir()
+    (photos / "folder").symlink_to(tmp_path / "other")
+    (photos / "link.jpg").symlink_to("sub/b.jpg")
+
+    def gone(path: str) -> str:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    monkeypatch.setattr(os, "readlink", gone)
+    pictures = found(photos)
+    assert keys(pictures) == PLAIN
+    assert reasons(pictures) == {"folder": "a broken link", "link.jpg": "a broken link"}
 
 
 def test_two_names_of_one_file_are_two_pictures(photos: Path):
@@ -242,6 +259,7 @@ LISTS = {
     "from another folder": ("deep/l.txt", b"../photos/a.jpg\n../photos/sub/b.jpg"),
     "as seen from here": ("deep/l.list", b"photos/a.jpg\nphotos/sub/b.jpg"),
     "UTF-16": ("l.txt", "photos/a.jpg\nphotos/sub/b.jpg\n".encode("utf-16")),
+    "UTF-32": ("l.txt", "photos/a.jpg\nphotos/sub/b.jpg\n".encode("utf-32")),
     "UTF-16 without a mark": ("l.txt", "photos/a.jpg\nphotos/sub/b.jpg\n".encode("utf-16-be")),
     "find -print0": ("l.txt", b"photos/a.jpg\0photos/sub/b.jpg\0"),
     "with twins": ("l.txt", b"photos/a.jpg\n./photos/a.jpg\nphotos/sub/../sub/b.jpg\n"),
@@ -289,8 +307,9 @@ def test_names_in_a_list_are_found_whatever_they_are(photos: Path):
     assert keys(found(photos / "l.txt")) == [*names, "\\xff\\xfe.jpg"]
     (photos / "l.txt").write_bytes("größe.jpg\n".encode("cp1252"))
     assert keys(found(photos / "l.txt")) == ["größe.jpg"]
-    (photos / "l.txt").write_text(f"{photos.as_uri()}/gr%C3%B6%C3%9Fe.jpg\n")
-    assert keys(found(photos / "l.txt")) == [str(photos / "größe.jpg")]
+    for address in (photos.as_uri(), f"file://localhost{photos}", f"FILE:{photos}"):
+        (photos / "l.txt").write_text(f"{address}/gr%C3%B6%C3%9Fe.jpg\n")
+        assert keys(found(photos / "l.txt")) == [str(photos / "größe.jpg")]
 
 
 def test_what_a_list_names_and_is_not_there_stays_in_it(photos: Path):
@@ -336,6 +355,17 @@ def zipped(path: Path, *entries: tuple[str, bytes], packed: int = zipfile.ZIP_DE
         for name, content in entries:
             file.writestr(name, content)
     return path
+
+
+def test_a_link_stored_in_a_zip_file_is_left_out(tmp_path: Path):
+    link = zipfile.ZipInfo("link.jpg")
+    link.create_system, link.external_attr = 3, 0o120777 << 16
+    path = zipped(tmp_path / "z.zip", ("a.jpg", JPEG))
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr(link, "a.jpg")
+    pictures = found(path)
+    assert keys(pictures) == ["a.jpg"]
+    assert reasons(pictures) == {"link.jpg": "a link stored in the ZIP file"}
 
 
 def test_a_zip_file_is_as_its_folder_would_be(tmp_path: Path):

@@ -243,6 +243,13 @@ def test_a_list_or_archive_is_for_a_batch(
     )
 
 
+def test_the_address_of_a_file_is_its_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for command in ([], ["batch", "--out", str(tmp_path / "out")]):
+        with pytest.raises(SystemExit):
+            main([*command, f"{tmp_path.as_uri()}/no%20cat.jpg"])
+        assert f"no file {tmp_path}/no cat.jpg" in capsys.readouterr().err.replace("folder or ", "")
+
+
 def test_a_home_that_no_shell_has_put_in_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert folder("~/results") == tmp_path / "results"

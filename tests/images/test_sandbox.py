@@ -216,6 +216,14 @@ def test_what_a_decoder_writes_reaches_nobody_and_a_fault_of_ours_the_log(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process")
+def test_a_lower_limit_of_whoever_started_it_is_kept(reader: Reader, cat_path: Path):
+    import resource
+
+    resource.prlimit(reader.start().pid, resource.RLIMIT_CPU, (3, 3))
+    assert reader.read(cat_path).size == read_image(cat_path).size
+
+
 def test_a_process_that_has_gone_meanwhile_is_started_anew(reader: Reader, cat_path: Path):
     process = reader.start()
     process.kill()

@@ -310,6 +310,14 @@ def test_channels_without_colours_show_the_first_and_say_so(dtype: str, planes: 
     assert f"{channels} channels; the first one is shown, in grey" in notice
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_channel_beside_red_green_and_blue_is_left_out_and_said(dtype: str):
+    values = np.stack([ramp(0, 255, dtype)] * 3 + [ramp(9, 90, dtype)], axis=2)
+    got, notice = grey(written(values, photometric="rgb", extrasamples=["unspecified"]))
+    assert np.abs(got - LEVELS).max() <= 1
+    assert "4 channels; the first three are shown" in notice
+
+
 @pytest.mark.parametrize("bits", [10, 12, 14])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_packed_bits_are_as_many_as_the_file_says(bits: int, order: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Sequence
@@ -27,6 +28,7 @@ MAX_PICTURE_BYTES = 128 * 2**20
 """Size of the largest picture in a ZIP file, unpacked."""
 
 OF_MACOS = "a file of macOS, not a picture"
+A_LINK = "a link stored in the ZIP file"
 LOCKED = "protected by a password"
 
 _TOO_LARGE = (
@@ -39,6 +41,7 @@ _UNKNOWN = (
 )
 
 _ENCRYPTED = 0x1
+_UNIX = 3  # whose file modes the entry has
 _IS_UTF8 = 0x800
 _UNICODE_NAME = b"up"  # of an extra field
 
@@ -95,6 +98,8 @@ def _found(
         return Skipped(key, OF_MACOS)
     if any(part.startswith(".") for part in parts):
         return Skipped(key, HIDDEN)
+    if info.create_system == _UNIX and stat.S_ISLNK(info.external_attr >> 16):
+        return Skipped(key, A_LINK)
     if info.flag_bits & _ENCRYPTED:
         return Skipped(key, LOCKED)
     try:

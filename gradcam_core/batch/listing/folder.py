@@ -77,13 +77,19 @@ class _Walk:
         above = {real, *real.parents}
         while self._folder_links:  # first, so that a link to a file knows all folders
             link = self._folder_links.popleft()
-            if Path(os.path.realpath(link.path)) in above:
+            target = _real(link.path)
+            if target is None:
+                yield Skipped(link.key, LEADS_NOWHERE)
+            elif Path(target) in above:
                 yield Skipped(link.key, IN_A_CIRCLE)
             else:
                 yield from self._tree(link)
         taken: set[bytes] = set()
         for link in self._file_links:
-            file = os.path.realpath(link.path)
+            file = _real(link.path)
+            if file is None:
+                yield Skipped(link.key, LEADS_NOWHERE)
+                continue
             digest = key_digest(file)
             if digest in taken or self._is_taken(file):
                 yield Skipped(link.key, SAME_PICTURE)
@@ -206,6 +212,14 @@ class _Walk:
 
 def _id(facts: os.stat_result) -> _Id:
     return facts.st_dev, facts.st_ino
+
+
+def _real(path: Path) -> str | None:
+    """Where a link leads; None if it is gone meanwhile."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return None
 
 
 def _head(path: Path) -> bytes:

@@ -14,7 +14,6 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 from pathlib import Path, PurePath
-from urllib.parse import unquote
 
 from gradcam_core.batch.csv_files import SEPARATORS, allow_long_fields, encoding_by_mark
 from gradcam_core.batch.listing.content import HEAD_BYTES, looks_like_picture
@@ -26,7 +25,7 @@ from gradcam_core.batch.listing.source import (
     text_of_name,
 )
 from gradcam_core.errors import PicturesError
-from gradcam_core.images.remote.fetch import is_address
+from gradcam_core.images.remote.fetch import is_address, without_file_scheme
 from gradcam_core.wording import file_name
 
 TABLES = (".csv", ".tsv")
@@ -100,7 +99,7 @@ def _entries(file: Path, suffixes: Collection[str]) -> Iterator[str]:
         raise _unreadable(file, error) from error
     marked = encoding_by_mark(data)
     # Names of files are bytes: what is no UTF-8 is looked for as it stands.
-    is_wide = (marked or "").startswith("utf-16")
+    is_wide = (marked or "").startswith(("utf-16", "utf-32"))
     text = data.decode(marked or "utf-8", "replace" if is_wide else "surrogateescape")
     del data
     if file.suffix.lower() in TABLES:
@@ -225,9 +224,8 @@ def _variants(text: str) -> Iterator[str]:
         if len(text) > 1 and text[0] == pair[0] and text[-1] == pair[-1]:
             stripped = text[1:-1]
             yield stripped
-    if stripped.lower().startswith("file://"):
-        stripped = unquote(re.sub("^file://(localhost)?", "", stripped, flags=re.IGNORECASE))
-        yield stripped
+    stripped = without_file_scheme(stripped)
+    yield stripped
     if stripped.startswith("~"):
         yield os.path.expanduser(stripped)
     slashed = stripped.replace("\\", "/")

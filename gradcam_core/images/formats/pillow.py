@@ -53,6 +53,7 @@ them, EPS, starts a program."""
 
 _NO_FORMAT = (
     "This is not a picture in a format that can be read (JPEG, PNG, WebP, HEIC, AVIF, GIF, TIFF …)."
+    " If it is a picture, save it as PNG, JPEG or TIFF."
 )
 
 _OTHER_JPEG = "This is {kind}, which is not supported. Save it as an ordinary JPEG, PNG or TIFF."

@@ -58,6 +58,13 @@ def is_address(where: str) -> bool:
     return re.match(r"(?!file:)[a-z][a-z0-9+.-]+://", where, re.IGNORECASE) is not None
 
 
+def without_file_scheme(where: str) -> str:
+    """The path in the address of a file on this machine, as browsers and file managers copy it:
+    file:///home/me/my%20cat.jpg. Everything else stays as it is."""
+    path = re.sub("^file:(//(localhost)?)?(?=/)", "", where, flags=re.IGNORECASE)
+    return where if path == where else unquote(path)
+
+
 def name_in(address: str) -> str:
     """The name of the file at an address: for captions, and without what may be a password."""
     try:

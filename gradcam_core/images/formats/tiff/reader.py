@@ -35,7 +35,7 @@ _ORDINARY_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000, 50
 _ORDINARY_EXTRAS = {  # kinds of further samples that Pillow takes for what they are, by photometric
     0: ((),),
     1: ((), (1,), (2,)),
-    2: ((), (0,), (1,), (2,), (999,)),
+    2: ((), (1,), (2,), (999,)),
     3: ((), (2,)),
     5: ((),),
     6: ((),),
