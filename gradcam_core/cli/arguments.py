@@ -70,12 +70,11 @@ class Parser(OneLineParser):
 
 def _with_models_joined(given: list[str]) -> list[str]:
     """With `--models resnet50 vgg19` as `--models resnet50,vgg19`, as it would otherwise name a
-    second photo."""
+    second photo. A word that is no model stays what it is: it may be the photo."""
     names = {info.name for info in list_models()}
     joined: list[str] = []
     for word in given:
-        is_next = joined[-2:-1] == [MODELS] and not word.startswith("-")
-        if is_next and (word.rstrip(",") in names or joined[-1].endswith(",")):
+        if joined[-2:-1] == [MODELS] and word.rstrip(",") in names:
             joined[-1] = f"{joined[-1].rstrip(',')},{word}"
         else:
             joined.append(word)
