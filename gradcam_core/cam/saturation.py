@@ -22,6 +22,9 @@ _RISING = ("Sigmoid", "LogSigmoid", "Tanh", "Softplus")
 """Functions of each number alone: the map of what they are given is that of what they give, but for
 its size."""
 
+_PLAIN = ("Sigmoid", "LogSigmoid", "Tanh")
+"""Those of them without settings, which two calls could differ in."""
+
 _ON_THE_WAY = ("Expand", "View", "UnsafeView", "Unsqueeze", "Squeeze", "Add", "Clamp", "ClampMin")
 """Nodes between a sum and what is divided by it."""
 
@@ -105,7 +108,8 @@ class _Rising:
         # One that is called again on the same numbers has the same slope: their parts add up.
         together: dict[object, Tensor] = {}
         for node, given in self._wanted.items():
-            key = (_name(node), node.next_functions[0])
+            is_plain = _name(node) in _PLAIN
+            key = (_name(node), node.next_functions[0]) if is_plain else node
             together[key] = together[key] + given if key in together else given
         wanted, passed, lost = (
             torch.cat([one.reshape(rows, -1).cpu() for one in each], dim=1)

@@ -155,6 +155,16 @@ def test_saturated_sigmoids_of_several_numbers_are_not_taken_for_one():
         run.cam(0)
 
 
+def test_calls_of_one_function_with_other_settings_are_not_taken_for_one():
+    def rising_though_its_weights_fall(z: Tensor) -> Tensor:
+        one = z[:, 2:3] - 1e3
+        return nn.functional.softplus(one) - 2 * nn.functional.softplus(one, beta=2)
+
+    run = gc.forward(Net(rising_though_its_weights_fall).eval(), images(), "second")
+    with pytest.raises(gc.CamError):
+        run.cam(0)
+
+
 @pytest.mark.parametrize("function", [torch.sigmoid, torch.tanh])
 def test_sure_sigmoids_are_weighed_against_each_other_only_where_they_are_exact(function: Last):
     def difference(given: Tensor) -> Tensor:
