@@ -1,5 +1,5 @@
-"""NumPy's arrays and numbers in a pickle, read from their bytes without NumPy's functions for that,
-which would also make objects."""
+"""NumPy's arrays and numbers in a pickle, read from their bytes. NumPy's own functions for that are
+not called, because they would also make objects."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ def _are_only(node: Node | None, names: Sequence[str]) -> bool:
 
 
 def not_taken(logits: Tensor) -> str:
-    """What numbers [N, classes], of different images, are instead of logits or what the above
-    knows, and what to return, for a person; empty if they may be logits."""
+    """What numbers [N, classes] of different images are, where they are neither logits nor one of
+    `what_they_are`, and what to return instead, for a person; empty if they may be logits."""
     values = logits.detach().double()
     if _are_only(logits.grad_fn, _LOGARITHMS):
         return f"logarithms of single probabilities: {_PASS}the probabilities (exp)"
