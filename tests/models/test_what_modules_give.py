@@ -59,6 +59,10 @@ SIGMOIDS: dict[str, Callable[[Tensor], Tensor]] = {
         :, :-1
     ],
     "raised logarithms": lambda logits: functional.logsigmoid(logits).exp(),
+    "complement": lambda logits: 1 - logits.sigmoid(),
+    "of a tanh": lambda logits: (logits.tanh() + 1) / 2,
+    "by hand": lambda logits: 1 / (1 + (-logits).exp()),
+    "mean of two": lambda logits: (logits.sigmoid() + (2 * logits).sigmoid()) / 2,
 }
 
 
@@ -83,10 +87,15 @@ def test_a_single_sigmoid_is_the_probability_of_one_class(cat: Image.Image):
 
 
 @pytest.mark.parametrize(
-    "after", [lambda z: 4 * z.sigmoid(), lambda z: z.relu(), lambda z: z.sigmoid() + z]
+    "after", [lambda z: z.tanh(), lambda z: z.relu(), lambda z: z.sigmoid() + z]
 )
 def test_what_only_comes_from_a_sigmoid_is_no_probability(after: Callable[[Tensor], Tensor]):
     assert not registered(Net(after)).independent
+
+
+def test_what_is_taken_for_probabilities_without_a_sigmoid_at_the_end_is_told():
+    module = Net(lambda z: 1 - z.sigmoid(), outputs=1)
+    assert "taken as probabilities, because all that were tried" in registered(module).notice
 
 
 @pytest.mark.parametrize("wrap", [nn.DataParallel, lambda m: torch.compile(m, backend="eager")])
@@ -138,6 +147,8 @@ WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     "base 2": (lambda: Net(lambda z: shares(z).log2()), {}, "base 2: .* natural logarithms"),
     "a loss": (lambda: Net(lambda z: -z.log_softmax(1)), {}, "times -1: .* natural logarithms"),
     "of one": (lambda: Net(lambda z: z.log_softmax(1)[:, 1:2]), {}, "single probabilities: .*exp"),
+    "per cent each": (lambda: Net(lambda z: z.sigmoid() * 100), {}, "between 0 and 1 .such as"),
+    "logarithms": (lambda: Net(lambda z: z.sigmoid().log10()), {}, "of single probabilities"),
     "a label": (Net, {"labels": ["a", " ", "c"]}, "one of the labels is empty"),
     "a name": (Net, {"name": "../x"}, "it must be letters, digits, - and _"),
 }  # fmt: skip

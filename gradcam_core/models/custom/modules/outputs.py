@@ -20,12 +20,18 @@ _SAME_VALUES = (
 
 _PROBABILITIES = ("Sigmoid", "Hardsigmoid", "Softmax")
 _LOGARITHMS = ("LogSigmoid", "LogSoftmax")
+_SCALED = (
+    *(*_SAME_VALUES, "Add", "Sub", "Rsub", "Mul", "Neg", "Pow", "Sum", "Mean", "Max", "Amax"),
+    *("Maximum", "Prod"),
+)
+"""Operations that make percentages, differences or means of the probabilities they are given."""
 
 _PASS = "pass output=, a function that returns logits, or "
 
 
-def what_they_are(logits: Tensor) -> str:
-    """What the numbers [N, classes] at the end of an autograd graph are: see `ModuleFacts`."""
+def what_they_are(logits: Tensor, of_extremes: Tensor) -> str:
+    """What the numbers [N, classes] at the end of an autograd graph are: see `ModuleFacts`.
+    of_extremes: the numbers for pictures that logits would be far from 0 for."""
     values = logits.detach().float()
     is_shares = bool((values >= 0).all()) and values.shape[1] > 1
     if is_shares and bool(((values.sum(dim=1) - 1).abs() < _SURE).all()):
@@ -33,7 +39,23 @@ def what_they_are(logits: Tensor) -> str:
     is_log = bool((values <= 0).all()) and values.shape[1] > 1
     if is_log and bool((values.logsumexp(dim=1).abs() < _SURE).all()):
         return "log-softmax"
-    return "sigmoid" if _are_only(logits.grad_fn, _PROBABILITIES) else "logits"
+    if _are_only(logits.grad_fn, _PROBABILITIES):
+        return "sigmoid"
+    if _are_only(logits.grad_fn, ("Tanh",)):
+        return "logits"
+    # Such as 1 - sigmoid, (tanh + 1) / 2, or the mean of the probabilities of all places.
+    is_outside = any(bool(((one < 0) | (one > 1)).any()) for one in (values, of_extremes))
+    return "logits" if is_outside else "probabilities"
+
+
+def _are_of_shares(node: Node | None) -> bool:
+    """Whether these numbers are computed from probabilities alone, with numbers."""
+    name = _name(node)
+    if node is None or name in _PROBABILITIES:
+        return node is not None
+    before = [other for other, _ in node.next_functions if other is not None]
+    is_scaled = name in _SCALED or (name == "Div" and len(before) == 1)  # p / (1 - p) has no limit
+    return is_scaled and bool(before) and all(map(_are_of_shares, before))
 
 
 def _are_only(node: Node | None, names: Sequence[str]) -> bool:
@@ -41,23 +63,35 @@ def _are_only(node: Node | None, names: Sequence[str]) -> bool:
     sigmoids, or some classes of a softmax."""
     if node is None:
         return False
-    name = node.name().partition("Backward")[0]
+    name = _name(node)
     before = [other for other, _ in node.next_functions if other is not None]
     if name in _SAME_VALUES:
         return bool(before) and all(_are_only(one, names) for one in before)
     if name == "Exp" and names is _PROBABILITIES:
         return _are_only(before[0], _LOGARITHMS)
+    if name in ("Log", "Log2", "Log10") and names is _LOGARITHMS:
+        return _are_of_shares(before[0])
     return name in names
+
+
+def _name(node: Node | None) -> str:
+    return "" if node is None else node.name().partition("Backward")[0]
 
 
 def not_taken(logits: Tensor) -> str:
     """What numbers [N, classes] of different images are, where they are neither logits nor one of
     `what_they_are`, and what to return instead, for a person; empty if they may be logits."""
     values = logits.detach().double()
+    of_shares = ""
     if _are_only(logits.grad_fn, _LOGARITHMS):
-        return f"logarithms of single probabilities: {_PASS}the probabilities (exp)"
+        of_shares = f"logarithms of single probabilities: {_PASS}the probabilities (exp)"
+    elif _are_of_shares(logits.grad_fn):
+        of_shares = (
+            "computed from probabilities, but not between 0 and 1 (such as "
+            f"{float(values[0, 0]):.4g}): {_PASS}probabilities"
+        )
     if values.shape[1] == 1 or bool((values[0] - values[1]).abs().max() < _SURE):
-        return ""
+        return of_shares
     for base, what in ((2, "to the base 2"), (10, "to the base 10"), (1 / math.e, "times -1")):
         shares = base**values
         if bool(((shares.sum(dim=1) - 1).abs() < _SURE).all()):
@@ -69,4 +103,4 @@ def not_taken(logits: Tensor) -> str:
             f"not negative and add up to {total:.6g} for each picture, as shares do: {_PASS}"
             "probabilities, which add up to 1"
         )
-    return ""
+    return of_shares

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gradcam_core.cam.run import Run
 
 _STEADY = 0.02  # of the largest logit; rounding, with another number of images, differs by less
+_EXTREME = 100  # times noise
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class ModuleRecipe:
         from gradcam_core.cam.network.outputs import logits_selector
 
         found = logits_selector(self.given_output)(given)
-        if self.gives == "sigmoid":
+        if self.gives in ("sigmoid", "probabilities"):
             return torch.cat([1 - found, found], dim=1)
         return torch.cat([-found / 2, found / 2], dim=1)
 
@@ -97,7 +98,8 @@ class ModuleRecipe:
 @dataclass(frozen=True)
 class ModuleFacts:
     """What a pass of a module shows. outputs: how many; gives: "logits", or "softmax",
-    "log-softmax" or "sigmoid" if that is in the module; layer: the last feature map. reads_values:
+    "log-softmax" or "sigmoid" if that is in the module, or "probabilities" if all numbers seen are
+    from 0 to 1; layer: the last feature map. reads_values:
     whether its code reads numbers that are computed, by which it may go another way for another
     picture. scales_pictures: as one does that normalises them itself. no_logits: what the outputs
     are instead, if that is not taken, and what to return."""
@@ -157,7 +159,8 @@ def inspect_module(
     _check_steady(run, [_run(module, batch[:1], layer, output) for _ in range(2)])
     if first := first_map(module, batch[:1], output):
         check_places(batch[:1], first, run.activation.shape[2:])
-    gives = what_they_are(run.open_pass.logits)
+    extremes = _EXTREME * torch.stack([batch[0], -torch.ones_like(batch[1])])
+    gives = what_they_are(run.open_pass.logits, _logits(module, extremes, output))
     return ModuleFacts(
         run.logits.shape[1],
         gives,
@@ -166,6 +169,19 @@ def inspect_module(
         scales_pictures(module, batch),
         not_taken(run.open_pass.logits) if gives == "logits" else "",
     )
+
+
+def _logits(module: nn.Module, batch: Tensor, output: Callable[[Any], Tensor] | None) -> Tensor:
+    """Of a batch that the module may not take; then infinite."""
+    import torch
+
+    from gradcam_core.cam.network.outputs import logits_selector
+
+    try:
+        with torch.no_grad():
+            return logits_selector(output)(module(batch))
+    except Exception:  # a person's own code may raise anything
+        return torch.full((1, 1), torch.inf)
 
 
 def _reads_values(module: nn.Module, batch: Tensor) -> bool:

@@ -92,10 +92,14 @@ def of_module(
             f"the outputs are those of a {gives} or the like, so maps fade where the network is "
             "confident; logits are better: leave it out"
         )
+    elif gives == "probabilities":
+        inside = (
+            "the outputs are taken as probabilities, because all that were tried are from 0 to 1"
+        )
     name = type(module).__name__
     source = ModuleSource(name)
     info = info_of(described, recipe, labels, source, name, seen.layer, (note, inside))
-    is_each = described.sigmoid or (gives == "sigmoid" and seen.outputs > 1)
+    is_each = described.sigmoid or (gives in ("sigmoid", "probabilities") and seen.outputs > 1)
     return replace(info, independent=is_each)
 
 
