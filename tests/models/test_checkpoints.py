@@ -28,6 +28,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
+from torchvision.transforms import Compose, Normalize
 
 import gradcam_core as gc
 from gradcam_core.images.preprocessing import Preprocessing
@@ -119,6 +120,13 @@ class Anything:
         self.score = np.float64(0.9)
 
 
+class Encoder:
+    """As scikit-learn's LabelEncoder."""
+
+    def __init__(self) -> None:
+        self.classes_ = np.array(["cat", "a dog"], dtype=object)
+
+
 def of_lightning(state: State) -> dict[str, Any]:
     loss = {"criterion.weight": torch.rand(3), "val_acc.tp": torch.zeros(3, dtype=torch.long)}
     return {
@@ -153,6 +161,7 @@ BESIDE: dict[str, Callable[[State], Any]] = {
     "AveragedModel": of_averaging,
     "NumPy numbers": lambda state: {"model": state, "best": np.float32(0.5), "log": Anything()},
     "a list": lambda state: [state, {"lr": 0.1}],
+    "a list of pairs": lambda state: {"model": list(state.items()), "epoch": 3},
     "deep": lambda state: {"a": {"b": {"c": put(state, "net.")}}},
     "a profiler's": lambda state: state | {"layer1.total_ops": torch.zeros(1)},
     "an ordered mapping of another class": lambda state: {
@@ -468,6 +477,7 @@ UNUSABLE: dict[str, tuple[Callable[[State], Any], str]] = {
         "is quantised",
     ),
     "meta": (lambda state: {n: t.to("meta") for n, t in state.items()}, "has no values"),
+    "no names": (lambda state: [*state.values()], "holds 92 tensors without names"),
     "one tensor": (lambda _: torch.rand(3, 3), "holds one tensor"),
     "numbers": (lambda _: {"epoch": 3}, "holds no tensors, but: epoch"),
 }
@@ -711,6 +721,10 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Preprocessing:
         ({"transform": f"Compose(Normalize(mean={MEAN}, std={STD}))"}, MEAN),
         ({"val_transforms": f"mean=tensor({MEAN}), std=tensor({STD})"}, MEAN),
         ({"feature_mean": MEAN, "feature_std": STD}, None),
+        ({"stats": {"mean": MEAN, "std": STD}}, MEAN),
+        ({"stats": (MEAN, STD)}, MEAN),
+        ({"stats": {"mean": 0.91, "std": 0.1}}, None),
+        ({"transform": Compose([Normalize(MEAN, STD)])}, MEAN),
         ({"mean": np.ones((64, 64)), "std": np.ones((64, 64))}, None),
     ],
 )  # fmt: skip
@@ -742,6 +756,9 @@ def test_a_mean_without_a_std_is_said_to_be_ignored(tmp_path: Path, said: dict[s
         {"classes": np.array(["cat", "a dog"], dtype=object)},
         {"class_to_idx": {"a dog": np.int64(1), "cat": np.int64(0)}},
         {"idx_to_class": {np.int64(1): np.str_("a dog"), np.int64(0): "cat"}},
+        {"names": {0: "cat", 1: "a dog"}},
+        {"label_encoder": Encoder()},
+        {"run": {"data": {"class_names": ["cat", "a dog"]}, "metrics": {"names": ["f1", "auc"]}}},
     ],
 )
 @pytest.mark.parametrize("protocol", [2, 5])
@@ -842,6 +859,26 @@ def test_a_transformer_is_built_for_the_size_of_its_input(
     np.testing.assert_allclose(
         gc.forward(module, batch).cam(1)[0], e.feature_map, rtol=1e-3, atol=1e-7
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            {"criterion": "BCEWithLogitsLoss"},
+            "criterion = BCEWithLogitsLoss in the .* sigmoid=true",
+        ),
+        ({"hyper_parameters": {"loss": nn.BCELoss()}}, "loss = BCELoss in the .* sigmoid=true"),
+        ({"args": argparse.Namespace(multi_label=True)}, "multi_label in the .* sigmoid=true"),
+        ({"criterion": nn.MSELoss}, "criterion = MSELoss in the .* give regression=true"),
+        ({"criterion": "CrossEntropyLoss", "args": {"multi_label": False}}, "^$"),
+    ],
+)
+def test_a_loss_that_is_none_of_classes_that_exclude_each_other_is_noticed(
+    tmp_path: Path, said: dict[str, Any], reason: str
+):
+    path = saved(tmp_path / "a.pth", {"state_dict": small().state_dict(), **said})
+    assert re.search(reason, gc.register("Mine", "test_resnet", weights=path).notice)
 
 
 def test_a_loss_for_independent_classes_is_noticed(tmp_path: Path):
@@ -1119,5 +1156,8 @@ def test_a_folder_without_what_is_needed_is_refused(tmp_path: Path):
     with pytest.raises(gc.NetworkError, match=r"config.json of mine is not that of a timm class"):
         gc.register("Mine", weights=folder)
     (folder / "config.json").unlink()
+    with pytest.raises(gc.NetworkError, match=r"mine are in several files: load each, put"):
+        gc.register("Mine", "test_resnet", weights=folder)
+    (folder / "model.safetensors.index.json").unlink()
     with pytest.raises(gc.NetworkError, match=r"mine is a folder without a config.json"):
         gc.register("Mine", "test_resnet", weights=folder)

@@ -76,7 +76,7 @@ OTHERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a.tflite": (lambda path: path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(64)), "Lite's"),
     "a.index.json": (lambda path: path.write_text('{"weight_map": {}}'), "is one of several files"),
     "a.pkl": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "torch.save did not write"),
-    "model-00001-of-00002.bin": (lambda path: saved(path, {}), "one of several files: save the"),
+    "model-00001-of-00002.bin": (lambda path: saved(path, {}), "one of several files: load each"),
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ is usual for so many."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gradcam_core.errors import LabelError
 from gradcam_core.models.class_names.labels import Labels, imagenet_labels, labels_of
 from gradcam_core.models.custom.description import Description
-from gradcam_core.models.custom.files.label_files import (
-    CONFIGS,
-    NAMES_KEYS,
-    names_in,
-    read_label_names,
-)
+from gradcam_core.models.custom.files.label_files import NAMES_KEYS, names_in, read_label_names
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:
@@ -66,6 +62,9 @@ def _imagenet_names(count: int) -> list[str] | None:
     return [known.index_to_description(n) for n in range(count)]
 
 
+_OF_RESULTS = re.compile("metric|result|score|log|history|loss")
+
+
 def parsed(value: Any) -> Any:
     if isinstance(value, str):  # in safetensors everything is text
         try:
@@ -78,14 +77,17 @@ def parsed(value: Any) -> Any:
 def names_of(checkpoint: Checkpoint, outputs: int) -> tuple[list[str] | None, str]:
     """What the file calls the classes, if they are as many as the network has; and what is to be
     said of names that are not."""
+    from gradcam_core.models.custom.files.checkpoint import settings_in
+
     metadata = {key: parsed(value) for key, value in checkpoint.metadata.items()}
-    descriptions = metadata.get("label_descriptions")
     note = ""
-    for key in (*NAMES_KEYS, *CONFIGS):
+    holders = [held for of, held in settings_in(metadata) if not _OF_RESULTS.search(of.lower())]
+    for held, key in ((held, key) for held in holders for key in NAMES_KEYS if key in held):
         try:
-            names = names_in({key: metadata.get(key), "label_descriptions": descriptions})
+            descriptions = held.get("label_descriptions")
+            names = names_in({key: held[key], "label_descriptions": descriptions})
         except LabelError as error:
-            if key in NAMES_KEYS and isinstance(metadata.get(key), list | tuple | Mapping):
+            if isinstance(held[key], list | tuple | Mapping) and held[key]:
                 note = (
                     note or f"the file's names ({key}) are ignored, because {error}: give labels="
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -94,6 +94,8 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     they can be those of values from 0 to 1, or to 255: "mean" may be anything, such as that of a
     metric. OpenMMLab's files have them in the text of a Python program.
     """
+    from gradcam_core.models.custom.files.checkpoint import attributes
+
     config = parsed(checkpoint.metadata.get("pretrained_cfg"))
     metadata = {**checkpoint.metadata, **(config if isinstance(config, Mapping) else {})}
     size = parsed(next(filter(None, map(metadata.get, _SIZES)), None))
@@ -119,7 +121,7 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     )
     mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
     if mean is None or std is None:
-        found_in = {*_normalising(metadata), *_in_texts(texts)}
+        found_in = {*_normalising(metadata, attributes), *_in_texts(texts)}
         if len(found_in) > 1:
             shown = ", ".join(_short(one) for one, _ in sorted(found_in))
             note = f"its settings have several means and stds ({shown}), none of which is taken"
@@ -130,7 +132,7 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
         if len(before) != 1:
             return replace(plain, note=_of_one_alone(metadata))
         ((mean, std),) = before
-        note = "mean and std are those of a layer in the file"
+        note = "mean and std are those of tensors in the file"
     else:
         note = ""
     found = plausible(mean, std)
@@ -139,22 +141,28 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     if found and max(*mean, *std) > 1:
         note = f"mean and std are those of values from 0 to 255 in the file, {_short(mean)}"
     if found is None:
-        note = (
-            f"mean {_short(mean)} and std {_short(std)} in the file are ignored, because they are "
-            f"not {_USABLE}: give mean= and std="
-        )
-        return replace(plain, note=note)
+        return replace(plain, note=_unusable(mean, std))
     return replace(plain, mean=found[0], std=found[1], note=note)
 
 
 def _of_one_alone(metadata: Mapping[str, Any]) -> str:
     """What is to be said of a mean without a std beside it, or the other way round."""
     mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
+    for key, held in metadata.items():
+        if "stat" in key.lower() and isinstance(held, Mapping) and {"mean", "std"} <= held.keys():
+            return _unusable(held["mean"], held["std"])
     name, values, other = ("std", std, "mean") if mean is None else ("mean", mean, "std")
     is_one = isinstance(values, list | tuple) and len(values) in (1, 3)
     if not is_one or not all(isinstance(one, int | float) for one in values):
         return ""
     return f"{name} {_short(values)} in the file is ignored, as no {other} is: give mean= and std="
+
+
+def _unusable(mean: Any, std: Any) -> str:
+    return (
+        f"mean {_short(mean)} and std {_short(std)} in the file are ignored, because they are not "
+        f"{_USABLE}: give mean= and std="
+    )
 
 
 def _known(key: str, value: Any) -> Any:
@@ -176,7 +184,9 @@ _USABLE = "one number for each channel, both for values from 0 to 1 or both for 
 _MOST = 255  # of values that are not from 0 to 1
 
 _DEEPEST = 4  # settings in settings
-_OF_PICTURES = re.compile("data|norm|transform|process|augment|image|img|input|pipeline|pixel|rgb")
+_OF_PICTURES = re.compile(
+    "data|stat|norm|transform|process|augment|image|img|input|pipeline|pixel|rgb"
+)
 _MEAN = re.compile(r"(.*?)(mean)(s?)", re.IGNORECASE)
 
 _BGR = (0.406, 0.456, 0.485)
@@ -209,17 +219,36 @@ def _is_reversed(mean: Sequence[float]) -> bool:
 _Pair = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def _normalising(settings: Mapping[Any, Any], depth: int = 0) -> Iterator[_Pair]:
+def _normalising(
+    settings: Mapping[Any, Any], attributes: Callable[[Any], Any], depth: int = 0
+) -> Iterator[_Pair]:
     """Every mean and std beside each other in settings that are of pictures, by their names, or
     that are so by their own, as "image_mean" and "image_std"."""
     yield from _pairs(settings)
     for key, given in settings.items():
-        if depth < _DEEPEST and _OF_PICTURES.search(str(key).lower()):
-            for one in given if isinstance(given, list | tuple) else [given]:
-                if isinstance(one, Mapping) and plausible(one.get("mean"), one.get("std")):
-                    yield tuple(one["mean"]), tuple(one["std"])
-                elif isinstance(one, Mapping):
-                    yield from _normalising(one, depth + 1)
+        if depth == _DEEPEST or not _OF_PICTURES.search(str(key).lower()):
+            continue
+        if isinstance(given, list | tuple) and len(given) == 2 and plausible(*given):
+            yield tuple(given[0]), tuple(given[1])
+        for one in given if isinstance(given, list | tuple) else [given]:
+            held = attributes(one)
+            if isinstance(held, Mapping) and (pair := _pair_in(held, str(key))):
+                yield pair
+            elif isinstance(held, Mapping):
+                yield from _normalising(held, attributes, depth + 1)
+
+
+def _pair_in(settings: Mapping[Any, Any], key: str) -> _Pair | None:
+    mean, std = _listed(settings.get("mean"), settings.get("std"), key)
+    return (tuple(mean), tuple(std)) if plausible(mean, std) else None
+
+
+def _listed(mean: Any, std: Any, key: str) -> tuple[Any, Any]:
+    """Lists also of one number for all channels, where it is clear that it is of pictures."""
+    is_clear = set(_OF_PICTURES.findall(key.lower())) - {"stat"}
+    if is_clear and all(isinstance(one, int | float) for one in (mean, std)):
+        return [mean], [std]
+    return mean, std
 
 
 def _pairs(settings: Mapping[Any, Any]) -> Iterator[_Pair]:
@@ -229,6 +258,7 @@ def _pairs(settings: Mapping[Any, Any]) -> Iterator[_Pair]:
             continue
         other = f"{named[1]}{'STD' if named[2].isupper() else 'std'}{named[3]}"
         mean, std = (parsed(settings.get(one)) for one in (key, other))
+        mean, std = _listed(mean, std, named[1])
         if plausible(mean, std):
             yield tuple(mean), tuple(std)
 

@@ -3,6 +3,7 @@ labels and layer. Its weights are looked into, not loaded."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from gradcam_core.errors import NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.class_names import labels_for, names_of
 from gradcam_core.models.custom.description import Description
+from gradcam_core.models.custom.files.file_kinds import JOIN, is_shard
 from gradcam_core.models.custom.files.hub_folder import (
     Config,
     config_in,
@@ -93,7 +95,12 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     from gradcam_core.models.custom.fitting.misfits import AS_MODULE
 
     if path.is_dir():
-        raise NetworkError(f"{path.name} is a folder without a config.json: name the file in it")
+        parts = [one for one in path.iterdir() if is_shard(one)]
+        raise NetworkError(
+            f"the weights in {path.name} are in several files: {JOIN}"
+            if parts
+            else f"{path.name} is a folder without a config.json: name the file in it"
+        )
     checkpoint = read_checkpoint(path)
     said = normalisation_in(checkpoint)
     size = described.size or (known.preprocessing or said).size
@@ -156,19 +163,46 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         *found.notes,
         said.note if described.mean is None and known.preprocessing is None else "",
         "" if described.labels or known.names else of_names,
-        _sigmoid_note(described, checkpoint, found.outputs),
+        _loss_note(described, checkpoint, found.outputs),
         transforming if found.architecture.may_transform and found.channels == 3 else "",
     )
     return info_with_layer(described, recipe, labels, LocalFile(path.absolute()), notes)
 
 
-def _sigmoid_note(described: Description, checkpoint: Checkpoint, outputs: int) -> str:
-    """A loss that only independent classes have speaks for them."""
-    if described.sigmoid or outputs == 1:
+_OF_SIGMOIDS = re.compile(
+    "bce|binary_?cross_?entropy|multi_?-?label|use_sigmoid=True|multilabel_?soft_?margin", re.I
+)
+_OF_VALUES = re.compile("mse_?loss|l1_?loss|huber|regression|^(mse|mae|l1|l2)$", re.I)
+
+
+def _loss_note(described: Description, checkpoint: Checkpoint, outputs: int) -> str:
+    """A loss or task that is not of classes that exclude each other speaks for other outputs."""
+    if described.sigmoid or described.regression:
         return ""
-    if not any(name.rpartition(".")[2] == "pos_weight" for name in checkpoint.tensors):
-        return ""
-    return "pos_weight in the file means independent probabilities: give sigmoid=true"
+    if outputs > 1 and any(one.rpartition(".")[2] == "pos_weight" for one in checkpoint.tensors):
+        return "pos_weight in the file means independent probabilities: give sigmoid=true"
+    if outputs > 1 and (found := _said(checkpoint, _OF_SIGMOIDS)):
+        return f"{found} in the file may mean independent probabilities: if so, give sigmoid=true"
+    if found := _said(checkpoint, _OF_VALUES):
+        return (
+            f"{found} in the file may mean values instead of classes: if so, give regression=true"
+        )
+    return ""
+
+
+def _said(checkpoint: Checkpoint, sought: re.Pattern[str]) -> str:
+    """The setting in a file in which this is found, for a person; empty if it is in none."""
+    from gradcam_core.models.custom.files.checkpoint import settings_in
+
+    for _, settings in settings_in(checkpoint.metadata):
+        for key, value in settings.items():
+            text = value if isinstance(value, str) else str(getattr(value, "name", ""))
+            if value is True and sought.search(str(key)):
+                return key
+            if found := sought.search(text):
+                last = text.rpartition(".")[2] if len(text) < 60 else found[0]
+                return f"{key} = {last}"
+    return ""
 
 
 def _transforming(

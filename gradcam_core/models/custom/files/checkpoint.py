@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gradcam_core.errors import CheckpointError
-from gradcam_core.models.custom.files.file_kinds import FIRST, is_shard, kind_of
+from gradcam_core.models.custom.files.file_kinds import FIRST, JOIN, is_shard, kind_of
 from gradcam_core.models.custom.files.numpy_values import NumpyArray
 from gradcam_core.models.custom.files.pickles import (
     HostileError,
@@ -40,7 +40,7 @@ _OF_DENSENET = re.compile(r"(\.denselayer\d+\.)(?:layers\.)?(norm|conv)\.?([12])
 
 _SETTINGS = (
     *("args", "opt", "cfg", "config", "hparams", "hyper_parameters", "pretrained_cfg"),
-    "meta",  # of OpenMMLab
+    *("meta", "datamodule_hyper_parameters"),  # of OpenMMLab and Lightning
 )
 """Where training scripts keep what a network was built with."""
 
@@ -73,7 +73,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not begin:
         raise CheckpointError(f"{path.name} is empty")
     if is_shard(path):
-        raise CheckpointError(f"{path.name} is one of several files: save the network in one")
+        raise CheckpointError(f"{path.name} is one of several files: {JOIN}")
     if begin[8:9] == b"{":  # after eight bytes with the length of this header
         try:
             with safe_open(path, "pt") as opened:
@@ -91,6 +91,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         kind = "one tensor" if isinstance(found, Tensor) else f"a {type(found).__name__}"
         raise CheckpointError(f"{path.name} holds {kind} and no state dict")
     tensors = dict(_tensors_in(found, "", 0))
+    if tensors and all(name.rpartition(".")[2].isdecimal() for name in tensors):
+        raise CheckpointError(
+            f"{path.name} holds {len(tensors)} tensors without names, so it is unknown which is "
+            f"which: {_SAVE}"
+        )
     if not any(tensor.ndim for tensor in tensors.values()):
         module = next(_modules_in(found), None)
         if module is not None:  # it may be empty
@@ -99,7 +104,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
             raise CheckpointError(f"{path.name} holds NumPy arrays and no tensors: {_SAVE}")
         held = ", ".join(map(str, list(found)[:5]))
         raise CheckpointError(f"{path.name} holds no tensors, but: {held or 'nothing'}")
-    return _checked(path, Checkpoint(_unwrapped(tensors), _metadata_in(found, 0)))
+    beside: dict[str, Any] = {}
+    for one in found if isinstance(found, list | tuple) else [found]:
+        beside |= _metadata_in(one, 0)
+    return _checked(path, Checkpoint(_unwrapped(tensors), beside))
 
 
 def _of_torchscript(path: Path) -> Checkpoint:
@@ -182,11 +190,19 @@ def _whole_module(path: Path, found: Inert) -> str:
 
 
 def _items(found: Any) -> Iterator[tuple[str, Any]]:
-    """What a mapping or a list holds, by key; of an object that was no mapping, nothing."""
+    """What a mapping, a list of pairs or another list holds, by key; of an object that was no
+    mapping, nothing."""
+    if isinstance(found, list | tuple) and found and all(map(_is_pair, found)):
+        found = dict(found)
     if isinstance(found, Mapping):
         yield from ((str(key), value) for key, value in found.items())
     elif isinstance(found, list | tuple):
         yield from ((str(n), value) for n, value in enumerate(found))
+
+
+def _is_pair(given: Any) -> bool:
+    is_pair = isinstance(given, list | tuple) and len(given) == 2
+    return is_pair and isinstance(given[0], str)
 
 
 def _tensors_in(found: Any, above: str, depth: int) -> Iterator[tuple[str, Tensor]]:
@@ -223,7 +239,7 @@ def _metadata_in(found: Any, depth: int) -> dict[str, Any]:
         if not isinstance(key, str) or _OF_TRAINING.search(key.lower()):
             continue
         if key in _SETTINGS:
-            held = _attributes(value)
+            held = attributes(value)
             of_settings |= _metadata_in(held, depth + 1) if depth < _DEEPEST else {}
         if (
             isinstance(value, Mapping)
@@ -236,7 +252,21 @@ def _metadata_in(found: Any, depth: int) -> dict[str, Any]:
     return of_settings | own | of_parts
 
 
-def _attributes(value: Any) -> Any:
+def settings_in(
+    found: Any, key: str = "", depth: int = 0
+) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """Every mapping in what a file holds beside tensors, after the key that it stands under; the
+    outer ones first."""
+    held = attributes(found)
+    if not isinstance(held, Mapping) or depth > _DEEPEST:
+        return
+    yield key, held
+    for name, value in held.items():
+        yield from settings_in(value, str(name), depth + 1)
+
+
+def attributes(value: Any) -> Any:
+    """Of an object, as a mapping; else the value."""
     if isinstance(value, argparse.Namespace):
         return vars(value)
     if isinstance(value, Inert):

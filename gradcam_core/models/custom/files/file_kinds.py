@@ -35,6 +35,10 @@ _MEMBERS = {  # of ZIP files
     ".ckpt": "a ZIP with files in it: unpack it",
     ".safetensors": "a ZIP with files in it: unpack it",
 }
+JOIN = (
+    "load each, put the tensors of all into one dictionary, and save that with torch.save or as "
+    "safetensors"
+)
 _SHARD = re.compile(r"-\d+-of-\d+$")
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from gradcam_core.errors import LabelError, NetworkError
 from gradcam_core.images.preprocessing import InputSize, Preprocessing, crop_from
+from gradcam_core.models.custom.files.file_kinds import JOIN
 from gradcam_core.models.custom.files.label_files import names_in
 from gradcam_core.upstream import import_timm
 
@@ -63,7 +64,7 @@ def read_folder(folder: Path) -> tuple[Config, Path]:
     if len(files) == 1:
         return config, files[0]
     if list(folder.glob("*.index.json")):
-        raise NetworkError(f"the weights in {folder.name} are in several files: save them in one")
+        raise NetworkError(f"the weights in {folder.name} are in several files: {JOIN}")
     raise NetworkError(
         f"{folder.name} has {len(files) or 'no'} files of weights: one called model.safetensors "
         "is expected"

@@ -28,7 +28,8 @@ NAMES_KEYS = (
     "categories",
     *("idx2label", "idx_to_label", "idx2class", "idx_to_name", "index_to_name", "id2name"),
     *("class2idx", "class_to_index", "label2idx", "label_to_idx", "label_to_id"),
-    *("label_map", "labels_map", "target_names", "vocab"),
+    *("label_map", "labels_map", "target_names", "vocab", "names", "label_encoder", "classes_"),
+    *("class_map", "class_mapping", "label_mapping", "class_indices", "class_labels", "int2label"),
 )
 """Of JSON objects: what the names stand under, the best first."""
 
