@@ -231,8 +231,8 @@ def _check_gradient(images: PassImages, explained: Explained, found: Tensor) -> 
         which = f" of the {numbered(wrong)}" if len(images) > 1 else ""
         raise CamError(
             f"Nothing in the layer {layer!r} changes the score{which}: its gradient is 0 "
-            "everywhere, as after a saturated softmax, a ReLU that outputs 0, a clamp, a "
-            "rounding or a head whose weights are 0 before training, so there is no map. "
+            "everywhere, as after a saturated softmax or sigmoid, a ReLU that outputs 0, a clamp, "
+            "a rounding or a head whose weights are 0 before training, so there is no map. "
             "Explain another class or layer, or remove that operation (with output= if the "
             "network also returns its logits); allow_nan=True gives a map of 0."
         )
