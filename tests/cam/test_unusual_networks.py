@@ -274,6 +274,26 @@ def test_weights_that_were_changed_meanwhile_are_told():
             run.cam(1, method)
 
 
+def test_a_call_that_the_logits_do_not_use_is_told():
+    def run(self: Any, x: Tensor) -> Any:
+        return {"logits": self.head(pooled(self.first(x).tanh())), "aux": self.first(x.flip(3))}
+
+    module = net(run, norm=nn.LayerNorm(8))
+    assert gc.forward(module, images()).layer == "first"
+    with pytest.raises(gc.CamError, match=r"32\], but no feature map that the logits depend on"):
+        gc.forward(module, images(), "first#2")
+
+
+def test_a_backward_pass_that_the_network_itself_prevents_is_told():
+    def run(self: Any, x: Tensor) -> Tensor:
+        y = self.first(x)
+        return self.head(pooled(self.act(y).add_(y)))
+
+    run_of = gc.forward(net(run, act=nn.Sigmoid()), images(), "first")
+    with pytest.raises(gc.CamError, match=r"gradients cannot be computed \(.*modified by an inpla"):
+        run_of.cam(1)
+
+
 def test_complex_maps_and_lazy_parts_are_told():
     def run(self: Any, x: Tensor) -> Tensor:
         return self.head(pooled(self.waves(x.to(torch.cfloat)).abs()))

@@ -112,6 +112,10 @@ def as_cam_errors(module: nn.Module, inputs: Inputs) -> Iterator[None]:
             kind = str(first.dtype).removeprefix("torch.")
             weights = f"; its weights are {kind} on {first.device}"
         reason = first_line(error) or type(error).__name__
+        if inputs.images.ndim == 3 and any(isinstance(p, nn.Conv2d) for p in module.modules()):
+            reason += (
+                ". A single picture needs a first axis, for the batch: give it as picture[None]"
+            )
         raise CamError(
             f"The network does not accept this batch, {inputs.described()}{weights}: {reason}"
         ) from error

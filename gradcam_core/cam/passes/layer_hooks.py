@@ -141,8 +141,8 @@ def _check(layer: str, output: Tensor, of_images: Tensor, images: int) -> None:
     if len(of_images) != images:
         raise CamError(
             f"The layer {layer!r} gives {list(output.shape)} for {images} images, so it is "
-            "unclear which map belongs to which image: give the network one picture at a time, "
-            "or name another layer=."
+            "unclear which map belongs to which image: name another layer=, or give a network that "
+            "takes one part of an image as its picture."
         )
 
 
@@ -219,6 +219,10 @@ class NamedLayer:
                 "transformer's last block, only the class token counts."
             )
             return None
+        if key not in self._maps.layouts and output.ndim == self._inputs.images.ndim:
+            self._problem = (
+                f"The layer {layer!r} gives {shape}, but no feature map that the logits depend on."
+            )
         return self._maps.layouts.get(key)
 
     def problem(self) -> CamError:

@@ -90,7 +90,7 @@ class OpenPass:
         try:
             found = gradients_of(score, [self.leaf], retain_graph=True)
         except CamError as error:
-            if "modified by an inplace operation" in str(error.__cause__):
+            if weights_version(self.module) != self.version[1]:
                 raise CamError(_CHANGED_WEIGHTS) from error
             raise
         return found[0]

@@ -326,8 +326,8 @@ class LayerSearch:
             shape = list(self._folded[-1].shape)
             return (
                 f"The layers give {shape} for one image: crops, frames or windows take the place "
-                "of the images, so no map belongs to an image. Give the network one picture at a "
-                "time."
+                "of the images, so no map belongs to an image. Give a network that takes one of "
+                "them as its picture."
             )
         came = next((list(call.shape) for call in reversed(self._calls) if call.makes_map), None)
         if came is None:
