@@ -132,6 +132,7 @@ RIGHT: dict[str, tuple[Callable[[], Any], str | None]] = {
     "a compiled part": (with_a_compiled_part, None),
     "torch.fx": (lambda: torch.fx.symbolic_trace(network()), None),
     "DataParallel": (lambda: nn.DataParallel(network()), None),
+    "logits of one cell": (lambda: nn.Sequential(network(), nn.Unflatten(1, (10, 1, 1))), None),
     "made in inference mode": (made_in_inference_mode, None),
 }
 
@@ -264,6 +265,7 @@ def test_else_a_sentence_says_what_came(kind: str):
         (images()[0, 0], r"\[64, 64\]: pictures are \[N, C, H, W\]"),
         (images().to("meta"), "on meta; its weights are float32 on cpu"),
         ({"labels": torch.zeros(2)}, "None of the inputs"),
+        (([images()],), r"inputs \{0: 'list'\} is .* give each tensor as an input of its own"),
     ],
 )
 def test_a_batch_that_is_none_is_told_as_what_came(batch: Any, sentence: str):

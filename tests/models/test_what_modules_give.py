@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -125,6 +126,11 @@ class OfTwo(Net):
         return super().forward(x + age)
 
 
+class Many(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([super(Many, self).forward(x) for _ in range(10)]).mean(0)
+
+
 def shares(logits: Tensor) -> Tensor:
     return logits.softmax(1)
 
@@ -149,6 +155,18 @@ WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     "of one": (lambda: Net(lambda z: z.log_softmax(1)[:, 1:2]), {}, "single probabilities: .*exp"),
     "per cent each": (lambda: Net(lambda z: z.sigmoid() * 100), {}, "between 0 and 1 .such as"),
     "logarithms": (lambda: Net(lambda z: z.sigmoid().log10()), {}, "of single probabilities"),
+    "normalised after resizing": (
+        lambda: Net(before=lambda x: (functional.interpolate(x, 48) - 0.45) / 0.22),
+        {"mean": None, "std": None},
+        "scales its pictures before its first layer",
+    ),
+    "normalised with blue first": (
+        lambda: Net(before=lambda x: x.flip(1).clamp(0, 1) * 2 - 1),
+        {"mean": None, "std": None},
+        "scales its pictures before its first layer",
+    ),
+    "no head": (lambda: timm.create_model("test_resnet", num_classes=0).eval(), {}, "no classes"),
+    "many passes": (Many, {}, "body#8, and 2 more"),
     "a label": (Net, {"labels": ["a", " ", "c"]}, "one of the labels is empty"),
     "a name": (Net, {"name": "../x"}, "it must be letters, digits, - and _"),
 }  # fmt: skip

@@ -46,8 +46,14 @@ class Inputs:
             at for at, one in floats.items() if one.ndim == 3
         ]
         if not pictures:
-            came = {at: list(one.shape) for at, one in tensors.items()} or list(named)
-            raise CamError(f"None of the inputs {came} is a batch of pictures [N, C, H, W].")
+            came = {
+                at: list(one.shape) if isinstance(one, Tensor) else type(one).__name__
+                for at, one in named.items()
+            }
+            raise CamError(
+                f"None of the inputs {came} is a batch of pictures [N, C, H, W]: give each tensor "
+                "as an input of its own, and wrap a network that takes them otherwise."
+            )
         place = pictures[0]
         images = _checked(named.pop(place))
         return cls(images, named, place, len(pictures) > 1)

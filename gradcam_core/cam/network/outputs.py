@@ -20,7 +20,8 @@ _LOGITS = ("logits", "out")
 def logits_of_output(output: Any) -> Tensor:
     """What the classes are read from, where that is clear: the tensor itself; `logits` (or `out`,
     of torchvision's segmentation) of a mapping or an object, as Hugging Face gives it; the only
-    tensor [N, classes] of a tuple. One number per image, [N], is one class.
+    tensor [N, classes] of a tuple. One number per image, [N], is one class; a
+    map of one cell, [N, classes, 1, 1], is one number per class.
 
     Raises CamError, which names what came, for anything else.
     """
@@ -31,6 +32,8 @@ def logits_of_output(output: Any) -> Tensor:
             f"The network gives {described(output)}: it is unclear which part holds the logits. "
             "Pass output=, a function that returns them as a tensor [N, classes]."
         )
+    if found.ndim > 3 and found.shape[2:].numel() == 1:
+        return found.flatten(1)
     return found[:, None] if found.ndim == 1 else found
 
 

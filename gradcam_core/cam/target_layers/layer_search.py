@@ -45,6 +45,9 @@ _LEAST_SHARED = 0.5
 that lead past the last map come from what made the earlier one."""
 
 
+_MOST_NAMED = 8  # maps, in a sentence
+
+
 class _Candidate:
     """A call that gives a feature map. size: its sides; shape: (channels, *sides); entered: the
     sides of the maps that it was given."""
@@ -315,9 +318,11 @@ class LayerSearch:
                 "it."
             )
         else:
+            more = f", and {len(last) - _MOST_NAMED} more" if len(last) > _MOST_NAMED else ""
             came = (
-                f"The logits depend on several parallel feature maps ({', '.join(last)}): there "
-                "is no single map behind all of them."
+                "The logits depend on several parallel feature maps ("
+                f"{', '.join(last[:_MOST_NAMED])}{more}): there is no single map behind all of "
+                "them."
             )
         return f"{came} Name the layer= to explain, and note that its map covers only a part."
 

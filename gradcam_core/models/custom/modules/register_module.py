@@ -42,6 +42,11 @@ def of_module(
     module = unwrapped(module)
     if module.training:
         raise NetworkError("the module is in training mode: call its eval() first")
+    if getattr(module, "num_classes", None) == 0:
+        raise NetworkError(
+            "the module has no classes (num_classes is 0), so its outputs are features: give it a "
+            "head, or wrap both in a module"
+        )
     for key in ("architecture", "weights", "prefix", "transform_input"):
         if getattr(described, key) is not None:
             raise NetworkError(f"{key}= cannot be combined with module=, which is used as it is")

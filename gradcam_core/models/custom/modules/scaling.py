@@ -15,12 +15,14 @@ _LARGER, _SMALLER = 1.5, 0.1
 """By which pictures are scaled that have values from 0 to 1, or to 255. torchvision's networks that
 change ImageNet's normalisation to another one (`transform_input`) scale by 0.4 to 0.5."""
 
-_EXACT = 1e-3  # of the deviation: how far values may lie from what the scale gives
+_GREYS = (0.25, 0.75)
+"""Even pictures, which stay so where they are resized or their channels change places, and lie
+between the limits that values may be clamped to."""
 
 
 def scales_pictures(module: nn.Module, pictures: Tensor) -> bool:
-    """pictures: noise [N, C, H, W]. Whether the first layer that has weights is given each channel
-    of them times a number, and perhaps plus another one, as raw pictures are normalised."""
+    """pictures: any [2, C, H, W]. Whether the first layer that has weights is given each channel of
+    pictures times a number, and perhaps plus another one, as raw pictures are normalised."""
     import torch
 
     from gradcam_core.cam.network.hooks import exclusive, on_this_thread
@@ -36,14 +38,9 @@ def scales_pictures(module: nn.Module, pictures: Tensor) -> bool:
             is_leaf = next(part.children(), None) is None
             if is_leaf and next(part.parameters(), None) is not None:
                 undo.callback(part.register_forward_pre_hook(on_this_thread(keep)).remove)
-        module(pictures.clone())
-    if not given or given[0].shape != pictures.shape:
+        module(torch.stack([torch.full_like(pictures[0], grey) for grey in _GREYS]))
+    if not given or given[0].ndim != 4 or given[0].shape[:2] != pictures.shape[:2]:
         return False
-    before, after = (one.double().transpose(0, 1).flatten(1) for one in (pictures, given[0]))
-    before = before - before.mean(dim=1, keepdim=True)
-    after = after - after.mean(dim=1, keepdim=True)
-    scales = (before * after).sum(dim=1) / before.square().sum(dim=1)
-    apart = (after - scales[:, None] * before).abs().amax(dim=1)
-    if bool((apart > _EXACT * after.std(dim=1)).any()):
-        return False
-    return bool(((scales > _LARGER) | (scales < _SMALLER)).all())
+    dark, light = given[0].double().flatten(2).median(dim=2).values
+    scales = ((light - dark) / (_GREYS[1] - _GREYS[0])).abs()
+    return bool(((scales > _LARGER) | ((scales < _SMALLER) & (scales > 0))).all())
