@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gradcam_core import read_image
 from gradcam_core.batch.listing import archive
 from gradcam_core.batch.listing.content import looks_like_picture
 from gradcam_core.batch.listing.source import Pictures
 from gradcam_core.batch.pictures import find_pictures
-from gradcam_core.errors import PicturesError
+from gradcam_core.errors import ImageError, PicturesError
 from tests.support.bad_pictures import encodings
 from tests.support.photos import PHOTOS as SCIENCE
 
@@ -334,6 +335,9 @@ def test_what_a_list_names_and_is_not_there_stays_in_it(photos: Path):
         ("l.csv", b'path\n"x' + b"y" * 200_000, "leads to no file: 'xyyy"),
         ("l.txt", b"x.jpg\n", "the path in .* leads to no file: 'x.jpg'; paths are relative to"),
         ("l.zip", b"no ZIP", "cannot be read as a ZIP file"),
+        ("l.zip", b"PK\7\10PK\3\4", "one part of a split ZIP file: unpack all parts together"),
+        ("l.zip", b"PK\1\2PK\5\6\1\0" + bytes(16), "one part of a split ZIP file"),
+        ("l.zip", b"PK\3\4" + bytes(30), "is incomplete: it ends before the list of its files"),
         ("l.tar.gz", b"", "unsupported kind of archive"),
     ],
 )
@@ -452,6 +456,17 @@ def test_what_is_protected_by_a_password_is_said(tmp_path: Path):
     file.write_bytes(data)
     with pytest.raises(PicturesError, match="protected by a password: unpack it"):
         found(file)
+
+
+def test_a_broken_link_is_called_so(tmp_path: Path):
+    link = tmp_path / "link.jpg"
+    link.symlink_to("gone.jpg")
+    said = f"{link} is a broken link: it leads to gone.jpg, which is not there"
+    for path in (link, link / "a.jpg"):
+        with pytest.raises(PicturesError, match=said):
+            found(path)
+        with pytest.raises(ImageError, match=said):
+            read_image(path)
 
 
 def test_a_damaged_entry_does_not_cost_the_others(tmp_path: Path):
