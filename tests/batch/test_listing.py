@@ -265,6 +265,14 @@ LISTS = {
     "find -print0": ("l.txt", b"photos/a.jpg\0photos/sub/b.jpg\0"),
     "with twins": ("l.txt", b"photos/a.jpg\n./photos/a.jpg\nphotos/sub/../sub/b.jpg\n"),
     "labels behind tabs": ("l.txt", b"path\tlabel\nphotos/a.jpg\t1\nphotos/sub/b.jpg\t2\n"),
+    "labels behind commas": ("l.txt", b"path, label\nphotos/a.jpg, 1\nphotos/sub/b.jpg, 2\n"),
+    "labels behind spaces": ("l.txt", b"photos/a.jpg 1\nphotos/sub/b.jpg 22\n"),
+    "all in one line": ("l.txt", b'"photos/a.jpg"; photos/sub/b.jpg;'),
+    "other breaks of lines": ("l.txt", "photos/a.jpg\u2028\x85photos/sub/b.jpg\x0c".encode()),
+    "the end as DOS has it": ("l.txt", b"photos/a.jpg\r\nphotos/sub/b.jpg\r\n\x1a\x1a"),
+    "a table's end as DOS has it": ("l.csv", b"path\r\nphotos/a.jpg\r\nphotos/sub/b.jpg\r\n\x1a"),
+    "marks that nobody sees": ("l.txt", "\u202aphotos/a.jpg\n\ufeffphotos/sub/b.jpg".encode()),
+    "escaped for the web": ("l.txt", b"photos%2Fa.jpg\n<photos/%73ub/b.jpg>\n"),
     "a column": ("l.csv", b"id;Path;n\n1;photos/a.jpg;2\n2; 'photos/sub/b.jpg';3\n;;\n"),
     "Excel": ("l.csv", b"sep=;\r\nlabel;filename\r\nx;photos/a.jpg\r\ny;photos/sub/b.jpg\r\n"),
     "without a header": ("l.csv", b"1,photos/a.jpg\n2,photos/sub/b.jpg\n"),
@@ -300,12 +308,15 @@ def test_a_list_is_read_as_people_and_programs_write_it(
 
 def test_names_in_a_list_are_found_whatever_they_are(photos: Path):
     names = ["größe.jpg", " spaces .jpg", "#1.jpg", '"quoted".jpg', "a,b.jpg", "x\ty.jpg"]
+    names += ["u\u2028v.jpg", "1%20.jpg", "c d.jpg"]
     for name in names:
         (photos / name).write_bytes(JPEG)
     strange = os.fsdecode(b"\xff\xfe.jpg")
     (photos / strange).write_bytes(JPEG)
     (photos / "l.txt").write_bytes(os.fsencode("\n".join([*names, strange])))
     assert keys(found(photos / "l.txt")) == [*names, "\\xff\\xfe.jpg"]
+    (photos / "l.txt").write_text('"""quoted"".jpg"\nc d.jpg, gone.jpg\n')
+    assert keys(found(photos / "l.txt")) == ['"quoted".jpg', "c d.jpg", "gone.jpg"]
     (photos / "l.txt").write_bytes("größe.jpg\n".encode("cp1252"))
     assert keys(found(photos / "l.txt")) == ["größe.jpg"]
     for address in (photos.as_uri(), f"file://localhost{photos}", f"FILE:{photos}"):
