@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     from gradcam_core.errors import GradcamError
     from gradcam_core.system.files import check_working_folder
     from gradcam_core.system.library_variables import check_variables_of_pytorch
+    from gradcam_core.system.memory import no_memory_sentence
     from gradcam_core.system.start import prepare_process
     from gradcam_core.wording import printable
 
@@ -82,7 +83,11 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         )
     except GradcamError as error:
         sys.exit(f"The app cannot start: {printable(str(error))}")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError, ImportError, RuntimeError) as error:
+        if sentence := no_memory_sentence(error):
+            sys.exit(f"The app cannot start: {sentence}")
+        if not isinstance(error, OSError | ValueError):
+            raise
         where = getattr(error, "filename", None)
         why = getattr(error, "strerror", None) or error
         sys.exit(f"The app cannot start: {why}{f': {where}' if where else ''}")

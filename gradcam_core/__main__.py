@@ -5,6 +5,7 @@ import sys
 from gradcam_core.errors import SettingsError
 from gradcam_core.system.files import check_working_folder
 from gradcam_core.system.library_variables import check_variables_of_pytorch
+from gradcam_core.system.memory import no_memory_sentence
 from gradcam_core.system.start import prepare_process
 
 
@@ -23,6 +24,11 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130  # as a shell expects of a program that was interrupted
+    except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        if not (sentence := no_memory_sentence(error)):
+            raise
+        print(sentence, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

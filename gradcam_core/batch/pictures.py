@@ -31,6 +31,7 @@ from gradcam_core.batch.listing.table import in_tables
 from gradcam_core.errors import PicturesError
 from gradcam_core.images.formats.suffixes import SUFFIXES
 from gradcam_core.images.remote.fetch import is_address
+from gradcam_core.system.files import broken_link
 from gradcam_core.wording import printable
 
 _TABLE = ".parquet"
@@ -59,8 +60,9 @@ def find_pictures(where: str, leave_out: Path, label_column: str | None = None) 
         return _of_pattern(where, left_out, label_column)
     if mode is None:
         raise PicturesError(
-            f"there is no folder or file {where}; PHOTOS is a folder, a pattern in quotes such as "
-            "'photos/*.jpg', a list of paths (TXT, CSV), a ZIP or Parquet file, or an address"
+            broken_link(path)
+            or f"there is no folder or file {where}; PHOTOS is a folder, a pattern in quotes such "
+            "as 'photos/*.jpg', a list of paths (TXT, CSV), a ZIP or Parquet file, or an address"
         )
     path = _absolute(path)
     if stat.S_ISREG(mode) and path.suffix.lower() == _TABLE:

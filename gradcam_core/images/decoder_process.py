@@ -1,13 +1,14 @@
 """Decode untrusted pictures: the child process of `sandbox`, which bounds what a picture may cost.
 
 A process of its own, because a decoder cannot be stopped from outside, and one that crashes takes
-its process along. Reads from standard input, for each picture, a line of JSON: {"path": name,
-"folder": name}, or {"bytes": count} with so many bytes after it, and in either "window": null or
-[low, high]. Answers on standard output with {"problem": sentence}, or with {"width": pixels,
-"height": pixels, "notices": sentences, "brightness": its fields or null} and then the picture as a
-PPM, which Pillow writes in one go from its memory into the pipe; after either with {"is_spent":
-whether the process holds so much that the next picture should have a new one}. A problem that is a
-fault of ours comes with "fault": where in the code it was raised.
+its process along. Says {"is_ready": true} once it has started. Reads from standard input, for each
+picture, a line of JSON: {"path": name, "folder": name}, or {"bytes": count} with so many bytes
+after it, and in either "window": null or [low, high]. Answers on standard output with {"problem":
+sentence}, or with {"width": pixels, "height": pixels, "notices": sentences, "brightness": its
+fields or null} and then the picture as a PPM, which Pillow writes in one go from its memory into
+the pipe; after either with {"is_spent": whether the process holds so much that the next picture
+should have a new one}. A problem that is a fault of ours comes with "fault": where in the code it
+was raised.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def main() -> None:
     limit_decoders(_THREADS, PIPE_BYTES)
     used = _used()
     _bound_memory(used)
+    _answer(answers, is_ready=True)
     while line := pictures.readline():
         request = json.loads(line)
         _bound_time()

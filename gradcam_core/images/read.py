@@ -18,6 +18,7 @@ from gradcam_core.images.formats.signatures import family_of
 from gradcam_core.images.limits import EMPTY, check_size
 from gradcam_core.images.pixels.brightness import as_picture, raster_of
 from gradcam_core.images.pixels.upright_rgb import upright_rgb
+from gradcam_core.system.files import broken_link
 from gradcam_core.wording import file_name, kind_of, printable
 
 BLANK = "The picture is blank: it has only one colour."
@@ -87,7 +88,8 @@ def _read(photo: Photo, window: Window | None) -> Decoded:
             )
         return _decode(lambda: path.open("rb"), window)
     except FileNotFoundError:
-        raise ImageError(f"There is no file {shown}.") from None
+        link = printable(broken_link(path))
+        raise ImageError(f"{link}." if link else f"There is no file {shown}.") from None
     except ImageError:
         raise
     except ValueError as error:

@@ -33,6 +33,11 @@ DECODE_TIMEOUT_S = 15.0
 
 TOO_LONG = "The picture takes too long to decode. Save it again, as JPEG or PNG, and try once more."
 
+_NOT_STARTED = (
+    "The process that decodes pictures could not be started ({why}). The machine may lack memory, "
+    "or not allow another process."
+)
+
 _PPM_HEADER_LINES = 3
 _BAND_BYTES = 8 * 2**20  # of a picture that are held twice
 
@@ -54,11 +59,13 @@ class Reader:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_ready = False
 
     def start(self) -> subprocess.Popen[bytes]:
         """The child process, in which pictures can be decoded a moment later."""
         if self._process is None or self._process.poll() is not None:
             self.stop()
+            self._is_ready = False
             self._process = start_child(decoder_process.__name__, (), _SETTINGS)
             _widen(self._process.stdout)
         return self._process
@@ -83,7 +90,10 @@ class Reader:
         self, photo: str | os.PathLike[str] | bytes, window: Window | None = None
     ) -> Decoded:
         """As `read_picture_isolated`."""
-        process = self.start()
+        try:
+            process = self.start()
+        except OSError as error:
+            raise ImageError(_NOT_STARTED.format(why=error.strerror or error)) from error
         assert process.stdin
         assert process.stdout
         is_late = threading.Event()
@@ -96,10 +106,14 @@ class Reader:
         watch.daemon = True
         watch.start()
         try:
+            self._is_ready = self._is_ready or _next_answer(process.stdout)["is_ready"]
             _send(process.stdin, photo, window)
             answer, is_spent = _receive(process.stdout)
         except (_LostError, OSError, ValueError):
             status = self.stop()
+            if not self._is_ready:
+                why = "it took too long" if is_late.is_set() else f"it ended with status {status}"
+                raise ImageError(_NOT_STARTED.format(why=why)) from None
             too_long = is_late.is_set() or status == -getattr(signal, "SIGXCPU", 0)
             if not too_long:
                 _log_crash(status)
@@ -108,7 +122,8 @@ class Reader:
             watch.cancel()
         if is_spent:
             self.stop()
-            self.start()  # while nobody waits for it
+            with suppress(OSError):  # of which the next picture says so
+                self.start()  # while nobody waits for it
         if isinstance(answer, ImageError):
             raise answer
         return answer

@@ -20,6 +20,7 @@ from gradcam_core.models.downloads.fetch import fetch
 from gradcam_core.models.downloads.weights import PackagedFile, Source, Weights
 from gradcam_core.models.model import Model
 from gradcam_core.models.registry import ModelInfo, list_models, model_info
+from gradcam_core.system.memory import no_memory_sentence
 from gradcam_core.upstream import import_timm
 
 __all__ = ["RETRY_AFTER_S", "Loader", "Model", "load_model", "loader", "read_model"]
@@ -104,9 +105,13 @@ class Loader:
             except Exception as failure:
                 attempt.set_exception(failure)
         except Exception as failure:
-            log.exception("loading %s failed", self.info.title)
             retry_at = time.monotonic() + self._retry_after_s
-            attempt.set_exception(failure)
+            if no_memory := no_memory_sentence(failure):
+                log.info("%s: %s", self.info.title, no_memory)
+                attempt.set_exception(WeightsError(no_memory))
+            else:
+                log.exception("loading %s failed", self.info.title)
+                attempt.set_exception(failure)
         with self._lock:
             self._settled, self._attempt = attempt, None
             self._retry_at, self.progress = retry_at, None

@@ -24,6 +24,15 @@ def check_working_folder() -> None:
         ) from error
 
 
+def broken_link(path: Path) -> str:
+    """ "photo.jpg is a broken link: it leads to old/photo.jpg, which is not there", of a path that
+    leads nowhere or a folder in it; "" if no link is the reason."""
+    for one in (path, *path.parents):
+        if one.is_symlink() and not one.exists():
+            return f"{one} is a broken link: it leads to {os.readlink(one)}, which is not there"
+    return ""
+
+
 @contextmanager
 def atomic_write(
     path: Path, is_flushed: bool = False, partial: Path | None = None

@@ -1,5 +1,5 @@
-"""What becomes of freed memory, with the GNU C library, with any other, nothing is done; and when
-Python looks for garbage.
+"""What becomes of freed memory, with the GNU C library, with any other, nothing is done; when
+Python looks for garbage; and what to say where there is no more memory.
 
 Own machinery, because no package offers it: with `keep_freed_memory` a forward pass of four photos
 takes 11 to 22 % less processor time (EfficientNet-Lite2 and Lite0), and without `trim` more than
@@ -9,17 +9,24 @@ half a gigabyte stays with the process after some large photos.
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 TRIM_EVERY_S = 10.0
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of malloc.h
 _LARGE_BYTES = 2**30
+
+_NONE_LEFT = ("can't allocate memory", "could not create a primitive", "can't start new thread")
+"""In what PyTorch, oneDNN and Python say where the system has no more memory for them."""
+
+_UNMAPPED = ("failed to map segment", "Cannot allocate memory")
+"""In what is said of a library for which there is none; other causes have the same words."""
 
 
 def keep_freed_memory() -> None:
@@ -66,6 +73,31 @@ def paused_garbage_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def no_memory_sentence(error: BaseException) -> str:
+    """What to say of an error that there was no more memory for this process; "" for any other."""
+    limit = _limit_bytes()
+    words = _NONE_LEFT if limit is None else (*_NONE_LEFT, *_UNMAPPED)
+    is_it = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    if not is_it and not any(each in str(error) for each in words):
+        return ""
+    if limit is not None:
+        return (
+            f"There is too little memory: this process may use {limit / 2**30:.1f} GB of addresses "
+            "(ulimit -v), and PyTorch alone takes several. Start it after: ulimit -v unlimited"
+        )
+    return "There is too little memory. Close other programs, or use fewer networks at a time."
+
+
+def _limit_bytes() -> int | None:
+    """Of the addresses that this process may use; None where nobody has set one."""
+    with suppress(ImportError, AttributeError):
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        return None if limit == resource.RLIM_INFINITY else limit
+    return None
 
 
 @cache

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gradcam_core import read_image
 from gradcam_core.batch.listing import archive
 from gradcam_core.batch.listing.content import looks_like_picture
 from gradcam_core.batch.listing.source import Pictures
 from gradcam_core.batch.pictures import find_pictures
-from gradcam_core.errors import PicturesError
+from gradcam_core.errors import ImageError, PicturesError
 from tests.support.bad_pictures import encodings
 from tests.support.photos import PHOTOS as SCIENCE
 
@@ -264,6 +265,14 @@ LISTS = {
     "find -print0": ("l.txt", b"photos/a.jpg\0photos/sub/b.jpg\0"),
     "with twins": ("l.txt", b"photos/a.jpg\n./photos/a.jpg\nphotos/sub/../sub/b.jpg\n"),
     "labels behind tabs": ("l.txt", b"path\tlabel\nphotos/a.jpg\t1\nphotos/sub/b.jpg\t2\n"),
+    "labels behind commas": ("l.txt", b"path, label\nphotos/a.jpg, 1\nphotos/sub/b.jpg, 2\n"),
+    "labels behind spaces": ("l.txt", b"photos/a.jpg 1\nphotos/sub/b.jpg 22\n"),
+    "all in one line": ("l.txt", b'"photos/a.jpg"; photos/sub/b.jpg;'),
+    "other breaks of lines": ("l.txt", "photos/a.jpg\u2028\x85photos/sub/b.jpg\x0c".encode()),
+    "the end as DOS has it": ("l.txt", b"photos/a.jpg\r\nphotos/sub/b.jpg\r\n\x1a\x1a"),
+    "a table's end as DOS has it": ("l.csv", b"path\r\nphotos/a.jpg\r\nphotos/sub/b.jpg\r\n\x1a"),
+    "marks that nobody sees": ("l.txt", "\u202aphotos/a.jpg\n\ufeffphotos/sub/b.jpg".encode()),
+    "escaped for the web": ("l.txt", b"photos%2Fa.jpg\n<photos/%73ub/b.jpg>\n"),
     "a column": ("l.csv", b"id;Path;n\n1;photos/a.jpg;2\n2; 'photos/sub/b.jpg';3\n;;\n"),
     "Excel": ("l.csv", b"sep=;\r\nlabel;filename\r\nx;photos/a.jpg\r\ny;photos/sub/b.jpg\r\n"),
     "without a header": ("l.csv", b"1,photos/a.jpg\n2,photos/sub/b.jpg\n"),
@@ -299,12 +308,15 @@ def test_a_list_is_read_as_people_and_programs_write_it(
 
 def test_names_in_a_list_are_found_whatever_they_are(photos: Path):
     names = ["größe.jpg", " spaces .jpg", "#1.jpg", '"quoted".jpg', "a,b.jpg", "x\ty.jpg"]
+    names += ["u\u2028v.jpg", "1%20.jpg", "c d.jpg"]
     for name in names:
         (photos / name).write_bytes(JPEG)
     strange = os.fsdecode(b"\xff\xfe.jpg")
     (photos / strange).write_bytes(JPEG)
     (photos / "l.txt").write_bytes(os.fsencode("\n".join([*names, strange])))
     assert keys(found(photos / "l.txt")) == [*names, "\\xff\\xfe.jpg"]
+    (photos / "l.txt").write_text('"""quoted"".jpg"\nc d.jpg, gone.jpg\n')
+    assert keys(found(photos / "l.txt")) == ['"quoted".jpg', "c d.jpg", "gone.jpg"]
     (photos / "l.txt").write_bytes("größe.jpg\n".encode("cp1252"))
     assert keys(found(photos / "l.txt")) == ["größe.jpg"]
     for address in (photos.as_uri(), f"file://localhost{photos}", f"FILE:{photos}"):
@@ -334,6 +346,9 @@ def test_what_a_list_names_and_is_not_there_stays_in_it(photos: Path):
         ("l.csv", b'path\n"x' + b"y" * 200_000, "leads to no file: 'xyyy"),
         ("l.txt", b"x.jpg\n", "the path in .* leads to no file: 'x.jpg'; paths are relative to"),
         ("l.zip", b"no ZIP", "cannot be read as a ZIP file"),
+        ("l.zip", b"PK\7\10PK\3\4", "one part of a split ZIP file: unpack all parts together"),
+        ("l.zip", b"PK\1\2PK\5\6\1\0" + bytes(16), "one part of a split ZIP file"),
+        ("l.zip", b"PK\3\4" + bytes(30), "is incomplete: it ends before the list of its files"),
         ("l.tar.gz", b"", "unsupported kind of archive"),
     ],
 )
@@ -452,6 +467,17 @@ def test_what_is_protected_by_a_password_is_said(tmp_path: Path):
     file.write_bytes(data)
     with pytest.raises(PicturesError, match="protected by a password: unpack it"):
         found(file)
+
+
+def test_a_broken_link_is_called_so(tmp_path: Path):
+    link = tmp_path / "link.jpg"
+    link.symlink_to("gone.jpg")
+    said = f"{link} is a broken link: it leads to gone.jpg, which is not there"
+    for path in (link, link / "a.jpg"):
+        with pytest.raises(PicturesError, match=said):
+            found(path)
+        with pytest.raises(ImageError, match=said):
+            read_image(path)
 
 
 def test_a_damaged_entry_does_not_cost_the_others(tmp_path: Path):

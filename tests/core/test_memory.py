@@ -1,15 +1,18 @@
-"""Memory that has been freed is used again; garbage is left alone while large libraries come."""
+"""Memory that has been freed is used again; garbage is left alone while large libraries come; too
+little memory is told in a sentence."""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc as garbage
+import os
 import subprocess
 import sys
 
 import pytest
 
-from gradcam_core.system.memory import paused_garbage_collection
+from gradcam_core.system.memory import no_memory_sentence, paused_garbage_collection
 from tests.support.app_server import ROOT
 
 PROGRAM = """
@@ -65,3 +68,32 @@ def test_garbage_is_looked_for_again_whatever_happens_meanwhile():
         assert not garbage.isenabled()  # as it was
     finally:
         garbage.enable()
+
+
+@pytest.mark.parametrize("program", ["-m gradcam_core assets/examples/1_cat.jpg", "app.py"])
+def test_less_memory_than_pytorch_takes_is_told_in_one_line(program: str):
+    command = f"ulimit -v 400000; exec {sys.executable} {program}"
+    ended = subprocess.run(
+        ["sh", "-c", command],
+        cwd=ROOT,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert "There is too little memory: this process may use 0.4 GB of addresses" in line
+
+
+def test_other_errors_are_not_of_memory():
+    for error, is_it in (
+        (MemoryError(), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("expected 3 channels"), False),
+        (OSError(errno.ENOENT, "No such file or directory"), False),
+        (ImportError("libtorch.so: failed to map segment from shared object"), False),  # no limit
+    ):
+        assert bool(no_memory_sentence(error)) == is_it, error

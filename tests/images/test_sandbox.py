@@ -167,6 +167,7 @@ def test_a_plain_photo_of_the_largest_size_is_read(reader: Reader, encoding: str
 def test_a_decoder_that_crashes_ends_only_its_own_process_and_is_logged(
     reader: Reader, cat_path: Path, caplog: pytest.LogCaptureFixture
 ):
+    reader.read(cat_path)
     process = reader.start()
     os.kill(process.pid, signal.SIGSTOP)
     failed: list[ImageError] = []
@@ -222,6 +223,20 @@ def test_a_lower_limit_of_whoever_started_it_is_kept(reader: Reader, cat_path: P
 
     resource.prlimit(reader.start().pid, resource.RLIMIT_CPU, (3, 3))
     assert reader.read(cat_path).size == read_image(cat_path).size
+
+
+def test_a_process_that_cannot_start_says_nothing_of_the_picture(
+    reader: Reader, cat_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as without_it:
+        without_it.setattr(decoder_process, "__name__", "gradcam_core.images.no_such_module")
+        with pytest.raises(ImageError, match=r"could not be started \(it ended with status 1\)"):
+            reader.read(cat_path)
+    with monkeypatch.context() as without_python:
+        without_python.setattr(sys, "executable", "/nowhere/python")
+        with pytest.raises(ImageError, match=r"could not be started \(No such file or directory\)"):
+            reader.read(cat_path)
+    assert reader.read(cat_path).size == (451, 300)
 
 
 def test_a_process_that_has_gone_meanwhile_is_started_anew(reader: Reader, cat_path: Path):

@@ -40,6 +40,8 @@ _UNKNOWN = (
     "The picture is compressed with an unsupported method. Unpack the ZIP file and give the folder."
 )
 
+_ENTRY, _SPLIT, _END = b"PK\3\4", b"PK\7\10", b"PK\5\6"
+_END_BYTES = 22 + 2**16  # in which the last record is, and a comment
 _ENCRYPTED = 0x1
 _UNIX = 3  # whose file modes the entry has
 _IS_UTF8 = 0x800
@@ -83,11 +85,30 @@ def check_readable(file: Path) -> None:
 
 def _opened(file: Path) -> ZipFile:
     try:
+        if problem := _why_incomplete(file):
+            raise PicturesError(f"{file} {problem}")
         return ZipFile(file)
     except PermissionError as error:
         raise PicturesError(f"{file} cannot be read: {error.strerror}") from error
+    except PicturesError:
+        raise
     except (*_FAILURES, NotImplementedError) as error:
         raise PicturesError(f"{file} cannot be read as a ZIP file: {error}") from error
+
+
+def _why_incomplete(file: Path) -> str:
+    """Of a part of a ZIP file, or one that is cut off (APPNOTE, 4.3.16 and 8.5); "" of others."""
+    with file.open("rb") as opened:
+        head = opened.read(4)
+        opened.seek(max(0, opened.seek(0, 2) - _END_BYTES))
+        tail = opened.read()
+    end = tail.rfind(_END)
+    disk = tail[end + 4 : end + 6] if end >= 0 else b""
+    if (head == _SPLIT and not disk) or disk not in (b"", bytes(2), b"\xff\xff"):
+        return "is one part of a split ZIP file: unpack all parts together and give the folder"
+    if head == _ENTRY and not disk:
+        return "is incomplete: it ends before the list of its files. Copy or download it again"
+    return ""
 
 
 def _found(

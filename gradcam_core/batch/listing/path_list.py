@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 from pathlib import Path, PurePath
+from urllib.parse import unquote
 
 from gradcam_core.batch.csv_files import SEPARATORS, allow_long_fields, encoding_by_mark
 from gradcam_core.batch.listing.content import HEAD_BYTES, looks_like_picture
@@ -42,7 +43,10 @@ _HEADERS = (
 
 _HEAD_ROWS = 20  # that are looked at for a path, below names of columns that are not known
 
-_QUOTES = ('"', "'", "“”", "«»")
+_QUOTES = ('"', "'", "“”", "«»", "`", "<>")
+_UNSEEN = "\ufeff\u200b\u200e\u200f\u202a\u202b\u202c"  # marks that come along when one copies
+_OTHER_BREAKS = re.compile("[\x0b\x0c\x85\u2028\u2029]")  # of lines; names may have them, too
+_SEPARATORS = re.compile(r"\s*[,;|]\s*")
 _LONGEST = 32_767  # of a path that any system has
 
 
@@ -102,30 +106,49 @@ def _entries(file: Path, suffixes: Collection[str]) -> Iterator[str]:
     is_wide = (marked or "").startswith(("utf-16", "utf-32"))
     text = data.decode(marked or "utf-8", "replace" if is_wide else "surrogateescape")
     del data
+    text = text.rstrip("\x1a")  # as DOS ended its texts
     if file.suffix.lower() in TABLES:
         yield from _cells(file, text.replace("\0", ""), suffixes)
     else:
         lines = text.split("\0") if "\0" in text else re.split(r"\r\n|\r|\n", text)
-        yield from _lines(file, lines)
+        yield from _lines(file, lines, suffixes)
 
 
 def _unreadable(file: Path, error: OSError) -> PicturesError:
     return PicturesError(f"{file} cannot be read: {error.strerror or error}")
 
 
-def _lines(file: Path, lines: list[str]) -> Iterator[str]:
+def _lines(file: Path, lines: list[str], suffixes: Collection[str]) -> Iterator[str]:
     is_first = True
-    for line in lines:
+    for line in _parted(file, lines):
         text = line.strip()
         if not text:
             continue
-        if "\t" in text and not any(_is_there(one, file.parent) for one in _variants(text)):
-            text = text.split("\t")[0].strip()
-        is_remark = text.startswith("#") or (is_first and text.casefold() in _HEADERS)
+        if text != line and _is_there(line, file.parent):
+            yield line
+        elif _is_any_there(text, file.parent):
+            yield text
+        else:
+            parts = text.split("\t")[:1]
+            if parts == [text]:  # a label or other paths may follow
+                is_parted = _SEPARATORS.search(text)
+                parts = _SEPARATORS.split(text) if is_parted else text.rsplit(None, 1)
+            if text.startswith("#") or (is_first and parts[0].casefold() in _HEADERS):
+                pass
+            elif len(parts) > 1 and not _is_any_there(parts[0], file.parent):
+                yield text
+            else:
+                yield parts[0].strip()
+                yield from (one for one in parts[1:] if PurePath(one).suffix.lower() in suffixes)
         is_first = False
-        if is_remark and not _is_there(text, file.parent):
-            continue
-        yield line if line != text and _is_there(line, file.parent) else text
+
+
+def _parted(file: Path, lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        if _OTHER_BREAKS.search(line.strip()) and not _is_there(line.strip(), file.parent):
+            yield from _OTHER_BREAKS.split(line)
+        else:
+            yield line
 
 
 def _cells(file: Path, text: str, suffixes: Collection[str]) -> Iterator[str]:
@@ -184,6 +207,10 @@ def _is_there(text: str, folder: Path) -> bool:
     return _found(text, folder) is not None
 
 
+def _is_any_there(text: str, folder: Path) -> bool:
+    return any(_is_there(one, folder) for one in _variants(text))
+
+
 def _resolved(text: str, folder: Path) -> tuple[str, str]:
     """The key of a picture, and its path."""
     for variant in _variants(text):
@@ -224,13 +251,15 @@ def _variants(text: str) -> Iterator[str]:
         if len(text) > 1 and text[0] == pair[0] and text[-1] == pair[-1]:
             stripped = text[1:-1]
             yield stripped
-    stripped = without_file_scheme(stripped)
+            yield stripped.replace(2 * pair[0], pair[0])  # as CSV has a quote within quotes
+    stripped = without_file_scheme(stripped.strip(_UNSEEN))
     yield stripped
     if stripped.startswith("~"):
         yield os.path.expanduser(stripped)
     slashed = stripped.replace("\\", "/")
     for form in ("NFC", "NFD"):
         yield unicodedata.normalize(form, slashed)
+    yield unquote(slashed, errors="surrogateescape")
     if not slashed.isascii():  # a list as Windows writes it in western Europe and America
         with_bytes = slashed.encode("utf-8", "surrogateescape")
         yield with_bytes.decode("cp1252", "replace")

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.network.parts import parameters_of, parts_of
 from gradcam_core.errors import CamError
+from gradcam_core.system.memory import no_memory_sentence
 from gradcam_core.wording import first_line
 
 _SAME = (nn.DataParallel, nn.Sequential, nn.ModuleList, nn.ModuleDict, torch.fx.GraphModule)
@@ -111,6 +112,8 @@ def as_cam_errors(module: nn.Module, inputs: Inputs) -> Iterator[None]:
         if first is not None:
             kind = str(first.dtype).removeprefix("torch.")
             weights = f"; its weights are {kind} on {first.device}"
+        if no_memory := no_memory_sentence(error):
+            raise CamError(f"{no_memory} The batch was {inputs.described()}{weights}.") from error
         reason = first_line(error) or type(error).__name__
         if inputs.images.ndim == 3 and any(isinstance(p, nn.Conv2d) for p in module.modules()):
             reason += (
