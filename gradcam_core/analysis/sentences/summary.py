@@ -76,9 +76,9 @@ def _shared(explanations: Sequence[Explanation]) -> Iterator[list[Explanation]]:
 
 
 def _one_network(several: Sequence[Explanation]) -> str:
-    names = listed([e.stands_in_for or e.title for e in several])
-    verb = "are both" if len(several) == 2 else "are all"
-    return f"{names} {verb} {several[0].title} here, one network and not {len(several)}"
+    instead_of = listed([e.stands_in_for for e in several if e.stands_in_for])
+    times = "twice" if len(several) == 2 else f"{len(several)} times"
+    return f"{several[0].title} stands in for {instead_of}, so one network is shown {times}"
 
 
 def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
