@@ -45,7 +45,7 @@ class Outcome {
     this.element.dataset.outcome = outcome;
     this.sign.textContent = sign;
     // Where another class is explained, it is not that one that is correct or wrong.
-    const whose = rows.outcome[row] >= 0 && rows.rank[row] > 1 ? "top class " : "";
+    const whose = rows.outcome[row] >= 0 && rows.rank[row] > 1 ? "prediction " : "";
     this.words.textContent = this.element.title = whose + words;
   }
 }
