@@ -87,7 +87,9 @@ def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         without, lambda one: (one.e.degenerate, one.e.target.name, one.e.is_only_against)
     ):
         # A signed map of it is there, all of it against the class.
-        a, thing = ("any", "heat for") if group[0].e.is_only_against else ("a", "map of")
+        e = group[0].e
+        a, thing = ("any", "heat for") if e.is_only_against else ("a", "map of")
+        thing = f"{thing} {e.target.name}" if method_named(e.method).knows_class else "map"
         names = [one.name for one in group]
         if len(names) == 1:
             beginning = f"{names[0]} has no {thing}"
@@ -95,8 +97,7 @@ def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
             beginning = f"neither {names[0]} nor {names[1]} has {a} {thing}"
         else:
             beginning = f"none of {listed(names)} has {a} {thing}"
-        e = group[0].e
-        yield f"{beginning} {e.target.name}: {clause(e.degenerate)}"
+        yield f"{beginning}: {clause(e.degenerate)}"
 
 
 def _places(networks: Sequence[NamedNetwork], compared: Agreement | None) -> Iterator[str]:
