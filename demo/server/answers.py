@@ -15,6 +15,7 @@ from demo.server.classes import all_classes
 from gradcam_core import Explanation
 from gradcam_core.analysis.findings import finding, in_common
 from gradcam_core.analysis.trust.limits import OF_CORRELATIONS
+from gradcam_core.cam.methods.registry import method_named
 from gradcam_core.cam.steps import Channel, Steps
 from gradcam_core.explanation.text import Prediction
 
@@ -50,7 +51,8 @@ def result_of(asked_for: str, e: Explanation, photo_name: str = "") -> dict[str,
     covers, padding included; both as shares of the photo's sides. map: rows, columns and, row by
     row, unsigned 16-bit levels, little-endian, of the map's maximum; all 0 if it is degenerate.
     signed_levels: the same of a signed map, signed 16-bit. steps: see `steps_of`; both null where
-    they were not asked for.
+    they were not asked for. of_class: what the heat is for, in words; null where the method knows
+    no class.
     """
     rows, columns = e.feature_map.shape
     record = finding(asked_for, e, photo_name=photo_name)
@@ -62,6 +64,7 @@ def result_of(asked_for: str, e: Explanation, photo_name: str = "") -> dict[str,
         for prediction in given if isinstance(given, list) else [given]:
             prediction["index"] = place(e.model, prediction["index"])
     return record | {
+        "of_class": f"for the class {e.question}" if method_named(e.method).knows_class else None,
         "rather_than": e.rather_than,
         "unusual": e.unusual,
         "box": _shares(e, e.box),

@@ -80,7 +80,9 @@ class Location:
         if self.kind == "several":
             return f"in several places, most of all {_place(x, y)}"
         if self.kind == "around":
-            return f"spread around the {_third(x, y)}"
+            place = _third(x, y)
+            side = " side" if place in ("left", "right") else ""
+            return f"spread around the {place}{side}"
         if self.kind == "across":
             return _band("across", _ACROSS, _ABOVE, y)
         return _band("down", _DOWN, _BESIDE, x) if self.kind == "down" else _place(x, y)

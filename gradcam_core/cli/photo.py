@@ -16,6 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from gradcam_core.analysis.sentences.summary import summary
+from gradcam_core.cam.methods.registry import method_named
 from gradcam_core.cli.arguments import (
     Parser,
     add_map_arguments,
@@ -215,8 +216,9 @@ def _summary(e: Explanation) -> str:
     top = ", ".join(f"{p.name} {e.score(p)}" for p in e.top)
     if e.unit is not None:
         return f"{e.title}: {top}; explains the rise of {e.question}"
-    explained = f"explains {e.question} ({e.score(e.target)}, rank {e.rank})"
-    return f"{e.title}: {top}; {explained}"
+    method = method_named(e.method)
+    does = "explains" if method.knows_class else f"{method.title} ignores the class,"
+    return f"{e.title}: {top}; {does} {e.question} ({e.score(e.target)}, rank {e.rank})"
 
 
 def _verdict(e: Explanation, found: Trust) -> str:

@@ -30,6 +30,7 @@ _EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the 
 NOT_NUMBERS = "The network's scores for this picture are not numbers."
 NOTHING = "Nothing here is evidence for this class."
 NOTHING_RAISES = "Nothing here raises this value."
+NOTHING_ACTIVATES = "Nothing here activates this layer."
 SAME_EVERYWHERE = "The heat is the same everywhere, so it points at no place."
 ONE_CELL = "The map of this layer has one cell, so it points at no place: choose an earlier layer."
 ONE_PIXEL = "The network saw one pixel, so the heat points at no place."
@@ -194,6 +195,9 @@ class ExplanationText:
         photo_name: of the photo's file, without its folders; empty if it is not to be said.
         """
         has_shares = self.has_scores and self.unit is None
+        orange, blue = "what raises the value", "what lowers it"
+        if self.unit is None:
+            orange, blue = "for the class", "against it"
         given = {
             "Photo": file_name(photo_name) if photo_name else "",
             "Covered": "; ".join(cover.text for cover in self.covers),
@@ -213,7 +217,7 @@ class ExplanationText:
             if self.degenerate and not self.is_only_against
             else "from 0 to the maximum of this map"
             if self.signed_map is None
-            else "for the class orange, against it blue, as shares of the largest value of either",
+            else f"{orange} orange, {blue} blue, as shares of the largest value of either",
             SOFTWARE: f"Grad-CAM, side by side {__version__}",
         }
         return {key: value for key, value in given.items() if value}
@@ -240,6 +244,8 @@ class ExplanationText:
         if (right - left) * (bottom - top) <= 1:
             return ONE_PIXEL
         if self.geometry.peak(self.feature_map) <= 0:
+            if not method_named(self.method).knows_class:
+                return NOTHING_ACTIVATES
             return NOTHING if self.unit is None else NOTHING_RAISES
         if self.feature_map.size == 1:
             return ONE_CELL

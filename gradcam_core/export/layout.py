@@ -29,7 +29,10 @@ MOST_AGAINST, MOST_FOR = "against the class", "for the class"
 """The same for signed maps, whose middle is neither."""
 
 LEAST_HEAT, MOST_HEAT = "no heat", "most heat"
-"""The same for methods that know no class."""
+"""The same for methods that know no class, and for values."""
+
+LOWERS, RAISES = "lowers the value", "raises the value"
+"""The same for signed maps of values."""
 
 WIDTH_PX, HEIGHT_PX = 1920, 1080
 
@@ -119,10 +122,11 @@ def _plan(
         _FOOTER_BASELINE - len(footer) * _FOOTER_LINE - (_UNDER_SENTENCES if said else 0)
     )
     bar_middle = said_baseline - len(said) * _FOOTER_LINE - _ABOVE_FOOTER
-    is_of_class = all(method_named(e.method).knows_class for e in explanations)
+    has_values = any(e.unit is not None for e in explanations)
+    is_of_class = not has_values and all(method_named(e.method).knows_class for e in explanations)
     lowest, highest = (NOTHING, MOST) if is_of_class else (LEAST_HEAT, MOST_HEAT)
     if explanations[0].signed_map is not None:
-        lowest, highest = MOST_AGAINST, MOST_FOR
+        lowest, highest = (LOWERS, RAISES) if has_values else (MOST_AGAINST, MOST_FOR)
     bar_left = left + round(bar_font.width(lowest)) + 20
     bar = Place(bar_left, bar_middle - _BAR[1] // 2, *_BAR)
     photo = Place(_MARGIN, _FOOTER_BASELINE - _UNDER_SMALL - small[1], *small)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import IO, TYPE_CHECKING
 
@@ -107,10 +107,11 @@ def files(
     made = [File(photo_file, save, "input_image.jpg")]
     for stem, (name, e) in zip(stems, named, strict=True):
         info = png_info(e.metadata(photo_name))
+        grey_info = png_info(replace(e, signed_map=None).metadata(photo_name))
         of_network = {
             "output.png": partial(_overlay, resized, e, colormap, opacity, info),
             "heatmap.npy": partial(_array, e, resized.size),
-            "heatmap.png": partial(_grey, e, resized.size, info),
+            "heatmap.png": partial(_grey, e, resized.size, grey_info),
         }
         if name in checked:
             of_network["trust.png"] = partial(_trust, e, checked[name], photo_name)

@@ -106,7 +106,7 @@ def test_a_place_is_joint_only_if_it_is_the_place_of_each():
     other[40:60, 10:30] = 1
     assert summary([of(left, "Ada"), of(other, "Ben")])[2] == (
         "The heat of Ada lies in several places; that of Ben at the left; "
-        "the heat of Ada covers at least 1.5 times the area of Ben's."
+        "the heat of Ada covers at least 1.5 times as much as that of Ben."
     )
 
 
@@ -153,7 +153,9 @@ def test_a_network_whose_heat_covers_more_is_named():
     tight[20:30, 20:30] = wide[15:37, 15:35] = 1
     shown = [of(tight), of(tight, "ResNet50"), of(wide, "VGG19")]
     sentence = next(one for one in summary(shown) if "covers" in one)
-    times = re.search(r"VGG19 covers at least (\d+) times the area of any other\.$", sentence)
+    times = re.search(
+        r"VGG19 covers at least (\d+) times as much as that of any other\.$", sentence
+    )
     assert times
     hot = [(e.heatmap > HOT - 0.001).sum() for e in shown]
     assert int(times[1]) == int(hot[2] / hot[0])
@@ -170,4 +172,4 @@ def test_times_the_area_are_rounded_down(share: float, words: str):
     told = " ".join(summary([of(strip(0.1)), of(strip(share), "VGG19")]))
     assert ("covers" in told) == bool(words)
     if words:
-        assert f"VGG19 covers at least {words} the area of Xception's" in told
+        assert f"VGG19 covers at least {words} as much as that of Xception" in told

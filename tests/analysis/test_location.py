@@ -148,6 +148,12 @@ def test_a_ring_is_around_its_centre():
     assert where(of(distance == 1)) == "centre"
 
 
+def test_heat_around_a_place_at_the_edge_names_the_side():
+    down, across = np.mgrid[:100, :100]
+    assert where(of((across < 45) & (abs(down - 50) < 28))) == "spread around the left side"
+    assert where(of((down < 45) & (abs(across - 50) < 28))) == "spread around the top"
+
+
 @pytest.mark.parametrize(
     ("at", "across", "down"),
     [

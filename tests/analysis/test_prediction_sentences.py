@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -176,18 +174,46 @@ def test_who_is_as_unsure_of_hundreds_of_classes_does_not_say_one_of_them_too():
     assert "For Ada, tabby is improbable (0.1 %, rank 259): its map shows where it " in others[1]
 
 
+def labelled(name: str, *top: tuple[int, float], classes: int = 20) -> gc.Explanation:
+    """By a network whose classes have a probability each."""
+    return of(spot("top"), name, top=top, independent=True, classes=classes)
+
+
 def test_who_also_says_what_another_one_says_does_not_disagree():
-    many = of(spot("top"), "Ada", top=[(ESPRESSO, 0.9), (CRANE_BIRD, 0.6)], independent=True)
+    many = labelled("Ada", (ESPRESSO, 0.9), (CRANE_BIRD, 0.6), (TRIPOD, 0.1))
     crane = of(spot("top"), "Ben", top=[(CRANE_BIRD, 0.7)])
-    said = "Ada says espresso (90.0 %); Ben says crane (bird, 70.0 %)."
+    said = "Ada says espresso (90.0 %) and crane (bird, 60.0 %); Ben says crane (bird, 70.0 %)."
     assert summary([many, crane])[0] == f"Their most probable classes differ: {said}"
-    unlikely = replace(many, top=(many.top[0], replace(many.top[1], probability=0.4)))
+    unlikely = labelled("Ada", (ESPRESSO, 0.9), (CRANE_BIRD, 0.4))
     assert summary([unlikely, crane])[0] == (
         "They disagree: Ada says espresso (90.0 %); Ben says crane (bird, 70.0 %)."
     )
-    tabby = of(spot("top"), "Ada", top=[(TABBY, 0.9), (TIGER_CAT, 0.6)], independent=True)
+    tabby = labelled("Ada", (TABBY, 0.9), (TIGER_CAT, 0.6), (TRIPOD, 0.1))
     tiger = of(spot("top"), "Ben", top=[(TIGER_CAT, 0.7)])
-    assert summary([tabby, tiger])[0].startswith("Both see a cat: Ada says tabby (90.0 %); Ben ")
+    assert summary([tabby, tiger])[0].startswith("Both see a cat: Ada says tabby (90.0 %) and tig")
+
+
+def test_classes_with_a_probability_each_are_all_said_or_none():
+    two = labelled("Ada", (TABBY, 0.9), (ESPRESSO, 0.5), (TRIPOD, 0.49))
+    assert summary([two])[0] == "Ada says tabby (90.0 %) and espresso (50.0 %)."
+    other = labelled("Ben", (TABBY, 0.8), (ESPRESSO, 0.6), (TRIPOD, 0.1))
+    both = "Both say tabby (90.0 % and 80.0 %) and espresso (50.0 % and 60.0 %)."
+    assert summary([two, other])[0] == both
+    many = [(TABBY, 0.9), (ESPRESSO, 0.8), (TRIPOD, 0.7), (BEAGLE, 0.6), (GOLDFISH, 0.6)]
+    assert summary([labelled("Ada", *many)])[0].endswith(
+        ", beagle (60.0 %), goldfish (60.0 %) and perhaps more."
+    )
+    assert "perhaps" not in summary([labelled("Ada", *many, classes=5)])[0]
+    none = labelled("Ada", (TABBY, 0.2), (TRIPOD, 0.1))
+    assert summary([none])[0] == "Ada says none of its 20 classes (at most 20.0 %, for tabby)."
+    tripod = labelled("Ben", (TRIPOD, 0.4))
+    said = "Both say none of their classes (at most 20.0 % and 40.0 %)."
+    assert summary([none, tripod])[0] == said
+    assert summary([none, *saying((TABBY, 0.8))])[0] == (
+        "They disagree: Ada says none of its 20 classes (at most 20.0 %, for tabby); "
+        "Xception says tabby (80.0 %)."
+    )
+    assert "unsure" not in " ".join(summary([none, tripod]))
 
 
 def test_a_network_whose_scores_are_not_numbers_predicts_nothing():

@@ -109,12 +109,14 @@ def network_by_hand(
     best = chance.uniform(1 / min(classes, 8), 1) ** chance.choice((1, 1, 0.01))
     if classes < 5 and chance.random() < 0.4:
         best = chance.choice((1, 1.005, 1.05)) / classes
-    second = min(best, 1 - best) * chance.choice((1, 0.9, 0.1))
+    independent = classes == 1000 and chance.random() < 0.15
+    if independent:
+        best = chance.uniform(0.3, 1)
+    second = (best if independent else min(best, 1 - best)) * chance.choice((1, 0.9, 0.1))
     rest = [second / 10, second / 100, 0.0]
     indices = chance.sample(list(few), min(len(few), 5))
     top = list(zip(indices, [best, second, *rest], strict=False))
     own = chance.random() < 0.5
-    independent = classes == 1000 and chance.random() < 0.15
     others = (0.2, 0.004, 0.00001) if not independent else (0.2, 0.6 * best, best)
     return explained(
         cells,
@@ -221,6 +223,11 @@ LIES: dict[str, tuple[str, Any]] = {
     "another probability": (r"(\d+)\.(\d) %\)", lambda m: f"{m[1]}.{(int(m[2]) + 1) % 10} %)"),
     "two ways to write": (r" \(< 0.1 %", " (0.09 %"),
     "another class": (r"says? [\w ]+? \(", lambda m: f"{m[0].split()[0]} abacus ("),
+    "a class left out": (r"(says? [\w ]+ \([^)]*\)) and [\w ]+ \([^)]*\)(?=[.;])", r"\1"),
+    "another most": (r"at most (\d)", lambda m: f"at most {int(m[1]) + 1}"),
+    "none by who says some": (
+        r" says [\w ]+ \(([^(]* %)\)\.$", r" says none of its 1000 classes (at most \1)."
+    ),
     "another kind": (r"see an? \w+", "see a parrot"),
     "no kind": (r"^.* see an? \w+ but differ on which:", "They disagree:"),
     "too much agreement": (r"^They disagree:", "All three see an animal but differ on which:"),

@@ -87,6 +87,8 @@ def test_a_method_that_knows_no_class_does_not_look_for_one():
     }
     assert said(of(spot("top"), **options), about="improbable")
     assert not said(of(spot("top"), method="eigencam", **options), about="improbable")
+    cold = of(np.zeros((7, 7)), method="eigencam")
+    assert said(cold, about="Xception has no map: nothing here activates this layer.")
 
 
 def test_networks_without_a_map_are_named_and_not_compared():
@@ -143,7 +145,7 @@ def test_one_network_that_is_shown_as_two_does_not_agree_with_itself():
     instead = replace(own, stands_in_for="ResNet50")
     other = of(spot("left"), "Lite1")
     one, *others = summary([instead, own])
-    assert one == "ResNet50 and Lite0 are both Lite0 here, one network and not 2."
+    assert one == "Lite0 stands in for ResNet50, so one network is shown twice."
     assert others == list(summary([own]))
     assert "Lite0 – Lite0" not in str(in_common([("a", instead), ("b", own)]))
     pairs = in_common([("a", instead), ("b", own), ("c", other)])["agreement"]["pairs"]

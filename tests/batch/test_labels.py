@@ -219,6 +219,9 @@ def test_heat_is_elsewhere_where_a_correct_network_overlaps_with_others_by_littl
 ):
     row = LabelResult("tabby", 281, rank, 0.5).columns(281, agreement)
     assert (row["correct"], row["elsewhere"]) == (correct, elsewhere)
+    if rank:  # where each class has a probability of its own, its rank does not matter
+        assert LabelResult("tabby", 281, rank, 0.5, True).columns(281, agreement)["correct"]
+        assert not LabelResult("tabby", 281, rank, 0.49, True).columns(281, agreement)["correct"]
     # Nothing is said of the place of another class.
     assert LabelResult("tabby", 281, rank, 0.5).columns(285, agreement)["elsewhere"] is None
 

@@ -403,6 +403,18 @@ def test_a_card_says_what_each_network_makes_of_the_picture(
         expect(network.get_by_role("img", name=said)).to_be_visible()
 
 
+def test_the_heat_of_a_method_that_knows_no_class_is_said_to_be_of_none(
+    visit: Visit, short: Path, tmp_path: Path
+):
+    text = short.read_text(encoding="utf-8")
+    other = tmp_path / "report.html"
+    other.write_text(text.replace('"method":"gradcam"', '"method":"eigencam"'), encoding="utf-8")
+    page = visit("#text=" + quote("/picture 2."), other)
+    heat = cards(page).get_by_role("img").first
+    said = re.compile("^Heat of .* by Eigen-CAM, which ignores the class: ")
+    expect(heat).to_have_accessible_name(said)
+
+
 def test_a_picture_opens_with_all_that_its_rows_say(visit: Visit, batch: Batch, short: Path):
     page = visit("#text=" + quote("/picture 0."), short)
     cards(page).get_by_role("button").click()

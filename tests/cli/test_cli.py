@@ -155,7 +155,7 @@ def test_whether_addresses_are_fetched_must_be_on_or_off(
 @pytest.mark.usefixtures("no_figure")
 @pytest.mark.usefixtures("no_figure")
 def test_the_choices_are_honoured(
-    small: gc.Model, cat: Image.Image, cat_path: Path, tmp_path: Path
+    small: gc.Model, cat: Image.Image, cat_path: Path, tmp_path: Path, capsys
 ):
     first = gc.examine(cat, small).top[0].name
     cases = {
@@ -166,6 +166,7 @@ def test_the_choices_are_honoured(
             "method": "ablationcam",
             "contrast": True,
         },
+        ("--method", "eigencam"): {"method": "eigencam"},
     }
     for options, same in cases.items():
         fixed = [*SMALL, "--target", first, "--out", str(tmp_path)]
@@ -179,6 +180,8 @@ def test_the_choices_are_honoured(
         assert (record["method"], record["detail"]) == (expected.method, expected.detail)
         assert (record["view"], tuple(record["box"])) == (expected.view, expected.box)
         assert [r["name"] for r in record["contrast"]] == [r.name for r in expected.contrast]
+        does = "Eigen-CAM ignores the class," if "eigencam" in options else "explains"
+        assert f"; {does} {expected.question} (" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

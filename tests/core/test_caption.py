@@ -47,6 +47,8 @@ def test_a_method_that_knows_no_class_says_so():
     said = explained(MAP, method="eigencam").caption()
     assert "Eigen-CAM, which ignores the class, by Net. “tabby” has 80.0 %" in said
     assert f"The heat goes from none to the most in this map: {SCALE}" in said
+    cold = explained(0 * MAP, method="eigencam")
+    assert cold.caption().endswith(" There is no map. Nothing here activates this layer.")
 
 
 def test_what_raises_a_value_speaks_for_no_class():
@@ -54,6 +56,8 @@ def test_what_raises_a_value_speaks_for_no_class():
     said = replace(e, signed_map=MAP.astype(np.float32)).caption()
     assert "“age” is 41.3 years." in said
     assert "Orange raises “age”, blue lowers it, on one scale for both: " in said
+    scale = replace(e, signed_map=MAP.astype(np.float32)).metadata()["Scale"]
+    assert scale.startswith("what raises the value orange, what lowers it blue, ")
 
 
 def test_a_signed_map_with_nothing_for_the_class_is_still_a_map():

@@ -427,6 +427,9 @@ def test_an_unknown_theme_is_an_error_that_lists_the_themes(cat, tabby):
 
 
 def test_the_scale_of_a_method_that_knows_no_class_speaks_of_none(cat, tabby):
-    drawn = figure(cat, [replace(tabby, method="eigencam")])
-    assert not {NOTHING, MOST} & set(texts(drawn).splitlines())
-    assert "most heat" in texts(drawn)
+    for other in (replace(tabby, method="eigencam"), replace(tabby, unit="years")):
+        drawn = figure(cat, [other])
+        assert not {NOTHING, MOST} & set(texts(drawn).splitlines())
+        assert "most heat" in texts(drawn)
+    drawn = figure(cat, [replace(tabby, unit="years", signed_map=tabby.feature_map)])
+    assert "lowers the value" in texts(drawn)

@@ -132,6 +132,14 @@ def test_pictures_of_maps_say_what_they_show(cat, named, usual):
     assert "Photo" not in opened(usual["efficientnet_lite1_output.png"]).info
 
 
+def test_grey_levels_are_of_what_speaks_for_the_class_alone(cat, named):
+    signed = [(name, replace(e, signed_map=-e.feature_map)) for name, e in named]
+    got = contents(files(cat, signed), "lite1_output.png", "lite1_heatmap.png")
+    scales = [opened(one).info["Scale"] for one in got.values()]
+    assert scales[0].startswith("for the class orange, against it blue, ")
+    assert scales[1] == "from 0 to the maximum of this map"
+
+
 def test_theme_colours_and_opacity_are_honoured(cat, named):
     (_, e), *_ = named
     made = files(cat, named, theme="dark", colormap="viridis", opacity=0.3)

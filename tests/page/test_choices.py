@@ -214,6 +214,8 @@ def test_every_method_of_the_registry_can_be_chosen_and_a_slow_one_ends_with_the
     expect(how).to_have_text(re.compile("^LayerCAM, rather than .+ and .+, detail 2 × · "))
     choose_method(page, "Eigen-CAM")
     expect(how).to_have_text(re.compile("Eigen-CAM, which ignores the class"))
+    heat = panels(page).first.get_by_role("img")
+    expect(heat).to_have_accessible_name(re.compile("^Heat of EfficientNet-Lite0 by Eigen-CAM, "))
     page.get_by_label("Contrast: rather than the most probable others").uncheck()
     page.get_by_label("1 ×").check()
     choose_method(page, "Score-CAM")

@@ -162,7 +162,8 @@ def check_places(facts: PhotoFacts, text: str) -> None:
     verb = ""
     for clause in text.split("; "):
         if found := re.fullmatch(
-            r"the heat of (.+) covers at least (twice|[\d.]+ times) the area of (any other|(.+)'s)",
+            r"the heat of (.+) covers at least (twice|[\d.]+ times) as much as that of "
+            r"(any other|(.+))",
             clause,
         ):
             times = 2.0 if found[2] == "twice" else float(found[2].split()[0])
@@ -216,8 +217,9 @@ def _check_place(heat: HeatFacts, words: str) -> None:
         assert 0.49 < share < 0.72, (words, share)
         assert heat.share_near(x, y) < 0.72, words
         check_centre(found[1], x, y)
-    elif found := re.fullmatch(r"spread around the (.+)", words):
+    elif found := re.fullmatch(r"spread around the (.+?)( side)?", words):
         assert found[1] in THIRDS, words
+        assert bool(found[2]) == (found[1] in ("left", "right")), words
         if share < 0.7:  # by several spots
             x, y = heat.centre_near(x, y)
         across, down = (

@@ -38,6 +38,8 @@ def shared_kinds(facts: PhotoFacts, names: list[str]) -> set[str]:
     """What the top classes of these networks have in common, in words for people."""
     best = [facts.e[name].top[0] for name in names]
     labels = gc.imagenet_labels()
+    if any(e.independent and e.top[0].probability < 0.5 for e in map(facts.e.get, names) if e):
+        return set()
     if any(one.index >= 1000 or labels[one.index].name != one.name for one in best):
         return set()
     if OTHER_THINGS & {one.name for one in best}:
@@ -54,7 +56,7 @@ def known_to(facts: PhotoFacts, name: str) -> set[str]:
 
 
 def check_predictions(facts: PhotoFacts, text: str) -> None:
-    told: dict[str, str] = {}
+    told: dict[str, list[str]] = {}
     kinds: list[tuple[list[str], str, str]] = []  # who, of what article, which
     head, _, rest = text.partition(": ")
     if not re.search(r"they disagree$|they know different classes$|classes differ$| see ", head):
@@ -71,7 +73,7 @@ def check_predictions(facts: PhotoFacts, text: str) -> None:
             if other:
                 _check_nobody_says(facts, other)
     assert sorted(told) == sorted(facts.scored), text
-    assert (len(set(told.values())) > 1) == bool(head), text
+    assert (len(set(map(tuple, told.values()))) > 1) == bool(head), text
     if found := re.fullmatch(r"(.+) see (an? )?(.+?)( but differ on which)?", head):
         assert sorted(facts.who(found[1])) == sorted(facts.scored), text
         assert bool(found[4]) == (not kinds and not _any_says_two(facts, told)), text
@@ -81,38 +83,61 @@ def check_predictions(facts: PhotoFacts, text: str) -> None:
         may_agree = any(
             said in known_to(facts, name)
             for name in told
-            for said in {*told.values()} - {told[name]}
+            for other in told
+            for said in told[other]
+            if told[other] != told[name]
         )
         if _any_says_two(facts, told):
             assert head == "their most probable classes differ", text
         else:
             assert head == ("they disagree" if may_agree else "they know different classes"), text
     for names, article, kind in kinds:
-        assert len({told[name] for name in names}) > 1, text
+        assert len({tuple(told[name]) for name in names}) > 1, text
         assert kind in shared_kinds(facts, names), f"{names} do not see {kind}"
         assert not article or (article == "an ") == (kind[0] in "aeiou"), text
 
 
-def _any_says_two(facts: PhotoFacts, told: dict[str, str]) -> bool:
+def _any_says_two(facts: PhotoFacts, told: dict[str, list[str]]) -> bool:
     """Whether a network of many labels has at least one half for a class that another one names."""
     return any(
-        one.probability >= 0.5 and one.name != said and one.name in told.values()
+        one.probability >= 0.5 and one.name in told[other]
         for name, said in told.items()
         for one in facts.e[name].top
-        if facts.e[name].independent
+        for other in told
+        if facts.e[name].independent and told[other] != said
     )
 
 
-def _says(facts: PhotoFacts, clause: str, told: dict[str, str]) -> None:
-    found = re.fullmatch(rf"(.+?) (says?) (.+?)(?: \(|, )({PERCENTS})\)", clause)
+def _says(facts: PhotoFacts, clause: str, told: dict[str, list[str]]) -> None:
+    found = re.fullmatch(r"(.+?) (says?) (.+)", clause)
     assert found, clause
-    label = found[3] + ")" * (found[3].count("(") - found[3].count(")"))
     names = facts.who(found[1])
     assert (found[2] == "says") == (len(names) == 1), clause
-    _have(facts, names, label, found[4], told)
+    if none := re.fullmatch(
+        rf"none of (?:its (\d+)|their) classes \(at most ({PERCENTS})(?:, for (.+))?\)", found[3]
+    ):
+        assert none[1] == (str(facts.e[names[0]].classes) if len(names) == 1 else None), clause
+        best = [facts.e[name].top[0] for name in names]
+        facts.has_numbers(names, none[2], [one.probability for one in best])
+        assert all(one.probability < 0.5 for one in best), clause
+        assert {one.name for one in best} == {none[3]} or none[3] is None, clause
+        assert all(facts.e[name].independent for name in names), clause
+        told.update({name: [] for name in names})
+        return
+    said, more, _ = found[3].partition(" and perhaps more")
+    items = list(re.finditer(rf"(.+?)(?: \(|, )({PERCENTS})\)(?:, | and |$)", said))
+    assert "".join(item[0] for item in items) == said, clause
+    assert said.endswith(")"), clause
+    for place, item in enumerate(items):
+        _have(facts, names, item[1] + ")" * item[1].count("("), item[2], told, place)
+    for name in names:
+        e = facts.e[name]
+        count = sum(one.probability >= 0.5 for one in e.top) if e.independent else 1
+        assert len(told[name]) == count, clause
+        assert bool(more) == (e.independent and count == len(e.top) < e.classes), clause
 
 
-def _bracketed(facts: PhotoFacts, text: str, told: dict[str, str]) -> list[str]:
+def _bracketed(facts: PhotoFacts, text: str, told: dict[str, list[str]]) -> list[str]:
     """Names with what they say in brackets: "A and B (tabby, 45.0 %) and C (lynx, 9.0 %)"."""
     found = re.findall(rf"(.+?) \((.+?), ({PERCENTS})\)(?: and |$)", text)
     assert len(found) > 1, text
@@ -123,18 +148,24 @@ def _bracketed(facts: PhotoFacts, text: str, told: dict[str, str]) -> list[str]:
 
 
 def _have(
-    facts: PhotoFacts, names: list[str], label: str, numbers: str, told: dict[str, str]
+    facts: PhotoFacts,
+    names: list[str],
+    label: str,
+    numbers: str,
+    told: dict[str, list[str]],
+    place: int = 0,
 ) -> None:
-    """That this is their top class, with these probabilities."""
-    facts.has_numbers(names, numbers, [facts.e[name].top[0].probability for name in names])
+    """That this is their top class, or that of this place, with these probabilities."""
+    facts.has_numbers(names, numbers, [facts.e[name].top[place].probability for name in names])
     for name in names:
-        assert facts.e[name].top[0].name == label, (name, label)
-        assert name not in told, name
-        told[name] = label
+        assert facts.e[name].top[place].name == label, (name, label)
+        assert len(told.setdefault(name, [])) == place, name
+        told[name].append(label)
 
 
 def _check_nobody_says(facts: PhotoFacts, label: str) -> None:
-    assert all(facts.e[name].top[0].name != label for name in facts.scored), label
+    for one in (facts.e[name] for name in facts.scored):
+        assert one.top[0].name != label or (one.independent and one.top[0].probability < 0.5), label
     assert not any(_is_said(facts.e[name]) for name in facts.scored), label
     assert {e.target.name for e in facts.e.values() if e.unit is None} == {label}
 
@@ -142,8 +173,9 @@ def _check_nobody_says(facts: PhotoFacts, label: str) -> None:
 def _is_said(e: gc.Explanation) -> bool:
     """Whether a network says the class explained as it says the one on top."""
     tied = percent(e.target.probability) == percent(e.top[0].probability)
-    tied = tied and e.target.probability >= 0.01
-    return tied or (e.independent and e.target.probability >= 0.5)
+    if e.independent:
+        return e.target.probability >= 0.5
+    return tied and e.target.probability >= 0.01
 
 
 def check_says_too(facts: PhotoFacts, text: str) -> None:
@@ -225,6 +257,7 @@ def check_unsure(facts: PhotoFacts, text: str) -> None:
             rf"(its best guess has|their best guesses have) only ({PERCENTS})", why
         ):
             assert weak[1].startswith("its") == (len(names) == 1), text
+            assert not any(facts.e[name].independent for name in names), text
             facts.has_numbers(names, weak[2], [best for best, *_ in top])
             assert all(best < 0.3 for best, *_ in top), text
             continue

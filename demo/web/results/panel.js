@@ -177,10 +177,10 @@ export class Panel {
     const { target, rank } = result;
     this.layers.canvas.setAttribute(
       "aria-label",
-      `Heat of ${result.title} for the class ${`${target.name} ${result.rather_than}`.trim()}: ${result.where}`,
+      `Heat of ${result.title} ${result.of_class ?? `by ${result.how}`}: ${result.where}`,
     );
     this.explained.replaceChildren(
-      h("span", { class: "visually-hidden" }, "explains "),
+      h("span", { class: "visually-hidden" }, result.of_class ? "explains " : ""),
       h("strong", { title: target.name, dir: "auto" }, target.name),
       h("span", { class: "unusual" }, [result.rather_than, result.unusual].filter(Boolean).join(" · ")),
       h("span", { class: "how-probable" }, ` ${percentage(target.probability)}, rank ${rank}`),

@@ -158,5 +158,5 @@ def _widest(with_map: Sequence[NamedNetwork]) -> str:
     if times < WIDER:
         return ""
     words = "twice" if int(times) == 2 else f"{max(WIDER, int(times)):g} times"
-    than = "any other" if others else f"{second.name}'s"
-    return f"the heat of {widest.name} covers at least {words} the area of {than}"
+    than = "any other" if others else second.name
+    return f"the heat of {widest.name} covers at least {words} as much as that of {than}"

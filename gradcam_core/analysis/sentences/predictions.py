@@ -35,7 +35,8 @@ NARROWER = 3
 """Times as many classes a kind must have, for the kind of a part of the networks to be named."""
 
 YES = 0.5
-"""Probability from which on a network says a class that has a probability of its own."""
+"""Probability from which on a network says a class that has a probability of its own. It may say
+several classes, or none."""
 
 UNDECIDED = 0.05
 """Difference from one half below which it says neither yes nor no."""
@@ -54,16 +55,22 @@ def predictions(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         given = listed([f"{top.name} is {one.e.score(top)}" for top in one.e.top])
         yield f"{one.name} says that {given}"
     networks = [one for one in networks if one.e.unit is None]
-    groups = grouped((one for one in networks if one.e.has_scores), lambda one: one.e.top[0].name)
+    groups = grouped(
+        (one for one in networks if one.e.has_scores),
+        lambda one: tuple(said.name for said in _said(one)),
+    )
     targets = {one.e.target.name for one in networks}
     # The class that all explain, if no network predicts it.
     other = ""
-    if len(targets) == 1 and targets.isdisjoint(group[0].e.top[0].name for group in groups):
+    if len(targets) == 1 and targets.isdisjoint(
+        said.name for group in groups for said in _said(group[0])
+    ):
         other = networks[0].e.target.name
     everyone = [one for group in groups for one in group]
     too = [one for one in everyone if other and _says_too(one)]
     if len(groups) == 1:
-        yield _says(groups[0], networks) + (f", not {other}" if other and not too else "")
+        not_other = f", not {other}" if other and not too and _said(groups[0][0]) else ""
+        yield _says(groups[0], networks) + not_other
     elif groups:
         none = "neither" if len(everyone) == 2 else "none"
         last = [f"{none} says {other}"] if other and not too else []
@@ -75,13 +82,21 @@ def predictions(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         )
 
 
+def _said(one: NamedNetwork) -> tuple[Prediction, ...]:
+    """What a network says, the most probable first."""
+    if not one.e.independent:
+        return one.e.top[:1]
+    return tuple(prediction for prediction in one.e.top if prediction.probability >= YES)
+
+
 def _says_too(one: NamedNetwork) -> bool:
     """Whether a network says the class explained besides the one on top: where each class has a
-    probability of its own and this one's is above one half, or both have the same and more than
-    hundreds of others have, too."""
+    probability of its own and this one's is above one half; else where both have the same and more
+    than hundreds of others have, too."""
     best, target = one.e.top[0].probability, one.e.target.probability
-    is_tied = percentage(best) == percentage(target) and target >= IMPROBABLE
-    return (one.e.independent and target >= YES) or is_tied
+    if one.e.independent:
+        return target >= YES
+    return percentage(best) == percentage(target) and target >= IMPROBABLE
 
 
 def _clauses(
@@ -111,26 +126,20 @@ def _clauses(
 def _says_both(groups: Sequence[list[NamedNetwork]]) -> bool:
     """Whether one of them, whose classes have a probability each, also says what another one does:
     then they do not disagree."""
-    best = {group[0].e.top[0].name for group in groups}
-    return any(
-        prediction.name in best and prediction.probability >= YES
-        for group in groups
-        for one in group
-        if one.e.independent
-        for prediction in one.e.top[1:]
-    )
+    said = [{prediction.name for prediction in _said(group[0])} for group in groups]
+    return any(not one.isdisjoint(other) for one, other in itertools.combinations(said, 2))
 
 
 def _may_agree(groups: Sequence[list[NamedNetwork]]) -> bool:
     """Whether one of them may know the class that another one predicts, as far as it is known which
     classes they have."""
     return any(
-        not _lacks(one, other.e.top[0])
+        not _lacks(one, said)
         for group in groups
         for one in group
         for others in groups
-        for other in others
         if others is not group
+        for said in _said(others[0])
     )
 
 
@@ -150,8 +159,9 @@ def _some_of_a_kind(
     empty if there are none."""
     found: tuple[tuple[int, int], Sequence[list[NamedNetwork]]] = (0, 0), ()
     members = kinds().members
+    of_one = [group for group in groups if len(_said(group[0])) == 1]
     for size in range(2, len(groups)):
-        for some in itertools.combinations(groups, size):
+        for some in itertools.combinations(of_one, size):
             own = _kind(some)
             if own is None or (kind and NARROWER * len(members[own]) > len(members[kind])):
                 continue
@@ -161,9 +171,11 @@ def _some_of_a_kind(
 
 
 def _kind(groups: Sequence[list[NamedNetwork]]) -> int | None:
-    """What the predictions of all of these are, where they are classes of ImageNet."""
-    best = [group[0].e.top[0] for group in groups]
-    return kinds().narrowest(one.index for one in best) if all(map(_is_of_imagenet, best)) else None
+    """What the first predictions of all of these are, where they are classes of ImageNet."""
+    best = [prediction for group in groups for prediction in _said(group[0])[:1]]
+    if len(best) < len(groups) or not all(map(_is_of_imagenet, best)):
+        return None
+    return kinds().narrowest(one.index for one in best)
 
 
 def _is_of_imagenet(prediction: Prediction) -> bool:
@@ -179,10 +191,25 @@ def _a(kind: int) -> str:
 
 
 def _says(group: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]) -> str:
-    name, values = group[0].e.top[0].name, _probabilities(group)
+    says = f"{subject(group, networks)} {form(group, 'says', 'say')}"
+    said = [_with_probabilities(n, group) for n in range(len(_said(group[0])))]
+    if not said:
+        best = {one.e.top[0].name for one in group}
+        of_which = f", for {best.pop()}" if len(best) == 1 else ""
+        classes = form(group, f"its {group[0].e.classes}", "their")
+        return f"{says} none of {classes} classes (at most {_probabilities(group)}{of_which})"
+    e = group[0].e
+    if e.independent and len(said) == len(e.top) < e.classes:
+        said.append("perhaps more")
+    return f"{says} {listed(said)}"
+
+
+def _with_probabilities(place: int, group: Sequence[NamedNetwork]) -> str:
+    """A prediction of all of these, by its place among their most probable classes."""
+    name = group[0].e.top[place].name
+    values = percentages([one.e.top[place].probability for one in group])
     # Such a name ends in brackets of its own: "crane (bird, 39.1 %)".
-    prediction = f"{name[:-1]}, {values})" if name.endswith(")") else f"{name} ({values})"
-    return f"{subject(group, networks)} {form(group, 'says', 'say')} {prediction}"
+    return f"{name[:-1]}, {values})" if name.endswith(")") else f"{name} ({values})"
 
 
 def _with_prediction(group: Sequence[NamedNetwork]) -> str:
@@ -239,9 +266,11 @@ def _unsure(
     weak, close = [], []
     for one in having_scores:
         best, *others = (prediction.probability for prediction in one.e.top)
+        if one.e.independent:
+            continue
         if best < WEAK:
             weak.append(one)
-        elif others and best - others[0] < CLOSE and not one.e.independent:
+        elif others and best - others[0] < CLOSE:
             close.append(one)
     clauses = []
     if weak:

@@ -76,9 +76,9 @@ def _shared(explanations: Sequence[Explanation]) -> Iterator[list[Explanation]]:
 
 
 def _one_network(several: Sequence[Explanation]) -> str:
-    names = listed([e.stands_in_for or e.title for e in several])
-    verb = "are both" if len(several) == 2 else "are all"
-    return f"{names} {verb} {several[0].title} here, one network and not {len(several)}"
+    instead_of = listed([e.stands_in_for for e in several if e.stands_in_for])
+    times = "twice" if len(several) == 2 else f"{len(several)} times"
+    return f"{several[0].title} stands in for {instead_of}, so one network is shown {times}"
 
 
 def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
@@ -87,7 +87,9 @@ def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         without, lambda one: (one.e.degenerate, one.e.target.name, one.e.is_only_against)
     ):
         # A signed map of it is there, all of it against the class.
-        a, thing = ("any", "heat for") if group[0].e.is_only_against else ("a", "map of")
+        e = group[0].e
+        a, thing = ("any", "heat for") if e.is_only_against else ("a", "map of")
+        thing = f"{thing} {e.target.name}" if method_named(e.method).knows_class else "map"
         names = [one.name for one in group]
         if len(names) == 1:
             beginning = f"{names[0]} has no {thing}"
@@ -95,8 +97,7 @@ def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
             beginning = f"neither {names[0]} nor {names[1]} has {a} {thing}"
         else:
             beginning = f"none of {listed(names)} has {a} {thing}"
-        e = group[0].e
-        yield f"{beginning} {e.target.name}: {clause(e.degenerate)}"
+        yield f"{beginning}: {clause(e.degenerate)}"
 
 
 def _places(networks: Sequence[NamedNetwork], compared: Agreement | None) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow.parquet as pq
 
 from gradcam_core.analysis.overlap_grades import grade_of
+from gradcam_core.analysis.sentences.predictions import YES
 from gradcam_core.batch.schema import DATA
 from gradcam_core.models.class_names.labels import Labels
 from gradcam_core.wording import TIED, counted_percentage, listed
@@ -36,18 +37,22 @@ class LabelResult:
     """What one network makes of the true class of a picture.
 
     name: of the class, or the label as it was given if the network lacks the class. index: None if
-    it does. rank, probability: of the class; None where nothing could be computed.
+    it does. rank, probability: of the class; None where nothing could be computed. independent:
+    whether each class has a probability of its own, so that several may be right.
     """
 
     name: str
     index: int | None = None
     rank: int | None = None
     probability: float | None = None
+    independent: bool = False
 
     def columns(self, explained: int | None, agreement: float | None) -> dict[str, object]:
         """What a row of the data set says of it. explained: the class whose map the row has; None
         if there is no map. agreement: with the maps of the same class by the other networks."""
         is_correct = None if self.rank is None else self.rank == 1
+        if self.independent and self.probability is not None:
+            is_correct = self.probability >= YES
         is_elsewhere = None
         if is_correct is not None and agreement is not None and explained == self.index:
             is_elsewhere = is_correct and grade_of(agreement).is_near_chance
@@ -81,7 +86,8 @@ def label_result(
     name = labels[index].name
     if held is None or not held.probabilities.any():  # where the scores are not numbers
         return LabelResult(name, index)
-    return LabelResult(name, index, held.rank_of(index), held.prediction(index).probability)
+    rank, probability = held.rank_of(index), held.prediction(index).probability
+    return LabelResult(name, index, rank, probability, held.model.info.independent)
 
 
 def accuracy(out: Path) -> str | None:

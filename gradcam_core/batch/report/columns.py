@@ -163,6 +163,7 @@ class Index:
             "locations": list(self._locations),
             "settings": [dict(zip(settings, one, strict=True)) for one in self._settings],
             "methods": {method.name: method.title for method in METHODS.values()},
+            "classless": [method.name for method in METHODS.values() if not method.knows_class],
             "versions": list(self._versions),
             "skipped": self._skipped,
             "byPath": by_path,

@@ -45,7 +45,7 @@ class Outcome {
     this.element.dataset.outcome = outcome;
     this.sign.textContent = sign;
     // Where another class is explained, it is not that one that is correct or wrong.
-    const whose = rows.outcome[row] >= 0 && rows.rank[row] > 1 ? "top class " : "";
+    const whose = rows.outcome[row] >= 0 && rows.rank[row] > 1 ? "prediction " : "";
     this.words.textContent = this.element.title = whose + words;
   }
 }
@@ -91,18 +91,26 @@ class NetworkPart {
     this.layers.clear();
     this.layers.element.hidden = !this.isExplained;
     this.layers.fit(ratio, size.width, size.height);
-    this.layers.setLabel(this.isExplained ? heatLabel(row) : "");
+    this.layers.setLabel("");
+    this.row = row;
   }
 
   draw(thumbnail, line) {
     this.error.textContent = line.error ?? "";
     this.error.title = line.error ?? "";
     this.frame.classList.toggle("failed", Boolean(line.error));
-    if (this.isExplained) this.layers.draw(thumbnail, line);
+    if (!this.isExplained) return;
+    this.layers.setLabel(heatLabel(this.row, line));
+    this.layers.draw(thumbnail, line);
   }
 }
 
-const heatLabel = (row) => `Heat of ${networkOf(row)?.title} for the class ${classOf(row)}: ${whereOf(row)}`;
+/** line: the network's part of the picture's line. */
+function heatLabel(row, { settings }) {
+  const method = index.settings[settings]?.method;
+  const of = index.classless.includes(method) ? `by ${index.methods[method]}, which ignores the class` : `for the class ${classOf(row)}`;
+  return `Heat of ${networkOf(row)?.title} ${of}${whereOf(row) && `: ${whereOf(row)}`}`;
+}
 
 const labelText = (i) => (labelOf(i) === undefined ? "no label" : `label: ${labelOf(i)}`);
 

@@ -143,7 +143,7 @@ class Details {
     const name = classOf(row);
     const layers = new PhotoLayers();
     if (name !== undefined) {
-      layers.setLabel(heatLabel(row));
+      layers.setLabel(heatLabel(row, line));
       this.layersOfRows.push([layers, line]);
     }
     const rank = rows.rank[row];
