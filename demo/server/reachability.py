@@ -20,6 +20,10 @@ ONLY_HERE = (
     "Only this machine can reach the page. Start it with --host 0.0.0.0 for others in the same "
     "network, or with --share for everybody who has the link."
 )
+NO_NETWORK = (
+    "This machine is in no network from which others could reach the page. Connect it to one, or "
+    "start the page with --share."
+)
 TOO_LONG = "The link to this view is too long for a QR code. Share it as text instead."
 NO_LINK = "This is not a link to the page."
 
@@ -40,7 +44,7 @@ class Reachability:
         """The link with a host that others can reach; None if there is none. link: as it stands in
         the browser of whoever asks, which may be on this machine."""
         parts = urlsplit(link)
-        if not is_loopback(parts.hostname or ""):
+        if parts.hostname not in _ANYWHERE and not is_loopback(parts.hostname or ""):
             return link
         if self.public_link is not None:
             shared = urlsplit(self.public_link)
@@ -62,7 +66,7 @@ class Reachability:
             return problem(NO_LINK, 422)
         found = await asyncio.to_thread(self.link, link)
         if found is None:
-            return problem(ONLY_HERE)
+            return problem(NO_NETWORK if self.host in _ANYWHERE else ONLY_HERE)
         code = segno.make(found, error="m", micro=False).svg_data_uri(scale=8, border=4)
         answer = {"address": found, "code": code}
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})

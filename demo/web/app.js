@@ -136,7 +136,7 @@ export class App {
     for (const [i, name] of CLASS_FIELDS.entries()) this.fields[i].show(after[name]);
     this.toolbar.setExplained(this.nameOf(after.target), this.contrastName());
     this.toolbar.setSigned(this.isSigned(), this.canBeSigned());
-    if (isNewPhoto) this.sequence.note(after.photo, this.sentFile);
+    if (isNewPhoto) this.sequence.note(after, this.sentFile);
     const { current, position } = this.sequence;
     this.examples.mark(after.photo, after.photo && current?.caption ? current : undefined);
     this.presentation.setCaption(after.photo ? current : undefined, position);

@@ -40,7 +40,8 @@ export const iconButton = (name, label, act, { word, ...attributes } = {}) =>
   );
 
 const LETTER = "[\\p{Script=Arabic}\\p{Script=Hebrew}\\p{Script=Syriac}\\p{Script=Thaana}\\p{Script=Nko}]";
-const RIGHT_TO_LEFT = new RegExp(`${LETTER}(?:(?:${LETTER}|[\\p{M}\\s])*${LETTER})?`, "gu");
+const WORDS = `${LETTER}\\p{M}*(?:\\s*${LETTER}\\p{M}*)*`;
+const RIGHT_TO_LEFT = new RegExp(`${WORDS}(?: \\(${WORDS}\\))?`, "gu");
 
 /** A sentence whose numbers stay on the line of their signs: "< 0.1 %". */
 export const together = (text) => isolated(text.replaceAll(" %", "\u00a0%").replace(/([<>]) (?=\d)/g, "$1\u00a0"));

@@ -116,6 +116,75 @@ def test_a_network_of_two_classes_has_two_rows(cat_page: Page):
     assert rows == [2, 3, 5, 5]
 
 
+def test_of_many_pairs_the_most_and_the_least_alike_come_first(cat_page: Page):
+    overlaps = [*range(10, 80, 10), None, 5, 95]
+    few, many = cat_page.evaluate(
+        """async (pairs) => {
+            const file = new URL("web/sections/comparison.js", location.href);
+            const { Comparison } = await import(file);
+            const colors = () => new Uint32Array(256);
+            const comparison = new Comparison({ colors, map: () => null, title: (name) => name });
+            const rest = { region: [0, 0, 1, 1], looked_at: [], overlap: 0.4, shares: [] };
+            const shown = () => {
+                comparison.show({ sentences: [], agreement: { ...rest, pairs } });
+                const rows = comparison.element.querySelectorAll("tbody tr");
+                return [...rows].map((row) => row.textContent);
+            };
+            const few = shown();
+            comparison.element.querySelector("tbody button").click();
+            return [few, shown()];
+        }""",
+        [
+            {"names": ["a", "b"], "overlap": n and n / 100, "words": "", "rank_correlation": None}
+            for n in overlaps
+        ],
+    )
+    in_order = ["95 %", "70 %", "60 %", "50 %", "40 %", "30 %", "20 %", "10 %", "5 %", "–"]
+    overlaps_of = [plain(row).removeprefix("a – b").removesuffix("–") for row in few]
+    assert overlaps_of == [*in_order[:3], "Show the 4 pairs between these", *in_order[-3:]]
+    # Opened once, they stay so for the next class.
+    assert [plain(row).removeprefix("a – b").removesuffix("–") for row in many] == in_order
+
+
+def test_names_from_right_to_left_turn_no_number_around(cat_page: Page):
+    placed = cat_page.evaluate(
+        """async (names) => {
+            const { together } = await import(new URL("web/dom.js", location.href));
+            const app = document.querySelector(".page > .app");
+            const placesIn = (element, signs) => {
+                app.append(element);
+                const found = [...signs].map((sign) => {
+                    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+                    let at = null;
+                    for (let node; (node = walker.nextNode()); ) {
+                        const i = node.data.lastIndexOf(sign);
+                        if (i < 0) continue;
+                        const range = document.createRange();
+                        range.setStart(node, i);
+                        range.setEnd(node, i + 1);
+                        at = range.getBoundingClientRect().x;
+                    }
+                    return at;
+                });
+                element.remove();
+                return found;
+            };
+            return names.flatMap((name) => {
+                const sentence = document.createElement("p");
+                sentence.style.whiteSpace = "nowrap";
+                sentence.textContent = together(`X says ${name} (87.5 %)`);
+                const line = document.createElement("p");
+                line.append("top class: ", document.createElement("span"), " 87.5 %");
+                line.querySelector("span").textContent = name;
+                const signs = `${name[0]}87.5%`;
+                return [placesIn(sentence, `X${signs}`), placesIn(line, `t:${signs}`)];
+            });
+        }""",
+        ["قطة مصرية", "כוס קפה (גדולה)", "cup (كوب)", "كلبٌ", "قطة 2"],
+    )
+    assert all(places == sorted(places) for places in placed)
+
+
 def test_overlap_is_not_shown_where_there_is_no_map(cat_page: Page):
     told = cat_page.evaluate(
         """async (agreement) => {

@@ -139,6 +139,39 @@ def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: V
     expect_explained(page, "tiger cat", 1)
 
 
+def test_a_talk_goes_on_after_ones_own_photo_and_a_link_opens_its_slide(no_photo: Page):
+    names, reopened = no_photo.evaluate(
+        """async () => {
+            const { Sequence } = await import(new URL("web/commands/sequence.js", location.href));
+            const cat = { example: "1_cat" };
+            const slides = [
+                { state: { photo: cat }, title: "cut off" },
+                { state: { photo: cat, view: "whole" }, title: "whole" },
+                { state: { photo: cat, view: "whole", target: 281 }, title: "tabby" },
+            ];
+            const shown = [];
+            const sequence = new Sequence({ slides, show: (state) => shown.push(state) });
+            sequence.note({ photo: cat, view: "crop", target: null });
+            sequence.note({ photo: { upload: "a" } }, { name: "mine.jpg" });
+            const names = [sequence.current.title];
+            for (const by of [1, -1, -1]) {
+                await sequence.step(by);
+                names.push(sequence.current.title);
+            }
+            const linked = new Sequence({ slides, show: () => {} });
+            const states = [["crop", null], ["whole", null], ["whole", 281], ["crop", 5]];
+            const reopened = states.map(([view, target]) => {
+                linked.at = -1;
+                linked.note({ photo: cat, view, target });
+                return linked.current.title;
+            });
+            return [names, reopened];
+        }"""
+    )
+    assert names == ["mine.jpg", "whole", "mine.jpg", "cut off"]
+    assert reopened == ["cut off", "whole", "tabby", "cut off"]
+
+
 def test_a_picture_dragged_from_another_site_is_asked_for_by_its_address(no_photo: Page):
     page = no_photo
     address = "https://pictures.example/b.jpg"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from urllib.parse import urlencode
 
 import pytest
@@ -34,10 +35,21 @@ def test_what_listens_here_alone_is_reached_by_nobody_else(host: str):
     assert "--host 0.0.0.0" in found["problem"]
 
 
+def test_a_machine_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    status, found = answer(Reachability("0.0.0.0", 7860), "http://localhost:7860/")
+    assert status == 200
+    assert found["problem"].startswith("This machine is in no network")
+
+
 def test_an_address_of_this_machine_takes_the_place_of_localhost():
     reachable = Reachability("192.168.1.7", 7860)
     expected = f"http://192.168.1.7:7860/cam/{VIEW}"
-    assert reachable.link(f"http://127.0.0.1:7860/cam/{VIEW}") == expected
+    for here in ("127.0.0.1", "0.0.0.0", "[::]"):
+        assert reachable.link(f"http://{here}:7860/cam/{VIEW}") == expected
     status, found = answer(reachable, f"http://127.0.0.1:7860/cam/{VIEW}")
     assert status == 200
     assert found["address"] == expected

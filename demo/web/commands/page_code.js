@@ -7,7 +7,7 @@ import { pageCode } from "../requests.js";
 export class PageCode {
   constructor() {
     this.code = h("img", { alt: "QR code of the address below", hidden: true });
-    this.text = h("p", { class: "address", role: "status" });
+    this.text = h("p", { class: "where", role: "status" });
     this.element = dialog("This view on your phone", this.code, this.text);
     this.element.classList.add("page-code");
   }

@@ -1,9 +1,12 @@
-// What one steps through: the slides of a talk, or the examples; and after them the person's own photos.
+// What one steps through: the slides of a talk, or the examples; and the person's own photos, after the examples or after
+// the slide at which they came.
+
+import { isSame } from "../state.js";
 
 const UPLOAD_KEPT_MS = 45 * 60_000; // the server removes uploads after an hour
 const MOST_FILES = 200;
 
-const sameAs = (photo) => (item) => JSON.stringify(item.state.photo) === JSON.stringify(photo);
+const sameAs = (photo) => (item) => isSame(item.state.photo, photo);
 
 export class Sequence {
   /** slides: of a talk, or null. examples: from demo/ui/page_data.py. show(state): has the page show it.
@@ -25,24 +28,36 @@ export class Sequence {
     return this.at < 0 ? "" : `${this.at + 1} of ${this.items.length}`;
   }
 
-  /** The page shows this photo. One that is the person's own is kept among the others. file: it was uploaded from. */
-  note(photo, file) {
-    if (!photo) return;
-    if (this.current && sameAs(photo)(this.current)) return;
-    let at = this.items.findIndex(sameAs(photo));
-    if (at < 0 && !photo.example) {
-      at = this.items.push({ state: { photo }, title: file?.name ?? "Your photo", caption: "", file, at: Date.now() }) - 1;
-    }
-    this.at = at;
+  /** The page shows the photo of this state. One that is the person's own is kept among the others. file: it was uploaded from. */
+  note(state, file) {
+    const { photo } = state;
+    if (!photo || (this.current && sameAs(photo)(this.current))) return;
+    const at = this.items.indexOf(this.closest(state));
+    if (at >= 0 || photo.example) this.at = at;
+    else this.at = this.insert([{ state: { photo }, title: file?.name ?? "Your photo", caption: "", file, at: Date.now() }]);
+  }
+
+  /** Of several slides with this photo, the one that says most of what the page shows, and nothing else. */
+  closest(state) {
+    const items = this.items.filter(sameAs(state.photo));
+    const isTrue = (item) => Object.entries(item.state).every(([name, value]) => isSame(value, state[name]));
+    const size = (item) => Object.keys(item.state).length;
+    const [best = items[0]] = items.filter(isTrue).sort((one, other) => size(other) - size(one));
+    return best;
+  }
+
+  /** Gives the place of the first: in a talk, the next slide follows them. */
+  insert(items) {
+    const at = this.isTalk ? this.at + 1 : this.items.length;
+    this.items.splice(at, 0, ...items);
+    return at;
   }
 
   /** Files of the person's own, of which the first is shown. */
   add(files) {
     const taken = files.slice(0, MOST_FILES);
     if (taken.length < files.length) this.tell(`Of the ${files.length} files, only the first ${MOST_FILES} are used.`);
-    const first = this.items.length;
-    this.items.push(...taken.map((file) => ({ state: {}, title: file.name, caption: "", file })));
-    return this.go(first);
+    return this.go(this.insert(taken.map((file) => ({ state: {}, title: file.name, caption: "", file }))));
   }
 
   step(by) {

@@ -16,8 +16,9 @@ const LEAST_BOX = 0.01; // a smaller one was a click
 const SURFACES = ".panel .photo-layers, .panel.tile img, #photo img";
 const HELP =
   "Draw on any photo. The hottest place is a box with about a fifth of what the networks saw, for all maps together; a " +
-  "panel's flame covers that of its own map. Keys on a photo: arrows move a box, + and − size it, Enter covers, " +
-  "Ctrl+Z undoes, Esc leaves.";
+  "panel's flame covers that of its own map. ";
+const HELP_KEYS = "Keys on a photo: arrows move a box, + and − size it, Enter covers, Ctrl+Z undoes, Esc leaves.";
+const HELP_TOUCH = "A finger on a photo draws; beside it, it scrolls.";
 
 export class CoverTool {
   /** act: draft(shape or null), cover(shape, fill), hottest(fill), elsewhere(), undo(), clear(), changed().
@@ -50,7 +51,7 @@ export class CoverTool {
       this.coldButton,
       this.undoButton,
       this.clearButton,
-      h("p", { class: "subtle" }, HELP),
+      h("p", { class: "subtle" }, HELP, h("span", { class: "of-keys" }, HELP_KEYS), h("span", { class: "of-touch" }, HELP_TOUCH)),
       iconButton("close", "Leave the cover tool", () => this.toggle(false), { class: "tool" }),
     );
     this.setCovers([]);

@@ -8,6 +8,8 @@ import { together } from "../dom.js";
 import { Captions } from "../results/captions.js";
 import { PhotoLayers } from "../results/photo_layers.js";
 
+const MOST_PAIRS = 6; // all of these are shown; of more, only the most and the least alike at first
+const EXTREMES = 3;
 const FEWEST = 0.35; // of the colour scale, for a place that one network looked at; all: the end
 
 export class Comparison {
@@ -68,7 +70,7 @@ export class Comparison {
     if (!agreement) return;
     this.layers.setBox(agreement.region);
     this.layers.redraw();
-    this.pairs.replaceChildren(pairsTable(agreement, this.page.title));
+    this.pairs.replaceChildren(pairsTable(agreement, this.page.title, this));
     this.showLegend(agreement);
   }
 
@@ -136,12 +138,27 @@ function cssColor(packed) {
   return `rgb(${red} ${green} ${blue})`;
 }
 
-function pairsTable({ pairs, overlap: mean, words: onAverage }, title) {
+/** In place of rows, a button that brings them back. */
+function moreRow(rows, opened) {
+  const show = () => {
+    opened();
+    row.replaceWith(...rows);
+    rows[0].tabIndex = -1;
+    rows[0].focus();
+  };
+  const button = h("button", { type: "button", class: "action", onclick: show }, `Show the ${rows.length} pairs between these`);
+  const row = h("tr", {}, h("td", { colspan: 3 }, button));
+  return row;
+}
+
+function pairsTable({ pairs, overlap: mean, words: onAverage }, title, view) {
   const cell = (share, text, words) => {
     if (share === null) return h("td", { title: "There are no two maps to compare" }, h("span", { class: "number" }, "–"));
     return h("td", { title: words }, h("span", { class: "number" }, text(share)), shareBar(Math.max(0, share)));
   };
-  const rows = pairs.map(({ names: [first, second], overlap, words, rank_correlation: correlation }) =>
+  const isLong = pairs.length > MOST_PAIRS;
+  const shown = isLong ? [...pairs].sort((one, other) => (other.overlap ?? -1) - (one.overlap ?? -1)) : pairs;
+  const rows = shown.map(({ names: [first, second], overlap, words, rank_correlation: correlation }) =>
     h(
       "tr",
       {},
@@ -150,6 +167,10 @@ function pairsTable({ pairs, overlap: mean, words: onAverage }, title) {
       cell(correlation, decimal),
     ),
   );
+  if (isLong && !view.showsAllPairs) {
+    const between = rows.splice(EXTREMES, rows.length - 2 * EXTREMES);
+    rows.splice(EXTREMES, 0, moreRow(between, () => (view.showsAllPairs = true)));
+  }
   const known = pairs.filter(({ overlap }) => overlap !== null);
   const average = h("tr", {}, h("th", { scope: "row" }, "Average"), cell(mean, wholePercentage, onAverage), h("td", {}));
   return h(

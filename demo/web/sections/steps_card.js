@@ -3,6 +3,7 @@
 import { h } from "../core/elements.js";
 import { bytesOf, isInside, spread } from "../core/heat.js";
 import { decimal, percentage, thousands } from "../core/numbers.js";
+import { together } from "../dom.js";
 import { PhotoLayers } from "../results/photo_layers.js";
 
 const SUM_STAGES = 2; // after all channels are added: what is below 0 goes; the cells become smooth
@@ -68,7 +69,7 @@ export class StepsCard {
 
   show(result) {
     const { steps, target, title, degenerate } = result;
-    this.title.replaceChildren(title, h("span", { class: "subtle" }, ` · ${target.name} ${result.rather_than}`));
+    this.title.replaceChildren(h("span", {}, title), h("span", { class: "subtle" }, ` · ${target.name} ${result.rather_than}`));
     this.status.textContent = steps ? "" : degenerate || "This map has no such steps.";
     const current = this.parts.findIndex((part) => part.classList.contains("current"));
     if (!steps) return;
@@ -155,7 +156,7 @@ export class StepsCard {
       const rest = others === null ? "values below 0 are removed" : "values below 0 and places where another class leads are removed";
       const said = [`All ${all} channels added, then ${rest}.`, "The cells are enlarged smoothly over the photo: the map."];
       const caption = at < counted.length ? `${sum}: orange for ${target.name}, blue against it.` : said[at - counted.length];
-      text.textContent = caption;
+      text.textContent = together(caption);
       slider.setAttribute("aria-valuetext", caption);
       shown.redraw();
     };
@@ -187,7 +188,7 @@ const step = (title, text, formula, shown) =>
   h(
     "section",
     { class: "step" },
-    h("div", {}, h("h4", {}, title), h("p", {}, text), formula),
+    h("div", {}, h("h4", {}, title), h("p", {}, together(text)), formula),
     h("div", { class: "shown" }, ...shown),
   );
 

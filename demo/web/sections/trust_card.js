@@ -80,7 +80,7 @@ function altered(title, how, { share, probability, top: [first] }, jpeg, name, b
       h("span", {}, percentage(before), " → ", h("b", {}, percentage(probability))),
     ),
     shareBar(probability, before),
-    h("p", { class: "subtle" }, "top class: ", first.name, " ", percentage(first.probability)),
+    h("p", { class: "subtle" }, "top class: ", h("span", {}, first.name), " ", percentage(first.probability)),
   );
 }
 

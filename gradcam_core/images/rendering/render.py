@@ -25,9 +25,9 @@ COLORMAPS = {
 FOR_AND_AGAINST = "for and against"
 """The colours of a signed map, 0 in the middle. The colour-blind can tell orange from blue, too."""
 
-_FOR = ((200, 82, 0), (255, 184, 64))
-_AGAINST = ((0, 81, 143), (96, 184, 255))
-"""From the colour of least heat to that of most, RGB."""
+_FOR = ((130, 42, 0), (205, 85, 0), (250, 140, 10), (255, 222, 90))
+_AGAINST = ((0, 55, 165), (15, 100, 230), (45, 150, 255), (125, 220, 255))
+"""In equal steps from the colour of least heat to that of most, RGB: the brighter, the more."""
 
 OPACITY = 0.75
 DIMMING = 0.55
@@ -40,6 +40,9 @@ _DIMMED = [round(value * (1 - DIMMING)) for value in range(256)] * 3  # of each 
 
 FULL_FROM = 0.5
 """Heat from which on the colour has its full opacity; below it fades out to the bare photo."""
+
+_SIGNED_FULL_FROM = 0.25
+"""The same of a signed map: what speaks against a class is often a fifth of what speaks for it."""
 
 
 def colormap_table(name: str = COLORMAP) -> np.ndarray:
@@ -60,13 +63,14 @@ def colormap_table(name: str = COLORMAP) -> np.ndarray:
 
 
 def _diverging_table() -> np.ndarray:
-    heat = np.linspace(-1, 1, 256)[:, None]
-    sides = (
-        np.array(low) + np.abs(heat) * np.subtract(high, low) for low, high in (_FOR, _AGAINST)
-    )
+    heat = np.linspace(-1, 1, 256)
+    stops = np.array([*reversed(_AGAINST), *_FOR])
+    steps = np.linspace(0, 1, len(_FOR))
+    at = np.concatenate([-steps[::-1], steps])
     table = np.empty((256, 4), dtype=np.uint8)
-    table[:, :3] = np.round(np.where(heat > 0, *sides))
-    table[:, 3] = np.round(255 * np.clip(np.abs(heat[:, 0]) / FULL_FROM, 0, 1))
+    for part in range(3):
+        table[:, part] = np.round(np.interp(heat, at, stops[:, part]))
+    table[:, 3] = np.round(255 * np.clip(np.abs(heat) / _SIGNED_FULL_FROM, 0, 1))
     return table
 
 
