@@ -8,7 +8,7 @@ this module, too.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -192,6 +192,36 @@ def has_hooks(part: nn.Module) -> bool:
     """
     kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
     return any(getattr(part, f"_{kind}") for kind in kinds)
+
+
+def pack_weights(weight: Tensor, shape: Sequence[int], *settings: Any) -> Tensor:
+    """The weights of a convolution as oneDNN reads them for inputs of this shape. settings:
+    padding, stride, dilation, groups.
+
+    In public only `torch.compile` can do this, with a compiler for C++ and for whole networks.
+    Needless once PyTorch keeps the packed weights of frozen convolutions.
+    """
+    import torch
+
+    pack: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+    return pack(weight.to_mkldnn(), *settings, list(shape))
+
+
+def packed_convolution(x: Tensor, packed: Tensor, bias: Tensor | None, *settings: Any) -> Tensor:
+    """The convolution of `x`, whose shape they were packed for, with weights of `pack_weights`."""
+    import torch
+
+    return torch.ops.mkldnn._convolution_pointwise(x, packed, bias, *settings, "none", [], "")
+
+
+def is_batched(tensor: Tensor) -> bool:
+    """Whether `torch.vmap` runs over a tensor, which has no rule for packed convolutions.
+
+    Needless once it has, or `torch.func` tells in public.
+    """
+    import torch
+
+    return torch._C._functorch.is_batchedtensor(tensor)
 
 
 def is_of_earlier_view(error: BaseException | None) -> bool:

@@ -77,6 +77,25 @@ def test_pytorch_does_not_tell_of_hooks():
     assert not upstream.has_hooks(part)
 
 
+def test_pytorch_packs_weights_in_private():
+    assert not hasattr(torch.ops.mkldnn, "convolution_pointwise"), GONE
+    assert not hasattr(torch.func, "is_batchedtensor"), GONE
+    conv = torch.nn.Conv2d(2, 3, 2).requires_grad_(False)
+    assert conv.bias is not None
+    x = torch.randn(1, 2, 5, 5)
+    settings = conv.padding, conv.stride, conv.dilation, conv.groups
+    packed = upstream.pack_weights(conv.weight, x.shape, *settings)
+    got = upstream.packed_convolution(x, packed, conv.bias, *settings)
+    assert torch.allclose(got, conv(x), atol=1e-6)
+    assert not upstream.is_batched(x)
+
+    def on_one(one: torch.Tensor) -> torch.Tensor:
+        assert upstream.is_batched(one)
+        return one
+
+    torch.vmap(on_one)(x)
+
+
 def test_pillow_keeps_the_decoder_of_a_picture_that_it_opened():
     file = io.BytesIO()
     Image.new("RGB", (3, 2), (1, 2, 3)).save(file, "PNG")
