@@ -7,6 +7,8 @@ this module, too.
 
 from __future__ import annotations
 
+import importlib
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,10 +34,49 @@ def import_timm() -> ModuleType:
     two threads enter the circle at different places. So this comes before `from timm.data import
     …`, too. Needless once `timm.data` no longer imports `timm.models`.
     """
-    with _timm_lock, paused_garbage_collection():
+    with _timm_lock, paused_garbage_collection(), _compiler_left_out():
         import timm
 
         return timm
+
+
+@contextmanager
+def _compiler_left_out() -> Iterator[None]:
+    """Inside, timm and torchvision are imported without PyTorch's compiler, which takes twice as
+    long as both together; it is imported when somebody calls what needs it.
+
+    timm has functions that are not to be compiled, for which PyTorch has a late form of its own;
+    torchvision asks for one function. Needless once both import it where they need it.
+    """
+    import torch
+    from torch._compile import _disable_dynamo
+
+    name, disable = "torch._dynamo.utils", torch.compiler.disable
+    if name in sys.modules:
+        yield
+        return
+
+    def disable_late(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
+        return _disable_dynamo(fn, recursive)
+
+    class Late(ModuleType):
+        def is_compile_supported(self, device: str) -> bool:
+            return importlib.import_module(name).is_compile_supported(device)
+
+        def __getattr__(self, wanted: str) -> Any:  # another thread imports the compiler meanwhile
+            if wanted.startswith("__"):
+                raise AttributeError(wanted)
+            sys.modules.pop(name, None)
+            return getattr(importlib.import_module(name), wanted)
+
+    late = Late(name)
+    torch.compiler.disable, sys.modules[name] = disable_late, late
+    try:
+        yield
+    finally:
+        torch.compiler.disable = disable
+        if sys.modules.get(name) is late:
+            del sys.modules[name]
 
 
 def hub_folder(repo: str) -> Path:
@@ -110,8 +151,8 @@ def limit_decoders(threads: int, chunk_bytes: int) -> None:
 
 
 @contextmanager
-def watching_operations(note: Callable[[list[Tensor]], None]) -> Iterator[None]:
-    """Calls `note` with the tensors that go into every operation on tensors.
+def watching_operations(note: Callable[[Any, list[Tensor]], None]) -> Iterator[None]:
+    """Calls `note` with every operation on tensors and the tensors that go into it.
 
     PyTorch documents the means (`TorchDispatchMode`), and has it in private modules only. Needless
     once `torch.utils` exports it. Public `torch.overrides.TorchFunctionMode` misses what scripted
@@ -122,11 +163,15 @@ def watching_operations(note: Callable[[list[Tensor]], None]) -> Iterator[None]:
     from torch.utils._pytree import tree_leaves
 
     class Watch(TorchDispatchMode):
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:  # for that it imports the compiler
+            return "torch._dynamo" in sys.modules
+
         def __torch_dispatch__(
             self, operation: Any, types: Any, inputs: Any = (), options: Any = None
         ) -> Any:
             leaves = tree_leaves((inputs, options))
-            note([leaf for leaf in leaves if isinstance(leaf, torch.Tensor)])
+            note(operation, [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)])
             return operation(*inputs, **(options or {}))
 
     with Watch():

@@ -276,7 +276,7 @@ def _read(info: ModelInfo, weights: Weights) -> Model:
 
     try:
         same_names = not isinstance(info.source, PackagedFile)
-        module = read_network(info.architecture, weights.path, same_names)
+        module = read_network(info.architecture, weights.path, same_names, is_ours=True)
     except Exception as error:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) in _NOT_THE_FILE:
             raise

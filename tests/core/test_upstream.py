@@ -14,6 +14,7 @@ import huggingface_hub
 import pytest
 import timm
 import torch
+import torchvision
 from matplotlib import font_manager
 from PIL import AvifImagePlugin, Image, ImageFile
 
@@ -40,7 +41,7 @@ def test_pytorch_does_not_export_its_dispatch_mode():
     assert importlib.util.find_spec("torch.utils.pytree") is None, GONE
     tensor, others = torch.ones(3), [torch.ones(3), torch.ones(3)]
     given: list[list[torch.Tensor]] = []
-    with upstream.watching_operations(given.append):
+    with upstream.watching_operations(lambda _, tensors: given.append(tensors)):
         torch.cat([tensor.relu(), *others])
     assert [len(tensors) for tensors in given] == [1, 3]
     assert given[0][0] is tensor
@@ -135,6 +136,12 @@ def test_timm_is_the_same_for_all_threads():
         thread.join()
     assert len(found) == 4
     assert len({id(module) for module in found}) == 1
+
+
+def test_timm_and_torchvision_still_import_the_compiler():
+    assert "import torch._dynamo" in inspect.getsource(torch.compiler.disable), GONE
+    file = Path(torchvision.__path__[0], "ops", "roi_align.py")
+    assert re.search(r"^from torch\._dynamo", file.read_text(encoding="utf-8"), re.MULTILINE), GONE
 
 
 def test_matplotlib_still_warns_of_each_weight_that_a_family_lacks():

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 import gradcam_core as gc
 from gradcam_core.models.optimise.arrange import DenseConv2d
 from gradcam_core.models.optimise.build import read_network
+from gradcam_core.models.optimise.meta_device import meta_pass, without_values
+from gradcam_core.models.optimise.structure import structure_in_order, structure_of
 from gradcam_core.models.registry import remove_model
 from tests.support.narrow_vgg import NARROW_VGG
 from tests.support.networks import quickly_made, scattered
@@ -100,6 +102,15 @@ def test_batch_norms_are_folded_and_dense_convolutions_are_products(published: P
     for module in (resnet, vgg):
         assert not module.training
         assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_the_order_of_modules_shows_of_our_own_networks_what_a_pass_shows():
+    for info in gc.list_models():
+        module = without_values(partial(timm.create_model, info.architecture))
+        size = timm.get_pretrained_cfg(info.architecture).input_size
+        shown, _ = structure_of(module, meta_pass(size))
+        assert structure_in_order(module) == shown, info.name
+        assert shown.norms or shown.dense, info.name
 
 
 def test_a_batch_norm_that_does_not_read_a_convolution_alone_stays(published: Published):

@@ -136,6 +136,7 @@ for command in sys.argv[1:]:
     except SystemExit as end:
         status = end.code
     print(f"status {status}")
+    assert "torch._dynamo" not in sys.modules, "the compiler, which takes a second, is imported"
 """
 """Runs the command's function for one line of arguments after the other: libraries are imported
 once."""

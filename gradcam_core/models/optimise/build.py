@@ -16,7 +16,11 @@ from gradcam_core.models.optimise.meta_device import (
     meta_pass,
     without_values,
 )
-from gradcam_core.models.optimise.structure import Structure, structure_of
+from gradcam_core.models.optimise.structure import (
+    Structure,
+    structure_in_order,
+    structure_of,
+)
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:
@@ -28,13 +32,15 @@ def read_network(
     path: Path,
     same_names: bool = True,
     img_size: tuple[int, int] | None = None,
+    is_ours: bool = False,
 ) -> nn.Module:
     """The network of this timm name with the weights of a file, frozen and in eval mode.
 
     same_names: whether the file's tensors have timm's names; else they have timm's order. img_size:
-    (height, width) of the input that a transformer is built for; None is the published one. A GPU
-    is used where there is one. Raises almost anything for a file that does not hold the weights:
-    SafetensorError, UnpicklingError, RuntimeError, KeyError, EOFError, …
+    (height, width) of the input that a transformer is built for; None is the published one.
+    is_ours: whether it is one of the registry (`structure_in_order`). A GPU is used where there is
+    one. Raises almost anything for a file that does not hold the weights: SafetensorError,
+    UnpicklingError, RuntimeError, KeyError, EOFError, …
     """
     timm = import_timm()
     channels, *published = timm.get_pretrained_cfg(architecture).input_size
@@ -46,7 +52,10 @@ def read_network(
     tensors = timm.models.load_state_dict(str(path), use_ema=False)
     if not same_names:
         tensors = dict(zip(own, tensors.values(), strict=True))
-    structure, _ = structure_of(module, meta_pass((channels, *(img_size or published))))
+    if is_ours:
+        structure = structure_in_order(module)
+    else:
+        structure, _ = structure_of(module, meta_pass((channels, *(img_size or published))))
     if arguments or tensors.keys() != own.keys() or not _complete(module, tensors):
         # Tensors of an older form or of another input size, which timm's own loader converts.
         overlay = {"file": str(path)}

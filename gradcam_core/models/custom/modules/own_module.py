@@ -14,6 +14,7 @@ from gradcam_core.models.custom.modules.outputs import not_taken, what_they_are
 from gradcam_core.models.custom.modules.places import check_places, first_map
 from gradcam_core.models.custom.modules.scaling import scales_pictures
 from gradcam_core.models.downloads.weights import Source, Weights
+from gradcam_core.upstream import watching_operations
 from gradcam_core.wording import first_line
 
 if TYPE_CHECKING:
@@ -186,16 +187,6 @@ def _logits(module: nn.Module, batch: Tensor, output: Callable[[Any], Tensor] | 
 
 def _reads_values(module: nn.Module, batch: Tensor) -> bool:
     import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Reading(TorchDispatchMode):
-        found = False
-
-        def __torch_dispatch__(
-            self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
-        ) -> Any:
-            self.found |= func.overloadpacket in reading_operations
-            return func(*args, **(kwargs or {}))
 
     reading_operations = (
         torch.ops.aten._local_scalar_dense,
@@ -203,9 +194,10 @@ def _reads_values(module: nn.Module, batch: Tensor) -> bool:
         torch.ops.aten.equal,
         torch.ops.aten.nonzero,
     )
-    with torch.no_grad(), Reading() as reading:
+    found = set()
+    with torch.no_grad(), watching_operations(lambda one, _: found.add(one.overloadpacket)):
         module(batch.clone())
-    return reading.found
+    return not found.isdisjoint(reading_operations)
 
 
 def _check_values(module: nn.Module) -> None:
