@@ -236,6 +236,16 @@ def test_averaged_weights_go_before_raw_ones(tmp_path: Path):
     of_torchvision = {"model": raw.state_dict(), "model_ema": of_averaging(averaged.state_dict())}
     info = gc.register("Mine", weights=saved(tmp_path / "c.pth", of_torchvision))
     assert info.notice.endswith("left out beside the network: model_ema.n_averaged.")
+    of_callback = {
+        "state_dict": put(raw.state_dict(), "model."),
+        "callbacks": {
+            "EMA": {"ema_state_dict": put(averaged.state_dict(), "model."), "decay": 0.9},
+            "ModelCheckpoint": {"best_model_score": torch.tensor(0.9)},
+        },
+    }
+    info = gc.register("Mine", weights=saved(tmp_path / "d.pth", of_callback))
+    assert "averaged weights (EMA) are used, not state_dict.model" in info.notice
+    assert_same("mine", averaged)
     inside = put(raw.state_dict(), "model.") | put(averaged.state_dict(), "ema_model.module.")
     gc.register("Mine", weights=saved(tmp_path / "b.pth", {"state_dict": inside}))
     assert_same("mine", averaged)
@@ -407,6 +417,17 @@ def test_a_known_network_under_other_names_is_taken_by_order_and_shapes_if_a_per
         gc.register("Mine", weights=path)
 
 
+@pytest.mark.parametrize("before", [lambda _: "net/", lambda n: "ab"["layer" in n] + "."])
+def test_names_that_end_as_those_of_the_network_are_other_names(
+    tmp_path: Path, before: Callable[[str], str]
+):
+    module = small()
+    state = {before(name) + name: tensor for name, tensor in module.state_dict().items()}
+    info = gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", state))
+    assert "conv1.0.weight is used as conv1.0.weight" in info.notice
+    assert_same("mine", module)
+
+
 def test_a_known_network_under_other_names_in_another_order_is_named(tmp_path: Path):
     module = quickly_made(partial(torchvision.models.resnet18, num_classes=4))
     state = {of_detectron(name): tensor for name, tensor in module.state_dict().items()}
@@ -471,7 +492,10 @@ def test_a_temperature_is_not_left_out(tmp_path: Path):
 
 
 UNUSABLE: dict[str, tuple[Callable[[State], Any], str]] = {
-    "NumPy": (lambda state: {n: t.numpy() for n, t in state.items()}, "holds NumPy arrays"),
+    "NumPy": (
+        lambda state: {"params": {n: t.numpy() for n, t in state.items()}},
+        "holds NumPy arrays",
+    ),
     "quantised": (
         lambda state: state | {"fc._packed_params.x": torch.rand(1)},
         "is quantised",

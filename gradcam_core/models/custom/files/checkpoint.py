@@ -48,6 +48,9 @@ _OF_TRAINING = re.compile(
     r"optim|sched|scaler|callback|^opt(_|$)|exp_avg|momentum_buffer|^loops$|^grad(s|ients?)?(_|$)"
 )
 
+_OF_AVERAGES = re.compile(r"ema|averag", re.IGNORECASE)
+"""Callbacks that keep averaged weights."""
+
 _DEEPEST = 8  # mappings in mappings
 
 _SAVE = "save model.state_dict() alone, or as safetensors"
@@ -100,7 +103,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         module = next(_modules_in(found), None)
         if module is not None:  # it may be empty
             raise CheckpointError(_whole_module(path, module))
-        if any(isinstance(one, NumpyArray) for _, one in _items(found)):
+        if _has_arrays(found):
             raise CheckpointError(f"{path.name} holds NumPy arrays and no tensors: {_SAVE}")
         held = ", ".join(map(str, list(found)[:5]))
         raise CheckpointError(f"{path.name} holds no tensors, but: {held or 'nothing'}")
@@ -208,6 +211,9 @@ def _is_pair(given: Any) -> bool:
 def _tensors_in(found: Any, above: str, depth: int) -> Iterator[tuple[str, Tensor]]:
     for key, value in _items(found):
         if depth == 0 and _OF_TRAINING.search(key.lower()) and not isinstance(value, Tensor):
+            averages = [one for one in _items(value) if _OF_AVERAGES.search(one[0])]
+            if key == "callbacks":
+                yield from _tensors_in(dict(averages), f"{key}.", 1)
             continue
         if isinstance(value, Tensor):
             if value.layout != torch.strided:
@@ -225,6 +231,12 @@ def _modules_in(found: Any, depth: int = 0) -> Iterator[Inert]:
             yield value
         elif depth < _DEEPEST:
             yield from _modules_in(value, depth + 1)
+
+
+def _has_arrays(found: Any, depth: int = 0) -> bool:
+    if isinstance(found, NumpyArray):
+        return True
+    return depth < _DEEPEST and any(_has_arrays(one, depth + 1) for _, one in _items(found))
 
 
 def _metadata_in(found: Any, depth: int) -> dict[str, Any]:

@@ -148,7 +148,8 @@ def _renamed(architecture: Architecture, shapes: Shapes, given: Mapping[str, Ten
     result, surplus = _complete(found, (), shapes, given, False)
     if found.differing or surplus:
         return None
-    own, name = next((own, one) for own, one in names.items() if not one.endswith(own))
+    others = (pair for pair in names.items() if not pair[1].endswith(pair[0]))
+    own, name = next(others, next(iter(names.items())))
     note = (
         f"its tensors have other names than those of {architecture}, but the same shapes in the "
         f"same order ({name} is used as {own}): if it computes something else with them, "

@@ -25,7 +25,7 @@ _BESIDE = re.compile(
 _SCALING = re.compile(r"temperature|(^|_)scale(_|$)")
 """Numbers by which people divide or multiply logits."""
 
-_EMA = re.compile(r"(^|_)ema(_|$)")
+_EMA = re.compile(r"(^|_)(ema|average_model_state)(_|$)")
 
 _SOME = 0.5  # share of a network's tensors that must have their names behind a prefix
 
