@@ -26,7 +26,7 @@ from gradcam_core.batch.settings import LATER_SETTINGS, BatchSettings
 from gradcam_core.errors import BatchError
 from gradcam_core.images.remote.fetch import is_address
 from gradcam_core.models.model import Model
-from gradcam_core.system.files import atomic_write
+from gradcam_core.system.files import atomic_write, broken_link
 from gradcam_core.system.locks import lock_for
 
 RUN = "run.json"
@@ -77,7 +77,8 @@ class ResultFolder:
             ) from None
         except OSError as error:
             raise BatchError(
-                f"the folder {self.path} cannot be made: {error.strerror or error}"
+                f"the folder {self.path} cannot be made: "
+                f"{broken_link(self.path) or error.strerror or error}"
             ) from error
         try:
             self._compare(self._begun())

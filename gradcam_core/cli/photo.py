@@ -41,7 +41,7 @@ from gradcam_core.images.remote.fetch import fetch_picture, is_address, name_in,
 from gradcam_core.images.sandbox import read_picture_isolated
 from gradcam_core.models.loading import load_model
 from gradcam_core.models.model import Model
-from gradcam_core.system.files import atomic_write
+from gradcam_core.system.files import atomic_write, broken_link
 from gradcam_core.version import __version__
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImageError as error:
         parser.error(str(error))
     except OSError as error:
-        parser.error(f"the folder {options.out} cannot be made: {error.strerror or error}")
+        why = broken_link(options.out) or error.strerror or error
+        parser.error(f"the folder {options.out} cannot be made: {why}")
     try:
         covers = covers_of(options.cover)
         shown = covered(photo, covers)

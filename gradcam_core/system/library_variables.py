@@ -42,6 +42,9 @@ def leave_out_unusable_variables() -> list[str]:
     """Remove variables that are no numbers where libraries expect some, and those by which progress
     bars would look otherwise. To be called before they are imported. Gives a sentence for each."""
     os.environ["MPLBACKEND"] = "agg"  # figures go into files, whatever windows there may be
+    os.environ.setdefault(
+        "PATH", os.defpath
+    )  # without one, a package of Gradio's cannot be imported
     sentences = []
     for name, text in sorted(os.environ.items()):
         if why := _why_unusable(name, text):

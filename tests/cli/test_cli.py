@@ -254,6 +254,16 @@ def test_the_address_of_a_file_is_its_path(tmp_path: Path, capsys: pytest.Captur
         assert f"no file {tmp_path}/no cat.jpg" in capsys.readouterr().err.replace("folder or ", "")
 
 
+def test_no_results_are_written_where_a_link_leads_nowhere(
+    cat_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "out").symlink_to("gone")
+    for command in ([], ["batch"]):
+        with pytest.raises(SystemExit):
+            main([*command, str(cat_path), "--out", str(tmp_path / "out"), *LITE0])
+        assert "out is a broken link: it leads to gone, which" in capsys.readouterr().err
+
+
 def test_a_home_that_no_shell_has_put_in_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert folder("~/results") == tmp_path / "results"

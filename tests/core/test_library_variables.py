@@ -26,6 +26,7 @@ def test_what_is_no_number_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch)
     }
     for name, text in given.items():
         monkeypatch.setenv(name, text)
+    monkeypatch.delenv("PATH")
     assert leave_out_unusable_variables() == [
         "HF_HUB_DOWNLOAD_TIMEOUT is ignored: '1.5' is not a whole number.",
         "NUMPY_MADVISE_HUGEPAGE is ignored: 'much' is not a whole number.",
@@ -34,6 +35,7 @@ def test_what_is_no_number_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch)
         "TQDM_FILE is ignored: only TQDM_DISABLE, TQDM_DYNAMIC_NCOLS and numbers are read.",
         "TQDM_MININTERVAL is ignored: 'often' is not a number.",
     ]
+    assert os.environ["PATH"] == os.defpath
     kept = {name: os.environ[name] for name in given if name in os.environ}
     assert kept == {
         "MPLBACKEND": "agg",

@@ -167,10 +167,20 @@ def test_pam_has_transparency(most: int, stored: str):
     assert decoded.notices == ()
 
 
-def test_a_pam_of_more_channels_is_told_what_it_is():
-    head = b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 5\nMAXVAL 255\nENDHDR\n"
+def test_the_clear_colour_of_a_16_bit_png_is_compared_with_all_its_bits():
+    values = np.array([[(1000, 2000, 3000), (1000, 2000, 3001), (60000, 0, 232)]], ">u2")
+    pixels = zlib.compress(b"\0" + values.tobytes())
+    clear = png.chunk(b"tRNS", struct.pack(">HHH", 1000, 2000, 3000))
+    data = png.file(png.ihdr(3, 1, 16, 2), clear, png.chunk(b"IDAT", pixels))
+    got = np.asarray(read_picture(data).image, int)[0]
+    assert_is(got, np.array([(255, 255, 255), (4, 8, 12), (233, 0, 1)]))
+
+
+@pytest.mark.parametrize("said", ["DEPTH 5", "DEPTH 4\nTUPLTYPE CMYK"])
+def test_a_pam_of_other_channels_is_told_what_it_is(said: str):
+    head = f"P7\nWIDTH 2\nHEIGHT 1\n{said}\nMAXVAL 255\nENDHDR\n"
     with pytest.raises(ImageError, match="This PAM picture is not grey or RGB"):
-        read_picture(head + bytes(10))
+        read_picture(head.encode() + bytes(10))
 
 
 @pytest.mark.parametrize("most", [255, 65535])

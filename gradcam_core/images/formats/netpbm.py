@@ -23,6 +23,7 @@ _NUMBER = rb"(\d{1,6})"
 _PNM = re.compile(rb"(P[2356])" + 3 * (_SPACE + _NUMBER) + rb"\s")
 _PFM = re.compile(rb"(P[fF])\s+(\d{1,6})\s+(\d{1,6})\s+(-?[\d.eE+-]{1,40})\s")
 _PAM = re.compile(rb"P7\n(?:[^\n]{0,200}\n){1,40}?ENDHDR\n")
+_OTHER_PAM = re.compile(rb"^TUPLTYPE +(?!(?:BLACKANDWHITE|GRAYSCALE|RGB)(?:_ALPHA)?\s*$)", re.M)
 _SEVERAL = "The file has several pictures; the first one is shown."
 
 _ODD_PAM = (
@@ -86,7 +87,7 @@ def _raster(file: IO[bytes]) -> Raster | None:
         fields = dict(re.findall(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL) +(\d{1,6})\s*$", found[0], re.M))
         names = (b"HEIGHT", b"WIDTH", b"DEPTH", b"MAXVAL")
         height, width, depth, highest = (int(fields.get(name, 0)) for name in names)
-        if not 0 < highest < 2**16 or not 1 <= depth <= 4:
+        if not 0 < highest < 2**16 or not 1 <= depth <= 4 or _OTHER_PAM.search(found[0]):
             raise ImageError(_ODD_PAM)
         check_size(width, height)
         stored = "u1" if highest < 2**8 else ">u2"

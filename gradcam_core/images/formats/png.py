@@ -102,7 +102,9 @@ def _sixteen_bits(
     little of the full range, as one of 12 bits in 16, and through a window."""
     if chunks.depth != 16 or chunks.colour_type not in _CHANNELS:
         return None
-    if chunks.colour_type != _GREY and window is None and not spans_little(image):
+    # Of a clear colour Pillow compares the lower 8 bits alone.
+    is_needed = window is not None or "transparency" in image.info
+    if chunks.colour_type != _GREY and not is_needed and not spans_little(image):
         return None
     import imagecodecs
 
