@@ -44,6 +44,17 @@ from gradcam_core.models.class_names.related import related_names, related_words
         ("bycicle", "spelling", "mountain bike"),
         ("hores", "spelling", "sorrel"),
         ("guiter", "spelling", "acoustic guitar"),
+        ("eagel", "spelling", "bald eagle"),
+        ("chiwawa", "spelling", "Chihuahua"),
+        ("elefant", "spelling", "African elephant"),
+        ("labrodor", "spelling", "Labrador retriever"),
+        ("shih tzu", "name", "Shih-Tzu"),
+        ("tea pots", "name", "teapot"),
+        ("potter’s wheel", "name", "potter's wheel"),
+        ("“Tabby”?", "name", "tabby"),
+        ("café", "meaning", "restaurant"),
+        ("téléphone", "kind", "pay-phone"),
+        ("pit bull", "name", "American Staffordshire terrier"),
         ("zzzzzz", None, None),
     ],
 )
@@ -57,6 +68,16 @@ def test_kinds_come_before_names_and_names_before_parts_of_words():
     order = [match.by for match in search(imagenet_labels(), "cat")]
     assert order == sorted(order, key=["kind", "name", "part"].index)
     assert len(search(imagenet_labels(), "")) == 1000
+
+
+FOREIGN = "perro gato chien katze hund haus vogel montre barco maison cheval buch vaca 犬 кошка"
+
+
+def test_words_of_other_languages_are_no_slips_of_english_ones():
+    for text in FOREIGN.split():
+        assert search(imagenet_labels(), text) == [], text
+        said = note(imagenet_labels(), text, [])
+        assert "No class near it was found; the names are English." in said
 
 
 FIRST = {
@@ -90,7 +111,7 @@ NOTES: dict[str, str | None] = {
     "tea": "Names with a word that begins or ends like this: teapot",
     "man": "The nearest in meaning, then names with this word, then",
     "love": "",
-    "doog": "The nearest kind is dog: Chihuahua",
+    "doog": "The kind nearest in spelling is dog: Chihuahua",
 }
 
 

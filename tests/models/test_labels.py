@@ -73,7 +73,7 @@ def test_a_synonym_finds_its_class(wanted: str, index: int):
         ("smartphone", ["The nearest in meaning: cellular telephone (487)."]),
         ("a flying cow", ["The nearest in meaning: ox (345)"]),
         ("espreso", ["espresso (967)"]),
-        ("doog", ["The nearest kind is dog: Chihuahua (151)"]),
+        ("doog", ["The kind nearest in spelling is dog: Chihuahua (151)"]),
         ("snow", ["Related classes: snowplow (803), ski (795), alp (970)."]),
         ("lake", ["The nearest names: lakeside (975)"]),
         ("tabbi", ["tabby (281)"]),
@@ -104,6 +104,18 @@ def test_a_word_of_its_own_is_no_misspelling_of_another(word: str):
     assert near is None or near.how != "name"
 
 
+@pytest.mark.parametrize(
+    ("text", "index"), [("shih tzu", 155), ("Tea-Pots", 849), ("t shirt", 610), ("Coffee Pot", 505)]
+)
+def test_accents_hyphens_and_spaces_make_no_other_class(text: str, index: int):
+    assert find_label(text).index == index
+    own = labels_of(["Café crème", "grade 1-2", "cafe-cremes", "CD4+", "CD4-"])
+    assert own.find("cafe creme").index == 0
+    for other in ("grade 12", "CD4"):
+        with pytest.raises(LabelError):
+            own.find(other)
+
+
 def test_underscores_in_a_persons_own_classes_are_found_as_they_are_and_as_spaces():
     labels = labels_of(["hair_line", "dent big"])
     assert [labels.find(name).index for name in ("hair_line", "dent_big", "Dent_Bigs")] == [0, 1, 1]
@@ -112,7 +124,9 @@ def test_underscores_in_a_persons_own_classes_are_found_as_they_are_and_as_space
 def test_a_persons_own_classes_are_found_by_plural_and_spelling_and_never_by_wordnet():
     labels = labels_of(["scratch", "dent", "lynx"])
     assert labels.find("scratches").index == 0
-    with pytest.raises(LabelError, match=r"no class 'dint' among the 3. The nearest names: dent"):
+    with pytest.raises(
+        LabelError, match=r"no class 'dint' among the 3. The nearest in spelling: dent"
+    ):
         labels.find("dint")
     with pytest.raises(
         LabelError, match=r"Its classes are: scratch \(0\), dent \(1\), lynx \(2\)\.$"

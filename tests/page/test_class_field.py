@@ -56,6 +56,10 @@ def test_plurals_and_kinds_are_found_and_a_name_typed_in_full_is_chosen(cat_page
     note = page.get_by_text("“tea” is not one of the 1000 classes.")
     expect(note).to_have_text(re.compile("Names with a word that begins or ends like this:$"))
     expect(options(page)).to_have_text(["teapot"])  # and no steam locomotive
+    field = typed(page, "Tea Pot")
+    expect(options(page).first).to_have_text("teapot")
+    field.press("Enter")
+    expect_explained(page, "teapot")
     field = typed(page, "birds")
     expect(options(page).filter(has_text="goldfinch")).to_be_visible()
     field.press("Control+a")

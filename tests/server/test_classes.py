@@ -23,12 +23,16 @@ from gradcam_core.models.registry import remove_model
         ("Persons", "“Persons” is not one of the 1000 classes. Kinds of person:", "ballplayer"),
         ("saucer", "“saucer” is not one of the 1000 classes. Related classes:", "cup"),
         ("giraffe", "“giraffe” is not one of the 1000 classes. The nearest in meaning:", None),
-        ("espreso", "“espreso” is not one of the 1000 classes. The nearest names:", "espresso"),
+        (
+            "espreso",
+            "“espreso” is not one of the 1000 classes. The nearest in spelling:",
+            "espresso",
+        ),
         (
             "zzzzzz",
-            "“zzzzzz” is not one of the 1000 classes. No class is near it in name or meaning. "
-            "The classes are animals (398), vehicles (67), musical instruments (26), fruits "
-            "(16), clothes, food, furniture, tools and the like.",
+            "“zzzzzz” is not one of the 1000 classes. No class near it was found; the names are "
+            "English. The classes are animals (398), vehicles (67), musical instruments (26), "
+            "fruits (16), clothes, food, furniture, tools and the like.",
             None,
         ),
     ],

@@ -112,7 +112,9 @@ export class ClassField {
     const isPointedAt = active && active !== this.options[0];
     const none = having.filter((index) => index === null);
     this.fill(classes.length || note ? [...none, ...classes] : having); // as they are, if the server does not answer
-    const first = this.options.find(({ index }) => having.includes(index));
+    // A text may name the first with other accents or spaces.
+    const isNamed = !note.includes("” is not one of the ");
+    const first = this.options.find(({ index }) => having.includes(index) || (isNamed && index === classes[0]));
     this.activate(
       this.options.find(({ index }) => isPointedAt && index === active.index) ??
         (first === this.options[0] ? first : undefined),

@@ -10,6 +10,7 @@ from typing import Literal
 from gradcam_core.errors import LabelError
 from gradcam_core.models.class_names.kinds import singulars
 from gradcam_core.models.class_names.labels import Label, Labels
+from gradcam_core.models.class_names.spelling import plain, squeezed
 
 By = Literal["name", "kind", "meaning", "related", "part", "spelling"]
 
@@ -84,7 +85,7 @@ def note(labels: Labels, text: str, found: Sequence[Match]) -> str:
 
 
 def _words(text: str) -> str:
-    return " ".join(re.sub(r"[_\s]+", " ", text).split()).casefold()
+    return " ".join(re.sub(r"[_\s-]+", " ", plain(text)).split())
 
 
 def _forms(word: str) -> Sequence[str]:
@@ -93,12 +94,12 @@ def _forms(word: str) -> Sequence[str]:
 
 
 def _name(label: Label) -> str:
-    return label.full_name.casefold()
+    return _words(label.full_name)
 
 
 def _is_named(label: Label, forms: Sequence[str]) -> bool:
     names = (label.name, *label.synonyms, label.full_name)
-    return not set(forms).isdisjoint(map(str.casefold, names))
+    return not set(map(squeezed, forms)).isdisjoint(map(squeezed, names))
 
 
 def _by_number(labels: Labels, word: str) -> Label | None:

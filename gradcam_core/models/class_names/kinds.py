@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+from gradcam_core.models.class_names.spelling import as_heard, is_slip
+
 TABLE = Path(__file__).with_name("wordnet_kinds.json")
 NOUNS = Path(__file__).with_name("wordnet_nouns.json")
 
@@ -114,6 +116,8 @@ def _nouns() -> tuple[dict[str, list[int]], dict[str, str]]:
     return table["near"], table["singular"]
 
 
+_TRIED = 5  # nouns that are spelt most like a word
+
 _LEAST_EXCHANGED = 5  # letters of a word that is looked for in another order
 
 ENDINGS = (("ches", "ch"), ("shes", "sh"), ("ses", "s"), ("xes", "x"), ("zes", "z"),
@@ -182,23 +186,26 @@ def noun_spelt_like(word: str, ratio: float, others: Iterable[str] = ()) -> str 
     ratio, or with its letters in another order; None if none is. The first letter is rarely wrong.
     Of words for people, who are no classes, none is taken."""
     known = [kind.names[0].casefold() for kind in kinds().kinds if kind.is_plain]
-    people = {-1 - index for index in kinds().named("person")}
-    offered = (noun for noun, near in _nouns()[0].items() if not people.issuperset(near))
+    people = set(kinds().named("person"))
+    offered = (noun for noun, near in _nouns()[0].items() if not people.issuperset(_classes(near)))
     nouns = [one for one in dict.fromkeys([*known, *offered, *others]) if one[:1] == word[:1]]
     letters = sorted(word)
     for noun in nouns:
         if len(word) >= _LEAST_EXCHANGED and sorted(noun) == letters:
             return noun
-    return next(iter(difflib.get_close_matches(word, nouns, 1, ratio)), None)
+    heard = {as_heard(noun): noun for noun in nouns}
+    near = difflib.get_close_matches(as_heard(word), heard, _TRIED, ratio)
+    return next((heard[one] for one in near if is_slip(as_heard(word), one)), None)
+
+
+def _classes(near: Iterable[int]) -> list[int]:
+    """Of classes and kinds, as the table of nouns has them."""
+    members = kinds().members
+    return [index for node in near for index in ([-1 - node] if node < 0 else members[node])]
 
 
 def near_in_meaning(word: str) -> list[int]:
     """The ImageNet classes nearest in meaning to a noun, the nearest first; empty if WordNet's
     table of nouns lacks it or nothing is near."""
-    found: list[int] = []
-    for one in _meant(word):
-        for node in _nouns()[0].get(one, ()):
-            found += [-1 - node] if node < 0 else kinds().members[node]
-        if found:
-            break
-    return list(dict.fromkeys(found))
+    near = (_classes(_nouns()[0].get(one, ())) for one in _meant(word))
+    return list(dict.fromkeys(next(filter(None, near), [])))

@@ -27,6 +27,7 @@ from gradcam_core.models.class_names.kinds import (
     singulars,
 )
 from gradcam_core.models.class_names.related import related_names, related_words
+from gradcam_core.models.class_names.spelling import as_heard, is_slip, plain, squeezed
 
 # WordNet gives two classes each of these names; the words in brackets tell them apart.
 _DISTINGUISHED = {
@@ -44,7 +45,11 @@ _GREAT_KINDS = ("animal", "vehicle", "musical instrument", "fruit")
 OFFERED = 5
 """Classes that an error names, at most."""
 
+_LONG_WORD = 6  # letters of a word of a name that may be misspelt without the rest of the name
+
 _LETTERS = 3  # at least, of a word that is looked for in parts of others
+
+_FIRST_LETTER = 0.1  # what it counts more, in that ratio, than other letters
 
 ALIKE = 0.75
 """difflib's ratio of two words from which on one may be a misspelling of the other."""
@@ -99,7 +104,8 @@ class Labels(Sequence[Label]):
         """The label of a class given by its index, its name, one of its synonyms, or WordNet's
         number of an ImageNet class, such as n02123045.
 
-        Upper and lower case do not matter, and a plural will do. A class's own name goes before a
+        Upper and lower case do not matter, nor do accents, hyphens and spaces between letters, and
+        a plural will do. A class's own name goes before a
         synonym of another class, and a name that is a number before an index, if it is given as
         text. Raises LabelError if the class is unknown or the name stands for several, with the
         nearest.
@@ -122,14 +128,15 @@ class Labels(Sequence[Label]):
         if isinstance(name, str):
             spaced = " ".join(word.replace("_", " ").split())  # tabby_cat, as programs write it
             apart = spaced.replace("-", " ")  # golden-retriever, as folders are called
-            for one in dict.fromkeys((word, *singulars(spaced), *singulars(apart))):
-                for names in (self._unique_names, self._names, self._synonyms):
-                    found = names.get(one, ())
-                    if len(found) == 1:
-                        return self[found[0]]
-                    if found:
-                        several = self._offer(found)
-                        raise LabelError(f"{text!r} stands for several classes: {several}.")
+            forms = dict.fromkeys((word, *singulars(spaced), *singulars(apart)))
+            tables = self._unique_names, self._names, self._synonyms
+            tries = [names.get(one, ()) for one in forms for names in tables]
+            tries += [self._squeezed.get(squeezed(one), ()) for one in forms]
+            for found in filter(None, tries):
+                if len(found) == 1:
+                    return self[found[0]]
+                several = self._offer(found)
+                raise LabelError(f"{text!r} stands for several classes: {several}.")
         if self.is_imagenet and word in kinds().by_synset:
             return self[kinds().by_synset[word]]
         if re.fullmatch(r"[+-]?[0-9]{1,9}", text):
@@ -144,27 +151,29 @@ class Labels(Sequence[Label]):
     def nearest(self, text: str) -> Nearest | None:
         """What to offer for a word that is no class: the classes of that kind, or else those
         nearest in meaning, related to it, or nearest in name. None if there is nothing like it."""
-        word = text.strip().casefold()
-        if self.is_imagenet:
-            for one in (word, word.split()[-1] if word else ""):  # "a flying cow" is a cow
-                if found := _in_meaning(one):
-                    return found
+        word = plain(text)
+        in_meaning = _in_meaning if self.is_imagenet else lambda word: None
+        if meaning := in_meaning(word) or in_meaning(word.replace(" ", "-")):
+            return meaning
         if near := self._containing(word):
             return Nearest("name", "The nearest names", tuple(near))
+        if " " in word and (meaning := in_meaning(word.split()[-1])):
+            return meaning  # "a flying cow" is a cow
         if self.is_imagenet and is_noun(word):
             return None  # a word of its own: love does not mean stove
         spelt = self._spelt_like(word)
         meant = noun_spelt_like(word, ALIKE, related_words()) if self.is_imagenet else None
-        if meant and (not spelt or _ratio(word, meant) > _ratio(word, spelt[0]) + _margin(meant)):
+        if meant and (not spelt or _ratio(word, meant) - _margin(meant) > _ratio(word, spelt[0])):
             found = _in_meaning(meant)
             if not found:
                 return None
             if found.how == "kind":
-                return Nearest("name", f"The nearest kind is {kind_named(meant)[0]}", found.indices)
+                kind = f"The kind nearest in spelling is {kind_named(meant)[0]}"
+                return Nearest("name", kind, found.indices)
             return Nearest("name", f"Did you mean “{meant}”? {found.sentence}", found.indices)
         if spelt:
-            indices = [index for name in spelt for index in self._synonyms[name]]
-            return Nearest("name", "The nearest names", tuple(dict.fromkeys(indices))[:OFFERED])
+            indices = dict.fromkeys(index for name in spelt for index in self._synonyms[name])
+            return Nearest("name", "The nearest in spelling", tuple(indices)[:OFFERED])
         return None
 
     @cached_property
@@ -175,8 +184,8 @@ class Labels(Sequence[Label]):
         table = kinds()
         counted = (f"{kind}s ({len(set(table.named(kind)))})" for kind in _GREAT_KINDS)
         return (
-            f"No class is near it in name or meaning. The classes are {', '.join(counted)}, "
-            "clothes, food, furniture, tools and the like."
+            f"No class near it was found; the names are English. The classes are "
+            f"{', '.join(counted)}, clothes, food, furniture, tools and the like."
         )
 
     @cached_property
@@ -194,6 +203,23 @@ class Labels(Sequence[Label]):
         return _index(pairs)
 
     @cached_property
+    def _squeezed(self) -> dict[str, tuple[int, ...]]:
+        return _index(
+            (squeezed(name), index) for name in self._synonyms for index in self._synonyms[name]
+        )
+
+    @cached_property
+    def _heard(self) -> dict[str, list[str]]:
+        """The synonyms by how they, or long words of them, sound; the shortest first."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(self._synonyms, key=len):
+            whole = plain(name)
+            words = (one for one in whole.replace("-", " ").split() if len(one) >= _LONG_WORD)
+            for one in dict.fromkeys((whole, *words)):
+                found.setdefault(as_heard(one), []).append(name)
+        return found
+
+    @cached_property
     def _words(self) -> set[str]:
         """That are in names."""
         return {word for name in self._synonyms for word in name.replace("-", " ").split()}
@@ -203,8 +229,9 @@ class Labels(Sequence[Label]):
         so."""
         names = self._synonyms
         words = singulars(word)
-        whole = {name: set(name.replace("-", " ").split()) for name in names}
-        having = [name for name in names if not whole[name].isdisjoint(words)]
+        whole = {name: plain(name).replace("-", " ").split() for name in names}
+        spaced = {name: f" {' '.join(whole[name])} " for name in names}
+        having = [name for name in names if any(f" {one} " in spaced[name] for one in words)]
         parts = [
             name
             for name in names
@@ -216,7 +243,11 @@ class Labels(Sequence[Label]):
 
     def _spelt_like(self, word: str) -> list[str]:
         """Synonyms, in lower case, the nearest first."""
-        return difflib.get_close_matches(word, self._synonyms, n=OFFERED, cutoff=ALIKE)
+        heard = as_heard(word)
+        near = difflib.get_close_matches(heard, self._heard, n=OFFERED, cutoff=ALIKE)
+        if self.is_imagenet:  # many names, which all kinds of words are like
+            near = [one for one in near if is_slip(heard, one)]
+        return [name for one in near for name in self._heard[one]]
 
     def _offer(self, indices: Sequence[int]) -> str:
         named = [f"{self[index].name} ({index})" for index in indices[:OFFERED]]
@@ -238,8 +269,10 @@ def _in_meaning(word: str) -> Nearest | None:
     return None
 
 
-def _ratio(one: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, one, other).ratio()
+def _ratio(word: str, other: str) -> float:
+    """How alike they are. The first letter is rarely wrong."""
+    ratio = difflib.SequenceMatcher(None, word, other).ratio()
+    return ratio if word[:1] == other[:1] else ratio - _FIRST_LETTER
 
 
 def _margin(noun: str) -> float:

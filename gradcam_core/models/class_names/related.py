@@ -7,7 +7,12 @@ from functools import cache
 
 _RELATED = {
     "cock, hen": "chicken, rooster, cockerel",
-    "cup, coffee mug, soup bowl": "teacup, saucer",
+    "cup, coffee mug, soup bowl": "teacup, coffee cup, saucer",
+    "crayfish, American lobster, king crab": "shrimp, shrimps",
+    "llama": "alpaca, vicuna",
+    "basset, beagle, bloodhound": "dachshund, wiener dog, sausage dog",
+    "American Staffordshire terrier, Staffordshire bullterrier": "pitbull",
+    "Yorkshire terrier": "yorkie",
     "ballplayer, baseball": "bat, baseball bat, cricket bat",
     "motor scooter, unicycle, tricycle": "skateboard, longboard, hoverboard, segway, e-scooter, "
     "kickboard, rollerblade, roller skate, inline skate",
@@ -43,7 +48,7 @@ _RELATED = {
     "airliner, wing, warplane": "airport, runway, flight, flying",
     "liner, container ship, dock": "cruise ship, cruise-ship, harbour, harbor, port",
     "restaurant, plate, dining table": "meal, breakfast, lunch, dinner, sushi, steak, salad, "
-    "omelette, omelet, bacon, sausage, shrimp, tuna, kebab, bbq, barbecue",
+    "omelette, omelet, bacon, sausage, tuna, kebab, bbq, barbecue",
     "carbonara, spaghetti squash": "pasta, noodle, noodles, spaghetti, ramen, lasagna, macaroni",
     "pizza, cheeseburger, French loaf": "cheese, mozzarella",
     "cup, pop bottle, beer glass": "juice, soda, cola, lemonade, smoothie, drink",
