@@ -25,6 +25,7 @@ export class App {
     this.props = props;
     this.defaults = defaultState(props.defaults);
     this.state = { ...this.defaults };
+    this.sentFiles = []; // for `fileOf`
     this.display = { layers: "overlay", opacity: props.opacity, colormap: props.colormaps[0][0] };
     this.palettes = new Map(
       props.colormaps.map(([name, , colors]) => [
@@ -66,6 +67,11 @@ export class App {
       textOf: (index) => this.props.classes[index],
       choose: (index) => this.change({ [name]: index }),
     });
+  }
+
+  /** Which of the files that were sent a photo is: of several at once, those before the last arrive later. */
+  fileOf(photo) {
+    return this.sentFiles.findLast(({ name }) => photo?.upload?.endsWith(name)) ?? this.sentFiles.at(-1);
   }
 
   /** All classes: those that the networks named for this photo first, the most probable on top. */
@@ -120,7 +126,7 @@ export class App {
   /** Takes over what has changed, and shows it. preview: an example whose panels are to stand before the server answers. */
   change(changes, { isStart = false, isFromControl = false, preview } = {}) {
     const before = this.state;
-    const isFrozen = changes.photo?.upload && this.frozen?.file === this.sentFile && !isSame(changes.photo, before.photo);
+    const isFrozen = changes.photo?.upload && this.frozen?.file === this.fileOf(changes.photo) && !isSame(changes.photo, before.photo);
     const pinned = isFrozen ? this.frozen?.pinned : undefined;
     if (isFrozen) this.frozen = null;
     const { isOpening } = this;
@@ -136,10 +142,10 @@ export class App {
     for (const [i, name] of CLASS_FIELDS.entries()) this.fields[i].show(after[name]);
     this.toolbar.setExplained(this.nameOf(after.target), this.contrastName());
     this.toolbar.setSigned(this.isSigned(), this.canBeSigned());
-    if (isNewPhoto) this.sequence.note(after, this.sentFile);
+    if (isNewPhoto) this.sequence.note(after, this.fileOf(after.photo));
     const { current, position } = this.sequence;
     this.examples.mark(after.photo, after.photo && current?.caption ? current : undefined);
-    this.presentation.setCaption(after.photo ? current : undefined, position);
+    this.presentation.setCaption(...(after.photo ? [current, position] : []));
     const isReordered = changes.models && String(changes.models) !== String(after.models);
     if (!isFromControl || isNewPhoto || isReordered) this.controls.update();
     if (!this.isOpening) history.replaceState(history.state, "", this.link());

@@ -26,7 +26,7 @@ export async function start({ element, props, trigger }) {
     choose: (address) => app.choosePhoto({ address }),
     chooseAll: (files) => app.sequence.add(files),
     takeNetwork: (weights, labels) => app.ownNetwork.take(weights, labels),
-    sent: (file) => (app.sentFile = file),
+    sent: (file) => app.sentFiles.push(file),
     tell: (text) => app.notify(text),
   });
   explainMissingSources(document.querySelector(".photo-note"));

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 import gradcam_core as gc
 from gradcam_core.analysis.trust.deletion_insertion import Curve
@@ -113,6 +113,24 @@ CARD = """async (trust) => {
         bands: texts(".band").length,
     };
 }"""
+
+
+def test_checks_that_the_server_could_not_answer_can_be_asked_for_again(one_panel: Page):
+    page, asked = one_panel, []
+
+    def refuse(route: Route) -> None:
+        asked.append(route)
+        route.fulfill(body='{"problem": "The server is away."}\n')
+
+    page.route("**/explain-stream", refuse)
+    page.get_by_role("button", name="Trust", exact=True).click()
+    again = page.get_by_role("button", name="Check these maps")
+    for count in (1, 2):
+        expect(section(page).get_by_text("The server is away.")).to_be_visible()
+        assert len(asked) == count
+        with page.expect_request("**/explain-stream"):
+            again.click()
+    page.get_by_role("button", name="Trust", exact=True).click()
 
 
 ARRIVES = """async () => {

@@ -39,7 +39,11 @@ export class Section {
   request(body) {
     this.running?.abort();
     this.running = new AbortController();
-    streamExplanations(body, (answer) => this.receive(answer), this.running.signal);
+    const receive = (answer) => {
+      if (answer.problem) this.running = this.requested = undefined; // the next try asks again
+      this.receive(answer);
+    };
+    streamExplanations(body, receive, this.running.signal);
   }
 
   /** What a request of now would ask for, as text: whether what is shown is still of these maps. */
