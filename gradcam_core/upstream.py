@@ -8,6 +8,7 @@ this module, too.
 from __future__ import annotations
 
 import importlib
+import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -49,9 +50,13 @@ def _compiler_left_out() -> Iterator[None]:
     torchvision asks for one function. Needless once both import it where they need it.
     """
     import torch
-    from torch._compile import _disable_dynamo
 
     name, disable = "torch._dynamo.utils", torch.compiler.disable
+    try:
+        from torch._compile import _disable_dynamo
+    except ImportError:  # another version of PyTorch
+        yield
+        return
     if name in sys.modules:
         yield
         return
@@ -237,6 +242,18 @@ def has_hooks(part: nn.Module) -> bool:
     """
     kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
     return any(getattr(part, f"_{kind}") for kind in kinds)
+
+
+def can_pack_weights() -> bool:
+    """Whether this PyTorch has `pack_weights`, on a processor for which it was measured."""
+    import torch
+
+    return (
+        platform.machine().lower() in ("x86_64", "amd64")
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")
+        and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    )
 
 
 def pack_weights(weight: Tensor, shape: Sequence[int], *settings: Any) -> Tensor:

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from gradcam_core.upstream import has_hooks, is_batched, pack_weights, packed_convolution
+from gradcam_core.upstream import (
+    can_pack_weights,
+    has_hooks,
+    is_batched,
+    pack_weights,
+    packed_convolution,
+)
 
 
 class Packed(NamedTuple):
@@ -81,7 +87,7 @@ class PackedConv2d(nn.Conv2d):
 def pack_convolutions(module: nn.Module) -> None:
     """Make the convolutions of a network pack their weights, except those whose weights others
     compute."""
-    if not torch.backends.mkldnn.is_available():
+    if not can_pack_weights():
         return
     for part in module.modules():
         # Of other classes it is unknown what they compute.
