@@ -131,3 +131,32 @@ def test_windows_among_the_images_do_not_pass_for_nothing():
 
     with pytest.raises(gc.CamError, match=r"'stem', but 6 layers follow .* \[24, 16, 16\]"):
         gc.forward(Windows().eval(), images(32, 48))
+
+
+class Pruning(nn.Module):
+    """As EViT: only some tokens go on."""
+
+    def __init__(self, *, is_late: bool) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Conv2d(3, 24, 8, 8), nn.Linear(24, 5)
+        blocks = (nn.TransformerEncoderLayer(24, 2, 48, batch_first=True) for _ in range(3))
+        self.blocks, self.position = nn.ModuleList(blocks), nn.Parameter(torch.randn(1, 36, 24))
+        self.is_late = is_late
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.embed(x).flatten(2).mT + self.position
+        for n, block in enumerate(self.blocks):
+            tokens = block(tokens)
+            if n == 2 * self.is_late:
+                kept = tokens.norm(dim=2).topk(16, dim=1).indices.sort(dim=1).values
+                tokens = tokens.gather(1, kept[:, :, None].expand(-1, -1, 24))
+        return self.head(tokens.mean(1))
+
+
+def test_tokens_that_were_picked_are_no_grid_of_their_own():
+    for layer in (None, "blocks.2"):
+        with pytest.raises(gc.CamError, match=r"'blocks\.0', but 4 layers follow .* \[1, 16, 24\]"):
+            torch.manual_seed(0)
+            gc.forward(Pruning(is_late=False).eval(), images(48, 48), layer)
+    run = gc.forward(Pruning(is_late=True).eval(), images(48, 48))
+    assert (run.layer, run.activation.shape[2:]) == ("blocks.2", (6, 6))

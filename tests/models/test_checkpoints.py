@@ -885,6 +885,15 @@ def test_a_transformer_is_built_for_the_size_of_its_input(
     )
 
 
+def test_a_transformer_that_takes_the_mean_of_its_tokens_is_built_so(tmp_path: Path):
+    module = scrambled(timm.create_model("test_vit", num_classes=3, global_pool="avg"))
+    path = saved(tmp_path / "a.pth", {"model": module.state_dict()})
+    with pytest.raises(gc.NetworkError, match="mean of its tokens: give architecture=test_vit"):
+        gc.register("Mine", weights=path)
+    gc.register("Mine", "test_vit", weights=path)
+    assert_same("mine", module, 160)
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [

@@ -124,6 +124,15 @@ ALTERED: dict[str, tuple[Callable[[State], State], str]] = {
 }
 
 
+def test_a_transformer_of_another_size_is_told_so(tmp_path: Path):
+    module = timm.create_model("test_vit", num_classes=3, img_size=96)
+    path = saved(tmp_path / "a.pth", module.state_dict())
+    for architecture in ("test_vit", None):
+        with pytest.raises(gc.NetworkError, match=r"Its pictures have another size: give size="):
+            gc.register("Mine", architecture, weights=path)
+    gc.register("Mine", "test_vit", weights=path, size=96)
+
+
 @pytest.mark.parametrize("how", ALTERED)
 def test_altered_weights_are_refused_with_what_to_do(tmp_path: Path, how: str):
     alter, reason = ALTERED[how]

@@ -9,8 +9,10 @@ from functools import cached_property
 from statistics import median
 
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from gradcam_core.cam.target_layers.calls import Call, locality
+from gradcam_core.cam.target_layers.graph import nodes_behind_selections
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
     ChannelsLast,
@@ -37,9 +39,14 @@ class Layouts:
     """Of the calls of a pass over a picture with these sides."""
 
     def __init__(
-        self, calls: Sequence[Call], sides: tuple[int, ...], is_convolutional: bool
+        self,
+        calls: Sequence[Call],
+        sides: tuple[int, ...],
+        is_convolutional: bool,
+        logits: Tensor,
     ) -> None:
         self._calls, self._sides, self._is_convolutional = calls, sides, is_convolutional
+        self._logits = logits
         self._befores: dict[int, int | None] = {}
         makers = [call for call in calls if call.makes_map]
         self._convolutions = [call.name for call in makers if is_convolution(call.part)]
@@ -113,6 +120,8 @@ class Layouts:
             score = _token_locality(changed, grid, before)
             if grid not in self._known_grids | self._seen_grids:
                 return None, 0.0
+            if grid not in self._known_grids and call.node in self._selected:
+                return None, 0.0  # some of many, which are no grid of their own
             # Where attention alone has mixed all places evenly, which tells nothing, they are
             # taken to lie as in the calls before.
             return Tokens(grid, before), _LEAST_LOCALITY if score > _TELLS_NOTHING else score
@@ -158,6 +167,10 @@ class Layouts:
                 scores[grid].append(_token_locality(changed, grid, before))
         likely = {grid for grid, found in scores.items() if median(found) > _TELLS_NOTHING}
         return likely - constant
+
+    @cached_property
+    def _selected(self) -> set[Node]:
+        return nodes_behind_selections(self._logits)
 
     def _before(self, others: int) -> int | None:
         """How many of so many tokens for the whole picture come first, by all calls with so many;

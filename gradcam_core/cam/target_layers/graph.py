@@ -32,6 +32,24 @@ def reorders(logits: Tensor) -> bool:
     return any(node.name().startswith(("Permute", "Transpose")) for node in nodes)
 
 
+_SELECTING = ("Gather", "Index", "IndexSelect", "MaskedSelect", "Topk", "Sort")
+
+
+def nodes_behind_selections(logits: Tensor) -> set[Node]:
+    """What is made from places of the input that were picked by a list of their numbers, as from
+    the tokens that a network keeps."""
+    from_input: set[Node] = set()
+    found: set[Node] = set()
+    nodes = () if logits.grad_fn is None else _in_order(logits.grad_fn)
+    for node in reversed(list(nodes)):
+        before = {following for following, _ in node.next_functions}
+        if _is_input(node) or before & from_input:
+            from_input.add(node)
+            if before & found or _name(node) in _SELECTING:
+                found.add(node)
+    return found
+
+
 def depends_on(logits: Tensor, tensor: Tensor) -> bool:
     """Whether the autograd graph leads from the logits to a tensor."""
     if logits.grad_fn is None:

@@ -88,7 +88,7 @@ class LayerSearch:
             bool(one.any()) for call in calls for one in call.places_used.values()
         )
         self._called_often = {call.name for call in calls if call.number > 1}
-        layout_of = Layouts(calls, sides, self.is_convolutional).of
+        layout_of = Layouts(calls, sides, self.is_convolutional, logits).of
         self._layouts = {call.key: layout for call in calls if (layout := layout_of(call))}
         self._maps = [
             _Candidate(call, layout)

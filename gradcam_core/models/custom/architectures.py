@@ -67,6 +67,10 @@ class Architecture:
         """The same, with or without a normalisation of its own; see `TRANSFORMING`."""
         return replace(self, arguments={**self.arguments, "transform_input": is_on})
 
+    def averaging(self) -> Architecture:
+        """The same, with the mean of all tokens instead of a class token."""
+        return replace(self, arguments={**self.arguments, "global_pool": "avg"})
+
     def sized(self, size: InputSize) -> Architecture:
         """The same for inputs of this size: timm builds transformers for one. Others run at any."""
         config = import_timm().get_pretrained_cfg(self.name) if self.library == "timm" else None

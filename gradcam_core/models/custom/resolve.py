@@ -134,6 +134,11 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         )
     if named and described.transform_input is not None:  # torchvision's, where timm has it, too
         architectures = architectures_named(f"torchvision:{architectures[0].name}")
+    if any(".fc_norm." in f".{name}" for name in checkpoint.tensors):  # as MAE fine-tunes them
+        architectures = [
+            *architectures,
+            *(one.averaging() for one in architectures if one.library == "timm"),
+        ]
     architectures, transforming = _transforming(described, architectures, checkpoint)
     found = fit(built_for(size, architectures), checkpoint.tensors, described.prefix)
     if described.regression:

@@ -41,8 +41,12 @@ def hint(given: Shapes, architecture: Architecture) -> str:
     if best is None:
         return renamed or f"No architecture of timm or torchvision resembles it: {AS_MODULE}"
     if best.architecture.name == architecture.name:
-        if not any(name.endswith("running_mean") for name in given):
+        own = shapes_of(architecture, None, 3)
+        missing = own.keys() - {name.removeprefix(best.prefix) for name in given}
+        if missing and all(name.endswith(("running_mean", "running_var")) for name in missing):
             return "The statistics of its batch norms are missing: save its whole state_dict()"
+        if any("pos_embed" in one and own[one] != given.get(best.prefix + one) for one in own):
+            return "Its pictures have another size: give size="
         return renamed or f"It is another form of it: {AS_MODULE}"
     whole = "all" if best.share == 1 else f"{best.share:.0%}"
     behind = f" behind {best.prefix.rstrip('.')!r}" if best.prefix else ""
@@ -61,6 +65,11 @@ def under_other_names(given: Shapes) -> str:
     other = next((name for name in behind if name not in own), "")
     if not lacking or not other:
         return ""
+    if other.startswith("fc_norm."):
+        return (
+            f"{found.architecture} has these tensors if it takes the mean of its tokens: give "
+            f"architecture={found.architecture.name}"
+        )
     return (
         f"{found.architecture} has tensors of these shapes under other names ({lacking}; in the "
         f"file there is {other}): rename those of the file if it is that network, which shapes do "
