@@ -159,6 +159,7 @@ MODES = [
     "PA",
     "RGBA",
     "RGBa",
+    "La",
     "RGBX",
     "CMYK",
     "YCbCr",
@@ -172,7 +173,7 @@ MODES = [
 @bounded
 @given(pictures(), st.sampled_from(MODES))
 def test_a_picture_of_any_mode_in_memory_becomes_rgb_of_its_size(picture: Image.Image, mode: str):
-    other = picture.convert("RGBA" if mode == "RGBa" else mode).convert(mode)
+    other = picture.convert({"RGBa": "RGBA", "La": "LA"}.get(mode, mode)).convert(mode)
     before = other.tobytes()
     read = read_image(other)
     assert (read.mode, read.size) == ("RGB", picture.size)
