@@ -150,7 +150,6 @@ def test_any_numbers_of_a_float_picture_are_levels(values: np.ndarray):
     assert read.size == (values.shape[1], values.shape[0])
 
 
-# All but La, which no file has and Pillow itself makes nothing of but LA.
 MODES = [
     "1",
     "L",
