@@ -24,7 +24,7 @@ from gradcam_core.analysis.sentences.summary import summary
 from gradcam_core.errors import ChoiceError
 from gradcam_core.explanation.result import Explanation
 from gradcam_core.explanation.text import Prediction
-from gradcam_core.export.fonts import drawable
+from gradcam_core.export.fonts import drawable, name_or_number
 from gradcam_core.export.grid import Place
 from gradcam_core.export.layout import HEIGHT_PX, WIDTH_PX, best_plan
 from gradcam_core.export.text import PIXELS_A_POINT, draw_line
@@ -117,7 +117,7 @@ def with_drawable_names(e: Explanation) -> Explanation:
     drawn."""
 
     def named(one: Prediction) -> Prediction:
-        return one if drawable(one.name).strip() else replace(one, name=f"class {one.index}")
+        return replace(one, name=name_or_number(one.name, one.index))
 
     return replace(
         e,

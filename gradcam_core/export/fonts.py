@@ -76,8 +76,8 @@ def drawable(text: str) -> str:
 
 
 def name_or_number(name: str, number: int | None) -> str:
-    """The name of a class, or its index where nothing of the name has a form anywhere."""
-    return name if number is None or _visible(name).strip() else f"class {number}"
+    """The name of a class, or its index where nothing of the name can be drawn."""
+    return name if number is None or drawable(name).strip() else f"class {number}"
 
 
 def families(text: str) -> list[str]:

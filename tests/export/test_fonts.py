@@ -19,7 +19,13 @@ import gradcam_core as gc
 from gradcam_core.explanation.text import Prediction
 from gradcam_core.export import fonts
 from gradcam_core.export.figure import figure, png, svg
-from gradcam_core.export.fonts import drawable, families, in_order, is_inside_letter
+from gradcam_core.export.fonts import (
+    drawable,
+    families,
+    in_order,
+    is_inside_letter,
+    name_or_number,
+)
 from gradcam_core.export.text import Font
 
 NAMES = {
@@ -97,6 +103,12 @@ def has_all(text: str) -> bool:
         if not all(any(ord(c) in charmap for charmap in charmaps) for c in text):
             return False
     return True
+
+
+@pytest.mark.parametrize("name", ["\ue000", " \u200b", "\ud800", "\U00012000\U0001204d"])
+def test_a_name_of_which_nothing_can_be_drawn_is_an_index(name: str, machine: Callable[..., None]):
+    assert name_or_number(name, 7) == "class 7"
+    assert name_or_number(f"{name} 猫", 7) == f"{name} 猫"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -56,6 +56,23 @@ def test_colours_may_be_in_any_bits(name: str, is_downward: bool):
         read_picture(data[:-1])
 
 
+@pytest.mark.parametrize("opacity", [0xFF000000, 0x3000000])
+def test_a_bmp_whose_opacity_was_left_zero_is_opaque(opacity: int):
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, opacity)
+    data = bmp.file(2, 1, bytes([1, 2, 3, 0, 4, 5, 6, 0]), bits=32, compression=3, palette=masks)
+    data = data[:14] + b"\x38" + data[15:]
+    assert pixels(data).tolist() == [[[3, 2, 1], [6, 5, 4]]]
+
+
+def test_a_file_that_begins_with_the_length_of_a_bitmap_is_none():
+    for file, what in (
+        (struct.pack("<4I", 40, 64, 64, 2) + bytes(500), "This is not a picture in a format that"),
+        (struct.pack("<4I", 64, 64, 1, 2) + bytes(192) + b"MAP " + bytes(99), "an MRC volume"),
+    ):
+        with pytest.raises(ImageError, match=what):
+            read_picture(file)
+
+
 def test_a_bmp_of_a_kind_that_is_not_read_says_which():
     data = bmp.file(8, 1, bytes(4), bits=2, palette=bytes(16))
     with pytest.raises(ImageError, match="a BMP of 2 bits a pixel in the encoding 0, which is not"):

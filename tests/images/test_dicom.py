@@ -98,6 +98,20 @@ def test_a_window_one_value_wide_has_two_levels_and_says_where_they_part(photome
     )
 
 
+def test_pixels_that_are_no_squares_are_said():
+    said = "A pixel of the file is 2 times as high as wide, and is shown as a square."
+    for elements, has_notice in (
+        ({"PixelSpacing": ["1.4", "0.7"]}, True),
+        ({"ImagerPixelSpacing": ["1.4", "0.7"]}, True),
+        ({"PixelAspectRatio": ["2", "1"]}, True),
+        ({"PixelSpacing": ["0.7", "0.7"], "PixelAspectRatio": ["2", "1"]}, False),
+        ({"PixelSpacing": ["0", "0.7"]}, False),
+        ({"PixelAspectRatio": ["7"]}, False),
+    ):
+        _, notices = grey(encoded(dataset(UNSIGNED, **elements)))
+        assert (said in notices) == has_notice, elements
+
+
 def test_of_a_blank_picture_no_range_is_named():
     assert read_picture(encoded(dataset(np.full((9, 9), 7, np.uint16)))).notices == (BLANK,)
 

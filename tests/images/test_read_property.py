@@ -150,7 +150,6 @@ def test_any_numbers_of_a_float_picture_are_levels(values: np.ndarray):
     assert read.size == (values.shape[1], values.shape[0])
 
 
-# All but La, which no file has and Pillow itself makes nothing of but LA.
 MODES = [
     "1",
     "L",
@@ -159,6 +158,7 @@ MODES = [
     "PA",
     "RGBA",
     "RGBa",
+    "La",
     "RGBX",
     "CMYK",
     "YCbCr",
@@ -172,7 +172,7 @@ MODES = [
 @bounded
 @given(pictures(), st.sampled_from(MODES))
 def test_a_picture_of_any_mode_in_memory_becomes_rgb_of_its_size(picture: Image.Image, mode: str):
-    other = picture.convert("RGBA" if mode == "RGBa" else mode).convert(mode)
+    other = picture.convert({"RGBa": "RGBA", "La": "LA"}.get(mode, mode)).convert(mode)
     before = other.tobytes()
     read = read_image(other)
     assert (read.mode, read.size) == ("RGB", picture.size)

@@ -6,7 +6,7 @@ import struct
 from typing import IO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.limits import INCOMPLETE, check_size
@@ -41,11 +41,22 @@ def mend_palette(image: Image.Image, file: IO[bytes]) -> None:
     file.seek(place)
 
 
+def show_if_clear(image: Image.Image) -> None:
+    """Make an RGBA picture opaque of which nothing could be seen: programs leave the bytes for the
+    opacity zero. Browsers do the same."""
+    image.load()
+    if image.getchannel("A").getextrema() == (0, 0):
+        image.putalpha(255)
+
+
 def with_bitfields(file: IO[bytes]) -> Image.Image:
     """One whose colours are in any bits of 16 or 32, as RGB or RGBA. Raises ImageError for any
-    other, and for one that is cut off."""
+    other, and for one that is cut off, and UnidentifiedImageError for no BMP."""
     file.seek(0)
-    head = file.read(_FILE_HEAD_BYTES + _ALPHA_HEAD_BYTES).ljust(_FILE_HEAD_BYTES + 56, b"\0")
+    head = file.read(_FILE_HEAD_BYTES + _ALPHA_HEAD_BYTES)
+    if not head.startswith(b"BM"):  # its length alone has made it look like a bitmap without one
+        raise UnidentifiedImageError
+    head = head.ljust(_FILE_HEAD_BYTES + 56, b"\0")
     start, size, width, height = struct.unpack_from("<IIii", head, 10)
     bits, compression = struct.unpack_from("<HI", head, 28)
     masks = struct.unpack_from("<4I", head, _FILE_HEAD_BYTES + 40)

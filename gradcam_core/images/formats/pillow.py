@@ -13,7 +13,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Decoded, Window
-from gradcam_core.images.formats.bmp import UNKNOWN, mend_palette, with_bitfields
+from gradcam_core.images.formats.bmp import UNKNOWN, mend_palette, show_if_clear, with_bitfields
 from gradcam_core.images.formats.deep import depth_of, in_own_levels
 from gradcam_core.images.formats.frames import frames_notice
 from gradcam_core.images.formats.jpeg import kind_of_jpeg
@@ -107,6 +107,8 @@ def decode(
                 if scale > 1:
                     decoded = _reduced(image, file, scale, window)
                 else:
+                    if image.mode == "RGBA" and image.format in ("BMP", "DIB", None):
+                        show_if_clear(image)
                     decoded = (
                         sixteen_bits(image, window)
                         or in_own_levels(image, file, window)

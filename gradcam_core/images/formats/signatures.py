@@ -47,6 +47,7 @@ _OTHERS: tuple[tuple[str, int, tuple[bytes, ...], str], ...] = (
     ("a MetaImage volume", 0, (b"ObjectType = Image",), _SAVE),
     ("a microscope's CZI file", 0, (b"ZISRAWFILE",), _SAVE),
     ("a microscope's ND2 file", 0, (b"\xda\xce\xbe\x0a",), _SAVE),
+    ("an MRC volume", 208, (b"MAP ",), _SAVE),
     ("a MATLAB file", 0, (b"MATLAB 5.0 MAT-file",), _SAVE),
     (
         "a Microsoft Office document or similar",

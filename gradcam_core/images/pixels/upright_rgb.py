@@ -148,5 +148,5 @@ def conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
 
 
 def _on_white(rows: Image.Image) -> Image.Image:
-    rgba = rows.convert("RGBA")
+    rgba = (rows.convert("LA") if rows.mode == "La" else rows).convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", rows.size, "white"), rgba).convert("RGB")

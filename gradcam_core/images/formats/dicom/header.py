@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import zlib
 from dataclasses import dataclass
 from typing import IO, Any
@@ -25,6 +26,8 @@ _KEYWORDS = (
     "NumberOfFrames",
     "Rows",
     "Columns",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
     "PixelAspectRatio",
     "BitsAllocated",
     "BitsStored",
@@ -109,6 +112,19 @@ class Header:
         """Of the values after their rescaling, to stand behind a number; "" if it is not known."""
         kind = self.dataset.get("RescaleType") or ("HU" if self._is_ct else "")
         return " HU" if str(kind).strip() == "HU" else ""
+
+    @property
+    def pixel_height(self) -> float:
+        """How high a pixel is, in widths; 1 where nothing sensible is said: PS3.3, 10.7.1.3 and
+        C.7.6.3.1.7."""
+        for keyword in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
+            try:
+                height, width = map(float, self.dataset.get(keyword))
+            except (TypeError, ValueError, OverflowError, AttributeError):
+                continue
+            if 0 < height < math.inf and 0 < width < math.inf:
+                return height / width
+        return 1.0
 
     @property
     def padding(self) -> tuple[float, float] | None:

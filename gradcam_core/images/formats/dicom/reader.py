@@ -35,6 +35,8 @@ _OBJECTS = {
 }
 """What an object without pixels is, by the beginning of its SOP class (PS3.6, table A-1)."""
 
+_SQUARE_WITHIN = 0.01  # of its width a pixel may be higher or lower, which nobody sees
+
 _OTHER_COLOURS = (
     "The colours of this DICOM file are stored in an unsupported way. Save it as RGB or as a "
     "greyscale picture, and try again."
@@ -77,6 +79,11 @@ def _decode(header: Header, window: Window | None) -> Decoded:
         image = coloured(header, frame)
         if window:
             notices.append("The window was not used: this picture is in colour.")
+    if abs(header.pixel_height - 1) > _SQUARE_WITHIN:
+        notices.append(
+            f"A pixel of the file is {header.pixel_height:.3g} times as high as wide, and is shown "
+            "as a square."
+        )
     del frame  # whose memory the next step may need
     return Decoded(image.convert("RGB"), tuple(filter(None, notices)), brightness)
 
