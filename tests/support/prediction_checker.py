@@ -147,9 +147,10 @@ def _says(facts: PhotoFacts, clause: str, told: dict[str, list[str]]) -> None:
 
 def _bracketed(facts: PhotoFacts, text: str, told: dict[str, list[str]]) -> list[str]:
     """Names with what they say in brackets: "A and B (tabby, 45.0 %) and C (lynx, 9.0 %)"."""
-    found = re.findall(rf"(.+?) \((.+?), ({PERCENTS})\)(?: and |$)", text)
+    found = re.findall(rf"(.+?) \((.+?), ({PERCENTS})\)(?:, | and |$)", text)
     assert len(found) > 1, text
-    assert " and ".join("{} ({}, {})".format(*one) for one in found) == text
+    parts = ["{} ({}, {})".format(*one) for one in found]
+    assert " and ".join([", ".join(parts[:-1]), parts[-1]]) == text
     for names, label, numbers in found:
         _have(facts, facts.who(names), label, numbers, told)
     return [name for names, *_ in found for name in facts.who(names)]

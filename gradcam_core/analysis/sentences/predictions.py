@@ -119,7 +119,7 @@ def _clauses(
     if some:
         its_kind = _kind(some)
         assert its_kind is not None
-        names = " and ".join(_with_prediction(group) for group in some)
+        names = listed([_with_prediction(group) for group in some])
         rest = [f"{names} see {_a(its_kind)}", *rest]
     yield f"{beginning}: {rest[0]}"
     yield from rest[1:]
