@@ -30,7 +30,7 @@ _EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the 
 NOT_NUMBERS = "The network's scores for this picture are not numbers."
 NOTHING = "Nothing here is evidence for this class."
 NOTHING_RAISES = "Nothing here raises this value."
-NOTHING_ACTIVATES = "Nothing here activates this layer."
+NOTHING_HOT = "Nothing here is hot."
 SAME_EVERYWHERE = "The heat is the same everywhere, so it points at no place."
 ONE_CELL = "The map of this layer has one cell, so it points at no place: choose an earlier layer."
 ONE_PIXEL = "The network saw one pixel, so the heat points at no place."
@@ -245,7 +245,7 @@ class ExplanationText:
             return ONE_PIXEL
         if self.geometry.peak(self.feature_map) <= 0:
             if not method_named(self.method).knows_class:
-                return NOTHING_ACTIVATES
+                return NOTHING_HOT
             return NOTHING if self.unit is None else NOTHING_RAISES
         if self.feature_map.size == 1:
             return ONE_CELL

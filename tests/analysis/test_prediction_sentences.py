@@ -90,6 +90,12 @@ def test_only_classes_of_imagenet_are_of_a_kind():
         "They know different classes: Ada says ill (60.0 %); Xception says tabby (45.0 %)."
     )
     assert summary([*own, *saying((TABBY, 0.45))])[0].startswith("They disagree: ")
+    # Whether the twenty classes have a tabby is not known.
+    many = explained(spot("top"), title="Ben", top=[(0, 0.9)], names=("ill", "well"), classes=20)
+    said = "Ben says ill (90.0 %); Xception says tabby (45.0 %)."
+    assert (
+        summary([many, *saying((TABBY, 0.45))])[0] == f"Their most probable classes differ: {said}"
+    )
 
 
 def test_a_class_that_no_network_says_is_named():

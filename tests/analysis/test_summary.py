@@ -88,7 +88,7 @@ def test_a_method_that_knows_no_class_does_not_look_for_one():
     assert said(of(spot("top"), **options), about="improbable")
     assert not said(of(spot("top"), method="eigencam", **options), about="improbable")
     cold = of(np.zeros((7, 7)), method="eigencam")
-    assert said(cold, about="Xception has no map: nothing here activates this layer.")
+    assert said(cold, about="Xception has no map: nothing here is hot.")
 
 
 def test_networks_without_a_map_are_named_and_not_compared():

@@ -48,7 +48,7 @@ def test_a_method_that_knows_no_class_says_so():
     assert "Eigen-CAM, which ignores the class, by Net. “tabby” has 80.0 %" in said
     assert f"The heat goes from none to the most in this map: {SCALE}" in said
     cold = explained(0 * MAP, method="eigencam")
-    assert cold.caption().endswith(" There is no map. Nothing here activates this layer.")
+    assert cold.caption().endswith(" There is no map. Nothing here is hot.")
 
 
 def test_what_raises_a_value_speaks_for_no_class():

@@ -16,7 +16,7 @@ from tests.support.heat_facts import HeatFacts, common_region
 NUMBER = r"(?:[<>] )?\d+(?:\.\d+)?"
 PERCENTS = rf"{NUMBER} %(?:, {NUMBER} %)*(?: and {NUMBER} %)?"
 
-COUNTS = {"both": 2, "all three": 3, "all four": 4, "all five": 5, "all six": 6}
+COUNTS = {"both": 2, "all three": 3, "all four": 4, "all five": 5, "all six": 6, "all nine": 9}
 
 
 def percent(share: float) -> str:

@@ -47,12 +47,14 @@ def shared_kinds(facts: PhotoFacts, names: list[str]) -> set[str]:
     return set.intersection(*(kinds_of(one.index) for one in best))
 
 
-def known_to(facts: PhotoFacts, name: str) -> set[str]:
-    """The classes of a network: ImageNet's, or few."""
-    if facts.e[name].classes == 1000:
-        return {label.name for label in gc.imagenet_labels()}
-    assert len(facts.e[name].top) == facts.e[name].classes, name
-    return {one.name for one in facts.e[name].top}
+def known_to(facts: PhotoFacts, name: str) -> tuple[set[str], bool]:
+    """The classes of a network, ImageNet's or its own, and whether these are all of them."""
+    e = facts.e[name]
+    own = {one.name for one in e.top}
+    imagenet = {label.name for label in gc.imagenet_labels()}
+    if e.classes == 1000 and own <= imagenet:
+        return imagenet, True
+    return own, len(e.top) == e.classes
 
 
 def check_predictions(facts: PhotoFacts, text: str) -> None:
@@ -80,17 +82,23 @@ def check_predictions(facts: PhotoFacts, text: str) -> None:
         kinds.append((list(told), found[2] or "", found[3]))
     elif head:
         assert not shared_kinds(facts, list(told)), text
-        may_agree = any(
-            said in known_to(facts, name)
+        known = {name: known_to(facts, name) for name in told}
+        others = [
+            (name, said)
             for name in told
             for other in told
             for said in told[other]
             if told[other] != told[name]
-        )
-        if _any_says_two(facts, told):
-            assert head == "their most probable classes differ", text
+        ]
+        if any(said in known[name][0] for name, said in others):
+            differs = _any_says_two(facts, told)
+            assert head == ("their most probable classes differ" if differs else "they disagree"), (
+                text
+            )
+        elif all(known[name][1] for name, _ in others):
+            assert head == "they know different classes", text
         else:
-            assert head == ("they disagree" if may_agree else "they know different classes"), text
+            assert head == "their most probable classes differ", text
     for names, article, kind in kinds:
         assert len({tuple(told[name]) for name in names}) > 1, text
         assert kind in shared_kinds(facts, names), f"{names} do not see {kind}"
@@ -139,9 +147,10 @@ def _says(facts: PhotoFacts, clause: str, told: dict[str, list[str]]) -> None:
 
 def _bracketed(facts: PhotoFacts, text: str, told: dict[str, list[str]]) -> list[str]:
     """Names with what they say in brackets: "A and B (tabby, 45.0 %) and C (lynx, 9.0 %)"."""
-    found = re.findall(rf"(.+?) \((.+?), ({PERCENTS})\)(?: and |$)", text)
+    found = re.findall(rf"(.+?) \((.+?), ({PERCENTS})\)(?:, | and |$)", text)
     assert len(found) > 1, text
-    assert " and ".join("{} ({}, {})".format(*one) for one in found) == text
+    parts = ["{} ({}, {})".format(*one) for one in found]
+    assert " and ".join([", ".join(parts[:-1]), parts[-1]]) == text
     for names, label, numbers in found:
         _have(facts, facts.who(names), label, numbers, told)
     return [name for names, *_ in found for name in facts.who(names)]

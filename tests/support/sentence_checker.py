@@ -26,7 +26,7 @@ CHECKS: dict[str, Callable[[PhotoFacts, str], None]] = {
     r"\(overlap ": check_alike,
     r" reaches the edge of ": check_cut_off,
     r"^the heat of ": check_places,
-    r"\bha(s no|s a) map of ": check_no_map,
+    r"\bha(s no|s a) map\b": check_no_map,
     r" is improbable ": check_improbable,
     r" than guessing ": check_guessing,
     r" undecided: ": check_undecided,

@@ -13,7 +13,8 @@ from gradcam_core.analysis.location import HOT, Location, location_of
 from gradcam_core.explanation.result import Explanation
 from gradcam_core.wording import listed, percentage_in_sentence
 
-_ALL = {2: "both", 3: "all three", 4: "all four", 5: "all five", 6: "all six"}
+_ALL = {2: "both", 3: "all three", 4: "all four", 5: "all five", 6: "all six",
+        7: "all seven", 8: "all eight", 9: "all nine"}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

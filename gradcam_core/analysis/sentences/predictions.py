@@ -106,10 +106,12 @@ def _clauses(
     kind = _kind(groups)
     some = _some_of_a_kind(groups, kind)
     rest = [_says(group, networks) for group in groups if group not in some]
-    beginning = "they disagree" if _may_agree(groups) else "they know different classes"
-    says_both = _says_both(groups)
-    if says_both:
-        beginning = "their most probable classes differ"
+    says_both, knowing = _says_both(groups), _knowing_others(groups)
+    beginning = "their most probable classes differ"
+    if knowing == {False}:
+        beginning = "they know different classes"
+    elif True in knowing and not says_both:
+        beginning = "they disagree"
     if kind is not None:
         everyone = [one for group in groups for one in group]
         differ = "" if some or says_both else " but differ on which"
@@ -117,7 +119,7 @@ def _clauses(
     if some:
         its_kind = _kind(some)
         assert its_kind is not None
-        names = " and ".join(_with_prediction(group) for group in some)
+        names = listed([_with_prediction(group) for group in some])
         rest = [f"{names} see {_a(its_kind)}", *rest]
     yield f"{beginning}: {rest[0]}"
     yield from rest[1:]
@@ -130,26 +132,27 @@ def _says_both(groups: Sequence[list[NamedNetwork]]) -> bool:
     return any(not one.isdisjoint(other) for one, other in itertools.combinations(said, 2))
 
 
-def _may_agree(groups: Sequence[list[NamedNetwork]]) -> bool:
-    """Whether one of them may know the class that another one predicts, as far as it is known which
-    classes they have."""
-    return any(
-        not _lacks(one, said)
+def _knowing_others(groups: Sequence[list[NamedNetwork]]) -> set[bool | None]:
+    """Whether they know the classes that others predict: all there is of yes, no, and not known."""
+    return {
+        _knows(one, said)
         for group in groups
         for one in group
         for others in groups
         if others is not group
         for said in _said(others[0])
-    )
+    }
 
 
-def _lacks(one: NamedNetwork, prediction: Prediction) -> bool:
-    """Whether a network certainly does not have this class: it has few, or ImageNet's."""
+def _knows(one: NamedNetwork, prediction: Prediction) -> bool | None:
+    """Whether a network has this class; None where that is not known: it has other classes than
+    ImageNet's, and more than its explanation names."""
     top, labels = one.e.top, imagenet_labels()
-    if len(top) >= one.e.classes:
-        return all(known.name != prediction.name for known in top)
-    has_imagenet = one.e.classes == len(labels) and all(map(_is_of_imagenet, top))
-    return has_imagenet and all(label.name != prediction.name for label in labels)
+    if any(known.name == prediction.name for known in top):
+        return True
+    if one.e.classes == len(labels) and all(map(_is_of_imagenet, top)):
+        return any(label.name == prediction.name for label in labels)
+    return False if len(top) >= one.e.classes else None
 
 
 def _some_of_a_kind(

@@ -83,13 +83,9 @@ def _one_network(several: Sequence[Explanation]) -> str:
 
 def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
     without = (one for one in networks if not one.has_map)
-    for group in grouped(
-        without, lambda one: (one.e.degenerate, one.e.target.name, one.e.is_only_against)
-    ):
-        # A signed map of it is there, all of it against the class.
+    for group in grouped(without, lambda one: (one.e.degenerate, _what_is_missing(one.e))):
         e = group[0].e
-        a, thing = ("any", "heat for") if e.is_only_against else ("a", "map of")
-        thing = f"{thing} {e.target.name}" if method_named(e.method).knows_class else "map"
+        a, thing = "any" if e.is_only_against else "a", _what_is_missing(e)
         names = [one.name for one in group]
         if len(names) == 1:
             beginning = f"{names[0]} has no {thing}"
@@ -98,6 +94,13 @@ def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         else:
             beginning = f"none of {listed(names)} has {a} {thing}"
         yield f"{beginning}: {clause(e.degenerate)}"
+
+
+def _what_is_missing(e: Explanation) -> str:
+    if not method_named(e.method).knows_class:
+        return "map"
+    # A signed map of it is there, all of it against the class.
+    return f"{'heat for' if e.is_only_against else 'map of'} {e.target.name}"
 
 
 def _places(networks: Sequence[NamedNetwork], compared: Agreement | None) -> Iterator[str]:
