@@ -15,7 +15,9 @@ import { makeElements } from "./wiring.js";
 
 const SENDING_DELAY_MS = 800; // what is sent sooner needs no word
 const URL_KEPT_MS = 60_000; // for the browser to save a file
+const RETURN_MS = 3000; // between tries while the server does not answer
 
+const AWAY = "The server does not answer. Trying again …";
 const NOT_WHILE_PRESENTING = "No picture is fetched from the web during a presentation.";
 
 export class App {
@@ -235,6 +237,7 @@ export class App {
   /** more: what this request alone asks for. */
   refresh(more = {}) {
     this.running?.abort();
+    clearTimeout(this.returning);
     this.coverComparison.clear();
     this.cover.setCovers(this.state.covers);
     this.results.drawCovers();
@@ -260,7 +263,8 @@ export class App {
       return;
     }
     this.running.abort();
-    this.results.showMessage(answer.problem, true, answer.again !== undefined);
+    if (answer.isAway) this.returning = setTimeout(() => this.refresh(), RETURN_MS);
+    this.results.showMessage(answer.isAway ? AWAY : answer.problem, true, answer.again !== undefined);
   }
 
   // Covering

@@ -29,8 +29,14 @@ const post = (name, body, signal) =>
     signal,
   });
 
-/** Calls `onAnswer` with every answer. Ends without an error when `signal` aborts it. */
+/** Calls `onAnswer` with every answer. Ends without an error when `signal` aborts it. isAway: there is no server to answer. */
 export async function streamExplanations(body, onAnswer, signal) {
+  let isWaiting = true; // for the server, else an error is ours
+  const give = (answer) => {
+    isWaiting = false;
+    onAnswer(answer);
+    isWaiting = true;
+  };
   try {
     const response = await post("explain-stream", body, signal);
     if (!response.ok) {
@@ -45,11 +51,11 @@ export async function streamExplanations(body, onAnswer, signal) {
       if (done || signal.aborted) break;
       const lines = (unfinished + value).split("\n");
       unfinished = lines.pop();
-      for (const line of lines) if (!signal.aborted) onAnswer(JSON.parse(line));
+      for (const line of lines) if (!signal.aborted) give(JSON.parse(line));
     }
   } catch (error) {
     if (signal.aborted) return;
-    onAnswer({ problem: NO_ANSWER, again: 1 });
+    onAnswer({ problem: NO_ANSWER, again: 1, isAway: isWaiting });
     console.warn(error);
   }
 }

@@ -281,6 +281,11 @@ def test_the_page_has_it_beside_the_others_and_compares_only_classes_that_both_h
         expect(dialog.locator(".problem")).to_contain_text("size")
         expect(dialog.get_by_role("button", name="Add this network")).to_be_disabled()
         dialog.get_by_label("Input size").fill(str(SIZE))
+        names = dialog.get_by_label("Classes, one per line")
+        names.fill("eight\nnine")  # counts instead of the file
+        dialog.get_by_label("Title").focus()
+        expect(dialog.locator(".problem")).to_contain_text("2 labels are given for 10 classes")
+        names.fill("")
         dialog.get_by_label("Standard deviation").fill("0.5")
         dialog.get_by_label("Title").focus()
         expect(dialog).to_contain_text(f"{SIZE} × {SIZE} pixels")

@@ -332,3 +332,14 @@ def test_a_visitor_who_waits_reads_the_position_in_the_queue(visit: Visits):
     examples(page).nth(0).click()
     status = panels(page).locator(".status")
     expect(status).to_have_text(["You are number 12 in the queue …"] * 3)
+
+
+def test_a_page_whose_server_was_away_recovers_by_itself(visit: Visits):
+    page = visit.no_photo()
+    page.route("**/explain-stream", lambda route: route.abort(), times=1)
+    examples(page).nth(0).click()
+    message = page.locator(".panels > .message")
+    expect(message).to_contain_text("The server does not answer. Trying again …")
+    wait_for_results(page)
+    assert all("ERR_FAILED" in fault for fault in visit.faults)
+    visit.faults.clear()

@@ -71,8 +71,7 @@ export class OwnNetwork {
     this.done.hidden = true;
     this.more.open = false;
     this.title.value = weights.name.replace(/\.[^.]*$/, "").replaceAll("_", " ").slice(0, 64);
-    this.labels.hidden = Boolean(labels);
-    this.labelsFrom.textContent = labels ? `from ${labels.name}` : "empty: as the file says, or class 0, class 1, …";
+    this.labelsFrom.textContent = `empty: ${labels ? `from ${labels.name}` : "as the file says, or class 0, class 1, …"}`;
     this.files = undefined;
     this.found.replaceChildren();
     this.button.disabled = true;
@@ -90,10 +89,12 @@ export class OwnNetwork {
 
   request(keep) {
     const given = (input) => input.value.trim() || null;
+    const labels = given(this.labels);
     return {
-      ...this.files,
+      file: this.files.file,
+      labels_file: labels === null ? this.files.labels_file : null,
       title: this.title.value,
-      labels: this.labels.hidden ? null : given(this.labels),
+      labels,
       architecture: given(this.architecture),
       size: given(this.size),
       mean: given(this.mean),

@@ -9,10 +9,12 @@ const GAP = 24; // pixels between pictures
 const WIDE = 1.1; // so many times wider than high a screen has one row
 const PHONE = matchMedia("(max-width: 640px)"); // on which maps are swiped, see results.css
 const CORNER = { width: 0.24, height: 0.2, most: 384 }; // shares of the screen, and pixels, of the photo in its corner
-const LEAST_TILE = 200; // pixels
-const LEAST_COLUMN = 130; // pixels
+const LEAST_TILE = 16; // rem
+const LEAST_COLUMN = 8.125; // rem
 const LEAST_HEIGHT = 80; // pixels of a map
 const ROW_COUNT = 6; // of a panel, see results.css
+
+const pixelsOf = (rem) => rem * parseFloat(getComputedStyle(document.documentElement).fontSize);
 
 export class Presentation {
   /** root: what fills the screen; grid: the element whose tiles are laid out. */
@@ -136,7 +138,7 @@ export class Presentation {
       .map(([beside, below]) => ({ ...this.largest(width - beside, height - below), beside, below }))
       .reduce((one, other) => (other.size > one.size ? other : one));
     // The texts keep a width that can be read. What does not fit below each other is scrolled.
-    const tile = Math.max(best.size, Math.min(LEAST_TILE, (width - best.beside) / best.columns - GAP));
+    const tile = Math.max(best.size, Math.min(pixelsOf(LEAST_TILE), (width - best.beside) / best.columns - GAP));
     const map = Math.min(tile, Math.max(best.size, LEAST_HEIGHT * this.ratio));
     const lengths = { bar: this.bar.offsetHeight, gap: GAP, tile, map, beside: best.beside, below: best.below, corner: corner?.width ?? 0 };
     this.root.style.setProperty("--columns", best.columns);
@@ -148,7 +150,7 @@ export class Presentation {
     const count = PHONE.matches ? 1 : this.grid.querySelectorAll(":scope > .panel[data-model]").length;
     const labels = this.labelHeight();
     let best = { columns: 1, size: -Infinity };
-    const most = Math.max(1, Math.min(count, Math.floor(width / (LEAST_COLUMN + GAP))));
+    const most = Math.max(1, Math.min(count, Math.floor(width / (pixelsOf(LEAST_COLUMN) + GAP))));
     const isWide = this.root.clientWidth > WIDE * this.root.clientHeight && count <= 4;
     for (let columns = isWide ? most : 1; columns <= most; columns++) {
       const rows = Math.ceil(count / columns);

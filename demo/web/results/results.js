@@ -151,6 +151,8 @@ export class Results {
     this.requestedId = undefined;
     this.root.classList.add("without-photo");
     this.parts.controls.hidePreview(false);
+    const said = this.grid.querySelector(":scope > .message");
+    if (isProblem && said?.firstChild.data === text) return; // it is not read out again, and its button keeps the focus
     const message = h("p", { class: isProblem ? "message problem" : "message" }, text);
     message.setAttribute("role", isProblem ? "alert" : "status");
     if (mayTryAgain) {
