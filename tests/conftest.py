@@ -25,6 +25,11 @@ from demo.gradio_import import leave_out_stubs
 
 leave_out_stubs()  # as the page does
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    from gradcam_core.upstream import import_timm
+
+    import_timm()  # before a test does, so that it comes without PyTorch's compiler
+
 import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadFileScheduling, Scheduling  # type: ignore[import-untyped]
@@ -44,9 +49,15 @@ OF_THE_SHARED_APP = (
 )
 """Files whose tests use it, besides those of the page."""
 
+OF_PEERS = (
+    *("test_methods", "test_layouts", "test_run_options", "test_road", "test_deletion_insertion"),
+)
+"""Files whose tests compare with pytorch-grad-cam. It takes a second to import, so that these tests
+import it themselves, and one process does all of them."""
+
 LONG = (
     *("page", "app", "test_replicas", "test_ray_data", "test_custom_digits", "test_hosting"),
-    *("test_report", "test_methods", "test_weights", "test_custom", "test_bad_pictures"),
+    *("peers", "test_report", "test_weights", "test_custom", "test_bad_pictures"),
     *("test_package", "test_batch", "test_faults"),
 )
 """Work that one process does as a whole and that takes long, the longest first. Ray waits for its
@@ -67,6 +78,8 @@ def _work_of_file(file: str) -> str:
     path = Path(file)
     if path.stem in OF_THE_SHARED_APP or path.match("tests/server/test_bad_pictures.py"):
         return "app"
+    if path.stem in OF_PEERS:
+        return "peers"
     return "page" if path.parent.name == "page" else str(path)
 
 

@@ -9,6 +9,7 @@ import { acceptPicturesAnywhere } from "./inputs/pasting.js";
 import { listenToSettingsButton, listenToSkipLinks } from "./inputs/settings.js";
 import { explainMissingSources } from "./inputs/sources.js";
 import { offerLive } from "./live/live_button.js";
+import { endLoadingTimer } from "./loading_timer.js";
 import { networksDropped } from "./requests.js";
 import { listenToFullScreen } from "./results/panel.js";
 import { CLASS_FIELDS } from "./state.js";
@@ -41,5 +42,6 @@ export async function start({ element, props, trigger }) {
   if (dropped) app.offerNetworks(dropped);
   app.start(location.href);
   for (const [name, value] of window.earlyChanges ?? []) app.controls.receive(name, value);
+  endLoadingTimer();
   element.dataset.ready = "true";
 }

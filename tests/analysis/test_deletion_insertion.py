@@ -9,8 +9,6 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from pytorch_grad_cam.metrics.cam_mult_image import CamMultImageConfidenceChange
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
@@ -204,6 +202,9 @@ def test_the_picture_seen_through_its_heat(image: Tensor, on_patch: np.ndarray):
 
 @pytest.mark.parametrize("target", [281, 285, 504])
 def test_what_it_says_alone_is_what_pytorch_grad_cam_says(cat, lite0: gc.Model, target: int):
+    from pytorch_grad_cam.metrics.cam_mult_image import CamMultImageConfidenceChange
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
+
     image = prepare(cat, lite0.preprocessing).batch
     heat = np.random.default_rng(target).random(tuple(image.shape[2:]), dtype=np.float32)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from pytorch_grad_cam.metrics.arcc import ARCC, batch_pearson_coherency
-from pytorch_grad_cam.metrics.road import NoisyLinearImputer, ROADCombined
 from torch import Tensor, nn
 
 from gradcam_core.analysis.trust.road import (
@@ -53,6 +51,8 @@ class Bright(nn.Module):
 
 @ALL_KINDS
 def test_places_are_filled_in_as_by_pytorch_grad_cam(image: Tensor, heat: np.ndarray):
+    from pytorch_grad_cam.metrics.road import NoisyLinearImputer
+
     for missing in taken_out(heat):
         assert 0 < missing.sum() < missing.size
         expected = NoisyLinearImputer(noise=0)(image[0], torch.from_numpy(np.float32(~missing)))
@@ -89,6 +89,8 @@ def test_the_places_are_pytorch_grad_cams_unless_those_are_all(heat: np.ndarray)
 
 @pytest.fixture
 def without_noise(monkeypatch):
+    from pytorch_grad_cam.metrics.road import NoisyLinearImputer
+
     monkeypatch.setattr(NoisyLinearImputer.__init__, "__defaults__", (0, None))
 
 
@@ -98,6 +100,8 @@ def of_class_1(logits: Tensor) -> Tensor:
 
 @WITHOUT_TIES
 def test_road_equals_pytorch_grad_cams(image: Tensor, heat: np.ndarray, without_noise):
+    from pytorch_grad_cam.metrics.road import ROADCombined
+
     network = Bright()
     versions = [filled_in(image, missing, noise=0) for missing in taken_out(heat)]
     probabilities = of_class_1(network(torch.cat(versions))).tolist()
@@ -110,6 +114,8 @@ def test_road_equals_pytorch_grad_cams(image: Tensor, heat: np.ndarray, without_
 
 @WITHOUT_TIES
 def test_arcc_equals_pytorch_grad_cams(image: Tensor, heat: np.ndarray, without_noise):
+    from pytorch_grad_cam.metrics.arcc import ARCC, batch_pearson_coherency
+
     other = np.roll(heat, 5, axis=1)
     seen: list[Tensor] = []
 

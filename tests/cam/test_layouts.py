@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 import timm
 import torch
-from pytorch_grad_cam import GradCAM
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 from torchvision.models.video.swin_transformer import SwinTransformer3d
 
@@ -72,6 +70,9 @@ def on_the_grid(grid: tuple[int, int, int] | None) -> Callable[[Tensor], Tensor]
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_transformer_is_explained_on_its_grid_as_pytorch_grad_cam_does(name: str):
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     settings, layer, grid = FAMILIES[name]
     torch.manual_seed(0)
     module = trained(timm.create_model(name, **settings))

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pytorch_grad_cam
 import timm
 import torch
 import torchcam.methods
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 import gradcam_core as gc
@@ -106,6 +104,9 @@ def pytorch_grad_cam_map(
     scale: of the activation down and of the gradient up, which the formula of Grad-CAM++ does not
     notice but the epsilon in its denominator does. channels: how many of the first ones count.
     """
+    import pytorch_grad_cam
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     targets = [ClassifierOutputTarget(target) for target in classes or case.targets]
     target_layer = case.module.get_submodule(case.layer)
     with getattr(pytorch_grad_cam, name)(case.module, [target_layer]) as peer:
@@ -179,11 +180,12 @@ def test_eigencam_equals_the_paper(case: Case):
 
 
 def test_eigencam_equals_pytorch_grad_cam_where_the_channels_are_centred(case: Case):
+    from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
+
     expected = pytorch_grad_cam_map("EigenCAM", case, case.batch)
-    negative = pytorch_grad_cam.utils.svd_on_activations.get_2d_projection
     activation = gc.forward(case.module, case.batch, case.layer).activation
     got = eigencam(activation - activation.mean(dim=(2, 3), keepdim=True))
-    projected = negative(activation.numpy())
+    projected = get_2d_projection(activation.numpy())  # negative ones, too
     for one, other, whole in zip(got, expected, projected, strict=True):
         # Centred maps have the sum 0, so that their sign is a matter of rounding.
         turned = other if np.corrcoef(one.numpy().ravel(), other.ravel())[0, 1] > 0 else -whole
@@ -192,11 +194,14 @@ def test_eigencam_equals_pytorch_grad_cam_where_the_channels_are_centred(case: C
 
 def test_eigengradcam_equals_pytorch_grad_cam_but_for_the_sign(case: Case):
     """Where the peer's map falls with the evidence for the class, it is turned round."""
+    from pytorch_grad_cam import EigenGradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     run = gc.forward(case.module, case.batch, case.layer)
     got = run.cam(case.targets, "eigengradcam")
     target_layer = case.module.get_submodule(case.layer)
     targets = [ClassifierOutputTarget(target) for target in case.targets]
-    with pytorch_grad_cam.EigenGradCAM(case.module, [target_layer]) as peer:
+    with EigenGradCAM(case.module, [target_layer]) as peer:
         seen = peer.activations_and_grads
         outputs = seen(case.batch.clone().requires_grad_())
         sum(t(output) for t, output in zip(targets, outputs, strict=True)).backward()

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import timm
 import torch
-from pytorch_grad_cam import GradCAM, GuidedBackpropReLUModel
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 from torchcam.methods import LayerCAM
 
@@ -140,6 +138,9 @@ def test_each_of_several_layers_has_the_map_that_it_has_alone(make: Any):
 
 
 def test_flips_are_pytorch_grad_cams_aug_smooth():
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     module: Any = flat()
     with GradCAM(module, [module.second]) as cam:
         targets = [ClassifierOutputTarget(FOR_CLASS)] * 2
@@ -180,6 +181,7 @@ def test_smoothing_explains_the_class_of_the_picture_itself():
 @pytest.mark.parametrize("name", ["resnet10t", "squeezenet"])
 def test_the_guided_gradient_is_pytorch_grad_cams(name: str):
     import torchvision
+    from pytorch_grad_cam import GuidedBackpropReLUModel
 
     torch.manual_seed(0)
     module = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 from torch.nn import functional
@@ -23,6 +22,8 @@ def on_paper(digits: Tensor, quarter: Tensor) -> Tensor:
 
 
 def test_the_heat_of_a_trained_transformer_lies_on_the_digit():
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+
     torch.manual_seed(0)
     data = load_digits()
     digits = torch.tensor(data.images / 16, dtype=torch.float32)[:, None]

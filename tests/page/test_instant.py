@@ -56,6 +56,28 @@ def requests_of(page: Page) -> Iterator[list[str]]:
     page.remove_listener("request", note)
 
 
+FRAMES_ASKED_FOR = """async () => {
+    const next = () => new Promise((done) => requestAnimationFrame(done));
+    const number = () => {  // frames are numbered as they are asked for
+        const frame = requestAnimationFrame(() => {});
+        cancelAnimationFrame(frame);
+        return frame;
+    };
+    let least = Infinity;
+    for (let tries = 0; tries < 20; tries += 1) {
+        const before = number();
+        for (let frame = 0; frame < 10; frame += 1) await next();
+        least = Math.min(least, number() - before - 11);
+    }
+    return least;
+}"""
+
+
+def test_a_page_on_which_nothing_changes_asks_for_no_frames(cat_page: Page):
+    """See `demo/web/loading_timer.js`."""
+    assert cat_page.evaluate(FRAMES_ASKED_FOR) == 0
+
+
 def as_shown(probability: float) -> str:
     return f"{probability:.1%}".replace("%", " %") if probability >= 0.001 else "< 0.1 %"
 
