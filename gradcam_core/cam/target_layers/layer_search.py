@@ -30,6 +30,7 @@ from gradcam_core.cam.target_layers.layout import (
     Layout,
     SequenceFirst,
     Tokens,
+    has_one_stride,
     is_convolution,
 )
 from gradcam_core.errors import CamError
@@ -101,7 +102,9 @@ class LayerSearch:
             for call in calls
             if (layout := self._layouts.get(call.key)) and self._counts(call, layout)
         ]
-        self._gives_a_map = logits.ndim == len(sides) + 2
+        self._gives_a_map = logits.ndim == len(sides) + 2 or (
+            2 < logits.ndim == len(sides) + 1 and has_one_stride(logits.shape[1:], sides)
+        )
 
     def maps(self) -> FeatureMaps:
         unused = self._layouts.keys() - {one.call.key for one in self._maps}
