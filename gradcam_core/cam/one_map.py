@@ -172,7 +172,15 @@ def smoothed_map_of(
     smooth: Smooth,
     on_progress: Callable[[float], None],
 ) -> Tensor:
-    """[N, h, w]: the mean over other versions of the images, each with a pass of its own."""
+    """[N, h, w]: the mean over other versions of the images, each with a pass of its own. Raises
+    CamError where mirrored images would not fit what stays as it is."""
+    is_of_maps = explained.function is not None and images.open_pass.logits.ndim > 2
+    if smooth == "flips" and (images.inputs.several or is_of_maps):
+        what = "the target reads places of the output" if is_of_maps else "the network gets several"
+        raise CamError(
+            f'smooth="flips" mirrors the picture alone, but {what}, which would no longer fit: use '
+            'smooth="noise".'
+        )
     total, count = torch.zeros((), device="cpu"), smoothing.count(smooth)
     for done, (version, back) in enumerate(smoothing.versions(images.inputs.images, smooth)):
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gradcam_core.cam.network.outputs import described
 from gradcam_core.cam.passes.open_pass import OpenPass
+from gradcam_core.cam.target_layers.graph import depends_on
 from gradcam_core.errors import CamError
 from gradcam_core.upstream import with_copied_tensors
 
@@ -80,6 +81,9 @@ def of_function(held: OpenPass, target: TargetFunction) -> OpenPass:
         if not isinstance(found, Tensor) or found.ndim != 1:
             came = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise CamError(f"The target function gave {came} and must give one number per image.")
+        if not found.is_floating_point():
+            kind = str(found.dtype).removeprefix("torch.")
+            raise CamError(f"The target function gave numbers of {kind} and must give floats.")
         return found[:, None].to(held.logits.device)
 
     with held.lock, torch.enable_grad():
@@ -88,8 +92,11 @@ def of_function(held: OpenPass, target: TargetFunction) -> OpenPass:
         raise CamError(
             f"The target function gave {len(scores)} numbers for {len(held.batch)} images."
         )
-    if not scores.requires_grad:
-        raise CamError("The result of the target function does not depend on the network's output.")
+    if not depends_on(scores, held.leaf):
+        raise CamError(
+            "The result of the target function does not depend on the network's output, or its "
+            f"part of that not on the layer {held.layer!r}."
+        )
     return held.with_logits(scores, score)
 
 

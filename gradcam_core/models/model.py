@@ -50,9 +50,11 @@ class Model:
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """Its feature maps, one per resolution, from the first to the target layer of the paper."""
-        from gradcam_core.cam.target_layers.layers import layers
+        from gradcam_core.cam.target_layers.layers import example_batch, layers
 
-        return tuple(layers(self.module, output=self.output))
+        sides = self.preprocessing.channels, *self.preprocessing.size
+        batch = example_batch(self.module).new_zeros(1, *sides)
+        return tuple(layers(self.module, batch, output=self.output))
 
     def layer_named(self, layer: LayerChoice | Sequence[str | float] | None) -> str | None:
         """The dotted name of a target layer: given by it, or by a number from 0, the first feature

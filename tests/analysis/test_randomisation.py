@@ -158,3 +158,15 @@ def test_a_random_network_runs_other_batches_where_these_are_wanted():
     for is_wanted in (True, False):
         _, copy = next(cascade(module, BATCH, stages, other_batches=is_wanted))
         assert copy(other).equal(copy(BATCH)) != is_wanted
+
+
+def test_maps_of_a_random_network_lie_as_those_of_the_real_one():
+    """Of as many channels as places, which a network that gives what it gave cannot tell apart."""
+    torch.manual_seed(0)
+    body = nn.Sequential(
+        nn.Conv2d(3, 12, 3, 4, 1), nn.ReLU(), nn.Conv2d(12, 12, 3, 2, 1), nn.ReLU()
+    )
+    module = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 3)).eval()
+    assert gc.forward(module, BATCH).activation.shape == (1, 12, 12, 12)
+    for _, copy in cascade(module, BATCH, gc.layers(module, BATCH)):
+        assert gc.forward(copy, BATCH, "0").activation.shape == (1, 12, 12, 12)

@@ -152,6 +152,8 @@ def test_the_map_that_a_segmentation_gives_is_not_the_feature_map_behind_it():
     assert expected.max() > 0
     torch.testing.assert_close(found, expected)
     assert gc.forward(nn.Sequential(nn.Conv2d(3, 4, 3)).eval(), batch).layer == "0"
+    of_one = gc.forward(module, batch, output=lambda given: given["out"][:, 1])  # such as a depth
+    assert of_one.layer == "second"
 
 
 class SummedScores(nn.Module):

@@ -113,6 +113,8 @@ def test_a_target_may_read_what_was_given_for_each_image():
     assert all(parameter.grad is None for parameter in module.parameters())
     refused: list[tuple[Any, str]] = [
         (lambda given: primary(given).detach(), "does not depend on the network's output"),
+        (torch.no_grad()(lambda given: primary(given)[:]), "does not depend on the network's"),
+        (lambda given: primary(given) > 0, "gave numbers of bool and must give floats"),
         (lambda given: torch.ones(2, 3), "one number per image"),
         (lambda given: 1.0, "gave float"),
         (lambda given: primary(given)[:1], "gave 1 numbers for 2 images"),

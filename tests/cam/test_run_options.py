@@ -150,6 +150,20 @@ def test_flips_are_pytorch_grad_cams_aug_smooth():
     torch.testing.assert_close(run.cam(FOR_CLASS, smooth="flips"), expected, atol=1e-4, rtol=0)
 
 
+def test_flips_are_refused_where_something_else_has_places():
+    masked: Any = flat()
+    plain = masked.forward
+    masked.forward = lambda x, mask: plain(x * mask)
+    run = gc.forward(masked, (images(), torch.rand(2, 1, 64, 64)), "second")
+    with pytest.raises(gc.CamError, match="the network gets several, which would no longer fit"):
+        run.cam(FOR_CLASS, smooth="flips")
+    run.cam(FOR_CLASS, smooth="noise")
+    segmenting = nn.Sequential(masked.first, nn.Conv2d(8, 5, 1)).eval()
+    run = gc.forward(segmenting, images())
+    with pytest.raises(gc.CamError, match="the target reads places of the output"):
+        run.cam(lambda maps: maps[:, FOR_CLASS, :9].mean((1, 2)), smooth="flips")
+
+
 def test_noise_gives_the_mean_map_of_noisy_copies_the_same_each_time():
     module, given = resnet(), images()
     run = gc.forward(module, given)

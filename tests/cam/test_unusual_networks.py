@@ -274,6 +274,40 @@ def test_weights_that_were_changed_meanwhile_are_told():
             run.cam(1, method)
 
 
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        lambda y: torch.fft.fft2(y).abs(),
+        lambda y: torch.fft.rfft2(y).abs(),
+        lambda y: y.flatten(2) @ y.flatten(2).mT,
+        lambda y: torch.einsum("ncp,ncq->npq", y.flatten(2), y.flatten(2)),
+    ],
+)
+def test_frequencies_and_pairs_of_places_are_no_places(elsewhere: Callable[[Tensor], Tensor]):
+    def run(self: Any, x: Tensor) -> Tensor:
+        y = elsewhere(self.first(x))
+        return self.head(pooled(self.second(y if y.ndim == 4 else y[:, None]).tanh()))
+
+    channels = 8 if elsewhere(torch.rand(1, 8, 4, 4)).ndim == 4 else 1
+    module = net(run, second=conv(channels))
+    found = gc.forward(module, images())
+    assert found.layer == "first"
+    same(found.cam(1), literal(module, "first"))
+
+
+def test_what_a_fourier_transform_leads_back_from_has_places():
+    def run(self: Any, x: Tensor) -> Tensor:
+        y = torch.fft.irfft2(torch.fft.rfft2(self.first(x)) * self.filter.weight[0, 0])
+        return self.head(pooled(self.second(y).tanh()))
+
+    module = net(run, second=conv(), filter=nn.Conv2d(1, 1, (32, 17)))
+    assert gc.forward(module, images()).layer == "second"
+    with pytest.raises(gc.CamError, match="Nothing in the network gives a feature map"):
+        gc.forward(
+            net(lambda self, x: in_a_row(self, torch.fft.fft2(x).abs()), second=conv()), images()
+        )
+
+
 def test_a_call_that_the_logits_do_not_use_is_told():
     def run(self: Any, x: Tensor) -> Any:
         return {"logits": self.head(pooled(self.first(x).tanh())), "aux": self.first(x.flip(3))}

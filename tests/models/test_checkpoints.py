@@ -1192,5 +1192,12 @@ def test_a_folder_without_what_is_needed_is_refused(tmp_path: Path):
     with pytest.raises(gc.NetworkError, match=r"mine are in several files: load each, put"):
         gc.register("Mine", "test_resnet", weights=folder)
     (folder / "model.safetensors.index.json").unlink()
-    with pytest.raises(gc.NetworkError, match=r"mine is a folder without a config.json"):
-        gc.register("Mine", "test_resnet", weights=folder)
+    for name, reason in (
+        ("notes.md", "without a config.json, and no file of weights lies directly"),
+        ("best.pth", r"without a config.json: name the file in it \(best.pth\)"),
+        ("saved_model.pb", "is TensorFlow's"),
+        (".metadata", "is a distributed checkpoint: make one file of it"),
+    ):
+        (folder / name).touch()
+        with pytest.raises(gc.NetworkError, match=f"mine is .*{reason}|mine {reason}"):
+            gc.register("Mine", "test_resnet", weights=folder)

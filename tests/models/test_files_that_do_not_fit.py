@@ -72,6 +72,8 @@ OTHERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a.npz": (lambda path: np.savez(path, a=np.zeros(3)), "NumPy's arrays"),
     "a.npy": (lambda path: np.save(path, np.zeros(3)), "a NumPy array"),
     "a.keras": (zipped("model.weights.h5"), "a Keras file"),
+    "__0_0.distcp": (zipped("data.pkl"), "a distributed checkpoint: give its folder"),
+    "a.pth.zst": (lambda path: path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(64)), "compressed"),
     "a.pt2": (zipped("a/models/model.json"), "torch.export's"),
     "a.tflite": (lambda path: path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(64)), "Lite's"),
     "a.index.json": (lambda path: path.write_text('{"weight_map": {}}'), "is one of several files"),

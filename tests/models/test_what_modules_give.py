@@ -195,7 +195,9 @@ def test_numbers_and_labels_may_be_numpys_and_pytorchs():
 
 def test_a_module_for_one_size_says_so_of_others(cat: Image.Image):
     flat = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3)).eval()
+    flat.register_parameter("filter", nn.Parameter(torch.ones(1, dtype=torch.cfloat)))
     registered(flat)
+    assert gc.load_model("mine").stages[-1].shape == (4, 8, 8)
     gc.explain(cat, "mine")
     with pytest.raises(
         gc.CamError, match=r"Mine does not accept a picture of 128 × 128 .*detail 1"

@@ -189,7 +189,12 @@ class NamedLayer:
     def trace(self) -> None:
         """Find out how the layer's map lies, by running the network."""
         paths = ExecutionPaths(self._module, self._inputs, self._output)
-        self._maps, _ = paths.trace()
+        try:
+            self._maps, _ = paths.trace()
+        except CamError:
+            if not paths.known:
+                raise
+            self._maps = paths.known[0]  # of the same network with other weights: see `share_maps`
         paths.remember(self._maps)
         self.is_unclear, self.is_of_now = False, True
 

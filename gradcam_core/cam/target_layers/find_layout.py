@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradcam_core.cam.target_layers.calls import Call, locality
-from gradcam_core.cam.target_layers.graph import nodes_behind_selections
+from gradcam_core.cam.target_layers.elsewhere import nodes_behind_selections
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
     ChannelsLast,

@@ -16,7 +16,7 @@ from gradcam_core.upstream import number_of, shapes_of
 
 _PRIME = 2**61 - 1
 
-_NOTHING_COMPUTED = frozenset(
+NOTHING_COMPUTED = frozenset(
     ("View", "UnsafeView", "ReshapeAlias", "Clone", "Expand", "Squeeze", "Unsqueeze", "Copy")
 )
 """Nodes that are there or not by the number of images, and how they lie in memory."""
@@ -32,22 +32,15 @@ def reorders(logits: Tensor) -> bool:
     return any(node.name().startswith(("Permute", "Transpose")) for node in nodes)
 
 
-_SELECTING = ("Gather", "Index", "IndexSelect", "MaskedSelect", "Topk", "Sort")
-
-
-def nodes_behind_selections(logits: Tensor) -> set[Node]:
-    """What is made from places of the input that were picked by a list of their numbers, as from
-    the tokens that a network keeps."""
-    from_input: set[Node] = set()
+def from_input(logits: Tensor) -> Iterator[tuple[Node, set[Node]]]:
+    """The nodes that are made from the input, each behind those of them that it is made from."""
     found: set[Node] = set()
     nodes = () if logits.grad_fn is None else _in_order(logits.grad_fn)
     for node in reversed(list(nodes)):
-        before = {following for following, _ in node.next_functions}
-        if _is_input(node) or before & from_input:
-            from_input.add(node)
-            if before & found or _name(node) in _SELECTING:
-                found.add(node)
-    return found
+        before = {one for one, _ in node.next_functions if one is not None and one in found}
+        if before or _is_input(node):
+            found.add(node)
+            yield node, before
 
 
 def depends_on(logits: Tensor, tensor: Tensor) -> bool:
@@ -71,7 +64,7 @@ def graph_signature(node: Node, logits: Tensor) -> GraphSignature:
         if any(before in behind for before, _ in one.next_functions):
             behind.add(one)
             name = one.name().partition("Backward")[0]
-            if name not in _NOTHING_COMPUTED:
+            if name not in NOTHING_COMPUTED:
                 # With how many it is given, because what leads past the call may be among them.
                 form.append((name, len(one.next_functions)))
     return tuple(form)
@@ -220,22 +213,23 @@ _FILTERS = ("Convolution", "FftC2R", "FftC2C", "DifferentiableGraph", "MkldnnRnn
 def _is_product_with_weights(node: Node, maps: Sequence[Node]) -> bool:
     """maps: those of the node's inputs that are maps. What a person has written as an
     `autograd.Function`, or TorchScript has joined, may be anything."""
-    name = _name(node)
+    name = name_of(node)
     if name in _PRODUCTS:
         # A vector times each place is one number for each, by which attention pools.
         return len(maps) == 1 and _size(node) >= _LEAST_LEFT * _size(maps[0])
     if name == "Mul":  # of each value with several weights, to be summed
         return len(maps) == 1 and _size(node) > _size(maps[0])
-    return name in _FILTERS or isinstance(node, BackwardCFunction)
+    is_transform = getattr(node, "_saved_forward", False)  # whose inverse is behind the weights
+    return (name in _FILTERS and not is_transform) or isinstance(node, BackwardCFunction)
 
 
 def is_product(node: Node) -> bool:
     """Whether it may multiply what it is given with weights."""
-    name = _name(node)
+    name = name_of(node)
     return name in _PRODUCTS or name in _FILTERS or isinstance(node, BackwardCFunction)
 
 
-def _name(node: Node) -> str:
+def name_of(node: Node) -> str:
     return node.name().rpartition("::")[2].partition("Backward")[0]
 
 

@@ -12,6 +12,7 @@ from torch.autograd.graph import Node
 
 from gradcam_core.cam.network.explainable import scripted_part
 from gradcam_core.cam.target_layers.calls import Call
+from gradcam_core.cam.target_layers.elsewhere import nodes_without_places
 from gradcam_core.cam.target_layers.feature_maps import FeatureMap, FeatureMaps, Stage
 from gradcam_core.cam.target_layers.find_layout import Layouts
 from gradcam_core.cam.target_layers.graph import (
@@ -29,6 +30,7 @@ from gradcam_core.cam.target_layers.layout import (
     Layout,
     SequenceFirst,
     Tokens,
+    has_one_stride,
     is_convolution,
 )
 from gradcam_core.errors import CamError
@@ -89,13 +91,20 @@ class LayerSearch:
         )
         self._called_often = {call.name for call in calls if call.number > 1}
         layout_of = Layouts(calls, sides, self.is_convolutional, logits).of
-        self._layouts = {call.key: layout for call in calls if (layout := layout_of(call))}
+        self._elsewhere = nodes_without_places(logits)
+        self._layouts = {
+            call.key: layout
+            for call in calls
+            if call.node not in self._elsewhere and (layout := layout_of(call))
+        }
         self._maps = [
             _Candidate(call, layout)
             for call in calls
             if (layout := self._layouts.get(call.key)) and self._counts(call, layout)
         ]
-        self._gives_a_map = logits.ndim == len(sides) + 2
+        self._gives_a_map = logits.ndim == len(sides) + 2 or (
+            2 < logits.ndim == len(sides) + 1 and has_one_stride(logits.shape[1:], sides)
+        )
 
     def maps(self) -> FeatureMaps:
         unused = self._layouts.keys() - {one.call.key for one in self._maps}
@@ -265,7 +274,8 @@ class LayerSearch:
         ]
         before = layers_before(self._calls[at], self._calls)
         most = min(_MOST_BEHIND, max(_FEW_BEHIND, before))
-        if len(behind) > most and self.is_convolutional:
+        is_elsewhere = any(call.node in self._elsewhere for call in behind)
+        if len(behind) > most and self.is_convolutional and not is_elsewhere:
             raise CamError(self._side_by_side(maps))
         if len(behind) > most:
             known = [call for call in behind if call.key in self._layouts]

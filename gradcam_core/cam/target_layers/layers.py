@@ -231,7 +231,7 @@ def example_batch(module: nn.Module) -> Tensor:
     """A black image of the size that timm's configuration of the network names, or 224 x 224."""
     config = getattr(module, "pretrained_cfg", None) or {}
     _, *size = config.get("input_size", (3, _USUAL, _USUAL))  # it may have other channels since
-    like = next(module.parameters(), torch.empty(0))
+    like = next((one for one in module.parameters() if one.is_floating_point()), torch.empty(0))
     return torch.zeros(1, _channels(module), *size, device=like.device, dtype=like.dtype)
 
 

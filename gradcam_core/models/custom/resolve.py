@@ -13,7 +13,7 @@ from gradcam_core.errors import NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.class_names import labels_for, names_of
 from gradcam_core.models.custom.description import Description
-from gradcam_core.models.custom.files.file_kinds import JOIN, is_shard
+from gradcam_core.models.custom.files.file_kinds import in_folder
 from gradcam_core.models.custom.files.hub_folder import (
     Config,
     config_in,
@@ -95,12 +95,7 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     from gradcam_core.models.custom.fitting.misfits import AS_MODULE
 
     if path.is_dir():
-        parts = [one for one in path.iterdir() if is_shard(one)]
-        raise NetworkError(
-            f"the weights in {path.name} are in several files: {JOIN}"
-            if parts
-            else f"{path.name} is a folder without a config.json: name the file in it"
-        )
+        raise NetworkError(in_folder(path))
     checkpoint = read_checkpoint(path)
     said = normalisation_in(checkpoint)
     size = described.size or (known.preprocessing or said).size

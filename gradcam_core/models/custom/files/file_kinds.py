@@ -15,6 +15,11 @@ _BEGINNINGS = {
     b"version https://git-lfs": "a pointer of Git LFS instead of the file: run `git lfs pull`",
     b"\x1f\x8b": "compressed: unpack it",
     b"\xfd7zXZ": "compressed: unpack it",
+    b"BZh": "compressed: unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed: unpack it",
+    b"7z\xbc\xaf": "compressed: unpack it",
+    b"Rar!": "compressed: unpack it",
+    b"GGUF": f"GGUF: {_SAVE}",
     b"\x93NUMPY": f"a NumPy array: {_SAVE}",
 }
 _ENDINGS = {
@@ -24,6 +29,9 @@ _ENDINGS = {
     ".keras": "a Keras file, and only PyTorch files are supported",
     ".mlmodel": f"Core ML's: {_SAVE} that it was exported from",
     ".engine": f"TensorRT's: {_SAVE} that it was exported from",
+    ".pdparams": "PaddlePaddle's, and only PyTorch files are supported",
+    ".msgpack": "Flax's, and only PyTorch files are supported",
+    ".distcp": "a part of a distributed checkpoint: give its folder",
     ".json": "JSON: give the file with the weights, or the folder",
 }
 _MEMBERS = {  # of ZIP files
@@ -39,6 +47,8 @@ JOIN = (
     "load each, put the tensors of all into one dictionary, and save that with torch.save or as "
     "safetensors"
 )
+_WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
+_NAMED = 3  # files, in a sentence
 _SHARD = re.compile(r"-\d+-of-\d+$")
 
 
@@ -50,6 +60,28 @@ def is_shard(path: Path) -> bool:
     return _SHARD.search(path.stem) is not None
 
 
+def in_folder(folder: Path) -> str:
+    """What is in a folder without a config.json, and what to do."""
+    names = sorted(one.name for one in folder.iterdir())
+    weights = [name for name in names if name.lower().endswith(_WEIGHTS)]
+    if any(is_shard(folder / name) for name in names):
+        return f"the weights in {folder.name} are in several files: {JOIN}"
+    if ".metadata" in names:
+        return (
+            f"{folder.name} is a distributed checkpoint: make one file of it, with python -m "
+            f"torch.distributed.checkpoint.format_utils dcp_to_torch {folder.name} FILE"
+        )
+    if "saved_model.pb" in names:
+        return f"{folder.name} is TensorFlow's, and only PyTorch files are supported"
+    if weights:
+        more = " …" if len(weights) > _NAMED else ""
+        which = ", ".join(weights[:_NAMED])
+        what = f": name the file in it ({which}{more})"
+    else:
+        what = ", and no file of weights lies directly in it"
+    return f"{folder.name} is a folder without a config.json{what}"
+
+
 def kind_of(path: Path, begin: bytes) -> str:
     """What the file is instead, and what to do. begin: its first bytes. Empty if not known."""
     found = next((kind for first, kind in _BEGINNINGS.items() if begin.startswith(first)), None)
@@ -57,7 +89,7 @@ def kind_of(path: Path, begin: bytes) -> str:
         found = "a web page: download the file again"
     if begin.startswith(b"PK"):
         found = _in_zip(path)
-        if found is None:
+        if found is None and path.suffix.lower() not in _ENDINGS:
             return ", or it is damaged"
     found = found or _ENDINGS.get(path.suffix.lower())
     if found is None and begin[:1] == b"\x80":
