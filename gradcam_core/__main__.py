@@ -24,6 +24,12 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130  # as a shell expects of a program that was interrupted
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("gradcam_core"):
+            raise
+        advice = "Try: pip install -r requirements.txt"
+        print(f"The package {error.name} is not installed. {advice}", file=sys.stderr)
+        return 1
     except (MemoryError, ImportError, OSError, RuntimeError) as error:
         if not (sentence := no_memory_sentence(error)):
             raise

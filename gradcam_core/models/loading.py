@@ -110,7 +110,8 @@ class Loader:
                 log.info("%s: %s", self.info.title, no_memory)
                 attempt.set_exception(WeightsError(no_memory))
             else:
-                log.exception("loading %s failed", self.info.title)
+                if not isinstance(failure, ModuleNotFoundError):  # which whoever waits tells
+                    log.exception("loading %s failed", self.info.title)
                 attempt.set_exception(failure)
         with self._lock:
             self._settled, self._attempt = attempt, None

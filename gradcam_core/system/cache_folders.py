@@ -24,7 +24,10 @@ def ensure_cache_folders() -> str:
         "MPLCONFIGDIR": _folder_of("XDG_CONFIG_HOME", ".config") / "matplotlib",
     }
     homeless = [
-        name for name, folder in usual.items() if not os.environ.get(name) and not _can_be(folder)
+        name
+        for name, folder in usual.items()
+        # Weights may be read from a folder that cannot be written; matplotlib minds.
+        if not os.environ.get(name) and not _can_be(folder, name == "MPLCONFIGDIR")
     ]
     if not homeless:
         return ""
@@ -58,13 +61,13 @@ def _folder_of(variable: str, name: str) -> Path:
     return Path(given) if given else Path(os.path.expanduser("~")) / name
 
 
-def _can_be(folder: Path) -> bool:
-    """Whether the folder is there, or can be made."""
+def _can_be(folder: Path, is_written: bool) -> bool:
+    """Whether the folder is there, or can be made. is_written: and files in it, too."""
     if not folder.is_absolute():
         return False
     try:
         if folder.is_dir():
-            return True
+            return not is_written or os.access(folder, os.W_OK | os.X_OK)
         above = next(one for one in folder.parents if one.exists())
     except OSError:  # a folder above may not be looked into
         return False

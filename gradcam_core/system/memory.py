@@ -77,26 +77,29 @@ def paused_garbage_collection() -> Iterator[None]:
 
 def no_memory_sentence(error: BaseException) -> str:
     """What to say of an error that there was no more memory for this process; "" for any other."""
-    limit = _limit_bytes()
+    limit = _limit()
     words = _NONE_LEFT if limit is None else (*_NONE_LEFT, *_UNMAPPED)
     is_it = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
     if not is_it and not any(each in str(error) for each in words):
         return ""
-    if limit is not None:
-        return (
-            f"There is too little memory: this process may use {limit / 2**30:.1f} GB of addresses "
-            "(ulimit -v), and PyTorch alone takes several. Start it after: ulimit -v unlimited"
-        )
-    return "There is too little memory. Close other programs, or use fewer networks at a time."
+    if limit is None:
+        return "There is too little memory. Close other programs, or use fewer networks at a time."
+    size_bytes, flag = limit
+    return (
+        f"There is too little memory: this process may use {size_bytes / 2**30:.1f} GB (ulimit "
+        f"{flag}), and PyTorch alone takes several. Start it after: ulimit {flag} unlimited"
+    )
 
 
-def _limit_bytes() -> int | None:
-    """Of the addresses that this process may use; None where nobody has set one."""
+def _limit() -> tuple[int, str] | None:
+    """Of the memory that this process may use, and the letter that `ulimit` has for it; None where
+    nobody has set one."""
     with suppress(ImportError, AttributeError):
         import resource
 
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        return None if limit == resource.RLIM_INFINITY else limit
+        kinds = ((resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d"))
+        limits = [(resource.getrlimit(kind)[0], flag) for kind, flag in kinds]
+        return min((one for one in limits if one[0] != resource.RLIM_INFINITY), default=None)
     return None
 
 

@@ -226,6 +226,9 @@ def test_results_are_not_taken_for_photos(photos: Path):
     assert reasons(other)["out"] == "the results of a batch"
     results(photos)
     assert keys(found(photos, photos)) == PLAIN
+    beside = found(photos, photos.parent)
+    assert keys(beside) == PLAIN
+    assert reasons(beside)["overlays"] == "the results of a batch"
 
 
 def test_a_folder_without_pictures_says_what_is_in_it(tmp_path: Path):

@@ -228,6 +228,17 @@ def test_a_mistake_ends_with_status_2_and_one_line(
     assert words.format(cat=cat_path, folder=cat_path.parent) in output.err
 
 
+@pytest.mark.parametrize("package", ["tqdm", "torch"])
+def test_a_package_that_is_not_installed_is_named_in_one_line(package: str, cat_path: Path):
+    without_it = f"import runpy, sys; sys.modules[{package!r}] = None; sys.argv = sys.argv[:1] + "
+    started = f"{[str(cat_path), *LITE0]}; runpy.run_module('gradcam_core', run_name='__main__')"
+    done = run(program=("-c", without_it + started))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        f"The package {package} is not installed. Try: pip install -r requirements.txt"
+    ]
+
+
 def test_a_private_address_is_refused_in_one_line():
     done = run("http://127.0.0.1/cat.jpg", *LITE0)
     assert (done.returncode, done.stdout) == (2, "")

@@ -68,6 +68,7 @@ def test_a_cache_that_is_there_or_named_is_used_also_if_it_cannot_be_written(
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".cache" / "huggingface").mkdir(parents=True)
+    (tmp_path / ".config" / "matplotlib").mkdir(parents=True)
     monkeypatch.setenv("TORCH_HOME", "/opt/weights")
     assert ensure_cache_folders() == ""  # of fonts' names nobody needs to know
     assert "HF_HOME" not in os.environ

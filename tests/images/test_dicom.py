@@ -159,7 +159,7 @@ def test_without_a_window_the_full_range_is_shown(elements: dict[str, Any]):
     assert_shows(got, values, between(low, high))
     assert notices == (
         f"The value −{-low} is shown black and {high} white: the lowest and the highest value in "
-        "the picture, as the file names no window.",
+        "the picture, as the file names no usable window.",
     )
 
 

@@ -218,6 +218,17 @@ def test_the_range_is_that_of_the_file_if_it_says_one(tags, low: float, high: fl
     assert f"value {low} is shown black and {high} white: as the file says" in notice
 
 
+@pytest.mark.parametrize(
+    ("bits", "words"), [(12, "4095 white: as the file"), (10, "highest value")]
+)
+def test_ome_says_how_many_bits_are_used(bits: int, words: str):
+    metadata = {"axes": "YX", "SignificantBits": bits}
+    values = ramp(500, 3500, "uint16")
+    got, notice = grey(written(values, ome=True, metadata=metadata))
+    assert words in notice
+    assert np.abs(got - (values / 4095 * 255 if bits == 12 else LEVELS)).max() <= 1
+
+
 @pytest.mark.parametrize("most", [3, 65535])
 def test_a_range_that_cannot_be_true_is_not_believed(most: int):
     got, notice = grey(written(ramp(500, 3500, "uint16"), extratags=[(341, 3, 1, most, True)]))

@@ -128,13 +128,16 @@ class _Walk:
         is_left_out = its_id == self._id_left_out()
         if folder.key and (is_left_out or folder.path == self._left_out):
             return
-        if folder.key and {entry.name for entry in entries} >= _MARKS_OF_RESULTS:
+        has_results = {entry.name for entry in entries} >= _MARKS_OF_RESULTS
+        if folder.key and has_results:
             yield Skipped(folder.key, RESULTS)
             return
         if its_id[1]:  # some file systems number nothing
             self._visited[its_id] = folder.states | (before or frozenset())
         for entry in entries:
-            if is_left_out and entry.name in _OF_RESULTS:
+            if entry.name in _OF_RESULTS and (is_left_out or has_results):
+                if not is_left_out:
+                    yield Skipped(entry.name, RESULTS)
                 continue
             yield from self._entry(entry, folder, before)
 

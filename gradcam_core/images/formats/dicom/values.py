@@ -214,7 +214,7 @@ def full_range(low: float, high: float, display: Display) -> Shades:
     """From the lowest to the highest value of the picture."""
     if low == high:
         return display.shades(_linear(low, high), "", low, high)  # blank, which is said
-    words = "the {} and the {} value in the picture, as the file names no window"
+    words = "the {} and the {} value in the picture, as the file names no usable window"
     order = ("highest", "lowest") if display.is_inverted else ("lowest", "highest")
     return display.linear(low, high, words.format(*order))
 

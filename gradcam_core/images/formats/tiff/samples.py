@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _SEPARATED, _YCBCR = rang
 _LUMA, _REFERENCE = 529, 532  # tags
 _LABS = (8, 9)
 _SENSOR = (32803, 34892)
+_SIGNIFICANT_BITS = re.compile(r"\bSignificantBits=[\"'](\d{1,3})[\"']")
 _GREY = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _MASK, 51177)
 _ALPHA = {1: True, 2: False}  # kinds of extra samples; whether colours are multiplied with it
 
@@ -178,7 +180,8 @@ def _raster(
 def _stated(
     page: TiffPage, dtype: np.dtype, levels: tuple[float, float] | None
 ) -> tuple[float, float] | None:
-    """The range that the file itself says: by its tags, by what ImageJ showed, or by bits."""
+    """The range that the file itself says: by its tags, by what ImageJ showed, or by bits, of which
+    OME says how many are used."""
     for low_tag, high_tag in ((340, 341), (280, 281)):
         found = _ordered(page.tags.valueof(low_tag, 0), page.tags.valueof(high_tag))
         if found is not None and found != full_range(dtype):
@@ -187,6 +190,9 @@ def _stated(
     found = _ordered(words.get("min"), words.get("max"))
     if found is not None and found != full_range(dtype):
         return found
+    used = _SIGNIFICANT_BITS.search(page.parent.ome_metadata or "")
+    if used and dtype.kind == "u":
+        levels = (0.0, 2.0 ** min(int(used[1]), 8 * dtype.itemsize) - 1)
     return levels if levels != full_range(dtype) else None
 
 
