@@ -25,11 +25,11 @@ HEADER = f"""
 _GRADES = ", ".join(f"{grade.words} from {grade.least} % on" for grade in GRADES[1:-1])
 
 HOW_TO_READ = f"""
-**The colours.** Each map belongs to one class. The brightest colours mark the places that raised
-the score of that class most; where the photo shows through, little or nothing supported it. The
-scale is separate for every map: it compares places within one map, not maps with each other.
-Equally bright spots in two panels need not be equally strong evidence. Point at a place to read its
-heat in all panels.
+**The colours.** Each map belongs to one class; only Eigen-CAM ignores the class. The brightest
+colours mark the places with the most evidence for that class; where the photo shows through, the
+map has little or none. The scale is separate for every map: it compares places within one map, not
+maps with each other. Equally bright spots in two panels need not be equally strong evidence. Point
+at a place to read its heat in all panels.
 
 **The dark frame** is what the network did not see. The published preprocessing crops the photo at
 its centre, usually to a square; choose *Whole photo* to let the networks see everything.

@@ -67,6 +67,8 @@ class Location:
     @property
     def verb(self) -> str:
         """What stands between the heat and `clause`."""
+        if self.kind in ("across", "down"):
+            return "runs"
         return "is" if self.kind in ("spread", "around") else "lies"
 
     @property

@@ -215,9 +215,10 @@ def _summary(e: Explanation) -> str:
     if not e.has_scores:
         return f"{e.title}: {NOT_NUMBERS}"
     top = ", ".join(f"{p.name} {e.score(p)}" for p in e.top)
-    if e.unit is not None:
-        return f"{e.title}: {top}; explains the rise of {e.question}"
     method = method_named(e.method)
+    if e.unit is not None:
+        does = "explains" if method.knows_class else f"{method.title} ignores"
+        return f"{e.title}: {top}; {does} the rise of {e.question}"
     does = "explains" if method.knows_class else f"{method.title} ignores the class,"
     return f"{e.title}: {top}; {does} {e.question} ({e.score(e.target)}, rank {e.rank})"
 

@@ -98,7 +98,7 @@ def test_of_more_than_three_the_most_and_the_least_alike_are_named():
 def test_a_place_is_joint_only_if_it_is_the_place_of_each():
     shown = [of(bar(0.3), "Ada"), of(bar(0.4), "Ben")]
     assert summary(shown)[2] == (
-        "The heat of Ada lies down the picture, left of the middle; that of Ben down the middle."
+        "The heat of Ada runs down the picture, left of the middle; that of Ben down the middle."
     )
     left = np.zeros((100, 100))
     left[10:30, 10:30] = left[70:90, 10:30] = 1

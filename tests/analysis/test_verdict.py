@@ -182,6 +182,7 @@ def test_what_is_said_of_the_checks_is_so_in_any_combination(found: Trust):
 LIES = {
     "more": ("matter less", "matter more"),
     "much": ("matter more", "matter about as much"),
+    "little": ("neither clearly more nor clearly less", "about as much"),
     "lead": (r"lead (\u2212?)(\d)", r"lead \g<1>1\2"),
     "differs": ("it stays much the same", "the map differs"),
     "each": (r" on average", ""),

@@ -388,6 +388,8 @@ def test_a_card_says_what_each_network_makes_of_the_picture(
     overlap = rows[0]["picture_agreement"]
     expect(card.locator(".overlap-grade")).to_contain_text(grade_of(overlap).words)
     expect(card.locator(".overlap-grade .unit")).to_have_text("mean overlap")
+    on_average = re.compile("^On average, the networks look at ")
+    expect(card.locator(".overlap-grade")).to_have_attribute("title", on_average)
     expect(card.locator(".tags")).to_contain_text(f"label: {rows[0]['label']}")
     expect(card.locator(".overlap-grade b")).to_have_text(f"{100 * overlap:.0f}\u00a0%")
     for n, (row, of_one) in enumerate(zip(rows, batch.tiles[2].explanations, strict=True)):

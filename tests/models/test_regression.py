@@ -95,6 +95,9 @@ def test_the_command_line_prints_the_value(
     printed = capsys.readouterr().out
     assert " years; explains the rise of value" in printed
     assert "%" not in printed.split("\n")[0]
+    given = [str(tmp_path / "cat.png"), "--network", spec, "--out", out, "--method", "eigencam"]
+    assert main(given) == 0
+    assert "; Eigen-CAM ignores the rise of value" in capsys.readouterr().out
 
 
 def test_where_there_is_no_place_for_values_it_is_said(

@@ -106,9 +106,9 @@ def check_shared(facts: PhotoFacts, words: str) -> None:
 
 
 def _without_joint_place(text: str) -> tuple[str, str]:
-    if of_each := re.fullmatch(r"(.+\))(, though|;) the heat of each (lies|is) (.+)", text):
+    if of_each := re.fullmatch(r"(.+\))(, though|;) the heat of each (lies|is|runs) (.+)", text):
         assert (of_each[2] == ", though") == ("by chance" in text), text
-        assert (of_each[3] == "is") == of_each[4].startswith("spread"), text
+        assert of_each[3] == verb_of(of_each[4]), text
         return of_each[1], of_each[4]
     before, found, joint = text.rpartition("), ")
     return (before + ")", joint) if found else (text, "")
@@ -172,10 +172,12 @@ def check_places(facts: PhotoFacts, text: str) -> None:
             assert found[4] is None or list(areas) == [found[4]], text
             assert own >= 0.97 * times * max(areas.values()), (text, own, areas)
             continue
-        found = re.fullmatch(rf"(?:the heat|that) of (.+?) (lies |is )?((?:{FIRST}).*)", clause)
+        found = re.fullmatch(
+            rf"(?:the heat|that) of (.+?) (lies |is |runs )?((?:{FIRST}).*)", clause
+        )
         assert found, text
         verb = found[2] or verb
-        assert (verb == "is ") == found[3].startswith("spread"), text
+        assert verb == f"{verb_of(found[3])} ", text
         for name in facts.who(found[1]):
             check_place(facts, name, found[3])
             told.append(name)
@@ -184,6 +186,11 @@ def check_places(facts: PhotoFacts, text: str) -> None:
 
 FIRST = "at|in|spread|across|down|above|below|left|right"
 """First words of places."""
+
+
+def verb_of(words: str) -> str:
+    """What stands between the heat and a place."""
+    return {"spread": "is", "across": "runs", "down": "runs"}.get(words.split()[0], "lies")
 
 
 def check_place(facts: PhotoFacts, name: str, words: str) -> None:

@@ -50,8 +50,10 @@ def _deletion_insertion(record: dict[str, Any], text: str, outcome: str, name: s
             assert abs(float(exact[1]) - 100 * record["probability"]) < 0.01
         return
     found = re.fullmatch(
-        rf"its hottest places matter (more|less|about as much) for “{name}” (than|as) those of the "
-        rf"same map laid elsewhere \(lead {NUMBER} ± {NUMBER}, (\d+) places"
+        r"its hottest places matter "
+        r"(more|less|about as much|neither clearly more nor clearly less) "
+        rf"for “{name}” (than|as) those of the same map laid elsewhere "
+        rf"\(lead {NUMBER} ± {NUMBER}, (\d+) places"
         r"(; the probability differs by less than a twentieth)?\)(?:, but (.+))?",
         text,
     )
@@ -62,6 +64,7 @@ def _deletion_insertion(record: dict[str, Any], text: str, outcome: str, name: s
     assert int(found[5]) == lead["count"], text
     assert (found[2] == "as") == (found[1] == "about as much"), text
     assert bool(found[6]) == (abs(lead["difference"]) < 0.05), text
+    assert bool(found[6]) == (found[1] == "about as much"), text
     sure = {"more": value, "less": -value}.get(found[1])
     if sure is not None:
         assert sure > 2.9 / lead["count"] ** 0.5, text

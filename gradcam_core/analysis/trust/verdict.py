@@ -94,10 +94,11 @@ def deletion_insertion_reason(
         text = f"“{name}” has {percentage} here, too little to find out what it rests on"
         return Reason("deletion_insertion", "unclear", text)
     outcome: Outcome = "unclear"
-    words, than = "matter about as much", "as"
-    if lead.is_settled:
+    words, than = "matter neither clearly more nor clearly less", "than"
+    if not lead.is_large:
+        words, than = "matter about as much", "as"
+    elif lead.is_settled:
         outcome, words = ("holds", "matter more") if lead.value > 0 else ("fails", "matter less")
-        than = "than"
     digits = digits_of_error(lead.error)
     number = f"{decimal(lead.value, digits)} ± {decimal(lead.error, digits)}"
     little = "" if lead.is_large else "; the probability differs by less than a twentieth"

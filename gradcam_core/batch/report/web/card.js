@@ -1,5 +1,8 @@
 // One picture of the list: how much its networks agree, and what each of them makes of it.
 
+/** Of more than two networks, the grade is that of the mean, and may be that of no pair. */
+const networksLook = (i) => (pictures.rows[i] > 2 ? "On average, the networks look at" : "The networks look at");
+
 /** Two circles as far apart as the networks look, and words. */
 class OverlapGrade {
   constructor() {
@@ -20,7 +23,7 @@ class OverlapGrade {
     this.words.textContent = grade.words;
     this.unit.textContent = pictures.rows[i] > 2 ? "mean overlap" : "overlap";
     this.number.textContent = wholePercentage(overlap);
-    this.element.title = `The networks look at ${grade.words}: ${this.unit.textContent} ${wholePercentage(overlap)}`;
+    this.element.title = `${networksLook(i)} ${grade.words}: ${this.unit.textContent} ${wholePercentage(overlap)}`;
   }
 }
 

@@ -112,7 +112,7 @@ class Details {
       ),
       ...(this.line?.notices ?? []).map((notice) => h("p", { class: "notice" }, notice)),
       ...(HAS_LABELS ? [h("p", { class: "tags" }, h("span", { class: "tag label" }, labelText(i)))] : []),
-      h("p", { class: "tags" }, gradeOf(i) ? "The networks look at" : null, grade.element, pictures.differ[i] ? h("span", { class: "tag" }, "classes differ") : null),
+      h("p", { class: "tags" }, gradeOf(i) ? networksLook(i) : null, grade.element, pictures.differ[i] ? h("span", { class: "tag" }, "classes differ") : null),
       h("div", { class: "networks" }, ...this.networks()),
       h(
         "p",
