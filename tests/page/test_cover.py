@@ -119,14 +119,24 @@ def test_a_finger_draws_and_does_not_scroll_and_keys_cover_in_a_presentation(
     photo.scroll_into_view_if_needed()
     stage, scrolled = box_of(photo), phone.evaluate("scrollY")
     session = phone.context.new_cdp_session(phone)
-    for n, kind in enumerate(("touchStart", "touchMove", "touchMove", "touchEnd")):
-        x = stage["x"] + (0.3 + 0.1 * n) * stage["width"]
-        y = stage["y"] + (0.2 + 0.2 * n) * stage["height"]
-        points = [] if kind == "touchEnd" else [{"x": x, "y": y}]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def touch(*places: tuple[float, float]) -> None:
+        for n, (x, y) in enumerate(places):
+            point = {"x": stage["x"] + x * stage["width"], "y": stage["y"] + y * stage["height"]}
+            kind = "touchMove" if n else "touchStart"
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    touch((0.3, 0.2), (0.4, 0.4), (0.5, 0.6))
     (stroke,) = expect_covers(phone, 1)
     np.testing.assert_allclose(stroke.points, [(0.3, 0.2), (0.4, 0.4), (0.5, 0.6)], atol=0.01)
     assert phone.evaluate("scrollY") == scrolled
+    phone.get_by_role("button", name="Leave the cover tool").click()
+    photo.scroll_into_view_if_needed()
+    stage = box_of(photo)
+    touch(*((x / 10, 0.5) for x in range(1, 10)))  # past the first map: the page is not left
+    phone.wait_for_timeout(500)
+    assert expect_covers(phone, 1) == (stroke,)
     page = visit(QUERY)
     wait_for_all(page)
     for key in ("p", "c", "ArrowRight", "Shift+ArrowUp", "-", "Enter"):

@@ -125,7 +125,10 @@ def test_what_is_no_picture_is_told(no_photo: Page):
 def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: Visits):
     page = visit(RESNET)  # anew: its sequence has no pictures of others
     notes = ("notes.txt", "text/plain", encoded(b"hello"))
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
     give(page, [notes, ("coffee.HEIC", "", COFFEE), ("cat.jpg", "image/jpeg", CAT)])
+    expect(page.get_by_role("dialog")).to_be_hidden()  # it would hide them
     expect(page.locator(".toast")).to_contain_text("2 of the 3 files are pictures")
     expect_explained(page, "espresso", 1)
     page.keyboard.press("p")

@@ -149,6 +149,12 @@ def test_all_maps_stand_in_one_row_with_numbered_predictions_and_keys_lead_every
     expect(said).to_contain_text("1 of 1,280 channels")
     page.keyboard.press("ArrowRight")
     expect(said).to_contain_text("2 of 1,280 channels")
+    page.keyboard.press("c")  # one thing at a time lies over the maps
+    expect(page.locator(".steps")).to_be_hidden()
+    expect(page.locator(".cover-bar")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("h")
+    expect(step).to_have_text(["1 Forward"])
+    expect(page.locator(".cover-bar")).to_be_hidden()
     page.keyboard.press("Escape")
     expect(page.locator(".steps")).to_be_hidden()
 
@@ -161,3 +167,8 @@ def test_all_maps_stand_in_one_row_with_numbered_predictions_and_keys_lead_every
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     expect(page.locator(".presenting")).to_have_count(0)
+    page.wait_for_function("() => !document.fullscreenElement")
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement?.matches('.panel.covering')")
+    page.keyboard.press("Escape")
+    page.wait_for_function("() => !document.fullscreenElement")

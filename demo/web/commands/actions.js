@@ -1,7 +1,7 @@
 // What each button of the toolbar and each key does; `toolbar.js` has the buttons, `keys.js` the keys.
 
 import { closeOpened } from "../inputs/settings.js";
-import { uncover } from "../results/panel.js";
+import { leaveFullScreen } from "../results/panel.js";
 
 export function actionsOf(app) {
   const other = (name, value) => (app.state[name] === value ? app.defaults[name] : value);
@@ -18,9 +18,18 @@ export function actionsOf(app) {
     },
     toggleOverlay: () => app.setDisplay({ layers: app.display.layers === "overlay" ? "photo" : "overlay" }),
     fullScreen: () => focusedPanel(app)?.toggleFullScreen(),
-    cover: (withKeys) => app.toggleCover(withKeys),
-    steps: () => app.state.photo && toggleSteps(app),
-    check: () => app.state.photo && toggleTrust(app),
+    cover: (withKeys) => {
+      makeRoom(app, app.cover.isOn);
+      app.toggleCover(withKeys);
+    },
+    steps: () => {
+      makeRoom(app, app.steps.isOpen);
+      if (app.state.photo) toggleSteps(app);
+    },
+    check: () => {
+      makeRoom(app, app.trust.isOpen);
+      if (app.state.photo) toggleTrust(app);
+    },
     methods: () => app.toolbar.setOpen("methods", app.methods.toggle()),
     live: () => app.openLive(),
     search: () => app.searchClass(),
@@ -57,8 +66,15 @@ const toggleTrust = (app) => app.toolbar.setOpen("check", app.trust.toggle());
 /** Leaves what was opened last: the cover tool, a full screen, a sheet, the presentation, or what else is open. */
 function leave(app) {
   if (app.cover.isOn) app.cover.toggle(false);
-  else if (uncover() || (app.presentation.isOn && closeSheet(app))) return;
+  else if (leaveFullScreen() || (app.presentation.isOn && closeSheet(app))) return;
   else if (!app.presentation.leave()) closeOpened();
+}
+
+/** In a presentation one thing at a time lies over the maps. isOpen: whether it is what is to be closed anyway. */
+function makeRoom(app, isOpen) {
+  if (!app.presentation.isOn || isOpen) return;
+  if (app.cover.isOn) app.cover.toggle(false);
+  while (closeSheet(app));
 }
 
 /** Closes what covers the maps of a presentation; gives whether anything did. */

@@ -44,6 +44,9 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
     else tell(NO_ADDRESSES);
   };
 
+  // The camera, or a list of keys, would hide the photo; a form that is being filled in stays.
+  const uncover = () => document.querySelectorAll("dialog[open]:not(:has(form))").forEach((one) => one.close());
+
   const takeAll = async (files, folders) => {
     const inside = (await Promise.all(folders.map(filesIn))).flat();
     inside.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
@@ -53,8 +56,9 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
     if (!pictures.length) return tell(NO_PICTURES);
     if (!usable.length) return tell(`None of these files has a size between 1 byte and ${limitMb} MB.`);
     if (usable.length < given.length) tell(`${usable.length} of the ${given.length} files are pictures of up to ${limitMb} MB.`);
-    if (usable.length === 1) await upload(usable[0]);
-    else chooseAll(usable);
+    if (usable.length === 1) return upload(usable[0]);
+    uncover();
+    chooseAll(usable);
   };
 
   const upload = async (file) => {
@@ -63,6 +67,7 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
       const size = Math.ceil(file.size / 2 ** 20);
       return tell(`The file ${file.name} has ${size} MB. Files of up to ${limitMb} MB can be uploaded.`);
     }
+    uncover();
     sent(file);
     if (!document.querySelector(INPUT)) document.querySelector(UPLOAD_BUTTON)?.click();
     await elementsFor(INPUT);

@@ -248,12 +248,11 @@ export class Panel {
 
   // A phone may have no full screen for anything but videos: then the panel covers the page.
   async toggleFullScreen() {
-    const isLeaving = this.element.classList.contains("covering");
-    uncover();
-    if (isLeaving) {
-      if (document.fullscreenElement) await document.exitFullscreen();
+    if (this.element.classList.contains("covering")) {
+      leaveFullScreen();
       return;
     }
+    uncover();
     this.element.classList.add("covering");
     try {
       await this.element.requestFullscreen();
@@ -264,7 +263,13 @@ export class Panel {
 }
 
 /** Ends what `toggleFullScreen` began; gives whether it had. */
-export function uncover() {
+export function leaveFullScreen() {
+  const isCovering = uncover();
+  if (isCovering && document.fullscreenElement) document.exitFullscreen();
+  return isCovering;
+}
+
+function uncover() {
   const covering = document.querySelector(".panel.covering");
   covering?.classList.remove("covering");
   return covering !== null;
