@@ -102,7 +102,7 @@ def test_names_that_a_module_holds_are_those_of_its_classes():
     module: Any = small()
     module.config = SimpleNamespace(id2label=dict(enumerate(LABELS)))
     assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
-    module.config.id2label = {0: "cat"}
+    module.config = {"id2label": {0: "cat", 1: " ", 2: "owl"}}
     module.names = LABELS
     assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
     info = gc.register("Mine", module=module, labels=["a", "b", "c"])

@@ -115,8 +115,9 @@ def _names_in(module: nn.Module, outputs: int) -> list[str] | None:
     for held in (getattr(module, "config", None), module):
         for key in NAMES_KEYS:
             with suppress(LabelError):
-                names = names_in(getattr(held, key, None))
-                if len(names) == outputs:
+                found = held.get(key) if isinstance(held, Mapping) else getattr(held, key, None)
+                names = names_in(found)
+                if len(names) == outputs and all(map(str.strip, names)):
                     return names
     return None
 
