@@ -7,6 +7,7 @@ import copy
 import io
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,17 @@ def test_a_module_says_what_was_not_given(cat: Image.Image):
     gc.register("Grey", module=small(channels=1), size=64, mean=0.5, std=0.5)
     assert gc.load_model("grey").preprocessing.channels == 1
     assert gc.explain(cat, "grey").heatmap.shape == cat.size[::-1]
+
+
+def test_names_that_a_module_holds_are_those_of_its_classes():
+    module: Any = small()
+    module.config = SimpleNamespace(id2label=dict(enumerate(LABELS)))
+    assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
+    module.config = {"id2label": {0: "cat", 1: " ", 2: "owl"}}
+    module.names = LABELS
+    assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
+    info = gc.register("Mine", module=module, labels=["a", "b", "c"])
+    assert [label.name for label in info.labels] == ["a", "b", "c"]
 
 
 class Scaled(Small):

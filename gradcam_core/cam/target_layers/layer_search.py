@@ -351,6 +351,11 @@ class LayerSearch:
                 "hooks can see: functions of parameters, torch.export and TorchScript have no "
                 "modules to inspect. Build its layers as modules."
             )
+        if all(call.node in self._elsewhere for call in self._calls if call.makes_map):
+            return (
+                "The layers give frequencies, as behind a Fourier transform, or pairs of places, "
+                "so heat would be in the wrong place: explain a network without this step."
+            )
         return (
             f"Nothing in the network gives a feature map: its last layers give {came}, which "
             "could not be laid out over the picture. Name the layer= to explain, and as reshape= a "

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gradcam_core.errors import NetworkError
+from gradcam_core.errors import LabelError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.class_names import labels_for
 from gradcam_core.models.custom.description import Description
+from gradcam_core.models.custom.files.label_files import NAMES_KEYS, names_in
 from gradcam_core.models.custom.info import info_of
 from gradcam_core.models.custom.input_settings import imagenet_input, input_of, plausible
 from gradcam_core.models.custom.modules.own_module import (
@@ -85,7 +87,7 @@ def of_module(
         raise NetworkError(f"classes is {described.classes}, but the module gives {seen.outputs}")
     if seen.no_logits and not described.regression:
         raise NetworkError(f"the module's outputs are {seen.no_logits}")
-    labels = labels_for(described, seen.outputs, None)
+    labels = labels_for(described, seen.outputs, _names_in(module, seen.outputs))
     is_single = seen.outputs == 1 and not described.regression
     gives = "logits" if described.regression else seen.gives
     recipe = ModuleRecipe(
@@ -106,6 +108,18 @@ def of_module(
     info = info_of(described, recipe, labels, source, name, seen.layer, (note, inside))
     is_each = described.sigmoid or (gives in ("sigmoid", "probabilities") and seen.outputs > 1)
     return replace(info, independent=is_each)
+
+
+def _names_in(module: nn.Module, outputs: int) -> list[str] | None:
+    """What the module, or its config as in transformers, calls so many classes."""
+    for held in (getattr(module, "config", None), module):
+        for key in NAMES_KEYS:
+            with suppress(LabelError):
+                found = held.get(key) if isinstance(held, Mapping) else getattr(held, key, None)
+                names = names_in(found)
+                if len(names) == outputs and all(map(str.strip, names)):
+                    return names
+    return None
 
 
 def _normalising(module: nn.Module) -> str:
