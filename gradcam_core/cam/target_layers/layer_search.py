@@ -33,6 +33,12 @@ from gradcam_core.cam.target_layers.layout import (
     has_one_stride,
     is_convolution,
 )
+from gradcam_core.cam.target_layers.refusals import (
+    nothing_found,
+    side_by_side,
+    without_layout,
+    without_modules,
+)
 from gradcam_core.errors import CamError
 
 _MOST_BEHIND = 4
@@ -45,9 +51,6 @@ _FEW_BEHIND = 2
 _LEAST_SHARED = 0.5
 """An earlier map is explained in place of the last one where at least this share of the connections
 that lead past the last map come from what made the earlier one."""
-
-
-_MOST_NAMED = 8  # maps, in a sentence
 
 
 class _Candidate:
@@ -145,7 +148,7 @@ class LayerSearch:
         found = [self._last_of(maps, size, size == ordered[-1]) for size in ordered]
         stages = [one for one in found if one is not None]
         if not stages:
-            raise CamError(self._nothing())
+            raise CamError(nothing_found(self._calls, self._folded, self._elsewhere))
         try:
             self._check_last(stages[-1], maps)
         except CamError:
@@ -181,7 +184,7 @@ class LayerSearch:
             # Where two paths bypass each other, rather a norm than one of attention's matrices.
             norms = [one for one in chosen if "Norm" in type(one.call.part).__name__]
             if self.is_convolutional or not norms or not self._is_of_one_trunk(norms[-1].call):
-                raise CamError(self._side_by_side(maps))
+                raise CamError(side_by_side(self._last_among(maps)))
             chosen = norms
         if not chosen:
             return None
@@ -276,26 +279,15 @@ class LayerSearch:
         most = min(_MOST_BEHIND, max(_FEW_BEHIND, before))
         is_elsewhere = any(call.node in self._elsewhere for call in behind)
         if len(behind) > most and self.is_convolutional and not is_elsewhere:
-            raise CamError(self._side_by_side(maps))
+            raise CamError(side_by_side(self._last_among(maps)))
         if len(behind) > most:
             known = [call for call in behind if call.key in self._layouts]
             if len(known) > len(behind) / 2:
-                raise CamError(self._side_by_side(maps))
-            shape = list(behind[-1].shape)
-            raise CamError(
-                f"The last feature map found is that of {last.stage.layer!r}, but {len(behind)} "
-                f"layers follow it whose outputs, like {shape}, could not be laid out over the "
-                "picture. Name the layer= to explain, and as reshape= a function from its output "
-                "to [N, C, h, w]."
-            )
+                raise CamError(side_by_side(self._last_among(maps)))
+            raise CamError(without_layout(last.stage.layer, behind))
         unseen = unseen_layers_behind(self._calls[at], self._calls, self._logits)
         if unseen > _MOST_BEHIND or unseen >= before:
-            raise CamError(
-                f"The last feature map found is that of {last.stage.layer!r}, but {unseen} "
-                "products with weights follow it whose results no module returns as a tensor, so "
-                "they cannot be inspected: build these layers as modules that do, or name the "
-                "layer= to explain."
-            )
+            raise CamError(without_modules(last.stage.layer, unseen))
 
     def _has_places(self, call: Call) -> bool:
         if self.is_convolutional:  # whose graph is not run
@@ -315,52 +307,13 @@ class LayerSearch:
             and all(one.shape in known for one in beside)
         )
 
-    def _side_by_side(self, among: Sequence[_Candidate]) -> str:
-        """Of an ensemble, or of a network that looks at a picture twice. among: all maps, or those
-        before the output."""
-        maps = [one.call for one in among if one.size.numel() > 1 and self._belongs(one)]
+    def _last_among(self, maps: Sequence[_Candidate]) -> list[str]:
+        """The names of those behind which no other one is. maps: all, or those before the
+        output."""
+        calls = [one.call for one in maps if one.size.numel() > 1 and self._belongs(one)]
         # Rather what attention is given than its matrices.
-        named = [call for call in maps if not call.makes_map or is_convolution(call.part)]
-        last = [self._name(call) for call in last_calls(named or maps)]
-        if len(last) == 1:
-            came = (
-                f"The logits depend on the feature map of {last[0]!r} and on a path that bypasses "
-                "it."
-            )
-        else:
-            more = f", and {len(last) - _MOST_NAMED} more" if len(last) > _MOST_NAMED else ""
-            came = (
-                "The logits depend on several parallel feature maps ("
-                f"{', '.join(last[:_MOST_NAMED])}{more}): there is no single map behind all of "
-                "them."
-            )
-        return f"{came} Name the layer= to explain, and note that its map covers only a part."
-
-    def _nothing(self) -> str:
-        if self._folded:
-            shape = list(self._folded[-1].shape)
-            return (
-                f"The layers give {shape} for one image: crops, frames or windows take the place "
-                "of the images, so no map belongs to an image. Give a network that takes one of "
-                "them as its picture."
-            )
-        came = next((list(call.shape) for call in reversed(self._calls) if call.makes_map), None)
-        if came is None:
-            return (
-                "The network has no convolution whose output is a feature map, or none that "
-                "hooks can see: functions of parameters, torch.export and TorchScript have no "
-                "modules to inspect. Build its layers as modules."
-            )
-        if all(call.node in self._elsewhere for call in self._calls if call.makes_map):
-            return (
-                "The layers give frequencies, as behind a Fourier transform, or pairs of places, "
-                "so heat would be in the wrong place: explain a network without this step."
-            )
-        return (
-            f"Nothing in the network gives a feature map: its last layers give {came}, which "
-            "could not be laid out over the picture. Name the layer= to explain, and as reshape= a "
-            "function from its output to [N, C, h, w]."
-        )
+        named = [call for call in calls if not call.makes_map or is_convolution(call.part)]
+        return [self._name(call) for call in last_calls(named or calls)]
 
 
 def _as_given(call: Call, layout: Layout) -> Layout:
