@@ -184,7 +184,7 @@ class Labels(Sequence[Label]):
         table = kinds()
         counted = (f"{kind}s ({len(set(table.named(kind)))})" for kind in _GREAT_KINDS)
         return (
-            f"No class near it was found; the names are English. The classes are "
+            f"No class near it was found; ImageNet's names are English. The classes are "
             f"{', '.join(counted)}, clothes, food, furniture, tools and the like."
         )
 
