@@ -77,7 +77,7 @@ def test_words_of_other_languages_are_no_slips_of_english_ones():
     for text in FOREIGN.split():
         assert search(imagenet_labels(), text) == [], text
         said = note(imagenet_labels(), text, [])
-        assert "No class near it was found; the names are English." in said
+        assert "None near it was found; ImageNet's names are English." in said
 
 
 FIRST = {

@@ -30,9 +30,9 @@ from gradcam_core.models.registry import remove_model
         ),
         (
             "zzzzzz",
-            "“zzzzzz” is not one of the 1000 classes. No class near it was found; the names are "
-            "English. The classes are animals (398), vehicles (67), musical instruments (26), "
-            "fruits (16), clothes, food, furniture, tools and the like.",
+            "“zzzzzz” is not one of the 1000 classes. None near it was found; ImageNet's names "
+            "are English. The classes are animals (398), vehicles (67), musical instruments "
+            "(26), fruits (16), clothes, food, furniture, tools and more.",
             None,
         ),
     ],

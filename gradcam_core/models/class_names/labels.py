@@ -184,8 +184,8 @@ class Labels(Sequence[Label]):
         table = kinds()
         counted = (f"{kind}s ({len(set(table.named(kind)))})" for kind in _GREAT_KINDS)
         return (
-            f"No class near it was found; the names are English. The classes are "
-            f"{', '.join(counted)}, clothes, food, furniture, tools and the like."
+            f"None near it was found; ImageNet's names are English. The classes are "
+            f"{', '.join(counted)}, clothes, food, furniture, tools and more."
         )
 
     @cached_property
