@@ -21,7 +21,7 @@ import numpy as np
 from timm.data import ImageNetInfo
 
 from gradcam_core.models.class_names.kinds import NOUNS, TABLE
-from gradcam_core.models.class_names.labels import ALIKE
+from gradcam_core.models.class_names.nearest import ALIKE
 
 VAGUE = {
     "entity", "physical entity", "object", "whole", "artifact", "organism", "living thing",
