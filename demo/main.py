@@ -95,10 +95,11 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
 def _start(arguments: Sequence[str] | None, program: str | None) -> None:
     from demo.listening import port_to_listen_at
-    from demo.settings import read_settings, variables_help
+    from demo.settings import read_settings, unknown_variables, variables_help
     from gradcam_core.models.custom import register_all
     from gradcam_core.models.custom.description import add_network_arguments
     from gradcam_core.system.terminal import OneLineParser
+    from gradcam_core.wording import printable
 
     parser = OneLineParser(
         program,
@@ -127,6 +128,8 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
     add_network_arguments(parser)
     options = parser.parse_args(arguments)
     settings = read_settings(host=options.host, port=options.port)
+    for sentence in unknown_variables():
+        print(printable(sentence), file=sys.stderr)
     port = port_to_listen_at(settings.host, settings.port, settings.ports_tried)
     for info in register_all(options.network, options.networks, classes_only=True):
         if info.notice:

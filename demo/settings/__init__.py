@@ -3,6 +3,7 @@ else: once, at the start, so that the owner sees invalid values, not the first v
 
 from __future__ import annotations
 
+import difflib
 import os
 import textwrap
 from collections.abc import Callable, Mapping
@@ -101,6 +102,18 @@ def read_settings(environment: Mapping[str, str] = os.environ, **options: str | 
             if text or variable.takes_empty:
                 found[variable.field] = variable.value(text, variable.name)
     return replace(Settings(), **found)
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each variable that is named as ours are, and is none of them."""
+    known = [variable.name for variable in VARIABLES]
+    sentences = []
+    for name in sorted(environment):
+        if name.startswith("GRADCAM_") and name not in known:
+            near = difflib.get_close_matches(name, known, 1, cutoff=0.8)
+            meant = f"; did you mean {near[0]}?" if near else "."
+            sentences.append(f"{name} is ignored: there is no such setting{meant}")
+    return sentences
 
 
 def variables_help(*only: str) -> str:

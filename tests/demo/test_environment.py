@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from demo.settings import VARIABLES, Settings, read_settings, variables_help
+from demo.settings import (
+    VARIABLES,
+    Settings,
+    read_settings,
+    unknown_variables,
+    variables_help,
+)
 from gradcam_core.errors import SettingsError
 from tests.support.app_server import ROOT
 
@@ -146,6 +152,14 @@ def test_an_option_wins_over_its_variable_also_over_nonsense():
     assert (settings.port, settings.host) == (7870, "0.0.0.0")
     with pytest.raises(SettingsError, match=r"--host is a name or .*, not 'http://x'\."):
         read_settings({}, host="http://x")
+
+
+def test_a_setting_that_there_is_not_is_told():
+    given = {"GRADCAM_ADRESSES": "off", "GRADCAM_X": "1", "GRADCAM_LIVE": "off", "HOME": "/"}
+    assert unknown_variables(given) == [
+        "GRADCAM_ADRESSES is ignored: there is no such setting; did you mean GRADCAM_ADDRESSES?",
+        "GRADCAM_X is ignored: there is no such setting.",
+    ]
 
 
 def test_nothing_set_gives_the_defaults():

@@ -87,7 +87,8 @@ def _raster(file: IO[bytes]) -> Raster | None:
         fields = dict(re.findall(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL) +(\d{1,6})\s*$", found[0], re.M))
         names = (b"HEIGHT", b"WIDTH", b"DEPTH", b"MAXVAL")
         height, width, depth, highest = (int(fields.get(name, 0)) for name in names)
-        if not 0 < highest < 2**16 or not 1 <= depth <= 4 or _OTHER_PAM.search(found[0]):
+        is_other = depth > 1 and _OTHER_PAM.search(found[0])
+        if not 0 < highest < 2**16 or not 1 <= depth <= 4 or is_other:
             raise ImageError(_ODD_PAM)
         check_size(width, height)
         stored = "u1" if highest < 2**8 else ">u2"
