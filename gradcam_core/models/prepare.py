@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
@@ -26,7 +27,9 @@ _MOST_IMAGES = 2
 def prepare(module: nn.Module, batch: Batch | None = None) -> nn.Module:
     """An equivalent copy of a classifier that runs as fast as the networks loaded here: its weights
     are laid out as convolutions read them (`channels_last`), batch norms are folded into the
-    preceding convolutions, and convolutions with a single output cell become matrix products.
+    preceding convolutions, and convolutions with a single output cell become matrix products. On a
+    CPU, a second copy of the convolutions' weights is kept packed for single pictures of the
+    batch's size.
 
     batch: an input as for `forward`; two of its images are run to trace the data flow. None is
     noise of the size in timm's configuration of the network, or 224 x 224. Modules keep their
@@ -53,6 +56,7 @@ def prepare(module: nn.Module, batch: Batch | None = None) -> nn.Module:
                 try:
                     arrange(copy, tried)
                     if _is_same(inputs.run(copy), expected):
+                        _pack(copy, inputs)
                         return copy
                 except Exception:  # what a network's own parts do with the new ones is not known
                     pass
@@ -117,6 +121,14 @@ def _is_same(given: Any, expected: Any) -> bool:
     if len(got) != len(right) or not any(bool(one.any()) for one in right):
         return False  # where all is 0, as before training, nothing can be told
     return all(is_same(one, other, _SAME) for one, other in zip(got, right, strict=True))
+
+
+def _pack(copy: nn.Module, inputs: Inputs) -> None:
+    """Has its convolutions pack their weights now, not in somebody's first pass. See
+    `PackedConv2d`."""
+    with suppress(Exception):  # it may not take a picture alone
+        for _ in range(2):
+            inputs.rows(slice(0, 1)).run(copy)
 
 
 def _one_line(error: Exception) -> str:

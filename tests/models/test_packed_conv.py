@@ -158,3 +158,9 @@ def test_computed_weights_are_not_packed():
     )
     pack_convolutions(module)
     assert not [part for part in module if isinstance(part, PackedConv2d)]
+
+
+def test_a_prepared_copy_is_packed_at_once():
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3), *head)
+    assert packed_ones(gc.prepare(module.eval(), torch.randn(2, 3, 12, 12))) == 2
