@@ -18,19 +18,9 @@ from torch import Tensor, nn
 import gradcam_core as gc
 from benchmarks.speed import NAMES, Network, measure, ratio
 from benchmarks.table import Row, print_table, print_versions
-from gradcam_core.models.optimise.packed_conv import PackedConv2d
 from gradcam_core.models.registry import model_info
 
 ROUNDS = 9
-
-
-def unpacked(module: nn.Module) -> nn.Module:
-    """A copy whose convolutions pack their weights in each call, as PyTorch's do."""
-    copied = copy.deepcopy(module)
-    for part in copied.modules():
-        if type(part) is PackedConv2d:
-            part.__class__ = nn.Conv2d  # type: ignore[assignment]
-    return copied
 
 
 def fused_script(module: nn.Module, image: Tensor) -> Callable[[Tensor], Tensor]:
@@ -48,8 +38,8 @@ def forward_passes(network: Network) -> dict[str, float]:
     modules: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
         "as its library gives it": (network.bare, image),
         "channels_last": (layout, last),
-        "and folded, dense": (unpacked(network.ours), last),
-        "and packed (what we load)": (network.ours, last),
+        "and folded, dense (what we load)": (network.ours, last),
+        "and packed (gc.prepare)": (gc.prepare(network.bare, image), last),
         "TorchScript, frozen, fused": (fused_script(network.bare, image), image),
     }
 

@@ -15,6 +15,7 @@ from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.target_layers.layers import example_batch
 from gradcam_core.errors import CamError
 from gradcam_core.models.optimise.arrange import arrange, is_same
+from gradcam_core.models.optimise.packed_conv import pack_convolutions
 from gradcam_core.models.optimise.structure import Structure, structure_of, tensors_of
 from gradcam_core.wording import first_line
 
@@ -124,11 +125,9 @@ def _is_same(given: Any, expected: Any) -> bool:
 
 
 def _pack(copy: nn.Module, inputs: Inputs) -> None:
-    """Has its convolutions pack their weights now, not in somebody's first pass. See
-    `PackedConv2d`."""
+    alone = inputs.rows(slice(0, 1))
     with suppress(Exception):  # it may not take a picture alone
-        for _ in range(2):
-            inputs.rows(slice(0, 1)).run(copy)
+        pack_convolutions(copy, lambda: alone.run(copy))
 
 
 def _one_line(error: Exception) -> str:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from gradcam_core.models.optimise.packed_conv import pack_convolutions
 from gradcam_core.models.optimise.structure import Structure
 
 _SAME = 1e-4
@@ -61,7 +60,6 @@ def arrange(module: nn.Module, structure: Structure) -> None:
     for parameter in module.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    pack_convolutions(module)
 
 
 def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Module | None:

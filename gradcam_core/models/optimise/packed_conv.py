@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -22,79 +23,87 @@ class Packed(NamedTuple):
 
     weight: Tensor
     shape: torch.Size
-    of: tuple[int, int]
+    of: tuple[int, int] | None
 
 
 class PackedConv2d(nn.Conv2d):
-    """A convolution that packs its weights when a second picture of the same size comes.
+    """A convolution with a second copy of its weights, packed.
 
     `nn.Conv2d` packs them anew in each call, which takes a quarter of the time of ResNet50's pass.
-    The packed copy takes as much memory as the weights. It serves single pictures of that size, in
-    single precision on a CPU and without gradients; everything else is computed as before.
+    The copy serves single pictures of one size, in single precision on a CPU and without gradients;
+    everything else, also after the weights have changed, is computed as `nn.Conv2d` does. Copies
+    and pickles have no packed weights.
 
     [1, C, H, W] -> [1, K, h, w], the same numbers as `nn.Conv2d` to float precision.
     """
 
-    # TorchScript reads annotations.
-    packed = None  # type: Packed | None
-    last_shape = None  # type: torch.Size | None
+    packed = None  # type: Packed | None  # TorchScript would read an annotation
 
     def forward(self, input: Tensor) -> Tensor:
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            packed = self._packed_for(input)
-            if packed is not None:
+            packed = self.packed
+            if packed is not None and self._serves(packed, input):
                 settings = self.padding, self.stride, self.dilation, self.groups
-                return packed_convolution(input, packed, self.bias, *settings)
+                return packed_convolution(input, packed.weight, self.bias, *settings)
         return self._conv_forward(input, self.weight, self.bias)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles begin unpacked."""
-        return {**vars(self), "packed": None, "last_shape": None}
+        return {**vars(self), "packed": None}
 
-    def _packed_for(self, x: Tensor) -> Tensor | None:
+    def _serves(self, packed: Packed, x: Tensor) -> bool:
         weight = self.weight
         # Subclasses of Tensor trace or fake a pass.
-        if (
-            type(x) is not Tensor
-            or torch.compiler.is_compiling()
-            or torch.jit.is_tracing()  # type: ignore[attr-defined]
-            or x.ndim != 4
-            or len(x) != 1
-            or x.requires_grad
-            or weight.is_inference()
-            or (weight.requires_grad and torch.is_grad_enabled())
-            or not x.dtype == weight.dtype == torch.float32
-            or not x.device.type == weight.device.type == "cpu"
-            or torch.is_autocast_enabled("cpu")
-            or not torch.backends.mkldnn.enabled
-            or forward_ad.unpack_dual(x).tangent is not None
-            or is_batched(x)
-        ):
-            return None
-        packed, last, self.last_shape = self.packed, self.last_shape, x.shape
-        now = weight.data_ptr(), weight._version
-        if packed is not None and packed.of == now:
-            return packed.weight if packed.shape == x.shape else None
-        self.packed = None
-        if last != x.shape:
-            return None
-        with torch.inference_mode(False), torch.no_grad():
-            settings = self.padding, self.stride, self.dilation, self.groups
-            self.packed = Packed(pack_weights(weight.detach(), x.shape, *settings), x.shape, now)
-        return self.packed.weight
+        return (
+            type(x) is Tensor
+            and not torch.compiler.is_compiling()
+            and not torch.jit.is_tracing()  # type: ignore[attr-defined]
+            and x.shape == packed.shape
+            and packed.of == _state(weight)
+            and x.dtype == weight.dtype == torch.float32
+            and x.device.type == weight.device.type == "cpu"
+            and not x.requires_grad
+            and not (weight.requires_grad and torch.is_grad_enabled())
+            and not torch.is_autocast_enabled("cpu")
+            and bool(torch.backends.mkldnn.enabled)
+            and forward_ad.unpack_dual(x).tangent is None
+            and not is_batched(x)
+        )
 
 
-def pack_convolutions(module: nn.Module) -> None:
-    """Make the convolutions of a network pack their weights, except those whose weights others
-    compute."""
+def pack_convolutions(module: nn.Module, run: Callable[[], object]) -> None:
+    """Pack the weights of a network's convolutions for the size of a picture that `run` gives it,
+    except of those whose weights others compute."""
     if not can_pack_weights():
         return
-    for part in module.modules():
+    shapes: dict[nn.Conv2d, torch.Size] = {}
+
+    def note(part: nn.Conv2d, inputs: tuple[Tensor, ...], options: dict[str, Tensor]) -> None:
+        shape = (*inputs, *options.values())[0].shape
+        if len(shape) == 4 and shape[0] == 1:
+            shapes[part] = shape
+
+    hooks = [
+        part.register_forward_pre_hook(note, with_kwargs=True)
+        for part in module.modules()
         # Of other classes it is unknown what they compute.
-        if (
-            type(part) is nn.Conv2d
-            and part.padding_mode == "zeros"
-            and not isinstance(part.padding, str)
-            and not has_hooks(part)
-        ):
-            part.__class__ = PackedConv2d
+        if type(part) is nn.Conv2d
+        and part.padding_mode == "zeros"
+        and not isinstance(part.padding, str)
+        and part.weight.dtype == torch.float32
+        and part.weight.device.type == "cpu"
+        and not has_hooks(part)
+    ]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for part, shape in shapes.items():
+        settings = part.padding, part.stride, part.dilation, part.groups
+        weight = pack_weights(part.weight.detach(), shape, *settings)
+        part.__class__ = PackedConv2d
+        vars(part)["packed"] = Packed(weight, shape, _state(part.weight))
+
+
+def _state(weight: Tensor) -> tuple[int, int] | None:
+    return None if weight.is_inference() else (weight.data_ptr(), weight._version)
