@@ -129,11 +129,10 @@ def test_weights_that_change_are_not_those_that_were_packed():
     ]
     for change in changes:
         packed, plain = packed_and_plain()
-        (weight, *_), (expected, *_) = packed.parameters(), plain.parameters()
-        change(packed, weight)
-        expected.copy_(weight)
+        change(packed, next(packed.parameters()))
+        plain.load_state_dict(packed.state_dict())
         x = torch.randn(SHAPE)
-        assert torch.allclose(packed(x), plain(x), atol=1e-6)
+        assert torch.allclose(packed(x), plain(x), atol=1e-5)
 
 
 @torch.no_grad()
