@@ -49,8 +49,21 @@ OF_THE_SHARED_APP = (
 )
 """Files whose tests use it, besides those of the page."""
 
+OF_PEERS = {
+    "test_methods",
+    "test_layouts",
+    "test_run_options",
+    "test_road",
+    "test_deletion_insertion",
+}
+"""Files whose tests use it, besides those of the page."""
+
 OF_PEERS = (
-    *("test_methods", "test_layouts", "test_run_options", "test_road", "test_deletion_insertion"),
+    "test_methods",
+    "test_layouts",
+    "test_run_options",
+    "test_road",
+    "test_deletion_insertion",
 )
 """Files whose tests compare with pytorch-grad-cam. It takes a second to import, so that these tests
 import it themselves, and one process does all of them."""

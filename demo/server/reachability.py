@@ -21,8 +21,8 @@ ONLY_HERE = (
     "network, or with --share for everybody who has the link."
 )
 NO_NETWORK = (
-    "This machine is in no network from which others could reach the page. Connect it to one, or "
-    "start the page with --share."
+    "This machine is not connected to a network, so no other machine can reach the page. Connect "
+    "it to one."
 )
 TOO_LONG = "The link to this view is too long for a QR code. Share it as text instead."
 NO_LINK = "This is not a link to the page."

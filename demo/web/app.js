@@ -15,10 +15,14 @@ import { makeElements } from "./wiring.js";
 
 const SENDING_DELAY_MS = 800; // what is sent sooner needs no word
 const URL_KEPT_MS = 60_000; // for the browser to save a file
-const RETURN_MS = 3000; // between tries while the server does not answer
+const RETURN_MS = 3000; // until the first try while the server does not answer; then twice as long each time
+const LONGEST_RETURN_MS = 60_000;
 
 const AWAY = "The server does not answer. Trying again …";
 const NOT_WHILE_PRESENTING = "No picture is fetched from the web during a presentation.";
+
+/** What Gradio leaves of the name of a file that is sent, and letters that all systems write alike. */
+const plainName = (name) => name.normalize("NFC").replace(/[^\p{L}\p{N}.]/gu, "");
 
 export class App {
   /** element: where the page goes. props: from demo/ui/page_data.py. trigger(): has Gradio ask for
@@ -73,7 +77,8 @@ export class App {
 
   /** Which of the files that were sent a photo is: of several at once, those before the last arrive later. */
   fileOf(photo) {
-    return this.sentFiles.findLast(({ name }) => photo?.upload?.endsWith(name)) ?? this.sentFiles.at(-1);
+    const name = plainName(photo?.upload?.split(/[\\/]/).at(-1) ?? "");
+    return name && this.sentFiles.findLast((file) => plainName(file.name) === name);
   }
 
   /** All classes: those that the networks named for this photo first, the most probable on top. */
@@ -259,11 +264,20 @@ export class App {
     if (answer.covers) this.takeCovers(answer.covers);
     if (answer.refused) this.notify(answer.refused);
     if (!answer.problem) {
+      this.awayMs = 0;
       this.results.receive(answer);
       return;
     }
     this.running.abort();
-    if (answer.isAway) this.returning = setTimeout(() => this.refresh(), RETURN_MS);
+    if (answer.isAway) {
+      this.sequence.forgetUploads(); // a server that starts anew has none
+      this.awayMs = Math.min(2 * (this.awayMs || RETURN_MS / 2), LONGEST_RETURN_MS);
+      this.returning = setTimeout(() => this.refresh(), this.awayMs);
+    } else if (this.awayMs && this.state.photo?.upload && this.sequence.current?.file) {
+      this.awayMs = 0;
+      this.sequence.go(this.sequence.at);
+      return;
+    }
     this.results.showMessage(answer.isAway ? AWAY : answer.problem, true, answer.again !== undefined);
   }
 

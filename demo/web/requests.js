@@ -29,19 +29,17 @@ const post = (name, body, signal) =>
     signal,
   });
 
-/** Calls `onAnswer` with every answer. Ends without an error when `signal` aborts it. isAway: there is no server to answer. */
+/** Calls `onAnswer` with every answer. Ends without an error when `signal` aborts it. isAway: there is no server to answer,
+ * or only a proxy before it. */
 export async function streamExplanations(body, onAnswer, signal) {
-  let isWaiting = true; // for the server, else an error is ours
-  const give = (answer) => {
-    isWaiting = false;
-    onAnswer(answer);
-    isWaiting = true;
-  };
+  let isAway = true;
   try {
     const response = await post("explain-stream", body, signal);
+    isAway = false;
     if (!response.ok) {
       const again = response.status === 503 ? 1 : undefined;
-      onAnswer({ problem: await problemIn(response), again });
+      const isOfProxy = response.status >= 502 && response.headers.get("Content-Type") !== "application/json";
+      onAnswer({ problem: await problemIn(response), again, isAway: isOfProxy });
       return;
     }
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -51,11 +49,11 @@ export async function streamExplanations(body, onAnswer, signal) {
       if (done || signal.aborted) break;
       const lines = (unfinished + value).split("\n");
       unfinished = lines.pop();
-      for (const line of lines) if (!signal.aborted) give(JSON.parse(line));
+      for (const line of lines) if (!signal.aborted) onAnswer(JSON.parse(line));
     }
   } catch (error) {
     if (signal.aborted) return;
-    onAnswer({ problem: NO_ANSWER, again: 1, isAway: isWaiting });
+    onAnswer({ problem: NO_ANSWER, again: 1, isAway });
     console.warn(error);
   }
 }

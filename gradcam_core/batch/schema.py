@@ -82,8 +82,8 @@ SCHEMA = pa.schema(
         _column(
             "correct",
             pa.bool_(),
-            "whether the label is the most probable class or, where each class has a probability "
-            "of its own, has at least 50 %; null without a label that the network knows",
+            "whether the label is the most probable class; if each class has a probability of its "
+            "own, whether it has at least 50 %; null without a label that the network knows",
         ),
         _column(
             "elsewhere",

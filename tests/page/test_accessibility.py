@@ -59,9 +59,19 @@ FOCUSED = """() => {
 }"""
 
 
+# Where focus goes next depends on what was clicked last, which `blur` does not change.
+FROM_THE_TOP = """() => {
+    const top = document.createElement("span");
+    top.tabIndex = -1;
+    document.body.prepend(top);
+    top.focus();
+    top.remove();
+}"""
+
+
 def tabbed(page: Page) -> list[dict[str, Any]]:
     """Whatever the Tab key reaches, one after the other, until it begins anew."""
-    page.evaluate("document.activeElement.blur()")
+    page.evaluate(FROM_THE_TOP)
     reached: list[dict[str, Any]] = []
     for _ in range(150):
         page.keyboard.press("Tab")

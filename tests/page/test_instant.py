@@ -64,7 +64,7 @@ FRAMES_ASKED_FOR = """async () => {
         return frame;
     };
     let least = Infinity;
-    for (let tries = 0; tries < 20; tries += 1) {
+    for (let tries = 0; tries < 20 && least; tries += 1) {
         const before = number();
         for (let frame = 0; frame < 10; frame += 1) await next();
         least = Math.min(least, number() - before - 11);

@@ -42,7 +42,7 @@ def test_a_machine_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(socket.socket, "connect", refuse)
     status, found = answer(Reachability("0.0.0.0", 7860), "http://localhost:7860/")
     assert status == 200
-    assert found["problem"].startswith("This machine is in no network")
+    assert found["problem"].startswith("This machine is not connected")
 
 
 def test_an_address_of_this_machine_takes_the_place_of_localhost():

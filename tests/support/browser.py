@@ -215,7 +215,7 @@ _STATE = """() => {
     const app = document.querySelector(".page[data-ready=true] > .app");
     if (!app) return [""];
     const values = [...app.querySelectorAll(".toolbar select, .toolbar input[type=range]")];
-    const opened = ".methods:not([hidden]), .trust:not([hidden]), dialog[open], .covering";
+    const opened = ":is(.methods, .trust, .steps, .cover-bar):not([hidden]), dialog[open], .covering";
     return [location.href, app.className, app.dataset.layers, ...values.map((e) => e.value),
             app.querySelectorAll(opened).length];
 }"""

@@ -72,6 +72,7 @@ function leave(app) {
 
 /** In a presentation one thing at a time lies over the maps. isOpen: whether it is what is to be closed anyway. */
 function makeRoom(app, isOpen) {
+  if (!isOpen) leaveFullScreen();
   if (!app.presentation.isOn || isOpen) return;
   if (app.cover.isOn) app.cover.toggle(false);
   while (closeSheet(app));

@@ -60,6 +60,11 @@ export class Sequence {
     return this.go(this.insert(taken.map((file) => ({ state: {}, title: file.name, caption: "", file }))));
   }
 
+  /** The next time that one of the person's own photos is shown, it is sent again. */
+  forgetUploads() {
+    for (const item of this.items) if (item.file) item.at = 0;
+  }
+
   step(by) {
     const { length } = this.items;
     const at = this.at < 0 ? (by > 0 ? 0 : length - 1) : (this.at + by + length) % length;

@@ -18,7 +18,7 @@ const HELP =
   "Draw on any photo. The hottest place is a box with about a fifth of what the networks saw, for all maps together; a " +
   "panel's flame covers that of its own map. ";
 const HELP_KEYS = "Keys on a photo: arrows move a box, + and − size it, Enter covers, Ctrl+Z undoes, Esc leaves.";
-const HELP_TOUCH = "A finger on a photo draws; beside it, it scrolls.";
+const HELP_TOUCH = "Draw with a finger on a photo; scroll beside it.";
 
 export class CoverTool {
   /** act: draft(shape or null), cover(shape, fill), hottest(fill), elsewhere(), undo(), clear(), changed().

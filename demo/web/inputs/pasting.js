@@ -40,7 +40,10 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
     else if (isData(text)) await upload(fileOf(text));
     else if (!isAddress(text)) tell(NOTHING);
     else if (new URL(text).origin === location.origin) await uploadFrom(text);
-    else if (hasAddresses) choose(text);
+    else if (hasAddresses) {
+      uncover();
+      choose(text);
+    }
     else tell(NO_ADDRESSES);
   };
 
