@@ -215,9 +215,9 @@ _STATE = """() => {
     const app = document.querySelector(".page[data-ready=true] > .app");
     if (!app) return [""];
     const values = [...app.querySelectorAll(".toolbar select, .toolbar input[type=range]")];
-    const opened = ":is(.methods, .trust, .steps, .cover-bar):not([hidden]), dialog[open], .covering";
+    const sheets = ":is(.methods, .trust, .steps, .cover-bar):not([hidden])";
     return [location.href, app.className, app.dataset.layers, ...values.map((e) => e.value),
-            app.querySelectorAll(opened).length];
+            app.querySelectorAll(`${sheets}, dialog[open], .covering`).length];
 }"""
 _STATE_AT_FIRST = ["app", "overlay", "0.75", "inferno", str(LAYER_STEPS), 0]
 
