@@ -49,15 +49,6 @@ OF_THE_SHARED_APP = (
 )
 """Files whose tests use it, besides those of the page."""
 
-OF_PEERS = {
-    "test_methods",
-    "test_layouts",
-    "test_run_options",
-    "test_road",
-    "test_deletion_insertion",
-}
-"""Files whose tests use it, besides those of the page."""
-
 OF_PEERS = (
     "test_methods",
     "test_layouts",

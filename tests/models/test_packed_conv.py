@@ -6,6 +6,7 @@ import copy
 import pickle
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -80,6 +81,27 @@ def gradient_of_weights(net: nn.Module, x: Tensor) -> Tensor:
     return found
 
 
+def gradient_of_biases(net: nn.Module, x: Tensor) -> Tensor:
+    biases = [one.requires_grad_() for name, one in net.named_parameters() if "bias" in name]
+    return torch.cat(torch.autograd.grad(net(x).sum(), biases))
+
+
+def tangent_of_weights(net: nn.Module, x: Tensor) -> Tensor:
+    weights = dict(net.named_parameters())
+    run = partial(torch.func.functional_call, net, args=(x,))
+    return torch.func.jvp(run, (weights,), (weights,))[1]
+
+
+def packed_again(net: nn.Module, x: Tensor) -> Tensor:
+    pack_convolutions(net, lambda: net(x))
+    return net(x)
+
+
+def several_weights(net: nn.Module, x: Tensor) -> Tensor:
+    stacked = {name: torch.stack([one, 2 * one]) for name, one in net.named_parameters()}
+    return torch.vmap(lambda weights: torch.func.functional_call(net, weights, (x,)))(stacked)
+
+
 USES: dict[str, Callable[[nn.Module, Tensor], Any]] = {
     "as it is": lambda net, x: net(x),
     "in inference mode": lambda net, x: torch.inference_mode()(net)(x).clone(),
@@ -94,7 +116,11 @@ USES: dict[str, Callable[[nn.Module, Tensor], Any]] = {
     "on meta": lambda net, x: net.to("meta")(x.to("meta")).shape,
     "gradient": gradient,
     "gradient of the weights": gradient_of_weights,
+    "gradient of the biases": gradient_of_biases,
     "forward-mode gradient": with_tangent,
+    "tangent of the weights": tangent_of_weights,
+    "several weights": several_weights,
+    "packed again": packed_again,
     "jvp": lambda net, x: torch.func.jvp(net, (x,), (x,))[1],
     "vmap": lambda net, x: torch.func.vmap(net)(torch.stack([x, 2 * x])),
     "hessian": lambda net, x: torch.func.hessian(lambda y: net(y).pow(2).sum())(x),
@@ -125,6 +151,7 @@ def test_weights_that_change_are_not_those_that_were_packed():
     changes: list[Callable[[nn.Module, Tensor], object]] = [
         lambda net, weight: weight.mul_(2),
         lambda net, weight: setattr(weight, "data", weight.data * 3),
+        lambda net, weight: weight.data.mul_(-1),
         lambda net, weight: net.load_state_dict({k: v + 1 for k, v in net.state_dict().items()}),
     ]
     for change in changes:

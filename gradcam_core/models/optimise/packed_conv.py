@@ -17,13 +17,28 @@ from gradcam_core.upstream import (
     packed_convolution,
 )
 
+_SAMPLES = 8  # of weights, to see whether they have changed
+
 
 class Packed(NamedTuple):
-    """Weights as oneDNN reads them for inputs of `shape`. of: the weights' address and version."""
+    """Weights as oneDNN reads them for inputs of `shape`. of: the weights in their usual form,
+    which are kept so that no others get their address; version, samples: of these when they were
+    packed."""
 
     weight: Tensor
     shape: torch.Size
-    of: tuple[int, int] | None
+    of: Tensor
+    version: int
+    samples: list[float]
+
+    def are(self, weight: Tensor) -> bool:
+        """Whether these weights are the packed ones. Changes of single values through `.data`,
+        which PyTorch does not count, go unnoticed."""
+        return (
+            self.of.data_ptr() == weight.data_ptr()
+            and self.version == weight._version
+            and self.samples == _samples(weight)
+        )
 
 
 class PackedConv2d(nn.Conv2d):
@@ -31,8 +46,8 @@ class PackedConv2d(nn.Conv2d):
 
     `nn.Conv2d` packs them anew in each call, which takes a quarter of the time of ResNet50's pass.
     The copy serves single pictures of one size, in single precision on a CPU and without gradients;
-    everything else, also after the weights have changed, is computed as `nn.Conv2d` does. Copies
-    and pickles have no packed weights.
+    everything else, also after the weights have changed (see `Packed.are`), is computed as
+    `nn.Conv2d` does. Copies and pickles have no packed weights.
 
     [1, C, H, W] -> [1, K, h, w], the same numbers as `nn.Conv2d` to float precision.
     """
@@ -51,23 +66,34 @@ class PackedConv2d(nn.Conv2d):
         return {**vars(self), "packed": None}
 
     def _serves(self, packed: Packed, x: Tensor) -> bool:
-        weight = self.weight
-        # Subclasses of Tensor trace or fake a pass.
         return (
-            type(x) is Tensor
-            and not torch.compiler.is_compiling()
+            not torch.compiler.is_compiling()
             and not torch.jit.is_tracing()  # type: ignore[attr-defined]
+            and all(map(_is_plain, (x, self.weight, self.bias)))
             and x.shape == packed.shape
-            and packed.of == _state(weight)
-            and x.dtype == weight.dtype == torch.float32
-            and x.device.type == weight.device.type == "cpu"
-            and not x.requires_grad
-            and not (weight.requires_grad and torch.is_grad_enabled())
             and not torch.is_autocast_enabled("cpu")
             and bool(torch.backends.mkldnn.enabled)
-            and forward_ad.unpack_dual(x).tangent is None
-            and not is_batched(x)
+            and packed.are(self.weight)
         )
+
+
+def _is_plain(tensor: Tensor | None) -> bool:
+    """Whether nothing follows what is computed from it, for gradients or otherwise."""
+    if tensor is None:
+        return True
+    return (
+        type(tensor) in (Tensor, nn.Parameter)  # others trace or fake a pass
+        and tensor.dtype == torch.float32
+        and tensor.device.type == "cpu"
+        and not (tensor.requires_grad and torch.is_grad_enabled())
+        and not is_batched(tensor)
+        and forward_ad.unpack_dual(tensor).tangent is None
+    )
+
+
+def _samples(weight: Tensor) -> list[float]:
+    step = max(1, weight.numel() // _SAMPLES)
+    return weight.detach().as_strided((min(_SAMPLES, weight.numel()),), (step,)).tolist()
 
 
 def pack_convolutions(module: nn.Module, run: Callable[[], object]) -> None:
@@ -86,11 +112,12 @@ def pack_convolutions(module: nn.Module, run: Callable[[], object]) -> None:
         part.register_forward_pre_hook(note, with_kwargs=True)
         for part in module.modules()
         # Of other classes it is unknown what they compute.
-        if type(part) is nn.Conv2d
+        if type(part) in (nn.Conv2d, PackedConv2d)
+        and isinstance(part, nn.Conv2d)
         and part.padding_mode == "zeros"
         and not isinstance(part.padding, str)
-        and part.weight.dtype == torch.float32
-        and part.weight.device.type == "cpu"
+        and _is_plain(part.weight)
+        and not part.weight.is_inference()
         and not has_hooks(part)
     ]
     try:
@@ -100,10 +127,7 @@ def pack_convolutions(module: nn.Module, run: Callable[[], object]) -> None:
             hook.remove()
     for part, shape in shapes.items():
         settings = part.padding, part.stride, part.dilation, part.groups
-        weight = pack_weights(part.weight.detach(), shape, *settings)
+        weight = part.weight.detach()
+        packed = pack_weights(weight, shape, *settings)
         part.__class__ = PackedConv2d
-        vars(part)["packed"] = Packed(weight, shape, _state(part.weight))
-
-
-def _state(weight: Tensor) -> tuple[int, int] | None:
-    return None if weight.is_inference() else (weight.data_ptr(), weight._version)
+        vars(part)["packed"] = Packed(packed, shape, weight, weight._version, _samples(weight))
