@@ -275,7 +275,7 @@ export class App {
       this.returning = setTimeout(() => this.refresh(), this.awayMs);
     } else if (this.awayMs && this.state.photo?.upload && this.sequence.current?.file) {
       this.awayMs = 0;
-      this.sequence.go(this.sequence.at);
+      this.sequence.go(this.sequence.at).then(() => this.refresh()); // sent again, it may have the same name
       return;
     }
     this.results.showMessage(answer.isAway ? AWAY : answer.problem, true, answer.again !== undefined);

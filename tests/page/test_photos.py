@@ -334,12 +334,21 @@ def test_a_visitor_who_waits_reads_the_position_in_the_queue(visit: Visits):
     expect(status).to_have_text(["You are number 12 in the queue …"] * 3)
 
 
-def test_a_page_whose_server_was_away_recovers_by_itself(visit: Visits):
+def test_a_page_whose_server_was_away_recovers_by_itself_and_sends_the_photo_again(
+    visit: Visits, coffee_path: Path
+):
     page = visit.no_photo()
-    page.route("**/explain-stream", lambda route: route.abort(), times=1)
-    examples(page).nth(0).click()
+    sent: list[str] = []
+    page.on("request", lambda one: sent.append(one.url) if one.method == "POST" else None)
+    drop(page, coffee_path, "mine?.png")
+    wait_for_results(page)
+    gone = '{"problem": "The picture is no longer on the server. Choose it again."}\n'
+    answers = [lambda route: route.abort(), lambda route: route.fulfill(body=gone)]
+    page.route("**/explain-stream", lambda route: answers.pop(0)(route), times=len(answers))
+    panels(page).first.get_by_role("button", name="cup").click()
     message = page.locator(".panels > .message")
     expect(message).to_contain_text("The server does not answer. Trying again …")
     wait_for_results(page)
+    assert len([url for url in sent if "/upload" in url]) == 2
     assert all("ERR_FAILED" in fault for fault in visit.faults)
     visit.faults.clear()
