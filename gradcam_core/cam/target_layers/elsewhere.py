@@ -25,9 +25,18 @@ def nodes_behind_selections(logits: Tensor) -> set[Node]:
     the tokens that a network keeps."""
     found: set[Node] = set()
     for node, before in from_input(logits):
-        if found.intersection(before) or name_of(node) in _SELECTING:
+        if found.intersection(before) or (name_of(node) in _SELECTING and not _keeps_places(node)):
             found.add(node)
     return found
+
+
+def _keeps_places(node: Node) -> bool:
+    """Whether a selection is one of channels, as where red and blue change places."""
+    before = node.next_functions[0][0]
+    if before is None or name_of(node) not in ("Index", "IndexSelect"):
+        return False
+    (given,), (selected,) = shapes_of(before), shapes_of(node)
+    return given == selected or (len(given) > 3 and given[2:] == selected[2:])
 
 
 def nodes_without_places(logits: Tensor) -> set[Node]:
