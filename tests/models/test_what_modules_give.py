@@ -180,6 +180,14 @@ def test_what_cannot_be_relied_on_is_refused_in_one_sentence(wrong: str):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(("name", "head"), [("test_resnet", "fc"), ("test_convnext", "head")])
+def test_a_head_may_be_put_where_there_was_none(name: str, head: str):
+    module = timm.create_model(name, num_classes=0)
+    pool = nn.AdaptiveAvgPool2d(1) if head == "head" else nn.Identity()
+    setattr(module, head, nn.Sequential(pool, nn.Flatten(), nn.Linear(module.num_features, 5)))
+    assert len(registered(module.eval()).labels) == 5
+
+
 def test_a_title_without_letters_needs_a_name():
     with pytest.raises(gc.NetworkError, match="give name="):
         gc.register("🐱", module=Net(), size=64)
