@@ -62,6 +62,7 @@ SIGMOIDS: dict[str, Callable[[Tensor], Tensor]] = {
     "raised logarithms": lambda logits: functional.logsigmoid(logits).exp(),
     "complement": lambda logits: 1 - logits.sigmoid(),
     "of a tanh": lambda logits: (logits.tanh() + 1) / 2,
+    "of a normal distribution": lambda logits: (logits.erf() + 1) / 2,
     "by hand": lambda logits: 1 / (1 + (-logits).exp()),
     "mean of two": lambda logits: (logits.sigmoid() + (2 * logits).sigmoid()) / 2,
 }
@@ -88,9 +89,20 @@ def test_a_single_sigmoid_is_the_probability_of_one_class(cat: Image.Image):
 
 
 @pytest.mark.parametrize(
-    "after", [lambda z: z.tanh(), lambda z: z.relu(), lambda z: z.sigmoid() + z]
+    "after",
+    [
+        lambda z: z.tanh(),
+        lambda z: z.relu(),
+        lambda z: z.sigmoid() + z,
+        lambda z: z.sigmoid() @ torch.full((3, 3), 0.2),
+        lambda z: functional.layer_norm(z, (3,), torch.tensor([0.1, 0.2, 0.3])) + 0.5,
+        lambda z: functional.normalize(z.abs()),
+        lambda z: z.clamp(0, 1),
+    ],
 )
-def test_what_only_comes_from_a_sigmoid_is_no_probability(after: Callable[[Tensor], Tensor]):
+def test_what_only_comes_from_a_sigmoid_or_lies_between_0_and_1_is_no_probability(
+    after: Callable[[Tensor], Tensor],
+):
     assert not registered(Net(after)).independent
 
 
