@@ -12,7 +12,7 @@ import timm
 import torch
 import torchvision
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import conv2d, interpolate
 from torchvision.models.convnext import CNBlockConfig
 
 import gradcam_core as gc
@@ -154,6 +154,23 @@ def test_the_map_that_a_segmentation_gives_is_not_the_feature_map_behind_it():
     assert gc.forward(nn.Sequential(nn.Conv2d(3, 4, 3)).eval(), batch).layer == "0"
     of_one = gc.forward(module, batch, output=lambda given: given["out"][:, 1])  # such as a depth
     assert of_one.layer == "second"
+
+
+TASKS: list[Callable[[Tensor, Tensor], Tensor]] = [
+    lambda x, head: (x.mean((2, 3)) @ head).view(-1, 8, 8),
+    lambda x, head: torch.stack([(x.mean((2, 3)) @ one).tanh() for one in head.split(8, 1)], 1),
+    lambda x, head: conv2d(x, head.T[:, :, None, None]).mean((2, 3)).view(-1, 1, 8, 8),
+]
+
+
+@pytest.mark.parametrize("tasks", TASKS)
+def test_as_many_classes_as_tasks_are_no_map(tasks: Callable[[Tensor, Tensor], Tensor]):
+    class Tasks(Segmentation):
+        def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+            found = self.second(self.first(x).relu()).relu()
+            return tasks(found, torch.randn(12, 64, generator=torch.Generator().manual_seed(0)))
+
+    assert gc.forward(Tasks().eval(), torch.randn(2, 3, 32, 32)).layer == "second"
 
 
 class SummedScores(nn.Module):

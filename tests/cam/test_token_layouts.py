@@ -161,3 +161,29 @@ def test_tokens_that_were_picked_are_no_grid_of_their_own():
             gc.forward(module, images(48, 48), layer)
     run = gc.forward(Pruning(is_late=True).eval(), images(48, 48))
     assert (run.layer, run.activation.shape[2:]) == ("blocks.2", (6, 6))
+
+
+class Merging(nn.Module):
+    """As Swin, on tokens alone: four of them become one."""
+
+    def __init__(self, channels: list[int]) -> None:
+        super().__init__()
+        self.embed, self.merge = nn.Linear(16 * len(channels), 24), nn.Linear(96, 24)
+        self.blocks = nn.Sequential(
+            *(nn.TransformerEncoderLayer(24, 2, 48, batch_first=True) for _ in range(3))
+        )
+        self.position, self.head = nn.Parameter(torch.randn(1, 64, 24)), nn.Linear(24, 5)
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = nn.functional.unfold(x[:, self.channels], 4, stride=4).mT
+        tokens = (self.embed(patches) + self.position).unflatten(1, (4, 2, 4, 2))
+        merged = self.merge(tokens.transpose(2, 3).flatten(3).flatten(1, 2))
+        return self.head(self.blocks(merged).mean(1))
+
+
+@pytest.mark.parametrize("channels", [[2, 1, 0], [0, 1]])
+def test_tokens_of_channels_that_were_picked_have_places(channels: list[int]):
+    torch.manual_seed(0)
+    run = gc.forward(Merging(channels).eval(), images(32, 32))
+    assert (run.layer, run.activation.shape[2:]) == ("blocks", (4, 4))

@@ -16,6 +16,7 @@ import timm
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torchvision.transforms.functional import gaussian_blur
 
 import gradcam_core as gc
 from demo.compute.local import LocalBackend
@@ -132,6 +133,14 @@ def test_a_module_that_normalises_its_pictures_needs_a_mean(scale: float, shift:
 @pytest.mark.parametrize(("scale", "shift"), [(1, 0), (0.458, -0.03), (1, 0.5)])
 def test_a_module_that_takes_imagenets_normalisation_may_change_it(scale: float, shift: float):
     gc.register("Mine", module=Scaled(scale, shift).eval(), size=64)
+
+
+def test_a_filter_that_takes_even_pictures_away_does_not_scale_them():
+    class Edges(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x - gaussian_blur(x, [7, 7]))
+
+    gc.register("Mine", module=Edges().eval(), size=64)
 
 
 class WithPlaces(Small):

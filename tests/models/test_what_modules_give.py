@@ -62,6 +62,7 @@ SIGMOIDS: dict[str, Callable[[Tensor], Tensor]] = {
     "raised logarithms": lambda logits: functional.logsigmoid(logits).exp(),
     "complement": lambda logits: 1 - logits.sigmoid(),
     "of a tanh": lambda logits: (logits.tanh() + 1) / 2,
+    "of a normal distribution": lambda logits: (logits.erf() + 1) / 2,
     "by hand": lambda logits: 1 / (1 + (-logits).exp()),
     "mean of two": lambda logits: (logits.sigmoid() + (2 * logits).sigmoid()) / 2,
 }
@@ -88,9 +89,20 @@ def test_a_single_sigmoid_is_the_probability_of_one_class(cat: Image.Image):
 
 
 @pytest.mark.parametrize(
-    "after", [lambda z: z.tanh(), lambda z: z.relu(), lambda z: z.sigmoid() + z]
+    "after",
+    [
+        lambda z: z.tanh(),
+        lambda z: z.relu(),
+        lambda z: z.sigmoid() + z,
+        lambda z: z.sigmoid() @ torch.full((3, 3), 0.2),
+        lambda z: functional.layer_norm(z, (3,), torch.tensor([0.1, 0.2, 0.3])) + 0.5,
+        lambda z: functional.normalize(z.abs()),
+        lambda z: z.clamp(0, 1),
+    ],
 )
-def test_what_only_comes_from_a_sigmoid_is_no_probability(after: Callable[[Tensor], Tensor]):
+def test_what_only_comes_from_a_sigmoid_or_lies_between_0_and_1_is_no_probability(
+    after: Callable[[Tensor], Tensor],
+):
     assert not registered(Net(after)).independent
 
 
@@ -178,6 +190,14 @@ def test_what_cannot_be_relied_on_is_refused_in_one_sentence(wrong: str):
     with pytest.raises(gc.NetworkError, match=reason) as refused:
         registered(make(), **given)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "head"), [("test_resnet", "fc"), ("test_convnext", "head")])
+def test_a_head_may_be_put_where_there_was_none(name: str, head: str):
+    module = timm.create_model(name, num_classes=0)
+    pool = nn.AdaptiveAvgPool2d(1) if head == "head" else nn.Identity()
+    setattr(module, head, nn.Sequential(pool, nn.Flatten(), nn.Linear(module.num_features, 5)))
+    assert len(registered(module.eval()).labels) == 5
 
 
 def test_a_title_without_letters_needs_a_name():

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradcam_core.cam.target_layers.graph import NOTHING_COMPUTED, from_input, name_of
+from gradcam_core.cam.target_layers.graph import (
+    NOTHING_COMPUTED,
+    from_input,
+    name_of,
+    size_of,
+)
+from gradcam_core.upstream import shapes_of
 
 _VIEWS = (*NOTHING_COMPUTED, "Transpose", "Permute", "T", "Conj")
 
@@ -17,9 +25,18 @@ def nodes_behind_selections(logits: Tensor) -> set[Node]:
     the tokens that a network keeps."""
     found: set[Node] = set()
     for node, before in from_input(logits):
-        if found.intersection(before) or name_of(node) in _SELECTING:
+        if found.intersection(before) or (name_of(node) in _SELECTING and not _keeps_places(node)):
             found.add(node)
     return found
+
+
+def _keeps_places(node: Node) -> bool:
+    """Whether a selection is one of channels, as where red and blue change places."""
+    before = node.next_functions[0][0]
+    if before is None or name_of(node) not in ("Index", "IndexSelect"):
+        return False
+    (given,), (selected,) = shapes_of(before), shapes_of(node)
+    return given == selected or (len(given) > 3 and given[2:] == selected[2:])
 
 
 def nodes_without_places(logits: Tensor) -> set[Node]:
@@ -40,6 +57,24 @@ def nodes_without_places(logits: Tensor) -> set[Node]:
         if is_own or (before and pairs.issuperset(before)):
             pairs.add(node)
     return spectra | pairs
+
+
+def is_of_a_vector(logits: Tensor) -> bool:
+    """Whether the numbers of one image, whatever their shape, come from a vector without places, as
+    those of several tasks with as many classes each."""
+    vectors: set[Node] = set()
+    for node, before in from_input(logits):
+        if before and vectors.issuperset(before):
+            is_vector = name_of(node) != "Convolution"  # which makes a map of it, as decoders do
+        else:
+            shape = next(iter(shapes_of(node)), ())
+            is_alone = len(shape) > 1 and shape[0] == 1 and math.prod(shape) == shape[1]
+            # The tokens of one channel may have this shape, too.
+            is_alone &= all(size_of(one) != shape[1] for one in before)
+            is_vector = is_alone and name_of(node) != "Select"
+        if is_vector:
+            vectors.add(node)
+    return logits.grad_fn in vectors
 
 
 def _source(node: Node) -> Node:

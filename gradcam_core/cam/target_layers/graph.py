@@ -216,9 +216,9 @@ def _is_product_with_weights(node: Node, maps: Sequence[Node]) -> bool:
     name = name_of(node)
     if name in _PRODUCTS:
         # A vector times each place is one number for each, by which attention pools.
-        return len(maps) == 1 and _size(node) >= _LEAST_LEFT * _size(maps[0])
+        return len(maps) == 1 and size_of(node) >= _LEAST_LEFT * size_of(maps[0])
     if name == "Mul":  # of each value with several weights, to be summed
-        return len(maps) == 1 and _size(node) > _size(maps[0])
+        return len(maps) == 1 and size_of(node) > size_of(maps[0])
     is_transform = getattr(node, "_saved_forward", False)  # whose inverse is behind the weights
     return (name in _FILTERS and not is_transform) or isinstance(node, BackwardCFunction)
 
@@ -233,7 +233,7 @@ def name_of(node: Node) -> str:
     return node.name().rpartition("::")[2].partition("Backward")[0]
 
 
-def _size(node: Node) -> int:
+def size_of(node: Node) -> int:
     return sum(map(math.prod, shapes_of(node)))
 
 

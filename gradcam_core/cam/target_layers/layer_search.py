@@ -12,7 +12,7 @@ from torch.autograd.graph import Node
 
 from gradcam_core.cam.network.explainable import scripted_part
 from gradcam_core.cam.target_layers.calls import Call
-from gradcam_core.cam.target_layers.elsewhere import nodes_without_places
+from gradcam_core.cam.target_layers.elsewhere import is_of_a_vector, nodes_without_places
 from gradcam_core.cam.target_layers.feature_maps import FeatureMap, FeatureMaps, Stage
 from gradcam_core.cam.target_layers.find_layout import Layouts
 from gradcam_core.cam.target_layers.graph import (
@@ -105,9 +105,10 @@ class LayerSearch:
             for call in calls
             if (layout := self._layouts.get(call.key)) and self._counts(call, layout)
         ]
-        self._gives_a_map = logits.ndim == len(sides) + 2 or (
+        has_sides = logits.ndim == len(sides) + 2 or (
             2 < logits.ndim == len(sides) + 1 and has_one_stride(logits.shape[1:], sides)
         )
+        self._gives_a_map = has_sides and not is_of_a_vector(logits)
 
     def maps(self) -> FeatureMaps:
         unused = self._layouts.keys() - {one.call.key for one in self._maps}

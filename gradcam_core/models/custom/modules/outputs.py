@@ -26,6 +26,8 @@ _SCALED = (
 )
 """Operations that make percentages, differences or means of the probabilities they are given."""
 
+_PARAMETER = "torch::autograd::AccumulateGrad"
+
 _PASS = "pass output=, a function that returns logits, or "
 
 
@@ -41,11 +43,25 @@ def what_they_are(logits: Tensor, of_extremes: Tensor) -> str:
         return "log-softmax"
     if _are_only(logits.grad_fn, _PROBABILITIES):
         return "sigmoid"
-    if _are_only(logits.grad_fn, ("Tanh",)):
-        return "logits"
-    # Such as 1 - sigmoid, (tanh + 1) / 2, or the mean of the probabilities of all places.
+    # Such as 1 - sigmoid, (tanh + 1) / 2, or the mean of the probabilities of all places. Logits
+    # of a few pictures may lie between 0 and 1, too.
     is_outside = any(bool(((one < 0) | (one > 1)).any()) for one in (values, of_extremes))
-    return "logits" if is_outside else "probabilities"
+    return "logits" if is_outside or not _are_bounded(logits.grad_fn) else "probabilities"
+
+
+def _are_bounded(node: Node | None, is_shifted: bool = False) -> bool:
+    """Whether all these numbers come from probabilities, from exponentials, as in a sigmoid by
+    hand, or from a tanh or erf that is_shifted, with no layer behind that has weights."""
+    from gradcam_core.cam.target_layers.graph import is_product
+
+    name = _name(node)
+    if node is None or is_product(node):
+        return False
+    if name in (*_PROBABILITIES, "Exp") or (is_shifted and name in ("Tanh", "Erf")):
+        return True
+    is_shifted |= name in ("Add", "Sub", "Rsub")
+    before = [one for one, _ in node.next_functions if _name(one) not in ("", _PARAMETER)]
+    return bool(before) and all(_are_bounded(one, is_shifted) for one in before)
 
 
 def _are_of_shares(node: Node | None) -> bool:

@@ -99,8 +99,8 @@ class ModuleRecipe:
 @dataclass(frozen=True)
 class ModuleFacts:
     """What a pass of a module shows. outputs: how many; gives: "logits", or "softmax",
-    "log-softmax" or "sigmoid" if that is in the module, or "probabilities" if all numbers seen are
-    from 0 to 1; layer: the last feature map. reads_values:
+    "log-softmax" or "sigmoid" if that is in the module, or "probabilities" if something like it is
+    and all numbers seen are from 0 to 1; layer: the last feature map. reads_values:
     whether its code reads numbers that are computed, by which it may go another way for another
     picture. scales_pictures: as one does that normalises them itself. no_logits: what the outputs
     are instead, if that is not taken, and what to return."""

@@ -44,10 +44,10 @@ def of_module(
     module = unwrapped(module)
     if module.training:
         raise NetworkError("the module is in training mode: call its eval() first")
-    if getattr(module, "num_classes", None) == 0:
+    if _is_headless(module):
         raise NetworkError(
             "the module has no classes (num_classes is 0), so its outputs are features: give it a "
-            "head, or wrap both in a module"
+            "head and its num_classes, or wrap both in a module"
         )
     for key in ("architecture", "weights", "prefix", "transform_input"):
         if getattr(described, key) is not None:
@@ -108,6 +108,20 @@ def of_module(
     info = info_of(described, recipe, labels, source, name, seen.layer, (note, inside))
     is_each = described.sigmoid or (gives in ("sigmoid", "probabilities") and seen.outputs > 1)
     return replace(info, independent=is_each)
+
+
+def _is_headless(module: nn.Module) -> bool:
+    """Whether the module says that it has no classes, and has no head that was put in later."""
+    from torch import nn
+
+    if getattr(module, "num_classes", None) != 0:
+        return False
+    try:
+        heads = module.get_classifier()  # type: ignore[operator]
+    except Exception:  # there is none, or none where it was
+        return not hasattr(module, "get_classifier")
+    heads = heads if isinstance(heads, tuple) else (heads,)
+    return all(one is None or isinstance(one, nn.Identity) for one in heads)
 
 
 def _names_in(module: nn.Module, outputs: int) -> list[str] | None:

@@ -15,6 +15,9 @@ _LARGER, _SMALLER = 1.5, 0.1
 """By which pictures are scaled that have values from 0 to 1, or to 255. torchvision's networks that
 change ImageNet's normalisation to another one (`transform_input`) scale by 0.4 to 0.5."""
 
+_ROUNDED = 1e-5
+"""What is left of even pictures behind a filter that takes them away, such as x - blurred x."""
+
 _GREYS = (0.25, 0.75)
 """Even pictures, which stay so where they are resized or their channels change places, and lie
 between the limits that values may be clamped to."""
@@ -43,4 +46,4 @@ def scales_pictures(module: nn.Module, pictures: Tensor) -> bool:
         return False
     dark, light = given[0].double().flatten(2).median(dim=2).values
     scales = ((light - dark) / (_GREYS[1] - _GREYS[0])).abs()
-    return bool(((scales > _LARGER) | ((scales < _SMALLER) & (scales > 0))).all())
+    return bool(((scales > _LARGER) | ((scales < _SMALLER) & (scales > _ROUNDED))).all())
