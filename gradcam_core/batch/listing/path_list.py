@@ -48,6 +48,7 @@ _UNSEEN = "\ufeff\u200b\u200e\u200f\u202a\u202b\u202c"  # marks that come along 
 _OTHER_BREAKS = re.compile("[\x0b\x0c\x85\u2028\u2029]")  # of lines; names may have them, too
 _SEPARATORS = re.compile(r"\s*[,;|]\s*")
 _LONGEST = 32_767  # of a path that any system has
+_LOOKED_THROUGH = 4096  # of a line, for the end of its path
 
 
 def is_list(file: Path) -> bool:
@@ -157,7 +158,8 @@ def _is_path(part: str, text: str, folder: Path, suffixes: Collection[str]) -> b
 def _cut(text: str, folder: Path, suffixes: Collection[str]) -> list[str]:
     """A line at the space where its path ends, if it is there, as names and labels have spaces,
     too; and at separators."""
-    for word in reversed(list(re.finditer(r"\S+", text))[:-1]):
+    words = list(re.finditer(r"\S+", text[:_LOOKED_THROUGH]))
+    for word in reversed(words[:-1]):
         path = text[: word.end()]
         if _is_picture(word[0], suffixes) and _is_path(path, text, folder, suffixes):
             return [path, *_SEPARATORS.split(text[word.end() :].strip())]
