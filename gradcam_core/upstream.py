@@ -49,6 +49,9 @@ def _compiler_left_out() -> Iterator[None]:
     timm has functions that are not to be compiled, for which PyTorch has a late form of its own;
     torchvision asks for one function. Needless once both import it where they need it.
     """
+    if {"timm", "torchvision"} <= sys.modules.keys():  # nothing is left to import
+        yield
+        return
     import torch
 
     name, disable = "torch._dynamo.utils", torch.compiler.disable
@@ -71,7 +74,8 @@ def _compiler_left_out() -> Iterator[None]:
         def __getattr__(self, wanted: str) -> Any:  # another thread imports the compiler meanwhile
             if wanted.startswith("__"):
                 raise AttributeError(wanted)
-            sys.modules.pop(name, None)
+            if sys.modules.get(name) is self:
+                del sys.modules[name]
             return getattr(importlib.import_module(name), wanted)
 
     late = Late(name)

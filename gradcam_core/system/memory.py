@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import gc
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,10 +23,12 @@ TRIM_EVERY_S = 10.0
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of malloc.h
 _LARGE_BYTES = 2**30
 
-_NONE_LEFT = ("can't allocate memory", "could not create a primitive", "can't start new thread")
-"""In what PyTorch, oneDNN and Python say where the system has no more memory for them."""
+_NO_THREAD = "can't start new thread"
+_NONE_LEFT = f"can't allocate memory|could not create a primitive(?! descriptor)|{_NO_THREAD}"
+"""In what PyTorch, oneDNN and Python say where the system has no more memory for them. A primitive
+descriptor is lacking where oneDNN does not support a type or shape."""
 
-_UNMAPPED = ("failed to map segment", "Cannot allocate memory")
+_UNMAPPED = "failed to map segment|Cannot allocate memory"
 """In what is said of a library for which there is none; other causes have the same words."""
 
 
@@ -78,15 +81,18 @@ def paused_garbage_collection() -> Iterator[None]:
 def no_memory_sentence(error: BaseException) -> str:
     """What to say of an error that there was no more memory for this process; "" for any other."""
     limit = _limit()
-    words = _NONE_LEFT if limit is None else (*_NONE_LEFT, *_UNMAPPED)
+    words = _NONE_LEFT if limit is None else f"{_NONE_LEFT}|{_UNMAPPED}"
     is_it = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
-    if not is_it and not any(each in str(error) for each in words):
+    if not is_it and not re.search(words, str(error)):
         return ""
+    too_little = "There is too little memory"
+    if _NO_THREAD in str(error):  # or the system allows no more processes
+        too_little += ", or too many threads are running"
     if limit is None:
-        return "There is too little memory. Close other programs, or use fewer networks at a time."
+        return f"{too_little}. Close other programs, or use fewer networks at a time."
     size_bytes, flag = limit
     return (
-        f"There is too little memory: this process may use {size_bytes / 2**30:.1f} GB (ulimit "
+        f"{too_little}: this process may use {size_bytes / 2**30:.1f} GB (ulimit "
         f"{flag}), and PyTorch alone takes several. Start it after: ulimit {flag} unlimited"
     )
 

@@ -197,6 +197,12 @@ def test_who_also_says_what_another_one_says_does_not_disagree():
     tabby = labelled("Ada", (TABBY, 0.9), (TIGER_CAT, 0.6), (TRIPOD, 0.1))
     tiger = of(spot("top"), "Ben", top=[(TIGER_CAT, 0.7)])
     assert summary([tabby, tiger])[0].startswith("Both see a cat: Ada says tabby (90.0 %) and tig")
+    only = labelled("Ben", (TABBY, 0.95), (TIGER_CAT, 0.4))
+    assert summary([tabby, only])[0] == (
+        "Both say tabby: Ada says tabby (90.0 %) and tiger cat (60.0 %); Ben says tabby (95.0 %)."
+    )
+    shown = [labelled("Ada", (ESPRESSO, 0.9), (CRANE_BIRD, 0.6)), *saying(*[(ESPRESSO, 0.9)] * 2)]
+    assert summary(shown)[0].startswith("All three say espresso: Ada says espresso (90.0 %), cr")
 
 
 def test_classes_with_a_probability_each_are_all_said_or_none():

@@ -270,6 +270,10 @@ LISTS = {
     "labels behind tabs": ("l.txt", b"path\tlabel\nphotos/a.jpg\t1\nphotos/sub/b.jpg\t2\n"),
     "labels behind commas": ("l.txt", b"path, label\nphotos/a.jpg, 1\nphotos/sub/b.jpg, 2\n"),
     "labels behind spaces": ("l.txt", b"photos/a.jpg 1\nphotos/sub/b.jpg 22\n"),
+    "labels of several words": (
+        "l.txt",
+        b"photos/a.jpg golden retriever\nphotos/sub/b.jpg a cat, black\n",
+    ),
     "all in one line": ("l.txt", b'"photos/a.jpg"; photos/sub/b.jpg;'),
     "other breaks of lines": ("l.txt", "photos/a.jpg\u2028\x85photos/sub/b.jpg\x0c".encode()),
     "the end as DOS has it": ("l.txt", b"photos/a.jpg\r\nphotos/sub/b.jpg\r\n\x1a\x1a"),
@@ -333,6 +337,11 @@ def test_what_a_list_names_and_is_not_there_stays_in_it(photos: Path):
     pictures = found(photos / "l.txt")
     assert keys(pictures) == text.split("\n")[:-1]
     assert [one.address for one in pictures.walk()][3] == "https://pictures.example/c.jpg"
+    (photos / "img").mkdir()
+    for first in ("image 1.jpg", "img 1.jpg", "img, 1.jpg"):  # as headers and folders are called
+        for names in ([first, "a.jpg"], ["a.jpg", first]):
+            (photos / "l.txt").write_text("\n".join(names))
+            assert keys(found(photos / "l.txt")) == names
 
 
 @pytest.mark.parametrize(

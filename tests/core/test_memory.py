@@ -94,8 +94,12 @@ def test_other_errors_are_not_of_memory():
         (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
         (RuntimeError("could not create a primitive"), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("can't start new thread"), True),
+        (RuntimeError("could not create a primitive descriptor for a convolution"), False),
         (RuntimeError("expected 3 channels"), False),
         (OSError(errno.ENOENT, "No such file or directory"), False),
         (ImportError("libtorch.so: failed to map segment from shared object"), False),  # no limit
     ):
-        assert bool(no_memory_sentence(error)) == is_it, error
+        said = no_memory_sentence(error)
+        assert bool(said) == is_it, error
+        assert ("too many threads" in said) == ("thread" in str(error)), error

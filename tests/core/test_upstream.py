@@ -7,8 +7,11 @@ import inspect
 import io
 import logging
 import re
+import sys
 import threading
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -136,6 +139,25 @@ def test_timm_is_the_same_for_all_threads():
         thread.join()
     assert len(found) == 4
     assert len({id(module) for module in found}) == 1
+
+
+def test_the_compiler_that_has_come_meanwhile_is_left_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    name = "torch._dynamo.utils"
+    with monkeypatch.context() as patch:
+        patch.delattr(torch.compiler, "disable")  # is not touched where timm is there already
+        assert upstream.import_timm() is timm
+    (tmp_path / "timm.py").write_text(f"import sys\nlate = sys.modules[{name!r}]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "timm")
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    late: Any = upstream.import_timm().late
+    compiler = ModuleType(name)
+    compiler.__dict__["wanted"] = 1
+    monkeypatch.setitem(sys.modules, name, compiler)
+    assert late.wanted == 1
+    assert sys.modules[name] is compiler
 
 
 def test_timm_and_torchvision_still_import_the_compiler():

@@ -894,6 +894,9 @@ def test_a_transformer_that_takes_the_mean_of_its_tokens_is_built_so(tmp_path: P
     assert_same("mine", module, 160)
 
 
+SETTINGS_AS_TEXT = "name = 'bce'\nhead = dict(\n    loss=dict(type='Any', use_sigmoid=True))"
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
@@ -904,7 +907,11 @@ def test_a_transformer_that_takes_the_mean_of_its_tokens_is_built_so(tmp_path: P
         ({"hyper_parameters": {"loss": nn.BCELoss()}}, "loss = BCELoss in the .* sigmoid=true"),
         ({"args": argparse.Namespace(multi_label=True)}, "multi_label in the .* sigmoid=true"),
         ({"criterion": nn.MSELoss}, "criterion = MSELoss in the .* give regression=true"),
+        ({"config": SETTINGS_AS_TEXT}, "config = use_sigmoid=True in the .* sigmoid=true"),
         ({"criterion": "CrossEntropyLoss", "args": {"multi_label": False}}, "^$"),
+        ({"commit": "1f3abce9d0c", "args": argparse.Namespace(arch="mae", penalty="l1")}, "^$"),
+        ({"output": "chest_multilabel", "best_loss": "runs/bce/best.pth"}, "^$"),
+        ({"id2label": {0: "regression", 1: "progression", 2: "none"}}, "^$"),
     ],
 )
 def test_a_loss_that_is_none_of_classes_that_exclude_each_other_is_noticed(

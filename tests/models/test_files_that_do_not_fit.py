@@ -133,6 +133,15 @@ def test_a_transformer_of_another_size_is_told_so(tmp_path: Path):
         with pytest.raises(gc.NetworkError, match=r"Its pictures have another size: give size="):
             gc.register("Mine", architecture, weights=path)
     gc.register("Mine", "test_vit", weights=path, size=96)
+    state = timm.create_model("test_vit", num_classes=3).state_dict()
+    places = state.pop("pos_embed")
+    for others, reason in (
+        ({}, "It is another form of it"),
+        ({"pos_embed": places[:, 1:]}, "It is another form of it"),
+        ({"pos_embedding": places}, "in the file there is pos_embedding"),
+    ):
+        with pytest.raises(gc.NetworkError, match=reason):
+            gc.register("Mine", "test_vit", weights=saved(path, state | others))
 
 
 @pytest.mark.parametrize("how", ALTERED)

@@ -104,10 +104,17 @@ def test_names_that_a_module_holds_are_those_of_its_classes():
     module.config = SimpleNamespace(id2label=dict(enumerate(LABELS)))
     assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
     module.config = {"id2label": {0: "cat", 1: " ", 2: "owl"}}
-    module.names = LABELS
+    module.names = ["conv", "pool", "fc"]  # of its parts
+    module.class_names = LABELS
     assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
     info = gc.register("Mine", module=module, labels=["a", "b", "c"])
     assert [label.name for label in info.labels] == ["a", "b", "c"]
+    del module.class_names
+    with pytest.MonkeyPatch.context() as patch:  # whose properties cannot say yet
+        for key in ("config", "classes"):
+            patch.setattr(Small, key, property(lambda _: 1 // 0), raising=False)
+        info = gc.register("Mine", module=small())
+    assert info.labels[0].name == gc.register("Mine", module=module).labels[0].name == "class 0"
 
 
 class Scaled(Small):

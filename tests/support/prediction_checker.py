@@ -61,7 +61,8 @@ def check_predictions(facts: PhotoFacts, text: str) -> None:
     told: dict[str, list[str]] = {}
     kinds: list[tuple[list[str], str, str]] = []  # who, of what article, which
     head, _, rest = text.partition(": ")
-    if not re.search(r"they disagree$|they know different classes$|classes differ$| see ", head):
+    of_head = r"they disagree$|they know different classes$|classes differ$| see | say "
+    if not rest or not re.search(of_head, head):
         head, rest = "", text
     for clause in rest.split("; "):
         if found := re.fullmatch(r"(neither|none) says (.+)", clause):
@@ -80,8 +81,12 @@ def check_predictions(facts: PhotoFacts, text: str) -> None:
         assert sorted(facts.who(found[1])) == sorted(facts.scored), text
         assert bool(found[4]) == (not kinds and not _any_says_two(facts, told)), text
         kinds.append((list(told), found[2] or "", found[3]))
+    elif found := re.fullmatch(r"(.+?) say (.+)", head):
+        assert sorted(facts.who(found[1])) == sorted(facts.scored), text
+        assert {tuple(said[:1]) for said in told.values()} == {(found[2],)}, text
     elif head:
         assert not shared_kinds(facts, list(told)), text
+        assert len({tuple(said[:1]) for said in told.values()}) > 1, text
         known = {name: known_to(facts, name) for name in told}
         others = [
             (name, said)

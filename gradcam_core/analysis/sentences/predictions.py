@@ -112,8 +112,11 @@ def _clauses(
         beginning = "they know different classes"
     elif True in knowing and not says_both:
         beginning = "they disagree"
-    if kind is not None:
-        everyone = [one for group in groups for one in group]
+    everyone = [one for group in groups for one in group]
+    firsts = {said[0].name if (said := _said(group[0])) else None for group in groups}
+    if len(firsts) == 1:
+        beginning = f"{subject(everyone, networks)} say {firsts.pop()}"
+    elif kind is not None:
         differ = "" if some or says_both else " but differ on which"
         beginning = f"{subject(everyone, networks)} see {_a(kind)}{differ}"
     if some:

@@ -48,6 +48,7 @@ _UNSEEN = "\ufeff\u200b\u200e\u200f\u202a\u202b\u202c"  # marks that come along 
 _OTHER_BREAKS = re.compile("[\x0b\x0c\x85\u2028\u2029]")  # of lines; names may have them, too
 _SEPARATORS = re.compile(r"\s*[,;|]\s*")
 _LONGEST = 32_767  # of a path that any system has
+_LOOKED_THROUGH = 4096  # of a line, for the end of its path
 
 
 def is_list(file: Path) -> bool:
@@ -131,16 +132,38 @@ def _lines(file: Path, lines: list[str], suffixes: Collection[str]) -> Iterator[
         else:
             parts = text.split("\t")[:1]
             if parts == [text]:  # a label or other paths may follow
-                is_parted = _SEPARATORS.search(text)
-                parts = _SEPARATORS.split(text) if is_parted else text.rsplit(None, 1)
-            if text.startswith("#") or (is_first and parts[0].casefold() in _HEADERS):
+                parts = _cut(text, file.parent, suffixes)
+            is_header = is_first and parts[0].casefold() in _HEADERS
+            if text.startswith("#") or (is_header and not _is_picture(text, suffixes)):
                 pass
-            elif len(parts) > 1 and not _is_any_there(parts[0], file.parent):
+            elif len(parts) > 1 and not _is_path(parts[0], text, file.parent, suffixes):
                 yield text
             else:
                 yield parts[0].strip()
-                yield from (one for one in parts[1:] if PurePath(one).suffix.lower() in suffixes)
+                yield from (one for one in parts[1:] if _is_picture(one, suffixes))
         is_first = False
+
+
+def _is_picture(text: str, suffixes: Collection[str]) -> bool:
+    return PurePath(text.strip("".join(_QUOTES))).suffix.lower() in suffixes
+
+
+def _is_path(part: str, text: str, folder: Path, suffixes: Collection[str]) -> bool:
+    """Whether the first part of a line is there: not a folder IMG of a picture "IMG 1.jpg"."""
+    if not _is_any_there(part, folder):
+        return False
+    return not (_is_picture(text, suffixes) and os.path.isdir(_resolved(part, folder)[1]))
+
+
+def _cut(text: str, folder: Path, suffixes: Collection[str]) -> list[str]:
+    """A line at the space where its path ends, if it is there, as names and labels have spaces,
+    too; and at separators."""
+    words = list(re.finditer(r"\S+", text[:_LOOKED_THROUGH]))
+    for word in reversed(words[:-1]):
+        path = text[: word.end()]
+        if _is_picture(word[0], suffixes) and _is_path(path, text, folder, suffixes):
+            return [path, *_SEPARATORS.split(text[word.end() :].strip())]
+    return _SEPARATORS.split(text) if _SEPARATORS.search(text) else text.rsplit(None, 1)
 
 
 def _parted(file: Path, lines: list[str]) -> Iterator[str]:

@@ -170,9 +170,11 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
 
 
 _OF_SIGMOIDS = re.compile(
-    "bce|binary_?cross_?entropy|multi_?-?label|use_sigmoid=True|multilabel_?soft_?margin", re.I
+    "BCE|(?i:(?<![a-z])bce|binary_?cross_?entropy|multi_?-?label|use_sigmoid=True|"
+    "multilabel_?soft_?margin)"
 )
 _OF_VALUES = re.compile("mse_?loss|l1_?loss|huber|regression|^(mse|mae|l1|l2)$", re.I)
+_OF_A_LOSS = re.compile("loss|criterion|task|objective|problem_type", re.I)
 
 
 def _loss_note(described: Description, checkpoint: Checkpoint, outputs: int) -> str:
@@ -194,14 +196,18 @@ def _said(checkpoint: Checkpoint, sought: re.Pattern[str]) -> str:
     """The setting in a file in which this is found, for a person; empty if it is in none."""
     from gradcam_core.models.custom.files.checkpoint import settings_in
 
-    for _, settings in settings_in(checkpoint.metadata):
+    for of_settings, settings in settings_in(checkpoint.metadata):
         for key, value in settings.items():
             text = value if isinstance(value, str) else str(getattr(value, "name", ""))
             if value is True and sought.search(str(key)):
                 return key
-            if found := sought.search(text):
-                last = text.rpartition(".")[2] if len(text) < 60 else found[0]
-                return f"{key} = {last}"
+            lines = text.splitlines()
+            if not _OF_A_LOSS.search(f"{of_settings} {key}"):  # OpenMMLab's settings are one text
+                lines = [line for line in lines[1:] and lines if _OF_A_LOSS.search(line)]
+            for line in lines:
+                if not re.search(r"[/\\]", line) and (found := sought.search(line)):  # no path
+                    words = re.findall(r"[\w=-]+", line)
+                    return f"{key} = {next(filter(sought.search, words), found[0])}"
     return ""
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 from gradcam_core.models.custom.architectures import Architecture, Shapes, shapes_of
 from gradcam_core.models.custom.fitting.likeness import likeliest, of_the_same_shapes
 
 AS_MODULE = "build the network, load the file, and give it as gc.register(…, module=…)"
+
+_TOKENS_OF_NO_PLACE = 5  # at most: of the class, of distillation, four registers
 
 _ALTERED = {
     "parametrizations.": "parametrised: call torch.nn.utils.parametrize.remove_parametrizations "
@@ -45,12 +50,20 @@ def hint(given: Shapes, architecture: Architecture) -> str:
         missing = own.keys() - {name.removeprefix(best.prefix) for name in given}
         if missing and all(name.endswith(("running_mean", "running_var")) for name in missing):
             return "The statistics of its batch norms are missing: save its whole state_dict()"
-        if any("pos_embed" in one and own[one] != given.get(best.prefix + one) for one in own):
+        positions = [one for one in own if "pos_embed" in one and best.prefix + one in given]
+        if any(_are_other_places(own[one], given[best.prefix + one]) for one in positions):
             return "Its pictures have another size: give size="
         return renamed or f"It is another form of it: {AS_MODULE}"
     whole = "all" if best.share == 1 else f"{best.share:.0%}"
     behind = f" behind {best.prefix.rstrip('.')!r}" if best.prefix else ""
     return f"The likeliest architecture is {best.architecture}: {whole} of its tensors fit{behind}"
+
+
+def _are_other_places(own: Sequence[int], given: Sequence[int]) -> bool:
+    """Whether embeddings of positions are as wide and differ in more than tokens of no place."""
+    if len(own) != len(given) or own[-1] != given[-1]:
+        return False
+    return abs(prod(own[:-1]) - prod(given[:-1])) > _TOKENS_OF_NO_PLACE
 
 
 def under_other_names(given: Shapes) -> str:

@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gradcam_core.errors import LabelError, NetworkError
+from gradcam_core.errors import NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.class_names import labels_for
 from gradcam_core.models.custom.description import Description
-from gradcam_core.models.custom.files.label_files import NAMES_KEYS, names_in
+from gradcam_core.models.custom.files.label_files import names_in
 from gradcam_core.models.custom.info import info_of
 from gradcam_core.models.custom.input_settings import imagenet_input, input_of, plausible
 from gradcam_core.models.custom.modules.own_module import (
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 
 _CHANNELS = "pictures have 1 or 3: give channels=1 or channels=3 if the module takes such pictures"
+
+_NAMES_KEYS = ("id2label", "class_names", "classes", "class_to_idx", "idx_to_class", "CLASSES")
+"""What only names of classes stand under; a module's `names` or `labels` may be of its parts."""
 
 
 def of_module(
@@ -126,10 +129,11 @@ def _is_headless(module: nn.Module) -> bool:
 
 def _names_in(module: nn.Module, outputs: int) -> list[str] | None:
     """What the module, or its config as in transformers, calls so many classes."""
-    for held in (getattr(module, "config", None), module):
-        for key in NAMES_KEYS:
-            with suppress(LabelError):
-                found = held.get(key) if isinstance(held, Mapping) else getattr(held, key, None)
+    for of_config in (True, False):
+        for key in _NAMES_KEYS:
+            with suppress(Exception):  # a property may raise anything
+                held = module.config if of_config else module
+                found = held[key] if isinstance(held, Mapping) else getattr(held, key)
                 names = names_in(found)
                 if len(names) == outputs and all(map(str.strip, names)):
                     return names
