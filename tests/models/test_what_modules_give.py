@@ -48,6 +48,18 @@ def batch_of(photo: Image.Image) -> Tensor:
     return view_of(photo.size, preprocessing, "crop").batch(photo, preprocessing)
 
 
+def of_copies(given: Tensor, times: int) -> Tensor:
+    for _ in range(times):
+        given = torch.cat([given, given], dim=1)[:, : given.shape[1]]
+    return given
+
+
+def mean_with_itself(given: Tensor, times: int) -> Tensor:
+    for _ in range(times):
+        given = (given + given) / 2
+    return given
+
+
 SIGMOIDS: dict[str, Callable[[Tensor], Tensor]] = {
     "function": torch.sigmoid,
     "clamped": lambda logits: logits.sigmoid().clamp(1e-6, 1 - 1e-6),
@@ -64,6 +76,8 @@ SIGMOIDS: dict[str, Callable[[Tensor], Tensor]] = {
     "of a tanh": lambda logits: (logits.tanh() + 1) / 2,
     "of a normal distribution": lambda logits: (logits.erf() + 1) / 2,
     "by hand": lambda logits: 1 / (1 + (-logits).exp()),
+    "of its own copies": lambda logits: of_copies(logits.sigmoid(), times=40),
+    "mean with itself, often": lambda logits: mean_with_itself(logits.sigmoid(), times=40),
     "mean of two": lambda logits: (logits.sigmoid() + (2 * logits).sigmoid()) / 2,
 }
 

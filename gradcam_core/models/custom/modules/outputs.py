@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,45 +49,73 @@ def what_they_are(logits: Tensor, of_extremes: Tensor) -> str:
     return "logits" if is_outside or not _are_bounded(logits.grad_fn) else "probabilities"
 
 
-def _are_bounded(node: Node | None, is_shifted: bool = False) -> bool:
+def _holds(end: Node | None, state: Any, step: Callable[[Node, Any], bool | list]) -> bool:
+    """Whether something is so of all that these numbers come from. step: gives whether it is so of
+    a node, or the nodes and states that decide. Each is asked once: networks may lead back to one
+    node in more ways than can be counted."""
+    waiting, seen = [(end, state)], set()
+    while waiting:
+        one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        node, state = one
+        found = node is not None and step(node, state)
+        if not found:
+            return False
+        if found is not True:
+            waiting += found
+    return True
+
+
+def _are_bounded(end: Node | None) -> bool:
     """Whether all these numbers come from probabilities, from exponentials, as in a sigmoid by
-    hand, or from a tanh or erf that is_shifted, with no layer behind that has weights."""
+    hand, or from a tanh or erf to which something was added, with no layer behind that has
+    weights."""
     from gradcam_core.cam.target_layers.graph import is_product
 
-    name = _name(node)
-    if node is None or is_product(node):
-        return False
-    if name in (*_PROBABILITIES, "Exp") or (is_shifted and name in ("Tanh", "Erf")):
-        return True
-    is_shifted |= name in ("Add", "Sub", "Rsub")
-    before = [one for one, _ in node.next_functions if _name(one) not in ("", _PARAMETER)]
-    return bool(before) and all(_are_bounded(one, is_shifted) for one in before)
+    def step(node: Node, is_shifted: bool) -> bool | list:
+        name = _name(node)
+        if is_product(node):
+            return False
+        if name in (*_PROBABILITIES, "Exp") or (is_shifted and name in ("Tanh", "Erf")):
+            return True
+        is_shifted |= name in ("Add", "Sub", "Rsub")
+        return [(one, is_shifted) for one in _before(node) if _name(one) != _PARAMETER]
+
+    return _holds(end, False, step)
 
 
-def _are_of_shares(node: Node | None) -> bool:
+def _are_of_shares(end: Node | None) -> bool:
     """Whether these numbers are computed from probabilities alone, with numbers."""
-    name = _name(node)
-    if node is None or name in _PROBABILITIES:
-        return node is not None
-    before = [other for other, _ in node.next_functions if other is not None]
-    is_scaled = name in _SCALED or (name == "Div" and len(before) == 1)  # p / (1 - p) has no limit
-    return is_scaled and bool(before) and all(map(_are_of_shares, before))
+
+    def step(node: Node, state: None) -> bool | list:
+        name, before = _name(node), _before(node)
+        is_scaled = name in _SCALED or (name == "Div" and len(before) == 1)  # p/(1-p) has no limit
+        return name in _PROBABILITIES or (is_scaled and [(one, state) for one in before])
+
+    return _holds(end, None, step)
 
 
-def _are_only(node: Node | None, names: Sequence[str]) -> bool:
+def _are_only(end: Node | None, names: Sequence[str]) -> bool:
     """Whether nothing but a change of shape lies between these and this end of a graph, such as
     sigmoids, or some classes of a softmax."""
-    if node is None:
-        return False
-    name = _name(node)
-    before = [other for other, _ in node.next_functions if other is not None]
-    if name in _SAME_VALUES:
-        return bool(before) and all(_are_only(one, names) for one in before)
-    if name == "Exp" and names is _PROBABILITIES:
-        return _are_only(before[0], _LOGARITHMS)
-    if name in ("Log", "Log2", "Log10") and names is _LOGARITHMS:
-        return _are_of_shares(before[0])
-    return name in names
+
+    def step(node: Node, names: Sequence[str]) -> bool | list:
+        name, before = _name(node), _before(node)
+        if name in _SAME_VALUES:
+            return [(one, names) for one in before]
+        if name == "Exp" and names is _PROBABILITIES:
+            return [(before[0], _LOGARITHMS)]
+        if name in ("Log", "Log2", "Log10") and names is _LOGARITHMS:
+            return _are_of_shares(before[0])
+        return name in names
+
+    return _holds(end, names, step)
+
+
+def _before(node: Node) -> list[Node]:
+    return [other for other, _ in node.next_functions if other is not None]
 
 
 def _name(node: Node | None) -> str:
