@@ -1,2 +1,2 @@
-"""The CAM methods: `registry.py` says which there are, `one_pass.py` and `several_passes.py` have
-their formulas."""
+"""The CAM methods: `registry.py` lists them, `one_pass.py` and `several_passes.py` hold their
+formulas."""

@@ -1,5 +1,5 @@
-"""The methods that need one pass of the network: each one small pure function with its formula and
-paper. See the package for the letters."""
+"""The methods that need a single pass of the network, each a small pure function with its formula
+and paper. `registry` defines the symbols A, y, G and w_k."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def gradcam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
 
 def gradcam_plus_plus_weights(activation: Tensor, gradient: Tensor) -> Tensor:
     """The weights of `gradcam_plus_plus`: [N, C, 1, 1]."""
-    # Reduced by G_k^2, which float32 cannot hold where gradients are small.
+    # The fraction is reduced by G_k^2, which underflows float32 where gradients are small.
     alpha = quotient(
         gradient.sign().abs(), 2 + activation.sum(places(activation), keepdim=True) * gradient
     )
@@ -45,11 +45,11 @@ def gradcam_plus_plus_weights(activation: Tensor, gradient: Tensor) -> Tensor:
 
 
 def hirescam(activation: Tensor, gradient: Tensor) -> Tensor:
-    """HiResCAM (Draelos and Carin, 2020, eq. 2): relu(sum_k G_k A_k), each cell by its own
-    gradient. Equals Grad-CAM where the head is a mean and a linear layer.
+    """HiResCAM (Draelos and Carin, 2020, eq. 2): relu(sum_k G_k A_k), every cell weighted by its
+    own gradient. Equals Grad-CAM where the head is a mean and a linear layer.
 
     activation, gradient: [N, C, h, w] -> map [N, h, w]. The paper has no ReLU; pytorch-grad-cam
-    has it, as what speaks against the class is not drawn.
+    adds it, because evidence against the class is not drawn.
     """
     return weighted_sum(own_gradient(activation, gradient), activation)
 
@@ -74,8 +74,8 @@ def xgradcam_weights(activation: Tensor, gradient: Tensor) -> Tensor:
 
 
 def layercam(activation: Tensor, gradient: Tensor) -> Tensor:
-    """LayerCAM (Jiang et al., TIP 2021, eq. 7): relu(sum_k relu(G_k) A_k). Its scaling by tanh
-    (eq. 9), for joining layers, is not in it.
+    """LayerCAM (Jiang et al., TIP 2021, eq. 7): relu(sum_k relu(G_k) A_k), without the scaling by
+    tanh (eq. 9) that the paper applies before it joins layers.
 
     activation, gradient: [N, C, h, w] -> map [N, h, w].
     """
@@ -89,28 +89,27 @@ def positive_gradient(activation: Tensor, gradient: Tensor) -> Tensor:
 
 def finercam(activation: Tensor, gradient: Tensor) -> Tensor:
     """FinerCAM (Zhang et al., CVPR 2025, eq. 4 and 5): w_k = mean(G_k), where G is the gradient
-    of y_c - 0.6 mean(y_r) over three others r, those with the logits nearest to y_c.
+    of y_c - 0.6 mean(y_r) over the three other classes r whose logits are nearest to y_c.
 
     activation, gradient: [N, C, h, w] -> map [N, h, w]. As in TorchCAM; pytorch-grad-cam weights
-    the others by their probabilities.
+    the other classes by their probabilities.
     """
     return gradcam(activation, gradient)
 
 
 def competitive(activation: Tensor, gradient: Tensor, contrast: Tensor) -> Tensor:
-    """Grad-CAM where classes compete: relu(M_c - max_r M_r), at each cell the evidence for the
-    class beyond that for the strongest other there, with the Grad-CAM maps M of either.
+    """Grad-CAM where classes compete: relu(M_c - max_r M_r), where M are Grad-CAM maps. At each
+    cell it gives how far the evidence for the class exceeds that for the strongest other class.
 
-    That a class keeps only the places where it wins is the idea of Gupta and Arora ("A Simple
-    Technique to Enable Saliency Methods to Pass the Sanity Checks", 2019, for gradient times
-    input). activation, gradient: [N, C, h, w], contrast: gradients of the others
-    [R, N, C, h, w] -> map [N, h, w].
+    Gupta and Arora ("A Simple Technique to Enable Saliency Methods to Pass the Sanity Checks",
+    2019) introduced this competition for gradient times input. activation, gradient:
+    [N, C, h, w], contrast: gradients of the other classes [R, N, C, h, w] -> map [N, h, w].
     """
     return signed_competitive(activation, gradient, contrast).relu()
 
 
 def signed_competitive(activation: Tensor, gradient: Tensor, contrast: Tensor) -> Tensor:
-    """M_c - max_r M_r, see `competitive`: below 0 where another class has more evidence."""
+    """M_c - max_r M_r, see `competitive`: negative where another class has more evidence."""
     return gradcam(activation, gradient) - strongest_other(activation, contrast)
 
 
@@ -124,11 +123,11 @@ def strongest_other(activation: Tensor, contrast: Tensor) -> Tensor:
 
 def eigencam(activation: Tensor) -> Tensor:
     """Eigen-CAM (Muhammad and Yeasin, IJCNN 2020, eq. 3 and 4): A, as a matrix of cells by
-    channels, times its first right singular vector. Knows no class.
+    channels, times its first right singular vector. The map is the same for every class.
 
-    activation: [N, C, h, w] -> map [N, h, w]. As in the paper the columns are not centred, as
-    they are in pytorch-grad-cam, where therefore the sign of the map is a matter of chance. Here
-    the sign is the one that makes the sum of the map positive.
+    activation: [N, C, h, w] -> map [N, h, w]. As in the paper, the columns are not centred;
+    pytorch-grad-cam centres them, which makes the sign of the map arbitrary. Here the sign is
+    chosen so that the sum of the map is positive.
     """
     import torch
 
@@ -140,8 +139,8 @@ def eigengradcam(activation: Tensor, gradient: Tensor) -> Tensor:
     of cells by channels with centred columns, times its first right singular vector.
 
     activation, gradient: [N, C, h, w] -> map [N, h, w]. In pytorch-grad-cam the sign of the map is
-    a matter of chance. Here the sign is the one by which the map rises with sum_k G_k A_k, the
-    evidence for the class.
+    arbitrary. Here the sign is chosen so that the map rises with sum_k G_k A_k, the evidence for
+    the class.
     """
     product = gradient * activation
     centred = product - product.mean(dim=places(product), keepdim=True)
@@ -149,13 +148,17 @@ def eigengradcam(activation: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _along_first_direction(matrix: Tensor, towards: Tensor) -> Tensor:
-    """relu of a matrix of cells by channels, [N, C, h, w], times its first right singular vector,
-    with the sign by which the scalar product with this map [N, h, w] is positive -> [N, h, w]."""
+    """Projects each image's cells onto the first right singular vector of the matrix [cells, C],
+    then applies ReLU. The sign is the one with a positive scalar product with `towards`.
+
+    matrix: [N, C, h, w]. towards: [N, h, w] -> map [N, h, w], NaN for images with values that are
+    not finite.
+    """
     import torch
 
     images, _, *sides = matrix.shape
     is_number = matrix.isfinite().flatten(1).all(dim=1)
-    # In double precision, where nearly equal singular values do not mix.
+    # Double precision keeps nearly equal singular values apart.
     cells = matrix.nan_to_num().double().flatten(2).mT
     left, values, _ = torch.linalg.svd(cells, full_matrices=False)
     projected = left[:, :, 0] * values[:, None, 0]

@@ -1,10 +1,10 @@
-"""The CAM methods: which there are, and what each needs besides the activation.
+"""The CAM methods, and what each needs besides the activation.
 
-Their formulas are small pure functions, in `one_pass` and `several_passes`. A method gives the maps
+Their formulas are small pure functions in `one_pass` and `several_passes`. A method gives the maps
 of a batch [N, h, w], >= 0 and not normalised. A is the activation of the target layer [N, C, h, w],
 y the logit of the class explained, G = dy/dA its gradient. A docstring gives the map, or the weight
-w_k of each channel in the map relu(sum_k w_k A_k). Signals, with one side in place of h and w, and
-volumes, with three, work as images do.
+w_k of each channel in the map relu(sum_k w_k A_k). Signals, which have one side instead of h and w,
+and volumes, which have three, work as images do.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ Need: TypeAlias = Literal[
 
 @dataclass(frozen=True)
 class Contrast:
-    """How a class is explained in contrast to others, by y_c - share * mean(y_others) instead of
+    """Explains a class in contrast to other classes, by y_c - share * mean(y_others) instead of
     y_c.
 
-    count: so many others are chosen where none are given: those with the nearest logits, or those
-    that are most probable.
+    count: how many other classes are chosen where the caller names none. by: chooses those with
+    the logits nearest to y_c, or the most probable.
     """
 
     share: float
@@ -84,8 +84,8 @@ DEFAULT_CONTRAST = Contrast(share=1.0, count=10, by="probable")
 
 @dataclass(frozen=True)
 class ChannelWeights:
-    """The weights w_k of the channels. of: from the activation and the gradient, [N, C, 1, 1] or
-    one for each cell [N, C, h, w]. formula: for people."""
+    """The weights w_k of the channels. of: makes them from the activation and the gradient, as
+    [N, C, 1, 1], or [N, C, h, w] with a weight for each cell. formula: for people."""
 
     of: Callable[[Tensor, Tensor], Tensor]
     formula: str
@@ -102,15 +102,17 @@ _POSITIVE = ChannelWeights(positive_gradient, "wₖ = ReLU(∂y/∂Aₖ) at each
 class Method:
     """A CAM method. name: as in the API. title: as people write it.
 
-    needs: what `compute` is given besides the activation. Of one pass: the gradient of the class;
-    that and those of the classes in contrast; or nothing. Of further passes: the scores of the
-    network, or of its head, for as many inputs as there are channels, which `perturb` makes, means
-    over so many `samples`; the gradients for noisy pictures. Instead of the activation: the
-    Grad-CAM++ maps of this layer and earlier ones; or the gradients of attention.
-    weights: of the channels, where the map is a sum of channels times these.
-    contrast: of a method that always has one. signed: its signed map, where that is not the
-    difference of two, see `signed`. is_common: whether the page shows it at once, and not only
-    under "More methods".
+    needs: what `compute` takes besides the activation.
+      "gradient": the gradient of the class; "gradients": that, and those of the contrast's classes.
+      "scores of images", "scores of activations": the score of the network, or of its head, for
+      the input that `perturb` makes from each channel, a mean over `samples` inputs.
+      "noisy gradients": the gradients for noisy pictures.
+      "earlier maps" and "attention" replace the activation: the Grad-CAM++ maps of this layer and
+      earlier ones, or the gradients of attention.
+    weights: of the channels, where the map is their weighted sum.
+    contrast: set for a method that always has one. signed: computes the signed map, where that is
+    not the difference described in `signed`. is_common: whether the page lists the method itself,
+    not only under "More methods".
     """
 
     name: str
@@ -126,12 +128,12 @@ class Method:
 
     @property
     def is_slow(self) -> bool:
-        """Whether it runs the network again, or its head, up to thousands of times."""
+        """Whether it runs the network, or its head, again, up to thousands of times."""
         return self.needs not in ("gradient", "gradients", "nothing")
 
     @property
     def passes_per_channel(self) -> int:
-        """How often it runs the network, or its head, for each channel."""
+        """How many times it runs the network, or its head, for each channel."""
         return self.samples if self.perturb else 0
 
     @property
@@ -141,12 +143,12 @@ class Method:
 
     @property
     def can_be_signed(self) -> bool:
-        """Whether what speaks against the class can be kept, see `signed`."""
+        """Whether its map can keep the evidence against the class, see `signed`."""
         return self.needs in ("gradient", "gradients")
 
 
 def check_signed(method: Method, kind: type[GradcamError] = ChoiceError) -> None:
-    """Raises an error of this kind for a method that cannot tell what speaks against the class."""
+    """Raises an error of this kind for a method that cannot show the evidence against a class."""
     if not method.can_be_signed:
         raise kind(
             f"{method.title} has no signed map: only gradient methods show the evidence against a "
@@ -155,7 +157,7 @@ def check_signed(method: Method, kind: type[GradcamError] = ChoiceError) -> None
 
 
 def check_steps(method: Method) -> None:
-    """Raises ChoiceError for a method whose map is no sum of channels times weights."""
+    """Raises ChoiceError for a method whose map is not a weighted sum of channels."""
     if method.weights is None:
         raise ChoiceError(
             f"{method.title} is not a weighted sum of channels, so its map has no such steps. "
@@ -164,9 +166,10 @@ def check_steps(method: Method) -> None:
 
 
 def signed(method: Method) -> Callable[..., Tensor]:
-    """The method with what speaks against the class, as values below 0: its map minus the one of
-    the opposite score, -y, which Grad-CAM's paper calls counterfactual (section 3.3). For a sum
-    that only its last ReLU cuts, Grad-CAM's or HiResCAM's, that is the sum itself.
+    """A form of the method that keeps the evidence against the class as values below 0: its map
+    minus the map of the opposite score, -y, which Grad-CAM's paper calls counterfactual (section
+    3.3). Where only the last ReLU cuts the sum, as in Grad-CAM and HiResCAM, that is the sum
+    itself.
 
     Takes what `method.compute` takes. For methods with `can_be_signed`.
     """
@@ -239,7 +242,7 @@ DEFAULT_METHOD = "gradcam"
 
 
 def method_named(name: str) -> Method:
-    """The method registered under this name. Raises ValueError that lists the known ones."""
+    """The method of this name. Raises ChoiceError, which lists the names, for an unknown one."""
     if isinstance(name, str) and name in METHODS:
         return METHODS[name]
     raise ChoiceError(f"There is no method {name!r}. Choose one of: {', '.join(METHODS)}.")

@@ -1,4 +1,4 @@
-"""The sums over channels and places that the formulas of the methods are made of."""
+"""Sums over channels and places, the parts of the methods' formulas."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _ROUNDING = 1e-6
-"""Share of the sum of the absolute values that a sum of float32 terms may be off by."""
+"""The error of a sum of float32 terms, as a share of the sum of their absolute values."""
 
 
 def weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:
-    """relu(sum_k w_k A_k); all 0 where a map is no more than the rounding of its sum."""
+    """relu(sum_k w_k A_k) -> [N, h, w]; all 0 where a map does not exceed its rounding error."""
     terms = weight * activation
     total = terms.sum(dim=1)
     places = tuple(range(1, total.ndim))
@@ -21,12 +21,12 @@ def weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:
 
 
 def places(tensor: Tensor) -> tuple[int, ...]:
-    """The axes of the places in [N, C, *places]."""
+    """The axes of the places in a tensor [N, C, *places]."""
     return tuple(range(2, tensor.ndim))
 
 
 def over_places(weight: Tensor, activation: Tensor) -> Tensor:
-    """A weight for each channel [N, C] in a form that is multiplied with an activation."""
+    """Weights [N, C] as [N, C, 1, 1], the shape that multiplies an activation [N, C, h, w]."""
     return weight.view(*weight.shape, *[1] * (activation.ndim - 2))
 
 
