@@ -1,1 +1,1 @@
-"""What a network may be, is given and gives, and how a pass of ours leaves it as it was."""
+"""Which networks are accepted, their inputs and outputs, and passes that leave them unchanged."""

@@ -1,4 +1,5 @@
-"""The attention of a transformer, seen while it runs: written out where PyTorch would fuse it."""
+"""Records the attention of a transformer during a pass, computed step by step where PyTorch would
+fuse it."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ _SOFTMAXES: tuple[Callable, ...] = (torch.softmax, functional.softmax, Tensor.so
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a transformer. name: dotted, of its module. attention: [1, heads, L, L], its own
-    leaf of the graph; output: the tokens that it gives [1, L, C], made from it."""
+    """A block of a transformer. name: the dotted name of its module. attention: [1, heads, L, L],
+    a leaf of the autograd graph. output: the block's tokens [1, L, C], which depend on it."""
 
     name: str
     attention: Tensor
@@ -35,7 +36,8 @@ class Block:
         return self.output.detach()
 
     def gradient(self, of_tokens: Tensor) -> Tensor:
-        """By the attention, given that by the tokens."""
+        """The gradient with respect to the attention [1, heads, L, L], from the gradient with
+        respect to the tokens [1, L, C]. Keeps the graph."""
         (found,) = torch.autograd.grad(
             self.output, self.attention, of_tokens.to(self.output), retain_graph=True
         )
@@ -43,8 +45,8 @@ class Block:
 
 
 class AttentionPass:
-    """A pass over one image with the blocks whose tokens, so many, all attend to each other. Other
-    threads may use the network meanwhile and do not notice."""
+    """A forward pass over one image that records `blocks`: the transformer blocks, in order, in
+    which all `tokens` tokens attend to each other. Other threads may use the network meanwhile."""
 
     def __init__(self, module: nn.Module, inputs: Inputs, tokens: int) -> None:
         self._seen = _Attention(tokens)
@@ -59,7 +61,8 @@ class AttentionPass:
             before = self._begun.pop()
             self._calls[name] += 1
             inside = self._seen.found[before:]
-            # The outermost module with one attention in it is the block, and it ends last.
+            # The block is the outermost module with one attention in it. It ends last, so it
+            # replaces the modules inside it.
             if len(inside) == 1 and isinstance(output, Tensor) and output.ndim == 3:
                 found[before] = Block(name, inside[0], output)
 
@@ -77,8 +80,8 @@ class AttentionPass:
 
 
 class _Attention(TorchFunctionMode):
-    """Notes the attention between so many tokens, and lets what follows depend on it. Like every
-    such mode it is in force in this thread only."""
+    """Records each attention between `tokens` tokens and makes it a leaf of the graph, on which the
+    rest of the pass depends. Like every such mode, it affects this thread only."""
 
     def __init__(self, tokens: int) -> None:
         super().__init__()
@@ -97,7 +100,7 @@ class _Attention(TorchFunctionMode):
     def _noted(self, weights: Tensor) -> Tensor:
         if weights.ndim != 4 or weights.shape[-2:] != (self._tokens, self._tokens):
             return weights
-        # From the first one on: all that is before it does not matter.
+        # Nothing before the first attention needs a gradient, so the graph begins here.
         torch.set_grad_enabled(True)
         leaf = weights.detach().requires_grad_()
         self.found.append(leaf)
@@ -128,7 +131,8 @@ class _Attention(TorchFunctionMode):
 
 
 def _write_out(part: nn.MultiheadAttention, undo: ExitStack) -> None:
-    """Let PyTorch's own module of attention call the function that can be seen."""
+    """Lets PyTorch's attention module call `scaled_dot_product_attention`, which `_Attention`
+    intercepts, instead of its fused code."""
     owner, real = threading.get_ident(), part.forward
 
     def forward(query: Tensor, key: Tensor, value: Tensor, *others: Any, **options: Any) -> Any:

@@ -1,5 +1,5 @@
-"""What would keep a pass of ours from being an ordinary one, switched off while it runs: compiled
-parts, gradient checkpointing, tensors of inference mode."""
+"""Switches off, for the time of a pass, what disturbs hooks and gradients: compiled code, gradient
+checkpointing, and tensors made in inference mode."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _CheckpointFunction = checkpoint.CheckpointFunction
 
 
 def run_eagerly(module: nn.Module, undo: ExitStack) -> None:
-    """Until `undo` is closed. Other threads get right results meanwhile; compiled networks run
-    eagerly in them, too."""
-    if "torch._dynamo" in sys.modules:  # which whatever is compiled has imported
+    """Makes the network run eagerly and differentiably until `undo` is closed. Results in other
+    threads stay right meanwhile, although compiled networks run eagerly there, too."""
+    if "torch._dynamo" in sys.modules:  # compiling anything imports it
         undo.enter_context(_without_compiler())
     undo.enter_context(_without_checkpoints_here())
     _with_gradients(module, undo)
@@ -33,8 +33,8 @@ def run_eagerly(module: nn.Module, undo: ExitStack) -> None:
 
 @contextmanager
 def _without_compiler() -> Iterator[None]:
-    """Compiled code leaves hooks out, and frees what a second backward pass needs. The stance of
-    the compiler is one for all threads, so the first sets it and the last puts it back."""
+    """Compiled code skips hooks and frees what a second backward pass needs. All threads share the
+    compiler's stance, so the first pass sets it and the last one restores it."""
     global _compilers_off
     with _lock:
         if not _compilers_off:
@@ -50,8 +50,8 @@ def _without_compiler() -> Iterator[None]:
 
 
 class _DirectlyHere(checkpoint.CheckpointFunction):
-    """Reentrant checkpointing computes without gradients unless its input has some, which it has
-    not before the target layer."""
+    """Reentrant checkpointing computes without gradients unless its input requires some, and
+    before the target layer no input does."""
 
     @classmethod
     def apply(cls, function: Any, preserve: bool, *inputs: Any) -> Any:
@@ -78,8 +78,8 @@ def _without_checkpoints_here() -> Iterator[None]:
 
 
 def _with_gradients(module: nn.Module, undo: ExitStack) -> None:
-    """Lets copies stand for parameters and buffers that were made in inference mode, because a
-    graph cannot keep those."""
+    """Replaces parameters and buffers made in inference mode, which autograd cannot save, by copies
+    until `undo` is closed."""
     copies: dict[int, torch.Tensor] = {}
 
     def put_back(tensors: dict[str, Any], name: str, own: torch.Tensor) -> None:
@@ -87,7 +87,7 @@ def _with_gradients(module: nn.Module, undo: ExitStack) -> None:
 
     parts = parts_of(module)
     of_all = [one for part in parts for one in (part._parameters, part._buffers) if one]
-    # Looked for at once, because this runs before each pass, and almost no network has any.
+    # A quick search first: this runs before each pass, and almost no network has such tensors.
     if not [
         1
         for tensors in of_all

@@ -1,4 +1,4 @@
-"""Which networks can be explained, and the messages for the others."""
+"""Which networks can be explained, and the error messages for those that cannot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gradcam_core.system.memory import no_memory_sentence
 from gradcam_core.wording import first_line
 
 _SAME = (nn.DataParallel, nn.Sequential, nn.ModuleList, nn.ModuleDict, torch.fx.GraphModule)
-"""Kinds of parts that do the same in training mode, apart from their own parts."""
+"""Modules that behave the same in training mode, apart from the parts inside them."""
 
 
 _OF_A_NETWORK = (
@@ -28,7 +28,7 @@ _OF_A_NETWORK = (
     AttributeError,
     ArithmeticError,
 )
-"""What a network may raise for a batch that it does not take."""
+"""What a network may raise for a batch that it does not accept."""
 
 
 def check_images_do_not_mix(module: nn.Module) -> None:
@@ -43,10 +43,10 @@ def check_images_do_not_mix(module: nn.Module) -> None:
 
 
 def explainable(module: nn.Module) -> nn.Module:
-    """The network itself, without the wrapper of `torch.compile`.
+    """The network, without the wrapper of `torch.compile`.
 
-    Raises CamError if it is none, is TorchScript or quantised, or if a part of it is in training
-    mode, where a pass changes its statistics and mixes the images of a batch.
+    Raises CamError if it is not a module, is TorchScript or quantised, has lazy parameters, or has
+    a part in training mode, where a pass changes statistics and mixes the images of a batch.
     """
     if not isinstance(module, nn.Module):
         name = type(module).__qualname__
@@ -71,8 +71,8 @@ def explainable(module: nn.Module) -> nn.Module:
 
 
 def unseen_part(module: nn.Module) -> str | None:
-    """The name of a part that is TorchScript, if there is one that may give feature maps: more than
-    an activation, a pooling or a single dense layer."""
+    """The name of a TorchScript part that may give feature maps, or None. An activation, a pooling
+    or a single dense layer does not count."""
     for name, part in module.named_modules():
         if isinstance(part, torch.jit.ScriptModule):
             weights = [one for one in part.parameters() if one.ndim > 1]
@@ -92,7 +92,7 @@ def _check_training(module: nn.Module) -> None:
     for name, part in module.named_modules():
         if not part.training:
             continue
-        # What torch.fx and torch.export make has parts of no kind of its own.
+        # The containers that torch.fx and torch.export make do nothing in training mode.
         is_made = type(part) is nn.Module or type(part).__module__.startswith("torch.export")
         if not is_made and not isinstance(part, _SAME):
             which = f"The part {name!r} of the network" if name else "The network"
@@ -101,7 +101,7 @@ def _check_training(module: nn.Module) -> None:
 
 @contextmanager
 def as_cam_errors(module: nn.Module, inputs: Inputs) -> Iterator[None]:
-    """Turns what a network raises for its first pass into a CamError that names the batch."""
+    """Turns what a network raises in its first pass into a CamError that describes the batch."""
     try:
         yield
     except (CamError, torch.OutOfMemoryError):
@@ -126,7 +126,8 @@ def as_cam_errors(module: nn.Module, inputs: Inputs) -> Iterator[None]:
 
 @contextmanager
 def as_gradient_errors() -> Iterator[None]:
-    """Turns what a backward pass raises into a CamError, as where an operation has no gradient."""
+    """Turns what a backward pass raises, for example at an operation without a gradient, into a
+    CamError."""
     try:
         yield
     except (CamError, torch.OutOfMemoryError):

@@ -1,4 +1,4 @@
-"""Errors for values that are not finite, in what a network gives and in its maps."""
+"""Errors for values that are not finite in a network's outputs and maps."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from gradcam_core.errors import CamError
 
 
 def check_finite(steps: Sequence[tuple[str, Tensor]], dtype: torch.dtype) -> None:
-    """Raises CamError if one of these has values that are not finite, which names the first and
-    the images where it is so.
+    """Raises CamError for the first step with values that are not finite. The error names the step
+    and the images concerned.
 
-    steps: in the order in which they are computed, each with its name; their rows are the images.
-    dtype: in which the network computes.
+    steps: names and values [N, ...], in the order of their computation. dtype: the network's.
     """
     for name, values in steps:
         is_finite = (
@@ -27,7 +26,7 @@ def check_finite(steps: Sequence[tuple[str, Tensor]], dtype: torch.dtype) -> Non
 
 
 def not_finite(name: str, wrong: Sequence[int], count: int, dtype: torch.dtype) -> str:
-    """The sentence about these images, of so many."""
+    """The error message. wrong: the numbers of the images concerned, of `count` in all."""
     which = "" if count == 1 else f" of the {numbered(wrong)}"
     came = f"{name}{which} has values that are not finite (NaN or infinite), so there is no map."
     if dtype is torch.float16:
@@ -39,6 +38,6 @@ def not_finite(name: str, wrong: Sequence[int], count: int, dtype: torch.dtype) 
 
 
 def numbered(images: Sequence[int]) -> str:
-    """These images of a batch, for a person."""
+    """Names these images of a batch: "images 0, 2 (counted from 0)"."""
     one = "image" if len(images) == 1 else "images"
     return f"{one} {', '.join(map(str, images))} (counted from 0)"

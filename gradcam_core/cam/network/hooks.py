@@ -1,5 +1,5 @@
-"""Hooks on a network that others share: one pass of ours at a time, which no other thread notices,
-and everything undone at its end."""
+"""Hooks on a network that other threads share: one hooked pass at a time, invisible to other
+threads, and everything undone at its end."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _locks_lock = threading.Lock()
 
 @contextmanager
 def exclusive(module: nn.Module) -> Iterator[ExitStack]:
-    """The network for one pass of ours, because two at once would see each other's changes.
+    """Locks the network for one hooked pass, because two at once would see each other's changes.
 
-    Gives a stack for what puts hooks and other changes back; it does so before others may enter.
-    Who runs the network without us does not wait: see `on_this_thread`.
+    Yields a stack for the callbacks that undo hooks and other changes; they run before the lock is
+    released. Code that calls the network directly does not wait: see `on_this_thread`.
     """
     with _locks_lock:
         lock = _locks.setdefault(module, threading.Lock())
@@ -32,9 +32,10 @@ def exclusive(module: nn.Module) -> Iterator[ExitStack]:
 
 
 def in_place_of(output: Tensor, new: Tensor, *, has_graph: bool = False) -> Tensor:
-    """What a hook gives instead of a module's output: the new values, written into it, because the
-    network may have it from elsewhere, too. It is the input of an in-place ReLU or a dropout, and
-    other hooks may have kept it. has_graph: also where it depends on what requires gradients."""
+    """What a hook returns to replace a module's output. The new values are written into the output
+    itself, because the network may hold that tensor elsewhere, too: as the input of an in-place
+    ReLU or a dropout, or kept by another hook. Returns a clone of `new` where the output cannot be
+    written to. has_graph: write also into an output that already has an autograd graph."""
     is_fixed = isinstance(output, nn.Parameter) or output.is_inference() or output._is_view()
     if is_fixed or (output.requires_grad and (output.is_leaf or not has_graph)):
         return new.clone()
@@ -42,7 +43,7 @@ def in_place_of(output: Tensor, new: Tensor, *, has_graph: bool = False) -> Tens
 
 
 def on_this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
-    """A hook that does nothing in other threads, which may run the same module meanwhile."""
+    """The hook, but without effect in other threads, which may run the same module meanwhile."""
     owner = threading.get_ident()
 
     def in_this_thread(*arguments: Any) -> Any:

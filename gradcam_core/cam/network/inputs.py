@@ -1,4 +1,4 @@
-"""What a network is given: pictures alone, or pictures among several inputs."""
+"""The inputs of a network: pictures alone, or pictures among other inputs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from gradcam_core.errors import CamError
 
 Batch = Tensor | tuple | Mapping[str, Any]
-"""Pictures [N, C, H, W], or all that a network is given: by position, or by name."""
+"""Pictures [N, C, H, W], or all inputs of a network: a tuple by position, a mapping by name."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """images: [N, C, *sides], the first of them that may be pictures. others: all that the network
-    is given besides, by position or by name; place: that of the images. several: whether others
-    may be pictures, too."""
+    """images: [N, C, *sides], the first input that may be pictures. place: its position or name.
+    others: the other inputs, by position or name. several: whether some of those may be pictures,
+    too."""
 
     images: Tensor
     others: Mapping[Any, Any]
@@ -27,7 +27,7 @@ class Inputs:
 
     @classmethod
     def of(cls, batch: Batch) -> Inputs:
-        """Raises CamError for what is no batch."""
+        """Finds the pictures in a batch. Raises CamError if it has none, or is no batch."""
         if isinstance(batch, Tensor):
             return cls(_checked(batch), {}, 0)
         if isinstance(batch, Mapping):
@@ -62,14 +62,14 @@ class Inputs:
         return len(self.images)
 
     def rows(self, rows: slice) -> Inputs:
-        """Of some of the images only."""
+        """The inputs for these images only. Tensors with a row per image are cut likewise."""
         others = {at: one[rows] if self._has_rows(one) else one for at, one in self.others.items()}
         return replace(self, images=self.images[rows], others=others)
 
     def run(self, module: nn.Module, images: Tensor | None = None, *, copied: bool = True) -> Any:
-        """What the network gives for these inputs, or for other images in the place of theirs; for
-        M images in the place of one the others are repeated. copied: so that a network that writes
-        into its input leaves ours as they are."""
+        """The network's output for these inputs. images: used in place of our own; where M images
+        replace a single one, the other inputs are repeated. copied: passes copies, so that a
+        network that writes into its inputs leaves ours unchanged."""
         given = self.images if images is None else images
         others = {at: self._for(one, len(given)) for at, one in self.others.items()}
         inputs = {self.place: given, **others}
@@ -83,17 +83,19 @@ class Inputs:
 
     @property
     def version(self) -> int | None:
-        """Which changes when somebody writes into the images; None where that is not told."""
+        """A number that changes when somebody writes into the images; None for tensors of
+        inference mode, which keep no such number."""
         return None if self.images.is_inference() else self.images._version
 
     @property
     def choices(self) -> tuple[tuple[Any, Any], ...]:
-        """The numbers and words among the inputs, by which a network may go another way."""
+        """The plain values (bool, int, float, str, None) among the other inputs, each with its
+        position or name. The network may take another execution path for other values."""
         plain = (bool, int, float, str, type(None))
         return tuple((at, one) for at, one in self.others.items() if isinstance(one, plain))
 
     def described(self) -> str:
-        """For a person whose network does not take them."""
+        """Shapes, types and devices of the inputs, for an error message."""
 
         def one(given: Any) -> str:
             if not isinstance(given, Tensor):

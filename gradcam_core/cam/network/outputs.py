@@ -1,4 +1,4 @@
-"""The logits among what a network gives."""
+"""Finds the logits in a network's output."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch import Tensor
 from gradcam_core.errors import CamError
 
 Output = Callable[[Any], Tensor]
-"""From what a network gives to its logits [N, classes], or to what targets are functions of."""
+"""Takes a network's output; gives its logits [N, classes], or whatever the targets take."""
 
 _LOGITS = ("logits", "out")
 
 
 def logits_of_output(output: Any) -> Tensor:
-    """What the classes are read from, where that is clear: the tensor itself; `logits` (or `out`,
-    of torchvision's segmentation) of a mapping or an object, as Hugging Face gives it; the only
-    tensor [N, classes] of a tuple. One number per image, [N], is one class; a
-    map of one cell, [N, classes, 1, 1], is one number per class.
+    """The logits, where it is clear which they are: the output itself if it is a tensor; the entry
+    `logits` of a mapping or object (as Hugging Face returns it), or `out` (torchvision's
+    segmentation); the only tensor [N, classes], or the only tensor, of a tuple. [N] becomes
+    [N, 1], and [N, classes, 1, 1] becomes [N, classes].
 
-    Raises CamError, which names what came, for anything else.
+    Raises CamError, which describes the output, for anything else.
     """
     found = _among(output)
     is_clear = found is not None and found.layout == torch.strided and found.ndim > 0
@@ -38,7 +38,8 @@ def logits_of_output(output: Any) -> Tensor:
 
 
 def logits_selector(pick: Output | None) -> Callable[[Any], Tensor]:
-    """The same with a person's own function. Raises CamError if it gives no tensor."""
+    """`logits_of_output`, or the person's own function if there is one. The function returned
+    raises CamError if that fails or returns no tensor of floats."""
     if pick is None:
         return logits_of_output
 
@@ -83,7 +84,7 @@ def _among(output: Any) -> Tensor | None:
 
 
 def described(output: Any) -> str:
-    """What came, for a person."""
+    """Types and shapes of an output, for an error message."""
     if isinstance(output, Tensor):
         kind = "a tensor" if output.layout == torch.strided else "a sparse tensor"
         return f"{kind} {list(output.shape)} of {str(output.dtype).removeprefix('torch.')}"

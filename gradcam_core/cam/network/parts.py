@@ -1,4 +1,4 @@
-"""The parts of a network, walked as fast as is possible, because each pass of ours does it."""
+"""Lists the parts of a network, fast, because each pass of ours does so."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch import nn
 
 
 def parts_of(module: nn.Module) -> list[nn.Module]:
-    """All modules in a network, itself first, each once. As `module.modules()`, but in the order of
-    their depth and without a generator for each, which takes a tenth of the time."""
+    """All modules of a network, itself first, each once. Unlike `module.modules()` it goes by depth
+    and needs no generator per module, and so takes a tenth of the time."""
     found = [module]
     seen = {module}
     for part in found:  # it grows meanwhile
@@ -21,7 +21,8 @@ def parts_of(module: nn.Module) -> list[nn.Module]:
 
 
 def parameters_of(parts: Iterable[nn.Module]) -> list[nn.Parameter]:
-    """Their own parameters; one that several parts have comes as often."""
+    """The parts' own parameters, without those of parts inside them. A parameter that several
+    parts share appears once for each."""
     return [
         one
         for part in parts
