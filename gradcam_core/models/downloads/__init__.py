@@ -1,1 +1,1 @@
-"""Where weights come from, and fetching them."""
+"""The sources of weights, and downloading from them."""

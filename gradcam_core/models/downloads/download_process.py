@@ -1,10 +1,10 @@
 """Download one file of weights into its library's own cache: the child process of `fetch`.
 
-A process of its own, because the Hub's client cannot be stopped from outside. It ends when its
-standard input does, which is when the process that started it is gone.
-Prints one JSON object a line: {"started": true} before it asks the server, {"waiting": true} again
-and again while another process downloads the same, {"done": bytes, "total": bytes or null} on the
-way, {"error": reason} at the end if it failed.
+It is a separate process because the Hub's client cannot be stopped from outside. It ends when its
+standard input does, that is, when the process that started it is gone.
+Prints one JSON object a line: {"started": true} before the first request, {"waiting": true} every
+second while another process downloads the same file, {"done": bytes, "total": bytes or null} as
+data arrives, and {"error": reason} at the end if the download failed.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ ARRIVING = ".arriving"
 """Suffix of a release file's name until the file is complete."""
 
 CHUNK_BYTES = 4 * 1024
-"""Size of a chunk, after which progress is reported. A slow download must not look like none."""
+"""Progress is reported after each chunk, so small chunks keep a slow download from looking
+stalled."""
 
 
 class ReportingTqdm(tqdm):
-    """A progress bar whose every refresh is a line for the parent process."""
+    """A progress bar that prints a line for the parent process at each refresh."""
 
     def __init__(self, *args, **kwargs) -> None:
         # The Hub's client passes its own settings and a name for its group of bars.
         kwargs.pop("name", None)
-        # miniters: else it tells less and less where a download becomes slower and slower.
+        # miniters: tqdm would otherwise refresh ever more rarely while a download slows down.
         kwargs.update(disable=False, file=sys.stderr, mininterval=0.2, miniters=1)
         super().__init__(*args, **kwargs)
 
@@ -55,12 +56,13 @@ def report(**line: object) -> None:
 
 
 class _OtherAnswerError(RuntimeError):
-    """The server sent something else than a file of weights."""
+    """The server sent something other than a file of weights."""
 
 
 def download_from_hub(repo: str, filename: str, lock: Path, force: bool) -> None:
-    """Into the Hub's cache. The client checks the size; the SHA-256 that the Hub gives as the
-    ETag of a large file is checked here, and a file that differs does not stay in the cache."""
+    """Downloads into the Hub's cache. The Hub's client checks only the size, so the SHA-256, which
+    the Hub gives as the ETag of a large file, is checked here. A file that fails is removed from
+    the cache and raises RuntimeError. force: downloads a cached file again."""
     from huggingface_hub import hf_hub_download
 
     set_hub_chunk(CHUNK_BYTES)
@@ -74,12 +76,13 @@ def download_from_hub(repo: str, filename: str, lock: Path, force: bool) -> None
 
 
 def download_release(url: str, destination: Path, lock: Path) -> None:
-    """Into torch.hub's cache, checked against the hash in the file's name."""
+    """Downloads into torch.hub's cache. Raises RuntimeError if the file does not match the hash in
+    its name."""
     expected = hash_in_name(destination)
     report(started=True)
     with sole_download(lock):
         if expected and destination.is_file() and is_intact(destination, expected):
-            return  # another process was faster
+            return  # another process has downloaded it meanwhile
         arriving = destination.with_name(f"{destination.name}{ARRIVING}-{os.getpid()}")
         with atomic_write(destination, partial=arriving) as file:
             _copy(url, file)
@@ -104,8 +107,8 @@ def _copy(url: str, stream: IO[bytes]) -> None:
 
 @contextmanager
 def sole_download(lock_file: Path) -> Iterator[None]:
-    """Downloads a file while no other process on this machine downloads the same. A lock ends with
-    its process, however that ends."""
+    """Holds the lock for a download, so that no other process on this machine downloads the same
+    file. The operating system releases the lock when the process ends, even if it is killed."""
     from filelock import Timeout
 
     from gradcam_core.system.locks import lock_for
@@ -124,14 +127,14 @@ def sole_download(lock_file: Path) -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    # Not by sys.stdin, whose lock a waiting thread keeps: the process could not end itself.
+    # A thread that waits in sys.stdin holds its lock, and the process could then not exit.
     os.read(0, 1)
     os._exit(1)
 
 
 def reason(error: BaseException) -> str:
     """What went wrong, in words for a person who only wants the picture explained."""
-    # The Hub's client puts another error around the one that tells.
+    # The Hub's client wraps the error that says what happened.
     if error.__cause__ is not None and type(error).__name__ in (
         "LocalEntryNotFoundError",
         "ValueError",
@@ -149,7 +152,7 @@ def reason(error: BaseException) -> str:
         return "the folder for downloads cannot be written to"
     if "hash value" in str(error) or "Consistency check failed" in str(error):
         return "the file that arrived is damaged"
-    # The Hub's client uses httpx or httpx2, by its version; their errors share the name.
+    # The Hub's client uses httpx or httpx2, depending on its version; both name it TransportError.
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, _OtherAnswerError) or "FileMetadataError" in names:
         return "something other than the weights arrived, perhaps a login page"
@@ -183,7 +186,7 @@ def main() -> int:
         else:
             download_from_hub(options.repo, options.file, options.lock, options.force)
     except BrokenPipeError:
-        return 1  # nobody listens any more
+        return 1  # the parent process is gone
     except Exception as error:
         print(repr(error), file=sys.stderr)
         report(error=reason(error))

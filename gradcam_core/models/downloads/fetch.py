@@ -1,4 +1,4 @@
-"""Fetching weights: a download that cannot hang, in a process that can be ended."""
+"""Fetches weights. The download runs in a child process, which is killed if it hangs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from gradcam_core.system.child_process import start_child
 log = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S = 2.5
-"""Time limit for a server's first answer, before its client with its retries is started."""
+"""Time limit for a server's first answer. It is checked before the Hub's client, which retries, is
+started."""
 
 STALL_TIMEOUT_S = 30.0
-"""Time limit for a download without progress. A visitor waits this long for one that hangs."""
+"""Time limit for a download without progress: a visitor waits this long if a download hangs."""
 
 MIN_BYTES_PER_S = 50_000.0
-"""Lowest mean speed over the same time. A slower download is given up, too: all of VGG19 would take
-longer than three hours."""
+"""The lowest mean speed over `STALL_TIMEOUT_S`. Slower downloads are given up, too: VGG19 would
+take more than three hours."""
 
 OnProgress = Callable[[float], None]
 
@@ -46,13 +47,13 @@ def fetch(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     min_bytes_per_s: float = MIN_BYTES_PER_S,
 ) -> Path:
-    """Download a source's file into its usual cache with its own client, and give its path.
+    """Downloads a source's file into its usual cache and returns its path.
 
-    on_progress gets the share that has arrived, in [0, 1]. force downloads again what is cached.
-    Raises WeightsError: at once if `HF_HUB_OFFLINE` is set, after `answer_timeout_s` if the server
-    does not answer, after `stall_timeout_s` if the download stops or is slower than
-    `min_bytes_per_s`, and if what arrives is not whole. The cache then holds no part that could be
-    taken for the file.
+    on_progress: called with the share that has arrived, in [0, 1]. force: downloads a cached file
+    again. Raises WeightsError: at once if `HF_HUB_OFFLINE` is set, after `answer_timeout_s` if the
+    server does not answer, after `stall_timeout_s` if the download stops or is slower than
+    `min_bytes_per_s`, and if the file arrives incomplete. The cache then holds no partial file
+    that could be mistaken for the whole.
     """
     arguments = source.download_arguments(force)
     if huggingface_hub.is_offline_mode():
@@ -64,7 +65,8 @@ def fetch(
     try:
         _run_download(arguments, on_progress, pace, _host(source.url))
     finally:
-        # Also after a success: a process that was just killed may still have held its lock.
+        # Repeated even after success: a process killed just before the first call may still have
+        # held its lock then.
         source.remove_partial()
     path = source.cached()
     if path is None:
@@ -77,8 +79,8 @@ def _host(url: str) -> str:
 
 
 def _check_server(url: str, answer_timeout_s: float) -> None:
-    """Raises WeightsError unless the server answers in time. In a thread, as looking up a name has
-    no time limit."""
+    """Raises WeightsError unless the server answers in time. The request runs in a thread, because
+    looking up a host name has no time limit."""
     host = _host(url)
     answer: Future[int] = Future()
 
@@ -107,7 +109,7 @@ def _check_server(url: str, answer_timeout_s: float) -> None:
 
 
 class _Pace:
-    """Whether a download moves on: within `stall_timeout_s`, by `min_bytes_per_s`."""
+    """Measures a download's speed: within `stall_timeout_s` it must reach `min_bytes_per_s`."""
 
     def __init__(self, stall_timeout_s: float, min_bytes_per_s: float) -> None:
         self.stall_timeout_s = stall_timeout_s
@@ -117,19 +119,19 @@ class _Pace:
         self._samples: deque[tuple[float, int]] = deque()
 
     def restart(self) -> None:
-        """Nothing is expected of the time before."""
+        """Starts measuring now and forgets the time before."""
         with self._lock:
             self._samples.clear()
             self._samples.append((time.monotonic(), 0))
 
     def note(self, done: int, total: int | None) -> None:
-        """How many bytes have arrived."""
+        """Records how many bytes have arrived, and the size of the file, if known."""
         with self._lock:
             self._total = total
             self._samples.append((time.monotonic(), done))
 
     def fault(self) -> str:
-        """What is wrong with it, after the name of the server; "" as long as nothing is."""
+        """What is wrong, as a phrase that follows the server's name; "" if nothing is."""
         with self._lock:
             if not self._samples:
                 return ""
@@ -137,7 +139,7 @@ class _Pace:
             while len(self._samples) > 1 and self._samples[1][0] <= begin:
                 self._samples.popleft()
             (first, before), (_, done) = self._samples[0], self._samples[-1]
-        # A file that has arrived whole is being checked, which takes as long as the disk does.
+        # Once all bytes are there, the file is being hashed, however long the disk takes.
         if (
             first > begin
             or done - before >= self._min_bytes_per_s * self.stall_timeout_s
@@ -153,11 +155,11 @@ def _run_download(arguments: list[str], on_progress: OnProgress, pace: _Pace, ho
     command = [*arguments, "--timeout", str(pace.stall_timeout_s)]
     settings = {
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        # Files come from the one host that was asked, by the one way that is followed and tested.
+        # Xet would fetch from other hosts, by a protocol that is neither watched nor tested here.
         "HF_HUB_DISABLE_XET": "1",
     }
     error, faults = None, list[str]()
-    # The end of its standard input tells the child that this process is gone.
+    # The child ends itself when its standard input closes, that is, when this process is gone.
     with start_child(download_process.__name__, command, settings, text=True) as process:
         watch = threading.Thread(target=_watch, args=(process, pace, faults), daemon=True)
         watch.start()
@@ -166,7 +168,7 @@ def _run_download(arguments: list[str], on_progress: OnProgress, pace: _Pace, ho
             try:
                 report = json.loads(line)
             except ValueError:
-                continue  # a library's own word on standard output
+                continue  # something that a library printed
             if not isinstance(report, dict):
                 continue
             error = report.get("error", error)
@@ -189,7 +191,8 @@ def _run_download(arguments: list[str], on_progress: OnProgress, pace: _Pace, ho
 
 
 def _watch(process: subprocess.Popen[str], pace: _Pace, faults: list[str]) -> None:
-    """End a download that does not move on, and note why. Returns as soon as it has ended."""
+    """Waits until the download's process ends. Kills it if the download is stalled or too slow, and
+    appends the reason to `faults`."""
     interval_s = min(1.0, pace.stall_timeout_s / 4)
     while True:
         with suppress(subprocess.TimeoutExpired):

@@ -1,5 +1,5 @@
-"""The SHA-256 of a file of weights, and the one that its name says it must have. Downloads are
-verified in `download_process.py`, and files at each load in `loading.py`."""
+"""The SHA-256 of a file of weights, and the expected one, read from its name. `download_process.py`
+verifies each download, `loading.py` each file that is loaded."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ def sha256(file: Path) -> str:
 
 
 def hash_of_blob(file: Path) -> str:
-    """The SHA-256 that a file in the Hub's cache must have, "" if that is not known: it links to
-    one that is named after its ETag."""
+    """The expected SHA-256 of a file in the Hub's cache, which is a link to a blob named after its
+    ETag; "" if the ETag is no SHA-256."""
     name = file.resolve().name
     return name if re.fullmatch("[0-9a-f]{64}", name) else ""
 
 
 def hash_in_name(file: Path) -> str:
-    """What the SHA-256 of a file like xception-43020ad28.pth begins with; "" if it does not say."""
+    """The first digits of the expected SHA-256, from a name like xception-43020ad28.pth; "" if the
+    name has none."""
     match = re.search(r"-([0-9a-f]{8,64})\.", file.name)
     return match[1] if match else ""
 

@@ -1,4 +1,4 @@
-"""Where weights come from: the Hugging Face Hub, a release, a package, or a person's own file."""
+"""The sources of weights: the Hugging Face Hub, a release, a package, or a person's own file."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
-    """A place that one file of weights comes from."""
+    """The source of one file of weights."""
 
     @property
     def url(self) -> str: ...
 
     def cached(self) -> Path | None:
-        """The whole file, if it is already on this machine. Asks no network."""
+        """The complete file, if it is already on this machine; else None. Uses no network."""
 
     def sha256_prefix(self, path: Path) -> str:
-        """The first digits of the whole file's SHA-256; "" if none are known."""
+        """The first digits of the complete file's SHA-256; "" if none are known."""
 
     def download_arguments(self, force: bool) -> list[str]:
-        """The arguments of `download_process.py` that bring the file into its usual cache. Raises
-        WeightsError if nothing can be downloaded."""
+        """The arguments with which `download_process.py` downloads the file into its usual cache.
+        Raises WeightsError if this source has nothing to download."""
 
     def discard(self) -> None:
-        """Remove a file that does not hold weights from the cache; nothing if it is not ours."""
+        """Removes an unusable file from the cache. Does nothing if the file is not ours."""
         return
 
     def remove_partial(self) -> None:
-        """Remove what downloads that were cut off have left, whoever started them; nothing where
-        nothing is downloaded."""
+        """Removes partial files of interrupted downloads, whoever started them. Does nothing for a
+        source that is not downloaded."""
         return
 
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file in a model repository of the Hugging Face Hub, in the Hub's own cache."""
+    """A file in a model repository of the Hugging Face Hub, cached by the Hub's client."""
 
     repo: str
     filename: str = "model.safetensors"
@@ -81,15 +81,15 @@ class HubFile:
             file.unlink(missing_ok=True)
 
     def remove_partial(self) -> None:
-        # Newer clients never take up a part again: its name ends in random letters.
+        # Newer clients never resume a partial file: its name ends in random letters.
         for part in (hub_folder(self.repo) / "blobs").glob("*.*.incomplete"):
-            # The lock that the Hub's client holds as long as it downloads.
+            # The Hub's client holds this lock while it downloads.
             _remove_unless_locked([part], hub_locks(self.repo) / f"{part.name.split('.')[0]}.lock")
 
 
 @dataclass(frozen=True)
 class ReleaseFile:
-    """A file at an address, in torch.hub's cache. Its name has the first digits of its SHA-256."""
+    """A file at a URL, in torch.hub's cache. Its name holds the first digits of its SHA-256."""
 
     url: str
 
@@ -127,14 +127,14 @@ def _remove_unless_locked(parts: Iterable[Path], lock_file: Path) -> None:
             with lock_for(lock_file).acquire(timeout=0):
                 part.unlink(missing_ok=True)
     except Timeout:
-        pass  # another process is at work on them
+        pass  # another process is downloading them
     except OSError as error:
         log.warning("parts of downloads stay where they are: %s", error)
 
 
 @dataclass(frozen=True)
 class PackagedFile(Source):
-    """The one .pth file that an installed Python package carries, and that is pip's to remove."""
+    """The only .pth file of an installed Python package. Only pip removes it."""
 
     package: str
 
@@ -158,7 +158,7 @@ class PackagedFile(Source):
 
 @dataclass(frozen=True)
 class LocalFile(Source):
-    """A person's own file, where it lies. Its address has its name, not its folder."""
+    """A person's own file, read in place. Its URL names the file, not its folder."""
 
     path: Path
 
@@ -180,12 +180,12 @@ class LocalFile(Source):
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of a network: the address they come from and the file they were read from."""
+    """The weights of a network: the URL they come from and the file they were read from."""
 
     source: str
     path: Path
 
     @cached_property
     def sha256(self) -> str:
-        """Of the file, as 64 hexadecimal digits. Read when first asked for: VGG19 takes 0.5 s."""
+        """The file's SHA-256 as 64 hexadecimal digits. Computed on first use: VGG19 takes 0.5 s."""
         return sha256(self.path)
