@@ -1,1 +1,1 @@
-"""Networks built from an architecture and a file of weights, and arranged to run fast."""
+"""Builds networks from an architecture and a file of weights, arranged to run fast."""

@@ -1,4 +1,4 @@
-"""A network from its architecture and a file of weights, arranged so that it runs fast."""
+"""Builds a network from its architecture and a file of weights, arranged so that it runs fast."""
 
 from __future__ import annotations
 
@@ -34,18 +34,19 @@ def read_network(
     img_size: tuple[int, int] | None = None,
     is_ours: bool = False,
 ) -> nn.Module:
-    """The network of this timm name with the weights of a file, frozen and in eval mode.
+    """The network of this timm name with the weights of a file, frozen, in eval mode and float32,
+    on a GPU if there is one.
 
-    same_names: whether the file's tensors have timm's names; else they have timm's order. img_size:
-    (height, width) of the input that a transformer is built for; None is the published one.
-    is_ours: whether it is one of the registry (`structure_in_order`). A GPU is used where there is
-    one. Raises almost anything for a file that does not hold the weights: SafetensorError,
+    same_names: whether the file's tensors have timm's names; otherwise they are in timm's order.
+    img_size: (height, width) of the input that a transformer is built for; None is the published
+    size. is_ours: whether the network is one of the built-in ones (see `structure_in_order`).
+    Raises almost anything for a file that does not hold the weights: SafetensorError,
     UnpicklingError, RuntimeError, KeyError, EOFError, …
     """
     timm = import_timm()
     channels, *published = timm.get_pretrained_cfg(architecture).input_size
     arguments = {} if img_size is None else {"img_size": img_size}
-    # Without memory or values for the tensors, which come from the file.
+    # The tensors come from the file, so none are allocated or filled here.
     with torch.device("meta"), WithoutFilling():
         module = timm.create_model(architecture, pretrained=False, **arguments).eval()
     own = module.state_dict()
@@ -57,9 +58,9 @@ def read_network(
     else:
         structure, _ = structure_of(module, meta_pass((channels, *(img_size or published))))
     if arguments or tensors.keys() != own.keys() or not _complete(module, tensors):
-        # Tensors of an older form or of another input size, which timm's own loader converts.
+        # timm's own loader converts tensors of older versions or of other input sizes.
         overlay = {"file": str(path)}
-        with WithoutRandomValues():  # it raises for a file that lacks some
+        with WithoutRandomValues():  # the loader raises if the file lacks tensors
             module = timm.create_model(
                 architecture, pretrained=True, pretrained_cfg_overlay=overlay, **arguments
             )
@@ -71,14 +72,17 @@ def read_network(
 def network_skeleton(
     build: Callable[[], nn.Module], input_size: tuple[int, int, int], has_values: bool = False
 ) -> nn.Module:
-    """As `own_network`, without values: to see which modules the network has and what they give.
-    has_values: with random ones, none of which are all 0, as heads are before training."""
+    """The network of `own_network` without values, to see its modules and their outputs.
+
+    has_values: gives it random values, also where `build` leaves a weight all 0, as it may a head's
+    before training. A network that cannot run without values gets them, too.
+    """
     if not has_values:
         module = without_values(build)
         try:
             arrange(module, structure_of(module, meta_pass(input_size))[0])
             return module
-        except (RuntimeError, NotImplementedError):  # what cannot run without values
+        except (RuntimeError, NotImplementedError):  # some networks cannot run without values
             pass
     module = build().eval()
     for parameter in module.parameters():
@@ -93,12 +97,12 @@ def own_network(
     tensors: Mapping[str, Tensor],
     input_size: tuple[int, int, int],
 ) -> nn.Module:
-    """The network that `build` gives with these values, which are all of its own, arranged, frozen
-    and in eval mode. input_size: (channels, height, width). A GPU is used where there is one."""
+    """The network that `build` makes, with these values for its state dict, arranged, frozen and
+    in eval mode, on a GPU if there is one. input_size: (channels, height, width)."""
     module = without_values(build)
     try:
         structure, _ = structure_of(module, meta_pass(input_size))
-    except (RuntimeError, NotImplementedError):  # what cannot run without values
+    except (RuntimeError, NotImplementedError):  # some networks cannot run without values
         structure = Structure()
     module = _with_values(module, build, tensors)
     arrange(module, structure)
@@ -106,24 +110,25 @@ def own_network(
 
 
 def network_as_built(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]) -> nn.Module:
-    """As `own_network`, but not arranged, which takes longer than a single pass saves."""
+    """As `own_network`, but not arranged: for a single pass, arranging takes longer than it
+    saves."""
     return _with_values(without_values(build), build, tensors)
 
 
 def _with_values(
     module: nn.Module, build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]
 ) -> nn.Module:
-    given = module.state_dict()  # with the version of its form, which torchvision's MNASNet needs
+    given = module.state_dict()  # its metadata holds versions, which torchvision's MNASNet needs
     for name, tensor in given.items():
         given[name] = tensors.get(name, torch.zeros(tensor.shape, dtype=tensor.dtype))
     if not _complete(module, given):
         with WithoutRandomValues():
-            module = build().eval()  # with values that no file has, such as tables of positions
+            module = build().eval()  # computes values that files lack, such as position tables
         module.load_state_dict(given)
     return module.float()
 
 
 def _complete(module: nn.Module, given: Mapping[str, Any]) -> bool:
-    """Take over all tensors as they are; False if some are none of the file's."""
+    """Assigns these tensors to the network; False if others in it are still without values."""
     module.load_state_dict(given, assign=True)
     return not any(tensor.is_meta for tensor in chain(module.parameters(), module.buffers()))

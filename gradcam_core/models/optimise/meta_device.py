@@ -1,5 +1,5 @@
-"""Networks without memory or values for their tensors, on PyTorch's meta device: built and run in
-little time, to see what they are made of."""
+"""Networks on PyTorch's meta device, where tensors have neither memory nor values. They are quick
+to build and run, which shows their structure."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _FILLING = frozenset(
 
 
 class WithoutFilling(TorchFunctionMode):
-    """Leaves out what only gives tensors their values: without memory for them it does nothing, and
-    takes most of the time in which a network is built."""
+    """Skips operations that only fill tensors. On the meta device they have no effect, but take
+    most of the time that building a network takes."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -44,8 +44,8 @@ _RANDOM: frozenset[Callable[..., Any]] = frozenset(
 
 
 class WithoutRandomValues(TorchFunctionMode):
-    """Leaves out the random values of parameters, where a file has values for all of them: they
-    take most of the time in which a network is built in memory."""
+    """Skips the random initialisation of parameters, for networks whose values all come from a
+    file. It takes most of the time that building a network in memory takes."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -58,7 +58,7 @@ class WithoutRandomValues(TorchFunctionMode):
 
 
 def without_values(build: Callable[[], nn.Module]) -> nn.Module:
-    """What `build` gives, in eval mode, on the meta device: without memory for its tensors."""
+    """The network that `build` makes, in eval mode, on the meta device."""
     try:
         with torch.device("meta"), WithoutFilling():
             return build().eval()
@@ -67,7 +67,8 @@ def without_values(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def meta_pass(input_size: tuple[int, int, int]) -> Callable[[nn.Module], Any]:
-    """A pass without values: input_size is (channels, height, width)."""
+    """A function that runs a network on the meta device and returns its output. input_size:
+    (channels, height, width) of the single image."""
 
     def run(module: nn.Module) -> Any:
         with _WithoutNorms():
@@ -77,8 +78,8 @@ def meta_pass(input_size: tuple[int, int, int]) -> Callable[[nn.Module], Any]:
 
 
 class _WithoutNorms(TorchFunctionMode):
-    """Batch norms give a tensor of the same shape. Without values PyTorch would do one after the
-    other what they consist of, which takes most of the time of a pass."""
+    """Replaces batch norms by an empty tensor of the same shape. On the meta device PyTorch would
+    run each of their operations, which takes most of the time of a pass."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None

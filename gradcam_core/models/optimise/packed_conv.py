@@ -1,4 +1,4 @@
-"""Convolutions that keep their weights packed for single pictures of one size."""
+"""Convolutions that keep packed weights for single pictures of one size."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SAMPLES = 8  # of weights, to see whether they have changed
 
 
 class Packed(NamedTuple):
-    """Weights as oneDNN reads them for inputs of `shape`. of: the weights in their usual form,
-    which are kept so that no others get their address; version, samples: of these when they were
-    packed."""
+    """Weights as oneDNN reads them for inputs of `shape`. of: the weights in their usual form, kept
+    so that no other tensor gets their address. version, samples: their version and some of their
+    values when they were packed."""
 
     weight: Tensor
     shape: torch.Size
@@ -78,11 +78,12 @@ class PackedConv2d(nn.Conv2d):
 
 
 def _is_plain(tensor: Tensor | None) -> bool:
-    """Whether nothing follows what is computed from it, for gradients or otherwise."""
+    """Whether the tensor is float32 on a CPU and no gradients, tracing or vmap are recorded for
+    it. None, a missing bias, is plain."""
     if tensor is None:
         return True
     return (
-        type(tensor) in (Tensor, nn.Parameter)  # others trace or fake a pass
+        type(tensor) in (Tensor, nn.Parameter)  # subclasses trace or fake a pass
         and tensor.dtype == torch.float32
         and tensor.device.type == "cpu"
         and not (tensor.requires_grad and torch.is_grad_enabled())
@@ -97,8 +98,9 @@ def _samples(weight: Tensor) -> list[float]:
 
 
 def pack_convolutions(module: nn.Module, run: Callable[[], object]) -> None:
-    """Pack the weights of a network's convolutions for the size of a picture that `run` gives it,
-    except of those whose weights others compute."""
+    """Packs the weights of a network's convolutions, in place, for single pictures of the size with
+    which `run` calls the network. Skips subclasses of nn.Conv2d, and convolutions with hooks or
+    computed weights. Does nothing where `can_pack_weights` is False."""
     if not can_pack_weights():
         return
     shapes: dict[nn.Conv2d, torch.Size] = {}
@@ -111,7 +113,7 @@ def pack_convolutions(module: nn.Module, run: Callable[[], object]) -> None:
     hooks = [
         part.register_forward_pre_hook(note, with_kwargs=True)
         for part in module.modules()
-        # Of other classes it is unknown what they compute.
+        # Other classes may compute something else.
         if type(part) in (nn.Conv2d, PackedConv2d)
         and isinstance(part, nn.Conv2d)
         and part.padding_mode == "zeros"

@@ -1,4 +1,4 @@
-"""Which modules of a network can be folded and replaced: seen from a pass."""
+"""Finds, by a pass, which modules of a network can be folded or replaced."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Structure:
-    """What a pass of a network shows of its modules, by their names.
+    """The modules of a network that can be folded or replaced, by their dotted names.
 
-    norms: batch norms that alone read what a convolution gives, and that convolution.
-    dense: convolutions that give a single cell.
+    norms: batch norms that are the only reader of a convolution's output -> that convolution.
+    dense: convolutions with a single output cell.
     """
 
     norms: dict[str, str] = field(default_factory=dict)
@@ -29,18 +29,18 @@ class Structure:
 
 
 def structure_of(module: nn.Module, run: Callable[[nn.Module], Any]) -> tuple[Structure, Any]:
-    """What a pass of the network, which `run` makes, shows, and what it gives. On "meta" it needs
-    no values.
+    """The structure of a network, found in the pass that `run` makes, and the output of that pass.
+    The pass may run on the meta device.
 
-    Left out are parts that are not what their weights say: those with hooks, whose weights are
+    Left out are parts that compute more than their weights say: those with hooks, with weights
     computed from others (weight_norm, spectral_norm), or not in single or double precision.
     """
     structure = Structure()
-    conv_of_output: dict[int, str] = {}  # by the id of a tensor, the convolution that gave it
-    kept: list[Tensor] = []  # so that no two tensors have the same id
+    conv_of_output: dict[int, str] = {}  # id of a tensor -> the convolution that gave it
+    kept: list[Tensor] = []  # kept alive, so that no two tensors have the same id
     pairs: list[tuple[str, Tensor | None]] = []
     hooks = []
-    reads: Counter[int] = Counter()  # operations that a tensor goes into, by its id
+    reads: Counter[int] = Counter()  # id of a tensor -> operations that read it
     dense: Counter[str] = Counter()
     names = Counter(map(id, (part for _, part in module.named_modules(remove_duplicate=False))))
 
@@ -86,9 +86,9 @@ def structure_of(module: nn.Module, run: Callable[[nn.Module], Any]) -> tuple[St
 
 
 def structure_in_order(module: nn.Module) -> Structure:
-    """The same of our own networks, without a pass, for which PyTorch would import its compiler and
-    symbolic numbers: a second. In the order of their modules, each batch norm follows the
-    convolution that it alone reads; those of VGG19's `pre_logits` are dense."""
+    """The structure of a built-in network, found without a pass, which saves a second: for a pass,
+    PyTorch would import its compiler and SymPy. In the order of the modules, each batch norm
+    follows the convolution whose output it alone reads; VGG19's `pre_logits` are dense."""
     structure = Structure()
     conv = ""
     for name, part in module.named_modules():
@@ -102,7 +102,7 @@ def structure_in_order(module: nn.Module) -> Structure:
 
 
 def tensors_of(given: Any) -> list[Tensor]:
-    """The tensors in what a network gives: a tensor, or containers of some."""
+    """All tensors in a network's output: a tensor, or nested dicts, tuples, lists, dataclasses."""
     if isinstance(given, Tensor):
         return [given]
     if isinstance(given, dict):
@@ -117,7 +117,8 @@ def tensors_of(given: Any) -> list[Tensor]:
 
 
 def _is_literal(part: nn.Module) -> bool:
-    """Whether a convolution or norm computes with its own values, and nobody looks on."""
+    """Whether a convolution or norm computes with its own float32 or float64 values only, and has
+    no hooks that watch it."""
     values = [*part.parameters(recurse=False), *part.buffers(recurse=False)]
     return (
         not has_hooks(part)
