@@ -1,1 +1,1 @@
-"""The networks: which there are, their weights and labels, and networks that people bring."""
+"""The networks: the registry, weights, labels, and people's own networks."""

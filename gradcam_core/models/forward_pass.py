@@ -1,4 +1,4 @@
-"""The forward pass of a loaded network: on its device, in its precision, its errors in words."""
+"""Runs a loaded network on its device, in its precision, and puts its errors into words."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def run_model(model: Model, batches: Sequence[Tensor], layer: str | None = None) -> Run:
-    """One pass over batches [N, C, H, W] of equal size, held open at a layer.
+    """One forward pass over batches [N, C, H, W] of equal size, held open at a layer.
 
-    layer: its dotted name, or several as `Model.layer_named` gives them, of which it gives a
-    `FusedRun`; None is the last feature map. Raises CamError, also for whatever a
-    person's own network raises, and ExecutionPathError where the images have to be run alone.
+    layer: its dotted name, or several names as `Model.layer_named` joins them, for which the result
+    is a `FusedRun`; None is the default target layer. Raises CamError, also for whatever a person's
+    own network raises, and ExecutionPathError if the images have to be run one by one.
     """
     import torch
 
@@ -36,7 +36,7 @@ def run_model(model: Model, batches: Sequence[Tensor], layer: str | None = None)
         with precision(device.type):
             names = layer and model.each_layer(layer)
             if names and len(names) > 1:
-                # It has all of a Run but what is of one layer: its activation and steps.
+                # A FusedRun lacks only what belongs to a single layer: the activation and steps.
                 return cast("Run", forward(model.module, batch, names, **given))
             return forward(model.module, batch, layer or model.target_layer, **given)
     except ExecutionPathError:
@@ -57,12 +57,12 @@ def _refused(model: Model, batch: torch.Tensor, error: BaseException) -> str:
 
 
 def device_of(model: Model) -> torch.device:
-    """Where the network's weights are, and its inputs must be."""
+    """The device of the network's weights, where its inputs must be, too."""
     return next(model.module.parameters()).device
 
 
 def precision(device: str) -> AbstractContextManager:
-    """bfloat16 on a GPU that has it, where it is twice as fast; float32 elsewhere."""
+    """A context for bfloat16, twice as fast, on a GPU that supports it; float32 elsewhere."""
     import torch
 
     enabled = device == "cuda" and torch.cuda.is_bf16_supported()

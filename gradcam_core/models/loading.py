@@ -1,5 +1,5 @@
-"""Loading networks: each once, shared by all threads, never with random weights. Where a network's
-weights are not available, a stand-in takes its place and says so."""
+"""Loads each network once, for all threads, and never with random weights. If a network's weights
+are not available, a stand-in takes its place and says so."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ __all__ = ["RETRY_AFTER_S", "Loader", "Model", "load_model", "loader", "read_mod
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 60.0
-"""Wait before missing weights are tried again, in the background."""
+"""Delay before missing weights are tried again, in the background."""
 
 _ARRIVING = "they are still being downloaded"
 
-# Errors of the machine, not of a file: a reader gives other OSErrors for damaged files, too.
+# The machine's errors, not the file's. Readers also raise OSErrors with other numbers, for damaged
+# files.
 _NOT_THE_FILE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EIO)
 
 
 class Loader:
     """Loads one network, once, in the background, for any number of threads.
 
-    After a failure the stand-in is given at once, and the weights are tried again after
-    `retry_after_s` seconds without anyone waiting for it.
+    After a failure, requests get the stand-in at once. The first request after `retry_after_s`
+    seconds starts another attempt, for which no request waits.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Loader:
         self._fetch = fetch
         self._lock = threading.Lock()
         self._attempt: Future[Model] | None = None
-        self._first: Future[Model] = Future()  # the network or its stand-in, whichever is sooner
+        self._first: Future[Model] = Future()  # the network or its stand-in, whichever comes first
         self._is_first_wanted = False
         self._is_fetching = False
         self._settled: Future[Model] | None = None
@@ -68,10 +69,11 @@ class Loader:
         return self._settled is None and self._attempt is not None
 
     def request(self, *, meanwhile: bool = False) -> Future[Model]:
-        """The network, or its stand-in. The future raises WeightsError if it has none.
+        """The network, or its stand-in if its weights are not available. The future raises
+        WeightsError if there is no stand-in either.
 
-        meanwhile: give the stand-in also while the weights are being downloaded; once they are
-        there, another request gives the network.
+        meanwhile: accept the stand-in while the weights are being downloaded. Requests after the
+        download get the network.
         """
         with self._lock:
             if self._settled is None:
@@ -110,7 +112,7 @@ class Loader:
                 log.info("%s: %s", self.info.title, no_memory)
                 attempt.set_exception(WeightsError(no_memory))
             else:
-                if not isinstance(failure, ModuleNotFoundError):  # which whoever waits tells
+                if not isinstance(failure, ModuleNotFoundError):  # the waiting caller reports it
                     log.exception("loading %s failed", self.info.title)
                 attempt.set_exception(failure)
         with self._lock:
@@ -120,9 +122,9 @@ class Loader:
                 _copy(attempt, self._first)
 
     def load(self) -> Model:
-        """The network itself, now and in this thread.
+        """Loads the network itself, in the calling thread.
 
-        Raises WeightsError, whose message is the plain reason, where its weights are not available.
+        Raises WeightsError if its weights are not available; the message is the plain reason.
         """
         if isinstance(self.info.source, ModuleSource):
             return _of_module(self.info)
@@ -147,18 +149,19 @@ class Loader:
         return read_model(self.info, source, path, is_new=True)
 
     def _load_stand_in(self) -> None:
-        """For those who do not wait until a download has ended. Not for the thread of that."""
+        """Loads the stand-in, in a thread of its own, for requests that do not wait for the
+        download."""
         if self.info.stand_in is None or self._first.done():
             return
 
         def give() -> None:
             try:
                 model = self._stand_in(WeightsError(_ARRIVING))
-            except Exception:  # they wait for the network
+            except Exception:  # those requests then wait for the network
                 log.debug("no stand-in for %s meanwhile", self.info.title, exc_info=True)
                 return
             with self._lock:
-                # A download that has failed at once gives a stand-in that says why.
+                # After a failed download, `_run` gives a stand-in that says why.
                 if self._is_fetching and not self._first.done():
                     self._first.set_result(replace(model, is_arriving=True))
 
@@ -188,7 +191,8 @@ _loaders_lock = threading.Lock()
 
 
 def loader(name: str) -> Loader:
-    """The loader that all threads share for this network. Raises ChoiceError if unknown."""
+    """The loader that all threads share for this network. Raises ChoiceError for an unknown
+    name."""
     info = model_info(name)
     known = {one.name: one for one in list_models()}
     with _loaders_lock:
@@ -235,22 +239,23 @@ def _of_module(info: ModelInfo) -> Model:
 
 
 class _BadFileError(WeightsError):
-    """The file is at fault, so that another one may do."""
+    """The file itself is at fault, so downloading it again may help."""
 
 
 class _DamagedError(_BadFileError):
-    """It is not the file that its source says."""
+    """The file's hash differs from the one that its source gives."""
 
 
 def read_model(info: ModelInfo, source: Source, path: Path, *, is_new: bool = False) -> Model:
     """The network with the weights of this file.
 
-    A damaged file is removed from the cache, and so is a new one that does not fit. Raises
-    WeightsError if the file cannot be read, is damaged or does not fit.
+    Removes a damaged file from the cache, and also one that does not fit if it is_new, that is,
+    was downloaded a moment ago. Raises WeightsError if the file cannot be read, is damaged or does
+    not fit.
     """
     weights = Weights(source.url, path)
     try:
-        # All of it, at every start: with another byte a network may look as well as ever.
+        # The whole file, at every start: a network with a changed byte may seem to work.
         if not weights.sha256.startswith(source.sha256_prefix(path)):
             raise _DamagedError(f"the file {path.name} is damaged")
         return _read(info, weights)
@@ -264,7 +269,8 @@ def read_model(info: ModelInfo, source: Source, path: Path, *, is_new: bool = Fa
 
 
 def _read(info: ModelInfo, weights: Weights) -> Model:
-    """Raises _BadFileError for a file that holds other weights or none, and OSError."""
+    """Reads a network from its file. Raises _BadFileError if the file holds other weights or none,
+    and OSError if the machine cannot read it."""
     if info.recipe is not None:
         try:
             return Model(info, info.recipe.read(weights.path), info.recipe.preprocessing, weights)

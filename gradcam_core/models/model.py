@@ -1,4 +1,4 @@
-"""A network that is ready to run, and what is known of it."""
+"""A network that is ready to run, with its layers, weights and settings."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 LayerChoice: TypeAlias = str | float | tuple[str | float, ...]
-"""A layer by its name, or by its place from 0 to 1; or several."""
+"""A layer by its dotted name or its place from 0 (first feature map) to 1 (last); or several."""
 
 JOINED = "+"
-"""Between the names of several layers whose maps are joined."""
+"""Separates the names of several layers whose maps are joined."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Model:
 
     @property
     def target_layer(self) -> str | None:
-        """The target layer where none is asked for; None if it is found in each pass."""
+        """The default target layer; None if each pass finds it."""
         return None if getattr(self.info.recipe, "finds_layer", False) else self.info.layer
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
-        """Its feature maps, one per resolution, from the first to the target layer of the paper."""
+        """The feature maps, one per resolution, from the first to the default target layer."""
         from gradcam_core.cam.target_layers.layers import example_batch, layers
 
         sides = self.preprocessing.channels, *self.preprocessing.size
@@ -57,10 +57,13 @@ class Model:
         return tuple(layers(self.module, batch, output=self.output))
 
     def layer_named(self, layer: LayerChoice | Sequence[str | float] | None) -> str | None:
-        """The dotted name of a target layer: given by it, or by a number from 0, the first feature
-        map, to 1, the last. None and 1 are the one of the paper, for which this gives None. Of
-        several layers, whose maps are joined, the names with "+" between them. The first time, a
-        number below 1 takes a forward pass. Raises ChoiceError for a name that no module has."""
+        """The dotted name of the target layer, or None for the default one.
+
+        layer: a dotted name, or a number from 0 (first feature map) to 1 (last). None and 1 are the
+        default. A sequence of layers, whose maps are joined, gives their names separated by "+".
+        The first number below 1 costs a forward pass. Raises ChoiceError for a name that no module
+        has, and for a number outside [0, 1].
+        """
         if isinstance(layer, Sequence) and not isinstance(layer, str):
             check_layer(layer)
             if len(layer) == 1:
@@ -90,13 +93,13 @@ class Model:
         return self.layer_named(layer) or self.info.layer
 
     def each_layer(self, names: str) -> list[str]:
-        """The names that `layer_named` gave as one."""
+        """Splits what `layer_named` returned into the names of the layers."""
         is_own = names.partition("#")[0] in dict(self.module.named_modules())
         return [names] if is_own else names.split(JOINED)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Of all classes, in [0, 1]: [N, classes] -> float32 of the same shape. A regression's
-        values are as they are."""
+        """Logits [N, classes] -> probabilities of all classes in [0, 1], float32 of the same shape.
+        The values of a regression stay as they are."""
         logits = logits.float()
         if self.gives_probabilities or self.info.unit is not None:
             return logits
@@ -104,12 +107,12 @@ class Model:
 
     @property
     def gives_probabilities(self) -> bool:
-        """Whether a softmax or sigmoid is in the network, so that its logits are no such."""
+        """Whether the network ends with a softmax or sigmoid, so that it gives no logits."""
         return self._gives not in ("logits", "log-softmax")
 
     @property
     def may_be_saturated(self) -> bool:
-        """Whether something in the network lets gradients vanish where it is sure."""
+        """Whether the network's last operation lets gradients vanish where it is confident."""
         return self._gives != "logits"
 
     @property
@@ -118,19 +121,20 @@ class Model:
 
     @property
     def output(self) -> Callable[[Any], Tensor] | None:
-        """From what the module gives to its logits, for `forward`; None where that is clear."""
+        """The function from the module's output to its logits, as `forward` takes it; None if no
+        such function is needed."""
         return getattr(self.info.recipe, "output", None)
 
     def logits(self, output: Any) -> Tensor:
-        """The same, of what the module gave: [N, classes]."""
+        """The logits [N, classes] in an output of the module."""
         from gradcam_core.cam.network.outputs import logits_selector
 
         return logits_selector(self.output)(output)
 
     @property
     def notice(self) -> str:
-        """What is to be shown with this network's results: that it is a stand-in, or what was taken
-        otherwise than a person's file has it; else empty."""
+        """A sentence to show with this network's results: that it is a stand-in and why, or how
+        settings of a person's own network were interpreted. Empty if there is nothing to say."""
         if self.stands_in_for is None:
             return self.info.notice
         stand_in = f"{self.info.title}, a smaller network, stands in for {self.stands_in_for.title}"
@@ -140,19 +144,19 @@ class Model:
 
 
 def is_several(layer: object) -> bool:
-    """Whether a choice of a layer is one of several."""
+    """Whether a layer choice names several layers."""
     return len(parts_of_choice(layer)) > 1
 
 
 def parts_of_choice(layer: Any) -> Sequence[Any]:
-    """The choices that a choice of several layers is made of; else itself alone."""
+    """The parts of a choice of several layers; otherwise the choice itself as the only part."""
     if isinstance(layer, (list, tuple)):
         return layer
     return layer.split(JOINED) if isinstance(layer, str) else [layer]
 
 
 def check_layer(layer: Any) -> None:
-    """Raises ChoiceError for a number that is no place of a layer, and for no layer at all."""
+    """Raises ChoiceError for a number outside [0, 1], an empty sequence, or another type."""
     if isinstance(layer, (list, tuple)):
         if not layer:
             raise ChoiceError("No layer is named: give one or more.")

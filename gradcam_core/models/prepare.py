@@ -1,4 +1,4 @@
-"""A person's own network, copied and arranged so that it runs as fast as those loaded here."""
+"""Copies a person's own network and arranges the copy to run as fast as those loaded here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gradcam_core.models.optimise.structure import Structure, structure_of, tens
 from gradcam_core.wording import first_line
 
 _SAME = 1e-5
-"""Share of the largest logit by which the copy's may differ."""
+"""How far the copy's logits may differ, as a share of the largest logit."""
 
 _MOST_IMAGES = 2
 
@@ -59,7 +59,7 @@ def prepare(module: nn.Module, batch: Batch | None = None) -> nn.Module:
                     if _is_same(inputs.run(copy), expected):
                         _pack(copy, inputs)
                         return copy
-                except Exception:  # what a network's own parts do with the new ones is not known
+                except Exception:  # a person's own modules may fail with the new ones
                     pass
                 del copy  # two copies at once take twice the memory
                 copy = _copy(module)
@@ -67,7 +67,7 @@ def prepare(module: nn.Module, batch: Batch | None = None) -> nn.Module:
 
 
 def _check(module: nn.Module) -> None:
-    """Raises CamError for what has no values to copy, or parts that cannot be exchanged."""
+    """Raises CamError for a network without values to copy, or with a compiled part."""
     if any(hasattr(part, "_orig_mod") for part in module.modules()):
         raise CamError(
             "Part of the network was made by torch.compile: give the original network. The copy "
@@ -80,9 +80,9 @@ def _check(module: nn.Module) -> None:
 
 
 def _copy(module: nn.Module) -> nn.Module:
-    """A deep copy, frozen. Raises CamError for a module that has none."""
-    # Computed values, such as the weights of weight_norm, refuse to be copied: they belong to an
-    # autograd graph.
+    """A frozen deep copy. Raises CamError for a module that cannot be copied."""
+    # deepcopy refuses computed values, such as the weights of weight_norm, because they belong to
+    # an autograd graph.
     computed = {
         id(value): value.detach().clone()
         for part in module.modules()
@@ -90,9 +90,9 @@ def _copy(module: nn.Module) -> nn.Module:
         if isinstance(value, Tensor) and not value.is_leaf
     }
     try:
-        with exclusive(module):  # a pass of ours in another thread has its hooks on it
+        with exclusive(module):  # another thread's pass may have its hooks on the module
             copy = deepcopy(module, computed)
-    except Exception as error:  # whatever an attribute's own way of being copied raises
+    except Exception as error:  # an attribute's own __deepcopy__ may raise anything
         raise CamError(
             f"The network cannot be copied: {_one_line(error)}. Make copy.deepcopy(module) work."
         ) from None
@@ -120,13 +120,13 @@ def _run(module: nn.Module, inputs: Inputs, is_noise: bool) -> tuple[Structure, 
 def _is_same(given: Any, expected: Any) -> bool:
     got, right = tensors_of(given), tensors_of(expected)
     if len(got) != len(right) or not any(bool(one.any()) for one in right):
-        return False  # where all is 0, as before training, nothing can be told
+        return False  # outputs that are all 0, as before training, prove nothing
     return all(is_same(one, other, _SAME) for one, other in zip(got, right, strict=True))
 
 
 def _pack(copy: nn.Module, inputs: Inputs) -> None:
     alone = inputs.rows(slice(0, 1))
-    with suppress(Exception):  # it may not take a picture alone
+    with suppress(Exception):  # the network may not accept a single picture
         pack_convolutions(copy, lambda: alone.run(copy))
 
 

@@ -1,4 +1,4 @@
-"""The networks that can be used: ours, and those that a person has registered."""
+"""The registry of networks: the built-in ones, and those that a person has registered."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ModelInfo:
 
     name: as in the API. title: for display. architecture: timm's name of the network and its
     weights. layer: its last convolutional feature map. source: where the weights come from; None is
-    the place that timm names. stand_in: the name of the network that replaces it if its weights are
-    missing. labels: of its classes. independent: whether each class has its own probability
-    (sigmoid) instead of a share of one (softmax). recipe: how to read a network of your own from
+    the source that timm names. stand_in: the name of the network that replaces it if its weights
+    are missing. labels: of its classes. independent: whether each class has its own probability
+    (sigmoid) instead of a share of one (softmax). recipe: how to read a person's own network from
     its file. notice: a sentence about settings that were interpreted rather than given; empty if
     there are none. unit: the unit of a regression's values, which may be empty; None for a
     classifier.
@@ -95,13 +95,14 @@ _own: dict[str, ModelInfo] = {}
 
 
 class Recipe(Protocol):
-    """How a network of a person's own is made from its file of weights."""
+    """How to make a person's own network from its file of weights."""
 
     @property
     def preprocessing(self) -> Preprocessing: ...
 
     def read(self, path: Path) -> nn.Module:
-        """Frozen and in eval mode. Raises ValueError if the file does not hold the weights."""
+        """The network, frozen and in eval mode. Raises ValueError if the file does not hold the
+        weights."""
 
 
 def list_models() -> list[ModelInfo]:
@@ -110,13 +111,13 @@ def list_models() -> list[ModelInfo]:
 
 
 def default_models() -> tuple[str, ...]:
-    """The names of the networks that run where nobody names any: a person's own if there are any,
-    or the three."""
+    """The names of the networks that run if a request names none: a person's own if any are
+    registered, otherwise `DEFAULT_MODELS`."""
     return tuple(_own) or DEFAULT_MODELS
 
 
 def model_info(name: str) -> ModelInfo:
-    """The network of this name. Raises ChoiceError that lists the known names."""
+    """The network of this name. Raises ChoiceError, which lists the names, for an unknown one."""
     info = (_own.get(name) or _MODELS.get(name)) if isinstance(name, str) else None
     if info is None:
         known = ", ".join(one.name for one in list_models())
@@ -125,18 +126,18 @@ def model_info(name: str) -> ModelInfo:
 
 
 def classifiers() -> list[ModelInfo]:
-    """Those of `list_models` that tell classes apart: all but those that give values."""
+    """All networks of `list_models` except regressions, which predict values."""
     return [info for info in list_models() if info.unit is None]
 
 
 def default_classifiers() -> tuple[str, ...]:
-    """See `default_models`."""
+    """`default_models` without regressions; `DEFAULT_MODELS` if none are left."""
     known = {info.name for info in classifiers()}
     return tuple(name for name in default_models() if name in known) or DEFAULT_MODELS
 
 
 def classifier_info(name: str) -> ModelInfo:
-    """See `model_info`. Raises ChoiceError for a network that gives values, too."""
+    """As `model_info`, but also raises ChoiceError for a regression."""
     info = model_info(name)
     if info.unit is not None:
         raise ChoiceError(
@@ -147,9 +148,9 @@ def classifier_info(name: str) -> ModelInfo:
 
 
 def add_model(info: ModelInfo) -> None:
-    """Put a network beside the others; one of its own that has the same name is replaced.
+    """Registers a person's own network, and replaces a previous one of the same name.
 
-    Raises NetworkError if one of ours has the name.
+    Raises NetworkError if a built-in network has the name.
     """
     if info.name in _MODELS:
         raise NetworkError(f"{info.name!r} is the name of another network")
@@ -157,6 +158,6 @@ def add_model(info: ModelInfo) -> None:
 
 
 def remove_model(name: str) -> None:
-    """Take a person's own network away again. Raises ChoiceError if there is none of this name."""
+    """Removes a person's own network. Raises ChoiceError if none has this name."""
     if _own.pop(name, None) is None:
         raise ChoiceError(f"There is no network of your own called {name!r}.")
