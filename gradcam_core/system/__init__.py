@@ -1,2 +1,2 @@
-"""What this program and the operating system settle between them: files, locks, memory, child
-processes, the terminal, and the environment that a program starts in."""
+"""Everything that depends on the operating system: files, locks, memory, child processes, the
+terminal, and the environment variables that a program starts with."""

@@ -1,4 +1,4 @@
-"""Where weights and fonts are kept for a user without a home folder, as in many containers."""
+"""Cache folders for weights and fonts where a user has no home folder, as in many containers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _NAME = "gradcam-caches"
 
 
 def ensure_cache_folders() -> str:
-    """Name a folder for each cache whose usual one can neither be found nor made. To be called
-    before the libraries are imported, which read the variables only then.
+    """Sets HF_HOME, TORCH_HOME and MPLCONFIGDIR to a temporary folder where the usual folder
+    neither exists nor can be made. Call it before the libraries are imported: they read these
+    variables only then.
 
-    Gives a sentence for the person; "" where nothing was to be done, or nothing can be.
+    Returns a sentence for the person; "" if no folder of downloads has changed.
     """
     cache = _folder_of("XDG_CACHE_HOME", ".cache")
     usual = {
@@ -26,7 +27,7 @@ def ensure_cache_folders() -> str:
     homeless = [
         name
         for name, folder in usual.items()
-        # Weights may be read from a folder that cannot be written; matplotlib minds.
+        # Weights can be read from a read-only folder; matplotlib needs a writable one.
         if not os.environ.get(name) and not _can_be(folder, name == "MPLCONFIGDIR")
     ]
     if not homeless:
@@ -34,11 +35,11 @@ def ensure_cache_folders() -> str:
     try:
         folder = _own_folder()
     except OSError:
-        return ""  # whoever needs a temporary folder says that there is none
+        return ""  # code that needs a temporary folder reports that there is none
     for name in homeless:
         os.environ[name] = str(folder / name.lower())
     if homeless == ["MPLCONFIGDIR"]:
-        return ""  # only fonts' names
+        return ""  # holds only a list of fonts, not worth a notice
     return (
         f"There is no writable home folder, so downloads are kept in {folder}. Set HF_HOME and "
         "TORCH_HOME to better folders."
@@ -46,7 +47,7 @@ def ensure_cache_folders() -> str:
 
 
 def user_name() -> str:
-    """A name for this user, also one whom the system does not know by name."""
+    """The user's name, or "user-1000" by the number if the system has no name for it."""
     import getpass
 
     try:
@@ -57,25 +58,26 @@ def user_name() -> str:
 
 def _folder_of(variable: str, name: str) -> Path:
     given = os.environ.get(variable)
-    # Without a home the "~" stays, which is then no absolute path.
+    # Without a home, expanduser leaves "~", and `_can_be` then refuses the relative path.
     return Path(given) if given else Path(os.path.expanduser("~")) / name
 
 
 def _can_be(folder: Path, is_written: bool) -> bool:
-    """Whether the folder is there, or can be made. is_written: and files in it, too."""
+    """Whether the folder exists or can be made. is_written: it must be writable, too."""
     if not folder.is_absolute():
         return False
     try:
         if folder.is_dir():
             return not is_written or os.access(folder, os.W_OK | os.X_OK)
         above = next(one for one in folder.parents if one.exists())
-    except OSError:  # a folder above may not be looked into
+    except OSError:  # no permission to look into a parent folder
         return False
     return above.is_dir() and os.access(above, os.W_OK | os.X_OK)
 
 
 def _own_folder() -> Path:
-    """One among the temporary files that nobody else can have put weights into. Raises OSError."""
+    """A temporary folder that only this user can write to, so that nobody else can have put weights
+    into it. Raises OSError if it cannot be made."""
     folder = Path(tempfile.gettempdir(), f"{_NAME}-{user_name()}")
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)

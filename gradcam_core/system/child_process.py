@@ -1,4 +1,4 @@
-"""A module of this package run in a process of its own."""
+"""Runs a module of this package in a child process."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ _PACKAGES = str(Path(__file__).parents[2])
 def start_child(
     module: str, arguments: Sequence[str], settings: Mapping[str, str], **options: Any
 ) -> subprocess.Popen:
-    """Start `python -m module`, with pipes to its standard input and from its output.
+    """Starts `python -m module`, with pipes to its standard input and from its standard output;
+    its standard error is discarded.
 
-    settings: environment variables to add. options: of `subprocess.Popen`.
+    settings: environment variables to add. options: passed to `subprocess.Popen`.
     """
     paths = [_PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
-        # -P: a file of the folder that this was started in is not taken for a module.
+        # -P: files in the current folder must not shadow modules.
         [sys.executable, "-P", "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

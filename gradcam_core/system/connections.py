@@ -1,5 +1,5 @@
-"""Whether anybody listens at the address of a cluster: Ray itself tries for minutes, and then says
-so in many lines."""
+"""Checks whether a cluster's address accepts connections: Ray itself tries for minutes and then
+fails with a long message."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _CONNECT_TIMEOUT_S = 5.0
 
 
 def check_listening(address: str) -> None:
-    """Raises OSError if nobody listens there. address: HOST:PORT or ray://HOST:PORT; any other is
-    not looked at."""
+    """Raises OSError if nothing listens there. address: HOST:PORT or ray://HOST:PORT; others are
+    not checked."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or "://" in host or not port.isdecimal():
         return

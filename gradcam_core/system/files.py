@@ -1,4 +1,4 @@
-"""Writing files that are whole or not there at all."""
+"""Writes files that are either complete or absent, and explains broken paths."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from gradcam_core.errors import SettingsError
 
 
 def check_working_folder() -> None:
-    """Raises SettingsError where the folder that the program was started in is gone: no relative
-    path means anything then, and libraries ask for it, too."""
+    """Raises SettingsError if the current folder no longer exists: relative paths are then
+    meaningless, and libraries fail, too."""
     try:
         os.getcwd()
     except OSError as error:
@@ -25,8 +25,8 @@ def check_working_folder() -> None:
 
 
 def broken_link(path: Path) -> str:
-    """ "photo.jpg is a broken link: it leads to old/photo.jpg, which is not there", of a path that
-    leads nowhere or a folder in it; "" if no link is the reason."""
+    """Says that a path, or a folder above it, is a broken link: "photo.jpg is a broken link: it
+    leads to old/photo.jpg, which is not there". "" if none of them is."""
     for one in (path, *path.parents):
         if one.is_symlink() and not one.exists():
             return f"{one} is a broken link: it leads to {os.readlink(one)}, which is not there"
@@ -37,12 +37,12 @@ def broken_link(path: Path) -> str:
 def atomic_write(
     path: Path, is_flushed: bool = False, partial: Path | None = None
 ) -> Iterator[IO[bytes]]:
-    """A binary file to write to, which appears under its name once the block ends without an error.
+    """Yields a binary file to write to, which gets its name when the block ends without an error.
 
-    A file that is there already stays until then. is_flushed: the content also survives if the
-    machine loses its power a moment later. partial: the name until then, in the same folder, for a
-    process that has the folder to itself; otherwise each writer has one of its own.
-    Raises OSError where it cannot be written.
+    An existing file of that name stays until then. is_flushed: the content survives a power cut
+    right after the block. partial: the temporary name, in the same folder, for a process that has
+    the folder to itself; None gives each writer a name of its own. Raises OSError if the file
+    cannot be written; the temporary file is then removed.
     """
     if partial is None:
         writer = f"{os.getpid()}-{threading.get_ident()}"

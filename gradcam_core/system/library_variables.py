@@ -1,5 +1,5 @@
-"""Environment variables of libraries whose text they cannot read: they would end with a traceback
-as they are imported, or later."""
+"""Environment variables with values that libraries cannot parse: without these checks, the
+libraries would raise an error when they are imported, or later."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _TQDM_NUMBERS = (
     *("POSITION", "SMOOTHING", "TOTAL", "UNIT_DIVISOR"),
 )
 _TQDM_WHOLE = ("NCOLS", "NROWS", "POSITION", "INITIAL")
-_TQDM_SWITCHES = ("DISABLE", "DYNAMIC_NCOLS")  # true with any text
+_TQDM_SWITCHES = ("DISABLE", "DYNAMIC_NCOLS")  # any text switches them on
 
 _PYTORCH = ("TORCH", "PYTORCH_", "AOT", "INDUCTOR_", "COMPILE_", "TIMM_", "PARTITIONER_")
-"""How the variables begin with which PyTorch and timm are tuned and watched: some 300."""
+"""Prefixes of the roughly 300 variables that tune PyTorch and timm or make them log."""
 
 _HARMLESS = {
     *("TORCH_HOME", "TORCH_EXTENSIONS_DIR", "TORCHINDUCTOR_CACHE_DIR", "PYTORCH_KERNEL_CACHE_PATH"),
@@ -28,23 +28,24 @@ _HARMLESS = {
     *("PYTORCH_BUILD_VERSION", "TORCH_CUDA_ARCH_LIST", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
     *("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ENABLE_MPS_FALLBACK"),
 }
-"""Of them those that containers and people set, and with any text of which PyTorch can be imported.
-The page need not wait for PyTorch because of them."""
+"""Variables with such a prefix that containers and people set, and that never keep PyTorch from
+being imported. They are not checked, so that the page need not wait for PyTorch."""
 
 _ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 _OPTIONS = re.compile(r"\s*\w+\s*:.+")
-"""How the settings of PyTorch's allocator begin; anything else ends the process."""
+"""The form of the settings of PyTorch's allocator; anything else ends the process."""
 
-_SHOWN = 60  # letters of a variable's text
+_SHOWN = 60  # characters of a variable's value in a message
 
 
 def leave_out_unusable_variables() -> list[str]:
-    """Remove variables that are no numbers where libraries expect some, and those by which progress
-    bars would look otherwise. To be called before they are imported. Gives a sentence for each."""
-    os.environ["MPLBACKEND"] = "agg"  # figures go into files, whatever windows there may be
+    """Removes variables that are not the numbers that libraries expect, and those that change the
+    look of progress bars. Call it before the libraries are imported. Returns a sentence for each
+    variable removed."""
+    os.environ["MPLBACKEND"] = "agg"  # figures go into files, never into windows
     os.environ.setdefault(
         "PATH", os.defpath
-    )  # without one, a package of Gradio's cannot be imported
+    )  # without PATH, a package that Gradio needs cannot be imported
     sentences = []
     for name, text in sorted(os.environ.items()):
         if why := _why_unusable(name, text):
@@ -72,8 +73,8 @@ def _why_unusable(name: str, text: str) -> str:
 
 
 def check_variables_of_pytorch() -> None:
-    """Where such variables are set, import PyTorch and timm now: each reads its own, and fails in
-    its own way. Raises SettingsError with those that it cannot read."""
+    """Imports PyTorch and timm if variables of theirs are set, because each variable is read, and
+    fails, in its own way. Raises SettingsError that names the variables at fault."""
     given = {
         name: text
         for name, text in os.environ.items()
@@ -86,7 +87,7 @@ def check_variables_of_pytorch() -> None:
             import timm  # noqa: F401
             import torch  # noqa: F401
     except ImportError:
-        return  # a package is missing, which whoever needs it says
+        return  # code that needs the missing package reports it
     except Exception as error:
         named = {name: text for name, text in given.items() if _names(str(error), text)} or given
         each = ", ".join(f"{name}={text[:_SHOWN]!r}" for name, text in sorted(named.items()))

@@ -1,4 +1,4 @@
-"""Locks between processes, also on file systems that have none of their own."""
+"""Locks between processes, also on file systems without file locks."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 from filelock import BaseFileLock, FileLock, SoftFileLock
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
-"""What file systems answer that have no locks: some of those shared over a network or by hosts of
-containers. filelock minds the first alone, and takes the others, by its version, for a lock that
-somebody else holds."""
+"""Errors of file systems without locks, such as some network file systems and folders that
+containers share with their host. filelock recognises only ENOSYS. Depending on its version, it
+takes the others for a lock that another process holds."""
 
 
 def lock_for(path: Path) -> BaseFileLock:
-    """A lock, not yet acquired, that ends with its process, however that ends.
+    """A lock, not yet acquired, that is released when its process ends, even if it is killed.
 
-    Where the file system has no such locks, a file beside it is there for as long as the lock is
-    held; one whose process has died on this machine is not minded. The folder must be there. Raises
-    OSError where no file can be made in it.
+    On a file system without locks, a second file exists while the lock is held; it is ignored if
+    its process has died on this machine. The folder must exist. Raises OSError if no file can be
+    made in it.
     """
     return FileLock(path) if _has_locks(path) else SoftFileLock(f"{path}.held")
 
 
 def detect_missing_locks() -> None:
-    """For a process of its own, in which the Hub's client uses filelock: it then does as `lock_for`
-    does on all file systems without locks."""
+    """Makes filelock, which the Hub's client uses, recognise every file system without locks, as
+    `lock_for` does. It patches `fcntl.flock`, so call it only in a child process."""
     try:
         import fcntl
     except ImportError:  # Windows has other locks
@@ -53,7 +53,7 @@ def _has_locks(path: Path) -> bool:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:  # or somebody holds it
+    except OSError as error:  # other numbers mean that somebody holds the lock
         return error.errno not in _NO_LOCKS
     finally:
         os.close(descriptor)

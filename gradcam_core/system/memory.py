@@ -1,9 +1,9 @@
-"""What becomes of freed memory, with the GNU C library, with any other, nothing is done; when
-Python looks for garbage; and what to say where there is no more memory.
+"""Keeps or returns freed memory, pauses Python's garbage collection, and words out-of-memory
+errors. The functions for freed memory work with the GNU C library only; elsewhere they do nothing.
 
-Own machinery, because no package offers it: with `keep_freed_memory` a forward pass of four photos
-takes 11 to 22 % less processor time (EfficientNet-Lite2 and Lite0), and without `trim` more than
-half a gigabyte stays with the process after some large photos.
+No package offers this. With `keep_freed_memory`, a forward pass of four photos takes 11 to 22 %
+less processor time (EfficientNet-Lite2 and Lite0). Without `trim`, the process keeps more than half
+a gigabyte after some large photos.
 """
 
 from __future__ import annotations
@@ -25,34 +25,35 @@ _LARGE_BYTES = 2**30
 
 _NO_THREAD = "can't start new thread"
 _NONE_LEFT = f"can't allocate memory|could not create a primitive(?! descriptor)|{_NO_THREAD}"
-"""In what PyTorch, oneDNN and Python say where the system has no more memory for them. A primitive
-descriptor is lacking where oneDNN does not support a type or shape."""
+"""Found in the errors of PyTorch, oneDNN and Python when the system has no more memory. A failed
+primitive descriptor, in contrast, means that oneDNN does not support a type or shape."""
 
 _UNMAPPED = "failed to map segment|Cannot allocate memory"
-"""In what is said of a library for which there is none; other causes have the same words."""
+"""Found in the errors of a library that there is no memory to load. Other causes have the same
+words, so these count only where a memory limit is set."""
 
 
 def keep_freed_memory() -> None:
     """From now on, this process keeps freed memory and uses it again.
 
-    For programs that pass many photos, one after the other, through networks. Otherwise large
-    blocks, such as the activations of a few photos, go back to the system at once, and at every
-    layer it clears new ones.
+    For programs that run many photos through networks. Otherwise large blocks, such as the
+    activations of a few photos, go back to the system at once, which then clears new memory for
+    every layer.
     """
     set_option = _c_function("mallopt")
     set_option(_MMAP_THRESHOLD, _LARGE_BYTES)
     set_option(_TRIM_THRESHOLD, _LARGE_BYTES)
-    # What threads get from arenas of their own is limited to 64 MB in one piece.
+    # Threads share one arena, because blocks in a thread's own arena are limited to 64 MB.
     set_option(_ARENA_MAX, 1)
 
 
 def trim() -> None:
-    """Give freed memory back to the system at once; takes some thousandths of a second."""
+    """Gives freed memory back to the system; takes a few milliseconds."""
     _c_function("malloc_trim")(0)
 
 
 def start_trimming() -> None:
-    """Start a thread that calls `trim` every `TRIM_EVERY_S` for as long as this process lives."""
+    """Starts a thread that calls `trim` every `TRIM_EVERY_S` until this process ends."""
 
     def run() -> None:
         while True:
@@ -64,10 +65,10 @@ def start_trimming() -> None:
 
 @contextmanager
 def paused_garbage_collection() -> Iterator[None]:
-    """Inside, Python does not look for garbage.
+    """Pauses Python's garbage collection inside the block, for imports of large libraries.
 
-    For imports of large libraries. They make hundreds of thousands of objects that stay, through
-    which Python looks again and again: a quarter of the time that Gradio, PyTorch and timm take.
+    They make hundreds of thousands of permanent objects, and searching those for garbage takes a
+    quarter of the time to import Gradio, PyTorch and timm.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -79,14 +80,14 @@ def paused_garbage_collection() -> Iterator[None]:
 
 
 def no_memory_sentence(error: BaseException) -> str:
-    """What to say of an error that there was no more memory for this process; "" for any other."""
+    """What to tell a person if this error means that memory ran out; "" for any other error."""
     limit = _limit()
     words = _NONE_LEFT if limit is None else f"{_NONE_LEFT}|{_UNMAPPED}"
     is_it = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
     if not is_it and not re.search(words, str(error)):
         return ""
     too_little = "There is too little memory"
-    if _NO_THREAD in str(error):  # or the system allows no more processes
+    if _NO_THREAD in str(error):  # the system's limit of processes gives the same error
         too_little += ", or too many threads are running"
     if limit is None:
         return f"{too_little}. Close other programs, or use fewer networks at a time."
@@ -98,8 +99,8 @@ def no_memory_sentence(error: BaseException) -> str:
 
 
 def _limit() -> tuple[int, str] | None:
-    """Of the memory that this process may use, and the letter that `ulimit` has for it; None where
-    nobody has set one."""
+    """The limit of this process's memory in bytes and `ulimit`'s flag for it; None if there is no
+    limit."""
     with suppress(ImportError, AttributeError):
         import resource
 

@@ -1,4 +1,4 @@
-"""Proxies that the environment names, and that the libraries here cannot use."""
+"""Proxies in environment variables that the libraries here cannot use."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NUMBERS = re.compile(r"\d+(?:\.\d+){3}", re.ASCII)
 
 
 def leave_out_unusable_proxies() -> list[str]:
-    """Take such proxies out of the environment of this process and of its children. httpx, which
-    Gradio and the Hub's client use, could otherwise not even be asked for a server of this machine.
+    """Removes unusable proxies from the environment of this process and its children. With them,
+    httpx, which Gradio and the Hub's client use, cannot connect even to a server on this machine.
 
-    Gives a sentence for each, without the passwords that it may hold.
+    Returns a sentence for each, without the password that it may contain.
     """
     notices = []
     for name in (*_VARIABLES, *map(str.upper, _VARIABLES)):
@@ -27,18 +27,18 @@ def leave_out_unusable_proxies() -> list[str]:
             del os.environ[name]
             notices.append(f"The proxy in {name} is ignored: {why}.")
         elif given:
-            os.environ[name] = given  # without the spaces that are no part of an address
+            os.environ[name] = given  # without spaces around the address
     for name in ("no_proxy", "NO_PROXY"):
         if name in os.environ:
-            # httpx takes each for the host of an address, which an IPv6 range is not. No download
-            # comes from a server that is named so.
+            # httpx makes a URL of each entry and fails on IPv6 ranges. They can be left out,
+            # because no download comes from a server named by one.
             parts = re.split(r"[,;\s]+", os.environ[name])  # curl takes spaces, others semicolons
             os.environ[name] = ",".join(filter(_is_name, map(_in_ascii, parts)))
     return notices
 
 
 def _in_ascii(host: str) -> str:
-    """As names stand in addresses; what cannot be one stays as it is."""
+    """A host name as URLs write it (IDNA); text that cannot be encoded is returned unchanged."""
     try:
         return host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
@@ -51,7 +51,7 @@ def _is_name(text: str) -> bool:
 
 
 def _is_false_address(host: str) -> bool:
-    """Whether it looks like an address of IPv4, and is none."""
+    """Whether it looks like an IPv4 address but is not valid."""
     try:
         return bool(_NUMBERS.fullmatch(host)) and not ipaddress.IPv4Address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a program of this package does before all else."""
+"""What every program of this package does first."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from gradcam_core.system.terminal import make_printing_safe
 
 
 def prepare_process() -> None:
-    """Make printing safe, and leave out of the environment what libraries cannot use; what a person
-    must know of it is printed to stderr. To be called before the libraries are imported, which read
-    the environment only then."""
+    """Makes printing safe, sets cache folders, removes environment variables that libraries cannot
+    use, and prints notices about this to stderr. Call it before the libraries are imported: they
+    read the environment only then."""
     make_printing_safe()
     for notice in [
         ensure_cache_folders(),

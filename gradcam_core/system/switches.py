@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 ADDRESSES = "GRADCAM_ADDRESSES"
-"""Off: no picture is fetched from the web, by the page or the command line."""
+"""If off, neither the page nor the command line fetches pictures from the web."""
 
 
 def is_on(text: str) -> bool:
-    """Of "on", "off" and their like; nothing at all is off. Raises ValueError for anything else."""
+    """Whether a text means on ("on", "1", "true", "yes") or off ("off", "0", "false", "no", or
+    empty). Raises ValueError for anything else."""
     on, off = ("on", "1", "true", "yes"), ("off", "0", "false", "no", "")
     if text.strip().lower() not in on + off:
         raise ValueError(text)
