@@ -1,1 +1,1 @@
-"""What computes a batch: threads of this machine, or Ray Data on many."""
+"""The engines that compute a batch: threads on this machine, or Ray Data on many machines."""

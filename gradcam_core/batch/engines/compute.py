@@ -1,4 +1,4 @@
-"""From pictures to rows and overlays: what both engines compute."""
+"""Computes the rows and overlays of pictures, for both engines."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ log = logging.getLogger(__name__)
 
 
 class StoppedError(Exception):
-    """Nobody waits for the results any more."""
+    """Ends the work, because nobody needs the results any more."""
 
 
 @dataclass(frozen=True)
 class PreparedPicture:
     """A picture that is decoded and prepared for all networks.
 
-    inputs: for each network, by detail: 1, and the detail of its request. small: the photo as its
-    overlays show it. photo: the whole photo, which can take 200 MB, where it is needed once more.
-    label: what it truly is.
+    inputs: for each network, the inputs by detail: 1, and the detail of its request. small: the
+    photo in the size of its overlays. photo: the photo in full size, up to 200 MB, only kept for
+    trust checks. label: its true class, if known.
     """
 
     facts: PictureFacts
@@ -52,9 +52,9 @@ class PreparedPicture:
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """For as long as several threads compute: NumPy's products, which are small here, on one core
-    each. Where others are busy, threads that wait for each other make them take 70 times as long.
-    """
+    """Limits NumPy's matrix products to one thread each, while several threads of ours compute.
+    The products are small here, and on busy cores BLAS threads that wait for each other make them
+    take 70 times as long."""
     with threadpool_limits(limits=1, user_api="blas"):
         yield
 
@@ -65,9 +65,10 @@ def prepare_picture(
     settings: BatchSettings,
     read: Callable[[str | bytes, Window | None], Decoded],
 ) -> PreparedPicture | PictureResult:
-    """The half of the work that needs no network; or the result of a picture that cannot be used.
+    """Does the half of the work that needs no network. A picture that cannot be used gives its
+    result, whose rows hold the error.
 
-    read: gives the picture of a path or bytes through a window, or raises ImageError.
+    read: decodes a path or bytes, with a window of values, or raises ImageError.
     """
     content: str | bytes | None = source.path if source.data is None else source.data
     facts = PictureFacts(source.key)
@@ -109,16 +110,17 @@ def explain_pictures(
     settings: BatchSettings,
     check_stopped: Callable[[], None] = lambda: None,
 ) -> list[PictureResult]:
-    """The rows and overlays of pictures, which go through each network together.
+    """The rows and overlays of pictures, which go through each network together. If that fails,
+    each picture is tried alone, and the rows of those that fail hold the error.
 
-    check_stopped: called between steps; what it raises ends the work.
+    check_stopped: called between steps; raises StoppedError to end the work.
     """
     try:
         return _explain_pictures(pictures, models, settings, check_stopped)
     except StoppedError:
         raise
     except Exception as error:
-        if len(pictures) > 1:  # only one of them may be to blame
+        if len(pictures) > 1:  # a single picture may have caused the error
             return [
                 result
                 for picture in pictures
@@ -151,8 +153,8 @@ def _explain_by(
     settings: BatchSettings,
     check_stopped: Callable[[], None],
 ) -> list[tuple[Explanation, LabelResult | None]]:
-    """One network's explanations of these pictures, those of equal size in one pass, and what it
-    makes of their true classes. number: its place in the batch."""
+    """One network's explanation of each picture, and its result for the true class, in the order of
+    the pictures. Inputs of equal size share a pass. number: the network's place in the batch."""
     request = settings.requests[number]
     layer = model.layer_named(request.layer)
     inputs = [picture.inputs[number] for picture in pictures]
@@ -223,7 +225,7 @@ def _failed(
 
 
 def _add_label_results(rows: Sequence[Row], results: Sequence[LabelResult | None]) -> None:
-    # Maps of different classes are not expected in the same places.
+    # Maps of different classes need not agree, so their agreement says nothing.
     classes = {row["class"] for row in rows if row.get("class") is not None}
     for row, its_result in zip(rows, results, strict=True):
         if its_result is not None:
@@ -232,7 +234,7 @@ def _add_label_results(rows: Sequence[Row], results: Sequence[LabelResult | None
 
 
 def _logged(picture: PictureFacts, error: Exception) -> str:
-    """What the rows say of it. A bug is logged with its traceback."""
+    """The text of an error for the rows. Logs it, a bug with its traceback."""
     is_bug = not isinstance(error, GradcamError)
     log.log(
         logging.ERROR if is_bug else logging.WARNING,

@@ -1,8 +1,8 @@
-"""The engine of one machine: threads that decode ahead, and threads that explain.
+"""The engine for one machine: threads that decode ahead, and threads that explain.
 
-Each explaining thread takes a few pictures through all networks on one core. Two such threads give
-more pictures a second than one pass on two cores, which waits for the slower one at each layer, and
-they lose nothing to the decoders that run beside them.
+Each explaining thread takes a few pictures through all networks on one core. Two such threads
+process more pictures a second than one pass on two cores, which waits for the slower core at each
+layer, and decoders that run beside them do not slow them down.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ from gradcam_core.models.forward_pass import device_of
 from gradcam_core.models.model import Model
 
 MOST_EXPLAINING = 4
-"""Threads; each needs some hundred megabytes. With more cores, each has several."""
+"""The most explaining threads. Each needs some hundred megabytes, so further cores are shared among
+them instead."""
 
-_POLL_S = 0.2  # between two looks whether the work is to stop
+_POLL_S = 0.2  # interval of checks for a request to stop
 
 _Resource = TypeVar("_Resource")
 _Explaining: TypeAlias = "dict[Future[list[PictureResult]], int]"
@@ -50,7 +51,7 @@ def explain_locally(
     settings: BatchSettings,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[PictureResult]:
-    """A `gradcam_core.batch.run.Engine`; is_stopped: called again and again."""
+    """A `gradcam_core.batch.run.Engine`. is_stopped: polled; the work ends once it is true."""
     device = device_of(models[0]).type
     cores = torch.get_num_threads()
     workers = 1 if device != "cpu" else min(cores, MOST_EXPLAINING)
@@ -58,7 +59,7 @@ def explain_locally(
         undo.enter_context(single_threaded_blas())
         undo.callback(torch.set_num_threads, cores)
         if device == "cpu":
-            torch.set_num_threads(max(1, cores // workers))  # of threads that begin after
+            torch.set_num_threads(max(1, cores // workers))  # applies to threads started later
         work = _Work(models, settings, settings.at_once(device), workers)
         undo.callback(work.stop)
         yield from work.results(sources, is_stopped)
@@ -71,8 +72,9 @@ class _Work:
         self._settings, self._at_once, self._workers = settings, at_once, workers
         self._stopped = threading.Event()
         decoders = max(2, workers)
-        # Twice what is explained now, so that no thread waits while results are written; but only
-        # one where each picture has a pass of its own: for the checks its whole photo is held.
+        # Twice as many as are explained at a time, so that no thread waits while results are
+        # written. Pictures that are run one by one may keep their whole photo, for trust checks,
+        # so only one waits there.
         ahead = 2 * workers * at_once if at_once > 1 else decoders + 1
         self._most = workers * at_once + ahead
         self._models = models
@@ -83,7 +85,7 @@ class _Work:
         self._explaining = ThreadPoolExecutor(workers, "batch explaining")
 
     def stop(self) -> None:
-        """Ends what has begun, and begins nothing more."""
+        """Cancels waiting work, makes running work stop, and waits for the threads to end."""
         self._stopped.set()
         for pool in (self._decoding, self._explaining):
             pool.shutdown(cancel_futures=True)
@@ -118,12 +120,12 @@ class _Work:
                 yield from future.result()
 
     def _chunk(self, ready: int, more_to_come: bool, explaining: _Explaining) -> int:
-        """How many of the pictures that are ready go through the networks next; 0 for none yet."""
+        """How many ready pictures go through the networks next; 0 to wait for more."""
         if (
             len(explaining) < self._workers
-        ):  # as many as there are, and a fair share of the last ones
+        ):  # all that are ready; of the last pictures, a fair share for each thread
             return min(self._at_once, ready if more_to_come else -(-ready // self._workers))
-        # One chunk for each thread may wait, so that none is idle while results are written.
+        # One chunk per thread may wait, so that no thread is idle while results are written.
         is_waiting_long = ready >= self._at_once and len(explaining) < 2 * self._workers
         is_last = not more_to_come and ready <= self._workers * self._at_once
         return self._at_once if is_waiting_long and not is_last else 0
@@ -148,7 +150,7 @@ class _Work:
 
 
 def _idle(resources: Iterable[_Resource]) -> queue.SimpleQueue[_Resource]:
-    """What as many threads share as there are of it, each taking one for a while."""
+    """A queue of idle resources, from which each thread borrows one and puts it back."""
     idle: queue.SimpleQueue[_Resource] = queue.SimpleQueue()
     for one in resources:
         idle.put(one)
@@ -156,14 +158,14 @@ def _idle(resources: Iterable[_Resource]) -> queue.SimpleQueue[_Resource]:
 
 
 def _ignore_ctrl_c() -> None:
-    """For this thread, and the processes that it starts: these are for the main thread to end."""
+    """Blocks SIGINT in this thread and the processes that it starts; the main thread ends those."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _copies(models: Sequence[Model]) -> list[Model]:
-    """The same networks as other modules with the same weights: only one pass at a time can go
-    through a module, because of its hooks."""
+    """Copies of the networks that share their weights. Each thread needs its own modules, because
+    hooks allow only one pass at a time through a module."""
     copies = []
     for model in models:
         module = model.module

@@ -1,8 +1,8 @@
-"""The engine of many machines: Ray Data, with a pool of actors that hold the networks.
+"""The engine for many machines: Ray Data, with a pool of actors that hold the networks.
 
-The process that was started writes everything, as results arrive; actors only read pictures and
-compute. So a picture is done once it is written there, whatever becomes of the node that computed
-it: what a lost node had is given to another one.
+Actors only read pictures and compute; the process that the user started writes the results as they
+arrive. A picture is done once its results are written, whatever happens to the node that computed
+them. The pictures of a lost node are given to another.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from gradcam_core.system.memory import keep_freed_memory
 from gradcam_core.wording import first_line
 
 ACTOR_PICTURES = 16
-"""Pictures that an actor is given at once."""
+"""Pictures in a batch for an actor."""
 
 WINDOW_PICTURES = 4096
 WINDOW_BYTES = 128 * 2**20
-"""Size of the pictures that Ray is given at once, where they come as bytes."""
+"""The most pictures, and the most bytes of pictures that are not files, that Ray gets at once."""
 
 MAX_TRIES = 5
-"""Rounds in a row in which no picture has come back."""
+"""Rounds in a row without a result, after which the batch fails."""
 
 _POLL_S = 0.2
 _THREAD_TIMEOUT_S = 5.0
@@ -63,7 +63,7 @@ _RESULT = "result"
 
 _DATA_CONTEXT = {
     "enable_progress_bars": False,
-    "max_errored_blocks": -1,  # what is missing is given to another actor
+    "max_errored_blocks": -1,  # missing pictures are given to another actor in the next round
 }
 
 
@@ -76,12 +76,13 @@ def explain_on_ray(
 ) -> Iterator[PictureResult]:
     """A `gradcam_core.batch.run.Engine`.
 
-    address: of a cluster; None starts Ray on this machine, or uses the one that this process is
-    connected to. Its nodes need this package's requirements, and must be able to read the pictures'
-    files. Raises BatchError if there is no cluster, or a node has other weights than this machine,
-    and NetworkError for a network that is a module of this process.
+    address: of a cluster; None uses the Ray that this process is connected to, or starts it on this
+    machine. The nodes need this package's requirements and must be able to read the pictures'
+    files. is_stopped: polled; the work ends once it is true. Raises BatchError if there is no
+    cluster, if it gives no results in `MAX_TRIES` rounds, or if a node's weights differ from this
+    machine's, and NetworkError for a network that is a module of this process.
     """
-    registered(settings.models)  # raises for what cannot be sent there, before anything starts
+    registered(settings.models)  # fails early for networks that cannot be sent to other nodes
     weights = tuple(model.weights.sha256 for model in models)
     with ExitStack() as undo:
         _connect(address, undo)
@@ -89,7 +90,7 @@ def explain_on_ray(
             left = {source.key: source for source in window}
             tries = 0
             while left:
-                gc.collect()  # an actor of the last round has its core until nothing refers to it
+                gc.collect()  # an actor of the last round keeps its core until it is collected
                 before, reason = len(left), ""
                 try:
                     for result in explain_round(list(left.values()), settings, is_stopped):
@@ -112,10 +113,10 @@ def explain_on_ray(
 
 def _connect(address: str | None, undo: ExitStack) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
-    # What is lost with a node is given to another one: no error that somebody has to see.
+    # Pictures of a lost node are given to another, so nobody needs to see these errors.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     if not ray.is_initialized():
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # which Ray reads when it starts
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it starts
         if address:
             try:
                 check_listening(address)
@@ -158,7 +159,8 @@ def _window(sources: Iterator[PictureSource]) -> Iterator[PictureSource]:
 def explain_round(
     sources: Sequence[PictureSource], settings: BatchSettings, is_stopped: Callable[[], bool]
 ) -> Iterator[PictureResult]:
-    """What comes back of these; not all, if a node dies. Raises RayError for what ends it."""
+    """The results of these pictures, in any order, as they arrive. Some are missing if a node
+    dies. Raises RayError if Ray gives up."""
     blocks = -(-len(sources) // ACTOR_PICTURES)
     actors = max(1, min(int(ray.cluster_resources().get("CPU", 1)), blocks))
     table = ray.data.from_items(
@@ -181,7 +183,7 @@ def explain_round(
 
     def fetch() -> None:
         try:
-            # With batches fetched ahead, Ray keeps results back until others have come.
+            # If Ray prefetches batches, it holds results back until further ones arrive.
             for block in results.iter_batches(
                 batch_size=None, batch_format="pyarrow", prefetch_batches=0
             ):
@@ -199,7 +201,7 @@ def explain_round(
             if not is_over.is_set():
                 arrived.put(error)
 
-    # In a thread of its own, so that somebody who wants to stop is heard while nothing arrives.
+    # Results are fetched in a separate thread, so that a stop takes effect while none arrive.
     thread = threading.Thread(target=fetch, daemon=True, name="batch results")
     thread.start()
     try:
@@ -220,8 +222,9 @@ def explain_round(
 
 
 def _actor_options() -> dict[str, Any]:
-    """An actor whose node is gone may never find another place, and what it was given waits for it:
-    so it ends, and what it had is given to another one. Ray is about to take these options away."""
+    """Options that end an actor when its node is lost. A restarted actor may never find another
+    node, while its pictures wait for it; the next round gives them to another actor. Ray has
+    deprecated these options, so they are left out where it lacks them."""
     if "ray_remote_args" in inspect.signature(ray.data.Dataset.map_batches).parameters:
         return {"max_restarts": 0, "max_task_retries": 0}
     return {}
@@ -237,7 +240,8 @@ def _compare(result: PictureResult, weights: Sequence[str]) -> None:
 
 
 class Explainer:
-    """An actor: the networks, loaded once, on one core."""
+    """An actor on one core, which loads the networks once. It takes a table of `PictureSource`
+    fields and returns a table of pickled `PictureResult`s."""
 
     def __init__(self, settings: BatchSettings, networks: Sequence[Description]) -> None:
         import torch
