@@ -1,1 +1,1 @@
-"""Many pictures: their data set, the engines that compute it, and the report."""
+"""Batches of pictures: their data set, the engines that compute it, and the report."""

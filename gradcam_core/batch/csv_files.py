@@ -1,4 +1,4 @@
-"""What CSV files have in common, whoever wrote them: separators, and how the text is encoded."""
+"""Separators, field sizes and text encodings of CSV files from any program."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _BYTE_ORDER_MARKS = (
 
 
 _HEAD_BYTES = 4096
-_MOSTLY = 0.6  # of the letters of a list with paths
+_MOSTLY = 0.6  # of the characters of a list of paths, which may have some that are not ASCII
 
-_FIELD_LETTERS = 2**30  # as many as a file has that fits into memory
+_FIELD_LETTERS = 2**30  # more than a file that fits into memory has
 
 
 def allow_long_fields() -> None:
-    """Python's own limit is 131,072 letters, which a column of texts or of base64 may exceed."""
+    """Raises the csv module's limit of 131,072 characters, which texts or base64 may exceed."""
     if csv.field_size_limit() < _FIELD_LETTERS:
         csv.field_size_limit(_FIELD_LETTERS)
 
 
 def encoding_by_mark(data: bytes) -> str | None:
-    """The encoding that the first bytes of a file name, or that its zeros show: every other byte
-    of plain letters in UTF-16; None where there is none."""
+    """The encoding of a file's first bytes: by their byte order mark, or UTF-16 if every other byte
+    is zero, as for ASCII letters. None if neither applies."""
     named = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
     if named or len(data) < 4:
         return named

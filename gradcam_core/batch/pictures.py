@@ -1,5 +1,5 @@
-"""The pictures of a batch: those of a folder, a pattern, a list of paths, a ZIP file or Parquet
-files, one after the other, so that a million of them take no more memory than a few."""
+"""Finds the pictures of a batch in a folder, a pattern, a list of paths, a ZIP file or Parquet
+files. They are read one after the other, so that a million take no more memory than a few."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def find_pictures(where: str, leave_out: Path, label_column: str | None = None) 
     any depth), a list of paths and addresses, a ZIP file, a Parquet file or a pattern for several,
     a single file, or an address on the web.
 
-    leave_out: a folder that is not looked into: that of the results. Hidden files and folders are
-    left out, too. A folder's pictures are known by their `SUFFIXES`, those without a suffix by
-    their content, and their keys are paths relative to it, or to the part of the pattern without
-    wildcards. See the files of `listing` for each kind; `label_column` has the labels of tables.
-    Raises PicturesError if there are none, or no such column; `walk` raises it where something
-    cannot be read.
+    leave_out: a folder to skip: that of the results. Hidden files and folders are skipped, too. In
+    a folder, pictures are recognised by their `SUFFIXES`, or by their content if they have no
+    suffix; their keys are paths relative to the folder, or to the part of the pattern without
+    wildcards. The files of `listing` describe each kind. label_column: the column of Parquet files
+    that holds the labels. Raises PicturesError if there are no pictures or no such column; `walk`
+    raises it if something cannot be read.
     """
     if is_address(where):
         _refuse_column(where, label_column)
@@ -89,7 +89,8 @@ def find_pictures(where: str, leave_out: Path, label_column: str | None = None) 
 
 
 def _mode(path: Path) -> int | None:
-    """What kind of file it is; None if there is none."""
+    """The `st_mode` of a file or folder; None if it does not exist. Raises PicturesError if it
+    cannot be looked up."""
     try:
         return os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):

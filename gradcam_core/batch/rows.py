@@ -1,4 +1,4 @@
-"""The rows of one picture, as views of its explanations' records. See `SCHEMA`."""
+"""The data set's rows for one picture, made from the records of its explanations. See `SCHEMA`."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _FROM_RECORD = (
     *("title", "stands_in_for", "top", "rank", "contrast", "box"),
     *("method", "detail", "view", "layer", "weights", "how", "where", "caption"),
 )
-"""Columns that are fields of `finding`, too."""
+"""Columns that are copied from the record that `finding` gives."""
 
 _LEVELS = 255
 
 
 @dataclass(frozen=True)
 class PictureResult:
-    """One picture that is done.
+    """The results of one picture.
 
-    key: its name in the data set. rows: one for each network, in the order of the requests.
-    overlays: pairs of a path below the folder of results and the JPEG that belongs there.
+    key: its name in the data set. rows: one per network, in the order of the requests.
+    overlays: pairs of a path relative to the results folder and the content of the JPEG.
     """
 
     key: str
@@ -48,8 +48,8 @@ class PictureResult:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What the rows say of the picture itself. size: (width, height); None if it cannot be read.
-    notices: see `gradcam_core.images.decoded`."""
+    """The columns that describe the picture itself. size: (width, height); None if it cannot be
+    read. thumbnail: a JPEG. notices: see `gradcam_core.images.decoded`."""
 
     key: str
     size: tuple[int, int] | None = None
@@ -64,7 +64,8 @@ def rows_of(
     models: Sequence[Model],
     settings: BatchSettings,
 ) -> list[Row]:
-    """The rows of a picture whose size is known. checks: None where a map was not checked."""
+    """The rows of a picture that was explained: one per network. checks: the trust checks of each
+    map; None for a map that was not checked."""
     assert picture.size is not None
     width, height = picture.size
     named = list(zip(settings.models, explanations, strict=True))
@@ -100,7 +101,8 @@ def rows_of(
 def failed_rows(
     picture: PictureFacts, models: Sequence[Model], settings: BatchSettings, error: str
 ) -> list[Row]:
-    """The rows of a picture that cannot be explained, with the reason."""
+    """The rows of a picture that cannot be explained, one per network, with the reason in the
+    column "error"."""
     return [
         _common(picture, number, model, settings) | {"error": error}
         for number, model in enumerate(models)
@@ -108,7 +110,7 @@ def failed_rows(
 
 
 def _common(picture: PictureFacts, number: int, model: Model, settings: BatchSettings) -> Row:
-    """What is known before anything is computed; the rest is null."""
+    """A row with what is known before anything is computed; all other columns are None."""
     request = settings.requests[number]
     row: Row = dict.fromkeys(SCHEMA.names)
     return row | {
@@ -140,8 +142,8 @@ def _mean(overlaps: Sequence[float | None]) -> float | None:
 
 
 def _trust(check: Trust) -> dict[str, object]:
-    """Its record, with areas in place of curves, the last step in place of all, and the values
-    of measures."""
+    """The column "trust": the record of the checks, shortened to the areas under the curves, the
+    last step of the randomisation check, and the values of the measures."""
     record: dict[str, Any] = check.record()
     for name in ("deletion", "insertion", "random_deletion", "random_insertion"):
         record[name] = record[name] and record[name]["area"]

@@ -1,4 +1,4 @@
-"""The run of a batch: every picture that is not done yet, by an engine, into the result folder."""
+"""Runs a batch: an engine computes every picture that is not done yet, for the result folder."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from gradcam_core.models.model import Model
 
 
 class Engine(Protocol):
-    """Computes the results of pictures, and gives them in any order, each once, as they are ready.
+    """Computes the results of pictures and yields each once, in any order, as soon as it is ready.
 
-    It holds no more than a few pictures at any time. Closing its iterator ends the work.
+    It holds only a few pictures at a time. Closing its iterator ends the work.
     """
 
     def __call__(
@@ -33,10 +33,10 @@ def run(
     on_picture: Callable[[PictureResult], None] = lambda result: None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Explain all pictures that are not done yet. Gives whether it came to the end.
+    """Explains all pictures that are not done yet. Returns False if it was stopped before the end.
 
-    on_picture: called with each result as it arrives. is_stopped: called between pictures; results
-    until then are written. Raises BatchError, or PicturesError where a source cannot be read.
+    on_picture: called with each new result. is_stopped: called between pictures; results that came
+    before it was true are written. Raises BatchError, or PicturesError if a source cannot be read.
     """
     if values := next((one.info.title for one in models if one.info.unit is not None), None):
         raise BatchError(
@@ -48,7 +48,8 @@ def run(
     results = engine(left, models, settings)
     try:
         for result in results:
-            # First: what ends this process may have ended others, whose results are then none.
+            # Checked first: a signal that stops this process may have killed its child processes,
+            # too, and their results are then invalid.
             if is_stopped():
                 return False
             if folder.add(result):

@@ -8,10 +8,10 @@ from gradcam_core.analysis.findings import SCHEMA_VERSION
 from gradcam_core.analysis.overlap_grades import GRADES
 
 DATA = "data"
-"""Folder of the data set, below that of the results."""
+"""The data set's folder inside the results folder."""
 
 THUMBNAIL_SIDE_PX = 160
-"""Long side of a thumbnail."""
+"""The longest side of a thumbnail."""
 
 _PARTLY_FROM = next(grade.least for grade in GRADES if not grade.is_near_chance)
 
@@ -188,6 +188,6 @@ SCHEMA = pa.schema(
     ],
     metadata={"schema_version": str(SCHEMA_VERSION)},
 )
-"""One row for every picture and network. Columns with the name of a field of `findings` are that
-field, and the files' metadata has its schema version. Where there is an error, all that it has
-prevented is null. What the columns mean is also in the files, as each field's `description`."""
+"""One row for every picture and network. Columns that have the name of a field of `findings` hold
+that field, and the files' metadata holds its schema version. In rows with an error, everything that
+could not be computed is null. The files also describe each column, in its field's `description`."""

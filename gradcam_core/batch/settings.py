@@ -13,23 +13,22 @@ from gradcam_core.images.rendering.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.model import LayerChoice
 
 PICTURES_AT_ONCE = {"cpu": 4, "cuda": 32}
-"""Pictures in one pass at detail 1. Two cores take 4 to 9 % longer for each of 16 pictures than of
-4, whose activations still are in the caches from one layer to the next."""
+"""Pictures in one pass at detail 1. With 16 pictures, two cores take 4 to 9 % longer per picture
+than with 4, whose activations stay in the caches from one layer to the next."""
 
 
 LATER_SETTINGS = ("layer", "signed", "smooth", "window")
-"""Settings that `run.json` has only where they are not the usual ones."""
+"""Settings that `run.json` holds only if they differ from the defaults."""
 
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """What is to be explained of every picture.
+    """What a batch computes for every picture.
 
-    requests: one for each network, alike but for the network and its index of the class. trust:
-    whether each map is checked. overlay_side_px: the most pixels of an overlay's side. truth: what
-    the labels of the pictures are, if they have any. window: the range of values that is shown of
-    every picture, see `read_picture`. fetches_addresses: whether pictures may be fetched from the
-    web.
+    requests: one per network; they differ only in the network and its index of the class. trust:
+    whether trust checks are run on each map. overlay_side_px: the longest side of an overlay.
+    truth: the true labels, if the pictures have any. window: the range of values shown of every
+    picture, see `read_picture`. fetches_addresses: whether pictures may be fetched from the web.
     """
 
     requests: tuple[ExplanationRequest, ...]
@@ -45,7 +44,7 @@ class BatchSettings:
         return tuple(request.model for request in self.requests)
 
     def at_once(self, device: str) -> int:
-        """How many pictures one pass takes."""
+        """How many pictures share one pass on this device ("cpu", "cuda")."""
         first = self.requests[0]
         if self.trust or first.is_slow:
             return 1
@@ -53,10 +52,10 @@ class BatchSettings:
         return max(1, most // first.detail**2)
 
     def record(self) -> dict[str, Any]:
-        """As `run.json` has them, in types that JSON has."""
+        """The settings as `run.json` holds them, in JSON's types."""
         first = self.requests[0]
         targets: Sequence[int | None] = [request.target for request in self.requests]
-        # Data sets of earlier versions lack these: see `LATER_SETTINGS`.
+        # Data sets of earlier versions lack these settings: see `LATER_SETTINGS`.
         later: dict[str, Any] = {} if first.layer == 1 else {"layer": _listed(first.layer)}
         if first.signed:
             later["signed"] = True
@@ -78,5 +77,5 @@ class BatchSettings:
 
 
 def _listed(layer: LayerChoice) -> str | float | list[str | float]:
-    """As JSON has it."""
+    """A layer choice in JSON's types."""
     return list(layer) if isinstance(layer, tuple) else layer

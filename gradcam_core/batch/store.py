@@ -1,8 +1,8 @@
-"""A batch's folder: which pictures are done, and writing new results, so that whatever stops the
-batch, the same command resumes it with no picture lost or done twice.
+"""The results folder of a batch: knows which pictures are done and writes new results. Whatever
+stops a batch, the same command resumes it, with no picture lost or done twice.
 
 The data set consists of many Parquet files, the parts. All rows of a picture are in the same part,
-a part appears whole or not at all, and a picture counts as done once its rows are in a part.
+a part is either complete or absent, and a picture counts as done once its rows are in a part.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ FORMAT = 1
 
 PART_PICTURES = 256
 PART_WRITTEN_AFTER_S = 20.0
-"""A part is written as soon as it has this many pictures, or its first one has waited this long.
-A `kill -9` can cost as much."""
+"""A part is written once it has this many pictures or its first picture has waited this long. A
+`kill -9` loses at most that much work."""
 
 _HALF_WRITTEN = ".part-*.tmp"
 
@@ -44,9 +44,9 @@ _HALF_WRITTEN = ".part-*.tmp"
 class ResultFolder:
     """The folder of a batch's results, for one process at a time. Use it in a `with` statement.
 
-    done: the number of pictures that are done; explained: of those without an error. Entering it
-    raises BatchError if it belongs to a batch with other settings, if another process works in it,
-    or if a part of it is damaged.
+    done: the number of pictures that are done. explained: how many of these have no error. Entering
+    raises BatchError if the folder belongs to a batch with other settings, is used by another
+    process, has a damaged part, or cannot be made.
     """
 
     def __init__(self, path: Path, pictures: str, settings: BatchSettings) -> None:
@@ -96,7 +96,8 @@ class ResultFolder:
             self._lock.release()
 
     def _begun(self) -> dict[str, Any]:
-        """The settings that this batch was begun with; empty if it is new."""
+        """The content of `run.json`: the settings that this batch was begun with; empty for a new
+        batch. Raises BatchError if it cannot be read, or is missing beside results."""
         try:
             return dict(json.loads((self.path / RUN).read_text(encoding="utf-8")))
         except FileNotFoundError:
@@ -128,7 +129,7 @@ class ResultFolder:
             rest.unlink(missing_ok=True)
         for part in sorted((self.path / DATA).glob("part-*.parquet")):
             try:
-                with part.open("rb") as file:  # Arrow takes no name that is not UTF-8
+                with part.open("rb") as file:  # Arrow refuses paths that are not UTF-8
                     read = pq.read_table(file, columns=["path", "error"])
             except (OSError, pa.ArrowException) as error:
                 raise BatchError(
@@ -141,9 +142,10 @@ class ResultFolder:
                 self._number = max(self._number, int(number[1]) + 1)
 
     def begin(self, models: Sequence[Model]) -> None:
-        """Note what this batch is, for those that take it up again.
+        """Writes the settings and weights of a new batch to `run.json`, for later runs to compare.
 
-        models: as they were loaded. Raises BatchError if it was begun with other weights.
+        models: as they were loaded. Raises BatchError if the batch was begun with other weights, or
+        if the file cannot be written.
         """
         weights = {
             name: model.weights.sha256 for name, model in zip(self._models, models, strict=True)
@@ -166,8 +168,8 @@ class ResultFolder:
         return key_digest(key) in self._keys
 
     def add(self, result: PictureResult) -> bool:
-        """Take a picture's results. Gives whether they are new. They are safe once a part of them
-        has been written. Raises BatchError if they cannot be written."""
+        """Adds a picture's results. Returns False if the picture was done already. The overlays are
+        written at once, the rows with the next part. Raises BatchError if writing fails."""
         if self.is_done(result.key):
             return False
         if len(result.rows) != len(self._models):
@@ -188,7 +190,7 @@ class ResultFolder:
         return True
 
     def flush(self) -> None:
-        """Write what waits as a part. Raises BatchError if it cannot be written."""
+        """Writes all waiting rows as a part. Raises BatchError if that fails."""
         if not self._unwritten:
             return
         rows = [row for result in self._unwritten for row in result.rows]
@@ -203,7 +205,7 @@ class ResultFolder:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Raises BatchError where something cannot be written."""
+        """Turns an OSError into a BatchError that says how to resume."""
         try:
             yield
         except OSError as error:
@@ -214,7 +216,7 @@ class ResultFolder:
 
 
 def _write(path: Path, content: Any, is_flushed: bool = True) -> None:
-    # The name until then is always the same, so that what a killed batch has left is overwritten.
+    # The temporary name is always the same, so that the leftover of a killed batch is overwritten.
     with atomic_write(path, is_flushed, path.with_name(f".{path.name}.tmp")) as file:
         file.write(content)
 
