@@ -1,1 +1,1 @@
-"""Heat in colour over a photo, and the files that such pictures are written to."""
+"""Draws heat in colour over a photo, and writes such pictures to files."""

@@ -1,4 +1,4 @@
-"""Heat on a raster of any size, a band of rows at a time."""
+"""Computes heat on a raster of any size, a band of rows at a time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from gradcam_core.images.geometry import View
 from gradcam_core.wording import as_whole
 
 BAND_PIXELS = 2**18
-_BANDS_KEPT = 4  # at most, to save computing them again
+_BANDS_KEPT = 4  # up to so many are kept, which saves computing them twice
 
 _MOST_PLACES = 2**30
-"""Of a raster of heat, which takes 4 GB then."""
+"""The most pixels of a raster of heat, which then takes 4 GB."""
 
 
 def heat_bands(cells: np.ndarray, view: View, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Cells [h, w] of a view laid over the photo on a raster of (width, height), divided by their
-    largest absolute value there: float32 [rows, width], from the top down."""
+    """Lays the cells [h, w] of a view over the photo, on a raster of size (width, height) that
+    covers the photo, and divides them by their largest absolute value there.
+
+    Yields bands float32 [rows, width] from the top down; values in [-1, 1], all 0 if all cells are.
+    """
     rows = max(1, BAND_PIXELS // size[0])
 
     def bands() -> Iterable[np.ndarray]:
@@ -36,7 +39,8 @@ def heat_bands(cells: np.ndarray, view: View, size: tuple[int, int]) -> Iterator
 
 
 def checked_size(size: object) -> tuple[int, int]:
-    """(width, height) of a raster of heat. Raises ChoiceError for what is none."""
+    """The (width, height) of a raster of heat, as integers. Raises ChoiceError if `size` is not two
+    whole numbers from 1, or has more than `_MOST_PLACES` pixels."""
     sides = [as_whole(side) for side in size] if isinstance(size, tuple | list) else []
     if len(sides) != 2 or any(side is None or side < 1 for side in sides):
         raise ChoiceError(

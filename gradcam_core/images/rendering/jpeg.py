@@ -1,4 +1,4 @@
-"""Pictures as the content of JPEG files."""
+"""Encodes pictures as JPEG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a picture of a map says of itself, in the places that formats have for that."""
+"""Metadata of a picture of a map, stored where PNG and JPEG keep such texts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from PIL.ExifTags import Base
 from PIL.PngImagePlugin import PngInfo
 
 SOFTWARE = "Software"
-"""The key of the program and its version. PNG and Exif both have this name for it."""
+"""The key of the program and its version, a standard name in both PNG and Exif."""
 
 
 def lines(metadata: Mapping[str, str]) -> str:
-    """Keys and values as a text, one pair a line."""
+    """Keys and values as text, one pair per line."""
     return "\n".join(f"{key}: {value}" for key, value in metadata.items())
 
 
 def png_info(metadata: Mapping[str, str]) -> PngInfo:
-    """A text chunk for each key, for `write_png` and for Pillow's writer of PNG."""
+    """The metadata as PNG text chunks, one per key, for `write_png` or Pillow's PNG writer."""
     info = PngInfo()
     for key, value in metadata.items():
         info.add_text(key, value)
@@ -27,8 +27,8 @@ def png_info(metadata: Mapping[str, str]) -> PngInfo:
 
 
 def jpeg_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Arguments of Pillow's writer of JPEG: all of it as the comment, and as Exif's description of
-    the image, which more programs show."""
+    """Arguments for Pillow's JPEG writer. The whole text is stored both as the comment and as
+    Exif's ImageDescription, which more programs show."""
     if not metadata:
         return {}
     text = lines(metadata).encode()

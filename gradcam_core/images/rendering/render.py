@@ -1,4 +1,4 @@
-"""Heat in colour over the photo, which may be a shrunk copy."""
+"""Draws heat in colour over a photo, which may be a shrunk copy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from gradcam_core.errors import ChoiceError
 
 COLORMAP = "inferno"
-"""Perceptually uniform, and as readable for the colour-blind."""
+"""The default: perceptually uniform, and readable for the colour-blind."""
 
 COLORMAPS = {
     COLORMAP: "Inferno",
@@ -20,33 +20,34 @@ COLORMAPS = {
     "gray": "Grey",
     "jet": "Classic jet",
 }
-"""Colour maps to choose from, by matplotlib's names. All but jet are perceptually uniform."""
+"""The colormaps offered, matplotlib's name -> title. All but jet are perceptually uniform."""
 
 FOR_AND_AGAINST = "for and against"
-"""The colours of a signed map, 0 in the middle. The colour-blind can tell orange from blue, too."""
+"""The colormap of signed maps, with 0 in the middle. The colour-blind can tell orange from blue."""
 
 _FOR = ((130, 42, 0), (205, 85, 0), (250, 140, 10), (255, 222, 90))
 _AGAINST = ((0, 55, 165), (15, 100, 230), (45, 150, 255), (125, 220, 255))
-"""In equal steps from the colour of least heat to that of most, RGB: the brighter, the more."""
+"""RGB colours in equal steps from the least heat to the most: brighter means more."""
 
 OPACITY = 0.75
 DIMMING = 0.55
-"""Share of black laid over what the network did not see."""
+"""How far the photo is darkened where the network did not see it, from 0 to 1 (black)."""
 
 OVERLAY_MAX_SIDE_PX = 768
-"""Long side of an overlay that is one of many."""
+"""The longest side of an overlay in a batch."""
 
-_DIMMED = [round(value * (1 - DIMMING)) for value in range(256)] * 3  # of each channel
+_DIMMED = [round(value * (1 - DIMMING)) for value in range(256)] * 3  # once per channel
 
 FULL_FROM = 0.5
-"""Heat from which on the colour has its full opacity; below it fades out to the bare photo."""
+"""Heat at which the colour reaches its full opacity; less heat fades out to the bare photo."""
 
 _SIGNED_FULL_FROM = 0.25
-"""The same of a signed map: what speaks against a class is often a fifth of what speaks for it."""
+"""The same for a signed map: evidence against a class is often a fifth of the evidence for it."""
 
 
 def colormap_table(name: str = COLORMAP) -> np.ndarray:
-    """The colour of each of 256 levels of heat, and how opaque it is: uint8 [256, 4] (RGBA)."""
+    """The colour and opacity of each of 256 levels of heat: uint8 [256, 4] (RGBA). name: one of
+    `COLORMAPS` or of matplotlib's, or `FOR_AND_AGAINST`. Raises ChoiceError for any other."""
     if name == FOR_AND_AGAINST:
         return _diverging_table()
     import matplotlib
@@ -77,7 +78,7 @@ def _diverging_table() -> np.ndarray:
 def levels(heatmap: np.ndarray) -> np.ndarray:
     """A heatmap in [0, 1] as uint8 levels of heat, same shape."""
     level = np.clip(heatmap, 0, 1)
-    level *= 255  # in place, like the next: of a large picture each copy takes as long again
+    level *= 255  # in place, as is the next step: every copy of a large picture costs as much time
     return np.rint(level, out=level).astype(np.uint8)
 
 
@@ -90,8 +91,9 @@ def overlay(
 ) -> Image.Image:
     """The heatmap in colour over the photo, as RGB of the photo's size.
 
-    heatmap: [H, W] in [0, 1]. box: (left, top, right, bottom) that the network saw; the photo is
-    dimmed outside. opacity: in [0, 1], of the colour where it is hottest.
+    heatmap: [H, W] in [0, 1], the photo's size. box: (left, top, right, bottom) of what the network
+    saw, in pixels; the photo is dimmed outside. opacity: in [0, 1], of the hottest places. Raises
+    ChoiceError for another opacity or an unknown colormap.
     """
     return Image.fromarray(next(overlay_bands(photo, [heatmap], box, opacity, colormap)))
 
@@ -103,9 +105,8 @@ def overlay_bands(
     opacity: float = OPACITY,
     colormap: str = COLORMAP,
 ) -> Iterator[np.ndarray]:
-    """`overlay` some rows at a time, as many as the heatmap comes in: [rows, W] each, from the top
-    down -> uint8 [rows, W, 3]. What is made on the way takes several times the memory of a band.
-    """
+    """`overlay` some rows at a time. heatmap: bands [rows, W] from the top down; for each, yields
+    uint8 [rows, W, 3]. Needs several times the memory of a band."""
     is_share = isinstance(opacity, SupportsFloat) and 0 <= float(opacity) <= 1
     if not is_share:
         raise ChoiceError(f"The opacity must be a number from 0 to 1, not {opacity!r}.")
@@ -135,9 +136,11 @@ def overlay_bands(
 
 
 def shrunk(photo: Image.Image, max_side_px: int, resample: Image.Resampling) -> Image.Image:
-    """The photo with at most so many pixels a side; itself if it is small enough."""
+    """The photo, shrunk to at most `max_side_px` pixels a side; the photo itself if it is small
+    enough."""
     if max(photo.size) <= max_side_px:
         return photo
     width, height = (max(1, round(side * max_side_px / max(photo.size))) for side in photo.size)
-    # Halved and so on first, which takes less memory and a quarter of the time; nobody sees it.
+    # reducing_gap averages blocks of pixels first, which takes less memory and a quarter of the
+    # time, without a visible difference.
     return photo.resize((width, height), resample, reducing_gap=1)
