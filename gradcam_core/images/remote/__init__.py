@@ -1,1 +1,1 @@
-"""Pictures from the web: which servers may be asked, and fetching one picture from them."""
+"""Fetches pictures from the web, and only from servers that are allowed."""

@@ -1,5 +1,5 @@
-"""One picture from its address on the web, behind the SSRF guard: for the page, the command line
-and batches."""
+"""Fetches a picture from its web address, behind the SSRF guard, for the page, the command line and
+batches."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from gradcam_core.images.remote.ssrf_guard import (
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 20 * 2**20
-"""The largest picture that is fetched."""
+"""Largest file that is fetched."""
 
 TIMEOUT_S = 10.0
-"""Time limit of a fetch, from the look-up of the name to the last byte."""
+"""Time limit for a fetch, from looking up the host name to the last byte."""
 
 MAX_REDIRECTS = 3
 MAX_ADDRESS_LENGTH = 2000
@@ -42,7 +42,7 @@ NO_PICTURE = "There is no picture at this address; it may be a web page."
 TOO_LARGE = f"The picture is larger than {MAX_BYTES // 2**20} MB."
 
 _CHUNK_BYTES = 64 * 1024
-_FRAMING_BYTES = 2**20  # bytes that may come besides the picture, where it comes in chunks
+_FRAMING_BYTES = 2**20  # allowance for the framing of a chunked response, besides the picture
 
 _FAILURES = (
     requests.RequestException,
@@ -54,19 +54,20 @@ _FAILURES = (
 
 
 def is_address(where: str) -> bool:
-    """Whether this is meant for where a picture is on a network, and is no path."""
+    """Whether a text is meant as an address on a network, not as a path."""
     return re.match(r"(?!file:)[a-z][a-z0-9+.-]+://", where, re.IGNORECASE) is not None
 
 
 def without_file_scheme(where: str) -> str:
-    """The path in the address of a file on this machine, as browsers and file managers copy it:
-    file:///home/me/my%20cat.jpg. Everything else stays as it is."""
+    """The path in a file: address, as browsers and file managers copy it:
+    file:///home/me/my%20cat.jpg. Other texts are returned unchanged."""
     path = re.sub("^file:(//(localhost)?)?(?=/)", "", where, flags=re.IGNORECASE)
     return where if path == where else unquote(path)
 
 
 def name_in(address: str) -> str:
-    """The name of the file at an address: for captions, and without what may be a password."""
+    """The file name in an address, for captions. It leaves out the parts that may hold a
+    password."""
     try:
         parts = urlsplit(address)
         return unquote(parts.path.rstrip("/").rpartition("/")[2]) or parts.hostname or address
@@ -75,22 +76,23 @@ def name_in(address: str) -> str:
 
 
 def check_address(address: str) -> None:
-    """Raises ImageError for what is no address of the web."""
+    """Raises ImageError unless this is an http or https address of acceptable length."""
     is_web = address.lower().startswith(("http://", "https://"))
     if len(address) > MAX_ADDRESS_LENGTH or not is_web:
         raise ImageError(NO_ADDRESS)
 
 
 def fetch_picture(address: str, is_allowed: bool = True) -> bytes:
-    """The file at this address, for a caller that waits. Raises ImageError where there is none.
+    """The content of the file at this address. Blocks for at most `TIMEOUT_S`. Raises ImageError if
+    it cannot be fetched.
 
-    is_allowed: whether whoever runs this lets pictures be fetched from the web.
+    is_allowed: whether the operator allows pictures to be fetched from the web.
     """
     if not is_allowed:
         raise ImageError(OFF)
     check_address(address)
     allowance = FetchBudget(TIMEOUT_S)
-    # The fetch ends by itself, but not while the system looks up a name whose server is silent.
+    # In a thread, because the fetch cannot time out while the system looks up a host name.
     arriving: Future[bytes] = Future()
 
     def work() -> None:
@@ -107,8 +109,8 @@ def fetch_picture(address: str, is_allowed: bool = True) -> bytes:
 
 
 def fetch(guard: Guard, address: str, allowance: FetchBudget) -> bytes:
-    """The file at this address. Raises ImageError, and nothing else: the message of any other error
-    may name the address, which is the visitor's own business and not the log's."""
+    """The content of the file at this address. Raises only ImageError: the messages of other errors
+    may contain the address, which is private to the visitor and must not be logged."""
     try:
         with guard.session(allowance) as session:
             return _followed(session, address, allowance)
@@ -136,7 +138,7 @@ def _picture(response: requests.Response, allowance: FetchBudget) -> bytes:
     if response.status_code != requests.codes.ok:
         raise ImageError(f"The server there answers with status {response.status_code}.")
     kind = response.headers.get("Content-Type", "image/").partition(";")[0].strip().lower()
-    # S3 says "binary" for files without a declared type; the decoder finds out what they are.
+    # S3 sends "binary/octet-stream" for files without a declared type; the decoder checks them.
     if not kind.startswith(("image/", "application/octet-stream", "binary/octet-stream")):
         raise ImageError(NO_PICTURE)
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":

@@ -1,8 +1,9 @@
-"""The SSRF guard: a picture is requested only from a public web server, and only within a time and
-a number of bytes.
+"""The SSRF guard: pictures are requested from public web servers only, within a limit of time and
+bytes.
 
-requests-hardened looks a name up once, refuses private, loopback and link-local addresses, and has
-`requests` connect to exactly the address that it has checked. What it leaves open is closed here.
+requests-hardened looks up a host name once, refuses private, loopback and link-local addresses, and
+makes `requests` connect to exactly the address that it has checked. This file closes the gaps that
+it leaves.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ from gradcam_core.errors import ImageError
 UNREACHABLE = (
     "No picture could be fetched from this address. Save the picture and give the file instead."
 )
-"""The same for all that is refused and all that fails, so that nobody learns what a private network
-has."""
+"""The same message for every refusal and failure, so that nobody can use it to explore a private
+network."""
 
 PORTS = frozenset({80, 443})
-"""The ports of the web. Others would let a visitor scan any server's ports through this one."""
+"""The ports allowed. Any others would let visitors scan servers' ports through this one."""
 
 THREAD_NAME_PREFIX = "picture by address"
 """Prefix of the names of the threads that fetch pictures."""
 
-_CONNECT_TIMEOUT_S = 3.0  # a server that has not answered by then rarely does
+_CONNECT_TIMEOUT_S = 3.0  # a server that has not answered by then rarely answers later
 _MAX_HEADER_BYTES = 64 * 1024
 
 _GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
@@ -48,9 +49,9 @@ _NOT_PUBLIC = tuple(
         (
             "168.63.129.16/32",  # looks public, but is Azure's metadata server
             # Public according to some versions of Python:
-            "192.0.0.0/24",  # protocols' own
-            "192.88.99.0/24",  # relays from 6to4
-            "2001::/23",  # protocols' own, among them Teredo, which wraps IPv4
+            "192.0.0.0/24",  # protocol assignments
+            "192.88.99.0/24",  # 6to4 relays
+            "2001::/23",  # protocol assignments, among them Teredo, which wraps IPv4
             "2002::/16",  # 6to4, which wraps IPv4
             "3fff::/20",  # documentation
         ),
@@ -59,7 +60,7 @@ _NOT_PUBLIC = tuple(
 
 
 class FetchBudget:
-    """The time and the bytes that one fetch may still take, redirects included."""
+    """The time and bytes that a fetch may still use, redirects included."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -75,7 +76,7 @@ class FetchBudget:
         return ImageError(f"The picture did not arrive within {self._seconds:.0f} seconds.")
 
     def seconds(self) -> float:
-        """More than 0. Raises ImageError when there are none."""
+        """The seconds left, more than 0. Raises ImageError if none are left."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise self.too_late
@@ -89,17 +90,18 @@ class FetchBudget:
 
 @dataclass(frozen=True)
 class Guard:
-    """Which servers may be sent a request.
+    """Decides which servers may be sent a request.
 
-    allowed_local_ips: addresses of this machine that are allowed, too: for servers of tests.
+    allowed_local_ips: addresses of this machine that are allowed, too, for test servers.
     """
 
     ports: frozenset[int] = PORTS
     allowed_local_ips: frozenset[str] = frozenset()
 
     def check(self, address: str) -> None:
-        """Raises ImageError for an address that no picture has."""
-        # Parsers do not agree where the host of such an address ends.
+        """Raises ImageError for an address that is malformed, has an odd host, or names a port that
+        is not allowed."""
+        # Parsers disagree on where the host ends in an address with these characters.
         if "\\" in address or any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in address):
             raise ImageError(UNREACHABLE)
         try:
@@ -121,7 +123,7 @@ class Guard:
             return False
         if str(ip) in self.allowed_local_ips:
             return True
-        # IPv6 has many ways to write an IPv4 address of a private network; none lies in this range.
+        # IPv6 can wrap private IPv4 addresses in many ways, all outside this range or _NOT_PUBLIC.
         if isinstance(ip, ipaddress.IPv6Address) and (ip.scope_id or ip not in _GLOBAL_IPV6):
             return False
         if ip.is_multicast or ip.is_reserved or any(ip in net for net in _NOT_PUBLIC):
@@ -133,10 +135,10 @@ class Guard:
 
 
 class GuardedSession(HTTPSession):
-    """Fetches one picture. All its methods raise ImageError once the allowance is used up."""
+    """Fetches one picture. All methods raise ImageError once the allowance is used up."""
 
     def __init__(self, guard: Guard, allowance: FetchBudget) -> None:
-        # Where nobody keeps a log, its warnings would stand on the terminal beside our sentence.
+        # Without logging set up, its warnings would appear on the terminal beside our message.
         logging.getLogger("requests_hardened").addHandler(logging.NullHandler())
         super().__init__(
             Config(
@@ -149,27 +151,28 @@ class GuardedSession(HTTPSession):
         )
         self._guard = guard
         self._allowance = allowance
-        self.trust_env = False  # neither proxies nor passwords of this machine
+        self.trust_env = False  # use neither this machine's proxies nor its passwords
         for scheme in ("http", "https"):
             self.mount(f"{scheme}://", _Adapter(scheme, guard, allowance))
 
     def request_picture(self, address: str) -> requests.Response:
-        """The answer of one server, its headers read. A redirect is not followed."""
+        """The response of a server, with its headers read and its body unread. Redirects are not
+        followed."""
         self._guard.check(address)
         self._allowance.bytes = _MAX_HEADER_BYTES
         left = self._allowance.seconds()
-        # What is compressed may become thousands of times as large.
+        # A compressed body could unpack to thousands of times its size.
         headers = {"Accept-Encoding": "identity", "Accept": "image/*"}
         return self.get(address, headers=headers, timeout=left, stream=True)
 
     def next_address(self, response: requests.Response) -> str | None:
-        """Where a redirect leads to."""
+        """The address that a redirect leads to; None if the response is no redirect."""
         target = super().get_redirect_target(response)
         return urljoin(response.url, target) if target else None
 
     def get_redirect_target(self, _response: requests.Response) -> None:
-        """None: `requests` would read and unpack the body of a redirect, even if it does not follow
-        it."""
+        """None, because `requests` would read and unpack the body of a redirect even without
+        following it."""
 
 
 class _Adapter(IPFilterAdapter):
@@ -189,7 +192,8 @@ class _Adapter(IPFilterAdapter):
 
 
 class _GuardedConnection(HTTPConnection):
-    """A connection that checks the IP address that it connects to, and whose every step ends."""
+    """A connection that checks the IP address that it connects to, and limits the time of each
+    step."""
 
     def __init__(self, *args: Any, guard: Guard, allowance: FetchBudget, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -199,7 +203,7 @@ class _GuardedConnection(HTTPConnection):
     def connect(self) -> None:
         if not self._guard.allows_ip(self.host):
             raise ImageError(UNREACHABLE)
-        # Once for TCP and once for TLS.
+        # Halved because the timeout applies twice, for TCP and for TLS.
         self.timeout = min(_CONNECT_TIMEOUT_S, self._allowance.seconds() / 2)
         super().connect()
 
@@ -221,7 +225,8 @@ class _SecureConnection(_GuardedConnection, HTTPSConnection):
 
 
 class _Received(io.RawIOBase):
-    """What a server sends. The timeout of a socket starts anew with every byte."""
+    """The bytes that a server sends, counted against the allowance. Sets the socket's timeout
+    before each read, because it would otherwise start anew with every byte."""
 
     def __init__(self, received: io.RawIOBase, sock: socket.socket, allowance: FetchBudget) -> None:
         self._received = received
