@@ -1,1 +1,1 @@
-"""The page over `gradcam_core`: computing, server, API, layout and scripts."""
+"""The page for `gradcam_core`: computing, server, API, layout and scripts."""

@@ -13,8 +13,8 @@ _IN_REPOSITORY = Path(__file__).parents[1] / "assets" / "examples"
 
 @dataclass(frozen=True)
 class Example:
-    """A picture that the page offers. name: of its file, without its end. title: what it is an
-    example of. caption: what to notice, true whichever networks look."""
+    """A picture that the page offers. name: its file name without ".jpg". title: what it is an
+    example of. caption: what to notice; true for any choice of networks."""
 
     name: str
     title: str
@@ -60,13 +60,13 @@ EXAMPLES = (
 )
 
 OPENING = "3_cat_and_coffee"
-"""What the page opens with."""
+"""The example that the page opens with."""
 
 
 @cache
 def examples_folder() -> Path:
     """The folder of the example pictures: the installed one, or else the repository's. It also has
-    some that the page does not offer, for links, tests and documentation."""
+    pictures that the page does not offer, for links, tests and documentation."""
     return _INSTALLED if _INSTALLED.is_dir() else _IN_REPOSITORY
 
 
@@ -74,20 +74,20 @@ _added: dict[str, Path] = {}
 
 
 def add_pictures(paths: Mapping[str, Path]) -> None:
-    """Pictures of a talk, which can be asked for by these names like examples."""
+    """Adds the pictures of a talk, by names under which the page can request them like examples."""
     _added.update(paths)
 
 
 def example_path(name: str) -> Path:
-    """The file of an example, or of a talk's picture, which need not exist."""
+    """The path of an example or of a talk's picture. The file need not exist."""
     return _added.get(name) or examples_folder() / f"{name}.jpg"
 
 
 def example_folder(name: str) -> Path:
-    """The folder out of which a picture that is asked for by this name may not lead."""
+    """The folder in which the picture with this name must lie, links followed."""
     return _added[name].parent if name in _added else examples_folder()
 
 
 def example_names() -> list[str]:
-    """Of all pictures in the folder."""
+    """The names of all pictures in the folder."""
     return sorted(path.stem for path in examples_folder().glob("*.jpg"))

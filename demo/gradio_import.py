@@ -1,4 +1,4 @@
-"""Gradio's import, a third faster than it is."""
+"""Makes the import of Gradio a third faster."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _WRITES_STUBS = "gradio.component_meta"
 
 
 def leave_out_stubs() -> None:
-    """Before Gradio is imported: let it not write what editors read of its components.
+    """Keeps Gradio from writing stub files for editors. Must be called before its import.
 
-    Gradio 6 parses the source of each of its 83 components at every import, to write it and its
-    events into a file (.pyi) beside it: a third of the time of that import, in the folder in which
-    Gradio is installed. `tests/demo/test_gradio_internals.py` says when this can go.
+    At every import, Gradio 6 parses the source of its 83 components and writes a stub (.pyi) with
+    the events of each into the folder where Gradio is installed, which takes a third of the time of
+    the import. `tests/demo/test_gradio_internals.py` says when this can go.
     """
     sys.meta_path.insert(0, _WithoutStubs())
 

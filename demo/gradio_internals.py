@@ -1,5 +1,5 @@
-"""Parts of Gradio that it does not document, each with the reason why the app needs it. What stands
-here was written for Gradio 6; `tests/demo/test_gradio_internals.py` says when a part can go."""
+"""Undocumented parts of Gradio, each with the reason why the app needs it. Written for Gradio 6;
+`tests/demo/test_gradio_internals.py` says when a part can go."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ _LEFT_POLL_S = 0.2
 
 
 def listen_at(host: str, family: socket.AddressFamily) -> None:
-    """Let `launch` listen at this host, a name or an address without brackets, and ask itself
-    whether it answers without the proxies of the environment, of which httpx knows not every kind.
+    """Makes `launch` listen at this host, a name or an address without brackets. Its requests to
+    itself then ignore the environment's proxies, of which httpx does not support every kind.
 
     Gradio 6 first binds the port by IPv4, at the host that the environment named at its import.
     """
@@ -65,10 +65,11 @@ def listen_at(host: str, family: socket.AddressFamily) -> None:
 
 
 def public_link(page: blocks.Blocks) -> str:
-    """A public address for a launched page, at a server of Gradio's; raises whatever goes wrong.
+    """Makes a public address for a launched page, through a Gradio server. Raises errors of any
+    type.
 
-    `launch(share=True)` does the same, but has everything wait for it, writes a certificate into
-    the folder in which the app was started, and prints many lines where it cannot.
+    `launch(share=True)` does the same, but blocks meanwhile, writes a certificate into the current
+    folder, and prints many lines if it fails.
     """
     certificate = Path(tempfile.mkdtemp(dir=get_upload_folder()), "certificate.pem")
     vars(networking).update(CERTIFICATE_PATH=str(certificate))
@@ -78,7 +79,7 @@ def public_link(page: blocks.Blocks) -> str:
 
 
 def end_public_links() -> None:
-    """End the programs that `public_link` started, which would otherwise outlive this process."""
+    """Ends the programs that `public_link` started, which would otherwise outlive this process."""
     for tunnel in tunneling.CURRENT_TUNNELS:
         if tunnel.proc is not None:
             tunnel.proc.terminate()
@@ -87,7 +88,7 @@ def end_public_links() -> None:
 async def client_left() -> None:
     """Returns once nobody waits for the API call that is being answered.
 
-    Gradio lets a function run to its end whoever has left, and offers no event for it.
+    Gradio runs a function to its end even if its client has left, and has no event for that.
     """
     while not await _has_client_left():
         await asyncio.sleep(_LEFT_POLL_S)
@@ -103,11 +104,11 @@ async def _has_client_left() -> bool:
 
 
 def keep_addresses(argument: Api, is_address: Callable[[str], bool]) -> None:
-    """Let an address that is given as a file for this argument reach the function.
+    """Passes an address that is given as a file for this argument on to the function.
 
     Gradio would download it before it calls the function: never from a private network, but of any
-    size, and it would log whatever goes wrong as an error of the app. It can be given for every
-    argument. Of a component of our own, Gradio would write an interface file beside the module.
+    size, and it would log failures as errors of the app. A client can pass an address for every
+    argument. For a component of our own, Gradio would write a stub file beside the module.
     """
     move = argument.async_move_resource_to_block_cache
 
@@ -120,8 +121,8 @@ def keep_addresses(argument: Api, is_address: Callable[[str], bool]) -> None:
 
 
 def describe_example(argument: Api, meaning: str, example: dict[str, Any] | None = None) -> None:
-    """What "Use via API" says of an argument of `gr.api`: its meaning, which Gradio takes from the
-    docstring only for MCP clients, and an example, which is otherwise the default."""
+    """Sets what "Use via API" says about an argument of `gr.api`: its meaning, which Gradio reads
+    from the docstring only for MCP clients, and an example (None keeps the default value)."""
     argument.api_info()["additional_description"] = meaning
     if example is not None:
         argument.example_payload = lambda: example  # type: ignore[method-assign]
@@ -134,11 +135,11 @@ _JS_FILE = re.compile(r'\{"path": "([^"]+)", .*?"gradio\.FileData"\}\}')
 
 
 def fix_snippets(hidden: Collection[str]) -> None:
-    """Let the examples of "Use via API" and of /gradio_api/info work as they are pasted.
+    """Makes the examples in "Use via API" and /gradio_api/info work when they are pasted.
 
-    Gradio 6 writes `… | read EVENT_ID` for a shell, which bash and sh run in a process of its own,
-    so that the name is empty behind it; Python's None for JavaScript; and "..." where the default
-    is none. hidden: arguments that are only there for old programs.
+    For shells, Gradio 6 writes `… | read EVENT_ID`, which bash and sh run in a subshell, so that
+    the variable is empty afterwards; for JavaScript it writes Python's None; and it writes "..."
+    for a default of None. hidden: arguments that exist only for old programs.
     """
     names = vars(routes)
     of_code, of_command = names["generate_code_snippets"], names["generate_cli_snippet"]
@@ -168,8 +169,8 @@ def fix_snippets(hidden: Collection[str]) -> None:
 
 
 def answer_mcp_in_json() -> None:
-    """Give MCP clients what functions return as JSON. Gradio 6 gives them Python's own notation,
-    in which None and True are no JSON."""
+    """Sends MCP clients the functions' results as JSON. Gradio 6 sends them in Python's notation,
+    whose None and True are not JSON."""
     of_gradio = GradioMCPServer.postprocess_output_data
     if hasattr(of_gradio, "__wrapped__"):
         return  # another page of this process

@@ -1,5 +1,5 @@
-"""The address that the app listens at, tried before anything is loaded: Gradio would say of every
-fault that no port is free, and looks at IPv4 alone."""
+"""Finds and tries the address to listen at, before anything is loaded. Gradio would report every
+failure as "no free port", and tries only IPv4."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import socket
 from gradcam_core.errors import SettingsError
 
 FIRST_PORT = 7860
-"""The first port that is tried where none is named."""
+"""The first port that is tried if none is given."""
 
 _TAKEN = (errno.EADDRINUSE, errno.EACCES, errno.EPERM)
 
 
 def port_to_listen_at(host: str, port: int | None, ports_tried: int) -> int:
-    """The port, or else the first of so many that is free on all addresses of the host.
+    """The given port, or the first of `ports_tried` ports that is free on all the host's addresses.
 
     Raises SettingsError with the reason why the app cannot listen there.
     """
@@ -43,12 +43,12 @@ def port_to_listen_at(host: str, port: int | None, ports_tried: int) -> int:
 
 
 def in_address(host: str) -> str:
-    """The host as it stands in the address of a page."""
+    """The host as written in a web address: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def family_of(host: str) -> socket.AddressFamily:
-    """IPv4 or IPv6, whichever a name means first. Raises SettingsError."""
+    """The family, IPv4 or IPv6, of the first address of a host. Raises SettingsError."""
     return _addresses(host)[0][0]
 
 
@@ -71,7 +71,7 @@ def _addresses(host: str) -> _Addresses:
 def _bind(addresses: _Addresses, port: int) -> None:
     for family, address in addresses:
         with socket.socket(family, socket.SOCK_STREAM) as tried:
-            if hasattr(socket, "SO_REUSEPORT"):  # not Windows, where it would let two servers in
+            if hasattr(socket, "SO_REUSEPORT"):  # not on Windows, where two servers could then bind
                 tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -80,8 +80,9 @@ def _bind(addresses: _Addresses, port: int) -> None:
 
 
 def _check_reachable(family: socket.AddressFamily, address: tuple) -> None:
-    """Raises OSError (EDESTADDRREQ) for an address of several machines, which a server may take
-    and nobody connect to. Nothing listens there yet, so that any other is refused at once."""
+    """Raises OSError (EDESTADDRREQ) for a multicast or broadcast address, which a server can bind
+    but nobody can connect to. Connecting to any other address fails at once with a refusal, because
+    nothing listens yet."""
     with socket.socket(family, socket.SOCK_STREAM) as visitor:
         visitor.setblocking(False)
         problem = visitor.connect_ex(address)

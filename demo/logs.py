@@ -1,8 +1,8 @@
-"""What the log says of an error: where it happened, and nothing that a visitor gave.
+"""Keeps visitors' data out of the log, which says only where in the code an error happened.
 
-The message of an exception, a warning or a library may hold the name of a visitor's file, an
-address or part of a request. So the log has the exception's type and the places in the code. Only
-loggers that speak of the server itself keep their messages.
+The message of an exception, a warning or a library may contain the name of a visitor's file, an
+address or part of a request. The log therefore has only the exception's type and the places in the
+code. Only loggers that report on the server itself keep their messages.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ log = logging.getLogger(__name__)
 _IN_WORDS = {"__main__", "demo", "gradcam_core", "huggingface_hub", "timm", "uvicorn"}
 """Loggers whose messages are about the server and the networks' weights, not about visitors."""
 
-_MAX_FRAMES = 5  # the innermost ones, of a traceback in one line
+_MAX_FRAMES = 5  # innermost frames that a traceback in one line shows
 
 
 def keep_visitors_out_of_the_log() -> None:
-    """For all of this process, whoever logs: its own modules, Gradio, uvicorn, any library."""
+    """Redacts all logging of this process: by our own modules, Gradio, uvicorn and libraries."""
     logging.setLogRecordFactory(RedactedRecord)
-    logging.raiseExceptions = False  # a line that cannot be written would be printed as it was
+    logging.raiseExceptions = False  # else a record that cannot be written is printed unredacted
     warnings.showwarning = _show_warning
     threading.excepthook = _log_thread
     sys.unraisablehook = _log_unraisable
-    # Gradio does not log what goes wrong with a request but prints it, message and all.
+    # Gradio prints the errors of requests, message included, and does not log them.
     traceback.print_exc = _print_exc
 
 
 def in_one_line(error: BaseException) -> str:
-    """The exception's type and the innermost places it passed, without its message."""
+    """The exception's type and the innermost frames of its traceback, without its message."""
     frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
     places = (f"{frame.name} ({_short(frame.filename)}:{frame.lineno})" for frame in frames[::-1])
     return " < ".join([type(error).__name__, *places])
 
 
 def places(error: BaseException) -> str:
-    """A traceback, causes and groups included, without the messages of the exceptions."""
+    """The traceback, with those of its causes and groups, without the exceptions' messages."""
     lines = ["Traceback, without messages, which may contain a visitor's input:\n"]
     done: set[int] = set()
     left = [error]
@@ -61,7 +61,7 @@ def places(error: BaseException) -> str:
 
 
 class RedactedRecord(logging.LogRecord):
-    """A line of the log without what a visitor gave."""
+    """A log record without visitors' data."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class RedactedRecord(logging.LogRecord):
             msg, args = f"a message, left out here, from {_short(pathname)}:{lineno}", ()
         super().__init__(name, level, pathname, lineno, msg, args, exc_info, *more, **named)
         if self.exc_info and self.exc_info[1] is not None:
-            self.exc_text = places(self.exc_info[1])  # formatters take it as it is
+            self.exc_text = places(self.exc_info[1])  # formatters use this text if it is set
 
 
 def _show_warning(
@@ -115,5 +115,5 @@ _print_exc_to = traceback.print_exc
 
 
 def _short(path: str) -> str:
-    """A file of the code by its folder and name."""
+    """The last folder and the name in a path."""
     return "/".join(Path(path).parts[-2:])

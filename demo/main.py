@@ -1,7 +1,7 @@
-"""Starts the page, for `python app.py` and `gradcam app`; and the command `gradcam` itself.
+"""Starts the page, for `python app.py` and `gradcam app`; also the command `gradcam` itself.
 
-The libraries are imported inside the functions: importing them takes a while, and what the owner
-has set is checked before it.
+The functions import the libraries themselves, because that takes a while and the owner's settings
+are checked first.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _READ_BY_GRADIO = (
     *("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"),  # at its import, unchecked
-    *("GRADIO_NODE_NUM_PORTS", "GRADIO_ANALYTICS_MAX_EVENTS"),  # the same, for what we have not
-    "GRADIO_DEBUG",  # with it `launch` would not come back, and SIGTERM not be waited for
+    *("GRADIO_NODE_NUM_PORTS", "GRADIO_ANALYTICS_MAX_EVENTS"),  # the same, for unused features
+    "GRADIO_DEBUG",  # it would keep `launch` from returning, so SIGTERM would not be handled
 )
 
 _NO_LINK = (
@@ -40,7 +40,7 @@ _NO_LINK_OF_A_SPACE = "A Space already has a public address; --share does not ma
 def gradcam() -> int:
     """The command `gradcam`: `gradcam app` starts the page, all else is `python -m gradcam_core`.
 
-    Gives the exit status. It stands here because the core knows nothing of the page.
+    Returns the exit status. It is defined here because the core does not know the page.
     """
     if sys.argv[1:2] == ["app"]:
         main(sys.argv[2:], "gradcam app")
@@ -51,14 +51,14 @@ def gradcam() -> int:
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> None:
-    """Start the page and serve it until the process is asked to stop.
+    """Starts the page and serves it until the process is asked to stop.
 
-    arguments: those of the command line if None. program: how the help calls it.
+    arguments: None takes those of the command line. program: the command's name in the help.
     """
-    # Before the libraries are imported: Ctrl-C ends that without a traceback.
+    # So that Ctrl-C during the imports ends the process without a traceback.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # They read these once, at their import: telemetry is off.
+    # Turns telemetry off; the libraries read these variables only at their import.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
@@ -147,7 +147,7 @@ def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None
     for name in _READ_BY_GRADIO:
         os.environ.pop(name, None)
 
-    # Late: a mistake in what was set needs no libraries.
+    # Imported late because an invalid setting can be reported without the libraries.
     leave_out_stubs()
     with paused_garbage_collection():
         from demo.compute.service import start
@@ -161,7 +161,7 @@ def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None
         from demo.ui.layout import build, launch_options
         from gradcam_core.images.sandbox import start_readers
         from gradcam_core.models.registry import default_classifiers
-    gc.freeze()  # all that stays anyway: looking through it takes a server tenths of a second
+    gc.freeze()  # else each collection spends tenths of a second on the libraries' objects
 
     talk = None
     if talk_file is not None:
@@ -194,7 +194,7 @@ def _serve(settings: Settings, port: int, is_shared: bool, talk_file: str | None
 
 
 def _share(page: gr.Blocks, reachable: Reachability) -> None:
-    """Beside the page, which does not wait for it."""
+    """Makes and prints the public link, in a thread, so that the page need not wait for it."""
     from demo.gradio_internals import public_link
 
     if page.space_id:

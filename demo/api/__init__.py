@@ -1,1 +1,1 @@
-"""The functions for programs and MCP clients."""
+"""The API: four functions for programs and MCP clients."""

@@ -1,6 +1,6 @@
-"""Checks of what a program gave for an argument, which can be anything that JSON has.
+"""Validates the arguments of API calls, which can be any JSON value.
 
-All of them raise InvalidArgumentError, a sentence for the person who wrote the program.
+All functions raise InvalidArgumentError, whose message is for the author of the calling program.
 """
 
 from __future__ import annotations
@@ -43,33 +43,33 @@ NO_DATA = "A data: URI of a picture is data:image/jpeg;base64, and the picture's
 DATA_TOO_LARGE = f"The picture in the data: URI is larger than {MAX_DATA_BYTES // 2**20} MB."
 
 MAX_LAYERS = 8
-"""Whose maps are joined for one request."""
+"""The most layers whose maps one request may fuse."""
 
 _NUMBER = re.compile(r"\d+\.?\d*|\.\d+", re.ASCII)
 
 _MAX_QUOTED = 80
-"""Characters of a name in a request that are searched for, and repeated in an error."""
+"""Characters of a given text that are searched for, and repeated in an error."""
 
 
 class InvalidArgumentError(gr.Error):
-    """What a program gave cannot be used. Not for the log."""
+    """An argument cannot be used. Gradio does not log it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, print_exception=False)
 
-    def __str__(self) -> str:  # what MCP clients get; Gradio's is the message's `repr`
+    def __str__(self) -> str:  # MCP clients receive it; Gradio's is the message's `repr`
         return self.message
 
 
 async def photo(image: object, window: Window | None = None) -> PhotoFile:
-    """The uploaded photo. Also raises ImageError if it is not there."""
+    """The photo in an uploaded file or a data: URI. Also raises ImageError if there is none."""
     path = _path_in(image)
     if not isinstance(path, str) or not path:
         raise InvalidArgumentError(NO_PICTURE)
     if is_data(path):
         return await asyncio.to_thread(_photo_in, path)
     if is_address(path):
-        # Gradio's own tool for MCP clients uploads a file to this app and gives its address.
+        # Gradio's tool for MCP clients uploads a file to this app and passes its address.
         _, served, path = urlsplit(path).path.partition(FILES)
         if not served:
             raise InvalidArgumentError(NO_ADDRESSES)
@@ -78,12 +78,12 @@ async def photo(image: object, window: Window | None = None) -> PhotoFile:
 
 
 def is_address(path: str) -> bool:
-    """Whether Gradio would take it for something to be fetched, or decoded."""
+    """Whether Gradio would fetch or decode this path."""
     return path.startswith(("http://", "https://")) or is_data(path)
 
 
 def _path_in(image: object) -> object:
-    """What is given as the file: its path, or a data: URI wherever that stands."""
+    """The path of a given file, or a data: URI, which clients pass in several ways."""
     if not isinstance(image, dict):
         return image if is_data(image) else None
     return image["url"] if is_data(image.get("url")) else image.get("path")
@@ -104,7 +104,7 @@ def _photo_in(address: str) -> PhotoFile:
 
 
 def models(names: object) -> list[str]:
-    """The names of networks, each once."""
+    """The names of networks, without duplicates."""
     given = [names] if isinstance(names, str) else names
     if not isinstance(given, list) or not given:
         known = ", ".join(info.name for info in classifiers())
@@ -159,7 +159,7 @@ def depth(given: object) -> float | None:
 def _one_layer(given: object) -> str | float:
     if isinstance(given, str) and given and not _NUMBER.fullmatch(given):
         return quoted(given)
-    if isinstance(given, str) and given:  # as clients without types give it
+    if isinstance(given, str) and given:  # clients without types pass numbers as text
         given = float(given)
     if not is_number(given) or not 0 <= given <= 1:
         raise InvalidArgumentError(
@@ -181,7 +181,7 @@ def smooth(given: object) -> Smooth | None:
 
 
 def contrast(given: object) -> bool | str:
-    """As `requests_for` takes it."""
+    """The contrast in the form that `requests_for` takes."""
     if given is None:
         return False
     return True if given == AUTO else quoted(given)
@@ -194,7 +194,7 @@ def flag(name: str, given: object) -> bool:
 
 
 def window(given: object) -> Window | None:
-    """As a list [low, high], or a text "low,high"."""
+    """The window in a list [low, high] or a text "low,high"; None if none is given."""
     try:
         return window_of(None if given == [] else given)
     except ChoiceError as error:
@@ -202,7 +202,7 @@ def window(given: object) -> Window | None:
 
 
 def covers(given: object) -> tuple[Cover, ...]:
-    """As a list of texts "left,top,right,bottom:fill", or of records."""
+    """The covers in a list of texts "left,top,right,bottom:fill", or of records."""
     try:
         return covers_of(given)  # type: ignore[arg-type]
     except ChoiceError as error:
@@ -228,7 +228,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
 
 
 def quoted(value: object) -> str:
-    """As a text that an error can repeat."""
+    """The value as a short text without control characters, for use in an error."""
     text = str(value)[:_MAX_QUOTED]
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text

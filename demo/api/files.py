@@ -1,4 +1,4 @@
-"""The files that the API makes, where Gradio serves and deletes them."""
+"""Makes the API's files, in the folder from which Gradio serves them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def make_files(
     outputs: Sequence[str],
     check: Callable[[], None],
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """The files of these kinds, by kind and network; the comparison's network is "". Nested in a
-    result, Gradio finds them as dictionaries only. check: raises to end this early."""
+    """The files of these kinds, by kind and network ("" for the comparison). They are dictionaries,
+    because Gradio finds nested files only as such. check: called between files; raises to stop.
+    """
     made = by_request(files(photo.picture, named, max_side_px=MAX_SIDE_PX))
     kept = {}
     for name, _ in named:
@@ -49,7 +50,7 @@ def file_data(path: str) -> dict[str, Any]:
 
 
 def _as_jpeg(file: File) -> File:
-    """A picture in a third of its bytes: some MCP clients take no more than a megabyte."""
+    """The PNG picture as JPEG, a third of its size: some MCP clients accept at most a megabyte."""
     png = io.BytesIO()
     file.write(png)
     picture = Image.open(png)
@@ -61,7 +62,7 @@ def _as_jpeg(file: File) -> File:
 
 
 def _kept(file: File) -> dict[str, Any]:
-    """The file where Gradio looks for files that have become old, the same content only once."""
+    """Saves the file, the same content only once, where files that have become old are deleted."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, file.name)
         with path.open("wb") as target:

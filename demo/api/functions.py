@@ -1,7 +1,7 @@
 """The app without its page: four functions for `gradio_client`, `curl` and MCP clients.
 
-Gradio describes these functions to clients by their signatures and docstrings. It reads annotations
-as they are, so this module does not postpone them.
+Gradio describes these functions to clients by their signatures and docstrings. It does not evaluate
+annotations given as strings, so this module does not postpone them.
 """
 
 import asyncio
@@ -244,7 +244,7 @@ class Functions:
 
 
 def _predictions(name: str, e: Explanation) -> Any:
-    """The part of an explanation's record that is about what the network predicts."""
+    """The part of an explanation's record that describes the predictions, a PredictionsRecord."""
     record = {"asked_for": name} | e.record()
     return {key: record[key] for key in PredictionsRecord.__annotations__}
 
@@ -252,7 +252,7 @@ def _predictions(name: str, e: Explanation) -> Any:
 async def _checks(
     photo: PhotoFile, requests: Sequence[ExplanationRequest], explanations: Sequence[Explanation]
 ) -> dict[str, Mapping[str, object]]:
-    """The records of the checks by the names of the networks, for the maps that can be checked."""
+    """The records of the trust checks by network name. Degenerate maps cannot be checked."""
     found = {}
     for request, e in zip(requests, explanations, strict=True):
         if e.degenerate:
@@ -272,5 +272,5 @@ def _findings(
         name: {kind: files.get((kind, name)) for kind in ("overlay", "heatmap")}
         for name, _ in named
     }
-    # Tuples and NumPy's numbers, of which Gradio makes texts, become what they are in JSON.
+    # Gradio would turn tuples and NumPy numbers into text: make them lists and numbers first.
     return json.loads(json.dumps(findings(named, checks, of_networks), allow_nan=False))

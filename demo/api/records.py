@@ -1,4 +1,4 @@
-"""What the functions give, as described to Gradio and MCP clients: the records of the core."""
+"""The types of the functions' results, which describe the core's records to API and MCP clients."""
 
 from typing import Literal, TypedDict
 

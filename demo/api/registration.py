@@ -1,4 +1,5 @@
-"""Adds the API's functions to the page, described for clients, with errors that are sentences."""
+"""Adds the API's functions to the page, describes them for clients, and turns their errors into
+sentences."""
 
 import inspect
 import re
@@ -21,21 +22,23 @@ from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.models.registry import classifiers, default_classifiers
 
 OLD_NAMES = ("rivals", "against", "depth")
-"""Arguments that are only there for old programs."""
+"""Arguments that exist only for old programs."""
 
 LEFT = "The client has gone."
 
 
 def register(page: gr.Blocks, maker: FileMaker | None = None) -> None:
-    """Add the functions to a page that is being built, after networks are registered."""
+    """Adds the functions to a page that is being built. Networks must be registered before.
+
+    maker: makes the files that `explain` returns."""
     gradio_internals.fix_snippets(OLD_NAMES)
     gradio_internals.answer_mcp_in_json()
     functions = Functions(maker or FileMaker())
     for name in NAMES:
         function = _endpoint(getattr(functions, name))
-        # The request queue bounds the work. Through Gradio's queue an MCP call would be a second
-        # request of the server to itself, its picture a second file that nobody deletes, and its
-        # figure not shown.
+        # Our request queue bounds the work. Through Gradio's queue, an MCP call would be a second
+        # request of the server to itself, its picture would become a second file that nobody
+        # deletes, and its figure would not be shown.
         endpoint = api(function, api_name=name, queue=False, concurrency_limit=None)
         _, meanings, _ = gradio_internals.get_function_description(function)
         for place, (argument_name, meaning) in zip(
@@ -43,7 +46,7 @@ def register(page: gr.Blocks, maker: FileMaker | None = None) -> None:
         ):
             argument = page.blocks[place]
             assert isinstance(argument, gradio_internals.Api)
-            # With a url in it the page writes handle_file("photo.jpg").
+            # With a url in it, Gradio's example code says handle_file("photo.jpg").
             example = file_data("photo.jpg") | {"url": "photo.jpg"}
             is_image = argument_name == "image"
             gradio_internals.describe_example(argument, meaning, example if is_image else None)
@@ -54,8 +57,8 @@ _Function = Callable[..., Coroutine[Any, Any, Any]]
 
 
 def _endpoint(function: _Function) -> _Function:
-    """A function whose errors are all sentences for people, described for Gradio: its signature
-    names the networks and methods that there are."""
+    """Wraps a function: all its errors become sentences for people, and its signature, from which
+    Gradio describes it, lists the existing networks and methods."""
 
     @wraps(function)
     async def called(*args: Any, **kwargs: Any) -> Any:
@@ -74,7 +77,7 @@ def _endpoint(function: _Function) -> _Function:
     called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     called.__annotations__ = {one.name: one.annotation for one in parameters}
     called.__annotations__["return"] = signature.return_annotation
-    # Gradio takes only the first line of an argument's description.
+    # Gradio reads only the first line of an argument's description.
     called.__doc__ = re.sub(r"\n {8,}", " ", inspect.cleandoc(function.__doc__ or ""))
     return called
 

@@ -1,4 +1,4 @@
-"""What the page asks of whatever computes for it: this process, or a cluster of Ray."""
+"""The interface of whatever computes for the page: this process, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 class AbandonedError(Exception):
-    """Nobody waits for the result any more: raised inside work to end it."""
+    """Raised inside work to end it when nobody waits for its result any more."""
 
 
 @dataclass(frozen=True)
 class NetworkInfo:
-    """A network that is ready, as far as the page must know it; its weights may be elsewhere.
+    """What the page must know of a loaded network, whose weights may be in another process.
 
-    stands_in_for: the requested network, if `info` is of another one. notice: the sentence
-    to show with it. is_arriving: whether it stands in only until the other one's weights have been
-    downloaded.
+    stands_in_for: the requested network, if `info` describes a stand-in for it. notice: the
+    sentence to show with its maps. is_arriving: whether it stands in only until the weights of the
+    requested network have been downloaded.
     """
 
     info: ModelInfo
@@ -50,10 +50,10 @@ class NetworkInfo:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What the checks of an explanation found, without what only PyTorch can read.
+    """The results of the trust checks of an explanation, readable without PyTorch.
 
-    record: `Trust.record`. pictures: as JPEG, the photo "without" the hottest places and with them
-    "alone", by the names of the fields of `Trust`.
+    record: the output of `Trust.record`. pictures: two JPEGs by the fields of `Trust`: the photo
+    "without" its hottest places, and with these places "alone".
     """
 
     record: Mapping[str, object]
@@ -65,7 +65,7 @@ class CheckResult:
         return cls(found.record(), {name: jpeg(one) for name, one in pictures.items()})
 
     def checked(self) -> Checked:
-        """As files take it."""
+        """The same results as the export to files takes them."""
         from gradcam_core.export.trust_figure import Checked
 
         opened = {name: Image.open(io.BytesIO(data)) for name, data in self.pictures.items()}
@@ -73,14 +73,15 @@ class CheckResult:
 
 
 Turn = Callable[[], AbstractAsyncContextManager[None]]
-"""In what it gives the passes of one frame run."""
+"""Returns the context manager inside which the passes of one frame run."""
 
 
 class Backend(Protocol):
     """Loads networks, runs their passes, and explains.
 
-    Closing an iterator drops the work that nobody else waits for: it is not begun, or ends at its
-    next report. All methods raise GradcamError for what a person can mend, or wait for.
+    Closing an iterator drops the work that nobody else waits for: it never begins, or it ends at
+    its next report of progress. All methods raise GradcamError for errors that users can fix or
+    wait out.
     """
 
     photos_at_once: int
@@ -90,40 +91,40 @@ class Backend(Protocol):
     """Slow methods and checks that run at the same time."""
 
     takes_frames: bool
-    """Whether it has `explain_once`."""
+    """Whether it implements `explain_once`."""
 
     def is_held(self, photo: PhotoFile, request: ExplanationRequest) -> bool:
-        """Whether no forward pass has to run for it, as far as is known here."""
+        """Whether the forward pass of this request is already held, as far as is known here."""
 
     def load(self, model: str) -> AsyncGenerator[float | NetworkInfo | None]:
-        """The network; before, again and again, the share of its download that has arrived, None
-        where nothing is downloaded."""
+        """Yields the progress of the download (0 to 1; None if nothing is being downloaded), and
+        the network at the end."""
 
     def arrival(self, model: str) -> AsyncGenerator[float | None]:
-        """The share of a network's weights that has arrived, again and again, until there is
-        another network to explain with than the stand-in; None before the first byte."""
+        """Yields the progress of the download of a network's weights (0 to 1; None before the first
+        byte) for as long as a stand-in computes in its place."""
 
     async def hold(
         self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
     ) -> None:
-        """Have the pass held open, so that the photo is not needed for what follows."""
+        """Runs the pass and holds it open, so that later steps do not need the photo."""
 
     def explain(
         self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
     ) -> AsyncGenerator[float | Explanation]:
-        """The explanation; before, once the pass is held, the share of a slow method that is done,
-        again and again. A pass that must run waits for a slot of `ticket`."""
+        """Yields the progress of the method (0 to 1) once the pass is held, and the explanation at
+        the end. A pass that has to run first waits for a slot of `ticket`."""
 
     def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
     ) -> AsyncGenerator[float | CheckResult]:
-        """What the checks of an explanation find; before, the share that is done."""
+        """Yields the progress of the trust checks (0 to 1), and their result at the end."""
 
     async def explain_once(
         self, picture: Image.Image, requests: Sequence[ExplanationRequest], turn: Turn
     ) -> list[Explanation | Exception]:
-        """Of a frame of a camera, of which nothing is kept: for each request its explanation, or
-        why there is none. Its passes wait for their turn."""
+        """Explains one camera frame: for each request its explanation, or the error that prevented
+        it. The passes run inside `turn`, and nothing is kept."""
 
     def close(self) -> None:
-        """Begin no further work."""
+        """Starts no further work."""

@@ -21,15 +21,15 @@ from gradcam_core.images.geometry import ViewName
 from gradcam_core.images.prepare import PreparedInput, prepare
 
 PREPARED_BYTES = 16 * 2**20
-"""Of inputs of networks that wait for their pass."""
+"""Memory for networks' inputs that wait for their pass."""
 
 PHOTOS_AT_ONCE = 4
-"""One passes through the networks, others are decoded meanwhile."""
+"""One photo passes through the networks while the others are decoded."""
 
 
 class LocalBackend(Backend):
-    """models: the networks that are loaded in the background. memory_limit_bytes: of one forward
-    pass; None for what the machine affords. held_bytes: of forward passes held open."""
+    """models: networks to load in the background. memory_limit_bytes: for one forward pass; None
+    derives it from the machine's memory. held_bytes: for all forward passes held open."""
 
     photos_at_once = PHOTOS_AT_ONCE
     slow_at_once = 1  # each takes all cores for up to minutes
@@ -85,8 +85,8 @@ class LocalBackend(Backend):
 
 
 class _Inputs:
-    """Networks' inputs, made while the pass before runs; networks with the same preprocessing share
-    one."""
+    """Prepares networks' inputs while the previous pass runs; networks with the same preprocessing
+    share an input."""
 
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="prepare")

@@ -1,4 +1,4 @@
-"""How much memory and time a forward pass may take: a larger one is refused before it begins."""
+"""Limits for the memory and time of a forward pass; a larger pass is refused before it begins."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _MB = 2**20
 _SERVER_BYTES = 2 * 2**30  # for the server itself, with three networks and its caches
 _LEAST_BYTES = 512 * _MB  # enough for every published input
 
-_BYTES_PER_PIXEL = 500  # of a pass, by pixels of its input, measured: Xception takes most
-_WEIGHTS_AGAIN = 1.4  # VGG19 unfolds its dense layers for inputs that are not of its own size
+_BYTES_PER_PIXEL = 500  # of a pass per pixel of its input, measured: Xception needs the most
+_WEIGHTS_AGAIN = 1.4  # VGG19 unfolds its dense layers for inputs of another size than its own
 
 
 def default_limit_bytes(shared_by: int = 1) -> int:
-    """What one forward pass may take here, unless the owner says otherwise; passes of one process
-    run one after the other. shared_by: the processes that share the machine's memory."""
+    """The default memory limit of a forward pass, in bytes: half of what the server leaves, as a
+    process runs one pass at a time. shared_by: processes that share the machine's memory."""
     return max(_LEAST_BYTES, (_machine_bytes() - _SERVER_BYTES) // 2 // shared_by)
 
 
 def check_memory(model: Model, geometry: View, limit_bytes: int, copies: int = 0) -> None:
-    """Raises MemoryLimitError if a network's pass over this view, with so many copies of its
-    weights, would take more than the limit."""
+    """Raises MemoryLimitError if a network's pass over this view would take more than the limit.
+    copies: additional copies of the network's weights that the pass needs."""
     needed = pass_bytes(model, geometry) + copies * _weight_bytes(model)
     if needed > limit_bytes:
         crop = crop_title(model.preprocessing)
@@ -39,7 +39,7 @@ def check_memory(model: Model, geometry: View, limit_bytes: int, copies: int = 0
 
 
 def pass_bytes(model: Model, geometry: View) -> int:
-    """What a pass takes at most, beside what the server holds anyway."""
+    """The most memory that a pass takes, in bytes, beside what the server always holds."""
     width, height = geometry.size
     needed = _BYTES_PER_PIXEL * width * height
     if geometry.size != model.preprocessing.size.width_height:
@@ -48,8 +48,8 @@ def pass_bytes(model: Model, geometry: View) -> int:
 
 
 def affordable(request: ExplanationRequest) -> ExplanationRequest:
-    """The request at a detail that can be afforded: Score-CAM at detail 3 would keep all others
-    waiting for an hour."""
+    """The request at a detail that the server can afford: Score-CAM at detail 3 would keep all
+    others waiting for an hour."""
     is_dear = method_named(request.method).needs == "scores of images"
     return replace(request, detail=1) if is_dear else request
 

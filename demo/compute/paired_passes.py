@@ -1,4 +1,4 @@
-"""The passes of several networks over one picture, two at a time where that is faster."""
+"""Runs the passes of several networks over one picture, two at a time where that is faster."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ T = TypeVar("T")
 Job: TypeAlias = "Callable[[], list[T | Exception]]"
 
 MOST_UNEVEN = 1.2
-"""How much longer than half of the whole work one of the two threads may take."""
+"""The busier of the two threads may take this many times half of the whole work."""
 
 
 class PairedPasses:
     """Two threads, each with half of the cores.
 
-    A pass on all cores waits at each layer for the slowest of them, which others use as well: where
-    a browser draws on the same two cores, three small networks see 10 frames a second this way, and
-    6 one after the other (`benchmarks/live.py`). Where one of them takes most of the time, half of
-    the cores would have nothing to do, and they run one after the other on all.
+    A pass on all cores waits at each layer for the slowest core, which other programs use as well.
+    With a browser drawing on the same two cores, three small networks process 10 frames a second
+    this way, and 6 one after the other (`benchmarks/live.py`). If one network takes most of the
+    time, half of the cores would idle, so the networks run one after the other on all cores.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._seconds: dict[str, float] = {}  # the shortest that each network has taken
+        self._seconds: dict[str, float] = {}  # each network's shortest time so far
         self._halves = ThreadPoolExecutor(2, thread_name_prefix="half", initializer=_take_half)
 
     def jobs(self, passes: Sequence[tuple[str, Callable[[], T]]]) -> list[Job[T]]:
-        """passes: one of each network, by its name. -> what is to be run, one after the other; each
-        job gives what its passes give, or raise."""
+        """The jobs to run, one after the other. Each returns its passes' results in their order,
+        with the exception in place of a pass that raised. passes: one pass for each network name.
+        """
         if not self._is_even([name for name, _ in passes]):
             return [partial(self._alone, one) for one in passes]
         return [partial(self._two_at_a_time, passes)]
@@ -49,7 +50,7 @@ class PairedPasses:
         return [begun[name].result() for name, _ in passes]
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Starts no further work."""
         self._halves.shutdown(wait=False, cancel_futures=True)
 
     def _is_even(self, names: Sequence[str]) -> bool:
@@ -75,6 +76,7 @@ class PairedPasses:
 
 
 def _take_half() -> None:
-    """Of the cores, for this thread alone; `torch.set_num_threads` is for threads to come, too."""
+    """Limits this thread to half of the cores; `torch.set_num_threads` would limit later threads,
+    too."""
     half = max(1, torch.get_num_threads() // 2)
     ThreadpoolController().select(user_api="openmp").limit(limits=half)

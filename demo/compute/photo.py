@@ -1,4 +1,4 @@
-"""Visitors' photos: read, decoded once for all requests, and made small for the page."""
+"""Visitors' photos: reads them, decodes each once for all requests, and makes previews."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from gradcam_core.images.sandbox import READER_COUNT, read_picture_isolated
 from gradcam_core.system.memory import trim
 
 PREVIEW_MAX_SIDE_PX = 2560
-"""Longest side of the photo as the page shows it. A larger one is halved or divided by three and so
-on, which is several times as fast as any other size."""
+"""Longest side of the photo as the page shows it. Larger photos are reduced by a whole factor,
+which is several times as fast as any other size."""
 
 DECODED_BYTES = 256 * 2**20
 """Memory for decoded photos, kept for the next class, view or network of the same photo."""
 
 NOTES = 10_000
-"""Photos whose notes are kept, also where the photo itself no longer is."""
+"""Photos whose notes are kept, even after the decoded photo has been dropped."""
 
 FRAME_MAX_SIDE_PX = 1280
-"""Of a frame of a camera: the networks see some 300 pixels of it."""
+"""Longest side of a camera frame: the networks see some 300 pixels of it."""
 
 NO_FRAME = f"A frame is a JPEG of up to {FRAME_MAX_SIDE_PX} pixels a side."
 
@@ -60,7 +60,8 @@ class PhotoNotes:
 
 
 def read_frame(frame: bytes) -> Image.Image:
-    """A frame of a camera, RGB. Raises ImageError if it is no JPEG, damaged, or too large."""
+    """The RGB picture of a camera frame. Raises ImageError if the frame is no JPEG, damaged, or
+    too large."""
     if not frame.startswith(b"\xff\xd8\xff"):
         raise ImageError(NO_FRAME)
     picture = read_picture_isolated(frame).image
@@ -70,7 +71,7 @@ def read_frame(frame: bytes) -> Image.Image:
 
 
 class PhotoStore:
-    """Opens photos, and keeps those that were decoded within a bound of bytes."""
+    """Opens photos, and keeps decoded ones up to a total of `max_bytes`."""
 
     def __init__(self, max_bytes: int = DECODED_BYTES) -> None:
         self._kept: cachetools.LRUCache[str, Decoded] = cachetools.LRUCache(
@@ -80,7 +81,7 @@ class PhotoStore:
         )
         self._notes: cachetools.LRUCache[str, PhotoNotes] = cachetools.LRUCache(NOTES)
         self._lock = threading.Lock()
-        # As many threads as readers: no more whole photos are in memory beside those kept.
+        # As many threads as readers, to bound the whole photos in memory beside those kept.
         self._pool = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="photo")
 
     def open(
@@ -88,8 +89,8 @@ class PhotoStore:
     ) -> PhotoFile:
         """The photo in a file that must lie in this folder, links followed.
 
-        window: the range of values that is shown of it, see `read_picture`. is_example: whether it
-        is one of ours. Raises ImageError if it does not, or cannot be read.
+        window: the range of its values to show, see `read_picture`. is_example: whether it is one
+        of the app's examples. Raises ImageError if the file lies elsewhere or cannot be read.
         """
         try:
             path = path.resolve()
@@ -104,7 +105,7 @@ class PhotoStore:
         return PhotoFile(content, self, window)
 
     def decoded(self, photo_id: str, decode: Callable[[], Decoded]) -> Decoded:
-        """The photo, kept or decoded now."""
+        """The decoded photo, from memory or from `decode`."""
         with self._lock:
             photo = self._kept.get(photo_id)
         if photo is None:
@@ -112,28 +113,27 @@ class PhotoStore:
             with self._lock, suppress(ValueError):  # larger than all that may be kept
                 self._notes[photo_id] = PhotoNotes.of(photo)
                 self._kept[photo_id] = photo
-            trim()  # of those that had to go for it
+            trim()  # the memory of the photos that had to make room
         return photo
 
     def notes(self, photo_id: str) -> PhotoNotes | None:
-        """Of a photo that was decoded; None if they are no longer kept."""
+        """The notes of a photo that was decoded; None if they are not kept."""
         with self._lock:
             return self._notes.get(photo_id)
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
-        """Work on a whole photo, in one of the threads for it."""
+        """Runs work on a whole photo in one of the threads reserved for that."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def close(self) -> None:
-        """Begin no further work."""
+        """Starts no further work."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class PhotoFile:
-    """A picture's file, by its path or its bytes, decoded only when that is needed. `id` is the
-    SHA-256 of its content, and of the window that it is seen through and the places that are
-    covered. is_example: whether it is one of ours, which everybody may see. Raises OSError if it
-    cannot be read."""
+    """A picture file, given as a path or as bytes, and decoded only when needed. `id` is a SHA-256
+    of its content, and of its window and covers if it has any. is_example: whether it is one of the
+    app's examples, which everybody may see. Raises OSError if the file cannot be read."""
 
     def __init__(
         self,
@@ -155,8 +155,8 @@ class PhotoFile:
         self._lock = threading.Lock()
 
     def covered(self, covers: Sequence[Cover]) -> PhotoFile:
-        """The same with these places covered, which is another photo; its `uncovered` is this
-        one. Without any it is this one itself."""
+        """Another photo with these places covered, whose `uncovered` is this photo; this photo
+        itself if `covers` is empty."""
         if not covers:
             return self
         other = copy.copy(self)
@@ -183,7 +183,7 @@ class PhotoFile:
         return read_picture_isolated(self._file, self._window)
 
     async def notes(self) -> PhotoNotes:
-        """What is said beside it. Raises ImageError."""
+        """The notices shown beside the photo. Raises ImageError."""
         known = self._store.notes(self.id)
         return known or PhotoNotes.of(await self._store.run(self._decoded))
 

@@ -1,7 +1,7 @@
-"""The request queue: a few requests are served at a time, the others wait in their turn.
+"""The request queue: a few requests are served at a time, the others wait for their turn.
 
-Our own, because waiting visitors see their position, and two groups take turns: the limiters and
-semaphores of anyio and asyncio give no position and have a single order.
+We wrote our own because waiting visitors see their position, and two groups take turns: the
+limiters and semaphores of anyio and asyncio give no position and have a single order.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ LENGTH = 128
 """Requests that may wait. The last of them does so for about a minute on two cores."""
 
 PASSES_PER_REQUEST = 3
-"""Passes of one request that are queued at the same time: the usual three networks. A request for
-more, as of many layers at detail 3, lets others in between."""
+"""Passes of one request that are queued at the same time: the usual three networks. A request with
+more passes, such as many layers at detail 3, lets other requests in between."""
 
-_FIRST_GUESS_S = 1.0  # that a request needs, before one has been served
-_NEWEST_WEIGHT = 0.1  # of the newest request in the mean of what requests need
+_FIRST_GUESS_S = 1.0  # for the duration of a request, before any has been served
+_NEWEST_WEIGHT = 0.1  # of the newest request in the mean duration
 
 
 class QueueTicket:
-    """What a request needs of the queue. It waits only for forward passes: with passes that are
-    held open it never joins.
+    """A request's place in the queue. Requests queue only for forward passes: if all passes of a
+    request are held open, its ticket never joins.
 
-    users: how many parts of the request need the ticket; it is given up with the last `release`,
-    and at the end of the `with` block at the latest. is_returning: whether the photo was served
-    before.
+    users: how many parts of the request need the ticket. It leaves the queue at the last `release`,
+    or at the end of the `with` block. is_returning: whether the photo was served before.
     """
 
     def __init__(self, queue: RequestQueue, users: int = 1, is_returning: bool = False) -> None:
@@ -43,12 +42,12 @@ class QueueTicket:
         self._passes = asyncio.Semaphore(PASSES_PER_REQUEST)
 
     def join(self) -> None:
-        """Stand in the queue from now on. Raises BusyError if it is full."""
+        """Joins the queue. Raises BusyError if it is full."""
         self._queue._join(self)
 
     async def positions(self) -> AsyncIterator[int]:
-        """The position in the queue, from 1, whenever it has changed. Ends when it is this one's
-        turn; at once if it has not joined."""
+        """Yields the position in the queue, from 1, whenever it has changed. Ends when it is this
+        ticket's turn; at once if the ticket has not joined."""
         last = 0
         while position := self._queue._position(self):
             changed = self._queue._changed
@@ -58,14 +57,15 @@ class QueueTicket:
             await changed.wait()
 
     async def turn(self) -> None:
-        """Waits for one's turn."""
+        """Waits until it is this ticket's turn."""
         async for _ in self.positions():
             pass
 
     @asynccontextmanager
     async def pass_slot(self) -> AsyncIterator[None]:
-        """For one forward pass: joins if that has not been done, waits for the turn, and for other
-        passes of this request if there are many. Raises BusyError."""
+        """A context for one forward pass: joins the queue if the ticket has not joined yet, and
+        waits for the turn, and for other passes of this request if there are many. Raises
+        BusyError."""
         self._users += 1
         try:
             self.join()
@@ -76,7 +76,7 @@ class QueueTicket:
             self.release()
 
     def release(self) -> None:
-        """One part of the request needs the ticket no longer."""
+        """Notes that one part of the request no longer needs the ticket."""
         self._users -= 1
         if self._users <= 0:
             self._queue._leave(self)
@@ -94,10 +94,10 @@ class QueueTicket:
 
 
 class RequestQueue:
-    """at_once: requests served at the same time; length: how many may wait besides.
+    """at_once: requests served at the same time; length: requests that may wait besides.
 
-    Those whose photo was served before go first, but only in turns with new photos, so that neither
-    keeps the other waiting for ever. It belongs to one event loop.
+    Requests with new photos take turns with those whose photo was served before, so that neither
+    group keeps the other waiting for ever. For one event loop only.
     """
 
     def __init__(self, at_once: int, length: int = LENGTH) -> None:
@@ -106,16 +106,16 @@ class RequestQueue:
         self._waiting: list[QueueTicket] = []  # in the order in which they are served
         self._served: dict[QueueTicket, float] = {}  # since when
         self._returning_was_last = False
-        self._mean_s = _FIRST_GUESS_S  # that a request needs
+        self._mean_s = _FIRST_GUESS_S  # duration of a request
         self._changed = asyncio.Event()
 
     def ticket(self, users: int = 1, is_returning: bool = False) -> QueueTicket:
-        """For a new request, which has not joined yet."""
+        """The ticket of a new request, which has not joined yet. Arguments: see `QueueTicket`."""
         return QueueTicket(self, users, is_returning)
 
     @property
     def is_busy(self) -> bool:
-        """Whether anybody is served, or waits."""
+        """Whether any request waits or is served."""
         return bool(self._served or self._waiting)
 
     def _join(self, ticket: QueueTicket) -> None:
@@ -127,7 +127,7 @@ class RequestQueue:
         self._update()
 
     def _retry_after_s(self) -> int:
-        """Until a tenth of a full queue is served."""
+        """The time in which a tenth of the queue will be served."""
         served = math.ceil(len(self._waiting) / 10)
         return max(1, math.ceil(served * self._mean_s / self._at_once))
 
@@ -146,7 +146,7 @@ class RequestQueue:
         self._update()
 
     def _update(self) -> None:
-        """Serve who can be served, put the others in their order, and wake all who wait."""
+        """Serves as many requests as possible, orders the others, and wakes all that wait."""
         groups: dict[bool, list[QueueTicket]] = {True: [], False: []}
         for ticket in self._waiting:
             groups[ticket.is_returning].append(ticket)

@@ -1,5 +1,5 @@
-"""The service that computes for the page, the API and downloads: explanations and checks of
-visitors' photos, step by step. It holds the request queue and the results of checks."""
+"""The service that explains visitors' photos and checks the explanations for the page, the API and
+downloads. It holds the request queue and the results of checks."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.models.registry import model_info
 
 SLOW_QUEUE_LENGTH = 8
-"""Requests that may wait for a slow method, of which each takes up to minutes."""
+"""Requests that may wait for a slow method; each takes up to minutes."""
 
 CHECKS_KEPT = 500
-"""Results of checks that are kept: some 40 kilobytes each, most of it the two pictures."""
+"""Check results that are kept: some 40 kilobytes each, most of it the two pictures."""
 
 CHECKS_KEPT_S = 3600
-"""Time that they are kept: no longer than the photos they show."""
+"""Seconds for which check results are kept: no longer than the photos they show."""
 
 PHOTOS = 10_000
-"""Photos that are remembered to have been served."""
+"""Photos that the service remembers as served before."""
 
 OF_EXAMPLES = 200
 """Explanations of our examples that are kept: they are small, the same for everybody, and every
@@ -44,10 +44,10 @@ _Result = TypeVar("_Result", Explanation, CheckResult)
 
 
 class ComputeService:
-    """photos: opens and decodes visitors' photos. live: the turns of frames of cameras.
+    """photos: opens and decodes visitors' photos. live: the turns of camera frames.
 
     Closing an iterator, or cancelling a call, drops the work that nobody else waits for. All
-    methods raise GradcamError for what a person can mend, or wait for.
+    methods raise GradcamError for errors that users can fix or wait out.
     """
 
     def __init__(self, backend: Backend, queue_length: int = LENGTH) -> None:
@@ -60,17 +60,17 @@ class ComputeService:
         self._checks = cachetools.TTLCache(CHECKS_KEPT, CHECKS_KEPT_S)
         self._of_examples: cachetools.LRUCache[Hashable, Explanation]
         self._of_examples = cachetools.LRUCache(OF_EXAMPLES)
-        self._networks: dict[str, NetworkInfo] = {}  # as they were when one was last asked for
+        self._networks: dict[str, NetworkInfo] = {}  # each as of its last request
         self._served: cachetools.LRUCache[str, None] = cachetools.LRUCache(PHOTOS)
 
     def enter(
         self, photo: PhotoFile, requests: Sequence[ExplanationRequest], others: int = 0
     ) -> QueueTicket:
-        """The ticket in the queue for these requests, one for all. With passes that are held open,
-        as for another class, there is nothing to wait for.
+        """One queue ticket for all these requests. It joins the queue unless all their passes are
+        held open, as they usually are for another class of the same photo.
 
-        others: how many release it besides, who need the photo, too. Raises BusyError if the queue
-        is full.
+        others: further users of the photo that also release the ticket. Raises BusyError if the
+        queue is full.
         """
         known = (photo.uncovered or photo).id in self._served
         ticket = self._queue.ticket(len(requests) + others, known)
@@ -90,8 +90,8 @@ class ComputeService:
         return self._of_examples.get(key) if photo.is_example else None
 
     async def arrival(self, model: str) -> AsyncGenerator[str]:
-        """How far the weights are for which a stand-in computes, in words, whenever that changes;
-        ends when they are there, or will not come."""
+        """Yields in words, at each change, how much has been downloaded of the weights for which a
+        stand-in computes; ends when the download has finished or failed."""
         title, said = model_info(model).title, ""
         async with aclosing(self._backend.arrival(model)) as shares:
             async for share in shares:
@@ -102,11 +102,11 @@ class ComputeService:
     async def explain(
         self, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
     ) -> AsyncGenerator[str | NetworkInfo | Explanation]:
-        """How far it is, in words for people, again and again; the network, once it is loaded; and
-        the explanation at the end. Releases the ticket once the photo is no longer needed, or
-        cannot be used before weights have arrived.
+        """Yields progress in words for people, the network once it is loaded, and the explanation
+        at the end. Releases the ticket once the photo is no longer needed, or when the network's
+        weights must be loaded first.
 
-        Of a covered photo the class is that of the photo as it is, which is explained first."""
+        The class of a covered photo is that of the uncovered photo, which is explained first."""
         request = affordable(request)
         with ExitStack() as needs_photo:
             needs_photo.callback(ticket.release)
@@ -172,7 +172,7 @@ class ComputeService:
     async def explain_all(
         self, photo: PhotoFile, requests: Sequence[ExplanationRequest]
     ) -> list[Explanation]:
-        """The explanations of one photo, one for each request, after waiting in the queue."""
+        """Waits in the queue, then explains one photo: one explanation for each request."""
         with self.enter(photo, requests) as ticket:
             await ticket.turn()
             await photo.decode()  # an ImageError before weights are waited for
@@ -186,8 +186,8 @@ class ComputeService:
     async def explain_frame(
         self, frame: bytes, requests: Sequence[ExplanationRequest]
     ) -> list[Explanation | Exception]:
-        """Of a frame of a camera, a JPEG of which nothing is kept: for each request its
-        explanation, or why there is none. Waits for the turn of live visitors. Raises ImageError.
+        """Explains one camera frame, a JPEG: for each request its explanation, or the error that
+        prevented it. Waits for its turn among live visitors and keeps nothing. Raises ImageError.
         """
         failed = [await self._why_not_loaded(one.model) for one in requests]
         picture = await self.photos.run(lambda: read_frame(frame))
@@ -206,8 +206,8 @@ class ComputeService:
     async def check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
     ) -> AsyncGenerator[str | CheckResult]:
-        """How far the checks of an explanation of `explain` are, in words, and what they found.
-        They take as long as a slow method and wait in the same queue."""
+        """Yields the progress of the trust checks in words, and their result at the end. They take
+        as long as a slow method and wait in the same queue. e: an explanation of `explain`."""
         request = affordable(request)
         key = self._key_of_check(photo, request, e)
         found = self._checks.get(key)
@@ -228,7 +228,7 @@ class ComputeService:
     def known_check(
         self, photo: PhotoFile, request: ExplanationRequest, e: Explanation
     ) -> CheckResult | None:
-        """What `check` has found of this explanation, if it was asked for a while ago."""
+        """The result of an earlier `check` of this explanation; None if it is not kept."""
         return self._checks.get(self._key_of_check(photo, request, e))
 
     @staticmethod
@@ -239,7 +239,7 @@ class ComputeService:
         return photo.id, e.model, e.stands_in_for, of_class
 
     def close(self) -> None:
-        """Begin no further work."""
+        """Starts no further work."""
         self._backend.close()
         self.photos.close()
 
@@ -254,7 +254,8 @@ class ComputeService:
     async def _slowly(
         self, work: AsyncGenerator[float | _Result], title: str
     ) -> AsyncGenerator[str | _Result]:
-        """What takes up to minutes, in the queue for such."""
+        """Runs work of up to minutes in the queue for slow work. Yields the position and the
+        progress in words, and the result at the end."""
         with self._slow_queue.ticket() as ticket:
             ticket.join()
             async for position in ticket.positions():
@@ -265,7 +266,8 @@ class ComputeService:
 
 
 def _is_of_same_network(e: Explanation, other: Explanation | None) -> bool:
-    """Not where weights have arrived between the two, and taken the place of a stand-in."""
+    """Whether the same network made both: between the two, arriving weights may have replaced a
+    stand-in."""
     return other is not None and (e.model, e.layer) == (other.model, other.layer)
 
 
@@ -273,10 +275,10 @@ _running: ComputeService | None = None
 
 
 def start(models: Iterable[str] = (), settings: Settings = _DEFAULTS) -> ComputeService:
-    """A new service on the backend that is set, which `service` gives from now on. An earlier one
-    is closed.
+    """Starts a new service on the backend of the settings, which `service` returns from now on, and
+    closes an earlier one.
 
-    models: networks that are loaded in the background, so that the first visitor waits less. Raises
+    models: networks to load in the background, so that the first visitor waits less. Raises
     BackendError if the backend cannot be started.
     """
     global _running

@@ -1,8 +1,8 @@
-"""Work that several requests need: done once, kept within a bound of bytes, and dropped where
-nobody waits for it any more.
+"""Shares work that several requests need: it runs once, its result is kept within a memory bound,
+and it is dropped when nobody waits for it any more.
 
-Our own, because cachetools-async, which also shares what runs, does not drop it when all who waited
-have left, and cannot count the bytes that it keeps.
+We wrote our own because cachetools-async also shares running work, but neither drops it when all
+who waited have left nor counts the bytes that it keeps.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ class _Running(Generic[T]):
 
 
 class SingleFlight(Generic[T]):
-    """Results by key; a missing one is made once, whoever needs it. For all threads and loops.
+    """Results by key; a missing result is made once, however many callers need it. Safe for all
+    threads and event loops.
 
-    max_bytes: of the results that are kept; those that were not used for longest go first. size:
-    the bytes of a result. max_age_s: how long one is kept.
+    max_bytes: for the results that are kept; the least recently used go first. size: gives the
+    bytes of a result. max_age_s: how long a result is kept.
     """
 
     def __init__(
@@ -41,11 +42,11 @@ class SingleFlight(Generic[T]):
             max_bytes, max_age_s, getsizeof=size
         )
         self._running: dict[Hashable, _Running[T]] = {}
-        # Reentrant, because a future that is cancelled or done at once calls back from here.
+        # Reentrant: a future that is cancelled or done at once calls back while we hold the lock.
         self._lock = threading.RLock()
 
     def kept(self, key: Hashable) -> T | None:
-        """The result if it is kept."""
+        """The result; None if it is not kept."""
         with self._lock:
             return self._kept.get(key)
 
@@ -72,7 +73,7 @@ class SingleFlight(Generic[T]):
                     running.future.cancel()  # does nothing once it runs
 
     def weigh_again(self, key: Hashable) -> None:
-        """Count the bytes of a result that has grown."""
+        """Recounts the bytes of a result that has grown."""
         with self._lock:
             result = self._kept.pop(key, None)
             if result is not None:

@@ -1,5 +1,6 @@
-"""The worker: loads networks, runs their passes one after the other, keeps them open, explains and
-checks. Either the page's process has a worker, or each replica of a cluster has one."""
+"""The worker: loads networks, runs their passes one after the other, holds them open, and makes and
+checks explanations. Either the page's process has a worker, or each replica of a cluster has one.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +35,15 @@ HELD_BYTES = 384 * 2**20
 """Memory for forward passes held open, for the next class."""
 
 PROGRESS_INTERVAL_S = 0.1
-"""Time between two reports of progress."""
+"""Seconds between two reports of progress."""
 
-_OVERHEAD_BYTES = 2**18  # of an examination, beside its pass
+_OVERHEAD_BYTES = 2**18  # of an examination, in addition to its pass
 
 
 @dataclass(frozen=True)
 class PassKey:
-    """What a forward pass is known by. network: which one, whose stand-in it is, and why."""
+    """The key of a forward pass. network: its name, the name of the network that it stands in for
+    ("" for none), and the reason."""
 
     photo_id: str
     network: tuple[str, str, str]
@@ -52,8 +54,8 @@ class PassKey:
 
 @dataclass(frozen=True, eq=False)
 class PassRequest:
-    """A forward pass that is to be run. layer: None is the target layer. probabilities: those of
-    detail 1, if they are known from another pass."""
+    """A forward pass to run. layer: None is the target layer. probabilities: those of the pass at
+    detail 1, if that pass has run."""
 
     model: Model
     layer: str | None
@@ -62,18 +64,18 @@ class PassRequest:
 
 
 class InputSource(Protocol):
-    """Where the input of a pass comes from if it is not held."""
+    """Provides the input of a pass that is not held."""
 
     def slot(self) -> AbstractAsyncContextManager[None]:
-        """In which the pass runs."""
+        """The context in which the pass runs; entering it waits for the request's turn."""
 
     async def prepared(self, model: Model, view: ViewName, detail: int) -> PreparedInput: ...
 
 
 class Worker:
-    """memory_limit_bytes: of one pass. map_threads: that make maps from passes held open. submit:
-    has a pass run; None runs each by itself. held_bytes: of the passes that are kept. meanwhile:
-    whether a stand-in computes while the weights of a network are being downloaded."""
+    """memory_limit_bytes: for one pass. map_threads: threads that make maps from passes held open.
+    submit: starts a pass; None runs each pass by itself. held_bytes: for all passes held open.
+    meanwhile: whether a stand-in computes while the weights of a network are being downloaded."""
 
     def __init__(
         self,
@@ -86,7 +88,7 @@ class Worker:
         self._memory_limit_bytes = memory_limit_bytes
         self._meanwhile = meanwhile
         self._submit = submit or self._run_alone
-        # A pass uses all cores: two at once slow each other down; neither finishes sooner.
+        # A pass uses all cores: two at once would slow each other down.
         self._passes = ThreadPoolExecutor(1, thread_name_prefix="pass")
         self._paired = PairedPasses()
         self._maps = ThreadPoolExecutor(map_threads, thread_name_prefix="map")
@@ -96,13 +98,13 @@ class Worker:
         )
 
     def preload(self, models: Iterable[str]) -> None:
-        """Have these networks loaded in the background."""
+        """Starts loading these networks in the background."""
         for name in models:
             self._request(name)
 
     async def load(self, name: str) -> AsyncGenerator[float | Model | None]:
-        """The network; before, again and again, the share of its download that has arrived, None
-        where nothing is downloaded. Raises WeightsError."""
+        """Yields the progress of the download (0 to 1; None if nothing is being downloaded), and
+        the network at the end. Raises WeightsError."""
         loading = self._request(name)
         while not loading.done():
             yield loader(name).progress
@@ -110,8 +112,8 @@ class Worker:
         yield loading.result()
 
     async def arrival(self, name: str) -> AsyncGenerator[float | None]:
-        """The share of a network's weights that has arrived, again and again, while they are being
-        downloaded and its stand-in computes; None before the first byte."""
+        """Yields the progress of the download of a network's weights (0 to 1; None before the first
+        byte) for as long as a stand-in computes in its place."""
         while loader(name).is_arriving:
             yield loader(name).progress
             await asyncio.sleep(PROGRESS_INTERVAL_S)
@@ -121,11 +123,11 @@ class Worker:
 
     async def loaded(self, name: str) -> Model:
         """The network. Raises WeightsError."""
-        # All share one future: whoever is cancelled must not cancel it.
+        # All callers share one future: a caller that is cancelled must not cancel it.
         return await asyncio.shield(asyncio.wrap_future(self._request(name)))
 
     def is_held(self, photo_id: str, request: ExplanationRequest) -> bool:
-        """Whether the pass is held that this request needs."""
+        """Whether the pass that this request needs is held."""
         loading = self._request(request.model)
         if not loading.done() or loading.exception():
             return False
@@ -140,8 +142,8 @@ class Worker:
     async def hold(
         self, photo_id: str, request: ExplanationRequest, source: InputSource
     ) -> tuple[PassKey, Examination]:
-        """The pass that the request needs, held open, and its key. Raises MemoryLimitError,
-        WeightsError, and BusyError while it waits for its place."""
+        """The key of the pass that the request needs, and the pass, held open. Raises
+        MemoryLimitError, WeightsError, and BusyError if the queue is full."""
         model = await self.loaded(request.model)
         if _must_find_layer(model, request):
             async with source.slot():
@@ -159,8 +161,8 @@ class Worker:
     async def explain(
         self, photo_id: str, request: ExplanationRequest, source: InputSource
     ) -> AsyncGenerator[float | Explanation]:
-        """The explanation; before, once the pass is held, the share of a slow method that is done,
-        again and again."""
+        """Yields the progress of the method (0 to 1) once the pass is held, and the explanation at
+        the end."""
         key, held = await self.hold(photo_id, request, source)
         yield 0.0
         work = partial(held.answer, request)
@@ -175,7 +177,7 @@ class Worker:
     async def check(
         self, photo: ResizablePhoto, request: ExplanationRequest, e: Explanation
     ) -> AsyncGenerator[float | CheckResult]:
-        """What the checks of an explanation find; before, the share that is done."""
+        """Yields the progress of the trust checks (0 to 1), and their result at the end."""
         from gradcam_core.analysis.trust.run_checks import run_checks
 
         model = await self.loaded(request.model)
@@ -191,9 +193,10 @@ class Worker:
     async def explain_once(
         self, picture: Image.Image, requests: Sequence[ExplanationRequest], turn: Turn
     ) -> list[Explanation | Exception]:
-        """Of an RGB picture for each request its explanation by the last feature map, or why there
-        is none. Nothing is kept. Other passes may come between those of one picture."""
-        # Before the turn, so also while the passes of the frame before run.
+        """Explains an RGB picture by the last feature map: for each request its explanation, or the
+        error that prevented it. Nothing is kept. Other passes may run between those of one picture.
+        """
+        # Before the turn, so that inputs are prepared while the passes of the last frame run.
         inputs = [self._input_once(picture, one) for one in requests]
         prepared = await asyncio.gather(*map(_or_why_not, inputs))
         passes = [
@@ -216,11 +219,11 @@ class Worker:
         return PassRequest(model, None, prepared)
 
     async def run_together(self, passes: Sequence[PassRequest]) -> list[Examination]:
-        """Passes of one network and layer over inputs of equal size, run as one."""
+        """Runs passes of one network and layer over inputs of equal size as one batch."""
         return await asyncio.wrap_future(self._passes.submit(_run_together, passes))
 
     def close(self) -> None:
-        """Begin no further work."""
+        """Starts no further work."""
         for pool in (self._passes, self._maps, self._slow):
             pool.shutdown(wait=False, cancel_futures=True)
         self._paired.close()
@@ -229,7 +232,7 @@ class Worker:
         async with source.slot():
             published = None
             if key.detail > 1 or key.layer is not None:
-                # Classes and probabilities are those of the network as published.
+                # Classes and probabilities are those that the network gives as published.
                 published_key = PassKey(key.photo_id, key.network, key.view, 1, None)
                 published = await self._once(published_key, model, source)
             return await self._once(key, model, source, published)
@@ -272,7 +275,7 @@ def _run_one(one: PassRequest) -> Examination:
 
 
 def _key(photo_id: str, model: Model, request: ExplanationRequest, layer: str | None) -> PassKey:
-    # Also by who stands in for whom: the examination carries the notice that says so.
+    # A stand-in has passes of its own: the examination carries the notice that it is one.
     replaced = model.stands_in_for.name if model.stands_in_for else ""
     network = model.info.name, replaced, model.reason
     return PassKey(photo_id, network, request.view, request.detail, layer)
@@ -289,10 +292,11 @@ def _must_find_layer(model: Model, request: ExplanationRequest) -> bool:
 async def _with_progress(
     pool: ThreadPoolExecutor, work: Callable[..., T]
 ) -> AsyncGenerator[float | T]:
-    """The share of the work that is done, again and again, and its result. work: takes
+    """Runs work in the pool; yields its progress (0 to 1), and its result at the end. work: takes
     `on_progress`. Once the iterator is closed, the work ends at its next report.
 
-    anyio's `from_thread.check_cancelled` does not see that a task of asyncio was cancelled.
+    Not anyio's `from_thread.check_cancelled`, which does not see that an asyncio task was
+    cancelled.
     """
     done = [0.0]
     is_abandoned = threading.Event()

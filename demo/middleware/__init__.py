@@ -1,1 +1,2 @@
-"""What is around every request: which paths are open, headers, errors, leaving, the end."""
+"""Middleware around every request: the route allow-list, proxy paths, cross-site requests, security
+headers, errors, disconnects and shutdown."""

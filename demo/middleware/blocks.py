@@ -1,4 +1,4 @@
-"""The page's Blocks: Gradio's, but every mistake in a call is answered with a sentence."""
+"""The page's `gr.Blocks`, which answers every mistake in a call with a sentence."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from demo.gradio_internals import NO_FUNCTION
 from demo.middleware.error_answers import BROKEN, sentence_of
 
 DATA = "data:"
-"""Begins an address that is itself the content."""
+"""Prefix of an address that contains the file itself."""
 
 
 class Page(gr.Blocks):
-    """Blocks whose events can be called from outside only if they have a function in Python, and
-    which answer every mistake with a sentence.
+    """Blocks that let clients call only events with a Python function, and answer every mistake
+    with a sentence.
 
-    Gradio offers no hook around a call; what a function raises itself is not all that goes wrong.
+    Gradio offers no hook around a call, and a call can also fail outside of its function.
     """
 
     async def process_api(
         self, block_fn: BlockFunction | int, inputs: list[Any], *args: Any, **kwargs: Any
     ) -> dict:
         function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
-        # For the events of the page itself, Gradio would open and decode the picture that is
-        # given, and only then find that there is nothing to call.
+        # If a client calls one of the page's own events, Gradio would open and decode the given
+        # picture before it found that there is nothing to call.
         if function.fn is None:
             names = [str(one.api_name) for one in self.fns.values() if one.fn is not None]
             raise _mistake(NO_FUNCTION.format(", ".join(names)))
@@ -43,17 +43,16 @@ class Page(gr.Blocks):
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """Gradio looks at the files that are given, for whichever argument."""
+        """Keeps Gradio from looking for data: URIs on disk; answers a bad path with a sentence."""
         inputs = [_not_a_file(one) if holds_data(one) else one for one in inputs]
         try:
             return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
-        except (OSError, ValueError):  # of a path that it does not allow, or that there cannot be
+        except (OSError, ValueError):  # a path that Gradio does not allow, or an impossible one
             raise _mistake(GONE) from None
 
 
 def holds_data(given: object) -> bool:
-    """Whether it is a file as the API's clients give one, with a data: URI for its path or its
-    address."""
+    """Whether this is a file as API clients pass it, with a data: URI as its "path" or "url"."""
     return isinstance(given, dict) and any(is_data(given.get(name)) for name in ("path", "url"))
 
 
@@ -62,13 +61,15 @@ def is_data(address: object) -> TypeGuard[str]:
 
 
 def _not_a_file(given: dict) -> dict:
-    """By "meta" Gradio knows a file, and would look for one with the name that is the content."""
+    """The dictionary without "meta", by which Gradio recognises a file: it would look for a file
+    whose name is the data: URI."""
     return {name: value for name, value in given.items() if name != "meta"}
 
 
 def _with_defaults(function: BlockFunction, inputs: list[Any]) -> list[Any]:
-    """What a call by position leaves out at its end: Gradio fills it in only for calls by name, so
-    that a new argument would break every program that was written before."""
+    """The inputs of a call by position with the defaults of the arguments left out at its end.
+    Gradio fills them in only for calls by name, so a new argument would break every older program.
+    Raises gr.Error if an argument without a default is missing."""
     assert function.fn
     parameters = list(inspect.signature(function.fn).parameters.values())
     missing = parameters[len(inputs) :]

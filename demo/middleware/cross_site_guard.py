@@ -1,4 +1,4 @@
-"""Pages of other sites must not use a visitor's own app through the visitor's browser."""
+"""Keeps pages of other sites from using a visitor's own app through the visitor's browser."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-
 
 
 class CrossSiteGuard:
-    """ASGI middleware: refuses what pages of other sites send to an app in a private network, also
-    where a site has given its own name this machine's address (DNS rebinding). In public, programs
-    of all sites may use the API.
+    """ASGI middleware: refuses requests that pages of other sites send to an app in a private
+    network, even if a site's own name resolves to this machine (DNS rebinding). All sites may use
+    the API of a public app.
 
     is_only_here: whether the app is for this machine alone, and not behind a proxy.
-    is_behind_proxy: whether its public address was named; then only a browser that says of which
-    site a page is tells, because the proxy may ask by another name than the page.
+    is_behind_proxy: whether its public address is set; then only the browser's Sec-Fetch-Site
+    counts, because the proxy may use another host name than the page.
     """
 
     def __init__(self, app: ASGIApp, is_only_here: bool, is_behind_proxy: bool = False) -> None:
@@ -55,23 +55,24 @@ class CrossSiteGuard:
 
 
 def host_of(headers: Headers) -> str:
-    """The name or address by which the app was asked; empty if the request does not say it."""
+    """The host name or address in the Host header; "" without one."""
     return _host(f"//{headers.get('host', '')}")
 
 
 def is_renamed(headers: Headers) -> bool:
-    """Whether the app was asked by a name that is none of this machine for itself."""
+    """Whether the Host header names anything but this machine's loopback."""
     host = host_of(headers)
     return bool(host) and not is_loopback(host)
 
 
 def is_of_another_site(headers: Headers, is_behind_proxy: bool = False) -> bool:
-    """Whether a browser says that the page of another site asks an app in a private network."""
+    """Whether, by the browser's headers, a page of another site sent this request to an app in a
+    private network."""
     host = host_of(headers)
     if not _is_private(host):
         return False
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    if site is not None:  # not from old browsers, and not over plain HTTP to another machine
+    if site is not None:  # old browsers, and all over plain HTTP to another machine, omit it
         return site == "cross-site"
     if origin is None or is_behind_proxy or _is_handed_on(headers):
         return False
@@ -96,5 +97,5 @@ def _is_private(host: str) -> bool:
 
 
 def _is_handed_on(headers: Headers) -> bool:
-    """Whether a proxy says so; or a page of the site that was given this machine's address."""
+    """Whether the request has a proxy's headers; a page after DNS rebinding can set them, too."""
     return any(name in headers for name in _OF_PROXIES)

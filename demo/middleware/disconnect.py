@@ -1,4 +1,4 @@
-"""Work for a client that may leave before it is done."""
+"""Cancels work when the client that waits for it disconnects."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class DisconnectedError(Exception):
 
 
 async def until_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What the work gives, unless the client of this request, whose body has been read, leaves
-    before. See `until`."""
+    """The result of the work, which is cancelled if the client of this request disconnects. The
+    request's body must have been read. Raises as `until` does."""
     return await until(_disconnect(request), work)
 
 
 async def until(left: Coroutine[Any, Any, object], work: Coroutine[Any, Any, T]) -> T:
-    """What the work gives. Once `left` returns, the work is cancelled. Raises DisconnectedError
-    then, and what the work raises."""
+    """The result of the work, which is cancelled once `left` returns. Raises DisconnectedError
+    then, otherwise what the work raises."""
     working, leaving = asyncio.create_task(work), asyncio.create_task(left)
     try:
         await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""What a person gets for an error: a sentence, never a traceback. The log says where it was."""
+"""Answers errors with a sentence, never with a traceback; the log says where they occurred."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 
 def sentence_of(error: Exception, otherwise: str) -> str:
-    """The error's own sentence if it is for people; else `otherwise`, and the error is logged."""
+    """The message of an error that is meant for people. Any other error is logged, and `otherwise`
+    returned."""
     if isinstance(error, WeightsError):
         return f"No weights: {error}."
     if isinstance(error, GradcamError):
@@ -28,8 +29,8 @@ def sentence_of(error: Exception, otherwise: str) -> str:
 
 
 class ErrorAnswers:
-    """ASGI middleware: an exception that nobody has caught becomes one line of the log and a plain
-    answer. Without it, Starlette and uvicorn would each log the exception once more."""
+    """ASGI middleware: an uncaught exception becomes one log line and a plain answer. Without this
+    middleware, Starlette and uvicorn would each log the exception."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -54,23 +55,23 @@ class ErrorAnswers:
             elif _is_of_arguments(error):
                 detail = f"{str(error).split('. ')[0].rstrip('.')}. See /gradio_api/info."
                 answer = JSONResponse({"detail": detail}, 422)
-            # This is how Gradio ends a stream without events; it is no fault of the server.
+            # Gradio ends a stream without events in this way; it is not an error.
             is_end = isinstance(error.__cause__, HTTPException)
             if answer.status_code == 500 and not is_end:
                 log.error("a request failed: %s", in_one_line(error))
             if not has_begun:
                 await answer(scope, receive, send)
-            elif is_end:  # it has been told; without an end the client would say that it was cut
+            elif is_end:  # without an end, the client would report a truncated answer
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _is_of_no_function(error: Exception) -> bool:
-    """Whether a request named a function by a number that Gradio does not have."""
+    """Whether a request named a function by a number that does not exist."""
     return isinstance(error, KeyError) and _raised_in(error, "get_fn")
 
 
 def _is_of_arguments(error: Exception) -> bool:
-    """Whether a call named an argument that its function lacks, or left out one that it needs."""
+    """Whether a call had an argument that its function lacks, or omitted a required one."""
     return isinstance(error, TypeError) and _raised_in(error, "construct_args")
 
 

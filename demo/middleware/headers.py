@@ -1,8 +1,8 @@
 """The security headers of every answer.
 
-Two kinds of answer are made outside of this and have none: Gradio's own CORS middleware answers
-preflight requests, and uvicorn says "Invalid HTTP request received.". Kept in place of a library:
-`secure` sets headers, too, but the values, and the hashes of the page's scripts, would stay here.
+Two kinds of answer bypass this middleware: those of Gradio's CORS middleware to preflight requests,
+and uvicorn's "Invalid HTTP request received.". The library `secure` would not save much: the values
+of the headers and the hashes of the page's scripts would stay here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from demo.middleware.route_allow_list import FILES, path_of
 
 FRAMED_BY = ("'self'", "https://huggingface.co", "https://*.huggingface.co")
-"""Sites that may always show the page in a frame: its own, and the one that shows a Space."""
+"""Sites that may always show the page in a frame: its own, and those that show a Space."""
 
 _USED = ("camera", "clipboard-read", "clipboard-write", "fullscreen")
 
@@ -38,15 +38,16 @@ _ALWAYS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-# What a visitor has uploaded must not run as a page of ours, whatever type it claims to have.
+# An uploaded file must not run as a page of this site, whatever type it claims to have.
 _OF_A_FILE = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors {}"
 
 _SCRIPT = re.compile(rb"<script\b[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 
 
 class SecurityHeaders:
-    """ASGI middleware. Bodies pass unchanged. An HTML page is read to its end first, because its
-    policy names the scripts in it. framed_by: further sites that may show the page in a frame."""
+    """ASGI middleware that adds the headers. It holds an HTML page back until its end, because the
+    page's policy contains the hashes of its scripts. framed_by: further sites that may show the
+    page in a frame."""
 
     def __init__(self, app: ASGIApp, framed_by: Sequence[str] = ()) -> None:
         self._app = app
@@ -89,17 +90,17 @@ class SecurityHeaders:
 
 def policy(framed_by: str, page: bytes = b"") -> str:
     """The Content-Security-Policy of an answer. framed_by: sites that may show it in a frame. page:
-    its HTML, whose own scripts may run."""
+    its HTML; the inline scripts in it may run."""
     inline = " ".join(_hash(script) for script in _SCRIPT.findall(page) if script)
     rules = {
         "default-src": "'self'",
-        # Gradio makes functions of the texts that its components' events and templates are
-        # (`js=`, `js_on_load=`, `html_template=`), which is what 'unsafe-eval' allows. Scripts that
-        # stand in the page are named by their hashes instead: one that gets in later does not run.
+        # Gradio makes functions from the texts of its components' events and templates (`js=`,
+        # `js_on_load=`, `html_template=`), which needs 'unsafe-eval'. Inline scripts are allowed by
+        # their hashes, so that a script injected later does not run.
         "script-src": f"'self' 'unsafe-eval' {inline}".strip(),
         # Gradio's page has style attributes, and its components insert style elements.
         "style-src": "'self' 'unsafe-inline'",
-        # data: are pictures of Gradio's styles, blob: the photo, as the page's script has it.
+        # data: for the pictures in Gradio's styles, blob: for the photo that the page's script has.
         "img-src": "'self' data: blob:",
         "object-src": "'none'",
         "base-uri": "'self'",

@@ -1,4 +1,4 @@
-"""The app behind a proxy that shows it below a path of its own, such as /cam."""
+"""Lets the app run behind a proxy that serves it below a path, such as /cam."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _BASE = b'<base href="./" />'
-"""In Gradio's page: what its own links, and ours, begin from."""
+"""The base of relative links in Gradio's page."""
 
 
 class RootPath:
-    """ASGI middleware: every path begins with the root path, as ASGI asks, whether the proxy strips
-    it from what it hands on or keeps it. Without it Starlette finds no file below its mounts where
-    the proxy strips it. The page's links begin from the root path, too, also where a visitor has
-    left out the slash at its end.
+    """ASGI middleware: makes every path begin with the root path, as ASGI requires, whether or not
+    the proxy strips it. Otherwise, behind a proxy that strips it, Starlette would find no file
+    below its mounts. The page's links begin with the root path, too, even if a visitor has omitted
+    the slash at its end.
 
-    root_path: as in `Settings`. is_open: whether the app answers at a path without the root path,
-    which tells what a path means where the root path is also the name of a folder of the app.
+    root_path: see `Settings`. is_open: whether the app answers at a path without the root path. It
+    tells whether a path was stripped if the root path is also the name of a folder of the app.
     """
 
     def __init__(self, app: ASGIApp, root_path: str, is_open: Callable[[str], bool]) -> None:
@@ -46,7 +46,7 @@ class RootPath:
         return self._root + path if is_stripped else path
 
     def _with_base(self, send: Send) -> Send:
-        """Sends Gradio's page with the root path in it; it comes in one piece."""
+        """A `send` that puts the root path into Gradio's page, whose body is a single message."""
         base = f'<base href="{self._root}/" />'.encode()
         start: Message = {}
 

@@ -1,8 +1,8 @@
 """The route allow-list: visitors reach the page, the four functions, and nothing else of Gradio's.
 
-Gradio brings some sixty paths. Among them are a monitoring page, an editor of the app's source, a
-proxy, and a file route that fetches any public address. Open are those that the page and the
-clients of the API need. A path that a later Gradio adds is closed until it is named here.
+Gradio has some sixty paths. Among them are a monitoring page, an editor of the app's source, a
+proxy, and a file route that fetches any public address. Only the paths that the page and API
+clients need are open. A path that a later Gradio adds is closed until it is listed here.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from demo.gradio_internals import NO_FUNCTION, get_upload_folder
 
 FILES = "/gradio_api/file="
-"""Prefix of the path of a file that the server has made or was given."""
+"""Prefix of the path of an uploaded file or a result."""
 
 _OPEN = frozenset(
     {
         "/",
         "/config",  # clients of the API
         "/favicon.ico",
-        "/gradio_api/cancel",  # a client that no longer waits for a call
+        "/gradio_api/cancel",  # from a client that no longer waits for a call
         "/gradio_api/info",
         "/gradio_api/mcp",
         "/gradio_api/mcp/",
         "/gradio_api/mcp/schema",  # "Use via API or MCP"
         "/gradio_api/queue/data",
         "/gradio_api/queue/join",
-        "/gradio_api/startup-events",  # `launch` itself asks for it
+        "/gradio_api/startup-events",  # requested by `launch` itself
         "/gradio_api/upload",
         "/gradio_api/upload_progress",
         "/manifest.json",
@@ -45,12 +45,12 @@ _OPEN_BELOW = ("/assets/", "/static/")
 """Gradio's own scripts and styles."""
 
 _CALLS = re.compile(r"/gradio_api/(?:call/v2|call|run)/(?P<name>[^/]+)(?:/[^/]*)?")
-"""Ways to call a function, or to ask for the result of such a call."""
+"""The paths for calling a function, or for fetching the result of such a call."""
 
 
 def open_paths(ours: Sequence[Route | Mount]) -> Callable[[str], bool]:
-    """Whether a path is open, or is that of a file or of a call, of which not all are. ours: routes
-    that are open, too."""
+    """A function that tells whether a path is open, or leads to a file or a call, which need
+    further checks. ours: our own routes, which are open, too."""
     paths = _OPEN | {route.path for route in ours if isinstance(route, Route)}
     mounted = (f"{route.path}/" for route in ours if isinstance(route, Mount))
     below = (*_OPEN_BELOW, *mounted, FILES)
@@ -58,8 +58,8 @@ def open_paths(ours: Sequence[Route | Mount]) -> Callable[[str], bool]:
 
 
 class RouteAllowList:
-    """ASGI middleware: every path that is not on the list is answered with 404. ours: routes that
-    are open, too; functions: the names of those that may be called."""
+    """ASGI middleware: answers every path that is not on the list with 404. ours: our own routes,
+    which are open, too; functions: the names of the functions that may be called."""
 
     def __init__(
         self, app: ASGIApp, ours: Sequence[Route | Mount], functions: Sequence[str]
@@ -88,21 +88,22 @@ class RouteAllowList:
 
 
 def path_of(scope: Scope) -> str:
-    """The path as the app's routes see it, without what is before it behind a proxy."""
+    """The path without the root path, as the app's routes see it."""
     return scope["path"].removeprefix(scope.get("root_path", ""))
 
 
 def _is_temporary(path: str) -> bool:
-    """Whether it lies where uploads and results are kept, links followed. No address does."""
+    """Whether the path, with links followed, lies in the folder of uploads and results. No web
+    address does."""
     try:
         return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
-    except (OSError, ValueError):  # NUL in it
+    except (OSError, ValueError):  # such as a path with a NUL character
         return False
 
 
 def _without_range(scope: Scope) -> Scope:
-    """Gradio answers a request for a part of a file with the headers of the request, cookies too,
-    and fails on some that are malformed. Nothing here needs parts of files."""
+    """The request without its Range header: Gradio answers a range request with the request's own
+    headers, cookies included, and fails on some malformed ranges. No client here needs ranges."""
     kept = [(name, value) for name, value in scope["headers"] if name != b"range"]
     return {**scope, "headers": kept}
 

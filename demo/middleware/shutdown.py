@@ -1,8 +1,7 @@
 """Serves the page until a signal ends the process, and lets running requests finish first.
 
-Gradio ends on Ctrl-C alone, and then waits for whatever still computes. uvicorn's own graceful
-shutdown closes the port at once, so clients of the API could not fetch the files of calls that just
-finished.
+Gradio itself ends only on Ctrl-C, and then waits for all computations. uvicorn's graceful shutdown
+closes the port at once, so API clients could not fetch the files of calls that have just finished.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from demo.gradio_internals import end_public_links
 
 STOPPING = "The server is about to stop. Try again in a moment."
 
-_QUIET_S = 1.0  # in which a client fetches the file of a call that just finished
-_CLOSE_WITHIN_S = 3  # in which connections are closed and uploads removed
+_QUIET_S = 1.0  # for clients to fetch the file of a call that has just finished
+_CLOSE_WITHIN_S = 3  # for closing connections and removing uploads
 
 
 class RunningRequests:
-    """Counts the requests that the server works on, but not those that only listen."""
+    """Counts the requests that the server is answering, except connections that only listen."""
 
     def __init__(self) -> None:
         self.is_refusing = False
@@ -39,7 +38,7 @@ class RunningRequests:
         self._last_end = 0.0
 
     def counted(self, app: ASGIApp) -> ASGIApp:
-        """ASGI middleware: counts requests. Once `finish` runs, refuses all but follow-ups."""
+        """ASGI middleware: counts requests. Once `finish` runs, it refuses all but follow-ups."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or _only_listens(scope):
@@ -60,7 +59,7 @@ class RunningRequests:
         return answer
 
     def finish(self, within: float) -> None:
-        """Refuse new requests and wait until the others are done, but not longer than this."""
+        """Refuses new requests and waits until the others are done, at most `within` seconds."""
         self.is_refusing = True
         begin = time.monotonic()
         while time.monotonic() < begin + within:
@@ -71,12 +70,12 @@ class RunningRequests:
 
 
 def _only_listens(scope: Scope) -> bool:
-    """The connection that an MCP client keeps for as long as it is there."""
+    """Whether this is the connection that an MCP client keeps open for its whole session."""
     return scope["method"] == "GET" and "/gradio_api/mcp" in scope["path"]
 
 
 def _follows_up(scope: Scope) -> bool:
-    """What clients of the API fetch after a call: its result and its files."""
+    """Whether an API client fetches the result or the files of an earlier call."""
     return scope["method"] == "GET" and "/gradio_api/" in scope["path"]
 
 
@@ -86,10 +85,10 @@ def serve(
     stop_within_s: float,
     ready: Callable[[gr.Blocks], None] = lambda page: None,
 ) -> NoReturn:
-    """Launch the page with these options, call `ready`, and end the process on a signal.
+    """Launches the page with these options, calls `ready`, and ends the process on a signal.
 
-    SIGTERM lets running requests finish within this time, and ends with status 0. Ctrl-C, and a
-    second signal of either kind, ends at once. Raises what `launch` raises.
+    SIGTERM lets running requests finish within `stop_within_s` seconds, then exits with status 0.
+    Ctrl-C, or a second signal of either kind, exits at once. Raises what `launch` raises.
     """
     requests = RunningRequests()
     app_kwargs = options.get("app_kwargs", {})
@@ -109,7 +108,7 @@ def serve(
     signal.signal(signal.SIGTERM, receive)
     signal.signal(signal.SIGINT, receive)
     ready(page)
-    # With a time limit, or Windows would not let Ctrl-C through.
+    # The wait has a time limit because Windows would otherwise not deliver Ctrl-C.
     while page.is_running and not has_received.wait(1):
         pass
     is_interrupted = signal.SIGINT in received
@@ -125,8 +124,8 @@ def serve(
 
 
 def _close(page: gr.Blocks, patience: int) -> None:
-    """Close all connections and remove uploaded photos."""
-    # It would log the connections that do not end within `patience` seconds as errors.
+    """Closes all connections and removes uploaded photos. patience: seconds for connections."""
+    # uvicorn would log connections that do not end within `patience` seconds as errors.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     page.server.config.timeout_graceful_shutdown = patience
     closing = threading.Thread(target=page.close, kwargs={"verbose": False}, daemon=True)

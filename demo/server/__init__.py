@@ -1,1 +1,1 @@
-"""What the page asks of the server: routes, requests, answers, uploads, downloads and pictures."""
+"""The page's endpoints: routes, requests, answers, uploads, downloads and remote pictures."""

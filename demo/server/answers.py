@@ -1,4 +1,4 @@
-"""What the page is sent, in types that JSON has: views of the records of the core."""
+"""The answers that the page receives, as JSON types: views of the core's records."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SIGNED_LEVELS = 32767
 def photo_of(
     photo_id: str, jpeg: bytes, width: int, height: int, notes: PhotoNotes
 ) -> dict[str, Any]:
-    """The photo as the page shows it, with what is said beside it."""
+    """The photo as the page shows it, with the notices beside it."""
     encoded = base64.b64encode(jpeg).decode("ascii")
     shown = {"id": photo_id, "jpeg": encoded, "width": width, "height": height}
     return {"photo": shown | asdict(notes)}
 
 
 def network_of(network: NetworkInfo) -> dict[str, Any]:
-    """What a panel shows of a network before its result."""
+    """The facts about a network that a panel shows before its result."""
     replaced = network.stands_in_for
     return {
         "title": network.info.title,
@@ -45,18 +45,18 @@ def network_of(network: NetworkInfo) -> dict[str, Any]:
 
 
 def result_of(asked_for: str, e: Explanation, photo_name: str = "") -> dict[str, Any]:
-    """What a panel shows of an explanation: its `finding`, and the bare map.
+    """The facts about an explanation that a panel shows: its `finding`, and the map as numbers.
 
-    index: of a class, its place in `all_classes`. box: what the network saw; region: what the map
-    covers, padding included; both as shares of the photo's sides. map: rows, columns and, row by
-    row, unsigned 16-bit levels, little-endian, of the map's maximum; all 0 if it is degenerate.
-    signed_levels: the same of a signed map, signed 16-bit. steps: see `steps_of`; both null where
-    they were not asked for. of_class: what the heat is for, in words; null where the method knows
-    no class.
+    index: each class's place in `all_classes`. box: the part of the photo that the network saw;
+    region: the part that the map covers, padding included; both as shares of the photo's sides.
+    map: its rows, columns and levels: base64, row by row, unsigned 16-bit, little-endian, 65535 for
+    the map's maximum, all 0 if the map is degenerate. signed_levels: the levels of a signed map,
+    signed 16-bit. steps: see `steps_of`. Both are null if they were not requested. of_class: what
+    the heat is for, in words; null if the method ignores the class.
     """
     rows, columns = e.feature_map.shape
     record = finding(asked_for, e, photo_name=photo_name)
-    for name in ("rivals", "overlay", "heatmap", "trust"):  # the page asks for those of its own
+    for name in ("rivals", "overlay", "heatmap", "trust"):  # the page requests these separately
         del record[name]
     place = all_classes().place
     for name in ("target", "top", "contrast"):
@@ -76,8 +76,8 @@ def result_of(asked_for: str, e: Explanation, photo_name: str = "") -> dict[str,
 
 
 def steps_of(steps: Steps) -> dict[str, Any]:
-    """How a map is made, with all that the page draws: maps and sums as float32, row by row,
-    little-endian, in base64."""
+    """The steps in which a map is made, with all that the page draws of them: maps and sums are
+    base64 of float32, row by row, little-endian."""
     others = None if steps.others is None else _floats(steps.others)
     return {
         "score": steps.score,
@@ -106,7 +106,7 @@ def _channel(one: Channel) -> dict[str, Any]:
 
 
 def live_result_of(e: Explanation) -> dict[str, Any]:
-    """Of a frame of a camera only what the live view shows, by the names of `result_of`."""
+    """The facts that the live view shows of a camera frame, with the names of `result_of`."""
     place = all_classes().place
     rows, columns = e.feature_map.shape
     return {
@@ -127,18 +127,18 @@ def _prediction(one: Prediction, place: int) -> dict[str, Any]:
 
 
 def comparison_of(explanations: Mapping[str, Explanation]) -> dict[str, Any]:
-    """What several explanations of one photo have in common, by the names that these have."""
+    """What several explanations of one photo have in common. explanations: by the maps' ids."""
     comparison = in_common(list(explanations.items()))
     if compared := comparison["agreement"]:
         any_of_them = next(iter(explanations.values()))
         compared["region"] = _shares(any_of_them, compared["region"])
-    # The other is the old name, for pages of version 1.0 that are still open.
+    # "insight" is the old name, for pages of version 1.0 that are still open.
     return {"comparison": comparison, "insight": comparison}
 
 
 def check_of(found: CheckResult) -> dict[str, Any]:
-    """What checks have found: their record, the two pictures as base64, and the limits beside which
-    numbers have more decimals, as in the sentences."""
+    """The result of trust checks: their record, the two pictures as base64, and the limits near
+    which the page shows numbers with more decimals, as the sentences do."""
     pictures = {
         name: base64.b64encode(jpeg).decode("ascii") for name, jpeg in found.pictures.items()
     }
@@ -152,7 +152,8 @@ def _levels(e: Explanation) -> str:
 
 
 def _signed_levels(signed: np.ndarray) -> str:
-    """16-bit levels of the largest absolute value, below 0 what speaks against the class."""
+    """The signed map as 16-bit levels of its largest absolute value; below 0 is evidence against
+    the class."""
     peak = float(np.abs(signed).max()) if np.isfinite(signed).all() else 0.0
     share = signed / peak if peak else np.zeros_like(signed)
     return _encoded(np.round(share * _SIGNED_LEVELS).astype("<i2"))

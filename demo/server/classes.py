@@ -1,7 +1,7 @@
 """The classes that the page offers: those of all networks, each name once.
 
 The page identifies a class by its place in this list. The first 1000 are ImageNet's, in its order;
-those of a person's own networks follow. Classes of the same name are the same class.
+those of users' own networks follow. Classes with the same name are the same class.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from gradcam_core.models.registry import ModelInfo, classifiers, model_info
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """labels: of all classes; their indices are those of the networks that they come from. own: the
-    places of their classes, by the names of networks that do not have ImageNet's."""
+    """labels: of all classes, by place; the index in a label is that of the network it comes from.
+    own: for each network without ImageNet's classes, by its name, the places of its classes."""
 
     labels: tuple[Label, ...]
     own: dict[str, tuple[int, ...]]
@@ -32,20 +32,20 @@ class Classes:
         return sorted(range(len(self.labels)), key=lambda n: self.labels[n].name.casefold())
 
     def search(self, text: str) -> dict[str, Any]:
-        """What the page lists for a text that somebody types: the places of classes, and a note
-        that says what they are where the text is no class."""
+        """The answer to a typed text: the places of the classes to list, and a note that says what
+        they are if the text is no class."""
         found = search(self.listed, text)
         indices = [match.label.index for match in found]
         return {"classes": indices, "note": note(self.listed, text, found)}
 
     @cached_property
     def listed(self) -> Labels:
-        """The same classes, whose indices are their places: for finding one."""
+        """The same classes with their places as indices, for finding a class."""
         placed = (replace(label, index=place) for place, label in enumerate(self.labels))
         return Labels("list of classes", tuple(placed), is_imagenet=True)
 
     def index(self, model: str, place: int) -> int:
-        """The class's index in a network's outputs. Raises LabelError if the network lacks it."""
+        """A class's index in a network's outputs. Raises LabelError if the network lacks it."""
         places = self._places(model)
         if place not in places:
             name = self.labels[place].name
@@ -53,7 +53,7 @@ class Classes:
         return places.index(place)
 
     def place(self, model: str, index: int) -> int:
-        """The place in this list of one of a network's outputs."""
+        """The place in this list of the class with this index in a network's outputs."""
         return self._places(model)[index]
 
     def _places(self, model: str) -> tuple[int, ...] | range:
@@ -64,8 +64,8 @@ _found: tuple[list[ModelInfo], Classes] | None = None
 
 
 def all_classes() -> Classes:
-    """The classes of all networks that there are. A class keeps its place, which open pages know,
-    when others come."""
+    """The classes of all registered networks. When networks are added, known classes keep their
+    places, which open pages use."""
     global _found
     networks = classifiers()
     before, classes = _found or ([], None)

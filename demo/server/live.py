@@ -1,5 +1,5 @@
-"""The live view: a frame of a visitor's camera, and what the networks see in it. A frame is read,
-looked at and forgotten: no file, no cache and no line of the log has it."""
+"""The live view: explains the frames of a visitor's camera. A frame is read, explained and
+forgotten: it reaches no file, no cache and no log."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from gradcam_core.errors import BusyError, GradcamError, LabelError
 from gradcam_core.explanation.request import ExplanationRequest
 
 MOST_VISITORS = 4
-"""Whose cameras are looked through at the same time: on two cores each sees two frames a second."""
+"""Visitors with a live view at the same time: on two cores each sees two frames a second."""
 
 FRAMES_OF_A_VISITOR = 2
-"""One that the networks look at, and one that is read meanwhile."""
+"""Frames of a visitor at the same time: one in the networks, and one that is read meanwhile."""
 
 VISITOR_KEPT_S = 5.0
-"""Time after a visitor's last frame until another one may have the place."""
+"""Seconds after a visitor's last frame until another visitor may take the place."""
 
 MAX_FRAME_BYTES = 512 * 1024
 
@@ -47,17 +47,18 @@ BROKEN_NETWORK = "Something went wrong with this network. The server's log has t
 
 
 class LiveVisitors:
-    """Who has a live view: at most `MOST_VISITORS`, each with `FRAMES_OF_A_VISITOR` at a time."""
+    """The visitors with a live view: at most `MOST_VISITORS`, each with `FRAMES_OF_A_VISITOR`
+    frames at a time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._last: dict[str, float] = {}  # when each one's last frame was answered
+        self._last: dict[str, float] = {}  # when each visitor's last frame was answered
         self._served: Counter[str] = Counter()
 
     @contextmanager
     def frame(self, visitor: str) -> Iterator[None]:
-        """For one frame. Raises BusyError where there is no place, GradcamError where as many are
-        still looked at as one visitor may have."""
+        """A context for one frame. Raises BusyError if all places are taken, GradcamError if this
+        visitor's earlier frames are still being processed."""
         now = self._clock()
         for other, last in list(self._last.items()):
             if not self._served[other] and now - last > VISITOR_KEPT_S:
@@ -71,7 +72,7 @@ class LiveVisitors:
         try:
             yield
         finally:
-            self._served -= Counter([visitor])  # which keeps nobody who has none
+            self._served -= Counter([visitor])  # also drops a visitor whose count becomes 0
             self._last[visitor] = self._clock()
 
 
@@ -83,8 +84,8 @@ class LiveFrames:
         self._visitors = LiveVisitors()
 
     async def answer(self, request: Request) -> Response:
-        """What the networks see in the frame that is the body: `results`, one for each network, and
-        `pause_s`, after which the page may take the next frame; or a sentence."""
+        """Explains the frame in the request's body: `results`, one for each network, and `pause_s`,
+        the seconds after which the page may send the next frame; or a sentence."""
         if not self.is_on:
             return problem(OFF)
         if request.headers.get("content-type") != FRAME_TYPE:  # no page of another site sends it
@@ -122,7 +123,7 @@ async def _look(frame: bytes, wanted: LiveRequest) -> list[dict[str, Any]]:
     usable = [one for one in requests if isinstance(one, ExplanationRequest)]
     found = iter(await service().explain_frame(frame, usable))
     answers = [one if isinstance(one, LabelError) else next(found) for one in requests]
-    # A few numbers: a thread for them would take longer.
+    # Made here because a thread would take longer than these few numbers.
     return [
         {"asked": model} | _result(answer)
         for model, answer in zip(wanted.models, answers, strict=True)

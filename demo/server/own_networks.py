@@ -1,5 +1,5 @@
-"""A network of the person's own, dropped on the page: its file is looked into, and then it stands
-beside the others until the program ends. Nothing in a file is run."""
+"""Users' own networks, dropped on the page: a network's file is examined, and the network is then
+offered beside the others until the program ends. No code in a file is executed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from gradcam_core.models.registry import ModelInfo, classifiers
 
 MAX_FILE_BYTES = 4 * 2**30
 MAX_KEPT_BYTES = 3 * MAX_FILE_BYTES
-"""Of all files together. Those that were only looked into go first."""
+"""Size of all dropped files together. Files that were only examined are removed first."""
 
 MAX_LABELS_LETTERS = 2**20
 
@@ -60,10 +60,10 @@ _SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar", ".txt", ".j
 
 
 class _NetworkRequest(BaseModel):
-    """What is known of a dropped network. file: as `OwnNetworks.take` named it. labels: the names
-    of the classes, one a line; labels_file: a file with them; without both the file says them.
-    mean, std: one number, or one for each channel with "/" between them. keep: whether it is to
-    stand beside the others, or only to be looked into."""
+    """The description of a dropped network. file: the name that `OwnNetworks.take` gave it. labels:
+    the class names, one a line; labels_file: a file with them; without both, the weights file must
+    contain them. mean, std: one number, or one for each channel, separated by "/". keep: whether to
+    offer the network beside the others, rather than only to examine it."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -81,27 +81,27 @@ class _NetworkRequest(BaseModel):
 
 
 class OwnNetworks:
-    """is_on: whether the page may be given networks. is_only_here: whether only because no other
-    machine reaches it, so that no other name may be used for it. Files are kept until the program
-    ends, up to `MAX_KEPT_BYTES`."""
+    """is_on: whether networks may be dropped on the page. is_only_here: whether they may only
+    because no other machine reaches the page; requests under another host name are then refused.
+    Files are kept until the program ends, up to `MAX_KEPT_BYTES`."""
 
     def __init__(self, is_on: bool = False, is_only_here: bool = False) -> None:
         self.is_on = is_on
         self.is_only_here = is_only_here
-        self._bytes: dict[str, int] = {}  # of each file, and of those that are arriving
-        self._standing: set[str] = set()  # files of networks that are in use
+        self._bytes: dict[str, int] = {}  # of each file, including those still arriving
+        self._standing: set[str] = set()  # files of networks in use
         self._folder: Path | None = None
         self._files: dict[str, Path] = {}
         self._one_at_a_time = threading.Lock()
 
     async def take(self, request: Request) -> Response:
-        """Keep the file that is sent as the body; gives its name here."""
+        """Keeps the file in the request's body; answers with the name by which it is known here."""
         if (refused := self._refused(request)) is not None:
             return refused
         given = Path(request.query_params.get("name", "")).name
         suffix = next((one for one in _SUFFIXES if given.lower().endswith(one)), ".pth")
         name = uuid.uuid4().hex
-        # Under the name that it has, by which errors and the notice call it.
+        # The visitor's own file name is kept because errors and the notice quote it.
         path = self._place() / name / (Path(given).stem[:100] + suffix)
         try:
             path.parent.mkdir()
@@ -125,7 +125,8 @@ class OwnNetworks:
         return JSONResponse({"file": name})
 
     async def answer(self, request: Request) -> Response:
-        """What a dropped file holds; and, if it is to be kept, what the page needs to show it."""
+        """Describes what a dropped file contains; if the network is to be kept, registers it and
+        adds what the page needs to offer it."""
         if (refused := self._refused(request)) is not None:
             return refused
         try:
@@ -142,8 +143,8 @@ class OwnNetworks:
             return problem(sentence_of(error, BROKEN))
 
     async def standing(self, request: Request) -> Response:
-        """What the page needs to show the networks that came since the program started; nothing if
-        there are none. The page itself was made before them."""
+        """What the page, which was built before them, needs to offer the networks dropped since the
+        program started; empty if there are none."""
         if (refused := self._refused(request)) is not None:
             return refused
         return JSONResponse({"page": page_of_networks()} if self._standing else {})
@@ -155,7 +156,7 @@ class OwnNetworks:
         with self._one_at_a_time:
             if not wanted.keep:
                 return {"found": _found(_checked(resolve(described)))}
-            _checked(resolve(described))  # a network that gives values is not put beside the others
+            _checked(resolve(described))  # a network that predicts values must not be registered
             self._standing |= {wanted.file, wanted.labels_file or ""}
             info = register_described(described)
         return {
@@ -166,8 +167,8 @@ class OwnNetworks:
         }
 
     def _make_room(self) -> None:
-        """Removes the oldest files that are in no use. Raises _TooLargeError if those that are take
-        all that is kept."""
+        """Removes the oldest files that are not in use until all fit. Raises _TooLargeError if the
+        others do not fit."""
         for name in list(self._files):
             if sum(self._bytes.values()) <= MAX_KEPT_BYTES:
                 return
@@ -199,7 +200,7 @@ class _TooLargeError(Exception):
 
 
 def page_of_networks() -> dict[str, Any]:
-    """What the page's script knows of networks and classes, see demo/ui/page_data.py."""
+    """The page data about networks and classes, see demo/ui/page_data.py."""
     labels = all_classes().labels
     return {
         "models": [
@@ -217,7 +218,7 @@ def page_of_networks() -> dict[str, Any]:
 
 
 def crop_of(info: ModelInfo) -> str:
-    """What a network sees of a photo in the view "crop", as a control says it."""
+    """The part of a photo that a network sees in the view "crop", as the text of a control."""
     found = VIEW_TITLES["crop"] if info.recipe is None else crop_title(info.recipe.preprocessing)
     return found.capitalize()
 
@@ -240,7 +241,7 @@ def _description(wanted: _NetworkRequest, path: Path, labels: Path | None) -> De
 
 
 def _numbers(text: str) -> list[float] | str:
-    """What is none of numbers stays as it is, for the error that says so."""
+    """The numbers; a text that is not made of numbers is returned as it is, for a later error."""
     try:
         return [float(part) for part in text.split("/")]
     except ValueError:
@@ -270,7 +271,8 @@ def _found(info: ModelInfo) -> dict[str, Any]:
 
 
 def _toml(described: Description, info: ModelInfo, file: str) -> str:
-    """The lines of networks.toml that describe it. The page does not know the file's folder."""
+    """The lines of networks.toml that describe the network. file: the name of its weights file; the
+    page does not know its folder."""
     lines = [f"[{json.dumps(described.title, ensure_ascii=False)}]"]
     lines.append(f"architecture = {json.dumps(described.architecture or info.architecture)}")
     lines.append(f"weights = {json.dumps(file, ensure_ascii=False)}  # the path to it")

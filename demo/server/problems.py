@@ -1,4 +1,4 @@
-"""Answers that are a sentence for the page to show, where there is no result."""
+"""Answers without a result: a sentence for the page to show."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from starlette.responses import JSONResponse, Response
 
 
 def problem(text: str, status: int = 200, **more: Any) -> JSONResponse:
-    """With status 200 what a page may meet: a browser would write any other into its console."""
+    """An answer with a sentence and further JSON fields. A problem that a page may meet in normal
+    use has status 200, because a browser logs any other status in its console."""
     return JSONResponse({"problem": text, **more}, status, {"Cache-Control": "no-store"})
 
 
 def first_problem(error: ValidationError) -> str:
-    """The field of a request that cannot be used first, and why."""
+    """The first invalid field of a request, and why it is invalid, in one line."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     reason = first["msg"].removeprefix("Value error, ")  # pydantic's words before ours
     return f"{'.'.join(map(str, first['loc']))}: {reason}"
 
 
 def disconnected() -> Response:
-    """To a client that has left, with nginx's status; nobody reads it."""
+    """The answer to a client that has left, with nginx's status 499; nobody reads it."""
     return Response(status_code=499)

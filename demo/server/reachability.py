@@ -1,4 +1,4 @@
-"""By which address others find the page, and that address as a QR code for a room to scan."""
+"""The address at which others reach the page, and a QR code of it for an audience to scan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from demo.server.problems import problem
 from demo.settings.values import is_loopback
 
 MAX_LINK_LETTERS = 1500
-"""Of a link in a code: with more of them its dots are too small for a phone at the back."""
+"""Longest link in a QR code: the dots of a longer link are too small for phones at the back."""
 
 ONLY_HERE = (
     "Only this machine can reach the page. Start it with --host 0.0.0.0 for others in the same "
@@ -28,12 +28,12 @@ TOO_LONG = "The link to this view is too long for a QR code. Share it as text in
 NO_LINK = "This is not a link to the page."
 
 _ANYWHERE = ("0.0.0.0", "::")
-_OUTSIDE = ("192.0.2.1", 9)  # of documentation: nothing is sent there, only the way is looked up
+_OUTSIDE = ("192.0.2.1", 9)  # reserved for documentation: only a route is looked up, nothing sent
 
 
 class Reachability:
-    """host, port: where the app listens. public_link: its address through Gradio's servers, once
-    there is one."""
+    """host, port: where the app listens. public_link: its address through Gradio's servers, None
+    until there is one."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.host = host
@@ -41,8 +41,8 @@ class Reachability:
         self.public_link: str | None = None
 
     def link(self, link: str) -> str | None:
-        """The link with a host that others can reach; None if there is none. link: as it stands in
-        the browser of whoever asks, which may be on this machine."""
+        """The link with a host that others can reach; None if there is none. link: the address in
+        the visitor's browser, which may run on this machine."""
         parts = urlsplit(link)
         if parts.hostname not in _ANYWHERE and not is_loopback(parts.hostname or ""):
             return link
@@ -58,7 +58,7 @@ class Reachability:
         return urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
 
     async def answer(self, request: Request) -> Response:
-        """The address and its code as a picture, or the reason why there is none."""
+        """The address and its QR code as a data: URI, or the reason why there is none."""
         link = request.query_params.get("link", "")
         if len(link) > MAX_LINK_LETTERS:
             return problem(TOO_LONG, 422)
@@ -73,7 +73,7 @@ class Reachability:
 
 
 def _address_outside() -> str | None:
-    """This machine's address in its network."""
+    """This machine's IPv4 address in its network; None without a network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried:
         try:
             tried.connect(_OUTSIDE)

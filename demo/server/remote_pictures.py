@@ -1,5 +1,5 @@
-"""Pictures that a visitor gives by their address on the web: fetched behind the SSRF guard, a few
-at once, and kept for a while."""
+"""Pictures that visitors give by their web address: fetched behind the SSRF guard, a few at a time,
+and kept for a while."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ NOT_NOW = (
 
 
 class RemotePictures:
-    """Fetches pictures and keeps them. is_on: whether it does so here; guard: which servers may be
-    sent a request; threads: those that fetch."""
+    """Fetches pictures and keeps them. is_on: whether this server fetches pictures; guard: decides
+    which servers may be contacted; threads: the threads that fetch."""
 
     def __init__(self, kept_s: float = KEPT_S, is_on: bool = True) -> None:
         self.is_on = is_on
         self.guard = Guard()
-        # Not the shared threads: all of them would soon wait for slow servers.
+        # Not asyncio's shared threads: slow servers could block all of them.
         self.threads = ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix=THREAD_NAME_PREFIX)
         self._kept: SingleFlight[bytes] = SingleFlight(KEPT_BYTES, len, kept_s)
 
     async def fetch(self, address: str, may_fetch: bool = True) -> bytes:
-        """The file at this address. Raises ImageError where there is no picture.
+        """The file at this address. Raises ImageError if there is none, or fetching is off.
 
-        may_fetch: whether to fetch it from the web; if not, only a picture that is still kept is
-        given.
+        may_fetch: whether to fetch it from the web; if not, only a kept picture is returned.
         """
         if not self.is_on:
             raise ImageError(OFF)
@@ -49,7 +48,7 @@ class RemotePictures:
             if kept is None:
                 raise ImageError(NOT_NOW)
             return kept
-        # The fetch ends by itself, but not while the system looks up a name whose server is silent.
+        # A fetch observes its own time limit, except while the system waits for a name server.
         allowance = FetchBudget(fetching.TIMEOUT_S)
 
         def fetch() -> Future[bytes]:

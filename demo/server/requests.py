@@ -1,4 +1,4 @@
-"""The requests that the page sends, checked."""
+"""The requests that the page sends, and their validation."""
 
 from __future__ import annotations
 
@@ -70,9 +70,10 @@ class _Strict(BaseModel):
 
 
 class MapRequest(_Strict):
-    """One map. id: how the answer names it. contrast: whether the class is explained rather than
-    the most probable others. trust: whether to check it, too. See `ExplanationRequest` for the
-    rest. Aliases are the names of version 1.0, of which pages may still be open."""
+    """One map. id: its name in the answer. contrast: whether to explain the class against the most
+    probable other classes. trust: whether to run the trust checks. For the rest see
+    `ExplanationRequest`. The aliases are the names of version 1.0, whose pages may still be open.
+    """
 
     id: str = Field(max_length=80)
     model: _ModelName
@@ -86,15 +87,16 @@ class MapRequest(_Strict):
 
 
 class HottestPlace(_Strict):
-    """The hottest place, to be covered, too. model: of whose map; None for all together."""
+    """A request to cover the hottest place, too. model: the network whose map tells it; None for
+    all maps together."""
 
     model: _ModelName | None = None
     fill: Fill = "blur"
 
 
 def open_upload(path: str, window: Window | None = None) -> PhotoFile:
-    """The photo in an uploaded file, by the path that the server gave it. window: the range of
-    values that is shown of it. Raises ImageError."""
+    """The photo in an uploaded file. path: the one that the server gave it. window: the range of
+    its values to show. Raises ImageError."""
     return service().photos.open(Path(path), Path(get_upload_folder()), window)
 
 
@@ -102,15 +104,15 @@ class PageRequest(_Strict):
     """A photo, a class and the maps to make.
 
     upload: the path that the server gave an uploaded file; example: the name of an example;
-    address: where it is on the web; may_fetch: whether it may be fetched from there, or only used
-    if it is still kept.
-    target, contrast: their places in `all_classes`.
-    window: the range of the photo's values that is shown, [low, high]; None as its file says.
+    address: the photo's web address; may_fetch: whether to fetch it from there, rather than use it
+    only if it is still kept.
+    target, contrast: the places of these classes in `all_classes`.
+    window: the range of the photo's values to show, [low, high]; None takes the file's own.
     shown_photo_id: the id of the photo that the page already shows.
-    compare: whether to say, at the end, what the maps have in common.
-    covers: the places that are covered. hottest: one more, of the maps with those; elsewhere:
-    whether not these are covered but as many cold places that are as large. The answer begins with
-    the places, where they had to be found.
+    compare: whether to end the answer with what the maps have in common.
+    covers: the places to cover. hottest: also cover the hottest place of the maps that result from
+    these covers. elsewhere: cover equally many and equally large cold places instead. With either,
+    the answer begins with the places found.
     """
 
     upload: str | None = Field(None, max_length=1000)
@@ -131,7 +133,7 @@ class PageRequest(_Strict):
     elsewhere: bool = False
 
     async def open(self, pictures: RemotePictures) -> PhotoFile:
-        """The photo, nothing of it covered; fetched, if an address is given. Raises ImageError if
+        """The photo without covers, fetched if it is given by its address. Raises ImageError if
         there is none."""
         if self.address is not None:
             data = await pictures.fetch(self.address, self.may_fetch)
@@ -146,18 +148,18 @@ class PageRequest(_Strict):
 
     @property
     def given_covers(self) -> tuple[Cover, ...]:
-        """The places that are covered, as far as the request says where they are."""
+        """The places to cover that the request itself specifies."""
         return covers_of(self.covers)
 
     @property
     def photo_name(self) -> str:
-        """What pictures may call the photo: an example by its file. The name of an upload, or the
-        address of a picture, is the visitor's own."""
+        """The photo's name for captions: the file name of an example. "" otherwise, because an
+        upload's name or a picture's address is private."""
         return "" if self.example is None else f"{self.example}.jpg"
 
     @property
     def answerable(self) -> list[MapRequest]:
-        """The maps whose network has the class, and whose method can do what is asked for."""
+        """The maps whose network has the class, and whose method supports the request."""
         found = []
         for one in self.maps:
             with suppress(LabelError, ChoiceError):
@@ -166,8 +168,8 @@ class PageRequest(_Strict):
         return found
 
     def explanation_request(self, one: MapRequest) -> ExplanationRequest:
-        """Raises LabelError if the network does not have the class, ChoiceError if the method has
-        no signed map or no steps."""
+        """The core's request for this map. Raises LabelError if the network lacks the class,
+        ChoiceError if the method has no signed map or no steps."""
         target, contrast = (
             place if place is None else all_classes().index(one.model, place)
             for place in (self.target, self.contrast)
@@ -186,9 +188,9 @@ class PageRequest(_Strict):
 
 
 class LiveRequest(BaseModel):
-    """A frame of a camera that the networks are to look at, as the address of a request says it;
-    the frame is its body. visitor: a name that the page has given itself. frame: its number, which
-    the answer repeats. target: as of `PageRequest`."""
+    """The query parameters of a request to explain a camera frame, which is its body. visitor: a
+    random name that the page has chosen. frame: the frame's number, which the answer repeats.
+    target: see `PageRequest`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -200,8 +202,8 @@ class LiveRequest(BaseModel):
 
 
 class DownloadRequest(PageRequest):
-    """A file made of the maps. file: its name if each network were the one that was asked for, or
-    "everything.zip" for all of them."""
+    """A request for a file made of the maps. file: the file's name, in which a stand-in has the
+    name of the network it replaces, or "everything.zip" for all files."""
 
     file: str = Field(pattern=r"^[\w.-]{1,120}$")
     theme: Literal["light", "dark"] = "light"

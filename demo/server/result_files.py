@@ -1,4 +1,4 @@
-"""Files that a visitor downloads: made on request, one at a time, and kept nowhere."""
+"""The files that visitors download: made on request, one at a time, and not kept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 EVERYTHING = "everything.zip"
 
 MAX_SIDE_PX = 3072
-"""Larger photos are shrunk to it, which bounds the memory and the time of a file."""
+"""Larger photos are shrunk to this longest side, which bounds the memory and time of a file."""
 
 QUEUE_LENGTH = 32
 """Requests that may wait for their files; each takes a second or two."""
@@ -40,16 +40,17 @@ RaiseIfAbandoned = Callable[[], None]
 
 
 class FileMaker:
-    """One thread that makes files, because each takes a core and much memory, and the queue of
-    those who wait for it. queue_length: how many may wait."""
+    """Makes files in a single thread, because each takes a core and much memory, with a queue in
+    front of it. queue_length: requests that may wait."""
 
     def __init__(self, queue_length: int = QUEUE_LENGTH) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="files")
         self._queue = RequestQueue(1, queue_length)
 
     async def run(self, make: Callable[[RaiseIfAbandoned], T]) -> T:
-        """What `make` gives; it calls the check now and then, so that it ends when this is
-        cancelled. Raises BusyError if the queue is full."""
+        """Runs `make` in the thread and returns its result. `make` must now and then call the
+        function it is given, which ends it if this call was cancelled. Raises BusyError if the
+        queue is full."""
         is_abandoned = threading.Event()
 
         def check() -> None:
@@ -77,11 +78,11 @@ async def file_of(
 ) -> tuple[bytes, str, str]:
     """The content of the requested file, its name and its media type.
 
-    Maps that have not been computed yet wait in the queue of new photos. Raises ChoiceError if
-    there is no such file, BusyError if a queue is full, and GradcamError as the service does.
+    Maps that have not been computed yet wait in the request queue. Raises ChoiceError if there is
+    no such file, BusyError if a queue is full, and the service's GradcamErrors.
     """
     photo = (await request.open(pictures)).covered(request.given_covers)
-    maps = request.answerable or request.maps  # the error of the latter says why
+    maps = request.answerable or request.maps  # if none is answerable, the next line raises why
     requests = [request.explanation_request(one) for one in maps]
     explanations = await service().explain_all(photo, requests)
     named = [(one.model, e) for one, e in zip(maps, explanations, strict=True)]
@@ -123,7 +124,7 @@ def _content(
 
 
 class _Target(io.BytesIO):
-    """A file in memory that stops whoever writes to it when nobody waits for it."""
+    """A file in memory whose `write` raises AbandonedError once nobody waits for it."""
 
     def __init__(self, check: RaiseIfAbandoned) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The routes beside Gradio's: explanations, downloads, the page's scripts, the examples."""
+"""The routes added to Gradio's: explanations, downloads, the page's scripts, the examples."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from gradcam_core.errors import BusyError, ChoiceError
 
 WEB = Path(__file__).parents[1] / "web"
 CORE_WEB = Path(gradcam_core.__file__).parent / "web"
-"""The scripts that the page shares with the report of a batch."""
+"""The scripts that the page shares with the batch report."""
 
 MAX_WORD_LETTERS = 80
-"""Of a word that is searched among the classes."""
+"""Longest text that is searched for among the classes."""
 
 MAX_REQUEST_BYTES = 64 * 1024
 
@@ -48,9 +48,9 @@ def routes(
     own_networks: OwnNetworks | None = None,
     live: LiveFrames | None = None,
 ) -> list[Route | Mount]:
-    """The routes. pictures: fetches those that are given by their address; maker: makes the files
-    to download; reachable: says by which address others find the page; own_networks: takes those
-    that are dropped on the page; live: takes the frames of cameras."""
+    """The routes. pictures: fetches pictures by their web address; maker: makes the files to
+    download; reachable: tells the address at which others reach the page; own_networks: takes
+    networks dropped on the page; live: answers camera frames."""
     networks = own_networks or OwnNetworks()
     handlers = _Handlers(pictures or RemotePictures(), maker or FileMaker())
     return [
@@ -118,7 +118,7 @@ class _RefusedError(Exception):
 
 
 async def _read(request: Request, kind: type[_Kind]) -> _Kind:
-    """The checked request. Raises _RefusedError for one that no page of ours sends."""
+    """The validated request. Raises _RefusedError if it is too long or invalid."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -1,7 +1,7 @@
-"""The page's own way to the server: one request for all maps, answered piece by piece.
+"""The page's own protocol: one request for all maps, answered as a stream of JSON lines.
 
-Gradio's events give a component one value after another, and a browser may see only the last. Here
-every piece arrives, in order, and a request that the page ends stops the work that it alone needs.
+With Gradio's events, a browser may see only the last of several values. Here every line arrives, in
+order, and when the page ends a request, the work that only this request needs stops.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Send = Callable[[bytes], object]
 async def answer_lines(
     request: Request, page_request: PageRequest, pictures: RemotePictures
 ) -> AsyncIterator[bytes]:
-    """The answer to a request of the page, line by line. The work ends when the client leaves."""
+    """Yields the lines of the answer to a page's request. The work ends when the client leaves."""
     lines: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def produce() -> None:
@@ -63,12 +63,12 @@ def _line(answer: dict[str, Any]) -> bytes:
 
 
 def _line_of(view: Callable[..., dict[str, Any]], *args: Any) -> bytes:
-    """A line that takes a while to make, for a thread: the event loop serves everybody."""
+    """The line of `view(*args)`; to be made in a thread if it takes long enough to block others."""
     return _line(view(*args))
 
 
 async def _answer(request: PageRequest, pictures: RemotePictures, send: Send) -> None:
-    """Sends the position in the queue, and then everything about the photo."""
+    """Sends the position in the queue, and then the photo and its maps."""
     try:
         photo = await _covered(await request.open(pictures), request, send)
         is_new = photo.id != request.shown_photo_id
@@ -87,8 +87,8 @@ async def _answer(request: PageRequest, pictures: RemotePictures, send: Send) ->
 
 
 async def _covered(photo: PhotoFile, request: PageRequest, send: Send) -> PhotoFile:
-    """The photo with what the request covers of it, of which it sends where that had to be found,
-    or why there is no such place."""
+    """The photo with the request's covers. If places have to be found, sends them, or why there are
+    none."""
     covers = request.given_covers
     if request.hottest is None and not request.elsewhere:
         return photo.covered(covers)
@@ -103,7 +103,7 @@ async def _covered(photo: PhotoFile, request: PageRequest, send: Send) -> PhotoF
 async def _found_places(
     photo: PhotoFile, request: PageRequest, covers: tuple[Cover, ...]
 ) -> tuple[Cover, ...]:
-    """With the hottest place, or those elsewhere."""
+    """The covers together with the hottest place, or the cold places in their stead."""
     from gradcam_core.analysis.cover import cold_places, hottest_place
 
     hottest = request.hottest
@@ -127,7 +127,7 @@ async def _send_maps(
 ) -> None:
     """Sends the photo if it is new to the page, every step of every map, and their comparison."""
     try:
-        if is_new:  # the page shows the other one, so it can be read
+        if is_new:  # a photo that the page already shows has been decoded before
             await photo.decode()
     except Exception as error:
         _send_problem(error, send)
@@ -137,7 +137,7 @@ async def _send_maps(
         tasks = [
             group.create_task(_send_map(photo, request, one, ticket, send)) for one in request.maps
         ]
-        # After the requests for the maps: the page shows nothing new until the first is there.
+        # Started after the maps, because the page shows nothing new until the first map is there.
         if is_new:
             group.create_task(_send_photo(photo, ticket, send))
     if request.compare:
@@ -155,8 +155,8 @@ async def _send_comparison(shown: Mapping[str, _Shown], send: Send) -> None:
 async def _send_arrivals(
     photo: PhotoFile, request: PageRequest, shown: dict[str, _Shown], send: Send
 ) -> None:
-    """Sends how far the weights of networks are for which others stand in, and, once one has
-    arrived, its map and the comparison with it."""
+    """Sends the download progress of networks that a stand-in replaces, and for each network that
+    has arrived, its map and the new comparison."""
 
     async def replace_one(one: _Shown) -> None:
         async for text in service().arrival(one.of.model):
@@ -177,8 +177,8 @@ async def _send_arrivals(
 async def _explain_again(
     photo: PhotoFile, request: PageRequest, one: MapRequest
 ) -> Explanation | None:
-    """The explanation by the network that has arrived, after waiting in the queue; None, and what
-    the page shows stays, if there is none."""
+    """The explanation by the network that has arrived, after waiting in the queue. None if it
+    fails; the page then keeps the stand-in's map."""
     explanation_request = request.explanation_request(one)
     while True:
         try:
@@ -186,14 +186,14 @@ async def _explain_again(
         except BusyError as busy:
             await asyncio.sleep(busy.seconds)
         except Exception as error:
-            sentence_of(error, BROKEN_NETWORK)  # logs what is a bug
+            sentence_of(error, BROKEN_NETWORK)  # logs the error if it is a bug
             return None
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """What the page has of one map. is_arriving: whether the network only stands in until another
-    one's weights are there."""
+    """One map as the page shows it. explanation: None if it failed. is_arriving: whether a stand-in
+    made it while the network's weights are being downloaded."""
 
     of: MapRequest
     explanation: Explanation | None
@@ -207,7 +207,7 @@ async def _send_map(
     ticket: QueueTicket,
     send: Send,
 ) -> _Shown:
-    """Sends every step of one map."""
+    """Sends the progress of one map, its network, its result and its trust checks, or its error."""
     explanation, is_arriving = None, False
     name = _name(one)
     try:
@@ -234,7 +234,7 @@ async def _send_map(
 
 
 def _name(one: MapRequest) -> dict[str, str]:
-    """Which map a line is about. "cell" is the old name, for pages of version 1.0 still open."""
+    """The fields that tell which map a line is about. "cell" is for open pages of version 1.0."""
     return {"map": one.id, "cell": one.id}
 
 

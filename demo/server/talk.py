@@ -1,5 +1,5 @@
-"""A talk: photos, each with a class, a view and a caption, in the order in which they are shown. It
-is written in TOML; docs/talks.md describes it."""
+"""A talk: a sequence of photos, each with a class, a view and a caption. It is written in TOML;
+docs/talks.md describes the format."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from gradcam_core.images.sandbox import READER_COUNT, read_isolated
 from gradcam_core.models.registry import classifier_info
 
 TALK_OF_THE_EXAMPLES = "talk.toml"
-"""The talk that comes along, in the folder of the example pictures."""
+"""The file name of the bundled talk, in the folder of the example pictures."""
 
 MOST_SLIDES = 200
 
 _EXAMPLE = "talk-"
-"""What the names begin with that the page asks for a talk's own pictures by; the slide's number
-follows."""
+"""Prefix of the names by which the page requests a talk's own pictures; the slide's number follows.
+"""
 
 PUBLISHED, OWN = "published", "own"
-"""Kinds of map besides the presets, as the page calls them."""
+"""The page's names for the kinds of map other than the presets."""
 
 
 @dataclass(frozen=True)
 class Slide:
-    """One photo as it is shown. example: the name by which the page asks for it. state: what is
-    chosen, by the names of the page's state; what is left out is as usual."""
+    """One photo and how to show it. example: the name by which the page requests it. state: the
+    choices, with the names of the page's state; missing choices have their defaults."""
 
     example: str
     title: str
@@ -51,10 +51,10 @@ class Talk:
 
 
 def read_talk(path: Path) -> Talk:
-    """The talk in a file. Its photos are found from the file's folder, and can be asked for like
-    examples from now on.
+    """Reads the talk in a file. Paths of photos are relative to the file's folder; the page can
+    request these photos like examples from now on.
 
-    Raises ChoiceError that says which slides cannot be shown, and why.
+    Raises ChoiceError, which says which slides cannot be shown, and why.
     """
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -94,7 +94,8 @@ def read_talk(path: Path) -> Talk:
 
 
 def _bad_pictures(pictures: Mapping[str, Path]) -> dict[int, str]:
-    """By the slide's number, why its picture cannot be read: before the talk, not during it."""
+    """For each slide whose picture cannot be read, by its number, the reason. Reads all pictures
+    now so that no slide fails during the talk. pictures: by their example names."""
     with ThreadPoolExecutor(READER_COUNT) as pool:
         reading = {path: pool.submit(read_isolated, path) for path in pictures.values()}
         return {
@@ -120,7 +121,7 @@ def _slide(number: int, given: object, folder: Path) -> tuple[Slide, Path | None
     is_name = photo.isidentifier() or photo[:1].isdigit()
     if not is_name or not os.path.isfile(example_path(photo)):
         picture = (folder / photo).expanduser()
-        if not os.path.isfile(picture):  # which a path of any kind may be asked for
+        if not os.path.isfile(picture):  # Path.is_file raises for a name that is too long
             raise ChoiceError(f"There is no picture {photo!r}: give an example's name or a file.")
         example = f"{_EXAMPLE}{number}"
     state = {}
@@ -198,5 +199,5 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
 
 
 def talk_of_the_examples() -> Path:
-    """The file of the talk that comes along."""
+    """The path of the bundled talk."""
     return examples_folder() / TALK_OF_THE_EXAMPLES

@@ -1,7 +1,8 @@
-"""The folder of uploads and results: the app's own, emptied of what is old or too much.
+"""The app's own folder for uploads and results, from which it removes old files and, beyond a total
+size, the oldest.
 
-Gradio removes only the files of the running process; those of a killed process would stay. The
-folder is shared by all apps of one user on this machine, so the next one to start removes them.
+Gradio removes only files of the running process; those of a killed process would stay. All apps of
+one user on this machine share the folder, so the next app to start removes them.
 """
 
 from __future__ import annotations
@@ -35,24 +36,24 @@ NO_FOLDER_IN = (
 )
 
 KEPT_S = 3600
-"""Time that an uploaded photo, or a file made of it, is kept."""
+"""Seconds for which an uploaded photo, or a file made of it, is kept."""
 
 KEPT_BYTES = 2 * 2**30
-"""Size of all files together; beyond that the oldest go first."""
+"""Size of all files together, beyond which the oldest are removed."""
 
 SWEEP_INTERVAL_S = 60.0
 
 
 def use_own_folder(place: Path | None = None) -> Path:
-    """The app's own folder, in which Gradio keeps files from now on. To be called before Gradio is
-    imported, parts of which read the variable only then.
+    """Makes or finds the app's own folder, in which Gradio keeps files from now on. Must be called
+    before Gradio is imported, because parts of Gradio read the variable only then.
 
-    It lies in `place`, or among the system's temporary files. Other users cannot read it. Raises
-    SettingsError if it cannot be made.
+    The folder lies in `place`, or among the system's temporary files. Other users cannot read it.
+    Raises SettingsError if it cannot be made or written.
     """
     try:
         system = Path(tempfile.gettempdir())
-    except OSError:  # none of those that the system has can be written
+    except OSError:  # none of the system's temporary folders is writable
         if place is None:
             raise SettingsError(NO_FOLDER) from None
         system = None
@@ -64,7 +65,7 @@ def use_own_folder(place: Path | None = None) -> Path:
     except OSError as error:
         raise SettingsError(NO_FOLDER_IN.format(place, error.strerror or error)) from None
     os.environ[SETTING] = str(folder)
-    if system is None:  # for all that needs one, in this process and in its children
+    if system is None:  # for other temporary files of this process and its children
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
     return folder
 
@@ -83,16 +84,16 @@ def _own_folder_in(place: Path) -> Path:
     folder = place / _name()
     try:
         folder.mkdir(mode=0o700)
-    except FileExistsError:  # somebody else's, whatever it holds
+    except FileExistsError:  # it belongs to somebody else
         folder = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=place))
     (folder / MARKER).touch()
     return folder
 
 
 def _own_folders_in(place: Path) -> Iterator[Path]:
-    """Usually one; two where the name of the first was taken at a time."""
+    """The app's folders in `place`: usually one, more if the usual name was once taken."""
     for folder in sorted(place.glob(f"{_name()}*")):
-        with suppress(PermissionError):  # it is another user's
+        with suppress(PermissionError):  # another user's folder
             if is_own(folder):
                 yield folder
 
@@ -102,8 +103,8 @@ def _name() -> str:
 
 
 def start_sweeping(folder: Path) -> None:
-    """Sweep the app's folder, and others of its own beside it, now and once a minute, in the
-    background."""
+    """Sweeps the app's folder, and its other folders beside it, in the background: now and once a
+    minute."""
 
     def run() -> None:
         while True:
@@ -118,7 +119,7 @@ def start_sweeping(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove files older than `KEPT_S`, the oldest of more than `KEPT_BYTES`, and empty folders.
+    """Removes files older than `KEPT_S`, the oldest files beyond `KEPT_BYTES`, and empty folders.
 
     Links are removed, not followed. Raises ValueError if the folder is not the app's own.
     """
@@ -132,7 +133,7 @@ def sweep(folder: Path) -> None:
             break
         path.unlink(missing_ok=True)
         if path.parent != folder:
-            with suppress(OSError):  # there are more files in it
+            with suppress(OSError):  # the folder still contains files
                 path.parent.rmdir()
         left -= size
     for parent, _, _ in os.walk(folder, topdown=False):
@@ -142,12 +143,12 @@ def sweep(folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
-    """When each file and link was changed, its bytes, and its path."""
+    """Yields each file and link: the time of its last change, its bytes, and its path."""
     for parent, folders, names in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         for name in names + links:
             path = Path(parent, name)
             if path != folder / MARKER:
-                with suppress(FileNotFoundError):  # somebody else has removed it
+                with suppress(FileNotFoundError):  # another process has removed it
                     status = path.lstat()
                     yield status.st_mtime, status.st_size, path

@@ -1,5 +1,5 @@
-"""What the owner of a server sets. Every environment variable of the app is read here and nowhere
-else: once, at the start, so that the owner sees invalid values, not the first visitor."""
+"""The settings of a server's owner. All environment variables of the app are read here, once, at
+the start, so that invalid values are reported to the owner and not to the first visitor."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _HELP_COLUMNS = 100
 
 @dataclass(frozen=True)
 class Settings:
-    """host: a name or an address without brackets. port: None for the first free one. root_path:
-    what a proxy puts before the app's own paths, such as "/cam", or the whole public address.
-    framed_by: further sites that may show the page in a frame, as a Content-Security-Policy names
-    them. network_drops: whether networks may be dropped on the page; None where only this machine
-    reaches it. is_live: whether visitors may have networks look through their cameras, see
-    `takes_frames`. temporary_folder: None for the system's. is_shared: whether it has a public link
-    of Gradio's. memory_bytes: of one forward pass; None for what the machine affords. backend:
-    "local" or "ray"."""
+    """host: a name or an address without brackets. port: None for the first free port. root_path:
+    the path at which a proxy serves the app, such as "/cam", or the whole public address.
+    framed_by: further sites that may show the page in a frame, as in a Content-Security-Policy.
+    network_drops: whether networks may be dropped on the page; None if only this machine can reach
+    it. is_live: whether visitors may use the live view of their cameras, see `takes_frames`.
+    temporary_folder: None for the system's. is_shared: whether the page has a public link through
+    Gradio's servers. memory_bytes: the limit for one forward pass; None derives it from the
+    machine's memory. backend: "local" or "ray"."""
 
     host: str = "127.0.0.1"
     port: int | None = None
@@ -48,28 +48,28 @@ class Settings:
 
     @property
     def takes_networks(self) -> bool:
-        """Whether networks may be dropped on the page: always if it was switched on, never if off,
-        else if only this machine can reach the page, and computes itself."""
+        """Whether networks may be dropped on the page: as `network_drops` says; if it is None, only
+        if no other machine can reach the page and this process computes."""
         if self.network_drops is not None:
             return self.network_drops
         return self.is_only_here and self.backend == "local"
 
     @property
     def is_only_here(self) -> bool:
-        """Whether only this machine can reach the page, and through no proxy or public link."""
+        """Whether only this machine can reach the page, not through a proxy or a public link."""
         return values.is_loopback(self.host) and not self.root_path and not self.is_shared
 
     @property
     def takes_frames(self) -> bool:
-        """Whether there is a live view: replicas have none."""
+        """Whether there is a live view; replicas do not support it."""
         return self.is_live and self.backend == "local"
 
 
 @dataclass(frozen=True)
 class Variable:
-    """An environment variable. field: of `Settings`. read: makes its value from a text that is not
-    empty, or raises ValueError. expected: what the text is to be. meaning: what it sets.
-    takes_empty: whether to be set without a text is a choice, too."""
+    """An environment variable. field: the field of `Settings` that it sets. read: converts its
+    text, or raises ValueError. expected: a phrase that says what the text should be. meaning: its
+    description in the help. takes_empty: whether an empty text is a value, too."""
 
     name: str
     field: str
@@ -79,7 +79,8 @@ class Variable:
     takes_empty: bool = False
 
     def value(self, text: str, name: str) -> Any:
-        """The value of a text that the person gave by this name. Raises SettingsError."""
+        """The value of a given text. name: what an error calls it: the variable's name or the
+        option's. Raises SettingsError."""
         try:
             return self.read(text)
         except ValueError:
@@ -87,10 +88,10 @@ class Variable:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ, **options: str | None) -> Settings:
-    """The settings of an environment, in which most empty variables are as those that are not set.
+    """The settings in an environment. Most empty variables count as not set.
 
-    options: texts from the command line by the names of the fields, which win; None for one that
-    was not given. Raises SettingsError for what cannot be used.
+    options: texts from the command line by field name, which override the environment; None for an
+    option that was not given. Raises SettingsError for an invalid value.
     """
     found: dict[str, Any] = {}
     for variable in VARIABLES:
@@ -105,7 +106,7 @@ def read_settings(environment: Mapping[str, str] = os.environ, **options: str | 
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """A sentence for each variable that is named as ours are, and is none of them."""
+    """A sentence for each variable whose name begins with GRADCAM_ but is not known."""
     known = [variable.name for variable in VARIABLES]
     sentences = []
     for name in sorted(environment):
@@ -117,8 +118,8 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def variables_help(*only: str) -> str:
-    """The environment variables, for the help of a command. only: the fields they set; all if none
-    is named."""
+    """The help text about environment variables. only: fields of `Settings` whose variables to
+    list; without any, all variables."""
     shown = [one for one in VARIABLES if not only or one.field in only]
     width = max(len(one.name) for one in shown) + 4
     lines = ["environment variables:"]
@@ -178,7 +179,7 @@ VARIABLES = (
         is_on,
         "on or off",
         "off: do not fetch pictures from addresses",
-        takes_empty=True,  # always was off
+        takes_empty=True,  # an empty text has always meant off
     ),
     Variable(
         "GRADCAM_NETWORK_DROPS",

@@ -1,5 +1,5 @@
-"""The values of settings as people write them: sizes, durations, addresses and sites. Each function
-raises ValueError for a text that it cannot read."""
+"""Parses the values of settings: sizes, durations, addresses and sites. Each function raises
+ValueError for a text that it cannot read."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 LEAST_MEMORY_MB = 32
-"""Less than a forward pass of any published network takes: who sets it means another unit."""
+"""Less than any published network's forward pass takes: a smaller value means another unit."""
 
 MOST_MEMORY_MB = 2**25
-"""32 terabytes: who sets more without a unit means bytes."""
+"""32 terabytes: a larger number without a unit means bytes."""
 
-_LONGEST_S = 10**8  # more is no time that anybody waits, and too much for a lock's timeout
+_LONGEST_S = 10**8  # about three years; a lock's timeout has a limit, too
 
 _MB = 2**20
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
@@ -27,9 +27,9 @@ _SECONDS_OF = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def size_bytes(text: str) -> int:
-    """Bytes of "4G", "4 GiB", "512M", or "1500", which are megabytes. A unit is 1024 times the one
-    before it, however it is written. Raises ValueError for anything else, for next to nothing, and
-    for more than any machine has."""
+    """The bytes in "4G", "4 GiB", "512M", or "1500" (megabytes). Each unit is 1024 times the one
+    below it, however it is written. Raises ValueError for anything else, and outside of
+    `LEAST_MEMORY_MB` to `MOST_MEMORY_MB`."""
     found = _SIZE.fullmatch(text.lower())
     megabytes = float(found[1]) * _MB_OF[found[2] or "m"] if found else 0
     if megabytes < LEAST_MEMORY_MB or megabytes >= MOST_MEMORY_MB:
@@ -38,7 +38,8 @@ def size_bytes(text: str) -> int:
 
 
 def duration_s(text: str) -> float:
-    """Seconds of "30s", "2m", "1.5 min", "1m30s", or "30". Raises ValueError for anything else."""
+    """The seconds in "30s", "2m", "1.5 min", "1m30s", or "30". Raises ValueError for anything
+    else."""
     if re.fullmatch(_NUMBER, text, re.ASCII):
         seconds = float(text)
     elif _DURATION.fullmatch(text.lower()):
@@ -56,7 +57,7 @@ def _seconds_of(unit: str) -> float:
 
 
 def whole_number(least: int, most: int = 2**31) -> Callable[[str], int]:
-    """What reads a whole number from `least` to `most`."""
+    """A function that reads a whole number from `least` to `most`."""
 
     def read(text: str) -> int:
         if not (text.isascii() and text.isdecimal()) or not least <= int(text[:12]) <= most:
@@ -68,21 +69,21 @@ def whole_number(least: int, most: int = 2**31) -> Callable[[str], int]:
 
 def host(text: str) -> str:
     """A name or an address of a machine, in lower case, without the brackets of IPv6."""
-    if text in ("*", "0"):  # as other servers have it
+    if text in ("*", "0"):  # other servers accept these, too
         return "0.0.0.0"
     text = text.lower()
     host = text.removeprefix("[").removesuffix("]")
     is_bracketed = text.startswith("[") or text.endswith("]")
     if is_bracketed and text != f"[{host}]":
         raise ValueError(text)
-    # One colon is before a port; an IPv6 address has more.
+    # A single colon would precede a port; an IPv6 address has more.
     if not re.fullmatch(r"[^\s/\[\]]+", host) or host.count(":") == 1:
         raise ValueError(text)
     return host
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address is this machine, for itself alone."""
+    """Whether a host name or an address is this machine's loopback."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -90,7 +91,7 @@ def is_loopback(host: str) -> bool:
 
 
 def root_path(text: str) -> str:
-    """A path such as "/cam", or a whole address in lower case."""
+    """A path such as "/cam", or a whole address with its scheme and host in lower case."""
     parts = re.fullmatch(r"(?:(https?)://([^/]+))?((?:/*[\w~-][\w.~-]*)*)/*", text, _PLAIN)
     if not parts or (parts[2] and (not _is_site(parts[2]) or parts[2].startswith("*"))):
         raise ValueError(text)
@@ -108,7 +109,7 @@ _SITE = re.compile(rf"(\*\.)?({_LABEL}(?:\.{_LABEL})*)(?::(\d{{1,5}}))?", _PLAIN
 
 
 def _is_site(text: str) -> bool:
-    """Whether a browser can reach it: a name, or an address of one machine."""
+    """Whether this is a host that a browser can reach: a name, or the address of one machine."""
     found = _SITE.fullmatch(text)
     if found is None or not 1 <= int(found[3] or 1) <= 65535:
         return False
@@ -117,19 +118,19 @@ def _is_site(text: str) -> bool:
     try:
         address = ipaddress.IPv4Address(found[2])
     except ValueError:
-        return False  # a name's last part is no number
+        return False  # the last part of a host name is never a number
     is_one = not (address.is_unspecified or address.is_multicast or address == _BROADCAST)
     return is_one and not found[1]
 
 
 def sites(text: str) -> tuple[str, ...]:
-    """Several sites, with commas or spaces between them."""
+    """Several sites, separated by commas or spaces."""
     return tuple(_site(one) for one in re.split(r"[\s,]+", text.strip(" ,")))
 
 
 def _site(text: str) -> str:
-    """As a Content-Security-Policy names it: the scheme if it was given, and the host. A page's
-    path says nothing there."""
+    """A site as in a Content-Security-Policy: the scheme if one was given, and the host. A path is
+    dropped."""
     if text == "*":
         return text
     address = urlsplit(text if "://" in text else f"//{text}")
@@ -143,8 +144,7 @@ def _site(text: str) -> str:
 
 
 def folder(text: str) -> Path:
-    """A folder, with a "~" that no shell has taken for one's home. Raises ValueError where nobody
-    has such a home."""
+    """A folder; a leading "~" is expanded. Raises ValueError if there is no such home folder."""
     try:
         return Path(text).expanduser()
     except RuntimeError:

@@ -1,1 +1,1 @@
-"""What is on the page: its controls, texts and theme."""
+"""The page's controls, texts and theme."""

@@ -1,4 +1,4 @@
-"""The page: Gradio's controls, and the place that `demo/web` fills."""
+"""The page: Gradio's controls, and the element that `demo/web` fills."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ _DEFAULTS = Settings()
 def build(
     maker: FileMaker | None = None, settings: Settings = _DEFAULTS, talk: Talk | None = None
 ) -> gr.Blocks:
-    """The page as Gradio's Blocks; `launch` it with the arguments of `launch_options`. maker: makes
-    the files of the API. talk: the page opens with its first slide."""
-    # Gradio's own sweep; at the end of the process it removes everything.
+    """Builds the page as Gradio's Blocks, to be launched with the arguments of `launch_options`.
+    maker: makes the files of the API. talk: a talk, with whose first slide the page opens."""
+    # For Gradio's own sweep, which at the end of the process removes everything.
     kept = int(SWEEP_INTERVAL_S), KEPT_S
     with Page(title=texts.TITLE, analytics_enabled=False, delete_cache=kept) as page:
         _html(texts.SKIP_LINK + texts.HEADER)
@@ -68,7 +68,7 @@ def build(
     return page
 
 
-# What is chosen before the page's script has started is kept for it.
+# Choices made before the page's script has started are kept for it.
 _REPORT = """(value) => {{
     if (!window.gradcam) (window.earlyChanges ??= []).push(["{name}", value]);
     window.dispatchEvent(new CustomEvent("control-change", {{ detail: ["{name}", value] }}));
@@ -76,7 +76,7 @@ _REPORT = """(value) => {{
 
 
 def _controls(has_addresses: bool) -> dict[str, Any]:
-    """Gradio's controls, by their ids, which are the names that the page's script has for them."""
+    """Gradio's controls by their ids, by which the page's script knows them, too."""
     photo = _photo_component()
     # demo/web/inputs/sources.js writes into it.
     _html('<p class="photo-note" role="status" hidden></p>', elem_classes="photo-note-block")
@@ -94,7 +94,7 @@ def _controls(has_addresses: bool) -> dict[str, Any]:
             [(info.title, info.name) for info in classifiers()],
             value=defaults["models"],
             multiselect=True,
-            filterable=False,  # on a phone, an input to type in brings up the keyboard
+            filterable=False,  # on a phone, a text input would bring up the keyboard
             label="Models",
             elem_id="models",
         )
@@ -139,8 +139,8 @@ def launch_options(
     settings: Settings = _DEFAULTS,
     reachable: Reachability | None = None,
 ) -> dict:
-    """The arguments of `launch` that belong to this page. maker: makes the files to download.
-    reachable: from where it can be."""
+    """The arguments of `launch` for this page. maker: makes the files to download. reachable: tells
+    the address at which others reach the page."""
     pictures = RemotePictures(is_on=settings.has_addresses)
     ours = routes(
         pictures,
@@ -167,13 +167,13 @@ def launch_options(
         "footer_links": ["api", "gradio", "settings"],
         "max_file_size": f"{UPLOAD_LIMIT_MB}mb",
         "root_path": settings.root_path,
-        "quiet": True,  # its address is printed when it can be stopped, too
+        "quiet": True,  # we print the address ourselves, once signals are handled
         "ssr_mode": False,
         "show_error": False,
         "mcp_server": True,
-        # Calls of the API that wait at the same time: they wait in the request queue.
+        # API calls may wait at the same time, because they wait in our request queue.
         "max_threads": 256,
-        # Gradio reads arguments that are left out from GRADIO_SHARE, …_ALLOWED_PATHS and so on.
+        # Gradio takes missing arguments from GRADIO_SHARE, …_ALLOWED_PATHS and so on.
         "share": False,
         "allowed_paths": [str(examples_folder())],
         "enable_monitoring": False,
@@ -199,7 +199,7 @@ def _photo_component() -> gr.Image:
 
 
 def _examples() -> str:
-    """Small pictures to choose from; demo/web/inputs/examples.js handles their clicks."""
+    """The thumbnails of the examples; demo/web/inputs/examples.js handles clicks on them."""
     buttons = []
     for example in EXAMPLES:
         shows = example.name.split("_", 1)[1].replace("_", " ")
@@ -216,7 +216,7 @@ def _examples() -> str:
 
 
 def _caption() -> str:
-    """Of the example that the page opens with, so that its place is there from the beginning."""
+    """The caption of the opening example, in the layout so that its space is reserved."""
     opening = next(example for example in EXAMPLES if example.name == OPENING)
     return f"<b>{html.escape(opening.title)}</b> {html.escape(opening.caption)}"
 
@@ -227,8 +227,8 @@ def _kinds() -> list[tuple[str, str]]:
 
 
 def _class_field(name: str, label: str, info: str, none: str) -> str:
-    """A field for one class; demo/web/inputs/class_field.js fills its list. none: what it says
-    where no class is chosen."""
+    """A field for a class; demo/web/inputs/class_field.js fills its list. none: its text if no
+    class is chosen."""
     return f"""
 <div class="class-field" data-class-field="{name}">
   <label for="{name}-class">{label}</label>

@@ -1,4 +1,4 @@
-"""The data that the page's script starts with, and the element that it fills."""
+"""The data with which the page's script starts, and the element that it fills."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from gradcam_core.images.rendering.render import (
 from gradcam_core.models.registry import default_classifiers
 
 AS_PUBLISHED, OWN_CHOICE = "published", "own"
-"""Kinds of map besides the presets: Grad-CAM at detail 1, and the visitor's own settings."""
+"""Kinds of map other than the presets: Grad-CAM at detail 1, and the visitor's own settings."""
 
 UPLOAD_LIMIT_MB = 64
-"""Of a photo's file."""
+"""Largest file of a photo."""
 
 LAYER_STEPS = 5
 """Steps of the layer slider from the first stage of a network to the last."""
 
-# Gradio reads a script as the body of a function, so the modules are imported from there. It
-# watches and copies each value of what it is given apart, at every event, but a text as a whole.
+# Gradio runs this script as the body of a function, so it imports the modules dynamically. The data
+# is one JSON text because, at every event, Gradio would watch and copy each value separately.
 _START = """
 const data = JSON.parse(props.page_data);
 import(new URL("web/start.js", document.baseURI))
@@ -50,8 +50,8 @@ def page_component(
     controls: list[str], settings: Settings, talk: Talk | None = None, **arguments: Any
 ) -> gr.HTML:
     """The part of the page that `demo/web` draws. controls: the names of Gradio's controls, in the
-    order in which they take what `window.gradcam.controls()` gives when this triggers `input`.
-    talk: what is stepped through. arguments: of the component."""
+    order in which `window.gradcam.controls()` gives their values when this component triggers
+    `input`. talk: the talk to step through. arguments: passed on to the component."""
     data = {
         "controls": controls,
         "hasAddresses": settings.has_addresses,
@@ -71,7 +71,7 @@ def page_component(
 
 
 def default_choices() -> dict[str, Any]:
-    """What is chosen at first, by the names that the page's script uses."""
+    """The initial choices, with the names that the page's script uses."""
     return {
         "models": list(default_classifiers()),
         "view": VIEWS[0],
@@ -136,7 +136,7 @@ def _slide(slide: Slide) -> dict[str, Any]:
 
 
 def _examples() -> list[dict[str, Any]]:
-    """Those that the page offers, with their sizes in pixels."""
+    """The examples that the page offers, with their sizes in pixels."""
     found = []
     for example in EXAMPLES:
         with Image.open(example_path(example.name)) as picture:

@@ -1,5 +1,5 @@
-"""The texts of the page that stand in its layout, its head and its dialogs; those that change with
-what is shown are in the scripts of `demo/web`."""
+"""The fixed texts of the page's layout, head and dialogs; texts that change with the results are in
+the scripts of `demo/web`."""
 
 from gradcam_core.analysis.overlap_grades import GRADES
 
@@ -128,7 +128,8 @@ SETTINGS_BUTTON = """
 """
 
 SEVERAL_CROPS = "As each network was trained"
-"""For networks that see different parts of a photo: its centre, or all of it stretched."""
+"""The crop's title if the chosen networks differ: some see the photo's centre, some all of it
+stretched."""
 
 OWN_TOP = "Each network's top class"
 

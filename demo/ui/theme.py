@@ -1,4 +1,4 @@
-"""Colours and fonts. Only fonts that the system has: the page asks no other host for anything."""
+"""Colours and fonts. All fonts are the system's, because the page contacts no other host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ theme = gr.themes.Default(
 ).set(
     body_background_fill="*neutral_50",
     body_background_fill_dark="*neutral_950",
-    # Readable in light, too: the default's contrast is 2.6 to 1.
+    # The default is hard to read in the light theme: its contrast is 2.6 to 1.
     body_text_color_subdued="*neutral_600",
     block_info_text_color="*neutral_600",
     link_text_color_dark="*primary_300",

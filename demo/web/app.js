@@ -1,6 +1,6 @@
-// The page: its state, what is shown of it, and the answers of the server.
+// The page: its state, its parts, and its requests to the server.
 
-// The server mounts gradcam_core/web as core/: these are shared with the report of a batch.
+// The server mounts gradcam_core/web, which the page shares with the batch report, as core/.
 import { h } from "./core/elements.js";
 import { palette } from "./core/heat.js";
 import { ClassField, classFieldOf } from "./inputs/class_field.js";
@@ -13,19 +13,19 @@ import { downloadFile, streamExplanations, uploadFile } from "./requests.js";
 import { canBeSigned, CLASS_FIELDS, contrastInEffect, defaultState, isSame, isSigned, mapRequests, mapSettings, nextState } from "./state.js";
 import { makeElements } from "./wiring.js";
 
-const SENDING_DELAY_MS = 800; // what is sent sooner needs no word
+const SENDING_DELAY_MS = 800; // a file that is sent sooner needs no message
 const URL_KEPT_MS = 60_000; // for the browser to save a file
-const RETURN_MS = 3000; // until the first try while the server does not answer; then twice as long each time
+const RETURN_MS = 3000; // until the first retry if the server does not answer; doubled each time
 const LONGEST_RETURN_MS = 60_000;
 
 const AWAY = "The server does not answer. Trying again …";
 const NOT_WHILE_PRESENTING = "No picture is fetched from the web during a presentation.";
 
-/** What Gradio leaves of the name of a file that is sent, and letters that all systems write alike. */
+/** The part of a file's name that Gradio keeps when it is sent, in a Unicode form that all systems share. */
 const plainName = (name) => name.normalize("NFC").replace(/[^\p{L}\p{N}.]/gu, "");
 
 export class App {
-  /** element: where the page goes. props: from demo/ui/page_data.py. trigger(): has Gradio ask for
+  /** element: the page's parent. props: from demo/ui/page_data.py. trigger(): makes Gradio call
    * `controls.values()`. */
   constructor({ element, props, trigger }) {
     this.props = props;
@@ -64,7 +64,7 @@ export class App {
     this.results.showMessage(props.hint);
   }
 
-  /** The field that says and changes one of the classes in the state. */
+  /** The field that shows and changes a class in the state. name: "target" or "contrast". none: its text without a class. */
   classField(name, none) {
     return new ClassField({
       element: document.querySelector(classFieldOf(name)),
@@ -75,19 +75,19 @@ export class App {
     });
   }
 
-  /** Which of the files that were sent a photo is: of several at once, those before the last arrive later. */
+  /** The sent file of a photo. It need not be the last: of several files sent at once, earlier ones may arrive later. */
   fileOf(photo) {
     const name = plainName(photo?.upload?.split(/[\\/]/).at(-1) ?? "");
     return name && this.sentFiles.findLast((file) => plainName(file.name) === name);
   }
 
-  /** All classes: those that the networks named for this photo first, the most probable on top. */
+  /** The indices of all classes: first those that networks predict for this photo, the most probable on top. */
   classes() {
     const predictions = this.results.predictions.sort((a, b) => b.probability - a.probability);
     return [...new Set([...predictions.map(({ index }) => index), ...this.props.alphabetical])];
   }
 
-  /** Without a photo in the link, the page opens with an example, which its address does not name. */
+  /** Opens the page. If the link names no photo, it opens with an example, which its address does not name. */
   start(address) {
     const given = readLink(address, this.props);
     const lacking = lackingOf(address, given);
@@ -104,13 +104,13 @@ export class App {
     return index === null ? null : (this.props.names[index] ?? this.props.classes[index].split(",")[0]);
   }
 
-  /** The name of the class in contrast, true for the most probable others, null for none. */
+  /** The name of the contrast class, true for the most probable others, null for none. */
   contrastName() {
     const contrast = contrastInEffect(this.state, this.props);
     return contrast === true ? true : this.nameOf(contrast);
   }
 
-  /** A network has come while the page is open. */
+  /** Adds a network that was dropped on the open page, and chooses it. */
   addNetwork(name, page) {
     this.offerNetworks(page);
     if (!this.state.models.includes(name)) this.change({ models: [...this.state.models, name] });
@@ -118,7 +118,7 @@ export class App {
     this.refresh();
   }
 
-  /** page: the networks and classes that there are now. */
+  /** page: all networks and classes that exist now, see `page_of_networks` of demo/server/own_networks.py. */
   offerNetworks(page) {
     Object.assign(this.props, page);
     this.controls.hasOtherModels = true;
@@ -130,7 +130,7 @@ export class App {
 
   // State
 
-  /** Takes over what has changed, and shows it. preview: an example whose panels are to stand before the server answers. */
+  /** Applies changes to the state, and shows them. preview: an example whose panels appear before the server answers. */
   change(changes, { isStart = false, isFromControl = false, preview } = {}) {
     const before = this.state;
     const isFrozen = changes.photo?.upload && this.frozen?.file === this.fileOf(changes.photo) && !isSame(changes.photo, before.photo);
@@ -166,7 +166,7 @@ export class App {
       this.notify(NOT_WHILE_PRESENTING);
       return;
     }
-    // The same address once more, because it could not be fetched before.
+    // The address that could not be fetched before is tried again.
     if (address && address === this.state.photo?.address && !this.results.photo) this.refresh();
     else this.change({ photo });
   }
@@ -177,13 +177,13 @@ export class App {
     else this.notify(this.props.noModel);
   }
 
-  /** A frame of the camera becomes the photo. pinned: the class that was explained, or null. */
+  /** Takes a camera frame as the photo. pinned: the class that was explained, or null. */
   takeFrozen(file, pinned) {
     this.frozen = { file, pinned };
     this.takeFile(file);
   }
 
-  /** The photo of a file that is sent to the server; undefined if it could not be. */
+  /** Sends a file to the server. Returns its photo for the state; undefined if that failed, which it then reports. */
   async upload(file) {
     const text = `Sending ${file.name} …`;
     const waiting = setTimeout(() => this.notify(text), SENDING_DELAY_MS);
@@ -230,7 +230,7 @@ export class App {
 
   request() {
     const { photo, window, covers, view, target, contrast } = this.state;
-    const may_fetch = !this.presentation.isOn; // no picture comes from the web before an audience
+    const may_fetch = !this.presentation.isOn; // an audience must not see pictures fetched from the web
     const shown_photo_id = this.results.photo?.id ?? "";
     return { ...photo, window, covers, may_fetch, view, target, contrast, shown_photo_id };
   }
@@ -239,7 +239,7 @@ export class App {
     return mapRequests(this.state, this.props);
   }
 
-  /** more: what this request alone asks for. */
+  /** Requests the maps of the current state. more: fields for this request only. */
   refresh(more = {}) {
     this.running?.abort();
     clearTimeout(this.returning);
@@ -270,12 +270,12 @@ export class App {
     }
     this.running.abort();
     if (answer.isAway) {
-      this.sequence.forgetUploads(); // a server that starts anew has none
+      this.sequence.forgetUploads(); // a restarted server has none of them
       this.awayMs = Math.min(2 * (this.awayMs || RETURN_MS / 2), LONGEST_RETURN_MS);
       this.returning = setTimeout(() => this.refresh(), this.awayMs);
     } else if (this.awayMs && this.state.photo?.upload && this.sequence.current?.file) {
       this.awayMs = 0;
-      this.sequence.go(this.sequence.at).then(() => this.refresh()); // sent again, it may have the same name
+      this.sequence.go(this.sequence.at).then(() => this.refresh()); // a file sent again may keep its path, and thus change nothing
       return;
     }
     this.results.showMessage(answer.isAway ? AWAY : answer.problem, true, answer.again !== undefined);
@@ -287,7 +287,7 @@ export class App {
     if (this.results.photo || this.cover.isOn) this.cover.toggle(undefined, withKeys);
   }
 
-  /** Whether one more place may be covered; says so if not. */
+  /** Whether one more place may be covered; tells the visitor if not. */
   mayCover() {
     const most = this.props.coverLimits.covers;
     if (this.state.covers.length < most) return true;
@@ -301,7 +301,7 @@ export class App {
     if (this.results.photo) this.refresh({ hottest: { model, fill } });
   }
 
-  /** What the server has found to be covered: it answers with the results at once. */
+  /** Takes over the covers that the server has found; its results for them follow without another request. */
   takeCovers(covers) {
     this.state = { ...this.state, covers };
     this.cover.setCovers(covers);

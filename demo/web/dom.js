@@ -1,4 +1,4 @@
-// Parts of the page that several of its files use.
+// Elements that several parts of the page use: icons, menus, dialogs; text and clipboard.
 
 import { h } from "./core/elements.js";
 
@@ -23,14 +23,14 @@ const ICONS = {
   close: "M6 6l12 12M18 6L6 18",
 };
 
-/** A drawing in the colour of the text around it; it says nothing to a screen reader. */
+/** An icon in the colour of the text around it; hidden from screen readers. */
 export function icon(name) {
   const box = h("span", { class: "icon", "aria-hidden": "true" });
   box.innerHTML = `<svg viewBox="0 0 24 24"><path d="${ICONS[name]}"/></svg>`;
   return box;
 }
 
-/** A button with an icon and a name, which is read. word: of the name, which a phone shows. */
+/** A button with an icon; screen readers read `label`. word: a short visible text, which phones show. */
 export const iconButton = (name, label, act, { word, ...attributes } = {}) =>
   h(
     "button",
@@ -43,14 +43,14 @@ const LETTER = "[\\p{Script=Arabic}\\p{Script=Hebrew}\\p{Script=Syriac}\\p{Scrip
 const WORDS = `${LETTER}\\p{M}*(?:\\s*${LETTER}\\p{M}*)*`;
 const RIGHT_TO_LEFT = new RegExp(`${WORDS}(?: \\(${WORDS}\\))?`, "gu");
 
-/** A sentence whose numbers stay on the line of their signs: "< 0.1 %". */
+/** A sentence in which no line breaks between a number and its signs: "< 0.1 %". */
 export const together = (text) => isolated(text.replaceAll(" %", "\u00a0%").replace(/([<>]) (?=\d)/g, "$1\u00a0"));
 
-/** A sentence whose names that are written from right to left do not turn the numbers beside them around. */
+/** A sentence whose right-to-left names are isolated, so that they do not reorder the numbers beside them. */
 const isolated = (text) => text.replace(RIGHT_TO_LEFT, "\u2068$&\u2069");
 
-/** Resolves once each selector finds an element. Gradio fetches the scripts of its components one by
- * one, so those that come later may put theirs on the page after ours has started. */
+/** Resolves once each selector finds an element. Gradio loads its components' scripts one by one, so some components
+ * may appear on the page only after our script has started. */
 export function elementsFor(...selectors) {
   const isComplete = () => selectors.every((selector) => document.querySelector(selector));
   return new Promise((resolve) => {
@@ -65,8 +65,7 @@ export function elementsFor(...selectors) {
   });
 }
 
-/** Writes to the clipboard; gives whether it could: only pages that came over HTTPS, or from this
- * machine, may. */
+/** Writes to the clipboard; returns whether that worked: browsers allow it only to pages from HTTPS or this machine. */
 export async function copied(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -76,7 +75,7 @@ export async function copied(text) {
   }
 }
 
-/** A menu under a button: the browser closes it at a click elsewhere or Escape. */
+/** A menu under a button; the browser closes it at a click elsewhere or Escape. */
 export function menu(button, label, entries) {
   const list = h("div", { class: "menu", popover: "auto", role: "group", "aria-label": label });
   const fill = () =>
@@ -113,7 +112,7 @@ export function menu(button, label, entries) {
   return list;
 }
 
-/** A dialog with a heading and a way out; `open` shows it. */
+/** A dialog with a heading and a close button; `showModal` shows it. */
 export function dialog(title, ...children) {
   const id = `dialog-${title.toLowerCase().replace(/[^a-z]+/g, "-")}`;
   const made = h(

@@ -1,4 +1,4 @@
-// The address of a view: what is shown, as parameters of the page's address, and back.
+// Links to a view: converts the state into parameters of the page's address, and back.
 
 import { isCover } from "./results/covers.js";
 
@@ -9,12 +9,13 @@ const WORDS = ["view", "kind", "method"];
 const NAMES = { target: "class", kind: "map" };
 const COVERS_BETWEEN = ";";
 const AUTO = "auto"; // as contrast: the most probable other classes
-const LONGEST_TOLD = 60; // characters of what is lacking
-const OWN = "own"; // the kind of map in which it has an effect
+const LONGEST_TOLD = 60; // characters of a lacking value that a message quotes
+const OWN = "own"; // the kind of map in which this contrast has an effect
 const OLD_NAMES = ["rather_than", "rivals"]; // of the contrast, in links of version 1.0
 const nameOf = (key) => NAMES[key] ?? key;
 
-/** What an address says that this page knows. props: from demo/ui/page_data.py. */
+/** The part of the state that an address specifies, as far as this page knows the values. props: from
+ * demo/ui/page_data.py. */
 export function readLink(address, props) {
   const given = parameters(address);
   if (given.auto_contrast) given.kind = OWN;
@@ -22,7 +23,8 @@ export function readLink(address, props) {
   return Object.fromEntries(Object.entries(given).filter(([key, value]) => isKnown(key, value, props)));
 }
 
-/** What an address asks for that `readLink` did not take, for people: of a network, say, that another machine has. */
+/** The values in an address that `readLink` did not take, as text for people: for example a network of another server.
+ * taken: the result of `readLink`. */
 export function lackingOf(address, taken) {
   const given = withNewNames(new URL(address).searchParams);
   const isTaken = (key) => key in taken || (key === "contrast" && taken.auto_contrast);
@@ -83,7 +85,7 @@ function withNewNames(given) {
   return given;
 }
 
-/** The address of a state; what is as it is by default is left out, and so is an uploaded photo. */
+/** The address of a state, without default values and without an uploaded photo. */
 export function linkTo(address, state, defaults) {
   const made = new URL(address);
   const given = made.searchParams;

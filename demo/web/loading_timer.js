@@ -1,5 +1,5 @@
-/** End the timer that Gradio 6 shows while a page is loading. It goes on in every frame when it is
- * no longer there, and takes a twentieth of a core for as long as the page is open. Needless once
+/** Ends the timer that Gradio 6 shows while a page is loading. It keeps running in every frame after it has
+ * disappeared, and takes a twentieth of a core while the page is open. Can be removed once
  * `tests/page/test_instant.py` passes without it. */
 export function endLoadingTimer() {
   const lastFrame = () => {
@@ -7,7 +7,7 @@ export function endLoadingTimer() {
     cancelAnimationFrame(frame);
     return frame;
   };
-  // The timer asks for the time, and then for the next frame.
+  // The timer reads the time, then requests the next frame: that request is found by its number and cancelled.
   performance.now = () => {
     if (new Error().stack.includes("statustracker")) {
       delete performance.now;

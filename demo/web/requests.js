@@ -1,5 +1,5 @@
-// The page's requests to the server (demo/server/stream.py): explanations, answered piece by piece as
-// lines of JSON, and files.
+// The page's requests to the server: explanations, whose answer is a stream of JSON lines (demo/server/stream.py),
+// class searches, uploads and downloads.
 
 import { bytesOf } from "./core/heat.js";
 
@@ -11,7 +11,7 @@ function urlFor(name, parameters = {}) {
   return url;
 }
 
-/** What the server answers; `otherwise` if it does not. */
+/** The server's JSON answer; `otherwise` if there is none. */
 async function answerTo(request, otherwise = { problem: NO_ANSWER }) {
   try {
     return await (await request).json();
@@ -29,8 +29,8 @@ const post = (name, body, signal) =>
     signal,
   });
 
-/** Calls `onAnswer` with every answer. Ends without an error when `signal` aborts it. isAway: there is no server to answer,
- * or only a proxy before it. */
+/** Calls `onAnswer` with every line of the answer. Ends without an error when `signal` aborts it. On failure, the line is
+ * {problem, again, isAway}; isAway: whether the server did not answer at all, or only a proxy in front of it did. */
 export async function streamExplanations(body, onAnswer, signal) {
   let isAway = true;
   try {
@@ -58,8 +58,8 @@ export async function streamExplanations(body, onAnswer, signal) {
   }
 }
 
-/** What sends frames of the camera: a thread with `ask(frame, request)`, which gives {results, pause_s} or {problem,
- * again}, and `end()`. request: see `LiveRequest` of demo/server/requests.py. */
+/** Starts a web worker that sends camera frames. Returns `ask(frame, request)`, which resolves to {results, pause_s} or
+ * {problem, again}, and `end()`. request: see `LiveRequest` of demo/server/requests.py. */
 export function frameSender() {
   const worker = new Worker(new URL("live/sender.js", import.meta.url));
   const waiting = new Map(); // by the number of the frame
@@ -79,16 +79,16 @@ export function frameSender() {
   };
 }
 
-/** Classes for a word that a person types, as {classes, note}; none if the server does not answer. */
+/** The classes found for a typed text, as {classes, note}; both empty if the server does not answer. */
 export async function findClasses(word) {
   const { classes = [], note = "" } = await answerTo(fetch(urlFor("class-search", { word })), {});
   return { classes, note };
 }
 
-/** The address by which others find this page, as {address, code}, a code to scan; or {problem}. */
+/** The address at which others reach this page and its QR code, as {address, code}; or {problem}. */
 export const pageCode = (link) => answerTo(fetch(urlFor("page-code", { link })));
 
-/** Sends a file as Gradio's control does; gives the photo for a request, or throws an Error with a sentence. */
+/** Sends a file as Gradio's control does. Returns the photo for a request; throws an Error with a sentence. */
 export async function uploadFile(file) {
   const body = new FormData();
   body.append("files", file);
@@ -98,7 +98,7 @@ export async function uploadFile(file) {
   return { upload };
 }
 
-/** Sends a file of a network's weights or labels; gives its name there, or throws an Error with a sentence. */
+/** Sends a network's weights or labels. Returns the file's name on the server; throws an Error with a sentence. */
 export async function sendNetworkFile(file) {
   const url = urlFor("own-network-file", { name: file.name });
   const answer = await answerTo(fetch(url, { method: "POST", body: file }));
@@ -106,25 +106,25 @@ export async function sendNetworkFile(file) {
   return answer.file;
 }
 
-/** What a file of weights holds; and, with `keep`, what the page needs to show the network. Or {problem}. */
+/** What a file of weights contains and, with `keep`, what the page needs to offer the network; or {problem}. */
 export const askOfNetwork = (body) => answerTo(post("own-network", body));
 
-/** What the page needs to show the networks that were dropped before it was opened: undefined if there are none. */
+/** What the page needs to offer the networks that were dropped before it was opened; undefined if there are none. */
 export async function networksDropped() {
   const { page } = await answerTo(fetch(urlFor("own-networks")), {});
   return page;
 }
 
-/** What a visitor reads while waiting. position: in the queue, from 1. */
+/** The text for a waiting visitor. position: in the queue, from 1. */
 export const queueText = (position) => `You are number ${position} in the queue …`;
 
-/** A URL within this browser for a picture that the server sent as base64. */
+/** An object URL for a JPEG that the server has sent as base64. */
 export function urlOf(jpeg) {
   return URL.createObjectURL(new Blob([bytesOf(jpeg)], { type: "image/jpeg" }));
 }
 
-/** A file that the server makes, as {blob, name}. Throws an Error with a sentence for people; its
- * `again` says whether another try may help. */
+/** Requests a file that the server makes, as {blob, name}. Throws an Error with a sentence for people; its
+ * `again` tells whether another try may help. */
 export async function downloadFile(body) {
   let response;
   try {

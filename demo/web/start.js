@@ -1,4 +1,4 @@
-// Starts the page, once Gradio has put its controls there.
+// Starts the page once Gradio has created its controls.
 
 import { App } from "./app.js";
 import { elementsFor } from "./dom.js";
@@ -14,7 +14,8 @@ import { networksDropped } from "./requests.js";
 import { listenToFullScreen } from "./results/panel.js";
 import { CLASS_FIELDS } from "./state.js";
 
-/** element: where the page goes. props: from demo/ui/page_data.py. trigger: Gradio's, of the component that the page is in. */
+/** element: the page's parent. props: from demo/ui/page_data.py. trigger: Gradio's function of the component that
+ * contains the page. */
 export async function start({ element, props, trigger }) {
   const arriving = props.takesNetworks ? networksDropped() : undefined;
   await elementsFor("#photo", ".photo-note", "#models", ...CLASS_FIELDS.map(classFieldOf));

@@ -1,8 +1,8 @@
-// What is chosen on the page: which choice undoes which other, and what of it a request carries.
+// The choices on the page: which choice undoes which other, and which of them a request contains.
 
-export const CLASS_FIELDS = ["target", "contrast"]; // the names of the state that the class fields change
+export const CLASS_FIELDS = ["target", "contrast"]; // the parts of the state that the class fields change
 
-/** defaults: of the controls, from demo/ui/page_data.py. */
+/** The initial state. defaults: of the controls, from demo/ui/page_data.py. */
 export const defaultState = (defaults) => ({
   photo: null,
   window: null,
@@ -16,20 +16,20 @@ export const defaultState = (defaults) => ({
 
 export const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-/** The state after some changes. models: all that there are. isOpening: the photo before is the example that the page
- * opens with. pinned: the class that was explained in the live view, of a photo frozen there. */
+/** The state after some changes. models: all networks. isOpening: whether the previous photo is the example with which
+ * the page opens. pinned: for a photo frozen in the live view, the class that was explained there. */
 export function nextState(before, changes, { models, isOpening, pinned }) {
   const after = { ...before, ...changes };
   after.models = models.map(({ name }) => name).filter((name) => after.models.includes(name));
-  // Another picture: each network's own top prediction is explained first, and brightness is chosen anew.
-  // A link without a photo keeps its class for the photo that takes the opening example's place.
+  // For a new photo, each network's top class is explained first, and the range of values is chosen anew.
+  // The class of a link without a photo is kept for the photo that replaces the opening example.
   if (!isSame(after.photo, before.photo) && before.photo && !isOpening) {
     for (const name of CLASS_FIELDS) after[name] = changes[name] ?? null;
     after.window = changes.window ?? null;
     after.covers = changes.covers ?? [];
   }
   after.target = pinned ?? after.target;
-  // No class is explained rather than itself: the last choice counts.
+  // A class cannot be explained against itself: the last choice counts.
   if (after.target !== null && after.target === after.contrast) {
     after[after.target === before.target ? "target" : "contrast"] = null;
   }
@@ -38,13 +38,13 @@ export function nextState(before, changes, { models, isOpening, pinned }) {
 
 const methodNamed = (method, { methods }) => methods.find(({ name }) => name === method);
 
-/** Method, detail and contrast of the maps, from what was chosen. */
+/** The method, detail and automatic contrast of the maps that a state asks for. */
 export function mapSettings({ kind, method, detail, auto_contrast: contrast }, { kinds }) {
   const preset = kinds[kind];
   return preset ? { ...preset, contrast: false } : { method, detail, contrast };
 }
 
-/** The class in contrast, true for the most probable others, null for none or where it has no effect. */
+/** The contrast class, true for the most probable others, null for none or if it has no effect. */
 export function contrastInEffect(state, props) {
   const { method, contrast: isAuto } = mapSettings(state, props);
   if (!methodNamed(method, props).knows_class) return null;
@@ -53,10 +53,10 @@ export function contrastInEffect(state, props) {
 
 export const canBeSigned = (state, props) => methodNamed(mapSettings(state, props).method, props).can_be_signed;
 
-/** Whether what speaks against the class is shown, too: as chosen, else where two classes are compared. */
+/** Whether evidence against the class is shown, too: as chosen; if nothing was chosen, when two classes are compared. */
 export const isSigned = (state, props) => canBeSigned(state, props) && (state.signed ?? state.contrast !== null);
 
-/** What a request asks for: a map of each network. */
+/** The maps that a request asks for: one for each network. */
 export function mapRequests(state, props) {
   const map = { ...mapSettings(state, props), layer: state.layer, signed: isSigned(state, props) };
   return state.models.map((model) => ({ id: model, model, ...map }));

@@ -1,4 +1,4 @@
-// A line at the bottom of the page that says something for a while.
+// A message at the bottom of the page that disappears after a while.
 
 import { h } from "./core/elements.js";
 
@@ -9,7 +9,7 @@ export class Toast {
     this.element = h("p", { class: "toast", role: "status" });
   }
 
-  /** retry: what a button does that tries once more. */
+  /** retry(): called by a button "Try again"; without it, there is no such button. */
   show(text, retry) {
     const again = retry && h("button", { type: "button", class: "action", onclick: retry }, "Try again");
     this.element.replaceChildren(text, again || "");
@@ -17,7 +17,7 @@ export class Toast {
     if (text) this.timer = setTimeout(() => this.show(""), SHOWN_MS);
   }
 
-  /** Says no more of this, unless something else is said by now. */
+  /** Removes this message, unless another one has replaced it. */
   end(text) {
     if (this.element.textContent === text) this.show("");
   }

@@ -1,4 +1,4 @@
-// The parts of the page, made and connected: what each may read from the app and do with it.
+// Creates the parts of the page and connects them: what each may read from the app and do with it.
 
 import { actionsOf } from "./commands/actions.js";
 import { h } from "./core/elements.js";
@@ -21,7 +21,7 @@ import { Steps } from "./sections/steps.js";
 import { TrustCheck } from "./sections/trust.js";
 import { Toast } from "./toast.js";
 
-/** Gives the app its parts and puts them into `element`. */
+/** Creates the app's parts and puts them into `element`. */
 export function makeElements(app, element) {
   const page = pageOf(app);
   const grid = h("div", { class: "panels" });

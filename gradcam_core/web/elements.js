@@ -1,6 +1,6 @@
-// Making and finding elements. What comes from outside becomes text, never markup.
+// Creating and finding elements. Strings always become text, never markup.
 
-/** An element: `h("button", { class: "tool", onclick: act }, "Text", child)`. */
+/** Creates an element: `h("button", { class: "tool", onclick: act }, "Text", child)`. */
 export function h(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -15,14 +15,15 @@ export function h(tag, attributes = {}, ...children) {
 /** The first element that a selector finds. */
 export const query = (selector, within = document) => within.querySelector(selector);
 
-/** An element of a drawing. */
+/** Creates an SVG element. */
 export function svg(tag, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   return made;
 }
 
-/** A bar as long as a share; before: what it was, marked in it. The number stands beside it. */
+/** A bar whose length is a share; before: an earlier share, marked in the bar. Hidden from screen readers, because the
+ * number is shown beside it. */
 export function shareBar(share, before) {
   const made = h("span", { class: "bar", "aria-hidden": "true" });
   made.style.setProperty("--share", share);

@@ -1,13 +1,13 @@
-// Heat on a photo: a feature map laid over what the network saw, bilinear between the centres of its
-// cells, as `View.to_photo` of gradcam_core does. All places are shares of the photo's sides.
+// Heat on a photo: lays a map over what the network saw, bilinear between the centres of its cells, as `View.to_photo`
+// in gradcam_core does. All places are shares of the photo's sides.
 //
-// A map is {rows, columns, cells, region, box}: cells, row by row, of any scale; region: what they
-// cover, padding included; box: what the network saw of the photo; both as [left, top, right, bottom].
+// A map is {rows, columns, cells, region, box}. cells: the values, row by row, of any scale; region: the part that the
+// cells cover, padding included; box: the part of the photo that the network saw; both as [left, top, right, bottom].
 
 export const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 
-/** A map on a raster of width x height pixels that covers the whole photo, its largest absolute value 1;
- * 0 outside of what the network saw. */
+/** The map on a raster of width x height pixels that covers the whole photo, scaled to a largest absolute value of 1;
+ * 0 where the network did not see the photo. */
 export function spread({ rows, columns, cells, region, box }, width, height) {
   const [left, top, right, bottom] = region;
   const heat = new Float32Array(width * height);
@@ -33,7 +33,7 @@ export function spread({ rows, columns, cells, region, box }, width, height) {
   return heat;
 }
 
-/** Along one axis, the cell before a place, and how far the place lies from its centre to the next. */
+/** The cell before a place along one axis, and the place's distance from that cell's centre, in cells. */
 function cellsAround(place, start, end, count) {
   const last = count - 1;
   const position = Math.min(Math.max(((place - start) / (end - start)) * count - 0.5, 0), last);
@@ -41,7 +41,7 @@ function cellsAround(place, start, end, count) {
   return [before, position - before];
 }
 
-// A pixel of the raster is inside if it covers any of the box; rounding may not push it across.
+// A pixel of the raster is inside if it covers any of the box, with a tolerance for rounding.
 const firstInside = (share, size) => Math.floor(share * size + 1e-5);
 const endInside = (share, size) => Math.ceil(share * size - 1e-5);
 
@@ -49,18 +49,18 @@ const endInside = (share, size) => Math.ceil(share * size - 1e-5);
 export const isInside = ([left, top, right, bottom], x, y) =>
   x >= left && x < right && y >= top && y < bottom;
 
-/** The `inset` of a style for a box. */
+/** The CSS `inset` of a box. */
 export const insetOf = ([left, top, right, bottom]) =>
   [top, 1 - right, 1 - bottom, left].map((share) => `${100 * share}%`).join(" ");
 
-/** Colours as `paint` needs them, from RGBA of 256 levels; opaque: for heat that covers the photo. */
+/** The colours for `paint`, from 256 RGBA colours. isOpaque: for heat that hides the photo. */
 export function palette(bytes, isOpaque) {
   const copy = Uint8Array.from(bytes);
   if (isOpaque) for (let i = 3; i < copy.length; i += 4) copy[i] = 255;
   return new Uint32Array(copy.buffer);
 }
 
-/** Draws heat on a canvas of its size in the colours of a palette, which go from `lowest`, 0 or -1, to 1. */
+/** Draws heat on a canvas, which gets its size. colors: a palette for values from `lowest`, 0 or -1, to 1. */
 export function paint(canvas, heat, width, height, colors, lowest = 0) {
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;

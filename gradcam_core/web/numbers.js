@@ -1,6 +1,6 @@
-// How numbers are written: the same as gradcam_core/wording.py.
+// Formats numbers, in the same way as gradcam_core/wording.py.
 
-/** A probability as "54.4 %"; empty where there is none. */
+/** A probability as "54.4 %"; "" if there is none. */
 export function percentage(share) {
   if (share === null || share === undefined) return "";
   if (share >= 0.9995) return ">\u00a099.9\u00a0%";
@@ -15,18 +15,18 @@ export function wholePercentage(share) {
   return `${decimal(100 * share, 0)}\u00a0%`;
 }
 
-/** How many of all, as "54.4 %". Only all of them are "100.0 %", only none are "0.0 %". */
+/** A count's share of a total as "54.4 %". Only all are "100.0 %", only none are "0.0 %". */
 export function countedPercentage(count, total) {
   return 0 < count && count < total ? percentage(count / total) : `${decimal((100 * count) / total, 1)}\u00a0%`;
 }
 
-/** A number with so many decimals; a minus sign is as wide as a plus. */
+/** A number with this many decimals, and a minus sign as wide as a plus. */
 export function decimal(value, digits = 2) {
   const written = Math.abs(value).toFixed(digits);
   return value < 0 && Number(written) !== 0 ? `\u2212${written}` : written;
 }
 
-/** The same with as many decimals as it takes to see on which side of a limit it is: 0.797, where 0.80 is one. */
+/** The same with as many decimals as it takes to see on which side of a limit it is: 0.797 if 0.80 is a limit. */
 export function decimalBeside(value, limits, digits = 2) {
   const isAt = (limit) => value !== limit && decimal(value, digits) === decimal(limit, digits);
   return digits < 6 && limits.some(isAt) ? decimalBeside(value, limits, digits + 1) : decimal(value, digits);
@@ -37,5 +37,5 @@ const wholeNumbers = new Intl.NumberFormat("en");
 /** 5000 as "5,000". */
 export const thousands = (count) => wholeNumbers.format(count);
 
-/** A number of things: "1 picture", "5,000 pictures". */
+/** A number with its noun: "1 picture", "5,000 pictures". */
 export const counted = (count, thing) => `${thousands(count)} ${thing}${count === 1 ? "" : "s"}`;

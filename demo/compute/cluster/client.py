@@ -1,5 +1,5 @@
-"""Has a cluster of Ray compute: the page's process decodes photos, and neither loads networks nor
-imports PyTorch. A request whose replica has died is sent to another one."""
+"""Computes on a Ray cluster: the page's process decodes photos, but neither loads networks nor
+imports PyTorch. A request whose replica has died is sent to another replica."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ from gradcam_core.images.geometry import RESIZE_MAX_PIXELS, view_of
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-"""Replicas that may die over one request before it is given up."""
+"""Replicas that may fail on one request before it is given up."""
 
 NO_REPLICA_TIMEOUT_S = 60.0
-"""Time that a request waits while there is no replica at all."""
+"""Seconds that a request waits while there is no replica at all."""
 
 INPUT_BYTES = 64 * 2**20
-"""Memory for the networks' inputs that are kept, for the next class: half a megabyte a photo with
-three networks."""
+"""Memory for the networks' inputs, kept for the next class: half a megabyte for a photo and three
+networks."""
 
 PASSES = 10_000
-"""Passes that are remembered to be held by a replica."""
+"""Passes that the page remembers as held by a replica."""
 
-_FIRST_PAUSE_S = 0.2  # before the request goes to another replica; twice as long each time
+_FIRST_PAUSE_S = 0.2  # before the request goes to another replica; doubled each time
 _REPLICA_CHECK_S = 1.0  # at most, between two checks whether there are replicas
 
 NO_REPLICA = (
@@ -65,14 +65,14 @@ def connect(address: str) -> ClusterBackend:
 
 
 class ClusterBackend(Backend):
-    """handle: Serve's, of the replicas. replicas: how many there are."""
+    """handle: Serve's handle of the replicas. replicas: their number."""
 
     takes_frames = False
 
     def __init__(
         self, handle: Any, replicas: int, no_replica_timeout_s: float = NO_REPLICA_TIMEOUT_S
     ) -> None:
-        self.photos_at_once = max(4, 2 * replicas)  # each replica has a photo to go on with
+        self.photos_at_once = max(4, 2 * replicas)  # so that each replica has its next photo ready
         self.slow_at_once = replicas
         self._handle = handle
         self._no_replica_timeout_s = no_replica_timeout_s
@@ -84,7 +84,7 @@ class ClusterBackend(Backend):
         )
 
     def is_held(self, photo: PhotoFile, request: ExplanationRequest) -> bool:
-        """By what replicas have answered so far; one of them may have dropped the pass since."""
+        """Whether a replica has held the pass; the replica may have dropped it since."""
         network = self._networks.get(request.model)
         return network is not None and _key(photo, network, request) in self._held
 
@@ -99,7 +99,7 @@ class ClusterBackend(Backend):
         yield self._networks[model]
 
     async def arrival(self, model: str) -> AsyncGenerator[float | None]:
-        """Nothing: a replica waits for its weights, no stand-in computes meanwhile."""
+        """Yields nothing: a replica waits for its weights, and no stand-in computes meanwhile."""
         for _ in ():
             yield _
 
@@ -115,7 +115,7 @@ class ClusterBackend(Backend):
             yield await self._answer("explain", photo, request, ticket)
             return
         while True:
-            # Without the input, or the ticket would be kept for as long as the method takes.
+            # Sent without the input, which would need the ticket for as long as the method takes.
             message = PhotoRequest(photo.id, self._networks[request.model], request)
             is_missing = False
             async with aclosing(self._answers("explain", message)) as steps:
@@ -148,8 +148,8 @@ class ClusterBackend(Backend):
     async def _answer(
         self, method: str, photo: PhotoFile, request: ExplanationRequest, ticket: QueueTicket
     ) -> Any:
-        """The last answer of a replica, which is sent the network's input unless it should hold the
-        pass. What it does not hold waits for its turn."""
+        """The last answer of a replica. If the replica does not hold the pass, the request waits
+        for its turn and then sends the network's input along."""
         while True:
             network = self._networks[request.model]
             if self.is_held(photo, request):
@@ -164,7 +164,7 @@ class ClusterBackend(Backend):
                 return answer
 
     def _is_missing(self, answer: Any, photo: PhotoFile, request: ExplanationRequest) -> bool:
-        """Whether the replica needs the input first, or one for the network that it has now."""
+        """Whether the replica lacks the input, or needs one for the network that it now has."""
         if isinstance(answer, NetworkInfo):
             self._networks[request.model] = answer
         elif isinstance(answer, NotHeld):
@@ -194,7 +194,7 @@ class ClusterBackend(Backend):
         return await self._inputs.get(key, lambda: self._preparing.submit(make))
 
     async def _last(self, method: str, message: Request) -> Any:
-        """The last answer of a replica, where the others are not needed, which costs less."""
+        """The last answer of a replica; costs less than the stream of all answers."""
         last = None
         async with aclosing(self._answers(method, message, only_last=True)) as steps:
             async for step in steps:
@@ -204,8 +204,8 @@ class ClusterBackend(Backend):
     async def _answers(
         self, method: str, message: Request, only_last: bool = False
     ) -> AsyncGenerator[Any]:
-        """The answers of a replica; of another one, from the start, if it dies. Cancels the request
-        when it is closed."""
+        """Yields the answers of a replica; if it dies, those of another one from the start. Cancels
+        the request when closed. Raises the error of a `Failed` answer, and RemoteError."""
         from ray.exceptions import RayError, RayTaskError
         from ray.serve.exceptions import RayServeException
 
@@ -238,7 +238,7 @@ class ClusterBackend(Backend):
         raise RemoteError(TOO_OFTEN)
 
     async def _while_replicas(self, answers: AsyncIterator[Any]) -> AsyncGenerator[Any]:
-        """The answers. Raises RemoteError where there has been no replica for long."""
+        """Yields the answers. Raises RemoteError if there has been no replica for too long."""
         from demo.compute.cluster.router import alive
 
         last_alive = time.monotonic()
@@ -283,6 +283,6 @@ async def _once(answering: Any) -> AsyncGenerator[Any]:
 
 
 def _retrieve(step: asyncio.Future) -> None:
-    """Nobody need know how a step ended that nobody waits for any more."""
+    """Keeps asyncio from logging the error of a step that nobody waits for any more."""
     if not step.cancelled():
         step.exception()

@@ -1,4 +1,4 @@
-"""How a process joins a cluster of Ray: its address, and the settings that Ray reads."""
+"""How a process joins a Ray cluster: the cluster's address, and the settings that Ray reads."""
 
 from __future__ import annotations
 
@@ -22,21 +22,20 @@ NOT_THERE = "No Ray cluster with the app's replicas answers at {}. `make serve-c
 _FIRST_ANSWER_TIMEOUT_S = 60.0  # replicas may still load their networks
 
 _SPARING = {
-    "RAY_worker_niceness": "0",  # nobody waits for anything else that this machine does
+    "RAY_worker_niceness": "0",  # nothing else on this machine is more urgent
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "10000",
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "1",
-    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",  # it has threads of its own
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",  # the worker has its own threads
 }
-"""What Ray does beside the work takes a tenth of a core, and nobody looks at it here."""
+"""Ray's metrics and events would take a tenth of a core, and nobody looks at them here."""
 
 
 def connected_handle(address: str) -> tuple[Any, int]:
-    """Serve's handle of the replicas on the cluster at this address, and how many there are. They
-    load their networks themselves.
+    """Serve's handle of the replicas on the cluster at this address, and their number.
 
-    Raises BackendError without an address, without Ray, and without replicas.
+    Raises BackendError if the address is empty, Ray is not installed, or no replica answers.
     """
     if not address:
         raise BackendError(NO_ADDRESS)
@@ -71,14 +70,14 @@ def init_arguments(address: str) -> dict[str, Any]:
 
 
 def set_environment(address: str) -> None:
-    """Settings that Ray reads when it is imported."""
+    """Sets the environment variables that Ray reads when it is imported."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if address.rpartition(":")[0] == LOOPBACK or address == LOOPBACK:
-        # Only so does Ray, on Linux too, listen to this machine alone: a node's address that is
-        # 127.0.0.1 is changed to the one that others reach it at (`resolve_ip_for_localhost`).
+        # Makes Ray listen to this machine alone, on Linux too: otherwise it replaces the node
+        # address 127.0.0.1 with the one that others can reach (`resolve_ip_for_localhost`).
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         for name, value in _SPARING.items():
             os.environ.setdefault(name, value)
-        # A cluster on this machine asks for the token that Ray keeps for this user, or for the one
-        # in RAY_AUTH_TOKEN, so that no other user has it run anything.
+        # A cluster on this machine requires the token that Ray keeps for this user, or the one in
+        # RAY_AUTH_TOKEN, so that no other user can run anything on it.
         os.environ.setdefault("RAY_AUTH_MODE", "token")

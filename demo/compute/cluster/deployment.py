@@ -23,13 +23,14 @@ from gradcam_core.models.custom.description import add_network_arguments
 from gradcam_core.models.registry import default_classifiers
 from gradcam_core.system.terminal import OneLineParser, make_printing_safe
 
-_HEALTH_INTERVAL_S = 2.0  # so soon one that has died is replaced
+_HEALTH_INTERVAL_S = 2.0  # a dead replica is replaced this soon
 _HEALTH_TIMEOUT_S = 60.0  # a large pass may keep a replica from answering
 _SHUTDOWN_TIMEOUT_S = 5
 
 
 def start(settings: Settings, replica: type | None = None) -> str:
-    """The address of the cluster, on which the replicas are ready. replica: another class for them.
+    """Starts the replicas and returns the address of their cluster once they are ready. replica: a
+    class to use in place of `Replica`.
 
     Raises Ray's own errors.
     """
@@ -43,7 +44,7 @@ def start(settings: Settings, replica: type | None = None) -> str:
         ray.init(**init_arguments(address))
     else:
         ray.init(
-            "local",  # or another one that runs on this machine would be taken
+            "local",  # otherwise Ray would join a cluster that already runs on this machine
             num_cpus=replicas * threads,
             namespace=APPLICATION,
             include_dashboard=False,
@@ -55,7 +56,7 @@ def start(settings: Settings, replica: type | None = None) -> str:
     serve.start(http_options=HTTPOptions(location=ProxyLocation.Disabled))
     from demo.compute.cluster.router import Affinity
 
-    router: Any = Affinity  # which Ray declares to be a dictionary
+    router: Any = Affinity  # Ray's annotation says that this is a dictionary
     deployment: Any = serve.deployment(replica or _default_replica())
     options: dict[str, Any] = {
         "num_replicas": replicas,
@@ -85,7 +86,7 @@ def _default_replica() -> type:
 
 
 def run(replica: type | None = None) -> None:
-    """Start it, say how to use it, and take it down on Ctrl-C or SIGTERM."""
+    """Starts the replicas, prints how to use them, and stops them on Ctrl-C or SIGTERM."""
     try:
         settings = read_settings()
         address = start(settings, replica)
@@ -117,7 +118,7 @@ def _take_down(is_own: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C
     if not is_own:
         serve.delete(APPLICATION)
-    ray.shutdown()  # one of our own ends with this process
+    ray.shutdown()  # also ends the Ray that this process has started
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the page and the replicas of a cluster send each other: plain data, without PyTorch."""
+"""The messages between the page and the replicas of a cluster: plain data, without PyTorch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gradcam_core.errors import GradcamError
 from gradcam_core.explanation.request import ExplanationRequest
 
 APPLICATION = "gradcam"
-"""Under this name Serve runs the replicas."""
+"""The name under which Serve runs the replicas."""
 
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """A photo as a network sees it. photo_size: the photo's width and height. pictures: by detail,
-    the network's input before it is normalised, uint8 [height, width, 3]: a small part of most
-    photos, and a quarter of the normalised input."""
+    """A photo as a network sees it. photo_size: the photo's width and height. pictures: for each
+    detail the network's input before normalisation, uint8 [height, width, 3], which is smaller than
+    most photos and a quarter of the normalised input."""
 
     photo_size: tuple[int, int]
     pictures: dict[int, np.ndarray]
@@ -29,8 +29,8 @@ class NetworkInput:
 class PhotoRequest:
     """A request for a photo.
 
-    photo: its id. network: the one that `input` was made for. input: None where the replica should
-    hold the pass. attempt: how many replicas have failed with it.
+    photo: the photo's id. network: the network for which `input` was made. input: None if the
+    replica probably holds the pass. attempt: how many replicas have failed on this request.
     """
 
     photo: str
@@ -41,12 +41,12 @@ class PhotoRequest:
 
     @property
     def home(self) -> tuple[str, str, str]:
-        """Requests with the same go to the same replica, which holds the pass open."""
+        """Requests with the same home go to the same replica, which holds their pass open."""
         return self.photo, self.request.model, self.request.view
 
     @property
     def batch_key(self) -> str:
-        """The same for passes that can run as one."""
+        """The same for passes that can run as one batch; "" without an input."""
         if self.input is None:
             return ""
         height, width = self.input.pictures[max(self.input.pictures)].shape[:2]
@@ -55,9 +55,9 @@ class PhotoRequest:
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """As `PhotoRequest`, for the checks of an explanation. resized: the photo in all sizes, (width,
-    height), that the network's inputs are cut from, uint8 [height, width, 3]; or only as it is,
-    where these would be too large."""
+    """Like `PhotoRequest`, for the checks of an explanation. resized: the photo, uint8 [height,
+    width, 3], at all sizes (width, height) from which the network's inputs are cut; only at its own
+    size if those would be too large."""
 
     photo: str
     photo_size: tuple[int, int]
@@ -75,7 +75,7 @@ class CheckRequest:
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """For a network, by its name. See `PhotoRequest` for the rest."""
+    """A request to load a network. name: the network's. For the rest see `PhotoRequest`."""
 
     name: str
     attempt: int = 0
@@ -88,12 +88,12 @@ Request = PhotoRequest | CheckRequest | ModelRequest
 
 
 class NotHeld:
-    """The answer of a replica that does not hold the pass and was sent no input for it."""
+    """The answer of a replica that neither holds the pass nor was sent an input for it."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """An error whose message is for people. Raised in the replica, it would travel with its
-    traceback in the message."""
+    """An answer with an error whose message is for people. Ray would put the replica's traceback
+    into the message of a raised error."""
 
     error: GradcamError

@@ -1,5 +1,5 @@
-"""A worker of a cluster: a process of its own on one core, which Serve starts, and starts again
-where it dies. Passes that several visitors wait for run as one."""
+"""A worker of a cluster: a process of its own, which Serve starts, and restarts if it dies. Passes
+that several visitors wait for run as one batch."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from gradcam_core.models.registry import list_models
 from gradcam_core.system.memory import keep_freed_memory, start_trimming
 
 PHOTOS_PER_PASS = {"cpu": 2, "cuda": 16}
-"""Photos that share one pass, at most. On one core two take 0.97 of the time of one by one."""
+"""The most photos that share one pass. On one core, two take 0.97 of the time of two passes."""
 
 LARGE_BYTES = 2**28
-"""Bytes of weights from which each photo has a pass of its own on a CPU. VGG19's dense layers are
-most of it, and a map of one photo goes back through them for all: 51 ms of four, 22 of one."""
+"""Bytes of weights from which each photo has a pass of its own on a CPU. VGG19 is mostly dense
+layers, through which the gradient for one photo passes for all: 51 ms with four, 22 with one."""
 
 QUEUED_PASSES = 16
-"""Passes that are taken together from those that wait, and sorted by what can run as one."""
+"""The most waiting passes that are taken at once and then grouped by what can run as one batch."""
 
 GATHERING_S = 0.03
-"""Time in which passes that wait for another are gathered; one that could run does not wait."""
+"""Seconds for which passes are gathered while another pass runs; otherwise a pass runs at once."""
 
 NOT_HERE = "the replicas have no such network; start them with the same --network as the page"
 
@@ -60,7 +60,7 @@ class _NotHeldError(Exception):
 
 
 def _answers(steps: Callable[..., _Steps]) -> Callable[..., _Steps]:
-    """The steps, and an error that is for people as the last one."""
+    """Wraps a method so that an error meant for people becomes its last answer."""
 
     @functools.wraps(steps)
     async def answering(self: Replica, request: Any) -> _Steps:
@@ -76,9 +76,9 @@ def _answers(steps: Callable[..., _Steps]) -> Callable[..., _Steps]:
 
 
 class Replica:
-    """replicas: how many there are; threads: of each; memory_limit_bytes: of one forward pass, None
-    for what the machine affords; models: those that are loaded at once; described: a person's own
-    networks."""
+    """replicas: their number; threads: of each replica; memory_limit_bytes: for one forward pass,
+    None derives it from the machine's memory; models: networks to load at the start; described:
+    users' own networks."""
 
     def __init__(
         self,
@@ -90,14 +90,14 @@ class Replica:
     ) -> None:
         logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
         keep_visitors_out_of_the_log()
-        keep_freed_memory()  # from pass to pass
-        start_trimming()  # what is free for longer goes back
+        keep_freed_memory()  # for the next pass
+        start_trimming()  # returns memory that stays free for longer
         torch.set_num_threads(threads)
         self._replicas = replicas
-        # As if all were on one machine, whose memory they then share.
+        # Assumes that all replicas share the memory of one machine.
         limit_bytes = memory_limit_bytes or default_limit_bytes(shared_by=replicas)
         self._worker = Worker(limit_bytes, map_threads=1, submit=self._submit)
-        self._passes = 0  # that run or wait
+        self._passes = 0  # passes that run or wait
         for one in described:
             register_described(one)
         self._worker.preload(models)
@@ -122,7 +122,7 @@ class Replica:
 
     @_answers
     async def hold(self, message: PhotoRequest) -> AsyncGenerator[NetworkInfo | bool]:
-        """Ends with True, or with the network that is here now."""
+        """Yields True, or the network that the replica now has if it differs from the message's."""
         network = await self._network(message.request.model)
         if network == message.network:
             await self._worker.hold(message.photo, message.request, _SentInput(message.input))
@@ -132,7 +132,8 @@ class Replica:
     async def explain(
         self, message: PhotoRequest
     ) -> AsyncGenerator[NetworkInfo | float | Explanation]:
-        """Ends with the explanation, or with the network that is here now."""
+        """Yields the progress of the method (0 to 1) and the explanation, or only the network that
+        the replica now has if it differs from the message's."""
         network = await self._network(message.request.model)
         if network != message.network:
             yield network
@@ -159,7 +160,7 @@ class Replica:
         return asyncio.run_coroutine_threadsafe(self._in_batch(request), asyncio.get_running_loop())
 
     async def _in_batch(self, request: PassRequest) -> Examination:
-        # Alone it has nothing to wait for.
+        # A pass that is alone need not wait for others.
         Replica._run.set_batch_wait_timeout_s(GATHERING_S if self._passes else 0)
         self._passes += 1
         try:
@@ -169,7 +170,7 @@ class Replica:
 
     @serve.batch(max_batch_size=QUEUED_PASSES, batch_wait_timeout_s=0)
     async def _run(self, passes: list[PassRequest]) -> list[Examination]:
-        """Passes that Serve has put together, which are of one network."""
+        """Runs the passes that Serve has gathered, all of one network."""
         held: dict[int, Examination] = {}
         for numbers in _alike(passes):
             ran = await self._worker.run_together([passes[n] for n in numbers])
@@ -179,12 +180,12 @@ class Replica:
 
 @dataclass(frozen=True)
 class _SentInput:
-    """The input of a pass as the page has sent it."""
+    """The input of a pass, as sent by the page."""
 
     sent: NetworkInput | None
 
     def slot(self) -> AbstractAsyncContextManager[None]:
-        return nullcontext()  # the page has waited for it
+        return nullcontext()  # the request has already waited in the page's queue
 
     async def prepared(self, model: Model, view: ViewName, detail: int) -> PreparedInput:
         if self.sent is None:
@@ -195,7 +196,7 @@ class _SentInput:
 
 
 class _SentPhoto:
-    """A photo in the sizes that the page has sent."""
+    """A photo at the sizes that the page has sent."""
 
     def __init__(self, message: CheckRequest) -> None:
         self.size = message.photo_size
@@ -212,7 +213,7 @@ class _SentPhoto:
 
 
 def _alike(passes: list[PassRequest]) -> list[list[int]]:
-    """The numbers of those that can run as one."""
+    """Groups the passes that can run as one batch; gives their indices."""
     kinds: dict[tuple, list[int]] = {}
     for n, one in enumerate(passes):
         kind = id(one.model.module), one.layer, one.prepared.batch.shape, one.probabilities is None

@@ -1,5 +1,5 @@
-"""Which replica gets a request: for a photo whose pass one of them holds that one, for others the
-one with the least to do. Serve runs this in the page's process."""
+"""Chooses the replica of a request: the one that holds the photo's pass, otherwise the one with the
+least to do. Serve runs this in the page's process."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import cachetools
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
 
 HOMES = 30_000
-"""Photos, each with a network, whose replica is remembered."""
+"""Pairs of photo and network whose replica is remembered."""
 
 alive: set[ReplicaID] = set()
-"""The replicas that are known to run."""
+"""The replicas known to be running."""
 
 
 class Affinity(RequestRouter):
-    """Serve's own routing by the id of a multiplexed model learns too late what a replica holds: a
-    visitor asks for another class sooner."""
+    """Replaces Serve's routing by the id of a multiplexed model, which learns too late what a
+    replica holds: a visitor may ask for another class before that."""
 
     def initialize_state(self, **kwargs: Any) -> None:
         self._homes: cachetools.LRUCache[Hashable, ReplicaID] = cachetools.LRUCache(HOMES)
@@ -39,7 +39,7 @@ class Affinity(RequestRouter):
         known = self._homes.get(home)
         if known in by_id and not attempt:
             return [[by_id[known]]]
-        # One that has just failed may not be known to be dead.
+        # A replica that has just failed may not be known to be dead yet.
         others = [one for one in by_id if one != known] or list(by_id)
         chosen = min(others, key=self._load)
         self._last[chosen] = next(self._turns)
@@ -48,7 +48,7 @@ class Affinity(RequestRouter):
         return [[by_id[chosen]]]
 
     def _load(self, replica: ReplicaID) -> tuple[int, int]:
-        # What was chosen a moment ago may not be counted yet.
+        # A request routed a moment ago may not be counted yet.
         return self.replica_queue_len_cache.get(replica) or 0, self._last.get(replica, -1)
 
     def update_replicas(self, replicas: list[RunningReplica]) -> None:

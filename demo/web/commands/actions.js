@@ -1,4 +1,4 @@
-// What each button of the toolbar and each key does; `toolbar.js` has the buttons, `keys.js` the keys.
+// The actions of the toolbar's buttons (`toolbar.js`) and of the keys (`keys.js`).
 
 import { closeOpened } from "../inputs/settings.js";
 import { leaveFullScreen } from "../results/panel.js";
@@ -63,14 +63,15 @@ function focusedPanel(app) {
 const toggleSteps = (app) => app.toolbar.setOpen("steps", app.steps.toggle());
 const toggleTrust = (app) => app.toolbar.setOpen("check", app.trust.toggle());
 
-/** Leaves what was opened last: the cover tool, a full screen, a sheet, the presentation, or what else is open. */
+/** Closes the innermost open part: the cover tool, a full screen, a sheet, the presentation, or any other part. */
 function leave(app) {
   if (app.cover.isOn) app.cover.toggle(false);
   else if (leaveFullScreen() || (app.presentation.isOn && closeSheet(app))) return;
   else if (!app.presentation.leave()) closeOpened();
 }
 
-/** In a presentation one thing at a time lies over the maps. isOpen: whether it is what is to be closed anyway. */
+/** Closes what lies over the maps, because a presentation shows one sheet at a time. isOpen: whether the part that
+ * the caller toggles is open, so that the toggle itself closes it. */
 function makeRoom(app, isOpen) {
   if (!isOpen) leaveFullScreen();
   if (!app.presentation.isOn || isOpen) return;
@@ -78,7 +79,7 @@ function makeRoom(app, isOpen) {
   while (closeSheet(app));
 }
 
-/** Closes what covers the maps of a presentation; gives whether anything did. */
+/** Closes the sheet that covers the maps of a presentation; returns whether there was one. */
 function closeSheet(app) {
   if (app.steps.isOpen) toggleSteps(app);
   else if (app.trust.isOpen) toggleTrust(app);

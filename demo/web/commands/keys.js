@@ -1,11 +1,11 @@
-// The keyboard: which key does what, and the dialog that says so.
+// The keyboard shortcuts, and the dialog that lists them.
 
 import { h } from "../core/elements.js";
 import { dialog } from "../dom.js";
 
 const key = (shown, action, text, ...given) => ({ shown, text, keys: [shown], act: (actions) => actions[action](...given) });
 
-/** shown, text: for the dialog. act: calls one of actions.js; false if the key is left to the browser. */
+/** shown, text: for the dialog. act: calls an action of actions.js; returns false to leave the key to the browser. */
 const KEYS = [
   {
     shown: "1 … 5",
@@ -53,13 +53,13 @@ export const keysDialog = () =>
 
 const TYPED_INTO = "input:not([type=radio], [type=checkbox], [type=range]), textarea, select";
 
-/** Whether a dialog, a menu, a list or a field has a use of its own for the key. */
+/** Whether a dialog, a menu, a list or a field handles the key itself. */
 function isTaken({ key, target }) {
   if (document.querySelector("dialog[open], :popover-open")) return true;
   return key === "Escape" ? target.matches("[role=combobox]") : target.closest(TYPED_INTO) !== null;
 }
 
-/** Calls `actions` by key, but not while a person types or uses another control. */
+/** Calls `actions` by key, except while a person types or another control handles the key. */
 export function listenToKeys(actions) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;

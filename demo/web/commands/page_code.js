@@ -1,4 +1,4 @@
-// The address of the page as a large code, for a room to scan.
+// A dialog with the page's address as a large QR code, for an audience to scan.
 
 import { h } from "../core/elements.js";
 import { dialog } from "../dom.js";
@@ -12,7 +12,7 @@ export class PageCode {
     this.element.classList.add("page-code");
   }
 
-  /** link: to this view. note: what it cannot carry. */
+  /** link: a link to this view. note: a sentence on what the link cannot carry. */
   async show(link, note) {
     this.code.hidden = true;
     this.text.textContent = "…";

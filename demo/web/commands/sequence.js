@@ -1,5 +1,5 @@
-// What one steps through: the slides of a talk, or the examples; and the person's own photos, after the examples or after
-// the slide at which they came.
+// The sequence of photos that a visitor steps through: the slides of a talk, or the examples; and the visitor's own photos,
+// after the examples or after the slide that was shown when they were added.
 
 import { isSame } from "../state.js";
 
@@ -9,8 +9,8 @@ const MOST_FILES = 200;
 const sameAs = (photo) => (item) => isSame(item.state.photo, photo);
 
 export class Sequence {
-  /** slides: of a talk, or null. examples: from demo/ui/page_data.py. show(state): has the page show it.
-   * upload(file): gives the photo. tell(text): the person. */
+  /** slides: of a talk, or null. examples: from demo/ui/page_data.py. show(state): shows a state on the page.
+   * upload(file): returns the photo. tell(text): shows a message. */
   constructor({ slides, examples, show, upload, tell }) {
     Object.assign(this, { show, upload, tell });
     this.isTalk = Boolean(slides);
@@ -23,12 +23,12 @@ export class Sequence {
     return this.items[this.at];
   }
 
-  /** Which of how many, where there is more than the examples. */
+  /** The current position as "2 of 7"; "" before the first step. */
   get position() {
     return this.at < 0 ? "" : `${this.at + 1} of ${this.items.length}`;
   }
 
-  /** The page shows the photo of this state. One that is the person's own is kept among the others. file: it was uploaded from. */
+  /** Notes which photo the page shows; adds a visitor's own photo to the sequence. file: the file it was uploaded from. */
   note(state, file) {
     const { photo } = state;
     if (!photo || (this.current && sameAs(photo)(this.current))) return;
@@ -37,7 +37,7 @@ export class Sequence {
     else this.at = this.insert([{ state: { photo }, title: file?.name ?? "Your photo", caption: "", file, at: Date.now() }]);
   }
 
-  /** Of several slides with this photo, the one that says most of what the page shows, and nothing else. */
+  /** Of the slides with this photo, the one with the most choices, all of which agree with the state; else the first. */
   closest(state) {
     const items = this.items.filter(sameAs(state.photo));
     const isTrue = (item) => Object.entries(item.state).every(([name, value]) => isSame(value, state[name]));
@@ -46,21 +46,21 @@ export class Sequence {
     return best;
   }
 
-  /** Gives the place of the first: in a talk, the next slide follows them. */
+  /** Inserts items at the end, or in a talk after the current slide; returns the position of the first. */
   insert(items) {
     const at = this.isTalk ? this.at + 1 : this.items.length;
     this.items.splice(at, 0, ...items);
     return at;
   }
 
-  /** Files of the person's own, of which the first is shown. */
+  /** Adds a visitor's own files, and shows the first. */
   add(files) {
     const taken = files.slice(0, MOST_FILES);
     if (taken.length < files.length) this.tell(`Of the ${files.length} files, only the first ${MOST_FILES} are used.`);
     return this.go(this.insert(taken.map((file) => ({ state: {}, title: file.name, caption: "", file }))));
   }
 
-  /** The next time that one of the person's own photos is shown, it is sent again. */
+  /** Makes each of the visitor's own photos be sent again the next time it is shown. */
   forgetUploads() {
     for (const item of this.items) if (item.file) item.at = 0;
   }

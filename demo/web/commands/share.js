@@ -1,4 +1,4 @@
-// A dialog with a link to this view, and with what the link cannot carry.
+// A dialog with a link to this view, and a note on what the link cannot carry.
 
 import { h } from "../core/elements.js";
 import { copied, dialog } from "../dom.js";
@@ -8,7 +8,7 @@ const LINK_OF_UPLOAD =
 const LINK_OF_ALL = "Whoever opens the link sees the same picture, networks, class and map.";
 const LINK_WITHOUT_PHOTO = "No photo is chosen yet. The link carries the other choices.";
 
-/** What a link to this photo carries, or cannot carry. */
+/** A sentence on what a link to this photo carries, or cannot carry. */
 export function noteOnLink(photo) {
   if (!photo) return LINK_WITHOUT_PHOTO;
   return photo.upload ? LINK_OF_UPLOAD : LINK_OF_ALL;

@@ -1,4 +1,4 @@
-// How the maps are drawn, and what can be done with them. Only the layer needs the server.
+// The toolbar: how the maps are drawn, and actions on them. Of the drawing options, only the layer needs the server.
 
 import { h } from "../core/elements.js";
 import { icon, menu } from "../dom.js";
@@ -9,11 +9,11 @@ const DISPLAY_MODES = [
   ["photo", "Photo"],
 ];
 
-// Where there is little room, only the icon is shown; screen readers still read the name.
+// On narrow screens only the icon is shown; screen readers still read the name.
 const BRIEF = { class: "action brief" };
 
 export class Toolbar {
-  /** colormaps: [name, title]. steps: of the layer's slider. actions: see actions.js. */
+  /** colormaps: [name, title] of each. steps: of the layer slider. actions: see actions.js. */
   constructor({ colormaps, opacity, steps, actions }) {
     this.steps = steps;
     this.layers = DISPLAY_MODES.map(([value, title]) => {
@@ -110,7 +110,7 @@ export class Toolbar {
     this.setLayer(1);
   }
 
-  /** share: from 0, the first feature map, to 1, the last. */
+  /** share: the layer's position, from 0 (the first feature map) to 1 (the last). */
   setLayer(share) {
     const at = Math.round(share * this.steps);
     this.layer.value = at;
@@ -119,7 +119,8 @@ export class Toolbar {
     this.layer.setAttribute("aria-valuetext", text);
   }
 
-  /** Says what is explained: a class or null for each network's own, the contrast: a class, null for none, or true for the most probable others. */
+  /** Says what is explained. target: a class name, null for each network's top class. contrast: a class name, null for
+   * none, true for the most probable others. */
   setExplained(target, contrast) {
     const name = (text) => h("b", {}, text);
     const others = contrast === true ? "the most probable others" : name(contrast);
@@ -137,14 +138,14 @@ export class Toolbar {
     }
   }
 
-  /** isPossible: of the method that is chosen. */
+  /** isPossible: whether the chosen method can make signed maps. */
   setSigned(isOn, isPossible) {
     this.signed.checked = isOn;
     this.signed.disabled = !isPossible;
     this.colorsField.hidden = isOn;
   }
 
-  /** Whether what a button opens is open: "cover", "steps", "check" or "methods". */
+  /** Marks a button's part as open or closed. name: "cover", "steps", "check" or "methods". */
   setOpen(name, isOpen) {
     this.openers[name].setAttribute("aria-expanded", String(isOpen));
   }

@@ -1,18 +1,18 @@
-// The fields in which a person chooses a class, which demo/ui/layout.py puts on the page as plain HTML.
-// A list of Gradio's can only be filtered by the texts in it; here the server also finds kinds, and
-// what is near a word that is no class. The field says what is explained whenever nobody types in it.
+// The fields in which a visitor chooses a class, which demo/ui/layout.py puts on the page as plain HTML.
+// Gradio's dropdown only filters by its own texts; here the server also finds kinds of things, and classes
+// close in meaning to a word that is no class. While nobody types, the field shows the chosen class.
 
 import { h } from "../core/elements.js";
 import { findClasses } from "../requests.js";
 
 const SEARCH_DELAY_MS = 150; // after the last letter
 
-/** The selector of the element of a field. */
+/** The selector of a field's element. */
 export const classFieldOf = (name) => `[data-class-field="${name}"]`;
 
 export class ClassField {
-  /** element: of the field. none: what it says where no class is chosen. classes(): all of them, those to
-   * list first on top; textOf(index): a class with its synonyms; choose(index or null). */
+  /** element: the field's. none: its text if no class is chosen. classes(): all indices, in the order of the list;
+   * textOf(index): a class with its synonyms; choose(index or null): called when the visitor chooses. */
   constructor({ element, none, classes, textOf, choose }) {
     Object.assign(this, { element, none, classes, textOf, choose });
     this.input = element.querySelector("input");
@@ -24,12 +24,12 @@ export class ClassField {
     this.input.addEventListener("input", () => this.type());
     this.input.addEventListener("keydown", (event) => this.pressKey(event));
     this.input.addEventListener("blur", () => this.leave());
-    this.list.addEventListener("mousedown", (event) => event.preventDefault()); // the focus stays in the field
+    this.list.addEventListener("mousedown", (event) => event.preventDefault()); // keeps the focus in the field
     this.list.addEventListener("click", ({ target }) => {
       const option = target.closest("li");
       if (option) this.take(option);
     });
-    // What a quick visitor typed before this script had come is taken up, not lost.
+    // Keeps what a visitor has typed before this script was loaded.
     if (document.activeElement === this.input && this.input.value !== none) this.type();
     else this.show(null);
   }
@@ -46,7 +46,7 @@ export class ClassField {
     return index === null ? this.none : this.textOf(index);
   }
 
-  /** Says which class is chosen, unless a person is typing. */
+  /** Shows the chosen class, unless a visitor is typing. */
   show(index) {
     this.value = index;
     if (!this.isOpen) this.input.value = this.textFor(index);
@@ -88,8 +88,8 @@ export class ClassField {
     return made;
   }
 
-  /** Names with a word that begins or ends with the letters typed so far are listed at once, and a moment later what the
-   * server finds, which has those, too. */
+  /** Lists at once the names with a word that begins or ends with the typed letters, and a moment later what the server
+   * finds, which includes these. */
   type() {
     const word = this.input.value.trim();
     const letters = word.toLowerCase();
@@ -107,12 +107,12 @@ export class ClassField {
   async search(word, having) {
     const { classes, note } = await findClasses(word);
     if (this.searched !== word || !this.isOpen) return;
-    // The server knows which are nearest. What is no match of letters waits to be pointed at.
+    // In the server's order, nearest first. A class that does not match the letters is not preselected.
     const { active } = this;
     const isPointedAt = active && active !== this.options[0];
     const none = having.filter((index) => index === null);
-    this.fill(classes.length || note ? [...none, ...classes] : having); // as they are, if the server does not answer
-    // A text may name the first with other accents or spaces.
+    this.fill(classes.length || note ? [...none, ...classes] : having); // unchanged if the server does not answer
+    // The text may name the first class with other accents or spaces.
     const isNamed = !note.includes("” is not one of the ");
     const first = this.options.find(({ index }) => having.includes(index) || (isNamed && index === classes[0]));
     this.activate(
@@ -160,7 +160,7 @@ export class ClassField {
     this.activate(options[at < 0 ? (by > 0 ? 0 : options.length - 1) : (at + by + options.length) % options.length]);
   }
 
-  /** A class whose name was typed in full is chosen; anything else gives way to what is explained. */
+  /** Chooses a class whose name was typed in full; otherwise shows the chosen class again. */
   leave() {
     if (!this.isOpen) return;
     const word = this.input.value.trim().toLowerCase();
@@ -172,7 +172,7 @@ export class ClassField {
   }
 }
 
-/** Whether a word of a name begins or ends with these letters: the cat of "tabby cat", not that of "education". */
+/** Whether a word of a name begins or ends with these letters: "cat" in "tabby cat", not in "education". */
 function hasWordLike(name, letters) {
   const isLetter = (place) => /[\p{L}\p{N}]/u.test(name[place] ?? " ");
   for (let at = name.indexOf(letters); at >= 0 && letters; at = name.indexOf(letters, at + 1)) {

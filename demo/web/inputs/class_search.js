@@ -1,11 +1,11 @@
-// The search for a class by key, also during a presentation, where the field at the left is out of reach.
+// The search for a class by a key, which also works in a presentation, where the field at the left is out of reach.
 
 import { h } from "../core/elements.js";
 import { dialog } from "../dom.js";
 import { ClassField } from "./class_field.js";
 
 export class ClassSearch {
-  /** settings: none, classes(), textOf(index), choose(index), as of a `ClassField`. */
+  /** settings: none, classes(), textOf(index), choose(index), as for `ClassField`. */
   constructor({ choose, ...settings }) {
     const id = "searched-class";
     const input = h("input", {
@@ -37,7 +37,7 @@ export class ClassSearch {
         choose(index);
       },
     });
-    // The first Escape would only close the list.
+    // Otherwise the first Escape would only close the list.
     const leave = (event) => event.key === "Escape" && this.element.close();
     this.element.addEventListener("keydown", leave, { capture: true });
     this.element.addEventListener("close", () => this.field.close());

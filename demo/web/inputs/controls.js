@@ -1,33 +1,32 @@
-// Gradio's controls at the left: what a person chooses there, and what they are to show.
+// Gradio's controls at the left: reads what a visitor chooses there, and sets what they show.
 
-const OURS = "shown from here: "; // begins the path of a file that Gradio's photo control is given
+const OURS = "shown from here: "; // prefix of the path of a file that this script gives to Gradio's photo control
 const UPDATE_DELAY_MS = 100;
 
 export class Controls {
-  /** props: from demo/ui/page_data.py. trigger(): has Gradio ask for `values()`. change(changes): of
+  /** props: from demo/ui/page_data.py. trigger(): makes Gradio call `values()`. change(changes): changes
    * the page's state. view(): what the page shows, as {state, photo, isCurrent}. */
   constructor({ props, trigger, change, view }) {
     Object.assign(this, { props, trigger, change, view });
-    this.hasOtherModels = false; // to choose from than the control has
-    // What the controls have now, as JSON. The models report their first value when they are made.
+    this.hasOtherModels = false; // whether the networks have changed since the control got its choices
+    // The controls' current values as JSON. Gradio reports the first value of the models when it creates the control.
     this.lastValues = { models: JSON.stringify(props.defaults.models) };
   }
 
-  /** One of the controls has another value. */
+  /** Receives the new value of a control. */
   receive(name, value) {
     const json = JSON.stringify(value);
     if (name === "models" && this.lastValues.models === json) return;
     this.lastValues[name] = json;
     if (name === "photo") {
-      // Set from here; this may report one that has been replaced since.
+      // A photo set by this script is not reported back; it may have been replaced since.
       if (!value?.path.startsWith(OURS)) this.change({ photo: value && { upload: value.path } });
       return;
     }
     this.change({ [name]: value });
   }
 
-  /** What the controls are to show, in the order of `props.controls`; undefined is what they show
-   * already. */
+  /** The values that the controls should show, in the order of `props.controls`; undefined for no change. */
   values() {
     const { state } = this.view();
     const values = { ...state, photo: this.photoFile() };
@@ -40,7 +39,7 @@ export class Controls {
         return { __type__: "update", choices, value: values[name] };
       }
       if (json === this.lastValues[name]) return undefined;
-      // An update now would close the list on the person who chooses from it.
+      // An update now would close the list from which a visitor is choosing.
       if (document.querySelector(`#${name} input[aria-expanded="true"]`)) {
         this.updateSoon();
         return undefined;
@@ -59,11 +58,11 @@ export class Controls {
     this.waiting = setTimeout(() => this.update(), UPDATE_DELAY_MS);
   }
 
-  /** The photo in the form that Gradio's control takes, once there is something to show. */
+  /** The photo in the form that Gradio's control takes; undefined until there is something to show. */
   photoFile() {
     const { state, photo, isCurrent } = this.view();
     const { example, address, upload } = state.photo ?? {};
-    // The photo as it is stays here while places of it are covered.
+    // While places are covered, the control keeps showing the uncovered photo.
     if (state.covers.length && this.lastPhoto) return this.lastPhoto;
     if (!example && !((address || upload) && isCurrent)) return undefined;
     const name = `${example ?? "picture"}.jpg`;
@@ -73,7 +72,7 @@ export class Controls {
     return this.lastPhoto;
   }
 
-  /** Says what the view "crop" is for the networks that are chosen: its words are a part of Gradio's control. */
+  /** Names the view "crop" after what the chosen networks see in it; the text is a part of Gradio's control. */
   nameCrop() {
     const { models } = this.view().state;
     const ofChosen = new Set(this.props.models.filter(({ name }) => models.includes(name)).map(({ crop }) => crop));
@@ -82,8 +81,8 @@ export class Controls {
     if (crop && words && words.textContent !== crop) words.textContent = crop;
   }
 
-  /** The browser is spared the photo as it was taken, of many megapixels: its preview waits for the
-   * smaller one that the panels show. */
+  /** Hides the control's preview until the panels' smaller photo is there, to spare the browser an original of
+   * many megapixels. */
   hidePreview(isHidden) {
     document.body.classList.toggle("without-preview", isHidden);
   }

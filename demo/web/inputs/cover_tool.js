@@ -1,5 +1,5 @@
-// "Cover it and look again": the tool that draws boxes and strokes of a brush on the photo, with the
-// mouse, a finger or the keyboard, and the bar of its buttons.
+// "Cover it and look again": the tool for drawing boxes and brush strokes on the photo with the mouse, a finger or
+// the keyboard, and the bar with its buttons.
 
 import { h } from "../core/elements.js";
 import { icon, iconButton } from "../dom.js";
@@ -11,8 +11,8 @@ const SHAPES = [
 ];
 const RADIUS = { value: 0.08, least: 0.02, most: 0.3 }; // shares of the photo's shorter side
 const SIDE = { value: 0.35, least: 0.05, most: 1, step: 0.05 }; // of the box that keys move
-const STEP = 0.025; // by which a key moves it
-const LEAST_BOX = 0.01; // a smaller one was a click
+const STEP = 0.025; // by which a key moves the box
+const LEAST_BOX = 0.01; // a smaller box was a click
 const SURFACES = ".panel .photo-layers, .panel.tile img, #photo img";
 const HELP =
   "Draw on any photo. The hottest place is a box with about a fifth of what the networks saw, for all maps together; a " +
@@ -22,7 +22,7 @@ const HELP_TOUCH = "Draw with a finger on a photo; scroll beside it.";
 
 export class CoverTool {
   /** act: draft(shape or null), cover(shape, fill), hottest(fill), elsewhere(), undo(), clear(), changed().
-   * ratio(): width over height of the photo. limits: {fills, covers, points}, from demo/ui/page_data.py. */
+   * ratio(): the photo's width over its height. limits: {fills, covers, points}, from demo/ui/page_data.py. */
   constructor({ act, ratio, limits }) {
     Object.assign(this, { act, ratio, limits });
     this.side = SIDE.value;
@@ -67,7 +67,7 @@ export class CoverTool {
     return Number(this.size.value);
   }
 
-  /** Whether it is on afterwards. withKeys: whether the first photo takes the keys. */
+  /** Switches the tool on or off; returns whether it is on. withKeys: whether to focus the first photo for the keyboard. */
   toggle(isOn = !this.isOn, withKeys = false) {
     this.element.hidden = !isOn;
     document.body.classList.toggle("drawing-covers", isOn);
@@ -78,7 +78,7 @@ export class CoverTool {
     return isOn;
   }
 
-  /** A photo can be reached with Tab while the tool is on. */
+  /** Makes a photo reachable with Tab while the tool is on. */
   setFocusable(photo) {
     if (this.isOn) {
       photo.tabIndex = 0;
@@ -115,7 +115,7 @@ export class CoverTool {
     document.addEventListener("pointermove", (event) => this.move(event), options);
     document.addEventListener("pointerup", (event) => this.end(event), options);
     document.addEventListener("pointercancel", () => this.cancel(), options);
-    // An image would be dragged away, or its control opened.
+    // Otherwise the browser would drag the image, or Gradio open its control.
     for (const kind of ["dragstart", "click"]) {
       document.addEventListener(kind, (event) => this.isOn && event.target.matches?.("#photo img, .tile img") && stop(event), options);
     }
@@ -216,7 +216,7 @@ function stop(event) {
   event.stopPropagation();
 }
 
-/** Where on a photo, as shares of its sides. An image may be smaller than its element. */
+/** The pointer's place on a photo, as shares of its sides. An image may be smaller or larger than its element. */
 function placeOn(surface, { clientX, clientY }) {
   let { left, top, width, height } = surface.getBoundingClientRect();
   if (surface.naturalWidth && getComputedStyle(surface).objectFit !== "fill") {
@@ -229,7 +229,7 @@ function placeOn(surface, { clientX, clientY }) {
   return [share(clientX, left, width), share(clientY, top, height)];
 }
 
-/** Radio buttons in a row. */
+/** A row of radio buttons, as {element, value()}. */
 function choice(name, title, values, onchange) {
   const inputs = values.map(([value], i) => h("input", { type: "radio", name, value, checked: i === 0, onchange }));
   const element = h(

@@ -3,7 +3,7 @@
 import { h } from "../core/elements.js";
 
 export class Examples {
-  /** examples: in their order, from demo/ui/page_data.py. choose(photo): one of them. */
+  /** examples: from demo/ui/page_data.py, in their order. choose(photo): called at a click on an example. */
   constructor(examples, choose) {
     this.examples = examples;
     this.choose = choose;
@@ -13,7 +13,7 @@ export class Examples {
     });
   }
 
-  /** Marks the chosen one, and says what to notice. said: in a picture that is stepped to. */
+  /** Marks the chosen example. title, caption: of the current picture, to show below the examples. */
   mark(photo, { title, caption } = {}) {
     for (const button of document.querySelectorAll("[data-example]")) {
       button.setAttribute("aria-pressed", String(button.dataset.example === photo?.example));
@@ -22,7 +22,7 @@ export class Examples {
     document.querySelector(".example-caption").replaceChildren(...said);
   }
 
-  /** What is known of a photo that is an example; undefined for any other. */
+  /** The example that a photo is; undefined if it is none. */
   of(photo) {
     return this.examples.find(({ name }) => name === photo?.example);
   }

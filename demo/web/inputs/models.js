@@ -1,11 +1,11 @@
-// What Gradio's dropdown of models lacks: a click anywhere in its box opens and closes the list, and
-// the buttons that remove a model are named after it, not after its number.
+// Improves Gradio's dropdown of models: a click anywhere in its box opens and closes the list, and the buttons that
+// remove a model are named after the model, not after its number.
 
 export function improveModels() {
   const control = document.querySelector("#models");
   control.addEventListener("mousedown", (event) => {
     if (event.target.closest(".token-remove, .options")) return;
-    event.preventDefault(); // the focus stays where it is put here
+    event.preventDefault(); // keeps the browser from moving the focus, which is set below
     const input = control.querySelector("input");
     const isOpen = input.ariaExpanded === "true";
     input.blur(); // closes the list; Gradio opens it only for a new focus

@@ -1,5 +1,4 @@
-// A network of the person's own that is dropped on the page: what its file holds, and what is to be known
-// beside it.
+// The dialog for a visitor's own network, dropped on the page: shows what its file contains, and asks for what it lacks.
 
 import { h } from "../core/elements.js";
 import { copied, dialog } from "../dom.js";
@@ -9,7 +8,7 @@ const field = (label, control, note) =>
   h("label", {}, h("span", {}, label), control, note ? h("small", {}, note) : "");
 
 export class OwnNetwork {
-  /** add(name, page): a network that the page is to have, see demo/server/own_networks.py. */
+  /** add(name, page): adds a network to the page, see demo/server/own_networks.py. */
   constructor(add) {
     this.add = add;
     const text = (attributes) => h("input", { type: "text", autocomplete: "off", spellcheck: "false", ...attributes });
@@ -64,7 +63,7 @@ export class OwnNetwork {
     this.element = dialog("Your network", this.form, this.done);
   }
 
-  /** weights, labels: files, the latter undefined if there is none. */
+  /** weights, labels: files; labels is undefined if there is none. */
   async take(weights, labels) {
     this.form.reset();
     this.form.hidden = false;
@@ -111,7 +110,7 @@ export class OwnNetwork {
     this.say("Looking into the file …");
     this.button.disabled = true;
     const { found, problem } = await askOfNetwork(this.request(false));
-    if (requested !== this.requested) return; // something was changed meanwhile
+    if (requested !== this.requested) return; // the visitor has changed something meanwhile
     this.showFound(found);
     this.say(problem ?? found.notice, Boolean(problem));
     this.button.disabled = Boolean(problem);

@@ -1,4 +1,4 @@
-// What is dropped anywhere on the page, pasted, or chosen from a disk: a picture becomes the photo, and of
+// Takes what a visitor drops anywhere on the page, pastes, or chooses as a file: a picture becomes the photo; for
 // anything else, a message says what it is and what to do.
 
 import { bytesOf } from "../core/heat.js";
@@ -22,12 +22,13 @@ const isAddress = (text) => /^https?:\/\/\S+$/i.test(text);
 const isData = (text) => /^data:image\/[\w.+-]+;base64,/i.test(text);
 const isText = (element) => element?.closest?.("input, textarea, [contenteditable]");
 
-/** suffixes: of the names of pictures. limitMb: of a file. hasAddresses: whether the server fetches pictures. choose(address): of a picture on the
- * web. chooseAll(files): of several. takeNetwork(weights, labels): files of a network. sent(file): one is on its way. tell(text): the person.
- * Gives what takes a file as the photo. */
+/** suffixes: of the names of pictures. limitMb: the largest file. hasAddresses: whether the server fetches pictures.
+ * choose(address): takes a picture on the web. chooseAll(files): takes several pictures. takeNetwork(weights, labels):
+ * takes a network's files. sent(file): called when a file is being sent. tell(text): shows a message.
+ * Returns a function that takes a file as the photo. */
 export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose, chooseAll, takeNetwork, sent, tell }) {
-  // Browsers know no type for many kinds, nor for names in capitals on some systems; the server looks
-  // into the file.
+  // Browsers know no type for many formats, nor, on some systems, for names in capitals; the server examines
+  // the content.
   const isLikelyPicture = ({ type, name }) =>
     type.startsWith("image/") || suffixes.some((suffix) => name.toLowerCase().endsWith(suffix));
 
@@ -47,7 +48,7 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
     else tell(NO_ADDRESSES);
   };
 
-  // The camera, or a list of keys, would hide the photo; a form that is being filled in stays.
+  // Closes dialogs that would hide the photo, but not a form that is being filled in.
   const uncover = () => document.querySelectorAll("dialog[open]:not(:has(form))").forEach((one) => one.close());
 
   const takeAll = async (files, folders) => {
@@ -92,7 +93,7 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
   listenToDrops(take);
   document.addEventListener("paste", (event) => {
     const { files, text } = contentOf(event.clipboardData);
-    // Text in a field is the field's, and other text is told of only if it could have been meant.
+    // Ignores text pasted into a field, and pastes with neither files nor text.
     if (!files.length && (isText(event.target) || !text)) return;
     event.preventDefault();
     take(event.clipboardData);
@@ -102,7 +103,7 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
   return upload;
 }
 
-/** All drops are taken here, also those on Gradio's box, which refuses files without a type. */
+/** Takes all drops, including those on Gradio's box, which refuses files without a type. */
 function listenToDrops(take) {
   const mark = (isOver) => document.body.classList.toggle("dropping", isOver);
   const events = {
@@ -116,7 +117,7 @@ function listenToDrops(take) {
   };
   for (const [name, act] of Object.entries(events)) {
     const listen = (event) => {
-      if (isText(event.target) && !hasFiles(event.dataTransfer)) return; // text into a field
+      if (isText(event.target) && !hasFiles(event.dataTransfer)) return; // text dropped into a field
       event.preventDefault();
       event.stopPropagation();
       act(event);
@@ -125,7 +126,7 @@ function listenToDrops(take) {
   }
 }
 
-/** The browser's dialog offers files without a type, too, and Gradio does not refuse them. */
+/** Makes the browser's file dialog offer files without a type, too, and keeps Gradio from refusing them. */
 function listenToFileChooser(take, suffixes) {
   const accepted = ["image/*", ...suffixes].join(",");
   const widen = (event) => {
@@ -142,7 +143,7 @@ function listenToFileChooser(take, suffixes) {
   window.addEventListener("change", change, { capture: true });
 }
 
-/** Gradio's own says nothing where no picture was copied, or the browser does not let it read. */
+/** Replaces Gradio's handler, which stays silent if no picture was copied, or the browser denies reading. */
 function listenToClipboardButton(upload, tell) {
   const read = async (event) => {
     if (!event.target.closest?.(CLIPBOARD_BUTTON)) return;
@@ -163,7 +164,7 @@ function listenToClipboardButton(upload, tell) {
 
 let isGiving = false;
 
-/** Gives a file to Gradio's control, which takes only those whose type is that of a picture. */
+/** Gives a file to Gradio's control, with a picture's type, because the control takes no other files. */
 function give(file) {
   const isTyped = file.type.startsWith("image/");
   const transfer = new DataTransfer();
@@ -177,12 +178,12 @@ function give(file) {
 
 const hasFiles = (transfer) => [...(transfer?.types ?? [])].includes("Files");
 
-/** The files that lie in a folder itself. */
+/** The files that lie directly in a folder. */
 async function filesIn(folder) {
   const reader = folder.createReader();
   const entries = [];
   for (;;) {
-    // It gives some at a time.
+    // The reader returns a few entries at a time.
     const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
     if (!some.length) break;
     entries.push(...some);
@@ -192,7 +193,8 @@ async function filesIn(folder) {
   return (await Promise.all(opened)).filter(Boolean);
 }
 
-/** What came, as {files, folders, text}. text: the address of a picture or a page, or other words. */
+/** The content of a drop or the clipboard, as {files, folders, text}. text: the address of a picture or a page, or any
+ * other text. */
 function contentOf(transfer) {
   const items = [...(transfer?.items ?? [])].filter(({ kind }) => kind === "file");
   const isFolder = (item) => item.webkitGetAsEntry?.()?.isDirectory ?? false;
@@ -204,7 +206,7 @@ function contentOf(transfer) {
   return { files, folders, text: files.length || folders.length ? "" : textOf(transfer) };
 }
 
-/** The address of the picture itself rather than that of the page that it links to. */
+/** The text of a drop: preferably the address of the picture itself, not of the page that it links to. */
 function textOf(transfer) {
   const html = new DOMParser().parseFromString(transfer?.getData("text/html") ?? "", "text/html");
   const source = html.querySelector("img[src]")?.getAttribute("src") ?? "";

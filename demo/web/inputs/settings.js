@@ -1,5 +1,5 @@
-// What leads to other parts of the page: the button that unfolds the settings on a small screen, and the
-// links that skip to the results, both of which demo/ui/layout.py puts on the page; and what closes parts.
+// The button that unfolds the settings on a small screen, and the links that skip to the results, both of which
+// demo/ui/layout.py puts on the page; and closing the parts that buttons have opened.
 
 const OPENED = "[data-unfolds][aria-expanded=true], .headline .actions > [aria-expanded=true]";
 
@@ -12,7 +12,7 @@ export function listenToSettingsButton() {
   });
 }
 
-/** The link leads to the first prediction, or to where it will be. */
+/** Makes the skip links lead to the first prediction, or to the results if there is none yet. */
 export function listenToSkipLinks() {
   document.addEventListener("click", (event) => {
     if (!event.target.closest?.("a.skip")) return;
@@ -22,7 +22,7 @@ export function listenToSkipLinks() {
   });
 }
 
-/** Closes the last part of the page that a button has opened, and goes back to the button. */
+/** Closes the last part of the page that a button has opened, and focuses that button. */
 export function closeOpened() {
   const button = [...document.querySelectorAll(OPENED)].filter((one) => one.checkVisibility()).at(-1);
   button?.click();

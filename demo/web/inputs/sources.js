@@ -1,6 +1,5 @@
-// Says which of the photo's sources cannot work here, before somebody clicks them: browsers lend the camera and
-// the clipboard only to pages that came over https, or from their own machine, and a site that shows this page in
-// a frame may keep them, too.
+// Says which of the photo's sources cannot work here, before a visitor clicks them: browsers allow the camera and the
+// clipboard only to pages from HTTPS or their own machine, and a site that shows this page in a frame may deny them.
 
 const INSECURE =
   "The camera and the clipboard button need https, or a browser on the machine that runs the app. Ctrl+V also " +
@@ -11,7 +10,7 @@ const FRAMED = "The site that embeds this page does not let it use the ";
 
 const isLent = (name) => (document.permissionsPolicy ?? document.featurePolicy)?.allowsFeature(name) ?? true;
 
-/** note: the element for the sentence, hidden until there is one. */
+/** note: the element for the sentences, hidden until there are any. */
 export function explainMissingSources(note) {
   const hasCamera = Boolean(navigator.mediaDevices?.getUserMedia);
   const hasClipboard = Boolean(navigator.clipboard?.read);

@@ -1,8 +1,8 @@
-// The visitor's camera: its newest frame.
+// The visitor's camera, and its newest frame.
 
 import { h } from "../core/elements.js";
 
-// Networks see a square of it: a wider picture would have smaller maps and less beside them.
+// 4 : 3, because networks see a square of the picture: in a wider one, the maps would be smaller.
 const WANTED = { width: { ideal: 960 }, height: { ideal: 720 }, facingMode: { ideal: "environment" } };
 const KEPT_QUALITY = 0.95;
 
@@ -15,7 +15,7 @@ const PROBLEMS = {
 };
 const NO_CAMERA = "No camera is available here. Choose a picture instead.";
 
-/** A frame as the camera gave it. takenAt: when, on the clock of `performance.now()`. */
+/** A frame at the camera's size. takenAt: when it was taken, on the clock of `performance.now()`. */
 class Frame {
   constructor() {
     this.canvas = h("canvas");
@@ -36,7 +36,7 @@ class Frame {
     this.canvas.getContext("2d").drawImage(video, 0, 0);
   }
 
-  /** As large as the camera gave it, for a photo. */
+  /** The frame as a JPEG file at the camera's size, for use as the photo. */
   async file(name) {
     const blob = await new Promise((resolve) => this.canvas.toBlob(resolve, "image/jpeg", KEPT_QUALITY));
     return new File([blob], name, { type: blob.type });
@@ -47,16 +47,16 @@ export class Camera {
   constructor() {
     this.video = h("video", { class: "camera", playsinline: true, tabindex: "-1", "aria-hidden": "true" });
     this.video.muted = true; // the attribute alone is only a default
-    this.frames = [new Frame(), new Frame(), new Frame()]; // made anew, each would be megabytes to clear away
+    this.frames = [new Frame(), new Frame(), new Frame()]; // reused: new ones would leave megabytes of garbage each
   }
 
-  /** Throws an Error with a sentence for people. */
+  /** Starts the camera. Throws an Error with a sentence for people. */
   async start() {
     if (!isSecureContext) throw new Error(INSECURE);
     const policy = document.permissionsPolicy ?? document.featurePolicy;
     if (policy && !policy.allowsFeature("camera")) throw new Error(NOT_LENT);
     if (!navigator.mediaDevices?.getUserMedia) throw new Error(NO_CAMERA);
-    const opening = (this.opening = {}); // it may be stopped, or started anew, while the person is asked
+    const opening = (this.opening = {}); // `stop` or another `start` may come while the browser asks for permission
     let stream;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: WANTED });
@@ -70,7 +70,7 @@ export class Camera {
     this.stream = stream;
     this.video.srcObject = stream;
     this.taken = 0;
-    await this.video.play().catch(() => {}); // it was stopped meanwhile
+    await this.video.play().catch(() => {}); // fails if the camera was stopped meanwhile
   }
 
   stop() {
@@ -79,10 +79,11 @@ export class Camera {
     this.stream = this.video.srcObject = null;
   }
 
-  /** The newest frame, once there is one that was not taken before. isNeeded(frame): of one that was, two at most. */
+  /** Resolves to the newest frame, once there is one that was not taken before. isNeeded(frame): whether an earlier
+   * frame must not be overwritten; true for two at most. */
   async take(isNeeded) {
     const { video } = this;
-    // Not by a callback for every frame of the camera: each has the browser lay out the page.
+    // Polls because a callback for every camera frame would each time make the browser lay out the page.
     while (!video.videoWidth || this.count === this.taken) await nextFrame(video);
     this.taken = this.count;
     const frame = this.frames.find((one) => !isNeeded(one));

@@ -1,4 +1,4 @@
-// What one network sees in the newest frame: the frame with its map, and the most probable classes.
+// A network's panel in the live view: the newest frame with its map, and the most probable classes.
 
 import { h } from "../core/elements.js";
 import { spread } from "../core/heat.js";
@@ -6,11 +6,11 @@ import { percentage } from "../core/numbers.js";
 import { PhotoLayers, readMap } from "../results/photo_layers.js";
 import { PredictionRow } from "../results/prediction_rows.js";
 
-const HEAT_PIXELS = 96 * 96; // of a map of some 7 x 7 cells; the browser enlarges it smoothly
+const HEAT_PIXELS = 96 * 96; // enough for a map of some 7 x 7 cells; the browser enlarges it smoothly
 const ROWS = 5;
 
 export class LivePanel {
-  /** colors(): the palette. pin(prediction): a class, or no longer. */
+  /** colors(): the palette. pin(prediction): pins or unpins a class. */
   constructor(model, title, { colors, pin }) {
     this.heading = h("h2", {}, title);
     this.standsIn = h("p", { class: "stands-in" });
@@ -25,7 +25,7 @@ export class LivePanel {
     this.explained = h("p", { class: "explained" });
     this.rows = Array.from({ length: ROWS }, (_, i) => {
       const act = () => this.result && pin(this.result.top[i]);
-      // At once when it is pressed: the row may be that of another class when the finger is lifted.
+      // Acts when pressed, because the row may show another class by the time the finger is lifted.
       const press = (event) => event.button === 0 && act();
       return new PredictionRow({ onpointerdown: press, onclick: (event) => event.detail === 0 && act() });
     });
@@ -40,8 +40,8 @@ export class LivePanel {
     for (const row of this.rows) row.clear();
   }
 
-  /** frame: the very one that the result is of. Apart from `write`, which changes the page: the browser lays it out
-   * once for all panels. */
+  /** Draws the frame and its map. frame: the one that the result describes. Separate from `write`, which changes text,
+   * so that the browser lays out the page once for all panels. */
   draw(frame, result) {
     this.layers.setShape(frame);
     this.drawPicture(frame);

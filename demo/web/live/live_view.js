@@ -1,6 +1,6 @@
-// The live view: the camera's newest frame goes to the server, and is shown with its maps when they
-// come. The next one goes a moment before that, so that it is read while the networks look at this one;
-// none waits longer, so that there is never a backlog.
+// The live view: sends the camera's newest frame to the server, and shows it together with its maps when they arrive.
+// The next frame is sent a moment before that, so that the server reads it while the networks still process this one.
+// At most one frame waits, so there is never a backlog.
 
 import { h } from "../core/elements.js";
 import { dialog, icon } from "../dom.js";
@@ -8,7 +8,7 @@ import { frameSender } from "../requests.js";
 import { Camera } from "./camera.js";
 import { LivePanel } from "./live_panel.js";
 
-const AGAIN_S = 2; // until the next try where the server says no time
+const AGAIN_S = 2; // until the next try if the server names no time
 const RATE_MS = 1000; // between two counts of frames
 const LEAD_MS = 50; // from taking a frame until its passes can begin
 const STARTING = "Starting the camera …";
@@ -20,8 +20,8 @@ const FILE_NAME = "camera.jpg";
 const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class LiveView {
-  /** act: models() gives [name, title], view(), colors(), opacity(); freeze(file, pinned) takes the
-   * photo and the class that was pinned, or null. */
+  /** act: models() as [name, title], view(), colors(), opacity(); freeze(file, pinned): takes the photo and the pinned
+   * class, or null. */
   constructor(act) {
     this.act = act;
     this.camera = new Camera();
@@ -40,7 +40,7 @@ export class LiveView {
     );
     this.element.append(h("div", { class: "live-notes" }, this.message, this.retryButton), this.panels, this.camera.video);
     this.element.addEventListener("close", () => this.end());
-    // Of the document: what had the focus may have gone, as a class that is no longer pinned.
+    // On the document, because the focused element may have been removed, such as the button of a pinned class.
     for (const kind of ["keydown", "keyup"]) document.addEventListener(kind, (event) => this.press(event));
     document.addEventListener("visibilitychange", () => this.followTab());
   }
@@ -74,7 +74,7 @@ export class LiveView {
     this.element.close();
   }
 
-  /** The camera is lent only while the view is seen. */
+  /** Stops the camera while the tab is hidden. */
   followTab() {
     if (!this.isOpen) return;
     if (document.hidden) this.halt();
@@ -122,7 +122,7 @@ export class LiveView {
     const ask = () => this.ask(++number);
     let pending = ask();
     let askedAt = performance.now();
-    let took_ms = null; // from asking to the answer; null where others are to have their turn first
+    let took_ms = null; // from request to answer; null if other visitors should have their turn first
     while (!signal.aborted) {
       let early = null;
       let earlyAt = 0;
@@ -145,7 +145,7 @@ export class LiveView {
     }
   }
 
-  /** Takes the newest frame and has the networks look at it. */
+  /** Takes the newest frame and sends it to the server. */
   async ask(number) {
     const { sender, inFlight } = this;
     const frame = await this.camera.take((one) => one === this.shown || inFlight.has(one));
@@ -164,7 +164,7 @@ export class LiveView {
     for (const [panel, result] of shown) panel.draw(frame, result);
     for (const [panel, result] of shown) panel.write(result, this.pinned?.index);
     performance.measure("live frame", { start: frame.takenAt, end: performance.now() });
-    performance.clearMeasures("live frame"); // whoever observes has it
+    performance.clearMeasures("live frame"); // observers still receive it
     this.count();
   }
 
@@ -182,7 +182,7 @@ export class LiveView {
     this.retryButton.hidden = !canRetry;
   }
 
-  /** The class that all networks explain from the next frame on; null for each one's own top class. */
+  /** Sets the class that all networks explain from the next frame on; null for each network's top class. */
   setPinned(prediction) {
     this.pinned = prediction;
     this.pin.hidden = !prediction;
@@ -194,16 +194,16 @@ export class LiveView {
 
   press(event) {
     if (!this.isOpen || event.key !== " " || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault(); // it presses no button
+    event.preventDefault(); // keeps the space bar from pressing the focused button
     if (event.type === "keydown" && !event.repeat) this.freeze();
   }
 
-  /** What is shown becomes the photo. */
+  /** Takes the shown frame as the photo, and closes the live view. */
   async freeze() {
     const frame = this.shown;
     if (!frame) return;
     const pinned = this.pinned?.index ?? null;
-    this.halt(); // nothing is drawn over the frame
+    this.halt(); // so that nothing is drawn over the frame
     const file = await frame.file(FILE_NAME);
     this.close();
     this.act.freeze(file, pinned);

@@ -1,6 +1,6 @@
-// A thread of its own that makes a frame small and sends it, while the page draws the one before.
+// A web worker that shrinks a frame and sends it, while the page draws the previous one.
 
-const SIDE_PX = 336; // of the shorter side: what the networks crop from
+const SIDE_PX = 336; // shorter side of a sent frame, from which the networks cut their crops
 const QUALITY = 0.85;
 
 const NO_ANSWER = "The server does not answer. Trying again …";
@@ -8,8 +8,8 @@ const NO_ANSWER = "The server does not answer. Trying again …";
 const canvas = new OffscreenCanvas(1, 1);
 const context = canvas.getContext("2d", { willReadFrequently: true });
 
-/** url: with what is asked, see `LiveRequest` of demo/server/requests.py; number: of the frame. Answers with
- * {number, answer}, the answer being {results, pause_s} or {problem, again}. */
+/** image: the frame's bitmap; url: with the parameters of `LiveRequest` (demo/server/requests.py); number: the frame's.
+ * Posts {number, answer}; the answer is {results, pause_s} or {problem, again}. */
 addEventListener("message", async ({ data: { image, url, number } }) => {
   const scale = Math.min(1, SIDE_PX / Math.min(image.width, image.height));
   const size = { width: Math.round(image.width * scale), height: Math.round(image.height * scale) };

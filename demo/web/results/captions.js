@@ -1,10 +1,10 @@
-// A button that copies the captions of the maps that are shown, to stand under them in a text.
+// A button that copies the captions of the shown maps, for use under these figures in a text.
 
 import { h } from "../core/elements.js";
 import { copied } from "../dom.js";
 
 export class Captions {
-  /** captions(): those of the maps that are shown. */
+  /** captions(): the captions of the shown maps. */
   constructor(captions) {
     this.captions = captions;
     this.done = h("span", { class: "subtle", role: "status" });
@@ -13,7 +13,7 @@ export class Captions {
     this.element = h("div", { class: "captions", hidden: true }, button, this.done, this.text);
   }
 
-  /** Says no more of what was copied before. isThere: whether there is something to copy. */
+  /** Removes the message about an earlier copy. isThere: whether there is something to copy. */
   reset(isThere) {
     this.element.hidden = !isThere;
     this.text.hidden = true;

@@ -1,11 +1,11 @@
-// What covering changed, beside what the same area changes at a cold place.
+// Compares the effect of the covers with that of the same area at a cold place.
 
 import { h, shareBar } from "../core/elements.js";
 import { percentage, wholePercentage } from "../core/numbers.js";
 import { streamExplanations, urlOf } from "../requests.js";
 import { CoverOutlines, readCover } from "./covers.js";
 
-/** A cover's effect in words: what became of the class, and of the map. place: "without this place". */
+/** The effect of covers in words: on the probability of the class, and on the map. place: such as "without this place". */
 export function effectParts({ cover_effect: effect }, place) {
   if (!effect || effect.before === null || effect.after === null) return [];
   const { before, after, overlap, words } = effect;
@@ -18,7 +18,8 @@ export function effectParts({ cover_effect: effect }, place) {
 }
 
 export class CoverComparison {
-  /** page: request(), mapRequests(), title(model). act: found(places, of the other covers), result(model, result), tell(text). */
+  /** page: request(), mapRequests(), title(model). act: found(places of the comparison's covers), result(model, result),
+   * tell(text). */
   constructor(page, act) {
     Object.assign(this, { page, act });
     this.columns = [new Column("What you covered"), new Column("The same area at a cold place")];
@@ -43,7 +44,7 @@ export class CoverComparison {
     this.act.found([]);
   }
 
-  /** own: results by model of what is covered; photo: as it is shown. */
+  /** photo: as it is shown. own: the results for the visitor's covers, by model. */
   begin(photo, covers, own) {
     this.clear();
     const [first, second] = this.columns;

@@ -1,4 +1,4 @@
-// Covered places of the photo: read from the texts that the state and the server have, and drawn over
+// Covered places of the photo: converts them from and to the texts of the state and the server, and outlines them over
 // a photo.
 
 import { svg } from "../core/elements.js";
@@ -6,8 +6,8 @@ import { svg } from "../core/elements.js";
 const DIGITS = 1e4;
 const TEXT = /^[\d.,]+(~[\d.]+)?(:([a-z]+))?$/;
 
-/** Whether a text, as of a link, is a cover, as gradcam_core/images/cover.py reads it. limits: {fills, points, radius}, from
- * demo/ui/page_data.py. */
+/** Whether a text, such as one from a link, is a cover that gradcam_core/images/cover.py can read. limits: {fills, points,
+ * radius}, from demo/ui/page_data.py. */
 export function isCover(text, limits) {
   const fill = TEXT.exec(text)?.[3] ?? limits.fills[0];
   if (!TEXT.test(text) || !limits.fills.includes(fill)) return false;
@@ -21,7 +21,8 @@ export function isCover(text, limits) {
 
 const written = (share) => String(Math.round(Math.min(Math.max(share, 0), 1) * DIGITS) / DIGITS);
 
-/** As gradcam_core/images/cover.py reads it: a box as {box}, or a stroke of the brush as {points, radius}. */
+/** The text of a cover, a box as {box} or a brush stroke as {points, radius}, in the form that
+ * gradcam_core/images/cover.py reads. */
 export function coverText({ box, points, radius }, fill) {
   const numbers = box ?? points.flat();
   return `${numbers.map(written).join(",")}${points ? `~${written(radius)}` : ""}:${fill}`;
@@ -36,7 +37,7 @@ export function readCover(text) {
   return { points, radius: Number(radius) };
 }
 
-/** An SVG over a photo in which covers are outlined. */
+/** An SVG over a photo that outlines covers. */
 export class CoverOutlines {
   constructor() {
     this.element = svg("svg", { class: "covers", "aria-hidden": "true" });
@@ -49,7 +50,7 @@ export class CoverOutlines {
     this.show(this.drawn);
   }
 
-  /** covers: what is covered. draft: what is being drawn, or null. elsewhere: for comparison. */
+  /** covers: the covered places. draft: the place being drawn, or null. elsewhere: the places covered for comparison. */
   show({ covers, draft, elsewhere = [] }) {
     this.drawn = { covers, draft, elsewhere };
     if (!this.size) return;

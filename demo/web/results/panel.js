@@ -1,5 +1,5 @@
-// A panel: what one network says of the photo. Its elements are made once and then only changed, so
-// that nothing flickers or jumps; a result replaces all that belongs to it at once.
+// A panel: the result of one network. Its elements are created once and then only changed, so that nothing flickers or
+// jumps; a result replaces all that belongs to the previous one at once.
 
 import { h } from "../core/elements.js";
 import { isInside, spread } from "../core/heat.js";
@@ -114,7 +114,7 @@ export class Panel {
     this.showPoint(null);
   }
 
-  /** Says that the network is at work; at once if there is no result to look at meanwhile. */
+  /** Says that the network is working: at once if there is no earlier result, otherwise after a delay. */
   showStatus(text) {
     this.element.dataset.status = "busy";
     this.element.setAttribute("aria-busy", "true");
@@ -140,12 +140,12 @@ export class Panel {
     this.finish("failed", text);
   }
 
-  /** The request has been replaced; what is shown stays. */
+  /** Ends the busy status after the request was replaced; an earlier result stays. */
   cancel() {
     if (this.element.dataset.status === "busy") this.finish(this.result ? "ready" : "waiting");
   }
 
-  /** Which network it is. Known before its result, which then changes no height. */
+  /** Shows which network runs. This is known before the result, so the result does not change the panel's height. */
   showNetwork({ title, stands_in_for, notice, classes, is_arriving }) {
     this.heading.textContent = title;
     this.saveButton.setAttribute("aria-label", `Download of ${title}`);
@@ -153,12 +153,12 @@ export class Panel {
     const replaced = is_arriving ? (this.arriving ?? `${stands_in_for} is arriving …`) : `in place of ${stands_in_for}`;
     this.standsIn.textContent = stands_in_for && replaced;
     this.standsIn.title = is_arriving ? notice : "";
-    // What is soon over takes no room from what stands below.
+    // A temporary notice is only a tooltip, so that the content below does not move.
     this.notice.textContent = is_arriving ? "" : notice;
     this.rows.forEach(({ item }, i) => (item.hidden = i >= classes));
   }
 
-  /** How far the weights are of the network that is stood in for. */
+  /** Shows the download progress of the network that a stand-in replaces. */
   showArrival(text) {
     this.arriving = text;
     this.standsIn.textContent = text;
@@ -197,7 +197,7 @@ export class Panel {
     this.showPoint(this.point);
   }
 
-  /** What the two colours of a signed map mean here. */
+  /** Says what the two colours of a signed map mean here. */
   showLegend({ target, contrast }) {
     this.legend.hidden = !this.signedMap;
     if (!this.signedMap) return;
@@ -206,7 +206,7 @@ export class Panel {
     this.legend.replaceChildren(part("against", other), part("for", `for ${target.name}`));
   }
 
-  /** The same of another photo, in which as large a cold place is covered; null for none. */
+  /** Shows the effect of covering an equally large cold place instead; null for none. */
   showElsewhere(result) {
     this.effectElsewhere.replaceChildren(...(result ? effectParts(result, "without an equally large cold place") : []));
   }
@@ -224,7 +224,7 @@ export class Panel {
     element.addEventListener("pointerleave", () => this.page.point(null));
   }
 
-  /** Reads out the heat at a place of the photo, {x, y} as shares of its sides. */
+  /** Shows the heat at a place of the photo, {x, y} as shares of its sides; null for none. */
   showPoint(point) {
     this.point = point;
     const { heat, raster } = this.layers;
@@ -246,7 +246,7 @@ export class Panel {
     this.readout.classList.toggle("upwards", y > 0.7);
   }
 
-  // A phone may have no full screen for anything but videos: then the panel covers the page.
+  // Some phones allow only videos to fill the screen: the panel then covers the page.
   async toggleFullScreen() {
     if (this.element.classList.contains("covering")) {
       leaveFullScreen();
@@ -257,12 +257,12 @@ export class Panel {
     try {
       await this.element.requestFullscreen();
     } catch {
-      // It stays a cover.
+      // The panel covers the page.
     }
   }
 }
 
-/** Ends what `toggleFullScreen` began; gives whether it had. */
+/** Ends a panel's full screen; returns whether there was one. */
 export function leaveFullScreen() {
   const isCovering = uncover();
   if (isCovering && document.fullscreenElement) document.exitFullscreen();
@@ -275,7 +275,7 @@ function uncover() {
   return covering !== null;
 }
 
-/** Ends a panel's full screen also when the browser does, as for Esc. */
+/** Ends a panel's full screen when the browser leaves it, for example on Esc. */
 export function listenToFullScreen() {
   document.addEventListener("fullscreenchange", () => {
     if (!document.fullscreenElement) uncover();

@@ -1,5 +1,5 @@
-// A photo with layers over it: heat on a canvas, drawn again when its size on the screen changes, so
-// that it is sharp at every size; and the dimming of what the network did not see.
+// A photo with layers over it: the heat on a canvas, redrawn whenever its size on the screen changes so that it is sharp
+// at every size; and the dimming of what the network did not see.
 
 import { h } from "../core/elements.js";
 import { bytesOf, insetOf, paint } from "../core/heat.js";
@@ -7,14 +7,14 @@ import { bytesOf, insetOf, paint } from "../core/heat.js";
 const MAX_PIXELS = 2.5e6; // of the canvas
 const MIN_LABEL_PX = 18; // a narrower strip has no room for its label
 
-/** The map of a result (demo/server/answers.py) as core/heat.js needs it. */
+/** The map of a result (demo/server/answers.py) in the form of core/heat.js. */
 export function readMap({ map: { rows, columns, levels }, region, box }) {
   const bytes = new DataView(bytesOf(levels).buffer);
   const cells = Float32Array.from({ length: rows * columns }, (_, i) => bytes.getUint16(2 * i, true) / 65535);
   return { rows, columns, cells, region, box };
 }
 
-/** The signed map of a result, with what speaks against the class below 0; null if it has none. */
+/** The signed map of a result, with evidence against the class below 0; null if it has none. */
 export function readSignedMap({ map: { rows, columns }, signed_levels, region, box }) {
   if (!signed_levels) return null;
   const bytes = new DataView(bytesOf(signed_levels).buffer);
@@ -23,8 +23,8 @@ export function readSignedMap({ map: { rows, columns }, signed_levels, region, b
 }
 
 export class PhotoLayers {
-  /** draw(width, height) gives the heat, or null for nothing yet; colors() the palette; lowest() the heat
-   * that its first colour is for. photo: the element that shows it; mostPixels: of the canvas. */
+  /** draw(width, height): returns the heat, or null if there is none yet; colors(): the palette; lowest(): the heat of its
+   * first colour. photo: the element that shows the photo; mostPixels: of the canvas. */
   constructor({ draw, colors, label = "", lowest = () => 0, photo = h("img", { class: "photo", alt: "" }), mostPixels = MAX_PIXELS }) {
     this.draw = draw;
     this.colors = colors;
@@ -49,7 +49,7 @@ export class PhotoLayers {
     this.element.style.aspectRatio = `${width} / ${height}`;
   }
 
-  /** box: what the network saw, as shares of the photo's sides; null while it is not known. */
+  /** box: the part that the network saw, as shares of the photo's sides; null while it is not known. */
   setBox(box) {
     this.viewBox.hidden = box === null;
     this.box = box;
@@ -99,7 +99,7 @@ export class PhotoLayers {
     this.recolor();
   }
 
-  /** Other colours for the same heat. */
+  /** Draws the same heat in other colours. */
   recolor() {
     const { width, height } = this.raster;
     if (!width || !height) return;

@@ -1,12 +1,12 @@
-// What was chosen in reading the photo: sentences, and the range of values that is shown, to choose another.
+// The notices on how the photo was read, and a form to choose another range of its values to show.
 
 import { h } from "../core/elements.js";
 
 const NO_RANGE = "Enter two numbers, the lower one first: the values at the two ends of the grey scale.";
 
 export class PhotoNotices {
-  /** photo(): which one is chosen. window(): the range that a person has chosen, [low, high], or null.
-   * choose(window): takes another. */
+  /** photo(): the chosen photo. window(): the range that the visitor has chosen, [low, high], or null.
+   * choose(window): changes it. */
   constructor({ photo, window, choose }) {
     Object.assign(this, { photo, window, choose });
     const field = (label) => h("input", { type: "number", step: "any", required: true, "aria-label": label });
@@ -34,12 +34,12 @@ export class PhotoNotices {
     this.element = h("div", { class: "photo-notices" }, this.sentences, this.form);
   }
 
-  /** photo: as the server sends it, or null; it stays for as long as the photo does. */
+  /** photo: as the server sends it, or null for none. */
   show(photo) {
     this.sentences.replaceChildren(...(photo?.notices ?? []).map((sentence) => h("p", {}, sentence)));
     const { brightness } = photo ?? {};
     this.form.hidden = !brightness;
-    // What a person types while the range before is still on its way is not taken from them.
+    // Does not overwrite what a visitor types while the previous range is still being applied.
     const isTyped = brightness && this.typedFor && this.typedFor === this.photo();
     if (!isTyped) this.problem.textContent = "";
     if (!brightness) return;
@@ -49,7 +49,7 @@ export class PhotoNotices {
     this.mark();
   }
 
-  /** Which of the buttons would change nothing. They can still be reached: the focus stays where it is. */
+  /** Marks the buttons that would change nothing. They are not disabled, so that they keep the focus. */
   mark() {
     const chosen = this.window();
     this.automatic.setAttribute("aria-pressed", String(chosen === null));

@@ -1,4 +1,4 @@
-// A network's predictions, one below the other: buttons with the class, its probability, and a bar.
+// The rows of a network's predictions: buttons with the class, its probability, and a bar.
 
 import { h, shareBar } from "../core/elements.js";
 import { percentage } from "../core/numbers.js";
@@ -6,7 +6,7 @@ import { percentage } from "../core/numbers.js";
 const BLANK = "\u00a0";
 
 export class PredictionRow {
-  /** attributes: of the button, such as what a click does. */
+  /** attributes: of the button, such as its click handler. */
   constructor(attributes) {
     this.name = h("span", { class: "name", dir: "auto" });
     this.probability = h("span", { class: "probability" });

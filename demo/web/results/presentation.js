@@ -1,23 +1,23 @@
-// Presentation: only the maps, with large labels and numbered predictions, as large as the screen lets
-// them be, in one row where that is wide; the photo in a corner on a key.
+// The presentation: shows only the maps, as large as the screen allows, with large labels and numbered predictions; in
+// one row on a wide screen. A key shows the photo in a corner.
 
 import { h } from "../core/elements.js";
 import { iconButton } from "../dom.js";
 import { CoverOutlines } from "./covers.js";
 
 const GAP = 24; // pixels between pictures
-const WIDE = 1.1; // so many times wider than high a screen has one row
+const WIDE = 1.1; // width over height of a screen from which there is one row
 const PHONE = matchMedia("(max-width: 640px)"); // on which maps are swiped, see results.css
-const CORNER = { width: 0.24, height: 0.2, most: 384 }; // shares of the screen, and pixels, of the photo in its corner
+const CORNER = { width: 0.24, height: 0.2, most: 384 }; // limits of the photo in its corner: shares of the screen, and pixels
 const LEAST_TILE = 16; // rem
 const LEAST_COLUMN = 8.125; // rem
 const LEAST_HEIGHT = 80; // pixels of a map
-const ROW_COUNT = 6; // of a panel, see results.css
+const ROW_COUNT = 6; // grid rows of a panel, see results.css
 
 const pixelsOf = (rem) => rem * parseFloat(getComputedStyle(document.documentElement).fontSize);
 
 export class Presentation {
-  /** root: what fills the screen; grid: the element whose tiles are laid out. */
+  /** root: the element that fills the screen; grid: the element whose tiles are laid out. */
   constructor(root, grid) {
     this.root = root;
     this.grid = grid;
@@ -54,14 +54,14 @@ export class Presentation {
     this.layOut();
   }
 
-  /** The caption of the current picture, and its position in the sequence. */
+  /** Shows the caption of the current picture, and its position in the sequence. */
   setCaption({ title, caption } = {}, position = "") {
     const parts = [title && h("b", {}, title), caption, position && h("span", { class: "subtle" }, position)];
     this.caption.replaceChildren(...parts.filter(Boolean).flatMap((part) => [part, " "]));
     this.layOut();
   }
 
-  /** The photo by itself, in a corner. */
+  /** Shows or hides the photo in its corner. */
   togglePhoto() {
     if (!this.isOn) return;
     this.root.classList.toggle("with-photo");
@@ -82,11 +82,11 @@ export class Presentation {
       await this.root.requestFullscreen();
       this.wasFull = true;
     } catch {
-      // It covers the page instead.
+      // The presentation covers the page instead.
     }
   }
 
-  /** Gives whether it was on. */
+  /** Ends the presentation; returns whether it was on. */
   leave() {
     if (!this.isOn) return false;
     this.root.classList.remove("presenting");
@@ -97,14 +97,14 @@ export class Presentation {
     return true;
   }
 
-  /** Puts all around it out of reach of the Tab key, screen readers and the mouse. */
+  /** Puts the rest of the page out of reach of the Tab key, screen readers and the mouse, or back. */
   makeInert(isOff) {
     for (let inner = this.root; inner !== document.body; inner = inner.parentElement) {
       for (const other of inner.parentElement.children) if (other !== inner) other.inert = isOff;
     }
   }
 
-  /** What a tile needs besides its picture. */
+  /** The height that a tile needs beside its picture, in pixels. */
   labelHeight() {
     const panels = [...this.grid.querySelectorAll(":scope > .panel[data-model]")];
     const heights = panels.map((panel) => {
@@ -116,7 +116,7 @@ export class Presentation {
     return Math.max(0, ...heights) + (ROW_COUNT - 1) * gap;
   }
 
-  /** The size of the photo in its corner; null if it is not shown. */
+  /** The size of the photo in its corner, in pixels; null if it is not shown. */
   corner() {
     if (!this.root.classList.contains("with-photo")) return null;
     const { clientWidth, clientHeight } = this.root;
@@ -124,8 +124,8 @@ export class Presentation {
     return { width, height: width / this.ratio };
   }
 
-  /** The number of columns with which the pictures become largest. The photo in its corner has room of
-   * its own, below the maps or beside them. */
+  /** Chooses the number of columns that makes the pictures largest. The photo in its corner has its own space, below or
+   * beside the maps. */
   layOut() {
     if (!this.isOn || !this.ratio) return;
     const bars = [this.bar, ...this.root.querySelectorAll(":scope > .cover-bar")];
@@ -137,7 +137,7 @@ export class Presentation {
     const best = rooms
       .map(([beside, below]) => ({ ...this.largest(width - beside, height - below), beside, below }))
       .reduce((one, other) => (other.size > one.size ? other : one));
-    // The texts keep a width that can be read. What does not fit below each other is scrolled.
+    // Tiles stay wide enough for their texts. If they do not fit below each other, they are scrolled.
     const tile = Math.max(best.size, Math.min(pixelsOf(LEAST_TILE), (width - best.beside) / best.columns - GAP));
     const map = Math.min(tile, Math.max(best.size, LEAST_HEIGHT * this.ratio));
     const lengths = { bar: this.bar.offsetHeight, gap: GAP, tile, map, beside: best.beside, below: best.below, corner: corner?.width ?? 0 };
@@ -145,7 +145,7 @@ export class Presentation {
     for (const [name, pixels] of Object.entries(lengths)) this.root.style.setProperty(`--${name}`, `${Math.floor(pixels)}px`);
   }
 
-  /** {columns, size} with which the pictures become largest in so many pixels. On a phone they are swiped. */
+  /** The {columns, size} that make the pictures largest in this space. A phone has one column, for swiping. */
   largest(width, height) {
     const count = PHONE.matches ? 1 : this.grid.querySelectorAll(":scope > .panel[data-model]").length;
     const labels = this.labelHeight();

@@ -6,19 +6,19 @@ import { Panel } from "./panel.js";
 import { queueText, urlOf } from "../requests.js";
 
 const URL_KEPT_MS = 10_000; // of a photo that has been replaced
-const WAITING_DELAY_MS = 600; // what is answered sooner needs no word
+const WAITING_DELAY_MS = 600; // a request that is answered sooner needs no message
 const WAITING = "Waiting for the server …";
 const NO_RESULT = "No network has a result.";
 
 export class Results {
-  /** root: the element of the page. notices: what is said of the photo, see photo_notices.js. page: what panels need, see panel.js. state(): what is chosen.
-   * parts: what shows the same photo and results: comparison, methods, steps, trust, presentation, controls.
-   * retry(): sends the request again. */
+  /** root: the page's element. notices: see photo_notices.js. page: what panels need, see panel.js. state(): the page's
+   * state. parts: the parts that show the same photo and results: comparison, methods, steps, trust, presentation,
+   * controls. retry(): sends the request again. */
   constructor({ root, grid, notices, page, state, parts, retry }) {
     Object.assign(this, { root, grid, notices, page, state, parts, retry });
     this.panels = new Map();
     this.photo = null; // as it is shown
-    this.early = []; // answers that came before their photo
+    this.early = []; // answers that have arrived before their photo
   }
 
   get isCurrent() {
@@ -29,15 +29,14 @@ export class Results {
     return [...this.panels.values()].flatMap((panel) => panel.result?.top ?? []);
   }
 
-  /** Panels for a photo that the server has not answered yet, so that its results move nothing. Its
-   * address is known: it is an example. */
+  /** Shows panels with an example before the server has answered, so that the results do not move the page. */
   preview({ name, width, height }) {
     this.photo = { id: "", url: `examples/${name}.jpg`, example: name, width, height, notices: [] };
     for (const part of [this.parts.comparison, this.parts.presentation]) part.setPhoto(this.photo);
     this.showPanels();
   }
 
-  /** A request begins. signal: of the request. */
+  /** Prepares for the answers to a new request. signal: aborts that request. */
   expect(signal) {
     this.signal = signal;
     this.early = [];
@@ -46,7 +45,7 @@ export class Results {
     this.waiting = setTimeout(() => this.showWaiting(), WAITING_DELAY_MS);
   }
 
-  /** What is shown is of the request before, perhaps of another photo. */
+  /** Says that the shown results are not yet those of the new request. */
   showWaiting() {
     if (this.signal.aborted) return;
     for (const panel of this.panels.values()) panel.showStatus(WAITING);
@@ -68,8 +67,8 @@ export class Results {
     this.showAnswer(answer);
   }
 
-  /** Takes the photo over once the browser has decoded it: until then it would go on showing the one
-   * before, under a heat that is not its own. */
+  /** Shows a photo once the browser has decoded it; until then the browser would show the previous photo under the new
+   * heat. */
   async showPhoto({ jpeg, ...photo }) {
     const { signal } = this;
     const url = urlOf(jpeg);
@@ -97,7 +96,7 @@ export class Results {
     if (panel && status) panel.showStatus(status);
     if (panel && failed) {
       panel.showFailure(failed);
-      // Else what is said would be of maps that are gone.
+      // Otherwise the sentences would describe maps that are gone.
       if (![...this.panels.values()].some((one) => one.result)) this.parts.comparison.clear(NO_RESULT);
     }
     if (panel && result) {
@@ -142,7 +141,7 @@ export class Results {
     else this.showMessage(text);
   }
 
-  /** In place of all panels. */
+  /** Shows a message in place of all panels. */
   showMessage(text, isProblem = false, mayTryAgain = false) {
     clearTimeout(this.waiting);
     this.panels.clear();
@@ -152,7 +151,7 @@ export class Results {
     this.root.classList.add("without-photo");
     this.parts.controls.hidePreview(false);
     const said = this.grid.querySelector(":scope > .message");
-    if (isProblem && said?.firstChild.data === text) return; // it is not read out again, and its button keeps the focus
+    if (isProblem && said?.firstChild.data === text) return; // not read out again, and its button keeps the focus
     const message = h("p", { class: isProblem ? "message problem" : "message" }, text);
     message.setAttribute("role", isProblem ? "alert" : "status");
     if (mayTryAgain) {
@@ -161,7 +160,7 @@ export class Results {
     this.grid.replaceChildren(message);
   }
 
-  /** Outlines what is covered, what is being drawn, and what is covered for comparison. */
+  /** Outlines the covers, the place being drawn, and the places covered for comparison. */
   drawCovers(changes = {}) {
     this.drafted = { draft: null, elsewhere: [], ...this.drafted, ...changes };
     const covers = this.state().covers.map(readCover);

@@ -1,5 +1,5 @@
-// What the networks have in common: sentences, the overlap of each two maps, and a picture of where
-// all, some or one of them looked. The numbers come from the server; the picture is drawn here.
+// What the networks have in common: sentences, the overlap of each pair of maps, and a picture of where one, some or all
+// of them looked. The numbers come from the server; the picture is drawn here.
 
 import { h, shareBar } from "../core/elements.js";
 import { isInside, spread } from "../core/heat.js";
@@ -8,12 +8,12 @@ import { together } from "../dom.js";
 import { Captions } from "../results/captions.js";
 import { PhotoLayers } from "../results/photo_layers.js";
 
-const MOST_PAIRS = 6; // all of these are shown; of more, only the most and the least alike at first
+const MOST_PAIRS = 6; // if there are more, only the most and the least alike are shown at first
 const EXTREMES = 3;
-const FEWEST = 0.35; // of the colour scale, for a place that one network looked at; all: the end
+const FEWEST = 0.35; // level on the colour scale of a place where one network looked; all networks have 1
 
 export class Comparison {
-  /** page: colors() and map(model) as the panels have them, title(model), captions(). */
+  /** page: colors() and map(model) as for the panels, title(model), captions(). */
   constructor(page) {
     this.page = page;
     this.layers = new PhotoLayers({
@@ -51,7 +51,7 @@ export class Comparison {
     this.clear();
   }
 
-  /** text: why there is nothing. */
+  /** text: the reason why there is nothing. */
   clear(text = "This appears when all networks are ready.") {
     this.data = null;
     this.captions.reset(false);
@@ -106,7 +106,7 @@ export class Comparison {
       if (from_heat === null || !map) continue;
       const heat = spread(map, width, height);
       for (let i = 0; i < heat.length; i++) {
-        // A map reaches its threshold to within the rounding of its levels.
+        // The tolerance allows for the rounding of the map's 16-bit levels.
         if (heat[i] > 0 && heat[i] >= from_heat - 1e-4) counts[i] += 1;
       }
     }
@@ -128,7 +128,7 @@ export class Comparison {
 const WORDS = ["none", "one", "two", "three", "four", "five", "six"];
 const wordOf = (count) => WORDS[count] ?? String(count);
 
-/** How many of the networks have a map. */
+/** The number of networks that have a map. */
 const mapsOf = (looked_at) => looked_at.filter(({ from_heat }) => from_heat !== null).length;
 
 const levelOf = (k, count) => (count < 2 ? 1 : FEWEST + ((1 - FEWEST) * (k - 1)) / (count - 1));
@@ -138,7 +138,7 @@ function cssColor(packed) {
   return `rgb(${red} ${green} ${blue})`;
 }
 
-/** In place of rows, a button that brings them back. */
+/** A button in place of rows, which brings them back. opened(): called then. */
 function moreRow(rows, opened) {
   const show = () => {
     opened();

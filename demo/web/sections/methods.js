@@ -1,4 +1,4 @@
-// One network, one class, many maps: every method, or every detail, side by side in a row.
+// Many maps of one network and one class: every method and every detail, side by side in a row.
 
 import { h } from "../core/elements.js";
 import { spread } from "../core/heat.js";
@@ -6,8 +6,9 @@ import { PhotoLayers, readMap } from "../results/photo_layers.js";
 import { Section } from "./section.js";
 
 export class Methods extends Section {
-  /** page: settings() of the maps, with all methods and details; colors(), models() as [name, title],
-   * hasTokens(model) of a network whose maps are of tokens, request() without its maps, applyMethod(method, detail) for all panels. */
+  /** page: settings(): those of the maps, with all methods and details; colors(); models() as [name, title];
+   * hasTokens(model): whether a network's maps are made of tokens; request(): without its maps; applyMethod(method,
+   * detail): applies them to all panels. */
   constructor(page) {
     const network = h("select", { id: "compared-network" });
     const more = h("button", { type: "button", class: "action", "aria-expanded": "false" }, "More methods");
@@ -30,7 +31,7 @@ export class Methods extends Section {
     return this.more.getAttribute("aria-expanded") === "true";
   }
 
-  /** Whether the methods that are rarely used are among the maps, too. */
+  /** Shows or hides the rarely used methods. */
   setMore(isShown) {
     this.more.setAttribute("aria-expanded", String(isShown));
     const known = new Set(this.cards.values());
@@ -48,7 +49,7 @@ export class Methods extends Section {
     this.requested = undefined;
   }
 
-  /** A network has taken the place of its stand-in: the maps are made again. */
+  /** Requests the maps again after a network has replaced its stand-in. */
   forget() {
     this.requested = undefined;
     for (const card of this.cards.values()) card.shows = undefined;
@@ -60,7 +61,7 @@ export class Methods extends Section {
     for (const card of this.cards.values()) card.layers.setPhoto(photo);
   }
 
-  /** Requests all maps again, if what they depend on has changed. */
+  /** Requests all maps again if what they depend on has changed. */
   refresh() {
     if (!this.isOpen) return;
     const models = this.page.models();
@@ -78,7 +79,7 @@ export class Methods extends Section {
     this.requested = requested;
     this.makeCards(maps);
     const missing = maps.filter(({ id }) => !this.cards.get(id).map);
-    // Those that take long last, as they wait for each other.
+    // Slow methods last, because they wait for each other in the queue.
     const passes = ({ method }) => this.page.settings().methods.find(({ name }) => name === method).passes_per_channel;
     missing.sort((one, other) => passes(one) - passes(other));
     if (missing.length) this.request({ ...request, maps: missing });
@@ -107,7 +108,7 @@ export class Methods extends Section {
       const isCurrent = request.method === method && request.detail === detail;
       card.name.textContent = this.page.nameOf(request);
       card.button.setAttribute("aria-pressed", String(isCurrent));
-      // A map that is there already stays, as where only more methods are shown.
+      // Keeps a map that is still valid, for example if only more methods are shown.
       const shows = JSON.stringify({ ...rest, request });
       if (card.shows === shows && card.map) continue;
       card.shows = shows;

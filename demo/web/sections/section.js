@@ -1,10 +1,11 @@
-// A section below the panels that a button opens, and that asks the server for what it shows.
+// A section below the panels, which a button opens, and which requests its content from the server.
 
 import { h } from "../core/elements.js";
 import { streamExplanations } from "../requests.js";
 
 export class Section {
-  /** page: what it needs, see the subclass. name: its class; beside: what follows its title; list: the class of the row of its cards. */
+  /** page: what it needs, see the subclass. name: its CSS class; beside: the elements after its title; list: the CSS class
+   * of the row of its cards. */
   constructor(page, { name, title, beside, explanation, list }) {
     this.page = page;
     this.cards = new Map();
@@ -23,7 +24,7 @@ export class Section {
     return !this.element.hidden;
   }
 
-  /** Whether it is open afterwards. A subclass has `begin()`, for when it is opened. */
+  /** Opens or closes the section; returns whether it is open. A subclass implements `begin()`, called at opening. */
   toggle() {
     this.element.hidden = this.isOpen;
     if (this.isOpen) {
@@ -35,18 +36,18 @@ export class Section {
     return this.isOpen;
   }
 
-  /** The answers go to `receive` of the subclass, until another request or `stop`. */
+  /** Sends a request; its answers go to the subclass's `receive` until another request or `stop`. */
   request(body) {
     this.running?.abort();
     this.running = new AbortController();
     const receive = (answer) => {
-      if (answer.problem) this.running = this.requested = undefined; // the next try asks again
+      if (answer.problem) this.running = this.requested = undefined; // so that the next try sends a request
       this.receive(answer);
     };
     streamExplanations(body, receive, this.running.signal);
   }
 
-  /** What a request of now would ask for, as text: whether what is shown is still of these maps. */
+  /** The current request as text, for testing whether the shown content is still up to date. */
   current() {
     return JSON.stringify([this.page.request(), this.page.mapRequests()]);
   }

@@ -30,7 +30,7 @@ export class Steps extends Section {
     this.request({ ...this.page.request(), maps });
   }
 
-  /** During a presentation one step of one network is seen at a time: the next one, or the one before. */
+  /** Goes to the next or the previous step: a presentation shows one step of one network at a time. by: 1 or -1. */
   walk(by) {
     const cards = [...this.cards.values()];
     if (!cards.length) return;
@@ -43,7 +43,7 @@ export class Steps extends Section {
     next.enter(by < 0);
   }
 
-  /** The maps may have changed: shows how those of now are made. */
+  /** Shows how the current maps are made, if they have changed. */
   refresh() {
     if (this.isOpen && this.requested !== this.current()) this.begin();
   }

@@ -6,10 +6,10 @@ import { decimal, percentage, thousands } from "../core/numbers.js";
 import { together } from "../dom.js";
 import { PhotoLayers } from "../results/photo_layers.js";
 
-const SUM_STAGES = 2; // after all channels are added: what is below 0 goes; the cells become smooth
+const SUM_STAGES = 2; // after all channels are added: negative values become 0, then the cells are smoothed
 
 export class StepsCard {
-  /** settings: photo, as it is shown; method, from demo/ui/page_data.py; page: overlayColors(), signedColors(). */
+  /** photo: as it is shown; method: from demo/ui/page_data.py; page: overlayColors(), signedColors(). */
   constructor(title, { photo, method, page }) {
     this.photo = photo;
     this.method = method;
@@ -29,7 +29,7 @@ export class StepsCard {
     return [...this.body.children];
   }
 
-  /** Begins with its first step, or with its last. */
+  /** Shows the card's first step, or its last. */
   enter(isLast = false) {
     this.element.classList.add("current");
     this.turnTo(isLast ? this.parts.length - 1 : 0);
@@ -44,7 +44,7 @@ export class StepsCard {
     this.parts.forEach((part, i) => part.classList.toggle("current", i === at));
   }
 
-  /** The next step, or the next sum of the last step; gives whether there was one. */
+  /** Goes to the next step, or to the next sum within the last step; returns whether there was one. by: 1 or -1. */
   walk(by) {
     const at = this.parts.findIndex((part) => part.classList.contains("current"));
     const isLast = at === this.parts.length - 1;
@@ -55,7 +55,7 @@ export class StepsCard {
     return true;
   }
 
-  /** Shows the sum of so many channels as one of a few chosen numbers; gives whether there is it. */
+  /** Shows a sum of channels. stop: its index in `stops`. Returns whether it exists. */
   stopAt(stop) {
     if (this.stops[stop] === undefined) return false;
     this.stop = stop;
@@ -183,7 +183,7 @@ export class StepsCard {
   }
 }
 
-/** shown: what stands beside the text and the formula where there is room. */
+/** shown: the elements beside the text and the formula, or below them on a narrow screen. */
 const step = (title, text, formula, shown) =>
   h(
     "section",
@@ -194,7 +194,7 @@ const step = (title, text, formula, shown) =>
 
 const signedNumber = (number) => number.toPrecision(2).replace("-", "−");
 
-/** A map with each cell of one colour, its largest absolute value 1. */
+/** A map as heat on a raster of width x height, without interpolation between cells; its largest absolute value is 1. */
 function blocks({ rows, columns, cells, region, box }, width, height) {
   const [left, top, right, bottom] = region;
   const heat = new Float32Array(width * height);

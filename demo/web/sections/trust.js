@@ -1,4 +1,4 @@
-// "How far can I trust this?": every map on the page, checked on demand.
+// "How far can I trust this?": checks every map on the page on demand.
 
 import { h } from "../core/elements.js";
 import { queueText } from "../requests.js";
@@ -27,7 +27,7 @@ export class TrustCheck extends Section {
     this.check();
   }
 
-  /** The maps have changed: removes what was found for those before. */
+  /** Removes the results for maps that have changed. */
   clear() {
     this.stop();
     this.checked = undefined;
@@ -35,7 +35,7 @@ export class TrustCheck extends Section {
     this.again.hidden = false;
   }
 
-  /** A network has taken the place of its stand-in. */
+  /** Removes the results after a network has replaced its stand-in. */
   forget() {
     if (this.isOpen) this.clear();
   }
@@ -44,7 +44,7 @@ export class TrustCheck extends Section {
     if (this.isOpen && this.checked !== this.current()) this.clear();
   }
 
-  /** What was found of the map that a network has on the page now; undefined if it was not checked. */
+  /** The sentence about a network's current map; undefined if the map was not checked. */
   sentenceOf(model) {
     return this.checked === this.current() ? this.cards.get(model)?.sentence : undefined;
   }

@@ -1,5 +1,5 @@
-// What the checks of one map have found: the verdict, what the network says of parts of the photo, a
-// reason for each check, the curves, and numbers.
+// The trust checks of one map: the verdict, what the network says about parts of the photo, a reason for each check, the
+// curves, and numbers.
 
 import { h, shareBar, svg } from "../core/elements.js";
 import { decimal, decimalBeside, percentage, wholePercentage } from "../core/numbers.js";
@@ -28,8 +28,8 @@ export class TrustCard {
     this.status.textContent = text;
   }
 
-  /** title: of the network that ran, which may stand in for another; name: of the class that the map
-   * explains; contrast: "rather than" which, or "". */
+  /** title: of the network that ran, which may stand in for another; name: of the explained class; contrast: a text
+   * "rather than …", or "". */
   setExplained(title, name, contrast) {
     this.title.textContent = title;
     this.element.setAttribute("aria-label", title);
@@ -64,8 +64,8 @@ export class TrustCard {
   }
 }
 
-/** A part of the photo, and what the network says of it. name, before: the class that the map
- * explains and its probability of the whole photo. */
+/** A part of the photo, and what the network says about it. name: the explained class; before: its probability for the
+ * whole photo. */
 function altered(title, how, { share, probability, top: [first] }, jpeg, name, before) {
   const heading = `${title} ${wholePercentage(share)}`;
   return h(
@@ -84,7 +84,7 @@ function altered(title, how, { share, probability, top: [first] }, jpeg, name, b
   );
 }
 
-/** What one check has found. The icon is read as a word. */
+/** The outcome of one check. Screen readers read the icon as a word. */
 function reasonItem({ outcome, text }) {
   return h(
     "li",
@@ -99,8 +99,8 @@ function reasonItem({ outcome, text }) {
   );
 }
 
-/** The class's probability, from none of the pixels changed to all. end: a label of the latter;
- * elsewhere: null where the map was not laid elsewhere. */
+/** A plot of the class's probability by the share of changed pixels, from 0 to 1. end: the label at 1; elsewhere: the
+ * band of the map laid elsewhere, or null. */
 function plot(title, end, byHeat, elsewhere, better) {
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": described(title, byHeat, elsewhere) });
   drawing.append(svg("path", { class: "grid", d: `M0 ${y(0.5)}H${WIDTH}M0 ${y(1)}H${WIDTH}` }));
@@ -140,7 +140,7 @@ function bandOf({ shares, probabilities, lowest, highest }) {
 const y = (probability) => 4 + (1 - probability) * (HEIGHT - 8);
 const points = (shares, values) => shares.map((share, i) => `${share * WIDTH} ${y(values[i]).toFixed(1)}`);
 
-/** In words, what the curves show. */
+/** The curves in words, for screen readers. */
 function described(title, byHeat, elsewhere) {
   const at = ({ shares }, of) => shares.map((share, i) => `${of(i)} at ${wholePercentage(share)}`).join(", ");
   const range = (i) => `${percentage(elsewhere.lowest[i])} to ${percentage(elsewhere.highest[i])}`;
@@ -160,7 +160,7 @@ function key(lead, name) {
   );
 }
 
-/** Numbers that others know, which have no part in the verdict. */
+/** Measures known from the literature, which do not affect the verdict. */
 function measures(found) {
   return h(
     "ul",
