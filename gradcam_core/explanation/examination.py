@@ -54,7 +54,7 @@ class Examination:
 
     @cached_property
     def _ranking(self) -> np.ndarray:
-        if self.model.info.unit is not None:  # values of different things
+        if self.model.info.unit is not None:  # outputs of a regression cannot be ranked
             return np.arange(len(self.probabilities))
         return np.argsort(-self.probabilities, kind="stable")
 
