@@ -1,7 +1,7 @@
 """Grad-CAM for image classifiers: what a network predicts for a photo, and where it looked.
 
-Each name below is imported on first use: importing PyTorch takes seconds, which reading a picture
-or listing the networks should not cost.
+Each name below is imported on first use, because importing PyTorch takes seconds, and reading a
+picture or listing the networks must not wait for it.
 """
 
 from importlib import import_module

@@ -1,8 +1,8 @@
-"""Every error that somebody outside this program can fix.
+"""All errors that users and operators can fix.
 
-The message of a `GradcamError` is for the person who meets it: what came, what was expected, what
-to do. Any other exception is a bug in this program. Nothing is imported here, so that these errors
-can be caught before PyTorch is loaded.
+The message of a `GradcamError` tells them what came, what was expected and what to do. Any other
+exception is a bug in this program. This file imports nothing, so that the errors can be caught
+before PyTorch is loaded.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ class GradcamError(Exception):
 
 
 class ImageError(GradcamError, ValueError):
-    """A picture cannot be used: it is not a picture, damaged, too large, or not available."""
+    """A picture cannot be used: the file is not a picture, damaged, too large, or not available."""
 
 
 class ChoiceError(GradcamError, ValueError):
-    """There is no method, view, detail, preset, model or file of this name."""
+    """A method, view, detail, preset, model, layer or other option is unknown or does not fit."""
 
 
 class LabelError(GradcamError, ValueError):
-    """The name matches no single class. The message offers the nearest names."""
+    """A class, or a list of class names, cannot be used. For an unknown or ambiguous name, the
+    message offers the nearest ones."""
 
 
 class CamError(GradcamError, ValueError):
-    """The network, layer, class or method given does not admit a class activation map."""
+    """No class activation map can be made for this network, layer, class or method."""
 
 
 class NetworkError(GradcamError, ValueError):
@@ -33,11 +34,11 @@ class NetworkError(GradcamError, ValueError):
 
 
 class ArchitectureError(NetworkError):
-    """There is no such architecture, or the weights do not fit it."""
+    """The architecture is unknown, or the weights do not fit it."""
 
 
 class HeadlessError(ArchitectureError):
-    """All weights of an architecture are there but those of its last layer."""
+    """A file holds all weights of an architecture except those of its last layer."""
 
 
 class CheckpointError(NetworkError):
@@ -45,7 +46,8 @@ class CheckpointError(NetworkError):
 
 
 class WeightsError(GradcamError, RuntimeError):
-    """Weights are not available. The message is the plain reason: "no connection to github.com"."""
+    """Weights are not available. The message is the plain reason, such as "there is no connection
+    to github.com"."""
 
 
 class BatchError(GradcamError):
@@ -53,7 +55,7 @@ class BatchError(GradcamError):
 
 
 class PicturesError(BatchError, ValueError):
-    """A batch has no pictures, or its table of them cannot be read."""
+    """A batch has no pictures, or its list or table of pictures cannot be read."""
 
 
 class GroundTruthError(BatchError, ValueError):
@@ -65,7 +67,7 @@ class ReportError(BatchError, OSError):
 
 
 class SettingsError(GradcamError, ValueError):
-    """An environment variable or an option of the server cannot be used as it is."""
+    """An environment variable or an option of the server has an unusable value."""
 
 
 class BackendError(GradcamError, OSError):
@@ -73,15 +75,15 @@ class BackendError(GradcamError, OSError):
 
 
 class RemoteError(GradcamError):
-    """A computer elsewhere cannot answer a request. The message is its own."""
+    """Another computer cannot answer a request. The message comes from that computer."""
 
 
 class MemoryLimitError(GradcamError):
-    """A pass would take more memory than is allowed."""
+    """A pass would need more memory than is allowed."""
 
 
 class BusyError(GradcamError):
-    """A queue is full. seconds: roughly when to try again."""
+    """A queue is full. seconds: after roughly how many to try again."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(seconds)

@@ -1,8 +1,8 @@
-"""What we need of other libraries that they do not offer in public, each with the reason.
+"""Uses of other libraries' private APIs, each with its reason.
 
-Every function here names what would make it needless; `tests/core/test_upstream.py` fails when that
-has come. Libraries are imported when they are needed: the process that decodes pictures imports
-this module, too.
+Every function says when it becomes needless; `tests/core/test_upstream.py` fails once that is so.
+Libraries are imported inside the functions, because the process that decodes pictures imports this
+module, too, and needs few of them.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _timm_lock = threading.Lock()
 
 
 def import_timm() -> ModuleType:
-    """timm, imported by one thread at a time and from its front.
+    """Imports timm in one thread at a time, and always by its top package.
 
-    `timm.data` and `timm.models` import each other, which ends in ImportError or a deadlock where
-    two threads enter the circle at different places. So this comes before `from timm.data import
-    …`, too. Needless once `timm.data` no longer imports `timm.models`.
+    `timm.data` and `timm.models` import each other, which fails with ImportError or a deadlock if
+    two threads enter the circle at different places. So call this before `from timm.data import …`,
+    too. Needless once `timm.data` no longer imports `timm.models`.
     """
     with _timm_lock, paused_garbage_collection(), _compiler_left_out():
         import timm
@@ -43,13 +43,13 @@ def import_timm() -> ModuleType:
 
 @contextmanager
 def _compiler_left_out() -> Iterator[None]:
-    """Inside, timm and torchvision are imported without PyTorch's compiler, which takes twice as
-    long as both together; it is imported when somebody calls what needs it.
+    """Lets timm and torchvision be imported without PyTorch's compiler, whose import takes twice as
+    long as both together. The compiler is imported on first use instead.
 
-    timm has functions that are not to be compiled, for which PyTorch has a late form of its own;
-    torchvision asks for one function. Needless once both import it where they need it.
+    timm needs it only to mark functions that must not be compiled, which PyTorch can also do
+    lazily; torchvision needs a single function. Needless once both import it lazily.
     """
-    if {"timm", "torchvision"} <= sys.modules.keys():  # nothing is left to import
+    if {"timm", "torchvision"} <= sys.modules.keys():  # both are imported already
         yield
         return
     import torch
@@ -71,7 +71,7 @@ def _compiler_left_out() -> Iterator[None]:
         def is_compile_supported(self, device: str) -> bool:
             return importlib.import_module(name).is_compile_supported(device)
 
-        def __getattr__(self, wanted: str) -> Any:  # another thread imports the compiler meanwhile
+        def __getattr__(self, wanted: str) -> Any:  # for threads that need the compiler meanwhile
             if wanted.startswith("__"):
                 raise AttributeError(wanted)
             if sys.modules.get(name) is self:
@@ -89,10 +89,10 @@ def _compiler_left_out() -> Iterator[None]:
 
 
 def hub_folder(repo: str) -> Path:
-    """Where the Hugging Face Hub's client keeps a model repository.
+    """The folder in which the Hugging Face Hub's client caches a model repository.
 
-    `scan_cache_dir` would read all files of all repositories. Needless once huggingface_hub exports
-    `repo_folder_name`.
+    The public `scan_cache_dir` reads all files of all repositories. Needless once huggingface_hub
+    exports `repo_folder_name`.
     """
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
@@ -101,10 +101,10 @@ def hub_folder(repo: str) -> Path:
 
 
 def hub_locks(repo: str) -> Path:
-    """Where that client keeps the locks of downloads from a repository.
+    """The folder in which the Hub's client keeps the locks of downloads from a repository.
 
-    Whoever deletes the part of a download must know that nobody is at work on it. Needless once the
-    client deletes the parts that were left behind.
+    A partial file may be deleted only if its lock is free. Needless once the client deletes its
+    leftover partial files itself.
     """
     from huggingface_hub import constants
 
@@ -112,10 +112,10 @@ def hub_locks(repo: str) -> Path:
 
 
 def set_hub_chunk(size_bytes: int) -> None:
-    """How much that client reads at once, and so how often it reports.
+    """Sets how much the Hub's client reads at once, and so how often it reports progress.
 
-    It reads 10 MB, in which a slow download looks like none. Needless once `hf_hub_download` takes
-    the size as an argument or the client reads less.
+    Its default is 10 MB, with which a slow download looks stalled. Needless once `hf_hub_download`
+    takes the size as an argument or the default is smaller.
     """
     from huggingface_hub import constants
 
@@ -123,19 +123,19 @@ def set_hub_chunk(size_bytes: int) -> None:
 
 
 def without_decoder(image: Image.Image) -> Image.Image:
-    """The same pixels as a plain picture, not copied.
+    """A plain picture with the same pixels, which are not copied.
 
-    A picture that was opened holds its file and decoder, which may take as much memory again.
-    Needless once `Image.load` lets go of the decoder, or Pillow offers this as a function.
+    An opened picture keeps its file and decoder, which may double its memory. Needless once
+    `Image.load` releases the decoder, or Pillow offers this as a function.
     """
     return image._new(image.im)
 
 
 def give_palette(image: Image.Image, raw_mode: str, palette: bytes, entry: str) -> None:
-    """Make a BMP that was opened, and not yet decoded, one of palette indices in `raw_mode`.
+    """Makes an opened BMP that is not yet decoded a picture of palette indices in `raw_mode`.
 
-    Pillow takes a palette of black and white for a picture of 1 bit a pixel, and one of the first
-    greys for 8, however many bits there are. Needless once it minds them.
+    Pillow assumes 1 bit per pixel for a palette of black and white, and 8 for one of the first
+    greys, whatever the file says. Needless once it respects the file's number of bits.
     """
     from PIL import ImagePalette
 
@@ -146,10 +146,10 @@ def give_palette(image: Image.Image, raw_mode: str, palette: bytes, entry: str) 
 
 
 def limit_decoders(threads: int, chunk_bytes: int) -> None:
-    """Threads of the decoders of AVIF and HEIC, each of which takes memory of its own; and bytes
-    that Pillow writes at once.
+    """Sets the number of threads of the AVIF and HEIC decoders, each of which takes extra memory,
+    and how many bytes Pillow writes at once.
 
-    Both are settings of modules that Pillow does not document. Needless once `Image.open` and
+    Pillow does not document these settings of its modules. Needless once `Image.open` and
     `Image.save` take them.
     """
     import pi_heif
@@ -161,11 +161,11 @@ def limit_decoders(threads: int, chunk_bytes: int) -> None:
 
 @contextmanager
 def watching_operations(note: Callable[[Any, list[Tensor]], None]) -> Iterator[None]:
-    """Calls `note` with every operation on tensors and the tensors that go into it.
+    """Calls `note` with every operation on tensors inside the block, and its input tensors.
 
-    PyTorch documents the means (`TorchDispatchMode`), and has it in private modules only. Needless
-    once `torch.utils` exports it. Public `torch.overrides.TorchFunctionMode` misses what scripted
-    functions do.
+    PyTorch documents `TorchDispatchMode` but keeps it in a private module. Needless once
+    `torch.utils` exports it. The public `torch.overrides.TorchFunctionMode` misses operations of
+    scripted functions.
     """
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -173,7 +173,7 @@ def watching_operations(note: Callable[[Any, list[Tensor]], None]) -> Iterator[N
 
     class Watch(TorchDispatchMode):
         @classmethod
-        def _should_skip_dynamo(cls) -> bool:  # for that it imports the compiler
+        def _should_skip_dynamo(cls) -> bool:  # by default PyTorch imports its compiler for this
             return "torch._dynamo" in sys.modules
 
         def __torch_dispatch__(
@@ -188,17 +188,17 @@ def watching_operations(note: Callable[[Any, list[Tensor]], None]) -> Iterator[N
 
 
 def shapes_of(node: Node) -> list[tuple[int, ...]]:
-    """The shapes of what a node of an autograd graph gave.
+    """The shapes of the outputs of a node of an autograd graph.
 
-    The graph knows them to check gradients. Needless once `Node` tells in public.
+    The graph keeps them to check gradients. Needless once `Node` has a public attribute for them.
     """
     return [tuple(one.shape) for one in getattr(node, "_input_metadata", ())]
 
 
 def next_node() -> int:
-    """The number that the next node of the autograd graph gets in this thread.
+    """The sequence number that the next node of the autograd graph will get in this thread.
 
-    Needless once PyTorch tells in public which module a node belongs to.
+    Needless once PyTorch has a public way to find the module that a node belongs to.
     """
     import torch
 
@@ -206,15 +206,15 @@ def next_node() -> int:
 
 
 def number_of(node: Node) -> int:
-    """The number that a node of the autograd graph got from `next_node`."""
+    """The sequence number of a node of the autograd graph, as `next_node` predicted it."""
     return node._sequence_nr()
 
 
 def saved_by(node: Node, *names: str) -> Tensor:
-    """What a node of an autograd graph keeps for the backward pass under this name: of two, the
-    first divided by the second.
+    """The tensor that a node of an autograd graph saved under this name for the backward pass. For
+    two names: the first tensor divided by the second.
 
-    PyTorch documents these attributes in a tutorial only. Needless once `Node` tells in public.
+    PyTorch documents these attributes only in a tutorial. Needless once `Node` has public access.
     """
     first, *others = (getattr(node, f"_saved_{name}") for name in names)
     return first / others[0] if others else first
@@ -224,14 +224,15 @@ def axis_of(node: Node, dimensions: int) -> int:
     """The axis, from 0, along which a node of an autograd graph sums. See `saved_by`."""
     axis = getattr(node, "_saved_dim", 1)
     first = int(axis[0] if isinstance(axis, tuple) else axis)
-    # Numbers below 0 are told as large ones.
+    # Autograd gives negative axes as unsigned 64-bit numbers.
     return (first - 2**64 if first >= 2**63 else first) % dimensions
 
 
 def with_copied_tensors(given: Any) -> Any:
-    """The same lists, dictionaries and the like with copies of their tensors, in the same graph.
+    """Copies nested containers and their tensors; the copies stay in the autograd graph.
 
-    Needless once `torch.utils` exports its trees, which know what libraries have registered.
+    Needless once `torch.utils` exports its pytrees, which know the containers that libraries have
+    registered.
     """
     import torch
     from torch.utils._pytree import tree_map_only
@@ -240,16 +241,17 @@ def with_copied_tensors(given: Any) -> Any:
 
 
 def has_hooks(part: nn.Module) -> bool:
-    """Whether something else runs with a module: pruning, weight_norm, or whoever looks on.
+    """Whether a module has hooks, such as those of pruning, weight_norm or an observer.
 
-    Needless once `torch.nn.Module` can be asked for its hooks.
+    Needless once `torch.nn.Module` has a public way to list its hooks.
     """
     kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
     return any(getattr(part, f"_{kind}") for kind in kinds)
 
 
 def can_pack_weights() -> bool:
-    """Whether this PyTorch has `pack_weights`, on a processor for which it was measured."""
+    """Whether this PyTorch supports `pack_weights`, on a kind of processor where it was measured to
+    be faster (x86-64)."""
     import torch
 
     return (
@@ -261,10 +263,10 @@ def can_pack_weights() -> bool:
 
 
 def pack_weights(weight: Tensor, shape: Sequence[int], *settings: Any) -> Tensor:
-    """The weights of a convolution as oneDNN reads them for inputs of this shape. settings:
-    padding, stride, dilation, groups.
+    """The weights of a convolution in oneDNN's layout for inputs of this shape. settings: padding,
+    stride, dilation, groups.
 
-    In public only `torch.compile` can do this, with a compiler for C++ and for whole networks.
+    The only public way is `torch.compile`, which compiles whole networks and needs a C++ compiler.
     Needless once PyTorch keeps the packed weights of frozen convolutions.
     """
     import torch
@@ -274,16 +276,16 @@ def pack_weights(weight: Tensor, shape: Sequence[int], *settings: Any) -> Tensor
 
 
 def packed_convolution(x: Tensor, packed: Tensor, bias: Tensor | None, *settings: Any) -> Tensor:
-    """The convolution of `x`, whose shape they were packed for, with weights of `pack_weights`."""
+    """The convolution of `x` with weights that `pack_weights` packed for its shape."""
     import torch
 
     return torch.ops.mkldnn._convolution_pointwise(x, packed, bias, *settings, "none", [], "")
 
 
 def is_batched(tensor: Tensor) -> bool:
-    """Whether `torch.vmap` runs over a tensor, which has no rule for packed convolutions.
+    """Whether a tensor is batched by `torch.vmap`, which has no rule for packed convolutions.
 
-    Needless once it has, or `torch.func` tells in public.
+    Needless once it has one, or `torch.func` has a public function for this.
     """
     import torch
 
@@ -291,20 +293,20 @@ def is_batched(tensor: Tensor) -> bool:
 
 
 def is_of_earlier_view(error: BaseException | None) -> bool:
-    """Whether PyTorch refused a view that was taken without gradients of what a hook has written
-    into since.
+    """Whether PyTorch refused to use a view that was taken without gradients, because a hook has
+    since written into its base tensor.
 
-    Needless once such an error has a class of its own.
+    Needless once PyTorch raises a class of its own for this error.
     """
     return isinstance(error, RuntimeError) and "view was created in no_grad mode" in str(error)
 
 
 @cache
 def ignore_missing_weights() -> None:
-    """Matplotlib writes a warning for each family that has no bold, and takes the regular one.
+    """Silences matplotlib's warning for every font family without a bold face.
 
-    Nobody can do anything about a font of the machine. Needless once matplotlib warns only where a
-    weight was asked for a family that has others.
+    Matplotlib then uses the regular face, and users cannot change their machine's fonts. Needless
+    once matplotlib warns only about families that have other weights.
     """
     import logging
 

@@ -19,7 +19,7 @@ _BYTE_ORDER_MARKS = (
 _HEAD_BYTES = 4096
 _MOSTLY = 0.6  # of the characters of a list of paths, which may have some that are not ASCII
 
-_FIELD_LETTERS = 2**30  # more than a file that fits into memory has
+_FIELD_LETTERS = 2**30  # no field of a file that fits into memory is longer
 
 
 def allow_long_fields() -> None:

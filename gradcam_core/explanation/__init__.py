@@ -1,2 +1,2 @@
-"""From a request to an explanation: its record, the pass held open that answers it, the record of
-the result, and `explain.py`, which joins the steps for a person."""
+"""From a request to an explanation: the record of the request, the open pass that answers it, the
+record of the result, and `explain.py`, which joins these steps."""

@@ -1,4 +1,4 @@
-"""A forward pass over one photo, or over several at once, held open: it explains any class."""
+"""A forward pass over one photo, or several at once, held open to explain any class."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Examination:
 
     @cached_property
     def _ranking(self) -> np.ndarray:
-        if self.model.info.unit is not None:  # values of different things
+        if self.model.info.unit is not None:  # outputs of a regression cannot be ranked
             return np.arange(len(self.probabilities))
         return np.argsort(-self.probabilities, kind="stable")
 
@@ -64,12 +64,12 @@ class Examination:
         return tuple(self.prediction(int(index)) for index in self._ranking[:TOP])
 
     def prediction(self, index: int) -> Prediction:
-        """The probability that the network gives one class."""
+        """The class with this index, and the probability that the network gives it."""
         name = self.model.info.labels[index].name
         return Prediction(index, name, float(self.probabilities[index]))
 
     def rank_of(self, index: int) -> int:
-        """The place of one class among all by probability, from 1."""
+        """The rank of a class among all classes by probability, from 1."""
         return int(np.flatnonzero(self._ranking == index)[0]) + 1
 
     def at(
@@ -136,12 +136,13 @@ class Examination:
         request: ExplanationRequest,
         on_progress: Callable[[float], None] = lambda share: None,
     ) -> Explanation:
-        """The explanation that a request asks for, if its view, detail and layer are those of this
-        pass. See `explain`."""
+        """The explanation for a request, whose view, detail and layer must be those of this pass.
+        See `explain`."""
         return answer_together([self], request, on_progress)[0]
 
     def target_of(self, request: ExplanationRequest) -> int:
-        """The class that a request asks for."""
+        """The index of the class that a request explains: by default the most probable class that
+        is not in its contrast."""
         if request.target is not None:
             return request.target
         others = request.contrast_classes
@@ -153,10 +154,10 @@ def answer_together(
     request: ExplanationRequest,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> list[Explanation]:
-    """`Examination.answer` for consecutive photos of one pass (see `run_passes`): one backward pass
-    for all of them."""
+    """`Examination.answer` for consecutive photos of one pass (see `run_passes`), with a single
+    backward pass for all of them."""
     if any(one.run.open_pass is not held[0].run.open_pass for one in held):
-        return [one.answer(request, on_progress) for one in held]  # they were run alone
+        return [one.answer(request, on_progress) for one in held]  # run one by one
     targets = [one.target_of(request) for one in held]
     return _explain(
         held,
@@ -183,7 +184,8 @@ def _explain(
 ) -> list[Explanation]:
     run = held[0].run.join([one.run for one in held[1:]])
     check_options(method_named(method), signed, steps, smooth, is_several(run.layer))
-    # What a softmax has rounded to 0 is no map of 0: `cam` says so.
+    # Where a saturated softmax has rounded gradients to 0, `cam` raises an error, because a map of
+    # 0 would be wrong.
     allow_nan = not held[0].model.may_be_saturated
     wanted: dict[str, Any] = {"smooth": smooth, "allow_nan": allow_nan}
     found = run.cam(targets, method, contrast, on_progress, **wanted)
@@ -238,12 +240,12 @@ def run_passes(
     layer: str | None = None,
     probabilities: Sequence[np.ndarray] | None = None,
 ) -> list[Examination]:
-    """The passes of one network over inputs of equal size, run as one pass and each held open.
+    """Runs a network over inputs of equal size in one pass, and holds it open for each input.
 
-    layer: the target layer's dotted name; None is the last feature map. probabilities: of each
-    input, float32 [classes] at detail 1, for inputs of another detail; None takes those of this
-    pass. What several passes share is freed with the last of them, and a map of one costs a
-    backward pass for all (`answer_together` makes all of them in one).
+    layer: the target layer's dotted name; None is the default layer. probabilities: of each input,
+    float32 [classes] at detail 1, needed for inputs of another detail; None takes those of this
+    pass. The examinations share memory, which is freed with the last of them. Explaining one of
+    them costs a backward pass over all inputs; `answer_together` explains all in a single one.
     """
     from gradcam_core.cam.passes.opening import ExecutionPathError
 

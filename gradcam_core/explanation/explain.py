@@ -1,4 +1,4 @@
-"""The façade that joins the steps: a picture, a network and a class give an `Explanation`."""
+"""The façade that joins all steps, from a picture, a network and a class to an `Explanation`."""
 
 from __future__ import annotations
 

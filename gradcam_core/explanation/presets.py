@@ -1,4 +1,4 @@
-"""Presets: a name for a method with the settings that it is best with."""
+"""Presets: named combinations of a method and its best settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gradcam_core.errors import ChoiceError
 
 @dataclass(frozen=True)
 class Preset:
-    """A method with the settings that it is best with."""
+    """A method with its best settings. title: for display."""
 
     title: str
     method: str
@@ -21,7 +21,7 @@ PRESETS = {"sharp": Preset("Sharp", method="competitive", detail=2)}
 
 
 def preset_named(name: str) -> Preset:
-    """The preset of this name. Raises ValueError that lists the known ones."""
+    """The preset of this name. Raises ChoiceError, which lists the names, for an unknown one."""
     if isinstance(name, str) and name in PRESETS:
         return PRESETS[name]
     raise ChoiceError(f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}.")

@@ -1,4 +1,4 @@
-"""The request of one explanation: the same record for Python, page, API, command line, batch and
+"""The request for an explanation, the same record for page, API, command line, batch and
 replicas."""
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ from gradcam_core.models.model import LayerChoice, check_layer, is_several
 from gradcam_core.models.registry import model_info
 
 AUTO = "auto"
-"""What programs and command lines give as the contrast for the most probable other classes."""
+"""The value of contrast, in the API and on the command line, for the most probable other
+classes."""
 
 
 @dataclass(frozen=True)
 class ExplanationRequest:
-    """What is to be explained of a photo, by one network.
+    """A request for one network's explanation of a photo.
 
-    model: the network's name. target: the class; None is the network's own top prediction, or the
-    next one if that is in `contrast`. contrast: classes rather than which it is explained; True are
-    those that the network holds most probable besides it. layer: the target layer, or several
-    whose maps are joined, see `Model.layer_named`. signed: whether to say what speaks against the
-    class, too; steps: whether to say how the map is made. smooth: the versions of the picture whose
-    maps are averaged, see `Run.cam`.
+    model: the network's name. target: the index of the class; None is the network's most probable
+    class that is not in `contrast`. contrast: the classes against which it is explained; True
+    stands for the most probable other classes. layer: the target layer, or several whose maps are
+    joined, see `Model.layer_named`. signed: whether to include the evidence against the class.
+    steps: whether to record how the map is made. smooth: the kind of copies over whose maps the map
+    is averaged, see `Run.cam`.
 
-    Whoever has a request has a valid one. Raises ChoiceError for a method, view, detail or layer
-    that there is not and for what does not go together, LabelError for a target in `contrast`. For
-    names of networks and classes see `requests_for`.
+    Every request is valid: making one raises ChoiceError for an unknown method, view, detail or
+    layer and for settings that cannot be combined, and LabelError for a target in `contrast`.
+    `requests_for` looks up the names of networks and classes.
     """
 
     model: str
@@ -65,17 +66,17 @@ class ExplanationRequest:
 
     @property
     def is_slow(self) -> bool:
-        """Whether the network, or its head, runs again for it."""
+        """Whether answering it runs the network, or its head, again."""
         return method_named(self.method).is_slow or self.smooth is not None
 
     @property
     def contrast_classes(self) -> tuple[int, ...]:
-        """The classes in contrast, where they are named."""
+        """The classes in contrast, if the request names any."""
         return () if isinstance(self.contrast, bool) else self.contrast
 
     @property
     def usable_contrast(self) -> bool | Sequence[int]:
-        """As `Examination.explain` takes it; False for a method that knows no class."""
+        """The contrast as `Examination.explain` takes it; False if the method ignores the class."""
         if not method_named(self.method).knows_class:
             return False
         return self.contrast or False
@@ -93,10 +94,11 @@ def requests_for(
     steps: bool = False,
     smooth: Smooth | None = None,
 ) -> list[ExplanationRequest]:
-    """One request for each network, from what a person gave: classes by index, name or synonym.
+    """One request per network, from a person's input, which gives classes by index, name or
+    synonym.
 
-    Raises ChoiceError for an unknown name or number, LabelError for a class that a network does not
-    have, or one that means something else in each of them.
+    Raises ChoiceError for an unknown name or number, and LabelError for a class that a network
+    lacks or an index that means different classes in different networks.
     """
     networks = [(info.title, info.labels) for info in map(model_info, models)]
     targets: Sequence[int | None] = [None] * len(models)
@@ -122,8 +124,8 @@ def requests_for(
 def check_options(
     method: Method, signed: bool, steps: bool, smooth: str | None, is_joined: bool
 ) -> None:
-    """Raises ChoiceError for an unknown `smooth`, and for what does not go together. is_joined:
-    whether the map is joined of several layers."""
+    """Raises ChoiceError for an unknown `smooth`, and for options that cannot be combined.
+    is_joined: whether the maps of several layers are joined."""
     if method.is_slow and (is_joined or smooth is not None):
         raise ChoiceError(
             f"{method.title} runs the network up to hundreds of times for one map, and this needs "
@@ -145,7 +147,7 @@ def check_options(
 
 
 def is_auto(contrast: object) -> bool:
-    """Whether it is `AUTO`, by itself or as the only one of a sequence, as the command line has
+    """Whether the contrast is `AUTO`, or a sequence of `AUTO` alone, as the command line gives
     it."""
     if isinstance(contrast, list | tuple) and len(contrast) == 1:
         contrast = contrast[0]
@@ -153,7 +155,7 @@ def is_auto(contrast: object) -> bool:
 
 
 def as_several(classes: int | str | Sequence[int | str]) -> Sequence[int | str]:
-    """One class, or several, as a sequence. Raises LabelError for anything else."""
+    """A class, or several, as a sequence. Raises LabelError for anything else."""
     if isinstance(classes, int | str):
         return [classes]
     if not isinstance(classes, Iterable):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gradcam_core.cam.steps import Steps
 
 NOTEBOOK_MAX_SIDE_PX = 768
-"""Long side of the overlay that a notebook shows."""
+"""The longest side of the overlay that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,12 @@ class Explanation(ExplanationText):
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """(left, top, right, bottom) in the photo's pixels: what the network saw."""
+        """(left, top, right, bottom) of what the network saw, in the photo's pixels."""
         return self.geometry.box
 
     @property
     def value(self) -> float | None:
-        """What a regression gives, in `unit`; None for a classifier."""
+        """The value that a regression predicts, in `unit`; None for a classifier."""
         return None if self.unit is None else self.target.probability
 
     @property
@@ -115,8 +115,8 @@ class Explanation(ExplanationText):
         return self.contrast
 
     def record(self) -> dict[str, object]:
-        """All but the maps, in types that JSON has. Where the scores are not numbers there are no
-        probabilities, no rank and no most probable classes."""
+        """Everything but the maps, in JSON's types. If the scores are not numbers, the
+        probabilities and the rank are None, and "top" is empty."""
         target = self._recorded(self.target)
         if not self.has_scores:
             target["probability"] = None
@@ -155,23 +155,24 @@ class Explanation(ExplanationText):
 
     @cached_property
     def heatmap(self) -> np.ndarray:
-        """float32 [H, W] of the original photo, in [0, 1]; 0 outside `box`."""
+        """float32 [H, W] in [0, 1], in the size of the original photo; 0 outside `box`."""
         return self.heatmap_at(self.geometry.photo_size)
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """The same for two explanations that are one, as where a network stands in for two."""
+        """A key that is equal for explanations with the same map, such as those of a network that
+        stands in for two others."""
         return self.model, self.target.index, self.how, self.layer, self.feature_map.tobytes()
 
     def overlay_bands(
         self, photo: Image.Image, colormap: str = COLORMAP, opacity: float = OPACITY
     ) -> Iterator[np.ndarray]:
-        """The heat over its photo, which may have been resized: RGB of that size, from the top
-        down, some rows at a time, uint8 [rows, width, 3]."""
+        """`overlay` from the top down, some rows at a time: uint8 [rows, width, 3] (RGB). photo:
+        the photo, which may have been resized."""
         width, height = photo.size
         full_width, full_height = self.geometry.photo_size
         left, top, right, bottom = self.box
-        # Every pixel that shows any of the box, as in `View.to_photo`.
+        # Rounded outwards to all pixels that show part of the box, as in `View.to_photo`.
         box = (
             left * width // full_width,
             top * height // full_height,
@@ -186,23 +187,26 @@ class Explanation(ExplanationText):
     def overlay(
         self, photo: Photo, colormap: str = COLORMAP, opacity: float = OPACITY
     ) -> Image.Image:
-        """The heat over its photo, which may have been resized: RGB of that size. What the network
-        did not see is darkened. With a `signed_map`, what speaks for the class is orange and what
-        speaks against it blue, whatever the colormap. Raises ChoiceError for an unknown colormap or
-        opacity, ImageError for no picture."""
+        """The heat over its photo, as RGB of the photo's size; the photo may have been resized.
+
+        Places that the network did not see are darkened. With a `signed_map`, evidence for the
+        class is orange and evidence against it blue, whatever the colormap. opacity: in [0, 1].
+        Raises ChoiceError for an invalid colormap or opacity, and ImageError if the photo cannot be
+        used.
+        """
         bands = self.overlay_bands(self.read_photo(photo), colormap, opacity)
         return Image.fromarray(np.concatenate(list(bands)))
 
     def read_photo(self, photo: Photo) -> Image.Image:
-        """This explanation's photo, RGB: its own picture as it is, any other through its window and
-        with the same places covered. Raises ImageError."""
+        """A photo as this explanation shows it, RGB: with the same window and covers. Its own
+        `photo` is returned as it is. Raises ImageError if the photo cannot be used."""
         if self.photo is not None and photo is self.photo:
             return self.photo
         decoded = read_picture(photo, self.window)
         return (decoded if decoded.covers else covered(decoded, self.covers)).image
 
     def _repr_png_(self) -> bytes | None:
-        """What a notebook shows."""
+        """The overlay as PNG, which a notebook shows; None without a photo."""
         if self.photo is None:
             return None
         file = io.BytesIO()
@@ -216,8 +220,8 @@ class Explanation(ExplanationText):
     def heatmap_at(self, size: tuple[int, int]) -> np.ndarray:
         """The heatmap on a raster of (width, height) that covers the whole photo.
 
-        float32 [height, width], its maximum 1; all 0 if the map is `degenerate`. Raises ChoiceError
-        for another size.
+        float32 [height, width] with a maximum of 1; all 0 if the map is `degenerate`. Raises
+        ChoiceError for an invalid size.
         """
         size = checked_size(size)
         heat = np.empty((size[1], size[0]), dtype=np.float32)
@@ -228,22 +232,20 @@ class Explanation(ExplanationText):
         return heat
 
     def heatmap_bands(self, size: tuple[int, int]) -> Iterator[np.ndarray]:
-        """`heatmap_at` from the top down, some rows at a time: float32 [rows, width] each.
-
-        A heatmap of 48 megapixels takes 195 MB, and nobody needs all of it at once.
-        """
+        """`heatmap_at` from the top down, some rows at a time: float32 [rows, width] each. A whole
+        heatmap of 48 megapixels would take 195 MB."""
         feature_map = np.zeros_like(self.feature_map) if self.degenerate else self.feature_map
         return heat_bands(feature_map, self.geometry, size)
 
     @cached_property
     def signed_heatmap(self) -> np.ndarray:
-        """float32 [H, W] of the original photo, in [-1, 1], divided by the largest absolute value:
-        above 0 what speaks for the class, below 0 what speaks against it, 0 outside `box`. Raises
-        ChoiceError where `signed` was not asked for."""
+        """float32 [H, W] in [-1, 1], in the size of the original photo, divided by the largest
+        absolute value. Evidence for the class is above 0, evidence against it below 0; 0 outside
+        `box`. Raises ChoiceError if the explanation was made without `signed`."""
         return np.concatenate(list(self.signed_bands(self.geometry.photo_size)))
 
     def signed_bands(self, size: tuple[int, int]) -> Iterator[np.ndarray]:
-        """`signed_heatmap` on a raster of (width, height), as `heatmap_bands` gives the heatmap."""
+        """`signed_heatmap` on a raster of (width, height), in bands as in `heatmap_bands`."""
         if self.signed_map is None:
             raise ChoiceError("This explanation has no signed map: explain with signed=True.")
         signed = self.signed_map

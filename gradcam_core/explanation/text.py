@@ -1,4 +1,4 @@
-"""What labels, captions and files say of an explanation."""
+"""The texts of an explanation for labels, captions and files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gradcam_core.wording import (
 
 _OTHERS_NAMED = 2
 
-_EVEN = 1e-4  # spread of a map, as share of its maximum, below which it is the same everywhere
+_EVEN = 1e-4  # a map counts as even up to this spread, as a share of its maximum
 
 NOT_NUMBERS = "The network's scores for this picture are not numbers."
 NOTHING = "Nothing here is evidence for this class."
@@ -38,7 +38,7 @@ ONE_PIXEL = "The network saw one pixel, so the heat points at no place."
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class and the probability, in [0, 1], that a network gives it; or what a regression gives
+    """A class and the probability, in [0, 1], that a network gives it; or an output of a regression
     and its value."""
 
     index: int
@@ -76,19 +76,19 @@ class ExplanationText:
         return self.geometry.title if self.view == "crop" else VIEW_TITLES[self.view]
 
     def score(self, prediction: Prediction) -> str:
-        """The probability or value of one class, for a sentence: "39.1 %", "41.3 years"."""
+        """A probability or value, for a sentence: "39.1 %", "41.3 years"."""
         if self.unit is None:
             return percentage_in_sentence(prediction.probability)
         return amount(prediction.probability, self.unit)
 
     @property
     def heading(self) -> str:
-        """The network's title, with that of the network it stands in for."""
+        """The network's title and, for a stand-in, "for" and the title of the network replaced."""
         return f"{self.title} for {self.stands_in_for}" if self.stands_in_for else self.title
 
     @property
     def question(self) -> str:
-        """The class explained, and rather than which: "tabby rather than lynx"."""
+        """The class explained and those in contrast: "tabby rather than lynx"."""
         return f"{self.target.name} {self.rather_than}".strip()
 
     @property
@@ -102,8 +102,8 @@ class ExplanationText:
 
     @property
     def unusual(self) -> str:
-        """What else labels have to say: the method, detail and layer, where they are not Grad-CAM's
-        as published, and how much of the photo is covered; else empty."""
+        """Settings that labels must name, because they differ from Grad-CAM as published: how much
+        of the photo is covered, method, detail, smoothing and layer. Empty if none differ."""
         share = covered_share(self.covers, self.geometry.photo_size) if self.covers else 0
         parts = [
             f"{whole_percentage_in_sentence(share)} covered" if self.covers else "",
@@ -121,7 +121,7 @@ class ExplanationText:
 
     @property
     def how(self) -> str:
-        """How the map was made, for people: the method, and what is not as published."""
+        """How the map was made, for people: the method, contrast, detail and smoothing."""
         method = method_named(self.method)
         parts = [method.title if method.knows_class else f"{method.title}, which ignores the class"]
         if self.contrast:
@@ -139,10 +139,10 @@ class ExplanationText:
         return f"layer {self.layer}" if len(names) == 1 else f"layers {listed(names)} joined"
 
     def caption(self, photo_name: str = "") -> str:
-        """What stands under this map in a text, in one line: photo, method, class and contrast,
-        network, probability and rank, layer, view, and what the scale means.
+        """A caption for the map, in one line: photo, method, class and contrast, network,
+        probability and rank, layer, view, and the meaning of the scale.
 
-        photo_name: of the photo's file, without its folders; empty if it is not to be said.
+        photo_name: the file name of the photo, without folders; if empty, the caption names none.
         """
         method, name = method_named(self.method), f"“{self.target.name}”"
         pixels = "{} × {} pixels".format(*self.geometry.photo_size)
@@ -189,10 +189,10 @@ class ExplanationText:
         return " ".join(" ".join(sentences).split())
 
     def metadata(self, photo_name: str = "") -> dict[str, str]:
-        """What a picture of the map says of itself, by key: see
+        """The metadata for a picture of the map, by key: see
         `gradcam_core.images.rendering.metadata`.
 
-        photo_name: of the photo's file, without its folders; empty if it is not to be said.
+        photo_name: the file name of the photo, without folders; if empty, there is no "Photo".
         """
         has_shares = self.has_scores and self.unit is None
         orange, blue = "what raises the value", "what lowers it"
@@ -224,20 +224,22 @@ class ExplanationText:
 
     @property
     def has_scores(self) -> bool:
-        """Whether the network's scores for this photo are numbers; else all probabilities are 0."""
+        """Whether the network's scores for this photo are numbers. If not, a classifier's
+        probabilities are all 0."""
         if self.unit is not None:
             return all(np.isfinite(one.probability) for one in self.top)
         return self.top[0].probability > 0
 
     @property
     def is_only_against(self) -> bool:
-        """Whether nothing speaks for the class, but a signed map shows what speaks against it."""
+        """Whether there is no evidence for the class, but a signed map shows evidence against
+        it."""
         is_nothing = self.degenerate in (NOTHING, NOTHING_RAISES)
         return is_nothing and self.signed_map is not None and bool(self.signed_map.min() < 0)
 
     @cached_property
     def degenerate(self) -> str:
-        """Why the heatmap is 0 everywhere, in a sentence; empty if it is not."""
+        """A sentence that says why the heatmap is 0 everywhere; empty if it is not."""
         if not self.has_scores or not np.isfinite(self.feature_map).all():
             return NOT_NUMBERS
         left, top, right, bottom = self.geometry.box

@@ -36,10 +36,10 @@ def prepare(module: nn.Module, batch: Batch | None = None) -> nn.Module:
     noise of the size in timm's configuration of the network, or 224 x 224. Modules keep their
     names, so `layer=` means the same: a folded norm becomes an Identity, and its convolution still
     names the output before the norm. The copy is frozen, on the module's device and in its
-    precision; hooks are copied. Do not change its weights through `.data`. Left unfolded are norms
-    without statistics or whose input is also read elsewhere, parts with hooks or computed weights,
-    and half precision. If the copy's output for the batch still differs by more than 1e-5 of the
-    largest logit, nothing is folded. The module itself does not change.
+    precision; hooks are copied. Do not change its weights through `.data`. Norms without statistics
+    or whose input is also read elsewhere, parts with hooks or computed weights, and parts in half
+    precision are not folded. If the copy's output for the batch still differs by more than 1e-5 of
+    the largest logit, nothing is folded. The module itself does not change.
 
     Folding: Jacob et al., CVPR 2018, section 3.2, eq. 14.
 

@@ -19,7 +19,7 @@ _HANDLER = "gradcam-something-like-it"
 
 
 def make_printing_safe() -> None:
-    """From now on, neither an unsupported character nor a closed pipe ends this process."""
+    """From now on, no unsupported character, closed pipe or full disk ends this process."""
     codecs.register_error(_HANDLER, _something_like_it)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

@@ -1,1 +1,1 @@
-"""Whether a map can be trusted: three checks, their outcomes, and the verdict."""
+"""Checks whether a map can be trusted: three checks, their outcomes, and the verdict."""

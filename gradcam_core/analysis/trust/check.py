@@ -1,4 +1,4 @@
-"""Whether one explanation can be trusted, for who has a photo and an explanation."""
+"""The public function `check`, which tests whether an explanation of a photo can be trusted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gradcam_core.models.loading import load_model
 from gradcam_core.wording import as_whole, kind_of, percentage_in_sentence
 
 _SAME_PHOTO = 0.01
-"""Difference of a class's probabilities that the arithmetic of another machine may make."""
+"""How far the arithmetic of another machine may change a class's probability."""
 
 MOST_SEED = 2**31 - 1
 

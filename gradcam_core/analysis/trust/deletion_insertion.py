@@ -1,10 +1,10 @@
-"""Whether the network's answer rests on a map's hottest places: the class's probability without
-them, and with nothing but them, beside the same for the map laid elsewhere.
+"""Tests whether the network's answer rests on a map's hottest places: compares the class's
+probability without them, and with nothing but them, with the same for the map laid elsewhere.
 
 Deletion and insertion (Petsiuk, Das and Saenko, "RISE", BMVC 2018, algorithm 2), with two changes
-that tell right maps from misplaced ones more often (docs/trust.md has the figures): what is deleted
-is blurred, too, so much that nothing is left to recognise; and the logarithm of the probability
-counts, because near 1 and near 0 it moves little.
+that tell right maps from misplaced ones more often (docs/trust.md has the figures). Deleted places
+are blurred, like those not yet inserted, beyond recognition. The logarithm of the probability
+counts, because the probability itself moves little near 0 and 1.
 """
 
 from __future__ import annotations
@@ -30,26 +30,27 @@ from gradcam_core.analysis.trust.limits import (
 )
 from gradcam_core.images.apply_covers import BLUR_SHARE
 
-_COARSE = 4  # pixels, in steps of which the overlap is measured
-_JITTER = 0.1  # of the picture's sides, by which a seed moves the places
+_COARSE = 4  # the overlap is measured at every fourth pixel
+_JITTER = 0.1  # share of the picture's sides by which a seed may move the placements
 _STEP_Y, _STEP_X = 1 / 1.3247179572447460, 1 / 1.3247179572447460**2  # of Roberts' R2 sequence
 
 
 @dataclass(frozen=True)
 class Curve:
-    """shares: of the pixels that are changed, from 0 to 1. probabilities: of the class there."""
+    """shares: of the pixels that are changed, from 0 to 1. probabilities: of the class at each
+    share."""
 
     shares: tuple[float, ...]
     probabilities: tuple[float, ...]
 
     @property
     def area(self) -> float:
-        """Under the curve, by the trapezoidal rule, in [0, 1]."""
+        """The area under the curve, by the trapezoidal rule, in [0, 1]."""
         return float(np.trapezoid(self.probabilities, self.shares))
 
     @property
     def level(self) -> float:
-        """Mean logarithm of the probability where some pixels are changed and others are not."""
+        """Mean logarithm of the probability between the ends, where some pixels are changed."""
         inner = [max(one, LEAST_PROBABILITY) for one in self.probabilities[1:-1]]
         return sum(map(math.log, inner)) / len(inner)
 
@@ -58,10 +59,9 @@ class Curve:
 class Lead:
     """How much more a map's hottest places matter than those of the same map laid elsewhere.
 
-    value: the weighted mean of what deletion lowers and insertion raises the logarithm of the
-    probability more than with the map elsewhere, in standard deviations between the places
-    elsewhere; difference: the same mean as it is; deletion, insertion: of each alone, as it is;
-    count: of the places elsewhere.
+    deletion, insertion: how much more deletion lowers, and insertion raises, the logarithm of the
+    probability than with the map elsewhere. difference: their weighted mean. value: that mean in
+    standard deviations between the placements elsewhere. count: of these placements.
     """
 
     value: float
@@ -72,23 +72,24 @@ class Lead:
 
     @property
     def error(self) -> float:
-        """Standard error of the value: its unit is estimated from the same places, so it grows with
-        the value (Hedges, "Distribution theory for Glass's estimator", 1981, eq. 8)."""
+        """Standard error of the value. It grows with the value, whose unit is estimated from the
+        same placements (Hedges, "Distribution theory for Glass's estimator", 1981, eq. 8)."""
         return math.hypot(self._error_at_0, self.value / math.sqrt(2 * (self.count - 1)))
 
     @property
     def _error_at_0(self) -> float:
-        """The same where the places make no difference, which is what has to be ruled out."""
+        """The standard error if placement made no difference: the hypothesis to rule out."""
         return 1 / math.sqrt(self.count)
 
     @property
     def is_large(self) -> bool:
-        """Whether the difference counts, see `LEAST_DIFFERENCE`."""
+        """Whether the difference is large enough to count, see `LEAST_DIFFERENCE`."""
         return abs(self.difference) >= LEAST_DIFFERENCE
 
     @property
     def is_settled(self) -> bool:
-        """Whether it differs from 0 by more than chance (`PLACEMENTS`) and by as much as counts."""
+        """Whether the value differs from 0 by more than chance (`PLACEMENTS`) and the difference is
+        large and of the same sign."""
         needed = [errors for count, errors in PLACEMENTS.items() if count <= self.count]
         above, below = (needed or list(PLACEMENTS.values())[:1])[-1]
         by_chance = (above if self.value > 0 else below) * self._error_at_0
@@ -100,8 +101,8 @@ class Lead:
 
     @classmethod
     def of(cls, own: tuple[Curve, Curve], elsewhere: Sequence[tuple[Curve, Curve]]) -> Lead:
-        """own: deletion and insertion by the map; elsewhere: by the map laid elsewhere, two times
-        at least."""
+        """own: the curves of deletion and insertion for the map. elsewhere: the same for at least
+        two placements elsewhere."""
         levels = np.array([_levels(pair) for pair in elsewhere])
         mean, scale = levels.mean(axis=0), levels.std(axis=0, ddof=1) + LEAST_DIFFERENCE
         scores = (levels - mean) / scale @ LEAD_WEIGHTS
@@ -118,11 +119,11 @@ def _levels(pair: tuple[Curve, Curve]) -> np.ndarray:
 
 
 def placements(heatmap: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """The same map laid elsewhere, again and again: each time, of `CANDIDATES` next to try, where
-    it overlaps itself least. So it is as smooth as the map itself.
+    """Yields the map laid elsewhere, without end, each [H, W] and as smooth as the map itself.
 
-    heatmap: [H, W], as all that are given. What overlaps the map holds part of what speaks for the
-    class, too, and tells little of whether the map is at the right place.
+    heatmap: [H, W]. Of every `CANDIDATES` placements, it takes the one that overlaps the map least:
+    the overlap holds part of the evidence for the class, too, and so says little about whether the
+    map is at the right place.
     """
     candidates, coarse = _moved_and_mirrored(heatmap, seed), heatmap[::_COARSE, ::_COARSE]
 
@@ -134,9 +135,9 @@ def placements(heatmap: np.ndarray, seed: int) -> Iterator[np.ndarray]:
 
 
 def _moved_and_mirrored(heatmap: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """Moved, what leaves at one side comes in at the other, and mirrored by turns. The places lie
-    evenly over the picture (Roberts' R2 sequence) and a seed moves them a little, so that few of
-    them tell much and luck plays no part."""
+    """Yields the map moved, with wrap-around at the edges, and mirrored in turn. Positions spread
+    evenly over the picture (Roberts' R2 sequence), shifted a little by the seed, so that a few
+    suffice and chance plays no part."""
     height, width = heatmap.shape
     y, x = _JITTER * np.random.default_rng(seed).random(2)
     mirrored = (heatmap, heatmap[::-1], heatmap[:, ::-1], heatmap[::-1, ::-1])
@@ -146,11 +147,11 @@ def _moved_and_mirrored(heatmap: np.ndarray, seed: int) -> Iterator[np.ndarray]:
 
 
 def blurred(image: Tensor) -> Tensor:
-    """image: a network's input [1, C, H, W]. With nothing in it that can be recognised."""
+    """A network's input [1, C, H, W], blurred beyond recognition."""
     from scipy.ndimage import gaussian_filter
 
     sigma = BLUR_SHARE * min(image.shape[2:])
-    # Side after side: torchvision's gaussian_blur, in both at once, takes thirty times as long.
+    # SciPy filters one axis at a time; torchvision's gaussian_blur takes thirty times as long.
     found = gaussian_filter(
         image.cpu().numpy(), sigma, mode="mirror", radius=int(2.5 * sigma), axes=(2, 3)
     )
@@ -158,8 +159,8 @@ def blurred(image: Tensor) -> Tensor:
 
 
 def replaced(start: Tensor, end: Tensor, heatmap: np.ndarray, share: float) -> Tensor:
-    """start with the hottest share of its pixels as they are in end. start, end: [1, C, H, W];
-    heatmap: [H, W] over them."""
+    """`start`, with the hottest share of its pixels taken from `end`. start, end: [1, C, H, W].
+    heatmap: [H, W] -> [1, C, H, W]."""
     order = np.argsort(-heatmap, axis=None, kind="stable")[: int(heatmap.size * share)]
     hottest = torch.from_numpy(order).to(start.device)
     version = start.flatten(2).clone()
@@ -180,15 +181,16 @@ class Backgrounds:
         return cls(image, blurred(image))
 
     def versions(self, heatmap: np.ndarray) -> list[Tensor]:
-        """With the hottest places deleted, then with nothing else: as many as both shares."""
+        """The input with the hottest places deleted, for each of `DELETED_SHARES`, then with only
+        the hottest places shown, for each of `INSERTED_SHARES`."""
         deleted = [replaced(self.image, self.blur, heatmap, share) for share in DELETED_SHARES]
         alone = [replaced(self.blur, self.image, heatmap, share) for share in INSERTED_SHARES]
         return deleted + alone
 
 
 def curves(ends: Sequence[float], inner: Sequence[float]) -> tuple[Curve, Curve]:
-    """Deletion and insertion. ends: the class's probability of image and blur; inner: of
-    `Backgrounds.versions`."""
+    """The curves of deletion and insertion, from the class's probabilities. ends: for the image and
+    the blurred image. inner: for `Backgrounds.versions`."""
     image, blur = ends
     count = len(DELETED_SHARES)
     deletion = Curve((0.0, *DELETED_SHARES, 1.0), (image, *inner[:count], blur))
@@ -197,9 +199,9 @@ def curves(ends: Sequence[float], inner: Sequence[float]) -> tuple[Curve, Curve]
 
 
 def shown_alone(image: Tensor, heatmap: np.ndarray) -> Tensor:
-    """The picture seen through the heatmap: as it is where that is 1, the training mean where it is
-    0 (Chattopadhay and others, "Grad-CAM++", WACV 2018, section 4.1.1).
+    """The picture seen through the heatmap: unchanged where that is 1, the training mean where it
+    is 0 (Chattopadhay and others, "Grad-CAM++", WACV 2018, section 4.1.1).
 
-    image: [1, C, H, W]; heatmap: [H, W] in [0, 1].
+    image: a network's input [1, C, H, W]. heatmap: [H, W] in [0, 1] -> [1, C, H, W].
     """
     return image * torch.from_numpy(heatmap).to(image)

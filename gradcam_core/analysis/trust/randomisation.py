@@ -1,7 +1,7 @@
-"""A network whose weights are made random step by step, from the head downwards.
+"""Randomises the weights of a network step by step, from the head downwards.
 
 For the sanity check of Adebayo and others ("Sanity Checks for Saliency Maps", NeurIPS 2018,
-section 3): a map that stays what it was says nothing of what the network has learned.
+section 3): a map that does not change says nothing about what the network has learned.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from gradcam_core.cam.target_layers.feature_maps import Stage
 from gradcam_core.cam.target_layers.layers import share_maps
 
 HEAD = "head"
-"""Name of the part of a network behind its last feature map."""
+"""The name of the part of a network after its last feature map."""
 
 
 AGAIN = "again"
-"""Name of the part of a network that was made random again, when all of it was random already."""
+"""The name of a step that randomises a fully random network again."""
 
 
 def cascade(
@@ -38,25 +38,26 @@ def cascade(
     explained: Sequence[str] = (),
     other_batches: bool = False,
 ) -> Iterator[tuple[str, nn.Module]]:
-    """The network with its head random; then with the last stage random, too; and so on to the
-    first, where all of it is. Each with the name of the part that was made random last: "head", or
-    the layer that ends a stage. Then, so many times, all of it but the head made random `AGAIN`:
-    what the head is given is another, and that of VGG19 alone takes a second to draw.
+    """Yields the network with a random head, then with the last stage random, too, and so on to the
+    first stage, when all of it is random. Each comes with the name of the part randomised last:
+    "head", or the layer that ends a stage. Then, `again` times, randomises all but the head once
+    more, under the name `AGAIN`. The head keeps its random weights: its input differs anyway, and
+    drawing VGG19's takes a second.
 
-    The network itself is never touched: what is given is a copy, the same one again and again,
-    which shares with it the weights that are not random yet. It answers for `batch` alone: the
-    modules below what is random give what they gave then, which saves a third of VGG19's time; but
-    not those behind the layers that are explained, by their dotted names, which gradients lead
-    through. Without any, that is the last stage. other_batches: run all of it, for other inputs.
-    Each tensor is drawn anew from a normal distribution with its own mean and deviation, so that
-    the scale of what flows through stays. batch: an input [N, C, H, W]. stages: of the network, see
-    `layers`.
+    The network itself does not change. Every step yields the same copy, which shares the weights
+    that are not random yet. Each tensor is drawn from a normal distribution with the mean and
+    standard deviation of the original, which keeps the scale of the activations.
+
+    batch: an input [N, C, H, W], the only one that the copy answers for: modules below the random
+    part repeat their recorded outputs, which saves a third of VGG19's time. other_batches: records
+    nothing, so that the copy runs any input. explained: dotted names of the explained layers; no
+    outputs are recorded after them, because gradients pass there. stages: see `layers`.
     """
     parts = _parts(module, batch, [stage.layer for stage in stages], explained)
-    with exclusive(module):  # without the hooks of others
+    with exclusive(module):  # other passes' hooks must not be copied
         shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
         randomised = copy.deepcopy(module, shared)
-    share_maps(module, randomised)  # what does not run cannot be looked through
+    share_maps(module, randomised)  # they cannot be found in a copy that only repeats outputs
     for part in parts:
         if other_batches:
             part.outputs.clear()
@@ -78,13 +79,14 @@ def cascade(
 
 
 def _given(output: Tensor, *_: object, **__: object) -> Tensor:
-    return output.clone()  # what follows may change it in place
+    return output.clone()  # later modules may change it in place
 
 
 @dataclass
 class _Part:
-    """The head or a stage. owners: its modules with parameters of their own. outputs: of those of
-    them that have no parts, ran once and gave a tensor; of the head none."""
+    """The head or a stage. owners: the dotted names of its modules with parameters of their own.
+    outputs: the recorded output of each owner that has no submodules, ran once and gave a tensor;
+    empty for the head."""
 
     name: str
     owners: list[str] = field(default_factory=list)
@@ -94,9 +96,9 @@ class _Part:
 def _parts(
     module: nn.Module, batch: Tensor, stages: Sequence[str], explained: Sequence[str]
 ) -> list[_Part]:
-    """The last first."""
+    """The parts of the network from the head to the first stage, found by running it."""
     of_explained = {layer.partition("#")[0] for layer in explained}
-    events: list[tuple[str, bool]] = []  # what began, and the stages that ended, in their order
+    events: list[tuple[str, bool]] = []  # in order: modules that began, stages that ended (True)
     outputs: dict[str, Any] = {}
     modules = {stage.partition("#")[0] for stage in stages}
     ended: Counter[str] = Counter()
@@ -106,7 +108,7 @@ def _parts(
             ended[name] += 1
             numbered = f"{name}#{ended[name]}"
             if name not in modules:
-                return  # only explained
+                return  # an explained layer that ends no stage
             name = numbered if numbered in stages else name
         events.append((name, has_ended))
 
@@ -146,7 +148,7 @@ def _parts(
 def _randomise(part: nn.Module, generators: Sequence[torch.Generator]) -> None:
     for name, parameter in list(part.named_parameters(recurse=False)):
         drawn = torch.empty_like(parameter)
-        # VGG19 has more than a hundred million of them. A generator draws on one core.
+        # VGG19 has over a hundred million values, and a generator draws on one core only.
         parts = _memory_of(drawn).chunk(len(generators))
         with ThreadPoolExecutor(len(parts)) as pool:
             list(pool.map(lambda half, own: half.normal_(generator=own), parts, generators))
@@ -156,5 +158,5 @@ def _randomise(part: nn.Module, generators: Sequence[torch.Generator]) -> None:
 
 
 def _memory_of(tensor: Tensor) -> Tensor:
-    """All values of a tensor without gaps, [numel], in whichever order they lie in memory."""
+    """All values of a tensor without gaps, as a view [numel] in the order of memory."""
     return tensor.detach().as_strided((tensor.numel(),), (1,))

@@ -1,4 +1,4 @@
-"""What checking one map has found: the figures, and what comes of them as a record."""
+"""The results of checking a map: the figures, what follows from them, and the record of both."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ from gradcam_core.wording import decimal
 
 @dataclass(frozen=True)
 class Randomised:
-    """part: what was made random last, "head" or the layer that ends a stage; everything behind it
-    is random, too. correlation: of the ranks of its heat and of the real map's; None where the map
-    is the same everywhere, so that nothing of the real one is left."""
+    """A step of the randomisation. part: the part randomised last, "head" or the layer that ends a
+    stage; everything after it is random, too. correlation: rank correlation of the resulting map
+    with the real one, in [-1, 1]; None if that map is the same everywhere, so that nothing of the
+    real map is left."""
 
     part: str
     correlation: float | None
@@ -40,8 +41,8 @@ class Randomised:
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that others know, told beside the checks and with no part in the verdict. text: what
-    it says, a clause for people."""
+    """A published measure, reported beside the checks without affecting the verdict. text: a clause
+    that explains its value to people."""
 
     name: Literal["ROAD", "ARCC"]
     value: float
@@ -54,11 +55,11 @@ class Measure:
 
 @dataclass(frozen=True)
 class Altered:
-    """The photo as the network saw it, with some of it taken away, and what the network says then.
+    """The photo as the network sees it with part of it removed, and the network's prediction then.
 
-    share: of the picture, the hottest, that was taken away, or that alone was left. picture: RGB,
-    of the size of the network's input. probability: of the class explained; top: the most probable
-    classes.
+    share: of the picture, hottest places first, that was removed, or that alone was left. picture:
+    RGB, in the size of the network's input. probability: of the class explained. top: the most
+    probable classes.
     """
 
     share: float
@@ -67,7 +68,7 @@ class Altered:
     top: tuple[Prediction, ...]
 
     def record(self) -> dict[str, object]:
-        """All but the picture."""
+        """All fields but the picture, in JSON's types."""
         top = [asdict(prediction) for prediction in self.top]
         return {"share": self.share, "probability": self.probability, "top": top}
 
@@ -106,37 +107,37 @@ class Trust:
 
     @property
     def average_drop(self) -> float:
-        """Share of the probability that is lost where only hot places are visible, in [0, 1]."""
+        """The share of the probability, in [0, 1], that is lost if only hot places are visible."""
         if not self.probability:
             return 0.0
         return max(0.0, self.probability - self.shown_alone) / self.probability
 
     @property
     def has_increased(self) -> bool:
-        """Whether the network is more confident where only hot places are visible."""
+        """Whether the network is more confident if only hot places are visible."""
         return self.shown_alone > self.probability
 
     @cached_property
     def lead(self) -> Lead | None:
-        """How much more the hottest places matter than places elsewhere; None where the class is
-        too improbable to tell."""
+        """How much more the hottest places matter than places elsewhere; None if the class is too
+        improbable to tell."""
         return Lead.of((self.deletion, self.insertion), self.elsewhere) if self.elsewhere else None
 
     @property
     def survival(self) -> float | None:
-        """Mean rank correlation with the maps of networks with random weights, of those that have a
-        map; None if none has."""
+        """Mean rank correlation with the maps of networks with random weights, over those networks
+        that give a map; None if none does."""
         return mean_of_measured(self.random_weights)
 
     @property
     def steadiness(self) -> float | None:
-        """The lowest of the rank correlations under small changes of the photo; 0 where one of them
-        has left no map. None where there are none."""
+        """The lowest rank correlation under small changes of the photo, where a lost map counts as
+        0; None if none were made."""
         return min((found or 0.0 for found in self._changes), default=None)
 
     @property
     def lowest_change(self) -> float | None:
-        """The lowest of the rank correlations that could be measured; None where none could."""
+        """The lowest of the rank correlations that could be measured; None if none could."""
         return min((found for found in self._changes if found is not None), default=None)
 
     @property
@@ -145,7 +146,7 @@ class Trust:
 
     @cached_property
     def reasons(self) -> tuple[Reason, ...]:
-        """What each check has found: up to three of `CHECKS`, in their order."""
+        """The result of each check, in the order of `CHECKS`. Slow methods have only the first."""
         return tuple(self._reasons())
 
     def _reasons(self) -> Iterator[Reason]:
@@ -158,7 +159,7 @@ class Trust:
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """What has no part in the verdict."""
+        """The measures that do not affect the verdict."""
         road = Measure("ROAD", self.road.value, self.road.text)
         if self.arcc is None:
             return (road,)
@@ -175,7 +176,7 @@ class Trust:
         return sentence_of(self.reasons)
 
     def record(self) -> dict[str, object]:
-        """All of it but the explanation and the pictures, in types that JSON has."""
+        """Everything but the explanation and the pictures, in JSON's types."""
         deletions, insertions = zip(*self.elsewhere, strict=True) if self.elsewhere else ((), ())
         return {
             "verdict": self.verdict,
@@ -207,7 +208,8 @@ def _curve(curve: Curve) -> dict[str, object]:
 
 
 def _band(curves: Sequence[Curve]) -> dict[str, object] | None:
-    """The mean of several curves, with the lowest and highest probabilities; None without any."""
+    """The record of the mean of several curves, with the lowest and highest probability at each
+    share; None if there are no curves."""
     if not curves:
         return None
     values = np.array([curve.probabilities for curve in curves])

@@ -1,10 +1,11 @@
-"""How much more a class loses without a map's hottest places than without its coldest, with removed
-places filled in from their surroundings, and a measure that combines this with two others.
+"""The measures ROAD and ARCC. ROAD is how much more of its probability a class loses without a
+map's hottest places than without its coldest, where removed places are filled in from their
+surroundings. ARCC combines ROAD with two other measures.
 
 ROAD, "remove and debias" (Rong, Leemann and others, "A Consistent and Efficient Evaluation Strategy
 for Attribution Methods", ICML 2022), and ARCC ("How to Evaluate and Refine your CAM", 2026). Both
-are those of pytorch-grad-cam (`ROADCombined`, `ARCC`), with probabilities as scores. They stand
-beside the checks and do not affect the verdict.
+are computed as in pytorch-grad-cam (`ROADCombined`, `ARCC`), with probabilities as scores. They are
+reported beside the checks and do not affect the verdict.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from torch import Tensor
 from gradcam_core.wording import decimal, percentage_in_sentence
 
 PERCENTILES = (60, 80)
-"""Of the heat, from which on places are taken out: two fifths and one fifth of the picture. Few and
-high, because the time it takes to fill places in grows faster than their number."""
+"""Places from these percentiles of the heat are taken out: two fifths and one fifth of the picture.
+Few and high, because the time to fill in places grows faster than their number."""
 
 NOISE = 0.01
-"""Standard deviation of the noise on what is filled in, in units of the network's input."""
+"""Standard deviation of the noise added to filled-in places, in units of the network's input."""
 
 _NEIGHBOURS = tuple(
     (down, across, 1 / 6 if 0 in (down, across) else 1 / 12)
@@ -31,27 +32,27 @@ _NEIGHBOURS = tuple(
     for across in (-1, 0, 1)
     if (down, across) != (0, 0)
 )
-"""Where each neighbour of a pixel is, and its weight in the mean."""
+"""The neighbours of a pixel: (down, across, weight in the mean)."""
 
 _EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
 class Road:
-    """most, least: the class's mean probability without the hottest places, and without the
-    coldest, of the shares that `PERCENTILES` stand for."""
+    """most, least: the class's mean probability, over `PERCENTILES`, without the hottest places and
+    without the coldest."""
 
     most: float
     least: float
 
     @property
     def value(self) -> float:
-        """From -0.5, where the coldest places matter most, to 0.5."""
+        """From -0.5, if only the coldest places matter, to 0.5, if only the hottest do."""
         return (self.least - self.most) / 2
 
     @property
     def text(self) -> str:
-        """What it says, for people."""
+        """A clause that explains the value to people."""
         least, most = map(percentage_in_sentence, (self.least, self.most))
         return (
             f"with removed places filled in from their surroundings, the class has on "
@@ -62,8 +63,8 @@ class Road:
 
 @dataclass(frozen=True)
 class Arcc:
-    """road: that value. complexity: the mean of the heat, from 0 to 1. coherency: how alike the map
-    and that of the photo seen through it are, from 0, the opposite, to 1."""
+    """road: `Road.value`. complexity: the mean of the heat, from 0 to 1. coherency: how alike the
+    map is to the map of the photo seen through the heat, from 0 (opposite) to 1."""
 
     road: float
     complexity: float
@@ -71,8 +72,8 @@ class Arcc:
 
     @property
     def value(self) -> float:
-        """From 0 to 1: the harmonic mean of coherency, of what is left of the picture without
-        heat, and of twice ROAD, no less than 0."""
+        """From 0 to 1: the harmonic mean of coherency, of 1 minus complexity, and of twice ROAD,
+        which counts as 0 if negative."""
         parts = (self.coherency, 1 - self.complexity, min(1.0, max(0.0, 2 * self.road)))
         return len(parts) / sum(1 / (part + _EPSILON) for part in parts)
 
@@ -86,11 +87,11 @@ class Arcc:
 
 
 def taken_out(heat: np.ndarray) -> list[np.ndarray]:
-    """Which places are taken out: for each percentile the hottest, then the coldest.
+    """The places to take out: for each percentile the hottest, then the coldest.
 
-    heat: [H, W] in [0, 1] -> bool [H, W]. Places of equal heat are taken out together, as in
-    pytorch-grad-cam; but where these are all that there are, as where most of the picture has no
-    heat, only those above them are.
+    heat: [H, W] in [0, 1] -> masks bool [H, W]. Places of equal heat are taken out together, as in
+    pytorch-grad-cam. Where that would take out the whole picture, because most of it has the same
+    heat, only places above that heat are taken out.
     """
     return [
         _from(order, float(np.percentile(order, percentile)))
@@ -105,11 +106,11 @@ def _from(order: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def filled_in(image: Tensor, missing: np.ndarray, noise: float = NOISE, seed: int = 0) -> Tensor:
-    """The image with the missing places filled in: each is the weighted mean of its eight
-    neighbours, which may be missing, too, and some noise.
+    """Fills in the missing places of an image: each becomes the weighted mean of its eight
+    neighbours, which may be missing, too, plus some noise.
 
-    image: [1, C, H, W]. missing: bool [H, W] -> [1, C, H, W]. Equals the `NoisyLinearImputer` of
-    pytorch-grad-cam. Something must be there.
+    image: [1, C, H, W]. missing: bool [H, W], not all True -> [1, C, H, W]. Equals the
+    `NoisyLinearImputer` of pytorch-grad-cam.
     """
     from scipy.sparse import csc_matrix
     from scipy.sparse.linalg import splu
@@ -138,7 +139,7 @@ def filled_in(image: Tensor, missing: np.ndarray, noise: float = NOISE, seed: in
         return image
     solver = splu(
         csc_matrix((values, (rows, columns)), shape=(count, count)),
-        # What makes this several times as fast, as the matrix is symmetric.
+        # The matrix is symmetric, and these settings make solving it several times as fast.
         permc_spec="MMD_AT_PLUS_A",
         diag_pivot_thresh=0,
         options={"SymmetricMode": True},
@@ -152,13 +153,14 @@ def filled_in(image: Tensor, missing: np.ndarray, noise: float = NOISE, seed: in
 
 
 def road_of(probabilities: Sequence[float]) -> Road:
-    """probabilities: of the class in the versions without what `taken_out` gives."""
+    """ROAD from the class's probabilities in the versions without each mask of `taken_out`, in
+    their order."""
     return Road(float(np.mean(probabilities[::2])), float(np.mean(probabilities[1::2])))
 
 
 def coherency(heat: np.ndarray, other: np.ndarray) -> float:
-    """How alike two maps are: Pearson's correlation, laid into [0, 1]; 0.5 where one of them is the
-    same everywhere."""
+    """How alike two maps [H, W] are: Pearson's correlation, rescaled to [0, 1]; 0.5 if one of them
+    is the same everywhere."""
     one, two = (found.astype(np.float64).ravel() - found.mean() for found in (heat, other))
     covariance = one @ two / (len(one) - 1)
     return float(covariance / (one.std(ddof=1) * two.std(ddof=1) + _EPSILON) + 1) / 2

@@ -1,5 +1,5 @@
-"""Runs the checks of one map: is it faithful to the network, does it depend on what the network
-has learned, and does it hold still when the picture hardly changes?"""
+"""Runs the checks of a map: is it faithful to the network, does it depend on what the network has
+learned, and is it stable under small changes of the picture?"""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ from gradcam_core.models.forward_pass import device_of, precision
 from gradcam_core.models.model import Model
 
 BATCH_SIZE = 4
-"""Images in one pass: the fastest number on a CPU."""
+"""Images in one pass. This number is the fastest on a CPU."""
 
 
 def run_checks(
@@ -68,11 +68,11 @@ def run_checks(
     seed: int = 0,
     on_probability: Callable[[float], None] = lambda probability: None,
 ) -> Trust:
-    """The checks of `e`, which `model` made of `photo`: `check` has what they give.
-    on_probability: called first, with the probability of the class in the photo; an exception it
-    raises stops the work, too.
+    """Checks `e`, the explanation of `photo` by `model`; see `check` for the result.
 
-    Raises CamError for a map without heat.
+    on_progress: called with the share that is done. on_probability: called before that work, with
+    the probability of the class in the photo. An exception raised by either stops the work. seed:
+    for everything random. Raises CamError for a map without heat.
     """
     if e.degenerate:
         raise CamError(f"There is no map to check. {e.degenerate}")
@@ -179,7 +179,8 @@ class _Checks:
         ends: Sequence[float],
         heat: np.ndarray,
     ) -> list[tuple[Curve, Curve]]:
-        """Until the lead is settled, or there are as many as there may be."""
+        """The curves of the map laid elsewhere: placements are added until the lead is settled, or
+        `PLACEMENTS` has no more."""
         elsewhere = placements(heat, self._seed)
         found: list[tuple[Curve, Curve]] = []
         for count in PLACEMENTS:
@@ -199,8 +200,8 @@ class _Checks:
         return road_of(self._of_target(self._predict(versions)))
 
     def _seen_through(self, image: Tensor, heat: np.ndarray) -> tuple[float, float | None]:
-        """Of the photo seen through the heat: the class's probability, and how alike its map is;
-        None for a slow method."""
+        """For the photo seen through the heat: the class's probability, and the coherency of its
+        map; None for a slow method."""
         e = self._e
         if not self._maps:
             return self._of_target(self._predict([shown_alone(image, heat)]))[0], None
@@ -215,7 +216,8 @@ class _Checks:
     def _correlations(
         self, module: nn.Module, inputs: Sequence[PreparedInput]
     ) -> tuple[float | None, ...]:
-        """Of the ranks of each input's heat and the real one's, where both saw the photo."""
+        """The rank correlation of each input's map with the real one, over the places that the
+        network saw in both; None if there is nothing to compare."""
         found: list[float | None] = []
         for other in self._maps_of(module, inputs):
             shared = agreement((self._e, other))
@@ -223,7 +225,7 @@ class _Checks:
         return tuple(found)
 
     def _maps_of(self, module: nn.Module, inputs: Sequence[PreparedInput]) -> Iterator[Explanation]:
-        """The same explanation of other inputs, by this network or another."""
+        """Explains other inputs in the same way, with this module or another."""
         e = self._e
         model = replace(self._model, module=module)
         contrast = tuple(other.index for other in e.contrast)
@@ -256,7 +258,8 @@ class _Checks:
             yield self._input(batch + noise.to(self._device), self._e.geometry)
 
     def _random(self) -> tuple[tuple[Randomised, ...], tuple[float | None, ...]]:
-        """Of the network made random step by step, and of those with all weights random."""
+        """The steps of the randomisation, and the rank correlations of all networks whose weights
+        are all random."""
         batch, stages = self._batch(self._e.geometry), self._model.stages
         networks = cascade(
             self._model.module,
@@ -277,14 +280,15 @@ class _Checks:
 
 
 def _over(feature_map: np.ndarray, image: Tensor) -> np.ndarray:
-    """The map over a network's input [1, C, H, W], in [0, 1]: float32 [H, W]."""
+    """The map [h, w] enlarged to a network's input [1, C, H, W] and divided by its maximum:
+    float32 [H, W] in [0, 1]."""
     heat = torch.from_numpy(feature_map)[None, None].float()
     over = nn.functional.interpolate(heat, image.shape[2:], mode="bilinear")[0, 0]
     return (over / over.max()).nan_to_num().numpy()
 
 
 def _picture(image: Tensor, preprocessing: Preprocessing) -> Image.Image:
-    """The way back from a network's input [1, C, H, W] to pixels, RGB."""
+    """A network's normalised input [1, C, H, W] turned back into an RGB picture."""
     channels = image[0].permute(1, 2, 0).float().cpu().numpy()
     pixels = channels * np.array(preprocessing.std) + np.array(preprocessing.mean)
     grey_or_rgb = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)

@@ -1,6 +1,6 @@
-"""Which outcome the figures of each check have, in words, and the verdict on all of them.
+"""Decides the outcome of each check from its figures, puts it into words, and gives the verdict.
 
-`limits` has the numbers that decide.
+The numbers that decide are in `limits`.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 Check = Literal["deletion_insertion", "randomisation", "stability"]
 Outcome = Literal["holds", "unclear", "fails"]
 Correlations = Sequence[float | None]
-"""Of ranks, in [-1, 1]; None where there is no other map."""
+"""Rank correlations in [-1, 1]; None where there is no other map."""
 
 CHECKS: tuple[Check, ...] = get_args(Check)
 """The checks: whether the hottest places matter most for the class, whether the map depends on the
 weights, and whether it stays when the picture hardly changes."""
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-"""The best first."""
+"""From the best to the worst."""
 
 HEADINGS: dict[Outcome, str] = {
     "holds": "This map holds",
     "unclear": "Not clear",
     "fails": "This map fails",
 }
-"""A verdict in a few words; `web/verdicts.js` has the same for page and report."""
+"""A verdict in a few words; `web/verdicts.js` repeats them for the page and the report."""
 
 _BEGINNINGS: dict[Outcome, str] = {
     "holds": "This map holds",
@@ -55,8 +55,8 @@ _BEGINNINGS: dict[Outcome, str] = {
 
 @dataclass(frozen=True)
 class Reason:
-    """What one check has found. text: a clause for people, of a sentence about the map, with the
-    check's own number and spread."""
+    """The result of a check. text: a clause for people, in a sentence about the map, with the
+    check's number and its spread."""
 
     check: Check
     outcome: Outcome
@@ -71,7 +71,7 @@ class Reason:
 
 
 def verdict_of(reasons: Sequence[Reason]) -> Outcome:
-    """The worst outcome of all checks, of which there is at least one."""
+    """The worst outcome of all checks. Needs at least one."""
     return max((reason.outcome for reason in reasons), key=OUTCOMES.index)
 
 
@@ -85,8 +85,9 @@ def sentence_of(reasons: Sequence[Reason]) -> str:
 def deletion_insertion_reason(
     name: str, lead: Lead | None, probability: float, without: float
 ) -> Reason:
-    """name: of the class explained. lead: None where the class is too improbable to have one.
-    probability: of the class in the photo; without: in the photo without the hottest places."""
+    """The result of deletion and insertion. name: of the class explained. lead: None if the class
+    is too improbable to have one. probability: of the class in the photo. without: its probability
+    in the photo without the hottest places."""
     if lead is None:
         percentage = percentage_in_sentence(probability)
         if percentage == percentage_in_sentence(IMPROBABLE):
@@ -112,7 +113,8 @@ def deletion_insertion_reason(
 
 
 def _doubt(lead: Lead, probability: float, without: float) -> str:
-    """What a person who looks at the pictures or the curves would hold against a lead."""
+    """An objection to a lead that a person would see in the pictures or curves; "" if there is
+    none."""
     if without >= probability:
         return "the class is no less probable without them"
     if lead.deletion < 0:
@@ -123,7 +125,8 @@ def _doubt(lead: Lead, probability: float, without: float) -> str:
 
 
 def randomisation_reason(random_weights: Correlations) -> Reason:
-    """random_weights: with the maps of networks with all weights random, at least one."""
+    """The result of randomisation. random_weights: correlations with the maps of at least one
+    network whose weights are all random."""
     mean = mean_of_measured(random_weights)
     if mean is None:
         return Reason("randomisation", "holds", "with random weights nothing is left of it")
@@ -140,7 +143,7 @@ def randomisation_reason(random_weights: Correlations) -> Reason:
 
 
 def _are_of_one_kind(mean: float, random_weights: Correlations) -> bool:
-    """Whether what is said of the mean is so of each map with random weights."""
+    """Whether every map with random weights lies between the same limits as the mean."""
     kinds = (
         (one >= SURVIVES) - (one <= DIFFERS)
         for one in (mean, *(one for one in random_weights if one is not None))
@@ -149,8 +152,8 @@ def _are_of_one_kind(mean: float, random_weights: Correlations) -> bool:
 
 
 def stability_reason(shifts: Correlations, noises: Correlations) -> Reason:
-    """shifts, noises: with the maps of the photo shifted and with noise added, at least one each.
-    A map that is gone is as unlike as can be: 0."""
+    """The result of stability. shifts, noises: correlations with the maps of the photo shifted and
+    with noise added, at least one each. A lost map (None) counts as 0."""
     shifted, noisy = ([found or 0.0 for found in of_kind] for of_kind in (shifts, noises))
     changes = [*shifted, *noisy]
     number = f"({_spread([*shifts, *noises])})"
@@ -170,13 +173,13 @@ def stability_reason(shifts: Correlations, noises: Correlations) -> Reason:
 
 
 def mean_of_measured(correlations: Correlations) -> float | None:
-    """The mean of those that there are; None without any."""
+    """The mean of the correlations that are not None; None if all are."""
     measured = [found for found in correlations if found is not None]
     return sum(measured) / len(measured) if measured else None
 
 
 def _spread(correlations: Correlations) -> str:
-    """The lowest and the highest of those that there are, and how many are missing, as text."""
+    """The lowest and highest correlation that are not None, and how many are None, as text."""
     measured = [found for found in correlations if found is not None]
     missing = len(correlations) - len(measured)
     none = f"no map in {missing} of {len(correlations)}"

@@ -108,7 +108,7 @@ def _copy(url: str, stream: IO[bytes]) -> None:
 @contextmanager
 def sole_download(lock_file: Path) -> Iterator[None]:
     """Holds the lock for a download, so that no other process on this machine downloads the same
-    file. The operating system releases the lock when the process ends, even if it is killed."""
+    file. The lock is released when its process ends, even if it is killed."""
     from filelock import Timeout
 
     from gradcam_core.system.locks import lock_for
