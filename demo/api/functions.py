@@ -196,7 +196,7 @@ class Functions:
                 brush stroke is "x,y,x,y,…~radius". The class explained is that of the uncovered
                 photo, and the findings say how its probability changes.
             smooth: "noise" or "flips": the map is then the mean over the maps of eight noisy copies
-                of the photo, or of six copies that are mirrored and brighter or darker. Each copy
+                of the photo, or of six copies, mirrored and not and with three contrasts. Each copy
                 takes a pass. None is the map of the photo alone.
 
         Returns:
