@@ -78,7 +78,8 @@ class Functions:
         Returns:
             For each class: its index, its name and all its synonyms (the other functions accept any
                 of these); and how it was found: by "name" (the word is in its name), "kind",
-                "meaning" (near), "part" (a word of its name begins or ends so) or "spelling".
+                "meaning" (near), "related", "part" (a word of its name begins or ends so) or
+                "spelling".
         """
         labels = arguments.labels_of(model)
         most = arguments.limit(limit, max(len(labels), 1000))
