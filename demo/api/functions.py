@@ -78,7 +78,8 @@ class Functions:
         Returns:
             For each class: its index, its name and all its synonyms (the other functions accept any
                 of these); and how it was found: by "name" (the word is in its name), "kind",
-                "meaning" (near), "part" (a word of its name begins or ends so) or "spelling".
+                "meaning" (near), "related", "part" (a word of its name begins or ends so) or
+                "spelling".
         """
         labels = arguments.labels_of(model)
         most = arguments.limit(limit, max(len(labels), 1000))
@@ -196,7 +197,7 @@ class Functions:
                 brush stroke is "x,y,x,y,…~radius". The class explained is that of the uncovered
                 photo, and the findings say how its probability changes.
             smooth: "noise" or "flips": the map is then the mean over the maps of eight noisy copies
-                of the photo, or of six copies that are mirrored and brighter or darker. Each copy
+                of the photo, or of six copies, mirrored and not and with three contrasts. Each copy
                 takes a pass. None is the map of the photo alone.
 
         Returns:

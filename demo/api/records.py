@@ -29,7 +29,7 @@ class ClassRecord(TypedDict):
 class PredictionRecord(TypedDict):
     index: int
     name: str
-    probability: float
+    probability: float | None
 
 
 class PredictionsRecord(TypedDict):
@@ -158,7 +158,7 @@ class ExplanationRecord(TypedDict):
     covers: list[CoverRecord]
     cover_effect: CoverEffectRecord | None
     target: PredictionRecord
-    rank: int
+    rank: int | None
     degenerate: str | None
     top: list[PredictionRecord]
     classes: int

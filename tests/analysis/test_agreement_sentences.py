@@ -68,8 +68,8 @@ def test_the_best_pair_comes_first_and_the_third_is_told_beside_it():
     assert best > first
     sentence = summary(shown)[1]
     assert sentence.startswith(
-        f"ResNet50 and VGG19 look at mostly the same places (overlap {best} %); Xception overlaps "
-        f"ResNet50 by {first} % and VGG19 by "
+        f"ResNet50 and VGG19 look at mostly the same places (overlap {best} %); the overlap of "
+        f"Xception is {first} % with ResNet50 and "
     )
 
 
@@ -118,6 +118,16 @@ def test_different_spots_at_the_same_place_are_no_contradiction():
         r"though the heat of each lies at the upper left\.",
         summary([of(first), of(second, "VGG19")])[1],
     )
+
+
+def test_chance_is_not_told_where_a_network_has_no_heat_in_what_all_saw():
+    beside = np.zeros((20, 20))
+    beside[:, 0] = 1
+    wide = [
+        of(beside, "Ada", view="whole", photo_size=(400, 100)),
+        of(spot("centre"), "Ben", photo_size=(400, 100)),
+    ]
+    assert summary(wide)[1] == "They look at different places (overlap 0 %)."
 
 
 def test_each_of_up_to_four_places_is_named():

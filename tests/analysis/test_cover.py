@@ -160,6 +160,14 @@ def test_the_first_sentence_says_what_became_of_the_class(without: gc.Explanatio
     )
 
 
+def test_a_place_that_the_network_did_not_see_is_told_as_that():
+    from gradcam_core.analysis.sentences.summary import summary
+
+    for cover, seen in (("0,0,0.05,0.05", ", of which nothing was seen"), ("0.3,0.8,0.4,1", "")):
+        e = gc.explain(COFFEE, LITE0, cover=cover)
+        assert summary([e])[0].startswith(f"Without the covered place{seen}, espresso "), cover
+
+
 def test_two_networks_of_different_photos_have_no_hottest_place_in_common():
     with pytest.raises(ValueError, match="different photos"):
         gc.hottest_place([of(spot("left")), of(spot("left"), photo_size=(300, 400))])

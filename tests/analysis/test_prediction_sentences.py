@@ -89,7 +89,9 @@ def test_only_classes_of_imagenet_are_of_a_kind():
     assert summary([own[0], *saying((TABBY, 0.45))])[0] == (
         "They know different classes: Ada says ill (60.0 %); Xception says tabby (45.0 %)."
     )
-    assert summary([*own, *saying((TABBY, 0.45))])[0].startswith("They disagree: ")
+    assert summary([*own, *saying((TABBY, 0.45))])[0].startswith(  # of whom only two disagree
+        "Their most probable classes differ: Ada says ill (60.0 %); Ben says well "
+    )
     # Whether the twenty classes have a tabby is not known.
     many = explained(spot("top"), title="Ben", top=[(0, 0.9)], names=("ill", "well"), classes=20)
     said = "Ben says ill (90.0 %); Xception says tabby (45.0 %)."

@@ -199,7 +199,7 @@ def test_what_is_said_of_regressions_is_so():
 LIES: dict[str, tuple[str, Any]] = {
     "another overlap": (r"overlap (\d)(\d) %", lambda m: f"overlap {10 - int(m[1])}{m[2]} %"),
     "another overlap with one": (r"(\d+) % with", lambda m: f"{int(m[1]) + 2} % with"),
-    "another overlap of a third": (r"(\d+) %(?= and [\w-]+ by)", lambda m: f"{int(m[1]) + 3} %"),
+    "another overlap of a third": (r"is (\d+) %(?= with)", lambda m: f"is {int(m[1]) + 3} %"),
     "a higher grade": ("about half the same", "mostly the same"),
     "a lower grade": ("mostly the same", "about half the same"),
     "chance as a part": ("few of the same", "some of the same"),
@@ -207,7 +207,10 @@ LIES: dict[str, tuple[str, Any]] = {
     "no chance": (r", by chance [\d to]+ %", ""),
     "another chance": (r"by chance 11", "by chance 13"),
     "not the best pair": (r"(?s)^(\S+) and (\S+) (look .*; )(\S+) looks", r"\1 and \4 \3\2 looks"),
-    "another pair": (r"^(\S+) and (\S+) (look .*; )(\S+) overlaps", r"\4 and \2 \3\1 overlaps"),
+    "another pair": (
+        r"^(\S+) and (\S+) (look .*; the overlap of )(\S+) is",
+        r"\4 and \2 \3\1 is",
+    ),
     "the least as the most": ("^Most alike (.*); least", r"Least alike \1; most"),
     "right as upper left": ("right of the centre", "at the upper left"),
     "right as left": ("right of the centre", "left of the centre"),

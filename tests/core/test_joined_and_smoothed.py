@@ -59,7 +59,10 @@ def test_a_smoothed_map_is_that_of_the_run_and_says_so(
     signed = run.cam(281, smooth=smooth, signed=True)[0].numpy()  # type: ignore[arg-type]
     assert e.signed_map is not None
     np.testing.assert_allclose(e.signed_map, signed, atol=1e-5 * np.abs(signed).max())
-    copies = {"noise": "mean over 8 noisy copies", "flips": "mean over 6 copies, mirrored"}[smooth]
+    copies = {
+        "noise": "mean over 8 noisy copies",
+        "flips": "mean over 6 copies (mirroring, contrast ± 10 %)",
+    }[smooth]
     for said in (e.how, e.unusual, e.caption(), e.metadata()["Mean"]):
         assert copies in said
     assert e.record()["smooth"] == smooth

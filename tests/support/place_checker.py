@@ -78,15 +78,17 @@ def check_alike(facts: PhotoFacts, text: str) -> None:
                 )
             _check_chance(facts, [frozenset((found[1], name)) for _, name in beside], chance)
         else:
-            found = re.fullmatch(r"(.+?) overlaps (.+?)(?: \(by chance (.+)\))?", clause)
+            found = re.fullmatch(r"the overlap of (.+?) is (.+?)(?: \(by chance (.+)\))?", clause)
             assert found, text
-            beside = re.findall(rf"(.+?) by ({NUMBER} %)(?: and |$)", found[2])
-            assert " and ".join(f"{name} by {number}" for name, number in beside) == found[2], text
-            group = [found[1], *(name for name, _ in beside)]
-            for name, number in beside:
+            beside = re.findall(rf"({NUMBER} %) with (.+?)(?: and |$)", found[2])
+            assert " and ".join(f"{number} with {name}" for number, name in beside) == found[2], (
+                text
+            )
+            group = [found[1], *(name for _, name in beside)]
+            for number, name in beside:
                 _check_pairs(facts, [frozenset((found[1], name))], "", f"overlap {number}", False)
             _check_chance(
-                facts, [frozenset((found[1], name)) for name, _ in beside], found[3] or ""
+                facts, [frozenset((found[1], name)) for _, name in beside], found[3] or ""
             )
         named.update(group)
     assert named <= set(facts.mapped), text
@@ -143,7 +145,8 @@ def _check_pairs(
 
 
 def _check_chance(facts: PhotoFacts, pairs: list[frozenset[str]], chance: str) -> None:
-    is_near = any(facts.table[pair]["overlap"] < 0.195 for pair in pairs)
+    entries = [facts.table[pair] for pair in pairs]
+    is_near = any(one["overlap"] < 0.195 and one["chance"] for one in entries)
     assert bool(chance) == is_near, (pairs, chance)
     if chance:
         _check_range(chance, [facts.table[pair]["chance"] for pair in pairs])

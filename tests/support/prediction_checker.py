@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from functools import cache
@@ -88,22 +89,19 @@ def check_predictions(facts: PhotoFacts, text: str) -> None:
         assert not shared_kinds(facts, list(told)), text
         assert len({tuple(said[:1]) for said in told.values()}) > 1, text
         known = {name: known_to(facts, name) for name in told}
-        others = [
-            (name, said)
-            for name in told
-            for other in told
-            for said in told[other]
-            if told[other] != told[name]
-        ]
-        if any(said in known[name][0] for name, said in others):
-            differs = _any_says_two(facts, told)
-            assert head == ("their most probable classes differ" if differs else "they disagree"), (
-                text
-            )
-        elif all(known[name][1] for name, _ in others):
-            assert head == "they know different classes", text
-        else:
-            assert head == "their most probable classes differ", text
+        pairs = [two for two in itertools.combinations(told, 2) if told[two[0]] != told[two[1]]]
+        rejected = {
+            two
+            for two in pairs
+            for one, other in (two, two[::-1])
+            if not known[one][0].isdisjoint(told[other])
+        }
+        expected = "their most probable classes differ"
+        if rejected == set(pairs) and not _any_says_two(facts, told):
+            expected = "they disagree"
+        elif not rejected and all(known[name][1] for two in pairs for name in two):
+            expected = "they know different classes"
+        assert head == expected, text
     for names, article, kind in kinds:
         assert len({tuple(told[name]) for name in names}) > 1, text
         assert kind in shared_kinds(facts, names), f"{names} do not see {kind}"

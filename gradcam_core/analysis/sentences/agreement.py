@@ -83,10 +83,9 @@ def _third(best: Pair, others: Sequence[Pair], networks: Sequence[NamedNetwork])
         for pair in others
     ]
     chance = _by_chance(others)
-    if len({_grade(pair) for pair in others}) > 1:
-        by = " and ".join(f"{other} by {overlap}" for overlap, other in overlaps)
-        return f"{name} overlaps {by}" + (f" ({chance})" if chance else "")
     by = " and ".join(f"{overlap} with {other}" for overlap, other in overlaps)
+    if len({_grade(pair) for pair in others}) > 1:
+        return f"the overlap of {name} is {by}" + (f" ({chance})" if chance else "")
     return f"{name} looks at {_grade(others[0]).words} ({', '.join(filter(None, (by, chance)))})"
 
 
@@ -102,8 +101,9 @@ def _numbers(pairs: Sequence[Pair]) -> str:
 
 
 def _by_chance(pairs: Sequence[Pair]) -> str:
-    """The overlap that chance gives where one of these is near it; else empty."""
-    if not any(_grade(pair).is_near_chance for pair in pairs):
+    """The overlap that chance gives where one of these is near it; else empty, as where a network
+    has no heat in what all saw."""
+    if not any(_grade(pair).is_near_chance and pair.chance for pair in pairs):
         return ""
     return f"by chance {_range([pair.chance for pair in pairs])}"
 

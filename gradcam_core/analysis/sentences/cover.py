@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from gradcam_core.analysis.sentences.named_network import NamedNetwork
+from gradcam_core.explanation.result import Explanation
 from gradcam_core.wording import listed
 
 
 def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
     """What became of the probabilities of the classes explained, without the places."""
-    groups: dict[tuple[str, bool], list[str]] = {}
+    groups: dict[tuple[str, str], list[str]] = {}
     for one in networks:
         before = one.e.uncovered
         if before is None or not (before.has_scores and one.e.has_scores):
@@ -21,12 +22,20 @@ def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         if was == now:
             side = {"<": "below ", ">": "above "}.get(now[0], "at ")
             change = f"stays {side}{now.lstrip('<> ')}"
-        key = one.e.target.name, len(one.e.covers) > 1
-        groups.setdefault(key, []).append(f"{change} for {one.name}")
-    for (name, are_several), changes in groups.items():
-        place = "the covered places" if are_several else "the covered place"
+        place = "the covered places" if len(one.e.covers) > 1 else "the covered place"
+        if before.target.probability == one.e.target.probability and not _sees_any(one.e):
+            place += ", of which nothing was seen"
+        groups.setdefault((one.e.target.name, place), []).append(f"{change} for {one.name}")
+    for (name, place), changes in groups.items():
         clauses = changes[:1]
         for last, change in itertools.pairwise(changes):
             verb, _, rest = change.partition(" ")
             clauses.append(rest if last.startswith(verb) else change)  # a verb once
         yield f"without {place}, {name} {listed(clauses)}"
+
+
+def _sees_any(e: Explanation) -> bool:
+    """Whether any covered place reaches into what the network saw."""
+    left, top, right, bottom = e.box
+    bounds = (cover.bounds(e.geometry.photo_size) for cover in e.covers)
+    return any(x < right and y < bottom and u > left and v > top for x, y, u, v in bounds)

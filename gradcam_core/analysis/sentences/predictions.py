@@ -110,7 +110,7 @@ def _clauses(
     beginning = "their most probable classes differ"
     if knowing == {False}:
         beginning = "they know different classes"
-    elif True in knowing and not says_both:
+    elif knowing == {True} and not says_both:
         beginning = "they disagree"
     everyone = [one for group in groups for one in group]
     firsts = {said[0].name if (said := _said(group[0])) else None for group in groups}
@@ -136,15 +136,19 @@ def _says_both(groups: Sequence[list[NamedNetwork]]) -> bool:
 
 
 def _knowing_others(groups: Sequence[list[NamedNetwork]]) -> set[bool | None]:
-    """Whether they know the classes that others predict: all there is of yes, no, and not known."""
-    return {
+    """Whether of every two groups one knows a class that the other predicts: all there is of yes,
+    no, and not known."""
+    return {_one_knows(first, second) for first, second in itertools.combinations(groups, 2)}
+
+
+def _one_knows(*two: list[NamedNetwork]) -> bool | None:
+    found = {
         _knows(one, said)
-        for group in groups
+        for group, other in itertools.permutations(two)
         for one in group
-        for others in groups
-        if others is not group
-        for said in _said(others[0])
+        for said in _said(other[0])
     }
+    return True in found or (False if found == {False} else None)
 
 
 def _knows(one: NamedNetwork, prediction: Prediction) -> bool | None:

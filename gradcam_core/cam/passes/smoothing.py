@@ -19,11 +19,12 @@ NOISE = 0.15
 (Smilkov et al., 2017) recommends 0.1 to 0.2."""
 
 FACTORS = (0.9, 1.0, 1.1)
-"""By which pytorch-grad-cam's aug_smooth multiplies the input, mirrored and not."""
+"""By which pytorch-grad-cam's aug_smooth multiplies the input, mirrored and not. The input is
+normalised, so that its contrast changes."""
 
 TITLES: dict[Smooth, str] = {
     "noise": f"mean over {NOISY_COPIES} noisy copies",
-    "flips": f"mean over {2 * len(FACTORS)} copies, mirrored and of other brightness",
+    "flips": f"mean over {2 * len(FACTORS)} copies (mirroring, contrast ± 10 %)",
 }
 """What people read for them."""
 

@@ -120,6 +120,8 @@ _TRIED = 5  # nouns that are spelt most like a word
 
 _LEAST_EXCHANGED = 5  # letters of a word that is looked for in another order
 
+_LEAST_OF_OTHERS = 6  # letters of a slip of a noun that is no kind: "coche" is no cloche
+
 ENDINGS = (("ches", "ch"), ("shes", "sh"), ("ses", "s"), ("xes", "x"), ("zes", "z"),
            ("ies", "y"), ("men", "man"), ("s", ""))  # fmt: skip
 """Of regular plurals and their singulars, as in WordNet's own morphology (morphy, 7WN)."""
@@ -187,8 +189,12 @@ def noun_spelt_like(word: str, ratio: float, others: Iterable[str] = ()) -> str 
     Of words for people, who are no classes, none is taken."""
     known = [kind.names[0].casefold() for kind in kinds().kinds if kind.is_plain]
     people = set(kinds().named("person"))
-    offered = (noun for noun, near in _nouns()[0].items() if not people.issuperset(_classes(near)))
-    nouns = [one for one in dict.fromkeys([*known, *offered, *others]) if one[:1] == word[:1]]
+    offered = {noun for noun, near in _nouns()[0].items() if not people.issuperset(_classes(near))}
+    if len(word) < _LEAST_OF_OTHERS:
+        offered &= {name for kind in kinds().kinds for name in kind.lower_names}
+    nouns = [
+        one for one in dict.fromkeys([*known, *sorted(offered), *others]) if one[:1] == word[:1]
+    ]
     letters = sorted(word)
     for noun in nouns:
         if len(word) >= _LEAST_EXCHANGED and sorted(noun) == letters:

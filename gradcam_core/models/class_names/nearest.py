@@ -26,8 +26,6 @@ _LONG_WORD = 6  # letters of a word of a name that may be misspelt without the r
 
 _LETTERS = 3  # at least, of a word that is looked for in parts of others
 
-_FIRST_LETTER = 0.1  # what it counts more, in that ratio, than other letters
-
 ALIKE = 0.75
 """difflib's ratio of two words from which on one may be a misspelling of the other."""
 
@@ -66,7 +64,7 @@ class NearestNames:
             return None  # a word of its own: love does not mean stove
         spelt = self._spelt_like(word)
         meant = noun_spelt_like(word, ALIKE, related_words()) if self.is_imagenet else None
-        if meant and (not spelt or _ratio(word, meant) - _margin(meant) > _ratio(word, spelt[0])):
+        if meant and not (spelt and _ratio(word, spelt[0]) >= _ratio(word, meant) - _margin(meant)):
             found = self._in_meaning(meant)
             if not found:
                 return None
@@ -127,14 +125,12 @@ class NearestNames:
         heard = as_heard(word)
         near = difflib.get_close_matches(heard, self._heard, n=OFFERED, cutoff=ALIKE)
         if self.is_imagenet:  # many names, which all kinds of words are like
-            near = [one for one in near if is_slip(heard, one)]
+            near = [one for one in near if one[:1] == heard[:1] and is_slip(heard, one)]
         return [name for one in near for name in self._heard[one]]
 
 
 def _ratio(word: str, other: str) -> float:
-    """How alike they are. The first letter is rarely wrong."""
-    ratio = difflib.SequenceMatcher(None, word, other).ratio()
-    return ratio if word[:1] == other[:1] else ratio - _FIRST_LETTER
+    return difflib.SequenceMatcher(None, word, other).ratio()
 
 
 def _margin(noun: str) -> float:
