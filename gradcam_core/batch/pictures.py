@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from gradcam_core.batch.listing.archive import (
-    ARCHIVES,
     OTHER_ARCHIVES,
     check_readable,
     in_archive,
+    is_archive,
 )
 from gradcam_core.batch.listing.folder import in_folder
 from gradcam_core.batch.listing.path_list import check_some_are_there, in_list, is_list
@@ -76,7 +76,7 @@ def find_pictures(where: str, leave_out: Path, label_column: str | None = None) 
         count = check_some_are_there(path, SUFFIXES)
         walk = partial(in_list, path, SUFFIXES)
         return pictures_of(count, walk, walk)
-    if path.suffix.lower() in ARCHIVES:
+    if is_archive(path):
         check_readable(path)
         unread = partial(in_archive, path, SUFFIXES, is_read=False)
         return _counted(where, partial(in_archive, path, SUFFIXES), unread)

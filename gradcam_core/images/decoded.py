@@ -11,6 +11,8 @@ from PIL import Image
 from gradcam_core.errors import ChoiceError
 from gradcam_core.images.cover import Cover
 
+_SQUARE_WITHIN = 0.03  # of its width a pixel may be higher or lower, which nobody sees
+_MOST = 20  # times as high as wide, or as wide as high, that is believed
 _EXAMPLE = "two numbers, such as -1000,400: the values shown black and white"
 
 
@@ -86,3 +88,12 @@ class Decoded:
     def noting(self, *before: str, after: str = "") -> Decoded:
         """With further notices; empty ones are left out."""
         return replace(self, notices=tuple(filter(None, (*before, *self.notices, after))))
+
+
+def square_notice(across: float, down: float = 1.0) -> str:
+    """What to say of pixels of which so many fit into a length across and down; empty if they are
+    squares, or nothing sensible is known."""
+    height = across / down if down else 0.0
+    if abs(height - 1) <= _SQUARE_WITHIN or not 1 / _MOST <= height <= _MOST:
+        return ""
+    return f"A pixel of the file is {height:.3g} times as high as wide, and is shown as a square."

@@ -270,6 +270,10 @@ LISTS = {
     "labels behind tabs": ("l.txt", b"path\tlabel\nphotos/a.jpg\t1\nphotos/sub/b.jpg\t2\n"),
     "labels behind commas": ("l.txt", b"path, label\nphotos/a.jpg, 1\nphotos/sub/b.jpg, 2\n"),
     "labels behind spaces": ("l.txt", b"photos/a.jpg 1\nphotos/sub/b.jpg 22\n"),
+    "a header of several words": (
+        "l.txt",
+        b"image class name\nphotos/a.jpg tabby\nphotos/sub/b.jpg tabby\n",
+    ),
     "labels of several words": (
         "l.txt",
         b"photos/a.jpg golden retriever\nphotos/sub/b.jpg a cat, black\n",
@@ -360,6 +364,8 @@ def test_what_a_list_names_and_is_not_there_stays_in_it(photos: Path):
         ("l.zip", b"no ZIP", "cannot be read as a ZIP file"),
         ("l.zip", b"PK\7\10PK\3\4", "one part of a split ZIP file: unpack all parts together"),
         ("l.zip", b"PK\1\2PK\5\6\1\0" + bytes(16), "one part of a split ZIP file"),
+        ("l.zip", b"PK\5\6" + bytes(16) + b"\n\0as PK\5\6 ...", "cannot be read as a ZIP file"),
+        ("l", b"PK\3\4" + bytes(30), "is incomplete: it ends before the list of its files"),
         ("l.zip", b"PK\3\4" + bytes(30), "is incomplete: it ends before the list of its files"),
         ("l.tar.gz", b"", "unsupported kind of archive"),
     ],

@@ -82,6 +82,23 @@ def test_a_blank_picture_is_told(photo):
     assert read_picture(photo).notices == ("The picture is blank: it has only one colour.",)
 
 
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP", "TIFF", "TIFF of 16 bits"])
+def test_pixels_that_are_no_squares_are_told(format: str):
+    def notices(across: int, down: int) -> tuple[str, ...]:
+        file, values = io.BytesIO(), np.arange(256).reshape(16, 16)
+        picture = Image.fromarray(values.astype(np.uint8))
+        if format == "TIFF of 16 bits":
+            picture = Image.fromarray(values.astype(np.uint16) * 257)
+        picture.save(file, format[:4].strip(), dpi=(across, down))
+        return read_picture(file.getvalue()).notices
+
+    assert notices(200, 100) == (
+        "A pixel of the file is 2 times as high as wide, and is shown as a square.",
+    )
+    assert notices(90, 88) == ()  # by a screen, which nobody sees
+    assert notices(100, 0) == ()
+
+
 def test_one_pixel_of_another_colour_is_not_blank():
     picture = Image.new("RGB", (500, 400), "white")
     picture.putpixel((499, 399), (254, 255, 255))
@@ -278,6 +295,11 @@ BEGINNINGS = {
     "a Radiance HDR picture": [b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 4 +X 4\n"],
     "a Photoshop document": [b"8BPS\0\1"],
     "a PDF document": [b"%PDF-1.7\n", b"\r\n%PDF-1.4\n"],
+    "a Microsoft Office document or similar": [
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        b"PK\3\4".ljust(30, b"\0") + b"[Content_Types].xml",
+        b"PK\3\4".ljust(30, b"\0") + b"mimetypeapplication/vnd.oasis.opendocument.text",
+    ],
     "an RTF document": [b"{\\rtf1 cat}"],
     "a Windows metafile": [b"\xd7\xcd\xc6\x9a", b"\1\0\0\0" + bytes(36) + b" EMF"],
     "an NRRD volume": [b"NRRD0004\ntype: short\n"],

@@ -52,6 +52,16 @@ def png16(values: np.ndarray, kind: str = "grey", *chunks: bytes) -> bytes:
     return png.file(png.chunk(b"IHDR", head), *chunks, png.chunk(b"IDAT", zlib.compress(lines)))
 
 
+def test_a_png_of_16_bits_is_put_on_white_before_it_has_8():
+    levels = np.stack(np.meshgrid(ramp(0, 65535)[0], ramp(0, 65535)[0]), axis=2)  # grey, alpha
+    head = struct.pack(">IIBBBBB", WIDTH, WIDTH, 16, COLOUR_TYPES["grey with alpha"], 0, 0, 0)
+    lines = b"".join(b"\0" + line.tobytes() for line in levels.astype(">u2"))
+    file = png.file(png.chunk(b"IHDR", head), png.chunk(b"IDAT", zlib.compress(lines)))
+    grey, alpha = np.moveaxis(levels / 65535, 2, 0)
+    shown = np.asarray(read_picture(file).image.convert("L"), float)
+    assert np.abs(shown - 255 * (grey * alpha + 1 - alpha)).max() < 1.01
+
+
 @pytest.mark.parametrize("kind", COLOUR_TYPES)
 def test_a_png_of_the_full_range_is_as_ever(kind: str):
     got, notice = row(png16(ramp(0, 65535), kind))

@@ -74,6 +74,17 @@ def in_archive(file: Path, suffixes: Collection[str], is_read: bool = True) -> I
             yield _found(archive, info, unique, suffixes, is_read)
 
 
+def is_archive(file: Path) -> bool:
+    """Whether this is a ZIP file, by its name or by how it begins."""
+    if file.suffix.lower() in ARCHIVES:
+        return True
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(_ENTRY)) == _ENTRY
+    except OSError:  # of which whoever reads it has to say
+        return False
+
+
 def check_readable(file: Path) -> None:
     """Raises PicturesError if it is no ZIP file, or nothing in it can be read without a
     password."""
@@ -103,6 +114,8 @@ def _why_incomplete(file: Path) -> str:
         opened.seek(max(0, opened.seek(0, 2) - _END_BYTES))
         tail = opened.read()
     end = tail.rfind(_END)
+    if end >= 0 and end + 22 + int.from_bytes(tail[end + 20 : end + 22], "little") > len(tail):
+        return ""  # it is in a comment
     disk = tail[end + 4 : end + 6] if end >= 0 else b""
     if (head == _SPLIT and not disk) or disk not in (b"", bytes(2), b"\xff\xff"):
         return "is one part of a split ZIP file: unpack all parts together and give the folder"

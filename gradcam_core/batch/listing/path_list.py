@@ -133,7 +133,7 @@ def _lines(file: Path, lines: list[str], suffixes: Collection[str]) -> Iterator[
             parts = text.split("\t")[:1]
             if parts == [text]:  # a label or other paths may follow
                 parts = _cut(text, file.parent, suffixes)
-            is_header = is_first and parts[0].casefold() in _HEADERS
+            is_header = is_first and re.split(r"[\s,;|]", text)[0].casefold() in _HEADERS
             if text.startswith("#") or (is_header and not _is_picture(text, suffixes)):
                 pass
             elif len(parts) > 1 and not _is_path(parts[0], text, file.parent, suffixes):

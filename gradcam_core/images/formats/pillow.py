@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.decoded import Decoded, Window, square_notice
 from gradcam_core.images.formats.bmp import UNKNOWN, mend_palette, show_if_clear, with_bitfields
 from gradcam_core.images.formats.deep import depth_of, in_own_levels
 from gradcam_core.images.formats.frames import frames_notice
@@ -103,7 +103,7 @@ def decode(
                     mend_palette(image, file)
                 size_px = image.width * image.height
                 scale = scale_of(image)
-                notice = frames_notice(image, file)
+                notices = frames_notice(image, file), square_notice(*_resolution(image))
                 if scale > 1:
                     decoded = _reduced(image, file, scale, window)
                 else:
@@ -114,7 +114,7 @@ def decode(
                         or in_own_levels(image, file, window)
                         or upright_rgb(image, window, is_ours=True)
                     )
-                return decoded.noting(notice)
+                return decoded.noting(*notices)
         except UnidentifiedImageError:
             if kind := kind_of_jpeg(file):
                 raise ImageError(_OTHER_JPEG.format(kind=kind)) from None
@@ -129,6 +129,15 @@ def decode(
             raise ImageError(NO_MEMORY) from None
         except Exception as error:
             raise ImageError(DAMAGED if size_px < LARGE_PIXELS else DAMAGED_OR_LARGE) from error
+
+
+def _resolution(image: Image.Image) -> tuple[float, float]:
+    """How many pixels fit into a length across and down, by the file."""
+    for name in ("dpi", "resolution", "aspect", "jfif_density"):
+        with suppress(KeyError, TypeError, ValueError):
+            across, down = map(float, image.info[name])
+            return across, down
+    return 1.0, 1.0
 
 
 def _begins_as_known(file: IO[bytes]) -> bool:

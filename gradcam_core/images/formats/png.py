@@ -15,7 +15,7 @@ from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Decoded, Window
 from gradcam_core.images.formats import pillow
 from gradcam_core.images.formats.deep import spans_little, with_alpha_apart
-from gradcam_core.images.limits import DAMAGED, check_size
+from gradcam_core.images.limits import DAMAGED, LARGE_PIXELS, check_size
 from gradcam_core.images.pixels.brightness import Raster, as_picture, raster_of
 
 MAX_TEXT_BYTES = 2**19
@@ -47,6 +47,7 @@ _APPLES = (
 )
 
 _GREY = 0
+_WITH_ALPHA = (4, 6)
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # samples of a pixel, by colour type
 
 
@@ -102,8 +103,12 @@ def _sixteen_bits(
     little of the full range, as one of 12 bits in 16, and through a window."""
     if chunks.depth != 16 or chunks.colour_type not in _CHANNELS:
         return None
-    # Of a clear colour Pillow compares the lower 8 bits alone.
-    is_needed = window is not None or "transparency" in image.info
+    # Of a clear colour Pillow compares the lower 8 bits alone, and colours lose theirs before they
+    # are put on white.
+    is_clear = "transparency" in image.info or (
+        chunks.colour_type in _WITH_ALPHA and image.width * image.height < LARGE_PIXELS
+    )
+    is_needed = window is not None or is_clear
     if chunks.colour_type != _GREY and not is_needed and not spans_little(image):
         return None
     import imagecodecs

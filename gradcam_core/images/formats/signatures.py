@@ -65,6 +65,12 @@ _OTHERS: tuple[tuple[str, int, tuple[bytes, ...], str], ...] = (
     ("a NumPy array", 0, (b"\x93NUMPY",), _SAVE),
     ("a NIfTI volume", 344, (b"n+1\0", b"ni1\0"), _SAVE),
     ("a part of a split ZIP archive", 0, (b"PK\7\10",), _UNPACK),
+    (
+        "a Microsoft Office document or similar",
+        30,
+        (b"[Content_Types].xml", b"_rels/", b"docProps/", b"mimetypeapplication/"),
+        _OF_IT,
+    ),
     ("a ZIP archive", 0, (b"PK\3\4", b"PK\5\6", b"PK00PK"), _UNPACK),
     ("a bzip2 archive", 0, (b"BZh",), _UNPACK),
     ("an xz archive", 0, (b"\xfd7zXZ\0",), _UNPACK),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.decoded import Brightness, Decoded, Window
+from gradcam_core.images.decoded import Brightness, Decoded, Window, square_notice
 from gradcam_core.images.formats.dicom.frames import read_frame
 from gradcam_core.images.formats.dicom.header import Header, read_header
 from gradcam_core.images.formats.dicom.shades import GREYS, KINDS, coloured, grey
@@ -34,8 +34,6 @@ _OBJECTS = {
     "1.2.840.10008.5.1.4.1.1.66": "a set of measurements",
 }
 """What an object without pixels is, by the beginning of its SOP class (PS3.6, table A-1)."""
-
-_SQUARE_WITHIN = 0.01  # of its width a pixel may be higher or lower, which nobody sees
 
 _OTHER_COLOURS = (
     "The colours of this DICOM file are stored in an unsupported way. Save it as RGB or as a "
@@ -79,11 +77,7 @@ def _decode(header: Header, window: Window | None) -> Decoded:
         image = coloured(header, frame)
         if window:
             notices.append("The window was not used: this picture is in colour.")
-    if abs(header.pixel_height - 1) > _SQUARE_WITHIN:
-        notices.append(
-            f"A pixel of the file is {header.pixel_height:.3g} times as high as wide, and is shown "
-            "as a square."
-        )
+    notices.append(square_notice(header.pixel_height))
     del frame  # whose memory the next step may need
     return Decoded(image.convert("RGB"), tuple(filter(None, notices)), brightness)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, cast
 
 from gradcam_core.errors import ImageError
-from gradcam_core.images.decoded import Decoded, Window
+from gradcam_core.images.decoded import Decoded, Window, square_notice
 from gradcam_core.images.formats import pillow
 from gradcam_core.images.formats.tiff.page_reader import JPEGS
 from gradcam_core.images.formats.tiff.pages import (
@@ -106,7 +106,7 @@ def _by_tifffile(page: TiffPage, plane: int, window: Window | None) -> Decoded:
             decoded = windowed(decoded.image, window)
     else:
         decoded = as_picture(samples.raster, window, orientation)
-    return decoded.noting(*samples.notices)
+    return decoded.noting(*samples.notices, square_notice(*page.resolution))
 
 
 def _is_cut_off(page: TiffPage) -> bool:
