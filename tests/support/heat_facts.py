@@ -90,7 +90,7 @@ class HeatFacts:
         return float(np.sqrt(down / across) * height / width)
 
     def centre_near(self, x: float, y: float) -> tuple[float, float]:
-        """(x, y) of the centre of mass of the hot places within a quarter of the photo of here."""
+        """The centre of mass, (x, y), of the hot places within a quarter of the photo of x, y."""
         near = (np.abs(centres - y) <= 0.25)[:, None] & (np.abs(centres - x) <= 0.25)
         down, across = ndimage.center_of_mass(np.where(near & self.hot, self.heat, 0))
         return (across + 0.5) / SIDE, (down + 0.5) / SIDE
@@ -103,8 +103,8 @@ class HeatFacts:
         return x, y
 
     def share_near(self, x: float, y: float, only_x: bool = False, only_y: bool = False) -> float:
-        """The share of the heat of all hot places that lies within a quarter of the photo of (x,
-        y). only_x, only_y: ignores the other direction."""
+        """The share of the hot places' heat that lies within a quarter of the photo of (x, y).
+        only_x, only_y: ignores the other direction."""
         near_x = (np.abs(centres - x) <= 0.25) | only_y
         near_y = (np.abs(centres - y) <= 0.25) | only_x
         heat = np.where(self.hot, self.heat, 0)

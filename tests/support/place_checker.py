@@ -252,7 +252,7 @@ def _check_place(heat: HeatFacts, words: str) -> None:
         if share < 0.7:  # by several spots
             x, y = heat.centre_near(x, y)
         check_centre(words, x, y)
-        # Also true without the notion of a largest spot: half of the heat lies on each side.
+        # Must also hold for the median, on each side of which lies half of all heat.
         check_centre(words, *heat.median(), spare=0.12)
 
 

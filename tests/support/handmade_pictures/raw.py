@@ -1,4 +1,4 @@
-"""DNG, the one raw format that is openly specified, written by tifffile."""
+"""DNG, the raw format that other programs can write, too; written by tifffile."""
 
 from __future__ import annotations
 
