@@ -1,4 +1,4 @@
-"""Measurements of processors, not of a GPU, which the networks would otherwise be moved to."""
+"""Benchmarks on the CPU. Hides the GPU, to which the networks would otherwise be moved."""
 
 import os
 

@@ -1,9 +1,9 @@
-"""What the pictures of `tests/support/bad_pictures` cost the real server and the command line.
+"""The time and memory that bad pictures cost the real server and the command line.
 
-Part of `make fuzz`. Every one is sent to `/explain-stream` and `/explain` of a server in a process
-of its own, with one network, and given to the command line. Time is from the question to the whole
-answer. Memory is the most that the process and its children held at a time, looked at a hundred
-times a second, less what they held before. Linux only.
+Part of `make fuzz`. Every picture of `tests/support/bad_pictures` is sent to `/explain-stream` and
+`/explain` of a server in its own process, with one network, and given to the command line. Time is
+from the request to the end of the answer. Memory is the peak of the process and its children,
+measured a hundred times a second, less what they held before. Linux only.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ for line in sys.stdin:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one picture: its kind and name, seconds, and MB more than before."""
+    """The cost of a picture: its kind and name, seconds, and MB more than before."""
 
     kind: str
     name: str
@@ -69,8 +69,8 @@ def cost_of(picture: BadPicture, ask: Callable[[BadPicture], object], pid: int) 
 
 
 def settled(pid: int) -> int:
-    """Bytes that it holds once the picture before has been put away, and a child process that was
-    replaced has started anew."""
+    """The bytes that the process holds once the previous picture has been freed, and a replaced
+    child process has started."""
     before = memory(pid)
     while True:
         time.sleep(0.15)
@@ -81,7 +81,7 @@ def settled(pid: int) -> int:
 
 
 def look(url: str, picture: BadPicture) -> None:
-    """As the page does: the file is uploaded and looked at."""
+    """Uploads a picture and has it explained, as the page does."""
     path = upload(url, picture.data)
     body = {"upload": path, "maps": map_requests(MODEL)}
     requests.post(f"{url}explain-stream", json=body, timeout=GIVEN_UP)
@@ -93,8 +93,8 @@ def explain(url: str, picture: BadPicture) -> None:
 
 @contextmanager
 def command_line(folder: Path) -> Iterator[tuple[Callable[[BadPicture], None], int]]:
-    """The program and the number of its process, which is started once: what Python takes to start
-    is not measured."""
+    """A function that runs the command line on a picture, and the id of its process, which is
+    started only once, so that the start of Python is not measured."""
     settings = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere", "TORCH_HOME": "/nowhere"}
     with subprocess.Popen(
         [sys.executable, "-c", COMMAND_LINE],
@@ -127,7 +127,8 @@ def command_line(folder: Path) -> Iterator[tuple[Callable[[BadPicture], None], i
 
 
 def print_costs(title: str, costs: list[Cost], names_all: bool = False) -> bool:
-    """names_all: each that is beyond the bounds. -> whether all are within them."""
+    """Prints the costs, and with `names_all` each picture beyond the bounds. Returns whether all
+    are within the bounds."""
     rows = []
     for kind in dict.fromkeys(cost.kind for cost in costs):
         rows.append(_row(kind, [cost for cost in costs if cost.kind == kind]))
@@ -168,7 +169,7 @@ def main() -> None:
     options = parser.parse_args()
     pictures = [picture for picture in corpus() if options.kind in (None, picture.kind)]
     for picture in pictures:
-        picture.data  # noqa: B018  # made now, not while the time runs
+        picture.data  # noqa: B018  # made now, so that making it is not measured
     warm = next(picture for picture in corpus() if picture.kind == "colours")
     print_versions("Pillow", "pi-heif", "gradio")
     is_well = True

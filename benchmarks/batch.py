@@ -1,12 +1,11 @@
-"""Photos per second of a batch, beside the bare forward passes of the same networks.
+"""Photos per second of a batch, compared with bare forward passes of the same networks.
 
-The bare passes are what PyTorch does by itself, in a process of its own: inputs that are decoded
-and prepared already go in batches through the networks on all cores, and nothing else. They run
-twice: through the networks as timm gives them, which is the aim's measure as in the other
-benchmarks, and as they are loaded here, which is faster. The batch is what
-`python -m gradcam_core batch` does: from files to rows and overlays. In each round the bare passes
-come before and after the batch. A ratio is the median over the rounds of the ratios within a round.
-`make bench` prints the table of docs/benchmarks.md.
+The bare passes run PyTorch alone, in their own process: prepared inputs go in batches through the
+networks on all cores. They run twice: through the networks as timm builds them, with which the
+target is compared as in the other benchmarks, and as they are loaded here, which is faster. The
+batch does what `python -m gradcam_core batch` does: from files to rows and overlays. In each round
+the bare passes run before and after the batch. A ratio is the median over the rounds of the ratios
+within a round. `make bench` prints the table of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -44,20 +43,20 @@ from gradcam_core.system.memory import keep_freed_memory
 PHOTOS = Path(__file__).parent / "photos"
 TO_REACH = 0.9
 BATCHES = (8, 16)
-"""Of the bare passes; the faster one counts."""
+"""Batch sizes of the bare passes; the faster one counts."""
 
-WARM = "warm"  # a folder of photos that do not count
+WARM = "warm"  # the folder of photos for warming up
 
 BARE_PHOTOS = 32
 
 SIZES = (640, 480), (1600, 1200), (4000, 3000)
-"""Of photos: as data sets have them, as the web has them, as phones take them."""
+"""Sizes of photos: typical of data sets, of the web, of phones."""
 
 LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
 
 def make_photos(folder: Path, count: int, size: tuple[int, int]) -> None:
-    """JPEGs of this size, each of them another part of a photograph."""
+    """Writes JPEGs of this size, each of another part of a photograph."""
     folder.mkdir()
     sources = sorted(PHOTOS.glob("*.jpg"))
     for number in range(count):
@@ -70,7 +69,7 @@ def make_photos(folder: Path, count: int, size: tuple[int, int]) -> None:
 
 
 class Bare:
-    """The bare passes of some networks, in a process that nothing else has touched."""
+    """The bare passes of some networks, in a process that does nothing else."""
 
     def __init__(self, modules: Callable[[], list[nn.Module]], sizes: Sequence[InputSize]) -> None:
         self._process = multiprocessing.get_context("spawn").Pool(1, _hold, [modules, sizes])
@@ -85,7 +84,7 @@ class Bare:
         self._process.join()
 
     def __call__(self) -> float:
-        """Photos per second, of the batch size that is faster."""
+        """Photos per second with the faster batch size."""
         return self._pass(self._size)
 
     def _pass(self, size: int) -> float:
@@ -111,12 +110,12 @@ def _bare(size: int) -> float:
 
 
 def as_given(load_all: Callable[[], list[gc.Model]]) -> list[nn.Module]:
-    """timm's networks with the same weights: others could cost other time."""
+    """timm's networks with the same weights, because other weights could take another time."""
     modules = []
     for model in load_all():
         module = timm.create_model(model.info.architecture).eval()
         values = timm.models.load_state_dict(str(model.weights.path), use_ema=False)
-        if isinstance(model.info.source, PackagedFile):  # names of its own, timm's order
+        if isinstance(model.info.source, PackagedFile):  # own names, but in timm's order
             values = dict(zip(module.state_dict(), values.values(), strict=True))
         module.load_state_dict(values)
         modules.append(module)
@@ -128,7 +127,7 @@ def as_loaded(load_all: Callable[[], list[gc.Model]]) -> list[nn.Module]:
 
 
 def whole(models: Sequence[gc.Model], folder: Path, settings: BatchSettings) -> float:
-    """Photos per second."""
+    """Photos per second of a whole batch."""
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
         with ResultFolder(Path(out), str(folder), settings) as results:

@@ -1,7 +1,7 @@
-"""What the preset "sharp" and the classes of a contrast were chosen from.
+"""The comparison from which the preset "sharp" and the classes of a contrast were chosen.
 
-The grid pointing game of `quality.py` on the half of the photographs that it does not report.
-`python -m benchmarks.choose` prints its table in docs/benchmarks.md.
+It plays the grid pointing game of `quality.py` on the half of the photographs that `quality.py`
+does not report. `python -m benchmarks.choose` prints its table in docs/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Replicas with random weights, which no visitor may ever see: for speed alone."""
+"""Replicas with random weights, only for measuring speed: no visitor may ever see their maps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gradcam_core.models import loading
 
 
 class RandomReplica(Replica):
-    """With the weights that `make_weights` has put into the folder that `FOLDER` names."""
+    """A replica with the weights of `make_weights`, from the folder in the variable `FOLDER`."""
 
     def __init__(
         self, replicas: int, threads: int, memory: int | None, names: Iterable[str], _: object
@@ -26,5 +26,5 @@ class RandomReplica(Replica):
 
 
 def serve() -> None:
-    """`python -m demo.serve_cluster` with such replicas."""
+    """Runs `python -m demo.serve_cluster` with such replicas."""
     serve_cluster.run(RandomReplica)

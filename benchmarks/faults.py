@@ -1,8 +1,8 @@
-"""Break what the app rests on, and print what comes of it: its table in docs/benchmarks.md.
+"""Breaks what the app depends on, and prints the outcomes: its table in docs/benchmarks.md.
 
-Downloads against a server on this machine that fails, disks that are full, processes and servers
-that are killed. Each row is what was seen, not what was to be: one failure in any try shows. The
-scenarios are those of the tests, in `tests.support.download_faults` and `killed_server`.
+Downloads from a failing server on this machine, full disks, killed processes and servers. Each row
+shows the outcomes of all tries, so that a single failure is visible. The scenarios are those of the
+tests, in `tests.support.download_faults` and `killed_server`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tests.support.served_network import ServedNetwork, served_network
 from tests.support.small_network import KINDS, Start
 from tests.support.waiting import until
 
-SERVES_WITHIN = 15.0  # seconds to reach, from the start of a server to its first right answer
+SERVES_WITHIN = 15.0  # target: seconds from the start of a server to its first right answer
 
 
 @dataclass(frozen=True)
 class Try:
-    """in_the_end: what came of a fault, for people. is_right: whether that is as good as can be.
-    heals: whether the next start, the fault gone, has the right weights and clean caches."""
+    """in_the_end: the outcome of a fault, in words. is_right: whether it is the best possible.
+    heals: whether the next start, without the fault, has the right weights and clean caches."""
 
     in_the_end: str
     is_right: bool
@@ -54,7 +54,7 @@ def heals(network: ServedNetwork) -> bool:
 
 
 def after(scenario: Callable[[ServedNetwork], Start]) -> Callable[[ServedNetwork], Try]:
-    """A scenario that breaks one start, followed by a start with the fault gone."""
+    """A scenario that breaks one start, followed by a start without the fault."""
 
     def tried(network: ServedNetwork) -> Try:
         return Try(*outcome(network, scenario(network)), heals(network))
@@ -108,7 +108,7 @@ def fresh_folder() -> Iterator[Path]:
 
 @contextmanager
 def scenarios() -> Iterator[dict[str, Callable[[ServedNetwork], Try]]]:
-    """What is tried, by what it is called in the table."""
+    """The scenarios by their names in the table."""
     mounts = own_mounts()
     with Machine(mounts) as machine:
         yield {
@@ -136,7 +136,7 @@ def downloads(times: int) -> list[Row]:
     rows = []
     with scenarios() as tried:
         for title, scenario in tried.items():
-            # A pickle is what a release has; the Hub's files are none.
+            # Only releases have pickles; the Hub's files are not pickles.
             kinds = [kind for kind in KINDS if "pickle" not in title or kind == "release"]
             found = []
             for kind in kinds:

@@ -1,8 +1,8 @@
-"""Reads two hundred thousand pictures, broken at random, and counts what comes of them.
+"""Reads two hundred thousand randomly damaged pictures, and counts the outcomes.
 
 `make fuzz`. Input number n is always the same: a small file of some format, changed in a way that
-the number decides. Two processes read them, so that a decoder which crashes, hangs or takes all
-memory ends neither the run nor is it overlooked. What must not happen is kept in test-results/.
+depends on n. Two child processes read the inputs, so that a decoder that crashes, hangs or takes
+all memory does not end the run and is noticed. Failing inputs are kept in test-results/.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from tests.support.handmade_pictures import bmp, gif, heif, png, webp
 WORKERS = 2
 LONGEST = 5.0  # seconds
 MOST_MEMORY = 400  # MB above what the process had before
-GIVEN_UP = 30.0  # seconds after which a process is ended
+GIVEN_UP = 30.0  # seconds after which a process is killed
 RESULTS = Path("test-results")
 
-SMALL = 3000  # bytes of a picture of the corpus that is a seed, too
+SMALL = 3000  # bytes of a bad picture up to which it is a seed, too
 
 SHOWN, REFUSED, OTHER, CRASHED, SLOW = "shown", "refused", "other", "crashed", "slow"
 
@@ -65,7 +65,7 @@ def _tiff(values: np.ndarray, **options: Any) -> bytes:
 
 
 def _numbers(grey: np.ndarray, colours: np.ndarray) -> list[bytes]:
-    """TIFF as instruments write it. grey: uint16 [H, W]; colours: uint16 [H, W, 3]."""
+    """TIFFs as instruments write them. grey: uint16 [H, W]; colours: uint16 [H, W, 3]."""
     planes = np.ascontiguousarray(colours.transpose(2, 0, 1))
     palette = np.zeros((3, 65536), np.uint16)
     stack = np.stack([grey] * 6)
@@ -96,7 +96,7 @@ def _numbers(grey: np.ndarray, colours: np.ndarray) -> list[bytes]:
 
 
 def seeds() -> dict[str, list[bytes]]:
-    """Small good files of every format, and small bad ones."""
+    """Small good files of every format, and small bad files, by format."""
     random = np.random.default_rng(0)
     image = Image.fromarray(random.integers(0, 256, (20, 28, 3), dtype=np.uint8))
     grey, clear, few = image.convert("L"), image.convert("RGBA"), image.quantize(7)
@@ -188,7 +188,8 @@ Change = Callable[[bytearray, Random, list[bytes]], None]
 
 
 def _place(data: bytearray, random: Random) -> int:
-    """Heads have more to break than pixels have: half of all changes are in the first bytes."""
+    """The place of a change. Half of all changes are in the first bytes, because headers have more
+    to break than pixels."""
     end = len(data) if random.random() < 0.5 else min(len(data), 96)
     return int(random.integers(max(1, end)))
 
@@ -243,7 +244,7 @@ CHANGES: list[Change] = [
 
 
 def _right_sums(data: bytearray) -> None:
-    """The checksums of a PNG made right again, behind which the decoder itself is reached."""
+    """Corrects the checksums of a PNG, so that the changes reach the decoder itself."""
     at = 8
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
@@ -255,7 +256,7 @@ def _right_sums(data: bytearray) -> None:
 
 
 def broken(number: int, all_seeds: dict[str, list[bytes]]) -> tuple[str, bytes]:
-    """The input of this number, and its format."""
+    """The format of the input with this number, and its bytes."""
     names = list(all_seeds)
     name = names[number % len(names)]
     random = np.random.default_rng(number)
@@ -271,7 +272,7 @@ def broken(number: int, all_seeds: dict[str, list[bytes]]) -> tuple[str, bytes]:
 
 @dataclass
 class Outcome:
-    """Of the inputs of one format. megabytes: the most that one took; seconds: the longest."""
+    """The outcomes of a format's inputs. megabytes, seconds: the most that an input took."""
 
     counts: Counter[str] = field(default_factory=Counter)
     megabytes: float = 0
@@ -285,7 +286,7 @@ def _status(name: str) -> float:
 
 
 def read_one(data: bytes) -> tuple[str, str]:
-    """What came of an input, and what was said."""
+    """The outcome of an input, and the message."""
     try:
         picture = read_image(data)
     except ImageError as error:
@@ -298,15 +299,15 @@ def read_one(data: bytes) -> tuple[str, str]:
 
 
 def work(first: int, last: int, report: Connection) -> None:
-    """Read every input of these numbers that is this worker's. Says the number before it begins."""
+    """Reads every `WORKERS`th input from `first` on. Reports each number before it begins."""
     all_seeds = seeds()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what decoders have to say of each
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # discards the decoders' messages
     for _, data in (broken(n, all_seeds) for n in range(20)):
-        read_one(data)  # what is loaded only once is no cost of any picture
+        read_one(data)  # so that what is loaded only once is not measured
     for number in range(first, last, WORKERS):
         name, data = broken(number, all_seeds)
         report.send((number, name))
-        Path("/proc/self/clear_refs").write_text("5")  # sets the peak back
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
         before, start = _status("VmRSS"), time.perf_counter()
         what, said = read_one(data)
         seconds = time.perf_counter() - start
@@ -315,7 +316,7 @@ def work(first: int, last: int, report: Connection) -> None:
 
 
 class Worker:
-    """A process that reads inputs, started again behind the one that ended it."""
+    """A process that reads inputs. If an input ends it, it is restarted after that input."""
 
     def __init__(self, first: int, last: int, outcomes: dict[str, Outcome]) -> None:
         self._last = last
@@ -334,7 +335,7 @@ class Worker:
         sender.close()
 
     def look(self) -> None:
-        """Count what it has said, and what has become of it."""
+        """Counts the process's reports, and notices if it has crashed or hangs."""
         try:
             while self._reports.poll(0.02):
                 self._take(self._reports.recv())
@@ -389,7 +390,7 @@ class Worker:
 
 
 def keep(number: int, said: str) -> None:
-    """Keep an input for whoever looks for its cause."""
+    """Saves a failing input for later analysis."""
     RESULTS.mkdir(exist_ok=True)
     name, data = broken(number, seeds())
     path = RESULTS / f"fuzz_{number}.{name.lower()}"
@@ -398,7 +399,7 @@ def keep(number: int, said: str) -> None:
 
 
 def run(inputs: int, seconds: float, first: int = 0) -> dict[str, Outcome]:
-    """What came of so many inputs, or of those that there was time for."""
+    """The outcomes, by format, of this many inputs, or of as many as there was time for."""
     outcomes: dict[str, Outcome] = {}
     workers = [Worker(first + n, first + inputs, outcomes) for n in range(WORKERS)]
     deadline = time.monotonic() + seconds
@@ -414,7 +415,7 @@ def run(inputs: int, seconds: float, first: int = 0) -> dict[str, Outcome]:
 
 
 def print_outcomes(outcomes: dict[str, Outcome], inputs: int, seconds: float) -> bool:
-    """-> whether all is as it must be."""
+    """Prints the outcomes; returns whether all are as they must be."""
     rows = []
     for name, outcome in sorted(outcomes.items()):
         rows.append(_row(name, outcome))

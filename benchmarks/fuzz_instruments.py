@@ -1,4 +1,4 @@
-"""Small good files of DICOM and of raw photos, for `benchmarks.fuzz` to break."""
+"""Small good DICOM files and raw photos, for `benchmarks.fuzz` to damage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.handmade_pictures.raw import dng
 
 
 def seeds(image: Image.Image) -> dict[str, list[bytes]]:
-    """image: RGB, of an even size."""
+    """The files by format. image: RGB, with even sides."""
     return {"DICOM": _dicom(np.asarray(image)), "raw photos": _raw(image.resize((64, 48)))}
 
 
@@ -62,7 +62,8 @@ def _dicom(colours: np.ndarray) -> list[bytes]:
 
 
 def _run_lengths(grey: np.ndarray) -> bytes:
-    """Two planes of bytes, PS3.5, annex G, as runs of 20: of another picture of the same size."""
+    """Run-length encoding (PS3.5, annex G) of another picture of the same size, in runs of 20 bytes
+    in two planes."""
     plane = bytes([257 - 20, 9, 257 - 20, 200]) * (grey.size // 40)
     return struct.pack("<16L", 2, 64, 64 + len(plane), *[0] * 13) + plane * 2
 

@@ -1,10 +1,10 @@
-"""How many frames of a camera a second are shown with their maps, in a real browser, beside the
-networks' own rate.
+"""Camera frames per second that a real browser shows with their maps, compared with the networks'
+own rate.
 
-The page's server runs in a process of its own; Chromium shows its live view, with a camera that is
-a file. Server and browser share the cores. Before and after every stretch of frames this process
-runs the bare networks, so that both see the machine in the same state: on a machine that others
-use, the shares say more than the frames. `make bench` prints the table of docs/benchmarks.md.
+The page's server runs in its own process; Chromium shows its live view, with a file as the camera.
+Server and browser share the cores. Before and after every stretch of frames, this process runs the
+bare networks, so that both meet the machine in the same state: on a shared machine, the ratios say
+more than the frames. `make bench` prints the table of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from tests.support.photos import EXAMPLES
 
 LITE = ("efficientnet_lite2", "efficientnet_lite0", "efficientnet_lite1")
 FRAME_SIZE = 1280, 720
-OWN_S = 1.5  # of the networks alone, before and after
+OWN_S = 1.5  # duration of the bare networks, before and after each stretch
 LIVE_S = 6.0
 LEAST_FRAMES = 10  # of a stretch
-LATENCY_TO_REACH_S = 0.2  # from light to map, beside the networks' own time
-AROUND_S = 1 / 30 + 1 / 60  # before a frame is taken, and until what is drawn is on the screen
+LATENCY_TO_REACH_S = 0.2  # target from light to map, less the networks' own time
+AROUND_S = 1 / 30 + 1 / 60  # until a frame is taken, and from drawing until it is on the screen
 
 IN_BROWSER = """
 window.taken = [];
@@ -49,8 +49,8 @@ new PerformanceObserver((list) => {
 
 @dataclass
 class Measured:
-    """Of one set of networks, a value for each stretch: frames a second, those of the networks
-    alone, seconds from light to map."""
+    """The measurements of a set of networks, a value for each stretch: frames a second, frames a
+    second of the networks alone, seconds from light to map."""
 
     live: list[float] = field(default_factory=list)
     own: list[float] = field(default_factory=list)
@@ -62,13 +62,13 @@ class Measured:
 
     @property
     def beside_s(self) -> float:
-        """From light to map, without the networks' own time."""
+        """Seconds from light to map, less the networks' own time."""
         pairs = zip(self.latency_s, self.own, strict=True)
         return statistics.median(latency - 1 / own for latency, own in pairs)
 
 
 def own_seconds(networks: Sequence[gc.Model]) -> tuple[int, float]:
-    """Rounds of the bare networks one after the other, and how long they took."""
+    """Runs the bare networks one after the other; returns the rounds and their seconds."""
     rounds, start = 0, time.perf_counter()
     while (took := time.perf_counter() - start) < OWN_S:
         for network in networks:
@@ -99,7 +99,7 @@ def stretch(page: Page, networks: Sequence[gc.Model], measured: Measured) -> Non
 def measure(
     url: str, camera: Path, sets: dict[str, list[gc.Model]], asked: Sequence[str], rounds: int
 ) -> dict[str, Measured]:
-    """asked: what the page's address names, for each set."""
+    """The measurements by set of networks. asked: the `models` in the page's address for each."""
     found = {name: Measured() for name in sets}
     with sync_playwright() as playwright:
         arguments = [*ARGUMENTS, *camera_arguments(camera)]
@@ -120,7 +120,8 @@ def measure(
 def rows_of(
     found: dict[str, Measured], targets: Sequence[str], least: Sequence[float]
 ) -> list[Row]:
-    """least: frames a second, or a share of the networks' own rate where it is below 1."""
+    """The rows of the table. least: for each set, the target in frames a second, or, below 1, as a
+    share of the networks' own rate."""
     rows = []
     for (name, one), target, needed in zip(found.items(), targets, least, strict=True):
         live, own = statistics.median(one.live), statistics.median(one.own)

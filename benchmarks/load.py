@@ -1,12 +1,11 @@
-"""How the page's server bears many visitors at once, and what a long day leaves behind.
+"""How the page's server performs with many visitors at once, and after a long day.
 
-The server runs in a process of its own, on this machine alone, with seeded random weights of the
-three networks (for speed; never for a picture). The visitors come by the page's own requests or as
-sessions of `gradio_client`, in turns: each uploads photos that nobody has asked for before, has all
-networks explain them, asks for other classes, and now and then leaves in the middle. The same
-visitors come to a page whose networks two replicas of Ray Serve run, on the same cores.
-`benchmarks.soak` and `benchmarks.visitor_cost` follow. `make load` prints its tables in
-docs/benchmarks.md.
+The server runs in its own process, on this machine only, with seeded random weights of the three
+networks (for speed; never for a picture). The visitors use the page's own requests or
+`gradio_client`, in turns: each uploads new photos, has all networks explain them, requests other
+classes, and now and then leaves before the answer. The same visitors use a page whose networks run
+in two replicas of Ray Serve, on the same cores. `benchmarks.soak` and `benchmarks.visitor_cost`
+follow. `make load` prints its tables in docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -32,28 +31,28 @@ from tests.support.photos import large_photo
 from tests.support.processes import MEGABYTE, cpu_seconds, memory, watched
 from tests.support.visitors import CLASSES_CHANGED, WAYS_IN, PageVisitor, Seen, visit
 
-CROWD = 32  # visitors, of whom the targets speak
-THROUGHPUT_TO_REACH = 0.9  # of one busy visitor's, with a crowd
-REPLICAS_TO_REACH = 1.0  # of the throughput in the page's own process, with a crowd
-ROUNDS = 2  # of a crowd, by each way in
+CROWD = 32  # visitors for which the targets hold
+THROUGHPUT_TO_REACH = 0.9  # target with a crowd, as a share of one busy visitor's throughput
+REPLICAS_TO_REACH = 1.0  # target with a crowd, as a share of the throughput in the page's process
+ROUNDS = 2  # of a crowd, for each kind of visitor
 
 
 @dataclass
 class Engine:
-    """Something that computes, with a page before it. pid: of the page's process."""
+    """A page with its backend. pid: of the page's process."""
 
     title: str
     url: str
     pid: int
-    photos: int = 0  # that were made for it
+    photos: int = 0  # made for it so far
 
 
 @dataclass
 class Crowd:
-    """So many visitors who come to one engine by one way in, and what came of it in each round.
+    """`count` visitors of one kind who use one engine, and the results of each round.
 
-    seconds: how long they took; rates: photos a second; cpu: seconds of a core that the page's
-    process took; most_memory: bytes above those before, at any moment.
+    seconds: durations; rates: photos a second; cpu: seconds of a core that the page's process took;
+    most_memory: the peak of memory above that before, in bytes.
     """
 
     engine: Engine
@@ -66,8 +65,8 @@ class Crowd:
     most_memory: int = 0
 
     def come(self, folder: Path, photos_each: int) -> None:
-        """One round."""
-        # One visitor alone brings as many photos as make a figure of it.
+        """Runs one round."""
+        # A single visitor sends more photos, for a reliable number.
         each = photos_each if self.count > 1 else 6 * photos_each
         files = _files(folder, self.engine, self.count * each)
         seen = [Seen() for _ in range(self.count)]
@@ -89,11 +88,11 @@ class Crowd:
 
     @property
     def rate(self) -> float:
-        """Photos a second, over all rounds."""
+        """Photos a second over all rounds."""
         return len(self.all_seen.photos) / sum(self.seconds)
 
     def row(self, alone: Crowd) -> Row:
-        """alone: the fewest visitors by the same way in."""
+        """The crowd's row of the table. alone: the smallest crowd of the same kind of visitors."""
         seen, share = self.all_seen, self.rate / alone.rate
         is_target = self.count == CROWD
         cells = (
@@ -135,7 +134,7 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
         ray = Engine("2 replicas", *running.enter_context(before_ray))
         for engine in (local, ray):
             visitor = PageVisitor(engine.url)
-            for file in _files(folder, engine, 3):  # no process is measured in its first pass
+            for file in _files(folder, engine, 3):  # warms up all processes
                 visitor.bring(file)
         memory_at_first = memory(cluster_pid)
         crowds = []
@@ -144,7 +143,7 @@ def measure_load(visitors: list[int], photos_each: int) -> None:
             those = [Crowd(engine, way_in, count) for engine in engines for way_in in WAYS_IN]
             each = photos_each if count <= CROWD else max(1, photos_each // 2)
             for n in range(ROUNDS if count == CROWD else 1):
-                # There and back, because the machine may be busy with something else meanwhile.
+                # In alternating order, because the machine's other load may change meanwhile.
                 for crowd in those if n % 2 == 0 else those[::-1]:
                     crowd.come(folder, each)
             crowds += those
@@ -209,7 +208,7 @@ def _print_replicas(local: Crowd, ray: Crowd) -> None:
 
 
 def _files(folder: Path, engine: Engine, count: int) -> list[Path]:
-    """Photos that this engine has never seen."""
+    """Writes photos that this engine has never seen."""
     files = []
     for seed in range(engine.photos, engine.photos + count):
         files.append(folder / f"{seed}.jpg")
@@ -231,7 +230,7 @@ def main() -> None:
     if options.soak:
         measure_soak(options.soak)
     if options.cost:
-        # In a process of its own, with one thread.
+        # In its own process, because it needs a single thread.
         cost = [sys.executable, "-m", "benchmarks.visitor_cost", "--photos", str(options.cost)]
         subprocess.run(cost, cwd=ROOT, check=True)
 

@@ -1,8 +1,8 @@
-"""The peak of memory of one explanation above the loaded weights, or of one bare forward pass.
+"""The peak of memory, above the loaded weights, of one explanation or one bare forward pass.
 
 A process measures one of them, once: `python -m benchmarks.memory WAY NETWORK FILE` prints MB. The
-ways: a bare pass; an explanation by the network as it is loaded here; by a module, as its library
-gives it and prepared, each the first time, when the layer has to be found, and again. Linux only.
+ways: a bare pass; an explanation by the network as it is loaded here; by a module as its library
+builds it, and prepared; each the first time, when the layer has to be found, and again. Linux only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OWN = ("own", "own again", "prepared", "prepared again")
 
 
 def resident(field: str) -> int:
-    """MB of this process: VmRSS is now, VmHWM the peak since it was last set back."""
+    """MB of this process. field: VmRSS for now, VmHWM for the peak since the last reset."""
     status = Path("/proc/self/status").read_text()
     found = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
     assert found is not None
@@ -34,7 +34,7 @@ def resident(field: str) -> int:
 
 
 def touch(module: nn.Module) -> None:
-    """All weights into memory, as a file's may not be yet."""
+    """Reads all weights into memory, where those of a mapped file may not be yet."""
     for tensor in module.state_dict().values():
         tensor.sum()
 
@@ -53,9 +53,9 @@ def main(way: str, name: str, file: str) -> None:
     touch(module)
     if way.endswith("again"):
         gc.forward(module, image)
-    trim()  # what earlier passes have freed would hide what this one takes
+    trim()  # memory that earlier passes have freed would hide what this pass takes
     before = resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     if way == "bare":
         with torch.no_grad():
             module(image)

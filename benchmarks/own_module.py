@@ -1,5 +1,5 @@
-"""A person's own module: what an explanation of it costs, prepared, beside other libraries on the
-module as it is; and what holding its pass open costs beside a plain pass.
+"""Users' own modules: the time of an explanation by a prepared module, compared with that of other
+libraries on the unchanged module; and of a pass that is held open, compared with a plain pass.
 
 Random weights, float32, all cores, one process, everything interleaved, as in `benchmarks.speed`.
 """
@@ -48,7 +48,7 @@ class Own:
 
 
 THREE = (Own("timm", "legacy_xception"), Own("timm", "resnet50"), Own("timm", "vgg19"))
-"""The networks that this project is about, as a person's own."""
+"""This project's main networks, as users' own modules."""
 
 NETWORKS = (
     *THREE,
@@ -131,8 +131,8 @@ def _plain_pass(module: nn.Module, image: Tensor) -> Tensor:
 
 
 def _forward(module: nn.Module, image: Tensor, rounds: int) -> float:
-    """What a pass that is held open takes, as a share of a plain one; in both orders, because what
-    runs second finds the caches warm."""
+    """The time of a pass that is held open over that of a plain pass; measured in both orders,
+    because the second pass finds the caches warm."""
     shares = []
     works = {
         "plain": lambda: _plain_pass(module, image),

@@ -1,8 +1,8 @@
-"""How long a person waits for the page, in a real browser, beside the networks' own time.
+"""How long a visitor waits for the page in a real browser, compared with the networks' own time.
 
-The page's server runs in a process of its own with seeded random weights of the three networks; a
-browser opens it as soon as it answers, drops photos and clicks predictions. Before every drop this
-process runs the bare networks, so that both see the machine in the same state. `make bench` prints
+The page's server runs in its own process with seeded random weights of the three networks; a
+browser opens it as soon as it answers, drops photos and clicks predictions. Before every drop, this
+process runs the bare networks, so that both meet the machine in the same state. `make bench` prints
 the tables of docs/benchmarks.md.
 """
 
@@ -38,15 +38,15 @@ from tests.support.photos import EXAMPLES
 from tests.support.weights_server import serving
 
 SIZE = 4000, 3000  # of the photos dropped, 12 megapixels
-CLICK_TO_REACH = 0.3  # seconds
-DROP_TO_REACH = 0.5  # seconds beside the networks' own time
-START_TO_REACH = 6.0  # seconds beside the page's own time
-COVER_TO_REACH = 0.2  # the same, from the end of the gesture
+CLICK_TO_REACH = 0.3  # target in seconds
+DROP_TO_REACH = 0.5  # target in seconds, less the networks' own time
+START_TO_REACH = 6.0  # target in seconds, less the page's own time
+COVER_TO_REACH = 0.2  # target in seconds from the end of the gesture, less the networks' own time
 FOLDER = "RANDOM_WEIGHTS"
 VIEWPORT: ViewportSize = {"width": 1400, "height": 900}
 
-# A result's text and its heat are put on the page in one go, so the text tells of both; the frame
-# after that they are on the screen.
+# A result's text and heat are put on the page together, so waiting for the text suffices; they are
+# on the screen one frame later.
 IN_BROWSER = """
 window.timed = {
     async until(isSo, start) {
@@ -101,7 +101,7 @@ window.timed = {
 
 
 def make_weights(folder: Path) -> None:
-    """Files with seeded random weights of the three networks."""
+    """Writes files with seeded random weights of the three networks."""
     for name in DEFAULT_MODELS:
         torch.manual_seed(0)
         module = timm.create_model(model_info(name).architecture, pretrained=False)
@@ -110,14 +110,14 @@ def make_weights(folder: Path) -> None:
 
 
 def load(name: str, folder: Path) -> gc.Model:
-    """A network with the weights of `make_weights`, by the code that loads real ones."""
+    """A network with the weights of `make_weights`, loaded by the code for real weights."""
     info = model_info(name)
     source = PackagedFile("none")
     return loading.read_model(info, source, folder / f"{name}.safetensors")
 
 
 def serve() -> None:
-    """The app with random weights, which no visitor may ever see: for speed alone."""
+    """Runs the app with random weights, only for measuring speed: no visitor may see its maps."""
     from demo.main import main
 
     folder = Path(os.environ[FOLDER])
@@ -126,7 +126,7 @@ def serve() -> None:
 
 
 def photo(seed: int) -> str:
-    """A photo of 12 megapixels that was never seen before, as base64."""
+    """A new photo of 12 megapixels as base64 of JPEG, another one for each seed."""
     names = sorted(EXAMPLES.glob("*.jpg"))
     with Image.open(names[seed % len(names)]) as small:
         pixels = np.asarray(small.convert("RGB").resize(SIZE, Image.Resampling.BICUBIC), np.int16)
@@ -137,7 +137,7 @@ def photo(seed: int) -> str:
 
 
 def own_time(networks: list[gc.Model]) -> tuple[float, float]:
-    """Seconds of the first network's pass, and of all three, one after the other."""
+    """The seconds of the first network's pass, and of all networks' passes one after the other."""
     start = time.perf_counter()
     first = 0.0
     for network in networks:
@@ -150,8 +150,8 @@ def own_time(networks: list[gc.Model]) -> tuple[float, float]:
 def time_start(
     browser: Browser, command: Sequence[str] = (sys.executable, "app.py"), **environment: str
 ) -> list[float]:
-    """Seconds from the start of the app to the page, to the first and to all maps of its opening
-    example. Caches are empty but for the environment's."""
+    """The seconds from the start of the app to the page, to the first map of its opening example,
+    and to all maps. The caches are empty unless the environment names others."""
     page = browser.new_page(viewport=VIEWPORT)
     page.add_init_script(IN_BROWSER)
     ready = "timed.panels('[data-status=ready]:not(.empty)').length >= "
@@ -169,10 +169,10 @@ def time_start(
 
 
 def first_start(browser: Browser) -> list[float]:
-    """The same while the weights of two networks arrive, and those of the third cannot be had."""
+    """The same while the weights of two networks arrive and those of the third are unavailable."""
     with tempfile.TemporaryDirectory() as name, serving() as server:
         file = Path(name) / "weights"
-        file.write_bytes(os.urandom(2**25))  # as it never ends, what it holds does not matter
+        file.write_bytes(os.urandom(2**25))  # the content does not matter: it never arrives whole
         for network in ("resnet50", "vgg19"):
             path = f"/timm/{network}.tv_in1k/resolve/main/model.safetensors"
             server.files[path] = file
@@ -218,7 +218,7 @@ def measure(page: Page, networks: list[gc.Model], rounds: int, clicks: int) -> N
         cover = page.evaluate("([x, y]) => timed.cover(x, y)", [0.3 + shift, 0.4]) / 1000
         page.wait_for_selector(".comparison .agreement:not(.empty)")
         page.keyboard.press("Escape")
-        if seed:  # the first one warms up the server
+        if seed:  # the first photo warms up the server
             covered.append((cover, own_again))
             passes.append(own)
             drops.append(drop)
@@ -252,7 +252,7 @@ def measure(page: Page, networks: list[gc.Model], rounds: int, clicks: int) -> N
 
 
 def _beside(name: str, pairs: list[tuple[float, float]], to_reach: float) -> Row:
-    """pairs: seconds that one waited, and those of the networks alone."""
+    """A row of the table. pairs: seconds waited, and seconds of the networks alone."""
     beside = statistics.median(waited - own for waited, own in pairs)
     waited, own = (statistics.median(column) for column in zip(*pairs, strict=True))
     cells = f"{waited:.2f} s", f"{own:.2f} s", f"≤ {to_reach} s", f"{beside:.2f} s"

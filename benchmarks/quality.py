@@ -1,9 +1,9 @@
-"""How well maps locate evidence: the grid pointing game, beside pytorch-grad-cam and TorchCAM.
+"""How well maps locate evidence: the grid pointing game, against pytorch-grad-cam and TorchCAM.
 
 Four photographs of four different classes that the network recognises make one 2 x 2 picture. The
-map of a class is good if its heat lies in that class's cell: GridPG is the heat's share there
+map of a class is good if its heat lies in that class's cell: GridPG is the share of the heat there
 (chance: 0.25), and the peak is there or not. Settings were chosen on one half of the photographs;
-what is printed comes from the other half. Also deletion and insertion on the single photographs.
+the printed results are from the other half. Also deletion and insertion on the single photographs.
 `make quality` prints the tables of docs/benchmarks.md.
 """
 
@@ -39,28 +39,29 @@ from gradcam_core.models.registry import model_info
 PHOTOS = Path(__file__).parent / "photos"
 NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 CELL = 448
-RASTER = 2 * 112  # of the map that is judged: pixels a side
+RASTER = 2 * 112  # side of the judged map in pixels
 SEED = 1
 STEPS = 32  # of deletion and insertion
 AT_ONCE = 4  # images in one pass
 WEAK_BLUR = (11, 5.0)  # kernel and sigma in pixels at an input of 224, as in the code of RISE
 
 Way: TypeAlias = "Callable[[Grid], list[np.ndarray]]"
-"""A way to explain: a grid to the maps of its four classes."""
+"""A way to explain: from a grid to the maps of its four classes."""
 
 SHARP = '**preset "sharp"**'
 
 TO_REACH = (0.93, 0.99)
-"""GridPG and share of peaks in the right cell of the preset "sharp", on each network."""
+"""Targets of the preset "sharp" for each network: GridPG, and the share of peaks in the right cell.
+"""
 
 NEAR = 0.01
-"""How far GridPG of our Grad-CAM may be from that of the peers'."""
+"""The largest allowed difference in GridPG between our Grad-CAM and the peers'."""
 
 
 @dataclass(frozen=True)
 class Photograph:
     picture: Image.Image
-    names: frozenset[str]  # of classes, any of which is right
+    names: frozenset[str]  # of classes, each of which is right
 
     @classmethod
     def read(cls, path: Path) -> Photograph:
@@ -79,7 +80,7 @@ class Grid:
     classes: tuple[int, ...]
 
     def judge(self, heat: np.ndarray, cell: int) -> tuple[float, float]:
-        """(share of the heat in the cell, whether the peak is in it): heat [RASTER, RASTER]."""
+        """(the cell's share of the heat, 1 if the peak is in it else 0). heat: [RASTER, RASTER]."""
         half = RASTER // 2
         row, column = divmod(cell, 2)
         inside = heat[row * half : (row + 1) * half, column * half : (column + 1) * half]
@@ -89,7 +90,7 @@ class Grid:
 
 
 def halves() -> tuple[list[Path], list[Path]]:
-    """The photographs to choose settings on, and those to report."""
+    """The photographs for choosing settings, and those for the report."""
     paths = sorted(PHOTOS.glob("*.jpg"))
     return paths[::2], paths[1::2]
 
@@ -134,7 +135,7 @@ def input_of(model: gc.Model, grid: Grid, detail: int) -> Tensor:
 
 
 def by_pytorch_grad_cam(model: gc.Model, method: str, detail: int, grid: Grid) -> list[np.ndarray]:
-    """The maps as the library gives them: stretched over the input, from 0 to 1."""
+    """The maps of the library, which it stretches over the input and scales to [0, 1]."""
     batch = input_of(model, grid, detail)
     layer = model.module.get_submodule(model.info.layer)
     make = getattr(pytorch_grad_cam, method)
@@ -149,7 +150,7 @@ def by_pytorch_grad_cam(model: gc.Model, method: str, detail: int, grid: Grid) -
 
 
 def by_torchcam(model: gc.Model, method: str, detail: int, grid: Grid) -> list[np.ndarray]:
-    """The maps as the library gives them, from 0 to 1, enlarged to the raster."""
+    """The maps of the library, which it scales to [0, 1], enlarged to the raster."""
     batch = input_of(model, grid, detail).requires_grad_()
     with getattr(torchcam.methods, method)(model.module, target_layer=model.info.layer) as cam:
         scores = model.module(batch)
@@ -167,11 +168,11 @@ PEER_METHODS = ("GradCAM", "LayerCAM", "FinerCAM")
 
 
 COMPARED = [one for one in METHODS.values() if one.needs != "attention" and one.samples == 1]
-"""The methods that networks of convolutions can be explained by, but for those that take hours."""
+"""The methods for convolutional networks, except those that take hours."""
 
 
 def ways(model: gc.Model) -> Iterator[tuple[tuple[str, str], Way, bool]]:
-    """((what, detail), function of a grid, whether it is slow)."""
+    """Yields ((name, detail), function of a grid, whether it is slow)."""
     for detail in DETAILS:
         for method in COMPARED:
             work = partial(ours, model, method.name, detail, False)
@@ -191,7 +192,7 @@ def ways(model: gc.Model) -> Iterator[tuple[tuple[str, str], Way, bool]]:
 def pointing_game(
     model: gc.Model, photos: list[tuple[Photograph, int]], count: int, slow_count: int
 ) -> dict[tuple[str, str], tuple[float, float, int]]:
-    """(GridPG, share of peaks in the right cell, number of maps) of each way."""
+    """For each way: (GridPG, share of peaks in the right cell, number of maps)."""
     judged: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for number, grid in enumerate(tqdm(grids(photos, count), desc=model.info.title, leave=False)):
         for name, work, is_slow in ways(model):
@@ -204,7 +205,7 @@ def pointing_game(
 def faithfulness(
     model: gc.Model, photos: list[tuple[Photograph, int]]
 ) -> dict[str, tuple[float, float]]:
-    """Mean deletion and insertion of each method on the single photographs, at detail 1."""
+    """The mean deletion and insertion of each method on the single photographs, at detail 1."""
     results: dict[str, list[tuple[float, float]]] = {}
     for photo, target in tqdm(photos, desc=f"{model.info.title}, deletion", leave=False):
         geometry = view_of(photo.picture.size, model.preprocessing, "crop")
@@ -227,8 +228,8 @@ def faithfulness(
 def areas(
     model: gc.Model, batch: torch.Tensor, heatmap: np.ndarray, target: int
 ) -> tuple[float, float]:
-    """Under the curves of deletion and insertion as published (RISE, 2018): pixels are replaced by
-    the training mean, and those of a weakly blurred picture by the picture's own."""
+    """The areas under the published curves of deletion and insertion (RISE, 2018): the picture's
+    pixels are replaced by the training mean, and a weakly blurred picture's by the original's."""
     kernel, sigma = WEAK_BLUR
     blurred = gaussian_blur(batch, [kernel] * 2, [sigma] * 2)
     ways = ((batch, torch.zeros_like(batch)), (blurred, batch))
@@ -239,7 +240,7 @@ def areas(
 def _area(
     model: gc.Model, start: torch.Tensor, end: torch.Tensor, heatmap: np.ndarray, target: int
 ) -> float:
-    """Under the curve from the one picture to the other, the hottest pixels first."""
+    """The area under the curve from one picture to the other, the hottest pixels first."""
     shares = tuple(step / STEPS for step in range(STEPS + 1))
     probabilities: list[float] = []
     for at in range(0, len(shares), AT_ONCE):
@@ -286,12 +287,12 @@ def main() -> None:
 
 
 def title(name: str) -> str:
-    """Of a network, short, for the head of a column."""
+    """A network's short title, for the head of a column."""
     return model_info(name).title.removeprefix("EfficientNet-")
 
 
 def _judged(way: tuple[str, str], games: list[dict]) -> list[bool]:
-    """Whether a line that has something to reach does so, if it has."""
+    """Whether a row with a target reaches it; empty for a row without a target."""
     if way[0] == SHARP:
         return [all(game[way][0] >= TO_REACH[0] and game[way][1] >= TO_REACH[1] for game in games)]
     if way == ("Grad-CAM", "1 ×"):

@@ -1,5 +1,5 @@
-"""How long a person waits for the report of a batch of 5,000 pictures by three networks, in a real
-browser: to open it, to sort and to filter it, and how smoothly it scrolls.
+"""The report of a batch of 5,000 pictures by three networks in a real browser: how long it takes to
+open, to sort and to filter, and how smoothly it scrolls.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from gradcam_core.batch.report.write import write_report
 from scripts.chromium import ARGUMENTS, find
 from tests.support.synthetic_batch import write_data_set
 
-OPEN_TO_REACH = 1.0  # seconds to the first pictures with their heat
-CHANGE_TO_REACH = 100.0  # milliseconds of a sort or a filter, until it is painted
-TASK_TO_REACH = 50.0  # milliseconds, from which on browsers speak of a long task
-FRAMES = 120  # scrolled in
+OPEN_TO_REACH = 1.0  # target: seconds to the first pictures with their heat
+CHANGE_TO_REACH = 100.0  # target: milliseconds until a sort or a filter is painted
+TASK_TO_REACH = 50.0  # target in milliseconds; browsers call longer tasks long
+FRAMES = 120  # of scrolling
 STEPS = {60: "scroll by 60 pixels a frame", 1000: "by more than a screen a frame"}
 
 SORTS = ("difference", "highest", "lowest", "classes", "errors", "path")
@@ -79,8 +79,8 @@ timed.first = timed.opened();
 
 @contextmanager
 def tasks_of(page: Page) -> Iterator[list[float]]:
-    """Milliseconds of processor time of each task of the page's main thread, when it is over:
-    where others use the machine, a task is long because it waits for them."""
+    """A list that, after the `with` block, has each task of the page's main thread in milliseconds
+    of CPU time: on a shared machine, the elapsed time includes waiting for others."""
     events: list[dict[str, Any]] = []
     session = page.context.new_cdp_session(page)
     session.on("Tracing.dataCollected", lambda found: events.extend(found["value"]))

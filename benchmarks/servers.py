@@ -1,4 +1,4 @@
-"""The servers that the benchmarks of load measure, in processes of their own."""
+"""The servers that the load benchmarks measure, in their own processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tests.support.app_server import ROOT, started_app
 
 @contextmanager
 def server(folder: Path, weights: Path | None, **settings: str) -> Iterator[tuple[str, int]]:
-    """The address and the number of the process of a server; with random weights, if there are."""
+    """Starts the app; gives its address and process id. weights: the folder of `make_weights`; None
+    for the real weights."""
     command = [sys.executable, "app.py"]
     if weights is not None:
         command = [sys.executable, "-c", "from benchmarks.page import serve; serve()"]
@@ -28,8 +29,8 @@ def server(folder: Path, weights: Path | None, **settings: str) -> Iterator[tupl
 
 @contextmanager
 def cluster(weights: Path) -> Iterator[tuple[dict[str, str], int]]:
-    """The settings of a page that uses it, and the number of its process: replicas with random
-    weights, 2 of one thread each."""
+    """Starts two replicas with random weights and one thread each; gives the settings of a page
+    that uses them, and their process id."""
     settings = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2,

@@ -1,7 +1,6 @@
-"""What a long day leaves behind: few visitors, many explanations in random order.
+"""The server's memory and files after a long day: few visitors, many explanations in random order.
 
-The networks are those whose weights are embedded, the way in is the page's own stream. Part of
-`make load`. Linux only.
+Uses the networks with embedded weights, and the page's own stream. Part of `make load`. Linux only.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from tests.support.photos import large_photo
 from tests.support.processes import MEGABYTE, memory
 from tests.support.visitors import LEAVING
 
-GROWTH_TO_REACH = 0.03  # of memory, from the second to the last quarter
+GROWTH_TO_REACH = 0.03  # target: growth of memory from the second to the last quarter
 SOAK_VISITORS = 8
 
 
 @dataclass(frozen=True)
 class Soaked:
-    """After a quarter of the explanations. files: under the server's temporary folder."""
+    """The state after a quarter of the explanations. files: in the server's temporary folder."""
 
     explanations: int
     memory: int
@@ -48,7 +47,7 @@ def measure_soak(explanations: int) -> None:
             quarters = []
             for quarter in range(4):
                 _soak(url, pictures, explanations // 4, quarter, failed)
-                time.sleep(TRIM_EVERY_S + 2)  # so that what is free is given back
+                time.sleep(TRIM_EVERY_S + 2)  # so that free memory is returned to the system
                 files = [file for file in (folder / "gradio").rglob("*") if file.is_file()]
                 quarters.append(
                     Soaked(
@@ -110,7 +109,7 @@ def _soak(
 
 
 def _one(session: requests.Session, url: str, picture: bytes, chance: random.Random) -> None:
-    """One explanation of one photo by one network, as the page asks for it."""
+    """Requests an explanation of a photo by one network, as the page does; sometimes a file."""
     uploaded = session.post(f"{url}gradio_api/upload", files={"files": ("a.jpg", picture)})
     uploaded.raise_for_status()
     model = chance.choice(LITE)
@@ -132,7 +131,7 @@ def _one(session: requests.Session, url: str, picture: bytes, chance: random.Ran
     with session.post(f"{url}explain-stream", json=asked, stream=True, timeout=300) as response:
         response.raise_for_status()
         if chance.random() < LEAVING:
-            return  # the connection is closed in the middle
+            return  # closes the connection in the middle of the answer
         text = response.text
     if '"result"' not in text:
         raise RuntimeError(text[-300:])

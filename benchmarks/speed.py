@@ -1,7 +1,7 @@
-"""How long the CAM engine takes, beside the bare networks, pytorch-grad-cam and TorchCAM.
+"""How long the CAM engine takes, compared with the bare networks, pytorch-grad-cam and TorchCAM.
 
 Seeded random weights, float32, all cores, one process, everything interleaved: each round runs
-every piece of work once, and a ratio is the median over the rounds of the ratios within a round.
+every task once, and a ratio is the median over the rounds of the ratios within a round.
 `make bench` prints the tables of docs/benchmarks.md.
 """
 
@@ -59,7 +59,7 @@ MEMORY_IN_WORDS = {
 
 @dataclass
 class Network:
-    """One network twice with the same weights: as its library gives it, and as we load it."""
+    """A network twice with the same weights: as its library builds it, and as we load it."""
 
     bare: nn.Module
     ours: nn.Module
@@ -120,7 +120,7 @@ def torchcam_five(network: Network) -> object:
 
 
 def measure(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each piece of work in each round, after one round that does not count."""
+    """The seconds of each task in each round, after a round for warming up."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for number in tqdm(range(rounds + 1), desc="rounds", leave=False):
         for name, work in works.items():
@@ -226,7 +226,7 @@ def _load(seconds: dict[str, list[float]]) -> Row:
 
 
 def _memory(network: Network) -> list[Row]:
-    """Peaks above the loaded weights, each way in a process of its own."""
+    """The peaks of memory above the loaded weights, each measured in its own process."""
     title = model_info(network.file.stem).title
     ways = (*LOADED, *OWN) if network.file.stem == "resnet50" else LOADED
     peaks = {

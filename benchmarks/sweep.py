@@ -1,10 +1,10 @@
-"""Which layer is explained in every classifier of timm and torchvision, and whether its map is the
-formula's.
+"""Which layer is explained in every classifier of timm and torchvision, and whether its map matches
+the formula.
 
-With random weights, at the size that a network is published for. For each network: the layer that
-`gc.forward` finds, its cells and how they lie, the share of the network's parameters that run
-behind it, and the largest difference from Grad-CAM written out, as a share of the map; or the
-sentence with which it is refused.
+With random weights, at the network's published input size. For each network: the layer that
+`gc.forward` finds, its cells and their layout, the share of the network's parameters after it, and
+the largest difference from Grad-CAM written out, as a share of the map's maximum; or the sentence
+with which the network is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gradcam_core.cam.target_layers.feature_maps import FeatureMap
 from gradcam_core.cam.target_layers.layers import maps_of
 
 ALLOWED = 1e-4
-"""Difference from the formula, as a share of the map's maximum."""
+"""Largest allowed difference from the formula, as a share of the map's maximum."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Row:
 
 
 def literal(module: nn.Module, batch: Tensor, found: FeatureMap, target: int) -> Tensor:
-    """Grad-CAM of one call, by autograd through the whole network."""
+    """Grad-CAM of one call of a layer, by autograd through the whole network."""
     kept: list[Tensor] = []
     calls = 0
 
@@ -52,20 +52,20 @@ def literal(module: nn.Module, batch: Tensor, found: FeatureMap, target: int) ->
         if calls != found.number:
             return None
         kept.append(output)
-        return output.clone()  # as a ReLU may write into it
+        return output.clone()  # because a ReLU may write into it
 
     hook = module.get_submodule(found.name).register_forward_hook(keep)
     output = module(batch.clone().requires_grad_())
     hook.remove()
     (held,) = kept
-    # Kept, because some networks keep a part of the graph, in tables of positions.
+    # The graph is retained because some networks reuse a part of it, such as position tables.
     (gradient,) = torch.autograd.grad(output[:, target].sum(), held, retain_graph=True)
     activation, gradient = (found.layout.to_map(one.detach()) for one in (held, gradient))
     return (gradient.mean((2, 3), keepdim=True) * activation).sum(1).relu()
 
 
 def share_behind(module: nn.Module, batch: Tensor, found: FeatureMap) -> float:
-    """Of the parameters, how many are in parts that run only behind the call, from 0 to 1."""
+    """The share of the parameters, 0 to 1, in modules that run only after the call."""
     before: set[str] = set()
     calls = 0
 
@@ -94,7 +94,8 @@ def share_behind(module: nn.Module, batch: Tensor, found: FeatureMap) -> float:
 
 
 def random_weights(module: nn.Module) -> nn.Module:
-    """As after training none is all 0, as heads and the last norms of blocks are before."""
+    """Makes parameters random that are initially all 0, such as heads and the last norms of blocks,
+    because trained parameters are not."""
     for parameter in module.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.02)
@@ -132,7 +133,7 @@ def networks(most_millions: float) -> Iterator[tuple[str, nn.Module, int]]:
                 if not is_small(create(*arguments, **options)):
                     return None
         except (RuntimeError, NotImplementedError):
-            pass  # it cannot be built without values
+            pass  # the network cannot be built without values
         module = create(*arguments, **options)
         return module if is_small(module) else None
 
@@ -168,7 +169,7 @@ def main() -> None:
         torch.manual_seed(0)
         try:
             row = look(name, random_weights(module), side)
-        except Exception as error:  # which is to be seen, and ends nothing
+        except Exception as error:  # reported in the table; the sweep continues
             failed.append(name)
             row = Row(name, "", "", 0.0, 0.0, f"FAILED: {type(error).__name__}: {error}")
         rows.append(row)

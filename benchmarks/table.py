@@ -1,4 +1,4 @@
-"""Tables of results as Markdown, so that docs/benchmarks.md can quote them as they are printed."""
+"""Prints results as Markdown tables, which docs/benchmarks.md quotes unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 @dataclass(frozen=True, init=False)
 class Row:
-    """Cells of one line; is_reached: whether the last one is as good as it was to be."""
+    """The cells of a row; is_reached: whether the last cell reaches its target."""
 
     cells: tuple[str, ...]
     is_reached: bool | None
@@ -25,7 +25,7 @@ class Row:
 
 
 def print_versions(*packages: str) -> None:
-    """The date, the kind of machine and what was measured."""
+    """Prints the date, the kind of machine, and the versions of Python and these packages."""
     named = ", ".join(f"{name} {version(name)}" for name in packages)
     today = datetime.now(UTC).date().isoformat()
     cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()

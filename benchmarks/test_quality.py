@@ -1,4 +1,4 @@
-"""What the benchmarks print rests on: their judges are right, and so are their photographs."""
+"""Tests what the benchmarks' results depend on: the judging functions and the photographs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lite0() -> gc.Model:
 def test_a_judge_knows_the_cells():
     grid = Grid(Image.new("RGB", (8, 8)), (1, 2, 3, 4))
     heat = np.zeros((RASTER, RASTER))
-    heat[: RASTER // 2, RASTER // 2 :] = 3  # all of it in the upper right cell
+    heat[: RASTER // 2, RASTER // 2 :] = 3  # all heat in the upper right cell
     assert [grid.judge(heat, cell) for cell in range(4)] == [(0, 0), (1, 1), (0, 0), (0, 0)]
     heat[:] = 1
     assert [grid.judge(heat, cell)[0] for cell in range(4)] == [0.25] * 4

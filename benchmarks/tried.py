@@ -1,7 +1,7 @@
-"""What was tried to make the networks' forward pass and the heads' gradients faster.
+"""Attempts to make the networks' forward pass and the heads' gradients faster.
 
 Forward passes are timed without gradients, interleaved, as ratios to the network as its library
-gives it. `python -m benchmarks.tried` prints its tables in docs/benchmarks.md.
+builds it. `python -m benchmarks.tried` prints its tables in docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROUNDS = 9
 
 
 def fused_script(module: nn.Module, image: Tensor) -> Callable[[Tensor], Tensor]:
-    """TorchScript, traced, frozen, with oneDNN's fusions; deprecated, no gradients."""
+    """TorchScript, traced and frozen, with oneDNN's fusions; deprecated, and without gradients."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(module, image)
@@ -56,7 +56,8 @@ def forward_passes(network: Network) -> dict[str, float]:
 
 
 def five_gradients(network: Network) -> dict[str, float]:
-    """Five classes' gradients at the target layer, as ratios to one class's five times."""
+    """The time of five classes' gradients at the target layer, one by one and batched, as ratios to
+    one by one."""
     run = gc.forward(network.ours, network.image, network.layer)
     graph, leaf = run.open_pass.logits, run.open_pass.leaf
     classes = torch.arange(5)

@@ -1,8 +1,8 @@
-"""What it costs to check how far a map can be trusted: one network at a time, each part by itself.
+"""How long the trust checks of a map take, for each network and each part.
 
-Seeded random weights of the three networks, for the time alone. The map is laid elsewhere as seldom
-as it may be, which is enough for most maps, and as often, which takes longest. Medians of some
-rounds, in which the networks take turns.
+Seeded random weights of the three networks, only for the time. The map is laid elsewhere at the
+fewest places, which is enough for most maps, and at the most, which takes longest. Medians over
+rounds in which the networks take turns.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ SMALL_CHANGES = SHIFTS + NOISES
 
 
 def parts(model: gc.Model, photo: Image.Image, places: int) -> tuple[float, float, float]:
-    """Seconds for the curves and what is shown alone, for random weights, for small changes.
-    places: that the map is laid at."""
+    """The seconds of the curves with the pictures shown alone, of random weights, and of small
+    changes. places: at which the map is laid elsewhere."""
     checks.PLACEMENTS = {places: PLACEMENTS[places]}  # type: ignore[attr-defined]
     e = gc.explain(photo, model)
     marks: list[float] = []
@@ -48,7 +48,7 @@ def parts(model: gc.Model, photo: Image.Image, places: int) -> tuple[float, floa
     found = checks.run_checks(photo, model, e, lambda _: marks.append(time.perf_counter() - start))
     end = time.perf_counter() - start
     assert len(found.elsewhere) == places
-    # The maps come last: each with random weights is reported, and the small changes are once.
+    # The maps come last: each map with random weights reports progress, all small changes once.
     maps = len(model.stages) + RANDOM_NETWORKS
     curves, weights = marks[-maps - 2], marks[-2]
     return curves, weights - curves, end - weights
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     print_versions("torch", "timm")
-    checks.IMPROBABLE = 0.0  # type: ignore[attr-defined]  # to random weights every class is
+    checks.IMPROBABLE = 0.0  # type: ignore[attr-defined]  # with random weights, all classes are
     photo = gc.read_image(EXAMPLES / "1_cat.jpg")
     found: dict[tuple[str, int], list[tuple[float, float, float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as name:
@@ -68,7 +68,7 @@ def main() -> None:
         for round_ in range(options.rounds + 1):
             for network, places in product(networks, (min(PLACEMENTS), max(PLACEMENTS))):
                 costs = parts(network, photo, places)
-                if round_:  # the first one warms up
+                if round_:  # the first round warms up
                     found[network.info.title, places].append(costs)
     rows = []
     for (title, places), rounds in sorted(found.items(), key=lambda pair: pair[0][1]):

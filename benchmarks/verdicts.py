@@ -1,11 +1,11 @@
-"""How often the trust checks' verdict is right; how often that of deletion and insertion alone is;
-for maps of the own top class, how often both are the same with another seed, and after how many
-places elsewhere the outcome was settled.
+"""How often the trust checks' verdict is right, and that of deletion and insertion alone; for maps
+of the top class, how often both stay the same with another seed, and after how many places
+elsewhere the outcome was settled.
 
-Real maps of a network's own top class should hold. The same map moved to where it overlaps itself
+Real maps of a network's top class should hold. The same map moved to where it overlaps itself
 least, the inverted map, and the map of a class below 0.1 % should not. By default on the
-photographs of `make quality`; --photos takes any other folder, best one that nothing was chosen on.
-Part of `make quality`, whose table stands in docs/trust.md.
+photographs of `make quality`; --photos takes another folder, preferably of photos on which nothing
+was chosen. Part of `make quality`; the table is in docs/trust.md.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TO_REACH = {
 
 
 def moved(feature_map: np.ndarray) -> np.ndarray:
-    """Where its hottest fifth overlaps itself least; what leaves at one side comes in again."""
+    """The map moved cyclically to where its hottest fifth overlaps the original's least."""
     hot = feature_map >= np.quantile(feature_map, 1 - HOTTEST, method="higher")
 
     def overlap(shift: tuple[int, ...]) -> tuple[float, float]:
@@ -58,7 +58,7 @@ def moved(feature_map: np.ndarray) -> np.ndarray:
 
 
 def maps(held: gc.Examination) -> Iterator[tuple[str, gc.Explanation]]:
-    """What is checked of one photo and network, if it can be."""
+    """Yields (kind, map) for the maps of a photo and network that can be checked."""
     e = held.explain()
     if not e.degenerate:
         yield OWN, e
@@ -79,7 +79,7 @@ def main() -> None:
     print_versions("torch", "timm")
     verdicts: dict[tuple[str, str], list[tuple[str, ...]]] = defaultdict(list)
     alone: dict[tuple[str, str], list[tuple[str, ...]]] = defaultdict(list)
-    settled: dict[str, Counter[str]] = defaultdict(Counter)  # of maps of the own top class
+    settled: dict[str, Counter[str]] = defaultdict(Counter)  # of maps of the top class
     paths = sorted(path for path in options.photos.iterdir() if path.suffix in (".jpg", ".png"))
     for path, name in tqdm(list(product(paths[: options.most], NETWORKS))):
         photo = gc.read_image(path)
@@ -128,7 +128,7 @@ def _settled(found: gc.Trust) -> str:
 
 
 def _row(kind: str, title: str, outcomes: list[tuple[str, ...]]) -> Row:
-    """outcomes: of each map, one for each seed."""
+    """A row of the table. outcomes: for each map, one for each seed."""
     if not outcomes:
         return Row(kind, title, "0", *["–"] * (len(OUTCOMES) + 1), "")
     count = Counter(outcome for of_seeds in outcomes for outcome in of_seeds)

@@ -1,10 +1,9 @@
-"""What one visitor costs the server, in seconds of a core, beside the networks' passes alone.
+"""The cost of a visitor to the server, in seconds of a core, compared with the networks' passes.
 
-A visitor brings a photo of two megapixels, has three networks explain it, and asks for two other
-classes. The page's own stream and the API without files take turns, each with photos that nobody
-has brought before; the server has random weights (for speed; never for a picture) and one thread.
-The passes and maps of the same photos, prepared beforehand, run in this process. Part of
-`make load`. Linux only.
+A visitor sends a photo of two megapixels, has three networks explain it, and requests two other
+classes. The page's own stream and the API without files take turns, each with new photos; the
+server has random weights (for speed; never for a picture) and one thread. The passes and maps of
+the same photos, prepared beforehand, run in this process. Part of `make load`. Linux only.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-# As the server that it is compared with, before PyTorch is imported.
+# One thread, as in the server that it is compared with; PyTorch reads this when it is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import gradcam_core as gc
@@ -31,19 +30,19 @@ from tests.support.photos import large_photo
 from tests.support.processes import cpu_seconds
 from tests.support.visitors import CLASSES_CHANGED, WAYS_IN, Visitor
 
-PAGE_TO_REACH = 1.3  # times what the passes take
+PAGE_TO_REACH = 1.3  # target: times the cost of the passes
 API_TO_REACH = 1.5
 WARM_UP = 2  # photos
 
 
 def bring(visitor: Visitor, photo: Path) -> None:
-    """A photo, and its other classes."""
+    """Sends a photo, and requests its other classes."""
     for name in visitor.bring(photo)[1 : 1 + CLASSES_CHANGED]:
         visitor.change(name)
 
 
 def passes_alone(models: Sequence[gc.Model], photo: Path) -> float:
-    """Seconds of a core for the forward passes and the maps of the same photo and classes."""
+    """The seconds of a core for the forward passes and the maps of the same photo and classes."""
     picture = gc.read_image(photo)
     prepared = [prepare(picture, model.preprocessing) for model in models]
     start = time.process_time()

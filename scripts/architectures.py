@@ -1,7 +1,7 @@
 """Writes down how many tensors and values every architecture of timm and torchvision has, so that
-the likeliest one for a file of weights is found without building more than a thousand networks.
+the likeliest one for a weights file is found without building more than a thousand networks.
 
-`python -m scripts.architectures`, after a new version of one of them. Takes minutes.
+Run `python -m scripts.architectures` after a new version of either library. Takes minutes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
 def _size(architecture: Architecture) -> tuple[int, int] | None:
     try:
         return size_of(shapes_of(architecture, None, 3))
-    except Exception:  # what needs arguments, another package or values
+    except Exception:  # the architecture needs arguments, another package or values
         return None
 
 

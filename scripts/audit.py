@@ -1,7 +1,7 @@
-"""Ask the advisory database for known vulnerabilities of what the app runs on, which is everything
-that requirements.txt brings along: `python -m scripts.audit`.
+"""Asks the advisory database for known vulnerabilities of all packages that requirements.txt
+installs: `python -m scripts.audit`.
 
-Ends with 1 where there are any. Where the database cannot be reached, one line says so.
+Exits with status 1 if there are any. If the database cannot be reached, one line says so.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from packaging.version import Version
 REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
 
 DATABASE = os.environ.get("OSV_URL", "https://api.osv.dev/v1/query")
-"""OSV, by its API: of packages that it does not know it says that nothing is known. The package
-index has advisories too, but a mirror of it without them looks as if there were none."""
+"""The API of OSV, which answers for unknown packages that nothing is known. The package index has
+advisories, too, but a mirror without them looks as if there were none."""
 
 ACCEPTED: dict[str, str] = {}
-"""Advisories that do not reach this app, by their id, each with the reason."""
+"""Advisories that do not affect this app, by id, each with the reason."""
 
 _CONNECT_TIMEOUT_S = 5.0
 _AUDIT_TIMEOUT_S = 180.0  # for all packages, some hundred requests
 
 
 class UnreachableError(Exception):
-    """The database does not answer; its message says how."""
+    """The database does not answer; the message says how it failed."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A known vulnerability of an installed package. fixed: versions without it, perhaps none."""
+    """A known vulnerability of an installed package. fixed: versions without it, may be empty."""
 
     package: str
     version: str
@@ -68,13 +68,13 @@ def main() -> int:
 
 
 def requirements() -> list[Requirement]:
-    """Those of requirements.txt."""
+    """The requirements in requirements.txt."""
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     return [Requirement(line) for written in lines if (line := written.split("#")[0].strip())]
 
 
 def installed(given: list[Requirement]) -> Iterator[tuple[str, str]]:
-    """Name and version of everything that these bring along here, themselves included."""
+    """Yields (name, version) of each package that these requirements install on this system."""
     waiting = [(requirement, frozenset(requirement.extras)) for requirement in given]
     done = set()
     while waiting:
@@ -88,8 +88,8 @@ def installed(given: list[Requirement]) -> Iterator[tuple[str, str]]:
         except metadata.PackageNotFoundError:
             if requirement in given:
                 raise SystemExit(f"{name} is not installed: make test installs it.") from None
-            continue  # of another system
-        # What a build adds to a version, as in 2.9.0+cpu, no advisory knows.
+            continue  # needed only on another system
+        # Advisories do not know local versions such as 2.9.0+cpu.
         yield name, Version(found.version).public
         for line in found.requires or ():
             needed = Requirement(line)
@@ -99,7 +99,8 @@ def installed(given: list[Requirement]) -> Iterator[tuple[str, str]]:
 
 
 def audit(packages: dict[str, str]) -> list[Finding]:
-    """What is known of these packages, by name and version. Raises UnreachableError."""
+    """The known vulnerabilities of these packages. packages: versions by name. Raises
+    UnreachableError."""
     _check_reachable()
     with tempfile.TemporaryDirectory() as folder:
         pinned = Path(folder, "requirements.txt")
@@ -120,7 +121,7 @@ def audit(packages: dict[str, str]) -> list[Finding]:
 
 
 def _check_reachable() -> None:
-    """Raises UnreachableError, where pip-audit would end with a traceback."""
+    """Raises UnreachableError if the database does not answer: pip-audit prints a traceback."""
     query = {"package": {"name": "pip", "ecosystem": "PyPI"}, "version": "0.1"}
     try:
         requests.post(DATABASE, json=query, timeout=_CONNECT_TIMEOUT_S).raise_for_status()

@@ -1,4 +1,4 @@
-"""Find Chromium, and install Debian's package where there is none: `python -m scripts.chromium`."""
+"""Finds Chromium, and installs Debian's package if there is none: `python -m scripts.chromium`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""For a browser that runs as root in a container and asks no host but the one it is sent to."""
+"""Arguments for a browser that runs as root in a container and contacts only the host it visits."""
 
 
 def find() -> str | None:
-    """The path of an installed Chromium or Chrome; `CHROMIUM` in the environment goes first."""
+    """The path of an installed Chromium or Chrome; the environment variable `CHROMIUM` goes first.
+    None if there is none."""
     preferred = os.environ.get("CHROMIUM")
     names = (preferred, *NAMES) if preferred else NAMES
     return next((path for name in names if (path := shutil.which(name))), None)

@@ -1,6 +1,6 @@
-"""Make README's pictures of the page: `python -m scripts.screenshots`.
+"""Makes README's pictures of the page: `python -m scripts.screenshots`.
 
-Screenshots, and a short animation of a person at work.
+Screenshots, and a short animation of a visitor who uses the page.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from scripts.chromium import ARGUMENTS, find
 OUT = Path(__file__).parents[1] / "assets" / "screenshots"
 
 LARGEST = 4_000_000
-"""Bytes of the animation."""
+"""The most bytes that the animation may have."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A screenshot. link: the view, as the page's address has it; keys: pressed once it is there;
-    shown: what is scrolled to, if anything."""
+    """A screenshot. link: the view's parameters in the page's address; keys: to press once the view
+    is there; shown: the element to scroll to, if any."""
 
     name: str
     width: int
@@ -56,7 +56,7 @@ SHOTS = (
 WALK: ViewportSize = {"width": 1400, "height": 880}
 WALK_SHOWN = 1120, 704
 
-# A pointer and a caption, which a headless browser does not show by itself.
+# A pointer, which a headless browser does not show by itself, and a caption.
 ACTOR = """
 const pointer = document.createElement("div");
 pointer.style.cssText = "position:fixed;z-index:9999;width:22px;height:22px;margin:-11px;" +
@@ -74,7 +74,7 @@ addEventListener("DOMContentLoaded", () => document.body.append(pointer, caption
 
 
 class Film:
-    """Frames of a page, each with how long it is seen."""
+    """The frames of a film of a page, each with its duration."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
@@ -88,15 +88,15 @@ class Film:
         milliseconds: int = 1800,
         stays: bool = False,
     ) -> None:
-        """What is said, what a person does, and how long the result is seen. stays: whether the
-        page stays where it has been scrolled to."""
+        """Adds a scene. caption: its text; act: does what the visitor does; milliseconds: for which
+        the result is shown; stays: whether to keep the scroll position."""
         self._page.evaluate("text => actor.say(text)", caption)
         self._take(700)
         act()
-        self._page.wait_for_timeout(500)  # until the page has asked the server
+        self._page.wait_for_timeout(500)  # until the page has sent its request
         _wait_for_results(self._page)
         if not stays:
-            self._page.evaluate("scrollTo(0, 0)")  # to the maps, from a control further down
+            self._page.evaluate("scrollTo(0, 0)")  # from a control further down to the maps
         self._take(milliseconds)
 
     def _take(self, milliseconds: int) -> None:

@@ -1,4 +1,4 @@
-"""Fetch the weights of all networks beforehand: `python -m scripts.weights`."""
+"""Downloads the weights of all networks beforehand: `python -m scripts.weights`."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ VAGUE = {
     "sheath", "shield", "shelter", "reflector", "fabric", "screen", "floor cover", "citrus",
     "ridge",
 }  # fmt: skip
-"""Names of kinds that say too little to be of use in a sentence."""
+"""Names of kinds that are too vague for a sentence."""
 
 USUAL = {
     "feline", "big cat", "canine", "retriever", "pointer", "setter", "schnauzer", "poodle", "corgi",
@@ -54,7 +54,7 @@ USUAL = {
     "kitchen appliance", "home appliance", "slot machine", "helmet", "footwear", "puzzle",
     "place of worship", "writing implement", "condiment", "cosmetic", "frozen dessert",
 }  # fmt: skip
-"""Names of kinds that are usual words, although no text that WordNet counts has them."""
+"""Names of kinds that are common words, although they do not occur in the texts WordNet counts."""
 
 ODD = {
     "entity", "physical entity", "abstraction", "psychological feature", "attribute", "relation",
@@ -65,7 +65,8 @@ ODD = {
     "plate", "rack", "structural member", "defensive structure", "emblem", "signaling device",
     "measuring stick", "object",
 }  # fmt: skip
-"""Names of kinds that are words for something else: no one who looks for a part means red wine."""
+"""Names of kinds that usually mean something else: nobody who searches for a part means red wine.
+"""
 
 TOO_WIDE = VAGUE | ODD | {
     "area", "room", "plant part", "plant organ", "reproductive structure", "body", "shape",
@@ -84,25 +85,25 @@ TOO_WIDE = VAGUE | ODD | {
     "geographic point", "workplace", "horizontal surface", "baseball equipment",
     "sports equipment",
 }  # fmt: skip
-"""Names of kinds of which a noun may be one and yet be near none of their classes: a lake is no
-nearer to a toilet tissue for both being material."""
+"""Names of kinds that are too wide to bring a noun near their classes: a lake is not near a toilet
+tissue only because both are material."""
 
 FAR = {1: 20, 2: 15, 3: 10}
-"""Steps from a noun up to a kind, and the classes that the kind has at most, for them to be near
-the noun in meaning. Where the usual sense is a person, persons are near, however far."""
+"""For each number of steps from a noun up to a kind, the most classes that the kind may have for
+them to count as near the noun. If the usual sense is a person, persons are near at any distance."""
 
 FEW = 3
-"""Classes below which those of the next kind above are near, too: a cow is near an ox, and then a
-water buffalo."""
+"""A kind with fewer classes than this also takes those of the next kind above: a cow is near an ox,
+and then a water buffalo."""
 
 SENSES = 2
-"""Of a noun, the first of which count: the second if it is at least half as usual."""
+"""How many of a noun's first senses count; a later one only if it is at least half as common."""
 
 
 @dataclass(frozen=True)
 class Synset:
-    """names: its lemmas. parents: what it is a kind of; individuals are told apart from kinds.
-    counts: how often each name has this sense in WordNet's texts."""
+    """names: its lemmas. parents: the synsets that it is a kind or an instance of; is_individual
+    tells which. counts: how often each name has this sense in WordNet's texts."""
 
     names: tuple[str, ...]
     parents: tuple[str, ...]
@@ -183,7 +184,7 @@ def read_synsets(folder: Path) -> dict[str, Synset]:
 def above(synsets: dict[str, Synset], one: str) -> list[str]:
     """Everything that this synset is a kind of, the nearest first."""
     found = list(dict.fromkeys(synsets[one].parents))
-    for kind in found:  # grows while it is read
+    for kind in found:  # grows during the loop
         found += [parent for parent in synsets[kind].parents if parent not in found]
     return found
 
@@ -195,9 +196,9 @@ def kinds_above(synsets: dict[str, Synset], classes: Iterable[str]) -> list[str]
 def nouns(
     folder: Path, synsets: dict[str, Synset], nodes: dict[str, int], sizes: Counter[str]
 ) -> dict[str, object]:
-    """What each noun is near to: kinds by their number, classes as −1 − index. Nothing for a noun
-    that is near none, if it is common or spelt like a name of a class or kind. And the singular of
-    irregular plurals."""
+    """For each noun what it is near: kinds by their number, classes as −1 − index. Nothing for a
+    noun that is near none, if it is common or spelt like the name of a class or kind. Also the
+    singulars of irregular plurals."""
     senses = {}
     for line in (folder / "index.noun").read_text().splitlines():
         lemma, *fields = line.split(" ") if not line.startswith("  ") else [""]
@@ -215,7 +216,7 @@ def nouns(
             if not synsets[one].is_individual and is_usual and is_word:
                 found += _nearest(synsets, _grown(synsets, senses, one), nodes, sizes)
         persons = [node for node in found if node >= 0 and node == nodes[person]]
-        # A whale, or a mug, is a person in its first sense.
+        # The first sense of "whale" or "mug" is a person.
         is_thing = any(one in nodes and one != person for one in of_lemma)
         is_person = found == persons and 2 * counts[0] > sum(counts) and not is_thing
         if not is_person:
@@ -236,8 +237,8 @@ def nouns(
 
 
 class _Spelling:
-    """Whether a word is spelt like one of these names, and could be taken for a misspelling of it,
-    as a carrot for a parrot."""
+    """Tells whether a word could be taken for a misspelling of one of these names, as "carrot" for
+    "parrot"."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = list(names)
@@ -247,7 +248,7 @@ class _Spelling:
     def __call__(self, lemma: str) -> bool:
         if "_" in lemma:
             return False
-        # As difflib's `quick_ratio`, of all names at once.
+        # Like difflib's `quick_ratio`, but for all names at once.
         common = np.minimum(self._letters, _letters(lemma)).sum(axis=1)
         close = np.flatnonzero(2 * common >= ALIKE * (self._lengths + len(lemma)))
         names = [self._names[n] for n in close]
@@ -259,8 +260,8 @@ def _letters(word: str) -> np.ndarray:
 
 
 def _grown(synsets: dict[str, Synset], senses: dict[str, list[str]], one: str) -> str:
-    """The animal that a young animal is the young of, by its definition, because WordNet knows it
-    only as a young mammal; of anything else, itself."""
+    """The adult animal of a young animal, from its definition, because WordNet classifies it only
+    as a young mammal; any other synset is returned unchanged."""
     if not any(synsets[each].names[0].startswith("young") for each in above(synsets, one)):
         return one
     for word in re.findall(r"[a-z]+", synsets[one].definition.split(";")[0]):
@@ -274,7 +275,8 @@ def _grown(synsets: dict[str, Synset], senses: dict[str, list[str]], one: str) -
 def _nearest(
     synsets: dict[str, Synset], one: str, nodes: dict[str, int], sizes: Counter[str]
 ) -> list[int]:
-    """The noun itself, where it is a class or a kind; else the nearest above it."""
+    """The number of the noun itself if it is a class or a kind, otherwise of the nearest above it;
+    empty if none is near."""
     if one in nodes:
         is_odd = nodes[one] >= 0 and synsets[one].names[0] in ODD
         return [] if is_odd else [nodes[one]]
@@ -296,7 +298,7 @@ def _nearest(
 def _next(
     synsets: dict[str, Synset], kind: str, nodes: dict[str, int], sizes: Counter[str], steps: int
 ) -> list[int]:
-    """The kind above one that has few classes."""
+    """For a kind with few classes, the number of the next suitable kind above; otherwise empty."""
     if sizes[kind] >= FEW:
         return []
     return [
@@ -307,7 +309,7 @@ def _next(
 
 
 def _write(path: Path, table: dict) -> None:
-    """One entry a line, so that a change is seen as one."""
+    """Writes one entry per line, so that diffs are readable."""
     parts = []
     for name, entries in table.items():
         pairs = entries.items() if isinstance(entries, dict) else ((None, e) for e in entries)

@@ -1,7 +1,7 @@
-"""What several test modules share: photographs, a real network, an empty place for weights, and
-the page in a browser."""
+"""Fixtures that several test modules share: photographs, a real network, empty caches for weights,
+and the page in a browser."""
 
-# ruff: noqa: E402, as three things come before the imports
+# ruff: noqa: E402, because three things must come before the imports
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# Four processes test at the same time, because tests often wait for servers and browsers, which
-# are processes themselves: with a thread for each core in all of them, they wait for each other.
-# Before PyTorch is imported.
+# Four processes test at the same time, because tests often wait for servers and browsers. These are
+# processes, too: with a thread for each core in each of them, they would slow each other down.
+# PyTorch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Until all is imported: a third of that time goes to looking for garbage in what libraries bring,
-# again and again.
+# Off during the imports: a third of their time would go to collecting garbage among the libraries'
+# objects.
 garbage.disable()
 
 from demo.gradio_import import leave_out_stubs
@@ -28,13 +28,13 @@ leave_out_stubs()  # as the page does
 if "PYTEST_XDIST_WORKER" in os.environ:
     from gradcam_core.upstream import import_timm
 
-    import_timm()  # before a test does, so that it comes without PyTorch's compiler
+    import_timm()  # before a test does, so that it is imported without PyTorch's compiler
 
 import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadFileScheduling, Scheduling  # type: ignore[import-untyped]
 
-# The process that only hands out the tests needs nothing of what the fixtures import.
+# Not imported here because the process that only distributes the tests does not need them.
 if TYPE_CHECKING:
     from PIL import Image
     from playwright.sync_api import Browser, Page
@@ -47,7 +47,7 @@ OF_THE_SHARED_APP = (
     *("test_start", "test_route_allow_list", "test_bad_arguments", "test_functions"),
     *("test_docs_examples", "test_every_door", "test_leaving", "test_settings", "test_headers"),
 )
-"""Files whose tests use it, besides those of the page."""
+"""Files whose tests use the shared app, besides those of the page."""
 
 OF_PEERS = (
     "test_methods",
@@ -56,21 +56,21 @@ OF_PEERS = (
     "test_road",
     "test_deletion_insertion",
 )
-"""Files whose tests compare with pytorch-grad-cam. It takes a second to import, so that these tests
-import it themselves, and one process does all of them."""
+"""Files whose tests compare with pytorch-grad-cam. Its import takes a second, so these tests import
+it themselves, and a single process runs all of them."""
 
 LONG = (
     *("page", "app", "test_replicas", "test_ray_data", "test_custom_digits", "test_hosting"),
     *("peers", "test_report", "test_weights", "test_custom", "test_bad_pictures"),
     *("test_package", "test_batch", "test_faults"),
 )
-"""Work that one process does as a whole and that takes long, the longest first. Ray waits for its
-processes half of the time, while the page and the app compute."""
+"""Long units of work, each for a single process, the longest first. Ray waits for its processes
+half of the time, while the page and the app compute."""
 
 
 def work_of(test: str) -> str:
-    """What one process does as a whole: the tests of a file; or all of the page, or all others of
-    the shared app, so that two processes start it instead of all.
+    """The unit of work of a test, which a single process runs: the tests of its file; or all tests
+    of the page, or all others of the shared app, so that only two processes start the app.
 
     test: its node id.
     """
@@ -88,7 +88,7 @@ def _work_of_file(file: str) -> str:
 
 
 class WorkScheduling(LoadFileScheduling):
-    """As `--dist loadfile`, by `work_of`."""
+    """Like `--dist loadfile`, but by `work_of`."""
 
     def _split_scope(self, nodeid: str) -> str:
         return work_of(nodeid)
@@ -106,8 +106,8 @@ NOT_WANTED = {
     "GRADIO_RUN_HISTORY": "true",
     "GRADIO_DEBUG": "1",
 }
-"""An environment that asks Gradio for what the app must not do. It makes no difference to anybody,
-so all tests of the shared app have it."""
+"""An environment that asks Gradio for what the app must not do. It changes nothing for other tests,
+so the shared app always has it."""
 
 SYSTEM_FIXTURES = {"shared_app", "app", "browser"}
 SYSTEM_NAMES = {
@@ -117,15 +117,15 @@ SYSTEM_NAMES = {
 
 
 def is_of_the_system(item: pytest.Item) -> bool:
-    """Whether a test needs a running app or another server, a browser or Ray: it asks for one of
-    their fixtures, or its file can start them."""
+    """Whether a test needs a running app, another server, a browser or Ray: it uses one of their
+    fixtures, or its file imports a function that starts them."""
     names = vars(item.module).keys()  # type: ignore[attr-defined]
     return bool(SYSTEM_FIXTURES & set(item.fixturenames) or SYSTEM_NAMES & names)  # type: ignore[attr-defined]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what `make check` leaves out. Long work comes first, so that no process of tests has
-    one left when the other one is done."""
+    """Marks the tests that `make check` leaves out. Sorts long work first, so that all test
+    processes finish at about the same time."""
     for item in items:
         if is_of_the_system(item):
             item.add_marker("system")
@@ -144,13 +144,14 @@ def _place_of(work: str) -> int:
 
 
 def _page_wanted(item: pytest.Item) -> int:
-    """Those that want the page in the same state follow each other: they need not open it."""
+    """A sort key by which tests that need the page in the same state follow each other, so that
+    they need not open it again."""
     wanted: list[str] = item.fixturenames  # type: ignore[attr-defined]
     return 0 if "cat_page" in wanted else 1 if {"one_panel", "no_photo"} & set(wanted) else 2
 
 
 def pytest_collection_finish() -> None:
-    """What is imported is not looked through in the tests, either."""
+    """Exempts the imported objects from garbage collection in the tests, too."""
     garbage.freeze()
     garbage.enable()
 
@@ -198,14 +199,15 @@ def lite0() -> gc.Model:
 
 @pytest.fixture
 def no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The figure, which takes most of the time of a command, is not drawn where nobody looks."""
+    """Skips drawing the figure, which takes most of a command's time, in tests that ignore it."""
     for kind in ("png", "svg"):
         monkeypatch.setattr(f"gradcam_core.export.result_files.{kind}", lambda _: b"")
 
 
 @pytest.fixture
 def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No weights on this machine but those in packages, for this process and its children."""
+    """Leaves this process and its children no weights but those in packages; gives the folder of
+    the empty caches."""
     import huggingface_hub.constants
 
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
@@ -221,7 +223,7 @@ def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """The app as a person starts it, one for all tests that need no other settings."""
+    """The app as users start it, shared by all tests that need no other settings."""
     from tests.support.app_server import started_app
 
     with started_app(tmp_path_factory.mktemp("app"), **NOT_WANTED) as started:
@@ -234,7 +236,7 @@ def app(shared_app: Started) -> str:
     return shared_app.url
 
 
-# Not for the session: while it runs, no other test can have an event loop of its own.
+# Not with session scope: while it runs, no other test can have its own event loop.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     from tests.support.browser import chromium
@@ -245,7 +247,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def tab(browser: Browser) -> Page:
-    """One in which one test after the other opens the page: it has the scripts already."""
+    """A tab in which the tests open the page one after the other: it has cached the scripts."""
     from tests.support.browser import new_tab
 
     return new_tab(browser)
@@ -255,7 +257,7 @@ def tab(browser: Browser) -> Page:
 def visit(
     app: str, browser: Browser, tab: Page, request: pytest.FixtureRequest
 ) -> Iterator[Visits]:
-    """Opens the page. The test also fails on whatever goes wrong in the browser."""
+    """Opens the page. The test also fails on any error in the browser."""
     from tests.support.browser import Visits
 
     visits = Visits(browser, app, tab)
@@ -267,24 +269,25 @@ def visit(
 
 @pytest.fixture
 def page(visit: Visits) -> Page:
-    """The page as it is at first."""
+    """The page in its initial state."""
     return visit()
 
 
 @pytest.fixture
 def cat_page(visit: Visits) -> Page:
-    """The page with the results for the cat. Whoever changes more than the picture and the class
-    and puts it back spares the next test a visit."""
+    """The page with the results for the cat. A test that undoes all changes except picture and
+    class spares the next test opening the page."""
     return visit.cat()
 
 
 @pytest.fixture
 def one_panel(visit: Visits) -> Page:
-    """As `cat_page`, with ResNet50 alone: where the number of panels does not matter."""
+    """Like `cat_page`, but with ResNet50 alone, for tests to which the number of panels does not
+    matter."""
     return visit.cat("resnet50")
 
 
 @pytest.fixture
 def no_photo(visit: Visits) -> Page:
-    """The page without a photo and with ResNet50 alone, reused as `cat_page` is."""
+    """The page without a photo and with ResNet50 alone, reused like `cat_page`."""
     return visit.no_photo("resnet50")

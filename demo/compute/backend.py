@@ -85,7 +85,7 @@ class Backend(Protocol):
     """
 
     photos_at_once: int
-    """Requests that are served at the same time; further ones wait in the queue."""
+    """Requests that are served at the same time; others wait in the queue."""
 
     slow_at_once: int
     """Slow methods and checks that run at the same time."""

@@ -39,7 +39,7 @@ def check_memory(model: Model, geometry: View, limit_bytes: int, copies: int = 0
 
 
 def pass_bytes(model: Model, geometry: View) -> int:
-    """The most memory that a pass takes, in bytes, beside what the server always holds."""
+    """The most memory that a pass takes, in bytes, in addition to what the server always holds."""
     width, height = geometry.size
     needed = _BYTES_PER_PIXEL * width * height
     if geometry.size != model.preprocessing.size.width_height:

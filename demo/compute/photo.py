@@ -81,7 +81,7 @@ class PhotoStore:
         )
         self._notes: cachetools.LRUCache[str, PhotoNotes] = cachetools.LRUCache(NOTES)
         self._lock = threading.Lock()
-        # As many threads as readers, to bound the whole photos in memory beside those kept.
+        # As many threads as readers, to bound the photos in memory in addition to those kept.
         self._pool = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="photo")
 
     def open(

@@ -94,7 +94,7 @@ class QueueTicket:
 
 
 class RequestQueue:
-    """at_once: requests served at the same time; length: requests that may wait besides.
+    """at_once: requests served at the same time; length: further requests that may wait.
 
     Requests with new photos take turns with those whose photo was served before, so that neither
     group keeps the other waiting for ever. For one event loop only.

@@ -63,7 +63,7 @@ def _line(answer: dict[str, Any]) -> bytes:
 
 
 def _line_of(view: Callable[..., dict[str, Any]], *args: Any) -> bytes:
-    """The line of `view(*args)`; to be made in a thread if it takes long enough to block others."""
+    """The line of `view(*args)`. Runs in a thread, because it takes long enough to block others."""
     return _line(view(*args))
 
 

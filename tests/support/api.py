@@ -1,4 +1,4 @@
-"""The named functions of the app, called by HTTP and by MCP with nothing between that checks."""
+"""Calls the app's named functions by HTTP and by MCP, without a client that checks arguments."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mcp.client.streamable_http import streamablehttp_client
 from mcp.types import CallToolResult, TextContent
 
 SMALL = ["efficientnet_lite0"]
-"""The fastest network, for those to whom it does not matter which."""
+"""The fastest network, for tests to which the network does not matter."""
 
 
 def arguments(image: Any, **others: Any) -> list[Any]:
-    """The arguments of `explain` in their order, the usual ones but for these."""
+    """The arguments of `explain` in their order: usual values, changed by `others`."""
     usual = {
         "models": SMALL,
         "target": None,
@@ -41,14 +41,14 @@ def arguments(image: Any, **others: Any) -> list[Any]:
 
 
 def posted(url: str, image: dict, **others: Any) -> requests.Response:
-    """What `explain` answers without a client between that checks or changes what is sent."""
+    """The answer of `explain` to a plain HTTP request, which no client checks or changes."""
     body = json.dumps({"data": arguments(image, **others)})
     headers = {"Content-Type": "application/json"}
     return requests.post(f"{url}gradio_api/run/explain", body, headers=headers, timeout=120)
 
 
 def called(url: str, *calls: tuple[str, dict]) -> list[CallToolResult]:
-    """What an MCP client is answered."""
+    """The results of calls by an MCP client. calls: (function, arguments)."""
 
     async def ask() -> list[CallToolResult]:
         async with (

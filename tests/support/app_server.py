@@ -1,4 +1,4 @@
-"""The real app in a process of its own, with no weights but the embedded ones and no network."""
+"""The real app in its own process, without network access and with only the embedded weights."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NO_NETWORKS = """
 from demo.compute.worker import Worker
 Worker.preload = lambda *_: None
 """
-"""Begins a program whose app loads no network before one is asked for, for tests that ask for none:
-half of the time of a start."""
+"""The first lines of a program whose app loads no network before it is requested. For tests that
+request none, this halves the start-up time."""
 
 
 @contextmanager
@@ -32,15 +32,15 @@ def running_app(
     cwd: str = str(ROOT),
     **environment: str,
 ) -> Iterator[str]:
-    """The address of the app, started with `python app.py` or another command. folder: for its
-    caches and its log. cwd: where the command is run."""
+    """Starts the app with `python app.py` or another command; gives its address. folder: for its
+    caches and its log. cwd: the folder in which the command runs."""
     with started_app(folder, host, command, cwd, **environment) as started:
         yield started.url
 
 
 @dataclass(frozen=True)
 class Started:
-    """The app that answers at an address, its process, and the file that its log is."""
+    """A running app: its address, its process, and its log file."""
 
     url: str
     process: subprocess.Popen
@@ -55,7 +55,7 @@ def started_app(
     cwd: str = str(ROOT),
     **environment: str,
 ) -> Iterator[Started]:
-    """As `running_app`, for those who end the process themselves."""
+    """Like `running_app`, for tests that need the process or its log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

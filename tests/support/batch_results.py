@@ -1,4 +1,4 @@
-"""What a batch has written, for tests."""
+"""Reads and compares the results of batches."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 CLOSE = ("probability", "agreement", "picture_agreement")
-"""Columns that may differ in the last digits."""
+"""Columns whose values may differ in the last digits."""
 
 Rows = dict[tuple[str, str], dict[str, Any]]
 
 
 def rows_of(folder: Path) -> Rows:
-    """By picture and network. Fails if there are two rows for one of these."""
+    """A batch's rows by (picture, network). Fails if a picture and network have two rows."""
     rows = pq.read_table(folder / "data").to_pylist()
     found = {(row["path"], row["model"]): row for row in rows}
     assert len(found) == len(rows)
@@ -25,7 +25,7 @@ def rows_of(folder: Path) -> Rows:
 
 
 def assert_same_rows(ours: Rows, theirs: Rows) -> None:
-    """But for rounding."""
+    """Fails if the rows differ by more than rounding."""
     assert ours.keys() == theirs.keys()
     for key, row in ours.items():
         other = dict(theirs[key])
@@ -43,12 +43,12 @@ def assert_same_rows(ours: Rows, theirs: Rows) -> None:
 
 
 def without_numbers(texts: object) -> str:
-    """They are rounded, and a digit may differ where the number hardly does."""
+    """The texts without digits: nearly equal numbers may be rounded to different digits."""
     return re.sub(r"\d", "", str(texts))
 
 
 def levels(row: dict[str, Any]) -> np.ndarray:
-    """The map, int [rows, columns]; empty where there is none."""
+    """The map of a row, int [rows, columns]; empty if there is none."""
     if row["map"] is None:
         return np.zeros((0, 0), dtype=int)
     values = np.frombuffer(row["map"]["levels"], np.uint8).astype(int)

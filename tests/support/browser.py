@@ -1,4 +1,4 @@
-"""How the tests of the page use it, as a person does, and read what is on it."""
+"""Uses the page in a browser as a person does, and reads what it shows."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ON_A_PHONE: dict[str, Any] = {
 }
 """Options of a tab."""
 
-expect.set_options(timeout=30_000)  # a busy machine takes its time
+expect.set_options(timeout=30_000)  # for busy machines
 
 OWN_TOP = texts.OWN_TOP
 READY = "section.panel[data-model][data-status=ready]:not(.empty)"
@@ -53,19 +53,19 @@ STAND_INS = {
     "resnet50": "efficientnet_lite0",
     "vgg19": "efficientnet_lite1",
 }
-"""Who is shown in place of the networks of the page, in their order."""
+"""The titles shown in place of the page's networks, in their order."""
 
 
 PLAIN_HTTP = "plain-http.example"
-"""A name for this machine under which the page is, for a browser, that of another one."""
+"""A name for this machine under which a browser takes the page for another machine's."""
 
 _ONLY_HERE = f"--host-resolver-rules=MAP {PLAIN_HTTP} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.*"
-"""No other host can be reached, as with no network. Unlike a route this leaves the cache alone."""
+"""Makes all other hosts unreachable. Unlike a Playwright route, this does not disable the cache."""
 
 
 @contextmanager
 def chromium(camera: Path | None = None) -> Iterator[Browser]:
-    """camera: the film that it takes for one, see `film`."""
+    """Starts Chromium. camera: a film that it uses as its camera, see `film`."""
     path = find()
     assert path, "Chromium is needed: python -m scripts.chromium"
     arguments = (*ARGUMENTS, *camera_arguments(camera), _ONLY_HERE)
@@ -76,7 +76,7 @@ def chromium(camera: Path | None = None) -> Iterator[Browser]:
 
 
 def new_tab(browser: Browser, **options: Any) -> Page:
-    """A page that shares nothing with others. options: of its context."""
+    """A tab that shares nothing with others. options: of its browser context."""
     settings: dict[str, Any] = {"viewport": WIDE, "permissions": ["camera"]}
     page = browser.new_context(**settings | options).new_page()
     page.set_default_timeout(20_000)
@@ -84,12 +84,12 @@ def new_tab(browser: Browser, **options: Any) -> Page:
 
 
 class Visits:
-    """Pages that one test opens. What goes wrong on any of them is noted: an error in the console,
-    an uncaught exception, a request to another host.
+    """The pages that a test opens. It records errors in the console, uncaught exceptions, and
+    requests to other hosts.
 
-    tab: where they are opened, one after the other. It has the page's scripts already, so that
-    takes a third of the time of a new tab. Between them it shows a small file of the app: for a
-    page of no site, Chromium starts another process, which must compile the scripts anew.
+    tab: the tab in which they are opened, one after the other. It has cached the page's scripts,
+    which takes a third of the time of a new tab. Between visits it shows a small file of the app:
+    for about:blank, Chromium would start another process, which must compile the scripts anew.
     """
 
     def __init__(self, browser: Browser, app: str, tab: Page | None = None) -> None:
@@ -103,9 +103,9 @@ class Visits:
         self._is_opened = False
 
     def __call__(self, address: str = "", tab: Page | None = None, **options: Any) -> Page:
-        """The page, opened anew and ready. address: what follows that of the app; tab: where, if
-        not in the usual one; options: of the browser's context, which is one of its own then, and
-        takes thrice as long."""
+        """Opens the page anew, and returns it once it is ready. address: appended to the app's
+        address; tab: None for the usual tab; options: of a browser context of its own, which takes
+        three times as long."""
         usual = None if options else self._tab
         page = tab or usual or new_tab(self._browser, **options)
         if tab:
@@ -116,9 +116,9 @@ class Visits:
         return page
 
     def cat(self, models: str = "") -> Page:
-        """The page with the results for the cat. It is not opened anew where the test before has
-        only changed the picture and the class, or has put back what it has changed. models: which,
-        if not the usual ones."""
+        """The page with the results for the cat. It is not opened anew if the previous test has
+        changed only the picture and the class, or has undone its changes. models: their names with
+        commas; "" for the default models."""
         page = self._shared(models, {"example", "class"})
         query = f"{CAT_QUERY}&models={models}" if models else CAT_QUERY
         if page.url == self._blank:
@@ -133,7 +133,7 @@ class Visits:
         return page
 
     def no_photo(self, models: str = "") -> Page:
-        """The page without a photo, opened anew only where `cat` does so."""
+        """The page without a photo, opened anew only if `cat` would do so."""
         page = self._shared(models, {"example"})
         if page.url == self._blank:
             self._open(page, f"?models={models}" if models else "")
@@ -145,8 +145,8 @@ class Visits:
         return page
 
     def _shared(self, models: str, changed: set[str]) -> Page:
-        """The tab: as the test before has left it, if nothing differs from what it is at first but
-        the picture and, in its address, what may be changed; else blank."""
+        """The tab, as the previous test has left it if its state differs from the initial one only
+        in the address parameters `changed`; otherwise blank."""
         assert self._tab
         page = self._tab
         self._watch(page)
@@ -185,7 +185,7 @@ class Visits:
             self.faults.append(message.text)
 
     def keep_pictures(self, test: str) -> None:
-        """Of what is seen, for whoever asks why a test failed."""
+        """Saves screenshots of all pages, to show why a test failed."""
         folder = Path("test-results")
         folder.mkdir(exist_ok=True)
         name = re.sub(r"[^\w.-]", "_", test)
@@ -205,12 +205,12 @@ class Visits:
             if page is self._tab:
                 page.set_viewport_size(WIDE)
             if page is not self._tab or self._is_opened or is_failed:
-                page.goto(self._blank)  # what the test has left there, and has asked for, ends
+                page.goto(self._blank)  # ends the test's page and its running requests
 
 
 CAT_QUERY = "?example=1_cat"
 
-# The address has all that is chosen, but not how it is shown.
+# The address contains the choices, but not how the results are displayed.
 _STATE = """() => {
     const app = document.querySelector(".page[data-ready=true] > .app");
     if (!app) return [""];
@@ -223,15 +223,15 @@ _STATE_AT_FIRST = ["app", "overlay", "0.75", "inferno", str(LAYER_STEPS), 0]
 
 
 def remove_opening(page: Page) -> None:
-    """Remove the example that the page opens with, if it is there: what is ready afterwards is not
-    the example's."""
+    """Removes the example that the page opens with, if it is there, so that results that are ready
+    afterwards are not the example's."""
     if page.locator("[data-example][aria-pressed=true]").count():
         remove_photo(page)
         expect(page.locator(".panels > .message")).to_be_visible()
 
 
 def drop(page: Page, path: Path, name: str | None = None, kind: str = "image/png") -> None:
-    """Drop a file on the photo, as from a file manager, where no other is."""
+    """Drops a file on the empty photo control, as from a file manager."""
     remove_opening(page)
     data = base64.b64encode(path.read_bytes()).decode()
     transfer = page.evaluate_handle(
@@ -249,7 +249,7 @@ def drop(page: Page, path: Path, name: str | None = None, kind: str = "image/png
 
 
 def drop_anywhere(page: Page, path: Path, event: str = "drop") -> None:
-    """Drop a file on the page's background, or paste it; again if the page was not ready for it."""
+    """Drops a file on the page's background, or pastes it; again if the page was not ready."""
     data = base64.b64encode(path.read_bytes()).decode()
     for _ in range(5):
         try:
@@ -283,7 +283,7 @@ def examples(page: Page) -> Locator:
 
 
 def open_example(page: Page, name: str) -> None:
-    """Choose an example, also one that the page does not offer, but links may name."""
+    """Chooses an example; it may also be one that only links can name."""
     page.evaluate(
         """name => {
             const button = document.createElement("button");
@@ -302,66 +302,66 @@ def wait_for_results(page: Page, count: int = 3) -> None:
 
 
 def wait_for_all(page: Page, count: int = 3) -> None:
-    """Until the results are there and what they have in common."""
+    """Waits until the results and their comparison are there."""
     wait_for_results(page, count)
     expect(page.locator(".comparison .agreement:not(.empty)")).to_have_count(1)
 
 
 def explained(page: Page) -> list[str]:
-    """Of every panel, what it explains, how probable it is and its rank."""
+    """For every panel: the explained class, its probability and its rank."""
     texts = page.locator(".panel[data-model] .explained").all_inner_texts()
     return [plain(text).split(" ", 1)[1] for text in texts]
 
 
 def plain(text: str) -> str:
-    """On one line, with usual spaces."""
+    """The text on one line, with ordinary spaces."""
     return " ".join(text.split())
 
 
 def expect_explained(page: Page, name: str, count: int = 3) -> None:
-    """Waits until so many panels explain this class."""
+    """Waits until `count` panels explain this class."""
     marked = page.locator(".explained strong").get_by_text(name, exact=True)
     expect(marked).to_have_count(count)
 
 
 def heat(page: Page, panel: int = 0) -> np.ndarray:
-    """The opacity of the heat, pixel by pixel."""
+    """The opacity of a panel's heat, uint8 [height, width]."""
     return canvas_pixels(panels(page).nth(panel).locator("canvas.heat"))[:, :, 3]
 
 
 def canvas_pixels(canvas: Locator) -> np.ndarray:
-    """uint8 [height, width, 4] (RGBA)."""
+    """The pixels of a canvas, uint8 [height, width, 4] (RGBA)."""
     url = canvas.evaluate("canvas => canvas.toDataURL()")
     data = base64.b64decode(url.split(",")[1])
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
 
 
 def show_grey(page: Page) -> None:
-    """Heat alone, in greys: a pixel's brightness is its heat."""
+    """Shows only the heat, in greys: a pixel's brightness is its heat."""
     page.get_by_label("Colours").select_option("gray")
     page.get_by_role("radio", name="Heat").check(force=True)
 
 
 def show_colours(page: Page) -> None:
-    """As at first, after `show_grey`."""
+    """Restores the initial display after `show_grey`."""
     page.get_by_role("radio", name="Overlay").check(force=True)
     page.get_by_label("Colours").select_option("inferno")
 
 
 def levels(page: Page, panel: int = 0) -> np.ndarray:
-    """The heat in [0, 1], pixel by pixel, of a panel that shows it in greys."""
+    """The heat of a panel that shows it in greys, [height, width] in [0, 1]."""
     return canvas_pixels(panels(page).nth(panel).locator("canvas.heat"))[:, :, 0] / 255
 
 
 def assert_shows(page: Page, panel: int, e: gc.Explanation) -> None:
-    """That the heat of a panel, shown in greys, is that of an explanation."""
+    """Fails unless the heat of a panel, shown in greys, is that of the explanation."""
     shown = levels(page, panel)
     expected = e.heatmap_at((shown.shape[1], shown.shape[0]))
     np.testing.assert_allclose(shown, expected, atol=2 / 255)
 
 
 def choose(page: Page, label: str, typed: str, option: str) -> None:
-    """Type into one of the selectors and choose one of what it finds."""
+    """Types into a class field and chooses one of the classes found."""
     selector = page.get_by_label(label)
     selector.click()
     selector.press("Control+a")
@@ -374,8 +374,8 @@ def choose_class(page: Page, typed: str, option: str) -> None:
 
 
 def listed_classes(page: Page, first: str) -> list[str]:
-    """The classes in the selector, which comes to have this one first a moment after the results;
-    none if it does not."""
+    """The classes in the class field, once the first is `first`, which happens a moment after the
+    results; none if it does not happen."""
     selector = page.get_by_label("Class to explain")
     options = page.get_by_role("listbox").get_by_role("option")
     names: list[str] = []
@@ -392,7 +392,7 @@ def listed_classes(page: Page, first: str) -> list[str]:
 
 
 def toggle_models(page: Page, *titles: str) -> None:
-    """Choose models in their dropdown, or no longer, and close it."""
+    """Opens the dropdown of models, toggles these, and closes it."""
     models = page.get_by_label("Models", exact=True)
     models.click()
     for title in titles:

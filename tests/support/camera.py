@@ -1,4 +1,4 @@
-"""A camera that is a file, for Chromium."""
+"""A file that Chromium uses as its camera."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from PIL import Image
 GREY = (128, 128, 128)
 
 CAMERA_SIDE = 320
-"""Height of what the camera of the tests of the page sees, in pixels; it is twice as wide."""
+"""Height of the camera's picture in the page's tests, in pixels; its width is twice that."""
 
 
 def film(frames: Iterable[Image.Image], file: Path) -> Path:
-    """A file that Chromium takes for a camera, of 30 frames a second, which begins anew at its
-    end. frames: RGB, all of the same size, with an even width and height."""
+    """Writes a film that Chromium uses as a camera, in a loop at 30 frames a second. frames: RGB,
+    all of the same size, with an even width and height."""
     with file.open("wb") as film:
         for frame in frames:
             encoded = io.BytesIO()
@@ -26,7 +26,7 @@ def film(frames: Iterable[Image.Image], file: Path) -> Path:
 
 
 def passing(photo: Path, size: tuple[int, int], count: int = 30) -> Iterator[Image.Image]:
-    """Frames of this size over which a photo moves from its top left to its bottom right."""
+    """Yields frames of this size that move over a photo from its top left to its bottom right."""
     with Image.open(photo) as opened:
         picture = opened.convert("RGB")
     scale = max(size[0] / picture.width, size[1] / picture.height)
@@ -38,7 +38,7 @@ def passing(photo: Path, size: tuple[int, int], count: int = 30) -> Iterator[Ima
 
 
 def left_and_right(photo: Path, side: int) -> list[Image.Image]:
-    """Two frames, twice as wide as high: a photo at the left of grey, and at its right."""
+    """Two grey frames, twice as wide as high: with the photo at the left, and at the right."""
     with Image.open(photo) as opened:
         picture = opened.convert("RGB").resize((side, side))
     frames = []
@@ -50,7 +50,7 @@ def left_and_right(photo: Path, side: int) -> list[Image.Image]:
 
 
 def camera_arguments(file: Path | None = None) -> list[str]:
-    """Of Chromium's command line: a camera that no page has to ask for. file: what it sees; None
-    for a test picture of Chromium's own."""
+    """Command-line arguments that give Chromium a camera without asking for permission. file: what
+    the camera sees; None for Chromium's own test picture."""
     arguments = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     return arguments if file is None else [*arguments, f"--use-file-for-fake-video-capture={file}"]

@@ -17,7 +17,7 @@ def run(
     folder: Path = ROOT,
     **environment: str,
 ) -> subprocess.CompletedProcess:
-    """The program as a person starts it, without a network."""
+    """Runs the program as users start it, without network access."""
     settings = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere", "TORCH_HOME": "/nowhere"}
     return subprocess.run(
         [sys.executable, *program, *arguments],

@@ -1,9 +1,9 @@
 """The documents of the project: their text, their links, and the examples in them.
 
-How an example is marked: a block ```console has commands after "$ " with what each prints, a block
-```python may be followed by a block without a name that has what it prints. Both are run (see
-`tests/project/test_docs_examples.py`); below "<!-- … not compared -->" what they print may differ.
-A block ```sh is not run: it starts a server, or needs a network, a cluster or somebody's files.
+How an example is marked: a block ```console has commands after "$ ", each with its output; a block
+```python may be followed by a block without a language that has its output. Both are run (see
+`tests/project/test_docs_examples.py`); below "<!-- … not compared -->" their output may differ.
+A block ```sh is not run: it starts a server, or needs a network, a cluster or the reader's files.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _UNCOMPARED = re.compile(r"<!--[^>]*not compared *-->\s*$")
 
 @dataclass(frozen=True)
 class Example:
-    """A command or a program, and what it prints; None if that is not in the document."""
+    """A command or a program, and its output; None if the document does not show it."""
 
     language: str
     text: str
@@ -39,27 +39,27 @@ class Example:
 
 
 def prose(path: Path) -> str:
-    """The document without its blocks of code."""
+    """The document without its code blocks."""
     return _FENCE.sub("", path.read_text(encoding="utf-8"))
 
 
 def links(path: Path) -> list[str]:
-    """The targets of its links and pictures, as they are written."""
+    """The targets of the document's links and pictures, as written."""
     return [next(filter(None, found.groups())) for found in _LINK.finditer(prose(path))]
 
 
 def code(path: Path) -> list[str]:
-    """What stands in `code` in its text."""
+    """The inline `code` in the document's text."""
     return re.findall(r"`([^`\n]+)`", prose(path))
 
 
 def blocks(path: Path, *languages: str) -> list[str]:
-    """Its blocks of code in these languages."""
+    """The document's code blocks in these languages."""
     return [text for _, language, text in _fences(path) if language in languages]
 
 
 def anchors(path: Path) -> set[str]:
-    """The anchors of its headings, as GitHub makes them."""
+    """The anchors of the document's headings, as GitHub makes them."""
     found: dict[str, int] = {}
     for heading in re.findall(r"^#+ +(.+)$", prose(path), re.MULTILINE):
         bare = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
@@ -71,7 +71,7 @@ def anchors(path: Path) -> set[str]:
 
 
 def examples(path: Path) -> list[Example]:
-    """Its examples that can be run, in their order."""
+    """The document's runnable examples, in their order."""
     found: list[Example] = []
     end = None
     text = path.read_text(encoding="utf-8")
@@ -91,7 +91,7 @@ def examples(path: Path) -> list[Example]:
 
 
 def _fences(path: Path) -> Iterator[tuple[tuple[int, int], str, str]]:
-    """(start, end) in the text, language and content of each block of code."""
+    """Yields for each code block its (start, end) in the text, its language and its content."""
     for found in _FENCE.finditer(path.read_text(encoding="utf-8")):
         indent, language, block = found.groups()
         yield found.span(), language, re.sub(rf"^{indent}", "", block, flags=re.MULTILINE)

@@ -1,5 +1,4 @@
-"""What can happen to a download of weights, and the start that comes of it: for the tests and
-`make faults`."""
+"""Faults in downloads of weights, and the starts that follow, for the tests and `make faults`."""
 
 from __future__ import annotations
 
@@ -40,14 +39,14 @@ SERVER_FAULTS = {
     "empty": ("an empty file", "damaged"),
     "swapped": ("other weights of the same format and size", "damaged"),
 }
-"""What the loopback server can do wrong: in words, and what the reason then says."""
+"""The faults of the loopback server: in words, and what the reported reason then says."""
 
 _TIMEOUTS: dict[str, dict[str, float]] = {
     "hang": {"answer_timeout_s": 0.3},
     "slow": {"stall_timeout_s": 2},
     "stall": {"stall_timeout_s": 2},
 }
-"""Where the limit is what ends the start, a short one does."""
+"""Short time limits for faults that only a time limit ends."""
 
 
 def with_server_fault(network: ServedNetwork, fault: str) -> Start:
@@ -59,16 +58,16 @@ def with_server_fault(network: ServedNetwork, fault: str) -> Start:
 
 
 def with_a_changed_byte_in_the_cache(network: ServedNetwork, fault: str = "") -> Start:
-    """fault: of the server, when the changed file is found."""
+    """Starts with a damaged file in the cache. fault: of the server when the damage is found."""
     path = fetch(network.source).resolve()
     data = bytearray(path.read_bytes())
-    data[-9] ^= 1  # the last bit of a weight: it loads as well as before
+    data[-9] ^= 1  # the last bit of a weight, so that the file still loads
     path.write_bytes(data)
     return with_server_fault(network, fault)
 
 
 def with_code_in_the_pickle(network: ServedNetwork, ran: Path) -> Start:
-    """The file runs code, which makes the file `ran`, in whoever trusts it."""
+    """Starts with a file whose code, if it were executed, would create the file `ran`."""
 
     class Code:
         def __reduce__(self) -> Any:
@@ -84,7 +83,7 @@ def with_another_network(network: ServedNetwork) -> Start:
 
 
 def _with_another_file(network: ServedNetwork, save: Callable[[Path], None]) -> Start:
-    """The file is exactly what its server says, down to the hash, and no weights of the network."""
+    """Starts with a file that matches the server's hash but has no weights of the network."""
     file = network.folder / "served" / "wrong"
     save(file)
     server, right = network.server, dict(network.server.files)
@@ -102,7 +101,7 @@ def _with_another_file(network: ServedNetwork, save: Callable[[Path], None]) -> 
 
 
 def with_the_download_killed(network: ServedNetwork) -> Start:
-    """The child process that downloads is killed when half of the file has come."""
+    """Starts after the downloading child process was killed halfway through the file."""
     network.server.fault = "stall"
     try:
         loader = impatient(network.info)
@@ -116,8 +115,8 @@ def with_the_download_killed(network: ServedNetwork) -> Start:
 
 
 def with_the_app_killed(network: ServedNetwork, machine: Machine) -> list[int]:
-    """The process that wants the weights is killed in the middle of the download. -> its children
-    that were downloading"""
+    """Kills the process that needs the weights in the middle of the download. Returns the ids of
+    its children that were downloading."""
     network.server.fault = "stall"
     machine.begin(network, network.folder)
     _until_half_has_come(network)
@@ -129,7 +128,7 @@ def with_the_app_killed(network: ServedNetwork, machine: Machine) -> list[int]:
 
 def _until_half_has_come(network: ServedNetwork) -> None:
     parts = ("*.incomplete", "*.arriving*")
-    half = network.right_file.stat().st_size // 2 - 2**16  # what is not yet written
+    half = network.right_file.stat().st_size // 2 - 2**16  # less what may still be buffered
 
     def has_come() -> bool:
         found = (path for part in parts for path in network.folder.rglob(part))
@@ -139,13 +138,13 @@ def _until_half_has_come(network: ServedNetwork) -> None:
 
 
 def at_once(network: ServedNetwork, machine: Machine) -> list[Start]:
-    """What another process and this one get, each of which starts the network while the other one
-    downloads it."""
+    """The starts of this process and of another one, both of which need the network's weights at
+    the same time."""
     server, ours = network.server, impatient(network.info)
     server.may_end.clear()
     machine.begin(network, network.folder)
     ours.request()
-    # The Hub's client asks once more, itself, in the one process that downloads.
+    # In the process that downloads, the Hub's client sends a HEAD request of its own.
     questions = 3 if network.kind == "hub" else 2
     until(lambda: sum(asked.startswith("HEAD") for asked in server.requests) == questions)
     server.may_end.set()
@@ -153,6 +152,6 @@ def at_once(network: ServedNetwork, machine: Machine) -> list[Start]:
 
 
 def downloads_of(parent: int) -> list[int]:
-    """The processes that download for this one."""
+    """The ids of the processes that download for this process."""
     name = b"gradcam_core.models.downloads.download_process"
     return [pid for pid in children_of(parent) if name in command_of(pid)]

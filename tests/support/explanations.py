@@ -1,4 +1,4 @@
-"""Explanations whose map the test chooses."""
+"""Explanations with a given map."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def explained(
     names: Sequence[str] = (),
     unit: str | None = None,
 ) -> gc.Explanation:
-    """An explanation with this map. top, target: classes by index, with their probabilities. names:
-    of the classes; ImageNet's if there are none. unit: of a regression, whose values stand in the
-    place of probabilities."""
+    """An explanation with this map. top, target: (index, probability) of classes. names: of the
+    classes; empty for ImageNet's. unit: of a regression, whose values take the place of the
+    probabilities."""
     preprocessing = Preprocessing(
         InputSize(64, 64), crop_share, Image.Resampling.BILINEAR, (0,), (1,)
     )

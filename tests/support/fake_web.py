@@ -1,7 +1,7 @@
-"""A web of the tests' own: names, servers, and all that these may answer.
+"""A fake web for tests: names, servers and their answers.
 
-Nothing leaves this machine: names are looked up here, and whoever tries to connect elsewhere is
-noted and refused.
+Nothing leaves this machine: names are resolved here, and connections elsewhere are recorded and
+refused.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from tests.support.forbidden_addresses import NAMES, WEB
 
 Talk = Callable[[socket.socket], None]
 Answer = bytes | Talk
-"""What is sent, or what does the talking."""
+"""The bytes to send, or a function that talks over the socket."""
 
 
 class Network:
-    """names: what each look-up of a name gives, one answer after the other, the last for good; or
-    what is done instead. tried: whom somebody tried to connect to, off this machine."""
+    """names: for each name the results of its look-ups, one after the other, the last one for good;
+    or a function to call instead. tried: addresses off this machine to which a connection was
+    tried."""
 
     def __init__(self) -> None:
         self.names: dict[str, list[list[str]] | Callable[[], Any]] = {
@@ -45,7 +46,7 @@ class Network:
         if answers is None:
             names = {"family": 0, "type": 0, "proto": 0, "flags": 0}
             given = names | dict(zip(names, args, strict=False)) | kwargs
-            given["flags"] |= socket.AI_NUMERICHOST  # no name leaves this machine
+            given["flags"] |= socket.AI_NUMERICHOST  # no look-up leaves this machine
             return self._look_up(host, port, **given)
         self.looked_up.append(name)
         if callable(answers):
@@ -66,8 +67,8 @@ class Network:
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Answers each path with what `answers` has for it. asked: the requests that came. left: the
-    paths whose client has gone while it was still being talked to."""
+    """Answers each path from `answers`. asked: the requests received. left: the paths whose client
+    disconnected before the end of the answer."""
 
     allow_reuse_address = True
     request_queue_size = 64
@@ -82,7 +83,7 @@ class Server(socketserver.ThreadingTCPServer):
         self.forget()
 
     def forget(self) -> None:
-        """As it is at first."""
+        """Restores the initial state."""
         self.answers: dict[str, Answer] = {}
         self.asked: list[str] = []
         self.left: set[str] = set()
@@ -92,7 +93,7 @@ class _Talk(socketserver.BaseRequestHandler):
     server: Server
 
     def handle(self) -> None:
-        left = self.server.left  # those of this test
+        left = self.server.left  # kept because `forget` replaces it for the next test
         with contextlib.suppress(OSError):
             sock: socket.socket = self.request
             if self.server.tls:
@@ -119,7 +120,7 @@ class _Talk(socketserver.BaseRequestHandler):
 def response(
     body: bytes = b"", *headers: str, status: str = "200 OK", kind: str | None = "image/jpeg"
 ) -> bytes:
-    """With its length unless `headers` say something of it."""
+    """An HTTP response, with a Content-Length unless `headers` specify the length or encoding."""
     lines = [f"HTTP/1.1 {status}", *headers]
     if kind is not None:
         lines.append(f"Content-Type: {kind}")
@@ -133,7 +134,8 @@ def redirect(target: str, status: int = 302) -> bytes:
 
 
 def endless(start: bytes, again: bytes, pause: float = 0.02) -> Talk:
-    """Goes on for a minute, or until the client has gone."""
+    """A talk that sends `start`, then `again` for a minute or until the client disconnects. pause:
+    seconds between."""
 
     def talk(sock: socket.socket) -> None:
         sock.sendall(start)
@@ -169,7 +171,7 @@ def assert_nobody_was_asked(network: Network, *servers: Server) -> None:
 
 
 def assert_threads_are_free(pictures: RemotePictures) -> None:
-    """That none is left behind: as many as there are can all be had at once."""
+    """Fails if a thread is still busy: all of them must be available at once."""
     together = threading.Barrier(MAX_FETCHES)
     waits = [pictures.threads.submit(together.wait, 30) for _ in range(MAX_FETCHES)]
     assert len({wait.result() for wait in waits}) == MAX_FETCHES

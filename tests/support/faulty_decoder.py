@@ -1,4 +1,4 @@
-"""The decoder of pictures with a fault in it."""
+"""The picture decoder with a bug."""
 
 from __future__ import annotations
 

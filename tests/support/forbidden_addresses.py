@@ -1,12 +1,12 @@
-"""Addresses that no picture may be fetched from, and whom the tests' names stand for."""
+"""Addresses from which no picture may be fetched, and the addresses of the tests' host names."""
 
 from __future__ import annotations
 
 PUBLIC = "93.184.216.34"
-"""Looks as if it were on the web. Nobody connects to it here."""
+"""An address on the web, to which no test connects."""
 
 WEB = "127.0.0.9"
-"""The tests' server, where it stands for one on the web."""
+"""The address of the tests' server that stands for one on the web."""
 
 NAMES = {
     "localhost": ["127.0.0.1"],
@@ -27,7 +27,7 @@ NAMES = {
     "pictures.example": [WEB],
 }
 
-# {port} is one that the tests' server listens at, on 127.0.0.1, 127.0.0.2 and ::1.
+# {port} is the port at which the tests' servers listen, on 127.0.0.1, 127.0.0.2 and ::1.
 THIS_MACHINE = [
     "http://127.0.0.1:{port}/a.jpg",
     "http://127.0.0.2:{port}/a.jpg",
@@ -92,7 +92,7 @@ NEIGHBOURS = [
     "http://192.168.1.1/a.jpg",
     "http://192.168.257/a.jpg",
     "https://192.168.1.1/a.jpg",
-    "http://100.64.0.1/a.jpg",  # behind a carrier's NAT
+    "http://100.64.0.1/a.jpg",  # carrier-grade NAT
     "http://0.1.2.3/a.jpg",
     "http://[::ffff:10.0.0.1]/a.jpg",
     "http://[::10.0.0.1]/a.jpg",
@@ -137,7 +137,7 @@ NEIGHBOURS = [
     "http://203.0.113.1/a.jpg",
     "http://[2001:db8::1]/a.jpg",
     "http://[3fff::1]/a.jpg",
-    "http://198.18.0.1/a.jpg",  # measurements of networks
+    "http://198.18.0.1/a.jpg",  # reserved for network benchmarks
     "http://[2001:2::1]/a.jpg",
     "http://192.88.99.1/a.jpg",
     "http://[100::1]/a.jpg",

@@ -1,4 +1,4 @@
-"""Forward passes in this process, as tests watch them and hold them up."""
+"""Records forward passes in this process, and delays them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gradcam_core.cam import forward as cam
 
 
 class HeldPasses:
-    """Forward passes that begin and do not end before they may. modules: those whose pass has
-    begun, in their order."""
+    """Makes forward passes wait, after they have begun, until they are released. modules: those
+    whose pass has begun, in their order."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.modules: list[nn.Module] = []
@@ -29,7 +29,7 @@ class HeldPasses:
 
 
 def counted_passes(patch: pytest.MonkeyPatch) -> list[nn.Module]:
-    """The modules of the passes that run from now on."""
+    """A list to which the module of every later forward pass is added."""
     ran: list[nn.Module] = []
     forward = cam.forward
 

@@ -1,4 +1,4 @@
-"""The decoder of pictures with a CPU time limit that does not take a test seconds to meet."""
+"""The picture decoder with a CPU time limit so short that a test reaches it quickly."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from gradcam_core.images.decoder_process import PIPE_BYTES, main
 __all__ = ["PIPE_BYTES", "main"]
 
 if __name__ == "__main__":
-    decoder_process.CPU_LIMIT_S = 0  # which leaves what is missing to a whole second
+    decoder_process.CPU_LIMIT_S = 0  # leaves the time up to the next whole second
     main()

@@ -1,7 +1,7 @@
-"""Which file of a tree imports which, and which rooms may know of which.
+"""Which file of a tree imports which, and which rooms may import which.
 
-Imports inside functions and those for type checkers count, too: whoever names a thing depends on
-it, whenever Python follows the name.
+Imports inside functions and for type checkers count, too: code depends on what it names, whenever
+Python imports it.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("tests.support",),
     ("tests", "benchmarks"),
 )
-"""The rooms, from the lowest; a module belongs to the longest name that it begins with."""
+"""The rooms, from the lowest. A module belongs to the room with the longest matching name."""
 
 
 @dataclass(frozen=True)
 class Import:
-    """of: the module that is imported, as its name in the tree."""
+    """An import. by: the importing module; of: the imported module, by its name in the tree."""
 
     by: str
     of: str
@@ -59,7 +59,7 @@ class Import:
 
 
 def modules(root: Path, tops: Sequence[str]) -> dict[str, Path]:
-    """The Python files below these folders (or files) of a tree, by the names of their modules."""
+    """The Python files below these folders (or files) of a tree, by module name."""
     found = {}
     for top in tops:
         folder = root / top
@@ -72,7 +72,7 @@ def modules(root: Path, tops: Sequence[str]) -> dict[str, Path]:
 
 
 def imports(files: Mapping[str, Path]) -> list[Import]:
-    """All imports in the files: of their own modules, and of the packages of others."""
+    """All imports in the files, of these modules and of other packages."""
     return [one for name, path in files.items() for one in _imports_of(name, path, files)]
 
 
@@ -93,7 +93,7 @@ def _imports_of(name: str, path: Path, files: Mapping[str, Path]) -> Iterator[Im
 
 
 def room_of(module: str, order: Sequence[Sequence[str]] = ORDER) -> tuple[int, str] | None:
-    """How high the room of a module is, and its name; None where it is in no room."""
+    """The height of a module's room, and its name; None if the module is in no room."""
     rooms = [
         (len(room), height, room)
         for height, rooms in enumerate(order)
@@ -104,7 +104,7 @@ def room_of(module: str, order: Sequence[Sequence[str]] = ORDER) -> tuple[int, s
 
 
 def upward(found: Sequence[Import], order: Sequence[Sequence[str]] = ORDER) -> list[Import]:
-    """Imports of a higher room, or of another one that is as high."""
+    """The imports of a higher room, or of another room at the same height."""
     wrong = []
     for one in found:
         by, of = room_of(one.by, order), room_of(one.of, order)
@@ -114,7 +114,7 @@ def upward(found: Sequence[Import], order: Sequence[Sequence[str]] = ORDER) -> l
 
 
 def circles(found: Sequence[Import], files: Mapping[str, Path]) -> list[list[str]]:
-    """Groups of files each of which, directly or not, imports all the others of its group."""
+    """Groups of modules in which each imports all others of its group, directly or indirectly."""
     graph: dict[str, set[str]] = {name: set() for name in files}
     for one in found:
         if one.of in graph and one.of != one.by:

@@ -1,5 +1,5 @@
-"""A server that is killed while it works and downloads, and the one that is started in its place:
-for the tests and `make faults`."""
+"""Kills a server while it works and downloads, and starts another in its place, for the tests and
+`make faults`."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from tests.support.visitors import WAYS_IN, Seen, visit
 from tests.support.waiting import until
 from tests.support.weights_server import Weights, serving
 
-PHOTOS = 4  # of each visitor: more than they are done with when the server is killed
+PHOTOS = 4  # of each visitor: more than are explained before the server is killed
 
 
 @dataclass(frozen=True)
 class Killed:
-    """What came of a server that was killed.
+    """The outcome of killing a server.
 
-    before, after: what it answered before, and the one that was started in its place. seconds:
-    from the start of that one to its answer. children: its child processes; orphans: those that
-    outlived it. left_in_cache: parts of downloads that the next server left where they were.
+    before, after: the answers of this server and of its successor. seconds: from the successor's
+    start to its answer. children: the killed server's child processes; orphans: those that outlived
+    it. left_in_cache: partial downloads that the successor did not remove.
     """
 
     before: Any
@@ -46,7 +46,7 @@ class Killed:
 
 @contextmanager
 def serving_resnet50(folder: Path) -> Iterator[Weights]:
-    """A Hub that sends half of ResNet50's weights, and then nothing."""
+    """Serves a Hub that sends half of ResNet50's weights, and then nothing."""
     file = folder / "resnet50"
     file.write_bytes(bytes(2**21))
     with serving() as weights:
@@ -58,8 +58,8 @@ def serving_resnet50(folder: Path) -> Iterator[Weights]:
 def kills(
     folder: Path, weights: Weights, rounds: int, seed: int, visitors: int = 8
 ) -> Iterator[Killed]:
-    """Start the app, kill it at a random moment while visitors are there, and start it again, so
-    many times, with the same folders and port. Nothing is tidied up between."""
+    """Starts the app, kills it at a random moment while visitors use it, and starts it again, with
+    the same folders and port, without cleaning up. rounds: how often; seed: of the moments."""
     moments = random.Random(seed)
     photos = []
     for n in range(visitors * PHOTOS):
@@ -76,7 +76,7 @@ def kills(
             until(lambda: downloads_of(app.process.pid))
             if number:
                 orphans = [pid for pid in children if command_of(pid)]
-                # The part that this server is at work on is the only one.
+                # One partial file is allowed: the one that this server is downloading.
                 parts = sorted(folder.rglob("*.incomplete"))[1:]
                 yield Killed(before, after, seconds, children, orphans, parts)
             before = after
@@ -88,7 +88,7 @@ def kills(
 
 
 def _settings(weights: Weights) -> dict[str, str]:
-    """The same port for every start, and no network but this server."""
+    """Environment variables: the same port for every start, and no network but this server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -104,7 +104,8 @@ def _settings(weights: Weights) -> dict[str, str]:
 
 
 def _kill_under_load(app: Started, photos: list[list[Path]], after_s: float) -> list[int]:
-    """photos: of each visitor. -> the child processes that the server had"""
+    """Kills the app after some seconds of load. photos: of each visitor. Returns the ids of the
+    app's child processes."""
     seen = [Seen() for _ in photos]
     with ThreadPoolExecutor(len(photos)) as visitors:
         ways_in = cycle(WAYS_IN.values())
@@ -114,5 +115,5 @@ def _kill_under_load(app: Started, photos: list[list[Path]], after_s: float) -> 
         children = children_of(app.process.pid)
         app.process.kill()
         app.process.wait()
-    assert any(one.errors for one in seen)  # visitors were there when it was killed
+    assert any(one.errors for one in seen)  # visitors used the app when it was killed
     return children

@@ -1,6 +1,6 @@
-"""A process that starts networks when it is told to, as another one on this machine, and its disk.
+"""A process that starts networks on command, like a second app on this machine, and its disk.
 
-Run as a program it is that process.
+Run as a program, this file is that process.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 class Machine:
-    """A process of its own that starts networks, as two of them on one machine do.
+    """A second process that starts networks.
 
-    The fault of its disk is ENOSPC or EROFS for whatever is written below a folder.
+    `break_disk` makes its writes below a folder fail with ENOSPC or EROFS.
     """
 
     def __init__(self, prefix: tuple[str, ...] = ()) -> None:
@@ -47,7 +47,7 @@ class Machine:
         )
 
     def begin(self, network: ServedNetwork, folder: Path) -> None:
-        """Start a network, with the caches in this folder; `started` gives what comes of it."""
+        """Starts a network, with the caches in this folder; `started` gives the outcome."""
         source, hub = network.source, network.server.url
         self._tell(start=network.kind, url=source.url, hub=hub, folder=str(folder))
 
@@ -59,7 +59,7 @@ class Machine:
         return self.started()
 
     def run(self, *command: str) -> bool:
-        """Run a command in it and its namespaces. -> whether it went well"""
+        """Runs a command in the process's namespaces; returns whether it succeeded."""
         self._tell(run=command)
         return self._answer()
 
@@ -92,9 +92,10 @@ class Machine:
 
 
 class Disk:
-    """A folder on a disk of a `Machine`, that is full or read-only when it is told to be.
+    """A folder on a disk of a `Machine` that can become full or read-only.
 
-    is_real: a small file system that only the machine sees; else, writing is refused.
+    is_real: whether it is a small file system that only the machine sees; if not, writing is
+    simulated to fail.
     """
 
     def __init__(self, machine: Machine, folder: Path, is_real: bool) -> None:
@@ -111,7 +112,7 @@ class Disk:
         if not self._is_real:
             self._machine.break_disk(fault, self.folder)
             return
-        # The weights are larger.
+        # With 1 MB, the weights do not fit.
         options = {"ENOSPC": "size=1m,rw", "EROFS": "ro", "": "size=64m,rw"}[fault]
         assert self._machine.run("mount", "-o", f"remount,{options}", str(self.folder))
 
@@ -122,7 +123,7 @@ class Disk:
 
 @cache
 def own_mounts() -> tuple[str, ...]:
-    """What a command begins with to have mounts of its own, where this user may have them."""
+    """The prefix that gives a command mounts of its own; empty if this user may not have them."""
     for prefix in (("unshare", "-m"), ("unshare", "-rm")):
         mount = [*prefix, "mount", "-t", "tmpfs", "-o", "size=1m", "none", "/mnt"]
         try:

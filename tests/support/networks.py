@@ -1,4 +1,4 @@
-"""Networks with random weights, which are for numbers and never for a picture."""
+"""Networks with random weights, for comparing numbers and never for a picture that is shown."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from gradcam_core.models.registry import remove_model
 
 
 def scattered(module: nn.Module) -> nn.Module:
-    """A network with random weights, with random biases and statistics, too: as they are made,
-    biases and means are 0, and whoever forgets them is not found out."""
+    """Gives a network random biases and statistics, too: initially, biases and means are 0, and
+    code that forgets them would pass."""
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d) and part.running_mean is not None:
             part.running_mean.normal_(0, 0.1)
@@ -33,12 +33,12 @@ def scattered(module: nn.Module) -> nn.Module:
 
 
 def quickly_made(build: Callable[[], nn.Module]) -> nn.Module:
-    """What `build` gives, in eval mode, with random values that repeat: to draw all of them anew
-    takes most of the time in which a network is built. Norms change nothing."""
+    """The network of `build` in eval mode, with random values that repeat, because drawing all of
+    them takes most of the time of building a network. Normalisation layers change nothing."""
     module = without_values(build)
     tensors = module.state_dict()
     if len(tensors) < sum(1 for _ in module.parameters()) + sum(1 for _ in module.buffers()):
-        return build().eval()  # with tables that no file has, such as those of positions
+        return build().eval()  # it has tables that are not in its state, such as positions
     module.to_empty(device="cpu")
     few = torch.randn(65_537)  # a prime, so that no two outputs of a layer are the same
     few -= few.mean()
@@ -53,8 +53,8 @@ def quickly_made(build: Callable[[], nn.Module]) -> nn.Module:
 
 @contextmanager
 def registered_small_network(folder: Path) -> Iterator[gc.Model]:
-    """timm's ResNet for tests, in the registry: whatever runs a network a hundred times takes a
-    tenth of a second with it. folder: for its weights."""
+    """Registers timm's small ResNet for tests: a hundred passes of it take a tenth of a second.
+    folder: for its weights."""
     torch.manual_seed(0)
     module = scattered(timm.create_model("test_resnet"))
     save_file(module.state_dict(), folder / "small.safetensors")
@@ -64,7 +64,7 @@ def registered_small_network(folder: Path) -> Iterator[gc.Model]:
 
 
 def with_heat(photo: gc.Photo, model: gc.Model, **options: object) -> gc.Explanation:
-    """Of the first class that has any: with random weights, some have none."""
+    """The explanation of the first class that has heat: with random weights, some have none."""
     held = gc.examine(photo, model)
     found = (gc.explain(photo, model, one.index, **options) for one in held.top)  # type: ignore[arg-type]
     return next(one for one in found if not one.degenerate)

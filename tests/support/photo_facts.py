@@ -1,5 +1,5 @@
-"""The facts of several explanations of one photo, as a person has them who looks at the page:
-names, probabilities, the table of overlaps, and the heat itself."""
+"""The facts about several explanations of one photo, as the page shows them: names, probabilities,
+the table of overlaps, and the heat itself."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ COUNTS = {"both": 2, "all three": 3, "all four": 4, "all five": 5, "all six": 6,
 
 
 def percent(share: float) -> str:
-    """A probability as it must be written."""
+    """A probability in the required form."""
     if share < 0.001:
         return "< 0.1 %"
     return "> 99.9 %" if share >= 0.9995 else f"{100 * share:.1f} %"
 
 
 def whole(share: float) -> str:
-    """A share of places as it must be written."""
+    """A share of places in the required form."""
     if 0 < share < 0.005:
         return "< 1 %"
     return "> 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
 
 
 class PhotoFacts:
-    """agreement: the record that stands in the table, with numbers from 0 as names."""
+    """agreement: the record behind the table, in which numbers from 0 are the names."""
 
     def __init__(
         self, explanations: Sequence[gc.Explanation], agreement: dict[str, Any] | None
@@ -58,12 +58,12 @@ class PhotoFacts:
 
     @cached_property
     def whoever(self) -> str:
-        """A pattern for whom a sentence speaks of."""
+        """A regular expression for the networks that a sentence names."""
         name = f"(?:{'|'.join(map(re.escape, sorted(self.e, key=len, reverse=True)))})"
         return rf"both|all \w+|{name}(?:, {name})*(?: and {name})?"
 
     def who(self, text: str) -> list[str]:
-        """The networks that "both", "all three", "they" or names mean."""
+        """The networks meant by "both", "all three", "they" or a list of names."""
         if text in COUNTS or text == "they":
             assert COUNTS.get(text) in (None, len(self.e)), text
             return list(self.e)
@@ -73,7 +73,8 @@ class PhotoFacts:
         return names
 
     def has_numbers(self, names: Sequence[str], text: str, shares: Sequence[float]) -> None:
-        """That a text has the probabilities of these networks, each or one for all."""
+        """Fails unless a text has the probabilities of these networks: one for each, or one for all
+        if they are the same."""
         written = [percent(share) for share in shares]
         written = written if len(set(written)) > 1 else written[:1]
         assert re.split(r", | and ", text) == written, (names, text, written)

@@ -1,4 +1,4 @@
-"""Photographs: those of scikit-image, and ones that no cache can know."""
+"""Photographs: those of scikit-image, and new ones that no cache can contain."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ EXAMPLES = ROOT / "assets" / "examples"
 
 
 def fresh_photo(seed: int, size: tuple[int, int] = (320, 260)) -> bytes:
-    """A photo that nobody has asked for before, as a PNG file: of a cat or of coffee."""
+    """A new photo of a cat or of coffee as a PNG file, another one for each seed."""
     return _noisy(sorted(EXAMPLES.glob("*.jpg"))[seed % 2], seed, size, "PNG", noise=9)
 
 
 def large_photo(seed: int, size: tuple[int, int] = (1600, 1200)) -> bytes:
-    """A photo as a JPEG file, another one for each seed."""
+    """A new photo as a JPEG file, another one for each seed."""
     names = sorted(EXAMPLES.glob("*.jpg"))
     return _noisy(names[seed % len(names)], seed, size, "JPEG", noise=4)
 

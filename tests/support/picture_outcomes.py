@@ -1,4 +1,4 @@
-"""What may come of a bad picture: the right picture, or a sentence for people."""
+"""The allowed outcomes of a bad picture: the right picture, or a sentence for people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_SENTENCE = re.compile(
 
 
 def assert_is_a_sentence(text: str, picture: BadPicture) -> None:
-    """One that is for people, and one of those that this picture may get."""
+    """Fails unless the text is a sentence for people that is allowed for this picture."""
     assert 10 <= len(text) <= 300
     assert text == text.strip()
     assert text.isprintable()

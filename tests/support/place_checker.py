@@ -1,4 +1,4 @@
-"""Whether what sentences say of maps is so: how far they overlap, and where the heat lies."""
+"""Checks what sentences say about maps: how far they overlap, and where the heat lies."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ ALIKE = {
     "almost the same places": (80, 99),
     "the same places": (100, 100),
 }
-"""Words for an overlap, and the whole percents they are right for."""
+"""Words for an overlap, and the whole percentages for which they are right."""
 
 LOOK = "|".join(sorted(ALIKE, key=len, reverse=True))
 OVERLAPS = rf"{NUMBER}(?: to {NUMBER})? %"
 
-# What words say of a place along one side, in shares of it, with a place of the raster to spare.
+# The ranges along one side that words for places mean, as shares, with a tolerance of one place of
+# the raster.
 LOW, MIDDLE, HIGH, ANYWHERE = (-0.01, 0.345), (0.41, 0.59), (0.655, 1.01), (0.0, 1.0)
 BEFORE, BEHIND = (0.325, 0.43), (0.57, 0.675)
 
@@ -41,7 +42,7 @@ THIRDS = {
 
 
 def check_alike(facts: PhotoFacts, text: str) -> None:
-    """How far networks look at the same places."""
+    """Checks a sentence on how far networks look at the same places."""
     whole_text = text = text.removeprefix("still, ")
     text, joint = _without_joint_place(text)
     if joint:
@@ -93,13 +94,13 @@ def check_alike(facts: PhotoFacts, text: str) -> None:
         named.update(group)
     assert named <= set(facts.mapped), text
     assert "most alike" in text or named == set(facts.mapped), text
-    for pair in best:  # a pair that is named before others is the best
+    for pair in best:  # the pair that is named first must be the best
         known = [one["overlap"] or 0 for one in facts.table.values()]
         assert facts.table[pair]["overlap"] == max(known), text
 
 
 def check_shared(facts: PhotoFacts, words: str) -> None:
-    """That the places that all look at are where they are said to be: most of them near it."""
+    """Fails unless most of the places at which all networks look are near the stated place."""
     shared = np.logical_and.reduce(
         [hottest_fifth(facts.heat[name], facts.region) for name in facts.mapped]
     )
@@ -123,7 +124,8 @@ def _check_pairs(
     numbers: str,
     has_chance: bool = True,
 ) -> None:
-    """numbers: "overlap 12 to 17 %, by chance 11 %", as it is in the table and as it is."""
+    """Checks words and numbers, such as "overlap 12 to 17 %, by chance 11 %", against the table,
+    and the table against the maps."""
     told, _, chance = numbers.removeprefix("overlap ").partition(", by chance ")
     overlaps = []
     for pair in pairs:
@@ -160,7 +162,7 @@ def _check_range(text: str, shares: list[float]) -> None:
 
 
 def check_places(facts: PhotoFacts, text: str) -> None:
-    """Where the heat of each lies, and whose covers more."""
+    """Checks a sentence on where the heat of each network lies, and whose heat covers more."""
     told: list[str] = []
     verb = ""
     for clause in text.split("; "):
@@ -188,16 +190,17 @@ def check_places(facts: PhotoFacts, text: str) -> None:
 
 
 FIRST = "at|in|spread|across|down|above|below|left|right"
-"""First words of places."""
+"""The words with which places begin."""
 
 
 def verb_of(words: str) -> str:
-    """What stands between the heat and a place."""
+    """The verb between "the heat" and a place."""
     return {"spread": "is", "across": "runs", "down": "runs"}.get(words.split()[0], "lies")
 
 
 def check_place(facts: PhotoFacts, name: str, words: str) -> None:
-    """That the heat of a map is where it is said to be. Spots may just touch or just not."""
+    """Fails unless the heat of a map is at the stated place. Tries several levels, as spots may
+    barely touch or barely not."""
     heat, wrong = facts.heat[name], None
     for heat.level in (0.49, 0.51, 0.5):
         try:
@@ -252,7 +255,7 @@ def _check_place(heat: HeatFacts, words: str) -> None:
         if share < 0.7:  # by several spots
             x, y = heat.centre_near(x, y)
         check_centre(words, x, y)
-        # Also for who has never heard of a largest spot: half of the heat is on either side of it.
+        # Must also hold for the median, on each side of which lies half of all heat.
         check_centre(words, *heat.median(), spare=0.12)
 
 
@@ -264,13 +267,13 @@ BANDS = {
 
 
 def far(share: float) -> np.ndarray:
-    """bool [SIDE]: what is not near a place along one side."""
+    """bool [SIDE]: the places along one side that are not near this share."""
     return np.abs(centres - share) > 0.25
 
 
 def _fills_short_side(heat: HeatFacts, x: float, y: float) -> bool:
-    """Whether it is one spot that is near its centre along the longer side of a strip and, in
-    pixels, no longer along the shorter one."""
+    """Whether the heat of a narrow photo is one spot: near its centre along the photo's longer
+    side, and, in pixels, no longer along the shorter side."""
     is_wide = heat.size[0] > heat.size[1]
     ratio = heat.length_over_width() if is_wide else 1 / heat.length_over_width()
     near = heat.share_near(x, y, only_x=is_wide, only_y=not is_wide)
@@ -278,7 +281,8 @@ def _fills_short_side(heat: HeatFacts, x: float, y: float) -> bool:
 
 
 def check_centre(words: str, x: float, y: float, spare: float = 0.0) -> None:
-    """words: of a place: "at the top, right of the middle", "above and left of the centre"."""
+    """Fails unless (x, y) is at the place in words, such as "at the top, right of the middle" or
+    "above and left of the centre". spare: a tolerance."""
     across, down = MIDDLE, MIDDLE
     sides = words
     if found := re.fullmatch(r"at the ([\w ]+?)(?:, (.+) the middle)?", words):

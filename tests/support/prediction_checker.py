@@ -1,4 +1,4 @@
-"""Whether what sentences say of predictions is so."""
+"""Checks what sentences say about predictions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.photo_facts import PERCENTS, PhotoFacts, percent
 KINDS = Path(gc.__file__).parent / "models/class_names/wordnet_kinds.json"
 
 OTHER_THINGS = {"cup", "menu", "web site"}
-"""Classes whose photographs show something else than their synset says."""
+"""Classes whose photographs do not show what their synset says."""
 
 
 @cache
@@ -36,7 +36,7 @@ def kinds_of(index: int) -> set[str]:
 
 
 def shared_kinds(facts: PhotoFacts, names: list[str]) -> set[str]:
-    """What the top classes of these networks have in common, in words for people."""
+    """The kinds, in plain words, that the top classes of these networks have in common."""
     best = [facts.e[name].top[0] for name in names]
     labels = gc.imagenet_labels()
     if any(e.independent and e.top[0].probability < 0.5 for e in map(facts.e.get, names) if e):
@@ -49,7 +49,7 @@ def shared_kinds(facts: PhotoFacts, names: list[str]) -> set[str]:
 
 
 def known_to(facts: PhotoFacts, name: str) -> tuple[set[str], bool]:
-    """The classes of a network, ImageNet's or its own, and whether these are all of them."""
+    """The known classes of a network, ImageNet's or its own, and whether these are all."""
     e = facts.e[name]
     own = {one.name for one in e.top}
     imagenet = {label.name for label in gc.imagenet_labels()}
@@ -60,7 +60,7 @@ def known_to(facts: PhotoFacts, name: str) -> tuple[set[str], bool]:
 
 def check_predictions(facts: PhotoFacts, text: str) -> None:
     told: dict[str, list[str]] = {}
-    kinds: list[tuple[list[str], str, str]] = []  # who, of what article, which
+    kinds: list[tuple[list[str], str, str]] = []  # networks, article, kind
     head, _, rest = text.partition(": ")
     of_head = r"they disagree$|they know different classes$|classes differ$| see | say "
     if not rest or not re.search(of_head, head):
@@ -109,7 +109,7 @@ def check_predictions(facts: PhotoFacts, text: str) -> None:
 
 
 def _any_says_two(facts: PhotoFacts, told: dict[str, list[str]]) -> bool:
-    """Whether a network of many labels has at least one half for a class that another one names."""
+    """Whether a multi-label network gives at least 0.5 to a class that another network names."""
     return any(
         one.probability >= 0.5 and one.name in told[other]
         for name, said in told.items()
@@ -149,7 +149,8 @@ def _says(facts: PhotoFacts, clause: str, told: dict[str, list[str]]) -> None:
 
 
 def _bracketed(facts: PhotoFacts, text: str, told: dict[str, list[str]]) -> list[str]:
-    """Names with what they say in brackets: "A and B (tabby, 45.0 %) and C (lynx, 9.0 %)"."""
+    """Checks names followed by predictions in brackets, "A and B (tabby, 45.0 %) and C (lynx,
+    9.0 %)"; returns the names."""
     found = re.findall(rf"(.+?) \((.+?), ({PERCENTS})\)(?:, | and |$)", text)
     assert len(found) > 1, text
     parts = ["{} ({}, {})".format(*one) for one in found]
@@ -167,7 +168,7 @@ def _have(
     told: dict[str, list[str]],
     place: int = 0,
 ) -> None:
-    """That this is their top class, or that of this place, with these probabilities."""
+    """Fails unless this is the networks' class at this rank, with these probabilities."""
     facts.has_numbers(names, numbers, [facts.e[name].top[place].probability for name in names])
     for name in names:
         assert facts.e[name].top[place].name == label, (name, label)
@@ -183,7 +184,7 @@ def _check_nobody_says(facts: PhotoFacts, label: str) -> None:
 
 
 def _is_said(e: gc.Explanation) -> bool:
-    """Whether a network says the class explained as it says the one on top."""
+    """Whether a network names the explained class as it names its top class."""
     tied = percent(e.target.probability) == percent(e.top[0].probability)
     if e.independent:
         return e.target.probability >= 0.5
@@ -284,7 +285,7 @@ def check_unsure(facts: PhotoFacts, text: str) -> None:
 
 
 def check_values(facts: PhotoFacts, text: str) -> None:
-    """What a regression gives, its values as they must be written."""
+    """Checks a sentence on a regression's values, and their form."""
     found = re.fullmatch(r"(.+?) says that (.+)", text)
     assert found, text
     e = facts.e[found[1]]

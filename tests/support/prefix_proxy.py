@@ -1,5 +1,4 @@
-"""A proxy that shows a server below a path, as small as can be; and nginx, as `docs/hosting.md` has
-it."""
+"""A minimal proxy that serves a server below a path, and nginx set up as in `docs/hosting.md`."""
 
 from __future__ import annotations
 
@@ -26,8 +25,8 @@ _OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-
 
 @contextmanager
 def prefix_proxy(server: str, prefix: str, strips: bool) -> Iterator[str]:
-    """The address at which the server is shown. strips: whether the prefix is left out of the paths
-    that are handed on."""
+    """Starts the proxy; gives its address. strips: whether it removes the prefix from the paths
+    that it passes on."""
     to = urlsplit(server).netloc
 
     class Handler(BaseHTTPRequestHandler):
@@ -70,7 +69,8 @@ def prefix_proxy(server: str, prefix: str, strips: bool) -> Iterator[str]:
 
 @contextmanager
 def nginx_of_the_recipe(server: str, folder: Path) -> Iterator[str]:
-    """nginx with the block that stands in `docs/hosting.md`, on ports of this machine alone."""
+    """Starts nginx with the block in `docs/hosting.md`, on a port that only this machine reaches;
+    gives its address."""
     assert NGINX
     text = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```nginx\n(.*?)```", text, re.DOTALL)
@@ -86,7 +86,7 @@ def nginx_of_the_recipe(server: str, folder: Path) -> Iterator[str]:
         block = block.replace(ours, theirs)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     places = "".join(f"{kind}_temp_path {folder / kind};\n" for kind in kinds)
-    user = "user root;\n" if os.getuid() == 0 else ""  # who can read the folder of the test
+    user = "user root;\n" if os.getuid() == 0 else ""  # so that it can read the test's folder
     settings = folder / "nginx.conf"
     settings.write_text(
         f"{user}daemon off;\npid {folder / 'nginx.pid'};\nerror_log {folder / 'error.log'};\n"

@@ -1,4 +1,4 @@
-"""Where a test touches what is private to the code that it tests."""
+"""Finds the places where tests use private names of the code that they test."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 OF_LIBRARIES = {"_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_repr_png_"}
-"""What PyTorch has no public name for: whether a module still has hooks. And what Jupyter asks
-for."""
+"""Names without a public alternative: the hooks of a PyTorch module, and Jupyter's protocol."""
 
 _PATCHING = ("setattr", "delattr", "getattr", "hasattr")
 
 
 def private_names(files: Mapping[str, Path], packages: Sequence[str]) -> list[str]:
-    """Places in these files, as "module:line uses what": private attributes of anything but the
-    file's own `self`, private names imported from the packages, and both given as texts to
+    """Uses of private names in these files, as "module:line uses what": private attributes of
+    anything but `self`, private names imported from the packages, and both as texts for
     `monkeypatch.setattr` and the like."""
     return [
         f"{name}:{line} uses {what}"

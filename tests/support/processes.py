@@ -1,4 +1,4 @@
-"""How much memory and time a process takes together with its children (Linux)."""
+"""The memory and CPU time of a process together with its children (Linux)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 
 MEGABYTE = 2**20
 
-_COUNTED = ("RssAnon:", "RssShmem:")  # not files, which the machine drops when it needs to
+_COUNTED = ("RssAnon:", "RssShmem:")  # not files, whose memory the machine can reclaim
 
 
 def tree(pid: int) -> list[int]:
-    """The process and all that it has started, by their numbers."""
-    # Until it has become another program, a child shares its parent's memory.
+    """The ids of the process and all its descendants."""
+    # A child shares its parent's memory until it runs another program.
     own = command_of(pid)
     others = [child for child in children_of(pid) if command_of(child) != own]
     return [pid, *(one for child in others for one in tree(child))]
 
 
 def children_of(pid: int) -> list[int]:
-    """The processes that it has started itself, by their numbers."""
+    """The ids of the process's own children."""
     children: list[str] = []
     with suppress(OSError):  # it has ended
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -32,14 +32,14 @@ def children_of(pid: int) -> list[int]:
 
 
 def command_of(pid: int) -> bytes:
-    """Its command line; empty where it has ended, also if it was not yet waited for."""
+    """The process's command line; empty if it has ended, even if it was not yet waited for."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
 
 
 def memory(pid: int) -> int:
-    """Bytes that the process and its children take now."""
+    """The bytes that the process and its descendants take now."""
     return sum(map(_own, tree(pid)))
 
 
@@ -51,7 +51,7 @@ def _own(pid: int) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Of a core, that the process and its children have taken so far."""
+    """The seconds of a core that the process and its descendants have taken so far."""
     ticks = 0
     for one in tree(pid):
         with suppress(OSError):
@@ -62,15 +62,15 @@ def cpu_seconds(pid: int) -> float:
 
 @dataclass
 class Peak:
-    """bytes: the most that was seen."""
+    """bytes: the largest memory measured."""
 
     bytes: int = 0
 
 
 @contextmanager
 def watched(pid: int, every: float = 0.01) -> Iterator[Peak]:
-    """The most memory that the process and its children take meanwhile, looked at again and
-    again, every so many seconds."""
+    """Measures the largest memory of the process and its descendants during the `with` block, every
+    `every` seconds."""
     peak, ended = Peak(memory(pid)), threading.Event()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""Actors of a batch on Ray that go wrong. Nodes import this file, so it imports little."""
+"""Faulty actors for batches on Ray. Nodes import this file, so it imports little."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import ray
 from gradcam_core.batch.engines.ray_data import Explainer
 
 DOOMED, BEGUN = ".doomed", ".begun"
-"""Files in the pictures' folder: one has the id of a node, the other says that this node has begun
-with a picture."""
+"""Files in the pictures' folder: one contains the id of a node, the other says that this node has
+begun a picture."""
 
 
 class DoomedExplainer(Explainer):
-    """On the doomed node it begins and never ends; on others, it waits for that."""
+    """On the doomed node, it begins and never ends; on others, it waits for that to begin."""
 
     def __init__(self, *arguments: Any) -> None:
         self._arguments = arguments
@@ -38,7 +38,7 @@ class DoomedExplainer(Explainer):
 
 
 class BrokenExplainer(Explainer):
-    """Lacks something."""
+    """Fails at its creation."""
 
     def __init__(self, *_: Any) -> None:
         raise RuntimeError("no weights on this node")

@@ -1,7 +1,7 @@
-"""Runs the examples of documents one after the other in one process, which loads each network
-once: `python -m tests.support.run_examples < steps.json`.
+"""Runs the documents' examples one after the other in one process, which loads each network once:
+`python -m tests.support.run_examples < steps.json`.
 
-A step is [folder, language, text]. Prints [status, output] of each, as JSON.
+A step is [folder, language, text]. Prints [status, output] of each step as JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gradcam_core.models.registry import remove_model
 
 
 def run(language: str, text: str) -> object:
-    """The exit status."""
+    """Runs a step's text and returns its exit status."""
     if language == "python":
         exec(compile(text, "example", "exec"), {"__name__": "__main__"})
         return 0

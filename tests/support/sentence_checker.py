@@ -1,8 +1,8 @@
-"""Reads the sentences on several explanations of one photo and compares each statement with the
-numbers it speaks of.
+"""Reads the sentences about several explanations of one photo and compares each statement with the
+numbers behind it.
 
-It knows nothing of what made them: it finds names, numbers and words by regular expressions and
-recomputes what they say. A sentence that it does not understand is an error, too.
+It is independent of the code that makes the sentences: it finds names, numbers and words by regular
+expressions and recomputes what they say. A sentence that it does not understand is an error, too.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ CHECKS: dict[str, Callable[[PhotoFacts, str], None]] = {
     r" says that ": check_values,
     r" says? | see ": check_predictions,
 }
-"""What sentences with these words speak of, the first that fits."""
+"""For patterns of words, the check of a sentence that contains them; the first match counts."""
 
 
 def check(facts: PhotoFacts, sentences: Sequence[str]) -> list[str]:
-    """Raises AssertionError for a statement that is not so. Gives of which kinds they were."""
+    """Raises AssertionError for a wrong statement. Returns the name of each sentence's check."""
     found = []
     for sentence in sentences:
         assert re.fullmatch(r"[A-Z].*[^.]\.", sentence), sentence

@@ -1,4 +1,4 @@
-"""A network whose weights a server on this machine has, as the Hub or a release page has them."""
+"""A network whose weights come from a server on this machine, as from the Hub or a release page."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class ServedNetwork:
 
     @property
     def right_file(self) -> Path:
-        """The one that the server has."""
+        """The weights file on the server."""
         return next(iter(self.server.files.values()))
 
     def start(self) -> Start:
-        """The network, as the next start of the app would load it."""
+        """Starts the network as the next start of the app would."""
         return start(impatient(self.info))
 
     def is_right(self, started: Start) -> bool:
@@ -58,8 +58,8 @@ class ServedNetwork:
         return started == Start(self.info.title, "", right)
 
     def leftovers(self) -> list[Path]:
-        """Files in the caches that are not the right weights, and could be taken for some, or for
-        ever lie there."""
+        """Files in the caches that are not the right weights, but could be taken for weights or
+        stay there for ever."""
         right = self.right_file.read_bytes()
         found = weights_in(self.folder / "hf") + weights_in(self.folder / "torch")
         return [path for path in found if path.read_bytes() != right]
@@ -74,7 +74,7 @@ def state(seed: int) -> dict[str, torch.Tensor]:
 
 @cache
 def _file(kind: str, seed: int) -> bytes:
-    """Of exactly the same size for every seed."""
+    """The bytes of a weights file, which have the same size for every seed."""
     if kind == "hub":
         return safetensors.torch.save(state(seed))
     file = io.BytesIO()
@@ -84,7 +84,7 @@ def _file(kind: str, seed: int) -> bytes:
 
 @contextmanager
 def served_network(kind: str, folder: Path) -> Iterator[ServedNetwork]:
-    """One that has never been started here. kind: of `KINDS`."""
+    """Serves a network that has never been started here. kind: of `KINDS`."""
     served = folder / "served"
     served.mkdir(parents=True)
     with serving() as server, caches_in(folder, server.url):

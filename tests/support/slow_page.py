@@ -1,4 +1,4 @@
-"""A page without networks, whose work takes minutes and holds a thread that Python waits for."""
+"""A page without networks, whose work takes minutes in a thread for which Python waits at exit."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from demo.middleware.shutdown import serve
 
 
 def run(port: int, log: Path) -> None:
-    """Serves it at this port until the process is told to end; `/work` is slow. log: the file that
-    everything is printed to."""
+    """Serves the page at this port until the process is told to end; `/work` is slow. log: the file
+    for all output."""
     output = os.open(log, os.O_WRONLY | os.O_CREAT)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(output, stream.fileno())

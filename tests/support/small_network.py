@@ -1,5 +1,5 @@
-"""A small network whose weights have to be downloaded, as a process starts it. PyTorch is not
-imported before it is needed."""
+"""A small network whose weights have to be downloaded, and its start in a process. PyTorch is
+imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ KINDS = ("hub", "release")
 
 @dataclass(frozen=True)
 class Start:
-    """What came of a start: the network's title, why it is not the one that was asked for, and the
-    SHA-256 of the file its weights are from."""
+    """The outcome of a start: the network's title, the reason if it is a stand-in, and the SHA-256
+    of its weights file."""
 
     title: str
     reason: str
@@ -38,7 +38,7 @@ def small_network(source: Source) -> ModelInfo:
 
 
 def source_of(kind: str, url: str) -> Source:
-    """kind: of `KINDS`."""
+    """The source of the weights. kind: of `KINDS`; url: of the release file."""
     return HUB_FILE if kind == "hub" else ReleaseFile(url)
 
 
@@ -49,21 +49,21 @@ def impatient(
     stall_timeout_s: float = 6,
     retry_after_s: float = 60,
 ) -> Loader:
-    """Its limits are those of tests."""
+    """A loader with short time limits."""
     short = partial(fetch, answer_timeout_s=answer_timeout_s, stall_timeout_s=stall_timeout_s)
     return Loader(info, retry_after_s=retry_after_s, fetch=short)
 
 
 def start(loader: Loader) -> Start:
-    """What an app gets that starts the network now."""
+    """The outcome for an app that starts the network now."""
     model = loader.request().result(120)
     return Start(model.info.title, model.reason, model.weights.sha256)
 
 
 @contextmanager
 def caches_in(folder: Path, endpoint: str) -> Iterator[None]:
-    """No weights on this machine but those in packages and in this folder, for this process and
-    its children; and another Hub."""
+    """Leaves this process and its children only the weights in packages and in this folder, and
+    another Hub."""
     hub = huggingface_hub.constants
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE"):

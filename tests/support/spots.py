@@ -1,4 +1,4 @@
-"""Explanations of maps with a spot of heat at a place."""
+"""Maps with spots of heat at given places."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PLACES = {
     (4, 7): "bottom",
     (7, 7): "lower right",
 }
-"""The names of the places, by the column and row of their middle on a grid of 9 x 9 cells."""
+"""The names of places by the (column, row) of their centre on a grid of 9 x 9 cells."""
 
 
 def spot(*places: str, side: int = 9, level: float = 1.0) -> np.ndarray:
-    """A map of 9 x 9 cells with a spot of 3 x 3 at each of these places, cooler from one on to the
-    next by `level`."""
+    """A map of `side` x `side` cells with a spot of 3 x 3 at each of these places; each spot has
+    `level` times the heat of the one before."""
     cells = np.zeros((side, side))
     for number, place in enumerate(places):
         ((x, y),) = (middle for middle, name in PLACES.items() if name == place)

@@ -1,4 +1,4 @@
-"""The page's own requests without a browser: what is sent, and what comes back line by line."""
+"""The page's own requests without a browser: sends them, and reads the answer line by line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CAT, COFFEE = "1_cat", "2_coffee"
 
 
 def map_requests(*models: str, **choices: Any) -> list[dict[str, Any]]:
-    """A map of each network, with these choices for all of them."""
+    """Requests for a map of each network, with these choices for all of them."""
     return [{"id": model, "model": model, **choices} for model in models]
 
 
@@ -40,7 +40,7 @@ def _refuse(constant: str) -> None:
 
 
 def explain_stream(app: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """All answers of a server, in their order."""
+    """All lines of a server's answer, in their order."""
     with requests.post(f"{app}explain-stream", json=body, stream=True, timeout=120) as response:
         assert response.status_code == 200, response.text
         assert response.headers["Content-Type"].startswith("application/x-ndjson")
@@ -49,28 +49,28 @@ def explain_stream(app: str, body: dict[str, Any]) -> list[dict[str, Any]]:
 
 @contextmanager
 def stream_in_this_process(settings: Settings = _DEFAULTS) -> Iterator[TestClient]:
-    """The page's requests in this process, without the page, on a service of their own."""
+    """A client for the page's requests in this process, without the page, on its own service."""
     start(settings=settings)
     with TestClient(Starlette(routes=routes())) as running:
         yield running
 
 
 def ask(client: TestClient, **body: Any) -> list[dict[str, Any]]:
-    """All answers of the stream in this process, in their order."""
+    """All lines of the answer from this process, in their order."""
     response = client.post("/explain-stream", json={"maps": map_requests(*MODELS), **body})
     assert response.status_code == 200, response.text
     return [parsed(line) for line in response.text.splitlines()]
 
 
 def asked(url: str, name: str, body: Any) -> requests.Response:
-    """The answer to any body, also to one that no page sends."""
-    # Not `json=`, which refuses numbers that are none.
+    """The answer to any body, even one that no page sends."""
+    # Not `json=`, which refuses NaN and infinity.
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return requests.post(f"{url}{name}", data=data, timeout=60)
 
 
 def sentence_of(answer: requests.Response) -> str:
-    """The one thing that is answered: a short sentence."""
+    """The answer's only content: a short sentence."""
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert [list(line) for line in lines] == [["problem"]], answer.text
     sentence = lines[0]["problem"]
@@ -93,7 +93,7 @@ def shares(result: dict[str, Any]) -> np.ndarray:
 
 
 def assert_is(result: dict[str, Any], e: gc.Explanation) -> None:
-    """That a result of the server is what the core gives."""
+    """Fails unless a result of the server matches the core's explanation."""
     peak = e.feature_map.max()
     np.testing.assert_allclose(shares(result), e.feature_map / peak, atol=1e-4)
     assert result["target"]["index"] == e.target.index
@@ -107,7 +107,7 @@ def assert_is(result: dict[str, Any], e: gc.Explanation) -> None:
 
 
 class LeavingClient:
-    """Sends one request and may leave before the answer, as the server of the page meets it."""
+    """Sends a request as an ASGI client, and can disconnect before the answer."""
 
     def __init__(self, path: str, body: dict[str, Any]) -> None:
         self.received = b""
@@ -124,7 +124,7 @@ class LeavingClient:
         self._left.set()
 
     async def ask(self) -> None:
-        """Returns when the server has done all that it does for the request."""
+        """Returns when the server has finished all work for the request."""
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},

@@ -1,5 +1,5 @@
-"""A data set as a batch run writes it, as large as one likes: some pictures are really explained by
-three networks, all others have their results in other mixtures, so that it takes seconds.
+"""A data set as a batch writes it, of any size, in seconds: three networks explain some pictures,
+and all others get mixtures of these results.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ NETWORKS = {
     "efficientnet_lite0": "ResNet50",
     "efficientnet_lite1": "VGG19",
 }
-"""Who runs, and for whom it stands in."""
+"""The networks that run, and the networks for which each stands in."""
 
 HOSTILE = (
     'hostile/<img src=x onerror="window.broken=1"></script><script>window.broken=2</script>.jpg'
 )
-"""A file name that must be text wherever it is shown."""
+"""A file name that must be shown as text everywhere."""
 
 LONGEST = 160  # side of a thumbnail
 IN_PART = 500
-EXPLAINED = 2  # classes of each tile by each network
+EXPLAINED = 2  # classes that each network explains of each tile
 
 _CLASS = [("index", pa.int32()), ("name", pa.string()), ("probability", pa.float32())]
 VERDICTS = {"holds": "This map holds", "unclear": "Not clear", "fails": "This map fails"}
@@ -100,8 +100,8 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of an example photo, and what each network finds in it for some classes; where, in
-    words; and how far the networks' maps overlap, for what was chosen of each."""
+    """A part of an example photo; each network's explanations of some classes; the places of their
+    heat in words; and the overlaps of the networks' maps for each choice of explanations."""
 
     photo: Image.Image
     thumbnails: tuple[bytes, ...]
@@ -118,7 +118,7 @@ class Tile:
 
 
 def tiles(count: int) -> Iterator[Tile]:
-    """So many parts of the example photos, each really explained."""
+    """Yields `count` parts of the example photos, each with computed explanations."""
     chance = random.Random(1)
     photos = [gc.read_image(path) for path in sorted(EXAMPLES.glob("*.jpg"))]
     networks = [gc.load_model(name) for name in NETWORKS]
@@ -140,7 +140,7 @@ def tiles(count: int) -> Iterator[Tile]:
 
 
 def thumbnails(photo: Image.Image) -> tuple[bytes, ...]:
-    """JPEGs: the photo as it is, and darker and brighter ones."""
+    """Small JPEGs: of the photo, and of darker and brighter versions."""
     small = photo.copy()
     small.thumbnail((LONGEST, LONGEST))
     made = []
@@ -152,11 +152,11 @@ def thumbnails(photo: Image.Image) -> tuple[bytes, ...]:
 
 
 def write_data_set(out: Path, pictures: int = 5000, count: int = 42, seed: int = 0) -> list[Tile]:
-    """The data set of so many pictures in `out/data`, and the tiles that it is made of.
+    """Writes a data set of `pictures` pictures to `out/data`; returns its `count` tiles.
 
-    The first pictures are the tiles as they are, in their order, with every network's own top
-    prediction. Of the others, every 40th could not be read, every 25th has one network's error and
-    every 10th was checked; the last has a hostile name. Every 7th, from the first, has no label.
+    The first pictures are the unchanged tiles, in their order, with every network's top prediction.
+    Of the others, every 40th could not be read, every 25th has one network's error and every 10th
+    was checked; the last has a hostile name. Every 7th, from the first, has no label.
     """
     made = list(tiles(count))
     chance = random.Random(seed)
@@ -213,7 +213,7 @@ def _picture(
 def row_of(
     path: str, e: gc.Explanation, place: str, overlap: float, times: float
 ) -> dict[str, Any]:
-    """One row as a batch writes it; times: what its probabilities are taken by."""
+    """A row as a batch writes it. times: a factor for its probabilities."""
     width, height = e.geometry.photo_size
     sides = width, height, width, height
     peak = float(e.feature_map.max()) or 1
@@ -252,7 +252,8 @@ def row_of(
 
 
 def _label(rows: Sequence[dict[str, Any]], tile: Tile) -> None:
-    """The label of a picture: what the first network finds in a tile, which may be another one."""
+    """Adds a label to a picture's rows: the first network's top class for a tile, which may be
+    another picture's."""
     label = tile.explanations[0][0].target
     for row in rows:
         row |= {"label": label.name, "label_index": label.index}

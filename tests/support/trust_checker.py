@@ -1,6 +1,5 @@
-"""Whether what is said of a map's checks is so: reads the sentences and compares them with the
-figures that stand beside them. Shares no line with what made them; its limits are those of
-docs/trust.md."""
+"""Checks the sentences about a map's trust checks: compares them with the numbers beside them.
+Shares no code with what made them; its limits are those of docs/trust.md."""
 
 from __future__ import annotations
 
@@ -20,8 +19,8 @@ BEGINNINGS = {
 
 
 def check_trust(record: dict[str, Any], name: str) -> None:
-    """Raises AssertionError for a statement that is not so. record: of the checks, as JSON has it;
-    name: of the class."""
+    """Raises AssertionError for a wrong statement. record: of the checks, as in JSON; name: of the
+    class."""
     reasons = record["reasons"]
     verdict = max((one["outcome"] for one in reasons), key=ORDER.index)
     assert record["verdict"] == verdict
@@ -136,7 +135,7 @@ def _lowest(found: Sequence[float | None]) -> float:
 
 
 def _spread(text: str, correlations: Sequence[float | None]) -> None:
-    """That a text has the lowest and highest of these, and how many there are not."""
+    """Fails unless a text has the lowest and highest correlation, and how many are missing."""
     known = [one for one in correlations if one is not None]
     missing = len(correlations) - len(known)
     found = re.fullmatch(
@@ -152,7 +151,7 @@ def _spread(text: str, correlations: Sequence[float | None]) -> None:
     if known:
         assert _is(found[1], min(known)), text
         assert _is(found[2] or found[1], max(known)), text
-        for limit in (0.5, 0.7, 0.8):  # on which side of it the figures are is seen
+        for limit in (0.5, 0.7, 0.8):  # the text must show on which side of a limit they are
             for told, one in ((found[1], min(known)), (found[2] or found[1], max(known))):
                 assert (_value(told) >= limit) == (one >= limit), text
 
@@ -162,7 +161,7 @@ def _value(told: str) -> float:
 
 
 def _is(told: str, value: float) -> bool:
-    """Whether it is this number, rounded."""
+    """Whether the text is this number, rounded."""
     digits = len(told.partition(".")[2])
     return abs(_value(told) - value) <= 0.5001 * 10**-digits
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import requests
 
 DECLARED = {"meta": {"_type": "gradio.FileData"}}
-"""What Gradio wants to be said of a path that stands for a file."""
+"""The marker that Gradio requires on a path that stands for a file."""
 
 
 def upload(url: str, file: Path | bytes, name: str = "") -> str:
-    """The path that the server gives a file."""
+    """Uploads a file; returns the path that the server gives it."""
     if isinstance(file, bytes):
         name, data = name or "photo.png", file
     else:

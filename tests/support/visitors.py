@@ -1,5 +1,5 @@
-"""Visitors of the app, by the page's own requests or as sessions of `gradio_client`: for the
-benchmarks of load and for the tests that kill the server while somebody is there."""
+"""Simulated visitors, who send the page's own requests or use `gradio_client`, for the load
+benchmarks and for the tests that kill a server in use."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from tests.support.stream import explain_stream, map_requests, results
 from tests.support.uploads import upload
 
 CLASSES_CHANGED = 2  # for each photo
-LEAVING = 1 / 8  # of the photos, whose visitor goes before the answer
+LEAVING = 1 / 8  # share of photos whose visitor leaves before the answer
 
 
 class Visitor(Protocol):
-    """One person, who has all these networks explain one photo after the other."""
+    """A visitor who has these networks explain one photo after the other."""
 
     def __init__(self, url: str, models: Sequence[str] = DEFAULT_MODELS) -> None: ...
 
     def bring(self, photo: Path) -> list[str]:
-        """Has a new photo explained. -> the classes that the first network finds most probable"""
+        """Has a new photo explained; returns the first network's most probable classes."""
 
     def change(self, name: str) -> set[str]:
-        """Asks for another of these classes. -> the classes that the maps explain"""
+        """Requests another of these classes; returns the classes that the maps explain."""
 
     def leave(self, photo: Path, after_s: float) -> None:
-        """Brings a photo, and goes before the answer."""
+        """Sends a photo, and leaves before the answer, after this many seconds."""
 
     def close(self) -> None: ...
 
 
 class PageVisitor:
-    """What the page sends, and takes from the answers."""
+    """A visitor of the page, who sends its requests and reads its answers."""
 
     def __init__(self, url: str, models: Sequence[str] = DEFAULT_MODELS) -> None:
         self._url = url
@@ -76,7 +76,7 @@ class PageVisitor:
         return {"upload": upload(self._url, photo), "maps": self._cells, "compare": True}
 
     def _results(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """In the order of the networks. Raises RuntimeError if one is missing."""
+        """The results in the order of the networks. Raises RuntimeError if one is missing."""
         found = results(answers)
         if missing := [cell["id"] for cell in self._cells if cell["id"] not in found]:
             raise RuntimeError(f"no map of {', '.join(missing)}: {answers[-1]}")
@@ -84,7 +84,7 @@ class PageVisitor:
 
 
 class ApiVisitor:
-    """A program that wants numbers, not files."""
+    """A program that uses the API and requests no files."""
 
     def __init__(self, url: str, models: Sequence[str] = DEFAULT_MODELS) -> None:
         self._client = Client(url, verbose=False)
@@ -117,8 +117,8 @@ WAYS_IN: dict[str, type[Visitor]] = {"page": PageVisitor, "API": ApiVisitor}
 
 @dataclass
 class Seen:
-    """What visitors have met. photos, changes: seconds that they waited; left: photos that their
-    visitor did not wait for."""
+    """What visitors have experienced. photos, changes: seconds of waiting for each photo and each
+    change of class; left: photos whose visitor left before the answer."""
 
     photos: list[float] = field(default_factory=list)
     changes: list[float] = field(default_factory=list)
@@ -127,7 +127,7 @@ class Seen:
 
     @classmethod
     def of(cls, several: Sequence[Seen]) -> Seen:
-        """All of them together."""
+        """The experiences of several visitors together."""
         photos, changes, errors = (
             [one for seen in several for one in getattr(seen, name)]
             for name in ("photos", "changes", "errors")
@@ -143,7 +143,7 @@ def visit(
     seen: Seen,
     models: Sequence[str] = DEFAULT_MODELS,
 ) -> None:
-    """One visitor with these photos, noted in `seen`; never raises."""
+    """Runs a visitor with these photos, and records it in `seen`. Never raises."""
     chance = random.Random(seed)
     try:
         visitor = way_in(url, models)

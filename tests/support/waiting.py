@@ -1,4 +1,4 @@
-"""Waiting for something that another thread, process or task does."""
+"""Waits for what another thread, process or task does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def until(is_so: Callable[[], Any], seconds: float = 30) -> Any:
-    """What `is_so` gives once that is true; it fails if it is not so in the end."""
+    """The result of `is_so` once it is true. Fails if it is still false after this many seconds."""
     deadline = time.monotonic() + seconds
     while not (answer := is_so()):
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Fixtures: a web of the tests' own, for those that fetch pictures from it."""
+"""Fixtures: a fake web, from which tests fetch pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.forbidden_addresses import WEB
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Network:
-    """In place of the machine's own."""
+    """A fake network in place of the machine's own."""
     made = Network()
     monkeypatch.setattr(socket, "getaddrinfo", made.getaddrinfo)
     monkeypatch.setattr(socket.socket, "connect", lambda sock, to: made.connect(sock, to))
@@ -24,7 +24,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 
 @pytest.fixture
 def remote(network: Network) -> Iterator[RemotePictures]:
-    """Pictures by their address, none of them fetched yet."""
+    """Remote pictures, none of them fetched yet."""
     made = RemotePictures()
     yield made
     made.threads.shutdown(wait=False, cancel_futures=True)
@@ -32,7 +32,7 @@ def remote(network: Network) -> Iterator[RemotePictures]:
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[list[Server]]:
-    """One that stands for one on the web, and at the same port three on this machine."""
+    """A server that stands for one on the web, and three on this machine at the same port."""
     web = Server(WEB)
     made = [web, *(Server(host, web.port) for host in ("127.0.0.1", "127.0.0.2", "::1"))]
     with serving(*made):
@@ -52,5 +52,5 @@ def web(servers: list[Server], remote: RemotePictures, cat_bytes: bytes) -> Serv
 
 @pytest.fixture
 def inside(servers: list[Server]) -> list[Server]:
-    """Servers on this machine that nobody may ask, at the port of the one that may be."""
+    """The servers on this machine that must not be contacted, at the same port as `web`."""
     return servers[1:]

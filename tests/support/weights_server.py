@@ -16,14 +16,15 @@ COMMIT = "0" * 39 + "1"
 
 
 class Weights(ThreadingHTTPServer):
-    """Serves `files` by the end of the path. `fault` says what goes wrong with them.
+    """Serves `files` by the end of the path, with a fault.
 
-    fault: "" nothing; "404"; "500"; "cut": the connection ends in the middle of the file;
-    "corrupt": a byte in the middle is another; "hang": no answer at all; "stall": half of the
-    file, then silence; "slow": 10 KB a second; "gone": closed without a word; "babble": no HTTP;
-    "page": a web page instead; "login": the way to one; "noise": random bytes, as many; "empty":
-    no byte; "swapped": the file `other` under the right one's name and ETag. may_end: until it is
-    set, a tenth of a file comes at once, and the rest only as fast as it must not to be given up.
+    fault: "" for none; "404"; "500"; "cut": the connection ends in the middle of the file;
+    "corrupt": a byte in the middle is wrong; "hang": no answer at all; "stall": half of the file,
+    then silence; "slow": 10 KB a second; "gone": closed without an answer; "babble": not HTTP;
+    "page": a web page instead; "login": a redirect to a login page; "noise": as many random bytes;
+    "empty": no byte; "swapped": the file `other` with the right file's name and ETag. may_end:
+    until it is set, a tenth of a file is sent at once, and the rest barely fast enough not to be
+    given up.
     """
 
     daemon_threads = True
@@ -144,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving() -> Iterator[Weights]:
     server = Weights()
-    # As often it looks whether it should end.
+    # 0.02: seconds between two checks whether to end.
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server

@@ -104,7 +104,7 @@ export class Presentation {
     }
   }
 
-  /** The height that a tile needs beside its picture, in pixels. */
+  /** The height that a tile needs in addition to its picture, in pixels. */
   labelHeight() {
     const panels = [...this.grid.querySelectorAll(":scope > .panel[data-model]")];
     const heights = panels.map((panel) => {

@@ -1,5 +1,4 @@
-"""Pictures as nobody sends them on purpose, but for those who do: what each is, and what must come
-of it.
+"""Bad pictures, sent by accident or by attackers: what each is, and what its outcome must be.
 
-Every one is made here, the same each time. None is large in git, and hardly any as a file.
+All are made here, the same each time. They take little space in git, and most also as files.
 """

@@ -1,4 +1,4 @@
-"""Files of many pictures."""
+"""Files that contain many pictures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def _gif_animation(frames: int, side: int = 8) -> bytes:
 
 
 def _pages(count: int, is_loop: bool = False) -> bytes:
-    """A TIFF of so many directories, all for the same pixels; or one that leads back to itself."""
+    """A TIFF with `count` directories, all for the same pixels. is_loop: whether the last leads
+    back to the first."""
     pixels = bytes([128]) * 64
     at = 8 + len(pixels)
     tags: dict[int, tuple[int, tiff.Value]] = {
@@ -47,7 +48,7 @@ def _pages(count: int, is_loop: bool = False) -> bytes:
         278: (tiff.LONG, [8]),
         279: (tiff.LONG, [64]),
     }
-    directory = tiff.ifd(tags, 0)  # which has no values behind it, so its place does not matter
+    directory = tiff.ifd(tags, 0)  # all values are inside, so its place does not matter
     length = len(directory)
     places = [at + n * length for n in range(count)]
     after = [*places[1:], places[0] if is_loop else 0]

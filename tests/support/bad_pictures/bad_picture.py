@@ -1,4 +1,4 @@
-"""One file, and what may come of it."""
+"""The record of a bad picture and its allowed outcomes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANY = f"{NO_SENSE}|has a finite value|{TOO_LARGE}|{TOO_COSTLY}|is empty"
 
 GREY = (128, 128, 128)
 SIZE = 360, 240
-"""Of the cat."""
+"""Width and height of the cat."""
 
 Colour = tuple[int, int, int]
 Size = tuple[int, int]
@@ -24,8 +24,8 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Shown:
-    """What a person sees of it. size: after turning; None if any will do. look: the cat, the
-    colour that is its mean, or None if anything will do."""
+    """The picture that a person should see. size: after turning, None for any. look: the cat, the
+    picture's mean colour, or None for anything."""
 
     size: Size | None = SIZE
     look: Colour | str | None = "cat"
@@ -33,11 +33,12 @@ class Shown:
 
 @dataclass(frozen=True)
 class BadPicture:
-    """One file. kind: the group it is counted in; file_name: the name it is sent under.
+    """A bad picture. kind: the group in which it is counted; file_name: the name under which it is
+    sent.
 
-    shown, refused: what may come of it, a picture or a sentence that this expression is found in;
-    both are given where either is right. is_large: close to what is still decoded. is_costly: takes
-    seconds to decode, or until it is given up.
+    shown, refused: the allowed outcomes: a picture, or a sentence that contains this regular
+    expression; both if either is right. is_large: close to the largest size that is decoded.
+    is_costly: takes seconds to decode or to give up.
     """
 
     kind: str

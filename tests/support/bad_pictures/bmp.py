@@ -1,4 +1,4 @@
-"""BMP against its own rules."""
+"""BMP files that break the format's rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spaces, depths, palettes and profiles of colour."""
+"""Colour spaces, bit depths, palettes and colour profiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.handmade_pictures import bmp, gif, jpeg, png, tiff
 
 
 def _grey_ramp(kind: type, top: float) -> np.ndarray:
-    """From 0 to `top`, each of which is somewhere, so that they are black and white."""
+    """The cat in grey, [H, W], from 0 to `top`; both occur, so that they become black and white."""
     levels = np.array(cat().convert("L"))
     levels[-1, :2] = 0, 255
     return (levels.astype(np.float64) * (top / 255)).astype(kind)
@@ -31,21 +31,21 @@ def _lab() -> Image.Image:
 
 
 def _float_tiff(**places: float) -> bytes:
-    """Shares of white; places: what stands in the first pixels instead."""
+    """A TIFF of floats, as shares of white. places: values for the first pixels instead."""
     values = _grey_ramp(np.float32, 1)
     values[0, : len(places)] = list(places.values())
     return encoded(Image.fromarray(values), "TIFF")
 
 
 def _ycck() -> bytes:
-    """CMYK as Adobe writes it: inverted, and its first three turned to luma and chroma."""
+    """CMYK as Adobe writes it: inverted, with the first three channels as luma and chroma."""
     inverted = encoded(cat().convert("CMYK"), "JPEG", quality=95)
     at = inverted.index(b"Adobe")
     return inverted[: at + 11] + b"\2" + inverted[at + 12 :]
 
 
 def _png_of(values: np.ndarray, colour: int, *before: bytes) -> bytes:
-    """A PNG of 16 bits a value: [H, W, channels] -> big-endian."""
+    """A PNG with 16 bits per value. values: [H, W, channels]; before: chunks before the pixels."""
     height, width = values.shape[:2]
     lines = [b"\0" + row.astype(">u2").tobytes() for row in values]
     pixels = png.chunk(b"IDAT", png.deflated(lines))
@@ -149,7 +149,7 @@ def _deep_heic() -> bytes:
 
 
 def _interlaced() -> bytes:
-    """Adam7: seven small pictures, one after the other."""
+    """A PNG with Adam7 interlacing: seven small pictures, one after the other."""
     values = np.asarray(cat())
     starts = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
               (0, 1, 1, 2))  # fmt: skip

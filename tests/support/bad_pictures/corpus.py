@@ -25,7 +25,7 @@ from tests.support.bad_pictures.bad_picture import BadPicture
 
 
 def corpus() -> Iterator[BadPicture]:
-    """All of them, without making their bytes yet. No two have the same name."""
+    """Yields all bad pictures, without making their bytes yet. No two have the same name."""
     yield from damaged.truncated()
     yield from damaged.flipped()
     yield from names.under_wrong_names()

@@ -1,4 +1,4 @@
-"""Files that were good: cut off, or with bits flipped."""
+"""Good files, truncated or with flipped bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture that most of them are of, in every format."""
+"""The cat, which most bad pictures show, in every format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pi_heif.register_heif_opener()
 def cat() -> Image.Image:
     with Image.open(Path(skimage.__path__[0], "data", "chelsea.png")) as picture:
         small = picture.convert("RGB").resize(SIZE, Image.Resampling.LANCZOS)
-    return Image.fromarray(np.asarray(small))  # without what its file says besides
+    return Image.fromarray(np.asarray(small))  # drops the file's metadata
 
 
 def encoded(image: Image.Image, format: str, **options: object) -> bytes:
@@ -66,7 +66,7 @@ def tile(encoding: str, side: int = 64) -> bytes:
 
 
 def resized(encoding: str, width: int, height: int) -> bytes:
-    """A small HEIC or AVIF that says it has another size."""
+    """A small HEIC or AVIF that claims another size."""
     data = tile(encoding)
     wrong = heif.size_of(width, height)
     at = data.index(b"ispe") - 4
@@ -75,4 +75,4 @@ def resized(encoding: str, width: int, height: int) -> bytes:
 
 def profile(kind: Literal["sRGB", "LAB"] = "sRGB") -> bytes:
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile(kind)).tobytes()
-    return data[:24] + bytes(12) + data[36:]  # without the time at which it was made
+    return data[:24] + bytes(12) + data[36:]  # without its creation time

@@ -1,4 +1,4 @@
-"""GIF against its own rules."""
+"""GIF files that break the format's rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HEIC and AVIF as cameras write them, in tiles, and as nobody does."""
+"""HEIC and AVIF in tiles, as cameras write them and as nobody does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.handmade_pictures import heif, tiff
 
 
 def tiled() -> Iterator[BadPicture]:
-    """HEIC and AVIF as cameras write them, in tiles, and as nobody does."""
+    """Yields HEIC and AVIF in tiles, as cameras write them and as nobody does."""
 
     def tiles(encoding: str, **options: object) -> bytes:
         return heif.grid(tile(encoding, 256), (256, 256), 2, 2, (500, 400), **options)  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ def tiled() -> Iterator[BadPicture]:
 
 
 def _after(encoding: str, count: int, data: bytes, is_whole: bool = False) -> bytes:
-    """Data after so many bytes of a small picture; is_whole: with the rest of it behind."""
+    """Data after the first `count` bytes of a small picture; is_whole: followed by its rest."""
     small = tile(encoding)
     return small[:count] + data + (small[count:] if is_whole else b"")
 

@@ -1,4 +1,4 @@
-"""DICOM, raw photos, and the large pictures of phones."""
+"""DICOM, raw photos, and large photos of phones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PHONES = {"50": (8160, 6120), "64": (9248, 6936), "108": (12_000, 9000), "200": 
 
 
 def phones() -> Iterator[BadPicture]:
-    """Of 50 megapixels and more, which are read at half their size or less."""
+    """Yields photos of 50 megapixels and more, which are read at half their size or less."""
     for name, size in PHONES.items():
         half, quarter = (tuple(side // scale for side in size) for scale in (2, 4))
         plain = partial(jpeg.file, jpeg.BASELINE, *size, jpeg.sos())

@@ -1,4 +1,4 @@
-"""JPEG against its own rules."""
+"""JPEG files that break the format's rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands beside the pixels: EXIF and XMP."""
+"""Pictures with odd metadata: EXIF and XMP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Good pictures under names that lie, or that do harm where they are believed."""
+"""Good pictures under wrong names, or under names that do harm if they are trusted."""
 
 from __future__ import annotations
 

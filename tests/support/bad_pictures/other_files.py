@@ -1,4 +1,4 @@
-"""Files that are no picture, or something else besides."""
+"""Files that are no picture, or that are also something else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ showpage
 def _zip(size: int = 0) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        entry = zipfile.ZipInfo("cat.jpg")  # of 1980, not of today
+        entry = zipfile.ZipInfo("cat.jpg")  # dated 1980, so that the bytes never change
         entry.compress_type = zipfile.ZIP_DEFLATED
         archive.writestr(entry, b"\0" * size if size else as_file("JPEG"))
     return file.getvalue()
@@ -71,7 +71,7 @@ def _wmf() -> bytes:
 
 
 def other_files() -> Iterator[BadPicture]:
-    """What is no picture, or one of a kind that hardly anybody has."""
+    """Yields files that are no picture, or pictures of rare formats."""
     files: dict[str, bytes | Callable[[], bytes]] = {
         "HTML": b"<!doctype html><title>cat</title><script>alert(1)</script>",
         "SVG": f'{_SVG}<rect width="100" height="100"/></svg>'.encode(),
@@ -135,7 +135,7 @@ def other_files() -> Iterator[BadPicture]:
     }
     for name, data in files.items():
         make = data if callable(data) else partial(bytes, data)
-        # TIFF is the nearest relative of some of them.
+        # Some of these formats are related to TIFF.
         yield BadPicture("other files", name, make, refused=NO_SENSE)
 
 
@@ -173,7 +173,7 @@ def nothing() -> Iterator[BadPicture]:
 
 
 def two_in_one() -> Iterator[BadPicture]:
-    """Files that are a picture and something else as well: shown as the picture they are."""
+    """Yields files that are both a picture and something else; they are shown as the picture."""
     files: dict[str, Callable[[], bytes]] = {
         "JPEG and ZIP": lambda: as_file("JPEG") + _zip(),
         "JPEG and PHP": lambda: as_file("JPEG") + b"<?php system($_GET['c']); ?>",

@@ -1,4 +1,4 @@
-"""PNG against its own rules."""
+"""PNG files that break the format's rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of gigapixels in a few kilobytes, just below the limit, of one pixel or none."""
+"""Pictures of extreme sizes: gigapixels in a few kilobytes, close to the limit, one pixel, none."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tests.support.bad_pictures.encodings import ENCODINGS, encoded, resized, ti
 from tests.support.handmade_pictures import bmp, gif, heif, jpeg, lzw, png, tiff, webp
 
 IPHONE = 8064, 6048
-"""Of its largest photos, in tiles of 512 pixels."""
+"""Width and height of its largest photos, in tiles of 512 pixels."""
 
 
 def _below(width: int) -> Size:
-    """The largest picture of this width that is still decoded."""
+    """The size of the largest picture of this width that is still decoded."""
     return width, min(MAX_PIXELS // width, MAX_SIDE_PX)
 
 
@@ -38,7 +38,7 @@ HALF_ABOVE = 4000, (ABOVE[1] + 1) // 2
 
 
 def bombs() -> Iterator[BadPicture]:
-    """A few kilobytes that say they are gigapixels, or are."""
+    """Yields files of a few kilobytes that claim gigapixels, or contain them."""
     huge: dict[str, Callable[[], bytes]] = {
         "PNG, by its head": lambda: png.file(png.ihdr(2**31 - 1, 2**31 - 1), png.chunk(b"IDAT")),
         "PNG, gigapixels": lambda: png.file(png.ihdr(50_000, 50_000), png.chunk(b"IDAT", b"x")),

@@ -1,4 +1,4 @@
-"""TIFF against its own rules."""
+"""TIFF files that break the format's rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WebP against its own rules."""
+"""WebP files that break the format's rules."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A disk that is full or read-only, in every Python process that has this folder on its path.
+"""Simulates a full or read-only disk in every Python process that has this folder on its path.
 
-For where no file system can be mounted: DISK_FAULT, ENOSPC or EROFS, comes of opening a file for
-writing, or making a folder, below DISK_FOLDER.
+For machines on which no file system can be mounted: opening a file for writing, or making a folder,
+below DISK_FOLDER fails with DISK_FAULT, which is ENOSPC or EROFS.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Files of pictures put together byte by byte, as no encoder would write them."""
+"""Picture files assembled byte by byte, as no encoder would write them."""

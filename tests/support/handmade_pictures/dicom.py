@@ -22,8 +22,8 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def dataset(values: np.ndarray, **elements: Any) -> Dataset:
-    """An image of these values: [H, W], [H, W, 3], or for several frames [N, H, W] with
-    NumberOfFrames given. elements: by keyword; None leaves one out."""
+    """An image with these values: [H, W], [H, W, 3], or, for several frames, [N, H, W] with
+    NumberOfFrames given. elements: by keyword; None omits an element."""
     made = Dataset()
     made.SOPClassUID, made.SOPInstanceUID, made.Modality = CT, generate_uid(), "CT"
     made.SamplesPerPixel = 3 if values.shape[-1] == 3 and values.ndim > 2 else 1
@@ -59,7 +59,8 @@ def encoded(
     frames: list[bytes] | None = None,
     has_meta: bool = True,
 ) -> bytes:
-    """The bytes of the file. frames: compressed ones instead of the pixels."""
+    """The bytes of the file. frames: compressed frames in place of the pixels. has_meta: whether to
+    write the file meta information."""
     if frames is not None:
         made.PixelData = encapsulate(frames)
         made["PixelData"].VR = "OB"
@@ -93,7 +94,7 @@ def _buffer(file: io.BytesIO, syntax: str) -> Any:
 
 
 def deflated(content: bytes, level: int = 9) -> bytes:
-    """A file whose content is compressed; content: what `encoded` gives with has_meta=False."""
+    """A file with compressed content. content: the result of `encoded` with has_meta=False."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CT, "1.2.3"
     meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
@@ -102,5 +103,5 @@ def deflated(content: bytes, level: int = 9) -> bytes:
         file, enforce_file_format=True
     )
     packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
-    nothing = 2  # bytes of what pydicom has compressed
+    nothing = 2  # bytes of the empty content that pydicom has compressed
     return file.getvalue()[:-nothing] + packer.compress(content) + packer.flush()

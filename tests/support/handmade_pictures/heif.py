@@ -15,7 +15,7 @@ def full(kind: bytes, *parts: bytes, version: int = 0, flags: int = 0) -> bytes:
 
 
 def found(data: bytes, kind: bytes) -> bytes:
-    """The content of the first box of a kind, wherever it lies."""
+    """The content of the first box of this kind."""
     at = data.index(kind)
     (length,) = struct.unpack(">I", data[at - 4 : at])
     return data[at + 4 : at - 4 + length]
@@ -36,9 +36,8 @@ def grid(
     exif: bytes = b"",
     tiles: int | None = None,
 ) -> bytes:
-    """A picture of tiles, as an iPhone writes it, from a file with one picture that is used for all
-    of them. turn: quarter turns to the left; tiles: how many there are, if not as many as needed.
-    """
+    """A picture made of tiles, as an iPhone writes it. tile: a file whose picture is used for all
+    tiles; turn: quarter turns to the left; tiles: their number, None for as many as needed."""
     is_avif = b"av1C" in tile
     codec, kind = (b"av1C", b"av01") if is_avif else (b"hvcC", b"hvc1")
     brand = b"avif" if is_avif else b"heic"

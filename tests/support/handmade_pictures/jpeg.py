@@ -19,7 +19,7 @@ def dqt(value: int = 1) -> bytes:
 
 
 def dht() -> bytes:
-    """Codes of one bit: no difference, and the end of the block."""
+    """Huffman tables with a single code of one bit: no difference, and the end of the block."""
     only = bytes([1, *[0] * 15, 0])
     return segment(0xC4, b"\x00" + only) + segment(0xC4, b"\x10" + only)
 
@@ -27,7 +27,8 @@ def dht() -> bytes:
 def sof(
     kind: int, width: int, height: int, sampling: Sequence[int] = (0x11,), precision: int = 8
 ) -> bytes:
-    """sampling: of each component, horizontal and vertical factor as the two halves of a byte."""
+    """A frame header. sampling: for each component, the horizontal and the vertical factor as the
+    two halves of a byte."""
     parts = b"".join(bytes([n + 1, factors, 0]) for n, factors in enumerate(sampling))
     return segment(kind, struct.pack(">BHHB", precision, height, width, len(sampling)) + parts)
 
@@ -45,20 +46,20 @@ def file(
     sampling: Sequence[int] = (0x11,),
     precision: int = 8,
 ) -> bytes:
-    """A JPEG without data after its scans' headers: decoders fill in what is missing, grey."""
+    """A JPEG without data after its scan headers; decoders fill the missing data with grey."""
     head = SOI + dqt() + sof(kind, width, height, sampling, precision) + dht()
     return head + b"".join(scans) + EOI
 
 
 def many_scans(width: int, height: int, scans: int, components: int = 1) -> bytes:
-    """Progressive; each scan costs ten bytes here, and there a walk through all coefficients."""
+    """A progressive JPEG; each scan takes ten bytes, but makes a decoder visit all coefficients."""
     numbers = range(1, components + 1)
     walk = [sos((1 + n % components,), 1, 63) for n in range(scans)]
     return file(PROGRESSIVE, width, height, sos(numbers, 0, 0), *walk, sampling=[0x11] * components)
 
 
 def after_soi(jpeg: bytes, *segments: bytes) -> bytes:
-    """A JPEG with further segments at its beginning."""
+    """The JPEG with further segments after its first marker."""
     return jpeg[:2] + b"".join(segments) + jpeg[2:]
 
 

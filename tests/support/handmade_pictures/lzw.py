@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 
 def codes(values: Iterable[tuple[int, int]], is_msb: bool = False) -> bytes:
-    """(code, its bits) one after the other, packed as GIF has them, or as TIFF has."""
+    """Packs (code, its number of bits) pairs: least significant bit first, as in GIF, or most
+    significant first, as in TIFF."""
     held = count = 0
     packed = bytearray()
     for code, bits in values:
@@ -29,7 +30,7 @@ def codes(values: Iterable[tuple[int, int]], is_msb: bool = False) -> bytes:
 
 
 def lzw_run(length: int, bits: int = 8, is_tiff: bool = False) -> bytes:
-    """So many zeros as LZW, in which every code stands for one zero more than the one before."""
+    """`length` zeros as LZW, in which every code stands for one zero more than the code before."""
     clear = 1 << bits
 
     def walk() -> Iterator[tuple[int, int]]:

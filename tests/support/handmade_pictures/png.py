@@ -27,8 +27,8 @@ def deflated(parts: Iterable[bytes], level: int = 9) -> bytes:
 
 
 def repeated(part: bytes, count: int, level: int = 9) -> bytes:
-    """As `deflated` of so many of a part, of which only some are packed: hundreds of megabytes in a
-    tenth of the time."""
+    """The same as `deflated` for `count` repetitions of a part, but compresses only some of them:
+    hundreds of megabytes in a tenth of the time."""
     many = max(1, min(count, 2**20 // len(part)))
     times, rest = divmod(count, many)
     packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -42,7 +42,7 @@ def repeated(part: bytes, count: int, level: int = 9) -> bytes:
 
 
 def rows(width: int, height: int, bits: int, value: int = 0x80) -> Iterator[bytes]:
-    """The rows of a PNG of one value, with the byte before each that names its filter."""
+    """Yields the rows of a PNG in which all bytes have one value, each after its filter byte."""
     yield from [_row(width, bits, value)] * height
 
 
@@ -51,7 +51,7 @@ def _row(width: int, bits: int, value: int = 0x80) -> bytes:
 
 
 def flat(width: int, height: int, depth: int = 8, colour: int = 2, *before: bytes) -> bytes:
-    """All of one value; before: chunks that come before the pixels."""
+    """A PNG in which all bytes have one value. before: chunks before the pixels."""
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
     level = 9 if width * height < 2_000_000 else 1
     pixels = repeated(_row(width, depth * channels), height, level)
@@ -59,7 +59,7 @@ def flat(width: int, height: int, depth: int = 8, colour: int = 2, *before: byte
 
 
 def animation(frames: int, size: int = 8) -> bytes:
-    """The first frame is grey, all others are black."""
+    """An animated PNG: the first frame is grey, all others are black."""
     pixels = deflated(rows(size, size, 24))
     black = deflated(rows(size, size, 24, 0))
     parts = [ihdr(size, size), chunk(b"acTL", struct.pack(">II", frames, 0))]

@@ -1,4 +1,4 @@
-"""DNG, the raw format that others can write, too: by tifffile."""
+"""DNG, the raw format that other programs can write, too; written by tifffile."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def dng(
     is_jpeg: bool = True,
     byte_order: str = "<",
 ) -> bytes:
-    """A raw photo of the size of `photo` (even), with a thumbnail, and a preview of the size that
-    is given. orientation: of all of them, by TIFF's number."""
+    """A raw photo of the size of `photo`, whose sides must be even, with a thumbnail. preview: the
+    size of its preview, None for none. orientation: of all three, as in TIFF."""
     colours = np.asarray(photo.convert("RGB"))
     mosaic = np.zeros(colours.shape[:2], np.uint16)
     for row, column, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):

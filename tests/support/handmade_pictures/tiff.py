@@ -1,4 +1,4 @@
-"""TIFF, and EXIF, which is built alike."""
+"""TIFF, and EXIF, which has the same structure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ Value = bytes | Sequence[float]
 
 
 def ifd(tags: Mapping[int, tuple[int, Value]], at: int, following: int = 0) -> bytes:
-    """A directory of tags (little-endian) that lies at this place of the file, with its values.
+    """A directory of tags (little-endian) for offset `at` of the file, followed by its values.
 
-    A value given as bytes is written as it is, also where its type says otherwise.
+    A value given as bytes is written unchanged, even if its type differs. following: the offset of
+    the next directory, 0 for none.
     """
     head, tail = struct.pack("<H", len(tags)), b""
     after = at + 2 + 12 * len(tags) + 4
@@ -49,7 +50,7 @@ def file(
     following: int = 0,
     **changed: tuple[int, Value] | None,
 ) -> bytes:
-    """One strip. changed: tags to change by `tNUMBER=(type, value)`, or to leave away with None."""
+    """A TIFF with one strip. changed: tags to set with `tNUMBER=(type, value)`, None to omit."""
     tags: dict[int, tuple[int, Value]] = {
         256: (LONG, [width]),
         257: (LONG, [height]),
@@ -74,5 +75,5 @@ def file(
 def exif(
     tags: Mapping[int, tuple[int, Value]] | None = None, following: int = 0, raw: bytes = b""
 ) -> bytes:
-    """The body of an EXIF block, without the name that JPEG puts before it."""
+    """The body of an EXIF block, without the name with which it begins in a JPEG."""
     return raw or head() + ifd(tags or {}, 8, following)

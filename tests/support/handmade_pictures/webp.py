@@ -16,7 +16,7 @@ def riff(*chunks: tuple[bytes, bytes], length: int | None = None) -> bytes:
 
 
 def vp8l(width: int, height: int, grey: int = 128) -> bytes:
-    """Lossless WebP of one colour: each of its codes has no bits at all, however many pixels."""
+    """The data of a lossless WebP of one colour: its codes have no bits, so size costs nothing."""
     head = [(0x2F, 8), (width - 1, 14), (height - 1, 14), (0, 1), (0, 3), (0, 1), (0, 1), (0, 1)]
     symbols = (grey, grey, grey, 255, 0)  # green, red, blue, alpha, distance
     trees = [part for value in symbols for part in ((1, 1), (0, 1), (1, 1), (value, 8))]
@@ -33,7 +33,7 @@ def vp8x(width: int, height: int, flags: int = 0) -> tuple[bytes, bytes]:
 
 
 def frame(data: bytes, width: int, height: int, left: int = 0) -> tuple[bytes, bytes]:
-    """One frame of an animation; data: its VP8L."""
+    """A frame of an animation, as (chunk name, content). data: its VP8L."""
     place = (left // 2).to_bytes(3, "little") + bytes(3)
     sizes = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     inner = b"VP8L" + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
