@@ -120,7 +120,7 @@ def _slide(number: int, given: object, folder: Path) -> tuple[Slide, Path | None
     example, picture = photo, None
     is_name = photo.isidentifier() or photo[:1].isdigit()
     if not is_name or not os.path.isfile(example_path(photo)):
-        picture = (folder / photo).expanduser()
+        picture = folder / os.path.expanduser(photo)
         if not os.path.isfile(picture):  # Path.is_file raises for a name that is too long
             raise ChoiceError(f"There is no picture {photo!r}: give an example's name or a file.")
         example = f"{_EXAMPLE}{number}"

@@ -125,6 +125,14 @@ def test_a_talk_as_an_editor_of_windows_writes_it_is_read(tmp_path: Path):
         read_talk(path)
 
 
+def test_a_picture_of_the_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(EXAMPLES))
+    talk = read_talk(written(tmp_path, "[[slide]]\nphoto = '~/1_cat.jpg'"))
+    assert talk.slides[0].example == "talk-1"
+    with pytest.raises(gc.ChoiceError, match="There is no picture '~nobody"):
+        read_talk(written(tmp_path, "[[slide]]\nphoto = '~nobody-here/a.jpg'"))
+
+
 def test_a_talk_that_is_not_there_is_told(tmp_path: Path):
     with pytest.raises(gc.ChoiceError, match="cannot be read: No such file"):
         read_talk(tmp_path / "none.toml")
