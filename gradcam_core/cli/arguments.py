@@ -174,10 +174,7 @@ def folder(given: str) -> Path:
     shell puts the home in place of the "~" in --out=~/results."""
     if not given.strip():
         raise argparse.ArgumentTypeError("the folder's name is empty")
-    try:
-        return Path(given).expanduser()
-    except RuntimeError:  # nobody has such a home
-        return Path(given)
+    return Path(os.path.expanduser(given))
 
 
 def cover(given: str) -> Cover:

@@ -389,6 +389,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "efficientvim_m1 cannot be explained: .* of 'norm.3' and on a path that bypasses it",
     ),
     "no such file": ({"weights": "nix.pth"}, "nix.pth: No such file"),
+    "no such home": ({"weights": "~nobody-here/nix.pth"}, "nix.pth: No such file"),
     "no weights": ({"weights": "a.txt"}, "a.txt is not a file of weights"),
     "an empty file": ({"weights": "empty.pth"}, "empty.pth is empty"),
     "half a file": ({"weights": "half.safetensors"}, "half.safetensors is damaged"),

@@ -7,6 +7,7 @@ its import makes the command line start 0.1 s later.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -175,7 +176,7 @@ def description_of(
             raise wrong(f"{key} = {value!r} is not valid; it must be {_KEYS[key][1]}") from None
     for key in ("weights", "labels"):
         if isinstance(path := found.get(key), Path):
-            found[key] = folder / path.expanduser()
+            found[key] = folder / os.path.expanduser(path)
     if isinstance(names := found.get("labels"), tuple) and "" in map(str.strip, names):
         raise wrong("one of the labels is empty")
     if found.get("unit") and not found.get("regression"):

@@ -3,6 +3,7 @@ labels and layer. Its weights are looked into, not loaded."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +59,7 @@ def resolve(described: Description) -> ModelInfo:
     from gradcam_core.models.custom.architectures import architectures_named
 
     name, path = described.architecture, described.weights
-    of_name = Path(name).expanduser() if name and is_path(name) and is_folder(name) else None
+    of_name = Path(os.path.expanduser(name)) if name and is_path(name) and is_folder(name) else None
     folder = of_name or (path if path is not None and is_folder(path) else None)
     if folder is not None:
         config, in_folder = read_folder(folder)

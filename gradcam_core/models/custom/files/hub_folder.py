@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,7 +42,7 @@ class Config:
 
 def is_folder(text: str | Path) -> bool:
     """Whether it is a folder with a config.json."""
-    return Path(text).expanduser().joinpath("config.json").is_file()
+    return Path(os.path.expanduser(text), "config.json").is_file()
 
 
 def is_path(text: str) -> bool:
