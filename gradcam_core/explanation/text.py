@@ -197,7 +197,7 @@ class ExplanationText:
         has_shares = self.has_scores and self.unit is None
         orange, blue = "what raises the value", "what lowers it"
         if self.unit is None:
-            orange, blue = "for the class", "against it"
+            orange, blue = "for the class", "for the contrast" if self.contrast else "against it"
         given = {
             "Photo": file_name(photo_name) if photo_name else "",
             "Covered": "; ".join(cover.text for cover in self.covers),

@@ -136,17 +136,18 @@ def _says_both(groups: Sequence[list[NamedNetwork]]) -> bool:
 
 
 def _knowing_others(groups: Sequence[list[NamedNetwork]]) -> set[bool | None]:
-    """Whether of every two groups one knows a class that the other predicts: all there is of yes,
+    """Whether of every two networks one knows a class that the other predicts: all there is of yes,
     no, and not known."""
-    return {_one_knows(first, second) for first, second in itertools.combinations(groups, 2)}
+    return {
+        _one_knows(*two)
+        for sides in itertools.combinations(groups, 2)
+        for two in itertools.product(*sides)
+    }
 
 
-def _one_knows(*two: list[NamedNetwork]) -> bool | None:
+def _one_knows(*two: NamedNetwork) -> bool | None:
     found = {
-        _knows(one, said)
-        for group, other in itertools.permutations(two)
-        for one in group
-        for said in _said(other[0])
+        _knows(one, said) for one, other in itertools.permutations(two) for said in _said(other)
     }
     return True in found or (False if found == {False} else None)
 
