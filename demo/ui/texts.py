@@ -51,8 +51,8 @@ understands the object: heat on the water under a boat can mean that it recognis
 water. The map of a class with a probability near zero shows where the network would look for it,
 not that it is there. No map proves *why* a network decided as it did.
 
-**Contrast** explains one class against another: only places that support the first class more than
-the second are hot. Between look-alikes, little heat may remain.
+**Rather than** explains one class against another: only places that support the first class more
+than the second are hot. Between look-alikes, little heat may remain.
 
 **Layer.** Grad-CAM is designed for the last feature map. Earlier ones have more cells, but
 represent edges and textures rather than objects: the slider shows how the evidence forms, not a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +26,12 @@ from gradcam_core.wording import (
 
 _OTHERS_NAMED = 2
 
+# Of a class: words that begin no clause, with signs between their letters; brackets at the end.
+_PLAIN = re.compile(
+    r"(?!(?:an?|the|no|not|none|and|or|all|both|neither)\b)\w+(?:[ '’/-]{1,2}\w+)*(?: \([\w ]+\))?",
+    re.IGNORECASE,
+)
+
 _EVEN = 1e-4  # a map counts as even up to this spread, as a share of its maximum
 
 NOT_NUMBERS = "The network's scores for this picture are not numbers."
@@ -44,6 +51,11 @@ class Prediction:
     index: int
     name: str
     probability: float
+
+    @property
+    def in_sentence(self) -> str:
+        """The name; in quotation marks where it could be taken for other words of the sentence."""
+        return self.name if _PLAIN.fullmatch(self.name) else f"“{self.name}”"
 
 
 class ExplanationText:
@@ -197,7 +209,7 @@ class ExplanationText:
         has_shares = self.has_scores and self.unit is None
         orange, blue = "what raises the value", "what lowers it"
         if self.unit is None:
-            orange, blue = "for the class", "against it"
+            orange, blue = "for the class", "for the contrast" if self.contrast else "against it"
         given = {
             "Photo": file_name(photo_name) if photo_name else "",
             "Covered": "; ".join(cover.text for cover in self.covers),

@@ -26,7 +26,8 @@ NOTHING, MOST = "nothing for the class", "most evidence"
 """Meaning of the two ends of the colour bar."""
 
 MOST_AGAINST, MOST_FOR = "against the class", "for the class"
-"""The same for signed maps, whose middle is neither."""
+FOR_OTHER, FOR_OTHERS = "for the other class", "for the others"
+"""The same for signed maps, whose middle is neither; of a contrast, the lower end."""
 
 LEAST_HEAT, MOST_HEAT = "no heat", "most heat"
 """The same for methods that know no class, and for values."""
@@ -127,6 +128,8 @@ def _plan(
     lowest, highest = (NOTHING, MOST) if is_of_class else (LEAST_HEAT, MOST_HEAT)
     if explanations[0].signed_map is not None:
         lowest, highest = (LOWERS, RAISES) if has_values else (MOST_AGAINST, MOST_FOR)
+        if all(e.contrast for e in explanations):
+            lowest = FOR_OTHER if all(len(e.contrast) == 1 for e in explanations) else FOR_OTHERS
     bar_left = left + round(bar_font.width(lowest)) + 20
     bar = Place(bar_left, bar_middle - _BAR[1] // 2, *_BAR)
     photo = Place(_MARGIN, _FOOTER_BASELINE - _UNDER_SMALL - small[1], *small)

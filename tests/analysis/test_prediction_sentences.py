@@ -74,6 +74,24 @@ def test_networks_that_see_different_things_disagree():
     assert summary(saying((ESPRESSO, 0.39), (CUP, 0.45)))[0].startswith("They disagree: ")
 
 
+@pytest.mark.parametrize(
+    "name", ["a", "none", "no finding", "cat, or dog", "smile :)", "f(x)", "Homo sp.", "0.5", "C#"]
+)
+def test_a_class_that_could_be_taken_for_other_words_stands_in_quotation_marks(name: str):
+    names, quoted = (name, "well"), f"“{name}”"
+    first, second = (
+        explained(spot("top"), title=title, top=top, target=(0, 0.004), names=names, classes=2)
+        for title, top in (("Ada", [(0, 0.6), (1, 0.4)]), ("Ben", [(1, 0.996), (0, 0.004)]))
+    )
+    assert f"Ada says {quoted} (60.0 %); " in summary([first, second])[0]
+    assert summary([second])[0] == f"Ben says well (99.6 %), not {quoted}."
+    assert not [
+        label
+        for label in gc.imagenet_labels()
+        if label.name != gc.Prediction(0, label.name, 1).in_sentence
+    ]
+
+
 def test_only_classes_of_imagenet_are_of_a_kind():
     own = [
         explained(

@@ -433,3 +433,7 @@ def test_the_scale_of_a_method_that_knows_no_class_speaks_of_none(cat, tabby):
         assert "most heat" in texts(drawn)
     drawn = figure(cat, [replace(tabby, unit="years", signed_map=tabby.feature_map)])
     assert "lowers the value" in texts(drawn)
+    signed = replace(tabby, signed_map=tabby.feature_map)
+    assert "against the class" in texts(figure(cat, [signed]))
+    drawn = figure(cat, [replace(signed, contrast=tabby.top[1:2])])
+    assert {"for the other class", "for the class"} <= set(texts(drawn).splitlines())

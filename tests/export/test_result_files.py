@@ -138,6 +138,8 @@ def test_grey_levels_are_of_what_speaks_for_the_class_alone(cat, named):
     scales = [opened(one).info["Scale"] for one in got.values()]
     assert scales[0].startswith("for the class orange, against it blue, ")
     assert scales[1] == "from 0 to the maximum of this map"
+    one = replace(signed[0][1], contrast=signed[0][1].top[1:2])
+    assert one.metadata()["Scale"].startswith("for the class orange, for the contrast blue, ")
 
 
 def test_theme_colours_and_opacity_are_honoured(cat, named):

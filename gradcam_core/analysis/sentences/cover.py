@@ -25,7 +25,7 @@ def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         place = "the covered places" if len(one.e.covers) > 1 else "the covered place"
         if before.target.probability == one.e.target.probability and not _sees_any(one.e):
             place += ", of which nothing was seen"
-        groups.setdefault((one.e.target.name, place), []).append(f"{change} for {one.name}")
+        groups.setdefault((one.e.target.in_sentence, place), []).append(f"{change} for {one.name}")
     for (name, place), changes in groups.items():
         clauses = changes[:1]
         for last, change in itertools.pairwise(changes):

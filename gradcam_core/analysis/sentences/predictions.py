@@ -52,20 +52,20 @@ def predictions(networks: Sequence[NamedNetwork]) -> Iterator[str]:
     """What they predict, in one sentence, if any of them has scores."""
     values = [one for one in networks if one.e.has_scores and one.e.unit is not None]
     for one in values:
-        given = listed([f"{top.name} is {one.e.score(top)}" for top in one.e.top])
+        given = listed([f"{top.in_sentence} is {one.e.score(top)}" for top in one.e.top])
         yield f"{one.name} says that {given}"
     networks = [one for one in networks if one.e.unit is None]
     groups = grouped(
         (one for one in networks if one.e.has_scores),
         lambda one: tuple(said.name for said in _said(one)),
     )
-    targets = {one.e.target.name for one in networks}
+    targets = {one.e.target.in_sentence for one in networks}
     # The class that all explain, if no network predicts it.
     other = ""
     if len(targets) == 1 and targets.isdisjoint(
-        said.name for group in groups for said in _said(group[0])
+        said.in_sentence for group in groups for said in _said(group[0])
     ):
-        other = networks[0].e.target.name
+        other = networks[0].e.target.in_sentence
     everyone = [one for group in groups for one in group]
     too = [one for one in everyone if other and _says_too(one)]
     if len(groups) == 1:
@@ -113,7 +113,7 @@ def _clauses(
     elif knowing == {True} and not says_both:
         beginning = "they disagree"
     everyone = [one for group in groups for one in group]
-    firsts = {said[0].name if (said := _said(group[0])) else None for group in groups}
+    firsts = {said[0].in_sentence if (said := _said(group[0])) else None for group in groups}
     if len(firsts) == 1:
         beginning = f"{subject(everyone, networks)} say {firsts.pop()}"
     elif kind is not None:
@@ -136,17 +136,18 @@ def _says_both(groups: Sequence[list[NamedNetwork]]) -> bool:
 
 
 def _knowing_others(groups: Sequence[list[NamedNetwork]]) -> set[bool | None]:
-    """Whether of every two groups one knows a class that the other predicts: all there is of yes,
+    """Whether of every two networks one knows a class that the other predicts: all there is of yes,
     no, and not known."""
-    return {_one_knows(first, second) for first, second in itertools.combinations(groups, 2)}
+    return {
+        _one_knows(*two)
+        for sides in itertools.combinations(groups, 2)
+        for two in itertools.product(*sides)
+    }
 
 
-def _one_knows(*two: list[NamedNetwork]) -> bool | None:
+def _one_knows(*two: NamedNetwork) -> bool | None:
     found = {
-        _knows(one, said)
-        for group, other in itertools.permutations(two)
-        for one in group
-        for said in _said(other[0])
+        _knows(one, said) for one, other in itertools.permutations(two) for said in _said(other)
     }
     return True in found or (False if found == {False} else None)
 
@@ -204,7 +205,7 @@ def _says(group: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]) -> st
     says = f"{subject(group, networks)} {form(group, 'says', 'say')}"
     said = [_with_probabilities(n, group) for n in range(len(_said(group[0])))]
     if not said:
-        best = {one.e.top[0].name for one in group}
+        best = {one.e.top[0].in_sentence for one in group}
         of_which = f", for {best.pop()}" if len(best) == 1 else ""
         classes = form(group, f"its {group[0].e.classes}", "their")
         return f"{says} none of {classes} classes (at most {_probabilities(group)}{of_which})"
@@ -216,7 +217,7 @@ def _says(group: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]) -> st
 
 def _with_probabilities(place: int, group: Sequence[NamedNetwork]) -> str:
     """A prediction of all of these, by its place among their most probable classes."""
-    name = group[0].e.top[place].name
+    name = group[0].e.top[place].in_sentence
     values = percentages([one.e.top[place].probability for one in group])
     # Such a name ends in brackets of its own: "crane (bird, 39.1 %)".
     return f"{name[:-1]}, {values})" if name.endswith(")") else f"{name} ({values})"
@@ -224,7 +225,7 @@ def _with_probabilities(place: int, group: Sequence[NamedNetwork]) -> str:
 
 def _with_prediction(group: Sequence[NamedNetwork]) -> str:
     names = " and ".join(one.name for one in group)
-    return f"{names} ({group[0].e.top[0].name}, {_probabilities(group)})"
+    return f"{names} ({group[0].e.top[0].in_sentence}, {_probabilities(group)})"
 
 
 def _probabilities(group: Sequence[NamedNetwork]) -> str:

@@ -100,7 +100,7 @@ def _what_is_missing(e: Explanation) -> str:
     if not method_named(e.method).knows_class:
         return "map"
     # A signed map of it is there, all of it against the class.
-    return f"{'heat for' if e.is_only_against else 'map of'} {e.target.name}"
+    return f"{'heat for' if e.is_only_against else 'map of'} {e.target.in_sentence}"
 
 
 def _places(networks: Sequence[NamedNetwork], compared: Agreement | None) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _improbable(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         rank = f", rank {group[0].e.rank}" if len(group) == 1 else ""
         where_it_is = form(group, "its map shows where it", "their maps show where they")
         yield (
-            f"for {subject(group, networks)}, {group[0].e.target.name} is improbable "
+            f"for {subject(group, networks)}, {group[0].e.target.in_sentence} is improbable "
             f"({values}{rank}): {where_it_is} would look for it"
         )
 

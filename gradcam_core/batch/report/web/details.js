@@ -7,9 +7,7 @@ const CHECKS = {
   random_deletion: "… by the map laid elsewhere",
   insertion: "Insertion, area",
   random_insertion: "… by the map laid elsewhere",
-  average_drop: "Probability lost when only the heat is shown",
-  sanity: "Rank correlation with random weights",
-  steadiness: "Lowest rank correlation under small changes",
+  average_drop: "Share of the probability lost when only the heat is shown",
   road: "ROAD, from −0.5 to 0.5",
   arcc: "ARCC, from 0 to 1",
 };
