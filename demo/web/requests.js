@@ -29,6 +29,9 @@ const post = (name, body, signal) =>
     signal,
   });
 
+/** Whether there is no server behind the proxy that answered. */
+const isOfProxy = ({ status, headers }) => status >= 502 && headers.get("Content-Type") !== "application/json";
+
 /** Calls `onAnswer` with every answer. Ends without an error when `signal` aborts it. isAway: there is no server to answer,
  * or only a proxy before it. */
 export async function streamExplanations(body, onAnswer, signal) {
@@ -38,8 +41,7 @@ export async function streamExplanations(body, onAnswer, signal) {
     isAway = false;
     if (!response.ok) {
       const again = response.status === 503 ? 1 : undefined;
-      const isOfProxy = response.status >= 502 && response.headers.get("Content-Type") !== "application/json";
-      onAnswer({ problem: await problemIn(response), again, isAway: isOfProxy });
+      onAnswer({ problem: await problemIn(response), again, isAway: isOfProxy(response) });
       return;
     }
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -88,12 +90,19 @@ export async function findClasses(word) {
 /** The address by which others find this page, as {address, code}, a code to scan; or {problem}. */
 export const pageCode = (link) => answerTo(fetch(urlFor("page-code", { link })));
 
-/** Sends a file as Gradio's control does; gives the photo for a request, or throws an Error with a sentence. */
+/** Sends a file as Gradio's control does; gives the photo for a request, or throws an Error with a sentence; isAway: as above. */
 export async function uploadFile(file) {
   const body = new FormData();
   body.append("files", file);
-  const response = await fetch(urlFor("gradio_api/upload"), { method: "POST", body });
-  if (!response.ok) throw new Error(`The file ${file.name} could not be sent to the server.`);
+  let response;
+  try {
+    response = await fetch(urlFor("gradio_api/upload"), { method: "POST", body });
+  } catch {
+    const isAway = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+    throw Object.assign(new Error(`${file.name} can no longer be read. Choose it again.`), { isAway });
+  }
+  const problem = new Error(`The file ${file.name} could not be sent to the server.`);
+  if (!response.ok) throw Object.assign(problem, { isAway: isOfProxy(response) });
   const [upload] = await response.json();
   return { upload };
 }

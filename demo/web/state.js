@@ -14,11 +14,14 @@ export const defaultState = (defaults) => ({
   ...defaults,
 });
 
+/** Whether a photo is the person's own: uploaded, or from the web. */
+export const isOwn = (photo) => Boolean(photo && !photo.example);
+
 export const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 /** The state after some changes. models: all that there are. isOpening: the photo before is the example that the page
- * opens with. pinned: the class that was explained in the live view, of a photo frozen there. */
-export function nextState(before, changes, { models, isOpening, pinned }) {
+ * opens with. */
+export function nextState(before, changes, { models, isOpening }) {
   const after = { ...before, ...changes };
   after.models = models.map(({ name }) => name).filter((name) => after.models.includes(name));
   // Another picture: each network's own top prediction is explained first, and brightness is chosen anew.
@@ -28,7 +31,6 @@ export function nextState(before, changes, { models, isOpening, pinned }) {
     after.window = changes.window ?? null;
     after.covers = changes.covers ?? [];
   }
-  after.target = pinned ?? after.target;
   // No class is explained rather than itself: the last choice counts.
   if (after.target !== null && after.target === after.contrast) {
     after[after.target === before.target ? "target" : "contrast"] = null;

@@ -9,12 +9,12 @@ export class Toast {
     this.element = h("p", { class: "toast", role: "status" });
   }
 
-  /** retry: what a button does that tries once more. */
-  show(text, retry) {
+  /** retry: what a button does that tries once more. isLasting: until `end`. */
+  show(text, { retry, isLasting = false } = {}) {
     const again = retry && h("button", { type: "button", class: "action", onclick: retry }, "Try again");
     this.element.replaceChildren(text, again || "");
     clearTimeout(this.timer);
-    if (text) this.timer = setTimeout(() => this.show(""), SHOWN_MS);
+    if (text && !isLasting) this.timer = setTimeout(() => this.show(""), SHOWN_MS);
   }
 
   /** Says no more of this, unless something else is said by now. */

@@ -23,18 +23,28 @@ export class Sequence {
     return this.items[this.at];
   }
 
-  /** Which of how many, where there is more than the examples. */
+  /** The current one, if it has this photo: one of the person's own may still be on its way. */
+  shownAs(photo) {
+    return this.current && sameAs(photo)(this.current) ? this.current : undefined;
+  }
+
+  /** Whether there are several files of the person's own. */
+  get hasSeveral() {
+    return this.items.filter(({ file }) => file).length > 1;
+  }
+
+  /** Which of how many. */
   get position() {
     return this.at < 0 ? "" : `${this.at + 1} of ${this.items.length}`;
   }
 
-  /** The page shows the photo of this state. One that is the person's own is kept among the others. file: it was uploaded from. */
-  note(state, file) {
+  /** The page shows the photo of this state. One that is the person's own is kept among the others. */
+  note(state) {
     const { photo } = state;
-    if (!photo || (this.current && sameAs(photo)(this.current))) return;
+    if (!photo || this.shownAs(photo)) return;
     const at = this.items.indexOf(this.closest(state));
     if (at >= 0 || photo.example) this.at = at;
-    else this.at = this.insert([{ state: { photo }, title: file?.name ?? "Your photo", caption: "", file, at: Date.now() }]);
+    else this.at = this.insert([{ state: { photo }, title: "Your photo", caption: "" }]);
   }
 
   /** Of several slides with this photo, the one that says most of what the page shows, and nothing else. */
@@ -53,11 +63,11 @@ export class Sequence {
     return at;
   }
 
-  /** Files of the person's own, of which the first is shown. */
-  add(files) {
+  /** Files of the person's own, of which the first is shown. state: what is chosen for them. */
+  add(files, state = {}) {
     const taken = files.slice(0, MOST_FILES);
     if (taken.length < files.length) this.tell(`Of the ${files.length} files, only the first ${MOST_FILES} are used.`);
-    return this.go(this.insert(taken.map((file) => ({ state: {}, title: file.name, caption: "", file }))));
+    return this.go(this.insert(taken.map((file) => ({ state, title: file.name, caption: "", file }))));
   }
 
   /** The next time that one of the person's own photos is shown, it is sent again. */
