@@ -61,9 +61,10 @@ export async function streamExplanations(body, onAnswer, signal) {
 }
 
 /** What sends frames of the camera: a thread with `ask(frame, request)`, which gives {results, pause_s} or {problem,
- * again}, and `end()`. request: see `LiveRequest` of demo/server/requests.py. */
-export function frameSender() {
+ * again}, and `end()`. request: see `LiveRequest` of demo/server/requests.py. fail(): its script does not come. */
+export function frameSender(fail) {
   const worker = new Worker(new URL("live/sender.js", import.meta.url));
+  worker.addEventListener("error", fail);
   const waiting = new Map(); // by the number of the frame
   worker.addEventListener("message", ({ data: { number, answer } }) => {
     waiting.get(number)?.(answer);
