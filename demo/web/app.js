@@ -10,7 +10,7 @@ import { Sequence } from "./commands/sequence.js";
 import { noteOnLink } from "./commands/share.js";
 import { lackingOf, linkTo, readLink } from "./link.js";
 import { downloadFile, streamExplanations, uploadFile } from "./requests.js";
-import { canBeSigned, CLASS_FIELDS, contrastInEffect, defaultState, isSame, isSigned, mapRequests, mapSettings, nextState } from "./state.js";
+import { canBeSigned, CLASS_FIELDS, contrastInEffect, defaultState, isOwn, isSame, isSigned, mapRequests, mapSettings, nextState } from "./state.js";
 import { makeElements } from "./wiring.js";
 
 const SENDING_DELAY_MS = 800; // a file that is sent sooner needs no message
@@ -21,9 +21,6 @@ const LONGEST_RETURN_MS = 60_000;
 const AWAY = "The server does not answer. Trying again …";
 const NOT_WHILE_PRESENTING = "No picture is fetched from the web during a presentation.";
 
-/** The part of a file's name that Gradio keeps when it is sent, in a Unicode form that all systems share. */
-const plainName = (name) => name.normalize("NFC").replace(/[^\p{L}\p{N}.]/gu, "");
-
 export class App {
   /** element: the page's parent. props: from demo/ui/page_data.py. trigger(): makes Gradio call
    * `controls.values()`. */
@@ -31,7 +28,6 @@ export class App {
     this.props = props;
     this.defaults = defaultState(props.defaults);
     this.state = { ...this.defaults };
-    this.sentFiles = []; // for `fileOf`
     this.display = { layers: "overlay", opacity: props.opacity, colormap: props.colormaps[0][0] };
     this.palettes = new Map(
       props.colormaps.map(([name, , colors]) => [
@@ -51,11 +47,12 @@ export class App {
         isCurrent: this.results.isCurrent,
       }),
     });
-    this.examples = new Examples(props.examples, (photo) => this.choosePhoto(photo));
+    this.examples = new Examples(props.examples, (photo) => this.choosePhoto(photo), (by) => this.sequence.step(by));
     this.sequence = new Sequence({
       slides: props.talk,
       examples: props.examples,
-      show: (state) => this.change(this.sequence.isTalk ? { ...this.defaults, ...state } : state),
+      // A slide says all that differs from the defaults; one's own photo is shown as the slide before it.
+      show: (state) => this.change(this.sequence.isTalk && !state.photo.upload ? { ...this.defaults, ...state } : state),
       upload: (file) => this.upload(file),
       tell: (text) => this.notify(text),
     });
@@ -75,13 +72,7 @@ export class App {
     });
   }
 
-  /** The sent file of a photo. It need not be the last: of several files sent at once, earlier ones may arrive later. */
-  fileOf(photo) {
-    const name = plainName(photo?.upload?.split(/[\\/]/).at(-1) ?? "");
-    return name && this.sentFiles.findLast((file) => plainName(file.name) === name);
-  }
-
-  /** The indices of all classes: first those that networks predict for this photo, the most probable on top. */
+  /** All classes: those that the networks named for this photo first, the most probable on top. */
   classes() {
     const predictions = this.results.predictions.sort((a, b) => b.probability - a.probability);
     return [...new Set([...predictions.map(({ index }) => index), ...this.props.alphabetical])];
@@ -133,26 +124,23 @@ export class App {
   /** Applies changes to the state, and shows them. preview: an example whose panels appear before the server answers. */
   change(changes, { isStart = false, isFromControl = false, preview } = {}) {
     const before = this.state;
-    const isFrozen = changes.photo?.upload && this.frozen?.file === this.fileOf(changes.photo) && !isSame(changes.photo, before.photo);
-    const pinned = isFrozen ? this.frozen?.pinned : undefined;
-    if (isFrozen) this.frozen = null;
-    const { isOpening } = this;
-    const after = nextState(before, changes, { models: this.props.models, isOpening, pinned });
+    const after = nextState(before, changes, { models: this.props.models, isOpening: this.isOpening });
     const isNewPhoto = !isSame(after.photo, before.photo);
     if (isSame(after, before)) return;
     this.state = after;
     this.isOpening &&= isStart;
     document.body.dataset.kind = after.kind;
-    if (isNewPhoto) this.controls.hidePreview(Boolean(after.photo?.upload));
+    if (isNewPhoto) this.controls.hidePreview(isOwn(after.photo));
     this.controls.nameCrop();
     this.toolbar.setLayer(after.layer);
     for (const [i, name] of CLASS_FIELDS.entries()) this.fields[i].show(after[name]);
     this.toolbar.setExplained(this.nameOf(after.target), this.contrastName());
     this.toolbar.setSigned(this.isSigned(), this.canBeSigned());
-    if (isNewPhoto) this.sequence.note(after, this.fileOf(after.photo));
-    const { current, position } = this.sequence;
-    this.examples.mark(after.photo, after.photo && current?.caption ? current : undefined);
-    this.presentation.setCaption(...(after.photo ? [current, position] : []));
+    if (isNewPhoto) this.sequence.note(after);
+    const { position, hasSeveral } = this.sequence;
+    const shown = this.sequence.shownAs(after.photo);
+    this.examples.mark(after.photo, shown?.caption || hasSeveral ? shown : undefined, hasSeveral && position);
+    this.presentation.setCaption(...(after.photo ? [shown, position] : []));
     const isReordered = changes.models && String(changes.models) !== String(after.models);
     if (!isFromControl || isNewPhoto || isReordered) this.controls.update();
     if (!this.isOpening) history.replaceState(history.state, "", this.link());
@@ -177,20 +165,19 @@ export class App {
     else this.notify(this.props.noModel);
   }
 
-  /** Takes a camera frame as the photo. pinned: the class that was explained, or null. */
-  takeFrozen(file, pinned) {
-    this.frozen = { file, pinned };
-    this.takeFile(file);
-  }
-
-  /** Sends a file to the server. Returns its photo for the state; undefined if that failed, which it then reports. */
+  /** The photo of a file that is sent to the server; undefined if it could not be. */
   async upload(file) {
     const text = `Sending ${file.name} …`;
-    const waiting = setTimeout(() => this.notify(text), SENDING_DELAY_MS);
+    const waiting = setTimeout(() => this.toast.show(text, { isLasting: true }), SENDING_DELAY_MS);
     try {
       return await uploadFile(file);
     } catch (error) {
-      this.notify(error.message);
+      const isCurrent = () => this.sequence.current?.file === file;
+      if (!error.isAway) this.notify(error.message);
+      else if (isCurrent()) {
+        const again = () => (isCurrent() ? this.sequence.go(this.sequence.at) : this.refresh());
+        this.waitForServer(again, `The server does not answer. ${file.name} is sent as soon as it does.`);
+      }
       return undefined;
     } finally {
       clearTimeout(waiting);
@@ -243,6 +230,7 @@ export class App {
   refresh(more = {}) {
     this.running?.abort();
     clearTimeout(this.returning);
+    this.again = () => this.refresh();
     this.coverComparison.clear();
     this.cover.setCovers(this.state.covers);
     this.results.drawCovers();
@@ -269,16 +257,22 @@ export class App {
       return;
     }
     this.running.abort();
-    if (answer.isAway) {
-      this.sequence.forgetUploads(); // a restarted server has none of them
-      this.awayMs = Math.min(2 * (this.awayMs || RETURN_MS / 2), LONGEST_RETURN_MS);
-      this.returning = setTimeout(() => this.refresh(), this.awayMs);
-    } else if (this.awayMs && this.state.photo?.upload && this.sequence.current?.file) {
+    if (answer.isAway) this.waitForServer(() => this.refresh(), AWAY);
+    else if (this.awayMs && this.state.photo?.upload && this.sequence.current?.file) {
       this.awayMs = 0;
-      this.sequence.go(this.sequence.at).then(() => this.refresh()); // a file sent again may keep its path, and thus change nothing
-      return;
-    }
-    this.results.showMessage(answer.isAway ? AWAY : answer.problem, true, answer.again !== undefined);
+      this.sequence.go(this.sequence.at).then(() => this.refresh()); // sent again, it may have the same name
+    } else this.results.showMessage(answer.problem, true, answer.again !== undefined);
+  }
+
+  /** again(): what is done when the server may be back, or when the person asks for it. */
+  waitForServer(again, text) {
+    this.running?.abort();
+    clearTimeout(this.returning);
+    this.sequence.forgetUploads(); // a server that starts anew has none
+    this.awayMs = Math.min(2 * (this.awayMs || RETURN_MS / 2), LONGEST_RETURN_MS);
+    this.returning = setTimeout(again, this.awayMs);
+    this.again = again;
+    this.results.showMessage(text, true, true);
   }
 
   // Covering
@@ -346,6 +340,6 @@ export class App {
   }
 
   notify(text, retry) {
-    this.toast.show(text, retry);
+    this.toast.show(text, { retry });
   }
 }

@@ -29,8 +29,11 @@ const post = (name, body, signal) =>
     signal,
   });
 
-/** Calls `onAnswer` with every line of the answer. Ends without an error when `signal` aborts it. On failure, the line is
- * {problem, again, isAway}; isAway: whether the server did not answer at all, or only a proxy in front of it did. */
+/** Whether there is no server behind the proxy that answered. */
+const isOfProxy = ({ status, headers }) => status >= 502 && headers.get("Content-Type") !== "application/json";
+
+/** Calls `onAnswer` with every answer. Ends without an error when `signal` aborts it. isAway: there is no server to answer,
+ * or only a proxy before it. */
 export async function streamExplanations(body, onAnswer, signal) {
   let isAway = true;
   try {
@@ -38,8 +41,7 @@ export async function streamExplanations(body, onAnswer, signal) {
     isAway = false;
     if (!response.ok) {
       const again = response.status === 503 ? 1 : undefined;
-      const isOfProxy = response.status >= 502 && response.headers.get("Content-Type") !== "application/json";
-      onAnswer({ problem: await problemIn(response), again, isAway: isOfProxy });
+      onAnswer({ problem: await problemIn(response), again, isAway: isOfProxy(response) });
       return;
     }
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -58,10 +60,11 @@ export async function streamExplanations(body, onAnswer, signal) {
   }
 }
 
-/** Starts a web worker that sends camera frames. Returns `ask(frame, request)`, which resolves to {results, pause_s} or
- * {problem, again}, and `end()`. request: see `LiveRequest` of demo/server/requests.py. */
-export function frameSender() {
+/** What sends frames of the camera: a thread with `ask(frame, request)`, which gives {results, pause_s} or {problem,
+ * again}, and `end()`. request: see `LiveRequest` of demo/server/requests.py. fail(): its script does not come. */
+export function frameSender(fail) {
   const worker = new Worker(new URL("live/sender.js", import.meta.url));
+  worker.addEventListener("error", fail);
   const waiting = new Map(); // by the number of the frame
   worker.addEventListener("message", ({ data: { number, answer } }) => {
     waiting.get(number)?.(answer);
@@ -88,12 +91,19 @@ export async function findClasses(word) {
 /** The address at which others reach this page and its QR code, as {address, code}; or {problem}. */
 export const pageCode = (link) => answerTo(fetch(urlFor("page-code", { link })));
 
-/** Sends a file as Gradio's control does. Returns the photo for a request; throws an Error with a sentence. */
+/** Sends a file as Gradio's control does; gives the photo for a request, or throws an Error with a sentence; isAway: as above. */
 export async function uploadFile(file) {
   const body = new FormData();
   body.append("files", file);
-  const response = await fetch(urlFor("gradio_api/upload"), { method: "POST", body });
-  if (!response.ok) throw new Error(`The file ${file.name} could not be sent to the server.`);
+  let response;
+  try {
+    response = await fetch(urlFor("gradio_api/upload"), { method: "POST", body });
+  } catch {
+    const isAway = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+    throw Object.assign(new Error(`${file.name} can no longer be read. Choose it again.`), { isAway });
+  }
+  const problem = new Error(`The file ${file.name} could not be sent to the server.`);
+  if (!response.ok) throw Object.assign(problem, { isAway: isOfProxy(response) });
   const [upload] = await response.json();
   return { upload };
 }

@@ -21,14 +21,13 @@ export async function start({ element, props, trigger }) {
   await elementsFor("#photo", ".photo-note", "#models", ...CLASS_FIELDS.map(classFieldOf));
   const dropped = await arriving;
   const app = new App({ element, props, trigger: () => trigger("input") });
-  app.takeFile = acceptPicturesAnywhere({
+  acceptPicturesAnywhere({
     suffixes: props.pictureSuffixes,
     limitMb: props.uploadLimitMb,
     hasAddresses: props.hasAddresses,
     choose: (address) => app.choosePhoto({ address }),
     chooseAll: (files) => app.sequence.add(files),
     takeNetwork: (weights, labels) => app.ownNetwork.take(weights, labels),
-    sent: (file) => app.sentFiles.push(file),
     tell: (text) => app.notify(text),
   });
   explainMissingSources(document.querySelector(".photo-note"));
@@ -38,6 +37,7 @@ export async function start({ element, props, trigger }) {
   listenToFullScreen();
   listenToSettingsButton();
   listenToSkipLinks();
+  window.addEventListener("online", () => app.awayMs && app.again());
   window.gradcam = { controls: () => app.controls.values() };
   window.addEventListener("control-change", ({ detail: [name, value] }) => app.controls.receive(name, value));
   if (dropped) app.offerNetworks(dropped);

@@ -14,11 +14,14 @@ export const defaultState = (defaults) => ({
   ...defaults,
 });
 
+/** Whether a photo is the person's own: uploaded, or from the web. */
+export const isOwn = (photo) => Boolean(photo && !photo.example);
+
 export const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-/** The state after some changes. models: all networks. isOpening: whether the previous photo is the example with which
- * the page opens. pinned: for a photo frozen in the live view, the class that was explained there. */
-export function nextState(before, changes, { models, isOpening, pinned }) {
+/** The state after some changes. models: all that there are. isOpening: the photo before is the example that the page
+ * opens with. */
+export function nextState(before, changes, { models, isOpening }) {
   const after = { ...before, ...changes };
   after.models = models.map(({ name }) => name).filter((name) => after.models.includes(name));
   // For a new photo, each network's top class is explained first, and the range of values is chosen anew.
@@ -28,8 +31,7 @@ export function nextState(before, changes, { models, isOpening, pinned }) {
     after.window = changes.window ?? null;
     after.covers = changes.covers ?? [];
   }
-  after.target = pinned ?? after.target;
-  // A class cannot be explained against itself: the last choice counts.
+  // No class is explained rather than itself: the last choice counts.
   if (after.target !== null && after.target === after.contrast) {
     after[after.target === before.target ? "target" : "contrast"] = null;
   }

@@ -9,12 +9,12 @@ export class Toast {
     this.element = h("p", { class: "toast", role: "status" });
   }
 
-  /** retry(): called by a button "Try again"; without it, there is no such button. */
-  show(text, retry) {
+  /** retry: what a button does that tries once more. isLasting: until `end`. */
+  show(text, { retry, isLasting = false } = {}) {
     const again = retry && h("button", { type: "button", class: "action", onclick: retry }, "Try again");
     this.element.replaceChildren(text, again || "");
     clearTimeout(this.timer);
-    if (text) this.timer = setTimeout(() => this.show(""), SHOWN_MS);
+    if (text && !isLasting) this.timer = setTimeout(() => this.show(""), SHOWN_MS);
   }
 
   /** Removes this message, unless another one has replaced it. */

@@ -146,7 +146,7 @@ function makeLiveView(app, page) {
     view: () => app.state.view,
     colors: page.overlayColors,
     opacity: () => app.display.opacity,
-    freeze: (file, pinned) => app.takeFrozen(file, pinned),
+    freeze: (file, target) => app.sequence.add([file], { target }),
   });
 }
 
@@ -176,6 +176,6 @@ function makeResults(app, page, grid, notices) {
     page,
     state: () => app.state,
     parts: { comparison, methods, steps, trust, presentation, controls, cover },
-    retry: () => app.refresh(),
+    retry: () => app.again(),
   });
 }

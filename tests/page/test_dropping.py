@@ -131,7 +131,12 @@ def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: V
     expect(page.get_by_role("dialog")).to_be_hidden()  # it would hide them
     expect(page.locator(".toast")).to_contain_text("2 of the 3 files are pictures")
     expect_explained(page, "espresso", 1)
+    expect(page.locator(".example-caption")).to_have_text("coffee.HEIC 7 of 8")
+    page.get_by_role("button", name="Next picture").click()
+    expect_explained(page, "tiger cat", 1)
     page.keyboard.press("p")
+    page.keyboard.press("ArrowLeft")
+    expect_explained(page, "espresso", 1)
     page.keyboard.press("ArrowRight")
     expect_explained(page, "tiger cat", 1)
     expect(page.locator(".presentation-caption")).to_contain_text("cat.jpg 8 of 8")
@@ -155,7 +160,7 @@ def test_a_talk_goes_on_after_ones_own_photo_and_a_link_opens_its_slide(no_photo
             const shown = [];
             const sequence = new Sequence({ slides, show: (state) => shown.push(state) });
             sequence.note({ photo: cat, view: "crop", target: null });
-            sequence.note({ photo: { upload: "a" } }, { name: "mine.jpg" });
+            sequence.note({ photo: { upload: "a" } });
             const names = [sequence.current.title];
             for (const by of [1, -1, -1]) {
                 await sequence.step(by);
@@ -171,7 +176,7 @@ def test_a_talk_goes_on_after_ones_own_photo_and_a_link_opens_its_slide(no_photo
             return [names, reopened];
         }"""
     )
-    assert names == ["mine.jpg", "whole", "mine.jpg", "cut off"]
+    assert names == ["Your photo", "whole", "Your photo", "cut off"]
     assert reopened == ["cut off", "whole", "tabby", "cut off"]
 
 

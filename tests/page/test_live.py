@@ -174,6 +174,14 @@ REASONS = {
     "AbortError": "No camera is available here.",
     "": "The camera has not answered yet.",  # it never does
 }
+MEANWHILE = {
+    "mute": "The camera is paused.",
+    "ended": "The camera no longer gives a picture.",  # unplugged, or no longer allowed
+}
+_HAPPEN = """(name) => {
+    streams.at(-1).getTracks()[0].dispatchEvent(new Event(name));
+    return document.querySelector(".live-message").textContent;
+}"""
 
 
 def test_why_there_is_no_picture_is_told_in_a_sentence(one_panel: Page):
@@ -198,6 +206,18 @@ def test_why_there_is_no_picture_is_told_in_a_sentence(one_panel: Page):
         expect(live(page).locator(".live-panel .top .name").first).not_to_have_text("\u00a0")
         page.keyboard.press("Escape")
         expect(live(page)).to_be_hidden()
+    lively(page)
+    for event, sentence in MEANWHILE.items():
+        assert sentence in page.evaluate(_HAPPEN, event)
+    assert page.evaluate(CAMERAS) == 0
+    page.context.route("**/live/sender.js", lambda route: route.abort())
+    live(page).get_by_role("button", name="Try again").click()
+    expect(live(page).get_by_role("status").first).to_contain_text("The server does not answer.")
+    page.context.unroute("**/live/sender.js")
+    live(page).get_by_role("button", name="Try again").click()
+    page.wait_for_function(f"{CAMERAS} === 1")
+    page.keyboard.press("Escape")
+    expect(live(page)).to_be_hidden()
 
 
 def test_a_busy_and_a_silent_server_are_told_and_asked_again(visit: Visits, one_panel: Page):

@@ -23,18 +23,28 @@ export class Sequence {
     return this.items[this.at];
   }
 
-  /** The current position as "2 of 7"; "" before the first step. */
+  /** The current one, if it has this photo: one of the person's own may still be on its way. */
+  shownAs(photo) {
+    return this.current && sameAs(photo)(this.current) ? this.current : undefined;
+  }
+
+  /** Whether there are several files of the person's own. */
+  get hasSeveral() {
+    return this.items.filter(({ file }) => file).length > 1;
+  }
+
+  /** Which of how many. */
   get position() {
     return this.at < 0 ? "" : `${this.at + 1} of ${this.items.length}`;
   }
 
-  /** Notes which photo the page shows; adds a visitor's own photo to the sequence. file: the file it was uploaded from. */
-  note(state, file) {
+  /** The page shows the photo of this state. One that is the person's own is kept among the others. */
+  note(state) {
     const { photo } = state;
-    if (!photo || (this.current && sameAs(photo)(this.current))) return;
+    if (!photo || this.shownAs(photo)) return;
     const at = this.items.indexOf(this.closest(state));
     if (at >= 0 || photo.example) this.at = at;
-    else this.at = this.insert([{ state: { photo }, title: file?.name ?? "Your photo", caption: "", file, at: Date.now() }]);
+    else this.at = this.insert([{ state: { photo }, title: "Your photo", caption: "" }]);
   }
 
   /** Of the slides with this photo, the one with the most choices, all of which agree with the state; else the first. */
@@ -53,11 +63,11 @@ export class Sequence {
     return at;
   }
 
-  /** Adds a visitor's own files, and shows the first. */
-  add(files) {
+  /** Files of the person's own, of which the first is shown. state: what is chosen for them. */
+  add(files, state = {}) {
     const taken = files.slice(0, MOST_FILES);
     if (taken.length < files.length) this.tell(`Of the ${files.length} files, only the first ${MOST_FILES} are used.`);
-    return this.go(this.insert(taken.map((file) => ({ state: {}, title: file.name, caption: "", file }))));
+    return this.go(this.insert(taken.map((file) => ({ state, title: file.name, caption: "", file }))));
   }
 
   /** Makes each of the visitor's own photos be sent again the next time it is shown. */

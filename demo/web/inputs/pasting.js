@@ -2,7 +2,6 @@
 // anything else, a message says what it is and what to do.
 
 import { bytesOf } from "../core/heat.js";
-import { elementsFor } from "../dom.js";
 
 const INPUT = "#photo input[type=file]";
 const UPLOAD_BUTTON = "#photo .source-selection button:first-of-type"; // back from the camera or the clipboard
@@ -22,23 +21,22 @@ const isAddress = (text) => /^https?:\/\/\S+$/i.test(text);
 const isData = (text) => /^data:image\/[\w.+-]+;base64,/i.test(text);
 const isText = (element) => element?.closest?.("input, textarea, [contenteditable]");
 
-/** suffixes: of the names of pictures. limitMb: the largest file. hasAddresses: whether the server fetches pictures.
- * choose(address): takes a picture on the web. chooseAll(files): takes several pictures. takeNetwork(weights, labels):
- * takes a network's files. sent(file): called when a file is being sent. tell(text): shows a message.
- * Returns a function that takes a file as the photo. */
-export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose, chooseAll, takeNetwork, sent, tell }) {
-  // Browsers know no type for many formats, nor, on some systems, for names in capitals; the server examines
-  // the content.
+/** suffixes: of the names of pictures. limitMb: of a file. hasAddresses: whether the server fetches pictures. choose(address): of a picture on the
+ * web. chooseAll(files): one or several. takeNetwork(weights, labels): files of a network. tell(text): the person. */
+export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose, chooseAll, takeNetwork, tell }) {
+  // Browsers know no type for many kinds, nor for names in capitals on some systems; the server looks
+  // into the file.
   const isLikelyPicture = ({ type, name }) =>
     type.startsWith("image/") || suffixes.some((suffix) => name.toLowerCase().endsWith(suffix));
 
   const take = async (transfer) => {
+    tell("");
     const { files, folders, text } = contentOf(transfer);
     const weights = files.find(({ name }) => WEIGHTS.test(name));
     if (weights) return takeNetwork(weights, files.find(({ name }) => LABELS.test(name)));
     if (folders.length || files.length > 1) await takeAll(files, folders);
-    else if (files.length) await upload(files[0]);
-    else if (isData(text)) await upload(fileOf(text));
+    else if (files.length) upload(files[0]);
+    else if (isData(text)) upload(fileOf(text));
     else if (!isAddress(text)) tell(NOTHING);
     else if (new URL(text).origin === location.origin) await uploadFrom(text);
     else if (hasAddresses) {
@@ -48,8 +46,11 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
     else tell(NO_ADDRESSES);
   };
 
-  // Closes dialogs that would hide the photo, but not a form that is being filled in.
-  const uncover = () => document.querySelectorAll("dialog[open]:not(:has(form))").forEach((one) => one.close());
+  // The camera, or a list of keys, would hide the photo; a form that is being filled in stays.
+  const uncover = () => {
+    document.querySelectorAll("dialog[open]:not(:has(form))").forEach((one) => one.close());
+    if (!document.querySelector(INPUT)) document.querySelector(UPLOAD_BUTTON)?.click();
+  };
 
   const takeAll = async (files, folders) => {
     const inside = (await Promise.all(folders.map(filesIn))).flat();
@@ -65,17 +66,14 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
     chooseAll(usable);
   };
 
-  const upload = async (file) => {
+  const upload = (file) => {
     if (!file.size) return tell(`The file ${file.name} is empty.`);
     if (file.size > limitMb * 2 ** 20) {
       const size = Math.ceil(file.size / 2 ** 20);
       return tell(`The file ${file.name} has ${size} MB. Files of up to ${limitMb} MB can be uploaded.`);
     }
     uncover();
-    sent(file);
-    if (!document.querySelector(INPUT)) document.querySelector(UPLOAD_BUTTON)?.click();
-    await elementsFor(INPUT);
-    give(file);
+    chooseAll([file]);
   };
 
   const uploadFrom = async (address) => {
@@ -83,7 +81,7 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
       const response = await fetch(address);
       if (!response.ok) throw new Error(response.status);
       const blob = await response.blob();
-      await upload(new File([blob], new URL(address).pathname.split("/").pop() || "picture", { type: blob.type }));
+      upload(new File([blob], new URL(address).pathname.split("/").pop() || "picture", { type: blob.type }));
     } catch (error) {
       console.warn(error);
       tell(NOT_TO_BE_HAD);
@@ -100,7 +98,6 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
   });
   listenToFileChooser((files) => (files.length > 1 ? takeAll(files, []) : upload(files[0])), suffixes);
   listenToClipboardButton(upload, tell);
-  return upload;
 }
 
 /** Takes all drops, including those on Gradio's box, which refuses files without a type. */
@@ -136,8 +133,9 @@ function listenToFileChooser(take, suffixes) {
   window.addEventListener("click", widen, { capture: true });
   const change = (event) => {
     const files = [...(event.target.files ?? [])];
-    if (isGiving || !files.length || !event.target.matches(INPUT)) return;
+    if (!files.length || !event.target.matches(INPUT)) return;
     event.stopImmediatePropagation();
+    event.target.value = ""; // the same file may be chosen again
     take(files);
   };
   window.addEventListener("change", change, { capture: true });
@@ -151,7 +149,7 @@ function listenToClipboardButton(upload, tell) {
     try {
       for (const item of await navigator.clipboard.read()) {
         const type = item.types.find((one) => one.startsWith("image/"));
-        if (type) return void (await upload(new File([await item.getType(type)], "clipboard", { type })));
+        if (type) return upload(new File([await item.getType(type)], "clipboard", { type }));
       }
       tell(NOTHING_COPIED);
     } catch (error) {
@@ -160,20 +158,6 @@ function listenToClipboardButton(upload, tell) {
     }
   };
   window.addEventListener("click", read, { capture: true });
-}
-
-let isGiving = false;
-
-/** Gives a file to Gradio's control, with a picture's type, because the control takes no other files. */
-function give(file) {
-  const isTyped = file.type.startsWith("image/");
-  const transfer = new DataTransfer();
-  transfer.items.add(isTyped ? file : new File([file], file.name, { type: "image/x-unknown" }));
-  const input = document.querySelector(INPUT);
-  input.files = transfer.files;
-  isGiving = true;
-  input.dispatchEvent(new Event("change", { bubbles: true }));
-  isGiving = false;
 }
 
 const hasFiles = (transfer) => [...(transfer?.types ?? [])].includes("Files");

@@ -13,6 +13,8 @@ const PROBLEMS = {
   NotAllowedError: "The browser does not let this page use the camera. Allow it in the address bar, and try again.",
   NotReadableError: "The camera cannot be used: another program may be using it. Close that program and try again.",
 };
+const LOST = "The camera no longer gives a picture. Connect it, or allow it again, and try again.";
+const PAUSED = "The camera is paused. It may be covered, or another program may be using it.";
 const NO_CAMERA = "No camera is available here. Choose a picture instead.";
 
 /** A frame at the camera's size. takenAt: when it was taken, on the clock of `performance.now()`. */
@@ -44,7 +46,9 @@ class Frame {
 }
 
 export class Camera {
-  constructor() {
+  /** tell(text, isOver): that no more pictures come; isOver: unless it is started again. */
+  constructor(tell) {
+    this.tell = tell;
     this.video = h("video", { class: "camera", playsinline: true, tabindex: "-1", "aria-hidden": "true" });
     this.video.muted = true; // the attribute alone is only a default
     this.frames = [new Frame(), new Frame(), new Frame()]; // reused: new ones would leave megabytes of garbage each
@@ -68,6 +72,10 @@ export class Camera {
       return;
     }
     this.stream = stream;
+    for (const track of stream.getTracks()) {
+      track.onended = () => this.tell(LOST, true);
+      track.onmute = () => this.tell(PAUSED, false);
+    }
     this.video.srcObject = stream;
     this.taken = 0;
     await this.video.play().catch(() => {}); // fails if the camera was stopped meanwhile

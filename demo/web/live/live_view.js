@@ -15,6 +15,7 @@ const STARTING = "Starting the camera …";
 const SLOW_CAMERA = "The camera has not answered yet. Allow it if the browser asks; otherwise try again.";
 const SLOW_CAMERA_MS = 5000;
 const FIRST_FRAME = "The networks are looking at the first frame …";
+const NO_SENDER = "The server does not answer. Try again in a moment.";
 const FILE_NAME = "camera.jpg";
 
 const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -24,7 +25,7 @@ export class LiveView {
    * class, or null. */
   constructor(act) {
     this.act = act;
-    this.camera = new Camera();
+    this.camera = new Camera((text, isOver) => (isOver ? this.stop(text) : this.tell(text)));
     this.visitor = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16)).join("-");
     this.message = h("p", { class: "live-message", role: "status" });
     this.retryButton = this.button("retry", "Try again", () => this.begin());
@@ -89,7 +90,7 @@ export class LiveView {
     try {
       await this.camera.start();
     } catch (error) {
-      if (this.running === running) this.tell(error.message, true);
+      if (this.running === running) this.stop(error.message);
       return;
     } finally {
       clearTimeout(slow);
@@ -107,6 +108,12 @@ export class LiveView {
     this.counted = { frames: 0, since: performance.now() };
   }
 
+  /** Until the person tries again. */
+  stop(text) {
+    this.halt();
+    this.tell(text, true);
+  }
+
   end() {
     this.halt();
     this.panels.replaceChildren();
@@ -116,7 +123,7 @@ export class LiveView {
 
   async run(signal) {
     this.tell(this.shown ? "" : FIRST_FRAME);
-    this.sender = frameSender();
+    this.sender = frameSender(() => this.stop(NO_SENDER));
     this.inFlight = new Set();
     let number = 0;
     const ask = () => this.ask(++number);

@@ -2,6 +2,7 @@
 
 import { h } from "../core/elements.js";
 import { readCover } from "./covers.js";
+import { isOwn } from "../state.js";
 import { Panel } from "./panel.js";
 import { queueText, urlOf } from "../requests.js";
 
@@ -149,7 +150,7 @@ export class Results {
     this.photo = null;
     this.requestedId = undefined;
     this.root.classList.add("without-photo");
-    this.parts.controls.hidePreview(false);
+    this.parts.controls.hidePreview(isOwn(this.state().photo));
     const said = this.grid.querySelector(":scope > .message");
     if (isProblem && said?.firstChild.data === text) return; // not read out again, and its button keeps the focus
     const message = h("p", { class: isProblem ? "message problem" : "message" }, text);
