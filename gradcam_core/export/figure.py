@@ -34,7 +34,7 @@ from gradcam_core.images.rendering.render import COLORMAP, FOR_AND_AGAINST, OPAC
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = get_args(Theme)
 
-_SHARPER = 2  # pictures have so many pixels to a pixel of the slide, for large screens and the SVG
+_SHARPER = 2  # pixels of a picture per pixel of the slide, for large screens and the SVG
 _DPI = 72 * PIXELS_A_POINT
 
 
@@ -53,11 +53,11 @@ _COLOURS: dict[Theme, _Colours] = {
 
 
 _NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters of one's own class names that an XML document cannot have (XML 1.0, section 2.2)."""
+"""Characters that XML forbids (XML 1.0, section 2.2). A person's class names may contain them."""
 
 
 class Slide(Figure):
-    """matplotlib's figure, with what its files say of themselves: see `images.metadata`."""
+    """matplotlib's figure with the metadata of its files: see `images.rendering.metadata`."""
 
     metadata: dict[str, str]
 
@@ -74,10 +74,10 @@ def figure(
     below them as many sentences of `summary` as there is room for.
 
     photo: RGB. explanations: of this photo, at least one. The photo is as large as the overlays, or
-    small beside the footer where that makes these much larger. Labels have 20 points or more for up
-    to three networks; for more of them they shrink, to 13 points and, where that has no room
-    either, further. photo_name: of the photo's file, for the metadata. See `png` and `svg`. Raises
-    ValueError for an unknown theme, or if there is no room for so many networks.
+    small beside the footer if that makes the overlays much larger. Labels have at least 20 points
+    for up to three networks and 13 for more, and fewer only where these do not fit. photo_name: of
+    the photo's file, for the metadata. See `png` and `svg`. Raises ChoiceError for an unknown
+    theme, or if there is no room for so many networks.
     """
     if theme not in THEMES:
         raise ChoiceError(f"There is no theme {theme!r}. Choose one of: {', '.join(THEMES)}.")
@@ -113,8 +113,8 @@ def figure(
 
 
 def with_drawable_names(e: Explanation) -> Explanation:
-    """A class by its index, a network by the name of its files, where nothing of the name can be
-    drawn."""
+    """The explanation with other names where no character of a name can be drawn: its index for a
+    class, its registered name for a network."""
 
     def named(one: Prediction) -> Prediction:
         return replace(one, name=name_or_number(one.name, one.index))
@@ -134,7 +134,7 @@ def _resized(photo: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def _bar(colormap: str, colours: _Colours, place: Place) -> np.ndarray:
-    """The colours from one end of the heat to the other, fading out as they do over a photo: uint8
+    """The colours from no heat to full heat, faded out as they are over a photo: uint8
     [H, W, 3]."""
     background, line = (
         255 * np.array(to_rgb(colour)) for colour in (colours.background, colours.line)
@@ -144,13 +144,13 @@ def _bar(colormap: str, colours: _Colours, place: Place) -> np.ndarray:
     opaque = table[:, 3:] / 255
     row = table[:, :3] * opaque + background * (1 - opaque)
     pixels = np.repeat(row[None], place.height * _SHARPER, axis=0)
-    for edges in (pixels, pixels.swapaxes(0, 1)):  # an end may have the background's colour
+    for edges in (pixels, pixels.swapaxes(0, 1)):  # framed: an end may look like the background
         edges[:_SHARPER] = edges[-_SHARPER:] = line
     return pixels.round().astype(np.uint8)
 
 
 def _draw_picture(slide: Figure, pixels: np.ndarray, place: Place, name: str) -> None:
-    """pixels: uint8 [H, W, 3]. name: of the axes."""
+    """Draws pixels, uint8 [H, W, 3], at a place. name: of the new axes."""
     bottom = HEIGHT_PX - place.y - place.height
     rectangle = (
         place.x / WIDTH_PX,
@@ -162,17 +162,17 @@ def _draw_picture(slide: Figure, pixels: np.ndarray, place: Place, name: str) ->
     axes.set_axis_off()
     picture = _Picture(axes, interpolation="none", origin="upper")
     picture.set_data(pixels)
-    picture.set_extent(picture.get_extent())  # and the limits of the axes
+    picture.set_extent(picture.get_extent())  # also sets the limits of the axes
     picture.set_clip_path(axes.patch)
     axes.add_image(picture)
 
 
 class _Picture(AxesImage):
-    """A picture that has as many pixels as its place is drawn as it is.
+    """An image that is drawn unchanged if it has as many pixels as its place.
 
-    Matplotlib would resample it all the same, which takes a hundred times its memory and three
-    times the time of all the rest; and an SVG's pictures it would compress as much as it can and
-    forbid to be scaled smoothly.
+    matplotlib would resample it anyway, which takes a hundred times its memory and three times as
+    long as everything else. In an SVG, it would also compress images as much as it can, and forbid
+    viewers to scale them smoothly.
     """
 
     def draw(self, renderer: RendererBase) -> None:
@@ -209,46 +209,46 @@ _rendering = threading.Lock()  # matplotlib's settings belong to the whole proce
 _SETTINGS: dict[Any, Any] = {
     "savefig.bbox": None,
     "savefig.transparent": False,
-    "svg.fonttype": "path",  # looks the same everywhere, also without the font
+    "svg.fonttype": "path",  # looks the same where the font is missing
     "svg.hashsalt": "gradcam",
     "svg.image_inline": True,
 }
 
 
 def png(figure: Slide) -> bytes:
-    """The figure as a PNG of 1920 x 1080 pixels. May be called by several threads."""
+    """The figure as a PNG of 1920 x 1080 pixels. Thread-safe."""
     canvas = _Canvas()
     with _rendering, matplotlib.rc_context(_SETTINGS):
         figure.savefig(canvas, format="rgba", dpi=_DPI * _SHARPER)
     file = io.BytesIO()
     info = png_info(figure.metadata)
-    # As overlays are: a fiftieth larger than by Pillow's level, in little more than half its time.
+    # The level of overlays: 2 % larger than at Pillow's default, in little more than half the time.
     canvas.reduced.save(file, format="PNG", dpi=(_DPI, _DPI), pnginfo=info, compress_level=4)
     return file.getvalue()
 
 
 class _Canvas(io.BytesIO):
-    """A file that takes what matplotlib has drawn in one piece, and keeps it reduced to the pixels
-    of the slide. What is drawn has 33 MB, and so had a copy of it."""
+    """A file to which matplotlib writes its drawing in one piece, kept reduced to the size of the
+    slide. It spares a copy of the drawing, which has 33 MB."""
 
     reduced: Image.Image
 
     def write(self, drawn: Any) -> int:
         size = WIDTH_PX * _SHARPER, HEIGHT_PX * _SHARPER
-        # Opaque: to multiply its colours by their opacity would take a third of the time of a PNG.
+        # All is opaque. Multiplying colours by opacity would take a third of the time of a PNG.
         whole = Image.frombuffer("RGBX", size, drawn, "raw", "RGBX", 0, 1)
         self.reduced = whole.reduce(_SHARPER).convert("RGB")
         return len(drawn)
 
 
 def svg(figure: Slide) -> bytes:
-    """The figure as an SVG that needs nothing but itself. May be called by several threads.
+    """The figure as a self-contained SVG. Thread-safe.
 
-    Texts are drawn as paths; the metadata has them as texts.
+    Text is drawn as paths, and is readable in the metadata.
     """
     texts = "\n".join(text.get_text() for text in figure.texts)
     metadata = {
-        **dict.fromkeys(("Date", "Format", "Type")),  # the date is another each time
+        **dict.fromkeys(("Date", "Format", "Type")),  # left out; the date would change each time
         "Title": figure.metadata["Title"],
         "Description": f"{texts}\n\n{figure.metadata['Description']}",
         "Creator": figure.metadata[SOFTWARE],

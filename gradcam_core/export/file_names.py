@@ -1,4 +1,4 @@
-"""The names of the files that belong to a network."""
+"""Names of the files that belong to a network."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from gradcam_core.explanation.result import Explanation
 
 
 def file_stems(named: Sequence[tuple[str, Explanation]]) -> list[str]:
-    """What the names of each network's files begin with: the name of the network that ran, so that
-    nobody who finds a file later takes it for another network's.
+    """The beginnings of each network's file names: the name of the network that ran, so that nobody
+    who finds a file later takes it for another network's.
 
-    named: the networks by the names they were asked for, each once. A stand-in whose name another
-    one has adds for whom it ran: "efficientnet_lite2_for_xception". Where places of the photo are
-    covered, it says so: "resnet50_covered".
+    named: requested names, each once, with their explanations. A stand-in whose own name is taken
+    adds the requested name: "efficientnet_lite2_for_xception". If places of the photo are covered,
+    the name says so: "resnet50_covered".
     """
     taken = {asked_for for asked_for, e in named if e.model == asked_for}
     stems = []

@@ -1,9 +1,9 @@
-"""Names in any script, as they can be drawn on this machine.
+"""Names in any script, drawn as well as this machine can.
 
-matplotlib's own font has Latin, Greek, Cyrillic, Arabic, Hebrew and a few more. For what it lacks,
-fonts of the machine are looked for; where none has a character, its word is written in Latin
-letters (AnyAscii), so that no box stands for it. A script whose letters join, change or run from
-right to left is only drawn by a matplotlib that shapes it, from version 3.11 on.
+matplotlib's own font covers Latin, Greek, Cyrillic, Arabic, Hebrew and a few more scripts. Other
+characters are drawn with fonts of the machine. A word with a character that no font has is written
+in Latin letters (AnyAscii) instead of empty boxes. Scripts whose letters join, change or run from
+right to left need a matplotlib that shapes text, version 3.11 or later.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gradcam_core.upstream import ignore_missing_weights
 from gradcam_core.wording import TIED
 
 FAMILY = "DejaVu Sans"
-"""Comes with matplotlib."""
+"""The default font, which comes with matplotlib."""
 
 PREFERRED = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans CJK TC"),
@@ -37,27 +37,27 @@ PREFERRED = (
     *("Noto Sans Hebrew", "Segoe UI", "Noto Emoji", "Segoe UI Symbol", "Symbola"),
     *("Arial Unicode MS", "FreeSans", "Unifont"),
 )
-"""Families that are taken before others where the machine has them."""
+"""Families of the machine that are tried after `FAMILY` and before all others, in this order."""
 
 SHAPES = hasattr(ft2font, "__libraqm_version__")
-"""Whether the installed matplotlib joins letters, and orders those that run from right to left."""
+"""Whether the installed matplotlib joins letters, and orders those of right-to-left scripts."""
 
-# From version 3.10 on these are an enumeration.
+# An enumeration since matplotlib 3.10.
 _NO_SCALE: Any = getattr(getattr(ft2font, "LoadFlags", None), "NO_SCALE", 1)
 
-_font_lock = threading.Lock()  # a font is for one thread at a time
+_font_lock = threading.Lock()  # only one thread at a time may use a font
 
 _NO_FONTS = re.compile(
     r"LastResort|Last Resort|Adobe Blank|NotDef|Tofu|^cm[a-z]+10$|^STIX", re.IGNORECASE
 )
-"""Families whose signs are no characters, or not those of their numbers."""
+"""Families to skip: their glyphs are placeholders, or do not match their code points."""
 
 _LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
 _RIGHT_TO_LEFT = ("R", "AL")
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 
 # Blocks of scripts whose letters change with their neighbours, or stand above and below each other:
-# Hebrew to Mongolian and the like, and what was added to them later.
+# Hebrew to Mongolian and the like, with their later extensions.
 _COMPLEX = (
     *((0x0590, 0x109F), (0x1700, 0x18AF), (0x1900, 0x1CFF), (0xA800, 0xABFF)),
     *((0xFB1D, 0xFDFF), (0xFE70, 0xFEFE), (0x10800, 0x11FFF), (0x1E800, 0x1EFFF)),
@@ -65,8 +65,8 @@ _COMPLEX = (
 
 
 def drawable(text: str) -> str:
-    """The same text, or as much of it as can be drawn with the transliteration of all else. Empty
-    where nothing is left."""
+    """The text without invisible characters, and with Latin letters for parts that cannot be drawn.
+    Empty if nothing is left."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -76,12 +76,12 @@ def drawable(text: str) -> str:
 
 
 def name_or_number(name: str, number: int | None) -> str:
-    """The name of a class, or its index where nothing of the name can be drawn."""
+    """The name of a class, or "class <number>" if no character of the name can be drawn."""
     return name if number is None or drawable(name).strip() else f"class {number}"
 
 
 def families(text: str) -> list[str]:
-    """The families that draw a drawable text, the first that has a character being taken."""
+    """Font families for a `drawable` text; matplotlib takes the first that has a character."""
     found = {FAMILY: None}
     if not text.isascii():
         found |= dict.fromkeys(family for c in text if (family := _family_of(c)))
@@ -89,8 +89,8 @@ def families(text: str) -> list[str]:
 
 
 def in_order(line: str) -> str:
-    """A line that runs from left to right also where names in it do not: with marks around these,
-    which have no width. Otherwise the first name would turn the whole line."""
+    """The line with marks of no width around names that run from right to left, so that the line
+    itself runs from left to right. Otherwise a name at its start would turn the whole line."""
     if line.isascii() or not any(_runs_left(c) for c in line):
         return line
     marked, inside = [_LEFT_TO_RIGHT], False
@@ -105,7 +105,7 @@ def in_order(line: str) -> str:
 
 
 def _marked(word: str) -> str:
-    """With a mark behind its last letter that runs left: a comma belongs to the sentence."""
+    """The word with a mark after its last right-to-left letter: a comma belongs to the sentence."""
     last = max((n for n, c in enumerate(word) if _runs_left(c)), default=None)
     if last is None or last == len(word) - 1:
         return word
@@ -115,7 +115,7 @@ def _marked(word: str) -> str:
 
 
 def is_inside_letter(text: str, at: int) -> bool:
-    """Whether a line that ends before this place would part a letter from its marks."""
+    """Whether a line break before text[at] would separate a letter from its marks."""
     if not 0 < at < len(text):
         return False
     is_mark = unicodedata.category(text[at]).startswith("M") or text[at] in _JOINERS
@@ -124,8 +124,8 @@ def is_inside_letter(text: str, at: int) -> bool:
 
 
 def _visible(text: str) -> str:
-    """Without what has no form of its own: control characters, private ones, halves of pairs, and
-    the signs that choose between forms of an emoji."""
+    """The text in NFC, with plain spaces, and without characters that have no shape of their own:
+    control, format, private and unassigned characters, surrogates and variation selectors."""
     composed = unicodedata.normalize("NFC", text)
     kept = (c for c in composed if c.isspace() or not _has_no_form(c))
     return "".join(" " if c.isspace() and c != TIED else c for c in kept)
@@ -139,8 +139,9 @@ def _has_no_form(c: str) -> bool:
 
 
 def _parts(text: str) -> Iterator[tuple[str, bool]]:
-    """The text in pieces that are drawn or transliterated as a whole, and whether a piece must be
-    shaped: words of such scripts, words that the usual font lacks, and all between them."""
+    """Splits the text into pieces that are drawn or transliterated as a whole: words of scripts
+    that need shaping, words that the default font lacks, and the text between them. Yields each
+    piece and whether it needs shaping."""
     start, kind = 0, ""
     for n, c in enumerate(text):
         belongs = unicodedata.category(c).startswith("M") or c in _JOINERS
@@ -172,7 +173,7 @@ def _runs_left(c: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def _family_of(c: str) -> str | None:
-    """The first family that has a character, regular and bold; None if none has."""
+    """The first family that has the character in regular and bold; None if no family has."""
     with _font_lock:
         for family in _preferred():
             if all(_draws(font, c) for font in _fonts(family)):
@@ -187,14 +188,14 @@ def _names() -> set[str]:
 
 @lru_cache(maxsize=1)
 def _preferred() -> Sequence[str]:
-    """Those of this machine."""
+    """`FAMILY` and the families of `PREFERRED` that this machine has."""
     names = _names()
     return [name for name in (FAMILY, *PREFERRED) if name in names]
 
 
 @lru_cache(maxsize=1)
 def _others() -> dict[int, str]:
-    """All other families of this machine, by the characters that they have."""
+    """For each code point, the first other family of this machine that has it, by name."""
     codes: dict[str, set[int]] = {}
     for entry in fontManager.ttflist:
         if entry.name in _preferred() or _NO_FONTS.search(entry.name) or entry.style != "normal":
@@ -211,7 +212,7 @@ def _others() -> dict[int, str]:
 
 @lru_cache(maxsize=len(PREFERRED) + 1)
 def _fonts(family: str) -> Sequence[FT2Font | None]:
-    """Regular and bold, opened for us alone."""
+    """The regular and the bold font, opened for this module alone; None for one that is missing."""
     ignore_missing_weights()
     return [_font(FontProperties(family=family, weight=weight)) for weight in ("normal", "bold")]
 
@@ -225,7 +226,8 @@ def _font(properties: FontProperties) -> FT2Font | None:
 
 
 def _open(file: str, number: int) -> FT2Font | None:
-    """number: of a font in a file of several, which matplotlib knows from version 3.11 on."""
+    """None if it cannot be opened. number: index of the font in a file of several, which matplotlib
+    supports since version 3.11."""
     which: dict[str, Any] = {"face_index": number} if number else {}
     try:
         font = FT2Font(file, **which)
@@ -235,7 +237,7 @@ def _open(file: str, number: int) -> FT2Font | None:
 
 
 def _draws(font: FT2Font | None, c: str) -> bool:
-    """Also that it has a shape: a font of coloured emoji has none that is drawn here."""
+    """Whether the font has an outline for the character. Fonts of coloured emoji have none."""
     if font is None or not font.get_char_index(ord(c)):
         return False
     if c.isspace() or unicodedata.category(c) in ("Cf", "Mn"):
@@ -246,4 +248,4 @@ def _draws(font: FT2Font | None, c: str) -> bool:
     except RuntimeError:
         return False
     finally:
-        font.clear()  # of what it has loaded
+        font.clear()

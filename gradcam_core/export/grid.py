@@ -1,4 +1,4 @@
-"""Pictures of one size in rows, with labels under them: the largest that there is room for.
+"""Pictures of one size in rows, with labels under them, as large as there is room for.
 
 Lengths are in pixels; y runs downwards.
 """
@@ -18,20 +18,20 @@ _BETWEEN_ROWS = 40
 _UNDER_PICTURE = 16
 
 _LABEL_SIZES_PT = range(22, 5, -1)  # sizes, points
-_LABEL_USUAL_PT = 20  # the least for `_USUAL_NETWORKS` networks
+_LABEL_USUAL_PT = 20  # preferred minimum for up to `_USUAL_NETWORKS` networks
 _USUAL_NETWORKS = 3
-_LABEL_MIN_PT = 13  # what is smaller is taken where nothing else has room
+_LABEL_MIN_PT = 13  # smaller labels only where nothing else fits
 _MIN_AREA_SHARE = 0.85  # share of their largest area that pictures may shrink to for larger labels
-_ONE_ROW_BONUS = 1.5  # so many times larger must pictures be to be worth a second row
-_LEADING = 1.24  # of lines, in sizes
-_ASCENT = 0.95
+_ONE_ROW_BONUS = 1.5  # a second row must make pictures larger by this factor
+_LEADING = 1.24  # distance of lines, in font sizes
+_ASCENT = 0.95  # from the top of a line to its baseline, in font sizes
 
-_MIN_SIDE = 8  # side of a picture; a longer panorama is stretched to it
+_MIN_SIDE = 8  # a panorama whose short side would be smaller is stretched
 
 
 @dataclass(frozen=True)
 class Place:
-    """A rectangle; x, y: of its upper left corner."""
+    """A rectangle. x, y: its upper left corner."""
 
     x: int
     y: int
@@ -45,7 +45,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Text:
-    """One line of text. y: of its baseline."""
+    """One line of text. x, y: the start of its baseline."""
 
     text: str
     x: float
@@ -55,8 +55,8 @@ class Text:
 
 
 Label = tuple[str, ...]
-"""The text under a picture: the heading, the class, how sure the network is; then what is unusual
-about the map, and why there is none, each only if it is so; the photo's has only the first."""
+"""The parts of the text under a picture: heading, class, how sure the network is; then, only where
+they apply, what is unusual about the map and why there is none. The photo has only a heading."""
 
 _CLASS, _SURE = 1, 2
 
@@ -66,7 +66,7 @@ _FORMS: tuple[Form, ...] = (
     ((0,), (1, 2), (3,), (4,)),
     ((0, 1, 2, 3, 4),),
 )
-"""Which parts of a label stand in one line."""
+"""Ways to set a label: for each line, which parts stand in it."""
 
 
 def _font(part: int, size: float) -> Font:
@@ -74,14 +74,14 @@ def _font(part: int, size: float) -> Font:
 
 
 def fitted(aspect: float, width: int, height: float) -> tuple[int, int]:
-    """The largest picture of this width over height in a room of this size."""
+    """Width and height of the largest picture that fits a room. aspect: its width / height."""
     height = min(height, width / aspect)
     return max(round(height * aspect), _MIN_SIDE), max(round(height), _MIN_SIDE)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Pictures of one size in rows, with labels under them, from the upper left corner on.
+    """Pictures of one size in rows, with labels under them; its upper left corner is (0, 0).
 
     whole: whether no word of the labels is broken or left out.
     """
@@ -94,17 +94,17 @@ class Grid:
 
     @property
     def area(self) -> int:
-        """Of one picture."""
+        """The area of one picture."""
         return self.pictures[0].width * self.pictures[0].height
 
 
 def best_grid(
     labels: tuple[Label, ...], networks: int, aspect: float, width: int, height: int
 ) -> Grid | None:
-    """The largest pictures in a room of this size, for labels of a good size; None if there is no
-    room. aspect: width over height of a picture."""
+    """The grid with the largest pictures that leaves room for readable labels; None if none fits.
+    aspect: width / height of a picture. width, height: of the room."""
 
-    # Most figures have room for large labels, so smaller ones are not even arranged.
+    # Arranged only when needed: most figures have room for large labels.
     @cache
     def of_size(size: int) -> Grid | None:
         return _largest(labels, aspect, (width, height), size)
@@ -144,7 +144,7 @@ def _arranged(
     columns: int,
     form: Form,
 ) -> Grid | None:
-    """The pictures in so many columns; None if there is no room for that. form: see `_FORMS`."""
+    """A grid of that many columns; None if it does not fit. form: see `_FORMS`."""
     pitch = (room[0] + _GUTTER) // columns
     rows = [labels[start : start + columns] for start in range(0, len(labels), columns)]
     captions = []
@@ -170,14 +170,14 @@ def _arranged(
 
 @dataclass(frozen=True)
 class _Captions:
-    """The labels of one row: the texts of each from the lower left corner of its picture on."""
+    """The labels of one row. texts: of each label, relative to its picture's lower left corner."""
 
     texts: Sequence[Sequence[Text]]
     height: int
     whole: bool
 
 
-@lru_cache(maxsize=4096)  # the layout tries the same columns again with other sentences
+@lru_cache(maxsize=4096)  # the layout tries the same columns with each number of sentences
 def _captions(
     row: tuple[Label, ...],
     labels: tuple[Label, ...],
@@ -185,9 +185,10 @@ def _captions(
     width: int,
     form: Form,
 ) -> _Captions | None:
-    """The same parts of a row's labels at the same height; None if a line of several is too wide.
+    """Sets a row's labels with equal parts at equal heights; None if parts that share a line do not
+    fit it.
 
-    labels: those of all rows, which are aligned to one another.
+    labels: of all rows, whose shared lines align.
     """
     texts: list[list[Text]] = [[] for _ in row]
     lines, whole = 0, True
@@ -215,7 +216,7 @@ def _captions(
 
 
 def _widest(labels: Sequence[Label], part: int, size: int) -> float:
-    """The width of a part in a line of several, with the space after it."""
+    """The width that a part takes in a shared line, with a space after it."""
     font = _font(part, size)
     return max(
         (font.width(label[part]) + font.pixels for label in labels if part < len(label)), default=0

@@ -1,8 +1,8 @@
-"""Where everything stands on the slide: pictures in rows, labels under them, bar and footer.
+"""The layout of the slide: pictures in rows, labels under them, colour bar and footer.
 
-A layout of our own: matplotlib's constrained layout knows neither wrapped texts nor a grid that is
-chosen by its texts. With subfigures and `wrap=True` or `textwrap`, labels overlapped or were cut in
-8 of 8 cases (3 and 6 networks with long names, two shapes of photos).
+matplotlib's constrained layout supports neither wrapped text nor a grid that depends on its text.
+With subfigures and `wrap=True` or `textwrap`, labels overlapped or were cut in 8 of 8 cases (3 and
+6 networks with long names, two shapes of photos).
 
 Lengths are in pixels of the slide; y runs downwards.
 """
@@ -23,14 +23,14 @@ from gradcam_core.export.text import Font
 from gradcam_core.wording import TIED, percentage
 
 NOTHING, MOST = "nothing for the class", "most evidence"
-"""Meaning of the two ends of the colour bar."""
+"""Labels of the two ends of the colour bar."""
 
 MOST_AGAINST, MOST_FOR = "against the class", "for the class"
 FOR_OTHER, FOR_OTHERS = "for the other class", "for the others"
 """The same for signed maps, whose middle is neither; of a contrast, the lower end."""
 
 LEAST_HEAT, MOST_HEAT = "no heat", "most heat"
-"""The same for methods that know no class, and for values."""
+"""The same for methods that do not depend on the class, and for networks that predict values."""
 
 LOWERS, RAISES = "lowers the value", "raises the value"
 """The same for signed maps of values."""
@@ -41,10 +41,10 @@ _MARGIN = 64
 _ABOVE_BAR = 54
 _ABOVE_FOOTER = 30
 
-_SMALL_PHOTO = (384, 216)  # the most of the photo beside the footer
-_UNDER_SMALL = 40  # to the baseline of its label
+_SMALL_PHOTO = (384, 216)  # largest size of a photo beside the footer
+_UNDER_SMALL = 40  # from the photo to the baseline of its label
 _BESIDE_PHOTO = 44
-_LARGE_PHOTO_BONUS = 1.4  # so many times larger must overlays be to be worth a small photo
+_LARGE_PHOTO_BONUS = 1.4  # a small photo must make overlays larger by this factor
 
 _BAR = (380, 20)
 _BAR_PT = 14
@@ -54,8 +54,9 @@ _FOOTER_MAX_LINES = 14
 _UNDER_SENTENCES = 12  # between the sentences and the footer
 _FOOTER_BASELINE = HEIGHT_PX - 54  # of its last line
 
-_ENOUGH_AREA = 200 * 200  # to which large overlays may shrink for sentences
-_MIN_AREA_SHARE = 0.5  # to which others may
+# To make room for sentences, overlays may shrink to the smaller of these:
+_ENOUGH_AREA = 200 * 200
+_MIN_AREA_SHARE = 0.5  # of their area without sentences
 
 _PHOTO = "Photo"
 
@@ -71,7 +72,7 @@ def _label(e: Explanation) -> Label:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where everything is on the slide."""
+    """Where everything is on the slide. worth: the higher, the better the layout."""
 
     photo: Place
     overlays: Sequence[Place]
@@ -81,16 +82,16 @@ class Plan:
 
     @property
     def area(self) -> int:
-        """Of one overlay."""
+        """The area of one overlay."""
         return self.overlays[0].width * self.overlays[0].height
 
 
 def best_plan(
     aspect: float, explanations: Sequence[Explanation], sentences: Sequence[str] = ()
 ) -> Plan:
-    """aspect: width over height of the photo. sentences: on what was found, the first the most
-    needed; the last are left out where pictures would become too small. Raises ValueError if there
-    is no room."""
+    """The layout with the largest overlays. aspect: width / height of the photo. sentences: about
+    the findings, the most important first; the last are left out if overlays would become too
+    small. Raises ChoiceError if there is no room for so many networks."""
 
     def best(count: int) -> Plan | None:
         plans = [_plan(aspect, explanations, sentences[:count], beside) for beside in (False, True)]
@@ -110,7 +111,8 @@ def best_plan(
 def _plan(
     aspect: float, explanations: Sequence[Explanation], sentences: Sequence[str], beside: bool
 ) -> Plan | None:
-    """beside: the photo stands beside the footer, small; else it is the first of the pictures."""
+    """None if there is no room. beside: whether the photo is small and beside the footer; otherwise
+    it is the first picture of the grid."""
     small = fitted(aspect, *_SMALL_PHOTO)
     bar_font, font = Font(_BAR_PT), Font(_FOOTER_PT)
     small_width = max(small[0], math.ceil(bar_font.width(_PHOTO)))
@@ -158,7 +160,7 @@ def _plan(
 
 
 def _together(text: str) -> str:
-    """Numbers stay on the line of their signs: "< 0.1 %", "2 ×"."""
+    """Ties numbers to their signs, so that no line breaks between them: "< 0.1 %", "2 ×"."""
     return re.sub(r"(?<=[<>]) (?=\d)| (?=[%×])", TIED, text)
 
 
@@ -168,7 +170,7 @@ def _way(e: Explanation) -> str:
 
 
 def _footer(explanations: Sequence[Explanation], font: Font, width: float) -> list[str]:
-    """How the maps were made, how to read them, and the notices of the photo and the networks."""
+    """Lines on how the maps were made, how to read them, and notices of the photo and networks."""
     ways = dict.fromkeys(map(_way, explanations))
     if len(ways) > 1:
         ways = dict.fromkeys(f"{e.title}: {_way(e)}" for e in explanations)

@@ -23,14 +23,14 @@ from gradcam_core.wording import kind_of
 
 
 class Explanations(list[Explanation]):
-    """Explanations of one photo, as `compare` gives them. A notebook shows the labelled figure."""
+    """Explanations of one photo, as returned by `compare`. A notebook shows the labelled figure."""
 
     def figure(
         self, theme: Theme = "light", colormap: str = COLORMAP, opacity: float = OPACITY
     ) -> Slide:
         """The labelled figure, for `gradcam_core.export.figure.png` and `svg`, or for matplotlib.
 
-        Raises ChoiceError where the explanations are not those of one photo that they know.
+        Raises ChoiceError if an explanation lacks its photo, or if photos differ in size.
         """
         photos = [e.photo for e in self if e.photo is not None]
         if not photos or len(photos) < len(self) or len({photo.size for photo in photos}) > 1:
@@ -40,7 +40,7 @@ class Explanations(list[Explanation]):
         return figure(photos[0], self, theme, colormap, opacity)
 
     def _repr_png_(self) -> bytes | None:
-        """What a notebook shows."""
+        """The figure as PNG, which a notebook shows; None if there is no figure."""
         try:
             return png(self.figure())
         except ChoiceError:

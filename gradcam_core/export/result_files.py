@@ -32,11 +32,11 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold
 
 @dataclass(frozen=True)
 class File:
-    """One file. write: writes its content to a binary file; may be called at any time, or never.
-    requested: its name if the network that was asked for had run; empty if that is its name.
+    """One file. write: writes its content to a binary file, at any time or never. requested: the
+    name that it would have if the requested network had run; empty if that is its name.
 
-    Pictures and heatmaps are made then, some rows at a time. Only the figure, a few megabytes, is
-    kept for its two files.
+    Pictures and heatmaps are only made by write, some rows at a time. The figure, a few megabytes,
+    is kept for its two files.
     """
 
     name: str
@@ -54,28 +54,27 @@ def files(
     checks: Mapping[str, Trust | Checked] | None = None,
     photo_name: str = "",
 ) -> tuple[File, ...]:
-    """The files of a photo and what was found in it.
+    """The files of a photo and its explanations.
 
-    photo: RGB. named: the networks by the names they were asked for, each once, with their
-    explanations of this photo. theme: of the figure. max_side_px: of pictures and heatmaps; a
-    larger photo is shrunk to it; None keeps its size. checks: what was found of these explanations,
-    by the same names, if they were checked. photo_name: of the photo's file, for what the pictures
-    say of themselves. Gives
+    photo: RGB. named: requested names of networks, each once, with their explanations of this
+    photo. theme: of the figure. max_side_px: of pictures and heatmaps; a larger photo is shrunk to
+    it; None keeps its size. checks: trust checks of these explanations, by the same names.
+    photo_name: of the photo's file, for the metadata of pictures. Returns
 
-    - input_image.jpg: the photo; input_image_covered.jpg where places of it are covered;
-    - <name>_output.png: the heat over it, and <name>_heatmap.npy: the heat, float32 in [0, 1], of a
-      signed explanation in [-1, 1];
-    - <name>_heatmap.png: what speaks for the class, 16-bit grey levels, 65535 where it is hottest;
+    - input_image.jpg: the photo; input_image_covered.jpg if places of it are covered;
+    - <name>_output.png: the heat over the photo;
+    - <name>_heatmap.npy: the heat, float32 [H, W] in [0, 1], or in [-1, 1] for signed maps;
+    - <name>_heatmap.png: evidence for the class, 16-bit grey levels, 65535 where it is hottest;
     - comparison.png, comparison.svg: see `gradcam_core.export.figure`;
-    - <name>_trust.png: what checks have found, of those that were checked;
-    - captions.txt: a caption for each overlay with what checks say, and the sentences of `summary`;
+    - <name>_trust.png: results of the checks, for explanations that were checked;
+    - captions.txt: a caption for each overlay with its verdict, and the sentences of `summary`;
     - explanations.json: `findings`, with the names of files. Sizes and boxes in it are in pixels of
-      the photo as it is, also where it was shrunk.
+      the original photo, even if it was shrunk.
 
-    <name> is that of the network that ran: see `file_stems`. Pictures of maps have
+    <name> is that of the network that ran: see `file_stems`. Pictures of maps hold
     `Explanation.metadata`.
 
-    Raises OSError if a file of weights cannot be read: explanations.json holds its SHA-256.
+    Raises OSError if a weights file cannot be read: explanations.json holds its SHA-256.
     """
     stems = file_stems(named)
     checked = {
@@ -89,7 +88,7 @@ def files(
     records = {name: one.record for name, one in checked.items()}
     explanations = [e for _, e in named]
     for e in explanations:
-        e.weights.sha256  # noqa: B018  # an unreadable file fails before any file is written
+        e.weights.sha256  # noqa: B018  # fails here, before any file is written
     resized = photo
     if max_side_px is not None:
         resized = shrunk(photo, max_side_px, Image.Resampling.LANCZOS)
@@ -128,21 +127,21 @@ def files(
 
 
 def by_request(files: Iterable[File]) -> dict[str, File]:
-    """The files by the names that they have where every network is the one that was asked for."""
+    """The files by the names that they would have if every requested network had run."""
     return {file.requested or file.name: file for file in files}
 
 
 def zipped(files: Iterable[File], target: IO[bytes]) -> None:
     """Write a ZIP of these files; the same files give the same bytes.
 
-    Pictures, which are compressed already, are stored as they are. target: need not be seekable.
+    Pictures, which are already compressed, are stored as they are. target need not be seekable.
     """
     with zipfile.ZipFile(target, "w") as archive:
         for file in files:
             entry = zipfile.ZipInfo(file.name, _ZIP_TIME)
             stored = file.name.endswith(_STORED_AS_THEY_ARE)
             entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-            entry.create_system, entry.external_attr = 3, 0o644 << 16  # whatever the machine
+            entry.create_system, entry.external_attr = 3, 0o644 << 16  # the same on any machine
             with archive.open(entry, "w") as content:
                 file.write(content)
 
@@ -167,8 +166,8 @@ def _json(found: Record) -> str:
 
 
 def _captions(found: Record) -> str:
-    """What is to be said of the photo, a paragraph for each overlay with its name and the verdict
-    of checks, and one with the sentences."""
+    """The photo's notices, a paragraph for each overlay (file name, caption and verdict), and one
+    with the sentences."""
     notices = found["photo"]["notices"]
     lines = [*notices, *([""] if notices else [])]
     for one in found["explanations"]:

@@ -1,7 +1,7 @@
-"""Texts in a figure: how wide they are, breaking them into lines, and drawing them.
+"""Texts in a figure: measuring them, breaking them into lines, and drawing them.
 
-matplotlib's own `wrap=True` breaks at the edge of the figure, not of a column, and tells nobody how
-many lines it made; the layout needs both.
+matplotlib's own `wrap=True` breaks at the edge of the figure instead of a column, and does not
+report how many lines it made; the layout needs both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SLACK = 1.02  # texts are drawn with hinting, which may widen them
 
 @dataclass(frozen=True)
 class Font:
-    """Of one size, in points."""
+    """A font of one size and weight. Widths in its methods are in pixels."""
 
     size: float  # points
     bold: bool = False
@@ -40,11 +40,12 @@ class Font:
     def wrapped(
         self, text: str, width: float, max_lines: int = _MAX_LINES
     ) -> tuple[tuple[str, ...], bool]:
-        """Lines no wider than this, at most so many, and whether they have all words unbroken."""
+        """The text in at most max_lines lines that fit the width, and whether all its words are
+        whole."""
         return _wrapped(self, text, width, max_lines)
 
     def pieces(self, word: str, width: float) -> list[str]:
-        """The word, broken where it has hyphens, and only without them anywhere."""
+        """The word in pieces that fit the width, broken after a hyphen where possible."""
         if self.width(word) <= width or len(word) < 2:
             return [word]
         fit = max(self._fitting(word, width), 1)
@@ -56,7 +57,7 @@ class Font:
         return [word[:at], *self.pieces(word[at:], width)]
 
     def cut(self, text: str, width: float) -> str:
-        """As much of the text as fits, with an ellipsis if that is not all."""
+        """As much of the text as fits, with an ellipsis if some is left out."""
         if self.width(text) <= width:
             return text
         fit = self._fitting(text, width - self.width("…"))
@@ -65,13 +66,13 @@ class Font:
         return f"{text[:fit].rstrip(' ,·')}…"
 
     def _fitting(self, text: str, width: float) -> int:
-        """How many letters of the text fit."""
+        """How many characters of the text fit."""
         lengths = range(len(text) + 1)
         return max(bisect_right(lengths, width, key=lambda n: self.width(text[:n])) - 1, 0)
 
 
 def draw_line(figure: Figure, text: str, x: float, y: float, font: Font, colour: str) -> None:
-    """Draw one line of text. x, y: of where its baseline begins, in pixels; y runs downwards."""
+    """Draw one line of text. x, y: start of its baseline in pixels; y runs downwards."""
     width, height = figure.get_size_inches() * 72 * PIXELS_A_POINT
     figure.text(
         x / width,
@@ -92,14 +93,14 @@ def _width_of_unit(text: str, bold: bool) -> float:
     return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 100
 
 
-@lru_cache(maxsize=8192)  # the layout tries the same columns again with other sentences
+@lru_cache(maxsize=8192)  # the layout tries the same columns with each number of sentences
 def _wrapped(font: Font, text: str, width: float, max_lines: int) -> tuple[tuple[str, ...], bool]:
     lines: list[str] = []
     whole, space, length = True, font.width(" "), 0.0
     for word in text.split(" "):
         joined = f"{lines[-1]} {word}" if lines else word
-        # The sum of its words differs by the kerning; to measure a line again with each word took
-        # most of the time of the layout.
+        # Adds up widths of words, and measures the line only where kerning may decide: measuring
+        # it again for each word took most of the layout's time.
         longer = length + space + font.width(word) if lines else font.width(word)
         if abs(longer - width) < font.pixels:
             longer = font.width(joined)

@@ -1,5 +1,5 @@
-"""What the checks of a map have found, as a picture: the verdict, the photo without the hottest
-places and with only them, and the curves of deletion and insertion."""
+"""Results of a map's trust checks as a picture: the verdict, the photo without the hottest places
+and with only them, and the curves of deletion and insertion."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _CURVES = {"deletion": "Hottest places blurred", "insertion": "Only hottest plac
 
 @dataclass(frozen=True)
 class Checked:
-    """What checks have found, as files say it: all that is left of it where it was sent or kept.
+    """The part of a `Trust` that files need, and that survives being sent or stored.
 
-    record: `Trust.record()`. pictures: the photo "without" its hottest places and with them
-    "alone".
+    record: `Trust.record()`. pictures: "without", the photo without its hottest places, and
+    "alone", only these.
     """
 
     record: Mapping[str, Any]
@@ -55,11 +55,11 @@ class Checked:
 
 
 def trust_png(e: Explanation, found: Checked, photo_name: str = "") -> bytes:
-    """The verdict with each check's reason, the two altered photos with what the network says of
-    them, and both curves beside the mean and range of the same map laid elsewhere.
+    """A PNG of the verdict with each check's reason, the two altered photos with the network's
+    predictions for them, and both curves beside the mean and range of the same map laid elsewhere.
 
-    e: the explanation that was checked. photo_name: of the photo's file, for the metadata: the
-    map's, with the verdict and its sentence.
+    e: the explanation that was checked. photo_name: of the photo's file, for the metadata, which is
+    that of the explanation with the verdict and its sentence.
     """
     record, e = found.record, with_drawable_names(e)
     size = _WIDTH_PX / _DPI, _HEIGHT_PX / _DPI
@@ -82,7 +82,7 @@ def trust_png(e: Explanation, found: Checked, photo_name: str = "") -> bytes:
 
 
 def _write_verdict(figure: Figure, e: Explanation, record: Mapping[str, Any]) -> None:
-    """In the column at the left."""
+    """Writes the left column: network, class, verdict and reasons."""
     y = float(_MARGIN_PX)
 
     def write(text: str, font: Font, colour: str, indent: float = 0, after: float = 0) -> None:
@@ -109,7 +109,7 @@ def _write_verdict(figure: Figure, e: Explanation, record: Mapping[str, Any]) ->
 def _draw_altered(
     axes: Axes, name: str, record: Mapping[str, Any], picture: Image.Image, kind: str, title: str
 ) -> None:
-    """The picture, with the class's probability before and after, and the most probable class."""
+    """Draws the picture with the class's probability before and after, and its top class."""
     altered = record[kind]
     first = altered["top"][0]
     change = f"{percentage(record['probability'])} → {percentage(altered['probability'])}"

@@ -1,1 +1,1 @@
-"""What the pictures of a batch truly are."""
+"""The true classes of a batch's pictures."""

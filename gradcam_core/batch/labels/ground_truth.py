@@ -1,4 +1,4 @@
-"""What the pictures of a batch truly are, and whether its networks are right."""
+"""The true classes of a batch's pictures, and whether its networks predict them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from gradcam_core.explanation.examination import Examination
 
 PictureLabel: TypeAlias = "str | int"
-"""As it was given: the name or the index of a class."""
+"""A label as given: the name or the index of a class."""
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """source: where the labels are from, as `run.json` has it. classes: of each label, the index of
-    its class in each network, or None in one that lacks it."""
+    """The labels of a batch. source: where they come from, for `run.json`. classes: for each label,
+    the index of its class in each network, None in those that lack it."""
 
     source: str
     classes: Mapping[PictureLabel, tuple[int | None, ...]]
@@ -34,11 +34,11 @@ class GroundTruth:
 
 @dataclass(frozen=True)
 class LabelResult:
-    """What one network makes of the true class of a picture.
+    """One network's result for the true class of a picture.
 
-    name: of the class, or the label as it was given if the network lacks the class. index: None if
-    it does. rank, probability: of the class; None where nothing could be computed. independent:
-    whether each class has a probability of its own, so that several may be right.
+    name: of the class, or the label as given if the network lacks the class. index: None if the
+    network lacks it. rank, probability: of the class; None if nothing could be computed.
+    independent: whether each class has a probability of its own, so that several may be right.
     """
 
     name: str
@@ -48,8 +48,9 @@ class LabelResult:
     independent: bool = False
 
     def columns(self, explained: int | None, agreement: float | None) -> dict[str, object]:
-        """What a row of the data set says of it. explained: the class whose map the row has; None
-        if there is no map. agreement: with the maps of the same class by the other networks."""
+        """Its columns in a row of the data set. explained: index of the class whose map the row
+        has; None if there is no map. agreement: mean overlap of this map with those of the other
+        networks for the same class, in [0, 1]; None if there is none."""
         is_correct = None if self.rank is None else self.rank == 1
         if self.independent and self.probability is not None:
             is_correct = self.probability >= YES
@@ -73,10 +74,10 @@ def label_result(
     labels: Labels,
     held: Examination | None = None,
 ) -> LabelResult | None:
-    """What a network makes of a picture with this label; None if it has none.
+    """A network's result for a picture with this label; None if the picture has no label.
 
-    network: its place in the batch; labels: of its classes. held: its pass over the picture; None
-    if there is none.
+    network: its position in the batch. labels: its classes. held: its forward pass over the
+    picture; None if there is none.
     """
     if truth is None or label is None:
         return None
@@ -84,14 +85,14 @@ def label_result(
     if index is None:
         return LabelResult(str(label))
     name = labels[index].name
-    if held is None or not held.probabilities.any():  # where the scores are not numbers
+    if held is None or not held.probabilities.any():  # the scores are not numbers
         return LabelResult(name, index)
     rank, probability = held.rank_of(index), held.prediction(index).probability
     return LabelResult(name, index, rank, probability, held.model.info.independent)
 
 
 def accuracy(out: Path) -> str | None:
-    """How many of the labelled pictures in a data set each network is right about, in words; None
+    """How many labelled pictures of the data set in out each network is right about, in words; None
     if there are none."""
     found: dict[str, Counter[bool]] = {}
     for part in sorted((out / DATA).glob("*.parquet")):

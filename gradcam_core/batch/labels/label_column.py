@@ -18,6 +18,7 @@ _KINDS = (
 
 
 def check_label_column(schema: pa.Schema, name: str, file: Path) -> None:
+    """Raises PicturesError if the column is missing, or is neither text nor numbers."""
     if name not in schema.names:
         others = ", ".join(one for one in schema.names) or "none"
         raise PicturesError(f"{file} has no column {name} of labels; it has {others}")
@@ -31,8 +32,8 @@ def check_label_column(schema: pa.Schema, name: str, file: Path) -> None:
 
 
 def names_of_numbers(schema: pa.Schema, column: str) -> Sequence[str] | None:
-    """What the numbers of a column stand for, where Hugging Face's data sets say it: these are
-    classes of the data set, not of a network."""
+    """The names that the numbers of a column stand for in Hugging Face's data sets, where they are
+    classes of the data set, not of a network; None if the file does not state names."""
     try:
         said = json.loads((schema.metadata or {})[b"huggingface"])
         names = said["info"]["features"][column]["names"]
@@ -44,9 +45,11 @@ def names_of_numbers(schema: pa.Schema, column: str) -> Sequence[str] | None:
 def label_of(
     value: object, names: Sequence[str] | None, column: str, file: Path
 ) -> str | int | None:
-    """names: what numbers stand for; None if for the indices of a network's classes."""
+    """The label in a cell: the name or the index of a class, None if it has none. names: what
+    numbers stand for; None if they are indices of a network's classes. Raises PicturesError for a
+    number that is not whole."""
     if isinstance(value, float):
-        if math.isnan(value):  # where a table of numbers lacks one
+        if math.isnan(value):  # how columns of numbers mark a missing value
             return None
         if not value.is_integer():
             raise PicturesError(

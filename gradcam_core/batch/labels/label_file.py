@@ -1,4 +1,4 @@
-"""A CSV file of labels: a line for each picture, as spreadsheets and programs write it."""
+"""A CSV file of labels: a line for each picture, as written by spreadsheets and programs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _EXPECTED_FORMAT = "the first line of a CSV file of labels must name the columns
 
 @dataclass(frozen=True)
 class LabelFile:
-    """The labels of a CSV file by path, as `_plain` writes it; None where the label is empty.
+    """The labels of a CSV file. labels: by path, in the form of `_plain`; None for an empty label.
 
-    file: absolute. digest: of what it says, however it is written.
+    file: absolute. digest: of paths and labels, however the file writes them.
     """
 
     file: Path
@@ -37,16 +37,17 @@ class LabelFile:
         return hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     def entries(self, sources: Iterable[PictureSource]) -> dict[str, str]:
-        """The path in this file that each picture has there, by the picture's key; those that have
-        none are left out.
+        """The path that this file has for each picture, by the picture's key; pictures that the
+        file does not name are left out.
 
-        A picture is named by its key, its absolute path, its path from this file's folder or from
-        here; or else by its file name alone, if no other picture has that name. Raises
-        GroundTruthError for a file name alone that several have.
+        The file may name a picture by its key, its absolute path, or its path from the file's
+        folder or the current one; or by its file name alone, if no other picture has that name.
+        Raises GroundTruthError for a file name alone that several pictures have, or if one picture
+        has two lines with different labels.
         """
         found: dict[str, str] = {}
         by_name: dict[str, list[str]] = {}
-        twice: dict[str, str] = {}  # of a picture with a line for its path, another for its name
+        twice: dict[str, str] = {}  # name and path of pictures with a line for each of these
         for source in sources:
             path = next((one for one in self._names_of(source) if one in self.labels), None)
             if path is not None:
@@ -88,10 +89,10 @@ class LabelFile:
 
 
 def read_label_file(file: Path) -> LabelFile:
-    """The labels of a CSV file, in the encodings and with the separators that spreadsheets use.
+    """Reads a CSV file of labels, with the encodings and separators that spreadsheets use.
 
-    Raises GroundTruthError, with the line, for what cannot be understood, and where one picture has
-    two labels.
+    Raises GroundTruthError, with the line, if the file cannot be read as one or a path has two
+    labels.
     """
     lines = re.split(r"\r\n|\r|\n", _text(file))
     start = 0
@@ -140,7 +141,7 @@ def _text(file: Path) -> str:
     except OSError as error:
         raise GroundTruthError(f"{file} cannot be read: {error.strerror or error}") from error
     marked = encoding_by_mark(data)
-    # Without a mark it is UTF-8, or else what Excel writes in western Europe and America.
+    # Without a mark: UTF-8, or else the encoding of Excel in western Europe and America.
     for encoding in [marked] if marked else ["utf-8", "cp1252"]:
         try:
             text = data.decode(encoding)
@@ -152,7 +153,8 @@ def _text(file: Path) -> str:
 
 
 def _header(file: Path, line: str) -> tuple[str, Sequence[str]]:
-    """The separator, and the names of the columns."""
+    """The separator, and the names of the columns. Raises GroundTruthError if `COLUMNS` are not
+    among them."""
     found = {}
     for separator in SEPARATORS:
         names = next(csv.reader([line], delimiter=separator))
@@ -165,7 +167,7 @@ def _header(file: Path, line: str) -> tuple[str, Sequence[str]]:
 
 
 def _plain(path: str) -> str:
-    """A path in one way of writing it: with "/", and accents in one piece with their letters."""
+    """A path in one form: normalised, with "/", and in NFC."""
     return posixpath.normpath(_nfc(path).replace("\\", "/"))
 
 

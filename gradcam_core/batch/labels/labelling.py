@@ -17,13 +17,13 @@ from gradcam_core.models.class_names.labels import Label, Labels
 from gradcam_core.wording import counted, listed
 
 FOLDER = "folder"
-"""Of `--labels`: the name of the folder that a picture is in says what it is."""
+"""A value of `--labels`: the name of a picture's folder is its label."""
 
 COLUMN = "column:"
-"""Of `--labels`: what is before the name of a Parquet file's column."""
+"""A prefix in `--labels`, before the name of a Parquet file's column."""
 
 NAMED = 3
-"""Labels or pictures that a message names, at most."""
+"""The most labels or pictures that a message names."""
 
 
 _WITH_POINT = re.compile(r"([0-9]+)\.0+")
@@ -31,8 +31,9 @@ _WITH_POINT = re.compile(r"([0-9]+)\.0+")
 
 @dataclass(frozen=True)
 class _Source:
-    """Where labels are from. identity: as `run.json` has it. where, remedy: for people. label: of a
-    picture, None if it has none. is_meant: whether it is an error if this label is no class.
+    """Where labels come from. identity: for `run.json`. where, remedy: words for messages. label:
+    returns a picture's label, or None. is_meant: whether it is an error if a picture's label is not
+    a class.
     """
 
     identity: str
@@ -43,7 +44,8 @@ class _Source:
 
 
 def column_of(labels: str | None) -> str | None:
-    """The column that `--labels` names, if it names one."""
+    """The column that `--labels` names; None if it names none. Raises GroundTruthError if the name
+    is empty."""
     if labels is None or not labels.startswith(COLUMN):
         return None
     if name := labels.removeprefix(COLUMN):
@@ -54,11 +56,12 @@ def column_of(labels: str | None) -> str | None:
 def with_labels(
     pictures: Pictures, labels: str, networks: Sequence[tuple[str, Labels]]
 ) -> tuple[Pictures, GroundTruth, Sequence[str]]:
-    """The pictures with their labels, what these are in each network, and notes for the person.
+    """The pictures with their labels, the class of each label in each network, and notes for the
+    person.
 
-    labels: `FOLDER`, `COLUMN` with a name, which the pictures have their labels from, or the path
-    of a CSV file. networks: titles and classes. Raises GroundTruthError if a label is no class of
-    any of them, or no picture has one.
+    labels: `FOLDER`, `COLUMN` with a name, if pictures already have labels from it, or the path of
+    a CSV file. networks: titles and classes. Raises GroundTruthError if a label is a class of no
+    network, or if no picture has a label.
     """
     notes: list[str] = []
     if labels == FOLDER:
@@ -120,11 +123,11 @@ def with_labels(
 def _of_folder(source: PictureSource) -> str | None:
     if source.path is not None:
         return text_of_name(Path(source.path).parent.name) or None
-    return PureWindowsPath(source.key).parent.name or None  # which knows both kinds of slashes
+    return PureWindowsPath(source.key).parent.name or None  # splits at both kinds of slashes
 
 
 def _is_in_a_folder(source: PictureSource) -> bool:
-    """Whether a picture is in a folder of its class: one directly in PHOTOS may be in none."""
+    """Whether a picture is in a folder below PHOTOS: the name of PHOTOS itself may be no class."""
     return "/" in source.key or "\\" in source.key
 
 
@@ -149,7 +152,7 @@ def _label_file(labels: str) -> LabelFile:
 
 
 def _unused(file: LabelFile, entries: Mapping[str, str], pictures: Pictures) -> Iterator[str]:
-    """What lines name no picture; an error if all of them do."""
+    """Yields a note if some lines name no picture. Raises GroundTruthError if no line names one."""
     used = set(entries.values())
     unused = [path for path in file.labels if path not in used]
     if not used:
@@ -169,9 +172,10 @@ def _unused(file: LabelFile, entries: Mapping[str, str], pictures: Pictures) -> 
 def _classes(
     given: Sequence[PictureLabel], networks: Sequence[tuple[str, Labels]]
 ) -> dict[PictureLabel, tuple[int | None, ...]]:
-    """The classes of all labels that are a class of any network."""
+    """For each label that is a class of any network: its index in each network, None in those that
+    lack it. Raises GroundTruthError for an index that means different classes."""
     different: list[Labels] = []
-    numbers = []  # of the class list of each network, those with the same names being one
+    numbers = []  # the place of each network's class list in `different`
     for _, labels in networks:
         names = [label.name for label in labels]
         same = (n for n, other in enumerate(different) if [one.name for one in other] == names)
@@ -183,7 +187,7 @@ def _classes(
     for label in given:
         found = [_find(label, labels) for labels in different]
         named = [one is not None and not _is_index(label, one) for one in found]
-        if any(named):  # a number that is a name somewhere means that, and no index elsewhere
+        if any(named):  # a number that is a name in one network is no index in others
             found = [one if is_name else None for one, is_name in zip(found, named, strict=True)]
         elif len(different) > 1 and any(found):
             raise GroundTruthError(
@@ -201,17 +205,17 @@ def _find(label: PictureLabel, labels: Labels) -> Label | None:
         try:
             if found := labels.known(one):
                 return found
-        except LabelError:  # it stands for several classes, or is too high for an index
+        except LabelError:  # ambiguous, or too high for an index
             continue
     return None
 
 
 def _spellings(label: PictureLabel) -> Iterator[PictureLabel]:
-    """A label as it stands, then as folders and files are named: "tiger_cat" for tiger cat,
-    "n02123045-tabby" and "281.0" for what is before that."""
+    """A label as it stands, then as names of folders may spell it: "tiger_cat" for tiger cat,
+    "n02123045-tabby" for n02123045; and "281.0" for 281."""
     yield label
     if isinstance(label, str):
-        # Between words: before one, "-1" for not known would become the class with index 1.
+        # Only between words: otherwise "-1", for unknown, would become the class with index 1.
         yield re.sub(r"(?<=[^\W_])_(?=[^\W_])", " ", label)
         yield re.sub(r"(?<=[^\W_])[-_]+(?=[^\W_])", " ", label)
         if known := re.match(r"(n[0-9]{8})[-_ .]|([0-9]+)\.0+$", label, re.IGNORECASE):
@@ -219,8 +223,8 @@ def _spellings(label: PictureLabel) -> Iterator[PictureLabel]:
 
 
 def _is_with_point(label: PictureLabel) -> bool:
-    """Whether it is an index as a table writes it that lacks some numbers: 281.0. No folder is
-    called so."""
+    """Whether a label is an index as written by tables that lack some numbers: 281.0. Folders are
+    not named like this."""
     return isinstance(label, str) and bool(_WITH_POINT.fullmatch(label.strip()))
 
 

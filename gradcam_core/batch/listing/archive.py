@@ -1,4 +1,4 @@
-"""The pictures in a ZIP file, which is never unpacked to disk: a name in it can lead nowhere."""
+"""The pictures in a ZIP file, which is never unpacked to disk: names such as ../a do no harm."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ _UNKNOWN = (
 )
 
 _ENTRY, _SPLIT, _END = b"PK\3\4", b"PK\7\10", b"PK\5\6"
-_END_BYTES = 22 + 2**16  # in which the last record is, and a comment
+_END_BYTES = 22 + 2**16  # the most that the last record takes, with its comment
 _ENCRYPTED = 0x1
-_UNIX = 3  # whose file modes the entry has
+_UNIX = 3  # the system whose file modes an entry has
 _IS_UTF8 = 0x800
-_UNICODE_NAME = b"up"  # of an extra field
+_UNICODE_NAME = b"up"  # an extra field
 
 _FAILURES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
 
 
 def in_archive(file: Path, suffixes: Collection[str], is_read: bool = True) -> Iterator[Found]:
-    """The pictures in a ZIP file and its folders, in the order of their names, as bytes.
+    """The pictures in a ZIP file and its folders, as bytes, in order of names.
 
-    suffixes: of pictures; see `why_no_picture`. is_read: whether their bytes are read. Raises
-    PicturesError if it cannot be opened.
+    suffixes: of pictures; see `why_no_picture`. is_read: whether to read the bytes; otherwise they
+    are `UNREAD`. Raises PicturesError if the file cannot be opened.
     """
     with _opened(file) as archive:
         keys = [_key(name) for name in _names(archive.infolist())]
@@ -65,7 +65,7 @@ def in_archive(file: Path, suffixes: Collection[str], is_read: bool = True) -> I
             if info.is_dir():
                 continue
             unique = key
-            if key == last:  # the second of this name, or none at all
+            if key == last:  # a repeated name, or an empty one
                 unique = f"{key}#row-{number}"
                 while unique in given:
                     unique += "#"
@@ -86,8 +86,7 @@ def is_archive(file: Path) -> bool:
 
 
 def check_readable(file: Path) -> None:
-    """Raises PicturesError if it is no ZIP file, or nothing in it can be read without a
-    password."""
+    """Raises PicturesError if it is not a ZIP file, or if every file in it needs a password."""
     with _opened(file) as archive:
         files = [info for info in archive.infolist() if not info.is_dir()]
         if files and all(info.flag_bits & _ENCRYPTED for info in files):
@@ -108,7 +107,8 @@ def _opened(file: Path) -> ZipFile:
 
 
 def _why_incomplete(file: Path) -> str:
-    """Of a part of a ZIP file, or one that is cut off (APPNOTE, 4.3.16 and 8.5); "" of others."""
+    """Words for one part of a split ZIP file, or a file that is cut off (APPNOTE, 4.3.16 and 8.5);
+    otherwise ""."""
     with file.open("rb") as opened:
         head = opened.read(4)
         opened.seek(max(0, opened.seek(0, 2) - _END_BYTES))
@@ -163,8 +163,8 @@ def _key(name: str) -> str:
 
 
 def _names(infos: Sequence[ZipInfo]) -> list[str]:
-    """As people wrote them: in UTF-8 where a name says so, or has that beside it; all others in the
-    encoding that they have in common."""
+    """Names as people wrote them: in UTF-8 if a name's flag says so or an extra field has it; all
+    others in the encoding that fits them best."""
     names = [info.filename for info in infos]
     unsaid: dict[int, bytes] = {}
     for number, info in enumerate(infos):

@@ -1,4 +1,4 @@
-"""Whether a file is a picture: by its name, or else by how its content begins."""
+"""Whether a file is a picture: by its name, or else by the beginning of its content."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import PurePath
 
 HEAD_BYTES = 132
-"""So much of a file is looked at. DICOM's mark is at the end of it."""
+"""Size of the beginning of a file. DICOM's mark is at the end of it."""
 
 NO_PICTURE = "not a picture by its name"
 NO_PICTURE_INSIDE = "not a picture by its content"
@@ -25,7 +25,7 @@ _NETPBM = re.compile(
 )
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # their sizes, bytes
 
-# A suffix as kinds of files have them says what a file is; one such as .1, .jpg_large or .bak not.
+# A suffix of this form tells the kind of a file, unlike .1, .jpg_large or .bak.
 _OF_A_KIND = re.compile(r"\.[a-z][a-z0-9]{1,4}")
 _OF_ANY_KIND = (
     *(".bak", ".bin", ".dat", ".data", ".file", ".image", ".img", ".old", ".orig", ".tmp"),
@@ -33,7 +33,8 @@ _OF_ANY_KIND = (
 
 
 def why_no_picture(name: str, suffixes: Collection[str], head: Callable[[], bytes]) -> str | None:
-    """None for a picture. head: gives how its content begins, if the name does not tell."""
+    """Why a file is not a picture; None if it is. suffixes: of pictures. head: reads the beginning
+    of the file (`HEAD_BYTES`); called only if the name does not tell."""
     suffix = PurePath(name).suffix.lower()
     if suffix in suffixes:
         return None
@@ -43,7 +44,7 @@ def why_no_picture(name: str, suffixes: Collection[str], head: Callable[[], byte
 
 
 def looks_like_picture(head: bytes) -> bool:
-    """Whether a file that begins so (`HEAD_BYTES`, or all of it) is in a format for pictures."""
+    """Whether a file with this beginning (`HEAD_BYTES`, or all of it) is in a picture format."""
     if head.startswith(_MARKS):
         return True
     if head[4:8] == b"ftyp":

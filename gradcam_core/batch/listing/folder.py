@@ -1,8 +1,8 @@
-"""The pictures of a folder or a pattern: each file by its real path once, links followed without
-going in circles, and what is left out with the reason.
+"""The pictures of a folder or a pattern, and what is left out and why. Each real path is taken
+once; links are followed without going in circles.
 
-Two names of one file (hard links) are two pictures: neither of them is the real one, and data sets
-are built of them, with a label for each.
+Two names of one file (hard links) are two pictures: neither of them is the real one, and some data
+sets are built of them, with a label for each.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NO_FILE = "not a file, but a pipe or a device"
 RESULTS = "the results of a batch"
 A_FOLDER = "a folder; only a pattern with ** searches folders"
 
-_OF_RESULTS = ("data", "overlays")  # folders of a batch's own
+_OF_RESULTS = ("data", "overlays")  # folders that a batch makes
 _MARKS_OF_RESULTS = {"data", "run.json", ".lock"}
 
 _Id = tuple[int, int]
@@ -44,7 +44,7 @@ _ALL: States = frozenset({-1})  # without a pattern
 
 @dataclass(frozen=True)
 class _Place:
-    """A folder or file on the way. key: its path as keys have it."""
+    """A folder or file on the walk. key: its path in the form of a key. states: see `Pattern`."""
 
     path: Path
     key: str
@@ -54,11 +54,11 @@ class _Place:
 def in_folder(
     root: Path, left_out: Path, suffixes: Collection[str], pattern: Pattern | None = None
 ) -> Iterator[Found]:
-    """What is in a folder and the folders in it, in the order of names; links come last.
+    """What is in a folder and all folders below it, in order of names; links come last.
 
-    root: absolute. left_out: the folder of the results, which is not looked into. suffixes: of
-    pictures; see `why_no_picture`. pattern: which files alone are meant. Raises PicturesError if
-    the root cannot be read.
+    root: absolute. left_out: the folder of the results, which is not searched. suffixes: of
+    pictures; see `why_no_picture`. pattern: leaves out all files that do not match. Raises
+    PicturesError if the root cannot be read.
     """
     return _Walk(left_out, suffixes, pattern).found(root)
 
@@ -75,7 +75,7 @@ class _Walk:
         yield from self._tree(start)
         real = Path(os.path.realpath(root))
         above = {real, *real.parents}
-        while self._folder_links:  # first, so that a link to a file knows all folders
+        while self._folder_links:  # before links to files, which may lead into these
             link = self._folder_links.popleft()
             target = _real(link.path)
             if target is None:
@@ -98,7 +98,7 @@ class _Walk:
             yield self._file(link, Path(file).name)
 
     def _tree(self, top: _Place) -> Iterator[Found]:
-        """With a stack of our own: folders may lie deeper than Python's calls."""
+        """Walks with an explicit stack: folders may be nested deeper than Python can recurse."""
         stack = [self._entries(top)]
         while stack:
             one = next(stack[-1], None)
@@ -110,7 +110,7 @@ class _Walk:
                 yield one
 
     def _entries(self, folder: _Place) -> Iterator[Found | _Place]:
-        """What is in one folder, the folders in it as places."""
+        """What is in one folder; the folders in it are yielded as places."""
         try:
             its_id = _id(os.stat(folder.path))
             before = self._visited.get(its_id)
@@ -132,7 +132,7 @@ class _Walk:
         if folder.key and has_results:
             yield Skipped(folder.key, RESULTS)
             return
-        if its_id[1]:  # some file systems number nothing
+        if its_id[1]:  # 0 on file systems that do not number files
             self._visited[its_id] = folder.states | (before or frozenset())
         for entry in entries:
             if entry.name in _OF_RESULTS and (is_left_out or has_results):
@@ -144,7 +144,7 @@ class _Walk:
     def _entry(
         self, entry: os.DirEntry[str], folder: _Place, before: States | None
     ) -> Iterator[Found | _Place]:
-        """before: with which this folder was looked into already."""
+        """before: the states with which this folder was already searched; None if it was not."""
         key = text_of_name(f"{folder.key}/{entry.name}" if folder.key else entry.name)
         place = _Place(folder.path / entry.name, key, self._step(folder.states, entry.name))
         if self._pattern is None and entry.name.startswith("."):
@@ -183,7 +183,7 @@ class _Walk:
         return self._pattern.is_met(states) if self._pattern else True
 
     def _file(self, place: _Place, real_name: str) -> Found:
-        """real_name: of what a link leads to."""
+        """real_name: the name of the file itself, if place is a link."""
         try:
             reason = why_no_picture(place.path.name, self._suffixes, lambda: _head(place.path))
             if reason and real_name != place.path.name:
@@ -193,8 +193,8 @@ class _Walk:
         return Skipped(place.key, reason) if reason else PictureSource(place.key, str(place.path))
 
     def _is_taken(self, real: str) -> bool:
-        """Whether this file, which no link leads to, is among the pictures of a folder that was
-        looked into."""
+        """Whether the file with this real path is among the pictures of a folder that was
+        searched."""
         path = Path(real)
         try:
             states = self._visited.get(_id(os.stat(path.parent)))
@@ -218,7 +218,7 @@ def _id(facts: os.stat_result) -> _Id:
 
 
 def _real(path: Path) -> str | None:
-    """Where a link leads; None if it is gone meanwhile."""
+    """Where a link leads; None if it has disappeared."""
     try:
         return os.path.realpath(path)
     except OSError:

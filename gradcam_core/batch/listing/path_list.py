@@ -1,7 +1,8 @@
-"""A list of pictures: a text with a path or an address a line, or a CSV file with a column of them.
+"""A list of pictures: a text file with a path or address per line, or a CSV file with a column of
+them.
 
-A path is relative to the list's own folder, or else to the current one; it may have quotes around
-it, Windows' backslashes, or the form file:///…
+A relative path starts at the list's folder or, if it is not there, at the current one. Paths may be
+quoted, and may have Windows' backslashes or the form file:///…
 """
 
 from __future__ import annotations
@@ -39,20 +40,21 @@ _HEADERS = (
     *("photo", "photos", "picture", "pictures", "image", "images", "img", "image_path"),
     *("img_path", "image_file", "image_name", "address", "url", "image_url"),
 )
-"""What the column of paths may be called, the likeliest first."""
+"""Names for the column of paths, the most likely first."""
 
-_HEAD_ROWS = 20  # that are looked at for a path, below names of columns that are not known
+_HEAD_ROWS = 20  # searched for a path if no column has one of these names
 
 _QUOTES = ('"', "'", "“”", "«»", "`", "<>")
-_UNSEEN = "\ufeff\u200b\u200e\u200f\u202a\u202b\u202c"  # marks that come along when one copies
-_OTHER_BREAKS = re.compile("[\x0b\x0c\x85\u2028\u2029]")  # of lines; names may have them, too
+_UNSEEN = "\ufeff\u200b\u200e\u200f\u202a\u202b\u202c"  # invisible marks, copied with texts
+_OTHER_BREAKS = re.compile("[\x0b\x0c\x85\u2028\u2029]")  # of lines; names may contain them
 _SEPARATORS = re.compile(r"\s*[,;|]\s*")
-_LONGEST = 32_767  # of a path that any system has
-_LOOKED_THROUGH = 4096  # of a line, for the end of its path
+_LONGEST = 32_767  # letters in a path, on any system
+_LOOKED_THROUGH = 4096  # letters of a line that are searched for the end of its path
 
 
 def is_list(file: Path) -> bool:
-    """Whether this is a list, by its name, and by what is in it no picture."""
+    """Whether a file has the suffix of a list, and does not contain a picture. Raises PicturesError
+    if it cannot be read."""
     if file.suffix.lower() not in LISTS:
         return False
     try:
@@ -63,8 +65,9 @@ def is_list(file: Path) -> bool:
 
 
 def in_list(file: Path, suffixes: Collection[str]) -> Iterator[Found]:
-    """The pictures that a list names, in its order, each once. suffixes: of pictures, by which a
-    column without a name is known. Raises PicturesError if it cannot be read as one."""
+    """The pictures that a list names, in its order; repeated ones are `Skipped`. suffixes: of
+    pictures, which tell the column of paths if it has no name. Raises PicturesError if the list
+    cannot be read."""
     taken: set[bytes] = set()
     for text in _entries(file, suffixes):
         if is_address(text):
@@ -81,7 +84,7 @@ def in_list(file: Path, suffixes: Collection[str]) -> Iterator[Found]:
 
 
 def check_some_are_there(file: Path, suffixes: Collection[str]) -> int:
-    """How many pictures a list names. Raises PicturesError if none of them is there."""
+    """How many pictures a list names. Raises PicturesError if none of them exists."""
     count, first, is_any = 0, "", False
     for one in in_list(file, suffixes):
         if isinstance(one, PictureSource):
@@ -103,11 +106,11 @@ def _entries(file: Path, suffixes: Collection[str]) -> Iterator[str]:
     except OSError as error:
         raise _unreadable(file, error) from error
     marked = encoding_by_mark(data)
-    # Names of files are bytes: what is no UTF-8 is looked for as it stands.
+    # File names are bytes: those that are not UTF-8 are looked up unchanged.
     is_wide = (marked or "").startswith(("utf-16", "utf-32"))
     text = data.decode(marked or "utf-8", "replace" if is_wide else "surrogateescape")
     del data
-    text = text.rstrip("\x1a")  # as DOS ended its texts
+    text = text.rstrip("\x1a")  # DOS's mark for the end of a text
     if file.suffix.lower() in TABLES:
         yield from _cells(file, text.replace("\0", ""), suffixes)
     else:
@@ -149,15 +152,16 @@ def _is_picture(text: str, suffixes: Collection[str]) -> bool:
 
 
 def _is_path(part: str, text: str, folder: Path, suffixes: Collection[str]) -> bool:
-    """Whether the first part of a line is there: not a folder IMG of a picture "IMG 1.jpg"."""
+    """Whether the first part of a line is an existing path, but not the folder "IMG" in a line such
+    as "IMG 1.jpg"."""
     if not _is_any_there(part, folder):
         return False
     return not (_is_picture(text, suffixes) and os.path.isdir(_resolved(part, folder)[1]))
 
 
 def _cut(text: str, folder: Path, suffixes: Collection[str]) -> list[str]:
-    """A line at the space where its path ends, if it is there, as names and labels have spaces,
-    too; and at separators."""
+    """Splits a line after the longest existing path, as names and labels may contain spaces, and at
+    separators. If no path exists: at separators or else at the last space."""
     words = list(re.finditer(r"\S+", text[:_LOOKED_THROUGH]))
     for word in reversed(words[:-1]):
         path = text[: word.end()]
@@ -204,7 +208,7 @@ def _cells(file: Path, text: str, suffixes: Collection[str]) -> Iterator[str]:
 
 
 def _separator(text: str) -> tuple[str, str]:
-    """Of the columns, and the text without a line that names it, which Excel has."""
+    """The separator of columns, and the text without the line in which Excel names it."""
     if named := re.match(r"sep=(.)(\r\n|\r|\n)", text, re.IGNORECASE):
         return named[1], text[named.end() :]
     lines = (line for line in re.split(r"[\r\n]+", text[:65536]) if not line.startswith("#"))
@@ -213,7 +217,7 @@ def _separator(text: str) -> tuple[str, str]:
 
 
 def _column(file: Path, row: list[str], suffixes: Collection[str]) -> tuple[int | None, bool]:
-    """The column of paths, if this row shows it, and whether this row has names of columns."""
+    """The column of paths, None if this row does not show it; and whether this row is a header."""
     names = [cell.strip().casefold() for cell in row]
     named = [name for name in _HEADERS if name in names]
     cells = [cell.strip() for cell in row]
@@ -235,7 +239,7 @@ def _is_any_there(text: str, folder: Path) -> bool:
 
 
 def _resolved(text: str, folder: Path) -> tuple[str, str]:
-    """The key of a picture, and its path."""
+    """The key and the path of the picture that an entry names."""
     for variant in _variants(text):
         if path := _found(variant, folder):
             return text_of_name(_plain(variant)), path
@@ -254,7 +258,7 @@ def _found(text: str, folder: Path) -> str | None:
 
 
 def _real(path: str) -> str:
-    """As `os.path.realpath`, which asks for every folder again each time."""
+    """`os.path.realpath` with a cache: without it, each path resolves all its folders again."""
     if os.path.islink(path):
         return os.path.realpath(path)
     folder, name = os.path.split(path)
@@ -267,14 +271,14 @@ def _real_folder(path: str) -> str:
 
 
 def _variants(text: str) -> Iterator[str]:
-    """The ways to read an entry, the nearest first."""
+    """The ways to read an entry, the most literal first."""
     yield text
     stripped = text
     for pair in _QUOTES:
         if len(text) > 1 and text[0] == pair[0] and text[-1] == pair[-1]:
             stripped = text[1:-1]
             yield stripped
-            yield stripped.replace(2 * pair[0], pair[0])  # as CSV has a quote within quotes
+            yield stripped.replace(2 * pair[0], pair[0])  # CSV doubles quotes within quotes
     stripped = without_file_scheme(stripped.strip(_UNSEEN))
     yield stripped
     if stripped.startswith("~"):
@@ -283,11 +287,11 @@ def _variants(text: str) -> Iterator[str]:
     for form in ("NFC", "NFD"):
         yield unicodedata.normalize(form, slashed)
     yield unquote(slashed, errors="surrogateescape")
-    if not slashed.isascii():  # a list as Windows writes it in western Europe and America
+    if not slashed.isascii():  # Windows' encoding in western Europe and America
         with_bytes = slashed.encode("utf-8", "surrogateescape")
         yield with_bytes.decode("cp1252", "replace")
 
 
 def _plain(path: str) -> str:
-    """As a key has it: "./a.jpg" is a.jpg, but what leads out of the folder stays as it is."""
+    """The path as a key: "./a.jpg" becomes "a.jpg", but a path out of the folder stays as it is."""
     return os.path.normpath(path).replace(os.sep, "/")

@@ -1,4 +1,4 @@
-"""Patterns in the manner of a shell: which files they mean, and which folders these can be in."""
+"""Shell patterns: which files match, and which folders may contain such files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ WILD = "*?["
 ANY_DEPTH = "**"
 
 States: TypeAlias = "frozenset[int]"
-"""How many parts of a pattern a path may have come through."""
+"""The numbers of parts of a pattern that a path may have matched; several because of `**`."""
 
 
 class Pattern:
-    """root: the folder that its first part with a wildcard is looked for in. A part that is there
-    as it stands, such as a folder `photos [1]`, means that."""
+    """A pattern for paths. root: the folder in which its first wildcard is searched. A part that
+    exists as it stands, such as a folder `photos [1]`, is no wildcard."""
 
     def __init__(self, where: str) -> None:
         parts = Path(where).parts
@@ -33,7 +33,7 @@ class Pattern:
         self.start = self._closed({0})
 
     def step(self, states: States, name: str) -> States:
-        """After one more part of a path."""
+        """The states after one more part of a path."""
         found: set[int] = set()
         for state in states:
             if state == len(self._parts):
@@ -47,15 +47,15 @@ class Pattern:
         return self._closed(found)
 
     def is_met(self, states: States) -> bool:
-        """Whether a file that has come so far is meant."""
+        """Whether a file with these states matches."""
         return len(self._parts) in states
 
     def goes_on(self, states: States) -> bool:
-        """Whether a folder that has come so far can hold a file that is meant."""
+        """Whether a folder with these states may contain a file that matches."""
         return any(state < len(self._parts) for state in states)
 
     def _closed(self, states: set[int]) -> States:
-        """`**` is also no folder at all."""
+        """Adds the states in which `**` matches no folder at all."""
         for state in sorted(states):
             while state < len(self._parts) and self._parts[state] == ANY_DEPTH:
                 state += 1
@@ -75,7 +75,7 @@ def _fits(name: str, part: str) -> bool:
 
 @cache
 def _compiled(part: str) -> list[re.Pattern[str]]:
-    """Also with its brackets as they stand: a name may have brackets of its own."""
+    """A part as a pattern, and with its brackets as plain text: names may contain brackets."""
     part = os.path.normcase(part)
     ways = dict.fromkeys((part, part.replace("[", "[[]")))
     return [re.compile(fnmatch.translate(way)) for way in ways]

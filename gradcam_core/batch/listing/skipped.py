@@ -17,10 +17,10 @@ from gradcam_core.system.files import atomic_write
 from gradcam_core.wording import file_name, listed
 
 SKIPPED = "skipped.parquet"
-"""Below the folder of results."""
+"""Name of the table in the folder of results."""
 
 NAMED = 3
-"""Files that a line names, at most."""
+"""The most files that a line names."""
 
 _SCHEMA = pa.schema(
     [
@@ -36,8 +36,8 @@ _ROWS_AT_ONCE = 4096
 
 
 def write_skipped(out: Path, skipped: Iterable[Skipped]) -> list[str]:
-    """Writes the table, or removes it where nothing is left out, and gives a line for each reason.
-    Raises OSError where it cannot be written."""
+    """Writes the table, or removes it if nothing is left out, and returns a line for each reason.
+    Raises OSError if it cannot be written."""
     counts = SkippedCounts()
     rest = iter(skipped)
     first = next(rest, None)
@@ -55,8 +55,8 @@ def write_skipped(out: Path, skipped: Iterable[Skipped]) -> list[str]:
 
 
 class SkippedCounts:
-    """How much is left out for which reason, and the first of it by name. named: how many, at
-    most."""
+    """How many files are left out for each reason, and the names of the first. named: the most
+    names that are kept."""
 
     def __init__(self, named: int = NAMED) -> None:
         self._named = named
@@ -70,19 +70,20 @@ class SkippedCounts:
             names.append(file_name(one.path))
 
     def lines(self) -> list[str]:
-        """For each reason: "2 × no picture by its name: notes.txt and film.mov"."""
+        """For each reason: "2 × not a picture by its name: notes.txt and film.mov"."""
         return [f"{count} × {reason}: {some(names, count)}" for reason, count, names in self]
 
     def __iter__(self) -> Iterator[tuple[str, int, list[str]]]:
-        """Each reason, how much is left out for it, and the first of it; the most common first."""
+        """Yields each reason, its count, and the first names; the most common reason first."""
         for reason, count in self._counts.most_common():
             yield reason, count, self._first[reason]
 
 
 def read_skipped(out: Path, named: int) -> SkippedCounts:
-    """What the table has; nothing if there is none, or none that can be read."""
+    """The counts of the table in out; empty if it is missing or cannot be read. named: see
+    `SkippedCounts`."""
     counts = SkippedCounts(named)
-    # Opened by Python: Arrow takes no path that is not UTF-8.
+    # Opened by Python: Arrow only takes paths that are UTF-8.
     with (
         suppress(OSError, pa.ArrowException, KeyError),
         (out / SKIPPED).open("rb") as opened,
@@ -95,6 +96,6 @@ def read_skipped(out: Path, named: int) -> SkippedCounts:
 
 
 def some(names: Sequence[str], count: int) -> str:
-    """The first of so many names as a list."""
+    """The names as a list in words, and how many of count there are besides."""
     more = count - len(names)
     return listed([*names, f"{more} more"] if more > 0 else list(names))

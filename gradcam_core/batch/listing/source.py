@@ -1,4 +1,4 @@
-"""One picture of a batch, what is left out beside it, and the way to walk through all of them."""
+"""One picture of a batch, a file that is left out, and the walk through all of them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from typing import TypeAlias
 NOTHING_THERE = "This row has neither the bytes of a picture nor a path."
 
 UNREAD = b"\0"
-"""In place of the bytes of a picture, where they do not matter."""
+"""Stands for the bytes of a picture where they are not needed."""
 
 
 @dataclass(frozen=True)
 class PictureSource:
-    """One picture that is to be read.
+    """One picture to read.
 
-    key: its name in the data set, unique. path: of its file, or data: its bytes, or address: where
-    on the web it is; all None where a table has a row without a picture. label: what it truly is,
-    by the name or index of a class; None if that is not known. problem: why it cannot be read, if
-    that is known already.
+    key: its unique name in the data set. path: of its file, or data: its bytes, or address: its
+    URL; all None if a table's row has no picture. label: its true class by name or index; None if
+    unknown. problem: why it cannot be read, if that is already known.
     """
 
     key: str
@@ -34,8 +33,8 @@ class PictureSource:
 
 @dataclass(frozen=True)
 class Skipped:
-    """What is left out. path: as a key would have it. reason: in words that follow its name, the
-    same for all that are left out for the same reason."""
+    """A file or folder that is left out. path: in the form of a key. reason: words that follow its
+    name, equal for all that are left out for the same reason."""
 
     path: str
     reason: str
@@ -50,11 +49,10 @@ def _nothing() -> Iterator[Skipped]:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures, and a way to walk through them, always in the same order.
+    """Pictures, and functions that walk through them, always in the same order.
 
-    count: how many there are at most; a table may name some twice. walk_unread: the same pictures
-    in the same order, but where they are bytes, these are not read: `data` is `UNREAD`.
-    skipped: what is left out.
+    count: the most pictures there can be; a table may name some twice. walk_unread: the same
+    pictures without reading their bytes: `data` is `UNREAD`. skipped: what is left out.
     """
 
     count: int
@@ -66,7 +64,7 @@ class Pictures:
 def pictures_of(
     count: int, found: Callable[[], Iterator[Found]], unread: Callable[[], Iterator[Found]]
 ) -> Pictures:
-    """The pictures among what is found, and beside them what is left out."""
+    """Divides what is found into pictures and what is left out."""
 
     def only(walk: Callable[[], Iterator[Found]]) -> Callable[[], Iterator[PictureSource]]:
         return lambda: (one for one in walk() if isinstance(one, PictureSource))
@@ -80,10 +78,10 @@ def pictures_of(
 
 
 def text_of_name(name: str) -> str:
-    """A file's name as text, which one that is no UTF-8 could not be written into a data set as."""
+    """A file's name as text for a data set, with escapes for bytes that are not UTF-8."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def key_digest(key: str) -> bytes:
-    """In place of a key, where a million of them are to take little memory."""
+    """16 bytes that stand for a key, so that a million of them take little memory."""
     return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=16).digest()

@@ -27,10 +27,12 @@ from gradcam_core.errors import PicturesError
 from gradcam_core.images.remote.fetch import is_address
 from gradcam_core.wording import first_line
 
-_ROWS_AT_ONCE = 16  # of a Parquet file: with pictures in them, rows are large
+_ROWS_AT_ONCE = 16  # few, because rows with pictures are large
 
 
 def in_tables(files: Sequence[Path], label_column: str | None) -> Pictures:
+    """The pictures of Parquet files: see `_rows`. label_column: the column of their labels, if any.
+    Raises PicturesError if a file cannot be read, lacks a column, or if all are empty."""
     count = 0
     for file in files:
         with _opened(file) as table:
@@ -58,14 +60,16 @@ def _opened(file: Path) -> pq.ParquetFile:
 def _rows(
     files: Sequence[Path], label_column: str | None = None, is_read: bool = True
 ) -> Iterator[Found]:
-    """The pictures of tables: the column `bytes` or `image`, or else the only binary one, has the
-    bytes of files; `path`, or else the only one of strings where there are no bytes, has paths:
-    relative ones start from the table's folder, or else from the current one; a column of
-    structs {bytes, path}, as Hugging Face's data sets have it, has both.
+    """Yields the pictures of tables.
 
-    Keys are the paths as they stand, or `row-<n>`, counted over all files from 0, for bytes without
-    one. Of paths that are named several times the first one counts; bytes are other pictures, also
-    under the same path, and get `#row-<n>` behind it.
+    Bytes of picture files are in the column `bytes` or `image`, or else in the only binary column.
+    Paths are in the column `path` or, if there are no bytes, in the only column of strings. They
+    start at the table's folder or, if they are not there, at the current one. A column of structs
+    {bytes, path}, as in Hugging Face's data sets, has both.
+
+    Keys are the paths as they stand; bytes without a path have the key `row-<n>`, counted over all
+    files from 0. A path without bytes that comes again is skipped. Bytes under a path that comes
+    again are another picture, with the key `<path>#row-<n>`.
     """
     known: set[bytes] = set()
     number = 0
@@ -114,7 +118,8 @@ def _source(
 
 
 def _columns(schema: pa.Schema, file: Path) -> tuple[str | None, str | None]:
-    """The names of the columns of paths and of bytes; twice the same for one of structs."""
+    """The names of the columns of paths and of bytes; the same name twice for a column of structs.
+    Raises PicturesError if there is neither."""
     structs = [
         field.name
         for field in schema

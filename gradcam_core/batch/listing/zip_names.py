@@ -1,8 +1,8 @@
-"""Names in ZIP files that do not say how they are encoded: in the code page of whoever packed them.
+"""Names in ZIP files that do not state their encoding: it is the code page of whoever packed them.
 
-A detector for texts (charset-normalizer) alone errs on most names, which are too short: it takes
-"写真" in Shift JIS for Chinese. So the encodings are first compared by how many of the letters are
-usual in them, over all names of an archive, and the detector chooses between those that are equal.
+charset-normalizer alone errs on most names, which are too short: it takes "写真" in Shift JIS for
+Chinese. So encodings are first compared by the share of letters that are common in them, over all
+names of an archive, and the detector only chooses between equals.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ _DOUBLE_BYTES: dict[str, tuple[tuple[int, int], ...]] = {
     "big5": ((0xA440, 0xC67E),),  # level 1
     "cp949": ((0xB0A1, 0xC8FE),),  # the syllables of KS X 1001
 }
-"""Encodings of two bytes a letter, and the usual letters: kana, syllables, the kanji and hanzi of
-the first level, which are nine of ten in texts."""
+"""Encodings with two bytes per letter, and the codes of common letters: kana, syllables, and the
+kanji and hanzi of the first level, which are nine of ten letters in texts."""
 
 _ALPHABETS = {"cp437": "LATIN", "cp850": "LATIN", "cp866": "CYRILLIC", "cp1252": "LATIN"}
-"""Code pages of DOS, which Windows packs with, and its own; and the alphabet that each is for."""
+"""DOS code pages, with which Windows packs, and one of Windows; and the alphabet of each."""
 
 USUAL = "cp437"
-"""What the format has in mind (APPNOTE, appendix D)."""
+"""The encoding that the format specifies (APPNOTE, appendix D)."""
 
-_LEAST = 0.5  # of the letters; below that, no encoding is better than the format's own
+_LEAST = 0.5  # share of common letters; below it, the format's own encoding is as good
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def decoded(names: Sequence[bytes]) -> list[str]:
-    """The names of one archive that says of none how it is encoded. Each byte has its part in a
-    letter: different names stay different."""
+    """Decodes the names of one archive that do not state an encoding. No byte is dropped or
+    replaced, so different names stay different."""
     if all(map(_is_utf8, names)):
         return [name.decode("utf-8") for name in names]
     encoding = encoding_of([name for name in names if not _is_utf8(name)])
@@ -40,7 +40,7 @@ def decoded(names: Sequence[bytes]) -> list[str]:
 
 
 def encoding_of(names: Sequence[bytes]) -> str:
-    """The encoding in which the most letters of the names are usual."""
+    """The encoding in which most letters of the names are common; `USUAL` if none fits."""
     shares = {one: _share(names, one) for one in (*_DOUBLE_BYTES, *_ALPHABETS)}
     best = max(shares.values())
     if best < _LEAST:
@@ -77,7 +77,8 @@ def _decoded(name: bytes, encoding: str) -> str:
 
 
 def _share(names: Sequence[bytes], encoding: str) -> float:
-    """Of the letters beyond ASCII, those that are usual; 0 for names that are not in it."""
+    """The share of common letters among those beyond ASCII, in [0, 1]; 0 if a name is not valid in
+    the encoding."""
     letters = usual = 0
     for name in names:
         try:
@@ -94,7 +95,7 @@ def _share(names: Sequence[bytes], encoding: str) -> float:
 def _usual_letters(word: str, encoding: str) -> int:
     beyond = [one for one in word if not one.isascii()]
     if encoding in _DOUBLE_BYTES:
-        if len(beyond) == 1 and len(word) > 2:  # one letter of Chinese in the midst of a Latin word
+        if len(beyond) == 1 and len(word) > 2:  # one Chinese letter in a Latin word: unlikely
             return 0
         return sum(_is_usual(one, encoding) for one in beyond)
     is_written_so = word.islower() or word.isupper() or word.istitle()

@@ -1,2 +1,2 @@
-"""The report of a batch: `write.py` writes it, `columns.py` makes what it is sorted
-and filtered by."""
+"""The report of a batch: `write.py` writes it, `columns.py` makes the columns by which it is sorted
+and filtered."""

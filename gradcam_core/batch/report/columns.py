@@ -1,5 +1,5 @@
-"""What the report's list is sorted and filtered by, in columns; and the line that is left of each
-picture."""
+"""The columns by which the report's list is sorted and filtered, and a line of further details for
+each picture."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.export.fonts import name_or_number
 from gradcam_core.images.rendering.render import DIMMING, OPACITY, colormap_table
 
-_LATIN = "\u02ff"  # the last letter that every machine has
+_LATIN = "\u02ff"  # every machine has fonts for characters up to this one
 
 BLOCK_SIZE = 50
-"""Pictures whose thumbnails and maps are in one block: what the browser reads at once."""
+"""Pictures whose thumbnails and maps are in one block, which the browser reads at once."""
 
 Row = Mapping[str, Any]
 
 
 class _Numbered:
-    """Values that many rows share, kept once each and numbered from 0 in the order of arrival."""
+    """Values shared by many rows, each kept once and numbered from 0 in order of arrival."""
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
@@ -56,7 +56,7 @@ class Index:
         self._rows: dict[str, list[Any]] = {name: [] for name in of_rows}
 
     def add(self, rows: list[Row]) -> dict[str, Any]:
-        """Adds the rows of one picture; gives what goes into the picture's line of a block."""
+        """Adds the rows of one picture, and returns its line for a block."""
         first = rows[0]
         sized = next((row for row in rows if row.get("width")), first)
         self._paths.append(first["path"])
@@ -131,12 +131,12 @@ class Index:
         return self._classes.of((number, name))
 
     def leave_out(self, skipped: Iterable[tuple[str, int, list[str]]]) -> None:
-        """Adds what the batch has left out: a reason, how much, and the first of it by name."""
+        """Sets what the batch has left out: each reason, a count, and the names of the first."""
         names = ("reason", "count", "names")
         self._skipped = [dict(zip(names, one, strict=True)) for one in skipped]
 
     def _latin(self) -> dict[str, str]:
-        """How each letter of a name is written where the reader's machine has no font for it."""
+        """Latin letters for each other character of names, for machines without a font for it."""
         letters: set[str] = set()
         left_out = (name for one in self._skipped for name in one["names"])
         for text in (*(name for _, name in self._classes), *self._paths, *left_out):
@@ -146,7 +146,7 @@ class Index:
         return {one: anyascii(one) for one in sorted(letters) if one > _LATIN}
 
     def record(self) -> dict[str, Any]:
-        """All columns, and what the report needs besides, in types that JSON has."""
+        """All columns, and what else the report needs, in types that JSON has."""
         by_path = sorted(range(len(self._paths)), key=lambda i: _natural(self._paths[i]))
         networks = ("model", "title", "standsInFor", "source", "sha256")
         settings = ("method", "detail", "view", "layer")
@@ -177,12 +177,12 @@ def base64_of(data: bytes | None) -> str | None:
 
 
 def _number(value: float | None) -> float | None:
-    """Exact for 32 bits, in few digits; JSON has no others than finite ones."""
+    """The value in nine digits, which keep a float32 exact; None if JSON has no such number."""
     return float(f"{value:.9g}") if value is not None and math.isfinite(value) else None
 
 
 def _as_json(value: object) -> object:
-    """In types that JSON has."""
+    """The value in types that JSON has."""
     if isinstance(value, Mapping):
         return {str(name): _as_json(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -191,7 +191,7 @@ def _as_json(value: object) -> object:
 
 
 def _box(row: Row, sized: Row) -> list[float] | None:
-    """What the network saw, in shares of the photo's sides."""
+    """The box that the network saw, in shares of the photo's sides; None if it is not known."""
     width, height = sized.get("width"), sized.get("height")
     if not row.get("box") or not width or not height:
         return None
@@ -200,21 +200,21 @@ def _box(row: Row, sized: Row) -> list[float] | None:
 
 
 def _top_class(row: Row) -> int | str | None:
-    """The class that a network finds most probable, whichever was explained."""
+    """The class that a network finds most probable, even if another was explained."""
     top = row.get("top")
     return top[0]["index"] if top else row.get("class_index")
 
 
 def _outcome(row: Row) -> int:
-    """-2 if the network lacks the label, -1 if it is not known for another reason, 0 for wrong, 1
-    for correct, 2 for correct with the heat elsewhere."""
+    """-2 if the network lacks the label, -1 if the outcome is unknown for another reason, 0 for
+    wrong, 1 for correct, 2 for correct with the heat elsewhere."""
     if row.get("correct") is None:
         return -2 if row.get("label") and row.get("label_index") is None else -1
     return int(row["correct"]) + int(row.get("elsewhere") or False)
 
 
 def _failed(rows: list[Row]) -> int:
-    """0 if no network failed, 1 if one did; 2 if none has a result, and all for the same reason."""
+    """0 if no network failed, 2 if all failed for the same reason, 1 otherwise."""
     errors = {row.get("error") for row in rows}
     if errors == {None}:
         return 0
@@ -230,6 +230,6 @@ def _version_list(versions: object) -> str:
 
 
 def _natural(path: str) -> list[tuple[bool, int, str]]:
-    """The key of an order in which picture 2 comes before picture 10."""
+    """A sort key by which picture 2 comes before picture 10."""
     pieces = re.findall(r"([0-9]{1,18})|([^0-9]+)", path.casefold())
     return [(not digits, int(digits or 0), text) for digits, text in pieces]

@@ -1,7 +1,7 @@
-"""`report.html`: what a batch run found, in one file that any browser shows without a network.
+"""`report.html`: the results of a batch in one file that any browser shows offline.
 
-Columns by which the list is sorted and filtered stand at the beginning of the file. Thumbnails and
-maps follow in blocks of text, which the browser reads only when they are on the screen.
+The file begins with the columns by which the list is sorted and filtered. Thumbnails and maps
+follow in blocks of text, which the browser reads only when they are on the screen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WEB = Path(__file__).with_name("web")
 _CORE_WEB = Path(__file__).parents[2] / "web"
 
 _SHARED = ("elements.js", "numbers.js", "heat.js", "verdicts.js")
-"""Scripts that the page of the app uses, too; it loads them as modules."""
+"""Scripts shared with the page of the app, which loads them as modules."""
 
 _SCRIPTS = (
     *("drawable_names.js", "data.js", "photo_layers.js", "filters.js"),
@@ -39,16 +39,16 @@ _SCRIPTS = (
 
 
 _SKIPPED_NAMES = 200
-"""Files that the report names for each reason to leave some out; the table beside it has all."""
+"""The most left-out files that the report names for each reason; the table beside it has all."""
 
 
 def write_report(out: Path, rows_at_once: int = 256) -> Path:
-    """Writes `out/report.html` from the data set `out/data/*.parquet` and gives its path.
+    """Writes `out/report.html` from the data set `out/data/*.parquet` and returns its path.
 
-    One row of the data set is one picture and one network; rows of one picture stand together. Only
+    A row of the data set is one picture and one network; rows of a picture follow each other. Only
     `rows_at_once` rows and one block of thumbnails and maps are in memory. What was left out is
-    read from the table beside it (`batch.listing.skipped`). A report that is there
-    is replaced once the new one is whole. Raises ReportError if there is no readable data set.
+    read from the table beside it (`batch.listing.skipped`). An existing report is replaced once the
+    new one is complete. Raises ReportError if there is no readable data set.
     """
     parts = sorted((out / DATA).glob("*.parquet"))
     if not parts:
@@ -68,7 +68,7 @@ def write_report(out: Path, rows_at_once: int = 256) -> Path:
 
 
 def _pictures(parts: Iterable[Path], rows_at_once: int) -> Iterator[list[Row]]:
-    """The rows of each picture."""
+    """Yields the rows of each picture. Raises ReportError if a part cannot be read."""
     for part in parts:
         try:
             for _, rows in itertools.groupby(_rows(part, rows_at_once), lambda row: row["path"]):
@@ -84,7 +84,7 @@ def _rows(part: Path, rows_at_once: int) -> Iterator[Row]:
 
 
 def _blocks(pictures: Iterator[list[Row]], index: Index) -> Iterator[str]:
-    """Blocks of inert text, with a line of JSON for each picture."""
+    """Yields blocks of text that no browser runs, with a line of JSON for each picture."""
     for number in itertools.count():
         lines = [_json(index.add(rows)) for rows in itertools.islice(pictures, BLOCK_SIZE)]
         if not lines:
@@ -103,7 +103,7 @@ def _page(index: Index) -> tuple[str, str]:
         f"style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
     )
     filled = {"policy": policy, "style": style, "script": script, "index": _json(index.record())}
-    # In one pass, so that what is filled in is never searched for a name.
+    # In one pass, so that inserted text is never searched for placeholders.
     parts = re.split(r"\{\{(\w+)\}\}", page)
     texts = [filled.get(part, "") if i % 2 else part for i, part in enumerate(parts)]
     blocks = parts.index("blocks")
@@ -111,7 +111,7 @@ def _page(index: Index) -> tuple[str, str]:
 
 
 def _script() -> str:
-    """All scripts as one, in which what a module would export is simply there."""
+    """All scripts as one, without `export`: what a module would export is global."""
     files = [*(_CORE_WEB / name for name in _SHARED), *(_WEB / name for name in _SCRIPTS)]
     texts = [file.read_text(encoding="utf-8") for file in files]
     script = re.sub(r"^export (?=const |function )", "", "\n".join(texts), flags=re.MULTILINE)
@@ -119,11 +119,11 @@ def _script() -> str:
 
 
 def _hash(text: str) -> str:
-    """The source by which a Content-Security-Policy allows this script or style alone."""
+    """The source with which a Content-Security-Policy allows only this script or style."""
     return f"'sha256-{base64_of(hashlib.sha256(text.encode()).digest())}'"
 
 
 def _json(value: object) -> str:
-    """In ASCII, and without any character that could end or open an element."""
+    """JSON in ASCII, without "<", which could open or close an element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")

@@ -1,9 +1,9 @@
-// One picture of the list: how much its networks agree, and what each of them makes of it.
+// A card of the list: one picture, how much its networks agree, and the result of each network.
 
-/** Of more than two networks, the grade is that of the mean, and may be that of no pair. */
+/** With more than two networks, the grade is that of the mean overlap, and may be that of no pair. */
 const networksLook = (i) => (pictures.rows[i] > 2 ? "On average, the networks look at" : "The networks look at");
 
-/** Two circles as far apart as the networks look, and words. */
+/** The grade of a picture's overlap: two circles that are further apart for less overlap, and words. */
 class OverlapGrade {
   constructor() {
     this.circles = h("span", { class: "circles", "aria-hidden": "true" }, h("i"), h("i"));
@@ -47,7 +47,7 @@ class Outcome {
     this.element.hidden = !HAS_LABELS;
     this.element.dataset.outcome = outcome;
     this.sign.textContent = sign;
-    // Where another class is explained, it is not that one that is correct or wrong.
+    // If a class other than the predicted one is explained, only the prediction is correct or wrong.
     const whose = rows.outcome[row] >= 0 && rows.rank[row] > 1 ? "prediction " : "";
     this.words.textContent = this.element.title = whose + words;
   }
@@ -76,7 +76,7 @@ class NetworkPart {
     );
   }
 
-  /** isOfAll: whether it stands for all networks. */
+  /** isOfAll: whether it stands for all networks, which failed for the same reason. */
   show(row, ratio, size, isOfAll) {
     const title = (!isOfAll && networkOf(row)?.key) || "";
     const name = classOf(row);
@@ -108,7 +108,7 @@ class NetworkPart {
   }
 }
 
-/** line: the network's part of the picture's line. */
+/** The heat in words, for screen readers. settings: as in the network's part of the picture's line. */
 function heatLabel(row, { settings }) {
   const method = index.settings[settings]?.method;
   const of = index.classless.includes(method) ? `by ${index.methods[method]}, which ignores the class` : `for the class ${classOf(row)}`;
@@ -171,7 +171,7 @@ class Card {
     this.isDrawn = false;
   }
 
-  /** Thumbnail and heat; false if the file has not arrived so far. */
+  /** Draws thumbnails and heat; false while the browser has not yet read that part of the file. */
   draw() {
     const line = lineOf(this.picture);
     if (!line) return false;

@@ -1,10 +1,10 @@
-// The list of pictures. Only the cards on and near the screen are in the document, in the order of the
-// list; a card that is scrolled away is used again for another picture.
+// The list of pictures. Only cards on and near the screen are in the document, in the order of the
+// list; a card that has scrolled away is reused for another picture.
 
 const GAP_PX = 14; // between cards
-const ROWS_BEYOND = 1; // above and below the screen
+const ROWS_BEYOND = 1; // kept above and below the screen
 const DRAW_MS = 6; // of each frame, for thumbnails and heat
-const MAX_MOVE = 0.5; // of a screen in a frame: what scrolls faster is not drawn
+const MAX_MOVE = 0.5; // screens per frame; nothing is drawn while the list scrolls faster
 
 class Cards {
   /** open(position): shows the picture there in detail. */
@@ -12,7 +12,7 @@ class Cards {
     this.list = list;
     this.bar = bar;
     this.order = [];
-    this.cards = new Map(); // on the page, by their positions
+    this.cards = new Map(); // those in the document, by position
     this.spare = [];
     this.active = 0; // the position that the Tab key reaches
     this.open = open;
@@ -25,7 +25,7 @@ class Cards {
     list.addEventListener("focusout", () => (this.hasFocus = false));
   }
 
-  /** Other pictures, from the beginning. */
+  /** Shows other pictures, from the first on. */
   show(order) {
     this.order = order;
     this.active = 0;
@@ -45,7 +45,7 @@ class Cards {
     this.refill();
   }
 
-  /** How large cards are, and how many stand beside one another. */
+  /** Computes the size of cards and the number of columns. */
   layOut() {
     const { list, most } = this;
     this.width = list.clientWidth;
@@ -60,7 +60,7 @@ class Cards {
     this.size = { width: part, whole: card - 2 * padding - 2, height: Math.round(Math.min(part * 0.75, 260)) };
     const lines = Math.ceil(most / perLine);
     const outcome = HAS_LABELS ? (isNarrow ? 36 : 18) : 0;
-    const texts = (isNarrow ? 116 : 98) + outcome; // of a network: title, class, probability, outcome and where
+    const texts = (isNarrow ? 116 : 98) + outcome; // the height of a network's title, class, probability, outcome and where
     const isWrapped = HAS_LABELS && most > 1 && card < 640; // the tags
     list.classList.toggle("wrapped", isWrapped);
     const heading = isWrapped ? 90 : 62;
@@ -108,7 +108,7 @@ class Cards {
     this.cards.delete(position);
   }
 
-  /** Only the cards on and near the screen, and the one with the focus. */
+  /** Keeps only the cards on and near the screen, and the one with the focus. */
   update() {
     if (!this.columns) return;
     const { top } = this.list.getBoundingClientRect();
@@ -135,7 +135,7 @@ class Cards {
         card.element.style.translate = `${(position % this.columns) * (this.cardWidth + GAP_PX)}px ${this.topOf(position)}px`;
         this.cards.set(position, card);
         this.list.insertBefore(card.element, next);
-      } else next = card.element.nextElementSibling; // never moved: it would lose the focus
+      } else next = card.element.nextElementSibling; // not moved, because it would lose the focus
       card.button.tabIndex = position === this.active ? 0 : -1;
     }
     for (const card of this.spare) card.element.remove();
@@ -149,8 +149,8 @@ class Cards {
     });
   }
 
-  /** Cards on the screen first, for a part of a frame; the rest in the next frames. Reads nothing of
-   * the layout, which the browser would have to compute for it. */
+  /** Draws cards for a part of a frame, those on the screen first; the rest in later frames. Reads
+   * nothing of the layout, which the browser would have to compute first. */
   drawSome() {
     const start = performance.now();
     const waiting = [...this.cards.values()].filter((card) => !card.isDrawn);
@@ -164,7 +164,7 @@ class Cards {
       };
       const visible = waiting.filter(isOnScreen);
       for (const card of visible.length ? visible : waiting) {
-        if (!card.draw() && document.readyState !== "loading") card.isDrawn = true; // the file was cut off
+        if (!card.draw() && document.readyState !== "loading") card.isDrawn = true; // the file is cut off
         if (performance.now() - start > DRAW_MS) break;
       }
     }

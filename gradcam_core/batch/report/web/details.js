@@ -1,4 +1,4 @@
-// One picture, larger, with all that its rows say.
+// The dialog with one picture, larger, and all details of its rows.
 
 const SIGNS = { holds: "✓", unclear: "?", fails: "✗" };
 
@@ -14,7 +14,7 @@ const CHECKS = {
 
 const VIEWS = { crop: "published preprocessing", whole: "whole photo" };
 
-/** A value of a data set, for people. */
+/** A value of a data set as text. */
 function words(value) {
   if (value === null || value === undefined) return "–";
   if (Array.isArray(value)) return value.map(words).join(", ");
@@ -33,10 +33,10 @@ function settingsText({ method, detail, view, layer }) {
 /** The URL of a file beside the report, whatever characters its path has. */
 const hrefOf = (path) => `./${path.split("/").map(encodeURIComponent).join("/")}`;
 
-/** The outcome of a check as a sign; its word is for screen readers where it is not written. */
+/** The outcome of a check as a sign, hidden from screen readers, which read a word instead. */
 const sign = (outcome) => h("span", { class: "sign", "aria-hidden": "true" }, SIGNS[outcome] ?? "");
 
-/** What one check has found. Data sets of earlier versions have `passed` alone. */
+/** The result of one check. Data sets of earlier versions have only `passed`. */
 function reasonItem({ outcome = null, passed, text }) {
   const known = outcome ?? (passed ? "holds" : "fails");
   const word = h("span", { class: "visually-hidden" }, OUTCOMES[known] ?? "");
@@ -44,7 +44,7 @@ function reasonItem({ outcome = null, passed, text }) {
 }
 
 class Details {
-  /** step(by): to the picture before or behind; closed(): nothing is open any more. */
+  /** step(by): shows the picture that many places further; closed(): called after closing. */
   constructor(dialog, { step, closed }) {
     this.dialog = dialog;
     this.step = step;

@@ -1,11 +1,11 @@
-// Names in scripts that no font of this machine has: in Latin letters instead of boxes.
+// Names in scripts that no font of this machine has, in Latin letters instead of boxes.
 
-const UNASSIGNED = "\u0378"; // which no font has
+const UNASSIGNED = "\u0378"; // no font has it
 const PEN_SIDE_PX = 24;
 
 const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 pen.canvas.width = pen.canvas.height = 2 * PEN_SIDE_PX;
-const drawnAs = new Map(); // what a letter looks like, as text
+const drawnAs = new Map(); // the pixels of each letter, as text
 
 function formOf(letter) {
   if (!drawnAs.has(letter)) {
@@ -20,8 +20,8 @@ function formOf(letter) {
 
 const isBox = (letter) => /[^\p{M}\p{Cf}\s]/u.test(letter) && formOf(letter) === formOf(UNASSIGNED);
 
-/** A name as it is, or its words in Latin letters where they would be boxes. latin: how each letter is
- * written then. */
+/** The text, with Latin letters for words that would be boxes. latin: Latin letters for each other
+ * character. */
 function drawable(text, latin) {
   return text.replace(/[^\0-\u02ff]+/gu, (word) => {
     const letters = [...word];

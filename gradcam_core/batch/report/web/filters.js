@@ -1,4 +1,4 @@
-// Filters and order: which pictures are shown, and how the address says it.
+// Filters and order: which pictures are shown, and how the address stores the filters.
 
 const DEFAULTS = {
   sort: "path",
@@ -16,7 +16,7 @@ const DEFAULTS = {
   show: "overlay",
 };
 
-/** What an address's hash says: the filters, and the path of the picture that is open. */
+/** The filters in an address's hash, and the path of the open picture or null. */
 function readHash(hash) {
   const parameters = new URLSearchParams(hash.replace(/^#/, ""));
   const filters = { ...DEFAULTS };
@@ -44,7 +44,8 @@ function hashOf(filters, picture) {
 const lowerPaths = pictures.path.map((path) => path.toLowerCase());
 const lowerClasses = index.classes.map((name) => name.toLowerCase());
 
-/** For each class whether its name is what was typed or, if none is, has it; null for nothing. */
+/** For each class, whether its name equals the typed text or, if no name does, contains it; null if
+ * nothing is typed. */
 function classesNamed(typed) {
   const text = typed.trim().toLowerCase();
   if (!text) return null;
@@ -52,10 +53,10 @@ function classesNamed(typed) {
   return lowerClasses.map((name) => (isOne ? name === text : name.includes(text)));
 }
 
-/** Whether a row is of a network; of any, if none is named. */
+/** A function that tells whether a row is of this network; true for all rows if the name is "". */
 const isOf = (name) => (row) => name === "" || networkOf(row)?.key === name;
 
-/** Whether a row has the outcome that the filters name. */
+/** For each outcome of the filters, whether a row has it. */
 const OUTCOME_FITS = {
   correct: (row) => rows.outcome[row] >= CORRECT,
   wrong: (row) => rows.outcome[row] === WRONG,
@@ -63,7 +64,7 @@ const OUTCOME_FITS = {
   none: (row) => rows.label[row] < 0,
 };
 
-/** The pictures that the filters let through, in their order. Of one picture, one network must fit as a whole. */
+/** The pictures that match the filters, sorted. Filters on networks must all match the same network. */
 function filtered(filters) {
   const text = filters.text.trim().toLowerCase();
   const classes = classesNamed(filters.class);
@@ -97,7 +98,7 @@ function filtered(filters) {
   return sorted(found, filters.sort, isOfNetwork);
 }
 
-/** By a key, the lowest first and those without one last; else by path, as they are. */
+/** Sorts by a key, the lowest first and pictures without one last; by default keeps the order of paths. */
 function sorted(found, sort, isOfNetwork) {
   const ofRows = (best, sign) => (i) => {
     let most = NaN;

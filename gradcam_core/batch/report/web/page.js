@@ -1,6 +1,6 @@
-// The report as a page: the bar to sort and filter with, and the address.
+// The page of the report: the bar for sorting and filtering, and the address.
 
-const ADDRESS_DELAY_MS = 250; // of rest before the address is changed: browsers limit how often
+const ADDRESS_DELAY_MS = 250; // browsers limit how often a page may change its address
 
 let filters = { ...DEFAULTS };
 let order = [];
@@ -31,7 +31,7 @@ function openAt(position) {
   updateAddress();
 }
 
-/** Shows what the filters let through; what differs in how it is drawn alone needs no new order. */
+/** Shows the pictures that match the filters. */
 function apply(next) {
   filters = next;
   document.documentElement.dataset.show = filters.show;
@@ -47,7 +47,7 @@ function apply(next) {
   cards.show(order);
 }
 
-/** How many of the shown pictures have networks that look at the same places, at different ones, and so on. */
+/** Shows how many of the listed pictures have each grade of overlap. */
 function showSpread() {
   const counts = index.grades.map(() => 0);
   for (const i of order) if (gradeOf(i)) counts[pictures.grade[i]]++;
@@ -132,8 +132,8 @@ query("#unfold").addEventListener("click", ({ currentTarget }) => {
   currentTarget.setAttribute("aria-expanded", isOpen);
 });
 
-/** Suggests all classes that a column of rows has, with how many pictures have each; made when first
- * needed. */
+/** Suggests the classes in a column of rows, with the number of pictures of each. The list is made
+ * when the field first gets the focus. */
 function suggest(field, column) {
   const list = h("datalist", { id: `all-${field}` });
   const input = query(`[name=${field}]`);

@@ -1,9 +1,9 @@
-// A photo of the report with layers over it, as demo/web/results/photo_layers.js has it on the page; here
-// nothing is measured while it is drawn, because a list of thousands scrolls.
+// A photo of the report with layers over it, like demo/web/results/photo_layers.js on the page. Here
+// drawing never measures the layout, because it happens while a list of thousands scrolls.
 
 const COLORS = palette(bytesOf(index.colors), false);
 
-/** A photo with layers over it: heat in colour, and the dimming of what the network did not see. */
+/** A photo with layers over it: coloured heat, and dimming of what the network did not see. */
 class PhotoLayers {
   constructor() {
     this.photo = h("img", { class: "photo", alt: "", decoding: "async", draggable: "false" });
@@ -17,7 +17,7 @@ class PhotoLayers {
     this.element.classList.add("waiting");
   }
 
-  /** The size in CSS pixels, in the photo's proportions, that fits into so many. */
+  /** Takes the largest size that fits width and height, in CSS pixels. ratio: width / height. */
   fit(ratio, width, height) {
     const wide = Math.min(width, height * ratio);
     const [before, above] = [this.width, this.height];
@@ -32,7 +32,7 @@ class PhotoLayers {
     this.canvas.setAttribute("aria-label", text);
   }
 
-  /** thumbnail: JPEG in base64, or null; row: one network's of the picture's line. */
+  /** thumbnail: JPEG in base64, or null; map, box: as in a network's part of the picture's line. */
   draw(thumbnail, { map, box }) {
     this.photo.hidden = !thumbnail;
     if (thumbnail) this.photo.src = `data:image/jpeg;base64,${thumbnail}`;

@@ -1,6 +1,6 @@
-// What the report says of the batch as a whole, above and below the list.
+// What the report says about the whole batch, above and below the list.
 
-/** What the batch is: how many pictures and networks, and when it was written. */
+/** Shows the number of pictures and networks, the settings, errors, and the date of the report. */
 function showFacts() {
   document.title = `${counted(COUNT, "picture")} – Grad-CAM, side by side`;
   const failed = pictures.failed.filter(Boolean).length;
@@ -19,7 +19,7 @@ function showFacts() {
   query("#stand-ins").textContent = `Stand-ins, because the requested networks were not available: ${standIns.join(", ")}.`;
 }
 
-/** Networks, where their weights are from, and the versions of the software. */
+/** Shows the networks, the sources of their weights, and the versions of the software. */
 function showProvenance() {
   const counts = new Uint32Array(index.networks.length);
   for (const network of rows.network) if (network >= 0) counts[network]++;
@@ -39,7 +39,7 @@ function showProvenance() {
   query("#versions").textContent = index.versions.length ? `Made with ${index.versions.join("; ")}.` : "";
 }
 
-/** What the words for an overlap mean. */
+/** Explains the words for overlaps. */
 function explainGrades() {
   const grades = index.grades.slice(1, -1).map(({ least, words }) => `${words} from ${wholePercentage(least / 100)} on`);
   query("#grades").textContent = [index.grades[0].words, ...grades].join(", ");
@@ -47,7 +47,7 @@ function explainGrades() {
   query("#elsewhere").textContent = far.join(" or ");
 }
 
-/** Only the filters that this batch has something for. */
+/** Hides filters that would match nothing in this batch, and fills the list of networks. */
 function offerFilters() {
   const keys = new Set(index.networks.map(({ key }) => key));
   query("[name=network]").append(...[...keys].map((key) => h("option", { value: key }, key)));
@@ -65,7 +65,7 @@ function offerFilters() {
   query("[name=differ]").parentElement.hidden = !available.classes;
 }
 
-/** What the batch has left out, and why. */
+/** Shows what the batch has left out, and why. */
 function showSkipped() {
   const total = index.skipped.reduce((sum, { count }) => sum + count, 0);
   query("#skipped").hidden = !total;
@@ -78,7 +78,7 @@ function showSkipped() {
   query("#skipped tbody").append(...index.skipped.map(row));
 }
 
-/** How many of the labelled pictures each network is right about. */
+/** Shows how many of the labelled pictures each network is right about. */
 function showAccuracy() {
   query("#accuracy").hidden = !HAS_LABELS;
   if (!HAS_LABELS) return;
