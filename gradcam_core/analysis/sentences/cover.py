@@ -1,4 +1,4 @@
-"""What became of the classes explained when places were covered, in words."""
+"""How covering places changes the probabilities of the classes explained, in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gradcam_core.wording import listed
 
 
 def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
-    """What became of the probabilities of the classes explained, without the places."""
+    """A sentence for each class explained: how covering the places changes its probabilities."""
     groups: dict[tuple[str, bool], list[str]] = {}
     for one in networks:
         before = one.e.uncovered
@@ -28,5 +28,5 @@ def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         clauses = changes[:1]
         for last, change in itertools.pairwise(changes):
             verb, _, rest = change.partition(" ")
-            clauses.append(rest if last.startswith(verb) else change)  # a verb once
+            clauses.append(rest if last.startswith(verb) else change)  # no verb twice
         yield f"without {place}, {name} {listed(clauses)}"
