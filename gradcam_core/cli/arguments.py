@@ -177,7 +177,7 @@ def folder(given: str) -> Path:
         raise argparse.ArgumentTypeError("the folder's name is empty")
     try:
         return Path(given).expanduser()
-    except RuntimeError:  # there is no such user
+    except RuntimeError:  # nobody has such a home
         return Path(given)
 
 

@@ -119,7 +119,7 @@ def _why_unknown(photo: str, unknown: Sequence[str], program: str) -> str:
 
 
 def _is_for_a_batch(photo: str) -> bool:
-    """Whether this is a folder, a list or an archive of pictures."""
+    """Whether this is a folder, or something else that many pictures are in."""
     from gradcam_core.batch.listing.archive import ARCHIVES
     from gradcam_core.batch.listing.path_list import is_list
 
@@ -130,7 +130,7 @@ def _is_for_a_batch(photo: str) -> bool:
         if path.is_dir():
             return True
         return path.is_file() and (path.suffix.lower() in ARCHIVES or is_list(path))
-    except (PicturesError, OSError, ValueError):  # reading the picture will report it
+    except (PicturesError, OSError, ValueError):  # which the reader of pictures says, too
         return False
 
 

@@ -102,7 +102,7 @@ def _numbers(pairs: Sequence[Pair]) -> str:
 
 
 def _by_chance(pairs: Sequence[Pair]) -> str:
-    """The overlap expected by chance, if a pair is near it; otherwise empty."""
+    """The overlap that chance gives where one of these is near it; else empty."""
     if not any(_grade(pair).is_near_chance for pair in pairs):
         return ""
     return f"by chance {_range([pair.chance for pair in pairs])}"

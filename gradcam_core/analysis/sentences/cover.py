@@ -10,7 +10,7 @@ from gradcam_core.wording import listed
 
 
 def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
-    """A sentence for each class explained: how covering the places changes its probabilities."""
+    """What became of the probabilities of the classes explained, without the places."""
     groups: dict[tuple[str, bool], list[str]] = {}
     for one in networks:
         before = one.e.uncovered

@@ -138,7 +138,7 @@ def _says_both(groups: Sequence[list[NamedNetwork]]) -> bool:
 
 
 def _knowing_others(groups: Sequence[list[NamedNetwork]]) -> set[bool | None]:
-    """Whether networks have the classes that others predict: all answers that occur (`_knows`)."""
+    """Whether they know the classes that others predict: all there is of yes, no, and not known."""
     return {
         _knows(one, said)
         for group in groups
@@ -214,7 +214,7 @@ def _says(group: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]) -> st
 
 
 def _with_probabilities(place: int, group: Sequence[NamedNetwork]) -> str:
-    """The class at a place among the top classes of a group, with its probabilities."""
+    """A prediction of all of these, by its place among their most probable classes."""
     name = group[0].e.top[place].name
     values = percentages([one.e.top[place].probability for one in group])
     # A name that ends with brackets takes the percentage into them: "crane (bird, 39.1 %)".

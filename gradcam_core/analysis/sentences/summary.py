@@ -99,7 +99,7 @@ def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
 def _what_is_missing(e: Explanation) -> str:
     if not method_named(e.method).knows_class:
         return "map"
-    # There is a signed map, but all of it is against the class.
+    # A signed map of it is there, all of it against the class.
     return f"{'heat for' if e.is_only_against else 'map of'} {e.target.name}"
 
 

@@ -26,7 +26,7 @@ _LONG_WORD = 6  # letters from which one word of a name is compared without the 
 
 _LETTERS = 3  # letters from which a word is searched at the ends of others
 
-_FIRST_LETTER = 0.1  # subtracted from difflib's ratio if first letters differ
+_FIRST_LETTER = 0.1  # what it counts more, in that ratio, than other letters
 
 ALIKE = 0.75
 """The least of difflib's ratios at which one word may be a misspelling of the other."""
@@ -127,13 +127,13 @@ class NearestNames:
         """Synonyms spelt like the word, in lower case, the nearest first."""
         heard = as_heard(word)
         near = difflib.get_close_matches(heard, self._heard, n=OFFERED, cutoff=ALIKE)
-        if self.is_imagenet:  # with so many names, most words are like one
+        if self.is_imagenet:  # many names, which all kinds of words are like
             near = [one for one in near if is_slip(heard, one)]
         return [name for one in near for name in self._heard[one]]
 
 
 def _ratio(word: str, other: str) -> float:
-    """How alike two words are, at most 1. The first letter counts more, as it is rarely wrong."""
+    """How alike they are. The first letter is rarely wrong."""
     ratio = difflib.SequenceMatcher(None, word, other).ratio()
     return ratio if word[:1] == other[:1] else ratio - _FIRST_LETTER
 
