@@ -1,7 +1,7 @@
-"""Where networks agree: how far the hottest places of their maps are the same ones.
+"""Where networks agree: how far the hottest places of their maps coincide.
 
 Computed on a small raster over the whole photo, so it costs the same for a photo of any size.
-`likeness` has the words for an overlap.
+`overlap_grades` has the words for an overlap.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FAINTEST = 1 / 255
 """Heat below which a place was not looked at, however cold the rest is: one grey level of 256."""
 
 RASTER_PLACES = 2**16
-"""Places of the raster that maps are compared on."""
+"""Number of places of the raster on which maps are compared."""
 
 _LEVELS = 10_000  # of heat; finer differences are rounding, and would break ties at random
 
@@ -32,11 +32,11 @@ _LEVELS = 10_000  # of heat; finer differences are rounding, and would break tie
 class Pair:
     """How alike the maps of two explanations are, within the region that all of them saw.
 
-    first, second: which two, as indices. overlap: intersection over union, in [0, 1], of the places
-    that either looked at; None where a network has no map, or neither looked at any place there.
-    chance: the overlap of two areas as large as theirs that were laid down blindly, 0.11 for two
-    fifths; None as above. correlation: of the ranks of their heat (Spearman), in [-1, 1]; None if
-    one of the maps is the same everywhere, which has no ranks.
+    first, second: indices of the explanations. overlap: intersection over union, in [0, 1], of the
+    places that each looked at; None if a network has no map, or neither looked at any place there.
+    chance: the overlap expected of two areas of these sizes placed at random, 0.11 for two fifths;
+    None as above. correlation: Spearman's rank correlation of their heat, in [-1, 1]; None if one
+    of the maps is constant.
     """
 
     first: int
@@ -51,7 +51,7 @@ class Pair:
 
     @property
     def words(self) -> str | None:
-        """Of which places both look at, "mostly the same places"; None without an overlap."""
+        """Words for the overlap, such as "mostly the same places"; None without an overlap."""
         return None if self.overlap is None else grade_of(self.overlap).words
 
 
@@ -59,10 +59,11 @@ class Pair:
 class Agreement:
     """Where several explanations of one photo looked, compared within what all of them saw.
 
-    region: (left, top, right, bottom) in the photo's pixels. thresholds: for each explanation the
-    heat, as share of the maximum of its map over the photo, from which on it looked at a place;
-    infinite for a degenerate map. They hold on any raster. pairs: every two of them. shares: of the
-    region, that exactly k of them looked at, for k from 0 to all; their sum is 1.
+    region: (left, top, right, bottom) in the photo's pixels. thresholds: for each explanation, the
+    least heat of a place that it looked at, as a share of the maximum of its map over the photo;
+    infinite for a degenerate map. They hold on any raster. pairs: all pairs of explanations.
+    shares: the share of the region that exactly k of them looked at, for k from 0 to all; their sum
+    is 1.
     """
 
     region: tuple[int, int, int, int]
@@ -72,17 +73,17 @@ class Agreement:
 
     @property
     def overlap(self) -> float | None:
-        """The mean over all pairs that have one."""
+        """The mean over all pairs that have an overlap; None if there are none."""
         overlaps = [pair.overlap for pair in self.pairs if pair.overlap is not None]
         return float(np.mean(overlaps)) if overlaps else None
 
     @property
     def words(self) -> str | None:
-        """Of which places the networks look at on average, as `Pair.words`."""
+        """Words for the mean overlap, like `Pair.words`."""
         return None if self.overlap is None else grade_of(self.overlap).words
 
     def between_others(self, identities: Sequence[object]) -> Agreement:
-        """Without the pairs of a map with itself, as where one network stands in for two.
+        """The same without pairs of a map with itself, if one network stands in for two.
 
         identities: `Explanation.identity` of each.
         """
@@ -122,9 +123,9 @@ def agreement(explanations: Sequence[Explanation]) -> Agreement | None:
     """How far the networks looked at the same places; None if fewer than two have a map.
 
     A network looked at the hottest fifth of the region, `HOTTEST`. Places as hot as the coldest of
-    these belong to them, too, so it can be more where heat is level; places without heat never
-    belong, so it is less where less has any. None also if there is nothing that all of them saw.
-    Raises ValueError for explanations of photos of different sizes.
+    these count, too, so it can be more than a fifth; places without heat never count, so it can be
+    less. Also None if no part of the photo was seen by all. Raises ValueError for explanations of
+    photos of different sizes.
     """
     sizes = {e.geometry.photo_size for e in explanations}
     if len(sizes) > 1:
@@ -179,18 +180,18 @@ def looked_at(
 
 
 def raster(photo_size: tuple[int, int], places: int = RASTER_PLACES) -> tuple[int, int]:
-    """(width, height) of a raster of about so many places, square ones, over a whole photo; of its
-    pixels where it has fewer, because within a pixel there are no places."""
+    """(width, height) of a raster over a whole photo, of about that many square places; of its
+    pixels if it has fewer."""
     scale = min(1, math.sqrt(places / math.prod(photo_size)))
     width, height = (max(1, round(side * scale)) for side in photo_size)
     return width, height
 
 
 def heat_on(e: Explanation, size: tuple[int, int]) -> np.ndarray:
-    """The heat as share of the maximum of the map over the photo: float32 [height, width].
+    """The heat as a share of the maximum of the map over the photo: float32 [height, width].
 
-    What `Explanation.heatmap_at` gives on a fine raster. That has its maximum 1 on every raster;
-    here the maximum may lie between the places of a coarse one, so heat does not depend on it.
+    `Explanation.heatmap_at` is the same on a fine raster. It has a maximum of 1 on every raster;
+    here the maximum may lie between the places of a coarse raster, so heat does not depend on it.
     """
     if e.degenerate:
         return np.zeros((size[1], size[0]), dtype=np.float32)
@@ -217,15 +218,15 @@ def _range(start: float, end: float) -> slice:
 
 
 def _threshold(levels: np.ndarray) -> float:
-    # Counted, as NumPy's own quantile takes ten times as long where many levels are the same.
+    # Counted, because NumPy's quantile takes ten times as long if many levels are the same.
     place = math.ceil((1 - HOTTEST) * (len(levels) - 1))
     coldest = int(np.searchsorted(np.cumsum(np.bincount(levels)), place, side="right"))
-    # Half a level lower, so that the heat of a plateau belongs however it was rounded.
+    # Half a level lower, so that the heat of a plateau counts however it was rounded.
     return max((coldest - 0.5) / _LEVELS, FAINTEST)
 
 
 def _overlap(first: np.ndarray, second: np.ndarray) -> tuple[float | None, float | None]:
-    """Of two areas, and by chance of areas as large as they are; None if there are none."""
+    """The overlap of two areas, and of random areas of their sizes; None if both are empty."""
     union = np.count_nonzero(first | second)
     if not union:
         return None, None
@@ -235,7 +236,7 @@ def _overlap(first: np.ndarray, second: np.ndarray) -> tuple[float | None, float
 
 
 def _ranks(levels: np.ndarray) -> np.ndarray:
-    """The rank of each place by heat, ties sharing their mean, counted from the mean of all."""
+    """The rank of each place by heat, minus the mean of all ranks; ties share their mean rank."""
     counts = np.bincount(levels)
     ranks = np.cumsum(counts) - (counts - 1) / 2
     return ranks[levels] - (len(levels) + 1) / 2

@@ -1,8 +1,8 @@
 """What covering a place of the photo does to a network's answer, and which places to cover: the
 hottest, and as large a cold one for comparison.
 
-A class that loses its probability with the hottest place and keeps it with the cold one rests on
-the hottest place, as far as what it is covered with does not matter itself.
+A class that loses its probability if the hottest place is covered, and keeps it if the cold one is,
+depends on the hottest place, unless the fill itself matters.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from gradcam_core.images.apply_covers import covered_mask
 from gradcam_core.images.cover import Cover, Covers, Fill, covers_of
 
 _RASTER_PLACES = 2**13
-"""Places of the raster on which a place is looked for."""
+"""Number of places of the raster on which places to cover are searched."""
 
 _RATIOS = (1.0, 4 / 3, 3 / 4, 16 / 9, 9 / 16, 2.5, 0.4)
 """Width over height, in pixels, of boxes that are tried for the hottest place."""
 
 _HEAT_LEVELS = 10_000  # of all heat; finer differences are rounding
 
-_NARROWEST = 0.05  # of a box's sides, as share of what the network saw
+_NARROWEST = 0.05  # least side of a box, as a share of what the network saw
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class CoverEffect:
     words: str | None
 
     def record(self) -> dict[str, object]:
-        """In types that JSON has."""
+        """The same in types that JSON has."""
         return asdict(self)
 
 
@@ -85,7 +85,7 @@ def hottest_place(explanations: Explanation | Sequence[Explanation], fill: Fill 
         size = width, min(bottom - top, max(1, round(area / width)))
         sums = _under(heat[top:bottom, left:right], np.ones(size[::-1], dtype=bool))
         place = np.unravel_index(int(sums.argmax()), sums.shape)
-        most = float(sums[place]) * area / (size[0] * size[1])  # boxes of whole cells differ
+        most = float(sums[place]) * area / (size[0] * size[1])  # whole cells: areas differ
         if found is None or most > found[0]:
             found = most, (left + int(place[1]), top + int(place[0])), size
     assert found is not None
@@ -124,8 +124,9 @@ def _several(explanations: Explanation | Sequence[Explanation]) -> Sequence[Expl
 
 
 def _heat(explanations: Sequence[Explanation]) -> tuple[np.ndarray, tuple[int, int, int, int]]:
-    """The heat of all maps together, float [height, width] over the photo, and the part of it that
-    all networks saw, as (left, top, right, bottom)."""
+    """The heat of all maps together, each as a share of its own heat: float [height, width], a
+    raster over the photo; and the part of this raster that all networks saw, as (left, top, right,
+    bottom). Raises CamError if there is no heat."""
     sizes = {e.geometry.photo_size for e in explanations}
     if len(sizes) > 1:
         raise ValueError(f"The explanations are of different photos: {sorted(sizes)}.")
@@ -196,8 +197,8 @@ def _other_box(
 def _coldest(
     heat: np.ndarray, taken: np.ndarray, region: tuple[int, int, int, int], mask: np.ndarray
 ) -> tuple[int, int] | None:
-    """(x, y) of the upper left corner where a mask covers least heat and nothing that is taken;
-    of several such places the one nearest to the middle. None if it fits nowhere."""
+    """(x, y) of the upper left corner where a mask covers the least heat and nothing that is taken;
+    of several such places, the nearest to the middle. None if it fits nowhere."""
     left, top, right, bottom = region
     height, width = mask.shape
     if height > bottom - top or width > right - left:

@@ -1,4 +1,4 @@
-"""What was found in one photo, in the same record for command line, ZIP, API, MCP, page and batch.
+"""The findings for one photo, the same record for command line, ZIP, API, MCP, page and batch.
 
 docs/findings.md describes it field by field.
 """
@@ -16,11 +16,11 @@ from gradcam_core.explanation.result import Explanation
 from gradcam_core.version import __version__
 
 SCHEMA_VERSION = 1
-"""Of the record. It grows by one when a field is taken away or means something else, and stays
-when one is added."""
+"""Version of the record. It increases when a field is removed or changes its meaning, but not when
+one is added."""
 
 Record = dict[str, Any]
-"""What JSON can hold, with tuples for lists."""
+"""Types that JSON has, with tuples for lists."""
 
 
 def findings(
@@ -29,12 +29,12 @@ def findings(
     files: Mapping[str, Mapping[str, object]] | None = None,
     photo_name: str = "",
 ) -> Record:
-    """All that was found in one photo.
+    """All findings for one photo.
 
-    named: the networks by the names they were asked for, each once, with their explanations, at
-    least one. checks: `Trust.record()` of those that were checked, files: their "overlay" and
-    "heatmap", both by the same names. photo_name: of the photo's file; empty if it is not to be
-    said. Raises OSError if a file of weights cannot be read: their SHA-256 is among it.
+    named: requested names of networks, each once, with their explanations; at least one. checks:
+    `Trust.record()` of explanations that were checked. files: names of the "overlay" and "heatmap"
+    of each. Both by the same names. photo_name: of the photo's file; empty to leave it out. Raises
+    OSError if a weights file cannot be read: the record holds its SHA-256.
     """
     checks, files = checks or {}, files or {}
     name = photo_name.encode(errors="replace").decode()  # on Linux it may be any bytes
@@ -62,7 +62,7 @@ def finding(
     files: Mapping[str, object] | None = None,
     photo_name: str = "",
 ) -> Record:
-    """The part of one network. See `findings`."""
+    """The part on one network. See `findings`."""
     effect = cover_effect(e)
     return {
         "asked_for": asked_for,
@@ -79,7 +79,7 @@ def finding(
 
 
 def in_common(named: Sequence[tuple[str, Explanation]]) -> Record:
-    """The part of all networks: how far they look at the same places, and sentences."""
+    """The part on all networks: how far they look at the same places, and the sentences."""
     names, explanations = [name for name, _ in named], [e for _, e in named]
     found = agreement(explanations)
     if found:

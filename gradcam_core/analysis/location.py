@@ -1,8 +1,8 @@
 """Where in the photo the heat lies, in words.
 
-A place is hot from half of the map's maximum on. Places are named by thirds of the photo. In the
-middle third, what is off the centre is said so: words of places next to each other differ by one
-grade.
+A place is hot if it has at least half of the map's maximum. Places are named by thirds of the
+photo. In the middle third, the words also say on which side of the centre a place is, so that
+neighbouring places have similar words.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from gradcam_core.analysis.agreement import heat_on, raster
 from gradcam_core.explanation.result import Explanation
 
 HOT = 0.5
-"""Heat, as share of a map's maximum, from which on a place is hot."""
+"""Least heat of a hot place, as a share of the map's maximum."""
 
 MUCH = 1 / 3
-"""Share of the photo from which on what is hot is much of the picture."""
+"""Share of the photo that must be hot for heat to be spread over much of the picture."""
 
 WIDE = 1 / 4
-"""The same share, from which on the heat is not at a place but spread around it."""
+"""Share of the photo that must be hot for heat to be spread around a place, and not at it."""
 
 NEAR = 1 / 4
-"""Share of the photo's width and height up to which, on either side, is near a place."""
+"""Distance that is near a place, on either side, as a share of the photo's width or height."""
 
 COMPACT = 0.7
-"""Share of all hot places' heat that is near one place, from which on the heat lies there."""
+"""Share of all hot places' heat that must be near one place for the heat to lie there."""
 
 MOST = 0.5
 """Share of all hot places' heat above which a spot has most of it."""
 
 LONG = 0.25
-"""Share of a spot's heat that is not near its centre in one direction, from which on it is long."""
+"""Share of a spot's heat that must be far from its centre in one direction for a long spot."""
 
 CENTRAL = 0.08
-"""Distance from the middle, as share of the photo's width or height, up to which it is central."""
+"""Distance from the middle that is still central, as a share of the photo's width or height."""
 
 _RASTER_PLACES = 2**14  # of the raster on which spots are separated
 
@@ -51,9 +51,9 @@ _DOWN = ("the left side", "the middle", "the right side")
 class Location:
     """Where heat lies.
 
-    kind: at one place; spread around one; in a band across the photo or down it; in several places;
-    all over. centre: (x, y) as shares of the photo's width and height, of the place or band, or of
-    the spot that has most of the heat among several; None if there is none.
+    kind: at one place, spread around it, in a band across the photo or down it, in several places,
+    or all over. centre: (x, y) of the place or band, or of the spot among several that has most of
+    the heat, as shares of the photo's width and height; None if there is none.
     """
 
     kind: Literal["one", "around", "across", "down", "several", "spread"]
@@ -61,19 +61,19 @@ class Location:
 
     @property
     def words(self) -> str:
-        """As they stand after a colon: "upper left", "spread around the centre"."""
+        """Words that may follow a colon: "upper left", "spread around the centre"."""
         return self.clause.removeprefix("at the ")
 
     @property
     def verb(self) -> str:
-        """What stands between the heat and `clause`."""
+        """The verb between "the heat" and `clause`."""
         if self.kind in ("across", "down"):
             return "runs"
         return "is" if self.kind in ("spread", "around") else "lies"
 
     @property
     def clause(self) -> str:
-        """As they stand in a sentence: "at the upper left", "in several places"."""
+        """Words for a sentence: "at the upper left", "in several places"."""
         if self.kind == "spread":
             return "spread over much of the picture"
         if self.centre is None:
@@ -115,7 +115,7 @@ def _index(share: float) -> int:
 
 
 def _off(share: float) -> int:
-    """-1 or 1 on either side of the centre within the middle third; else 0."""
+    """-1 or 1 on either side of the centre within the middle third; otherwise 0."""
     if _index(share) != 1 or abs(share - 0.5) <= CENTRAL:
         return 0
     return 1 if share > 0.5 else -1
@@ -124,14 +124,17 @@ def _off(share: float) -> int:
 def where(e: Explanation) -> str:
     """Where in the photo the heat lies, as words that may follow a colon.
 
-    One of nine places ("upper left", "top", "centre", "lower right", …) if most of what is hot is
-    near the centre of mass of the largest hot spot, of all that is near it where that spot has less
-    than `COMPACT` of the heat: where that lies off the centre within the middle third, so are the
-    words ("right of the centre", "top, left of the middle"). Else "spread
-    around" a place, "across" or "down" the picture for a long spot, or "in several places", with
-    the spot that has most of the heat if one has. A spot is long in pixels: one that fills the
-    height of a strip, and no more of its length, is at a place. "Spread over much of the picture"
-    if a third of the photo is hot. For a degenerate map, why it shows nothing.
+    - "Spread over much of the picture" if a third of the photo is hot.
+    - One of nine places ("upper left", "top", "centre", "lower right", …) if `COMPACT` of the heat
+      is near the centre of mass of the spot with the most heat. If this spot alone has less, the
+      centre is that of all heat near it. Off the centre within the middle third, the words say so:
+      "right of the centre", "top, left of the middle". "Spread around" the place if a quarter of
+      the photo is hot.
+    - "Across" or "down" the picture for a spot that is long in pixels. A spot that fills the height
+      of a strip, but not its length, is at a place; one as long both ways is "around" it.
+    - "In several places" otherwise, and the spot that has most of the heat, if one has.
+
+    For a degenerate map, why it shows nothing.
     """
     return clause(e.degenerate) if e.degenerate else location_of(e).words
 
@@ -141,11 +144,11 @@ def location_of(e: Explanation) -> Location:
     photo_size = e.geometry.photo_size
     size = raster(photo_size, _RASTER_PLACES)
     heat = heat_on(e, size)
-    if not heat.any():  # all that is seen is smaller than a place of this raster
+    if not heat.any():  # the network saw less than one place of this raster
         left, top, right, bottom = e.box
         centre = (left + right) / 2 / photo_size[0], (top + bottom) / 2 / photo_size[1]
         return Location("one", centre)
-    # As share of the maximum of the heatmap, which a coarser raster than its own may miss.
+    # Hot is a share of the heatmap's maximum, which a coarser raster may miss.
     most = heat.max() if size == photo_size or heat.max() < HOT else 1
     hot = heat >= HOT * most
     if hot.mean() >= MUCH:
@@ -159,7 +162,7 @@ def location_of(e: Explanation) -> Location:
     share = spot.sum() / heat.sum()
     at_or_around: Literal["around", "one"] = "around" if hot.mean() >= WIDE else "one"
     if heat[np.ix_(near_y, near_x)].sum() >= COMPACT * heat.sum():
-        if share < COMPACT:  # two spots of much the same heat are at the place between them
+        if share < COMPACT:  # such as two spots of similar heat: the place between them
             x, y = _centre(np.where(np.outer(near_y, near_x), heat, 0), columns, rows)
         return Location(at_or_around, (x, y))
     if share < COMPACT:
@@ -182,19 +185,19 @@ def location_of(e: Explanation) -> Location:
 
 
 def _centre(heat: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
-    """(x, y) of its centre of mass."""
+    """(x, y) of the heat's centre of mass."""
     x = np.average(columns, weights=heat.sum(axis=0))
     return float(x), float(np.average(rows, weights=heat.sum(axis=1)))
 
 
 def _spots(mask: np.ndarray) -> np.ndarray:
-    """The parts of a mask that are connected by sides: int [H, W], counted from 1, 0 outside."""
+    """Numbers the parts of a mask that are connected by sides: int [H, W], from 1; 0 outside."""
     height, width = mask.shape
-    padded = np.zeros((height, width + 1), dtype=np.int8)  # so that no run goes on in the next row
+    padded = np.zeros((height, width + 1), dtype=np.int8)  # ends each run with its row
     padded[:, :width] = mask
     steps = np.diff(padded.ravel(), prepend=np.int8(0))
     starts, ends = (np.flatnonzero(steps == step).tolist() for step in (1, -1))
-    parts = list(range(len(starts)))  # of each run of a row, an earlier run of the same part
+    parts = list(range(len(starts)))  # for each run in a row, an earlier run of the same part
 
     def first(run: int) -> int:
         while parts[run] != run:
@@ -220,5 +223,5 @@ def _spots(mask: np.ndarray) -> np.ndarray:
 
 
 def clause(sentence: str) -> str:
-    """A sentence as it stands after a colon."""
+    """A sentence in the form that may follow a colon."""
     return sentence[0].lower() + sentence[1:].removesuffix(".")

@@ -1,8 +1,8 @@
-"""How alike the places are where networks look, in graded words: the same ones for the page, the
-report, the API and the command line.
+"""Words for how alike the places are where networks look, the same for the page, the report, the
+API and the command line.
 
-Words next to each other differ by one grade, so that two overlaps on either side of a border are
-not told as opposites; and the number stands beside them.
+Neighbouring grades have similar words, so that overlaps on either side of a border do not read as
+opposites; and the number stands beside the words.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from gradcam_core.wording import decimal
 
 @dataclass(frozen=True)
 class Grade:
-    """least: the overlap, in whole percents as it is written, from which on `words` are so. group:
-    for colours."""
+    """Words for a range of overlaps. least: its lowest overlap, in whole percents as displayed.
+    group: for colours."""
 
     least: int
     words: str
@@ -24,7 +24,7 @@ class Grade:
 
     @property
     def is_near_chance(self) -> bool:
-        """Whether the overlap that chance gives should stand beside the number."""
+        """Whether the overlap expected by chance should stand beside the number."""
         return self.group == "different"
 
 
@@ -37,11 +37,11 @@ GRADES = (
     Grade(80, "almost the same places", "same"),
     Grade(100, "the same places", "same"),
 )
-"""From no overlap to a whole one. Two fifths laid down blindly overlap by 11 %."""
+"""From no overlap to a full one. Two fifths placed at random overlap by 11 %."""
 
 
 def grade_of(overlap: float) -> Grade:
-    """The grade of an overlap (intersection over union) in [0, 1]; by the number as it is written,
-    so that the same number has the same words."""
+    """The grade of an overlap (intersection over union) in [0, 1]. It depends on the percentage as
+    displayed, so that the same number has the same words."""
     percents = min(int(decimal(100 * overlap, 0)), 100 if overlap >= 1 else 99)
     return next(grade for grade in reversed(GRADES) if grade.least <= percents)

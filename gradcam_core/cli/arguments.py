@@ -1,4 +1,4 @@
-"""Arguments that the command lines for one photo and for many have in common."""
+"""Arguments shared by the command lines for one photo and for many."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def program() -> str:
 
 
 def fetches_addresses(parser: Parser, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the command line may fetch pictures from the web."""
+    """Whether the command line may fetch pictures from the web. Ends the program if the environment
+    variable is neither on nor off."""
     try:
         return is_on(environment.get(ADDRESSES, "on"))
     except ValueError as error:
@@ -47,8 +48,8 @@ def fetches_addresses(parser: Parser, environment: Mapping[str, str] = os.enviro
 
 
 class Parser(OneLineParser):
-    """With an example in its help, windows that begin with a minus sign, and models that are
-    separated by spaces."""
+    """A parser with an example in its help that also takes windows with a leading minus sign, and
+    models separated by spaces."""
 
     def __init__(self, program: str, description: str, example: str) -> None:
         super().__init__(
@@ -59,8 +60,7 @@ class Parser(OneLineParser):
         )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse's, but a window may begin with a minus sign, and several models may be words
-        of their own."""
+        """Like argparse's, but accepts `--window -100,200` and `--models resnet50 vgg19`."""
         given = _with_models_joined(list(sys.argv[1:] if args is None else args))
         for place in range(len(given) - 1, 0, -1):
             if given[place - 1] == WINDOW and _NEGATIVE.match(given[place]):
@@ -69,8 +69,8 @@ class Parser(OneLineParser):
 
 
 def _with_models_joined(given: list[str]) -> list[str]:
-    """With `--models resnet50 vgg19` as `--models resnet50,vgg19`, as it would otherwise name a
-    second photo. A word that is no model stays what it is: it may be the photo."""
+    """Turns `--models resnet50 vgg19` into `--models resnet50,vgg19`, as vgg19 would be taken for a
+    second photo. A word that is not a model is kept: it may be the photo."""
     names = {info.name for info in list_models()}
     joined: list[str] = []
     for word in given:
@@ -88,7 +88,7 @@ def several_photos(photos: Sequence[str]) -> str:
 
 
 def add_map_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says which networks explain which class, and how."""
+    """Add the arguments that choose networks, class and the way to explain it."""
     models = ",".join(info.name for info in list_models())
     parser.add_argument(
         MODELS,
@@ -162,7 +162,8 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def number_if_one(given: str) -> int | str:
-    """For an option with choices, which says them for what is no number, too."""
+    """The number, or the text if it is not one, so that the option's own check rejects it and names
+    what it accepts."""
     try:
         return int(given)
     except ValueError:
@@ -170,15 +171,15 @@ def number_if_one(given: str) -> int | str:
 
 
 def folder(given: str) -> Path:
-    """An empty name, as of a variable that is not set, would mean the folder one is in; and no
-    shell puts the home in place of the "~" in --out=~/results."""
+    """The path of a folder. Refuses an empty name, such as an unset variable, which would mean the
+    current folder. Expands "~", which shells leave as it is in --out=~/results."""
     if not given.strip():
         raise argparse.ArgumentTypeError("the folder's name is empty")
     return Path(os.path.expanduser(given))
 
 
 def cover(given: str) -> Cover:
-    """A place to cover, as `Cover.text` has it."""
+    """A place to cover, from text in the form of `Cover.text`."""
     try:
         return covers_of(given)[0]
     except ChoiceError as error:
@@ -209,9 +210,9 @@ def _layers(given: list[str | float] | None) -> LayerChoice:
 
 
 def requests_of(parser: Parser, options: argparse.Namespace) -> list[ExplanationRequest]:
-    """The requests that the arguments of `add_map_arguments` make, one for each network.
+    """The requests for the arguments of `add_map_arguments`, one for each network.
 
-    Registers the person's own networks. Ends the program where the arguments do not fit together.
+    Registers the person's own networks. Ends the program if the arguments do not fit together.
     """
     method, detail = options.method, options.detail
     if options.preset is not None:

@@ -44,15 +44,15 @@ if TYPE_CHECKING:
 ENGINES = ("local", "ray")
 
 NAMED = 3
-"""Pictures with an error that the summary names, at most."""
+"""The most pictures with an error that the summary names."""
 
 OVERLAY_SIDES_PX = (64, 8192)
-"""Least and most of --longest."""
+"""Minimum and maximum of --longest."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a batch. Gives the exit status: 1 if no picture could be explained; 2, after one line on
-    stderr, for invalid input; 130 or 143 if a signal has stopped it."""
+    """Run a batch. The exit status is 1 if no picture could be explained; 2, after one line on
+    stderr, for invalid input; 130 or 143 if a signal has stopped the batch."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if len(options.photos) > 1:
@@ -141,7 +141,7 @@ def _run(
 def _pictures_and_settings(
     parser: Parser, options: argparse.Namespace, requests: Sequence[ExplanationRequest]
 ) -> tuple[Pictures, BatchSettings, Sequence[str]]:
-    """And notes on the labels, for the person."""
+    """The pictures, the settings, and notes on the labels for the person."""
     from gradcam_core.batch.labels.labelling import column_of, with_labels
     from gradcam_core.batch.pictures import find_pictures
     from gradcam_core.batch.settings import BatchSettings
@@ -163,8 +163,8 @@ def _pictures_and_settings(
 
 @dataclass
 class _Tally:
-    """What a run has come to. before: pictures that were done already; new: that are done now.
-    failures, noticed: of these, those with an error or a notice. failed: the first errors, by key.
+    """Counts of a run's pictures. before: done by earlier runs. new: done by this run. failures,
+    noticed: of the new ones, those with an error or a notice. failed: the first errors, by key.
     """
 
     before: int
@@ -191,7 +191,7 @@ def _print_outcome(
     settings: BatchSettings,
     tally: _Tally,
 ) -> None:
-    """Prints what a whole run has come to, and writes its report."""
+    """Prints the results of a complete run, and writes its report."""
     from gradcam_core.batch.labels.ground_truth import accuracy
 
     print(_summary(options.out, folder.done, len(settings.models), tally))

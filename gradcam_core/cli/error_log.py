@@ -1,5 +1,4 @@
-"""What the command line says of errors that nobody expected: a line on the terminal, the rest in a
-file."""
+"""Unexpected errors on the command line: one line on the terminal, details in a file."""
 
 from __future__ import annotations
 
@@ -12,19 +11,19 @@ from pathlib import Path
 from tqdm import tqdm
 
 ERROR_LOG = "errors.log"
-"""In the folder of results, and only where there was such an error: with its traceback."""
+"""A file in the folder of results with tracebacks. It exists only if there was such an error."""
 
 
 class _Terminal(logging.Handler):
-    """The messages without tracebacks, above a progress bar if there is one."""
+    """Prints messages without tracebacks, above a progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError, ValueError):  # a terminal that has gone
+        with suppress(OSError, ValueError):  # the terminal is gone
             tqdm.write(record.getMessage(), file=sys.stderr)
 
 
 class _ErrorFile(logging.FileHandler):
-    """Made with its first line. What cannot be written is not worth another error."""
+    """Created with its first line. Ignores lines that cannot be written."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -38,8 +37,8 @@ class _ErrorFile(logging.FileHandler):
 
 @contextmanager
 def error_log(folder: Path) -> Iterator[None]:
-    """For as long as this is open, errors that this package logs go to `ERROR_LOG` in the folder,
-    with their tracebacks; and all from warnings upwards to stderr, a line each."""
+    """While this is open, errors that this package logs go to `ERROR_LOG` in the folder, with their
+    tracebacks; and errors and warnings go to stderr, one line each."""
     file = _ErrorFile(folder / ERROR_LOG, encoding="utf-8", delay=True)
     file.setLevel(logging.ERROR)
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))

@@ -26,18 +26,18 @@ class ProgressBar:
             self._bar.close()
 
     def show(self, share: float | None) -> None:
-        """share: in [0, 1], or None where nothing is known yet."""
+        """share: in [0, 1], or None if it is not known yet."""
         if share is not None:
             self._bar = self._bar or tqdm(total=100, unit="%", desc=self._text, leave=False)
             self._bar.update(round(100 * share) - self._bar.n)
 
 
 def loaded(names: Iterable[str]) -> Iterator[Model]:
-    """The networks of these names, one after the other, with what a person must know of each.
-    Raises WeightsError."""
+    """Loads the networks one after another, and prints their notices. Raises WeightsError if the
+    weights of one are not available."""
     names = list(names)
     for name in names:
-        loader(name).request()  # all at once: without a connection each takes its time to find out
+        loader(name).request()  # all at once: each takes a while to notice a missing connection
     for name in names:
         with ProgressBar(f"weights of {name}") as bar:
             model = load_model(name, on_progress=bar.show)

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line. Gives the exit status: 2, after one line on stderr, for
-    invalid input."""
+    """Run the command line and return the exit status. Invalid input ends the program with status
+    2, and weights that are not available with 1, after one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] == "batch":
         from gradcam_core.cli import batch as batch_cli
@@ -145,7 +145,7 @@ def _explain(photo: Decoded, request: ExplanationRequest, model: Model) -> Expla
 def _explain_covered(
     photo: Decoded, shown: Decoded, request: ExplanationRequest, model: Model
 ) -> Explanation:
-    """shown: the photo with places covered. The class is that of the photo as it is."""
+    """shown: the photo with places covered. Explains the class of the photo without covers."""
     before = _explain(photo, request, model)
     print("Covered: ", end="")
     after = _explain(shown, replace(request, target=before.target.index), model)
@@ -153,7 +153,7 @@ def _explain_covered(
 
 
 def _checks(photo: Image.Image, named: Sequence[tuple[str, Explanation]]) -> dict[str, Trust]:
-    """The results of the checks of all maps that have any heat, by the network's name."""
+    """Runs the trust checks of all maps of classes that have any heat. Results by network name."""
     from gradcam_core.analysis.trust.run_checks import run_checks
 
     checks = {}
@@ -224,8 +224,8 @@ def _summary(e: Explanation) -> str:
 
 
 def _verdict(e: Explanation, found: Trust) -> str:
-    """The sentence, a line for each check that it does not name, as it came out better, and one for
-    each measure beside the checks."""
+    """The sentence of the verdict, a line for each check with a better outcome, which the sentence
+    does not name, and a line for each measure."""
     others = [reason for reason in found.reasons if reason.outcome != found.verdict]
     lines = [f"{e.title}: {found.sentence}"]
     lines += [f"  {reason.outcome}: {reason.text}" for reason in others]
@@ -233,8 +233,8 @@ def _verdict(e: Explanation, found: Trust) -> str:
 
 
 def _write_all(folder: Path, made: Sequence[File]) -> None:
-    """Write two at a time. Once one has failed, none is begun, and none appears beside files of an
-    earlier photo."""
+    """Write two files at a time, and put them in place once all are complete, so that they never
+    mix with files of an earlier photo. Raises OSError if one cannot be written."""
     if folders := [file.name for file in made if (folder / file.name).is_dir()]:
         raise IsADirectoryError(EISDIR, f"there is a folder called {folders[0]} in it")
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
@@ -251,4 +251,4 @@ def _write_all(folder: Path, made: Sequence[File]) -> None:
 
 def _write(target: IO[bytes], file: File) -> None:
     file.write(target)
-    target.flush()  # a full disk says so now
+    target.flush()  # raises here if the disk is full

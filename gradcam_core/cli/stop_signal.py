@@ -1,4 +1,4 @@
-"""A signal that asks a batch to stop: noticed between two pictures, so that none is lost."""
+"""A signal that asks a batch to stop. It takes effect between two pictures: none is lost."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from types import FrameType
 
 
 class StopSignal(threading.Event):
-    """Set when a signal asks this process to stop; a second one ends it at once.
+    """Set when a signal asks this process to stop; a second signal ends it at once.
 
-    is_polled: whether somebody looks at it from time to time. Until then a signal raises
-    KeyboardInterrupt.
+    signal: the signal's number. is_polled: whether the program checks the event regularly. Until
+    then, a signal raises KeyboardInterrupt instead.
     """
 
     signal: int = 0
@@ -30,7 +30,8 @@ class StopSignal(threading.Event):
 
 @contextmanager
 def stop_signal() -> Iterator[StopSignal]:
-    """For as long as this is open, Ctrl-C and SIGTERM set what it gives."""
+    """While this is open, Ctrl-C and SIGTERM set the event that it yields. Outside the main thread,
+    nothing sets it."""
     stop = StopSignal()
     if threading.current_thread() is not threading.main_thread():
         yield stop

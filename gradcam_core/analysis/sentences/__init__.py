@@ -1,1 +1,1 @@
-"""What networks made of one photo, in sentences; `summary` puts them together."""
+"""Sentences on the results of networks for one photo; `summary` puts them together."""

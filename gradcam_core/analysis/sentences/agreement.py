@@ -1,7 +1,7 @@
 """Whether networks look at the same places, and where their heat lies, in words.
 
-The similarity of two networks is their overlap alone, as in the table beside the sentences. A place
-is stated for several networks only if it is the place of each of their maps.
+Only the overlap tells how alike two networks are, as in the table beside the sentences. A place is
+stated for several networks only if it is the place of each of their maps.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from gradcam_core.analysis.sentences.named_network import NamedNetwork, grouped,
 from gradcam_core.wording import whole_percentage_in_sentence
 
 WIDER = 1.5
-"""Times the hot area of every other network, from which on one is said to cover more."""
+"""A network's heat covers more if its hot area is at least this many times that of any other."""
 
-_CERTAIN = 0.95  # share of a ratio of areas: the raster counts small areas no more exactly
+_CERTAIN = 0.95  # share of a ratio of areas that is certain: the raster counts them roughly
 
-_MAX_PLACES_APART = 4  # named in one sentence, at most
+_MAX_PLACES_APART = 4  # the most places that one sentence names
 
-_ALIKE = 40  # percents of overlap from which on networks still look at the same places
+_ALIKE = 40  # percent of overlap from which on networks "still" look at the same places
 
 
 def comparison(
     with_map: Sequence[NamedNetwork], networks: Sequence[NamedNetwork], found: Agreement | None
 ) -> Iterator[str]:
-    """Up to two sentences on those networks, two at least, that have a map: how far they look at
-    the same places; where the heat of each lies, and whose covers more. found: the agreement of all
-    networks, as in the table."""
+    """Up to two sentences on the networks that have a map, at least two: how far they look at the
+    same places; where the heat of each lies, and whose covers more. found: the agreement of all
+    networks, as in the table; None if there is none."""
     pairs = [pair for pair in found.pairs if pair.overlap is not None] if found else []
     pairs.sort(key=lambda pair: pair.overlap or 0, reverse=True)
     locations = {one.location for one in with_map}
@@ -45,8 +45,8 @@ def comparison(
 
 
 def _joint_place(grade: Grade, place: Location) -> str:
-    """The place of each map. It is that of the places that they share only where these are most of
-    what each looks at, and lie at a place."""
+    """A clause on the place at which all maps lie. It stands for the places that they share only if
+    these are most of what each looks at, and lie at one place; otherwise for the heat of each."""
     if grade.group == "same" and place.kind == "one":
         return f", {place.clause}"
     then = ", though" if grade.is_near_chance else ";"
@@ -56,8 +56,8 @@ def _joint_place(grade: Grade, place: Location) -> str:
 def _all_alike(
     pairs: Sequence[Pair], with_map: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]
 ) -> str:
-    """pairs: of one grade."""
-    # "They" are those whom the first sentence names, unless one had no scores.
+    """pairs: all of one grade."""
+    # "They" refers to the networks of the first sentence, which omits those without scores.
     all_named = len(with_map) == len(networks) and all(one.e.has_scores for one in networks)
     they = "they" if all_named else names_of(with_map)
     still = "still, " if _grade(pairs[0]).least >= _ALIKE and _differ(with_map) else ""
@@ -75,7 +75,7 @@ def _most_and_least_alike(pairs: Sequence[Pair], networks: Sequence[NamedNetwork
 
 
 def _third(best: Pair, others: Sequence[Pair], networks: Sequence[NamedNetwork]) -> str:
-    """What one of three networks looks at, beside the two most alike."""
+    """A clause on what the third network looks at, beside the two most alike."""
     (third,) = {*others[0].ends, *others[1].ends} - {*best.ends}
     name = networks[third].name
     overlaps = [
@@ -90,7 +90,7 @@ def _third(best: Pair, others: Sequence[Pair], networks: Sequence[NamedNetwork])
 
 
 def _look_at(pairs: Sequence[Pair]) -> str:
-    """pairs: of one grade."""
+    """pairs: all of one grade."""
     return f"look at {_grade(pairs[0]).words} (overlap {_numbers(pairs)})"
 
 
@@ -123,7 +123,8 @@ def _names(pair: Pair, networks: Sequence[NamedNetwork]) -> str:
 
 
 def _differ(with_map: Sequence[NamedNetwork]) -> bool:
-    """Whether they explain other classes, and predict others, too; values are no classes."""
+    """Whether networks explain different classes, and also predict different ones. Values do not
+    count."""
     if any(one.e.unit is not None for one in with_map):
         return False
     return all(
@@ -149,8 +150,8 @@ def _places(with_map: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]) 
 
 
 def _widest(with_map: Sequence[NamedNetwork]) -> str:
-    """Whose heat covers clearly more of the photo than any other's does, where that is not said
-    already; empty if nobody's."""
+    """A clause on the network whose heat covers clearly more of the photo than any other's; empty
+    if there is none, or if its place already says so."""
     *others, second, widest = sorted(with_map, key=lambda one: one.hot_area)
     if not second.hot_area or widest.location.kind in ("spread", "around"):
         return ""

@@ -1,4 +1,4 @@
-"""What became of the classes explained when places were covered, in words."""
+"""How covering places changes the probabilities of the classes explained, in words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         clauses = changes[:1]
         for last, change in itertools.pairwise(changes):
             verb, _, rest = change.partition(" ")
-            clauses.append(rest if last.startswith(verb) else change)  # a verb once
+            clauses.append(rest if last.startswith(verb) else change)  # no verb twice
         yield f"without {place}, {name} {listed(clauses)}"
 
 

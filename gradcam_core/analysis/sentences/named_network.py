@@ -1,4 +1,4 @@
-"""A network by the name by which sentences speak of it."""
+"""A network with the name that sentences use for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ALL = {2: "both", 3: "all three", 4: "all four", 5: "all five", 6: "all six",
 
 @dataclass(frozen=True, eq=False)
 class NamedNetwork:
-    """An explanation and what its network is called."""
+    """An explanation, and its network's name in sentences."""
 
     name: str
     e: Explanation
@@ -30,12 +30,12 @@ class NamedNetwork:
 
     @cached_property
     def location(self) -> Location:
-        """Where the heat of its map lies, if it has one."""
+        """Where the heat of its map lies. It must have a map."""
         return location_of(self.e)
 
     @cached_property
     def hot_area(self) -> int:
-        """How many places of a raster over the photo are hot, the same raster for all networks."""
+        """How many places of a raster over the photo are hot; all networks have the same raster."""
         heat = heat_on(self.e, raster(self.e.geometry.photo_size))
         return int(np.count_nonzero(heat >= HOT))
 
@@ -43,7 +43,7 @@ class NamedNetwork:
 def grouped(
     networks: Iterable[NamedNetwork], key: Callable[[NamedNetwork], Hashable]
 ) -> list[list[NamedNetwork]]:
-    """Those with the same key together, in the order of their firsts."""
+    """Groups networks by key, in the order in which the keys first occur."""
     groups: dict[Hashable, list[NamedNetwork]] = {}
     for one in networks:
         groups.setdefault(key(one), []).append(one)
@@ -55,7 +55,7 @@ def names_of(group: Iterable[NamedNetwork]) -> str:
 
 
 def subject(group: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]) -> str:
-    """The words "both", "all three" and so on if there are no others, else their names."""
+    """The words "both", "all three" and so on for all networks; otherwise the group's names."""
     if len(group) == len(networks) > 1:
         return _ALL.get(len(group), f"all {len(group)}")
     return names_of(group)
@@ -66,6 +66,6 @@ def form(group: Sequence[NamedNetwork], singular: str, plural: str) -> str:
 
 
 def percentages(probabilities: Sequence[float]) -> str:
-    """One for each; only one if they look the same."""
+    """The percentages as a list in words; only one if all look the same."""
     words = [percentage_in_sentence(probability) for probability in probabilities]
     return listed(words if len(set(words)) > 1 else words[:1])

@@ -1,5 +1,5 @@
-"""What networks predict for one photo, in words: which class, what their classes have in common,
-and how sure they are."""
+"""What networks predict for one photo, in words: which classes, what these have in common, and how
+sure the networks are."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ from gradcam_core.models.class_names.labels import imagenet_labels
 from gradcam_core.wording import listed, percentage, percentage_in_sentence
 
 CLOSE = 0.1
-"""Difference of the two highest probabilities below which a network is unsure."""
+"""A network is unsure if its two highest probabilities differ by less."""
 
 WEAK = 0.3
-"""Highest probability below which it is unsure, too."""
+"""A network is also unsure if its highest probability is lower."""
 
 GUESS = 1.01
-"""Times the probability that a guess has, below which the highest is no better than that."""
+"""A network is no better than a guess if its highest probability, as a multiple of a guess's, is
+lower."""
 
 HARDLY_BETTER = 1.1
-"""The same, below which it is hardly better."""
+"""The same for hardly better."""
 
 NARROWER = 3
-"""Times as many classes a kind must have, for the kind of a part of the networks to be named."""
+"""The kind of all networks' classes must have this many times as many classes as a kind of some of
+them for this to be named."""
 
 YES = 0.5
-"""Probability from which on a network says a class that has a probability of its own. It may say
-several classes, or none."""
+"""The least probability of a class that a network says, if each class has a probability of its own.
+It may say several classes, or none."""
 
 UNDECIDED = 0.05
-"""Difference from one half below which it says neither yes nor no."""
+"""A network is undecided between yes and no if its probability differs from `YES` by less."""
 
 MASS_NOUNS = {
     *("food", "clothing", "furniture", "electronic equipment", "armor", "makeup", "bread"),
@@ -49,7 +51,7 @@ MASS_NOUNS = {
 
 
 def predictions(networks: Sequence[NamedNetwork]) -> Iterator[str]:
-    """What they predict, in one sentence, if any of them has scores."""
+    """Sentences on what those networks predict that have scores."""
     values = [one for one in networks if one.e.has_scores and one.e.unit is not None]
     for one in values:
         given = listed([f"{top.in_sentence} is {one.e.score(top)}" for top in one.e.top])
@@ -83,16 +85,16 @@ def predictions(networks: Sequence[NamedNetwork]) -> Iterator[str]:
 
 
 def _said(one: NamedNetwork) -> tuple[Prediction, ...]:
-    """What a network says, the most probable first."""
+    """The classes that a network says, the most probable first."""
     if not one.e.independent:
         return one.e.top[:1]
     return tuple(prediction for prediction in one.e.top if prediction.probability >= YES)
 
 
 def _says_too(one: NamedNetwork) -> bool:
-    """Whether a network says the class explained besides the one on top: where each class has a
-    probability of its own and this one's is above one half; else where both have the same and more
-    than hundreds of others have, too."""
+    """Whether a network says the class explained besides its top class. If each class has a
+    probability of its own: whether it has at least `YES`. Otherwise: whether both show the same
+    percentage, and not one below `IMPROBABLE`, which hundreds of classes may show."""
     best, target = one.e.top[0].probability, one.e.target.probability
     if one.e.independent:
         return target >= YES
@@ -102,7 +104,7 @@ def _says_too(one: NamedNetwork) -> bool:
 def _clauses(
     groups: Sequence[list[NamedNetwork]], networks: Sequence[NamedNetwork]
 ) -> Iterator[str]:
-    """groups: by what they predict, two at least."""
+    """groups: networks with the same predictions; at least two groups."""
     kind = _kind(groups)
     some = _some_of_a_kind(groups, kind)
     rest = [_says(group, networks) for group in groups if group not in some]
@@ -129,8 +131,8 @@ def _clauses(
 
 
 def _says_both(groups: Sequence[list[NamedNetwork]]) -> bool:
-    """Whether one of them, whose classes have a probability each, also says what another one does:
-    then they do not disagree."""
+    """Whether a network that may say several classes also says one that another network says: then
+    they do not disagree."""
     said = [{prediction.name for prediction in _said(group[0])} for group in groups]
     return any(not one.isdisjoint(other) for one, other in itertools.combinations(said, 2))
 
@@ -153,7 +155,7 @@ def _one_knows(*two: NamedNetwork) -> bool | None:
 
 
 def _knows(one: NamedNetwork, prediction: Prediction) -> bool | None:
-    """Whether a network has this class; None where that is not known: it has other classes than
+    """Whether a network has this class; None if this is unknown, as it has other classes than
     ImageNet's, and more than its explanation names."""
     top, labels = one.e.top, imagenet_labels()
     if any(known.name == prediction.name for known in top):
@@ -166,8 +168,8 @@ def _knows(one: NamedNetwork, prediction: Prediction) -> bool | None:
 def _some_of_a_kind(
     groups: Sequence[list[NamedNetwork]], kind: int | None
 ) -> Sequence[list[NamedNetwork]]:
-    """The most of these, but not all, whose classes are of a kind much narrower than that of all;
-    empty if there are none."""
+    """The groups with the most networks, but not all groups, whose classes are of a kind that is
+    much narrower than that of all; empty if there are none. kind: that of all, if any."""
     found: tuple[tuple[int, int], Sequence[list[NamedNetwork]]] = (0, 0), ()
     members = kinds().members
     of_one = [group for group in groups if len(_said(group[0])) == 1]
@@ -182,7 +184,8 @@ def _some_of_a_kind(
 
 
 def _kind(groups: Sequence[list[NamedNetwork]]) -> int | None:
-    """What the first predictions of all of these are, where they are classes of ImageNet."""
+    """The number of the kind of all first predictions; None if they are no classes of ImageNet or
+    have no common kind."""
     best = [prediction for group in groups for prediction in _said(group[0])[:1]]
     if len(best) < len(groups) or not all(map(_is_of_imagenet, best)):
         return None
@@ -219,7 +222,7 @@ def _with_probabilities(place: int, group: Sequence[NamedNetwork]) -> str:
     """A prediction of all of these, by its place among their most probable classes."""
     name = group[0].e.top[place].in_sentence
     values = percentages([one.e.top[place].probability for one in group])
-    # Such a name ends in brackets of its own: "crane (bird, 39.1 %)".
+    # A name that ends with brackets takes the percentage into them: "crane (bird, 39.1 %)".
     return f"{name[:-1]}, {values})" if name.endswith(")") else f"{name} ({values})"
 
 
@@ -233,7 +236,7 @@ def _probabilities(group: Sequence[NamedNetwork]) -> str:
 
 
 def doubts(networks: Sequence[NamedNetwork]) -> Iterator[str]:
-    """Who is no better than a guess, and who is unsure, in one sentence each."""
+    """Sentences on networks that are no better than a guess, undecided, or unsure."""
     having_scores = [one for one in networks if one.e.has_scores and one.e.unit is None]
     guessing = [one for one in having_scores if _times_a_guess(one) < HARDLY_BETTER]
     for group in grouped(guessing, lambda one: (one.e.classes, _is_a_guess(one))):
@@ -260,14 +263,14 @@ def doubts(networks: Sequence[NamedNetwork]) -> Iterator[str]:
 
 
 def _is_a_guess(one: NamedNetwork) -> bool:
-    """Whether the highest probability is that of a guess, also as it is written."""
+    """Whether the highest probability is that of a guess, and is also displayed as such."""
     written = percentage(one.e.top[0].probability)
     return _times_a_guess(one) < GUESS and written == percentage(1 / one.e.classes)
 
 
 def _times_a_guess(one: NamedNetwork) -> float:
-    """The highest probability as a multiple of what each class has in a guess."""
-    # Classes that have a probability each are not guessed among.
+    """The highest probability as a multiple of 1 / classes, that of a guess. Infinite if each class
+    has a probability of its own: then there is nothing to guess among."""
     return float("inf") if one.e.independent else one.e.top[0].probability * one.e.classes
 
 

@@ -1,4 +1,4 @@
-"""What networks made of one photo, in a few sentences that say nothing the numbers do not.
+"""The results of networks for one photo in a few sentences that say nothing the numbers do not.
 
 A network looks at the hottest fifth of its map, as in `agreement`; see `location` for the places.
 """
@@ -27,26 +27,26 @@ from gradcam_core.explanation.result import Explanation
 from gradcam_core.wording import listed
 
 SENTENCES = 5
-"""The most that `summary` gives."""
+"""The most sentences that `summary` returns."""
 
 CUT_OFF = 0.05
-"""Share of the photo's width or height that a network must miss at a side to be named."""
+"""Share of the photo's width or height that a network must miss at a side to cut off heat."""
 
 
 def summary(
     explanations: Sequence[Explanation], compared: Agreement | None = None
 ) -> tuple[str, ...]:
-    """At most `SENTENCES` sentences on what networks made of one photo.
+    """At most `SENTENCES` sentences on the results of networks for one photo.
 
-    The first of these, each only if there is something to say: what covering a place has changed;
-    what they predict; who has no map;
-    how far they look at the same places; where their heat lies, and whose covers more; for whom the
-    class is improbable; who is unsure; whose heat is cut off. Networks are called by their titles,
-    by their headings where two have the same title. compared: their `agreement`, if it is at
-    hand: it takes longer than all the rest. Raises ValueError for explanations of photos of
-    different sizes.
+    They are the first of these, as far as there is something to say: which networks are shown
+    several times; what covering a place has changed; what networks predict; which have no map; how
+    far they look at the same places; where their heat lies, and whose covers more; for which the
+    class is improbable; which are unsure; whose heat is cut off. Networks are named by their
+    titles, or by their headings if two have the same title. compared: their `agreement`, if it is
+    at hand: computing it takes longer than all the rest. Raises ValueError for explanations of
+    photos of different sizes.
     """
-    # A network that stands in for several is one.
+    # A network that stands in for several counts once.
     shared = list(_shared(explanations))
     others = [e for several in shared for e in several[1:]]
     distinct = [e for e in explanations if not any(e is other for other in others)]
@@ -68,7 +68,7 @@ def summary(
 
 
 def _shared(explanations: Sequence[Explanation]) -> Iterator[list[Explanation]]:
-    """Those that are shown as several networks and are one."""
+    """Groups of explanations that are shown as several networks but are of one."""
     for identity in dict.fromkeys(e.identity for e in explanations):
         several = [e for e in explanations if e.identity == identity]
         if len({e.heading for e in several}) > 1:
@@ -145,7 +145,7 @@ def _cut_off(networks: Sequence[NamedNetwork]) -> Iterator[str]:
 
 
 def _is_cut_off(e: Explanation) -> bool:
-    """Whether it is hot at a side of the view where the photo goes on."""
+    """Whether the map is hot at a side of the view beyond which the photo goes on."""
     width, height = e.geometry.photo_size
     left, top, right, bottom = e.box
     heat = e.feature_map

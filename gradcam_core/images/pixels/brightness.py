@@ -1,9 +1,9 @@
-"""Pictures of numbers: which range of values is shown, linearly from black to white.
+"""Pictures of numbers: the range of values that is shown, linearly from black to white.
 
-Instruments give values that no convention ties to a brightness: counts, degrees, Hounsfield units.
-The range is, in this order: the window that a person gives; what the file says; what its format
-says (PNG, Netpbm), unless the values span less than a quarter of that; the lowest and the highest
-value there is. Where it is not the format's own, a notice says which.
+Instruments yield values that no convention ties to a brightness: counts, degrees, Hounsfield units.
+The range is the first of: the window that a person gives; the range that the file states; the range
+of its format (PNG, Netpbm), unless the values span less than a quarter of it; the lowest and the
+highest value of the picture. A notice states the range if it is not the format's own.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from gradcam_core.images.decoded import Brightness, Decoded, Window
 from gradcam_core.images.pixels.orientation import turned_upright
 from gradcam_core.wording import amounts
 
-_LEAST_USED = 0.25  # of a format's full range; a picture that uses less is nearly of one grey
-_LEAST_INSIDE = 0.5  # of all values in the range that a file states, which may be another page's
+_LEAST_USED = 0.25  # of a format's full range; a picture that uses less would be nearly one grey
+_LEAST_INSIDE = 0.5  # of all values: a file may state the range of another page
 _BLOCK_VALUES = 2**20  # of an array that are converted at once
-_LOOKUP_VALUES = 2**16  # of a type whose levels are looked up, which is faster than to compute them
+_LOOKUP_VALUES = 2**16  # types with up to this many values have a lookup table, which is faster
 
 NO_NUMBER = "No pixel of the picture has a finite value, so there is nothing to show."
 
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a picture. left, top: of its first pixel. values: [rows, columns], or
-    [rows, columns, 3] for RGB; of any type of real numbers. alpha: [rows, columns], in the same
-    units, where the picture has transparency."""
+    """A part of a picture. left, top: its first pixel. values: [rows, columns], or
+    [rows, columns, 3] for RGB; of any real type. alpha: [rows, columns], in the same units; None
+    without transparency."""
 
     left: int
     top: int
@@ -42,14 +42,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Raster:
-    """A picture of numbers, read block by block, so that never all of it is in memory.
+    """A picture of numbers, read block by block, so that it is never in memory as a whole.
 
-    size: (width, height). blocks: gives all blocks, each time anew. full: (low, high) of the
-    format, where values have one. is_plain: whether values are levels from `full` for certain, of
-    which nothing is to be said. stated: (low, high) that the file says; is_stated_of_all: whether
-    that can be true only if no value is outside. is_negative: whether the lowest value is white.
-    missing: the value that stands for none. has_multiplied_alpha: whether colours were multiplied
-    with alpha.
+    size: (width, height). blocks: reads all blocks anew at each call. full: (low, high) of the
+    format; None if it has no range. is_plain: whether values are certainly levels of `full` (of the
+    type, if that is None), which need no notice. stated: (low, high) that the file states;
+    is_stated_of_all: whether this can only be true if no value is outside. is_negative: whether the
+    lowest value is white. missing: the value that marks missing ones. has_multiplied_alpha: whether
+    colours are multiplied by alpha.
     """
 
     size: tuple[int, int]
@@ -67,8 +67,9 @@ class Raster:
 
 @dataclass
 class _Measured:
-    """What is in a raster. lowest, highest: of the finite values. without: how many are none;
-    outside: how many are outside of the range that the file states."""
+    """What a raster contains. lowest, highest: of the finite values. values: how many there are;
+    without: how many are missing or not finite; outside: how many are outside of the range that the
+    file states."""
 
     lowest: float = np.inf
     highest: float = -np.inf
@@ -85,8 +86,8 @@ class _Range:
 
 
 def as_picture(raster: Raster, window: Window | None = None, orientation: object = 1) -> Decoded:
-    """The picture in 8 bits, RGB, turned upright (see `orientation.upright`), with notices of the
-    range that is shown, and of pixels without a value. Raises ImageError if it has no value."""
+    """The picture as 8-bit RGB, turned upright (see `orientation.upright`), with notices of the
+    range that is shown and of missing values. Raises ImageError if no pixel has a value."""
     if raster.has_multiplied_alpha:
         raster = _unmultiplied(raster)
     measured = _Measured() if raster.is_plain and not window else _measure(raster)
@@ -111,14 +112,14 @@ def as_picture(raster: Raster, window: Window | None = None, orientation: object
 
 def _brightness(raster: Raster, measured: _Measured, range_: _Range) -> Brightness | None:
     is_ordinary = range_.origin == "format" and raster.dtype.itemsize == 1
-    if is_ordinary or measured.lowest > measured.highest:  # the latter has not been measured
+    if is_ordinary or measured.lowest > measured.highest:  # the second: not measured
         return None
     return Brightness(range_.low, range_.high, measured.lowest, measured.highest)
 
 
 def windowed(picture: Image.Image, window: Window, bits: int = 8) -> Decoded:
-    """An 8-bit picture seen through a window, in its levels from 0 to 255. bits: of its file, whose
-    levels the window is in; of each that has become one of 8 bits the middle one counts."""
+    """An 8-bit picture seen through a window. bits: of its file; the window is in levels of these.
+    Each level of 8 bits stands for the middle of the file's levels that became it."""
     levels = np.arange(256, dtype=np.uint8)
     if bits > 8:
         step = 2 ** (bits - 8)
@@ -134,7 +135,7 @@ def windowed(picture: Image.Image, window: Window, bits: int = 8) -> Decoded:
 
 
 def full_range(dtype: np.dtype) -> tuple[float, float]:
-    """Of a type: all whole numbers that it has, or from 0 to 1."""
+    """The range of a type: all its values for integers, 0 to 1 for others."""
     if dtype.kind in "ui":
         limits = np.iinfo(dtype)
         return float(limits.min), float(limits.max)
@@ -142,7 +143,7 @@ def full_range(dtype: np.dtype) -> tuple[float, float]:
 
 
 def raster_of(values: np.ndarray, alpha: np.ndarray | None = None, **settings: Any) -> Raster:
-    """An array [H, W] or [H, W, 3] as a raster."""
+    """An array [H, W] or [H, W, 3] as a raster. settings: further fields of `Raster`."""
     height, width = values.shape[:2]
     rows = max(1, _BLOCK_VALUES // max(1, values[:1].size))
 
@@ -175,7 +176,7 @@ def _measure(raster: Raster) -> _Measured:
 
 
 def _without_value(values: np.ndarray, missing: float | None) -> np.ndarray | None:
-    """Where a value is none; None if that is nowhere."""
+    """A mask of values that are missing or not finite; None if there can be none."""
     without = ~np.isfinite(values) if values.dtype.kind == "f" else None
     if missing is not None and np.isfinite(missing):
         marked = values == missing
@@ -197,7 +198,7 @@ def _range_of(raster: Raster, measured: _Measured, window: Window | None) -> _Ra
         span = min(measured.highest, high) - max(measured.lowest, low)
         if span >= _LEAST_USED * (high - low):
             return _Range(low, high, "format")
-    if measured.lowest == measured.highest:  # blank: of the type's own grey
+    if measured.lowest == measured.highest:  # blank: shown in the grey that it has in its type
         low, high = raster.full or full_range(raster.dtype)
         if not low <= measured.lowest <= high:
             low, high = measured.lowest, measured.lowest + 1
@@ -239,7 +240,7 @@ def _painted(raster: Raster, range_: _Range) -> Image.Image:
 
 
 def _unmultiplied(raster: Raster) -> Raster:
-    """With the colours as they were before they were multiplied with alpha; black where it is 0."""
+    """The raster with colours divided by alpha; black where alpha is 0."""
     low, high = full_range(raster.dtype)
 
     def blocks() -> Iterable[Block]:
@@ -258,7 +259,7 @@ def _unmultiplied(raster: Raster) -> Raster:
 
 
 def _on_white(levels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """alpha: in [0, 1]."""
+    """The levels over white. alpha: in [0, 1]."""
     share = np.clip(np.nan_to_num(alpha.astype(np.float32)), 0, 1)
     if levels.ndim == 3:
         share = share[:, :, None]
@@ -266,7 +267,7 @@ def _on_white(levels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def _table(raster: Raster, range_: _Range) -> np.ndarray | None:
-    """The level of each value there can be, by its bits."""
+    """The level of each possible value, by its bits; None for a type with too many values."""
     dtype = raster.dtype
     if dtype.kind not in "ui" or 256**dtype.itemsize > _LOOKUP_VALUES:
         return None
@@ -277,14 +278,14 @@ def _table(raster: Raster, range_: _Range) -> np.ndarray | None:
 def _levels(
     values: np.ndarray, range_: _Range, is_negative: bool, missing: float | None
 ) -> np.ndarray:
-    """uint8, of the same shape."""
+    """The brightness of each value: uint8 of the same shape; 0 for missing values."""
     without = _without_value(values, missing)
     levels: Any = values.astype(np.float64)  # float32 has too few bits for a narrow range
     if without is not None:
         levels[without] = range_.low
     np.clip(levels, range_.low, range_.high, out=levels)
     low, high = range_.low, range_.high
-    half = 1.0 if np.isfinite(high - low) else 0.5  # of a span beyond the largest number
+    half = 1.0 if np.isfinite(high - low) else 0.5  # if the span overflows
     span = high * half - low * half
     levels = (levels * half - low * half) / (span or 1) * 255
     np.rint(levels, out=levels)

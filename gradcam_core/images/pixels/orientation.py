@@ -1,4 +1,4 @@
-"""Turning a picture upright by the number that TIFF and Exif have for its orientation."""
+"""Turning a picture upright by its orientation number, as in TIFF and Exif."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ _VIEWS = {
     7: lambda values: values.swapaxes(0, 1)[::-1, ::-1],
     8: lambda values: np.rot90(values),
 }
-"""The same, of arrays [H, W, 3]."""
+"""The same for arrays [H, W, 3]."""
 
 
 def upright(picture: Image.Image, orientation: object) -> Image.Image:
-    """orientation: from 1 to 8 (TIFF 6.0, page 36); anything else is none."""
+    """The picture turned upright. orientation: from 1 to 8 (TIFF 6.0, page 36); with anything else,
+    the picture is returned as it is."""
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
     return picture if turn is None else picture.transpose(turn)
 
 
 def turned_upright(picture: Image.Image, orientation: object) -> Image.Image:
-    """As `upright`, of a picture that nobody else holds, in less memory. It is not to be used any
-    more."""
+    """Like `upright`, in less memory, for a picture that nobody else holds. The picture must not be
+    used afterwards."""
     if not isinstance(orientation, int) or orientation not in _VIEWS:
         return picture
     if picture.mode != "RGB" or not is_worth_it(picture):

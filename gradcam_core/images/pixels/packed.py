@@ -1,5 +1,5 @@
-"""Large pictures in three bytes a pixel, while Pillow, which takes four, makes another of them: two
-in Pillow at a time would be more than one picture may take."""
+"""Large pictures in three bytes per pixel while Pillow, which takes four, makes another picture of
+them: two at a time in Pillow would take more memory than one picture may."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BAND_PIXELS = 2**20  # that are copied at once
 
 
 def is_worth_it(picture: Image.Image) -> bool:
-    """Whether it takes so much that two of them count."""
+    """Whether a picture is so large that two at a time take too much memory."""
     is_of_one_byte = len(picture.getbands()) == 1
     return not is_of_one_byte and picture.width * picture.height >= LARGE_PIXELS
 
@@ -22,8 +22,8 @@ def is_worth_it(picture: Image.Image) -> bool:
 def packed(
     picture: Image.Image, convert: Callable[[Image.Image], Image.Image] | None = None
 ) -> np.ndarray:
-    """A picture that nobody else holds, uint8 [H, W, 3]; its own memory is given back. convert: of
-    any of its rows to RGB; None if it is."""
+    """The pixels of a picture that nobody else holds: uint8 [H, W, 3]. Closes the picture, which
+    frees its memory. convert: converts rows of it to RGB; None if it is RGB."""
     width, height = picture.size
     found = np.empty((height, width, 3), np.uint8)
     rows = max(1, _BAND_PIXELS // width)
@@ -35,7 +35,7 @@ def packed(
 
 
 def unpacked(values: np.ndarray) -> Image.Image:
-    """values: uint8 [H, W, 3], in any order of memory."""
+    """An RGB picture. values: uint8 [H, W, 3], in any memory layout."""
     height, width = values.shape[:2]
     picture = Image.new("RGB", (width, height), None)
     rows = max(1, _BAND_PIXELS // width)

@@ -1,4 +1,4 @@
-"""A PIL image as upright RGB of 8 bits, in as little memory as Pillow lets one."""
+"""A PIL image as upright 8-bit RGB, in as little memory as Pillow allows."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ from gradcam_core.images.pixels.packed import is_worth_it, packed, unpacked
 from gradcam_core.upstream import without_decoder
 
 NUMBERS = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
-"""Modes of more than 8 bits."""
+"""Pillow's modes of more than 8 bits."""
 
-_BAND_PIXELS = 2**20  # whose values are converted at once
+_BAND_PIXELS = 2**20  # that are converted at once
 
 
 def upright_rgb(
     image: Image.Image, window: Window | None = None, *, is_ours: bool = False
 ) -> Decoded:
-    """A PIL image as upright 8-bit RGB. is_ours: nobody else holds the image, so that it may be
-    turned in place. Raises ImageError."""
+    """A PIL image as upright 8-bit RGB. window: the values to show as black and white; None for the
+    default. is_ours: nobody else holds the image, so that it may be turned in place. Raises
+    ImageError if it is damaged or too large."""
     width, height = image.size
     check_size(width, height)
     try:
-        # Pillow would turn a TIFF itself while it is decoded.
+        # Otherwise Pillow would turn a TIFF while decoding it.
         taken = _orientation(image, is_taken=True) if is_ours and image.format == "TIFF" else 1
         image.load()
         if image.mode in NUMBERS:
@@ -58,14 +59,14 @@ def upright_rgb(
 
 
 def in_window(picture: Image.Image, window: Window | None, bits: int = 8) -> Decoded:
-    """bits: see `windowed`."""
+    """The picture seen through a window; as it is if that is None. bits: see `windowed`."""
     return Decoded(picture) if window is None else windowed(picture, window, bits)
 
 
 def _raster(image: Image.Image, upright: Image.Image) -> Raster:
-    """The values of a grey picture of more than 8 bits. image: as it was opened, with what its file
-    says of them."""
-    tags = getattr(image, "tag_v2", {})  # of a TIFF that somebody else opened
+    """The values of a grey picture of more than 8 bits. image: as it was opened, with its format
+    and tags. upright: the same, turned upright."""
+    tags = getattr(image, "tag_v2", {})  # only of a TIFF that a caller opened
     is_unsigned = image.mode == "I" and tags.get(339, (0,)) == (1,) and tags.get(258) == (32,)
     dtype = np.dtype({"I": "u4" if is_unsigned else "i4", "F": "f4"}.get(image.mode, "u2"))
     width, height = upright.size
@@ -96,38 +97,39 @@ def _upright(image: Image.Image, is_ours: bool) -> Image.Image:
         return ImageOps.exif_transpose(image)
     except MemoryError:
         raise
-    except Exception:  # of EXIF data almost anything, too
+    except Exception:  # damaged Exif data can raise almost anything
         return image  # the picture itself is whole
 
 
 def _own_upright(image: Image.Image, taken: object) -> Image.Image:
-    """A decoded picture that nobody else holds, upright and RGB. It is closed, which gives its
-    pixels back at once. taken: its orientation, if it does not say that any more."""
+    """A decoded picture that nobody else holds, as upright RGB. Closes the image, which frees its
+    pixels at once. taken: its orientation if that was removed from its Exif data, otherwise 1."""
     orientation = _orientation(image) if taken == 1 else taken
-    picture = without_decoder(image)  # which may hold as much memory again
+    picture = without_decoder(image)  # the decoder may hold as much memory again
     image.close()
     if picture.mode != "RGB" or picture.has_transparency_data:
         is_large = is_worth_it(picture)
         convert = conversion(picture)
         picture = unpacked(packed(picture, convert)) if is_large else converted(picture)
-    picture.info = {}  # in which there is the orientation
+    picture.info = {}  # it contains the orientation
     return turned_upright(picture, orientation)
 
 
 def _orientation(image: Image.Image, is_taken: bool = False) -> object:
-    """is_taken: whether the picture is to forget it."""
+    """The orientation in the Exif data; 1 without one. is_taken: whether to remove it there."""
     try:
         exif = image.getexif()
         read = exif.pop if is_taken else exif.get
         return read(ExifTags.Base.Orientation, 1)
     except MemoryError:
         raise
-    except Exception:  # of EXIF data almost anything
+    except Exception:  # as above
         return 1  # the picture itself is whole
 
 
 def converted(image: Image.Image) -> Image.Image:
-    """As RGB. Some rows at a time, because the steps between take several times the memory."""
+    """The image as RGB. Converts some rows at a time, as steps between take several times the
+    memory."""
     convert = conversion(image)
     width, height = image.size
     rows = max(1, _BAND_PIXELS // width)
@@ -139,7 +141,7 @@ def converted(image: Image.Image) -> Image.Image:
 
 
 def conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """What makes RGB of any rows of this image."""
+    """A function that converts any rows of this image to RGB."""
     if image.has_transparency_data:
         return _on_white
     if image.mode == "LAB":

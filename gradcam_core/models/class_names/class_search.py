@@ -1,4 +1,4 @@
-"""Searching classes as a person types: by name, kind, part of a name, or what is nearest."""
+"""Searching classes as a person types: by name, kind, meaning, part of a name, or spelling."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ By = Literal["name", "kind", "meaning", "related", "part", "spelling"]
 
 @dataclass(frozen=True)
 class Match:
-    """One class that was found. by: its name or a synonym has the word in it; it is of that kind;
-    it is near in meaning, or related; a word of its name begins or ends so; or it is near in
-    spelling."""
+    """One class that was found. by: "name" if its name or a synonym contains the word; "kind" if it
+    is of that kind; "meaning" or "related" if it is near in these; "part" if a word of its name
+    begins or ends like this; "spelling" if its name is spelt similarly."""
 
     label: Label
     by: By
 
 
 def search(labels: Labels, text: str) -> Sequence[Match]:
-    """The classes for a text, the best first; all of them for an empty one.
+    """The classes that match a text, the best first; all classes for an empty text.
 
-    First those of that name, and then, of what is named by no class: its kinds, or else those
-    nearest in meaning; other names that have the word in them; and words that begin or end so. If
-    there are none of these, those nearest in spelling.
+    First come classes of that name; then classes of that kind or, if no class has the name, the
+    nearest in meaning; then other names that contain the word, and words that begin or end like it.
+    If there are none of these, the nearest in spelling.
     """
     word = _words(text)
     numbered = _by_number(labels, word)
@@ -58,7 +58,7 @@ def search(labels: Labels, text: str) -> Sequence[Match]:
 
 
 def note(labels: Labels, text: str, found: Sequence[Match]) -> str:
-    """What the classes found are, in a sentence; empty where the text names all of them."""
+    """A sentence on why these classes were found; "" if the text names all of them, or is empty."""
     word = _words(text)
     if not word or _by_number(labels, word):
         return ""
@@ -89,7 +89,7 @@ def _words(text: str) -> str:
 
 
 def _forms(word: str) -> Sequence[str]:
-    """The word and what it may be the plural of."""
+    """The word, and the words that it may be the plural of."""
     return singulars(word)
 
 

@@ -1,7 +1,7 @@
-"""What ImageNet's classes are kinds of, and which are nearest in meaning to a word.
+"""The kinds of ImageNet's classes, and the classes nearest in meaning to a word.
 
-From WordNet 3.0 (Princeton University; its licence: `wordnet_licence.txt`), whose synsets the 1000
-classes are. The tables are made by `scripts/wordnet.py`.
+Both come from WordNet 3.0 (Princeton University; licence: `wordnet_licence.txt`), whose synsets the
+1000 classes are. `scripts/wordnet.py` makes the tables.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ TABLE = Path(__file__).with_name("wordnet_kinds.json")
 NOUNS = Path(__file__).with_name("wordnet_nouns.json")
 
 OF_ANOTHER_SENSE = {916, 922, 968}
-"""Web site, menu and cup: in ImageNet's photographs these are no computer, no food and no drink,
-which their synsets are."""
+"""Web site, menu and cup: their synsets are a computer, food and a drink, which ImageNet's
+photographs do not show."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """names: WordNet's, the usual one first. parents: numbers of what it is a kind of. is_plain:
-    whether people use the word, so that a sentence can have it."""
+    """A kind of things. names: WordNet's, the usual one first. parents: numbers of the kinds above
+    it. is_plain: whether its first name is a common word, fit for a sentence."""
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
@@ -39,8 +39,9 @@ class Kind:
 
 @dataclass(frozen=True, eq=False)
 class Kinds:
-    """parents: of each class, the numbers of its kinds. synsets: of each class, WordNet's number of
-    it, "n02123045", which ImageNet's folders are named after."""
+    """Kinds, whose numbers are their positions. parents: for each class, the numbers of its kinds.
+    synsets: for each class, its WordNet number, such as "n02123045", the name of its folder in
+    ImageNet."""
 
     kinds: tuple[Kind, ...]
     parents: tuple[tuple[int, ...], ...]
@@ -48,18 +49,18 @@ class Kinds:
 
     @cached_property
     def _above(self) -> tuple[tuple[int, ...], ...]:
-        """Of each class, every kind above it, the nearest first."""
+        """For each class, all kinds above it, the nearest first."""
         found = []
         for parents in self.parents:
             kinds = list(parents)
-            for kind in kinds:  # grows while it is read
+            for kind in kinds:  # the list grows during the loop
                 kinds += [one for one in self.kinds[kind].parents if one not in kinds]
             found.append(tuple(kinds))
         return tuple(found)
 
     @cached_property
     def members(self) -> tuple[tuple[int, ...], ...]:
-        """Of each kind, the indices of its classes."""
+        """For each kind, the indices of its classes."""
         found: list[list[int]] = [[] for _ in self.kinds]
         for index, kinds in enumerate(self._above):
             for kind in kinds:
@@ -68,11 +69,12 @@ class Kinds:
 
     @cached_property
     def by_synset(self) -> dict[str, int]:
-        """The index of each class by WordNet's number of it."""
+        """The index of each class, by its WordNet number."""
         return {synset: index for index, synset in enumerate(self.synsets)}
 
     def narrowest(self, classes: Iterable[int]) -> int | None:
-        """The number of the narrowest kind with a plain name that all of these classes are."""
+        """The number of the narrowest kind with a plain name that contains all these classes; None
+        if there is none."""
         given = set(classes)
         if not given or given & OF_ANOTHER_SENSE:
             return None
@@ -81,13 +83,14 @@ class Kinds:
         return min(plain, key=lambda kind: (len(self.members[kind]), kind), default=None)
 
     def shared(self, classes: Iterable[int]) -> str | None:
-        """The name of the narrowest kind that all of these ImageNet classes are, in a plain word:
-        "cat" for tabby and Egyptian cat; None if there is no such word."""
+        """The plain name of the narrowest kind that contains all these ImageNet classes: "cat" for
+        tabby and Egyptian cat; None if there is none."""
         kind = self.narrowest(classes)
         return None if kind is None else self.kinds[kind].names[0]
 
     def named(self, word: str) -> list[int]:
-        """The classes that are of a kind of this name."""
+        """The indices of the classes of all kinds with this name, the narrowest kind first. word:
+        in lower case."""
         found = [
             (len(self.members[n]), self.members[n])
             for n, kind in enumerate(self.kinds)
@@ -98,7 +101,7 @@ class Kinds:
 
 @cache
 def kinds() -> Kinds:
-    """Those of ImageNet's 1000 classes."""
+    """The kinds of ImageNet's 1000 classes."""
     table = json.loads(TABLE.read_text(encoding="utf-8"))
     return Kinds(
         tuple(
@@ -116,15 +119,15 @@ def _nouns() -> tuple[dict[str, list[int]], dict[str, str]]:
     return table["near"], table["singular"]
 
 
-_TRIED = 5  # nouns that are spelt most like a word
+_TRIED = 5  # similar nouns that are tried
 
-_LEAST_EXCHANGED = 5  # letters of a word that is looked for in another order
+_LEAST_EXCHANGED = 5  # letters from which a word is also searched with these in another order
 
 _LEAST_OF_OTHERS = 6  # letters of a slip of a noun that is no kind: "coche" is no cloche
 
 ENDINGS = (("ches", "ch"), ("shes", "sh"), ("ses", "s"), ("xes", "x"), ("zes", "z"),
            ("ies", "y"), ("men", "man"), ("s", ""))  # fmt: skip
-"""Of regular plurals and their singulars, as in WordNet's own morphology (morphy, 7WN)."""
+"""Endings of regular plurals and their singulars, as in WordNet's morphology (morphy, 7WN)."""
 
 
 NEW_WORDS = {
@@ -143,12 +146,12 @@ NEW_WORDS = {
     }.items()
     for word in words
 }
-"""Common words that WordNet 3.0 lacks, or lacks in this sense, or knows nothing near of, and words
+"""Common words that WordNet 3.0 lacks, lacks in this sense, or relates to no class; and the words
 that it has for them."""
 
 
 def singulars(word: str) -> Sequence[str]:
-    """What a word may be the plural of, itself first; in lower case."""
+    """The word, then the words that it may be the plural of; in lower case."""
     word = word.casefold()
     regular = [word.removesuffix(end) + instead for end, instead in ENDINGS if word.endswith(end)]
     irregular = filter(None, [_nouns()[1].get(word)])
@@ -156,20 +159,20 @@ def singulars(word: str) -> Sequence[str]:
 
 
 def _meant(word: str) -> Sequence[str]:
-    """The same, with older words for new ones."""
+    """The `singulars` of a word, then older words for new ones."""
     words = singulars(word)
     return list(dict.fromkeys([*words, *filter(None, map(NEW_WORDS.get, words))]))
 
 
 def is_noun(word: str) -> bool:
-    """Whether this is a noun, perhaps in the plural, that cannot be a misspelling of another: a
-    common one, or one that is spelt like a class or kind; near any class or not."""
+    """Whether a word is a known noun, perhaps in the plural, and so no misspelling of another: a
+    common noun, or one that is spelt like a class or kind, even if no class is near it."""
     return any(one in _nouns()[0] for one in _meant(word))
 
 
 def kind_named(word: str) -> tuple[str, list[int]]:
     """WordNet's name of the kind that a noun, perhaps in the plural, means ("cattle" for cows), and
-    the ImageNet classes of that kind; none if it names no kind. The usual senses count."""
+    the indices of its ImageNet classes; none if it names no kind. Only usual senses count."""
     table = kinds()
     for one in _meant(word):
         if one in _nouns()[0]:
@@ -184,9 +187,10 @@ def kind_named(word: str) -> tuple[str, list[int]]:
 
 
 def noun_spelt_like(word: str, ratio: float, others: Iterable[str] = ()) -> str | None:
-    """The noun, plain name of a kind or other word that is spelt most like this, by difflib's
-    ratio, or with its letters in another order; None if none is. The first letter is rarely wrong.
-    Of words for people, who are no classes, none is taken."""
+    """The noun, plain name of a kind or word of others that is spelt most like this one: with the
+    same letters in another order, or with at least this ratio of difflib's. None if there is none.
+    Only words with the same first letter are compared, as it is rarely wrong; words for people are
+    left out, because people are no classes."""
     known = [kind.names[0].casefold() for kind in kinds().kinds if kind.is_plain]
     people = set(kinds().named("person"))
     offered = {noun for noun, near in _nouns()[0].items() if not people.issuperset(_classes(near))}
@@ -205,13 +209,14 @@ def noun_spelt_like(word: str, ratio: float, others: Iterable[str] = ()) -> str 
 
 
 def _classes(near: Iterable[int]) -> list[int]:
-    """Of classes and kinds, as the table of nouns has them."""
+    """The indices of the classes in an entry of the table of nouns: -1 - index stands for a class,
+    the number of a kind for all its classes."""
     members = kinds().members
     return [index for node in near for index in ([-1 - node] if node < 0 else members[node])]
 
 
 def near_in_meaning(word: str) -> list[int]:
-    """The ImageNet classes nearest in meaning to a noun, the nearest first; empty if WordNet's
-    table of nouns lacks it or nothing is near."""
+    """The indices of the ImageNet classes nearest in meaning to a noun, the nearest first; empty if
+    the table of nouns lacks it or nothing is near."""
     near = (_classes(_nouns()[0].get(one, ())) for one in _meant(word))
     return list(dict.fromkeys(next(filter(None, near), [])))

@@ -1,8 +1,8 @@
-"""The names of a network's classes: of its own, or the 1000 of ImageNet, offline, each with its
-synonyms, WordNet's lemmas.
+"""The names of a network's classes: its own, or the 1000 of ImageNet, available offline, each with
+its synonyms, which are WordNet's lemmas.
 
-These stand in a file of ours, not read from timm, because importing timm takes seconds and the page
-needs the names before that. A test compares them with timm's.
+ImageNet's names are in a file of ours, because importing timm takes seconds and the page needs the
+names earlier. A test compares them with timm's.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Label:
 
     @cached_property
     def full_name(self) -> str:
-        """The name, then the other synonyms: what a search box should look through."""
+        """The name and the other synonyms, for a search box to look through."""
         return ", ".join((self.name, *self.synonyms[1:]))
 
 
 @dataclass(frozen=True, eq=False)
 class Labels(Sequence[Label]):
-    """The classes of a network in the order of its outputs, and finding one. title: of them all.
-    is_imagenet: whether WordNet knows what they are kinds of."""
+    """The classes of a network in the order of its outputs, and ways to find one. title: of the
+    list. is_imagenet: whether they are ImageNet's, whose kinds WordNet knows."""
 
     title: str
     labels: tuple[Label, ...]
@@ -74,11 +74,10 @@ class Labels(Sequence[Label]):
         """The label of a class given by its index, its name, one of its synonyms, or WordNet's
         number of an ImageNet class, such as n02123045.
 
-        Upper and lower case do not matter, nor do accents, hyphens and spaces between letters, and
-        a plural will do. A class's own name goes before a
-        synonym of another class, and a name that is a number before an index, if it is given as
-        text. Raises LabelError if the class is unknown or the name stands for several, with the
-        nearest.
+        Case, accents, and hyphens and spaces between letters do not matter, and a plural will do. A
+        class's own name takes precedence over a synonym of another class. Text that is a number is
+        an index only if no class has that name. Raises LabelError, which offers the nearest
+        classes, if the class is unknown or several classes have the name.
         """
         if label := self.known(name):
             return label
@@ -88,7 +87,8 @@ class Labels(Sequence[Label]):
         raise LabelError(f"There is no class {text!r} among the {len(self)}. {hint}")
 
     def known(self, name: int | str) -> Label | None:
-        """The same; None for a word that is no class, without a search for the nearest."""
+        """Like `find`, but returns None for a word that is no class, without a search for the
+        nearest. Raises LabelError for no word, an ambiguous name or an index out of range."""
         text = str(name).strip()
         word = text.casefold()
         if not word:
@@ -97,7 +97,7 @@ class Labels(Sequence[Label]):
             )
         if isinstance(name, str):
             spaced = " ".join(word.replace("_", " ").split())  # tabby_cat, as programs write it
-            apart = spaced.replace("-", " ")  # golden-retriever, as folders are called
+            apart = spaced.replace("-", " ")  # golden-retriever, as folders are named
             forms = dict.fromkeys((word, *singulars(spaced), *singulars(apart)))
             tables = self._unique_names, self._names, self._synonyms
             tries = [names.get(one, ()) for one in forms for names in tables]
@@ -119,7 +119,7 @@ class Labels(Sequence[Label]):
         return None
 
     def nearest(self, text: str) -> Nearest | None:
-        """What to offer for a word that is no class; None if there is nothing like it."""
+        """The classes to offer for a word that is no class; None if none is like it."""
         return self._nearest_names.to(text)
 
     @cached_property
@@ -131,7 +131,7 @@ class Labels(Sequence[Label]):
 
     @cached_property
     def kinds_sentence(self) -> str:
-        """What classes there are, for whoever named none of them."""
+        """A sentence on what classes there are, for a word that is near none of them."""
         if not self.is_imagenet:
             return f"Its classes are: {self._offer(range(len(self)))}."
         table = kinds()
@@ -179,8 +179,8 @@ def imagenet_labels() -> Labels:
 
 
 def labels_of(names: Iterable[str], title: str = "list of classes", noun: str = "class") -> Labels:
-    """Labels from the names of classes, in the order of a network's outputs; two of the same name
-    are told apart by their index, and what is no name is called by its index, too: "class 3"."""
+    """Labels from the names of classes, in the order of a network's outputs. Equal names get their
+    index: "name (3)". So does a class without a readable name: "class 3", where noun is "class"."""
     given = [" ".join(name.split()) for name in names]
     names = [_readable(name, f"{noun} {n}") for n, name in enumerate(given)]
     count = Counter(name.casefold() for name in names)
@@ -194,8 +194,8 @@ def labels_of(names: Iterable[str], title: str = "list of classes", noun: str = 
 
 
 def _readable(name: str, instead: str) -> str:
-    """A name as it can stand in a sentence. Without a letter, digit or sign it is none: "says - (36
-    %)"."""
+    """The name if it has a letter, digit or symbol; otherwise instead, as a sentence could not be
+    read: "says - (36 %)"."""
     if any(unicodedata.category(letter)[0] in "LNS" for letter in name):
         return name
     visible = "".join(letter for letter in name if letter.isprintable()).strip()
@@ -208,10 +208,10 @@ def find_label(wanted: int | str) -> Label:
 
 
 def find_in_all(name: int | str, networks: Sequence[tuple[str, Labels]]) -> list[int]:
-    """The index of a class in each of several networks, given by their titles and labels.
+    """The index of a class in each of several networks. networks: their titles and labels.
 
-    Raises LabelError as `Labels.find` does, if a network lacks the class, and for an index where
-    networks have different classes.
+    Raises LabelError like `Labels.find` if a network lacks the class, and for an index if networks
+    have different class lists.
     """
     if len({id(labels) for _, labels in networks}) == 1:
         return [networks[0][1].find(name).index] * len(networks)

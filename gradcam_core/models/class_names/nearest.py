@@ -1,4 +1,4 @@
-"""What to offer for a word that is no class of a network."""
+"""The classes to offer for a word that is no class of a network."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from gradcam_core.models.class_names.related import related_names, related_words
 from gradcam_core.models.class_names.spelling import as_heard, is_slip, plain
 
 OFFERED = 5
-"""Classes that an error names, at most."""
+"""The most classes that an error names."""
 
-_LONG_WORD = 6  # letters of a word of a name that may be misspelt without the rest of the name
+_LONG_WORD = 6  # letters from which one word of a name is compared without the rest of the name
 
-_LETTERS = 3  # at least, of a word that is looked for in parts of others
+_LETTERS = 3  # letters from which a word is searched at the ends of others
 
 ALIKE = 0.75
-"""difflib's ratio of two words from which on one may be a misspelling of the other."""
+"""The least of difflib's ratios at which one word may be a misspelling of the other."""
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """Classes to offer for a word that is none, the nearest first. how: "kind" if they are what the
-    word says; "meaning", "related" or "name". sentence: says so."""
+    """Classes to offer for a word that is no class, the nearest first. how: "kind" if the word is
+    their kind; "meaning", "related" or "name" if they are near in these. sentence: says so."""
 
     how: Literal["kind", "meaning", "related", "name"]
     sentence: str
@@ -42,17 +42,17 @@ class Nearest:
 
 @dataclass(frozen=True, eq=False)
 class NearestNames:
-    """Of the classes of one network. synonyms: the classes that each name stands for, by their
-    indices; the names in lower case. index_of: the class of this name. is_imagenet: whether WordNet
-    knows what the classes are kinds of."""
+    """Finds the nearest classes of one network. synonyms: for each name in lower case, the indices
+    of its classes. index_of: returns the index of the class with a name. is_imagenet: whether
+    WordNet knows the kinds of the classes."""
 
     synonyms: Mapping[str, tuple[int, ...]]
     index_of: Callable[[str], int]
     is_imagenet: bool
 
     def to(self, text: str) -> Nearest | None:
-        """What to offer for a word that is no class: the classes of that kind, or else those
-        nearest in meaning, related to it, or nearest in name. None if there is nothing like it."""
+        """The classes to offer for a word that is no class: those of that kind, or else those
+        related to it, nearest in meaning, or nearest in name. None if none is like it."""
         word = plain(text)
         if meaning := self._in_meaning(word) or self._in_meaning(word.replace(" ", "-")):
             return meaning
@@ -61,7 +61,7 @@ class NearestNames:
         if " " in word and (meaning := self._in_meaning(word.split()[-1])):
             return meaning  # "a flying cow" is a cow
         if self.is_imagenet and is_noun(word):
-            return None  # a word of its own: love does not mean stove
+            return None  # a word of its own: love is no slip of stove
         spelt = self._spelt_like(word)
         meant = noun_spelt_like(word, ALIKE, related_words()) if self.is_imagenet else None
         if meant and not (spelt and _ratio(word, spelt[0]) >= _ratio(word, meant) - _margin(meant)):
@@ -78,8 +78,8 @@ class NearestNames:
         return None
 
     def _in_meaning(self, word: str) -> Nearest | None:
-        """ImageNet's classes for a noun: of that kind, related to it by a list made by hand, or
-        near in meaning. A name with the word may mean something else: a beach wagon is no beach."""
+        """ImageNet's classes for a noun: of that kind, related to it by a hand-made list, or near
+        in meaning. They are tried before names with the word: a beach wagon is no beach."""
         if not self.is_imagenet:
             return None
         kind, members = kind_named(word)
@@ -94,7 +94,8 @@ class NearestNames:
 
     @cached_property
     def _heard(self) -> dict[str, list[str]]:
-        """The synonyms by how they, or long words of them, sound; the shortest first."""
+        """The synonyms by the sound of the whole name or of a long word in it, the shortest
+        first."""
         found: dict[str, list[str]] = {}
         for name in sorted(self.synonyms, key=len):
             whole = plain(name)
@@ -104,8 +105,8 @@ class NearestNames:
         return found
 
     def _containing(self, word: str) -> list[int]:
-        """Classes with a synonym that has this very word in it, then with one that begins or ends
-        so."""
+        """Indices of classes with a synonym that contains this word, then of those with a word that
+        begins or ends like it; at most `OFFERED`."""
         names = self.synonyms
         words = singulars(word)
         whole = {name: plain(name).replace("-", " ").split() for name in names}
@@ -121,7 +122,7 @@ class NearestNames:
         return list(dict.fromkeys(index for name in found for index in names[name]))[:OFFERED]
 
     def _spelt_like(self, word: str) -> list[str]:
-        """Synonyms, in lower case, the nearest first."""
+        """Synonyms spelt like the word, in lower case, the nearest first."""
         heard = as_heard(word)
         near = difflib.get_close_matches(heard, self._heard, n=OFFERED, cutoff=ALIKE)
         if self.is_imagenet:  # many names, which all kinds of words are like
@@ -134,6 +135,6 @@ def _ratio(word: str, other: str) -> float:
 
 
 def _margin(noun: str) -> float:
-    """By how much more a noun must be like a word than a class is: nothing if it is a kind; most
-    nouns are rarer than classes."""
+    """By how much a noun must be more like a word than a class is: 0 for a kind, more for other
+    nouns, most of which are rarer than classes."""
     return 0.0 if kinds().named(noun) else 0.1

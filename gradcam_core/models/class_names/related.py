@@ -1,5 +1,5 @@
-"""Common words that are no class of ImageNet and no kind, and classes that have to do with them:
-what to offer, chosen by hand, where WordNet knows nothing near or something odd."""
+"""Common words that are neither classes of ImageNet nor kinds, and related classes to offer, chosen
+by hand where WordNet has nothing near or something odd."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ _RELATED = {
     "yawl, trimaran, schooner": "sailing, regatta",
     "bookshop, library, bookcase": "book, books, reading",
 }
-"""Class names, and the words that they are offered for."""
+"""Class names, and the words for which they are offered."""
 
 
 @cache
@@ -107,10 +107,10 @@ def _by_word() -> dict[str, tuple[str, ...]]:
 
 
 def related_words() -> tuple[str, ...]:
-    """All words for which classes are offered here."""
+    """All words that have related classes."""
     return tuple(_by_word())
 
 
 def related_names(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of classes for the first of these words, in lower case, that has any."""
+    """Names of classes related to the first of these words that has any. words: in lower case."""
     return next(filter(None, (_by_word().get(word) for word in words)), ())

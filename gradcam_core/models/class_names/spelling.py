@@ -1,34 +1,34 @@
-"""Which spellings are of the same word, and which may be slips of one."""
+"""Which spellings are of the same word, and which may be slips of it."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-_AROUND = " \"'“”‘.,:;?!"  # a word, and no part of it
+_AROUND = " \"'“”‘.,:;?!"  # may surround a word, but are no part of it
 
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
 _BETWEEN_LETTERS = re.compile(r"(?<=[^\W\d_])[\s_'-]+(?=[^\W\d_])")
 
-_SHORT, _LONG = 5, 8  # letters, from which on a word may have one slip, and two
-"""A shorter one may have a letter too often, or two exchanged: most others are words of their own,
-also of other languages."""
+_SHORT, _LONG = 5, 8  # letters from which a word may have one slip, or two
+"""A shorter word may only have a letter too often or two letters exchanged: other changes mostly
+make words of their own, in this or another language."""
 
 
 def plain(text: str) -> str:
-    """In lower case, without accents and what stands around it: "cafe" for "“Café”?"."""
+    """The text in lower case, without accents and surrounding marks: "cafe" for "“Café”?"."""
     letters = unicodedata.normalize("NFKD", text.casefold().replace("\u2019", "'"))
     return unicodedata.normalize("NFC", _ACCENTS.sub("", letters)).strip(_AROUND)
 
 
 def squeezed(text: str) -> str:
-    """The same without what stands between letters: "shihtzu" for "Shih-Tzu"."""
+    """The `plain` text without spaces and hyphens between letters: "shihtzu" for "Shih-Tzu"."""
     return _BETWEEN_LETTERS.sub("", plain(text))
 
 
 def as_heard(word: str) -> str:
-    """As it sounds, roughly: the same for "chihuahua" and "chiwawa", "elephant" and "elefant"."""
+    """Roughly how a word sounds: equal for "chihuahua" and "chiwawa", "elephant" and "elefant"."""
     return word.replace("hua", "wa").replace("ph", "f")
 
 
@@ -40,7 +40,7 @@ def is_slip(word: str, other: str) -> bool:
 
 
 def _edits(word: str, other: str) -> int:
-    """Letters to leave out, put in, replace, or exchange with the next."""
+    """How many letters to remove, insert, replace, or exchange with the next."""
     before: list[int] = []
     above = list(range(len(other) + 1))
     for i, letter in enumerate(word, 1):
