@@ -47,7 +47,7 @@ def window_of(given: Any) -> Window | None:
     if isinstance(given, str):
         if not given.strip():
             return None
-        parts = given.split(",")
+        parts = given.replace("\u2212", "-").split(",")  # the minus sign that notices have
     try:
         low, high = parts
         if any(isinstance(part, bool) for part in (low, high)):

@@ -55,7 +55,7 @@ def main() -> None:
         try:
             if "path" in request:
                 os.chdir(request["folder"])
-                decoded = read_picture(Path(request["path"]), request["window"])
+                decoded = read_picture(request["path"], request["window"])
             else:
                 decoded = read_picture(pictures.read(request["bytes"]), request["window"])
         except ImageError as error:

@@ -33,6 +33,13 @@ DECODE_TIMEOUT_S = 15.0
 
 TOO_LONG = "The picture takes too long to decode. Save it again, as JPEG or PNG, and try once more."
 
+ENDED = (
+    "The process that decodes pictures was ended from outside, as when the machine lacks memory. "
+    "Try once more."
+)
+
+_KILLED = -9  # the status of what the kernel or a person has ended
+
 _NOT_STARTED = (
     "The process that decodes pictures could not be started ({why}). The machine may lack memory, "
     "or not allow another process."
@@ -117,7 +124,8 @@ class Reader:
             too_long = is_late.is_set() or status == -getattr(signal, "SIGXCPU", 0)
             if not too_long:
                 _log_crash(status)
-            answer, is_spent = ImageError(TOO_LONG if too_long else DAMAGED), True
+            sentence = TOO_LONG if too_long else ENDED if status == _KILLED else DAMAGED
+            answer, is_spent = ImageError(sentence), True
         finally:
             watch.cancel()
         if is_spent:

@@ -28,7 +28,7 @@ def broken_link(path: Path) -> str:
     """Says that a path, or a folder above it, is a broken link: "photo.jpg is a broken link: it
     leads to old/photo.jpg, which is not there". "" if none of them is."""
     for one in (path, *path.parents):
-        if one.is_symlink() and not one.exists():
+        if os.path.islink(one) and not os.path.exists(one):  # of which none raises an error
             return f"{one} is a broken link: it leads to {os.readlink(one)}, which is not there"
     return ""
 

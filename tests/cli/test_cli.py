@@ -209,6 +209,8 @@ def test_the_choices_are_honoured(
         (["{cat}", "--contrast", "tabby", "--target", "tabby"], "against itself"),
         (["{cat}", "--contrast", "auto", "--method", "eigencam"], "is the same for every class"),
         (["{cat}", "--out", __file__], "cannot be made"),
+        (["{cat}", "--out", "a" * 300], "cannot be made: File name too long"),
+        ([""], "The name of the picture is empty"),
         ([" "], "The name of the picture is empty"),
         (["{cat}", "b.jpg"], "there are 2 PHOTOS ({cat} and b.jpg), but only one is explained"),
         (["{folder}"], " batch {folder} --out DIR"),

@@ -6,6 +6,7 @@ import io
 import re
 import struct
 import zlib
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,22 @@ def test_a_jpeg_that_lacks_the_scans_of_its_colours_is_told(cat: Image.Image):
     for at in (data.index(b"\xff\xda", first + 2), len(data)):
         with pytest.raises(ImageError, match="incomplete"):
             read_picture(grey[: at - 4] + JPEG_END)
+
+
+@pytest.mark.parametrize(
+    "kind", [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}]
+)
+def test_a_jpeg_that_is_damaged_in_its_middle_says_so(cat: Image.Image, kind: dict[str, Any]):
+    pytest.importorskip("simplejpeg")
+    whole = saved(cat, "JPEG", **kind)
+    remark = whole[:20] + bytes(5) + whole[20:]  # between two headers
+    assert read_picture(whole).notices == read_picture(remark).notices == ()
+    place, count = len(whole) // 2, 512
+    for instead in (bytes(count), b"\xff" * count, whole[2000 : 2000 + count]):
+        data = whole[:place] + instead + whole[place + count :]
+        with suppress(ImageError):  # which says so
+            (notice,) = read_picture(data).notices
+            assert notice.startswith("The file is damaged inside")
 
 
 def zero_filled(data: bytes, share: float) -> bytes:

@@ -137,7 +137,14 @@ def test_what_was_read_is_given_back():
     assert read_picture(decoded, (1, 2)) is decoded
 
 
-GIVEN = ["-1000,400", " -1000 , 4e2 ", (-1000, 400), [-1000.0, 400], Window(-1000, 400)]
+GIVEN = [
+    "-1000,400",
+    "\u22121000,400",
+    " -1000 , 4e2 ",
+    (-1000, 400),
+    [-1000.0, 400],
+    Window(-1000, 400),
+]
 
 
 @pytest.mark.parametrize("given", GIVEN)

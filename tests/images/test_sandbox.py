@@ -24,7 +24,7 @@ from gradcam_core.errors import ImageError
 from gradcam_core.images import decoder_process, sandbox
 from gradcam_core.images import limits as images
 from gradcam_core.images.limits import DAMAGED
-from gradcam_core.images.sandbox import TOO_LONG, Reader, Readers, read_isolated
+from gradcam_core.images.sandbox import ENDED, TOO_LONG, Reader, Readers, read_isolated
 from tests.support import faulty_decoder, impatient_decoder
 from tests.support.app_server import ROOT
 from tests.support.handmade_pictures import jpeg, png, tiff
@@ -164,8 +164,24 @@ def test_a_plain_photo_of_the_largest_size_is_read(reader: Reader, encoding: str
     np.testing.assert_allclose(corner, np.broadcast_to(colour, corner.shape), atol=3)
 
 
+@pytest.mark.parametrize(
+    ("number", "sentence", "logged"),
+    [
+        (
+            signal.SIGSEGV,
+            DAMAGED,
+            ["A picture has ended the process that decodes it: SIGSEGV."],
+        ),
+        (signal.SIGKILL, ENDED, []),  # by the kernel, where memory runs out
+    ],
+)
 def test_a_decoder_that_crashes_ends_only_its_own_process_and_is_logged(
-    reader: Reader, cat_path: Path, caplog: pytest.LogCaptureFixture
+    number: int,
+    sentence: str,
+    logged: list[str],
+    reader: Reader,
+    cat_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ):
     reader.read(cat_path)
     process = reader.start()
@@ -180,13 +196,11 @@ def test_a_decoder_that_crashes_ends_only_its_own_process_and_is_logged(
     reading_thread = threading.Thread(target=read)
     reading_thread.start()
     time.sleep(0.2)  # so that the picture is asked for
-    os.kill(process.pid, signal.SIGSEGV)
+    os.kill(process.pid, number)
     os.kill(process.pid, signal.SIGCONT)
     reading_thread.join(30)
-    assert [str(error) for error in failed] == [DAMAGED]
-    assert [record.message for record in caplog.records] == [
-        "A picture has ended the process that decodes it: SIGSEGV."
-    ]
+    assert [str(error) for error in failed] == [sentence]
+    assert [record.message for record in caplog.records] == logged
     assert reader.read(cat_path).size == (451, 300)
 
 

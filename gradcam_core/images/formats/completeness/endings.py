@@ -20,6 +20,7 @@ from PIL import Image
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Decoded
+from gradcam_core.images.formats.completeness.jpeg_data import DAMAGED_INSIDE, is_damaged_inside
 from gradcam_core.images.formats.completeness.png_rows import lacks_rows
 from gradcam_core.images.formats.completeness.zeros import cut_notice, ends_in_zeros, is_filled_up
 from gradcam_core.images.limits import DAMAGED, DAMAGED_OR_LARGE, INCOMPLETE, LARGE_PIXELS
@@ -54,8 +55,18 @@ Decode = Callable[[IO[bytes]], Decoded]
 
 
 def decoded_to_the_end(opened: Open, decode: Decode) -> Decoded:
-    """What `decode` gives, if all pixels are in the file. Raises ImageError as it does, and where
-    pixels are missing; OSError where the file cannot be read."""
+    """What `decode` gives, if all pixels are in the file; of a JPEG that is damaged in its middle,
+    with a notice. Raises ImageError as it does, and where pixels are missing; OSError where the
+    file cannot be read."""
+    decoded = _decoded_to_the_end(opened, decode)
+    if COARSE in decoded.notices:
+        return decoded
+    with _closing(opened()) as file:
+        is_damaged = file.read(len(_JPEG)) == _JPEG and is_damaged_inside(_all_of(file))
+    return decoded.noting(after=DAMAGED_INSIDE if is_damaged else "")
+
+
+def _decoded_to_the_end(opened: Open, decode: Decode) -> Decoded:
     problem, decoded, found = None, None, None
     with _closing(opened()) as file:
         head = file.read(len(_PNG))
