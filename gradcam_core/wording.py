@@ -61,7 +61,7 @@ def counted_percentage(count: int, total: int) -> str:
 def amount(value: float, unit: str, digits: int = 4) -> str:
     """A value with its unit, to four digits, or to ones if it has more: "41.3 years", "−0.12",
     "250120 €", "1.2 × 10⁻⁹"."""
-    written = f"{value:.{digits}g}"
+    written = f"{value + 0.0:.{digits}g}"  # -0.0 is 0, too
     if "e" in written:
         if 1 <= abs(value) < _LONGEST:
             written = f"{value:.0f}"

@@ -90,7 +90,7 @@ SCHEMA = pa.schema(
             pa.bool_(),
             "whether it is, but the map lies elsewhere than the maps of the other networks: "
             f"`agreement` is below {_PARTLY_FROM} %, near chance or less; null where `agreement` "
-            "or `correct` is",
+            "or `correct` is, and where the networks explain different classes",
         ),
         _column(
             "trust",

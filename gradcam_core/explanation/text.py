@@ -39,7 +39,7 @@ NOTHING = "Nothing here is evidence for this class."
 NOTHING_RAISES = "Nothing here raises this value."
 NOTHING_HOT = "Nothing here is hot."
 SAME_EVERYWHERE = "The heat is the same everywhere, so it points at no place."
-ONE_CELL = "The map of this layer has one cell, so it points at no place: choose an earlier layer."
+ONE_CELL = "This layer has one cell, which points at no place; choose an earlier layer."
 ONE_PIXEL = "The network saw one pixel, so the heat points at no place."
 
 
@@ -146,9 +146,9 @@ class ExplanationText:
 
     @property
     def layer_title(self) -> str:
-        """The layer, for labels: "layer features.35", or "layers a and b joined"."""
+        """The layer, for labels: "layer features.35", or "layers a and b fused"."""
         names = parts_of_choice(self.layer)
-        return f"layer {self.layer}" if len(names) == 1 else f"layers {listed(names)} joined"
+        return f"layer {self.layer}" if len(names) == 1 else f"layers {listed(names)} fused"
 
     def caption(self, photo_name: str = "") -> str:
         """A caption for the map, in one line: photo, method, class and contrast, network,

@@ -78,6 +78,7 @@ def test_the_verdict_is_the_worst_outcome_and_names_its_reasons(found: Trust):
     for shifts, noises, outcome, text in (
         (stable, shaky, "unclear", "a little noise changes it, small shifts hardly do"),
         (stable, (0.2, 0.3), "fails", "a little noise changes it, small shifts hardly do"),
+        ((0.2, 0.9), shaky, "fails", "small shifts and a little noise change it on average"),
         (shaky, stable, "unclear", "small shifts change it, a little noise hardly does"),
     ):
         reason = replace(found, shifts=shifts, noises=noises).reasons[-1]

@@ -31,8 +31,8 @@ def test_several_layers_are_joined_as_layercams_paper_does(lite0: gc.Model, cat:
     expected = shares[0].maximum(finest)[0, 0].numpy()
     np.testing.assert_allclose(e.feature_map, expected, atol=1e-5)
     assert e.layer == "blocks.2+bn2"
-    assert "layers blocks.2 and bn2 joined" in e.unusual
-    assert "Layers blocks.2 and bn2 joined, centre crop." in e.caption()
+    assert "layers blocks.2 and bn2 fused" in e.unusual
+    assert "Layers blocks.2 and bn2 fused, centre crop." in e.caption()
     assert not e.is_of_last_layer
     assert e.heatmap.max() == pytest.approx(1)
 
@@ -61,7 +61,7 @@ def test_a_smoothed_map_is_that_of_the_run_and_says_so(
     np.testing.assert_allclose(e.signed_map, signed, atol=1e-5 * np.abs(signed).max())
     copies = {
         "noise": "mean over 8 noisy copies",
-        "flips": "mean over 6 copies (mirroring, contrast ± 10 %)",
+        "flips": "mean over 6 copies (3 contrasts, each also mirrored)",
     }[smooth]
     for said in (e.how, e.unusual, e.caption(), e.metadata()["Mean"]):
         assert copies in said

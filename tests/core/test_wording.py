@@ -80,6 +80,7 @@ def test_a_usual_file_name_stays_as_it_is_and_a_long_one_keeps_both_ends():
         (0.0001234, "0.0001234 years"),
         (-1.2e-9, "−1.2 × 10⁻⁹ years"),
         (3e15, "3 × 10¹⁵ years"),
+        (-0.0, "0 years"),
     ],
 )
 def test_a_value_is_written_as_people_write_it(value: float, written: str):

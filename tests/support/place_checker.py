@@ -55,8 +55,12 @@ def check_alike(facts: PhotoFacts, text: str) -> None:
     for clause in text.split("; "):
         if found := re.fullmatch(rf"(.+) look at ({LOOK}) \((overlap .+)\)", clause):
             which, names = "", found[1]
-            if alike := re.fullmatch(r"(most|least) alike are (.+), which", names):
-                which, names = alike[1], alike[2]
+            if alike := re.fullmatch(r"(among the )?(most|least) alike are (.+), which", names):
+                which, names = alike[2], alike[3]
+                told = re.findall(rf"overlap ({NUMBER} %)", found[3])
+                known = [one["overlap"] for one in facts.table.values()]
+                same = [one for one in known if one is not None and [whole(one)] == told]
+                assert (len(same) > 1) == bool(alike[1]), text
             group = facts.mapped if names == "they" else facts.who(names)
             assert names != "they" or len(facts.mapped) == len(facts.e), text
             pairs = [frozenset((a, b)) for a in group for b in group if a < b]
@@ -329,7 +333,7 @@ def check_no_map(facts: PhotoFacts, text: str) -> None:
         elif found["why"] == "the network saw one pixel, so the heat points at no place":
             left, top, right, bottom = facts.e[name].box
             assert (right - left, bottom - top) == (1, 1), text
-        elif found["why"].startswith("the map of this layer has one cell"):
+        elif found["why"].startswith("this layer has one cell"):
             assert cells.size == 1, text
         else:
             assert found["why"] == "the heat is the same everywhere, so it points at no place", text

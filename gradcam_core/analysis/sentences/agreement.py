@@ -67,11 +67,14 @@ def _all_alike(
 def _most_and_least_alike(pairs: Sequence[Pair], networks: Sequence[NamedNetwork]) -> str:
     """pairs: the most alike first."""
     best, *others = pairs
-    two = _names(best, networks)
-    if len(others) != 2:
-        least = f"least alike are {_names(others[-1], networks)}, which {_look_at(others[-1:])}"
-        return f"most alike are {two}, which {_look_at([best])}; {least}"
-    return f"{two} {_look_at([best])}; {_third(best, others, networks)}"
+    if len(others) == 2:
+        return f"{_names(best, networks)} {_look_at([best])}; {_third(best, others, networks)}"
+    written = [_range([pair.overlap]) for pair in pairs]
+    return "; ".join(
+        f"{'among the ' if written.count(_range([pair.overlap])) > 1 else ''}{most} alike are "
+        f"{_names(pair, networks)}, which {_look_at([pair])}"
+        for most, pair in (("most", best), ("least", others[-1]))
+    )
 
 
 def _third(best: Pair, others: Sequence[Pair], networks: Sequence[NamedNetwork]) -> str:

@@ -166,7 +166,8 @@ def stability_reason(shifts: Correlations, noises: Correlations) -> Reason:
     elif min(noisy) >= STABLE:
         text = "small shifts change it, a little noise hardly does"
     elif outcome == "fails":
-        text = "small shifts and a little noise change it"
+        on_average = " on average" if max(changes) >= STABLE else ""
+        text = f"small shifts and a little noise change it{on_average}"
     else:
         text = "some small shifts and some noise change it, others do not"
     return Reason("stability", outcome, f"{text} {number}")
