@@ -19,7 +19,7 @@ _SAME = (nn.DataParallel, nn.Sequential, nn.ModuleList, nn.ModuleDict, torch.fx.
 """Kinds of parts that do the same in training mode, apart from their own parts."""
 
 
-_OF_A_NETWORK = (
+OF_A_NETWORK = (
     RuntimeError,
     TypeError,
     ValueError,
@@ -106,7 +106,7 @@ def as_cam_errors(module: nn.Module, inputs: Inputs) -> Iterator[None]:
         yield
     except (CamError, torch.OutOfMemoryError):
         raise
-    except _OF_A_NETWORK as error:
+    except OF_A_NETWORK as error:
         first = next(module.parameters(), None)
         weights = ""
         if first is not None:
@@ -131,7 +131,7 @@ def as_gradient_errors() -> Iterator[None]:
         yield
     except (CamError, torch.OutOfMemoryError):
         raise
-    except _OF_A_NETWORK as error:
+    except OF_A_NETWORK as error:
         reason = first_line(error) or type(error).__name__
         raise CamError(
             f"The network's gradients cannot be computed ({reason}): give a network whose "
