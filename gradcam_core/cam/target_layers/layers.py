@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 from weakref import WeakKeyDictionary, WeakMethod, ref
 
 import torch
@@ -167,10 +168,7 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         image = first.images.detach().clone().requires_grad_()
         first = replace(first, images=image)
         with _as_errors_of_one(module, inputs):
-            # Of convolutions, the graph is looked at and never run.
-            calls, given = with_graph(module, first, to_run=not is_plain(module))
-            if is_plain(module) and not is_convolutional(calls):
-                calls, given = with_graph(module, first)
+            calls, given = _with_graph(module, first)
         logits = logits_selector(output)(given)
         if not logits.requires_grad or not depends_on(logits, image):
             raise CamError(NO_GRADIENTS)
@@ -201,6 +199,19 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
             )
             maps = replace(maps, stages=CamError(what), signatures=set())
         return maps, logits.detach()
+
+
+def _with_graph(module: nn.Module, inputs: Inputs) -> tuple[list[Call], Any]:
+    """`with_graph`, without what a backward pass needs where the graph is only looked at: that of
+    convolutions alone."""
+    if is_plain(module):
+        try:
+            calls, given = with_graph(module, inputs, to_run=False)
+        except RuntimeError:  # as where the network itself computes gradients
+            return with_graph(module, inputs)
+        if is_convolutional(calls):
+            return calls, given
+    return with_graph(module, inputs)
 
 
 def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence[Call]) -> str:
