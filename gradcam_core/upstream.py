@@ -228,6 +228,16 @@ def axis_of(node: Node, dimensions: int) -> int:
     return (first - 2**64 if first >= 2**63 else first) % dimensions
 
 
+def axes_picked(node: Node) -> list[int]:
+    """The axes, from 0, whose numbers are picked by a list of them (x[:, numbers]); none where the
+    graph has not kept the numbers. See `saved_by`."""
+    try:
+        indices = node._saved_indices  # type: ignore[attr-defined]
+    except RuntimeError:
+        return []
+    return [axis for axis, one in enumerate(indices) if one is not None]
+
+
 def with_copied_tensors(given: Any) -> Any:
     """Copies nested containers and their tensors; the copies stay in the autograd graph.
 

@@ -51,6 +51,7 @@ def prepare(module: nn.Module, batch: Batch | None = None) -> nn.Module:
     with torch.inference_mode(False), torch.no_grad():
         copy = _copy(module)
         inputs = Inputs.of(_noise(copy) if batch is None else batch).rows(slice(0, _MOST_IMAGES))
+        inputs.check_values()
         with torch.autocast(inputs.images.device.type, enabled=False):
             structure, expected = _run(copy, inputs, batch is None)
             for tried in (structure, Structure()):

@@ -223,6 +223,11 @@ def quantised() -> nn.Module:
     return torch.ao.quantization.quantize_dynamic(module, {nn.Linear})
 
 
+class GivingClasses(LinearProbe):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x).argmax(1)
+
+
 class Detaching(LinearProbe):
     def forward(self, x: Tensor) -> Tensor:
         return self.net.forward_head(self.net.forward_features(x).detach())
@@ -238,6 +243,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str | None, str]] = {
     "quantised": (quantised, None, "quantised"),
     "on meta": (lambda: network().to("meta"), None, "its weights are float32 on meta"),
     "in bfloat16": (lambda: network().bfloat16(), None, r"\[2, 3, 64, 64\] float32 .* bfloat16"),
+    "giving classes": (GivingClasses, None, "int64, but logits are floats"),
     "a function": (lambda: lambda x: x, None, "of the type function: a torch.nn.Module"),
 }
 
@@ -265,6 +271,8 @@ def test_else_a_sentence_says_what_came(kind: str):
         (images()[0, 0], r"\[64, 64\]: pictures are \[N, C, H, W\]"),
         (images().to("meta"), "on meta; its weights are float32 on cpu"),
         ({"labels": torch.zeros(2)}, "None of the inputs"),
+        (torch.nested.nested_tensor([images()[0], images()[1, :, 1:]]), "A nested tensor"),
+        ((images(), torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])), "A nested tensor"),
         (([images()],), r"inputs \{0: 'list'\} is .* give each tensor as an input of its own"),
     ],
 )
@@ -272,6 +280,16 @@ def test_a_batch_that_is_none_is_told_as_what_came(batch: Any, sentence: str):
     for layer in (None, "layer4"):
         with pytest.raises(gc.CamError, match=sentence):
             gc.forward(network(), batch, layer)
+
+
+def test_a_network_and_a_batch_without_values_are_told():
+    module, batch = network().to("meta"), images().to("meta")
+    assert gc.layers(module, batch)[-1].layer == "layer4"
+    for layer in (None, "layer4"):
+        with pytest.raises(gc.CamError, match='on the device "meta", where it has no values'):
+            gc.forward(module, batch, layer)
+    with pytest.raises(gc.CamError, match='batch is on the device "meta"'):
+        gc.prepare(network(), batch)
 
 
 class TwoPictures(nn.Module):

@@ -187,3 +187,59 @@ def test_tokens_of_channels_that_were_picked_have_places(channels: list[int]):
     torch.manual_seed(0)
     run = gc.forward(Merging(channels).eval(), images(32, 32))
     assert (run.layer, run.activation.shape[2:]) == ("blocks", (4, 4))
+
+
+class Plain(nn.Module):
+    """picked: of its tokens, which go on. It takes one image only, since its class token is not
+    repeated."""
+
+    def __init__(self, picked: ToMap, by_class_token: bool = False) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Conv2d(3, 24, 4, 4), nn.Linear(24, 5)
+        blocks = (nn.TransformerEncoderLayer(24, 2, 48, batch_first=True) for _ in range(3))
+        self.blocks, self.position = nn.Sequential(*blocks), nn.Parameter(torch.randn(1, 64, 24))
+        self.start = nn.Parameter(torch.randn(1, 1, 24))
+        self.picked, self.by_class_token = picked, by_class_token
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.picked(self.embed(x).flatten(2).mT + self.position)
+        if self.by_class_token:
+            tokens = torch.cat([self.start, tokens], 1)
+        return self.head(self.blocks(tokens).mean(1))
+
+
+@pytest.mark.parametrize(
+    "picked",
+    [
+        lambda tokens: tokens[:, ::2],
+        lambda tokens: tokens.unflatten(1, (8, 8))[:, ::2].flatten(1, 2),
+        lambda tokens: torch.stack(tokens.unbind(1)[::2], 1),
+    ],
+)
+def test_every_second_token_is_no_smaller_square_and_some_others(picked: ToMap):
+    torch.manual_seed(0)
+    with pytest.raises(gc.CamError, match=r"'embed', but .* \[1, 32, 24\]"):
+        gc.forward(Plain(picked).eval(), images(32, 32))
+
+
+def test_a_network_that_takes_one_image_only_is_explained():
+    torch.manual_seed(0)
+    module, batch = Plain(lambda tokens: tokens, by_class_token=True).eval(), images(32, 32, 1)
+    run = gc.forward(module, batch)
+    expected = literal(module, batch, run.layer, lambda y: y[:, 1:].mT.unflatten(2, (8, 8)))
+    same(run.cam(1), expected)
+    expanded = gc.forward(repeating(module), batch)
+    for method in ("ablationcam", "scorecam", "legrad"):
+        same(run.cam(1, method), expanded.cam(1, method))
+
+
+def repeating(module: Plain) -> nn.Module:
+    """The same network, which takes several images."""
+    other = Plain(lambda tokens: tokens, by_class_token=True).eval()
+    other.load_state_dict(module.state_dict())
+
+    def start(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+        other.start.data = module.start.expand(len(given[0]), -1, -1)
+
+    other.register_forward_pre_hook(start)
+    return other

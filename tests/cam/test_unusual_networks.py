@@ -131,6 +131,20 @@ def weight_normed() -> Net:
     return module.eval()
 
 
+def with_its_own_gradients(self: Any, x: Tensor) -> Tensor:
+    with torch.enable_grad():
+        given = x if x.requires_grad else x.detach().requires_grad_()
+        total = self.first(given).relu().sum()
+        (gradient,) = torch.autograd.grad(total, given, create_graph=True)
+    return in_a_row(self, x + gradient)
+
+
+def of_two_names() -> Net:
+    module: Any = net(lambda self, x: self.norm(in_a_row(self, x)), second=conv())
+    module.norm, module.also = nn.LayerNorm(5).eval(), module.second
+    return module
+
+
 RIGHT: dict[str, tuple[Callable[[], Net], str | None, bool]] = {
     "in place, without its result": (lambda: net(in_place_alone, act=nn.ReLU(True)), None, False),
     "in place, its input read": (
@@ -175,6 +189,8 @@ RIGHT: dict[str, tuple[Callable[[], Net], str | None, bool]] = {
         True,
     ),
     "computed weights": (weight_normed, None, False),
+    "its own gradients": (lambda: net(with_its_own_gradients, second=conv()), None, False),
+    "a layer of two names": (of_two_names, "also", False),
     "convolutions with parts": (lambda: net(in_a_row, second=WithParts(8, 8)), None, False),
 }
 

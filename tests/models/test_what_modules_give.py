@@ -105,7 +105,6 @@ def test_a_single_sigmoid_is_the_probability_of_one_class(cat: Image.Image):
 @pytest.mark.parametrize(
     "after",
     [
-        lambda z: z.tanh(),
         lambda z: z.relu(),
         lambda z: z.sigmoid() + z,
         lambda z: z.sigmoid() @ torch.full((3, 3), 0.2),
@@ -177,6 +176,9 @@ WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     "two softmaxes": (lambda: Net(lambda z: shares(z) + shares(2 * z)), {}, "add up to 2 "),
     "base 10": (lambda: Net(lambda z: shares(z).log10()), {}, "base 10: .* natural logarithms"),
     "base 2": (lambda: Net(lambda z: shares(z).log2()), {}, "base 2: .* natural logarithms"),
+    "tanh": (lambda: Net(lambda z: z.tanh()), {}, "between -1 and 1, as behind a tanh"),
+    "one tanh": (lambda: Net(lambda z: z[:, :1].tanh()), {}, "between -1 and 1, as behind a tanh"),
+    "hardtanh": (lambda: Net(functional.hardtanh), {}, "between -1 and 1, as behind a tanh"),
     "a loss": (lambda: Net(lambda z: -z.log_softmax(1)), {}, "times -1: .* natural logarithms"),
     "of one": (lambda: Net(lambda z: z.log_softmax(1)[:, 1:2]), {}, "single probabilities: .*exp"),
     "per cent each": (lambda: Net(lambda z: z.sigmoid() * 100), {}, "between 0 and 1 .such as"),

@@ -19,7 +19,7 @@ _SAME = (nn.DataParallel, nn.Sequential, nn.ModuleList, nn.ModuleDict, torch.fx.
 """Modules that behave the same in training mode, apart from the parts inside them."""
 
 
-_OF_A_NETWORK = (
+OF_A_NETWORK = (
     RuntimeError,
     TypeError,
     ValueError,
@@ -106,7 +106,7 @@ def as_cam_errors(module: nn.Module, inputs: Inputs) -> Iterator[None]:
         yield
     except (CamError, torch.OutOfMemoryError):
         raise
-    except _OF_A_NETWORK as error:
+    except OF_A_NETWORK as error:
         first = next(module.parameters(), None)
         weights = ""
         if first is not None:
@@ -132,7 +132,7 @@ def as_gradient_errors() -> Iterator[None]:
         yield
     except (CamError, torch.OutOfMemoryError):
         raise
-    except _OF_A_NETWORK as error:
+    except OF_A_NETWORK as error:
         reason = first_line(error) or type(error).__name__
         raise CamError(
             f"The network's gradients cannot be computed ({reason}): give a network whose "

@@ -41,6 +41,8 @@ class Inputs:
                 "expected, or a tuple or a dictionary of what the network is given."
             )
         tensors = {at: one for at, one in named.items() if isinstance(one, Tensor)}
+        for one in tensors.values():
+            _check_not_nested(one)
         floats = {at: one for at, one in tensors.items() if one.is_floating_point()}
         pictures = [at for at, one in floats.items() if one.ndim > 3] or [
             at for at, one in floats.items() if one.ndim == 3
@@ -60,6 +62,11 @@ class Inputs:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def check_values(self) -> None:
+        """Raises CamError for images without values."""
+        if self.images.is_meta:
+            raise CamError('The batch is on the device "meta", where it has no values.')
 
     def rows(self, rows: slice) -> Inputs:
         """The inputs for these images only. Tensors with a row per image are cut likewise."""
@@ -118,7 +125,13 @@ class Inputs:
         return other.expand(count, *other.shape[1:])
 
 
+def _check_not_nested(tensor: Tensor) -> None:
+    if tensor.is_nested:  # which has no shape
+        raise CamError("A nested tensor was given: plain tensors are expected.")
+
+
 def _checked(images: Tensor) -> Tensor:
+    _check_not_nested(images)
     if images.ndim < 3:
         raise CamError(
             f"The batch is {list(images.shape)}: pictures are [N, C, H, W], volumes "

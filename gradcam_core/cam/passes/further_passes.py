@@ -128,7 +128,8 @@ def attention_gradients(
             )
             means.requires_grad_()
             with torch.enable_grad():
-                total = score_of(head(means.expand(-1, tokens, -1)), n).sum()
+                each = [head(one.expand(-1, tokens, -1)) for one in means.split(1)]
+                total = score_of(torch.cat(each), n).sum()
         (gradients,) = gradients_of(total, [means])
         # The mean is of all tokens alike.
         shares = gradients.expand(-1, tokens, -1) / tokens

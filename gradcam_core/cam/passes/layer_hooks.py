@@ -180,10 +180,15 @@ class NamedLayer:
         self._problem = ""
         # Found before the pass: while it runs the network is taken.
         self._maps: FeatureMaps | None = None
+        self._path = self.target.path
         self.is_unclear = False
         self.is_of_now = True
         if self._given is None and not is_plain(module):
             self._maps = maps_of(module, inputs, output)
+            part = _part(module, inputs, self._path)
+            # A part of several names is known by the first.
+            names = (name for name, one in module.named_modules() if one is part)
+            self._path = next(names, self._path)
             self.is_of_now = False  # it may take another path for these images
 
     def trace(self) -> None:
@@ -217,7 +222,7 @@ class NamedLayer:
                 return None
             self.is_unclear = may_lie_otherwise(part, output.shape, images.shape[2:])
             return None if self.is_unclear else _of_convolution(part, output)
-        key = self.target.path, number
+        key = self._path, number
         if key in self._maps.unused:
             self._problem = (
                 f"The logits do not depend on the positions in the layer {layer!r}: after a "

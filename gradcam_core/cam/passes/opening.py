@@ -189,6 +189,7 @@ class LayersToOpen:
         return _HeldPass(targets, named, found, given, logits)
 
     def _open_all(self, inputs: Inputs, held: _HeldPass) -> list[OpenPass]:
+        inputs.check_values()
         lock = threading.Lock()
         logits_of = logits_selector(self.output)
         passes = []

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradcam_core.cam.methods.registry import Method
-from gradcam_core.cam.network.explainable import check_images_do_not_mix
+from gradcam_core.cam.network.explainable import OF_A_NETWORK, check_images_do_not_mix
 from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.passes.head import Head
@@ -90,8 +90,15 @@ def _head(held: OpenPass, activation: Tensor) -> Head:
 
 def _logits_of(held: OpenPass, inputs: Inputs, head: Head | None, changed: Tensor) -> Tensor:
     """Of changed activations by the head, or of changed images."""
-    with held.precision(), torch.no_grad():
-        if head is not None:
-            return at_least_float32(head(changed))
-        with exclusive(held.module):
-            return at_least_float32(held.logits_of(inputs.run(held.module, changed)))
+    try:
+        with held.precision(), torch.no_grad():
+            if head is not None:
+                return at_least_float32(head(changed))
+            with exclusive(held.module):
+                return at_least_float32(held.logits_of(inputs.run(held.module, changed)))
+    except (CamError, torch.OutOfMemoryError):
+        raise
+    except OF_A_NETWORK:  # which may take one image only
+        if len(changed) == 1:
+            raise
+        return torch.cat([_logits_of(held, inputs, head, one) for one in changed.split(1)])

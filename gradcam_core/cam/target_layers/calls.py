@@ -3,7 +3,7 @@ which part of the picture, and which of them the logits use."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node, saved_tensors_hooks
 from torch.nn.utils import parametrize
 
-from gradcam_core.cam.network.explainable import as_gradient_errors
+from gradcam_core.cam.network.explainable import OF_A_NETWORK, as_gradient_errors
 from gradcam_core.cam.network.hooks import exclusive, on_this_thread
 from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.upstream import next_node
@@ -26,6 +26,7 @@ _PATCHES = ((0.25, 0.25, 0.25), (0.3, 0.8, 0.55), (0.8, 0.45, 0.75))
 onto each other."""
 
 _PATCH = 0.25  # of the input's sides
+_NEAR = 0.15  # of a map's sides
 
 _LISTS = (nn.ParameterList, nn.ParameterDict)
 """Modules that are no parts but hold weights of the part that they are in."""
@@ -180,27 +181,43 @@ def measure_locality(calls: Sequence[Call], module: nn.Module, inputs: Inputs) -
     """Note for each call how much its places change with patches of the image [1, C, *sides]."""
     known = {call.key: call for call in calls}
     image = inputs.images.detach()
+    changed = noisy(image)
+    versions = [image]
+    for middle in _PATCHES:
+        inside = patch(middle, tuple(image.shape[2:])).to(image.device)
+        versions.append(torch.where(inside, changed, image))
+    kept: dict[tuple[str, int], list[Tensor]] = defaultdict(list)
 
     def note(call: Call, output: Tensor) -> None:
         same = known.get(call.key)
         if same is None or not same.is_of_images or not output.is_floating_point():
             return
         output = same.images_first(output)
-        if len(output) != len(versions) or same.shape[1:] != output.shape[1:]:
+        if same.shape[1:] != output.shape[1:]:
             return
+        if len(output) < len(versions):
+            kept[call.key].append(output)
+            if len(kept[call.key]) < len(versions):
+                return
+            output = torch.cat(kept.pop(call.key))
         difference = output[1:].float() - output[:1].float()
         for axis in _axes(output):
             same.changed[axis] = _norm(difference, axis)
 
+    with torch.no_grad():
+        try:
+            trace_calls(module, inputs, note, torch.cat(versions))
+        except OF_A_NETWORK:  # which takes one image only
+            for one in versions:
+                trace_calls(module, inputs, note, one)
+
+
+def noisy(image: Tensor) -> Tensor:
+    """With much noise, the same each time."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(image.shape, generator=generator, device="cpu").to(image)
     spread = float(image.float().std().nan_to_num()) or 1.0
-    versions = [image]
-    for middle in _PATCHES:
-        inside = patch(middle, tuple(image.shape[2:])).to(image.device)
-        versions.append(torch.where(inside, image + 2 * spread * noise, image))
-    with torch.no_grad():
-        trace_calls(module, inputs, note, torch.cat(versions))
+    return image + 2 * spread * noise
 
 
 def _norm(values: Tensor, axis: int) -> Tensor:
@@ -239,6 +256,22 @@ def locality(changed: Tensor) -> float:
             return 0.0
         ratios.append(within / outside if outside else float("inf"))
     return min(ratios)
+
+
+def nearness(changed: Tensor, axes: Sequence[int] = (0, 1, 2)) -> float:
+    """How near the changes (squared) of a map [patches, *places] are to where the input changes,
+    along these axes of places, for the patch where this is least: 1 is in its middle, 0 is far from
+    it."""
+    found = []
+    for middle, one in zip(_PATCHES, changed.square(), strict=True):
+        near = one / one.sum()
+        for axis, side in enumerate(one.shape):
+            if axis in axes:
+                apart = (torch.arange(side, device=one.device) + 0.5) / side - middle[axis]
+                weights = (-(apart**2) / (2 * _NEAR**2)).exp()
+                near = near * weights.reshape(-1, *[1] * (one.ndim - axis - 1))
+        found.append(float(near.sum()))
+    return min(found)
 
 
 def _axes(tensor: Tensor) -> tuple[int, ...]:

@@ -13,18 +13,28 @@ from gradcam_core.cam.target_layers.graph import (
     name_of,
     size_of,
 )
-from gradcam_core.upstream import shapes_of
+from gradcam_core.upstream import axes_picked, axis_of, shapes_of
 
 _VIEWS = (*NOTHING_COMPUTED, "Transpose", "Permute", "T", "Conj")
 
 _SELECTING = ("Gather", "Index", "IndexSelect", "MaskedSelect", "Topk", "Sort")
 
+_MOVING = (
+    *("Flip", "Roll", "Rot90", "Transpose", "Permute", "AsStrided", "CopySlices"),
+    *("Unbind", "GridSampler2D", "GridSampler3D"),
+)
 
-def nodes_behind_selections(logits: Tensor) -> set[Node]:
-    """What is made from places of the input that were picked by a list of their numbers, as from
-    the tokens that a network keeps."""
+_CUTTING = ("Slice", "Split", "ConstantPadNd", "ReflectionPad", "ReplicationPad")
+
+_LITTLE = 1 / 16
+"""Share of a side by which it may be cut or padded."""
+
+
+def nodes_behind_selections(end: Node | None) -> set[Node]:
+    """What, before this node, is made from places of the input that were picked by a list of their
+    numbers, as from the tokens that a network keeps."""
     found: set[Node] = set()
-    for node, before in from_input(logits):
+    for node, before in from_input(end):
         if found.intersection(before) or (name_of(node) in _SELECTING and not _keeps_places(node)):
             found.add(node)
     return found
@@ -32,11 +42,35 @@ def nodes_behind_selections(logits: Tensor) -> set[Node]:
 
 def _keeps_places(node: Node) -> bool:
     """Whether a selection is one of channels, as where red and blue change places."""
-    before = node.next_functions[0][0]
-    if before is None or name_of(node) not in ("Index", "IndexSelect"):
-        return False
-    (given,), (selected,) = shapes_of(before), shapes_of(node)
-    return given == selected or (len(given) > 3 and given[2:] == selected[2:])
+    given, _ = _shapes(node)
+    channels = 1 if len(given) > 3 else 2
+    if name_of(node) == "IndexSelect":
+        return axis_of(node, len(given)) == channels
+    return name_of(node) == "Index" and axes_picked(node) == [channels]
+
+
+def _shapes(node: Node) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Of the first that a node is given, and of the first that it gives."""
+    before, number = node.next_functions[0]
+    given = shapes_of(node)[0]
+    return given if before is None else shapes_of(before)[number], given
+
+
+def may_move_places(end: Node | None) -> bool:
+    """Whether anything before this node may give places to other places than it took them from,
+    such as a flip or a crop; it may also do so to channels, or take it back."""
+    return any(
+        name_of(node) in _MOVING
+        or (name_of(node) in _SELECTING and not _keeps_places(node))
+        or (name_of(node).startswith(_CUTTING) and _changes_sides(node))
+        for node, _ in from_input(end)
+    )
+
+
+def _changes_sides(node: Node) -> bool:
+    given, cut = _shapes(node)
+    pairs = zip(given[2:], cut[2:], strict=False)
+    return any(abs(one - other) > _LITTLE * one for one, other in pairs)
 
 
 def nodes_without_places(logits: Tensor) -> set[Node]:
@@ -45,7 +79,7 @@ def nodes_without_places(logits: Tensor) -> set[Node]:
     transform, and the product with another map, lead back."""
     spectra: set[Node] = set()
     pairs: set[Node] = set()
-    for node, before in from_input(logits):
+    for node, before in from_input(logits.grad_fn):
         kind = name_of(node)
         is_spectrum = bool(before) and spectra.issuperset(before)
         if kind in ("FftR2C", "FftC2C"):
@@ -63,7 +97,7 @@ def is_of_a_vector(logits: Tensor) -> bool:
     """Whether the numbers of one image, whatever their shape, come from a vector without places, as
     those of several tasks with as many classes each."""
     vectors: set[Node] = set()
-    for node, before in from_input(logits):
+    for node, before in from_input(logits.grad_fn):
         if before and vectors.issuperset(before):
             is_vector = name_of(node) != "Convolution"  # which makes a map of it, as decoders do
         else:

@@ -160,7 +160,7 @@ class Layouts:
                 continue
             others, grid = next(self._grids(call), (0, ()))
             before = self._before(others) if grid else None
-            if before is not None:
+            if before is not None and others in self._likely_others:
                 # Later calls may be the same for all, too, as a branch that begins as zero.
                 if grid not in scores and not changed.any():
                     constant.add(grid)
@@ -169,8 +169,15 @@ class Layouts:
         return likely - constant
 
     @cached_property
+    def _likely_others(self) -> set[int]:
+        """How many tokens may stand for the whole picture beside a grid that is seen first among
+        them: none, one, or as many as beside the grids before."""
+        found = [next(self._grids(call), (0, ())) for call in self._calls if len(call.shape) == 3]
+        return {0, 1, *(others for others, grid in found if grid in self._known_grids)}
+
+    @cached_property
     def _selected(self) -> set[Node]:
-        return nodes_behind_selections(self._logits)
+        return nodes_behind_selections(self._logits.grad_fn)
 
     def _before(self, others: int) -> int | None:
         """How many of so many tokens for the whole picture come first, by all calls with so many;

@@ -32,10 +32,11 @@ def reorders(logits: Tensor) -> bool:
     return any(node.name().startswith(("Permute", "Transpose")) for node in nodes)
 
 
-def from_input(logits: Tensor) -> Iterator[tuple[Node, set[Node]]]:
-    """The nodes that are made from the input, each behind those of them that it is made from."""
+def from_input(end: Node | None) -> Iterator[tuple[Node, set[Node]]]:
+    """The nodes before this one, and itself, that are made from the input, each behind those of
+    them that it is made from."""
     found: set[Node] = set()
-    nodes = () if logits.grad_fn is None else _in_order(logits.grad_fn)
+    nodes = () if end is None else _in_order(end)
     for node in reversed(list(nodes)):
         before = {one for one, _ in node.next_functions if one is not None and one in found}
         if before or _is_input(node):

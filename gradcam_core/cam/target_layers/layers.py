@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 from weakref import WeakKeyDictionary, WeakMethod, ref
 
 import torch
@@ -17,15 +18,25 @@ from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output, logits_selector
 from gradcam_core.cam.network.parts import parts_of
 from gradcam_core.cam.target_layers.calls import (
+    Call,
     makes_a_map,
     mark_places_used,
     measure_locality,
+    noisy,
     with_graph,
 )
+from gradcam_core.cam.target_layers.elsewhere import may_move_places, nodes_behind_selections
 from gradcam_core.cam.target_layers.feature_maps import FeatureMaps, Stage
 from gradcam_core.cam.target_layers.graph import calls_used, depends_on, reorders
 from gradcam_core.cam.target_layers.layer_search import LayerSearch, is_convolutional
 from gradcam_core.cam.target_layers.layout import is_convolution, may_lie_otherwise
+from gradcam_core.cam.target_layers.places import (
+    ELSEWHERE,
+    are_elsewhere,
+    first_layer,
+    first_map,
+    what_moves,
+)
 from gradcam_core.errors import CamError
 from gradcam_core.wording import first_line
 
@@ -157,10 +168,7 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         image = first.images.detach().clone().requires_grad_()
         first = replace(first, images=image)
         with _as_errors_of_one(module, inputs):
-            # Of convolutions, the graph is looked at and never run.
-            calls, given = with_graph(module, first, to_run=not is_plain(module))
-            if is_plain(module) and not is_convolutional(calls):
-                calls, given = with_graph(module, first)
+            calls, given = _with_graph(module, first)
         logits = logits_selector(output)(given)
         if not logits.requires_grad or not depends_on(logits, image):
             raise CamError(NO_GRADIENTS)
@@ -183,7 +191,52 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         folded = [call for call in calls if call.makes_map and not call.is_of_images]
         calls = [call for call in calls if call.key in known]
         search = LayerSearch(calls, tuple(image.shape[2:]), logits, folded, unseen_part(module))
-        return search.maps(), logits.detach()
+        maps = search.maps()
+        if not isinstance(maps.stages, CamError) and (how := _moved(module, first, maps, calls)):
+            what = (
+                f"The network {how}, {ELSEWHERE}. Remove this step, or name the layer= to explain "
+                "and, as reshape=, a function that moves its map back to [N, C, h, w]."
+            )
+            maps = replace(maps, stages=CamError(what), signatures=set())
+        return maps, logits.detach()
+
+
+def _with_graph(module: nn.Module, inputs: Inputs) -> tuple[list[Call], Any]:
+    """`with_graph`, without what a backward pass needs where the graph is only looked at: that of
+    convolutions alone."""
+    if is_plain(module):
+        try:
+            calls, given = with_graph(module, inputs, to_run=False)
+        except RuntimeError:  # as where the network itself computes gradients
+            return with_graph(module, inputs)
+        if is_convolutional(calls):
+            return calls, given
+    return with_graph(module, inputs)
+
+
+def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence[Call]) -> str:
+    """What a network does so that its last map does not lie over its picture [1, C, *sides], for a
+    person; empty where it lies there or where this cannot be told."""
+    if inputs.images.is_meta or not inputs.images.isfinite().all():
+        return ""
+    picture = noisy(inputs.images.detach())
+    last, layer = maps.found[-1], first_layer(module, maps)
+    nodes = {call.key: call.node for call in calls}
+    if layer is not None and may_move_places(nodes[layer, 1]):
+        first = first_map(module, inputs, layer, maps.layouts[layer, 1])
+        if how := what_moves(picture, first, last.stage.shape[1:], may_cut=True):
+            return how
+    node = nodes[last.name, last.number]
+    # In others, what is elsewhere is no map: see `Layouts`.
+    if not is_convolutional(calls) or not may_move_places(node):
+        return ""
+    call = next(one for one in calls if one.key == (last.name, last.number))
+    if not call.changed:
+        measure_locality(calls, module, inputs)
+    is_picked = node in nodes_behind_selections(node)
+    if 1 in call.changed and are_elsewhere(call.changed[1], is_picked):
+        return f"gives the map of {last.stage.layer!r} other places than its pictures"
+    return ""
 
 
 @contextmanager

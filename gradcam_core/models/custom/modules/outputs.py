@@ -20,6 +20,7 @@ _SAME_VALUES = (
 
 _PROBABILITIES = ("Sigmoid", "Hardsigmoid", "Softmax")
 _LOGARITHMS = ("LogSigmoid", "LogSoftmax")
+_BOUNDED = ("Tanh", "Hardtanh", "Erf")
 _SCALED = (
     *(*_SAME_VALUES, "Add", "Sub", "Rsub", "Mul", "Neg", "Pow", "Sum", "Mean", "Max", "Amax"),
     *("Maximum", "Prod"),
@@ -127,7 +128,12 @@ def not_taken(logits: Tensor) -> str:
     `what_they_are`, and what to return instead, for a person; empty if they may be logits."""
     values = logits.detach().double()
     of_shares = ""
-    if _are_only(logits.grad_fn, _LOGARITHMS):
+    if _are_only(logits.grad_fn, _BOUNDED) and bool((values.abs() <= 1).all()):
+        of_shares = (
+            "between -1 and 1, as behind a tanh, and neither logits nor probabilities: "
+            f"{_PASS}probabilities, for instance (y + 1) / 2"
+        )
+    elif _are_only(logits.grad_fn, _LOGARITHMS):
         of_shares = f"logarithms of single probabilities: {_PASS}the probabilities (exp)"
     elif _are_of_shares(logits.grad_fn):
         of_shares = (

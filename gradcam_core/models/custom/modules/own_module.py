@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from gradcam_core.errors import CamError, NetworkError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.custom.modules.outputs import not_taken, what_they_are
-from gradcam_core.models.custom.modules.places import check_places, first_map
 from gradcam_core.models.custom.modules.scaling import scales_pictures
 from gradcam_core.models.downloads.weights import Source, Weights
 from gradcam_core.upstream import watching_operations
@@ -158,8 +157,7 @@ def inspect_module(
             "pass output=, a function that returns them as a tensor [N, classes]"
         )
     _check_steady(run, [_run(module, batch[:1], layer, output) for _ in range(2)])
-    if first := first_map(module, batch[:1], output):
-        check_places(batch[:1], first, run.activation.shape[2:])
+    _check_places(module, batch[:1], run, output)
     extremes = _EXTREME * torch.stack([batch[0], -torch.ones_like(batch[1])])
     gives = what_they_are(run.open_pass.logits, _logits(module, extremes, output))
     return ModuleFacts(
@@ -183,6 +181,32 @@ def _logits(module: nn.Module, batch: Tensor, output: Callable[[Any], Tensor] | 
             return logits_selector(output)(module(batch))
     except Exception:  # a person's own code may raise anything
         return torch.full((1, 1), torch.inf)
+
+
+def _check_places(
+    module: nn.Module, picture: Tensor, run: Run, output: Callable[[Any], Tensor] | None
+) -> None:
+    """Raises NetworkError where the module moves its pictures: heat would be somewhere else."""
+    from gradcam_core.cam.network.inputs import Inputs
+    from gradcam_core.cam.target_layers.layers import maps_of
+    from gradcam_core.cam.target_layers.places import (
+        ELSEWHERE,
+        first_layer,
+        first_map,
+        what_moves,
+    )
+
+    inputs = Inputs.of(picture)
+    maps = maps_of(module, inputs, output)
+    layer = first_layer(module, maps)
+    if layer is None:
+        return
+    first = first_map(module, inputs, layer, maps.layouts[layer, 1])
+    if how := what_moves(picture, first, run.activation.shape[2:]):
+        what = "remove this step, so that it takes pictures as they are"
+        if "cut out" in how:
+            what = "take the crop out of the module, and give its size= and crop="
+        raise NetworkError(f"the module {how}, {ELSEWHERE}: {what}")
 
 
 def _reads_values(module: nn.Module, batch: Tensor) -> bool:

@@ -6,8 +6,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gradcam_core.models.custom.modules.places import SeenError
-
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -29,6 +27,7 @@ def scales_pictures(module: nn.Module, pictures: Tensor) -> bool:
     import torch
 
     from gradcam_core.cam.network.hooks import exclusive, on_this_thread
+    from gradcam_core.cam.target_layers.places import SeenError
 
     given: list[Tensor] = []
 

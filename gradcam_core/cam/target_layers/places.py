@@ -1,0 +1,233 @@
+"""Whether the feature maps of a network lie over the picture as it is given: a crop, a flip or a
+border within the network moves them.
+
+Seen from the first map that the network makes, in which a place is known to a few pixels: what is
+moved there is moved in all later ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+import torch
+from torch import Tensor, nn
+
+from gradcam_core.cam.network.hooks import exclusive, on_this_thread
+from gradcam_core.cam.network.inputs import Inputs
+from gradcam_core.cam.target_layers.calls import makes_a_map, nearness
+from gradcam_core.cam.target_layers.feature_maps import FeatureMaps
+from gradcam_core.cam.target_layers.layout import Layout
+
+_STRIPS = (0.2, 0.35, 0.8)
+"""Middles of the strips that are changed, as shares of a side; no symmetry maps them onto
+others."""
+
+_STRIP = 0.03  # of a side: width of a strip
+
+_LEAST_CELLS = 4  # along a side, in which a place can be told
+_MANY_CELLS = 8  # along a side, few of which change with a strip if it is in its place
+_FOCUSED = 1.5  # times as many cells as change, or more, are there if a place is to be told
+_MOST_APART = 0.5  # cells of the map that is explained
+_ONCE = 1.5  # times the least extent, above which, but for a cell, a strip is seen twice
+
+_CLEAR = 0.18  # nearness that changes at random, which have 0.14, do not reach
+_AS_MUCH = 0.9  # times the nearness to the own places
+_LEAST_NEAR = 0.5  # along one axis; changes at random have 0.37
+
+ELSEWHERE = "so the heat would be in the wrong place"
+
+_TURNED = {
+    (False, True, False): "they were turned upside down",
+    (False, False, True): "they were mirrored",
+    (False, True, True): "they were rotated by 180 degrees",
+    (True, False, False): "their height and width were swapped",
+    (True, False, True): "they were rotated by 90 degrees",
+    (True, True, False): "they were rotated by 270 degrees",
+    (True, True, True): "their height and width were swapped",
+}
+"""By whether height and width are swapped, rows are in the opposite order, and columns are."""
+
+
+class SeenError(BaseException):
+    """Ends a pass once what was looked for is seen; not to be caught by a module's own code."""
+
+
+def first_layer(module: nn.Module, maps: FeatureMaps) -> str | None:
+    """The part that makes the first feature map, if it is seen."""
+    names = (
+        name
+        for name, number in maps.layouts
+        if number == 1 and (name, 1) not in maps.unused and makes_a_map(module.get_submodule(name))
+    )
+    return next(names, None)
+
+
+def first_map(
+    module: nn.Module, inputs: Inputs, layer: str, layout: Layout
+) -> Callable[[Tensor], Tensor]:
+    """From pictures, in the place of the one of the inputs, to what the first call of a layer makes
+    of each; what follows is not run."""
+    part = module.get_submodule(layer)
+
+    def of(picture: Tensor) -> Tensor:
+        found: list[Tensor] = []
+
+        def keep(_part: nn.Module, _inputs: object, given: Tensor) -> None:
+            found.append(layout.to_map(given).detach().clone())
+            raise SeenError
+
+        with exclusive(module) as undo, torch.no_grad(), suppress(SeenError):
+            undo.callback(part.register_forward_hook(on_this_thread(keep)).remove)
+            inputs.run(module, picture)
+        return found[0]
+
+    return lambda pictures: torch.cat([of(one) for one in pictures.split(1)])
+
+
+def what_moves(
+    picture: Tensor,
+    maps_of: Callable[[Tensor], Tensor],
+    explained: Sequence[int],
+    may_cut: bool = False,
+) -> str:
+    """What a network does where a change of the picture changes its first map at other places, or
+    nowhere, for a person; empty where each place stays where it is.
+
+    picture: [1, C, H, W]. maps_of: the first feature maps [N, C, h, w] of pictures. explained: the
+    cells of the map that is explained. may_cut: whether something in the network cuts maps, so that
+    parts of the picture that change nothing are not only masked."""
+    cells = maps_of(picture).shape[2:]
+    if len(cells) != 2 or min(cells) < _LEAST_CELLS or len(explained) != 2 or min(explained) < 2:
+        return ""
+    for length in (0.25, 1):  # a part of each strip shows where the picture is turned
+        changed = [one for axis in (0, 1) for one in _changed(picture, axis, cells[axis], length)]
+        maps = maps_of(torch.cat([picture, *changed])).double()
+        found = (maps[1:] - maps[:1]).square().sum(dim=1).sqrt().cpu().split(len(changed) // 2)
+        are_seen = [one[2:].flatten(1).any(dim=1) for one in found]
+        if all(bool(one.any()) for one in are_seen):
+            break
+    else:
+        return ""  # it looks at hardly anything, or at nothing
+    are_all_seen = all(bool(one.all()) for one in are_seen)
+    if may_cut and not are_all_seen:
+        return "does not look at all parts of its pictures, as if it cut out a part"
+    if are_all_seen:
+        for of_axis, edges in zip(found, (("upper", "lower"), ("left", "right")), strict=True):
+            for one, edge in zip(of_axis, edges, strict=False):
+                if not one.any():
+                    return (
+                        f"does not look at the {edge} edge of its pictures, as if it cut out a part"
+                    )
+    return _what_changes_order([one[2:] for one in found], explained)
+
+
+def are_elsewhere(changed: Tensor, is_picked: bool) -> bool:
+    """Whether patches of the picture change a map [patches, *sides], see `Call`, in other places
+    than their own: in those that they have in a mirrored, turned or rolled picture, or, is_picked,
+    in no order. False where this cannot be told."""
+    if not bool(changed.flatten(1).any(dim=1).all()) or min(changed.shape[1:]) < _LEAST_CELLS:
+        return False
+    own, others = nearness(changed), max(map(nearness, _moved(changed)))
+    if is_picked and any(
+        nearness(changed, [axis]) < _LEAST_NEAR for axis in range(changed[0].ndim)
+    ):
+        return True
+    return others > max(_CLEAR, _AS_MUCH * own)
+
+
+def _moved(changed: Tensor) -> Iterator[Tensor]:
+    axes = range(1, changed.ndim)
+    for turned in [changed, *([changed.mT] if changed.ndim > 2 else [])]:
+        for flips in itertools.product((False, True), repeat=len(axes)):
+            if any(flips) or turned is not changed:
+                yield turned.flip([axis for axis, flip in zip(axes, flips, strict=True) if flip])
+    for shares in itertools.product((0, 0.25, 0.5, 0.75), repeat=len(axes)):
+        if any(shares):
+            cells = [round(s * n) for s, n in zip(shares, changed.shape[1:], strict=True)]
+            yield changed.roll(cells, list(axes))
+
+
+def _what_changes_order(differences: Sequence[Tensor], explained: Sequence[int]) -> str:
+    """differences: by which rows were changed, and which columns, [strips, h, w] each."""
+    by_order = [
+        (is_swapped, [_Along(one, axis ^ is_swapped) for axis, one in enumerate(differences)])
+        for is_swapped in (False, True)
+    ]
+    (_, own), _ = by_order
+    if all(float(one.focus.min()) < _FOCUSED for _, both in by_order for one in both):
+        if min(differences[0].shape[1:]) < _MANY_CELLS:
+            return ""
+        return (
+            "changes its first feature map everywhere with every place of its pictures, as behind "
+            "a Fourier transform"
+        )
+    for is_swapped, both in by_order:
+        first, second = (
+            one.is_reversed(_MOST_APART / cells) for one, cells in zip(both, explained, strict=True)
+        )
+        if first is not None and second is not None:
+            how = _TURNED.get((is_swapped, first, second))
+            return "" if how is None else f"processes its pictures as if {how}"
+    _, axis = max(
+        (float((one.middle - one.expected).abs().max()), axis) for axis, one in enumerate(own)
+    )
+    at = int((own[axis].middle - own[axis].expected).abs().argmax())
+    return (
+        "moves, turns, enlarges or pads its pictures first: what is at "
+        f"{float(own[axis].expected[at]):.0%} of their {('height', 'width')[axis]} lies at "
+        f"{float(own[axis].middle[at]):.0%} of its map"
+    )
+
+
+class _Along:
+    """Where several maps changed [strips, h, w], along one axis: middle and extent as shares of its
+    side [strips], the least and the largest extent of all; cells: along it; focus: how many times
+    these are as many as those that changed."""
+
+    def __init__(self, differences: Tensor, axis: int) -> None:
+        is_seen = differences.flatten(1).any(dim=1)
+        sums = differences[is_seen].sum(dim=2 - axis)
+        side = sums.shape[1]
+        squares = sums.square()  # so that what changes a little everywhere counts little
+        at = (torch.arange(side, dtype=squares.dtype, device=sums.device) + 0.5) / side
+        self.middle = (squares * at).sum(dim=1) / squares.sum(dim=1)
+        self.focus = side * squares.sum(dim=1) / sums.sum(dim=1).square()
+        self.extent, self.most = (float(one) for one in (1 / self.focus).aminmax())
+        self.cells = side
+        self.expected = torch.tensor(_STRIPS, dtype=at.dtype, device=at.device)[is_seen]
+
+    def is_reversed(self, apart: float) -> bool | None:
+        """Whether they lie in the opposite order, with so much of the side between them and where
+        they should be; None if they lie in no order."""
+        most = apart + self.extent / 2
+        if self.most > _ONCE * self.extent + 1 / self.cells:
+            return None
+        for is_it, middle in ((False, self.middle), (True, 1 - self.middle)):
+            if bool(((middle - self.expected).abs() <= most).all()):
+                return is_it
+        return None
+
+
+def _changed(picture: Tensor, axis: int, cells: int, share: float) -> list[Tensor]:
+    """The picture with one strip of it changed: at the first edge, at the last one, where less than
+    a cell may be left over, and between; of these a share of their length.
+
+    Values change their places within a strip, which keeps what a module may normalise its pictures
+    by.
+    """
+    along, across = axis + 2, 3 - axis
+    side, whole = picture.shape[along], picture.shape[across]
+    wide = max(side // cells, round(_STRIP * side))
+    last = max(wide, side // cells + 1)
+    part = max(2, int(share * whole))
+    strips = [(0, wide, whole), (side - last, last, whole)]
+    strips += [(round(middle * side - wide / 2), wide, part) for middle in _STRIPS]
+    found = []
+    for begin, width, length in strips:
+        one = picture.clone()
+        strip = one.narrow(along, begin, width).narrow(across, 0, length)
+        strip.copy_(strip.roll(length // 2, across))
+        found.append(one)
+    return found

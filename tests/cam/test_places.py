@@ -1,0 +1,102 @@
+"""Networks that move their pictures or maps: the heat would lie elsewhere, so they are refused
+unless a person says where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import gradcam_core as gc
+
+Moved = Callable[[Tensor], Tensor]
+
+
+class Moving(nn.Module):
+    """place: "first", "between" or "last", where the pictures, or the maps, are moved."""
+
+    def __init__(self, moved: Moved, place: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1)
+        self.third, self.head = nn.Conv2d(8, 8, 3, 1, 1), nn.Linear(8, 5)
+        self.moved, self.place = moved, place
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.moved(x) if self.place == "first" else x
+        y = self.first(x).relu()
+        y = self.moved(y) if self.place == "between" else y
+        y = self.third(self.second(y).relu()).relu()
+        return self.head((self.moved(y) if self.place == "last" else y).mean((2, 3)))
+
+
+def images(count: int = 1) -> Tensor:
+    return torch.randn(count, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def in_any_order(y: Tensor) -> Tensor:
+    side = y.shape[3]
+    return y[..., torch.randperm(side, generator=torch.Generator().manual_seed(0))]
+
+
+def warped(y: Tensor) -> Tensor:
+    to_the_side = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]]).expand(len(y), -1, -1)
+    grid = functional.affine_grid(to_the_side, [*y.shape], align_corners=False)
+    return functional.grid_sample(y, grid, align_corners=False)
+
+
+MOVED: dict[str, Moved] = {
+    "mirrored": lambda y: y.flip(3),
+    "rotated": lambda y: y.rot90(1, (2, 3)),
+    "transposed": lambda y: y.mT,
+    "rolled": lambda y: y.roll(y.shape[3] // 4, 3),
+    "halves swapped": lambda y: torch.cat(y.chunk(2, 3)[::-1], 3),
+    "in any order": in_any_order,
+    "one by one": lambda y: torch.stack(y.unbind(3)[::-1], 3),
+    "with its mirror image": lambda y: y + y.flip(3),
+    "warped": warped,
+}
+
+
+@pytest.mark.parametrize("kind", MOVED)
+@pytest.mark.parametrize("place", ["first", "between", "last"])
+def test_what_is_moved_before_the_layer_is_told(kind: str, place: str):
+    module = Moving(MOVED[kind], place).eval()
+    if place == "last":
+        assert gc.forward(module, images()).layer == "third"
+        return
+    with pytest.raises(gc.CamError, match=r"so the heat would be in the wrong place\. .* reshape="):
+        gc.forward(module, images())
+
+
+def test_parts_that_are_cut_out_are_told():
+    for cut in (lambda x: x[..., 32:], lambda x: x[..., 16:-16, 16:-16], lambda x: x[..., 6:, :]):
+        with pytest.raises(gc.CamError, match="as if it cut out a part"):
+            gc.forward(Moving(cut, "first").eval(), images())
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        lambda y: y[:, torch.arange(y.shape[1]).flip(0)],
+        lambda y: y.roll(3, 3).roll(-3, 3),
+        lambda y: y.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2),
+        lambda y: functional.pixel_shuffle(functional.pixel_unshuffle(y, 2), 2),
+        lambda y: y[..., ::2, ::2],
+        lambda y: y.unflatten(1, (1, -1)).transpose(1, 2).flatten(1, 2),
+    ],
+    ids=["channels", "rolled back", "channels last", "shuffled back", "every second", "groups"],
+)
+def test_what_keeps_its_places_is_taken(kept: Moved):
+    for place in ("first", "between"):
+        assert gc.forward(Moving(kept, place).eval(), images()).layer == "third"
+
+
+def test_who_says_where_a_map_belongs_gets_it_there():
+    mirrored = Moving(lambda y: y.flip(3), "between").eval()
+    run = gc.forward(mirrored, images(), "third", reshape=lambda y: y.flip(3))
+    other = gc.forward(mirrored, images(), "third")
+    torch.testing.assert_close(run.cam(1), other.cam(1).flip(2))
