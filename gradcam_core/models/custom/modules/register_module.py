@@ -13,7 +13,8 @@ from gradcam_core.models.custom.class_names import labels_for
 from gradcam_core.models.custom.description import Description
 from gradcam_core.models.custom.files.label_files import names_in
 from gradcam_core.models.custom.info import info_of
-from gradcam_core.models.custom.input_settings import imagenet_input, input_of, plausible
+from gradcam_core.models.custom.input_settings import imagenet_input, input_of
+from gradcam_core.models.custom.mean_and_std import plausible
 from gradcam_core.models.custom.modules.own_module import (
     ModuleRecipe,
     ModuleSource,
