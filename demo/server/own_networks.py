@@ -56,7 +56,7 @@ RENAMED = (
     "allow it for others with GRADCAM_NETWORK_DROPS=on."
 )
 
-_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar", ".txt", ".json", ".csv")
+_LONGEST_SUFFIX = 12
 
 
 class _NetworkRequest(BaseModel):
@@ -99,7 +99,7 @@ class OwnNetworks:
         if (refused := self._refused(request)) is not None:
             return refused
         given = Path(request.query_params.get("name", "")).name
-        suffix = next((one for one in _SUFFIXES if given.lower().endswith(one)), ".pth")
+        suffix = Path(given).suffix[:_LONGEST_SUFFIX] or ".pth"
         name = uuid.uuid4().hex
         # The visitor's own file name is kept because errors and the notice quote it.
         path = self._place() / name / (Path(given).stem[:100] + suffix)

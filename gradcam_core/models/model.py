@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
 
-from gradcam_core.errors import ChoiceError
+from gradcam_core.errors import CamError, ChoiceError
 from gradcam_core.images.preprocessing import Preprocessing
 from gradcam_core.models.downloads.weights import Weights
 from gradcam_core.models.registry import ModelInfo
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LayerChoice: TypeAlias = str | float | tuple[str | float, ...]
 """A layer by its dotted name or its place from 0 (first feature map) to 1 (last); or several."""
+
+_ROUNDING = 0.01  # of probabilities, in bfloat16
 
 JOINED = "+"
 """Separates the names of several layers whose maps are joined."""
@@ -99,9 +101,19 @@ class Model:
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits [N, classes] -> probabilities of all classes in [0, 1], float32 of the same shape.
-        The values of a regression stay as they are."""
+        The values of a regression stay as they are. Raises CamError if a network that is taken to
+        return probabilities gives others."""
         logits = logits.float()
-        if self.gives_probabilities or self.info.unit is not None:
+        if self.info.unit is not None:
+            return logits
+        if self.gives_probabilities:
+            least, most = (float(one) for one in logits.detach().aminmax())
+            if least < -_ROUNDING or most > 1 + _ROUNDING:
+                raise CamError(
+                    f"{self.info.title} gave {least if least < 0 else most:.4g} for this picture, "
+                    "and its outputs were taken as probabilities, from 0 to 1: register it with "
+                    "output=, a function that returns logits."
+                )
             return logits
         return logits.sigmoid() if self.info.independent else logits.softmax(dim=1)
 

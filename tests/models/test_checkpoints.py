@@ -1172,6 +1172,8 @@ def test_a_named_architecture_goes_before_that_of_the_folder(tmp_path: Path):
             r"\(a crop of 64x96 from a picture resized to 64 cannot be followed\): give size",
         ),
         ({"rescale_factor": 0.00784}, "only 1/255 is supported"),
+        ({"do_rescale": False}, "scales pictures by 1: only 1/255"),
+        ({"do_flip_channel_order": True}, r"blue first \(BGR\).* weight.flip\(1\)"),
         ({"image_mean": None}, "does not say how pictures are prepared"),
     ],
 )
@@ -1193,7 +1195,9 @@ def test_a_folder_without_what_is_needed_is_refused(tmp_path: Path):
     with pytest.raises(gc.NetworkError, match="in several files"):
         gc.register("Mine", weights=folder)
     (folder / "config.json").write_text('{"a": 1}')
-    with pytest.raises(gc.NetworkError, match=r"config.json of mine is not that of a timm class"):
+    with pytest.raises(
+        gc.NetworkError, match=r"config.json of mine is not that of a classifier of"
+    ):
         gc.register("Mine", weights=folder)
     (folder / "config.json").unlink()
     with pytest.raises(gc.NetworkError, match=r"mine are in several files: load each, put"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import pickle
 import re
@@ -77,6 +76,8 @@ OTHERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a.pt2": (zipped("a/models/model.json"), "torch.export's"),
     "a.tflite": (lambda path: path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(64)), "Lite's"),
     "a.index.json": (lambda path: path.write_text('{"weight_map": {}}'), "is one of several files"),
+    "a.xml": (lambda path: path.write_text("<?xml version='1.0'?><net/>"), "is OpenVINO's"),
+    "b.pth": (lambda path: path.write_text("hello"), "neither safetensors nor what torch.save"),
     "a.pkl": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "torch.save did not write"),
     "model-00001-of-00002.bin": (lambda path: saved(path, {}), "one of several files: load each"),
 }  # fmt: skip
@@ -214,15 +215,6 @@ def test_a_prefix_is_not_offered_if_it_would_lose_the_head(tmp_path: Path):
     path = saved(tmp_path / "a.pth", body | {"decoder.0.weight": torch.rand(4, 64, 3, 3)} | head)
     with pytest.raises(gc.NetworkError, match=r"decoder.0 may be part of it, too: build the"):
         gc.register("Mine", "test_resnet", weights=path)
-
-
-def test_another_pooling_than_usual_is_not_overlooked(tmp_path: Path):
-    args = argparse.Namespace(model="test_resnet", gp="max")
-    path = saved(tmp_path / "a.pth", {"state_dict": small().state_dict(), "args": args})
-    with pytest.raises(gc.NetworkError, match="uses 'max' pooling, but here it would"):
-        gc.register("Mine", weights=path)
-    args.gp = "avg"
-    gc.register("Mine", weights=saved(path, {"state_dict": small().state_dict(), "args": args}))
 
 
 @pytest.mark.parametrize(

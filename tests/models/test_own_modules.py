@@ -115,6 +115,14 @@ def test_names_that_a_module_holds_are_those_of_its_classes():
             patch.setattr(Small, key, property(lambda _: 1 // 0), raising=False)
         info = gc.register("Mine", module=small())
     assert info.labels[0].name == gc.register("Mine", module=module).labels[0].name == "class 0"
+    module.names = dict(enumerate(LABELS))  # Ultralytics'
+    assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
+    wrapped = nn.Sequential(nn.Identity(), module).eval()
+    assert [label.name for label in gc.register("Mine", module=wrapped).labels] == LABELS
+    for holder, key in (("hparams", "class_names"), ("dataset_meta", "classes")):
+        module = small()
+        setattr(module, holder, {key: LABELS})
+        assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
 
 
 class Scaled(Small):
@@ -145,7 +153,7 @@ def test_a_module_that_takes_imagenets_normalisation_may_change_it(scale: float,
 def test_a_filter_that_takes_even_pictures_away_does_not_scale_them():
     class Edges(Small):
         def forward(self, x: Tensor) -> Tensor:
-            return super().forward(x - gaussian_blur(x, [7, 7]))
+            return super().forward(255 * (x - gaussian_blur(x, [7, 7])))
 
     gc.register("Mine", module=Edges().eval(), size=64)
 

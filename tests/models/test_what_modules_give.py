@@ -124,6 +124,15 @@ def test_what_is_taken_for_probabilities_without_a_sigmoid_at_the_end_is_told():
     assert "taken as probabilities, because all that were tried" in registered(module).notice
 
 
+def test_what_is_no_probability_of_a_photo_is_told(cat: Image.Image):
+    times = [1.0]
+    registered(Net(lambda z: times[0] * (1 - z.sigmoid())))
+    assert 0 < gc.examine(cat, "mine").top[0].probability < 1
+    times[0] = -1.0
+    with pytest.raises(gc.CamError, match=r"gave -0\.\d+ for this picture, .* output="):
+        gc.examine(cat, "mine")
+
+
 @pytest.mark.parametrize("wrap", [nn.DataParallel, lambda m: torch.compile(m, backend="eager")])
 def test_the_module_within_a_wrapper_is_explained(wrap: Callable[[nn.Module], nn.Module]):
     module = Net()
@@ -214,6 +223,28 @@ def test_a_head_may_be_put_where_there_was_none(name: str, head: str):
     pool = nn.AdaptiveAvgPool2d(1) if head == "head" else nn.Identity()
     setattr(module, head, nn.Sequential(pool, nn.Flatten(), nn.Linear(module.num_features, 5)))
     assert len(registered(module.eval()).labels) == 5
+
+
+def test_a_head_that_does_nothing_is_told():
+    class Features(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.body(x).mean((2, 3)))
+
+    module = Features()
+    module.num_classes = 0  # type: ignore[assignment]
+    assert registered(module).notice == ""
+    module.fc = nn.Identity().eval()  # type: ignore[assignment]
+    with pytest.raises(gc.NetworkError, match="outputs are features"):
+        registered(module)
+    module.num_classes = 3  # type: ignore[assignment]
+    assert "fc does nothing, so its outputs may be features" in registered(module).notice
+
+
+def test_one_of_mean_and_std_is_not_said_to_be_missing():
+    assert (
+        registered(Net(), std=None).notice
+        == "Mine: only mean was given, and the other is ImageNet's."
+    )
 
 
 def test_a_title_without_letters_needs_a_name():

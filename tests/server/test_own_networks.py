@@ -96,6 +96,8 @@ def test_a_file_that_holds_no_network_is_told(content: bytes):
     page = client()
     problem = asked(page, file=sent(page, content, "../../x.pth"))["problem"]
     assert "x.pth" in problem
+    sent_onnx = sent(page, b"\x08\x07", "net.onnx")
+    assert "it is ONNX" in asked(page, file=sent_onnx)["problem"]
     assert "Something went wrong" not in problem
 
 

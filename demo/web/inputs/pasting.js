@@ -14,7 +14,8 @@ const NOT_TO_BE_HAD = "The picture cannot be loaded from there. Save it and drop
 const NOTHING_COPIED = "There is no picture in the clipboard. Copy one first.";
 const NOT_READ = "The browser does not let the page read the clipboard. Ctrl+V also pastes a picture.";
 
-const WEIGHTS = /\.(safetensors|pth|pt|ckpt|bin|pth\.tar)$/i;
+// Of networks, also those that are refused with a sentence.
+const WEIGHTS = /\.(safetensors|pth|pth\.tar|pt2?|ptl|th|ckpt|bin|pkl|onnx|h5|hdf5|keras|tflite|msgpack|pdparams)$/i;
 const LABELS = /\.(txt|json|csv)$/i;
 
 const isAddress = (text) => /^https?:\/\/\S+$/i.test(text);

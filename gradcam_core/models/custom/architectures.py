@@ -80,6 +80,24 @@ class Architecture:
             return self
         return replace(self, arguments={**self.arguments, "img_size": tuple(size)})
 
+    def given(self, arguments: Mapping[str, Any]) -> Architecture:
+        """The same, built with these arguments of a training script, too. Raises ArchitectureError
+        if it cannot be, as tensors do not show what they change."""
+        if not arguments:
+            return self
+        found = replace(self, arguments={**arguments, **self.arguments})
+        said = ", ".join(f"{k}={getattr(v, 'name', repr(v))}" for k, v in arguments.items())
+        try:
+            if self.library != "timm":
+                raise ValueError
+            shapes_of(found, 2, 3)
+        except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError):
+            raise ArchitectureError(
+                f"the file says that its network was built with {said}, and {self} cannot be: "
+                "build the network, load the file, and give it as gc.register(…, module=…)"
+            ) from None
+        return found
+
     @property
     def builder(self) -> Callable[..., nn.Module]:
         """The library's function of this name. People may give timm another one."""

@@ -3,9 +3,11 @@ is usual for so many."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,12 +67,17 @@ def _imagenet_names(count: int) -> list[str] | None:
 _OF_RESULTS = re.compile("metric|result|score|log|history|loss")
 
 
+_OF_PYTHON = re.compile(r"[\[({].*|[\d., -]+", re.DOTALL)
+
+
 def parsed(value: Any) -> Any:
-    if isinstance(value, str):  # in safetensors everything is text
-        try:
+    """What a text says, as JSON or as Python prints it; in safetensors everything is text."""
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):
             return json.loads(value)
-        except ValueError:
-            return value
+        if _OF_PYTHON.fullmatch(value):
+            with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+                return ast.literal_eval(value)
     return value
 
 
@@ -80,12 +87,16 @@ def names_of(checkpoint: Checkpoint, outputs: int) -> tuple[list[str] | None, st
     from gradcam_core.models.custom.files.checkpoint import settings_in
 
     metadata = {key: parsed(value) for key, value in checkpoint.metadata.items()}
-    note = ""
+    note, taken = "", ""
+    found: list[str] = []
     holders = [held for of, held in settings_in(metadata) if not _OF_RESULTS.search(of.lower())]
     for held, key in ((held, key) for held in holders for key in NAMES_KEYS if key in held):
         try:
+            given = parsed(held[key])
+            if isinstance(given, str) and "," in given:
+                given = list(map(str.strip, given.split(",")))
             descriptions = held.get("label_descriptions")
-            names = names_in({key: held[key], "label_descriptions": descriptions})
+            names = names_in({key: given, "label_descriptions": descriptions})
         except LabelError as error:
             if isinstance(held[key], list | tuple | Mapping) and held[key]:
                 note = (
@@ -94,10 +105,15 @@ def names_of(checkpoint: Checkpoint, outputs: int) -> tuple[list[str] | None, st
             continue
         is_right = len(names) == outputs or (outputs == 1 and len(names) == 2)
         if is_right and all(map(str.strip, names)):
-            return names, ""
+            if found and names != found and sorted(names) == sorted(found):
+                return None, (
+                    f"the file's names are ignored, because {taken} and {key} have them in "
+                    "different orders: give labels="
+                )
+            found, taken = found or names, taken or key
         if names and not is_right and not note:
             note = (
                 f"the network has {max(outputs, 2)} classes, and the file names {len(names)} "
                 f"({key}), which are ignored: give labels="
             )
-    return None, note
+    return (found, "") if found else (None, note)

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from gradcam_core.errors import NetworkError
-from gradcam_core.images.preprocessing import CROP_MODES, InputSize, Preprocessing, Resizing
+from gradcam_core.images.preprocessing import (
+    CROP_MODES,
+    InputSize,
+    Preprocessing,
+    Resizing,
+    crop_from,
+)
 from gradcam_core.models.custom.class_names import parsed
 from gradcam_core.models.custom.description import Description, checked
+from gradcam_core.models.custom.mean_and_std import (
+    BGR_IN_TEXT,
+    DEEPEST,
+    OF_PICTURES,
+    in_texts,
+    is_reversed,
+    layers_before,
+    normalising,
+    plausible,
+    said_alone,
+    says_bgr,
+    short,
+    unusable,
+)
 from gradcam_core.upstream import import_timm
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gradcam_core.models.custom.files.checkpoint import Checkpoint
 
 
@@ -83,8 +101,13 @@ def _as_many(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
     return values if len(values) == channels else (sum(values) / len(values),) * channels
 
 
-_SIZES = ("input_size", "img_size", "image_size")
+_SIZES = ("input_size", "img_size", "image_size", "imgsz", "val_crop_size")
 """Under which training scripts write the sides of the input."""
+
+_STEPS = re.compile(
+    r"\b(CenterCrop|Resize)\(size=[\[(]?(\d+)(?:, (\d+))?"  # as torchvision's print themselves
+    r"|dict\((?=[^()]*'(CenterCrop|ResizeEdge)')[^()]*\b(?:crop_size|scale)=(\d+)"  # OpenMMLab's
+)
 
 
 def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
@@ -98,71 +121,59 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
 
     config = parsed(checkpoint.metadata.get("pretrained_cfg"))
     metadata = {**checkpoint.metadata, **(config if isinstance(config, Mapping) else {})}
-    size = parsed(next(filter(None, map(metadata.get, _SIZES)), None))
+    of_pictures = list(_of_pictures(metadata, attributes))
+    own, *nested = (
+        [_sides(parsed(held[key])) for key in _SIZES if held.get(key)] for _, held in of_pictures
+    )
+    inner = [size for sizes in nested for size in sizes]
+    size = next(iter(own or (inner if all(one == inner[0] for one in inner) else [])), None)
     sides: tuple[int, ...] = ()
-    if isinstance(size, list | tuple) and all(isinstance(side, int) for side in size):
-        # The channels may stand before it or behind it.
-        size = size[-3:-1] if len(size) > 2 and size[-1] in (1, 3) else size[-2:]
-        if len(set(size)) > 1:
-            sides = tuple(size) if _known("size", size) is None else ()
+    if isinstance(size, list | tuple) and len(set(size)) > 1:
+        sides = tuple(size) if _known("size", size) is None else ()
     interpolation = _known("interpolation", metadata.get("interpolation"))
     texts = [
         text
         for key, text in metadata.items()
         if isinstance(text, str) and (key in ("cfg", "config") or "transform" in key)
     ]
+    size = _known("size", size)
+    crop = _known("crop", parsed(metadata.get("crop_pct")))
+    resizing = CROP_MODES.get(str(metadata.get("crop_mode")))
+    if crop is None and resizing is None:
+        steps = _STEPS.findall("\n".join([*texts, *(text for text, _ in of_pictures)]))
+        size, crop, resizing = _of_steps(size, metadata, steps)
     plain = Normalisation(
-        _known("size", size),
-        _known("crop", parsed(metadata.get("crop_pct"))),
+        size,
+        crop,
         Image.Resampling[interpolation.upper()] if interpolation else None,
-        CROP_MODES.get(str(metadata.get("crop_mode"))),
+        resizing,
         sides,
-        is_bgr=_says_bgr(metadata) or any(map(_BGR_IN_TEXT.search, texts)),
+        is_bgr=says_bgr(metadata) or any(map(BGR_IN_TEXT.search, texts)),
     )
     mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
     if mean is None or std is None:
-        found_in = {*_normalising(metadata, attributes), *_in_texts(texts)}
+        found_in = {*normalising(of_pictures), *in_texts(texts)}
         if len(found_in) > 1:
-            shown = ", ".join(_short(one) for one, _ in sorted(found_in))
+            shown = ", ".join(short(one) for one, _ in sorted(found_in))
             note = f"its settings have several means and stds ({shown}), none of which is taken"
             return replace(plain, note=note)
         mean, std = map(list, *found_in) if found_in else (None, None)
     if mean is None or std is None:
-        before = _layers_before(checkpoint)
+        before = layers_before(checkpoint)
         if len(before) != 1:
-            return replace(plain, note=_of_one_alone(metadata))
+            return replace(plain, note=said_alone(metadata))
         ((mean, std),) = before
         note = "mean and std are those of tensors in the file"
     else:
         note = ""
     found = plausible(mean, std)
-    if found and _is_reversed(found[0]):
+    if found and is_reversed(found[0]):
         return replace(plain, is_bgr=True)
     if found and max(*mean, *std) > 1:
-        note = f"mean and std are those of values from 0 to 255 in the file, {_short(mean)}"
+        note = f"mean and std are those of values from 0 to 255 in the file, {short(mean)}"
     if found is None:
-        return replace(plain, note=_unusable(mean, std))
+        return replace(plain, note=unusable(mean, std))
     return replace(plain, mean=found[0], std=found[1], note=note)
-
-
-def _of_one_alone(metadata: Mapping[str, Any]) -> str:
-    """What is to be said of a mean without a std beside it, or the other way round."""
-    mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
-    for key, held in metadata.items():
-        if "stat" in key.lower() and isinstance(held, Mapping) and {"mean", "std"} <= held.keys():
-            return _unusable(held["mean"], held["std"])
-    name, values, other = ("std", std, "mean") if mean is None else ("mean", mean, "std")
-    is_one = isinstance(values, list | tuple) and len(values) in (1, 3)
-    if not is_one or not all(isinstance(one, int | float) for one in values):
-        return ""
-    return f"{name} {_short(values)} in the file is ignored, as no {other} is: give mean= and std="
-
-
-def _unusable(mean: Any, std: Any) -> str:
-    return (
-        f"mean {_short(mean)} and std {_short(std)} in the file are ignored, because they are not "
-        f"{_USABLE}: give mean= and std="
-    )
 
 
 def _known(key: str, value: Any) -> Any:
@@ -173,139 +184,57 @@ def _known(key: str, value: Any) -> Any:
         return None
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, Mapping):  # as objects of other libraries, such as NumPy's, are read
-        return "(an object, not a list)"
-    return f"{value!r}" if len(repr(value)) < 40 else f"{repr(value)[:36]} …"
-
-
-_USABLE = "one number for each channel, both for values from 0 to 1 or both for values up to 255"
-
-_MOST = 255  # of values that are not from 0 to 1
-
-_DEEPEST = 4  # settings in settings
-_OF_PICTURES = re.compile(
-    "data|stat|norm|transform|process|augment|image|img|input|pipeline|pixel|rgb"
-)
-_MEAN = re.compile(r"(.*?)(mean)(s?)", re.IGNORECASE)
-
-_BGR = (0.406, 0.456, 0.485)
-"""ImageNet's mean, of pictures that were read by OpenCV."""
-
-
-_BGR_IN_TEXT = re.compile(r"""to_rgb\s*=\s*False|[=:]\s*["']bgr["']""", re.IGNORECASE)
-
-
-def _says_bgr(settings: Mapping[Any, Any], depth: int = 0) -> bool:
-    """Whether settings, or those in them, say that pictures have blue first."""
-    for key, value in settings.items():
-        text = value.lower() if isinstance(value, str) else ""
-        is_off = value is False or text == "false"
-        if text == "bgr" or (str(key).lower().endswith("to_rgb") and is_off):
-            return True
-        if depth < _DEEPEST:
-            within = value if isinstance(value, list | tuple) else [value]
-            if any(isinstance(one, Mapping) and _says_bgr(one, depth + 1) for one in within):
-                return True
-    return False
-
-
-def _is_reversed(mean: Sequence[float]) -> bool:
-    return len(mean) == 3 and all(
-        abs(one - usual) < 1 / _MOST for one, usual in zip(mean, _BGR, strict=True)
-    )
-
-
-_Pair = tuple[tuple[float, ...], tuple[float, ...]]
-
-
-def _normalising(
-    settings: Mapping[Any, Any], attributes: Callable[[Any], Any], depth: int = 0
-) -> Iterator[_Pair]:
-    """Every mean and std beside each other in settings that are of pictures, by their names, or
-    that are so by their own, as "image_mean" and "image_std"."""
-    yield from _pairs(settings)
-    for key, given in settings.items():
-        if depth == _DEEPEST or not _OF_PICTURES.search(str(key).lower()):
+def _of_pictures(
+    settings: Mapping[Any, Any], attributes: Callable[[Any], Any], key: str = "", depth: int = 0
+) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """Settings, and those in them that are of pictures by the names that they stand under, each
+    after that name, or after what it is if it is an object, such as "CenterCrop(size=224"."""
+    yield key, settings
+    for name, given in settings.items():
+        if depth == DEEPEST or not OF_PICTURES.search(str(name).lower()):
             continue
-        if isinstance(given, list | tuple) and len(given) == 2 and plausible(*given):
-            yield tuple(given[0]), tuple(given[1])
         for one in given if isinstance(given, list | tuple) else [given]:
             held = attributes(one)
-            if isinstance(held, Mapping) and (pair := _pair_in(held, str(key))):
-                yield pair
-            elif isinstance(held, Mapping):
-                yield from _normalising(held, attributes, depth + 1)
+            if isinstance(held, Mapping):
+                kind = getattr(one, "name", "") or str(held.get("__class_fullname__", ""))
+                size = held.get("size") or [held.get("height"), held.get("width")]
+                what = f"{kind.rpartition('.')[2]}(size={size}" if kind else ""
+                yield from _of_pictures(held, attributes, f"{name} {what}", depth + 1)
 
 
-def _pair_in(settings: Mapping[Any, Any], key: str) -> _Pair | None:
-    mean, std = _listed(settings.get("mean"), settings.get("std"), key)
-    return (tuple(mean), tuple(std)) if plausible(mean, std) else None
-
-
-def _listed(mean: Any, std: Any, key: str) -> tuple[Any, Any]:
-    """Lists also of one number for all channels, where it is clear that it is of pictures."""
-    is_clear = set(_OF_PICTURES.findall(key.lower())) - {"stat"}
-    if is_clear and all(isinstance(one, int | float) for one in (mean, std)):
-        return [mean], [std]
-    return mean, std
-
-
-def _pairs(settings: Mapping[Any, Any]) -> Iterator[_Pair]:
-    for key in settings:
-        named = _MEAN.fullmatch(str(key))
-        if named is None or not _OF_PICTURES.search(named[1].lower()):
-            continue
-        other = f"{named[1]}{'STD' if named[2].isupper() else 'std'}{named[3]}"
-        mean, std = (parsed(settings.get(one)) for one in (key, other))
-        mean, std = _listed(mean, std, named[1])
-        if plausible(mean, std):
-            yield tuple(mean), tuple(std)
-
-
-def _in_texts(texts: Sequence[str]) -> Iterator[_Pair]:
-    """Every mean with every std that programs set, as lists of numbers."""
-
-    def lists(key: str) -> Iterator[tuple[float, ...]]:
-        for text in texts:
-            for one in re.findall(rf"\b{key}\s*=\s*(?:\w+\()?[\[(]([\d.,\s]*)[\])]", text):
-                yield tuple(float(number) for number in one.replace(",", " ").split())
-
-    yield from product(lists("mean"), lists("std"))
-
-
-_LEAST_STD = 0.05  # of a channel, in [0, 1]; a data set with less would be nearly one colour
-
-
-def plausible(mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Both, if they can be those of channels from 0 to 1; else to 255, divided by that."""
-    if not all(isinstance(one, list | tuple) for one in (mean, std)) or len(mean) != len(std):
+def _sides(size: Any) -> Any:
+    """Of a size as settings have it: one number, or height and width without the channels, which
+    may stand before it or behind it."""
+    if isinstance(size, Mapping):
+        size = [size.get("height"), size.get("width")]
+    if isinstance(size, float) and size.is_integer():
+        return int(size)
+    if not isinstance(size, list | tuple):
+        return size
+    if not all(isinstance(side, int) for side in size):
         return None
-    try:
-        scale = _MOST if max(*mean, *std) > 1 else 1
-        if scale > 1 and set(std) == {1}:  # what Caffe's networks are given
-            return checked("mean", [one / scale for one in mean]), (1 / scale,) * len(std)
-        found = tuple(
-            checked(key, [one / scale for one in given])
-            for key, given in (("mean", mean), ("std", std))
-        )
-    except (TypeError, ValueError):
-        return None
-    return found if min(found[1]) >= _LEAST_STD else None
+    return size[-3:-1] if len(size) > 2 and size[-1] in (1, 3) else size[-2:]
 
 
-def _layers_before(checkpoint: Checkpoint) -> list[tuple[list[float], list[float]]]:
-    """Mean and standard deviation of the layers that normalise pictures, as many people put one
-    before a network: buffers such as "mean" and "std", "pixel_mean" and "pixel_std"."""
-    found = []
-    for name, mean in checkpoint.tensors.items():
-        stem, _, last = name.rpartition(".")
-        before = last.removesuffix("mean")
-        std = checkpoint.tensors.get(f"{stem}.{before}std" if stem else f"{before}std")
-        if last != before and std is not None and mean.numel() == std.numel() in (1, 3):
-            found.append((_numbers(mean), _numbers(std)))
-    return found
-
-
-def _numbers(tensor: Tensor) -> list[float]:
-    return [round(value, 6) for value in tensor.flatten().tolist()]
+def _of_steps(
+    size: InputSize | None, metadata: Mapping[str, Any], steps: Iterable[tuple[str, ...]]
+) -> tuple[InputSize | None, float | None, Resizing | None]:
+    """Size, crop and kind of resizing, by the only crop and the only resizing that transforms or
+    torchvision's training script say. A crop that does not follow from them is the usual one."""
+    found: dict[str, set[tuple[int, ...]]] = {"CenterCrop": set(), "Resize": set()}
+    for of_torchvision, height, width, of_openmmlab, side in steps:
+        kind = (of_torchvision or of_openmmlab).removesuffix("Edge")
+        found[kind].add(tuple(int(one) for one in (height or side, width) if one))
+    crops, resized = (list(found[kind]) for kind in ("CenterCrop", "Resize"))
+    if isinstance(metadata.get("val_resize_size"), int) and "val_crop_size" in metadata:
+        resized = [(metadata["val_resize_size"],)]
+    if not crops and len(resized) == 1 and len(resized[0]) == 2:
+        crops = resized
+    if size is None and len(crops) == 1:
+        size = _known("size", list(crops[0]))
+    if size is not None and len(crops) < 2 and len(resized) == 1:
+        with suppress(ValueError):
+            share, resizing = crop_from(size, resized[0])
+            if share <= 1:
+                return size, share, resizing
+    return size, None, None

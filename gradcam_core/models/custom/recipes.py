@@ -62,5 +62,5 @@ class TransformersRecipe:
         module = AutoModelForImageClassification.from_pretrained(
             str(self.folder), local_files_only=True
         )
-        module.eval().requires_grad_(False)
+        module.float().eval().requires_grad_(False)
         return module

@@ -18,6 +18,7 @@ from gradcam_core.models.custom.files.file_kinds import in_folder
 from gradcam_core.models.custom.files.hub_folder import (
     Config,
     config_in,
+    folder_of,
     is_folder,
     is_path,
     needs_transformers,
@@ -60,7 +61,7 @@ def resolve(described: Description) -> ModelInfo:
 
     name, path = described.architecture, described.weights
     of_name = Path(os.path.expanduser(name)) if name and is_path(name) and is_folder(name) else None
-    folder = of_name or (path if path is not None and is_folder(path) else None)
+    folder = of_name or folder_of(path)
     if folder is not None:
         config, in_folder = read_folder(folder)
         described = _as_in(config, described)
@@ -92,8 +93,7 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     from gradcam_core.models.custom.architectures import architectures_named, built_for
     from gradcam_core.models.custom.files.checkpoint import read_checkpoint
     from gradcam_core.models.custom.fitting.fit import fit
-    from gradcam_core.models.custom.fitting.identify_architecture import identified
-    from gradcam_core.models.custom.fitting.misfits import AS_MODULE
+    from gradcam_core.models.custom.fitting.identify_architecture import arguments_in, identified
 
     if path.is_dir():
         raise NetworkError(in_folder(path))
@@ -111,12 +111,6 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
             "them with red first: save it with the channels of its first layer reversed, "
             "weight.flip(1), and mean and std, too; or give mean= and std= if it takes RGB"
         )
-    pooling = checkpoint.metadata.get("gp") or checkpoint.metadata.get("global_pool")
-    if isinstance(pooling, str) and pooling.endswith("max") and known.preprocessing is None:
-        raise NetworkError(  # as timm's training script was told; tensors do not show it
-            f"the file says that its network uses {pooling!r} pooling, but here it would use "
-            f"'avg': {AS_MODULE}"
-        )
     architectures: Sequence[Architecture] = known.architectures
     named = ""
     if not architectures:
@@ -128,6 +122,9 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
             is_given or said.is_found,
             size,
         )
+    if known.preprocessing is None:
+        arguments = arguments_in(checkpoint.metadata)
+        architectures = [one.given(arguments) for one in architectures]
     if named and described.transform_input is not None:  # torchvision's, where timm has it, too
         architectures = architectures_named(f"torchvision:{architectures[0].name}")
     if any(".fc_norm." in f".{name}" for name in checkpoint.tensors):  # as MAE fine-tunes them
@@ -243,7 +240,7 @@ def _transforming(
 
 def _of_transformers(described: Description, config: Config, folder: Path, path: Path) -> ModelInfo:
     needs_transformers(config.kind, folder.name)
-    from gradcam_core.models.custom.modules.own_module import inspect_module
+    from gradcam_core.models.custom.modules.own_module import in_one_line, inspect_module
 
     if config.preprocessing is None and None in (described.size, described.mean, described.std):
         raise NetworkError(
@@ -251,7 +248,13 @@ def _of_transformers(described: Description, config: Config, folder: Path, path:
         )
     usual = config.preprocessing or imagenet_input()
     recipe = TransformersRecipe(folder, input_of(described, usual, usual.channels))
-    seen = inspect_module(recipe.read(path), recipe.preprocessing, described.layer, None)
+    try:
+        module = recipe.read(path)
+    except Exception as error:  # such as of a package that is not installed
+        raise NetworkError(
+            f"transformers cannot load {folder.name} ({in_one_line(error)})"
+        ) from error
+    seen = inspect_module(module, recipe.preprocessing, described.layer, None)
     labels = labels_for(described, seen.outputs, config.names)
     source = LocalFile(path.absolute())
     return info_of(described, recipe, labels, source, config.kind, seen.layer, (config.note,))

@@ -32,6 +32,7 @@ _ENDINGS = {
     ".pdparams": "PaddlePaddle's, and only PyTorch files are supported",
     ".msgpack": "Flax's, and only PyTorch files are supported",
     ".distcp": "a part of a distributed checkpoint: give its folder",
+    ".xml": f"OpenVINO's: {_SAVE} that it was exported from",
     ".json": "JSON: give the file with the weights, or the folder",
 }
 _MEMBERS = {  # of ZIP files
@@ -83,9 +84,9 @@ def in_folder(folder: Path) -> str:
 
 
 def kind_of(path: Path, begin: bytes) -> str:
-    """What the file is instead, and what to do. begin: its first bytes. Empty if not known."""
+    """What the file is instead, and what to do. begin: its first bytes."""
     found = next((kind for first, kind in _BEGINNINGS.items() if begin.startswith(first)), None)
-    if begin.lstrip()[:1] == b"<":
+    if begin.lstrip()[:1] == b"<" and path.suffix.lower() != ".xml":
         found = "a web page: download the file again"
     if begin.startswith(b"PK"):
         found = _in_zip(path)
@@ -93,8 +94,9 @@ def kind_of(path: Path, begin: bytes) -> str:
             return ", or it is damaged"
     found = found or _ENDINGS.get(path.suffix.lower())
     if found is None and begin[:1] == b"\x80":
-        return ": it is a pickle that torch.save did not write, or it is damaged"
-    return f": it is {found}" if found else ""
+        return f": it is a pickle that torch.save did not write, or it is damaged: {_SAVE}"
+    found = found or f"neither safetensors nor what torch.save writes: {_SAVE}"
+    return f": it is {found}"
 
 
 def _in_zip(path: Path) -> str | None:

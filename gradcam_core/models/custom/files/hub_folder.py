@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin", "model.pth")
 _BYTE = 1 / 255
+_WARPED_PX = 384  # from here on, transformers' processor of ConvNext's stretches pictures
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,16 @@ def is_folder(text: str | Path) -> bool:
     return Path(os.path.expanduser(text), "config.json").is_file()
 
 
+def folder_of(path: Path | None) -> Path | None:
+    """The folder of this form that a path is of, or of its file of weights."""
+    if path is None or is_folder(path):
+        return path
+    with suppress(NetworkError, OSError):
+        if path.name in _WEIGHTS and config_in(path.with_name("config.json"), path.parent.name):
+            return path.parent
+    return None
+
+
 def is_path(text: str) -> bool:
     """Whether it is written as one, and not as the name of an architecture."""
     return "/" in text or "\\" in text or text.startswith((".", "~"))
@@ -64,7 +76,9 @@ def read_folder(folder: Path) -> tuple[Config, Path]:
     files = [one for end in ("safetensors", "bin", "pth", "pt") for one in folder.glob(f"*.{end}")]
     if len(files) == 1:
         return config, files[0]
-    if list(folder.glob("*.index.json")):
+    if indices := list(folder.glob("*.index.json")):
+        if config.architecture is None:  # transformers joins them
+            return config, indices[0]
         raise NetworkError(f"the weights in {folder.name} are in several files: {JOIN}")
     raise NetworkError(
         f"{folder.name} has {len(files) or 'no'} files of weights: one called model.safetensors "
@@ -86,13 +100,14 @@ def config_in(path: Path, name: str) -> Config:
         raise KeyError("architecture")
     except (KeyError, TypeError, AttributeError, LabelError) as error:
         raise NetworkError(
-            f"config.json of {name} is not that of a timm classifier ({error})"
+            f"config.json of {name} is not that of a classifier of timm or transformers ({error}): "
+            "give its file of weights"
         ) from None
 
 
 def needs_transformers(kind: str, name: str) -> None:
     """Raises NetworkError if a folder of transformers cannot be read here."""
-    if not kind.endswith("ForImageClassification"):
+    if "ForImageClassification" not in kind:
         raise NetworkError(f"{name} holds a {kind}, not an image classifier")
     if importlib.util.find_spec("transformers") is None:
         raise NetworkError(
@@ -104,7 +119,10 @@ def needs_transformers(kind: str, name: str) -> None:
 def _of_timm(config: Mapping[str, Any]) -> Config:
     from gradcam_core.models.custom.architectures import Architecture
 
-    architecture = Architecture("timm", config["architecture"], config.get("model_args") or {})
+    arguments = dict(config.get("model_args") or {})
+    if str(config.get("global_pool")).endswith("max"):
+        arguments.setdefault("global_pool", config["global_pool"])
+    architecture = Architecture("timm", config["architecture"], arguments)
     if not import_timm().is_model(architecture.name.partition(".")[0]):
         raise KeyError(f"timm has no {architecture.name}")
     settings = config.get("pretrained_cfg") or config
@@ -130,34 +148,46 @@ def _of_processor(settings: Mapping[str, Any], name: str) -> tuple[Preprocessing
             return (int(value["shortest_edge"]),)
         return int(value["height"]), int(value["width"])
 
+    kind = str(settings.get("image_processor_type") or settings.get("feature_extractor_type"))
     try:
+        if settings.get("do_flip_channel_order"):
+            raise NetworkError(
+                f"preprocessor_config.json of {name} has pictures with blue first (BGR), and here "
+                "they have red first: load it with transformers, reverse the channels of its first "
+                "layer, weight.flip(1), and give it as gc.register(…, module=…)"
+            )
         cut = resized = sides(settings["size"])
+        if kind.startswith("Levit") and len(resized) == 1:
+            resized = (resized[0] * 256 // 224,)
+        is_warped = kind.startswith("ConvNext") and cut[0] >= _WARPED_PX
         if settings.get("do_center_crop") and settings.get("crop_size"):
             cut = sides(settings["crop_size"])
         size = InputSize(cut[0], cut[-1])
         note = ""
         if size.is_square and resized[0] == resized[-1]:
-            if cut is resized and len(resized) == 2:
+            if cut is resized and (len(resized) == 2 or is_warped):
                 note = (
                     "the centre of a picture is used, where transformers stretches the whole "
                     "picture to a square"
                 )
             resized = resized[:1]
         crop, resizing = crop_from(size, resized)
-        if settings.get("crop_pct") and size.is_square and cut[0] == resized[0]:
+        is_share = settings.get("crop_pct") and not is_warped
+        if is_share and size.is_square and cut[0] == resized[0]:
             crop = float(settings["crop_pct"])
-        if (
-            settings.get("do_rescale", True)
-            and abs(float(settings.get("rescale_factor") or _BYTE) - _BYTE) > 1e-5
-        ):
+        scale = float(settings.get("rescale_factor") or _BYTE)
+        if not settings.get("do_rescale", True):
+            scale = 1.0
+        if abs(scale - _BYTE) > 1e-5:
             raise NetworkError(
-                f"preprocessor_config.json of {name} scales pictures by "
-                f"{settings['rescale_factor']}: only 1/255 is supported; give mean and std for "
-                "values from 0 to 1"
+                f"preprocessor_config.json of {name} scales pictures by {scale:g}: only 1/255 is "
+                "supported; give mean and std for values from 0 to 1"
             )
         is_normalised = settings.get("do_normalize", True)
         mean = tuple(map(float, settings["image_mean"])) if is_normalised else (0.0,) * 3
         std = tuple(map(float, settings["image_std"])) if is_normalised else (1.0,) * 3
+        if settings.get("include_top", kind.startswith("EfficientNet")):  # divided once more
+            std = tuple(one * one for one in std)
         resample = Image.Resampling(settings.get("resample", 2))
         return Preprocessing(size, min(crop, 1.0), resample, mean, std, resizing), note
     except (KeyError, TypeError, ValueError) as error:

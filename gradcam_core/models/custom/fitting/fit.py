@@ -117,7 +117,9 @@ def fit(
                 return renamed
     worst = min(failed, key=lambda one: len(one.differing))
     architecture = worst.fit.architecture
-    if worst.is_headless and not altered(shapes):
+    head = [f"{worst.prefix}{one.partition('.weight ')[0]}." for one in worst.differing]
+    of_head = {name: shape for name, shape in shapes.items() if name.startswith(tuple(head))}
+    if worst.is_headless and not altered(of_head):
         used = set(worst.fit.names.values())
         others = [name for name, shape in shapes.items() if name not in used and len(shape) > 1]
         what = "give the file of the whole network, or "
@@ -238,7 +240,7 @@ def _complete(
     found, place = chosen.fit, chosen.prefix
     left = unused_tensors(set(found.names.values()), found.names, shapes, given, place, others)
     notes = [*found.notes]
-    if others and is_averaged(place):
+    if others and is_averaged(place, others):
         raw = next(one for one in others if not is_averaged(one)).rstrip(".")
         notes.insert(0, f"its averaged weights (EMA) are used, not {raw or 'the others'}")
     apart = [*left.apart, *(left.part if is_prefix_given else ())]

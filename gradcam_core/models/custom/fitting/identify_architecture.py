@@ -65,11 +65,12 @@ def identified(
     Raises ArchitectureError if there is none, or if there are several of the same tensors that
     compute something else: or want another normalisation, unless that is known.
     """
+    arguments = arguments_in(metadata)
     for key in _KEYS:
         name = metadata.get(key)
         if isinstance(name, str) and name.strip():
             try:
-                named = architectures_named(name.strip())
+                named = [one.given(arguments) for one in architectures_named(name.strip())]
                 return [fit(built_for(size, named), given, prefix).architecture], ""
             except ArchitectureError:
                 continue
@@ -107,6 +108,18 @@ def identified(
     if prefix is None:
         _check_alone(fits[0], given)
     return _chosen(fits, given, is_normalisation_known)
+
+
+def arguments_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What timm's training script was told to build the network with, besides what tensors show."""
+    given = metadata.get("model_kwargs")
+    found = dict(given) if isinstance(given, Mapping) else {}
+    pooling = metadata.get("gp") or metadata.get("global_pool")
+    if isinstance(pooling, str) and pooling.endswith("max"):
+        found.setdefault("global_pool", pooling)
+    if isinstance(metadata.get("bn_eps"), float):
+        found.setdefault("bn_eps", metadata["bn_eps"])
+    return {key: value for key, value in found.items() if key not in ("num_classes", "in_chans")}
 
 
 def _of_parts(given: Shapes) -> Architecture | None:

@@ -27,6 +27,9 @@ _SCALING = re.compile(r"temperature|(^|_)scale(_|$)")
 
 _EMA = re.compile(r"(^|_)(ema|average_model_state)(_|$)")
 
+_RAW = "current_model_state."
+"""Where Lightning's callback puts raw weights; the averaged ones stand in their place."""
+
 _SOME = 0.5  # share of a network's tensors that must have their names behind a prefix
 
 
@@ -72,7 +75,7 @@ def preferred_prefix(
     for prefix in sorted(found, key=len):
         if not any(same(prefix, other) for other in distinct):
             distinct.append(prefix)
-    averaged = [prefix for prefix in distinct if is_averaged(prefix)]
+    averaged = [prefix for prefix in distinct if is_averaged(prefix, distinct)]
     if len(distinct) > 1 and len(averaged) == 1 and len(distinct) == 2:
         return averaged[0]
     if len(distinct) > 1:
@@ -87,9 +90,11 @@ def preferred_prefix(
     return distinct[0]
 
 
-def is_averaged(prefix: str) -> bool:
-    """Whether the weights behind it are an exponential moving average."""
-    return any(_EMA.search(_words(part)) for part in prefix.split("."))
+def is_averaged(prefix: str, others: Sequence[str] = ()) -> bool:
+    """Whether the weights behind it are an exponential moving average. others: prefixes of all."""
+    is_raw = prefix.startswith(_RAW)
+    is_beside_raw = any(other.startswith(_RAW) for other in others) and not is_raw
+    return is_beside_raw or any(_EMA.search(_words(part)) for part in prefix.split("."))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from gradcam_core.errors import NetworkError
@@ -13,7 +14,8 @@ from gradcam_core.models.custom.class_names import labels_for
 from gradcam_core.models.custom.description import Description
 from gradcam_core.models.custom.files.label_files import names_in
 from gradcam_core.models.custom.info import info_of
-from gradcam_core.models.custom.input_settings import imagenet_input, input_of, plausible
+from gradcam_core.models.custom.input_settings import imagenet_input, input_of
+from gradcam_core.models.custom.mean_and_std import plausible
 from gradcam_core.models.custom.modules.own_module import (
     ModuleRecipe,
     ModuleSource,
@@ -30,8 +32,12 @@ if TYPE_CHECKING:
 
 _CHANNELS = "pictures have 1 or 3: give channels=1 or channels=3 if the module takes such pictures"
 
+_HEADS = ("fc", "head", "classifier")
+_HOLDERS = ("config", "hparams", "dataset_meta")
+"""Where transformers, Lightning and OpenMMLab keep what a module was made with."""
+
 _NAMES_KEYS = ("id2label", "class_names", "classes", "class_to_idx", "idx_to_class", "CLASSES")
-"""What only names of classes stand under; a module's `names` or `labels` may be of its parts."""
+"""What only names of classes stand under; a list called `names` or `labels` may be of parts."""
 
 
 def of_module(
@@ -46,7 +52,10 @@ def of_module(
         raise NetworkError(f"module= is a {type(module).__name__} and must be a torch.nn.Module")
     module = unwrapped(module)
     if module.training:
-        raise NetworkError("the module is in training mode: call its eval() first")
+        raise NetworkError(
+            "the module is in training mode: call its eval() first; if it was exported and has "
+            "none, give the module that it was made from"
+        )
     if _is_headless(module):
         raise NetworkError(
             "the module has no classes (num_classes is 0), so its outputs are features: give it a "
@@ -70,8 +79,11 @@ def of_module(
             "trained with"
         )
     preprocessing = input_of(described, usual, channels)
-    if None not in (described.mean, described.std) or channels != usual.channels:
+    given = [key for key in ("mean", "std") if getattr(described, key) is not None]
+    if len(given) == 2 or channels != usual.channels:
         note = ""
+    elif note and given:
+        note = f"only {given[0]} was given, and the other is ImageNet's"
     try:
         seen = inspect_module(module, preprocessing, described.layer, output)
     except NetworkError as error:
@@ -108,7 +120,11 @@ def of_module(
         )
     name = type(module).__name__
     source = ModuleSource(name)
-    info = info_of(described, recipe, labels, source, name, seen.layer, (note, inside))
+    idle = [one for one in _HEADS if isinstance(getattr(module, one, None), nn.Identity)]
+    feats = (
+        f"its {idle[0]} does nothing, so its outputs may be features, not classes" if idle else ""
+    )
+    info = info_of(described, recipe, labels, source, name, seen.layer, (note, inside, feats))
     is_each = described.sigmoid or (gives in ("sigmoid", "probabilities") and seen.outputs > 1)
     return replace(info, independent=is_each)
 
@@ -122,18 +138,22 @@ def _is_headless(module: nn.Module) -> bool:
     try:
         heads = module.get_classifier()  # type: ignore[operator]
     except Exception:  # there is none, or none where it was
-        return not hasattr(module, "get_classifier")
+        if hasattr(module, "get_classifier"):
+            return False
+        heads = tuple(getattr(module, name) for name in _HEADS if hasattr(module, name))
     heads = heads if isinstance(heads, tuple) else (heads,)
     return all(one is None or isinstance(one, nn.Identity) for one in heads)
 
 
 def _names_in(module: nn.Module, outputs: int) -> list[str] | None:
-    """What the module, or its config as in transformers, calls so many classes."""
-    for of_config in (True, False):
-        for key in _NAMES_KEYS:
+    """What the module, a part of it, or what it was made with calls so many classes."""
+    for part in module.modules():
+        for holder, key in product((*_HOLDERS, ""), (*_NAMES_KEYS, "names")):
             with suppress(Exception):  # a property may raise anything
-                held = module.config if of_config else module
+                held = getattr(part, holder) if holder else part
                 found = held[key] if isinstance(held, Mapping) else getattr(held, key)
+                if key == "names" and not isinstance(found, Mapping):
+                    continue
                 names = names_in(found)
                 if len(names) == outputs and all(map(str.strip, names)):
                     return names

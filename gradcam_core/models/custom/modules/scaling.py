@@ -13,7 +13,7 @@ _LARGER, _SMALLER = 1.5, 0.1
 """By which pictures are scaled that have values from 0 to 1, or to 255. torchvision's networks that
 change ImageNet's normalisation to another one (`transform_input`) scale by 0.4 to 0.5."""
 
-_ROUNDED = 1e-5
+_ROUNDED = 1e-3
 """What is left of even pictures behind a filter that takes them away, such as x - blurred x."""
 
 _GREYS = (0.25, 0.75)
