@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import pytorch_grad_cam
 import torch
 import torchcam.methods
 from PIL import Image
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.transforms.functional import gaussian_blur
@@ -135,7 +133,11 @@ def input_of(model: gc.Model, grid: Grid, detail: int) -> Tensor:
 
 
 def by_pytorch_grad_cam(model: gc.Model, method: str, detail: int, grid: Grid) -> list[np.ndarray]:
-    """The maps of the library, which it stretches over the input and scales to [0, 1]."""
+    """The maps as the library gives them: stretched over the input, from 0 to 1."""
+    # Late: it takes a second to import, and not all who import this module need it.
+    import pytorch_grad_cam
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     batch = input_of(model, grid, detail)
     layer = model.module.get_submodule(model.info.layer)
     make = getattr(pytorch_grad_cam, method)

@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 OF_THE_SHARED_APP = (
     *("test_start", "test_route_allow_list", "test_bad_arguments", "test_functions"),
     *("test_docs_examples", "test_every_door", "test_leaving", "test_settings", "test_headers"),
+    *("test_notices_every_door", "test_stream", "test_remote_pictures"),
 )
-"""Files whose tests use the shared app, besides those of the page."""
+"""Files whose tests use it, besides those of the page: elsewhere it would start once more."""
 
 OF_PEERS = (
     "test_methods",
@@ -55,6 +56,7 @@ OF_PEERS = (
     "test_run_options",
     "test_road",
     "test_deletion_insertion",
+    "test_quality",
 )
 """Files whose tests compare with pytorch-grad-cam. Its import takes a second, so these tests import
 it themselves, and a single process runs all of them."""
@@ -80,11 +82,11 @@ def work_of(test: str) -> str:
 @cache
 def _work_of_file(file: str) -> str:
     path = Path(file)
+    if path.parent.name == "page":
+        return "page"
     if path.stem in OF_THE_SHARED_APP or path.match("tests/server/test_bad_pictures.py"):
         return "app"
-    if path.stem in OF_PEERS:
-        return "peers"
-    return "page" if path.parent.name == "page" else str(path)
+    return "peers" if path.stem in OF_PEERS else str(path)
 
 
 class WorkScheduling(LoadFileScheduling):
@@ -129,6 +131,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_of_the_system(item):
             item.add_marker("system")
+        if "shared_app" in item.fixturenames and work_of(item.nodeid) not in ("app", "page"):  # type: ignore[attr-defined]
+            raise pytest.UsageError(f"{item.nodeid} uses the app: see OF_THE_SHARED_APP")
     items.sort(
         key=lambda item: (
             _place_of(work_of(item.nodeid)),

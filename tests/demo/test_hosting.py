@@ -43,7 +43,8 @@ ODD = {
 
 @pytest.fixture(scope="module")
 def app_at_cam(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    with started_app(tmp_path_factory.mktemp("cam"), **ODD) as started:
+    command = (sys.executable, "-c", f"{NO_NETWORKS}import app; app.main()")
+    with started_app(tmp_path_factory.mktemp("cam"), command=command, **ODD) as started:
         yield started
 
 

@@ -19,7 +19,7 @@ import requests
 from packaging.requirements import Requirement
 
 import gradcam_core as gc
-from tests.support.app_server import ROOT, running_app
+from tests.support.app_server import NO_NETWORKS, ROOT, running_app
 from tests.support.stream import explain_stream
 
 NAME = "gradcam-side-by-side"
@@ -125,7 +125,7 @@ def test_it_is_imported_from_any_folder(commands: Path, tmp_path: Path):
     assert others == str([None] * 4)
 
 
-IN_ONE_PROCESS = """
+IN_ONE_PROCESS = f"""{NO_NETWORKS}
 import sys
 from demo.main import gradcam
 
@@ -135,7 +135,7 @@ for command in sys.argv[1:]:
         status = gradcam()
     except SystemExit as end:
         status = end.code
-    print(f"status {status}")
+    print(f"status {{status}}")
     assert "torch._dynamo" not in sys.modules, "the compiler, which takes a second, is imported"
 """
 """Runs the command's function for one line of arguments after the other: libraries are imported
