@@ -11,6 +11,17 @@ theme = gr.themes.Default(
     primary_hue=gr.themes.colors.indigo,
     neutral_hue=gr.themes.colors.slate,
     radius_size=gr.themes.sizes.radius_lg,
+    # Gradio's medium letters, which follow the size that a visitor has chosen.
+    text_size=gr.themes.Size(
+        name="text_rem",
+        xxs="0.5625rem",
+        xs="0.625rem",
+        sm="0.75rem",
+        md="0.875rem",
+        lg="1rem",
+        xl="1.375rem",
+        xxl="1.625rem",
+    ),
     font=list(SANS),
     font_mono=list(MONO),
 ).set(

@@ -354,10 +354,26 @@ def test_on_a_phone_everything_fits_and_is_large_enough_for_a_thumb(visit: Visit
     assert menu["x"] >= 0
     assert menu["x"] + menu["width"] <= 360
     page.keyboard.press("Escape")
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    page.wait_for_function(f"({CUT})().length === 0")
+    assert target.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 28
+    page.evaluate("document.documentElement.style.fontSize = ''")
     unfold.tap()
     expect(target).to_be_hidden()
     panels(page).nth(2).locator("ol.top button").nth(2).tap()
     expect_explained(page, "tabby")
+
+
+# Texts that do not fit into their boxes, and what is wider than its panel or the page.
+CUT = """() => {
+    const texts = [...document.querySelectorAll(".panel :is(.explained strong, .top .name, h2)")];
+    const tools = [...document.querySelectorAll(".panel .tools > *, .toolbar :is(select, label)")];
+    const edge = (e) => (e.closest(".panel") ?? document.body).getBoundingClientRect().right;
+    return [
+        ...texts.filter((e) => e.scrollWidth > e.clientWidth + 1 || e.clientWidth < 40),
+        ...tools.filter((e) => e.getBoundingClientRect().right > edge(e)),
+    ].map((e) => e.outerHTML.slice(0, 80));
+}"""
 
 
 def assert_a_system_s_own_colours_leave_the_map(page: Page) -> None:

@@ -18,6 +18,7 @@ import gradcam_core as gc
 from demo.server.answers import result_of
 from gradcam_core.images.rendering.render import COLORMAPS, colormap_table
 from tests.support.browser import (
+    PHONE,
     STAND_INS,
     WIDE,
     Visits,
@@ -361,6 +362,28 @@ def test_nothing_jumps_while_results_arrive_or_the_class_changes(
         if np.abs(np.subtract(places[name], first[name])).max() > 1
     ]
     assert moved == []
+
+
+# Gradio fetches the scripts of its components one by one: each part may be the last to come.
+MISSING = """() => {
+    const y = () => document.querySelector(".examples").getBoundingClientRect().top;
+    return ["#photo", ".block:has(> * .masthead)"].map((selector) => {
+        const block = document.querySelector(selector);
+        const before = y();
+        const [after, parent] = [block.nextSibling, block.parentElement];
+        block.remove();
+        const moved = y() - before;
+        parent.insertBefore(block, after);
+        return Math.abs(moved);
+    });
+}"""
+
+
+def test_what_comes_late_has_its_room_from_the_beginning(cat_page: Page):
+    for size in (WIDE, PHONE):
+        cat_page.set_viewport_size(size)
+        assert max(cat_page.evaluate(MISSING)) < 1
+    cat_page.set_viewport_size(WIDE)
 
 
 PORTRAIT, STRIP = (600, 900), (2000, 100)

@@ -38,10 +38,10 @@ export class OwnNetwork {
     this.form = h(
       "form",
       { class: "own-network" },
+      this.status,
       field("Title", this.title),
       h("label", {}, h("span", {}, "Classes, one per line"), this.labels, this.labelsFrom),
       this.more,
-      this.status,
       this.found,
       this.button,
     );
