@@ -147,7 +147,7 @@ class Functions:
         smooth: str | None = None,
     ) -> tuple[Findings, FileData | None]:
         """Explain a prediction with Grad-CAM: where in a photo each network finds the evidence for
-        a class, what it predicts, and how far the networks look at the same place.
+        a class, what it predicts, and how far the networks look at the same places.
 
         Args:
             image: The photo (JPEG, PNG, WebP, GIF, …): a file, which the client uploads, the
@@ -212,8 +212,8 @@ class Functions:
                 each check's reason with its own outcome, and the figures behind them. If places
                 were covered: cover_effect, with the probability of the class explained before and
                 after, and how much of the hottest fifth of the map stays the same. For all
-                networks: how far they look at the same place, and a summary in sentences, which may
-                be quoted verbatim. Then the labelled figure, or None.
+                networks: how far they look at the same places, and a summary in sentences, which
+                may be quoted verbatim. Then the labelled figure, or None.
         """
         names = arguments.models(models)
         others = arguments.contrast(against if contrast is None else contrast)
