@@ -211,9 +211,9 @@ class Functions:
                 verdict ("holds", "unclear" or "fails"), which is the worst outcome of all checks,
                 each check's reason with its own outcome, and the figures behind them. If places
                 were covered: cover_effect, with the probability of the class explained before and
-                after, and how much of the hottest fifth of the map stays the same. For all
-                networks: how far they look at the same places, and a summary in sentences, which
-                may be quoted verbatim. Then the labelled figure, or None.
+                after, and how far the hottest fifths of both maps overlap. For all networks: how
+                far they look at the same places, and a summary in sentences, which may be quoted
+                verbatim. Then the labelled figure, or None.
         """
         names = arguments.models(models)
         others = arguments.contrast(against if contrast is None else contrast)
