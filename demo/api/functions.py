@@ -197,7 +197,7 @@ class Functions:
                 brush stroke is "x,y,x,y,…~radius". The class explained is that of the uncovered
                 photo, and the findings say how its probability changes.
             smooth: "noise" or "flips": the map is then the mean over the maps of eight noisy copies
-                of the photo, or of six copies, mirrored and not and with three contrasts. Each copy
+                of the photo, or of six: as is, paler and stronger, each also mirrored. Each copy
                 takes a pass. None is the map of the photo alone.
 
         Returns:
