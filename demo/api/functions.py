@@ -147,7 +147,7 @@ class Functions:
         smooth: str | None = None,
     ) -> tuple[Findings, FileData | None]:
         """Explain a prediction with Grad-CAM: where in a photo each network finds the evidence for
-        a class, what it predicts, and how far the networks look at the same place.
+        a class, what it predicts, and how far the networks look at the same places.
 
         Args:
             image: The photo (JPEG, PNG, WebP, GIF, …): a file, which the client uploads, the
@@ -197,7 +197,7 @@ class Functions:
                 brush stroke is "x,y,x,y,…~radius". The class explained is that of the uncovered
                 photo, and the findings say how its probability changes.
             smooth: "noise" or "flips": the map is then the mean over the maps of eight noisy copies
-                of the photo, or of six copies, mirrored and not and with three contrasts. Each copy
+                of the photo, or of six: as is, paler and stronger, each also mirrored. Each copy
                 takes a pass. None is the map of the photo alone.
 
         Returns:
@@ -211,9 +211,9 @@ class Functions:
                 verdict ("holds", "unclear" or "fails"), which is the worst outcome of all checks,
                 each check's reason with its own outcome, and the figures behind them. If places
                 were covered: cover_effect, with the probability of the class explained before and
-                after, and how much of the hottest fifth of the map stays the same. For all
-                networks: how far they look at the same place, and a summary in sentences, which may
-                be quoted verbatim. Then the labelled figure, or None.
+                after, and how far the hottest fifths of both maps overlap. For all networks: how
+                far they look at the same places, and a summary in sentences, which may be quoted
+                verbatim. Then the labelled figure, or None.
         """
         names = arguments.models(models)
         others = arguments.contrast(against if contrast is None else contrast)

@@ -76,7 +76,7 @@ accident. *Only the heat shown*: the probability when the photo is seen through 
 hold while the network is wrong.
 
 **Cover.** Cover a place, and the networks look again. Each panel gives the probability of the class
-it explained before → after, and how much of the hottest fifth of the map stays the same. The
+it explained before → after, and how far the hottest fifths of the maps overlap. The
 hottest place is the box with the most heat, about a fifth of what the networks saw. *Same area at a
 cold place* covers an equal area where the maps are coldest: if the class falls as far there, its
 first fall says little about the first place. The fill itself may matter: a blurred box has edges

@@ -111,8 +111,8 @@ class Examination:
         other classes in the pass at this detail. on_progress: called by slow methods with the share
         that is done; an exception it raises stops them. signed: whether to include the evidence
         against the class. steps: whether to record how the map is made. smooth: "noise" or "flips",
-        the mean over the maps of noisy copies, or of six, mirrored and not and in three contrasts;
-        each copy takes a pass, see `Run.cam`.
+        the mean over the maps of noisy copies, or of six: as is, paler and stronger, each also
+        mirrored. Each copy takes a pass, see `Run.cam`.
 
         Raises LabelError for an unknown class; ValueError for an unknown method, an unsuitable
         contrast, a method without signed maps or steps, or arguments that cannot be combined.

@@ -44,6 +44,7 @@ def test_one_network_is_described_alone():
         "Xception says tabby (83.0 %).",
         "The heat of Xception lies at the upper left.",
     )
+    assert summary([of(spot("left"), "iNet")])[0].startswith("iNet says ")
     spread = np.full((9, 9), 0.9)
     spread[4, 4] = 1
     assert summary([of(spread)])[1] == "The heat of Xception is spread over much of the picture."

@@ -61,7 +61,7 @@ def test_a_smoothed_map_is_that_of_the_run_and_says_so(
     np.testing.assert_allclose(e.signed_map, signed, atol=1e-5 * np.abs(signed).max())
     copies = {
         "noise": "mean over 8 noisy copies",
-        "flips": "mean over 6 copies (3 contrasts, each also mirrored)",
+        "flips": "mean over 6 copies (as is, paler and stronger, each also mirrored)",
     }[smooth]
     for said in (e.how, e.unusual, e.caption(), e.metadata()["Mean"]):
         assert copies in said

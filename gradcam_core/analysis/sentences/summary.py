@@ -61,9 +61,10 @@ def summary(
     sentences = itertools.chain(
         map(_one_network, shared), (sentence for part in parts for sentence in part(networks))
     )
+    names = tuple(f"{one.name} " for one in networks)  # which stay as they are: iNet
     return tuple(
-        f"{sentence[0].upper()}{sentence[1:]}."
-        for sentence in itertools.islice(sentences, SENTENCES)
+        f"{one if one.startswith(names) else one[0].upper() + one[1:]}."
+        for one in itertools.islice(sentences, SENTENCES)
     )
 
 

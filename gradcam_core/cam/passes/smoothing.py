@@ -24,7 +24,7 @@ normalised, so that its contrast changes."""
 
 TITLES: dict[Smooth, str] = {
     "noise": f"mean over {NOISY_COPIES} noisy copies",
-    "flips": f"mean over {2 * len(FACTORS)} copies (3 contrasts, each also mirrored)",
+    "flips": f"mean over {2 * len(FACTORS)} copies (as is, paler and stronger, each also mirrored)",
 }
 """What people read for them."""
 
