@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import unicodedata
 from pathlib import PurePosixPath
 
 from PIL import Image
@@ -12,7 +12,8 @@ from gradcam_core.explanation.result import Explanation
 from gradcam_core.images.rendering.jpeg import jpeg
 
 _MAX_FOLDERS = 8  # in an overlay's path
-_MAX_NAME_LETTERS = 80  # in each part of the path
+_MAX_NAME_BYTES = 120  # in each part of the path, of the 255 that file systems allow
+_HARMLESS = "_ .()+,=@-"  # beside letters, marks and digits of any script
 
 
 def overlay_jpeg(photo: Image.Image, e: Explanation, key: str) -> bytes:
@@ -44,5 +45,8 @@ def _parts(key: str) -> tuple[str, ...]:
 
 
 def _harmless(part: str) -> str:
-    word = re.sub(r"[^A-Za-z0-9_ .()+,=@-]", "_", part)[:_MAX_NAME_LETTERS].rstrip(" .")
-    return re.sub(r"^[ .]", "_", word) or "_"
+    letters = unicodedata.normalize("NFC", part)
+    is_kept = [one in _HARMLESS or unicodedata.category(one)[0] in "LMN" for one in letters]
+    word = "".join(one if kept else "_" for one, kept in zip(letters, is_kept, strict=True))
+    word = word.encode()[:_MAX_NAME_BYTES].decode(errors="ignore").rstrip(" .")
+    return f"_{word[1:]}" if word[:1] in (" ", ".") else word or "_"

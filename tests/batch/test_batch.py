@@ -627,7 +627,7 @@ def test_what_fails_for_one_picture_alone_does_not_cost_the_others(
     [
         *("a.jpg", "../../up.jpg", "/etc/passwd", "a//b", "", ".", "..", "c:\\d\\e.jpg", "n\0ul"),
         *("é" * 300, "x/" * 300 + "y", "a/.hidden/b.jpg", "http://host/a.jpg?b=c", "a.jpg/b"),
-        *(" x ", "CON"),
+        *(" x ", "CON", "写" * 300, "\u202egpj.exe"),
     ],
 )
 def test_an_overlay_lies_in_its_folder_whatever_the_picture_is_called(key: str, tmp_path: Path):
@@ -637,6 +637,11 @@ def test_an_overlay_lies_in_its_folder_whatever_the_picture_is_called(key: str, 
     file.parent.mkdir(parents=True)
     file.write_bytes(b"")
     assert not any(part.startswith(".") for part in Path(name).parts)
+
+
+def test_an_overlay_keeps_the_letters_of_its_pictures_name():
+    for name in ("Größe 1", "صورة", "写真", "चित्र"):
+        assert overlay_path(f"{name}.jpg", "m").startswith(f"overlays/{name}.jpg.")
 
 
 def test_overlays_of_different_pictures_never_meet():
