@@ -137,7 +137,7 @@ def network_by_hand(
 def by_hand() -> list[Story]:
     chance = random.Random(3)
     stories = []
-    for _ in range(200):
+    for _ in range(120):
         size = chance.choice([(200, 200), (300, 200), (150, 240), (450, 150)])
         titles = ["Xception", "ResNet50", "VGG19", "Ada", "Ben", "Lite"]
         maps = [map_by_hand(chance) for _ in range(chance.choice((1, 2, 3, 6)))]
