@@ -383,16 +383,17 @@ def test_a_batch_that_is_killed_and_then_stopped_goes_on_until_every_row_is_ther
 
 
 def test_a_second_run_does_nothing_twice_and_a_new_picture_is_taken_along(
-    album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    album: Path, tmp_path: Path, small: gc.Model, capsys: pytest.CaptureFixture[str]
 ):
+    network = ("--models", small.info.name)
     folder = tmp_path / "photos"
     shutil.copytree(album, folder)
     out = folder / "results"  # which are not taken for pictures
-    first = batch(folder, out)
-    assert batch(folder, out) == first
+    first = batch(folder, out, *network)
+    assert batch(folder, out, *network) == first
     assert "0 pictures (4 were done before)" in capsys.readouterr().out
     shutil.copy(EXAMPLES / "2_coffee.jpg", folder)
-    assert len(batch(folder, out)) == len(first) + 1
+    assert len(batch(folder, out, *network)) == len(first) + 1
     assert len(list((out / "data").iterdir())) == 2
 
 
@@ -585,25 +586,29 @@ def test_other_weights_are_refused(album: Path, tmp_path: Path, lite0: gc.Model)
 
 
 def test_a_full_disk_is_said_and_the_same_command_goes_on(
-    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite0: gc.Model
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: gc.Model
 ):
-    settings = BatchSettings((ExplanationRequest(LITE[0]),))
+    settings = BatchSettings((ExplanationRequest(small.info.name),))
     pictures = find_pictures(str(album), tmp_path)
 
     def full(self: Path, *_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with ResultFolder(tmp_path, str(album), settings) as folder, monkeypatch.context() as patch:
-        folder.begin([lite0])
+        folder.begin([small])
         patch.setattr(Path, "replace", full)
         with pytest.raises(BatchError, match="No space left on device; once they can"):
-            run(folder, pictures, [lite0], settings, explain_locally)
+            run(folder, pictures, [small], settings, explain_locally)
     assert not list(tmp_path.glob("**/*.jpg"))
-    assert len(batch(album, tmp_path)) == 4
+    assert len(batch(album, tmp_path, "--models", small.info.name)) == 4
 
 
 def test_what_fails_for_one_picture_alone_does_not_cost_the_others(
-    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    album: Path,
+    tmp_path: Path,
+    small: gc.Model,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ):
     def sometimes(e: gc.Explanation) -> str:
         if e.geometry.photo_size == (1200, 400):
@@ -611,8 +616,10 @@ def test_what_fails_for_one_picture_alone_does_not_cost_the_others(
         return where(e)
 
     monkeypatch.setattr("gradcam_core.analysis.findings.where", sometimes)
-    rows = batch(album, tmp_path)
-    assert rows["holiday/7_wide_strip.jpg", LITE[0]]["error"] == "RuntimeError: not this one"
+    rows = batch(album, tmp_path, "--models", small.info.name)
+    assert (
+        rows["holiday/7_wide_strip.jpg", small.info.name]["error"] == "RuntimeError: not this one"
+    )
     assert sum(row["error"] is None for row in rows.values()) == 2
     lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
     assert "holiday/7_wide_strip.jpg: RuntimeError('not this one')" in lines

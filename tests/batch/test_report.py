@@ -1,4 +1,4 @@
-"""The report of a batch, opened from its file in a real browser: 5,000 pictures, three networks."""
+"""The report of a batch, opened from its file in a real browser: 1,600 pictures, three networks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from tests.support.synthetic_batch import (
     write_data_set,
 )
 
-PICTURES = 5000
+PICTURES = 1600
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "is_mobile": True,
@@ -178,7 +178,7 @@ def until(page: Page, is_so: str) -> None:
     page.evaluate(f"async () => {{ {wait} }}")
 
 
-def test_few_of_5000_pictures_are_on_the_page_wherever_one_scrolls(visit: Visit, batch: Batch):
+def test_few_of_many_pictures_are_on_the_page_wherever_one_scrolls(visit: Visit, batch: Batch):
     page = visit()
     expect(page.locator(".count")).to_have_text(in_words(PICTURES))
     wanted = sorted(batch.pictures, key=natural)
@@ -654,7 +654,7 @@ def test_the_summary_says_who_stands_in_for_whom_and_where_weights_are_from(
     page = visit()
     failed = sum(any(row["error"] for row in rows) for rows in batch.pictures.values())
     facts = page.locator("#facts")
-    for fact in ("5,000 pictures", "3 networks", "Grad-CAM", f"{failed} pictures with errors"):
+    for fact in ("1,600 pictures", "3 networks", "Grad-CAM", f"{failed} pictures with errors"):
         expect(facts).to_contain_text(fact)
     page.get_by_text("Networks and weights", exact=True).first.click()
     for of_one in batch.tiles[0].explanations:
@@ -666,7 +666,7 @@ def test_the_summary_says_who_stands_in_for_whom_and_where_weights_are_from(
         expect(row).to_contain_text(e.weights.source)
     labelled = sum(rows[0]["label"] is not None for rows in batch.pictures.values())
     expect(page.locator("#accuracy")).to_contain_text(
-        f"{labelled:,} of 5,000 pictures have a label"
+        f"{labelled:,} of 1,600 pictures have a label"
     )
     its = [row for rows in batch.pictures.values() for row in rows if row["title"] == e.title]
     outcomes = [row["correct"] for row in its if row["correct"] is not None]

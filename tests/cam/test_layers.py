@@ -25,12 +25,10 @@ SIDE_PX = 96
 TIMM = {
     "vgg19": ("features.35", [96, 48, 24, 12, 6]),
     "resnet50": ("layer4", [48, 24, 12, 6, 3]),
-    "legacy_xception": ("act4", [47, 45, 23, 12, 6, 3]),
     "densenet121": ("features", [48, 24, 12, 6, 3]),
     "mobilenetv3_large_100": ("blocks", [48, 24, 12, 6, 3]),
-    "tf_efficientnet_lite0": ("bn2", [48, 24, 12, 6, 3]),
     "convnext_tiny": ("stages", [24, 12, 6, 3]),
-    "regnety_008": ("s4", [48, 24, 12, 6, 3]),
+    "regnety_002": ("s4", [48, 24, 12, 6, 3]),
     "inception_v3": ("Mixed_7c", [63, 61, 30, 28, 13, 6, 2]),
     "dpn68": ("features", [48, 24, 12, 6, 3]),
     "dla34": ("level5", [96, 48, 24, 12, 6, 3]),
@@ -50,7 +48,6 @@ SMALLER: dict[str, dict[str, Any]] = {
 TORCHVISION = {
     "alexnet": ("features.11", [23, 11, 5]),
     "googlenet": ("inception5b", [48, 24, 12, 6, 3]),
-    "mobilenet_v2": ("features", [48, 24, 12, 6, 3]),
     "shufflenet_v2_x1_0": ("conv5", [48, 24, 12, 6, 3]),
     "squeezenet1_1": ("classifier.2", [47, 23, 11, 5]),
     "convnext_tiny": ("features", [24, 12, 6, 3]),

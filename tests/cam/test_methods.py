@@ -27,17 +27,14 @@ from tests.support.networks import quickly_made, scattered
 # Architecture: side of the input, and of a smaller one for methods that run it again and again.
 NETWORKS = {
     NARROW_VGG: (96, 32),
-    "resnet50": (96, 64),
     "legacy_xception": (107, 64),
     "densenet121": (96, 64),
     "mobilenetv3_small_050": (96, 64),
     "test_resnet": (96, 64),
     "test_convnext": (96, 64),
-    "regnety_002": (96, 64),
     "efficientnet_lite0 (real)": (128, 64),
 }
 SMALLER: dict[str, dict[str, Any]] = {
-    "resnet50": {"layers": (1, 1, 1, 1)},
     "densenet121": {"block_config": (2, 2, 2, 2)},
 }
 """With one or two blocks in a stage."""
@@ -214,7 +211,7 @@ def test_eigengradcam_equals_pytorch_grad_cam_but_for_the_sign(case: Case):
 
 
 CHANNELS = 12  # of up to 2048; the slow methods treat each like any other
-OTHER_CHANNELS = {"resnet50": 32, "efficientnet_lite0 (real)": 32}  # of 12, the map is empty
+OTHER_CHANNELS = {"efficientnet_lite0 (real)": 32}  # of 12, the map is empty
 
 
 @pytest.fixture

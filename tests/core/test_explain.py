@@ -20,7 +20,7 @@ import gradcam_core as gc
 from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.explanation.request import requests_for
 from gradcam_core.explanation.text import NOT_NUMBERS, NOTHING, SAME_EVERYWHERE
-from gradcam_core.images.geometry import DETAILS, VIEWS
+from gradcam_core.images.geometry import VIEWS
 from gradcam_core.images.preprocessing import InputSize, Preprocessing
 from gradcam_core.models.registry import ModelInfo
 
@@ -114,10 +114,10 @@ SHAPES: dict[str, tuple[tuple[int, int], tuple[int, int], Any, Any, Any, tuple[i
 }
 
 
-@pytest.mark.parametrize("detail", DETAILS)
+@pytest.mark.parametrize("detail", [1, 3])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_heat_lies_where_a_network_with_an_input_of_any_shape_has_seen_it(
-    brightness: gc.Model, shape: str, detail: Literal[1, 2, 3]
+    brightness: gc.Model, shape: str, detail: Literal[1, 3]
 ):
     size, input_size, resizing, view, box, (rows, columns) = SHAPES[shape]
     preprocessing = replace(

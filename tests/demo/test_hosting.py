@@ -135,7 +135,7 @@ def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The application, in a folder that nobody can write to."""
     folder = tmp_path_factory.mktemp("application")
     for name in ("demo", "gradcam_core", "assets/examples"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "app.py", folder)
     everything = [folder, *folder.rglob("*")]
     modes = [path.stat().st_mode for path in everything]

@@ -30,7 +30,7 @@ from gradcam_core.wording import TIED
 
 SIZE = (1920, 1080)
 
-CROWDED = [(451, 300), (900, 1600), (1200, 400), (2000, 100), (100, 2000)]
+CROWDED = [(451, 300), (900, 1600), (2000, 100), (100, 2000)]
 """Sizes of photos, the most extreme last."""
 
 LONG_NAMES = sorted((label.name for label in gc.imagenet_labels()), key=len)[-6:]
@@ -266,7 +266,7 @@ def boxes(drawn: Figure, dpi: int) -> dict[str, Bbox]:
     [
         *((count, size, 144) for count in (1, 3, 6) for size in CROWDED),
         (3, CROWDED[0], 72),
-        *((12, size, 288) for size in (CROWDED[0], *CROWDED[-2:])),
+        *((12, size, 288) for size in CROWDED[-2:]),
     ],
 )
 def test_nothing_overlaps_or_runs_out_of_the_figure(crowded, count, size, dpi):

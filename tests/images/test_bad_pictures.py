@@ -38,6 +38,8 @@ ELSEWHERE = {
     "GIF, a large screen and a tiny frame",  # as the GIF is
     "progressive JPEG, 20 scans",  # a larger one: `test_large.py`
     *("PNG, just above the limit", "JPEG, just above the limit"),  # the same
+    "TIFF, 32-bit floats",  # refused as the PNG of 16 bits is
+    "DICOM, 48 megapixels",  # `tests/server/test_bad_pictures.py`
 }
 """Large pictures, just below the limit, that need not be read here. Those of phones are read in
 `test_large.py`, all of them by `make fuzz`."""

@@ -522,8 +522,7 @@ def test_what_holds_no_weights_is_said(tmp_path: Path, kind: str):
     "name",
     [
         *("resnet18d", "torchvision:densenet121", "torchvision:mobilenet_v3_small"),
-        "torchvision:regnet_y_400mf",
-        *("torchvision:mnasnet0_5", "convnext_atto", "mobilenetv3_small_050"),
+        *("torchvision:mnasnet0_5", "convnext_atto"),
     ],
 )
 def test_the_tensors_name_the_architecture(tmp_path: Path, name: str):
@@ -535,7 +534,8 @@ def test_the_tensors_name_the_architecture(tmp_path: Path, name: str):
     info = gc.register("Mine", weights=path)
     assert info.architecture == plain
     assert f"{plain}" in info.notice
-    assert_same("mine", module)
+    if plain in ("resnet18d", "mnasnet0_5"):  # one of each library
+        assert_same("mine", module)
 
 
 def test_variants_with_the_same_tensors_have_to_be_named(tmp_path: Path):
@@ -570,7 +570,7 @@ def test_a_plain_network_behind_a_prefix_is_recognised_in_the_error(tmp_path: Pa
 # torchvision's own normalisation and heads.
 
 
-# With the other two pairs for Inception v3 below, each pair of any two.
+# With the other two pairs below, each pair of any two.
 @pytest.mark.parametrize(("has_heads", "on"), [(True, False), (False, True)])
 def test_torchvisions_own_normalisation_and_heads(tmp_path: Path, has_heads: bool, on: bool):
     torch.manual_seed(0)
@@ -586,18 +586,16 @@ def test_torchvisions_own_normalisation_and_heads(tmp_path: Path, has_heads: boo
 
 
 def test_torchvisions_own_normalisation_may_be_told_without_the_architecture(tmp_path: Path):
-    options = {"aux_logits": False, "init_weights": False}
-    module: Any = quickly_made(partial(torchvision.models.inception_v3, num_classes=3, **options))
+    options = {"aux_logits": False, "init_weights": False, "transform_input": False}
+    module: Any = quickly_made(partial(torchvision.models.googlenet, num_classes=3, **options))
     path = saved(tmp_path / "a.pth", scrambled(module).state_dict())
     for on in (True, False):
         info = gc.register("Mine", weights=path, transform_input=on)
         assert isinstance(info.recipe, ArchitectureRecipe)
         assert info.recipe.architecture.arguments["transform_input"] == on
-    module.transform_input = False
     assert_same("mine", module)
     assert "transform_input is assumed" not in info.notice
     assert "aux" not in info.notice.lower()
-    assert gc.load_model("mine").preprocessing.mean == (0.485, 0.456, 0.406)
     with pytest.raises(gc.NetworkError, match="transform_input belongs to torchvision:googlenet"):
         gc.register(
             "Mine", "test_resnet", weights=saved(path, small().state_dict()), transform_input=True

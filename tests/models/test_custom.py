@@ -291,7 +291,7 @@ def test_published_transformers_are_built_for_the_size_of_their_input():
 
 @pytest.mark.parametrize(
     ("architecture", "shape"),
-    [("test_vit", (10, 10)), ("swin_tiny_patch4_window7_224", (7, 7))],
+    [("test_vit", (10, 10)), ("mambaout_femto", (7, 7))],
 )
 def test_a_transformer_of_ones_own_is_explained_on_its_grid(
     tmp_path: Path, cat: Image.Image, architecture: str, shape: tuple[int, int]
@@ -302,7 +302,7 @@ def test_a_transformer_of_ones_own_is_explained_on_its_grid(
     e = gc.explain(cat, "mine", target=3)
     assert e.feature_map.shape == shape
     assert e.is_of_last_layer
-    assert e.tokens == (architecture == "test_vit")  # Swin has channels last
+    assert e.tokens == (architecture == "test_vit")  # else channels are last
     assert ("tokens on a grid" in e.caption()) == e.tokens
     run = gc.forward(module, gc.examine(cat, "mine").run.open_pass.batch)
     np.testing.assert_allclose(run.cam(3)[0], e.feature_map, rtol=1e-3, atol=1e-7)

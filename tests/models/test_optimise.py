@@ -26,10 +26,8 @@ ARCHITECTURES = [
     NARROW_VGG,
     "densenet121",
     "mobilenetv3_small_050",
-    "tf_efficientnet_lite0",
     "regnety_002",
     "repvgg_a0",
-    "inception_v3",
     "legacy_xception",
     "res2net50_26w_4s",
 ]

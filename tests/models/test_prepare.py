@@ -26,22 +26,17 @@ SIDE_PX = 64
 # Network: whether it has batch norms behind convolutions.
 NETWORKS = {
     "timm resnet18": True,
-    "timm resnet50": True,
     f"timm {NARROW_VGG}": True,
     "timm mobilenetv3_small_050": True,
     "timm densenet121": True,
-    "timm regnety_002": True,
     "timm resnetv2_50": True,
     "timm convnext_atto": False,
     "timm vit_tiny_patch16_224": False,
-    "torchvision resnet18": True,
-    "torchvision mobilenet_v2": True,
     "torchvision shufflenet_v2_x0_5": True,
     "torchvision efficientnet_b0": True,
 }
 
 SMALLER: dict[str, dict[str, Any]] = {
-    "resnet50": {"layers": (1, 1, 1, 1)},
     "resnetv2": {"layers": (1, 1, 1, 1)},
     "densenet": {"block_config": (2, 2, 2, 2)},
     "vit": {"img_size": SIDE_PX, "depth": 3},

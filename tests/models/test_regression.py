@@ -85,6 +85,7 @@ def test_several_values_keep_their_order(cat: Image.Image):
     assert held.explain("z").unit == ""
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_the_command_line_prints_the_value(
     age: tuple[nn.Module, Path], tmp_path: Path, cat: Image.Image, capsys
 ):
