@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import CheckpointError
 
 from gradcam_core.cam.forward import forward
-from gradcam_core.cam.network.explainable import as_cam_errors, explainable
+from gradcam_core.cam.network.explainable import as_cam_errors, as_gradient_errors, explainable
 from gradcam_core.cam.network.finite import check_finite
 from gradcam_core.cam.network.hooks import exclusive
 from gradcam_core.cam.network.inputs import Batch, Inputs
@@ -129,11 +129,12 @@ def _guided_gradient(
             logits = logits_of(given)
             index = torch.as_tensor(targets, device=logits.device).expand(len(logits))
             scores = logits.gather(1, index[:, None])
-        try:
-            (gradient,) = torch.autograd.grad(scores.sum(), image)
-        except CheckpointError as error:
-            raise CamError(
-                "The network's checkpointed parts run again in the backward pass, where their "
-                "ReLUs are not guided: switch checkpointing off."
-            ) from error
+        with as_gradient_errors():
+            try:
+                (gradient,) = torch.autograd.grad(scores.sum(), image)
+            except CheckpointError as error:
+                raise CamError(
+                    "The network's checkpointed parts run again in the backward pass, where their "
+                    "ReLUs are not guided: switch checkpointing off."
+                ) from error
     return gradient.to(torch.promote_types(gradient.dtype, torch.float32))

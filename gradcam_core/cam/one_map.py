@@ -33,6 +33,13 @@ _BY_GRADIENTS = ("gradient", "gradients", "noisy gradients", "earlier maps", "at
 _FAINT = torch.finfo(torch.float32).tiny
 """Below this, numbers are rounded to few digits or to 0."""
 
+_ROUNDED = 1e-6
+"""Of a score, or of 1: a map below this may be that of rounding alone."""
+
+_ANOTHER_SIZE = 1.1
+_MOST_NOISE = 0.1
+"""Of a gradient's largest value: more than rounding changes where there is anything else."""
+
 
 @dataclass(frozen=True)
 class Explained:
@@ -70,12 +77,12 @@ class PassImages:
         self.open_pass.check_unchanged()
         return self.open_pass.inputs.rows(self.rows)
 
-    def gradient(self, score: Score) -> Tensor:
-        """Of each image's score by its feature map [N, C, h, w]."""
+    def gradient(self, score: Score, times: float = 1) -> Tensor:
+        """Of each image's score, times a number, by its feature map [N, C, h, w]."""
         # One sum gives every image its own gradient: in eval mode images do not mix.
         held, rows = self.open_pass, self.rows
         with held.lock, torch.enable_grad():
-            found = held.gradient(score.of(held.logits[rows]).sum())[rows]
+            found = held.gradient(times * score.of(held.logits[rows]).sum())[rows]
         return at_least_float32(found)
 
     def apart(self) -> OpenPass:
@@ -231,24 +238,32 @@ def _check_gradient(images: PassImages, explained: Explained, found: Tensor) -> 
             f"for one image changes with the {layer!r} of another, as with a batch norm "
             "that takes the batch's statistics. Give one picture at a time."
         )
-    if bool(_is_any(found, _FAINT).all()):
+    own = PassImages(held, images.rows)
+    least = _ROUNDED * explained.score.of(own.logits).abs().clamp(min=1).to(found.device)
+    is_clear = _largest(found) > least
+    if bool(is_clear.all()):
         return
-    gradient = PassImages(held, images.rows).gradient(explained.score)
-    wrong = [n for n, one in enumerate(_is_any(gradient, _FAINT).tolist()) if not one]
+    gradient = own.gradient(explained.score)
+    # What is left of sums that should be 0 is rounded otherwise in another size.
+    again = own.gradient(explained.score, _ANOTHER_SIZE)
+    is_noise = _largest(_over_maximum(gradient) - _over_maximum(again)) > _MOST_NOISE
+    is_nothing = ~is_clear & (is_noise | (_largest(gradient) <= _FAINT)).to(found.device)
+    wrong = is_nothing.nonzero().flatten().tolist()
     if wrong:
         which = f" of the {numbered(wrong)}" if len(images) > 1 else ""
         raise CamError(
             f"Nothing in the layer {layer!r} changes the score{which}: its gradient is 0 "
             "everywhere, as after a saturated softmax or sigmoid, a ReLU that outputs 0, a clamp, "
-            "a rounding or a head whose weights are 0 before training, so there is no map. "
+            "a rounding or a head whose weights are 0 before training, or of a score that is the "
+            "same for all pictures, so there is no map. "
             "Explain another class or layer, or remove that operation (with output= if the "
-            "network also returns its logits); allow_nan=True gives a map of 0."
+            "network also returns its logits); allow_nan=True gives the map as it is."
         )
 
 
-def _is_any(found: Tensor, least: float = 0.0) -> Tensor:
-    """Of each image, whether any value is further from 0 than this."""
-    return (found.abs() > least).flatten(1).any(dim=1)
+def _largest(values: Tensor) -> Tensor:
+    """The largest absolute value of each image [N]."""
+    return values.abs().flatten(1).amax(dim=1)
 
 
 def _over_maximum(found: Tensor) -> Tensor:

@@ -76,6 +76,9 @@ def test_parts_that_are_cut_out_are_told():
     for cut in (lambda x: x[..., 32:], lambda x: x[..., 16:-16, 16:-16], lambda x: x[..., 6:, :]):
         with pytest.raises(gc.CamError, match="as if it cut out a part"):
             gc.forward(Moving(cut, "first").eval(), images())
+    for cut in (lambda y: y[..., 16:], lambda y: y[:, :, 8:-8, 8:-8]):
+        with pytest.raises(gc.CamError, match="cuts out a part of its maps before 'third'"):
+            gc.forward(Moving(cut, "between").eval(), images())
 
 
 @pytest.mark.parametrize(
@@ -86,9 +89,20 @@ def test_parts_that_are_cut_out_are_told():
         lambda y: y.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2),
         lambda y: functional.pixel_shuffle(functional.pixel_unshuffle(y, 2), 2),
         lambda y: y[..., ::2, ::2],
+        lambda y: functional.pad(y, (0, 8, 0, 8))[..., :-8, :-8],
+        lambda y: y + functional.pad(y[..., 8:], (8, 0)),
         lambda y: y.unflatten(1, (1, -1)).transpose(1, 2).flatten(1, 2),
     ],
-    ids=["channels", "rolled back", "channels last", "shuffled back", "every second", "groups"],
+    ids=[
+        "channels",
+        "rolled back",
+        "channels last",
+        "shuffled back",
+        "every second",
+        "cut back",
+        "cut beside",
+        "groups",
+    ],
 )
 def test_what_keeps_its_places_is_taken(kept: Moved):
     for place in ("first", "between"):

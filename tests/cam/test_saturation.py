@@ -210,6 +210,23 @@ def test_a_score_that_nothing_changes_is_told(kind: str):
     assert not run.cam(0, allow_nan=True).any()
 
 
+@pytest.mark.parametrize(
+    "same_for_all",
+    [
+        lambda z: functional.cosine_similarity(z, z.detach()),
+        lambda z: z.softmax(1).sum(1),
+        lambda z: functional.layer_norm(z, (z.shape[1],)).sum(1),
+        lambda z: functional.normalize(z).norm(dim=1),
+    ],
+)
+def test_what_rounding_leaves_of_a_score_that_is_always_the_same_is_no_map(same_for_all: Last):
+    run = gc.forward(Net(lambda z: z).eval(), images())
+    with pytest.raises(gc.CamError, match="the same for all pictures, so there is no map"):
+        run.cam(same_for_all)
+    small = run.cam(lambda z: 1e-9 * z[:, 0])
+    torch.testing.assert_close(small * 1e9, run.cam(0))
+
+
 def test_only_the_images_are_named_of_which_it_is_so():
     run = gc.forward(Net(lambda z: z * torch.tensor([[1.0], [0.0]])[: len(z)]).eval(), images())
     with pytest.raises(gc.CamError, match=r"of the image 1 \(counted"):

@@ -422,6 +422,13 @@ def test_guided_gradcam_says_what_it_does_not_take():
 
         return self.head(pooled(checkpoint(part, x, use_reentrant=False)))
 
+    def frozen(self: Any, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            y = self.first(x)
+        return self.head(pooled(self.second(y).relu()))
+
+    with pytest.raises(gc.CamError, match="gradients cannot be computed"):
+        gc.guided_gradcam(net(frozen, second=conv()), images(), 1, "second")
     module = net(run, second=conv())
     with pytest.raises(gc.CamError, match="switch checkpointing off"):
         gc.guided_gradcam(module, images(), 1)

@@ -10,6 +10,7 @@ from torch.autograd.graph import Node
 from gradcam_core.cam.target_layers.graph import (
     NOTHING_COMPUTED,
     from_input,
+    is_on_every_path,
     name_of,
     size_of,
 )
@@ -71,6 +72,23 @@ def _changes_sides(node: Node) -> bool:
     given, cut = _shapes(node)
     pairs = zip(given[2:], cut[2:], strict=False)
     return any(abs(one - other) > _LITTLE * one for one, other in pairs)
+
+
+def share_kept(end: Node | None, sides: int) -> float:
+    """The share of a side of the picture, which has so many, that is left in what a node gave,
+    where all that it is made from was cut; what was padded before counts as cut off again."""
+    shares = [1.0] * sides
+    for node, _ in from_input(end):
+        if not name_of(node).startswith(_CUTTING) or name_of(node).startswith("Split"):
+            continue
+        given, cut = _shapes(node)
+        if len(given) != sides + 2 or given[2:] == cut[2:] or not is_on_every_path(node, end):
+            continue
+        step = getattr(node, "_saved_step", 1)
+        for axis, (one, other) in enumerate(zip(given[2:], cut[2:], strict=True)):
+            if one != other:
+                shares[axis] *= min(other * step, max(one, other)) / one
+    return min(shares)
 
 
 def nodes_without_places(logits: Tensor) -> set[Node]:

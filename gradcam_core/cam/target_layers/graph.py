@@ -118,6 +118,11 @@ def calls_on_every_path(calls: Sequence[Call], logits: Tensor) -> set[tuple[str,
     }
 
 
+def is_on_every_path(node: Node, end: Node | None) -> bool:
+    """Whether all that this end knows of the input went through a node."""
+    return end is not None and not any(map(_is_input, _in_order(end, without={node})))
+
+
 @dataclass(frozen=True)
 class Bypass:
     """The paths from the input to the logits that do not lead through a call. is_apart: whether one

@@ -25,7 +25,11 @@ from gradcam_core.cam.target_layers.calls import (
     noisy,
     with_graph,
 )
-from gradcam_core.cam.target_layers.elsewhere import may_move_places, nodes_behind_selections
+from gradcam_core.cam.target_layers.elsewhere import (
+    may_move_places,
+    nodes_behind_selections,
+    share_kept,
+)
 from gradcam_core.cam.target_layers.feature_maps import FeatureMaps, Stage
 from gradcam_core.cam.target_layers.graph import calls_used, depends_on, reorders
 from gradcam_core.cam.target_layers.layer_search import LayerSearch, is_convolutional
@@ -50,6 +54,8 @@ NO_GRADIENTS = (
     "which places its answer depends on. Give a network that computes with gradients, or name a "
     "layer=."
 )
+
+_LEAST_KEPT = 0.8  # of a side of the picture
 
 _USUAL = 224  # pixels; side of the input where the network does not say
 
@@ -227,6 +233,8 @@ def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence
         if how := what_moves(picture, first, last.stage.shape[1:], may_cut=True):
             return how
     node = nodes[last.name, last.number]
+    if share_kept(node, picture.ndim - 2) < _LEAST_KEPT:
+        return f"cuts out a part of its maps before {last.stage.layer!r}"
     # In others, what is elsewhere is no map: see `Layouts`.
     if not is_convolutional(calls) or not may_move_places(node):
         return ""
