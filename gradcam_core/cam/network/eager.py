@@ -25,7 +25,7 @@ _CheckpointFunction = checkpoint.CheckpointFunction
 def run_eagerly(module: nn.Module, undo: ExitStack) -> None:
     """Until `undo` is closed. Other threads get right results meanwhile; compiled networks run
     eagerly in them, too."""
-    if "torch._dynamo" in sys.modules:  # which whatever is compiled has imported
+    if "torch._dynamo.eval_frame" in sys.modules:  # which whatever is compiled has imported
         undo.enter_context(_without_compiler())
     undo.enter_context(_without_checkpoints_here())
     _with_gradients(module, undo)
