@@ -103,6 +103,8 @@ def test_arguments_that_cannot_be_followed_are_told(tmp_path: Path):
         ({"transforms": [CenterCrop(64), CenterCrop(96)]}, 160, 0.95, "cover"),
         ({"config": "test = [dict(type='ResizeEdge', scale=128, edge='short'),\n"
                     "    dict(crop_size=96, type='CenterCrop')]"}, 96, 0.75, "cover"),
+        ({"config": "a = [dict(type='RandomResizedCrop', size=64), dict(type='Resize', size=(128,"
+                    " -1)), dict(type='CenterCrop', crop_size=96)]"}, 96, 0.75, "cover"),
     ],
 )  # fmt: skip
 def test_the_size_is_that_of_the_files_settings_where_they_say_one(
