@@ -57,6 +57,7 @@ def assert_same(module: nn.Module) -> None:
         ("test_resnet", {}, {"model_kwargs": {"num_classes": 3, "in_chans": 3, "drop_rate": 0.1}}),
         ("test_resnet", {"global_pool": "catavgmax"}, {"gp": "catavgmax"}),
         ("test_resnet", {"global_pool": "max"}, {"gp": "max"}),
+        ("resnet18", {"global_pool": "max"}, {"gp": "max"}),  # which torchvision has, too
         ("test_resnet", {}, {"gp": "avg", "bn_eps": None}),
         ("test_efficientnet", {"bn_eps": 0.1}, {"bn_eps": 0.1}),
         ("test_vit", {"class_token": False, "global_pool": "avg"},
