@@ -67,11 +67,24 @@ def _compiler_left_out() -> Iterator[None]:
     def disable_late(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
         return _disable_dynamo(fn, recursive)
 
-    class Late(ModuleType):
-        def is_compile_supported(self, device: str) -> bool:
-            return importlib.import_module(name).is_compile_supported(device)
+    def is_compile_supported(device: str) -> bool:
+        return importlib.import_module(name).is_compile_supported(device)
 
-        def __getattr__(self, wanted: str) -> Any:  # for threads that need the compiler meanwhile
+    torch.compiler.disable = disable_late
+    try:
+        with _late(name, is_compile_supported=is_compile_supported):
+            yield
+    finally:
+        torch.compiler.disable = disable
+
+
+@contextmanager
+def _late(name: str, **given: Callable[..., Any]) -> Iterator[None]:
+    """Inside, a module that is not imported consists of these functions; whoever wants more of it,
+    such as another thread, imports it."""
+
+    class Late(ModuleType):
+        def __getattr__(self, wanted: str) -> Any:
             if wanted.startswith("__"):
                 raise AttributeError(wanted)
             if sys.modules.get(name) is self:
@@ -79,13 +92,27 @@ def _compiler_left_out() -> Iterator[None]:
             return getattr(importlib.import_module(name), wanted)
 
     late = Late(name)
-    torch.compiler.disable, sys.modules[name] = disable_late, late
+    vars(late).update(given)
+    sys.modules[name] = late
     try:
         yield
     finally:
-        torch.compiler.disable = disable
         if sys.modules.get(name) is late:
             del sys.modules[name]
+
+
+@contextmanager
+def without_compiler() -> Iterator[None]:
+    """Inside, PyTorch's meta device does without its compiler, whose import takes a second: it
+    would only be told not to compile the functions that compute shapes.
+
+    Needless once `torch._compile` does not import it for that.
+    """
+    if "torch._dynamo" in sys.modules:
+        yield
+        return
+    with _late("torch._dynamo", disable=lambda function, *_, **__: function):
+        yield
 
 
 def hub_folder(repo: str) -> Path:

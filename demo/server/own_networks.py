@@ -56,7 +56,7 @@ RENAMED = (
     "allow it for others with GRADCAM_NETWORK_DROPS=on."
 )
 
-_LONGEST_SUFFIX = 12
+_LONGEST_STEM, _LONGEST_SUFFIX = 50, 12  # characters, of up to four bytes
 
 
 class _NetworkRequest(BaseModel):
@@ -98,11 +98,11 @@ class OwnNetworks:
         """Keeps the file in the request's body; answers with the name by which it is known here."""
         if (refused := self._refused(request)) is not None:
             return refused
-        given = Path(request.query_params.get("name", "")).name
+        given = Path(request.query_params.get("name", "").replace("\0", "")).name
         suffix = Path(given).suffix[:_LONGEST_SUFFIX] or ".pth"
         name = uuid.uuid4().hex
         # The visitor's own file name is kept because errors and the notice quote it.
-        path = self._place() / name / (Path(given).stem[:100] + suffix)
+        path = self._place() / name / (Path(given).stem[:_LONGEST_STEM] + suffix)
         try:
             path.parent.mkdir()
             self._bytes[name] = 0

@@ -54,6 +54,14 @@ GOOD = {
     "plain_semicolons.csv": "0;no finding\n1;effusion, left\n2;Pneumonie\n",
     "tabs.csv": "name\tindex\nno finding\t0\neffusion, left\t1\nPneumonie\t2\n",
     "one_with_commas.csv": 'no finding\n"effusion, left"\nPneumonie\n\n',
+    "label_is_index.csv": 'label,description\n2,Pneumonie\n0,no finding\n1,"effusion, left"\n',
+    "class_is_index.csv": 'class,name\n2,Pneumonie\n0,no finding\n1,"effusion, left"\n',
+    "name_label.csv": 'name,label\nPneumonie,2\nno finding, 0\n"effusion, left",1\n',
+    "words.csv": 'Label ID,Label Name\n2,Pneumonie\n0,no finding\n1,"effusion, left"\n',
+    "tabs.tsv": "index\tname\n1\teffusion, left\n0\tno finding\n2\tPneumonie\n",
+    "coco.names": "no finding\neffusion, left\nPneumonie\n",
+    "data.yaml": "nc: 3\nnames:\n  0: no finding\n  2: Pneumonie\n  1: effusion, left\n",
+    "list.yml": "names: [no finding, 'effusion, left', Pneumonie]\n",
     "plain.csv": '1,"effusion, left"\n0,no finding\n2,Pneumonie\n',
 }
 
@@ -63,6 +71,12 @@ def test_every_usual_form_gives_the_names_in_order(tmp_path: Path, name: str):
     file = tmp_path / name
     file.write_text(GOOD[name], encoding="utf-8")
     assert read_label_names(file) == NAMES
+
+
+def test_digits_that_are_the_only_names_are_names(tmp_path: Path):
+    file = tmp_path / "digits.csv"
+    file.write_text("label\n0\n1\n2\n", encoding="utf-8")
+    assert read_label_names(file) == ["0", "1", "2"]
 
 
 def test_semicolons_within_names_are_no_columns(tmp_path: Path):
@@ -106,7 +120,8 @@ BAD = {
     "many.csv": (b"a,b,c\nd,e,f\n", 'no column is called "name"'),
     "two.csv": (b"a,b\nc,d\n", "one has to hold indices"),
     "short.csv": (b"name,index\na\n", "fewer columns"),
-    "labels.yaml": (b"- a\n", "not a .txt, .json or .csv"),
+    "labels.yaml": (b"names: [a", "not YAML"),
+    "labels.pkl": (b"\x80\x04", "not a .txt, .json, .csv, .tsv"),
 }
 
 

@@ -57,6 +57,7 @@ def assert_same(module: nn.Module) -> None:
         ("test_resnet", {}, {"model_kwargs": {"num_classes": 3, "in_chans": 3, "drop_rate": 0.1}}),
         ("test_resnet", {"global_pool": "catavgmax"}, {"gp": "catavgmax"}),
         ("test_resnet", {"global_pool": "max"}, {"gp": "max"}),
+        ("resnet18", {"global_pool": "max"}, {"gp": "max"}),  # which torchvision has, too
         ("test_resnet", {}, {"gp": "avg", "bn_eps": None}),
         ("test_efficientnet", {"bn_eps": 0.1}, {"bn_eps": 0.1}),
         ("test_vit", {"class_token": False, "global_pool": "avg"},
@@ -103,6 +104,8 @@ def test_arguments_that_cannot_be_followed_are_told(tmp_path: Path):
         ({"transforms": [CenterCrop(64), CenterCrop(96)]}, 160, 0.95, "cover"),
         ({"config": "test = [dict(type='ResizeEdge', scale=128, edge='short'),\n"
                     "    dict(crop_size=96, type='CenterCrop')]"}, 96, 0.75, "cover"),
+        ({"config": "a = [dict(type='RandomResizedCrop', size=64), dict(type='Resize', size=(128,"
+                    " -1)), dict(type='CenterCrop', crop_size=96)]"}, 96, 0.75, "cover"),
     ],
 )  # fmt: skip
 def test_the_size_is_that_of_the_files_settings_where_they_say_one(

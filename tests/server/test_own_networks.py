@@ -154,4 +154,6 @@ def test_only_a_page_that_nobody_else_reaches_takes_networks_by_itself(
 def test_a_name_cannot_leave_the_folder(weights: bytes, tmp_path: Path):
     page = client()
     sent(page, weights, f"{tmp_path}/../../evil.pth")
+    for name in ("\0", "..", "", "猫" * 200 + ".pth"):
+        assert asked(page, file=sent(page, weights, name))["found"]["classes"] == 3
     assert not list(tmp_path.parent.parent.glob("evil*"))

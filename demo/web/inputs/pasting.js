@@ -16,7 +16,7 @@ const NOT_READ = "The browser does not let the page read the clipboard. Ctrl+V a
 
 // Of networks, also those that are refused with a sentence.
 const WEIGHTS = /\.(safetensors|pth|pth\.tar|pt2?|ptl|th|ckpt|bin|pkl|onnx|h5|hdf5|keras|tflite|msgpack|pdparams)$/i;
-const LABELS = /\.(txt|json|csv)$/i;
+const LABELS = /\.(txt|json|csv|tsv|names|ya?ml)$/i;
 
 const isAddress = (text) => /^https?:\/\/\S+$/i.test(text);
 const isData = (text) => /^data:image\/[\w.+-]+;base64,/i.test(text);

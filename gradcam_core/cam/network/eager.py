@@ -25,7 +25,7 @@ _CheckpointFunction = checkpoint.CheckpointFunction
 def run_eagerly(module: nn.Module, undo: ExitStack) -> None:
     """Makes the network run eagerly and differentiably until `undo` is closed. Results in other
     threads stay right meanwhile, although compiled networks run eagerly there, too."""
-    if "torch._dynamo" in sys.modules:  # compiling anything imports it
+    if "torch._dynamo.eval_frame" in sys.modules:  # compiling anything imports it
         undo.enter_context(_without_compiler())
     undo.enter_context(_without_checkpoints_here())
     _with_gradients(module, undo)

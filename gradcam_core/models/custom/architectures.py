@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -80,24 +81,6 @@ class Architecture:
             return self
         return replace(self, arguments={**self.arguments, "img_size": tuple(size)})
 
-    def given(self, arguments: Mapping[str, Any]) -> Architecture:
-        """The same, built with these arguments of a training script, too. Raises ArchitectureError
-        if it cannot be, as tensors do not show what they change."""
-        if not arguments:
-            return self
-        found = replace(self, arguments={**arguments, **self.arguments})
-        said = ", ".join(f"{k}={getattr(v, 'name', repr(v))}" for k, v in arguments.items())
-        try:
-            if self.library != "timm":
-                raise ValueError
-            shapes_of(found, 2, 3)
-        except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError):
-            raise ArchitectureError(
-                f"the file says that its network was built with {said}, and {self} cannot be: "
-                "build the network, load the file, and give it as gc.register(…, module=…)"
-            ) from None
-        return found
-
     @property
     def builder(self) -> Callable[..., nn.Module]:
         """The library's function of this name. People may give timm another one."""
@@ -155,6 +138,26 @@ def built_for(size: InputSize | None, architectures: Iterable[Architecture]) -> 
         sized = one if size is None else one.sized(size)
         found += [one] if sized is one else [sized, one]
     return found
+
+
+def built_with(
+    arguments: Mapping[str, Any], architectures: Sequence[Architecture]
+) -> Sequence[Architecture]:
+    """Those that can be built with these arguments of timm's training script, and are. Raises
+    ArchitectureError if none can, as tensors do not show what the arguments change."""
+    found = []
+    for one in architectures if arguments else ():
+        made = replace(one, arguments={**arguments, **one.arguments})
+        with suppress(TypeError, ValueError, RuntimeError, AttributeError, AssertionError):
+            if one.library == "timm" and shapes_of(made, 2, 3):
+                found.append(made)
+    if arguments and not found:
+        said = ", ".join(f"{k}={getattr(v, 'name', repr(v))}" for k, v in arguments.items())
+        raise ArchitectureError(
+            f"the file says that its network was built with {said}, and {architectures[0]} cannot "
+            "be: build the network, load the file, and give it as gc.register(…, module=…)"
+        )
+    return found or architectures
 
 
 def all_architectures() -> list[Architecture]:

@@ -106,7 +106,7 @@ _SIZES = ("input_size", "img_size", "image_size", "imgsz", "val_crop_size")
 
 _STEPS = re.compile(
     r"\b(CenterCrop|Resize)\(size=[\[(]?(\d+)(?:, (\d+))?"  # as torchvision's print themselves
-    r"|dict\((?=[^()]*'(CenterCrop|ResizeEdge)')[^()]*\b(?:crop_size|scale)=(\d+)"  # OpenMMLab's
+    r"|dict\((?=[^()]*'(CenterCrop|ResizeEdge|Resize)')[^()]*\b(?:crop_size|scale|size)=\(?(\d+)"
 )
 
 

@@ -90,7 +90,7 @@ def _as_in(config: Config, described: Description) -> Description:
 
 
 def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
-    from gradcam_core.models.custom.architectures import architectures_named, built_for
+    from gradcam_core.models.custom.architectures import architectures_named, built_for, built_with
     from gradcam_core.models.custom.files.checkpoint import read_checkpoint
     from gradcam_core.models.custom.fitting.fit import fit
     from gradcam_core.models.custom.fitting.identify_architecture import arguments_in, identified
@@ -123,8 +123,7 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
             size,
         )
     if known.preprocessing is None:
-        arguments = arguments_in(checkpoint.metadata)
-        architectures = [one.given(arguments) for one in architectures]
+        architectures = built_with(arguments_in(checkpoint.metadata), architectures)
     if named and described.transform_input is not None:  # torchvision's, where timm has it, too
         architectures = architectures_named(f"torchvision:{architectures[0].name}")
     if any(".fc_norm." in f".{name}" for name in checkpoint.tensors):  # as MAE fine-tunes them

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gradcam_core.errors import LabelError
+from gradcam_core.wording import first_line
 
 _LARGEST = 10_000_000  # bytes; a file of weights that was taken for labels is not read
 NAMES_KEYS = (
@@ -49,10 +50,14 @@ def read_label_names(path: Path) -> list[str]:
     by name (torchvision's `class_to_idx`); also under "id2label", "label_names", "classes",
     "class_to_idx" or the like, in "pretrained_cfg", too; Keras' pairs of WordNet's number and name
     by index; timm's "label_names" with "label_descriptions"; objects with "id" and "name".
-    .csv: a column of names, or one of indices and one of names, with a header or without. Raises
+    .csv, .tsv: a column of names, or one of indices and one of names, with a header or without.
+    .names: as .txt, and .yaml as .json, as YOLO has them. Raises
     LabelError for everything else, for an index that is missing, and for a file that cannot be
     read.
     """
+    read = _READERS.get(path.suffix.lower())
+    if read is None and path.is_file():
+        raise LabelError(f"{path.name} is not a {', '.join(_READERS)} file")
     try:
         if path.stat().st_size > _LARGEST:
             raise LabelError(f"{path.name} is too large to be a file of labels")
@@ -61,9 +66,7 @@ def read_label_names(path: Path) -> list[str]:
         raise LabelError(f"{path.name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise LabelError(f"{path.name} is not text in UTF-8") from None
-    read = _READERS.get(path.suffix.lower())
-    if read is None:
-        raise LabelError(f"{path.name} is not a .txt, .json or .csv file")
+    assert read is not None
     try:
         names = read(text)
     except LabelError as error:
@@ -109,6 +112,15 @@ def _from_json(text: str) -> list[str]:
     except ValueError as error:
         raise LabelError(f"this is not JSON ({error})") from None
     return names_in(found)
+
+
+def _from_yaml(text: str) -> list[str]:
+    import yaml
+
+    try:
+        return names_in(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise LabelError(f"this is not YAML ({first_line(error)})") from None
 
 
 def names_in(found: Any) -> list[str]:
@@ -207,18 +219,26 @@ def _from_csv(text: str) -> list[str]:
             break
     if not rows:
         return []
-    header = [cell.strip().lower() for cell in rows[0]]
+    header = [re.sub(r"\W+", "_", cell.strip().lower()) for cell in rows[0]]
     names = [n for n, cell in enumerate(header) if cell in _NAME_COLUMNS]
     indices = [n for n, cell in enumerate(header) if cell in _INDEX_COLUMNS]
     if names:
         rows = rows[1:]
+        # "label" and "class" are what some call the index.
+        numbers = [
+            n for n in names if all(row[n : n + 1] and _is_index(row[n].strip()) for row in rows)
+        ]
+        indices, names = indices or numbers, [n for n in names if n not in numbers] or names
+        indices = [n for n in indices if n != names[0]]
         name, index = names[0], indices[0] if indices else None
     elif len(header) == 1:
         name, index = 0, None
     elif len(header) == 2 and all(len(row) == 2 for row in rows):
         index = next((n for n in (0, 1) if all(row[n].strip().isdecimal() for row in rows)), None)
         if index is None:
-            raise LabelError("of two columns one has to hold indices; or give them a header")
+            raise LabelError(
+                "of two columns one has to hold indices; or give them the header index,name"
+            )
         name = 1 - index
     else:
         raise LabelError('no column is called "name", and there is more than one')
@@ -247,4 +267,8 @@ _READERS: dict[str, Callable[[str], list[str]]] = {
     ".txt": _from_text,
     ".json": _from_json,
     ".csv": _from_csv,
+    ".tsv": _from_csv,
+    ".names": _from_text,
+    ".yaml": _from_yaml,
+    ".yml": _from_yaml,
 }

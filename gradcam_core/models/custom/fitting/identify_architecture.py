@@ -16,6 +16,7 @@ from gradcam_core.models.custom.architectures import (
     Shapes,
     architectures_named,
     built_for,
+    built_with,
     shapes_of,
 )
 from gradcam_core.models.custom.fitting.fit import Fit, fit
@@ -70,7 +71,7 @@ def identified(
         name = metadata.get(key)
         if isinstance(name, str) and name.strip():
             try:
-                named = [one.given(arguments) for one in architectures_named(name.strip())]
+                named = built_with(arguments, architectures_named(name.strip()))
                 return [fit(built_for(size, named), given, prefix).architecture], ""
             except ArchitectureError:
                 continue
