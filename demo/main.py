@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 _READ_BY_GRADIO = (
     *("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"),  # at its import, unchecked
-    *("GRADIO_NODE_NUM_PORTS", "GRADIO_ANALYTICS_MAX_EVENTS"),  # the same, for what we have not
+    # The same, for what we have not.
+    *("GRADIO_NODE_NUM_PORTS", "GRADIO_ANALYTICS_MAX_EVENTS", "GRADIO_ANALYTICS_CACHE_FREQUENCY"),
+    *("GRADIO_DEFAULT_CONCURRENCY_LIMIT", "WEB_CONCURRENCY"),
     "GRADIO_DEBUG",  # with it `launch` would not come back, and SIGTERM not be waited for
 )
 

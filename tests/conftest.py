@@ -105,8 +105,17 @@ NOT_WANTED = {
     "GRADIO_NUM_WORKERS": "1",
     "GRADIO_RUN_HISTORY": "true",
     "GRADIO_DEBUG": "1",
+    **dict.fromkeys(
+        (
+            "GRADIO_ANALYTICS_CACHE_FREQUENCY",
+            "GRADIO_DEFAULT_CONCURRENCY_LIMIT",
+            "GRADIO_NODE_NUM_PORTS",
+            "WEB_CONCURRENCY",
+        ),
+        "many",
+    ),
 }
-"""An environment that asks Gradio for what the app must not do. It makes no difference to anybody,
+"""An environment that asks Gradio for what the app must not do, or what it cannot read. It makes no difference to anybody,
 so all tests of the shared app have it."""
 
 SYSTEM_FIXTURES = {"shared_app", "app", "browser"}
