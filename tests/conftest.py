@@ -115,8 +115,8 @@ NOT_WANTED = {
         "many",
     ),
 }
-"""An environment that asks Gradio for what the app must not do, or what it cannot read. It makes no difference to anybody,
-so all tests of the shared app have it."""
+"""An environment that asks Gradio for what the app must not do, or that it cannot read. It makes no
+difference to anybody, so all tests of the shared app have it."""
 
 SYSTEM_FIXTURES = {"shared_app", "app", "browser"}
 SYSTEM_NAMES = {
