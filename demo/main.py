@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 _READ_BY_GRADIO = (
     *("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"),  # at its import, unchecked
-    *("GRADIO_NODE_NUM_PORTS", "GRADIO_ANALYTICS_MAX_EVENTS"),  # the same, for unused features
+    # The same, for unused features.
+    *("GRADIO_NODE_NUM_PORTS", "GRADIO_ANALYTICS_MAX_EVENTS", "GRADIO_ANALYTICS_CACHE_FREQUENCY"),
+    *("GRADIO_DEFAULT_CONCURRENCY_LIMIT", "WEB_CONCURRENCY"),
     "GRADIO_DEBUG",  # it would keep `launch` from returning, so SIGTERM would not be handled
 )
 

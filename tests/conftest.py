@@ -107,9 +107,18 @@ NOT_WANTED = {
     "GRADIO_NUM_WORKERS": "1",
     "GRADIO_RUN_HISTORY": "true",
     "GRADIO_DEBUG": "1",
+    **dict.fromkeys(
+        (
+            "GRADIO_ANALYTICS_CACHE_FREQUENCY",
+            "GRADIO_DEFAULT_CONCURRENCY_LIMIT",
+            "GRADIO_NODE_NUM_PORTS",
+            "WEB_CONCURRENCY",
+        ),
+        "many",
+    ),
 }
-"""An environment that asks Gradio for what the app must not do. It changes nothing for other tests,
-so the shared app always has it."""
+"""An environment that asks Gradio for what the app must not do, or that Gradio cannot read. It
+changes nothing for other tests, so the shared app always has it."""
 
 SYSTEM_FIXTURES = {"shared_app", "app", "browser"}
 SYSTEM_NAMES = {

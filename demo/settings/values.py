@@ -138,7 +138,8 @@ def _site(text: str) -> str:
     if not site.isascii():
         name, colon, port = site.partition(":")
         site = name.encode("idna").decode("ascii") + colon + port  # a UnicodeError is a ValueError
-    if address.scheme not in ("", "http", "https") or not _is_site(site) or ";" in text:
+    is_word = site in ("none", "self", "off", "all")  # of which a browser would make a host
+    if address.scheme not in ("", "http", "https") or is_word or not _is_site(site) or ";" in text:
         raise ValueError(text)
     return f"{address.scheme}://{site}" if address.scheme else site
 

@@ -378,9 +378,10 @@ def test_what_cannot_be_a_list_or_archive_is_refused(
         found(tmp_path / name)
 
 
-def test_a_picture_with_the_name_of_a_list_is_a_picture(tmp_path: Path):
-    shutil.copy(SCIENCE / "coffee.png", tmp_path / "scan.txt")
-    assert keys(found(tmp_path / "scan.txt")) == ["scan.txt"]
+@pytest.mark.parametrize("name", ["scan.txt", "scan.zip"])
+def test_a_picture_with_the_name_of_a_list_or_archive_is_a_picture(tmp_path: Path, name: str):
+    shutil.copy(SCIENCE / "coffee.png", tmp_path / name)
+    assert keys(found(tmp_path / name)) == [name]
 
 
 def zipped(path: Path, *entries: tuple[str, bytes], packed: int = zipfile.ZIP_DEFLATED) -> Path:

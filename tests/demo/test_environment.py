@@ -119,6 +119,7 @@ TOLD = {
         "https://a;script-src *",
         "ftp://a",
         "javascript:x",
+        "none",
         "a:99999",
         "a:0",
         "255.255.255.255",

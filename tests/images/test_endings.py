@@ -109,7 +109,6 @@ def test_a_jpeg_that_lacks_the_scans_of_its_colours_is_told(cat: Image.Image):
     "kind", [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}]
 )
 def test_a_jpeg_that_is_damaged_in_its_middle_says_so(cat: Image.Image, kind: dict[str, Any]):
-    pytest.importorskip("simplejpeg")
     whole = saved(cat, "JPEG", **kind)
     remark = whole[:20] + bytes(5) + whole[20:]  # between two headers
     assert read_picture(whole).notices == read_picture(remark).notices == ()

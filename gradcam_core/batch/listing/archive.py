@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
-from gradcam_core.batch.listing.content import HEAD_BYTES, why_no_picture
+from gradcam_core.batch.listing.content import HEAD_BYTES, looks_like_picture, why_no_picture
 from gradcam_core.batch.listing.folder import HIDDEN
 from gradcam_core.batch.listing.source import (
     UNREAD,
@@ -75,14 +75,14 @@ def in_archive(file: Path, suffixes: Collection[str], is_read: bool = True) -> I
 
 
 def is_archive(file: Path) -> bool:
-    """Whether this is a ZIP file, by its name or by how it begins."""
-    if file.suffix.lower() in ARCHIVES:
-        return True
+    """Whether this is a ZIP file by how it begins, or by its name and no picture."""
     try:
         with file.open("rb") as opened:
-            return opened.read(len(_ENTRY)) == _ENTRY
+            head = opened.read(HEAD_BYTES)
     except OSError:  # of which whoever reads it has to say
-        return False
+        head = b""
+    is_named_so = file.suffix.lower() in ARCHIVES and not looks_like_picture(head)
+    return is_named_so or head.startswith(_ENTRY)
 
 
 def check_readable(file: Path) -> None:
@@ -103,7 +103,9 @@ def _opened(file: Path) -> ZipFile:
     except PicturesError:
         raise
     except (*_FAILURES, NotImplementedError) as error:
-        raise PicturesError(f"{file} cannot be read as a ZIP file: {error}") from error
+        raise PicturesError(
+            f"{file} cannot be read as a ZIP file: {error}. Copy or download it again"
+        ) from error
 
 
 def _why_incomplete(file: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 
 from gradcam_core.images.limits import LARGE_PIXELS, MAX_PIXELS
@@ -20,12 +19,9 @@ changes no pixel."""
 
 
 def is_damaged_inside(data: bytes) -> bool:
-    """data: of a JPEG that has been decoded. False for those that take too long, and on machines
-    that simplejpeg cannot be had for."""
-    try:
-        simplejpeg = importlib.import_module("simplejpeg")
-    except ImportError:
-        return False
+    """data: of a JPEG that has been decoded. False for those that take too long."""
+    import simplejpeg
+
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
         is_progressive = b"\xff\xc2" in data
