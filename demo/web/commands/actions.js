@@ -1,5 +1,6 @@
 // What each button of the toolbar and each key does; `toolbar.js` has the buttons, `keys.js` the keys.
 
+import { download } from "./download.js";
 import { closeOpened } from "../inputs/settings.js";
 import { leaveFullScreen } from "../results/panel.js";
 
@@ -35,7 +36,7 @@ export function actionsOf(app) {
     search: () => app.searchClass(),
     sharp: () => app.change({ kind: other("kind", "sharp") }),
     whole: () => app.change({ view: other("view", "whole") }),
-    download: (file, theme) => app.download(file, theme),
+    download: (file, theme) => download(app, file, theme),
     share: () => app.share(),
     code: () => app.showCode(),
     present: () => app.presentation.toggle(),
